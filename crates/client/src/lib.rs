@@ -1,0 +1,1 @@
+//! The az-compatible command line and the simulated device.

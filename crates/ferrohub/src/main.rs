@@ -1,0 +1,2 @@
+//! The ferrohub program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The EventLog and Bus traits, the disk seam and their conformance suites.

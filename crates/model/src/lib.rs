@@ -1,0 +1,16 @@
+//! The nouns of Ferrohub: pure values, no I/O, no clock, no randomness.
+//!
+//! Every other room speaks in these terms. To add a noun, add a file named after it and
+//! use the same file name in the rooms that store, serve or print it.
+
+pub mod api_version;
+pub mod clock;
+pub mod device_id;
+pub mod error;
+pub mod limits;
+pub mod principal;
+pub mod random;
+pub mod resource;
+pub mod resource_id;
+pub mod role;
+pub mod time;

@@ -1,0 +1,68 @@
+//! Every limit of the product, with Azure's figure and its source where there is one.
+
+/// Longest request body that the HTTPS front door reads (ARM accepts 4 MB).
+pub const HTTP_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Longest device-facing or service-facing data-plane body: 256 KB message plus JSON framing (IoT Hub docs).
+pub const DATA_PLANE_BODY_BYTES: usize = 512 * 1024;
+/// Largest MQTT packet the hub reads: 256 KB message limit plus topic and header (IoT Hub MQTT docs).
+pub const MQTT_PACKET_BYTES: usize = 256 * 1024 + 16 * 1024;
+/// Largest device-to-cloud message, payload and properties (IoT Hub quotas).
+pub const TELEMETRY_BYTES: usize = 256 * 1024;
+/// Largest MQTT packet before CONNECT was accepted: ours.
+pub const MQTT_CONNECT_BYTES: usize = 16 * 1024;
+/// Time a peer has to finish TLS and CONNECT: ours.
+pub const CONNECT_TIMEOUT_SECONDS: u64 = 30;
+/// Topic filters of one MQTT connection (IoT Hub documents 5; its SDKs use up to 7; ours is wider).
+pub const MQTT_SUBSCRIPTIONS: usize = 32;
+/// Unacknowledged publishes in work for one connection before its socket is no longer read: ours.
+pub const MQTT_IN_FLIGHT: usize = 1024;
+/// Longest keep-alive that the hub honours, seconds (IoT Hub MQTT docs: 29.45 minutes).
+pub const MQTT_MAX_KEEP_ALIVE_SECONDS: u16 = 1767;
+/// CSR length in base64 characters (IoT Hub certificate management: 8 KB).
+pub const CSR_BASE64_BYTES: usize = 8 * 1024;
+/// Certificates that a TLS peer may present: ours.
+pub const CHAIN_LENGTH: usize = 8;
+/// Largest certificate in a presented chain, DER bytes: ours.
+pub const CERTIFICATE_BYTES: usize = 16 * 1024;
+/// Largest RSA modulus accepted from a peer, bits: ours.
+pub const RSA_MAX_BITS: usize = 4096;
+/// Device twin: tags, bytes of JSON (IoT Hub docs: 8 KB).
+pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
+/// Device twin: desired or reported, bytes of JSON (IoT Hub docs: 32 KB).
+pub const TWIN_PROPERTIES_BYTES: usize = 32 * 1024;
+/// Device twin: nesting depth (IoT Hub docs: 10).
+pub const TWIN_DEPTH: usize = 10;
+/// Device twin: key length in bytes (IoT Hub docs: 1 KB).
+pub const TWIN_KEY_BYTES: usize = 1024;
+/// Device twin: string value length in bytes (IoT Hub docs: 4 KB).
+pub const TWIN_STRING_BYTES: usize = 4 * 1024;
+/// Device twin: largest magnitude of an integer (IoT Hub docs).
+pub const TWIN_INTEGER: i64 = 4_503_599_627_370_496;
+/// Device id length (IoT Hub docs: 128).
+pub const DEVICE_ID_CHARS: usize = 128;
+/// Rows of one page of an ARM list: ours.
+pub const ARM_PAGE: usize = 200;
+/// Rows of one page of a data-plane query (IoT Hub: 1000).
+pub const QUERY_PAGE: usize = 1000;
+/// Tags of a resource (ARM: 50).
+pub const TAGS: usize = 50;
+/// Length of a tag name (ARM: 512).
+pub const TAG_NAME_CHARS: usize = 512;
+/// Length of a tag value (ARM: 256).
+pub const TAG_VALUE_CHARS: usize = 256;
+/// Leaf validity in days, least and most (seeds: 1 to 3650).
+pub const LEAF_VALIDITY_DAYS: (u32, u32) = (1, 3650);
+/// Leaf validity in days where none is given.
+pub const LEAF_VALIDITY_DEFAULT_DAYS: u32 = 30;
+/// Rows of one unit of work: ours (design).
+pub const UNIT_ROWS: usize = 500;
+/// Units waiting for the store's writer before it answers busy: ours.
+pub const STORE_QUEUE: usize = 1024;
+/// Bytes waiting for the log's writer before it answers busy: ours.
+pub const LOG_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// Connections that one process accepts at once: ours.
+pub const CONNECTIONS: usize = 50_000;
+/// Hubs linked to one DPS (DPS quotas: 50).
+pub const LINKED_HUBS: usize = 50;
+/// Policies of one namespace: ours (Azure's preview: 1, later 3).
+pub const POLICIES_PER_NAMESPACE: usize = 100;

@@ -1,0 +1,1 @@
+//! Certificate requests, profiles, issuing, chains and sealed keys.

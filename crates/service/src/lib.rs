@@ -1,0 +1,1 @@
+//! What the product does: authentication, authorization, the ARM engine, registry, hub, provisioning, certificates, worker.

@@ -1,0 +1,1 @@
+//! The embedded Store: SQLite with one writer, group commit and readers beside it.

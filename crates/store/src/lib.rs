@@ -1,0 +1,1 @@
+//! The Store trait, the unit of work and the conformance suite that every engine passes.
