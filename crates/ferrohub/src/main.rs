@@ -1,2 +1,93 @@
-//! The ferrohub program.
-fn main() {}
+//! The ferrohub program: one binary for the server and for what people do with it.
+//!
+//! The only room that names engines: it opens the SQLite store, the local journal and the local bus
+//! and hands them to the services (`serve.rs`). To add a verb, name it in `cli.rs`, write one file
+//! and call it from [`run`].
+
+mod cli;
+mod config;
+mod data_dir;
+mod device_verb;
+mod doctor;
+mod events;
+mod logs;
+mod output;
+mod owner;
+mod quickstart;
+mod serve;
+
+use clap::Parser;
+use cli::{Cli, DeviceVerb, Verb};
+use config::Variables;
+use ferrohub_client::environment::Environment;
+use ferrohub_model::clock::SystemClock;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_pki::random::SystemRandom;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("cannot start: {error}")),
+    };
+    let mut arguments = std::env::args_os().skip(1);
+    // az has its own grammar, where even --help means something else.
+    if arguments.next().is_some_and(|verb| verb == "az") {
+        return runtime.block_on(az(arguments));
+    }
+    let cli = Cli::parse();
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(context) = &error.context {
+                tracing::error!(context, "{}", error.message);
+            }
+            complain(&error.message)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let variables = variables();
+    match cli.verb {
+        Verb::Serve(args) => serve::run(&args, &variables).await?,
+        Verb::Quickstart(args) => Box::pin(quickstart::run(&args, &variables)).await?,
+        Verb::Device(args) => match args.verb {
+            DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock).await?,
+        },
+        Verb::Events(args) => events::run(&args, &variables).await?,
+        Verb::Doctor(args) => {
+            let healthy = doctor::run(&args, &variables).await?;
+            return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Verb::Version => output::line(concat!("ferrohub ", env!("CARGO_PKG_VERSION"))),
+        // Only for the help text; `main` took this verb before.
+        Verb::Az { .. } => return Err(Error::invalid("Write 'az' right after 'ferrohub'.")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let mut texts = Vec::new();
+    for argument in arguments {
+        match argument.into_string() {
+            Ok(text) => texts.push(text),
+            Err(_) => return complain("an argument is not UTF-8"),
+        }
+    }
+    let mut environment = Environment::of_process(Arc::new(SystemClock), Arc::new(SystemRandom));
+    let code = Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr())).await;
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn variables() -> Variables {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn complain(message: &str) -> ExitCode {
+    // A stderr that is closed takes no complaint.
+    let _ = writeln!(std::io::stderr(), "ferrohub: {message}");
+    ExitCode::FAILURE
+}

@@ -1,1 +1,188 @@
 //! Sockets and shapes: TLS, HTTPS routes, MQTT, and the tables that map errors to each protocol.
+//!
+//! Nothing is decided here. A request is parsed, handed to a service and its answer printed; services
+//! authenticate, authorize and write. To add a route, name it in `https/route.rs` and write one file
+//! beside it; to add a protocol, add a folder beside `mqtt/` and a table in `errors/`.
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | `tls` | the server's certificate; client certificates accepted on proof of possession |
+//! | `listener` | bind, accept with a limit, stop in an orderly way |
+//! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
+//! | `mqtt` | devices at hubs and at the provisioning service |
+//! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
+//! | `errors` | one table for each protocol |
+
+mod errors;
+mod health;
+mod https;
+mod listener;
+mod mqtt;
+mod pki;
+mod plain;
+mod registration;
+mod tls;
+
+pub use listener::BindError;
+pub use tls::{ServerIdentity, TlsError};
+
+use ferrohub_service::Service;
+use https::Https;
+use listener::{Life, bind, handshake_timeout, serve, slots};
+use metrics_exporter_prometheus::PrometheusHandle;
+use mqtt::{Mqtt, ServiceGate};
+use plain::Sources;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tls::{Accepted, Acceptor, Ask};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long a stop waits for requests in work and for telemetry that was read.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Where to listen and as whom.
+pub struct FrontdoorConfig {
+    /// HTTPS addresses. Port 0 means any free port, the same on all of them.
+    pub https: Vec<SocketAddr>,
+    /// MQTT over TLS addresses.
+    pub mqtt: Vec<SocketAddr>,
+    /// Plain-HTTP addresses for CA certificates and revocation lists; empty switches them off.
+    pub pki: Vec<SocketAddr>,
+    /// Address for health and metrics: a loopback one, because it asks for no credentials.
+    pub health: Option<SocketAddr>,
+    /// The server's certificate.
+    pub identity: ServerIdentity,
+    /// What `/metrics` prints.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// Ports that were bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// HTTPS.
+    pub https: u16,
+    /// MQTT over TLS.
+    pub mqtt: u16,
+    /// Plain HTTP for revocation lists, if on.
+    pub pki: Option<u16>,
+    /// Health and metrics, if on.
+    pub health: Option<u16>,
+}
+
+/// Why the door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The server's certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The front door.
+pub struct Frontdoor;
+
+impl Frontdoor {
+    /// Binds every address, then serves until [`Running::stop`]. Nothing is served if one address cannot be bound.
+    ///
+    /// # Errors
+    /// [`StartError`] with a sentence that says what to change.
+    pub async fn start(config: FrontdoorConfig, service: Arc<Service>) -> Result<Running, StartError> {
+        let acceptor = Acceptor::new(&config.identity)?;
+        let https = bind("https", &config.https).await?;
+        let mqtt = bind("mqtt", &config.mqtt).await?;
+        let pki = bind("pki", &config.pki).await?;
+        let health = bind("health", config.health.as_slice()).await?;
+        let ports = Ports {
+            https: port(&https).unwrap_or_default(),
+            mqtt: port(&mqtt).unwrap_or_default(),
+            pki: port(&pki),
+            health: port(&health),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let life = Life::new(stopped);
+        let platform = &service.platform;
+        let sources = Sources { clock: platform.clock.clone(), random: platform.random.clone() };
+        serve_https(https, &life, acceptor.clone(), &service);
+        let gate = Arc::new(ServiceGate::new(service.clone()));
+        serve_mqtt(mqtt, &life, acceptor, Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone())));
+        pki::listen(pki, &life, &sources, &service);
+        health::listen(health, &life, &sources, config.metrics);
+        Ok(Running { ports, stop, life })
+    }
+}
+
+/// A door that is open.
+pub struct Running {
+    ports: Ports,
+    stop: watch::Sender<bool>,
+    life: Life,
+}
+
+impl Running {
+    /// The ports that were bound.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Accepts nothing more, lets requests finish and telemetry reach the log, closes MQTT sessions; after 15
+    /// seconds the connections that are left are dropped.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let left = self.life.finish(STOP_PATIENCE).await;
+        if left > 0 {
+            tracing::warn!(left, "connections were dropped because they did not end in time");
+        }
+    }
+}
+
+fn port(listeners: &[TcpListener]) -> Option<u16> {
+    listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
+}
+
+fn serve_https(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, service: &Arc<Service>) {
+    let https = Arc::new(Https::new(service.clone(), life.clone()));
+    let ended = life.clone();
+    serve(listeners, life, &slots(), move |stream, peer| {
+        let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
+        async move {
+            let deadline = Instant::now() + handshake_timeout();
+            if let Some(accepted) = handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline).await {
+                https.serve(accepted.stream, accepted.peer_chain).await;
+            }
+        }
+    });
+}
+
+fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
+    let ended = life.clone();
+    serve(listeners, life, &slots(), move |stream, peer| {
+        let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
+        async move {
+            // One deadline for TLS and CONNECT together.
+            let deadline = Instant::now() + handshake_timeout();
+            if let Some(accepted) = handshake(&acceptor, stream, Ask::Always, peer, &life, deadline).await {
+                mqtt.serve(accepted.stream, accepted.peer_chain, &life, deadline).await;
+            }
+        }
+    });
+}
+
+async fn handshake(acceptor: &Acceptor, stream: TcpStream, ask: Ask, peer: SocketAddr, life: &Life, deadline: Instant) -> Option<Accepted<TcpStream>> {
+    let outcome = tokio::select! {
+        () = life.stopping() => return None,
+        outcome = tokio::time::timeout_at(deadline, acceptor.accept(stream, ask)) => outcome,
+    };
+    let reason = match outcome {
+        Ok(Ok(accepted)) => return Some(accepted),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it took too long".into(),
+    };
+    metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
+    tracing::debug!(%peer, reason, "TLS handshake failed");
+    None
+}

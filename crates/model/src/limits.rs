@@ -66,3 +66,37 @@ pub const CONNECTIONS: usize = 50_000;
 pub const LINKED_HUBS: usize = 50;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).
 pub const POLICIES_PER_NAMESPACE: usize = 100;
+/// Longest key of a stored row, bytes of UTF-8: ours.
+pub const STORE_KEY_BYTES: usize = 1024;
+/// Longest value of a stored row's column, bytes of UTF-8: ours (PostgreSQL indexes about 2,700).
+pub const STORE_COLUMN_BYTES: usize = 2048;
+/// Largest stored document, bytes of JSON: ours (an ARM body is at most 4 MB).
+pub const STORE_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
+/// Rows of one page read from the store, and keys of one look-up: ours.
+pub const STORE_PAGE: usize = 10_000;
+/// Largest record of the event log, body, properties and framing: ours (256 KB message plus properties, with room).
+pub const LOG_RECORD_BYTES: usize = 1024 * 1024;
+/// Messages that wait for one subscriber of the bus before it is told that it lags: ours.
+pub const BUS_QUEUE: usize = 256;
+/// Longest SAS token text: ours (host, two encoded ids, signature and policy stay far below).
+pub const SAS_TOKEN_BYTES: usize = 4 * 1024;
+/// Longest connection string: ours.
+pub const CONNECTION_STRING_BYTES: usize = 4 * 1024;
+/// Properties of one message, system and application together: ours (IoT Hub limits only their bytes).
+pub const MESSAGE_PROPERTIES: usize = 1024;
+/// Longest JMESPath expression, bytes: ours.
+pub const JMESPATH_BYTES: usize = 64 * 1024;
+/// Deepest JMESPath expression tree: ours (keeps parser, evaluator and drop off the stack's end).
+pub const JMESPATH_DEPTH: usize = 128;
+/// Work of one JMESPath search: bytes of memory for copies plus 16 for each step: ours.
+pub const JMESPATH_BUDGET: usize = 256 * 1024 * 1024;
+/// Bytes of a device's symmetric key after base64, least and most (IoT Hub docs: 16 to 64).
+pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
+/// Length of a device's `statusReason` (IoT Hub docs: 128).
+pub const STATUS_REASON_CHARS: usize = 128;
+/// Devices whose connection state one process remembers (IoT Hub quotas: 1,000,000 devices and modules per hub).
+pub const PRESENCE_ENTRIES: usize = 1_000_000;
+/// Verified chains that one process remembers: ours.
+pub const VERIFIED_CHAINS: usize = 100_000;
+/// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.
+pub const CONFLICT_RETRIES: usize = 16;

@@ -1,1 +1,27 @@
 //! Certificate requests, profiles, issuing, chains and sealed keys.
+//!
+//! Pure and synchronous: time and randomness are arguments, nothing here reads a file or a socket.
+//! Key generation and signing use the provider's own generator (aws-lc-rs), because the provider
+//! takes no other.
+//!
+//! Issuing follows the order of letsencrypt/boulder: the profile decides every field, the
+//! certificate is built and linted under a throw-away signature, and only a linted one can be signed.
+
+pub mod algorithm;
+pub mod authority;
+pub mod certificate;
+pub mod chain;
+pub mod crl;
+pub mod csr;
+mod encode;
+pub mod issue;
+pub mod key;
+mod lint;
+pub mod name;
+mod oid;
+pub mod platform;
+pub mod profile;
+pub mod public_key;
+pub mod random;
+pub mod seal;
+pub mod signer;

@@ -1,1 +1,26 @@
-//! What the product does: authentication, authorization, the ARM engine, registry, hub, provisioning, certificates, worker.
+//! What the product does: authentication, authorization, the ARM engine, registry, hub,
+//! provisioning, certificates and the worker.
+//!
+//! Services decide and write; they know no socket, no TLS and no SQL. Each service method asks
+//! [`platform::Platform::authorize`] itself. Each write is one [`platform::Change`].
+//!
+//! To add an ARM resource type, add one file under `arm/types/` and name it in `arm/types/mod.rs`.
+
+pub mod arm;
+pub mod authn;
+pub mod authz;
+pub mod bootstrap;
+pub mod certificate;
+pub mod directory;
+pub mod graph;
+pub mod hub;
+pub mod keyring;
+pub mod platform;
+pub mod provisioning;
+pub mod registry;
+pub mod resources;
+pub mod tables;
+mod service;
+pub mod worker;
+
+pub use service::{Service, StartConfig, Started, server_names};

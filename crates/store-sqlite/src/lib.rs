@@ -1,1 +1,208 @@
 //! The embedded Store: SQLite with one writer, group commit and readers beside it.
+//!
+//! One thread owns the writing connection. It takes every unit of work that waits, applies each
+//! inside a savepoint of one transaction, commits once with a full sync and then answers all of
+//! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL).
+//!
+//! Tables are built from their declarations (`schema.rs`); statements are made once per table from
+//! declared names only (`sql.rs`), every value is bound.
+
+mod reader;
+mod schema;
+mod sql;
+mod writer;
+
+use crate::reader::Readers;
+use crate::sql::Statements;
+use crate::writer::Writer;
+use async_trait::async_trait;
+use ferrohub_model::limits;
+use ferrohub_store::{
+    Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
+};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that read, 1 to 64.
+    pub readers: usize,
+    /// Most units of work in one synced transaction, at least 1.
+    pub batch_units: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            readers: 2,
+            batch_units: 512,
+        }
+    }
+}
+
+const MOST_READERS: usize = 64;
+
+/// A [`Store`] in one SQLite file. The folder must be locked by the caller: one process at a time.
+/// Dropping it finishes the commits under way and closes the file; it blocks until that is done.
+pub struct SqliteStore {
+    tables: Tables,
+    // Before the writer, so that the writer closes last and folds the write-ahead log in.
+    readers: Readers,
+    writer: Writer,
+}
+
+/// Statements by the name of their table.
+pub(crate) type Tables = Arc<HashMap<&'static str, Arc<Statements>>>;
+
+impl SqliteStore {
+    /// Opens the file at `path`, made (mode 0600) when it is not there, with exactly `tables`.
+    /// Missing tables, columns and indexes are added. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a newer program wrote the file, [`StoreError::Invalid`] for a wrong
+    /// declaration, [`StoreError::Engine`] when the file is no store or cannot be opened.
+    pub fn open(
+        path: &Path,
+        tables: &[&'static Table],
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let mut statements = HashMap::new();
+        for table in tables {
+            table.check()?;
+            let made = Arc::new(Statements::new(table));
+            if statements.insert(table.name, made).is_some() {
+                return Err(StoreError::Invalid(format!(
+                    "table {:?} is declared twice",
+                    table.name
+                )));
+            }
+        }
+        let tables: Tables = Arc::new(statements);
+        let connection = schema::open(path, &tables)?;
+        let writer = Writer::start(connection, Arc::clone(&tables), options.batch_units.max(1))?;
+        let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS))?;
+        Ok(Self {
+            tables,
+            readers,
+            writer,
+        })
+    }
+
+    fn statements(&self, table: &'static Table) -> Result<Arc<Statements>, StoreError> {
+        let found = self.tables.get(table.name).map(Arc::clone);
+        found.ok_or_else(|| unknown_table(table))
+    }
+}
+
+fn unknown_table(table: &Table) -> StoreError {
+    StoreError::Invalid(format!(
+        "table {:?} was not named when the store was opened",
+        table.name
+    ))
+}
+
+/// An error of SQLite that is no conflict.
+pub(crate) fn engine(what: &str, error: &rusqlite::Error) -> StoreError {
+    StoreError::Engine(format!("{what}: {error}"))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError> {
+        unit.check()?;
+        self.writer.commit(&self.tables, unit).await
+    }
+
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError> {
+        check_key(table, key)?;
+        let (statements, key) = (self.statements(table)?, key.to_owned());
+        self.readers
+            .run(move |connection| statements.get(connection, &key))
+            .await
+    }
+
+    async fn get_many(
+        &self,
+        table: &'static Table,
+        keys: &[String],
+    ) -> Result<Vec<Option<Row>>, StoreError> {
+        if keys.len() > limits::STORE_PAGE {
+            return Err(StoreError::TooLarge(format!(
+                "a look-up of {} keys; at most {} are taken",
+                keys.len(),
+                limits::STORE_PAGE
+            )));
+        }
+        keys.iter().try_for_each(|key| check_key(table, key))?;
+        let (statements, keys) = (self.statements(table)?, keys.to_vec());
+        self.readers
+            .run(move |connection| statements.get_many(connection, &keys))
+            .await
+    }
+
+    async fn find(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+        page: Page,
+    ) -> Result<Vec<Row>, StoreError> {
+        let index = check_column(table, column, value)?;
+        check_page(&page)?;
+        let (statements, value) = (self.statements(table)?, value.to_owned());
+        self.readers
+            .run(move |connection| statements.find(connection, index, &value, &page))
+            .await
+    }
+
+    async fn scan(
+        &self,
+        table: &'static Table,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Row>, StoreError> {
+        check_page(&page)?;
+        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
+        self.readers
+            .run(move |connection| statements.scan(connection, &prefix, &page))
+            .await
+    }
+
+    async fn count(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<u64, StoreError> {
+        let index = check_column(table, column, value)?;
+        let (statements, value) = (self.statements(table)?, value.to_owned());
+        self.readers
+            .run(move |connection| statements.count(connection, index, &value))
+            .await
+    }
+
+    async fn last(
+        &self,
+        table: &'static Table,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        check_page(&Page::first(limit))?;
+        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
+        self.readers
+            .run(move |connection| statements.last(connection, &prefix, limit))
+            .await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        // An empty unit begins and ends a transaction without touching the disk.
+        self.writer.commit(&self.tables, UnitOfWork::new()).await?;
+        let probe = |connection: &mut rusqlite::Connection| {
+            let result = connection.query_row("SELECT 1", [], |_| Ok(()));
+            result.map_err(|error| engine("probing", &error))
+        };
+        self.readers.run(probe).await
+    }
+}

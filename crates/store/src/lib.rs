@@ -1,1 +1,113 @@
 //! The Store trait, the unit of work and the conformance suite that every engine passes.
+//!
+//! A table is declared once ([`Table`]); every engine builds it. A row is a key, a version, some
+//! columns that queries need and a JSON document. The service reads first, then submits a
+//! [`UnitOfWork`] whole, and retries when the engine names a conflict; no transaction stays open
+//! across an await.
+//!
+//! To add an engine: implement [`Store`] in a crate of its own and call [`conformance::run`] from
+//! its tests. To add a table: declare a `static` [`Table`] in the service room and name it where
+//! the binary opens the engine. To change a document's shape: raise `schema_version` by one and
+//! append one step to `migrate`.
+
+mod check;
+pub mod conformance;
+mod error;
+mod table;
+mod unit;
+
+pub use check::{check_column, check_key, check_page, prefix_end};
+pub use error::{ConflictKind, StoreError};
+pub use table::{Column, MigrateStep, Row, Table};
+pub use unit::{Change, Committed, Expect, Put, UnitOfWork};
+
+use async_trait::async_trait;
+
+/// Which part of an ordered result is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The key after which the page starts, exclusive; it need not exist any more.
+    pub after: Option<String>,
+    /// Most rows to return, 1 to `limits::STORE_PAGE`.
+    pub limit: usize,
+}
+
+impl Page {
+    /// The first page of at most `limit` rows.
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit }
+    }
+
+    /// The page of at most `limit` rows whose keys follow `after`.
+    pub fn following(after: impl Into<String>, limit: usize) -> Self {
+        Self {
+            after: Some(after.into()),
+            limit,
+        }
+    }
+}
+
+/// A durable set of document tables.
+///
+/// Keys are UTF-8 text of 1 to `limits::STORE_KEY_BYTES` bytes without NUL, compared in binary
+/// order; lower-casing is the caller's job. Every read sees every commit that was answered before
+/// the read began. Every method fails with [`StoreError::Busy`] when the engine's queue is full,
+/// [`StoreError::Invalid`] when an argument breaks a rule of this crate, [`StoreError::Newer`]
+/// when a newer program wrote the row, and [`StoreError::Engine`] when the engine itself fails.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Applies `unit` whole or not at all; synced to disk when it returns `Ok`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an expectation or a unique column does not hold,
+    /// [`StoreError::TooLarge`] when the unit, a key or a document is over its limit. A unit that
+    /// got [`StoreError::Engine`] may or may not have been applied: read before trying again.
+    async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError>;
+
+    /// The row with `key`, its document in the table's newest schema.
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError>;
+
+    /// The rows with `keys` (at most `limits::STORE_PAGE`), in the order of `keys`, from one snapshot.
+    async fn get_many(
+        &self,
+        table: &'static Table,
+        keys: &[String],
+    ) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// Rows whose `column` equals `value`, ordered by key.
+    async fn find(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+        page: Page,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// Rows whose key starts with `prefix` (empty: all), ordered by key.
+    async fn scan(
+        &self,
+        table: &'static Table,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// Number of rows whose `column` equals `value`.
+    async fn count(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<u64, StoreError>;
+
+    /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
+    /// order of key.
+    async fn last(
+        &self,
+        table: &'static Table,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// `Ok` when the engine can read and write.
+    async fn ready(&self) -> Result<(), StoreError>;
+}

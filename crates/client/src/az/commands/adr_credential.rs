@@ -1,0 +1,146 @@
+//! `az iot adr ns credential …`: the root CA of a namespace.
+
+use super::adr_namespace::{namespace_path, region_of};
+use super::{put, tags, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+const TARGET: &str = "--namespace/--ns! # Name of the namespace.
+--resource-group/-g! # Resource group.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot adr ns credential create",
+        "Create the credential of a namespace.",
+        &[
+            TARGET,
+            "--tags * # Tags: key=value; an empty text clears them.",
+        ],
+        create,
+    ),
+    Command::new(
+        "iot adr ns credential show",
+        "Show the credential of a namespace.",
+        &[TARGET],
+        show,
+    ),
+    Command::new(
+        "iot adr ns credential delete",
+        "Delete the credential of a namespace.",
+        &[TARGET],
+        delete,
+    )
+    .confirmed(),
+    Command::new(
+        "iot adr ns credential sync",
+        "Make the linked hubs trust the CAs of all policies.",
+        &[TARGET],
+        sync,
+    ),
+];
+
+/// The path of a namespace's one credential.
+pub(crate) fn credential_path(namespace: &str) -> String {
+    format!("{namespace}/credentials/default")
+}
+
+/// Makes the credential.
+///
+/// # Errors
+/// ARM's error.
+pub(crate) async fn create_credential(
+    session: &mut Session<'_>,
+    namespace: &str,
+    region: &str,
+    tags: Option<Value>,
+) -> Result<Value> {
+    let mut body = Map::new();
+    put(&mut body, "location", Some(json!(region)));
+    put(&mut body, "tags", tags);
+    put(&mut body, "properties", Some(json!({})));
+    session
+        .arm_write(
+            Method::PUT,
+            &credential_path(namespace),
+            versions::REGISTRY,
+            &Value::Object(body),
+            false,
+        )
+        .await
+}
+
+fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    namespace_path(
+        session,
+        args.filled("--resource-group")?,
+        args.filled("--namespace")?,
+    )
+}
+
+/// Adds the way out to a missing credential; a missing namespace keeps the server's words.
+fn explained(failure: Failure, args: &Args) -> Failure {
+    let about_credential = failure.message.to_lowercase().contains("credentials");
+    if !failure.is_not_found() || !about_credential {
+        return failure;
+    }
+    let (ns, group) = (
+        args.text("--namespace").unwrap_or_default(),
+        args.text("--resource-group").unwrap_or_default(),
+    );
+    let message = format!(
+        "No credential found for namespace '{ns}' in resource group '{group}'. Use 'az iot adr ns credential create --ns {ns} -g {group}' to create one."
+    );
+    Failure { message, ..failure }
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(session, args)?;
+        let region = region_of(session, &namespace).await?;
+        Ok(create_credential(session, &namespace, &region, tags(args))
+            .await?
+            .into())
+    })
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = credential_path(&namespace(session, args)?);
+        let found = session.arm_get(&path, versions::REGISTRY).await;
+        Ok(found.map_err(|failure| explained(failure, args))?.into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = credential_path(&namespace(session, args)?);
+        session
+            .arm_act(Method::DELETE, &path, versions::REGISTRY, None, false)
+            .await
+            .map_err(|failure| explained(failure, args))?;
+        Ok(Outcome::nothing())
+    })
+}
+
+fn sync<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = format!(
+            "{}/synchronize",
+            credential_path(&namespace(session, args)?)
+        );
+        session
+            .arm_act(Method::POST, &path, versions::REGISTRY, None, false)
+            .await
+            .map_err(|failure| explained(failure, args))?;
+        Ok(Outcome::text(format!(
+            "Successfully synchronized credentials for namespace '{}'\n",
+            args.required("--namespace")?
+        )))
+    })
+}

@@ -1,0 +1,173 @@
+//! `az iot adr ns device …`: devices of a namespace.
+
+use super::adr_namespace::namespace_path;
+use super::{put, tags, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::json_text;
+use crate::az::output::{Columns, Outcome};
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use crate::profile::read_bounded;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+const NAMESPACE: &str = "--namespace/--ns! # Name of the namespace.
+--resource-group/-g! # Resource group.";
+const DEVICE: &str = "--device-name/--dn/--name/-n! # Name of the device.";
+
+/// Columns of the table format.
+const COLUMNS: Columns = &[
+    ("Name", "name"),
+    ("ExternalDeviceId", "properties.externalDeviceId"),
+    ("EnablementState", "properties.enabled"),
+    ("ProvisioningState", "properties.provisioningState"),
+];
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot adr ns device show",
+        "Show a device.",
+        &[NAMESPACE, DEVICE],
+        show,
+    ),
+    Command::new(
+        "iot adr ns device list",
+        "List devices.",
+        &[NAMESPACE],
+        list,
+    ),
+    Command::new(
+        "iot adr ns device update",
+        "Change a device.",
+        &[
+            NAMESPACE,
+            DEVICE,
+            "--tags * # Tags: key=value.
+--enabled 3st # Whether the device may connect.
+--os-version # Version of its operating system.
+--attributes # JSON of attributes, or a file with it.
+--policy-resource-id # Policy that issues its certificates; an empty text clears it.",
+        ],
+        update,
+    ),
+    Command::new(
+        "iot adr ns device revoke",
+        "Revoke a device's certificates.",
+        &[
+            NAMESPACE,
+            DEVICE,
+            "--disable flag # Disable the device too.",
+        ],
+        revoke,
+    )
+    .confirmed(),
+];
+
+fn collection(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    let namespace = namespace_path(
+        session,
+        args.filled("--resource-group")?,
+        args.filled("--namespace")?,
+    )?;
+    Ok(format!("{namespace}/devices"))
+}
+
+fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    Ok(format!(
+        "{}/{}",
+        collection(session, args)?,
+        segment(args.filled("--device-name")?)
+    ))
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(session, args)?;
+        Ok(Outcome::with_columns(
+            session.arm_get(&path, versions::REGISTRY).await?,
+            COLUMNS,
+        ))
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = collection(session, args)?;
+        Ok(Outcome::with_columns(
+            Value::Array(session.arm_list(&path, versions::REGISTRY).await?),
+            COLUMNS,
+        ))
+    })
+}
+
+fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(session, args)?;
+        let mut properties = Map::new();
+        put(
+            &mut properties,
+            "enabled",
+            args.switch("--enabled").map(Value::Bool),
+        );
+        put(
+            &mut properties,
+            "operatingSystemVersion",
+            args.text("--os-version").map(|version| json!(version)),
+        );
+        if let Some(given) = args.text("--attributes") {
+            let file = session.environment.path(given);
+            let content = if !given.contains('{') && file.is_file() {
+                String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
+            } else {
+                given.to_owned()
+            };
+            put(
+                &mut properties,
+                "attributes",
+                Some(json_text::parse(&content)?),
+            );
+        }
+        let policy = args.text("--policy-resource-id");
+        let policy = policy.map(|id| {
+            if id.is_empty() {
+                Value::Null
+            } else {
+                json!({"resourceId": id})
+            }
+        });
+        put(&mut properties, "policy", policy);
+        let mut body = Map::new();
+        put(&mut body, "tags", tags(args));
+        if !properties.is_empty() {
+            put(&mut body, "properties", Some(Value::Object(properties)));
+        }
+        if body.is_empty() {
+            return Err(Failure::error(
+                "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id.",
+            ));
+        }
+        Ok(session
+            .arm_write(
+                Method::PATCH,
+                &path,
+                versions::REGISTRY,
+                &Value::Object(body),
+                false,
+            )
+            .await?
+            .into())
+    })
+}
+
+fn revoke<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = format!("{}/revoke", path(session, args)?);
+        let body = json!({"disable": args.flag("--disable")});
+        session
+            .arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false)
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}

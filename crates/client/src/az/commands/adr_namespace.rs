@@ -1,0 +1,310 @@
+//! `az iot adr ns …`: namespaces.
+
+use super::adr_credential::{create_credential, credential_path};
+use super::adr_policy::{PolicyRequest, create_policy, policy_path};
+use super::{location, put, tags, text, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+/// Resource type of a namespace.
+pub(crate) const KIND: &str = "Microsoft.DeviceRegistry/namespaces";
+/// Name of the credential, and of the policy that a bare `create` makes.
+const DEFAULT: &str = "default";
+
+const TARGET: &str = "--namespace/--name/-n! # Name of the namespace.
+--resource-group/-g! # Resource group.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("iot adr ns create", "Create a namespace, with a credential (root CA) and a policy (issuing CA) named default.", &[TARGET, "--location/-l # Region; the group's without it.
+--tags * # Tags: key=value; an empty text clears them.
+--enable-certificate-management/--ecm/--enable-credential-policy 3st # false: make neither credential nor policy.
+--no-credential flag # Make neither credential nor policy.
+--no-policy flag # Make the credential only.
+--policy-name/--pn # Name of the policy; default without it.
+--cert-key-type {ECC} # Key type of the issuing CA.
+--cert-subject # Subject of the issuing CA.
+--cert-validity-days int # Validity of the certificates that the policy issues."], create),
+    Command::new("iot adr ns show", "Show a namespace.", &[TARGET], show),
+    Command::new("iot adr ns list", "List namespaces.", &["--resource-group/-g # Resource group; the subscription without it."], list),
+    Command::new("iot adr ns update", "Change a namespace's tags.", &[TARGET, "--tags * # Tags: key=value; an empty text clears them."], update),
+    Command::new("iot adr ns delete", "Delete a namespace with its credential, policies and devices.", &[TARGET, "--no-wait flag # Do not wait for the end."], delete)
+        .confirmed(),
+];
+
+/// The path of the namespace `name`.
+///
+/// # Errors
+/// Not signed in.
+pub(crate) fn namespace_path(session: &mut Session<'_>, group: &str, name: &str) -> Result<String> {
+    Ok(format!(
+        "{}/{}",
+        session.collection_path(Some(group), KIND)?,
+        segment(name)
+    ))
+}
+
+fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    namespace_path(
+        session,
+        args.filled("--resource-group")?,
+        args.filled("--namespace")?,
+    )
+}
+
+/// What of the credential and policy a create makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Extent {
+    credential: bool,
+    policy: bool,
+}
+
+/// # Errors
+/// Policy options beside a refusal to make a policy.
+fn extent(args: &Args) -> Result<Extent> {
+    let off = args.flag("--no-credential")
+        || args.switch("--enable-certificate-management") == Some(false);
+    let extent = Extent {
+        credential: !off,
+        policy: !off && !args.flag("--no-policy"),
+    };
+    let policy_options = [
+        "--policy-name",
+        "--cert-key-type",
+        "--cert-subject",
+        "--cert-validity-days",
+    ];
+    let given: Vec<&str> = policy_options
+        .into_iter()
+        .filter(|option| args.given(option))
+        .collect();
+    if !extent.policy && !given.is_empty() {
+        return Err(Failure::error(format!(
+            "{} cannot be used where no policy is made.",
+            given.join(", ")
+        )));
+    }
+    Ok(extent)
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let extent = extent(args)?;
+        let path = path(session, args)?;
+        let region = location(session, args, args.required("--resource-group")?).await?;
+        let mut body = Map::new();
+        put(&mut body, "location", Some(json!(region)));
+        put(&mut body, "tags", tags(args));
+        put(
+            &mut body,
+            "identity",
+            Some(json!({"type": "SystemAssigned"})),
+        );
+        put(&mut body, "properties", Some(json!({})));
+        let namespace = session
+            .arm_write(
+                Method::PUT,
+                &path,
+                versions::REGISTRY,
+                &Value::Object(body),
+                false,
+            )
+            .await?;
+        if extent.credential {
+            certificates(session, args, &path, &region, extent).await?;
+        }
+        Ok(namespace.into())
+    })
+}
+
+/// Makes the credential and the policy of a new namespace. What exists already is left as it is, so
+/// that a repeated create never resets a policy that was changed since.
+async fn certificates(
+    session: &mut Session<'_>,
+    args: &Args,
+    namespace: &str,
+    region: &str,
+    extent: Extent,
+) -> Result<()> {
+    let credential = credential_path(namespace);
+    if session
+        .arm_find(&credential, versions::REGISTRY)
+        .await?
+        .is_none()
+    {
+        create_credential(session, namespace, region, None)
+            .await
+            .map_err(|failure| explained("Error creating default namespace credential", failure))?;
+    }
+    if !extent.policy {
+        return Ok(());
+    }
+    let name = args.text("--policy-name").unwrap_or(DEFAULT);
+    if session
+        .arm_find(&policy_path(namespace, name), versions::REGISTRY)
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let request = PolicyRequest {
+        name,
+        key_type: args.text("--cert-key-type"),
+        subject: args.text("--cert-subject"),
+        validity_days: args.integer("--cert-validity-days"),
+        region,
+        tags: None,
+        bring_your_own_root: None,
+    };
+    create_policy(session, namespace, &request)
+        .await
+        .map_err(|failure| {
+            explained(
+                "Error creating default namespace credential policy",
+                failure,
+            )
+        })?;
+    Ok(())
+}
+
+fn explained(what: &str, failure: Failure) -> Failure {
+    Failure {
+        message: format!("{what}: the namespace exists, but {}", failure.message),
+        ..failure
+    }
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(session, args)?;
+        Ok(session.arm_get(&path, versions::REGISTRY).await?.into())
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = session.collection_path(args.text("--resource-group"), KIND)?;
+        Ok(Value::Array(session.arm_list(&path, versions::REGISTRY).await?).into())
+    })
+}
+
+fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(session, args)?;
+        let body = json!({"tags": tags(args).unwrap_or_else(|| json!({}))});
+        if !args.given("--tags") {
+            return Ok(session.arm_get(&path, versions::REGISTRY).await?.into());
+        }
+        Ok(session
+            .arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false)
+            .await?
+            .into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(session, args)?;
+        session.warn("Deleting a namespace deletes its credential, policies and devices.");
+        let deleted = session
+            .arm_act(
+                Method::DELETE,
+                &path,
+                versions::REGISTRY,
+                None,
+                args.flag("--no-wait"),
+            )
+            .await;
+        deleted.map_err(|failure| match failure.status {
+            // The server names the hubs and services that hold the namespace.
+            Some(409) => Failure {
+                message: format!(
+                    "{}\nDelete the hubs and provisioning services that are linked to namespace '{}' first: az iot hub delete …, az iot dps delete …",
+                    failure.message,
+                    args.text("--namespace").unwrap_or_default()
+                ),
+                ..failure
+            },
+            _ => failure,
+        })?;
+        Ok(Outcome::nothing())
+    })
+}
+
+/// The region of a namespace, for the children that are made in it.
+///
+/// # Errors
+/// ARM's error.
+pub(crate) async fn region_of(session: &mut Session<'_>, namespace: &str) -> Result<String> {
+    let found = session.arm_get(namespace, versions::REGISTRY).await?;
+    Ok(text(&found, "/location").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::az::parser;
+    use std::collections::HashMap;
+
+    fn extent_of(options: &[&str]) -> Result<Extent> {
+        let command = &COMMANDS[0];
+        let mut arguments: Vec<String> = ["-n", "ns", "-g", "g"].map(str::to_owned).to_vec();
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        extent(&parser::parse(command, &arguments, &HashMap::new())?)
+    }
+
+    #[test]
+    fn a_bare_create_makes_both_and_three_spellings_make_neither() {
+        assert_eq!(
+            extent_of(&[]),
+            Ok(Extent {
+                credential: true,
+                policy: true
+            })
+        );
+        assert_eq!(
+            extent_of(&["--ecm"]),
+            Ok(Extent {
+                credential: true,
+                policy: true
+            })
+        );
+        for off in [
+            &["--no-credential"][..],
+            &["--ecm", "false"],
+            &["--enable-certificate-management=no"],
+            &["--enable-credential-policy", "0"],
+        ] {
+            assert_eq!(
+                extent_of(off),
+                Ok(Extent {
+                    credential: false,
+                    policy: false
+                })
+            );
+        }
+        assert_eq!(
+            extent_of(&["--no-policy"]),
+            Ok(Extent {
+                credential: true,
+                policy: false
+            })
+        );
+    }
+
+    #[test]
+    fn policy_options_without_a_policy_are_refused() {
+        let failure = extent_of(&["--no-policy", "--policy-name", "p"]).unwrap_err();
+        assert!(
+            failure.message.contains("--policy-name"),
+            "{}",
+            failure.message
+        );
+        assert_eq!(failure.exit, 1);
+    }
+}

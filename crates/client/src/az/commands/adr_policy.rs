@@ -1,0 +1,330 @@
+//! `az iot adr ns policy …`: certificate policies, each with its issuing CA.
+
+use super::adr_credential::credential_path;
+use super::adr_namespace::{namespace_path, region_of};
+use super::{put, set_at, tags, text, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+const NAMESPACE: &str = "--namespace/--ns! # Name of the namespace.
+--resource-group/-g! # Resource group.";
+const NAME: &str = "--policy-name/--pn/--name/-n! # Name of the policy.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot adr ns policy create",
+        "Create a policy with its issuing CA. A name that exists is refused.",
+        &[
+            NAMESPACE,
+            NAME,
+            "--cert-key-type {ECC} =ECC # Key type of the issuing CA.
+--cert-subject # Subject of the issuing CA, such as CN=TestDevice; unique in the namespace.
+--cert-validity-days int # Validity of the certificates it issues, 1 to 3650 days; 30 without it.
+--enable-byor 3st # Sign the issuing CA with a root of your own.
+--location/-l # Ignored: a policy lies in its namespace's region.
+--tags * # Tags: key=value.",
+        ],
+        create,
+    ),
+    Command::new(
+        "iot adr ns policy show",
+        "Show a policy.",
+        &[NAMESPACE, NAME],
+        show,
+    ),
+    Command::new(
+        "iot adr ns policy list",
+        "List policies.",
+        &[NAMESPACE],
+        list,
+    ),
+    Command::new(
+        "iot adr ns policy update",
+        "Change a policy.",
+        &[
+            NAMESPACE,
+            NAME,
+            "--cert-validity-days int # Validity of the certificates it issues.
+--cert-subject # Subject of the issuing CA; an existing one cannot change.
+--tags * # Tags: key=value.",
+        ],
+        update,
+    ),
+    Command::new(
+        "iot adr ns policy delete",
+        "Delete a policy.",
+        &[NAMESPACE, NAME],
+        delete,
+    )
+    .confirmed(),
+    Command::new(
+        "iot adr ns policy revoke-issuer",
+        "Replace the issuing CA of a policy.",
+        &[NAMESPACE, NAME],
+        revoke_issuer,
+    )
+    .confirmed(),
+];
+
+/// What a new policy is to be.
+pub(crate) struct PolicyRequest<'r> {
+    /// Name.
+    pub(crate) name: &'r str,
+    /// Key type; ECC where `None`.
+    pub(crate) key_type: Option<&'r str>,
+    /// Subject of the issuing CA; the server chooses one where `None`.
+    pub(crate) subject: Option<&'r str>,
+    /// Days that its certificates hold; 30 where `None`.
+    pub(crate) validity_days: Option<i64>,
+    /// Region of the namespace.
+    pub(crate) region: &'r str,
+    /// Tags.
+    pub(crate) tags: Option<Value>,
+    /// Whether the issuing CA is signed by a root of the customer.
+    pub(crate) bring_your_own_root: Option<bool>,
+}
+
+/// The path of a policy.
+pub(crate) fn policy_path(namespace: &str, name: &str) -> String {
+    format!("{}/policies/{}", credential_path(namespace), segment(name))
+}
+
+/// Makes a policy.
+///
+/// # Errors
+/// ARM's error.
+pub(crate) async fn create_policy(
+    session: &mut Session<'_>,
+    namespace: &str,
+    request: &PolicyRequest<'_>,
+) -> Result<Value> {
+    let mut authority = Map::new();
+    put(
+        &mut authority,
+        "keyType",
+        Some(json!(request.key_type.unwrap_or("ECC"))),
+    );
+    put(
+        &mut authority,
+        "subject",
+        request.subject.map(|subject| json!(subject)),
+    );
+    put(
+        &mut authority,
+        "bringYourOwnRoot",
+        request
+            .bring_your_own_root
+            .map(|enabled| json!({"enabled": enabled})),
+    );
+    let days = request
+        .validity_days
+        .unwrap_or(i64::from(LEAF_VALIDITY_DEFAULT_DAYS));
+    let mut body = Map::new();
+    put(&mut body, "location", Some(json!(request.region)));
+    put(&mut body, "tags", request.tags.clone());
+    let certificate = json!({
+        "certificateAuthorityConfiguration": authority,
+        "leafCertificateConfiguration": {"validityPeriodInDays": days},
+    });
+    put(
+        &mut body,
+        "properties",
+        Some(json!({"certificate": certificate})),
+    );
+    session
+        .arm_write(
+            Method::PUT,
+            &policy_path(namespace, request.name),
+            versions::REGISTRY,
+            &Value::Object(body),
+            false,
+        )
+        .await
+}
+
+fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    namespace_path(
+        session,
+        args.filled("--resource-group")?,
+        args.filled("--namespace")?,
+    )
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(session, args)?;
+        let name = args.filled("--policy-name")?;
+        let region = region_of(session, &namespace).await?;
+        if session
+            .arm_find(&policy_path(&namespace, name), versions::REGISTRY)
+            .await?
+            .is_some()
+        {
+            return Err(Failure::error(format!(
+                "A policy named '{name}' already exists in namespace '{}'. Choose another name, or change it with 'az iot adr ns policy update'.",
+                args.required("--namespace")?
+            )));
+        }
+        let request = PolicyRequest {
+            name,
+            key_type: args.text("--cert-key-type"),
+            subject: args.text("--cert-subject"),
+            validity_days: args.integer("--cert-validity-days"),
+            region: &region,
+            tags: tags(args),
+            bring_your_own_root: args.switch("--enable-byor"),
+        };
+        let made = create_policy(session, &namespace, &request).await;
+        Ok(made
+            .map_err(|failure| without_credential(failure, args))?
+            .into())
+    })
+}
+
+fn without_credential(failure: Failure, args: &Args) -> Failure {
+    if !failure.is_not_found() {
+        return failure;
+    }
+    let (ns, group) = (
+        args.text("--namespace").unwrap_or_default(),
+        args.text("--resource-group").unwrap_or_default(),
+    );
+    Failure {
+        message: format!(
+            "No credential exists on namespace '{ns}' in resource group '{group}'. Please create a credential using \
+             'az iot adr ns credential create --ns {ns} -g {group}' to manage credential policies."
+        ),
+        ..failure
+    }
+}
+
+/// Turns a missing policy into a sentence that lists those there are.
+async fn missing(
+    session: &mut Session<'_>,
+    namespace: &str,
+    args: &Args,
+    failure: Failure,
+) -> Failure {
+    if !failure.is_not_found() {
+        return failure;
+    }
+    // Where the list fails too, the namespace or credential is missing: the server's words stand.
+    let Ok(all) = session
+        .arm_list(
+            &format!("{}/policies", credential_path(namespace)),
+            versions::REGISTRY,
+        )
+        .await
+    else {
+        return failure;
+    };
+    let names: Vec<String> = all
+        .iter()
+        .map(|one| format!("'{}'", text(one, "/name")))
+        .collect();
+    let existing = if names.is_empty() {
+        "it has no policy yet".to_owned()
+    } else {
+        format!("its policies are: {}", names.join(", "))
+    };
+    Failure {
+        message: format!(
+            "No policy named '{}' exists in namespace '{}'; {existing}. Give one of these names with --name.",
+            args.text("--policy-name").unwrap_or_default(),
+            args.text("--namespace").unwrap_or_default()
+        ),
+        ..failure
+    }
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(session, args)?;
+        match session
+            .arm_get(
+                &policy_path(&namespace, args.filled("--policy-name")?),
+                versions::REGISTRY,
+            )
+            .await
+        {
+            Ok(policy) => Ok(policy.into()),
+            Err(failure) => Err(missing(session, &namespace, args, failure).await),
+        }
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = format!("{}/policies", credential_path(&namespace(session, args)?));
+        Ok(Value::Array(session.arm_list(&path, versions::REGISTRY).await?).into())
+    })
+}
+
+fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(session, args)?;
+        let path = policy_path(&namespace, args.filled("--policy-name")?);
+        let mut policy = match session.arm_get(&path, versions::REGISTRY).await {
+            Ok(policy) => policy,
+            Err(failure) => return Err(missing(session, &namespace, args, failure).await),
+        };
+        if let Some(days) = args.integer("--cert-validity-days") {
+            let at = [
+                "properties",
+                "certificate",
+                "leafCertificateConfiguration",
+                "validityPeriodInDays",
+            ];
+            set_at(&mut policy, &at, json!(days))?;
+        }
+        if let Some(subject) = args.text("--cert-subject") {
+            let at = [
+                "properties",
+                "certificate",
+                "certificateAuthorityConfiguration",
+                "subject",
+            ];
+            set_at(&mut policy, &at, json!(subject))?;
+        }
+        if let Some(tags) = tags(args) {
+            policy["tags"] = tags;
+        }
+        Ok(session
+            .arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false)
+            .await?
+            .into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
+        session
+            .arm_act(Method::DELETE, &path, versions::REGISTRY, None, false)
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}
+
+fn revoke_issuer<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
+        session
+            .arm_act(
+                Method::POST,
+                &format!("{path}/revokeIssuer"),
+                versions::REGISTRY,
+                None,
+                false,
+            )
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}

@@ -1,0 +1,304 @@
+//! `az iot hub device-identity …`.
+
+use super::hub_keys::key_member;
+use super::text;
+use crate::az::data_plane::{DataPlane, Service};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::{Command, GENERIC_UPDATE, HUB_CONTEXT};
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use crate::az::update;
+use ferrohub_wire::connection_string::ConnectionString;
+use http::Method;
+use serde_json::{Value, json};
+
+const DEVICE: &str = "--device-id/-d! # Id of the device.";
+const ANY_ETAG: &str = "\"*\"";
+const AUTHENTICATION: &str =
+    "--auth-method/--am {shared_private_key,x509_thumbprint,x509_ca} # How the device signs in.
+--primary-key/--pk # Its primary key, base64.
+--secondary-key/--sk # Its secondary key, base64.
+--primary-thumbprint/--ptp # Thumbprint of its certificate.
+--secondary-thumbprint/--stp # Thumbprint of its other certificate.
+--status/--sta {disabled,enabled} # Whether it may connect.
+--status-reason/--star # Why.
+--edge-enabled/--ee 3st # Whether it is an edge device.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot hub device-identity create",
+        "Create a device.",
+        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "~--device-scope"],
+        create,
+    ),
+    Command::new(
+        "iot hub device-identity show",
+        "Show a device.",
+        &[HUB_CONTEXT, DEVICE],
+        show,
+    ),
+    Command::new(
+        "iot hub device-identity list",
+        "List devices.",
+        &[
+            HUB_CONTEXT,
+            "--top int =1000 # Devices at most.
+--edge-enabled/--ee 3st # Edge devices only.",
+        ],
+        list,
+    ),
+    Command::new(
+        "iot hub device-identity update",
+        "Change a device.",
+        &[
+            HUB_CONTEXT,
+            DEVICE,
+            AUTHENTICATION,
+            "--etag/-e # Only if the device has this ETag.",
+            GENERIC_UPDATE,
+        ],
+        update_device,
+    ),
+    Command::new(
+        "iot hub device-identity delete",
+        "Delete a device.",
+        &[
+            HUB_CONTEXT,
+            DEVICE,
+            "--etag/-e # Only if the device has this ETag.",
+        ],
+        delete,
+    ),
+    Command::new(
+        "iot hub device-identity connection-string show",
+        "Show a device's connection string.",
+        &[
+            HUB_CONTEXT,
+            DEVICE,
+            "--key-type/--kt {primary,secondary} =primary # Which of the two keys.",
+        ],
+        connection_string,
+    ),
+];
+
+/// The path of a device on the data plane.
+fn path(args: &Args) -> Result<String> {
+    Ok(format!("/devices/{}", segment(args.filled("--device-id")?)))
+}
+
+/// Writes the authentication and status options into an identity.
+fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
+    let method = args.text("--auth-method");
+    let thumbprints = args.given("--primary-thumbprint") || args.given("--secondary-thumbprint");
+    let keys = args.given("--primary-key") || args.given("--secondary-key");
+    let pair = |first: &'static str, second: &'static str, names: [&str; 2]| {
+        let mut object = serde_json::Map::new();
+        super::put(
+            &mut object,
+            names[0],
+            args.text(first).map(|text| json!(text)),
+        );
+        super::put(
+            &mut object,
+            names[1],
+            args.text(second).map(|text| json!(text)),
+        );
+        Value::Object(object)
+    };
+    match method {
+        Some("x509_ca") => identity["authentication"] = json!({"type": "certificateAuthority"}),
+        Some("x509_thumbprint") => {
+            if !thumbprints {
+                return Err(Failure::error(
+                    "--primary-thumbprint is required with --auth-method x509_thumbprint.",
+                ));
+            }
+            let prints = pair(
+                "--primary-thumbprint",
+                "--secondary-thumbprint",
+                ["primaryThumbprint", "secondaryThumbprint"],
+            );
+            identity["authentication"] = json!({"type": "selfSigned", "x509Thumbprint": prints});
+        }
+        Some(_) => {
+            let keys = pair(
+                "--primary-key",
+                "--secondary-key",
+                ["primaryKey", "secondaryKey"],
+            );
+            identity["authentication"] = json!({"type": "sas", "symmetricKey": keys});
+        }
+        None => {
+            let options = [
+                (
+                    "--primary-key",
+                    ["authentication", "symmetricKey", "primaryKey"],
+                ),
+                (
+                    "--secondary-key",
+                    ["authentication", "symmetricKey", "secondaryKey"],
+                ),
+                (
+                    "--primary-thumbprint",
+                    ["authentication", "x509Thumbprint", "primaryThumbprint"],
+                ),
+                (
+                    "--secondary-thumbprint",
+                    ["authentication", "x509Thumbprint", "secondaryThumbprint"],
+                ),
+            ];
+            for (option, at) in options {
+                if let Some(value) = args.text(option) {
+                    super::set_at(identity, &at, json!(value))?;
+                }
+            }
+        }
+    }
+    if keys && thumbprints {
+        return Err(Failure::error(
+            "A device signs in with keys or with certificates; give one kind.",
+        ));
+    }
+    for (option, member) in [("--status", "status"), ("--status-reason", "statusReason")] {
+        if let Some(value) = args.text(option) {
+            identity[member] = json!(value);
+        }
+    }
+    if let Some(edge) = args.switch("--edge-enabled") {
+        super::set_at(identity, &["capabilities", "iotEdge"], json!(edge))?;
+    }
+    Ok(())
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if args.given("--device-scope") {
+            return Err(Failure::error(
+                "Parent devices are not built yet; leave --device-scope away.",
+            ));
+        }
+        let id = args.filled("--device-id")?;
+        let mut identity = json!({
+            "deviceId": id,
+            "status": "enabled",
+            "authentication": {"symmetricKey": {}, "type": "sas"},
+            "capabilities": {"iotEdge": false},
+        });
+        apply_options(args, &mut identity)?;
+        let plane = session.data_plane(args, Service::Hub).await?;
+        Ok(session
+            .call(&plane, Method::PUT, &path(args)?, Some(&identity), None)
+            .await?
+            .into())
+    })
+}
+
+async fn get(session: &mut Session<'_>, args: &Args) -> Result<(DataPlane, Value)> {
+    let plane = session.data_plane(args, Service::Hub).await?;
+    let identity = session
+        .call(&plane, Method::GET, &path(args)?, None, None)
+        .await?;
+    Ok((plane, identity))
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let (plane, mut identity) = get(session, args).await?;
+        identity["hub"] = json!(plane.host);
+        Ok(identity.into())
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let plane = session.data_plane(args, Service::Hub).await?;
+        let mut query = "select * from devices".to_owned();
+        if let Some(edge) = args.switch("--edge-enabled") {
+            query.push_str(&format!(" where capabilities.iotEdge={edge}"));
+        }
+        let found = session
+            .call(
+                &plane,
+                Method::POST,
+                "/devices/query",
+                Some(&json!({"query": query})),
+                None,
+            )
+            .await?;
+        Ok(first(found, args).into())
+    })
+}
+
+/// At most `--top` elements of a list; all where it is negative.
+pub(crate) fn first(mut list: Value, args: &Args) -> Value {
+    if let (Some(items), Some(top)) = (
+        list.as_array_mut(),
+        args.integer("--top")
+            .and_then(|top| usize::try_from(top).ok()),
+    ) {
+        items.truncate(top);
+    }
+    list
+}
+
+/// The `If-Match` of a change: the ETag given, else any.
+pub(crate) fn if_match(args: &Args) -> String {
+    args.text("--etag").map_or_else(
+        || ANY_ETAG.to_owned(),
+        |etag| format!("\"{}\"", etag.trim_matches('"')),
+    )
+}
+
+fn update_device<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let (plane, mut identity) = get(session, args).await?;
+        apply_options(args, &mut identity)?;
+        update::apply(args, &mut identity)?;
+        let etag = if_match(args);
+        identity["etag"] = json!(etag.trim_matches('"'));
+        Ok(session
+            .call(
+                &plane,
+                Method::PUT,
+                &path(args)?,
+                Some(&identity),
+                Some(&etag),
+            )
+            .await?
+            .into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let plane = session.data_plane(args, Service::Hub).await?;
+        session
+            .call(
+                &plane,
+                Method::DELETE,
+                &path(args)?,
+                None,
+                Some(&if_match(args)),
+            )
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}
+
+fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let (plane, identity) = get(session, args).await?;
+        let device = text(&identity, "/deviceId");
+        let secret = text(
+            &identity,
+            &format!("/authentication/symmetricKey{}", key_member(args)),
+        );
+        let string = match secret {
+            "" => ConnectionString::for_x509_device(&plane.host, device),
+            key => ConnectionString::for_device(&plane.host, device, key),
+        };
+        Ok(json!({"connectionString": string.reveal()}).into())
+    })
+}

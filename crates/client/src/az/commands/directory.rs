@@ -1,0 +1,253 @@
+//! `az ad sp …` and the look-up of principals in the directory.
+
+use super::role_assignment::assign;
+use super::role_definition::resolve as resolve_role;
+use super::{rooted, text};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+/// Longest secret life that is asked for, years: ours.
+const MAX_SECRET_YEARS: i64 = 100;
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "ad sp create-for-rbac",
+        "Create a service principal with a secret, and give it roles.",
+        &["--name/--display-name/-n # Display name.
+--role # Role to give.
+--scopes + # Scopes at which the role holds.
+--years int =1 # Life of the secret.
+~--skip-assignment 3st
+--json-auth 3st # Not supported."],
+        create_for_rbac,
+    ),
+    Command::new(
+        "ad sp show",
+        "Show a service principal.",
+        &["--id! # Application id, object id or service principal name."],
+        show,
+    ),
+    Command::new(
+        "ad sp list",
+        "List service principals.",
+        &["--display-name # Only with this display name.
+--filter # OData filter.
+--spn # Only with this service principal name.
+--all flag # Everything.
+--show-mine flag # Ignored."],
+        list,
+    ),
+];
+
+/// A principal of the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Principal {
+    /// Object id.
+    pub(crate) object_id: String,
+    /// `ServicePrincipal`, `User` or `Group`, where known.
+    pub(crate) kind: Option<String>,
+    /// Display name, where known.
+    pub(crate) name: Option<String>,
+}
+
+impl Principal {
+    fn of(object: &Value) -> Self {
+        let kind = match text(object, "/@odata.type").rsplit('.').next() {
+            Some("user") => "User",
+            Some("group") => "Group",
+            _ => "ServicePrincipal",
+        };
+        Self {
+            object_id: text(object, "/id").to_owned(),
+            kind: Some(kind.to_owned()),
+            name: object
+                .get("displayName")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+}
+
+async fn by_service_principal_name(session: &mut Session<'_>, name: &str) -> Result<Option<Value>> {
+    let filter = format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name));
+    let found = session
+        .graph_list("/servicePrincipals", Some(&filter))
+        .await?;
+    Ok(found.into_iter().next())
+}
+
+/// Directory objects by object id; those that do not exist are left out.
+///
+/// # Errors
+/// Graph's error.
+pub(crate) async fn by_ids(session: &mut Session<'_>, ids: &[&str]) -> Result<Vec<Value>> {
+    let body = json!({"ids": ids, "types": ["user", "group", "servicePrincipal", "directoryObjectPartnerReference"]});
+    let mut answer = session
+        .graph(Method::POST, "/directoryObjects/getByIds", Some(&body))
+        .await?;
+    match answer.get_mut("value").map(Value::take) {
+        Some(Value::Array(values)) => Ok(values),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// What `az` shows as a principal's name: the user's or the first service principal name.
+pub(crate) fn short_name(object: &Value) -> &str {
+    let user = text(object, "/userPrincipalName");
+    let service = text(object, "/servicePrincipalNames/0");
+    [user, service, text(object, "/displayName")]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or_default()
+}
+
+/// The principal that a person named: application id, service principal name, user or object id.
+///
+/// # Errors
+/// `az`'s text where the directory has none.
+pub(crate) async fn resolve(session: &mut Session<'_>, assignee: &str) -> Result<Principal> {
+    let mut found = None;
+    if assignee.contains('@') {
+        let filter = format!("userPrincipalName eq '{}'", quoted(assignee));
+        found = session
+            .graph_list("/users", Some(&filter))
+            .await?
+            .into_iter()
+            .next()
+            .map(|mut user| {
+                user["@odata.type"] = json!("#microsoft.graph.user");
+                user
+            });
+    }
+    if found.is_none() {
+        found = by_service_principal_name(session, assignee).await?;
+    }
+    if found.is_none() && uuid::Uuid::parse_str(assignee).is_ok() {
+        found = by_ids(session, &[assignee]).await?.into_iter().next();
+    }
+    found.as_ref().map(Principal::of).ok_or_else(|| {
+        Failure::error(format!(
+            "Cannot find user or service principal in graph database for '{assignee}'. If the assignee is an appId, make sure the \
+             corresponding service principal is created with 'az ad sp create --id {assignee}'."
+        ))
+    })
+}
+
+fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if args.given("--role") != args.given("--scopes") {
+            return Err(Failure::error(
+                "Usage error: To create role assignments, specify both --role and --scopes.",
+            ));
+        }
+        if args.switch("--json-auth") == Some(true) {
+            return Err(Failure::error(
+                "--json-auth is not supported; the output has appId, password and tenant.",
+            ));
+        }
+        let now = session.environment.clock.now();
+        let name = match args.text("--name").filter(|name| !name.is_empty()) {
+            Some(name) => name.to_owned(),
+            None => format!(
+                "azure-cli-{}",
+                now.to_zoned(jiff::tz::TimeZone::UTC)
+                    .strftime("%Y-%m-%d-%H-%M-%S")
+            ),
+        };
+        let years = args
+            .integer("--years")
+            .unwrap_or(1)
+            .clamp(1, MAX_SECRET_YEARS);
+        let ends = now + jiff::SignedDuration::from_hours(years * 365 * 24);
+        let application = session
+            .graph(
+                Method::POST,
+                "/applications",
+                Some(&json!({"displayName": name})),
+            )
+            .await?;
+        let app_id = text(&application, "/appId").to_owned();
+        let service = session
+            .graph(
+                Method::POST,
+                "/servicePrincipals",
+                Some(&json!({"appId": app_id})),
+            )
+            .await?;
+        let add = format!(
+            "/applications/{}/addPassword",
+            segment(text(&application, "/id"))
+        );
+        let credential =
+            json!({"passwordCredential": {"displayName": "rbac", "endDateTime": ends.to_string()}});
+        let secret = session.graph(Method::POST, &add, Some(&credential)).await?;
+        let principal = Principal {
+            object_id: text(&service, "/id").to_owned(),
+            kind: Some("ServicePrincipal".to_owned()),
+            name: Some(name.clone()),
+        };
+        if let Some(role) = args.text("--role") {
+            for scope in args.list("--scopes").unwrap_or_default() {
+                let scope = rooted(scope.trim_end_matches('/'));
+                session.warn(&format!(
+                    "Creating '{role}' role assignment under scope '{scope}'"
+                ));
+                let role_id = resolve_role(session, role, &scope).await?;
+                assign(session, &principal, &role_id, &scope, Map::new()).await?;
+            }
+        }
+        session.warn("The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.");
+        let tenant = session.profile()?.tenant_id.clone();
+        Ok(json!({"appId": app_id, "displayName": name, "password": text(&secret, "/secretText"), "tenant": tenant}).into())
+    })
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let id = args.filled("--id")?;
+        if let Some(found) = by_service_principal_name(session, id).await? {
+            return Ok(found.into());
+        }
+        Ok(session
+            .graph(
+                Method::GET,
+                &format!("/servicePrincipals/{}", segment(id)),
+                None,
+            )
+            .await?
+            .into())
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let filter = match (
+            args.text("--filter"),
+            args.text("--display-name"),
+            args.text("--spn"),
+        ) {
+            (Some(filter), _, _) => Some(filter.to_owned()),
+            (None, Some(name), _) => Some(format!("startswith(displayName,'{}')", quoted(name))),
+            (None, None, Some(name)) => Some(format!(
+                "servicePrincipalNames/any(c:c eq '{}')",
+                quoted(name)
+            )),
+            (None, None, None) => None,
+        };
+        Ok(Value::Array(
+            session
+                .graph_list("/servicePrincipals", filter.as_deref())
+                .await?,
+        )
+        .into())
+    })
+}

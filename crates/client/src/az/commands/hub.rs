@@ -1,0 +1,137 @@
+//! `az iot hub show|list|update|delete`.
+
+use super::hub_create::{SETTINGS, apply_settings};
+use super::{tags, text, versions};
+use crate::az::data_plane::Service;
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::{Command, GENERIC_UPDATE};
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, segment};
+use crate::az::update;
+use http::Method;
+use serde_json::{Value, json};
+
+const TARGET: &str = "--name/-n! # Name of the hub.
+--resource-group/-g # Resource group; the subscription is searched without it.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("iot hub show", "Show a hub.", &[TARGET], show).with_ids(&["--name"]),
+    Command::new(
+        "iot hub list",
+        "List hubs.",
+        &["--resource-group/-g # Resource group; the subscription without it."],
+        list,
+    ),
+    Command::new(
+        "iot hub update",
+        "Change a hub.",
+        &[
+            TARGET,
+            SETTINGS,
+            GENERIC_UPDATE,
+            "--no-wait flag # Do not wait for the end.",
+        ],
+        update_hub,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot hub delete",
+        "Delete a hub.",
+        &[TARGET, "--no-wait flag # Do not wait for the end."],
+        delete,
+    )
+    .with_ids(&["--name"]),
+];
+
+/// The hub that `name_key` and `--resource-group` name.
+///
+/// # Errors
+/// `az`'s texts where there is none, exit 1.
+pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'static str) -> Result<Value> {
+    let name = args.filled(name_key)?;
+    let group = args.text("--resource-group");
+    if let Some(group) = group {
+        let group_path = session.group_path(group)?;
+        session.arm_get(&group_path, versions::RESOURCES).await?;
+    }
+    session
+        .find_service(Service::Hub, name, group)
+        .await
+        .map_err(|failure| match (failure.is_not_found(), group) {
+            (false, _) => failure,
+            (true, Some(group)) => Failure::error(format!(
+                "An IotHub '{name}' under resource group '{group}' was not found."
+            )),
+            (true, None) => Failure::error(format!(
+                "No IoT Hub found with name {name} in current subscription."
+            )),
+        })
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(find(session, args, "--name").await?.into()) })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = session.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
+        Ok(Value::Array(session.arm_list(&path, versions::HUB).await?).into())
+    })
+}
+
+fn update_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let mut hub = find(session, args, "--name").await?;
+        apply_settings(args, &mut hub["properties"])?;
+        if let Some(sku) = args.text("--sku") {
+            hub["sku"]["name"] = json!(sku);
+        }
+        if let Some(units) = args.integer("--unit") {
+            hub["sku"]["capacity"] = json!(units);
+        }
+        if let Some(tags) = tags(args) {
+            hub["tags"] = tags;
+        }
+        update::apply(args, &mut hub)?;
+        let id = text(&hub, "/id").to_owned();
+        let etag = text(&hub, "/etag").to_owned();
+        let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
+        let made = session
+            .arm_write_if(
+                Method::PUT,
+                &id,
+                versions::HUB,
+                &hub,
+                args.flag("--no-wait"),
+                etag,
+            )
+            .await?;
+        Ok(made.into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let name = args.filled("--name")?;
+        let path = match args.text("--resource-group") {
+            Some(group) => format!(
+                "{}/{}",
+                session.collection_path(Some(group), Service::Hub.kind())?,
+                segment(name)
+            ),
+            None => text(&find(session, args, "--name").await?, "/id").to_owned(),
+        };
+        session
+            .arm_act(
+                Method::DELETE,
+                &path,
+                versions::HUB,
+                None,
+                args.flag("--no-wait"),
+            )
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}

@@ -1,0 +1,201 @@
+//! `az iot hub policy|connection-string|generate-sas-token`: shared access keys of a hub.
+
+use super::{hub, text, versions};
+use crate::az::data_plane::Service;
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::{Command, HUB_CONTEXT};
+use crate::az::parser::Args;
+use crate::az::sas;
+use crate::az::session::{Session, Task, segment};
+use ferrohub_wire::connection_string::ConnectionString;
+use http::Method;
+use serde_json::{Value, json};
+
+const HUB: &str = "--hub-name! # Name of the hub.
+--resource-group/-g # Resource group; the subscription is searched without it.";
+const KEY_TYPE: &str = "--key-type/--kt {primary,secondary} =primary # Which of the two keys.";
+const POLICY: &str = "--policy-name/--pn =iothubowner # Shared access policy.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot hub policy list",
+        "List shared access policies.",
+        &[HUB],
+        policy_list,
+    )
+    .with_ids(&["--hub-name"]),
+    Command::new(
+        "iot hub policy show",
+        "Show a shared access policy.",
+        &[HUB, "--name/-n! # Name of the policy."],
+        policy_show,
+    ),
+    Command::new(
+        "iot hub connection-string show",
+        "Show connection strings.",
+        &[
+            "--hub-name/-n # Name of the hub; every hub without it.
+--resource-group/-g # Resource group.
+--show-all/--all flag # Every policy.
+--default-eventhub/--eh 3st # The built-in Event-Hubs-compatible endpoint instead.",
+            KEY_TYPE,
+            POLICY,
+        ],
+        connection_string,
+    ),
+    Command::new(
+        "iot hub generate-sas-token",
+        "Make a shared access signature.",
+        &[
+            HUB_CONTEXT,
+            KEY_TYPE,
+            POLICY,
+            "--device-id/-d # For this device, with its key.
+--duration/--du int =3600 # Life, seconds.
+--connection-string/--cs # Connection string to sign with.
+~--module-id/-m",
+        ],
+        generate_sas,
+    ),
+];
+
+/// The member of a key object that `--key-type` names.
+pub(crate) fn key_member(args: &Args) -> &'static str {
+    if args.text("--key-type") == Some("secondary") {
+        "/secondaryKey"
+    } else {
+        "/primaryKey"
+    }
+}
+
+async fn keys(session: &mut Session<'_>, resource: &Value) -> Result<Vec<Value>> {
+    let path = format!("{}/listkeys", text(resource, "/id"));
+    let mut answer = session.arm_post(&path, versions::HUB, None).await?;
+    match answer.get_mut("value").map(Value::take) {
+        Some(Value::Array(keys)) => Ok(keys),
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn key(session: &mut Session<'_>, resource: &Value, policy: &str) -> Result<Value> {
+    let path = format!(
+        "{}/IotHubKeys/{}/listkeys",
+        text(resource, "/id"),
+        segment(policy)
+    );
+    session.arm_post(&path, versions::HUB, None).await
+}
+
+fn policy_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let hub = hub::find(session, args, "--hub-name").await?;
+        Ok(Value::Array(keys(session, &hub).await?).into())
+    })
+}
+
+fn policy_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let hub = hub::find(session, args, "--hub-name").await?;
+        Ok(key(session, &hub, args.filled("--name")?).await?.into())
+    })
+}
+
+/// The connection string of one policy of a hub.
+fn rendered(args: &Args, hub: &Value, key: &Value) -> String {
+    let secret = text(key, key_member(args));
+    let name = text(key, "/keyName");
+    if args.switch("--default-eventhub") == Some(true) {
+        let events = "/properties/eventHubEndpoints/events";
+        let endpoint = text(hub, &format!("{events}/endpoint"));
+        let path = text(hub, &format!("{events}/path"));
+        return ConnectionString::for_event_hub(endpoint, name, secret, path).reveal();
+    }
+    ConnectionString::for_policy(text(hub, "/properties/hostName"), name, secret).reveal()
+}
+
+async fn strings_of(session: &mut Session<'_>, args: &Args, hub: &Value) -> Result<Value> {
+    if args.flag("--show-all") {
+        let keys = keys(session, hub).await?;
+        return Ok(Value::Array(
+            keys.iter()
+                .map(|key| json!(rendered(args, hub, key)))
+                .collect(),
+        ));
+    }
+    let key = key(session, hub, args.required("--policy-name")?).await?;
+    Ok(json!(rendered(args, hub, &key)))
+}
+
+fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if args.text("--hub-name").is_some() {
+            let hub = hub::find(session, args, "--hub-name").await?;
+            return Ok(json!({"connectionString": strings_of(session, args, &hub).await?}).into());
+        }
+        let path = session.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
+        let mut all = Vec::new();
+        for hub in session.arm_list(&path, versions::HUB).await? {
+            let strings = strings_of(session, args, &hub).await?;
+            all.push(json!({"name": text(&hub, "/name"), "connectionString": strings}));
+        }
+        Ok(Value::Array(all).into())
+    })
+}
+
+fn generate_sas<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if args.given("--module-id") {
+            return Err(Failure::error(
+                "Module identities are not built yet; leave --module-id away.",
+            ));
+        }
+        let life = args
+            .integer("--duration")
+            .unwrap_or(3600)
+            .clamp(1, i64::from(u32::MAX));
+        let expiry = session.environment.clock.unix_seconds() + life;
+        let token = if let Some(given) = args.text("--connection-string") {
+            sas::token_of(&ConnectionString::parse(given)?, expiry)?
+        } else if let Some(device) = args.text("--device-id") {
+            let plane = session.data_plane(args, Service::Hub).await?;
+            let identity = session
+                .call(
+                    &plane,
+                    Method::GET,
+                    &format!("/devices/{}", segment(device)),
+                    None,
+                    None,
+                )
+                .await?;
+            let secret = text(
+                &identity,
+                &format!("/authentication/symmetricKey{}", key_member(args)),
+            );
+            if secret.is_empty() {
+                return Err(Failure::error(format!(
+                    "Device '{device}' does not sign in with a key, so it has no signature."
+                )));
+            }
+            sas::token(
+                &format!("{}/devices/{device}", plane.host),
+                secret,
+                None,
+                expiry,
+            )?
+        } else if let Some(login) = args.text("--login") {
+            sas::token_of(&ConnectionString::parse(login)?, expiry)?
+        } else {
+            let hub = hub::find(session, args, "--hub-name").await?;
+            let policy = args.required("--policy-name")?;
+            let key = key(session, &hub, policy).await?;
+            sas::token(
+                text(&hub, "/properties/hostName"),
+                text(&key, key_member(args)),
+                Some(policy),
+                expiry,
+            )?
+        };
+        Ok(json!({"sas": token}).into())
+    })
+}

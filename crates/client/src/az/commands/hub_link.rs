@@ -1,0 +1,299 @@
+//! The link of a new hub to a namespace: named, or inferred from the hub's identity; and the roles
+//! that the namespace needs on the hub.
+//!
+//! Azure infers nothing. The published instructions rely on it, so it lives in this client.
+
+use super::directory::Principal;
+use super::hub_create::user_identities;
+use super::role_assignment::{assign, of_principal};
+use super::role_definition::resolve;
+use super::{adr_namespace, rooted, text, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::parser::Args;
+use crate::az::session::Session;
+use serde_json::{Map, Value};
+
+/// Roles of the namespace's identity on a linked hub, as `az` grants them.
+const NAMESPACE_ROLES: &[&str] = &["Contributor", "IoT Hub Registry Contributor"];
+
+const READ: &str = "Microsoft.DeviceRegistry/namespaces/read";
+const WRITES: &[&str] = &[
+    "Microsoft.DeviceRegistry/namespaces/write",
+    "Microsoft.DeviceRegistry/namespaces/devices/write",
+];
+
+/// A link to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Resource id of the namespace.
+    pub(crate) namespace: String,
+    /// Resource id of the identity with which the hub works on it.
+    pub(crate) identity: String,
+}
+
+/// The link that the command line names, or that follows from its one identity.
+///
+/// # Errors
+/// A half-named link, or several namespaces to choose from.
+pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) -> Result<Option<Link>> {
+    let users = user_identities(args);
+    let named = |key| {
+        args.text(key)
+            .filter(|id: &&str| !id.is_empty())
+            .map(rooted)
+    };
+    match (named("--ns-resource-id"), named("--ns-identity-id")) {
+        (Some(namespace), Some(identity)) => {
+            return Ok(Some(Link {
+                namespace,
+                identity,
+            }));
+        }
+        (Some(namespace), None) => {
+            let [identity] = users.as_slice() else {
+                return Err(Failure::error(
+                    "--ns-identity-id is required with --ns-resource-id: the identity with which the hub works on the namespace.",
+                ));
+            };
+            return Ok(Some(Link {
+                namespace,
+                identity: identity.clone(),
+            }));
+        }
+        (None, Some(_)) => {
+            return Err(Failure::error(
+                "--ns-resource-id is required with --ns-identity-id: the namespace to link to.",
+            ));
+        }
+        (None, None) => {}
+    }
+    if users.is_empty() {
+        return Ok(None);
+    }
+    infer(session, group, &users).await
+}
+
+/// The group's one namespace on which one of the identities may read and write.
+async fn infer(
+    session: &mut Session<'_>,
+    group: &str,
+    identities: &[String],
+) -> Result<Option<Link>> {
+    let mut found: Vec<Link> = Vec::new();
+    let path = session.collection_path(Some(group), adr_namespace::KIND)?;
+    let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
+    for identity in identities {
+        let resource = session
+            .arm_get(&rooted(identity), versions::IDENTITIES)
+            .await?;
+        let principal = text(&resource, "/properties/principalId").to_owned();
+        for namespace in &namespaces {
+            let id = text(namespace, "/id");
+            let known = found.iter().any(|link| link.namespace == id);
+            if !known && may_read_and_write(session, id, &principal).await? {
+                found.push(Link {
+                    namespace: id.to_owned(),
+                    identity: identity.clone(),
+                });
+            }
+        }
+    }
+    match found.as_slice() {
+        [] => {
+            session.warn(&format!(
+                "The hub is not linked to a namespace: no namespace of resource group '{group}' lets its identity read and write. To link it, give \
+                 the identity a role on the namespace and create the hub with --ns-resource-id NAMESPACE_ID --ns-identity-id IDENTITY_ID."
+            ));
+            Ok(None)
+        }
+        [link] => {
+            session.say(&format!("The hub is linked to namespace {}: the one of the group on which its identity may read and write.", link.namespace));
+            Ok(Some(link.clone()))
+        }
+        several => {
+            let ids: Vec<&str> = several.iter().map(|link| link.namespace.as_str()).collect();
+            Err(Failure::error(format!(
+                "The hub's identity may read and write several namespaces of resource group '{group}':\n    {}\nChoose one with --ns-resource-id and \
+                 --ns-identity-id. Nothing was created.",
+                ids.join("\n    ")
+            )))
+        }
+    }
+}
+
+/// Whether the principal's roles allow reading the namespace, and writing it or its devices.
+async fn may_read_and_write(
+    session: &mut Session<'_>,
+    namespace: &str,
+    principal: &str,
+) -> Result<bool> {
+    let mut definitions = Vec::new();
+    for assignment in of_principal(session, namespace, principal).await? {
+        let id = text(&assignment, "/properties/roleDefinitionId").to_owned();
+        definitions.extend(session.arm_find(&id, versions::ROLE_DEFINITIONS).await?);
+    }
+    let allows = |action: &str| {
+        definitions
+            .iter()
+            .any(|definition| grants(definition, action))
+    };
+    Ok(allows(READ) && WRITES.iter().any(|action| allows(action)))
+}
+
+/// Whether a role definition allows `action`.
+fn grants(definition: &Value, action: &str) -> bool {
+    let permissions = definition
+        .pointer("/properties/permissions")
+        .and_then(Value::as_array);
+    let matches = |permission: &Value, key: &str| {
+        let patterns = permission.get(key).and_then(Value::as_array);
+        patterns
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|pattern| pattern_matches(pattern, action))
+    };
+    permissions
+        .into_iter()
+        .flatten()
+        .any(|permission| matches(permission, "actions") && !matches(permission, "notActions"))
+}
+
+/// Whether an action pattern with `*` matches, ignoring case.
+fn pattern_matches(pattern: &str, action: &str) -> bool {
+    let (pattern, action) = (pattern.to_lowercase(), action.to_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| action.strip_prefix(first)) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Gives the namespace's own identity its roles on the hub. Where the caller may not, warns with the
+/// commands to run; the hub stays.
+///
+/// # Errors
+/// ARM's error while reading the namespace.
+pub(crate) async fn grant_namespace(
+    session: &mut Session<'_>,
+    namespace: &str,
+    hub: &Value,
+    custom_role: Option<&str>,
+) -> Result<()> {
+    let resource = session.arm_get(namespace, versions::REGISTRY).await?;
+    let principal_id = text(&resource, "/identity/principalId").to_owned();
+    if principal_id.is_empty() {
+        session.warn(&format!("Namespace {namespace} has no identity of its own, so it gets no roles on the hub; credential sync will fail."));
+        return Ok(());
+    }
+    let scope = text(hub, "/id").to_owned();
+    let principal = Principal {
+        object_id: principal_id.clone(),
+        kind: Some("ServicePrincipal".to_owned()),
+        name: None,
+    };
+    let custom: Vec<&str> = custom_role.into_iter().collect();
+    let roles = if custom.is_empty() {
+        NAMESPACE_ROLES
+    } else {
+        custom.as_slice()
+    };
+    let mut refusal = None;
+    for role in roles {
+        let granted = match resolve(session, role, &scope).await {
+            Ok(id) => assign(session, &principal, &id, &scope, Map::new())
+                .await
+                .map(|_| ()),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = granted {
+            refusal.get_or_insert(failure);
+        }
+    }
+    if let Some(failure) = refusal {
+        let reason = failure.message.lines().next().unwrap_or_default();
+        let commands: Vec<String> = roles
+            .iter()
+            .map(|role| format!("    az role assignment create --assignee \"{principal_id}\" --role \"{role}\" --scope \"{scope}\""))
+            .collect();
+        session.warn(&format!(
+            "The hub was created, but its namespace could not be given its roles on it: {reason}\nAsk someone who may assign roles to run:\n{}",
+            commands.join("\n")
+        ));
+    }
+    Ok(())
+}
+
+/// Gives the hub's own identity `role` at each of `scopes`.
+///
+/// # Errors
+/// ARM's error, or a hub without an identity of its own.
+pub(crate) async fn grant_own_identity(
+    session: &mut Session<'_>,
+    hub: &Value,
+    role: &str,
+    scopes: &[String],
+) -> Result<()> {
+    let object_id = text(hub, "/identity/principalId").to_owned();
+    if object_id.is_empty() || scopes.is_empty() {
+        return Err(Failure::error(
+            "--role needs --scopes and --mi-system-assigned: it is given to the hub's own identity.",
+        ));
+    }
+    let principal = Principal {
+        object_id,
+        kind: Some("ServicePrincipal".to_owned()),
+        name: None,
+    };
+    for scope in scopes {
+        let scope = rooted(scope.trim_end_matches('/'));
+        let id = resolve(session, role, &scope).await?;
+        assign(session, &principal, &id, &scope, Map::new()).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn patterns_match_ignoring_case() {
+        for pattern in [
+            "*",
+            "*/read",
+            "microsoft.deviceregistry/*",
+            "Microsoft.DeviceRegistry/namespaces/read",
+            "Microsoft.*/namespaces/*",
+        ] {
+            assert!(pattern_matches(pattern, READ), "{pattern}");
+        }
+        for pattern in [
+            "Microsoft.DeviceRegistry/namespaces",
+            "*/write",
+            "Microsoft.Devices/*",
+            "",
+        ] {
+            assert!(!pattern_matches(pattern, READ), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_a_role_excludes_it_does_not_grant() {
+        let role = json!({"properties": {"permissions": [{"actions": ["*"], "notActions": ["Microsoft.DeviceRegistry/*/write"]}]}});
+        assert!(grants(&role, READ));
+        assert!(WRITES.iter().all(|action| !grants(&role, action)));
+        assert!(!grants(&json!({}), READ));
+    }
+}

@@ -1,0 +1,214 @@
+//! `az iot dps linked-hub …`: the hubs that a provisioning service assigns devices to.
+
+use super::{dps, text, versions};
+use crate::az::data_plane::Service;
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::sas;
+use crate::az::session::{Session, Task};
+use ferrohub_wire::connection_string::ConnectionString;
+use serde_json::{Value, json};
+
+const DPS: &str = "--dps-name! # Name of the provisioning service.
+--resource-group/-g # Its resource group; the subscription is searched without it.";
+const LINKED: &str = "--linked-hub! # Host name or name of the linked hub.";
+const CHOICES: &str = "--allocation-weight int # Weight in the allocation.
+--apply-allocation-policy 3st # Whether devices are allocated to it.
+--no-wait flag # Do not wait for the end.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot dps linked-hub create",
+        "Link a hub.",
+        &[
+            DPS,
+            "--hub-name/--hn # Name of the hub.
+--hub-resource-group/--hrg # Resource group of the hub.
+--connection-string # Connection string of the hub, instead of its name.
+~--location/-l",
+            CHOICES,
+        ],
+        create,
+    ),
+    Command::new(
+        "iot dps linked-hub list",
+        "List the linked hubs.",
+        &[DPS],
+        list,
+    ),
+    Command::new(
+        "iot dps linked-hub show",
+        "Show a linked hub.",
+        &[DPS, LINKED],
+        show,
+    ),
+    Command::new(
+        "iot dps linked-hub update",
+        "Change a linked hub.",
+        &[DPS, LINKED, CHOICES],
+        update,
+    ),
+    Command::new(
+        "iot dps linked-hub delete",
+        "Unlink a hub.",
+        &[DPS, LINKED, "--no-wait flag # Do not wait for the end."],
+        delete,
+    ),
+];
+
+fn hubs(dps: &Value) -> Vec<Value> {
+    dps.pointer("/properties/iotHubs")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// Connection string and region of the hub to link.
+async fn hub_to_link(session: &mut Session<'_>, args: &Args) -> Result<(String, String)> {
+    if let Some(given) = args.text("--connection-string") {
+        let host = sas::host_of(&ConnectionString::parse(given)?)?.to_owned();
+        let region = match args.text("--location") {
+            Some(region) => region.to_owned(),
+            None => {
+                let name = host.split('.').next().unwrap_or_default().to_owned();
+                text(
+                    &session.find_service(Service::Hub, &name, None).await?,
+                    "/location",
+                )
+                .to_owned()
+            }
+        };
+        return Ok((given.to_owned(), region));
+    }
+    let Some(name) = args.text("--hub-name").filter(|name| !name.is_empty()) else {
+        return Err(Failure::error(
+            "Please provide the hub to link: --hub-name or --connection-string.",
+        ));
+    };
+    let hub = session
+        .find_service(Service::Hub, name, args.text("--hub-resource-group"))
+        .await?;
+    let path = format!("{}/IotHubKeys/iothubowner/listkeys", text(&hub, "/id"));
+    let key = session.arm_post(&path, versions::HUB, None).await?;
+    let string = ConnectionString::for_policy(
+        text(&hub, "/properties/hostName"),
+        text(&key, "/keyName"),
+        text(&key, "/primaryKey"),
+    );
+    Ok((string.reveal(), text(&hub, "/location").to_owned()))
+}
+
+fn apply_choices(args: &Args, hub: &mut Value) {
+    if let Some(weight) = args.integer("--allocation-weight") {
+        hub["allocationWeight"] = json!(weight);
+    }
+    if let Some(apply) = args.switch("--apply-allocation-policy") {
+        hub["applyAllocationPolicy"] = json!(apply);
+    }
+}
+
+/// Puts the hubs into the service and yields the list that it then has.
+async fn write(
+    session: &mut Session<'_>,
+    mut dps: Value,
+    hubs: Vec<Value>,
+    no_wait: bool,
+) -> Result<Value> {
+    super::set_at(&mut dps, &["properties", "iotHubs"], Value::Array(hubs))?;
+    dps::write(session, &dps, no_wait).await?;
+    if no_wait {
+        return Ok(Value::Null);
+    }
+    let fresh = session.arm_get(text(&dps, "/id"), versions::DPS).await?;
+    Ok(Value::Array(self::hubs(&fresh)))
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let (connection_string, region) = hub_to_link(session, args).await?;
+        let dps = dps::find(session, args, "--dps-name").await?;
+        let mut all = hubs(&dps);
+        let mut hub = json!({"connectionString": connection_string, "location": region});
+        apply_choices(args, &mut hub);
+        all.push(hub);
+        Ok(write(session, dps, all, args.flag("--no-wait"))
+            .await?
+            .into())
+    })
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        Ok(Value::Array(hubs(&dps::find(session, args, "--dps-name").await?)).into())
+    })
+}
+
+/// Whether `wanted` (a host name, or the hub's own name) means this linked hub.
+fn means(hub: &Value, wanted: &str) -> bool {
+    let name = text(hub, "/name");
+    let own = name.split('.').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(wanted) || (!wanted.contains('.') && own.eq_ignore_ascii_case(wanted))
+}
+
+fn position(all: &[Value], args: &Args) -> Result<usize> {
+    let wanted = args.filled("--linked-hub")?;
+    all.iter()
+        .position(|hub| means(hub, wanted))
+        .ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|hub| text(hub, "/name")).collect();
+            let linked = if names.is_empty() {
+                "no hub is linked".to_owned()
+            } else {
+                format!("linked are: {}", names.join(", "))
+            };
+            Failure::error(format!(
+                "Linked hub '{wanted}' does not exist in provisioning service '{}'; {linked}.",
+                args.text("--dps-name").unwrap_or_default()
+            ))
+        })
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let mut all = hubs(&dps::find(session, args, "--dps-name").await?);
+        let at = position(&all, args)?;
+        Ok(all.swap_remove(at).into())
+    })
+}
+
+fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let dps = dps::find(session, args, "--dps-name").await?;
+        let mut all = hubs(&dps);
+        let at = position(&all, args)?;
+        apply_choices(args, &mut all[at]);
+        Ok(write(session, dps, all, args.flag("--no-wait"))
+            .await?
+            .into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let dps = dps::find(session, args, "--dps-name").await?;
+        let mut all = hubs(&dps);
+        all.remove(position(&all, args)?);
+        write(session, dps, all, args.flag("--no-wait")).await?;
+        Ok(Outcome::nothing())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linked_hub_is_named_by_host_or_name() {
+        let hub = json!({"name": "h1.azure-devices.localhost"});
+        assert!(means(&hub, "h1") && means(&hub, "H1.azure-devices.localhost"));
+        assert!(!means(&hub, "h") && !means(&hub, "h1.azure-devices.net"));
+    }
+}

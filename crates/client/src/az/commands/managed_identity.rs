@@ -1,0 +1,249 @@
+//! `az iot hub identity …` and `az iot dps identity …`: managed identities of a service.
+
+use super::hub_link::grant_own_identity;
+use super::{dps, hub, text};
+use crate::az::data_plane::Service;
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+const TARGET: &str = "--name/-n! # Name of the service.
+--resource-group/-g # Resource group; the subscription is searched without it.";
+const ASSIGN: &str = "--system-assigned/--system 3st # The service's own identity.
+--user-assigned/--user + # User-assigned identities.
+--role # Role for the service's own identity, at --scopes.
+--scopes * # Scopes of --role.";
+const REMOVE: &str = "--system-assigned/--system 3st # The service's own identity.
+--user-assigned/--user * # User-assigned identities; all of them without an id.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot hub identity show",
+        "Show a hub's identities.",
+        &[TARGET],
+        show_hub,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot hub identity assign",
+        "Give a hub identities.",
+        &[TARGET, ASSIGN],
+        assign_hub,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot hub identity remove",
+        "Take identities from a hub.",
+        &[TARGET, REMOVE],
+        remove_hub,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot dps identity show",
+        "Show a provisioning service's identities.",
+        &[TARGET],
+        show_dps,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot dps identity assign",
+        "Give a provisioning service identities.",
+        &[TARGET, ASSIGN],
+        assign_dps,
+    )
+    .with_ids(&["--name"]),
+    Command::new(
+        "iot dps identity remove",
+        "Take identities from a provisioning service.",
+        &[TARGET, REMOVE],
+        remove_dps,
+    )
+    .with_ids(&["--name"]),
+];
+
+async fn find(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
+    match service {
+        Service::Hub => hub::find(session, args, "--name").await,
+        Service::Dps => dps::find(session, args, "--name").await,
+    }
+}
+
+async fn show(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(session, args, service).await?;
+    Ok(resource.get("identity").cloned().unwrap_or(Value::Null))
+}
+
+/// Identities of a service as a set: its own one, and the users' ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identities {
+    own: bool,
+    users: Vec<String>,
+}
+
+impl Identities {
+    fn of(resource: &Value) -> Self {
+        let users = resource
+            .pointer("/identity/userAssignedIdentities")
+            .and_then(Value::as_object);
+        Self {
+            own: text(resource, "/identity/type")
+                .to_lowercase()
+                .contains("systemassigned"),
+            users: users
+                .map(|users| users.keys().cloned().collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.users.iter().any(|held| held.eq_ignore_ascii_case(id))
+    }
+
+    /// The ARM object; the two services separate the kinds differently.
+    fn body(&self, service: Service) -> Value {
+        let both = if service == Service::Hub {
+            "SystemAssigned, UserAssigned"
+        } else {
+            "SystemAssigned,UserAssigned"
+        };
+        let kind = match (self.own, self.users.is_empty()) {
+            (true, true) => "SystemAssigned",
+            (true, false) => both,
+            (false, false) => "UserAssigned",
+            (false, true) => "None",
+        };
+        let mut body = Map::new();
+        body.insert("type".to_owned(), json!(kind));
+        if !self.users.is_empty() {
+            let users = self
+                .users
+                .iter()
+                .map(|id| (id.clone(), json!({})))
+                .collect();
+            body.insert("userAssignedIdentities".to_owned(), Value::Object(users));
+        }
+        Value::Object(body)
+    }
+}
+
+async fn write(
+    session: &mut Session<'_>,
+    service: Service,
+    mut resource: Value,
+    identities: &Identities,
+) -> Result<Value> {
+    resource["identity"] = identities.body(service);
+    let (id, etag) = (
+        text(&resource, "/id").to_owned(),
+        text(&resource, "/etag").to_owned(),
+    );
+    let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
+    session
+        .arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag)
+        .await
+}
+
+async fn assign(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(session, args, service).await?;
+    let mut identities = Identities::of(&resource);
+    if !args.given("--system-assigned") && !args.given("--user-assigned") {
+        return Err(Failure::error(
+            "No identities provided to assign. Please provide system (--system) or user-assigned identities (--user).",
+        ));
+    }
+    identities.own |= args.switch("--system-assigned") == Some(true);
+    for id in args.list("--user-assigned").unwrap_or_default() {
+        if !identities.has(id) {
+            identities.users.push(id.clone());
+        }
+    }
+    let made = write(session, service, resource, &identities).await?;
+    if let Some(role) = args.text("--role") {
+        grant_own_identity(
+            session,
+            &made,
+            role,
+            args.list("--scopes").unwrap_or_default(),
+        )
+        .await?;
+    }
+    Ok(made.get("identity").cloned().unwrap_or(Value::Null))
+}
+
+async fn remove(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(session, args, service).await?;
+    let mut identities = Identities::of(&resource);
+    if !args.given("--system-assigned") && !args.given("--user-assigned") {
+        return Err(Failure::error(
+            "No identities provided to remove. Please provide system (--system) or user-assigned identities (--user).",
+        ));
+    }
+    if args.switch("--system-assigned") == Some(true) {
+        if !identities.own {
+            return Err(Failure::error(
+                "The service has no identity of its own to remove.",
+            ));
+        }
+        identities.own = false;
+    }
+    if let Some(ids) = args.list("--user-assigned") {
+        if let Some(unknown) = ids.iter().find(|id| !identities.has(id)) {
+            return Err(Failure::error(format!(
+                "The service does not have the identity {unknown}."
+            )));
+        }
+        identities
+            .users
+            .retain(|held| !ids.is_empty() && !ids.iter().any(|id| id.eq_ignore_ascii_case(held)));
+    }
+    let made = write(session, service, resource, &identities).await?;
+    Ok(made.get("identity").cloned().unwrap_or(Value::Null))
+}
+
+fn show_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(show(session, args, Service::Hub).await?.into()) })
+}
+
+fn assign_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(assign(session, args, Service::Hub).await?.into()) })
+}
+
+fn remove_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(remove(session, args, Service::Hub).await?.into()) })
+}
+
+fn show_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(show(session, args, Service::Dps).await?.into()) })
+}
+
+fn assign_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(assign(session, args, Service::Dps).await?.into()) })
+}
+
+fn remove_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(remove(session, args, Service::Dps).await?.into()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_round_trip() {
+        let resource = json!({"identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {"/A": {"clientId": "c"}}}});
+        let identities = Identities::of(&resource);
+        assert!(identities.own && identities.has("/a"));
+        assert_eq!(
+            identities.body(Service::Dps),
+            json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/A": {}}})
+        );
+        assert_eq!(
+            Identities::of(&json!({})).body(Service::Hub),
+            json!({"type": "None"})
+        );
+    }
+}

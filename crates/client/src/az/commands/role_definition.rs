@@ -1,0 +1,415 @@
+//! `az role definition …`.
+
+use super::{flattened, rooted, text, versions};
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::json_text;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task, query_value};
+use crate::profile::read_bounded;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+const DEFINITION: &str = "--role-definition! # JSON of the role, or a file with it.";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "role definition create",
+        "Create a custom role.",
+        &[DEFINITION],
+        create,
+    ),
+    Command::new(
+        "role definition update",
+        "Change a custom role.",
+        &[DEFINITION],
+        update,
+    ),
+    Command::new(
+        "role definition list",
+        "List roles.",
+        &["--name/-n # Role name or id.
+--scope # Scope at which the roles can be assigned.
+--resource-group/-g # Resource group as the scope.
+--custom-role-only 3st # Custom roles only."],
+        list,
+    ),
+    Command::new(
+        "role definition show",
+        "Show a role.",
+        &["--name/-n # Role id (GUID).
+--id # Full resource id.
+--scope # Scope of the role."],
+        show,
+    ),
+    Command::new(
+        "role definition delete",
+        "Delete a custom role.",
+        &["--name/-n! # Role name or id.
+--scope # Scope of the role.
+--resource-group/-g # Resource group as the scope.
+--custom-role-only 3st # Ignored: only custom roles can be deleted."],
+        delete,
+    ),
+];
+
+/// The definitions at `scope`, by role name where one is given.
+pub(crate) async fn definitions(
+    session: &mut Session<'_>,
+    scope: &str,
+    name: Option<&str>,
+) -> Result<Vec<Value>> {
+    let filter = name.map(|name| {
+        format!(
+            "?$filter={}",
+            query_value(&format!("roleName eq '{}'", name.replace('\'', "''")))
+        )
+    });
+    let path = format!(
+        "{scope}/providers/Microsoft.Authorization/roleDefinitions{}",
+        filter.unwrap_or_default()
+    );
+    session.arm_list(&path, versions::ROLE_DEFINITIONS).await
+}
+
+/// The id of the role that a person named: a GUID, a full id or a role name.
+///
+/// # Errors
+/// `az`'s texts where there is none or more than one.
+pub(crate) async fn resolve(session: &mut Session<'_>, role: &str, scope: &str) -> Result<String> {
+    if role.to_lowercase().contains("/roledefinitions/") {
+        return Ok(rooted(role));
+    }
+    if uuid::Uuid::parse_str(role).is_ok() {
+        let subscription = session.subscription_path()?;
+        return Ok(format!(
+            "{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        ));
+    }
+    let found = definitions(session, scope, Some(role)).await?;
+    match found.as_slice() {
+        [] => Err(Failure::error(format!("Role '{role}' doesn't exist."))),
+        [one] => Ok(text(one, "/id").to_owned()),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|one| text(one, "/id")).collect();
+            let ids = json!(ids);
+            Err(Failure::error(format!(
+                "More than one role matches the given name '{role}'. Please pick a value from '{}'",
+                crate::az::failure::python_repr(&ids)
+            )))
+        }
+    }
+}
+
+/// The role as the person wrote it (text or file), top-level keys with a lower-case first letter.
+fn read(session: &Session<'_>, args: &Args) -> Result<Map<String, Value>> {
+    let given = args.required("--role-definition")?;
+    let path = session.environment.path(given);
+    // A JSON text is no plausible path; long ones would not even be looked up.
+    let content = if given.len() < 1024 && !given.contains('{') && path.is_file() {
+        String::from_utf8_lossy(&read_bounded(&path)?).into_owned()
+    } else {
+        given.to_owned()
+    };
+    let value = json_text::parse(&content)?;
+    let value = match value {
+        Value::Array(mut items) if items.len() == 1 => items.remove(0),
+        other => other,
+    };
+    let Value::Object(members) = value else {
+        return Err(Failure::error(
+            "Invalid role definition. A valid dictionary JSON representation is expected.",
+        ));
+    };
+    Ok(members
+        .into_iter()
+        .map(|(key, value)| (lower_first(&key), value))
+        .collect())
+}
+
+fn lower_first(key: &str) -> String {
+    let mut characters = key.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(characters).collect()
+    })
+}
+
+/// The scopes of a role, each with its leading slash.
+fn scopes(role: &Map<String, Value>) -> Result<Vec<String>> {
+    let given = role
+        .get("assignableScopes")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let scopes: Vec<String> = given.iter().filter_map(Value::as_str).map(rooted).collect();
+    if scopes.is_empty() {
+        return Err(Failure::error("please provide 'assignableScopes'"));
+    }
+    for scope in &scopes {
+        if let Some(variable) = shell_variable(scope) {
+            return Err(Failure::error(format!(
+                "The assignable scope '{scope}' holds the text {variable}: it stands inside single quotes, where the shell does not expand \
+                 variables. Close and reopen the single quotes around each variable, as the Name does: \
+                 \"AssignableScopes\": [\"/subscriptions/'$SUBSCRIPTION_ID'/resourceGroups/'$RESOURCE_GROUP'\"], or put the JSON in double quotes."
+            )));
+        }
+    }
+    Ok(scopes)
+}
+
+/// A `$NAME` or `${NAME}` that the shell should have replaced.
+fn shell_variable(scope: &str) -> Option<&str> {
+    let start = scope.find('$')?;
+    let rest = &scope[start + 1..];
+    let body = rest.strip_prefix('{').unwrap_or(rest);
+    let length = body
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(body.len());
+    let name_starts = body
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let end = start + 1 + (rest.len() - body.len()) + length;
+    name_starts
+        .then(|| &scope[start..(end + usize::from(body.len() != rest.len())).min(scope.len())])
+}
+
+/// The body of a role definition.
+fn body(role: &Map<String, Value>, name: &str, scopes: &[String]) -> Value {
+    let mut permission = Map::new();
+    for key in ["actions", "notActions", "dataActions", "notDataActions"] {
+        permission.insert(
+            key.to_owned(),
+            role.get(key).cloned().unwrap_or_else(|| json!([])),
+        );
+    }
+    let permissions = role
+        .get("permissions")
+        .cloned()
+        .unwrap_or_else(|| json!([permission]));
+    json!({"properties": {
+        "roleName": name,
+        "description": role.get("description").cloned().unwrap_or(Value::Null),
+        "assignableScopes": scopes,
+        "permissions": permissions,
+    }})
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let role = read(session, args)?;
+        let name = role_name(&role)
+            .ok_or_else(|| Failure::error("please provide role name"))?
+            .to_owned();
+        let scopes = scopes(&role)?;
+        let id = session.environment.random.uuid_v4();
+        let path = format!(
+            "{}/providers/Microsoft.Authorization/roleDefinitions/{id}",
+            scopes[0].trim_end_matches('/')
+        );
+        let made = session
+            .arm_write(
+                Method::PUT,
+                &path,
+                versions::ROLE_DEFINITIONS,
+                &body(&role, &name, &scopes),
+                false,
+            )
+            .await?;
+        Ok(shown(made).into())
+    })
+}
+
+fn role_name(role: &Map<String, Value>) -> Option<&str> {
+    let text = |key: &str| {
+        role.get(key)
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty())
+    };
+    text("roleName").or_else(|| text("name"))
+}
+
+fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let role = read(session, args)?;
+        let wanted = role_name(&role)
+            .ok_or_else(|| Failure::error("please provide role name"))?
+            .to_owned();
+        let scopes = scopes(&role)?;
+        // A listing's output names the role by GUID in `name` and by title in `roleName`.
+        let by_guid = role
+            .get("name")
+            .and_then(Value::as_str)
+            .filter(|name| uuid::Uuid::parse_str(name).is_ok());
+        let id = match by_guid {
+            Some(guid) => format!(
+                "{}/providers/Microsoft.Authorization/roleDefinitions/{guid}",
+                scopes[0].trim_end_matches('/')
+            ),
+            None => {
+                let found =
+                    definitions(session, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
+                let one = found
+                    .first()
+                    .ok_or_else(|| Failure::error(format!("Role '{wanted}' doesn't exist.")))?;
+                text(one, "/id").to_owned()
+            }
+        };
+        let made = session
+            .arm_write(
+                Method::PUT,
+                &id,
+                versions::ROLE_DEFINITIONS,
+                &body(&role, &wanted, &scopes),
+                false,
+            )
+            .await?;
+        Ok(shown(made).into())
+    })
+}
+
+/// The scope that the options of a list name: a scope, a group, else the subscription.
+pub(crate) fn scope_of(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    match (args.text("--scope"), args.text("--resource-group")) {
+        (Some(scope), _) => Ok(rooted(scope.trim_end_matches('/'))),
+        (None, Some(group)) => session.group_path(group),
+        (None, None) => session.subscription_path(),
+    }
+}
+
+async fn matching(session: &mut Session<'_>, args: &Args) -> Result<Vec<Value>> {
+    let scope = scope_of(session, args)?;
+    let name = args.text("--name");
+    let by_guid = name.filter(|name| uuid::Uuid::parse_str(name).is_ok());
+    let mut found =
+        definitions(session, &scope, if by_guid.is_some() { None } else { name }).await?;
+    if let Some(guid) = by_guid {
+        found.retain(|one| text(one, "/name").eq_ignore_ascii_case(guid));
+    }
+    if args.switch("--custom-role-only") == Some(true) {
+        found.retain(|one| text(one, "/properties/type") == "CustomRole");
+    }
+    Ok(found)
+}
+
+fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let found = matching(session, args).await?;
+        Ok(Value::Array(found.into_iter().map(shown).collect()).into())
+    })
+}
+
+/// A definition as core `az` prints it: flat, its kind under `roleType`.
+fn shown(definition: Value) -> Value {
+    let kind = definition.pointer("/properties/type").cloned();
+    let own_type = definition.get("type").cloned();
+    let mut flat = flattened(definition);
+    if let (Some(members), Some(kind)) = (flat.as_object_mut(), kind) {
+        members.insert("roleType".to_owned(), kind);
+        members.insert("type".to_owned(), own_type.unwrap_or(Value::Null));
+    }
+    flat
+}
+
+fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = match (args.text("--id"), args.text("--name")) {
+            (Some(id), _) => rooted(id),
+            (None, Some(name)) => {
+                let scope = args
+                    .text("--scope")
+                    .map(|scope| rooted(scope.trim_end_matches('/')))
+                    .unwrap_or_default();
+                format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{name}")
+            }
+            (None, None) => {
+                return Err(Failure::error("--id, or --name with --scope, is required."));
+            }
+        };
+        Ok(shown(session.arm_get(&path, versions::ROLE_DEFINITIONS).await?).into())
+    })
+}
+
+fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let found = matching(session, args).await?;
+        let custom: Vec<&Value> = found
+            .iter()
+            .filter(|one| text(one, "/properties/type") != "BuiltInRole")
+            .collect();
+        let [one] = custom.as_slice() else {
+            let name = args.required("--name")?;
+            return Err(Failure::error(if custom.is_empty() {
+                format!("No custom role '{name}' was found to delete.")
+            } else {
+                format!("More than one role matches the given name '{name}'. Delete by id instead.")
+            }));
+        };
+        session
+            .arm_act(
+                Method::DELETE,
+                text(one, "/id"),
+                versions::ROLE_DEFINITIONS,
+                None,
+                false,
+            )
+            .await?;
+        Ok(Outcome::nothing())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(scope: &str) -> Map<String, Value> {
+        json!({"assignableScopes": [scope]})
+            .as_object()
+            .cloned()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_scope_that_the_shell_did_not_expand_is_named() {
+        let failure = scopes(&role(
+            "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/$RESOURCE_GROUP",
+        ))
+        .unwrap_err();
+        assert_eq!(failure.exit, 1);
+        assert!(
+            failure.message.contains("$SUBSCRIPTION_ID")
+                && failure.message.contains("single quotes"),
+            "{}",
+            failure.message
+        );
+        assert_eq!(shell_variable("/a/${B_1}/c"), Some("${B_1}"));
+        assert_eq!(shell_variable("/a/$1"), None);
+        assert_eq!(shell_variable("/a/b"), None);
+    }
+
+    #[test]
+    fn a_scope_without_its_slash_is_accepted() {
+        assert_eq!(
+            scopes(&role("subscriptions/s")).unwrap(),
+            ["/subscriptions/s"]
+        );
+        assert!(
+            scopes(&Map::new())
+                .unwrap_err()
+                .message
+                .contains("assignableScopes")
+        );
+    }
+
+    #[test]
+    fn a_definition_is_flat_and_keeps_both_types() {
+        let flat = shown(
+            json!({"id": "i", "type": "Microsoft.Authorization/roleDefinitions", "properties": {"type": "CustomRole", "roleName": "n"}}),
+        );
+        assert_eq!(flat["roleType"], "CustomRole");
+        assert_eq!(flat["type"], "Microsoft.Authorization/roleDefinitions");
+        assert_eq!(lower_first("AssignableScopes"), "assignableScopes");
+    }
+}

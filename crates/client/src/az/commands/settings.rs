@@ -1,0 +1,283 @@
+//! `az config`, `configure`, `cloud`, `version`, and the commands that have nothing to do here.
+
+use crate::az::failure::{Failure, Result};
+use crate::az::grammar::Command;
+use crate::az::output::Outcome;
+use crate::az::parser::Args;
+use crate::az::session::{Session, Task};
+use crate::profile::save_settings;
+use serde_json::{Value, json};
+
+/// The `az` whose grammar is followed.
+pub(crate) const CORE_VERSION: &str = "2.91.0";
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "config set",
+        "Set configuration values.",
+        &[
+            "key_value! + # section.key=value, such as defaults.group=rg.
+--local flag # Ignored: there is one configuration.",
+        ],
+        config_set,
+    ),
+    Command::new(
+        "config get",
+        "Show configuration values.",
+        &["key ? # section or section.key; everything without it.
+--local flag # Ignored: there is one configuration."],
+        config_get,
+    ),
+    Command::new(
+        "config unset",
+        "Remove configuration values.",
+        &["key! + # section.key
+--local flag # Ignored: there is one configuration."],
+        config_unset,
+    ),
+    Command::new(
+        "configure",
+        "Set defaults of arguments.",
+        &[
+            "--defaults/-d + # key=value, such as group=rg location=westus.
+--list-defaults/-l 3st # List them.
+--scope {global,local} =global # Ignored: there is one configuration.",
+        ],
+        configure,
+    ),
+    Command::new(
+        "cloud show",
+        "Show the cloud in use.",
+        &["--name/-n =AzureCloud # Name of the cloud."],
+        cloud_show,
+    ),
+    Command::new("cloud list", "List the clouds.", &[], cloud_list),
+    Command::new("version", "Show versions.", &[], version),
+    Command::new(
+        "upgrade",
+        "Does nothing: the program is updated as a whole.",
+        &["--allow-preview-extensions/--allow-preview 3st # Ignored.
+--all 3st =true # Ignored.
+--yes/-y flag # Ignored."],
+        nothing,
+    ),
+    Command::new(
+        "extension add",
+        "Does nothing: everything is built in.",
+        &["--name/-n # Name of the extension.
+--source/-s # Ignored.
+--allow-preview 3st # Ignored.
+--upgrade flag # Ignored.
+--version =latest # Ignored.
+--system flag # Ignored.
+--pip-proxy # Ignored.
+--pip-extra-index-urls + # Ignored.
+--yes/-y flag # Ignored."],
+        nothing,
+    ),
+    Command::new(
+        "extension remove",
+        "Does nothing: everything is built in.",
+        &["--name/-n! # Name of the extension."],
+        nothing,
+    ),
+    Command::new(
+        "extension update",
+        "Does nothing: everything is built in.",
+        &["--name/-n! # Name of the extension.
+--allow-preview 3st # Ignored.
+--pip-proxy # Ignored.
+--pip-extra-index-urls + # Ignored."],
+        nothing,
+    ),
+    Command::new(
+        "extension list",
+        "List the extensions: the one whose commands are built in.",
+        &[],
+        extension_list,
+    ),
+    Command::new(
+        "extension show",
+        "Show the extension whose commands are built in.",
+        &["--name/-n! # Name of the extension."],
+        extension_show,
+    ),
+];
+
+fn split_key(text: &str) -> Result<(String, String)> {
+    let (section, key) = text
+        .split_once('.')
+        .ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
+    Ok((section.to_lowercase(), key.to_lowercase()))
+}
+
+fn config_set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        for pair in args.list("key_value").unwrap_or_default() {
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
+            let (section, key) = split_key(name)?;
+            session
+                .settings
+                .entry(section)
+                .or_default()
+                .insert(key, value.to_owned());
+        }
+        save_settings(session.environment, &session.settings)?;
+        Ok(Outcome::nothing())
+    })
+}
+
+fn config_get<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let entry =
+            |key: &str, value: &str| json!({"name": key, "value": value, "source": "config.toml"});
+        let section_list = |section: &str| {
+            let keys = session.settings.get(section);
+            Value::Array(
+                keys.into_iter()
+                    .flatten()
+                    .map(|(key, value)| entry(key, value))
+                    .collect(),
+            )
+        };
+        match args.text("key") {
+            None => {
+                let all = session
+                    .settings
+                    .keys()
+                    .map(|section| (section.clone(), section_list(section)))
+                    .collect();
+                Ok(Value::Object(all).into())
+            }
+            Some(name) if !name.contains('.') => Ok(section_list(name).into()),
+            Some(name) => {
+                let (section, key) = split_key(name)?;
+                let value = session
+                    .settings
+                    .get(&section)
+                    .and_then(|keys| keys.get(&key));
+                let value = value
+                    .ok_or_else(|| Failure::error(format!("Configuration '{name}' is not set.")))?;
+                Ok(entry(&key, value).into())
+            }
+        }
+    })
+}
+
+fn config_unset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        for name in args.list("key").unwrap_or_default() {
+            let (section, key) = split_key(name)?;
+            if let Some(keys) = session.settings.get_mut(&section) {
+                keys.remove(&key);
+            }
+        }
+        session.settings.retain(|_, keys| !keys.is_empty());
+        save_settings(session.environment, &session.settings)?;
+        Ok(Outcome::nothing())
+    })
+}
+
+fn configure<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if let Some(defaults) = args.list("--defaults") {
+            for pair in defaults {
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| Failure::error("usage error: --defaults STRING=STRING ..."))?;
+                session
+                    .settings
+                    .entry("defaults".to_owned())
+                    .or_default()
+                    .insert(key.to_lowercase(), value.to_owned());
+            }
+            save_settings(session.environment, &session.settings)?;
+            return Ok(Outcome::nothing());
+        }
+        if args.switch("--list-defaults") == Some(true) {
+            let keys = session.settings.get("defaults");
+            let entry = |(key, value): (&String, &String)| json!({"name": key, "value": value, "source": "config.toml"});
+            return Ok(Value::Array(keys.into_iter().flatten().map(entry).collect()).into());
+        }
+        Err(Failure::error(
+            "Nothing to configure. Use --defaults key=value or --list-defaults.",
+        ))
+    })
+}
+
+fn cloud(session: &mut Session<'_>) -> Result<Value> {
+    let urls = session.urls()?;
+    let domain = session.domain()?;
+    Ok(json!({
+        "endpoints": {
+            "activeDirectory": urls.login,
+            "activeDirectoryResourceId": "https://management.azure.com/",
+            "management": urls.resource_manager,
+            "microsoftGraphResourceId": format!("{}/", urls.graph),
+            "resourceManager": urls.resource_manager,
+        },
+        "isActive": true,
+        "name": "AzureCloud",
+        "profile": "latest",
+        "suffixes": {"iotHub": format!(".azure-devices.{domain}"), "iotDps": format!(".azure-devices-provisioning.{domain}")},
+    }))
+}
+
+fn cloud_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        match args.text("--name") {
+            Some("AzureCloud") | None => Ok(cloud(session)?.into()),
+            Some(other) => Err(Failure::error(format!(
+                "The cloud '{other}' is not registered."
+            ))),
+        }
+    })
+}
+
+fn cloud_list<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(json!([cloud(session)?]).into()) })
+}
+
+fn extension() -> Value {
+    json!({"experimental": false, "extensionType": "builtin", "name": "azure-iot", "path": null, "preview": false, "version": "0.30.0b2"})
+}
+
+fn version<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        Ok(json!({
+            "azure-cli": CORE_VERSION,
+            "azure-cli-core": CORE_VERSION,
+            "extensions": {"azure-iot": extension()["version"]},
+            "ferrohub": env!("CARGO_PKG_VERSION"),
+        })
+        .into())
+    })
+}
+
+fn extension_list<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(json!([extension()]).into()) })
+}
+
+fn extension_show<'a>(_session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        match args.required("--name")? {
+            "azure-iot" => Ok(extension().into()),
+            other => Err(Failure::error(format!(
+                "The extension {other} is not installed."
+            ))),
+        }
+    })
+}
+
+fn nothing<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        session.warn(&format!(
+            "az {}: nothing to do, every command is built in.",
+            args.command()
+        ));
+        Ok(Outcome::nothing())
+    })
+}

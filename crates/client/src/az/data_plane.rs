@@ -1,0 +1,260 @@
+//! Data-plane calls to a hub or a Device Provisioning Service: find it, authorise, send JSON.
+
+use super::commands::versions;
+use super::failure::{Failure, Result};
+use super::parser::Args;
+use super::sas;
+use super::session::{DPS_SCOPE, HUB_SCOPE, Session};
+use bytes::Bytes;
+use ferrohub_wire::connection_string::ConnectionString;
+use http::Method;
+use serde_json::Value;
+
+/// Life of the signatures made for one command: ours.
+const SIGNATURE_SECONDS: i64 = 3600;
+
+/// Which service is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// An IoT hub.
+    Hub,
+    /// A Device Provisioning Service.
+    Dps,
+}
+
+/// A data plane that a command was pointed at.
+#[derive(Debug, Clone)]
+pub(crate) struct DataPlane {
+    /// Which service.
+    pub(crate) service: Service,
+    /// Its host name.
+    pub(crate) host: String,
+    /// Its resource, unless a connection string was given.
+    pub(crate) resource: Option<Value>,
+    authorization: String,
+}
+
+impl Service {
+    /// Its resource type.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Hub => "Microsoft.Devices/IotHubs",
+            Self::Dps => "Microsoft.Devices/provisioningServices",
+        }
+    }
+
+    /// The api-version of its resources.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::Hub => versions::HUB,
+            Self::Dps => versions::DPS,
+        }
+    }
+
+    fn name_option(self) -> &'static str {
+        match self {
+            Self::Hub => "--hub-name",
+            Self::Dps => "--dps-name",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Hub => "IoT Hub",
+            Self::Dps => "IoT Hub Device Provisioning Service",
+        }
+    }
+
+    fn host_pointer(self) -> &'static str {
+        match self {
+            Self::Hub => "/properties/hostName",
+            Self::Dps => "/properties/serviceOperationsHostName",
+        }
+    }
+
+    /// Rights a key must have for every operation of the data plane.
+    fn rights(self) -> &'static [&'static str] {
+        match self {
+            Self::Hub => &["RegistryWrite", "ServiceConnect", "DeviceConnect"],
+            Self::Dps => &["ServiceConfig", "EnrollmentWrite"],
+        }
+    }
+}
+
+impl Session<'_> {
+    /// The service that the command's context options name, ready for calls.
+    ///
+    /// # Errors
+    /// `az`'s texts where no name is given or the service is not found.
+    pub(crate) async fn data_plane(&mut self, args: &Args, service: Service) -> Result<DataPlane> {
+        if let Some(login) = args.text("--login") {
+            return self.by_connection_string(login, service);
+        }
+        let option = service.name_option();
+        let Some(name) = args.text(option).filter(|name| !name.is_empty()) else {
+            return Err(Failure::error(format!(
+                "Please provide an {} entity name (via the '['{option}']' or '-n' parameter) or {0} connection string via --login...",
+                service.title()
+            )));
+        };
+        // A host name is accepted for a name.
+        let short = name.split('.').next().unwrap_or(name);
+        let resource = self
+            .find_service(service, short, args.text("--resource-group"))
+            .await?;
+        let host = resource
+            .pointer(service.host_pointer())
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let authorization = if args.text("--auth-type") == Some("login") {
+            let scope = if service == Service::Hub {
+                HUB_SCOPE
+            } else {
+                DPS_SCOPE
+            };
+            format!("Bearer {}", self.token(scope).await?.secret)
+        } else {
+            let key = self.key_with_rights(&resource, service).await?;
+            let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
+            self.signature(&host, text("primaryKey"), text("keyName"))?
+        };
+        Ok(DataPlane {
+            service,
+            host,
+            resource: Some(resource),
+            authorization,
+        })
+    }
+
+    /// The resource of the service `name`; without a group, the subscription is searched.
+    ///
+    /// # Errors
+    /// `az`'s text, exit 3, where there is none.
+    pub(crate) async fn find_service(
+        &mut self,
+        service: Service,
+        name: &str,
+        group: Option<&str>,
+    ) -> Result<Value> {
+        let path = self.collection_path(group, service.kind())?;
+        let found = match group {
+            Some(_) => {
+                self.arm_find(
+                    &format!("{path}/{}", super::session::segment(name)),
+                    service.version(),
+                )
+                .await?
+            }
+            None => {
+                let all = self.arm_list(&path, service.version()).await?;
+                all.into_iter().find(|one| {
+                    one.get("name")
+                        .and_then(Value::as_str)
+                        .is_some_and(|n| n.eq_ignore_ascii_case(name))
+                })
+            }
+        };
+        let subscription = self.subscription()?;
+        found.ok_or_else(|| {
+            let place = match group {
+                Some(group) => format!("resource group: {group}"),
+                None => format!("current subscription {subscription}"),
+            };
+            Failure::not_found(format!(
+                "Unable to find {}: {name} in {place}.",
+                service.title()
+            ))
+        })
+    }
+
+    /// The first shared access key of a service that has every right of its data plane.
+    ///
+    /// # Errors
+    /// ARM's error, or a sentence where no key suffices.
+    pub(crate) async fn key_with_rights(&mut self, resource: &Value, service: Service) -> Result<Value> {
+        let id = resource
+            .get("id")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let mut keys = self
+            .arm_post(&format!("{id}/listkeys"), service.version(), None)
+            .await?;
+        let Some(Value::Array(keys)) = keys.get_mut("value").map(Value::take) else {
+            return Err(Failure::error("The service listed no keys."));
+        };
+        let suffices = |key: &Value| {
+            let rights = key
+                .get("rights")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let held: Vec<&str> = rights.split(',').map(str::trim).collect();
+            service.rights().iter().all(|right| held.contains(right))
+        };
+        keys.into_iter().find(suffices).ok_or_else(|| {
+            Failure::error(format!(
+                "No shared access policy of the service has all of the rights {}.",
+                service.rights().join(", ")
+            ))
+        })
+    }
+
+    fn by_connection_string(&mut self, login: &str, service: Service) -> Result<DataPlane> {
+        let given = ConnectionString::parse(login)?;
+        let host = sas::host_of(&given)?.to_owned();
+        let expiry = self.environment.clock.unix_seconds() + SIGNATURE_SECONDS;
+        Ok(DataPlane {
+            service,
+            host,
+            resource: None,
+            authorization: sas::token_of(&given, expiry)?,
+        })
+    }
+
+    fn signature(&mut self, host: &str, key: &str, policy: &str) -> Result<String> {
+        let expiry = self.environment.clock.unix_seconds() + SIGNATURE_SECONDS;
+        sas::token(&host.to_ascii_lowercase(), key, Some(policy), expiry)
+    }
+
+    /// One call to a data plane; `path` starts with `/` and has no api-version.
+    ///
+    /// # Errors
+    /// The service's error as `az` prints it, exit 3 for 404.
+    pub(crate) async fn call(
+        &mut self,
+        plane: &DataPlane,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        etag: Option<&str>,
+    ) -> Result<Value> {
+        let version = if plane.service == Service::Hub {
+            versions::HUB_DATA
+        } else {
+            versions::DPS_DATA
+        };
+        let url = format!("https://{}{path}?api-version={version}", plane.host);
+        if !self.owns_url(&url)? {
+            let domain = self.domain()?;
+            return Err(Failure::error(format!(
+                "{} does not belong to the signed-in server (its domain is {domain}); no signature is sent there.",
+                plane.host
+            )));
+        }
+        let headers: Vec<(&str, &str)> = etag.map(|etag| ("if-match", etag)).into_iter().collect();
+        let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+        let response = self
+            .send(method, &url, Some(&plane.authorization), &headers, bytes)
+            .await?;
+        if response.status.is_success() {
+            return Ok(response.json()?);
+        }
+        let reason = response.status.canonical_reason().unwrap_or("Unknown");
+        Err(Failure::of_data_plane(
+            response.status.as_u16(),
+            reason,
+            &response.body,
+        ))
+    }
+}

@@ -1,0 +1,125 @@
+//! The command table: every command, and what each group is.
+
+use super::commands;
+use super::grammar::Command;
+
+/// Every command.
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
+    commands::TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// Groups and what they are, by their words.
+pub(crate) const GROUPS: &[(&str, &str)] = &[
+    ("", "The command line of Ferrohub, as Azure's az has it."),
+    ("account", "The signed-in subscription."),
+    ("ad", "The directory."),
+    ("ad sp", "Service principals."),
+    ("cloud", "The cloud in use."),
+    ("config", "Settings of this command line."),
+    ("extension", "Extensions: everything is built in."),
+    ("group", "Resource groups."),
+    ("identity", "User-assigned managed identities."),
+    ("iot", "IoT hubs, provisioning and the device registry."),
+    ("iot adr", "Azure Device Registry."),
+    ("iot adr ns", "Namespaces of the device registry."),
+    ("iot adr ns credential", "The root CA of a namespace."),
+    ("iot adr ns device", "Devices of a namespace."),
+    (
+        "iot adr ns policy",
+        "Certificate policies, each with its issuing CA.",
+    ),
+    ("iot dps", "Device Provisioning Services."),
+    (
+        "iot dps connection-string",
+        "Connection strings of a Device Provisioning Service.",
+    ),
+    ("iot dps enrollment-group", "Enrollment groups."),
+    (
+        "iot dps enrollment-group registration",
+        "Registrations of an enrollment group.",
+    ),
+    (
+        "iot dps identity",
+        "Managed identities of a Device Provisioning Service.",
+    ),
+    (
+        "iot dps linked-hub",
+        "Hubs that a Device Provisioning Service assigns devices to.",
+    ),
+    (
+        "iot dps policy",
+        "Shared access policies of a Device Provisioning Service.",
+    ),
+    ("iot hub", "IoT hubs."),
+    ("iot hub certificate", "CA certificates that a hub trusts."),
+    ("iot hub connection-string", "Connection strings of a hub."),
+    ("iot hub device-identity", "Device identities."),
+    (
+        "iot hub device-identity connection-string",
+        "Connection strings of a device.",
+    ),
+    ("iot hub device-twin", "Device twins."),
+    ("iot hub identity", "Managed identities of a hub."),
+    ("iot hub policy", "Shared access policies of a hub."),
+    ("provider", "Resource providers."),
+    ("resource", "Resources of any type."),
+    ("role", "Role-based access control."),
+    ("role assignment", "Role assignments."),
+    ("role definition", "Role definitions."),
+];
+
+/// What `az --version` prints.
+pub(crate) fn version_text() -> String {
+    format!(
+        "azure-cli                         {}\n\nFerrohub's own command line, version {}.\n",
+        commands::settings::CORE_VERSION,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_line_of_the_table_is_in_the_notation() {
+        for command in all() {
+            let specs = command
+                .specs()
+                .unwrap_or_else(|line| panic!("{}: {line}", command.words));
+            let mut seen = HashSet::new();
+            for alias in specs.iter().flat_map(|spec| &spec.aliases) {
+                assert!(
+                    seen.insert(*alias),
+                    "{}: {alias} is declared twice",
+                    command.words
+                );
+            }
+            for part in command.id_parts {
+                assert!(
+                    specs.iter().any(|spec| spec.key() == *part),
+                    "{}: no {part}",
+                    command.words
+                );
+            }
+            assert!(!command.summary.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_group_has_a_summary_and_no_command_is_listed_twice() {
+        let mut seen = HashSet::new();
+        for command in all() {
+            assert!(seen.insert(command.words), "{} twice", command.words);
+            let words: Vec<&str> = command.words.split(' ').collect();
+            for length in 1..words.len() {
+                let path = words[..length].join(" ");
+                assert!(
+                    GROUPS.iter().any(|(group, _)| *group == path),
+                    "no summary for {path}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Sign-in state and settings of the command line, and where the server's data folder is.
+//!
+//! State lives in `$FERROHUB_CONFIG_DIR`, else `~/.config/ferrohub`; never in `~/.azure`.
+
+use crate::environment::Environment;
+use crate::http::ServerAddress;
+use ferrohub_model::error::{Error, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Largest state file that is read: ours.
+const MAX_STATE_BYTES: u64 = 1024 * 1024;
+
+/// `server.json`: written by the server at each start. Members we do not know are ignored.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerFile {
+    /// Domain of the server's names.
+    pub domain: String,
+    /// Address to dial.
+    pub address: String,
+    /// HTTPS port.
+    pub https_port: u16,
+    /// MQTT over TLS port.
+    #[serde(default)]
+    pub mqtt_port: Option<u16>,
+    /// Base URLs.
+    pub urls: ServerUrls,
+    /// CA file, relative to the data folder.
+    #[serde(default = "default_ca_file")]
+    pub ca_file: String,
+}
+
+/// Base URLs of the control plane, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerUrls {
+    /// Azure Resource Manager.
+    pub resource_manager: String,
+    /// Sign-in (Entra).
+    pub login: String,
+    /// Microsoft Graph, without `/v1.0`.
+    pub graph: String,
+}
+
+/// `owner.json`: the owner's service principal.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerFile {
+    /// Tenant id.
+    pub tenant_id: String,
+    /// First subscription.
+    #[serde(default)]
+    pub subscription_id: Option<String>,
+    /// Application id.
+    pub client_id: String,
+    /// Secret.
+    pub client_secret: String,
+}
+
+/// How to reach a server: everything a client needs before it signs in.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Where to dial.
+    pub address: ServerAddress,
+    /// Base URLs.
+    pub urls: ServerUrls,
+    /// Trusted CA certificates, PEM.
+    pub ca_pem: Vec<u8>,
+}
+
+/// Where the profile's server is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum ServerReference {
+    /// A local data folder; ports are read from its `server.json` each time.
+    #[serde(rename_all = "camelCase")]
+    DataFolder {
+        /// Path of the folder.
+        path: PathBuf,
+    },
+    /// A server elsewhere.
+    #[serde(rename_all = "camelCase")]
+    Remote {
+        /// Domain of the server's names.
+        domain: String,
+        /// Host to dial.
+        host: String,
+        /// Port to dial.
+        https_port: u16,
+        /// Base URLs.
+        urls: ServerUrls,
+        /// CA file.
+        ca_file: PathBuf,
+    },
+}
+
+/// One subscription of the profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Subscription id.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// `Enabled`, …
+    pub state: String,
+    /// Tenant.
+    pub tenant_id: String,
+    /// Whether commands use it when none is named.
+    pub is_default: bool,
+}
+
+/// Who is signed in and where. Stored with mode 0600.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The server.
+    pub server: ServerReference,
+    /// Tenant.
+    pub tenant_id: String,
+    /// Application id of the service principal.
+    pub client_id: String,
+    /// Secret; absent where the data folder's `owner.json` is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// Subscriptions seen at sign-in.
+    pub subscriptions: Vec<Subscription>,
+}
+
+impl Profile {
+    /// The signed-in profile, if there is one.
+    ///
+    /// # Errors
+    /// `Invalid` where the file cannot be read or is not ours.
+    pub fn load(environment: &Environment) -> Result<Option<Self>> {
+        let path = config_dir(environment).join("profile.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        read_json(&path).map(Some)
+    }
+
+    /// Stores the profile, readable by its owner only.
+    ///
+    /// # Errors
+    /// `Invalid` where the file cannot be written.
+    pub fn save(&self, environment: &Environment) -> Result<()> {
+        let text =
+            serde_json::to_vec_pretty(self).map_err(|error| Error::internal(error.to_string()))?;
+        write_private(&config_dir(environment).join("profile.json"), &text)
+    }
+
+    /// Removes the stored profile; fine where there is none.
+    ///
+    /// # Errors
+    /// `Invalid` where the file cannot be removed.
+    pub fn remove(environment: &Environment) -> Result<()> {
+        let path = config_dir(environment).join("profile.json");
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::invalid(format!(
+                "Cannot remove {}: {error}.",
+                path.display()
+            ))),
+        }
+    }
+
+    /// The subscription that `choice` (a name or an id, ignoring case) or the default means.
+    pub fn subscription(&self, choice: Option<&str>) -> Option<&Subscription> {
+        match choice {
+            Some(choice) => self.subscriptions.iter().find(|one| {
+                one.id.eq_ignore_ascii_case(choice) || one.name.eq_ignore_ascii_case(choice)
+            }),
+            None => self.subscriptions.iter().find(|one| one.is_default),
+        }
+    }
+
+    /// The secret: the profile's own, else that of the data folder's `owner.json`.
+    ///
+    /// # Errors
+    /// `Invalid` where neither has one for this client id.
+    pub fn secret(&self) -> Result<String> {
+        if let Some(secret) = &self.client_secret {
+            return Ok(secret.clone());
+        }
+        if let ServerReference::DataFolder { path } = &self.server {
+            let owner: OwnerFile = read_json(&path.join("owner.json"))?;
+            if owner.client_id == self.client_id {
+                return Ok(owner.client_secret);
+            }
+        }
+        Err(Error::invalid(
+            "The data folder belongs to another owner than the one signed in. Run 'az login' again.",
+        ))
+    }
+}
+
+impl ServerReference {
+    /// Reads what a client needs to reach the server.
+    ///
+    /// # Errors
+    /// `Invalid` where a file is missing or malformed; the message says what to do.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        match self {
+            Self::DataFolder { path } => {
+                let server = read_server_file(path)?;
+                Ok(Endpoint {
+                    address: ServerAddress {
+                        domain: server.domain,
+                        host: server.address,
+                        https_port: server.https_port,
+                    },
+                    urls: server.urls.trimmed(),
+                    ca_pem: read_bounded(&path.join(&server.ca_file))?,
+                })
+            }
+            Self::Remote {
+                domain,
+                host,
+                https_port,
+                urls,
+                ca_file,
+            } => Ok(Endpoint {
+                address: ServerAddress {
+                    domain: domain.clone(),
+                    host: host.clone(),
+                    https_port: *https_port,
+                },
+                urls: urls.clone().trimmed(),
+                ca_pem: read_bounded(ca_file)?,
+            }),
+        }
+    }
+}
+
+impl ServerUrls {
+    /// The same URLs without trailing slashes.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        let trim = |url: String| url.trim_end_matches('/').to_owned();
+        Self {
+            resource_manager: trim(self.resource_manager),
+            login: trim(self.login),
+            graph: trim(self.graph),
+        }
+    }
+}
+
+/// The folder of the command line's own state.
+pub fn config_dir(environment: &Environment) -> PathBuf {
+    match environment.variable("FERROHUB_CONFIG_DIR") {
+        Some(path) => environment.path(path),
+        None => environment.home().join(".config").join("ferrohub"),
+    }
+}
+
+/// The server's data folder: `$FERROHUB_DATA_DIR`, else `$XDG_DATA_HOME/ferrohub`, else
+/// `~/.local/share/ferrohub`. It need not exist.
+pub fn data_dir(environment: &Environment) -> PathBuf {
+    if let Some(path) = environment.variable("FERROHUB_DATA_DIR") {
+        return environment.path(path);
+    }
+    match environment.variable("XDG_DATA_HOME") {
+        Some(path) => environment.path(path).join("ferrohub"),
+        None => environment
+            .home()
+            .join(".local")
+            .join("share")
+            .join("ferrohub"),
+    }
+}
+
+/// The `server.json` of a data folder.
+///
+/// # Errors
+/// `Invalid` where it is missing (the server never ran there) or malformed.
+pub fn read_server_file(data_dir: &Path) -> Result<ServerFile> {
+    let path = data_dir.join("server.json");
+    if !path.exists() {
+        return Err(Error::invalid(format!(
+            "{} does not exist: no server has run on this data folder. Start one with 'ferrohub serve' or 'ferrohub quickstart', \
+             set FERROHUB_DATA_DIR, or name a server with 'az login --server URL --ca FILE'.",
+            path.display()
+        )));
+    }
+    read_json(&path)
+}
+
+/// The `owner.json` at `path`.
+///
+/// # Errors
+/// `Invalid` where it is missing or malformed.
+pub fn read_owner_file(path: &Path) -> Result<OwnerFile> {
+    read_json(path)
+}
+
+/// Settings of `az config`: section, then key, then value.
+pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The stored settings; empty where there are none.
+///
+/// # Errors
+/// `Invalid` where the file is not TOML of two levels.
+pub fn load_settings(environment: &Environment) -> Result<Settings> {
+    let path = config_dir(environment).join("config.toml");
+    if !path.exists() {
+        return Ok(Settings::new());
+    }
+    let text = String::from_utf8_lossy(&read_bounded(&path)?).into_owned();
+    toml::from_str(&text)
+        .map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
+}
+
+/// Stores the settings.
+///
+/// # Errors
+/// `Invalid` where the file cannot be written.
+pub fn save_settings(environment: &Environment, settings: &Settings) -> Result<()> {
+    let text = toml::to_string(settings).map_err(|error| Error::internal(error.to_string()))?;
+    write_private(
+        &config_dir(environment).join("config.toml"),
+        text.as_bytes(),
+    )
+}
+
+fn default_ca_file() -> String {
+    "ca.pem".to_owned()
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = read_bounded(path)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
+}
+
+/// Reads a file of at most [`MAX_STATE_BYTES`].
+///
+/// # Errors
+/// `Invalid` where it cannot be read or is larger.
+pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
+    let unreadable =
+        |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_STATE_BYTES {
+        return Err(Error::invalid(format!(
+            "{} is {size} bytes; at most {MAX_STATE_BYTES} are read.",
+            path.display()
+        )));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+/// Writes `bytes` to `path` by way of a file beside it, mode 0600, in a folder of mode 0700.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("Cannot write {}: {error}.", path.display()))
+    };
+    if let Some(folder) = path.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(failed)?;
+    }
+    // The process id keeps two commands that run at once from writing into one file.
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = std::fs::remove_file(&beside);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    drop(file);
+    std::fs::rename(&beside, path).map_err(failed)
+}

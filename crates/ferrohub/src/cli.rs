@@ -1,0 +1,191 @@
+//! The command line of our own verbs. `az` has its own parser and never comes here.
+
+use crate::config::LogFormat;
+use clap::{Args, Parser, Subcommand};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Self-hosted Azure Device Registry, IoT Hub and Device Provisioning Service.
+#[derive(Debug, Parser)]
+#[command(name = "ferrohub", version, propagate_version = true, arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start the server.
+    Serve(ServeArgs),
+    /// Start a server, set up a hub with certificate management, and run a device against it.
+    Quickstart(QuickstartArgs),
+    /// Azure's `az` command line against this server; see `ferrohub az --help`.
+    #[command(disable_help_flag = true)]
+    Az {
+        /// What follows `az`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run simulated devices against a running server.
+    Device(DeviceArgs),
+    /// Print a hub's event log.
+    Events(EventsArgs),
+    /// Check data folder, ports and names, and say what to do.
+    Doctor(DoctorArgs),
+    /// Print the version.
+    Version,
+}
+
+/// Flags of `serve` and `quickstart`; they win over FERROHUB_… variables and the configuration file.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServerFlags {
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR); default ~/.local/share/ferrohub.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Domain of all host names; default localhost.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// Addresses to listen on; default 127.0.0.1,::1.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) listen: Option<Vec<IpAddr>>,
+    /// HTTPS port; 0 takes a free one; default 443 where it may be bound, else 8443.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) https_port: Option<u16>,
+    /// MQTT over TLS port; 0 takes a free one; default 8883.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) mqtt_port: Option<u16>,
+    /// Plain HTTP port for CRLs and CA certificates; off unless given.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) pki_port: Option<u16>,
+    /// Metrics and health port, on loopback; 0 takes a free one; default 9464.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+    /// Log format; default text on a terminal, else json.
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Log filter such as 'info' or 'warn,ferrohub_service=debug'.
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+    /// End after the summary instead of serving until Ctrl-C.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    #[command(subcommand)]
+    pub(crate) verb: DeviceVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceVerb {
+    /// Register at DPS, connect to the assigned hub, send telemetry.
+    Run(DeviceRunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceRunArgs {
+    /// Data folder of a local server (or FERROHUB_DATA_DIR): gives address, port and CA file.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address and MQTT port to dial, such as 192.0.2.7:8883; default from the data folder.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) server: Option<SocketAddr>,
+    /// CA file, PEM; default from the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// DPS host name; default global.azure-devices-provisioning.{domain}.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Id scope of the provisioning service.
+    #[arg(long)]
+    pub(crate) id_scope: String,
+    /// Registration id; with several devices a number is appended.
+    #[arg(long)]
+    pub(crate) registration_id: String,
+    /// The device's key, base64 (or FERROHUB_DEVICE_KEY).
+    #[arg(long, value_name = "KEY", conflicts_with = "group_key", env = "FERROHUB_DEVICE_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    /// The enrollment group's key, from which each device's key is derived.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) group_key: Option<String>,
+    /// Ask for a certificate and connect to the hub with it instead of the key.
+    #[arg(long)]
+    pub(crate) csr: bool,
+    /// Telemetry messages of each device.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) count: u32,
+    /// Devices, one after another.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) devices: u32,
+    /// Milliseconds between two messages.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    pub(crate) interval: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Hub name.
+    #[arg(value_name = "HUB")]
+    pub(crate) hub: String,
+    /// Data folder of the server (or FERROHUB_DATA_DIR); it must be running.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Partition; default all.
+    #[arg(long)]
+    pub(crate) partition: Option<u16>,
+    /// First sequence number in each partition.
+    #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
+    pub(crate) from: u64,
+    /// Go on printing events as they come, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerFlags,
+    /// Name of a hub whose host name is looked up too.
+    #[arg(long, value_name = "HUB")]
+    pub(crate) hub: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_read() {
+        let cli = Cli::try_parse_from(["ferrohub", "quickstart", "--once", "--https-port", "0", "--listen", "127.0.0.1,::1"]).unwrap();
+        let Verb::Quickstart(args) = cli.verb else { panic!("another verb") };
+        assert!(args.once);
+        assert_eq!((args.server.https_port, args.server.listen.unwrap().len()), (Some(0), 2));
+        assert!(Cli::try_parse_from(["ferrohub", "serve", "--mqtt-port", "x"]).is_err());
+        assert!(Cli::try_parse_from(["ferrohub", "backup"]).is_err());
+    }
+}

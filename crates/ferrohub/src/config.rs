@@ -1,0 +1,334 @@
+//! Configuration: a TOML file, then environment variables, then flags; the later one wins.
+
+use crate::cli::ServerFlags;
+use ferrohub_model::error::{Error, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+/// Largest configuration file that is read, bytes: ours.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// MQTT over TLS (IANA 8883, which the SDKs have built in).
+const MQTT_PORT: u16 = 8883;
+/// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
+const METRICS_PORT: u16 = 9464;
+/// Every variable that we read; others that start with `FERROHUB_` are reported as unknown.
+const VARIABLES: [&str; 16] = [
+    "FERROHUB_CONFIG",
+    "FERROHUB_CONFIG_DIR",
+    "FERROHUB_DATA_DIR",
+    "FERROHUB_DEVICE_KEY",
+    "FERROHUB_DOMAIN",
+    "FERROHUB_LISTEN",
+    "FERROHUB_HTTPS_PORT",
+    "FERROHUB_MQTT_PORT",
+    "FERROHUB_PKI_PORT",
+    "FERROHUB_METRICS_PORT",
+    "FERROHUB_TLS_CERTIFICATE",
+    "FERROHUB_TLS_KEY",
+    "FERROHUB_MASTER_KEY",
+    "FERROHUB_MASTER_KEY_FILE",
+    "FERROHUB_LOG_FORMAT",
+    "FERROHUB_LOG_LEVEL",
+];
+
+/// The environment variables of the process, as a value.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the key that wraps all others comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MasterKeySource {
+    /// A file of hex or base64 text, made at the first start if it is missing.
+    File(PathBuf),
+    /// The environment variable `FERROHUB_MASTER_KEY`, hex or base64.
+    Environment,
+}
+
+/// Server certificate and key from files, PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// Certificate chain, leaf first.
+    pub(crate) certificate: PathBuf,
+    /// Private key.
+    pub(crate) key: PathBuf,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) domain: String,
+    pub(crate) listen: Vec<IpAddr>,
+    /// `None`: 443 where it may be bound, else 8443.
+    pub(crate) https_port: Option<u16>,
+    pub(crate) mqtt_port: u16,
+    /// `None`: off.
+    pub(crate) pki_port: Option<u16>,
+    pub(crate) metrics_port: u16,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) master_key: Option<MasterKeySource>,
+    pub(crate) log_format: Option<LogFormat>,
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    data_dir: Option<PathBuf>,
+    domain: Option<String>,
+    listen: Option<Vec<IpAddr>>,
+    https_port: Option<u16>,
+    mqtt_port: Option<u16>,
+    pki_port: Option<u16>,
+    metrics_port: Option<u16>,
+    tls: Option<TlsFiles>,
+    #[serde(default)]
+    master_key: MasterKeyFile,
+    #[serde(default)]
+    log: LogFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MasterKeyFile {
+    file: Option<PathBuf>,
+    env: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogFile {
+    format: Option<LogFormat>,
+    level: Option<String>,
+}
+
+impl Config {
+    /// Reads the file that `--config` or `FERROHUB_CONFIG` names, if any, and lays variables and flags over it.
+    ///
+    /// # Errors
+    /// `Invalid` naming the file, variable or key that is wrong.
+    pub(crate) fn load(flags: &ServerFlags, variables: &Variables) -> Result<Self> {
+        let named = flags.config.clone().or_else(|| text(variables, "FERROHUB_CONFIG").map(PathBuf::from));
+        let file = match named {
+            Some(path) => read_file(&path)?,
+            None => ConfigFile::default(),
+        };
+        let data_dir = match flags.data_dir.clone().or_else(|| path(variables, "FERROHUB_DATA_DIR")).or(file.data_dir) {
+            Some(folder) => folder,
+            None => default_data_dir(variables)?,
+        };
+        let config = Self {
+            data_dir,
+            domain: flags.domain.clone().or_else(|| text(variables, "FERROHUB_DOMAIN")).or(file.domain).unwrap_or_else(|| "localhost".to_owned()),
+            listen: pick(flags.listen.clone(), listen(variables)?, file.listen).unwrap_or_else(loopback),
+            https_port: pick(flags.https_port, port(variables, "FERROHUB_HTTPS_PORT")?, file.https_port),
+            mqtt_port: pick(flags.mqtt_port, port(variables, "FERROHUB_MQTT_PORT")?, file.mqtt_port).unwrap_or(MQTT_PORT),
+            pki_port: pick(flags.pki_port, port(variables, "FERROHUB_PKI_PORT")?, file.pki_port),
+            metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port).unwrap_or(METRICS_PORT),
+            tls: tls(variables, file.tls)?,
+            master_key: master_key(variables, &file.master_key)?,
+            log_format: pick(flags.log_format, log_format(variables)?, file.log.format),
+            log_level: flags.log_level.clone().or_else(|| text(variables, "FERROHUB_LOG_LEVEL")).or(file.log.level),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let label_ok = |label: &str| {
+            let legal = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            !label.is_empty() && label.len() <= 63 && legal && !label.starts_with('-') && !label.ends_with('-')
+        };
+        if self.domain.len() > 200 || !self.domain.split('.').all(label_ok) {
+            return Err(Error::invalid(format!(
+                "The domain '{}' is not valid: give lower-case DNS labels joined by dots, such as 'localhost' or 'iot.example.com'.",
+                self.domain
+            )));
+        }
+        if self.listen.is_empty() {
+            return Err(Error::invalid("'listen' names no address; leave it out to listen on 127.0.0.1 and ::1."));
+        }
+        Ok(())
+    }
+}
+
+/// Variables that look like ours but are not known: a typing error would otherwise pass in silence.
+pub(crate) fn unknown_variables(variables: &Variables) -> Vec<&str> {
+    let ours = variables.keys().map(String::as_str).filter(|name| name.starts_with("FERROHUB_"));
+    ours.filter(|name| !VARIABLES.contains(name)).collect()
+}
+
+/// `$FERROHUB_DATA_DIR`, else `$XDG_DATA_HOME/ferrohub`, else `~/.local/share/ferrohub`.
+///
+/// # Errors
+/// `Invalid` where there is not even a home folder.
+pub(crate) fn default_data_dir(variables: &Variables) -> Result<PathBuf> {
+    if let Some(folder) = path(variables, "FERROHUB_DATA_DIR") {
+        return Ok(folder);
+    }
+    if let Some(folder) = path(variables, "XDG_DATA_HOME").filter(|folder| folder.is_absolute()) {
+        return Ok(folder.join("ferrohub"));
+    }
+    match path(variables, "HOME") {
+        Some(home) => Ok(home.join(".local").join("share").join("ferrohub")),
+        None => Err(Error::invalid("There is no home folder to put the data folder in; name one with --data-dir.")),
+    }
+}
+
+fn pick<T>(flag: Option<T>, variable: Option<T>, file: Option<T>) -> Option<T> {
+    flag.or(variable).or(file)
+}
+
+fn text(variables: &Variables, name: &str) -> Option<String> {
+    variables.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+fn path(variables: &Variables, name: &str) -> Option<PathBuf> {
+    text(variables, name).map(PathBuf::from)
+}
+
+fn port(variables: &Variables, name: &str) -> Result<Option<u16>> {
+    let Some(value) = text(variables, name) else { return Ok(None) };
+    let parsed = value.parse().map_err(|_| Error::invalid(format!("{name} is '{value}', which is no port (0 to 65535).")))?;
+    Ok(Some(parsed))
+}
+
+fn listen(variables: &Variables) -> Result<Option<Vec<IpAddr>>> {
+    let Some(value) = text(variables, "FERROHUB_LISTEN") else { return Ok(None) };
+    let address = |part: &str| {
+        part.trim().parse().map_err(|_| Error::invalid(format!("FERROHUB_LISTEN has '{part}', which is no IP address; separate addresses by commas.")))
+    };
+    value.split(',').map(address).collect::<Result<Vec<_>>>().map(Some)
+}
+
+fn log_format(variables: &Variables) -> Result<Option<LogFormat>> {
+    match text(variables, "FERROHUB_LOG_FORMAT").as_deref() {
+        None => Ok(None),
+        Some("text") => Ok(Some(LogFormat::Text)),
+        Some("json") => Ok(Some(LogFormat::Json)),
+        Some(other) => Err(Error::invalid(format!("FERROHUB_LOG_FORMAT is '{other}'; 'text' and 'json' are known."))),
+    }
+}
+
+fn tls(variables: &Variables, file: Option<TlsFiles>) -> Result<Option<TlsFiles>> {
+    match (path(variables, "FERROHUB_TLS_CERTIFICATE"), path(variables, "FERROHUB_TLS_KEY")) {
+        (None, None) => Ok(file),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        _ => Err(Error::invalid("FERROHUB_TLS_CERTIFICATE and FERROHUB_TLS_KEY belong together; set both or none.")),
+    }
+}
+
+fn master_key(variables: &Variables, file: &MasterKeyFile) -> Result<Option<MasterKeySource>> {
+    if file.file.is_some() && file.env == Some(true) {
+        return Err(Error::invalid("'master_key' has both 'file' and 'env'; keep one."));
+    }
+    if text(variables, "FERROHUB_MASTER_KEY").is_some() || file.env == Some(true) {
+        return Ok(Some(MasterKeySource::Environment));
+    }
+    Ok(path(variables, "FERROHUB_MASTER_KEY_FILE").or_else(|| file.file.clone()).map(MasterKeySource::File))
+}
+
+fn loopback() -> Vec<IpAddr> {
+    vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+}
+
+fn read_file(path: &Path) -> Result<ConfigFile> {
+    let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read the configuration file {}: {error}.", path.display()));
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(Error::invalid(format!("The configuration file {} is {size} bytes; at most {MAX_FILE_BYTES} are read.", path.display())));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let file: ConfigFile = toml::from_str(&text)
+        .map_err(|error| Error::invalid(format!("The configuration file {} is not valid: {error}", path.display())))?;
+    Ok(file.relative_to(path.parent().unwrap_or(Path::new("."))))
+}
+
+impl ConfigFile {
+    /// Paths in the file start from the file's own folder.
+    fn relative_to(mut self, folder: &Path) -> Self {
+        let join = |path: PathBuf| folder.join(path);
+        self.data_dir = self.data_dir.map(join);
+        self.master_key.file = self.master_key.file.map(join);
+        self.tls = self.tls.map(|tls| TlsFiles { certificate: join(tls.certificate), key: join(tls.key) });
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let home = [("HOME", "/home/ana")];
+        home.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn with_file(text: &str, flags: ServerFlags, pairs: &[(&str, &str)]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ferrohub.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&ServerFlags { config: Some(path), ..flags }, &variables(pairs))
+    }
+
+    #[test]
+    fn defaults() {
+        let config = Config::load(&ServerFlags::default(), &variables(&[])).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("/home/ana/.local/share/ferrohub"));
+        assert_eq!((config.https_port, config.mqtt_port, config.pki_port, config.metrics_port), (None, 8883, None, 9464));
+        assert_eq!(config.listen, loopback());
+        assert_eq!(config.domain, "localhost");
+    }
+
+    #[test]
+    fn flags_win_over_variables_and_variables_over_the_file() {
+        let file = "https_port = 1\nmqtt_port = 2\npki_port = 3\ndomain = 'a.example'\n[log]\nformat = 'json'\n";
+        let flags = ServerFlags { https_port: Some(0), ..ServerFlags::default() };
+        let config = with_file(file, flags, &[("FERROHUB_HTTPS_PORT", "11"), ("FERROHUB_MQTT_PORT", "12")]).unwrap();
+        assert_eq!((config.https_port, config.mqtt_port, config.pki_port), (Some(0), 12, Some(3)));
+        assert_eq!((config.domain.as_str(), config.log_format), ("a.example", Some(LogFormat::Json)));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        for (text, key) in [("htps_port = 1", "htps_port"), ("[log]\nlevle = 'x'", "levle"), ("[master_key]\npath = 'x'", "path")] {
+            let error = with_file(text, ServerFlags::default(), &[]).unwrap_err();
+            assert!(error.message.contains(&format!("unknown field `{key}`")), "{error}");
+        }
+        let variables = variables(&[("FERROHUB_HTTP_PORT", "1"), ("FERROHUB_DOMAIN", "x")]);
+        assert_eq!(unknown_variables(&variables), ["FERROHUB_HTTP_PORT"]);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (name, value) in [("FERROHUB_MQTT_PORT", "70000"), ("FERROHUB_LISTEN", "127.0.0.1,x"), ("FERROHUB_LOG_FORMAT", "xml")] {
+            let error = Config::load(&ServerFlags::default(), &variables(&[(name, value)])).unwrap_err();
+            assert!(error.message.contains(name), "{error}");
+        }
+        for domain in ["", "UPPER.example", "a..b", "-a", "a_b"] {
+            let flags = ServerFlags { domain: Some(domain.into()), ..ServerFlags::default() };
+            assert!(Config::load(&flags, &variables(&[])).is_err(), "{domain}");
+        }
+        assert!(Config::load(&ServerFlags::default(), &variables(&[("FERROHUB_TLS_KEY", "k")])).is_err());
+    }
+
+    #[test]
+    fn paths_of_the_file_start_from_its_folder() {
+        let config = with_file("data_dir = 'data'\n[master_key]\nfile = 'key'\n", ServerFlags::default(), &[]).unwrap();
+        assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
+        let Some(MasterKeySource::File(key)) = config.master_key else { panic!("no key file") };
+        assert!(key.is_absolute());
+    }
+}

@@ -1,0 +1,175 @@
+//! `ferrohub doctor`: looks at what commonly goes wrong, and says what to do.
+
+use crate::cli::DoctorArgs;
+use crate::config::{Config, Variables, unknown_variables};
+use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
+use crate::output::line;
+use ferrohub_client::profile::{self, ServerFile};
+use ferrohub_model::error::Result;
+use ferrohub_pki::certificate::Certificate;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+/// Longest wait for a port or a name: ours.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grade {
+    Good,
+    /// Works, but some clients will need help.
+    Hint,
+    Bad,
+}
+
+/// Prints the findings; `false` where something does not work.
+///
+/// # Errors
+/// `Invalid` where the configuration cannot be read.
+pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool> {
+    let config = Config::load(&args.server, variables)?;
+    let mut findings = Findings(Vec::new());
+    for name in unknown_variables(variables) {
+        findings.add(Grade::Hint, format!("the environment variable {name} is not known and does nothing"));
+    }
+    folder(&config.data_dir, &mut findings);
+    let server = match profile::read_server_file(&config.data_dir) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            findings.add(Grade::Bad, error.message);
+            None
+        }
+    };
+    if let Some(server) = &server {
+        ports(server, &mut findings).await;
+    }
+    let domain = server.as_ref().map_or(config.domain.as_str(), |server| server.domain.as_str());
+    names(domain, args.hub.as_deref(), server.as_ref(), &mut findings).await;
+    Ok(findings.print())
+}
+
+fn folder(path: &Path, findings: &mut Findings) {
+    match std::fs::metadata(path) {
+        Err(error) => {
+            findings.add(Grade::Bad, format!("data folder {}: {error}; 'ferrohub serve' makes it", path.display()));
+            return;
+        }
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+            findings.add(Grade::Hint, format!("data folder {} is open to others; run 'chmod 700 {}'", path.display(), path.display()));
+        }
+        Ok(_) => findings.add(Grade::Good, format!("data folder {}", path.display())),
+    }
+    let certificates = read_bounded(&path.join(CA_FILE)).and_then(|pem| Certificate::chain_from_pem(&String::from_utf8_lossy(&pem)));
+    match certificates {
+        Ok(chain) if !chain.is_empty() => {
+            let until = chain[0].not_after().strftime("%Y-%m-%d").to_string();
+            findings.add(Grade::Good, format!("CA file {} ({}, until {until})", path.join(CA_FILE).display(), chain[0].subject()));
+        }
+        Ok(_) => findings.add(Grade::Bad, format!("CA file {} holds no certificate; start the server once", path.join(CA_FILE).display())),
+        Err(error) => findings.add(Grade::Bad, format!("CA file: {}", error.message)),
+    }
+    match std::fs::metadata(path.join(OWNER_FILE)) {
+        Ok(metadata) if metadata.mode() & 0o077 == 0 => findings.add(Grade::Good, format!("owner's credential {}", path.join(OWNER_FILE).display())),
+        Ok(_) => {
+            let file = path.join(OWNER_FILE);
+            findings.add(Grade::Bad, format!("{} can be read by others; run 'chmod 600 {}'", file.display(), file.display()));
+        }
+        Err(error) => findings.add(Grade::Hint, format!("owner's credential {}: {error}", path.join(OWNER_FILE).display())),
+    }
+}
+
+async fn ports(server: &ServerFile, findings: &mut Findings) {
+    let mqtt = server.mqtt_port.map(|port| ("MQTT", port));
+    for (what, port) in [("HTTPS", server.https_port)].into_iter().chain(mqtt) {
+        let address = format!("{}:{port}", server.address);
+        match timeout(PATIENCE, TcpStream::connect((server.address.as_str(), port))).await {
+            Ok(Ok(_)) => findings.add(Grade::Good, format!("{what} answers at {address}")),
+            Ok(Err(error)) => {
+                findings.add(Grade::Bad, format!("{what} does not answer at {address} ({error}); {SERVER_FILE} may be of a server that has ended: start 'ferrohub serve'"));
+            }
+            Err(_) => findings.add(Grade::Bad, format!("{what} at {address} does not answer; look for a firewall in between")),
+        }
+    }
+}
+
+async fn names(domain: &str, hub: Option<&str>, server: Option<&ServerFile>, findings: &mut Findings) {
+    let hub = hub.map_or_else(|| "any-hub".to_owned(), str::to_lowercase);
+    let wanted = [
+        domain.to_owned(),
+        format!("{hub}.azure-devices.{domain}"),
+        format!("global.azure-devices-provisioning.{domain}"),
+    ];
+    let mut missing = Vec::new();
+    for name in wanted {
+        let found = timeout(PATIENCE, lookup_host((name.as_str(), 443))).await;
+        match found.ok().and_then(std::result::Result::ok).and_then(|mut addresses| addresses.next()) {
+            Some(address) => findings.add(Grade::Good, format!("{name} resolves to {}", address.ip())),
+            None => missing.push(name),
+        }
+    }
+    if !missing.is_empty() {
+        let address = server.map_or("127.0.0.1", |server| server.address.as_str());
+        findings.add(Grade::Hint, remedy(&missing, domain, address));
+    }
+}
+
+/// What to do about names that do not resolve. Our own clients dial the address and need nothing.
+fn remedy(missing: &[String], domain: &str, address: &str) -> String {
+    let line = format!("'{address} {}'", missing.join(" "));
+    let resolver = if domain == "localhost" || domain.ends_with(".localhost") {
+        ", or install the resolver for *.localhost (Debian: apt install libnss-myhostname)"
+    } else {
+        ", or add them to your DNS"
+    };
+    format!(
+        "{} not resolve: Azure's clients that dial these names need the line {line} in /etc/hosts (with your own hub's name){resolver}; \
+         'ferrohub az' and 'ferrohub device' need nothing, device SDKs can use GatewayHostName={domain}",
+        if missing.len() == 1 { format!("{} does", missing[0]) } else { format!("{} do", missing.join(", ")) }
+    )
+}
+
+struct Findings(Vec<(Grade, String)>);
+
+impl Findings {
+    fn add(&mut self, grade: Grade, text: String) {
+        self.0.push((grade, text));
+    }
+
+    fn print(&self) -> bool {
+        for (grade, text) in &self.0 {
+            let mark = match grade {
+                Grade::Good => "ok   ",
+                Grade::Hint => "hint ",
+                Grade::Bad => "BAD  ",
+            };
+            line(&format!("{mark} {text}"));
+        }
+        self.0.iter().all(|(grade, _)| *grade != Grade::Bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_names_the_line_to_add() {
+        let missing = ["h.azure-devices.localhost".to_owned(), "global.azure-devices-provisioning.localhost".to_owned()];
+        let text = remedy(&missing, "localhost", "127.0.0.1");
+        assert!(text.contains("'127.0.0.1 h.azure-devices.localhost global.azure-devices-provisioning.localhost'"), "{text}");
+        assert!(text.contains("libnss-myhostname"), "{text}");
+        assert!(remedy(&missing[..1], "iot.example", "192.0.2.1").contains("DNS"));
+    }
+
+    #[test]
+    fn a_missing_folder_is_bad_and_a_hint_is_not() {
+        let mut findings = Findings(Vec::new());
+        findings.add(Grade::Hint, "x".into());
+        assert!(findings.print());
+        folder(Path::new("/nonexistent/ferrohub"), &mut findings);
+        assert!(!findings.print());
+    }
+}

@@ -1,0 +1,166 @@
+//! `ferrohub events`: prints a hub's event log, through the server's HTTPS API.
+
+use crate::cli::EventsArgs;
+use crate::config::{Variables, default_data_dir};
+use crate::output::line;
+use crate::owner::Owner;
+use crate::quickstart::HUB_VERSION;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::error::{Error, Result};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Events asked for at once: ours.
+const PAGE: u64 = 500;
+/// Pause between two looks with `--follow`: ours.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
+
+/// Prints the events; with `--follow` until the process is stopped.
+///
+/// # Errors
+/// The server's error, or that there is no such hub.
+pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> {
+    let data_dir = match &args.data_dir {
+        Some(folder) => folder.clone(),
+        None => default_data_dir(variables)?,
+    };
+    let owner = Owner::sign_in(&data_dir).await?;
+    let (hub, partitions) = find_hub(&owner, &args.hub).await?;
+    let wanted: Vec<u16> = match args.partition {
+        Some(partition) if partition >= partitions => {
+            return Err(Error::invalid(format!("The hub {} has the partitions 0 to {}.", args.hub, partitions.saturating_sub(1))));
+        }
+        Some(partition) => vec![partition],
+        None => (0..partitions).collect(),
+    };
+    let mut next: Vec<(u16, u64)> = wanted.into_iter().map(|partition| (partition, args.from)).collect();
+    loop {
+        for (partition, from) in &mut next {
+            *from = print_partition(&owner, &hub, *partition, *from, args.json).await?;
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+/// Prints what a partition holds from a sequence number on; gives the next number.
+async fn print_partition(owner: &Owner, hub: &str, partition: u16, mut from: u64, as_json: bool) -> Result<u64> {
+    loop {
+        let body = json!({ "partition": partition, "fromSequence": from, "maxEvents": PAGE });
+        let answer = owner.post(&format!("{hub}/readEvents"), HUB_VERSION, Some(&body)).await?;
+        let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for event in events {
+            line(&if as_json { event.to_string() } else { text(event) });
+            let sequence = event["sequenceNumber"].as_u64();
+            from = sequence.ok_or_else(|| Error::internal("an event has no sequence number"))?.saturating_add(1);
+        }
+        if events.is_empty() {
+            return Ok(from);
+        }
+    }
+}
+
+/// Resource id and number of partitions of the hub called `name`.
+async fn find_hub(owner: &Owner, name: &str) -> Result<(String, u16)> {
+    let mut path = format!("/subscriptions/{}/providers/Microsoft.Devices/IotHubs", owner.subscription());
+    let mut known = Vec::new();
+    loop {
+        let page = owner.get(&path, HUB_VERSION).await?.unwrap_or(Value::Null);
+        for hub in page["value"].as_array().into_iter().flatten() {
+            let (Some(id), Some(found)) = (hub["id"].as_str(), hub["name"].as_str()) else { continue };
+            if found.eq_ignore_ascii_case(name) {
+                let partitions = hub["properties"]["eventHubEndpoints"]["events"]["partitionCount"].as_u64().unwrap_or(0);
+                return Ok((id.to_owned(), u16::try_from(partitions).unwrap_or(u16::MAX)));
+            }
+            known.push(found.to_owned());
+        }
+        match page["nextLink"].as_str().and_then(rest_of_link) {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    let there = if known.is_empty() { "there are none".to_owned() } else { format!("there are: {}", known.join(", ")) };
+    Err(Error::not_found(format!("There is no hub named '{name}'; {there}.")))
+}
+
+/// Path and query of a page link, without its api-version (every request brings its own).
+fn rest_of_link(link: &str) -> Option<String> {
+    let uri: http::Uri = link.parse().ok()?;
+    let query: Vec<&str> = uri.query()?.split('&').filter(|pair| !pair.starts_with("api-version=")).collect();
+    Some(format!("{}?{}", uri.path(), query.join("&")))
+}
+
+/// One event as a line.
+fn text(event: &Value) -> String {
+    let word = |name: &str| match &event[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let system = &event["systemProperties"];
+    let device = system["iothub-connection-device-id"].as_str().unwrap_or("-");
+    let mut properties = Vec::new();
+    for (mark, map) in [("$.", system), ("", &event["applicationProperties"])] {
+        for (name, value) in map.as_object().into_iter().flatten() {
+            if !name.starts_with("iothub-") {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                properties.push(format!("{mark}{name}={value}"));
+            }
+        }
+    }
+    format!(
+        "partition {}  sequence {}  offset {}  {}  {device}  {{{}}}  {}",
+        word("partition"),
+        word("sequenceNumber"),
+        word("offset"),
+        word("enqueuedTimeUtc"),
+        properties.join(", "),
+        body(event["body"].as_str().unwrap_or(""))
+    )
+}
+
+/// The body as text where it is printable, else its base64 with a mark.
+fn body(encoded: &str) -> String {
+    let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match decoded {
+        Some(text) if !text.chars().any(char::is_control) => text,
+        _ => format!("base64:{encoded}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let event = json!({
+            "partition": 2, "sequenceNumber": 7, "offset": "4096", "enqueuedTimeUtc": "2026-11-20T16:00:00.0000000Z",
+            "systemProperties": {"iothub-connection-device-id": "Pump:1", "content-type": "application/json"},
+            "applicationProperties": {"level": "high", "flag": null},
+            "body": STANDARD.encode(r#"{"t":1}"#),
+        });
+        assert_eq!(
+            text(&event),
+            "partition 2  sequence 7  offset 4096  2026-11-20T16:00:00.0000000Z  Pump:1  \
+             {$.content-type=application/json, level=high, flag=null}  {\"t\":1}"
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_no_text_stay_base64() {
+        assert_eq!(body(&STANDARD.encode("plain")), "plain");
+        for bytes in [&b"two\nlines"[..], &[0xff, 0x00]] {
+            assert!(body(&STANDARD.encode(bytes)).starts_with("base64:"));
+        }
+    }
+
+    #[test]
+    fn page_links() {
+        let rest = rest_of_link("https://localhost:8443/subscriptions/s/x?api-version=1&$skiptoken=abc").unwrap();
+        assert_eq!(rest, "/subscriptions/s/x?$skiptoken=abc");
+    }
+}

@@ -1,0 +1,113 @@
+//! What people read on stdout: progress lines and tables of names. Logs go to stderr.
+
+use ferrohub_model::error::Result;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Writes a line to stdout; a reader that went away is no error of ours.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}");
+    let _ = out.flush();
+}
+
+/// What a step achieved, with a word about it.
+pub(crate) struct Done<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// Such as `found` or `version 3`; may be empty.
+    pub(crate) note: String,
+}
+
+impl<T> Done<T> {
+    /// A value without a note.
+    pub(crate) fn new(value: T) -> Self {
+        Self { value, note: String::new() }
+    }
+
+    /// A value with a note.
+    pub(crate) fn with(value: T, note: impl Into<String>) -> Self {
+        Self { value, note: note.into() }
+    }
+}
+
+/// Numbered steps, one line each, with their times.
+pub(crate) struct Progress {
+    started: Instant,
+    steps: u32,
+}
+
+impl Progress {
+    /// No step yet.
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), steps: 0 }
+    }
+
+    /// Runs one step and prints its line: `  3  role definition ferrohub-quickstart … 12 ms`.
+    ///
+    /// # Errors
+    /// That of the step, after the line said so.
+    pub(crate) async fn step<T>(&mut self, what: &str, work: impl Future<Output = Result<Done<T>>>) -> Result<T> {
+        self.steps += 1;
+        let begun = Instant::now();
+        partial(&format!("{:>3}  {what} … ", self.steps));
+        match work.await {
+            Ok(done) => {
+                let note = if done.note.is_empty() { String::new() } else { format!("{}, ", done.note) };
+                line(&format!("{note}{}", duration(begun.elapsed())));
+                Ok(done.value)
+            }
+            Err(error) => {
+                line(&format!("failed after {}", duration(begun.elapsed())));
+                Err(error)
+            }
+        }
+    }
+
+    /// Steps so far.
+    pub(crate) fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Time since the first step.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// `12 ms`, `0.4 ms` or `1.25 s`.
+pub(crate) fn duration(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    match milliseconds {
+        ms if ms < 1.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1000.0),
+    }
+}
+
+fn partial(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferrohub_model::error::Error;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration(Duration::from_micros(420)), "0.4 ms");
+        assert_eq!(duration(Duration::from_millis(12)), "12 ms");
+        assert_eq!(duration(Duration::from_millis(1250)), "1.25 s");
+    }
+
+    #[tokio::test]
+    async fn steps_are_counted_and_failures_pass_through() {
+        let mut progress = Progress::new();
+        let value = progress.step("one", async { Ok(Done::with(7, "found")) }).await.unwrap();
+        let failed = progress.step("two", async { Err::<Done<()>, _>(Error::invalid("no")) }).await;
+        assert_eq!((value, failed.unwrap_err().message.as_str(), progress.steps()), (7, "no", 2));
+    }
+}

@@ -1,0 +1,70 @@
+//! `ferrohub quickstart`: a server in this process, and then everything through its own front door.
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`names`] | The fixed names, so that a second run finds the first one's work |
+//! | [`control`] | What seed 000 does with `az`, as a signed-in owner over HTTPS |
+//! | [`device`] | The simulated device over MQTT |
+//! | [`summary`] | What to do next |
+
+mod control;
+mod device;
+mod names;
+mod summary;
+
+pub(crate) use control::HUB_VERSION;
+
+use crate::cli::QuickstartArgs;
+use crate::config::{Config, Variables};
+use crate::logs;
+use crate::output::{Done, Progress, line};
+use crate::owner::Owner;
+use crate::serve::{self, Server};
+use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_model::error::{Error, Result};
+use std::net::{IpAddr, SocketAddr};
+
+/// Logs that a quickstart shows: people read its steps.
+const LOG_LEVEL: &str = "warn";
+
+/// Runs the steps, prints the summary and serves until Ctrl-C, or ends at once with `--once`.
+///
+/// # Errors
+/// That of the step that failed; the server is stopped in an orderly way either way.
+pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<()> {
+    let config = Config::load(&args.server, variables)?;
+    logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
+    let mut progress = Progress::new();
+    let starting = async {
+        let server = serve::start(&config).await?;
+        let note = format!("https {}, mqtt {}", server.file().https_port, server.file().mqtt_port);
+        Ok(Done::with(server, note))
+    };
+    let server = progress.step(&format!("server on {}", config.data_dir.display()), starting).await?;
+    let result = tokio::select! {
+        result = steps(&server, &mut progress) => result,
+        () = serve::interrupted() => Err(Error::unavailable("The quickstart was interrupted.", 1)),
+    };
+    if result.is_ok() && !args.once {
+        line("Serving; stop with Ctrl-C. A second start finds everything as it is now.");
+        server.until_interrupted().await;
+    }
+    server.stop().await;
+    result
+}
+
+async fn steps(server: &Server, progress: &mut Progress) -> Result<()> {
+    let clock: &dyn Clock = &SystemClock;
+    let folder = server.data_dir().path();
+    let owner = progress.step("sign in as the owner", async { Owner::sign_in(folder).await.map(Done::new) }).await?;
+    let plant = control::build(&owner, clock, progress).await?;
+    device::run(&owner, &plant, mqtt_address(server)?, clock, progress).await?;
+    summary::print(&owner, &plant, folder, progress);
+    Ok(())
+}
+
+fn mqtt_address(server: &Server) -> Result<SocketAddr> {
+    let file = server.file();
+    let address: IpAddr = file.address.parse().map_err(|_| Error::internal("server.json has no IP address"))?;
+    Ok(SocketAddr::new(address, file.mqtt_port))
+}

@@ -1,0 +1,276 @@
+//! The server: opens the engines, wires the rooms together, stops them in order.
+
+use crate::cli::ServeArgs;
+use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key, read_bounded};
+use crate::logs;
+use crate::output::{duration, line};
+use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
+use ferrohub_messaging::disk::RealDisk;
+use ferrohub_messaging_local::{LocalBus, LocalEventLog};
+use ferrohub_model::clock::SystemClock;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::platform::{Engines, Settings};
+use ferrohub_service::{Service, StartConfig, Started, tables};
+use ferrohub_store_sqlite::SqliteStore;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Port for HTTPS where it may be bound.
+const HTTPS_PORT: u16 = 443;
+/// Port for HTTPS where 443 may not be bound.
+const HTTPS_FALLBACK_PORT: u16 = 8443;
+/// Logs that a server shows where nothing else is said.
+const LOG_LEVEL: &str = "info";
+/// Longest wait for the worker when the server stops: ours.
+const WORKER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A server that runs.
+pub(crate) struct Server {
+    folder: DataDir,
+    file: ServerFile,
+    door: Running,
+    worker: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    engines: Engines,
+    // Last, so that engines close before the folder's lock is given up.
+    service: Arc<Service>,
+}
+
+/// `ferrohub serve`: runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// A sentence on what keeps the server from starting.
+pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
+    let config = Config::load(&args.server, variables)?;
+    logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
+    for name in unknown_variables(variables) {
+        tracing::warn!(name, "environment variable is not known and does nothing");
+    }
+    let begun = Instant::now();
+    let server = start(&config).await?;
+    let file = server.file();
+    tracing::info!(
+        elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        https_port = file.https_port,
+        mqtt_port = file.mqtt_port,
+        data_dir = %server.data_dir().path().display(),
+        "ready"
+    );
+    line(&format!(
+        "ferrohub {} ready in {}: {}, MQTT {}:{}, data folder {}",
+        file.version,
+        duration(begun.elapsed()),
+        file.urls.resource_manager,
+        file.address,
+        file.mqtt_port,
+        server.data_dir().path().display()
+    ));
+    server.until_interrupted().await;
+    tracing::info!("stopping");
+    server.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts a server on the configuration's data folder.
+///
+/// # Errors
+/// A sentence on what keeps it from starting.
+pub(crate) async fn start(config: &Config) -> Result<Server> {
+    let folder = DataDir::open(&config.data_dir)?;
+    let metrics = recorder()?;
+    let master_key = master_key(config, &folder)?;
+    let pki_port = match config.pki_port {
+        Some(0) => Some(free_port()?),
+        other => other,
+    };
+    let engines = engines(&folder).await?;
+    let settings = Settings {
+        domain: config.domain.clone(),
+        pki_url: pki_port.map(|port| format!("http://{}:{port}", pki_host(&config.domain))),
+    };
+    let start = StartConfig { settings, master_key, owner_file_missing: !folder.path().join(OWNER_FILE).exists() };
+    let started = Service::start(engines.clone(), start).await?;
+    write_credentials(&folder, config, &started)?;
+    let identity = identity(config, &started)?;
+    let service = started.service;
+    let https_port = config.https_port.unwrap_or_else(|| default_https_port(&config.listen));
+    let at = |port: u16| config.listen.iter().map(|&address| SocketAddr::new(address, port)).collect::<Vec<_>>();
+    let door = FrontdoorConfig {
+        https: at(https_port),
+        mqtt: at(config.mqtt_port),
+        pki: pki_port.map(at).unwrap_or_default(),
+        health: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.metrics_port)),
+        identity,
+        metrics: Some(metrics),
+    };
+    let door = Frontdoor::start(door, service.clone()).await.map_err(|error| Error::invalid(format!("{error}.")))?;
+    let (stop, stopped) = watch::channel(false);
+    let worker = tokio::spawn(service.clone().run_worker(stopped));
+    let file = server_file(config, &door);
+    // Last: who finds this file finds the rest.
+    folder.write_server(&file)?;
+    Ok(Server { folder, file, door, worker, stop, engines, service })
+}
+
+impl Server {
+    /// What `server.json` says.
+    pub(crate) fn file(&self) -> &ServerFile {
+        &self.file
+    }
+
+    /// The data folder.
+    pub(crate) fn data_dir(&self) -> &DataDir {
+        &self.folder
+    }
+
+    /// Waits for SIGINT or SIGTERM.
+    pub(crate) async fn until_interrupted(&self) {
+        interrupted().await;
+    }
+
+    /// Stops in order: the door first, then the worker, then the log and the store.
+    pub(crate) async fn stop(self) {
+        let Self { folder, door, mut worker, stop, engines, service, .. } = self;
+        door.stop().await;
+        // The worker is gone already if nobody listens.
+        let _ = stop.send(true);
+        if tokio::time::timeout(WORKER_PATIENCE, &mut worker).await.is_err() {
+            tracing::warn!("the worker did not end in time");
+            worker.abort();
+        }
+        if let Err(error) = engines.log.close().await {
+            tracing::error!(%error, context = error.context, "the event log could not be closed");
+        }
+        drop((service, engines));
+        drop(folder);
+    }
+}
+
+/// Writes what clients trust and, when this start made it, the owner's credential.
+fn write_credentials(folder: &DataDir, config: &Config, started: &Started) -> Result<()> {
+    let trusted = match &config.tls {
+        // A certificate from a file has an issuer of its own, which clients must trust instead of ours.
+        Some(tls) => read_bounded(&tls.certificate)?,
+        None => started.ca_pem.clone().into_bytes(),
+    };
+    folder.write(CA_FILE, &trusted, 0o644)?;
+    if let Some(owner) = &started.owner {
+        let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
+        folder.write(OWNER_FILE, &text, 0o600)?;
+    }
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; stop with Ctrl-C");
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+fn recorder() -> Result<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().map_err(|error| Error::internal(format!("metrics: {error}")))
+}
+
+fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
+    match &config.master_key {
+        None => folder.master_key(&SystemRandom),
+        Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
+        Some(MasterKeySource::Environment) => {
+            let text = std::env::var("FERROHUB_MASTER_KEY")
+                .map_err(|_| Error::invalid("The configuration takes the master key from FERROHUB_MASTER_KEY, which is not set."))?;
+            parse_master_key(&text, "FERROHUB_MASTER_KEY")
+        }
+    }
+}
+
+/// Opens store, log and bus.
+async fn engines(folder: &DataDir) -> Result<Engines> {
+    let (store_path, log_path) = (folder.store(), folder.log());
+    let clock = Arc::new(SystemClock);
+    let log_clock = clock.clone();
+    // Opening reads and syncs files.
+    let opened = tokio::task::spawn_blocking(move || -> Result<(SqliteStore, LocalEventLog)> {
+        let store = SqliteStore::open(&store_path, tables::ALL, ferrohub_store_sqlite::Options::default())
+            .map_err(|error| Error::invalid(format!("Cannot open the store {}: {error}.", store_path.display())))?;
+        let log = LocalEventLog::open(Arc::new(RealDisk), &log_path, log_clock, ferrohub_messaging_local::Options::default())?;
+        Ok((store, log))
+    });
+    let (store, log) = opened.await.map_err(|error| Error::internal(format!("opening the engines: {error}")))??;
+    Ok(Engines {
+        store: Arc::new(store),
+        log: Arc::new(log),
+        bus: Arc::new(LocalBus::new()),
+        clock,
+        random: Arc::new(SystemRandom),
+    })
+}
+
+fn identity(config: &Config, started: &Started) -> Result<ServerIdentity> {
+    match &config.tls {
+        Some(tls) => Ok(ServerIdentity { chain_pem: read_bounded(&tls.certificate)?, key_pem: read_bounded(&tls.key)? }),
+        None => Ok(ServerIdentity {
+            chain_pem: started.server.chain_pem().into_bytes(),
+            key_pem: started.server.key_pem().as_bytes().to_vec(),
+        }),
+    }
+}
+
+fn server_file(config: &Config, door: &Running) -> ServerFile {
+    let ports = door.ports();
+    let dialled = config.listen.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let address = match dialled {
+        // Listening everywhere: local clients dial loopback.
+        address if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        address => address,
+    };
+    ServerFile {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION"),
+        domain: config.domain.clone(),
+        address: address.to_string(),
+        https_port: ports.https,
+        mqtt_port: ports.mqtt,
+        pki_port: ports.pki,
+        metrics_port: ports.health.unwrap_or(config.metrics_port),
+        urls: Urls::of(&config.domain, ports.https),
+        ca_file: CA_FILE,
+    }
+}
+
+/// 443 where every address lets us bind it, else 8443.
+fn default_https_port(listen: &[IpAddr]) -> u16 {
+    let free = listen.iter().filter(|address| !matches!(address, IpAddr::V6(ip) if ip.is_loopback()) || listen.len() == 1);
+    let mut probes = free.map(|&address| TcpListener::bind(SocketAddr::new(address, HTTPS_PORT)));
+    if probes.all(|probe| probe.is_ok()) { HTTPS_PORT } else { HTTPS_FALLBACK_PORT }
+}
+
+/// A port that is free now. The URL goes into certificates before the front door binds it.
+fn free_port() -> Result<u16> {
+    let probe = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+    let address = probe.and_then(|listener| listener.local_addr());
+    address.map(|address| address.port()).map_err(|error| Error::invalid(format!("No free port for --pki-port: {error}.")))
+}
+
+/// Names below localhost do not resolve everywhere.
+fn pki_host(domain: &str) -> String {
+    if domain == "localhost" { domain.to_owned() } else { format!("pki.{domain}") }
+}

@@ -1,0 +1,83 @@
+//! The program as people run it: child processes on free ports, over real sockets.
+
+mod program;
+
+use program::{Home, Running, hub_name, steps};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn quickstart_works_twice_and_its_messages_are_in_the_log() {
+    let home = Home::new();
+    let first = home.quickstart();
+    for step in ["resource group", "role definition", "credential synchronize", "chain of three certificates", "receives a desired property"] {
+        assert!(first.contains(step), "no step '{step}' in\n{first}");
+    }
+    assert!(first.contains("10 telemetry messages, QoS 1 … all acknowledged"), "{first}");
+    assert!(first.contains("interval = 1, version "), "{first}");
+    assert!(first.contains("az cloud register -n ferrohub --endpoint-resource-manager https://localhost:"), "{first}");
+    let owner = std::fs::metadata(home.data().join("owner.json")).unwrap();
+    assert_eq!(owner.permissions().mode() & 0o777, 0o600);
+
+    let second = home.quickstart();
+    assert!(second.contains("interval = 2, version "), "{second}");
+    for step in ["resource group", "role definition", "user-assigned identity", "namespace quickstart-ns", "hub quickstart-hub-", "enrollment group"] {
+        let line = steps(&second).find(|line| line.contains(step)).unwrap_or_else(|| panic!("no step '{step}' in\n{second}"));
+        assert!(line.contains("… found, "), "made again: {line}");
+    }
+    assert_eq!(hub_name(&first), hub_name(&second));
+
+    let server = Running::serve(&home);
+    let events = home.run(&["events", &hub_name(&first)]);
+    assert!(events.success, "{}", events.stderr);
+    let lines: Vec<&str> = events.stdout.lines().collect();
+    assert_eq!(lines.len(), 20, "{}", events.stdout);
+    for (number, line) in lines.iter().enumerate() {
+        assert!(line.contains(&format!("  sequence {number}  ")) && line.contains("  quickstart-device  "), "{line}");
+    }
+    assert!(lines[0].contains("level=info") && lines[0].contains(r#""number":1,"#), "{}", lines[0]);
+    let rest = home.run(&["events", &hub_name(&first), "--from", "15", "--json"]);
+    assert_eq!(rest.stdout.lines().count(), 5, "{}{}", rest.stdout, rest.stderr);
+    let unknown = home.run(&["events", "no-such-hub"]);
+    assert!(!unknown.success && unknown.stderr.contains("no hub named 'no-such-hub'"), "{}", unknown.stderr);
+    assert!(server.terminate(), "serve did not end well on SIGTERM");
+}
+
+#[test]
+fn a_data_folder_has_one_server() {
+    let home = Home::new();
+    let server = Running::serve(&home);
+    let second = home.run(&Home::serve_arguments());
+    assert!(!second.success);
+    let holder = format!("is in use by process {}", server.pid());
+    assert!(second.stderr.contains(&holder), "no '{holder}' in {}", second.stderr);
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.success, "{}{}", doctor.stdout, doctor.stderr);
+    assert!(doctor.stdout.contains("ok    HTTPS answers at 127.0.0.1:"), "{}", doctor.stdout);
+    assert!(server.terminate(), "serve did not end well on SIGTERM");
+    let doctor = home.run(&["doctor"]);
+    assert!(!doctor.success && doctor.stdout.contains("BAD   HTTPS does not answer"), "{}", doctor.stdout);
+}
+
+#[test]
+fn configuration_is_strict() {
+    let home = Home::new();
+    let file = home.path().join("ferrohub.toml");
+    std::fs::write(&file, "htps_port = 8443\n").unwrap();
+    let refused = home.run(&["serve", "--config", file.to_str().unwrap()]);
+    assert!(!refused.success);
+    assert!(refused.stderr.contains("unknown field `htps_port`") && refused.stderr.contains("ferrohub.toml"), "{}", refused.stderr);
+    assert!(!home.data().exists(), "a refused configuration left a data folder");
+}
+
+#[test]
+fn verbs_are_those_that_are_built() {
+    let home = Home::new();
+    assert!(home.run(&["version"]).stdout.starts_with("ferrohub "));
+    for verb in ["setup", "backup", "restore", "bench", "proxy"] {
+        let refused = home.run(&[verb]);
+        assert!(!refused.success && refused.stderr.contains("unrecognized subcommand"), "{verb}: {}", refused.stderr);
+    }
+    let help = home.run(&["az", "--help"]);
+    assert!(help.success && !help.stdout.contains("Usage: ferrohub"), "{}{}", help.stdout, help.stderr);
+    assert!(help.stdout.contains("iot"), "{}", help.stdout);
+}

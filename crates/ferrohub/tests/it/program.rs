@@ -1,0 +1,130 @@
+//! The program as a child process.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside of a test function")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for a process: an unoptimised build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A home folder of its own, with a data folder in it.
+pub(crate) struct Home(TempDir);
+
+/// What a finished process left.
+pub(crate) struct Output {
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub(crate) fn serve_arguments() -> [&'static str; 7] {
+        ["serve", "--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        Output {
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs a quickstart that must succeed; gives what it printed.
+    pub(crate) fn quickstart(&self) -> String {
+        let output = self.run(&["quickstart", "--once", "--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]);
+        assert!(output.success, "{}\n{}", output.stdout, output.stderr);
+        output.stdout
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrohub"));
+        command.args(arguments).env_clear().env("HOME", self.path()).env("FERROHUB_DATA_DIR", self.data()).stdin(Stdio::null());
+        command
+    }
+}
+
+/// A server that runs; killed when dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts `ferrohub serve` and waits until it says that it is ready.
+    pub(crate) fn serve(home: &Home) -> Self {
+        let mut child = home.command(&Home::serve_arguments()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = errors.read_to_string(&mut text);
+            text
+        });
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(line) if line.contains(" ready in ") => Self(child),
+            other => {
+                let _ = child.kill();
+                panic!("serve did not become ready: {other:?}\n{}", log.join().unwrap());
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends SIGTERM; `true` if the process then ended with success.
+    pub(crate) fn terminate(mut self) -> bool {
+        let sent = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        assert!(sent.success());
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.success();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The numbered progress lines.
+pub(crate) fn steps(stdout: &str) -> impl Iterator<Item = &str> {
+    stdout.lines().filter(|line| line.contains(" … "))
+}
+
+/// The hub's name in a summary.
+pub(crate) fn hub_name(stdout: &str) -> String {
+    let line = stdout.lines().find(|line| line.starts_with("  Hub  ")).unwrap();
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}

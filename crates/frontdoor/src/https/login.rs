@@ -1,0 +1,160 @@
+//! The token service over HTTP: OpenID documents and the token endpoint.
+
+use super::reply::Reply;
+use super::request::{Call, method_not_allowed, parse_query};
+use crate::errors;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_service::Service;
+use http::Method;
+use http::header::CACHE_CONTROL;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+/// What a path below a tenant asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// OpenID configuration; `v2` selects the v2.0 document.
+    Configuration { v2: bool },
+    /// The token endpoint.
+    Token { v2: bool },
+    /// The public keys.
+    Keys,
+    /// Where a tenant's authority is: what MSAL asks before it trusts a host it does not know.
+    Instance,
+    /// A person's sign-in.
+    Interactive,
+}
+
+/// Answers a request.
+pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
+    let segments = call.segments()?;
+    let Some((tenant, rest)) = segments.split_first() else { return Err(unknown(call)) };
+    let Some(wanted) = wanted(rest) else { return Err(unknown(call)) };
+    let expected = if matches!(wanted, Wanted::Token { .. }) { Method::POST } else { Method::GET };
+    if wanted != Wanted::Interactive && call.method != expected {
+        return Err(method_not_allowed(call, expected.as_str()));
+    }
+    let base_url = call.base_url();
+    match wanted {
+        Wanted::Configuration { v2 } => Ok(Reply::json(200, &service.authn.openid_configuration(tenant, &base_url, v2))),
+        Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks())),
+        Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.platform.tenancy.tenant_id))),
+        Wanted::Token { v2 } => token(service, call, tenant, v2).await,
+        Wanted::Interactive => Err(Error::not_implemented(
+            "Signing in as a person is not built. Sign in as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
+        )),
+    }
+}
+
+fn wanted(rest: &[String]) -> Option<Wanted> {
+    let lower: Vec<String> = rest.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+    Some(match lower.as_slice() {
+        [".well-known", "openid-configuration"] => Wanted::Configuration { v2: false },
+        ["v2.0", ".well-known", "openid-configuration"] => Wanted::Configuration { v2: true },
+        ["oauth2", "token"] => Wanted::Token { v2: false },
+        ["oauth2", "v2.0", "token"] => Wanted::Token { v2: true },
+        ["discovery", "keys"] | ["discovery", "v2.0", "keys"] => Wanted::Keys,
+        ["discovery", "instance"] => Wanted::Instance,
+        ["oauth2", "authorize" | "devicecode" | "logout"] | ["oauth2", "v2.0", "authorize" | "devicecode" | "logout"] => Wanted::Interactive,
+        _ => return None,
+    })
+}
+
+async fn token(service: &Service, call: &Call, tenant: &str, v2: bool) -> Result<Reply> {
+    let form = std::str::from_utf8(&call.body).map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
+    let answer = service.authn.token(tenant, &parse_query(form), basic(call)?, v2).await;
+    let reply = match answer {
+        Ok(token) => Reply::json(200, &token),
+        Err(refusal) => {
+            tracing::debug!(code = refusal.code, "token refused");
+            Reply::json(refusal.status, &errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace))
+        }
+    };
+    Ok(reply.with(CACHE_CONTROL, "no-store"))
+}
+
+/// Client id and secret of an HTTP Basic header, each percent-encoded (RFC 6749, 2.3.1).
+fn basic(call: &Call) -> Result<Option<(String, String)>> {
+    let Some(header) = call.authorization() else { return Ok(None) };
+    let malformed = || Error::unauthenticated("The Authorization header is not 'Basic base64(client id:secret)'.");
+    let (scheme, text) = header.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| malformed())?;
+    let text = String::from_utf8(bytes).map_err(|_| malformed())?;
+    let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
+    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned()).map_err(|_| malformed());
+    Ok(Some((decode(id)?, decode(secret)?)))
+}
+
+/// The answer to MSAL's instance discovery: this host alone is the authority.
+fn instance(call: &Call, tenant: &str) -> Value {
+    let tenant = call.query("authorization_endpoint").and_then(tenant_of).unwrap_or(tenant);
+    json!({
+        "tenant_discovery_endpoint": format!("{}/{tenant}/v2.0/.well-known/openid-configuration", call.base_url()),
+        "api-version": "1.1",
+        "metadata": [{
+            "preferred_network": call.authority,
+            "preferred_cache": call.authority,
+            "aliases": [call.authority]
+        }]
+    })
+}
+
+/// The tenant in `https://host/{tenant}/oauth2/v2.0/authorize`.
+fn tenant_of(endpoint: &str) -> Option<&str> {
+    let path = endpoint.strip_prefix("https://")?.split_once('/')?.1;
+    path.split('/').next().filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
+}
+
+fn unknown(call: &Call) -> Error {
+    Error::not_found(format!(
+        "The token service has nothing at '{}'. It serves /{{tenant}}/oauth2/v2.0/token, /{{tenant}}/v2.0/.well-known/openid-configuration and /{{tenant}}/discovery/v2.0/keys.",
+        super::request::shown(&call.path)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::https::request::tests::call;
+
+    #[test]
+    fn paths_below_a_tenant() {
+        let of = |path: &str| wanted(&path.split('/').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(of("oauth2/v2.0/token"), Some(Wanted::Token { v2: true }));
+        assert_eq!(of("OAuth2/Token"), Some(Wanted::Token { v2: false }));
+        assert_eq!(of("v2.0/.well-known/openid-configuration"), Some(Wanted::Configuration { v2: true }));
+        assert_eq!(of("discovery/v2.0/keys"), Some(Wanted::Keys));
+        assert_eq!(of("discovery/instance"), Some(Wanted::Instance));
+        assert_eq!(of("oauth2/v2.0/devicecode"), Some(Wanted::Interactive));
+        assert_eq!(of("oauth2/v2.0"), None);
+    }
+
+    #[test]
+    fn basic_credentials_are_decoded_twice() {
+        let mut call = call("POST", "h", "/t/oauth2/token", "");
+        assert_eq!(basic(&call).unwrap(), None);
+        // "app:a%2Bb~"
+        call.headers.insert("authorization", "Basic YXBwOmElMkJifg==".parse().unwrap());
+        assert_eq!(basic(&call).unwrap(), Some(("app".into(), "a+b~".into())));
+        for bad in ["Basic", "Bearer x", "Basic !!", "Basic YXBw"] {
+            call.headers.insert("authorization", bad.parse().unwrap());
+            assert!(basic(&call).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn instance_discovery_names_this_host() {
+        let call = call("GET", "localhost:8443", "/common/discovery/instance?authorization_endpoint=https://localhost:8443/tt/oauth2/v2.0/authorize", "");
+        let value = instance(&call, "own");
+        assert_eq!(value["tenant_discovery_endpoint"], "https://localhost:8443/tt/v2.0/.well-known/openid-configuration");
+        assert_eq!(value["metadata"][0]["aliases"][0], "localhost:8443");
+        assert_eq!(tenant_of("https://h/a?b/"), None);
+        assert_eq!(tenant_of("http://h/a"), None);
+    }
+}

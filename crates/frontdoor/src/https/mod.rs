@@ -1,0 +1,245 @@
+//! The HTTPS port: one request from its bytes to its answer.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `route` | which service a request is for, and how errors look there |
+//! | `request`, `reply` | a request and an answer free of hyper |
+//! | `arm`, `login`, `graph` | the control plane |
+//! | `hub` | a hub's service API |
+//! | `dps`, `dps_service` | provisioning: devices, and enrollment groups |
+
+mod arm;
+mod dps;
+mod dps_service;
+mod graph;
+mod hub;
+mod login;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod route;
+
+use crate::errors::{self, Trace};
+use crate::listener::Life;
+use bytes::Bytes;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_service::Service;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use reply::{Head, Reply};
+use request::{Call, host_of, parse_query, shown};
+use route::{Route, Shape};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument;
+
+/// Longest request head: ours (tokens and twelve ARM segments stay far below).
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// Time for the head of a request, which is also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every HTTPS connection shares.
+pub(crate) struct Https {
+    service: Arc<Service>,
+    life: Life,
+}
+
+impl Https {
+    pub(crate) fn new(service: Arc<Service>, life: Life) -> Self {
+        Self { service, life }
+    }
+
+    /// Serves one connection until the peer or the stopping server ends it.
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer_chain: Vec<Vec<u8>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer_chain = Arc::new(peer_chain);
+        let this = self.clone();
+        let respond = service_fn(move |request| {
+            let (this, peer_chain) = (this.clone(), peer_chain.clone());
+            async move { Ok::<_, Infallible>(this.respond(request, peer_chain).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), respond);
+        run(connection, &self.life).await;
+    }
+
+    async fn respond(self: Arc<Self>, request: Request<Incoming>, peer_chain: Arc<Vec<Vec<u8>>>) -> Response<Full<Bytes>> {
+        let platform = &self.service.platform;
+        let trace = Trace { request_id: platform.random.uuid_v4(), at: platform.clock.now() };
+        let head = Head::of(request.headers(), trace);
+        let authority = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let route = Route::of(&host_of(&authority), request.uri().path());
+        let query = parse_query(request.uri().query().unwrap_or_default());
+        let api_version = query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
+        let shape = route.shape(&format!("https://{authority}"), &platform.tenancy.tenant_id, api_version);
+        let span = tracing::info_span!(
+            "request",
+            request_id = %trace.request_id,
+            service = route.label(),
+            method = %request.method(),
+            path = shown(request.uri().path()),
+        );
+        let correlation_id = head.correlation_id;
+        let reply = async {
+            let outcome = match read(request, route, authority, query, peer_chain, trace, correlation_id).await {
+                Ok(call) => self.clone().dispatch(route, call).await,
+                Err(error) => Err(error),
+            };
+            let reply = outcome.unwrap_or_else(|error| refuse(&error, &shape, &trace));
+            tracing::info!(status = reply.status, "answered");
+            reply
+        }
+        .instrument(span)
+        .await;
+        metrics::counter!("ferrohub_http_requests_total", "service" => route.label(), "status" => reply.status.to_string()).increment(1);
+        reply.into_response(&head)
+    }
+
+    /// Runs the handler as a task of its own: a client that hangs up does not cancel a write half-way, and
+    /// a panic becomes an answer.
+    async fn dispatch(self: Arc<Self>, route: Route, call: Call) -> Result<Reply> {
+        let life = self.life.clone();
+        let task = life.spawn(async move { self.handle(route, &call).await }.in_current_span());
+        match task.await {
+            Ok(outcome) => outcome,
+            Err(failure) => Err(Error::internal(format!("the handler of a request ended early: {failure}"))),
+        }
+    }
+
+    async fn handle(&self, route: Route, call: &Call) -> Result<Reply> {
+        match route {
+            Route::Arm => arm::handle(&self.service, call).await,
+            Route::Login => login::handle(&self.service, call).await,
+            Route::Graph => graph::handle(&self.service, call).await,
+            Route::Hub => hub::handle(&self.service, call).await,
+            Route::DpsDevice => dps::handle(&self.service, call).await,
+            Route::DpsService => dps_service::handle(&self.service, call).await,
+            Route::WebSocket => Err(Error::not_implemented(
+                "MQTT and AMQP over WebSocket are not built. Connect with MQTT over TLS on port 8883.",
+            )),
+            Route::Unknown => Err(nothing_here(call)),
+        }
+    }
+}
+
+/// Drives a connection; on stop the request in work is finished and no other is taken.
+pub(crate) async fn run<I, S, B>(connection: http1::Connection<I, S>, life: &Life)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = life.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+fn refuse(error: &Error, shape: &Shape, trace: &Trace) -> Reply {
+    errors::log(error, trace);
+    Reply::error(error, shape, trace)
+}
+
+async fn read(
+    request: Request<Incoming>,
+    route: Route,
+    authority: String,
+    query: Vec<(String, String)>,
+    peer_chain: Arc<Vec<Vec<u8>>>,
+    trace: Trace,
+    correlation_id: uuid::Uuid,
+) -> Result<Call> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
+    if authority.is_empty() || !authority.bytes().all(plain) {
+        return Err(Error::invalid("The Host header is missing or is not a host name."));
+    }
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, route.body_limit()).await?;
+    Ok(Call {
+        method: parts.method,
+        authority,
+        path: parts.uri.path().to_owned(),
+        query,
+        headers: parts.headers,
+        body,
+        peer_chain,
+        trace,
+        correlation_id,
+    })
+}
+
+async fn read_body<B>(body: B, limit: usize) -> Result<Bytes>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let too_large = || {
+        Error::new(ErrorKind::TooLarge, "RequestContentTooLarge", format!("The request's body is over the limit of {limit} bytes; send less."))
+            .with_iot_code(413_001)
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Error::invalid("The request's body ended early or is damaged.")),
+        Err(_) => Err(Error::invalid(format!("The request's body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs()))),
+    }
+}
+
+fn nothing_here(call: &Call) -> Error {
+    Error::not_found(format!(
+        "Nothing is served at '{}' on '{}'. Served are: Resource Manager (/subscriptions, /providers, /tenants, /metadata/endpoints), \
+         the token service (/{{tenant}}/oauth2/v2.0/token), Microsoft Graph (/v1.0), hubs ({{hub}}.azure-devices.*) and \
+         provisioning services ({{dps}}.azure-devices-provisioning.*).",
+        shown(&call.path),
+        call.host()
+    ))
+    .with_code("NotFound")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused_before_and_while_it_is_read() {
+        let body = Full::new(Bytes::from(vec![b'x'; 11]));
+        assert_eq!(read_body(body, 10).await.unwrap_err().http_status(), 413);
+        let chunks = (0..3).map(|_| Ok::<_, Infallible>(hyper::body::Frame::data(Bytes::from_static(b"xxxx"))));
+        let unknown_length = http_body_util::StreamBody::new(futures_util::stream::iter(chunks));
+        assert_eq!(read_body(unknown_length, 10).await.unwrap_err().http_status(), 413);
+        assert_eq!(read_body(Full::new(Bytes::from_static(b"ok")), 10).await.unwrap(), "ok");
+    }
+
+    #[test]
+    fn an_unknown_path_says_what_is_served() {
+        let error = nothing_here(&request::tests::call("GET", "localhost:1", "/x", ""));
+        assert_eq!(error.http_status(), 404);
+        assert!(error.message.contains("'/x' on 'localhost'") && error.message.contains("/subscriptions"), "{error}");
+    }
+}

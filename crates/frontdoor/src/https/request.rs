@@ -1,0 +1,220 @@
+//! A request whose body was read, as the routes see it.
+
+use crate::errors::Trace;
+use bytes::Bytes;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_wire::sas_token::SasToken;
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One request.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Host header as sent, with its port; part of links.
+    pub(crate) authority: String,
+    /// Path as sent.
+    pub(crate) path: String,
+    /// Query, decoded, in order.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Certificates that the peer showed in the TLS handshake, leaf first, DER.
+    pub(crate) peer_chain: Arc<Vec<Vec<u8>>>,
+    pub(crate) trace: Trace,
+    pub(crate) correlation_id: Uuid,
+}
+
+impl Call {
+    /// Host in lower case without port and trailing dot.
+    pub(crate) fn host(&self) -> String {
+        host_of(&self.authority)
+    }
+
+    /// Origin under which the client reached us.
+    pub(crate) fn base_url(&self) -> String {
+        format!("https://{}", self.authority)
+    }
+
+    /// A header's value, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The `Authorization` header.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.header("authorization")
+    }
+
+    /// A query parameter by name, ignoring case.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The path's segments, decoded; empty ones (doubled or trailing slashes) are left out.
+    ///
+    /// # Errors
+    /// `Invalid` for an encoding that is not UTF-8.
+    pub(crate) fn segments(&self) -> Result<Vec<String>> {
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| {
+                percent_decode_str(segment)
+                    .decode_utf8()
+                    .map(std::borrow::Cow::into_owned)
+                    .map_err(|_| Error::invalid("The path is not valid: its percent-encoding is not UTF-8."))
+            })
+            .collect()
+    }
+
+    /// The JSON body; `None` when there is none.
+    ///
+    /// # Errors
+    /// `UnsupportedMediaType` for another type, `InvalidRequestContent` for text that is not JSON.
+    pub(crate) fn json(&self) -> Result<Option<Value>> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let media = self.header("content-type").unwrap_or("application/json").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !is_json(&media) {
+            return Err(Error::new(
+                ErrorKind::UnsupportedMedia,
+                "UnsupportedMediaType",
+                format!("The content media type '{}' is not supported. Only 'application/json' is supported.", shown(&media)),
+            ));
+        }
+        serde_json::from_slice(&self.body).map(Some).map_err(|error| {
+            Error::invalid(format!("The request content was invalid and could not be deserialized: '{error}'."))
+                .with_code("InvalidRequestContent")
+                .with_iot_code(400_004)
+        })
+    }
+
+    /// The JSON body, which must be there.
+    ///
+    /// # Errors
+    /// As [`Self::json`], and `InvalidRequestContent` when there is none.
+    pub(crate) fn require_json(&self) -> Result<Value> {
+        self.json()?.ok_or_else(|| {
+            Error::invalid("The request has no body; send a JSON document.").with_code("InvalidRequestContent").with_iot_code(400_005)
+        })
+    }
+
+    /// The name of the hub or provisioning service that is meant: the Host header, or on a bare
+    /// `localhost` or address the audience of the SAS token.
+    pub(crate) fn service_host(&self) -> String {
+        let host = self.host();
+        if crate::tls::is_device_name(&host) {
+            return host;
+        }
+        let token = self.authorization().filter(|text| text.len() > 21 && text.is_char_boundary(21)).and_then(|text| SasToken::parse(text).ok());
+        token.and_then(|token| token.resource.split('/').next().map(host_of)).filter(|host| !host.is_empty()).unwrap_or(host)
+    }
+}
+
+/// The error for a verb that a known path does not have.
+pub(crate) fn method_not_allowed(call: &Call, allowed: &str) -> Error {
+    Error::new(
+        ErrorKind::MethodNotAllowed,
+        "MethodNotAllowed",
+        format!("The method {} is not possible on '{}'; it takes {allowed}.", call.method, shown(&call.path)),
+    )
+}
+
+/// Text of a client, cut to what fits into a message.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+/// Decodes a query string: `+` and `%20` are spaces.
+pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+        .collect()
+}
+
+/// A host in lower case without port and trailing dot.
+pub(crate) fn host_of(authority: &str) -> String {
+    let name = match authority.strip_prefix('[') {
+        // An IPv6 address stands in brackets, with colons of its own.
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn is_json(media: &str) -> bool {
+    matches!(media, "application/json" | "text/json" | "application/merge-patch+json" | "application/json-patch+json" | "") || media.ends_with("+json")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    pub(crate) fn call(method: &str, authority: &str, path_and_query: &str, body: &'static str) -> Call {
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        Call {
+            method: method.parse().unwrap(),
+            authority: authority.into(),
+            path: path.into(),
+            query: parse_query(query),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            peer_chain: Arc::default(),
+            trace: Trace { request_id: Uuid::nil(), at: Timestamp::UNIX_EPOCH },
+            correlation_id: Uuid::nil(),
+        }
+    }
+
+    #[test]
+    fn hosts_without_port_case_and_dot() {
+        for (authority, host) in
+            [("Localhost:8443", "localhost"), ("[::1]:8443", "::1"), ("[::1]", "::1"), ("127.0.0.1:1", "127.0.0.1"), ("A.b.:443", "a.b")]
+        {
+            assert_eq!(host_of(authority), host);
+        }
+    }
+
+    #[test]
+    fn query_and_segments_are_decoded() {
+        let call = call("GET", "h", "/devices//a%2Fb/?Top=5&x=a+b%20c&flag", "");
+        assert_eq!(call.segments().unwrap(), ["devices", "a/b"]);
+        assert_eq!(call.query("top"), Some("5"));
+        assert_eq!(call.query("x"), Some("a b c"));
+        assert_eq!(call.query("flag"), Some(""));
+        assert!(super::tests::call("GET", "h", "/%ff", "").segments().is_err());
+    }
+
+    #[test]
+    fn bodies() {
+        assert_eq!(call("PUT", "h", "/", " \n").json().unwrap(), None);
+        assert_eq!(call("PUT", "h", "/", "{").json().unwrap_err().code, "InvalidRequestContent");
+        assert_eq!(call("PUT", "h", "/", "").require_json().unwrap_err().numeric_code(), 400_005);
+        let mut form = call("PUT", "h", "/", "a=b");
+        form.headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        assert_eq!(form.json().unwrap_err().code, "UnsupportedMediaType");
+        form.headers.insert("content-type", "Application/JSON; charset=utf-8".parse().unwrap());
+        assert_eq!(form.json().unwrap_err().code, "InvalidRequestContent");
+    }
+
+    #[test]
+    fn on_localhost_the_token_names_the_service() {
+        let mut call = call("GET", "localhost:8443", "/devices", "");
+        assert_eq!(call.service_host(), "localhost");
+        let token = "SharedAccessSignature sr=Hub1.azure-devices.localhost%2Fdevices%2Fd&sig=AAAA&se=1";
+        call.headers.insert("authorization", token.parse().unwrap());
+        assert_eq!(call.service_host(), "hub1.azure-devices.localhost");
+        call.authority = "hub2.azure-devices.localhost:8443".into();
+        assert_eq!(call.service_host(), "hub2.azure-devices.localhost");
+    }
+}

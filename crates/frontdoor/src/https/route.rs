@@ -1,0 +1,166 @@
+//! Which service a request is for: by its path where that is telling, else by its Host header.
+
+use ferrohub_model::limits;
+
+/// A service behind the HTTPS port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Azure Resource Manager.
+    Arm,
+    /// The token service.
+    Login,
+    /// Microsoft Graph.
+    Graph,
+    /// A hub's service and device API.
+    Hub,
+    /// Devices that register themselves.
+    DpsDevice,
+    /// Enrollment groups and registrations.
+    DpsService,
+    /// MQTT or AMQP over WebSocket.
+    WebSocket,
+    /// Nothing that is served.
+    Unknown,
+}
+
+/// How an error looks on a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `{"error":{..}}`, and a challenge that names the tenant.
+    Arm {
+        /// Origin that the client used.
+        base_url: String,
+        /// Tenant id.
+        tenant: String,
+    },
+    /// `{"error","error_description",..}`.
+    OAuth,
+    /// `{"Message","ExceptionMessage"}`; the form depends on the api-version.
+    Hub {
+        /// The request's api-version.
+        api_version: Option<String>,
+    },
+    /// `{"errorCode","trackingId",..}`.
+    Dps,
+}
+
+impl Route {
+    /// The route of `path` (as sent, without query) on `host` (lower case, without port).
+    pub(crate) fn of(host: &str, path: &str) -> Self {
+        let lower = path.to_ascii_lowercase();
+        let segments: Vec<&str> = lower.split('/').filter(|segment| !segment.is_empty()).collect();
+        if matches!(segments.as_slice(), ["$iothub" | "$servicebus", "websocket"]) {
+            return Self::WebSocket;
+        }
+        if host.contains(".azure-devices-provisioning.") {
+            return provisioning(&segments);
+        }
+        if host.contains(".azure-devices.") {
+            return Self::Hub;
+        }
+        match host.split('.').next() {
+            Some("login") => Self::Login,
+            Some("graph") => Self::Graph,
+            // One origin serves them all where clients are given only one URL, so the path decides.
+            Some("management") => by_path(&segments).unwrap_or(Self::Arm),
+            _ => by_path(&segments).unwrap_or(Self::Unknown),
+        }
+    }
+
+    /// Label for spans and metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Arm => "arm",
+            Self::Login => "login",
+            Self::Graph => "graph",
+            Self::Hub => "hub",
+            Self::DpsDevice => "dps-device",
+            Self::DpsService => "dps-service",
+            Self::WebSocket => "websocket",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Longest body that is read, bytes.
+    pub(crate) fn body_limit(self) -> usize {
+        match self {
+            Self::Arm | Self::Graph => limits::HTTP_BODY_BYTES,
+            Self::Hub | Self::DpsDevice | Self::DpsService => limits::DATA_PLANE_BODY_BYTES,
+            Self::Login | Self::WebSocket | Self::Unknown => FORM_BYTES,
+        }
+    }
+
+    /// How errors look here.
+    pub(crate) fn shape(self, base_url: &str, tenant: &str, api_version: Option<&str>) -> Shape {
+        match self {
+            Self::Arm | Self::Graph | Self::Unknown => Shape::Arm { base_url: base_url.into(), tenant: tenant.into() },
+            Self::Login => Shape::OAuth,
+            Self::Hub | Self::WebSocket => Shape::Hub { api_version: api_version.map(str::to_owned) },
+            Self::DpsDevice | Self::DpsService => Shape::Dps,
+        }
+    }
+}
+
+/// Longest form of a token request: ours (a client assertion has a few kilobytes).
+const FORM_BYTES: usize = 64 * 1024;
+
+fn by_path(segments: &[&str]) -> Option<Route> {
+    match segments {
+        ["subscriptions" | "providers" | "tenants" | "metadata", ..] => Some(Route::Arm),
+        ["v1.0", ..] => Some(Route::Graph),
+        [_, "oauth2" | "discovery" | ".well-known", ..] | [_, "v2.0", ".well-known", ..] => Some(Route::Login),
+        ["enrollments" | "enrollmentgroups" | "registrations", ..] => Some(Route::DpsService),
+        [_, "registrations", ..] => Some(Route::DpsDevice),
+        ["devices" | "twins" | "jobs" | "configurations" | "statistics" | "digitaltwins" | "messages", ..] => Some(Route::Hub),
+        _ => None,
+    }
+}
+
+fn provisioning(segments: &[&str]) -> Route {
+    match segments {
+        ["enrollments" | "enrollmentgroups" | "registrations", ..] => Route::DpsService,
+        [_, "registrations", ..] => Route::DpsDevice,
+        _ => Route::DpsService,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths() {
+        let tenant = "11111111-1111-1111-1111-111111111111";
+        let cases = [
+            ("management.localhost", "/subscriptions", Route::Arm),
+            ("management.localhost", "/nonsense", Route::Arm),
+            ("localhost", "/Subscriptions/x", Route::Arm),
+            ("127.0.0.1", "/metadata/endpoints", Route::Arm),
+            ("::1", "/providers/Microsoft.ResourceGraph/resources", Route::Arm),
+            ("localhost", &format!("/{tenant}/oauth2/v2.0/token"), Route::Login),
+            ("management.localhost", &format!("/{tenant}/oauth2/token"), Route::Login),
+            ("localhost", "/adfs/oauth2/token", Route::Login),
+            ("localhost", "/adfs/.well-known/openid-configuration", Route::Login),
+            ("localhost", &format!("/{tenant}/v2.0/.well-known/openid-configuration"), Route::Login),
+            ("localhost", "/common/discovery/instance", Route::Login),
+            ("login.localhost", "/anything", Route::Login),
+            ("graph.localhost", "/anything", Route::Graph),
+            ("localhost", "/v1.0/servicePrincipals", Route::Graph),
+            ("hub1.azure-devices.localhost", "/devices/d", Route::Hub),
+            ("hub1.azure-devices.localhost", "/x/registrations/y", Route::Hub),
+            ("localhost", "/twins/d", Route::Hub),
+            ("global.azure-devices-provisioning.localhost", "/0ne1/registrations/r/register", Route::DpsDevice),
+            ("localhost", "/0ne1/registrations/r/register", Route::DpsDevice),
+            ("dps1.azure-devices-provisioning.localhost", "/enrollmentGroups/g", Route::DpsService),
+            ("dps1.azure-devices-provisioning.localhost", "/registrations/g/query", Route::DpsService),
+            ("localhost", "/enrollmentgroups/", Route::DpsService),
+            ("hub1.azure-devices.localhost", "/$iothub/websocket", Route::WebSocket),
+            ("localhost", "/", Route::Unknown),
+            ("localhost", "/favicon.ico", Route::Unknown),
+            ("management.azure.com", "/tenants", Route::Arm),
+        ];
+        for (host, path, route) in cases {
+            assert_eq!(Route::of(host, path), route, "{host} {path}");
+        }
+    }
+}

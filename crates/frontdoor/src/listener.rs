@@ -1,0 +1,221 @@
+//! Sockets: bind, accept with a limit, stop in an orderly way.
+
+use ferrohub_model::limits;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Pause after a failed accept, so that a process out of file descriptors does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What every connection is told, and by what the door waits for them.
+#[derive(Clone)]
+pub(crate) struct Life {
+    /// True once the door closes: accept nothing more, end what runs.
+    stop: watch::Receiver<bool>,
+    /// Cancelled when waiting has taken too long.
+    force: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Life {
+    pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
+        Self { stop, force: CancellationToken::new(), tracker: TaskTracker::new() }
+    }
+
+    /// Returns once the door closes.
+    pub(crate) async fn stopping(&self) {
+        let mut stop = self.stop.clone();
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stop.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether the door is closing.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Runs `task` beside; the door waits for it when it closes.
+    pub(crate) fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tracker.spawn(task)
+    }
+
+    /// Waits until all tasks have ended, then, after `patience`, drops the connections that are left.
+    /// Returns how many those were.
+    pub(crate) async fn finish(&self, patience: Duration) -> usize {
+        self.tracker.close();
+        if tokio::time::timeout(patience, self.tracker.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.tracker.len();
+        self.force.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.tracker.wait()).await;
+        left
+    }
+}
+
+/// Binds every address. An IPv6 loopback that the machine does not have is only a warning, unless it is the only one.
+///
+/// # Errors
+/// The address with the reason why it cannot be bound.
+pub(crate) async fn bind(what: &str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+    let mut listeners = Vec::new();
+    let mut port_of_first = 0;
+    for address in addresses {
+        // Port 0 means "any free one", and the same one on every address.
+        let wanted = if address.port() == 0 { SocketAddr::new(address.ip(), port_of_first) } else { *address };
+        match TcpListener::bind(wanted).await {
+            Ok(listener) => {
+                if let Ok(bound) = listener.local_addr() {
+                    port_of_first = bound.port();
+                }
+                listeners.push(listener);
+            }
+            Err(error) if wanted.is_ipv6() && is_missing_ipv6(&error) && addresses.len() > 1 => {
+                tracing::warn!(%wanted, %error, "{what}: this machine has no IPv6; only the other addresses are served");
+            }
+            Err(source) => return Err(BindError { what: what.into(), address: wanted, source }),
+        }
+    }
+    Ok(listeners)
+}
+
+fn is_missing_ipv6(error: &std::io::Error) -> bool {
+    // 97 is EAFNOSUPPORT, for which the standard library has no name.
+    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.kind() == std::io::ErrorKind::Unsupported || error.raw_os_error() == Some(97)
+}
+
+/// An address that cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: cannot listen on {address}: {source}. Choose another port, or stop the program that uses it")]
+pub struct BindError {
+    what: String,
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// Accepts until the door closes; `handle` makes the task of one connection. At most
+/// [`limits::CONNECTIONS`] of `slots` run at once: after that the kernel's queue holds the rest.
+pub(crate) fn serve<H, F>(listeners: Vec<TcpListener>, life: &Life, slots: &Arc<Semaphore>, handle: H)
+where
+    H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for listener in listeners {
+        let (life, slots, handle) = (life.clone(), slots.clone(), handle.clone());
+        let task = accept_loop(listener, life.clone(), slots, handle);
+        life.spawn(task);
+    }
+}
+
+async fn accept_loop<H, F>(listener: TcpListener, life: Life, slots: Arc<Semaphore>, handle: H)
+where
+    H: Fn(TcpStream, SocketAddr) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let accepted = async {
+            let slot = slots.clone().acquire_owned().await.ok()?;
+            Some((slot, listener.accept().await))
+        };
+        let next = tokio::select! {
+            () = life.stopping() => return,
+            next = accepted => next,
+        };
+        let Some((slot, accepted)) = next else { return };
+        match accepted {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                let connection = handle(stream, peer);
+                let force = life.force.clone();
+                life.spawn(async move {
+                    tokio::select! {
+                        () = force.cancelled() => {}
+                        () = connection => {}
+                    }
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The places of one kind of port.
+pub(crate) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limits::CONNECTIONS))
+}
+
+/// Time a peer has for its handshake.
+pub(crate) fn handshake_timeout() -> Duration {
+    Duration::from_secs(limits::CONNECT_TIMEOUT_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn local() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let first = bind("https", &[local()]).await.unwrap();
+        let taken = first[0].local_addr().unwrap();
+        let error = bind("https", &[taken]).await.unwrap_err().to_string();
+        assert!(error.contains(&taken.to_string()) && error.starts_with("https: cannot listen"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn stops_accepting_and_drops_what_does_not_end() {
+        let (stop, stopped) = watch::channel(false);
+        let life = Life::new(stopped);
+        let listeners = bind("test", &[local()]).await.unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        serve(listeners, &life, &slots(), |mut stream, _| async move {
+            let _ = stream.write_all(b"hello").await;
+            std::future::pending::<()>().await;
+        });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut greeting = [0; 5];
+        client.read_exact(&mut greeting).await.unwrap();
+        stop.send(true).unwrap();
+        assert_eq!(life.finish(Duration::from_millis(50)).await, 1);
+        assert_eq!(client.read(&mut greeting).await.unwrap(), 0);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn waits_for_a_free_slot() {
+        let (_stop, stopped) = watch::channel(false);
+        let life = Life::new(stopped);
+        let listeners = bind("test", &[local()]).await.unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        serve(listeners, &life, &Arc::new(Semaphore::new(1)), |mut stream, _| async move {
+            let _ = stream.write_all(b"x").await;
+            let _ = stream.read(&mut [0; 1]).await;
+        });
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let mut byte = [0; 1];
+        first.read_exact(&mut byte).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), second.read_exact(&mut byte)).await;
+        assert!(waiting.is_err());
+        drop(first);
+        second.read_exact(&mut byte).await.unwrap();
+    }
+}

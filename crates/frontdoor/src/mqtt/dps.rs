@@ -1,0 +1,141 @@
+//! A device that wants to be provisioned (reference: iot-hub-and-dps.md A.7).
+
+use super::keep_alive::patience;
+use super::link::{Link, LinkError};
+use super::{End, Mqtt};
+use crate::errors;
+use crate::listener::Life;
+use crate::registration;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
+use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
+use ferrohub_wire::dps_topic::{self, DpsLogin, DpsPublish};
+use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, Packet, Publish, QoS, SubAck, SubAckCode};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Largest packet of a registration: ours; a CSR has 8 KB and DPS documents no limit for the payload.
+const REGISTRATION_BYTES: usize = 64 * 1024;
+
+/// A device that was let in.
+pub(super) struct Applicant {
+    /// Who it is; the document comes with its PUBLISH.
+    caller: RegisterRequest,
+    subscribed: bool,
+    patience: Duration,
+}
+
+/// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
+pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Applicant> {
+    let authorization = match &connect.password {
+        Some(bytes) if !bytes.is_empty() => {
+            Some(String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?)
+        }
+        _ => None,
+    };
+    let caller = RegisterRequest {
+        id_scope: login.id_scope,
+        registration_id: login.registration_id,
+        api_version: login.api_version,
+        authorization,
+        peer_chain,
+        csr: None,
+        payload: None,
+    };
+    mqtt.gate.authenticate(registration::caller(&caller)).await?;
+    Ok(Applicant { caller, subscribed: false, patience: patience(connect.keep_alive_seconds) })
+}
+
+/// Serves the device until its connection ends.
+pub(super) async fn run<S>(mqtt: &Mqtt, mut applicant: Applicant, mut link: Link<S>, life: &Life) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    link.set_max(REGISTRATION_BYTES);
+    // Sessions are never persistent here, whatever CONNECT says.
+    link.send(&Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }));
+    let end = loop {
+        if link.flush().await.is_err() {
+            break End::Vanished;
+        }
+        let next = tokio::select! {
+            next = tokio::time::timeout(applicant.patience, link.read()) => next,
+            () = life.stopping() => break End::Stopping,
+        };
+        let packet = match next {
+            Ok(Ok(Some(packet))) => packet,
+            Ok(Ok(None) | Err(LinkError::Broken(_))) => break End::Vanished,
+            Ok(Err(LinkError::Protocol(error))) => break End::Offence(error.to_string()),
+            Err(_) => break End::Silent,
+        };
+        if let Err(end) = handle(mqtt, &mut applicant, &mut link, packet).await {
+            break end;
+        }
+    };
+    link.close().await;
+    end
+}
+
+async fn handle<S>(mqtt: &Mqtt, applicant: &mut Applicant, link: &mut Link<S>, packet: Packet) -> Result<(), End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match packet {
+        Packet::Publish(publish) => answer(mqtt, applicant, link, &publish).await?,
+        Packet::Subscribe(subscribe) => {
+            if subscribe.filters.len() > limits::MQTT_SUBSCRIPTIONS {
+                return Err(End::Offence(format!("more than {} topic filters", limits::MQTT_SUBSCRIPTIONS)));
+            }
+            let mut codes = Vec::with_capacity(subscribe.filters.len());
+            for entry in &subscribe.filters {
+                let known = dps_topic::is_response_filter(&entry.filter);
+                applicant.subscribed |= known;
+                codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
+            }
+            link.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+        }
+        Packet::Unsubscribe(unsubscribe) => {
+            applicant.subscribed &= !unsubscribe.filters.iter().any(|filter| dps_topic::is_response_filter(filter));
+            link.send(&Packet::UnsubAck(unsubscribe.packet_id));
+        }
+        Packet::PingReq => link.send(&Packet::PingResp),
+        Packet::Disconnect => return Err(End::Disconnect),
+        Packet::PubAck(_) => {}
+        _ => return Err(End::Offence("a client must not send this packet".into())),
+    }
+    Ok(())
+}
+
+async fn answer<S>(mqtt: &Mqtt, applicant: &Applicant, link: &mut Link<S>, publish: &Publish) -> Result<(), End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if publish.qos == QoS::ExactlyOnce {
+        return Err(End::Offence("QoS 2 is not supported".into()));
+    }
+    let (rid, outcome) = match DpsPublish::parse(&publish.topic) {
+        DpsPublish::Register { rid } => (rid, register(mqtt, applicant, &publish.payload).await),
+        DpsPublish::OperationStatus { rid, operation_id } => (rid, mqtt.gate.operation_status(registration::caller(&applicant.caller), operation_id).await),
+        DpsPublish::Unknown => return Err(End::Offence("the provisioning service does not know this topic".into())),
+    };
+    if let Some(id) = publish.packet_id {
+        link.send(&Packet::PubAck(id));
+    }
+    let (status, retry_after, body) = match outcome {
+        Ok(status) => registration::answer(status),
+        Err(error) => {
+            let trace = mqtt.trace();
+            errors::log(&error, &trace);
+            (errors::dps::status(&error), error.retry_after_seconds, errors::dps::body(&error, &trace))
+        }
+    };
+    if applicant.subscribed {
+        link.deliver(dps_topic::response(status, rid, retry_after), body.to_string().into_bytes());
+    }
+    Ok(())
+}
+
+async fn register(mqtt: &Mqtt, applicant: &Applicant, payload: &[u8]) -> Result<OperationStatus> {
+    let request = registration::request(payload, applicant.caller.clone())?;
+    mqtt.gate.register(request).await
+}

@@ -1,0 +1,50 @@
+//! What a device connection asks of the services, as a seam: the state machine of a connection is
+//! tested without them.
+
+use async_trait::async_trait;
+use ferrohub_model::error::Result;
+use ferrohub_service::hub::{ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Lets devices in.
+#[async_trait]
+pub(crate) trait Gate: Send + Sync + 'static {
+    /// Authenticates a device of a hub and opens its session.
+    async fn connect(&self, request: ConnectRequest) -> Result<Opened>;
+    /// Authenticates a device that wants to be provisioned.
+    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()>;
+    /// Starts or repeats a registration.
+    async fn register(&self, request: RegisterRequest) -> Result<OperationStatus>;
+    /// State of a registration that was started.
+    async fn operation_status(&self, caller: DeviceCaller<'_>, operation_id: &str) -> Result<OperationStatus>;
+}
+
+/// A device's session at its hub. It ends when both halves are dropped.
+pub(crate) struct Opened {
+    /// What the device may do.
+    pub(crate) link: Arc<dyn DeviceLink>,
+    /// What the device is told.
+    pub(crate) events: Box<dyn DeviceEvents>,
+}
+
+/// What a device may do.
+#[async_trait]
+pub(crate) trait DeviceLink: Send + Sync {
+    /// Appends telemetry; `Ok` means that it is safe on disk.
+    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()>;
+    /// The twin as a device sees it: `{desired, reported}`.
+    async fn twin(&self) -> Result<Value>;
+    /// Merges into the reported properties; returns their new version.
+    async fn patch_reported(&self, patch: Value) -> Result<u64>;
+    /// Notes a sign of life.
+    fn heard(&self);
+}
+
+/// What a device is told.
+#[async_trait]
+pub(crate) trait DeviceEvents: Send {
+    /// Waits for news from the hub. Nothing is lost when the future is dropped.
+    async fn next_event(&mut self) -> SessionEvent;
+}

@@ -1,0 +1,319 @@
+//! A device at its hub: telemetry, twin and what it subscribes to.
+
+use super::gate::{DeviceLink, Opened};
+use super::keep_alive::patience;
+use super::link::Link;
+use super::subscriptions::Subscriptions;
+use super::telemetry::{self, Pipeline};
+use super::{End, Mqtt};
+use crate::errors;
+use crate::listener::Life;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits;
+use ferrohub_service::hub::{ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_wire::hub_topic::{self, HubLogin, HubPublish};
+use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+/// Time in which messages that were read are still brought to safety after a connection has ended.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A device that was let in.
+pub(super) struct Device {
+    session: Opened,
+    device_id: String,
+    module_id: Option<String>,
+    /// Key of the remembered subscriptions; `None` for a clean session.
+    remember_as: Option<String>,
+    subscriptions: Subscriptions,
+    session_present: bool,
+    patience: Duration,
+    will: Option<Telemetry>,
+}
+
+/// Authenticates the device and reads its will.
+pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Device> {
+    let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
+    let password = match &connect.password {
+        Some(bytes) if !bytes.is_empty() => {
+            Some(String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?)
+        }
+        _ => None,
+    };
+    let session = mqtt
+        .gate
+        .connect(ConnectRequest {
+            host: login.host.clone(),
+            client_id: connect.client_id.clone(),
+            device_id: login.device_id.clone(),
+            module_id: login.module_id.clone(),
+            api_version: login.api_version.clone(),
+            password,
+            peer_chain,
+        })
+        .await?;
+    let key = format!("{}/{}", login.host.to_ascii_lowercase(), connect.client_id);
+    let (subscriptions, session_present) = mqtt.remembered.open(&key, connect.clean_session);
+    Ok(Device {
+        session,
+        device_id: login.device_id.clone(),
+        module_id: login.module_id.clone(),
+        remember_as: (!connect.clean_session).then_some(key),
+        subscriptions,
+        session_present,
+        patience: patience(connect.keep_alive_seconds),
+        will,
+    })
+}
+
+/// The will as the telemetry that it becomes (reference: iot-hub-and-dps.md D.3).
+fn will_message(login: &HubLogin, will: &LastWill) -> Result<Telemetry> {
+    let publish = Publish {
+        dup: false,
+        qos: QoS::AtMostOnce,
+        retain: will.retain,
+        topic: will.topic.clone(),
+        packet_id: None,
+        payload: will.payload.clone(),
+    };
+    match HubPublish::parse(&will.topic) {
+        HubPublish::Telemetry { device, module, bag } if device == login.device_id && module == login.module_id.as_deref() && will.qos != QoS::ExactlyOnce => {
+            let mut message = telemetry::message(&publish, bag)?;
+            message.application.push(("iothub-MessageType".into(), Some("Will".into())));
+            Ok(message)
+        }
+        _ => Err(Error::invalid(format!(
+            "The will's topic must be the telemetry topic 'devices/{}/messages/events/' at QoS 0 or 1.",
+            login.device_id
+        ))),
+    }
+}
+
+/// Serves the device until its connection ends, and brings what it sent to safety.
+pub(super) async fn run<S>(mqtt: &Mqtt, device: Device, link: Link<S>, life: &Life) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::default() };
+    let end = connection.serve(life).await;
+    connection.finish(&end).await;
+    end
+}
+
+struct Connection<'a, S> {
+    mqtt: &'a Mqtt,
+    device: Device,
+    link: Link<S>,
+    pipeline: Pipeline,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
+    async fn serve(&mut self, life: &Life) -> End {
+        self.link.set_max(limits::MQTT_PACKET_BYTES);
+        self.link.send(&Packet::ConnAck(ConnAck { session_present: self.device.session_present, code: ConnectReturnCode::Accepted }));
+        self.remember();
+        let mut silent_at = Instant::now() + self.device.patience;
+        loop {
+            if let Err(end) = self.take_buffered().await {
+                return end;
+            }
+            if self.link.flush().await.is_err() {
+                return End::Vanished;
+            }
+            let reading = self.pipeline.has_room();
+            if !reading {
+                // While we do not listen, nobody can be called silent.
+                silent_at = Instant::now() + self.device.patience;
+            }
+            tokio::select! {
+                safe = self.pipeline.advance(&self.device.session.link) => match safe {
+                    Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
+                    Err(error) => return self.fault(&error),
+                },
+                more = self.link.fill(), if reading => match more {
+                    Ok(true) => silent_at = Instant::now() + self.device.patience,
+                    Ok(false) | Err(_) => return End::Vanished,
+                },
+                event = self.device.session.events.next_event() => match event {
+                    SessionEvent::Desired { version, patch } => self.desired(version, &patch),
+                    SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
+                },
+                () = tokio::time::sleep_until(silent_at), if reading => return End::Silent,
+                () = life.stopping() => return End::Stopping,
+            }
+        }
+    }
+
+    /// Handles the packets that have arrived, as far as there is room for their messages.
+    async fn take_buffered(&mut self) -> Result<(), End> {
+        while self.pipeline.has_room() {
+            match self.link.next() {
+                Ok(Some(packet)) => self.handle(packet).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(End::Offence(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, packet: Packet) -> Result<(), End> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish).await?,
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
+            Packet::Unsubscribe(unsubscribe) => {
+                for filter in &unsubscribe.filters {
+                    self.device.subscriptions.set(filter, &self.device.device_id, self.device.module_id.as_deref(), false);
+                }
+                self.remember();
+                self.link.send(&Packet::UnsubAck(unsubscribe.packet_id));
+            }
+            Packet::PingReq => {
+                self.device.session.link.heard();
+                self.link.send(&Packet::PingResp);
+            }
+            Packet::Disconnect => return Err(End::Disconnect),
+            // We deliver at QoS 0 only; an acknowledgement from an earlier life of the client does no harm.
+            Packet::PubAck(_) => {}
+            other => return Err(End::Offence(format!("a client must not send {}", name(&other)))),
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, publish: Publish) -> Result<(), End> {
+        if publish.qos == QoS::ExactlyOnce {
+            return Err(End::Offence("QoS 2 is not supported".into()));
+        }
+        match HubPublish::parse(&publish.topic) {
+            HubPublish::Telemetry { device, module, bag } => {
+                if device != self.device.device_id || module != self.device.module_id.as_deref() {
+                    return Err(End::Offence("the topic is another device's".into()));
+                }
+                let message = telemetry::message(&publish, bag).map_err(|error| End::Offence(error.to_string()))?;
+                self.pipeline.push(message, publish.packet_id);
+            }
+            HubPublish::TwinGet { rid } => {
+                self.acknowledge(publish.packet_id);
+                let twin = self.device.session.link.twin().await;
+                self.answer_twin(rid, twin.map(|twin| (200, None, twin.to_string().into_bytes())));
+            }
+            HubPublish::TwinReportedPatch { rid } => {
+                self.acknowledge(publish.packet_id);
+                let version = patch_reported(self.device.session.link.as_ref(), &publish.payload).await;
+                self.answer_twin(rid, version.map(|version| (204, Some(version), Vec::new())));
+            }
+            // No method is ever called, so this is an answer that came too late.
+            HubPublish::MethodResponse { .. } => self.acknowledge(publish.packet_id),
+            HubPublish::CredentialIssue { rid } => {
+                self.acknowledge(publish.packet_id);
+                self.refuse_credential(rid);
+            }
+            HubPublish::Unknown => return Err(End::Offence("the hub does not know this topic".into())),
+        }
+        Ok(())
+    }
+
+    fn answer_twin(&mut self, rid: &str, answer: Result<(u16, Option<u64>, Vec<u8>)>) {
+        let (status, version, body) = answer.unwrap_or_else(|error| {
+            let trace = self.mqtt.trace();
+            errors::log(&error, &trace);
+            (errors::mqtt::twin_status(&error), None, errors::mqtt::body(&error, &trace).to_string().into_bytes())
+        });
+        if self.device.subscriptions.twin {
+            self.link.deliver(hub_topic::twin_response(status, rid, version), body);
+        }
+    }
+
+    fn refuse_credential(&mut self, rid: Option<&str>) {
+        // Without a request id the hub stays silent (reference: iot-hub-and-dps.md D.4).
+        let Some(rid) = rid.filter(|_| self.device.subscriptions.credentials) else { return };
+        let error = Error::not_implemented(
+            "Renewing a certificate over the hub is not built. Register again at the Device Provisioning Service with a certificate signing request.",
+        );
+        let body = errors::mqtt::body(&error, &self.mqtt.trace()).to_string();
+        self.link.deliver(hub_topic::credential_response(error.http_status(), rid), body.into_bytes());
+    }
+
+    fn desired(&mut self, version: u64, patch: &Value) {
+        if self.device.subscriptions.desired {
+            self.link.deliver(hub_topic::desired_patch(version), patch.to_string().into_bytes());
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
+        if subscribe.filters.len() > limits::MQTT_SUBSCRIPTIONS {
+            return Err(End::Offence(format!("more than {} topic filters", limits::MQTT_SUBSCRIPTIONS)));
+        }
+        let (device, module) = (&self.device.device_id, self.device.module_id.as_deref());
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        for entry in &subscribe.filters {
+            let known = self.device.subscriptions.set(&entry.filter, device, module, true);
+            codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
+        }
+        self.remember();
+        self.link.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, packet_id: Option<u16>) {
+        let Some(id) = packet_id else { return };
+        if self.pipeline.is_idle() {
+            self.link.send(&Packet::PubAck(id));
+        } else {
+            self.pipeline.push_acknowledgement(id);
+        }
+    }
+
+    fn remember(&self) {
+        if let Some(key) = &self.device.remember_as {
+            self.mqtt.remembered.keep(key, self.device.subscriptions);
+        }
+    }
+
+    fn fault(&self, error: &Error) -> End {
+        if error.kind == ErrorKind::Unauthenticated {
+            return End::Service(error.message.clone());
+        }
+        errors::log(error, &self.mqtt.trace());
+        End::Fault(error.message.clone())
+    }
+
+    /// Brings messages that were read to safety, then the will if it is due, and closes.
+    async fn finish(mut self, end: &End) {
+        // Once the log has failed, what is left was never acknowledged: the device sends it again.
+        if !matches!(end, End::Fault(_)) && tokio::time::timeout(DRAIN_TIMEOUT, self.drain(end)).await.is_err() {
+            tracing::warn!("messages of a closed connection could not be stored in time");
+        }
+        self.link.close().await;
+    }
+
+    async fn drain(&mut self, end: &End) {
+        while !self.pipeline.is_idle() {
+            match self.pipeline.advance(&self.device.session.link).await {
+                Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
+                Err(error) => return errors::log(&error, &self.mqtt.trace()),
+            }
+        }
+        let due = matches!(end, End::Vanished | End::Silent | End::Offence(_));
+        let Some(will) = self.device.will.take().filter(|_| due) else { return };
+        if let Err(error) = self.device.session.link.publish(vec![will]).await {
+            errors::log(&error, &self.mqtt.trace());
+        }
+    }
+}
+
+async fn patch_reported(link: &dyn DeviceLink, payload: &[u8]) -> Result<u64> {
+    let patch: Value = serde_json::from_slice(payload)
+        .map_err(|error| Error::invalid(format!("The reported properties are not JSON: {error}.")).with_iot_code(400_004))?;
+    link.patch_reported(patch).await
+}
+
+fn name(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Connect(_) => "a second CONNECT",
+        Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_) => "QoS 2 packets",
+        _ => "packets of a server",
+    }
+}

@@ -1,0 +1,191 @@
+//! MQTT 3.1.1 for devices: the CONNECT, then either the hub's or the provisioning service's dialect.
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `link` | packets over a stream |
+//! | `gate` | what is asked of the services |
+//! | `hub` | the loop of a device at its hub |
+//! | `telemetry` | publishes on their way to the log, acknowledged in order |
+//! | `dps` | the loop of a device that wants to be provisioned |
+//! | `subscriptions` | what a device wants to hear |
+
+mod dps;
+mod gate;
+mod hub;
+mod keep_alive;
+mod link;
+mod service_gate;
+mod subscriptions;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use service_gate::ServiceGate;
+
+use crate::errors::{self, Trace};
+use crate::listener::Life;
+use ferrohub_model::clock::Clock;
+use ferrohub_model::error::Error;
+use ferrohub_model::limits;
+use ferrohub_model::random::Random;
+use ferrohub_wire::dps_topic::DpsLogin;
+use ferrohub_wire::hub_topic::HubLogin;
+use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, MqttError, Packet};
+use gate::Gate;
+use link::{Link, LinkError};
+use std::sync::Arc;
+use subscriptions::Remembered;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+/// What every MQTT connection shares.
+pub(crate) struct Mqtt {
+    gate: Arc<dyn Gate>,
+    remembered: Remembered,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// DISCONNECT: the will is dropped.
+    Disconnect,
+    /// The peer vanished.
+    Vanished,
+    /// Nothing came for one and a half keep-alives.
+    Silent,
+    /// The peer did what the protocol or the hub forbids.
+    Offence(String),
+    /// The service ended the session: a newer connection, a disabled device, an expired token.
+    Service(String),
+    /// The log could not take the telemetry.
+    Fault(String),
+    /// The server stops.
+    Stopping,
+}
+
+
+impl End {
+    /// Label of the metric.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Disconnect => "disconnect",
+            Self::Vanished => "vanished",
+            Self::Silent => "keep-alive",
+            Self::Offence(_) => "offence",
+            Self::Service(_) => "service",
+            Self::Fault(_) => "fault",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl Mqtt {
+    pub(crate) fn new(gate: Arc<dyn Gate>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { gate, remembered: Remembered::default(), clock, random }
+    }
+
+    /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
+    pub(crate) async fn serve<S>(&self, stream: S, peer_chain: Vec<Vec<u8>>, life: &Life, deadline: Instant)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let mut link = Link::new(stream, limits::MQTT_CONNECT_BYTES);
+        let first = tokio::select! {
+            () = life.stopping() => return,
+            first = tokio::time::timeout_at(deadline, link.read()) => first,
+        };
+        let connect = match first {
+            Ok(Ok(Some(Packet::Connect(connect)))) => connect,
+            Ok(Err(LinkError::Protocol(MqttError::UnsupportedProtocol { level }))) => {
+                tracing::debug!(level, "refused: only MQTT 3.1.1 is spoken here");
+                return refuse(link, ConnectReturnCode::UnacceptableProtocol).await;
+            }
+            Ok(Ok(Some(_))) => return tracing::debug!("closed: the first packet is not CONNECT"),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return tracing::debug!(%error, "closed before CONNECT"),
+            Err(_) => return tracing::debug!("closed: no CONNECT within {} seconds", limits::CONNECT_TIMEOUT_SECONDS),
+        };
+        if connect.client_id.is_empty() {
+            return refuse(link, ConnectReturnCode::IdentifierRejected).await;
+        }
+        let user_name = connect.user_name.clone().unwrap_or_default();
+        metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
+        let end = if is_provisioning(&user_name) {
+            self.provisioning(link, &connect, &user_name, peer_chain, life).await
+        } else {
+            self.device(link, connect, &user_name, peer_chain, life).await
+        };
+        metrics::gauge!("ferrohub_mqtt_connections").decrement(1.0);
+        if let Some(end) = end {
+            metrics::counter!("ferrohub_mqtt_closed_total", "reason" => end.label()).increment(1);
+            tracing::debug!(?end, "connection closed");
+        }
+    }
+
+    async fn device<S>(&self, link: Link<S>, connect: Connect, user_name: &str, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let login = match HubLogin::parse(user_name) {
+            Ok(login) => login,
+            Err(error) => return self.refused(link, &error).await,
+        };
+        if !login.matches_client_id(&connect.client_id) {
+            tracing::debug!(client_id = connect.client_id, "refused: the client id is not the one of the user name");
+            refuse(link, ConnectReturnCode::IdentifierRejected).await;
+            return None;
+        }
+        match hub::open(self, &login, &connect, peer_chain).await {
+            Ok(device) => Some(hub::run(self, device, link, life).await),
+            Err(error) => self.refused(link, &error).await,
+        }
+    }
+
+    async fn provisioning<S>(&self, link: Link<S>, connect: &Connect, user_name: &str, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let login = match DpsLogin::parse(user_name) {
+            Ok(login) => login,
+            Err(error) => return self.refused(link, &error).await,
+        };
+        if !login.matches_client_id(&connect.client_id) {
+            tracing::debug!(client_id = connect.client_id, "refused: the client id is not the registration id");
+            refuse(link, ConnectReturnCode::IdentifierRejected).await;
+            return None;
+        }
+        match dps::open(self, login, connect, peer_chain).await {
+            Ok(device) => Some(dps::run(self, device, link, life).await),
+            Err(error) => self.refused(link, &error).await,
+        }
+    }
+
+    async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, link: Link<S>, error: &Error) -> Option<End> {
+        errors::log(error, &self.trace());
+        let code = errors::mqtt::connect_code(error);
+        metrics::counter!("ferrohub_mqtt_refused_total", "code" => code.byte().to_string()).increment(1);
+        refuse(link, code).await;
+        None
+    }
+
+    /// Id and time for an error body.
+    fn trace(&self) -> Trace {
+        Trace { request_id: self.random.uuid_v4(), at: self.clock.now() }
+    }
+}
+
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut link: Link<S>, code: ConnectReturnCode) {
+    link.send(&Packet::ConnAck(ConnAck { session_present: false, code }));
+    link.close().await;
+}
+
+/// Whether a user name has the provisioning service's form `{id scope}/registrations/{registration id}/..`.
+/// A hub's device may be called `registrations` too; its query follows at once.
+fn is_provisioning(user_name: &str) -> bool {
+    let mut parts = user_name.splitn(4, '/');
+    let keyword = parts.nth(1).unwrap_or_default();
+    let third = parts.next().unwrap_or_default();
+    keyword.eq_ignore_ascii_case("registrations") && !third.is_empty() && !third.starts_with('?')
+}

@@ -1,0 +1,67 @@
+//! The gate over the real services.
+
+use super::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use async_trait::async_trait;
+use ferrohub_model::error::Result;
+use ferrohub_service::Service;
+use ferrohub_service::hub::{ConnectRequest, Link, Session, SessionEvent, Telemetry};
+use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The services behind the MQTT port.
+pub(crate) struct ServiceGate {
+    service: Arc<Service>,
+}
+
+impl ServiceGate {
+    pub(crate) fn new(service: Arc<Service>) -> Self {
+        Self { service }
+    }
+}
+
+#[async_trait]
+impl Gate for ServiceGate {
+    async fn connect(&self, request: ConnectRequest) -> Result<Opened> {
+        let session = self.service.hub.connect(request).await?;
+        Ok(Opened { link: session.link(), events: Box::new(session) })
+    }
+
+    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
+        self.service.provisioning.authenticate(caller).await
+    }
+
+    async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {
+        self.service.provisioning.register(request).await
+    }
+
+    async fn operation_status(&self, caller: DeviceCaller<'_>, operation_id: &str) -> Result<OperationStatus> {
+        self.service.provisioning.operation_status(caller, operation_id).await
+    }
+}
+
+#[async_trait]
+impl DeviceLink for Link {
+    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()> {
+        Self::publish(self, batch).await
+    }
+
+    async fn twin(&self) -> Result<Value> {
+        Self::twin(self).await
+    }
+
+    async fn patch_reported(&self, patch: Value) -> Result<u64> {
+        Self::patch_reported(self, patch).await
+    }
+
+    fn heard(&self) {
+        Self::heard(self);
+    }
+}
+
+#[async_trait]
+impl DeviceEvents for Session {
+    async fn next_event(&mut self) -> SessionEvent {
+        Self::next_event(self).await
+    }
+}

@@ -1,0 +1,69 @@
+//! The publishing point: CA certificates and revocation lists over plain HTTP (RFC 5280, 4.2.1.13 and 4.2.2.1).
+//! Both are signed and public, so nothing is gained by TLS here, and clients expect plain HTTP.
+
+use crate::errors;
+use crate::https::reply::Reply;
+use crate::plain::{self, Sources};
+use crate::listener::Life;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_service::{Service, certificate};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+/// A published thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Published {
+    Certificate(Uuid),
+    RevocationList(Uuid),
+}
+
+/// Serves the publishing point on `listeners`.
+pub(crate) fn listen(listeners: Vec<TcpListener>, life: &Life, sources: &Sources, service: &Arc<Service>) {
+    let (service, trace_of) = (service.clone(), sources.clone());
+    plain::listen(listeners, life, sources, move |path| {
+        let (service, trace_of) = (service.clone(), trace_of.clone());
+        async move {
+            answer(&service, &path).await.unwrap_or_else(|error| {
+                let trace = errors::Trace { request_id: trace_of.random.uuid_v4(), at: trace_of.clock.now() };
+                errors::log(&error, &trace);
+                plain::text(error.http_status(), format!("{error}\n"))
+            })
+        }
+    });
+}
+
+async fn answer(service: &Service, path: &str) -> Result<Reply> {
+    match parse(path) {
+        Some(Published::Certificate(id)) => {
+            Ok(Reply::bytes("application/pkix-cert", certificate::ca_certificate(&service.platform, id).await?))
+        }
+        Some(Published::RevocationList(id)) => {
+            Ok(Reply::bytes("application/pkix-crl", certificate::crl(&service.platform, id).await?.to_vec()))
+        }
+        None => Err(Error::not_found("Served here are /ca/{id}.cer and /crl/{id}.crl, as certificates name them.")),
+    }
+}
+
+fn parse(path: &str) -> Option<Published> {
+    if let Some(name) = path.strip_prefix("/ca/") {
+        return Uuid::parse_str(name.strip_suffix(".cer")?).ok().map(Published::Certificate);
+    }
+    let name = path.strip_prefix("/crl/")?.strip_suffix(".crl")?;
+    Uuid::parse_str(name).ok().map(Published::RevocationList)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let id = Uuid::from_u128(5);
+        assert_eq!(parse(&format!("/ca/{id}.cer")), Some(Published::Certificate(id)));
+        assert_eq!(parse(&format!("/crl/{id}.crl")), Some(Published::RevocationList(id)));
+        for bad in ["/", "/ca/x.cer", "/ca/../x", "/crl/", "/crl/00000000-0000-0000-0000-000000000005.cer"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

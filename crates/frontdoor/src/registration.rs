@@ -1,0 +1,101 @@
+//! What HTTPS and MQTT share about registering: the body of the request and the form of the answer.
+
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::registration::RegistrationStatus;
+use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
+use serde_json::{Map, Value};
+
+/// The request that a DeviceRegistration document makes for `caller`, whose own document is empty (reference: iot-hub-and-dps.md A.2). An empty one is an
+/// empty document: C's SDK over HTTPS and Python's over MQTT leave things out in different ways.
+///
+/// # Errors
+/// `Invalid` for text that is not a JSON object, another registration id, or attestation by TPM.
+pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<RegisterRequest> {
+    let mut fields = parse(document)?;
+    if let Some(id) = fields.get("registrationId").filter(|id| !id.is_null())
+        && !id.as_str().is_some_and(|id| id.eq_ignore_ascii_case(&caller.registration_id))
+    {
+        return Err(invalid(format!("The body's registrationId is not '{}', which the request is for.", caller.registration_id)));
+    }
+    if fields.get("tpm").is_some_and(|tpm| !tpm.is_null()) {
+        return Err(Error::not_implemented(
+            "Attestation by TPM is not built. Use a symmetric key or an X.509 certificate.",
+        )
+        .with_iot_code(501_000));
+    }
+    let csr = match fields.remove("csr") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(csr)) => Some(csr),
+        Some(_) => return Err(invalid("The csr must be a text: the base64 of a DER certificate signing request.")),
+    };
+    Ok(RegisterRequest { csr, payload: fields.remove("payload").filter(|payload| !payload.is_null()), ..caller })
+}
+
+/// Who asks.
+pub(crate) fn caller(request: &RegisterRequest) -> DeviceCaller<'_> {
+    DeviceCaller {
+        id_scope: &request.id_scope,
+        registration_id: &request.registration_id,
+        authorization: request.authorization.as_deref(),
+        peer_chain: &request.peer_chain,
+    }
+}
+
+fn parse(document: &[u8]) -> Result<Map<String, Value>> {
+    if document.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(document) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(invalid("The registration must be a JSON object.")),
+        Err(error) => Err(invalid(format!("The registration is not JSON: {error}."))),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::invalid(message).with_iot_code(400_004)
+}
+
+/// Status, seconds to wait and body of an answer: 202 while the device has to ask again, else 200.
+pub(crate) fn answer(status: OperationStatus) -> (u16, Option<u32>, Value) {
+    if status.status == RegistrationStatus::Assigning {
+        return (202, Some(status.retry_after_seconds), status.body);
+    }
+    (200, None, status.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn applicant() -> RegisterRequest {
+        RegisterRequest { id_scope: "0ne1".into(), registration_id: "Sn-1".into(), ..RegisterRequest::default() }
+    }
+
+    #[test]
+    fn bodies_of_the_sdks() {
+        let of = |text: &str| request(text.as_bytes(), applicant());
+        let python = of(r#"{"payload":null,"registrationId":"sn-1"}"#).unwrap();
+        assert_eq!((python.csr, python.payload), (None, None));
+        let full = of(r#"{"registrationId":"Sn-1","csr":"MII=","payload":{"a":[1]}}"#).unwrap();
+        assert_eq!((full.csr.as_deref(), full.payload), (Some("MII="), Some(json!({"a": [1]}))));
+        assert_eq!(of(" ").unwrap().payload, None);
+        for bad in ["[]", "{", r#"{"registrationId":"other"}"#, r#"{"registrationId":7}"#, r#"{"csr":7}"#] {
+            assert_eq!(of(bad).unwrap_err().numeric_code(), 400_004, "{bad}");
+        }
+        assert_eq!(of(r#"{"tpm":{"endorsementKey":"x"}}"#).unwrap_err().http_status(), 501);
+    }
+
+    #[test]
+    fn polling_goes_on_while_assigning() {
+        let of = |status| {
+            let (code, wait, _) =
+                answer(OperationStatus { operation_id: "o".into(), status, retry_after_seconds: 3, body: Value::Null });
+            (code, wait)
+        };
+        assert_eq!(of(RegistrationStatus::Assigning), (202, Some(3)));
+        assert_eq!(of(RegistrationStatus::Assigned), (200, None));
+        assert_eq!(of(RegistrationStatus::Failed), (200, None));
+    }
+}

@@ -1,0 +1,363 @@
+//! TLS: one server certificate, two configurations. On device names a client certificate is asked
+//! for, elsewhere not.
+//!
+//! The handshake proves only that the peer holds the key of the certificate it shows. Whether that
+//! certificate is trusted is decided by the services, after every handshake and on every request: a
+//! resumed session skips the verifier, and each hub trusts other authorities.
+
+use ferrohub_model::limits;
+use ferrohub_pki::public_key::{KeyProblem, PublicKey};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The server's certificate with its key, as PEM.
+#[derive(Clone)]
+pub struct ServerIdentity {
+    /// Certificate chain, leaf first, PEM.
+    pub chain_pem: Vec<u8>,
+    /// Private key, PEM (PKCS#8, PKCS#1 or SEC1). Never printed.
+    pub key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for ServerIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerIdentity").field("chain_bytes", &self.chain_pem.len()).field("key", &"(hidden)").finish()
+    }
+}
+
+impl From<&ferrohub_pki::platform::ServerIdentity> for ServerIdentity {
+    fn from(made: &ferrohub_pki::platform::ServerIdentity) -> Self {
+        Self { chain_pem: made.chain_pem().into_bytes(), key_pem: made.key_pem().as_bytes().to_vec() }
+    }
+}
+
+/// Why the server's certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The PEM text has no certificate or a damaged one.
+    #[error("the server certificate is not readable: {0}. Give PEM text, leaf certificate first")]
+    Chain(String),
+    /// The PEM text has no private key or a damaged one.
+    #[error("the server's private key is not readable: {0}. Give an unencrypted PEM key")]
+    Key(String),
+    /// Certificate and key do not belong together, or the key is of a kind that is not supported.
+    #[error("the server certificate cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// Accepts TLS connections.
+#[derive(Clone)]
+pub(crate) struct Acceptor {
+    /// Asks for a client certificate and does not insist on one.
+    devices: Arc<ServerConfig>,
+    /// Never asks for one.
+    services: Arc<ServerConfig>,
+}
+
+/// When a listener asks its peers for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// On the names of hubs and provisioning services only: browsers would otherwise show a dialogue.
+    DeviceNames,
+    /// Always: only devices come to this port.
+    Always,
+}
+
+impl Acceptor {
+    /// An acceptor that shows `identity`.
+    ///
+    /// # Errors
+    /// [`TlsError`] for an unusable certificate or key.
+    pub(crate) fn new(identity: &ServerIdentity) -> Result<Self, TlsError> {
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&identity.chain_pem).collect::<Result<_, _>>().map_err(|e| TlsError::Chain(e.to_string()))?;
+        if chain.is_empty() {
+            return Err(TlsError::Chain("it holds no certificate".into()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&identity.key_pem).map_err(|e| TlsError::Key(e.to_string()))?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Arc::new(Possession { provider: provider.clone() });
+        let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+        let builder = || ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions);
+        let devices = builder()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
+        let services = builder()?.with_no_client_auth().with_single_cert(chain, key)?;
+        Ok(Self { devices: Arc::new(finish(devices)?), services: Arc::new(finish(services)?) })
+    }
+
+    /// Does the handshake. The caller bounds its time.
+    ///
+    /// # Errors
+    /// What the peer did wrong, for the log.
+    pub(crate) async fn accept<S>(&self, stream: S, ask: Ask) -> std::io::Result<Accepted<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let name = start.client_hello().server_name().map(str::to_ascii_lowercase);
+        let asked = ask == Ask::Always || name.as_deref().is_some_and(is_device_name);
+        let config = if asked { &self.devices } else { &self.services };
+        let stream = start.into_stream(config.clone()).await?;
+        let peer_chain = stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+        Ok(Accepted { stream, peer_chain })
+    }
+}
+
+/// A finished handshake.
+pub(crate) struct Accepted<S> {
+    /// The stream of plain bytes.
+    pub(crate) stream: TlsStream<S>,
+    /// Certificates of the peer, leaf first, DER; empty when it showed none. The same after a resumption.
+    pub(crate) peer_chain: Vec<Vec<u8>>,
+}
+
+/// Whether a host name belongs to a hub or a provisioning service, in our domain or Azure's.
+pub(crate) fn is_device_name(name: &str) -> bool {
+    name.contains(".azure-devices.") || name.contains(".azure-devices-provisioning.")
+}
+
+fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"mqtt".to_vec()];
+    // Stateless tickets: a fleet that reconnects at once resumes without a table of sessions here. A ticket
+    // carries the peer's chain, so one is enough.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    Ok(config)
+}
+
+/// Accepts any certificate within the limits whose key the peer proves it holds.
+#[derive(Debug)]
+struct Possession {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for Possession {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// No hints: the authorities of a hub are nobody else's business, and self-signed devices have none.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    /// Runs before the signature is checked, so that nothing large is ever computed with.
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        if intermediates.len() + 1 > limits::CHAIN_LENGTH {
+            return Err(refused(format!("the chain has {} certificates, at most {} are read", intermediates.len() + 1, limits::CHAIN_LENGTH)));
+        }
+        for certificate in std::iter::once(end_entity).chain(intermediates) {
+            if certificate.len() > limits::CERTIFICATE_BYTES {
+                return Err(refused(format!("a certificate has {} bytes, at most {} are read", certificate.len(), limits::CERTIFICATE_BYTES)));
+            }
+        }
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        match PublicKey::from_spki(&parsed.subject_public_key_info()) {
+            Err(problem @ (KeyProblem::LargeRsa(_) | KeyProblem::WeakRsa(_))) => Err(refused(problem.to_string())),
+            // Other kinds are left to the signature check, which knows what TLS can use.
+            _ => Ok(ClientCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn refused(reason: String) -> rustls::Error {
+    tracing::debug!(%reason, "client certificate refused");
+    rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferrohub_model::clock::{Clock, SystemClock};
+    use ferrohub_model::random::Random;
+    use ferrohub_pki::algorithm::KeyKind;
+    use ferrohub_pki::name::SubjectName;
+    use ferrohub_pki::platform::{create_platform_root, create_server_identity};
+    use ferrohub_pki::profile::ServerFields;
+    use ferrohub_pki::random::SystemRandom;
+    use ferrohub_pki::signer::SoftwareSigner;
+    use rustls::client::ResolvesClientCert;
+    use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use rustls::sign::CertifiedKey;
+    use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    const DEVICE_NAME: &str = "hub1.azure-devices.localhost";
+
+    /// A server, and what clients need to trust it.
+    struct Rig {
+        acceptor: Acceptor,
+        roots: RootCertStore,
+    }
+
+    /// Always shows the same certificate.
+    #[derive(Debug)]
+    struct Shows(Arc<CertifiedKey>);
+
+    impl ResolvesClientCert for Shows {
+        fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+            Some(self.0.clone())
+        }
+
+        fn has_certs(&self) -> bool {
+            true
+        }
+    }
+
+    fn rig() -> Rig {
+        let now = SystemClock.now();
+        let root = create_platform_root(SubjectName::from_common_name("root").unwrap(), KeyKind::P256, &SystemRandom, now).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(root.certificate.der().to_vec())).unwrap();
+        let names = vec!["localhost".into(), "*.azure-devices.localhost".into(), "*.azure-devices-provisioning.localhost".into()];
+        let fields = ServerFields { dns_names: names, ip_addresses: Vec::new(), days: 30 };
+        let server = create_server_identity(&root.into_issuer().unwrap(), fields, &SystemRandom, now).unwrap();
+        Rig { acceptor: Acceptor::new(&ServerIdentity::from(&server)).unwrap(), roots }
+    }
+
+    /// A self-signed certificate with its key.
+    fn device() -> (Vec<u8>, SoftwareSigner) {
+        let mut serial = [0; 8];
+        SystemRandom.fill(&mut serial);
+        let name = SubjectName::from_common_name(&format!("d{}", u64::from_be_bytes(serial))).unwrap();
+        let made = create_platform_root(name, KeyKind::P384, &SystemRandom, SystemClock.now()).unwrap();
+        (made.certificate.der().to_vec(), made.signer)
+    }
+
+    fn certified(chain: Vec<Vec<u8>>, key: &SoftwareSigner) -> Arc<CertifiedKey> {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_pkcs8().unwrap().to_vec()));
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        Arc::new(CertifiedKey::new(chain.into_iter().map(CertificateDer::from).collect(), key))
+    }
+
+    fn client(rig: &Rig, version: &'static rustls::SupportedProtocolVersion, shows: Option<Arc<CertifiedKey>>) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(rig.roots.clone());
+        Arc::new(match shows {
+            Some(certificate) => builder.with_client_cert_resolver(Arc::new(Shows(certificate))),
+            None => builder.with_no_client_auth(),
+        })
+    }
+
+    /// What the server saw, and whether the session was resumed.
+    async fn meet(rig: &Rig, config: &Arc<ClientConfig>, name: &str, ask: Ask) -> std::io::Result<(Vec<Vec<u8>>, HandshakeKind)> {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connector = TlsConnector::from(config.clone());
+        let dial = async {
+            let mut stream = connector.connect(name, near).await?;
+            let mut byte = [0; 1];
+            stream.read_exact(&mut byte).await?;
+            let kind = stream.get_ref().1.handshake_kind();
+            stream.shutdown().await?;
+            Ok::<_, std::io::Error>(kind.unwrap_or(HandshakeKind::Full))
+        };
+        let answer = async {
+            let mut accepted = rig.acceptor.accept(far, ask).await?;
+            accepted.stream.write_all(b"x").await?;
+            accepted.stream.flush().await?;
+            let _ = accepted.stream.read(&mut [0; 1]).await;
+            Ok::<_, std::io::Error>(accepted.peer_chain)
+        };
+        let (kind, chain) = tokio::join!(dial, answer);
+        Ok((chain?, kind?))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_asked_for_on_device_names_only() {
+        let rig = rig();
+        let (der, key) = device();
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
+            assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::DeviceNames).await.unwrap().0, std::slice::from_ref(&der));
+            assert!(meet(&rig, &config, "localhost", Ask::DeviceNames).await.unwrap().0.is_empty());
+            assert_eq!(meet(&rig, &config, "localhost", Ask::Always).await.unwrap().0, std::slice::from_ref(&der));
+            let without = client(&rig, version, None);
+            assert!(meet(&rig, &without, DEVICE_NAME, Ask::DeviceNames).await.unwrap().0.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_chain_is_still_there_after_a_resumption() {
+        let rig = rig();
+        let (der, key) = device();
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
+            assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(), (vec![der.clone()], HandshakeKind::Full));
+            assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(), (vec![der.clone()], HandshakeKind::Resumed));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_without_its_key_is_refused() {
+        let rig = rig();
+        let ((der, _), (_, other_key)) = (device(), device());
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let config = client(&rig, version, Some(certified(vec![der.clone()], &other_key)));
+            assert!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn chains_and_certificates_over_the_limits_are_refused() {
+        let rig = rig();
+        let (der, key) = device();
+        let version = &rustls::version::TLS13;
+        let longest = client(&rig, version, Some(certified(vec![der.clone(); limits::CHAIN_LENGTH], &key)));
+        assert_eq!(meet(&rig, &longest, DEVICE_NAME, Ask::Always).await.unwrap().0.len(), limits::CHAIN_LENGTH);
+        let too_long = client(&rig, version, Some(certified(vec![der.clone(); limits::CHAIN_LENGTH + 1], &key)));
+        assert!(meet(&rig, &too_long, DEVICE_NAME, Ask::Always).await.is_err());
+        let too_large = client(&rig, version, Some(certified(vec![der, vec![0; limits::CERTIFICATE_BYTES + 1]], &key)));
+        assert!(meet(&rig, &too_large, DEVICE_NAME, Ask::Always).await.is_err());
+    }
+
+    #[test]
+    fn unusable_identities_are_explained() {
+        let of = |chain: &str, key: &str| match Acceptor::new(&ServerIdentity { chain_pem: chain.into(), key_pem: key.into() }) {
+            Ok(_) => panic!("accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert!(of("", "").contains("it holds no certificate"));
+        let (der, _) = device();
+        let pem = ferrohub_pki::certificate::Certificate::from_der(&der).unwrap().to_pem();
+        assert!(of(&pem, "").contains("private key is not readable"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The bus of a single process.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ferrohub_messaging::{Bus, Claim, Publisher, Subscription};
+use ferrohub_model::error::Result;
+use ferrohub_model::limits;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A [`Bus`] within this process. Clones share everything.
+#[derive(Clone, Default)]
+pub struct LocalBus(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    subjects: HashMap<String, Vec<Publisher>>,
+    claims: HashMap<String, Holder>,
+    last_epoch: u64,
+}
+
+struct Holder {
+    epoch: u64,
+    lost: watch::Sender<bool>,
+}
+
+impl LocalBus {
+    /// A bus without subscribers and claims.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn release(&self, key: &str, epoch: u64) {
+        let mut state = self.state();
+        if state
+            .claims
+            .get(key)
+            .is_some_and(|holder| holder.epoch == epoch)
+        {
+            state.claims.remove(key);
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for LocalBus {
+    async fn publish(&self, subject: &str, payload: Bytes) -> Result<()> {
+        let mut state = self.state();
+        if let Some(publishers) = state.subjects.get_mut(subject) {
+            publishers.retain(|publisher| publisher.send(payload.clone()));
+            if publishers.is_empty() {
+                state.subjects.remove(subject);
+            }
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, subject: &str) -> Result<Subscription> {
+        let (publisher, subscription) = Subscription::channel(limits::BUS_QUEUE);
+        let bus = Arc::downgrade(&self.0);
+        let name = subject.to_owned();
+        // A subject that nobody publishes to any more must not keep its dead subscribers.
+        let subscription = subscription.on_drop(move || {
+            if let Some(state) = bus.upgrade() {
+                LocalBus(state).sweep(&name);
+            }
+        });
+        let mut state = self.state();
+        state
+            .subjects
+            .entry(subject.to_owned())
+            .or_default()
+            .push(publisher);
+        Ok(subscription)
+    }
+
+    async fn claim(&self, key: &str) -> Result<Claim> {
+        let (lost, receiver) = watch::channel(false);
+        let epoch = {
+            let mut state = self.state();
+            state.last_epoch += 1;
+            let epoch = state.last_epoch;
+            if let Some(older) = state.claims.insert(key.to_owned(), Holder { epoch, lost }) {
+                older.lost.send_replace(true);
+            }
+            epoch
+        };
+        let (bus, key) = (Arc::downgrade(&self.0), key.to_owned());
+        Ok(Claim::new(epoch, receiver, move || {
+            if let Some(state) = bus.upgrade() {
+                LocalBus(state).release(&key, epoch);
+            }
+        }))
+    }
+}
+
+impl LocalBus {
+    fn sweep(&self, subject: &str) {
+        let mut state = self.state();
+        if let Some(publishers) = state.subjects.get_mut(subject) {
+            publishers.retain(|publisher| !publisher.is_closed());
+            if publishers.is_empty() {
+                state.subjects.remove(subject);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_kept_for_those_who_left() {
+        let bus = LocalBus::new();
+        let subscriptions = [bus.subscribe("a").await, bus.subscribe("b").await];
+        let claims = [
+            bus.claim("a").await,
+            bus.claim("a").await,
+            bus.claim("b").await,
+        ];
+        assert_eq!(bus.state().subjects.len(), 2);
+        assert_eq!(bus.state().claims.len(), 2);
+        drop((subscriptions, claims));
+        assert!(bus.state().subjects.is_empty());
+        assert!(bus.state().claims.is_empty());
+    }
+}

@@ -1,0 +1,50 @@
+//! The log's own errors, in the product's terms.
+
+use ferrohub_model::error::{Error, ErrorKind};
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The disk failed while the log is running; the caller may not know more.
+pub(crate) fn disk(what: impl fmt::Display, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return Error::unavailable(
+            "The disk of the event log is full; no event was stored. Free space or shorten the retention.",
+            30,
+        )
+        .with_context(format!("event log: {what}: {error}"));
+    }
+    Error::internal(format!("event log: {what}: {error}"))
+}
+
+/// The log cannot be opened; whoever starts the program reads this.
+pub(crate) fn open(what: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "InternalServerError",
+        format!("The event log cannot be opened: {what}"),
+    )
+}
+
+/// A record that is not what it must be, in a file that is otherwise whole.
+pub(crate) fn damaged(file: &Path, position: u64, what: &str) -> Error {
+    Error::internal(format!(
+        "event log: damaged record in {} at offset {position}: {what}",
+        file.display()
+    ))
+}
+
+/// The log stopped taking events after a failure; `cause` is for the server's log.
+pub(crate) fn poisoned(cause: &str) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "InternalServerError",
+        "The event log takes no more events because its disk failed; check the disk and restart Ferrohub.",
+    )
+    .with_context(format!("event log: {cause}"))
+}
+
+/// The log is closed.
+pub(crate) fn closed() -> Error {
+    Error::unavailable("The event log is closed because the server is stopping.", 5)
+}

@@ -1,0 +1,227 @@
+//! What readers see: partitions, their runs in the segments, and nothing that is not synced.
+
+use crate::record::{Head, Key};
+use ferrohub_messaging::Bounds;
+use std::collections::{BTreeMap, VecDeque};
+use uuid::Uuid;
+
+/// The events of one partition in one segment: consecutive sequence numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The segment.
+    pub(crate) segment: u64,
+    /// Sequence number of the first.
+    pub(crate) first_sequence: u64,
+    /// Number of events.
+    pub(crate) count: u32,
+    /// How far the partition had come with the last.
+    pub(crate) head: Head,
+    /// Where the records start in the segment.
+    pub(crate) positions: Positions,
+}
+
+/// Positions of a run's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Positions {
+    /// In memory: the segment is being written, or its index file could not be.
+    Memory(Vec<u32>),
+    /// From this byte of the segment's index file.
+    Sidecar(u64),
+}
+
+impl Run {
+    /// Adds the next event.
+    pub(crate) fn push(&mut self, position: u32, head: Head) {
+        if let Positions::Memory(positions) = &mut self.positions {
+            positions.push(position);
+        }
+        self.count += 1;
+        self.head = head;
+    }
+}
+
+/// A partition: how far it has come, and its runs in order.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) head: Head,
+    pub(crate) runs: VecDeque<Run>,
+}
+
+/// A segment as retention sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) events: u64,
+    pub(crate) last_enqueued_ms: i64,
+}
+
+impl Segment {
+    /// A segment without events.
+    pub(crate) const EMPTY: Self = Self {
+        events: 0,
+        last_enqueued_ms: i64::MIN,
+    };
+}
+
+/// The whole log. The segment with the highest number is the one being written.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) partitions: BTreeMap<Key, Partition>,
+    pub(crate) segments: BTreeMap<u64, Segment>,
+}
+
+/// Some consecutive records of a partition in one segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) segment: u64,
+    pub(crate) first_sequence: u64,
+    pub(crate) places: Places,
+}
+
+/// Where the records of a stretch are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// At these positions.
+    Known(Vec<u32>),
+    /// At the positions in the index file from byte `at`, `count` of them.
+    Sidecar { at: u64, count: usize },
+}
+
+impl Index {
+    /// Takes over a segment's runs, which must continue what is known.
+    pub(crate) fn add_runs(
+        &mut self,
+        segment: u64,
+        runs: BTreeMap<Key, Run>,
+    ) -> Result<(), String> {
+        let mut summary = Segment::EMPTY;
+        for (key, run) in runs {
+            summary.events += u64::from(run.count);
+            summary.last_enqueued_ms = summary.last_enqueued_ms.max(run.head.last_enqueued_ms);
+            let partition = self.partition(key);
+            if run.first_sequence != partition.head.next_sequence {
+                return Err(format!(
+                    "partition {} of stream {} goes on with event {}, {} was expected",
+                    key.1, key.0, run.first_sequence, partition.head.next_sequence
+                ));
+            }
+            partition.head = run.head;
+            partition.runs.push_back(run);
+        }
+        self.segments.insert(segment, summary);
+        Ok(())
+    }
+
+    /// Publishes one synced event of the segment being written.
+    pub(crate) fn publish(&mut self, segment: u64, key: Key, position: u32, head: Head) {
+        let partition = self.partition(key);
+        partition.head = head;
+        match partition.runs.back_mut() {
+            Some(run) if run.segment == segment => run.push(position, head),
+            _ => partition.runs.push_back(Run {
+                segment,
+                first_sequence: head.next_sequence - 1,
+                count: 1,
+                head,
+                positions: Positions::Memory(vec![position]),
+            }),
+        }
+        let summary = self.segments.entry(segment).or_insert(Segment::EMPTY);
+        summary.events += 1;
+        summary.last_enqueued_ms = summary.last_enqueued_ms.max(head.last_enqueued_ms);
+    }
+
+    /// Forgets the oldest segment's events; partitions keep their count.
+    pub(crate) fn forget(&mut self, segment: u64) {
+        self.segments.remove(&segment);
+        for partition in self.partitions.values_mut() {
+            while partition
+                .runs
+                .front()
+                .is_some_and(|run| run.segment <= segment)
+            {
+                partition.runs.pop_front();
+            }
+        }
+    }
+
+    /// The heads of all partitions.
+    pub(crate) fn heads(&self) -> Vec<(Key, Head)> {
+        let partitions = self.partitions.iter();
+        partitions
+            .map(|(key, partition)| (*key, partition.head))
+            .collect()
+    }
+
+    /// A partition, made when it is new.
+    pub(crate) fn partition(&mut self, key: Key) -> &mut Partition {
+        self.partitions.entry(key).or_insert_with(|| Partition {
+            head: Head::EMPTY,
+            runs: VecDeque::new(),
+        })
+    }
+
+    /// The head of a partition.
+    pub(crate) fn head(&self, key: Key) -> Head {
+        let partition = self.partitions.get(&key);
+        partition.map_or(Head::EMPTY, |partition| partition.head)
+    }
+
+    /// Sequence number of the oldest event kept, or the next one to be given.
+    pub(crate) fn first_sequence(&self, key: Key) -> u64 {
+        let partition = self.partitions.get(&key);
+        let first = partition.and_then(|partition| partition.runs.front());
+        first.map_or_else(|| self.head(key).next_sequence, |run| run.first_sequence)
+    }
+
+    /// What a partition holds.
+    pub(crate) fn bounds(&self, key: Key) -> Option<Bounds> {
+        let head = self.partitions.get(&key)?.head;
+        Some(Bounds {
+            first_sequence: self.first_sequence(key),
+            last_sequence: head.next_sequence.checked_sub(1)?,
+            last_enqueued_ms: head.last_enqueued_ms,
+            last_offset: head.last_offset,
+        })
+    }
+
+    /// The partitions of a stream.
+    pub(crate) fn partitions_of(&self, stream: Uuid) -> Vec<u16> {
+        let range = self.partitions.range((stream, 0)..=(stream, u16::MAX));
+        range
+            .filter(|(_, partition)| partition.head.next_sequence > 0)
+            .map(|((_, number), _)| *number)
+            .collect()
+    }
+
+    /// Sequence numbers, first and last, of the first run whose head satisfies `reached`.
+    pub(crate) fn run_where(
+        &self,
+        key: Key,
+        reached: impl Fn(&Head) -> bool,
+    ) -> Option<(u64, u64)> {
+        let runs = &self.partitions.get(&key)?.runs;
+        let found = runs.get(runs.partition_point(|run| !reached(&run.head)))?;
+        Some((found.first_sequence, found.head.next_sequence - 1))
+    }
+
+    /// At most `most` records from `sequence` (or the first one kept) on, all in one segment.
+    pub(crate) fn stretch(&self, key: Key, sequence: u64, most: usize) -> Option<Stretch> {
+        let runs = &self.partitions.get(&key)?.runs;
+        let run = runs.get(runs.partition_point(|run| run.head.next_sequence <= sequence))?;
+        let first_sequence = sequence.max(run.first_sequence);
+        let skip = usize::try_from(first_sequence - run.first_sequence).ok()?;
+        let count = (run.count as usize - skip).min(most);
+        let places = match &run.positions {
+            Positions::Memory(positions) => Places::Known(positions[skip..skip + count].to_vec()),
+            Positions::Sidecar(at) => Places::Sidecar {
+                at: at + skip as u64 * 4,
+                count,
+            },
+        };
+        Some(Stretch {
+            segment: run.segment,
+            first_sequence,
+            places,
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! The event log as its callers see it.
+
+use crate::fault;
+use crate::index::Index;
+use crate::reader;
+use crate::record::HEADER;
+use crate::recovery;
+use crate::writer::{Append, Journal, Message, Prepared};
+use async_trait::async_trait;
+use ferrohub_messaging::disk::{Disk, DiskFile};
+use ferrohub_messaging::{Bounds, EventLog, NewEvent, Position, ReadFrom, StoredEvent};
+use ferrohub_model::clock::Clock;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::{Builder, JoinHandle};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+/// How the log runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Length at which a segment is sealed, bytes; 4 KiB to 1 GiB. Opening the log reads one segment.
+    pub segment_bytes: u64,
+    /// Most bytes that are written before a sync, as long as a single append has no more.
+    pub batch_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            batch_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
+
+/// An [`EventLog`] in one folder. The folder must be locked by the caller: one process at a time.
+/// Dropping it finishes the appends under way; it blocks until they are synced.
+pub struct LocalEventLog {
+    shared: Arc<Shared>,
+    queue: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writing thread and the readers share.
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    published: RwLock<Published>,
+    /// Why the log takes no more events.
+    pub(crate) poison: OnceLock<String>,
+    /// Bytes waiting for the writing thread.
+    pub(crate) queued: AtomicUsize,
+    pub(crate) appended: watch::Sender<u64>,
+}
+
+/// What readers may see.
+pub(crate) struct Published {
+    pub(crate) index: Index,
+    /// The segment being written, and its file.
+    pub(crate) active: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
+}
+
+impl Shared {
+    pub(crate) fn published(&self) -> RwLockReadGuard<'_, Published> {
+        self.published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn publish(&self) -> RwLockWriteGuard<'_, Published> {
+        self.published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        let reserved = self
+            .queued
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
+                Some(queued + bytes).filter(|sum| *sum <= limits::LOG_QUEUE_BYTES)
+            });
+        match reserved {
+            Ok(_) => Ok(()),
+            Err(queued) => Err(Error::unavailable(
+                "The event log has more events waiting than it takes at once; try again in a second.",
+                1,
+            )
+            .with_context(format!("event log: {queued} bytes are waiting"))),
+        }
+    }
+}
+
+impl LocalEventLog {
+    /// Opens the log in `dir` on `disk`, made when it is not there, and starts its thread. Cuts off
+    /// what a crash left half written. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Internal, with a sentence for the operator, when the disk fails, a record that was
+    /// acknowledged is damaged (file and offset are named) or a newer program wrote the journal.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self> {
+        let recovered = recovery::open(&*disk, dir)?;
+        let published = Published {
+            index: recovered.index,
+            active: recovered.active,
+            file: recovered.file,
+        };
+        let shared = Arc::new(Shared {
+            disk,
+            dir: dir.to_owned(),
+            published: RwLock::new(published),
+            poison: OnceLock::new(),
+            queued: AtomicUsize::new(0),
+            appended: watch::Sender::new(0),
+        });
+        let options = Options {
+            segment_bytes: options
+                .segment_bytes
+                .clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()),
+            ..options
+        };
+        let mut journal = Journal::new(Arc::clone(&shared), clock, options, recovered.length);
+        let (queue, messages) = channel();
+        let thread = Builder::new()
+            .name("event-log".to_owned())
+            .spawn(move || journal.serve(&messages))
+            .map_err(|error| fault::open(format!("its thread cannot be started: {error}")))?;
+        Ok(Self {
+            shared,
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(make(answer)).map_err(|_| fault::closed())?;
+        answered.await.map_err(|_| fault::closed())?
+    }
+}
+
+impl Drop for LocalEventLog {
+    fn drop(&mut self) {
+        let (answer, _) = oneshot::channel();
+        // Nobody listens when it was closed before.
+        let _ = self.queue.send(Message::Close { answer });
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Encodes an event's properties and checks its length.
+fn prepare(event: NewEvent) -> Result<Prepared> {
+    let properties = if event.properties.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::to_vec(&event.properties)
+            .map_err(|error| Error::internal(format!("event log: properties: {error}")))?
+    };
+    let length = HEADER + properties.len() + event.body.len();
+    if length > limits::LOG_RECORD_BYTES {
+        return Err(too_large(length, limits::LOG_RECORD_BYTES));
+    }
+    Ok(Prepared {
+        key: (event.stream, event.partition),
+        properties,
+        body: event.body,
+        length,
+    })
+}
+
+fn too_large(length: usize, limit: usize) -> Error {
+    Error::new(
+        ErrorKind::TooLarge,
+        "MessageTooLarge",
+        format!(
+            "The message takes {length} bytes in the event log, at most {limit} are stored; send less at once."
+        ),
+    )
+}
+
+#[async_trait]
+impl EventLog for LocalEventLog {
+    async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Position>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(cause) = self.shared.poison.get() {
+            return Err(fault::poisoned(cause));
+        }
+        let events: Vec<Prepared> = events.into_iter().map(prepare).collect::<Result<_>>()?;
+        let bytes = events.iter().map(|event| event.length).sum();
+        if bytes > limits::LOG_QUEUE_BYTES {
+            return Err(too_large(bytes, limits::LOG_QUEUE_BYTES));
+        }
+        self.shared.reserve(bytes)?;
+        self.ask(|answer| {
+            Message::Append(Append {
+                events,
+                bytes,
+                answer,
+            })
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        stream: Uuid,
+        partition: u16,
+        from: ReadFrom,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<StoredEvent>> {
+        let key = (stream, partition);
+        // Followers mostly ask for what is not there yet: no thread for that.
+        let next = self.shared.published().index.head(key).next_sequence;
+        let nothing_new = match from {
+            ReadFrom::End => true,
+            ReadFrom::Sequence(sequence) => sequence >= next,
+            _ => next == 0,
+        };
+        if nothing_new || max_events == 0 {
+            return Ok(Vec::new());
+        }
+        let shared = Arc::clone(&self.shared);
+        let work = move || reader::read(&shared, key, from, max_events, max_bytes);
+        let joined = tokio::task::spawn_blocking(work).await;
+        joined
+            .map_err(|error| Error::internal(format!("event log: a read ended early: {error}")))?
+    }
+
+    async fn bounds(&self, stream: Uuid, partition: u16) -> Result<Option<Bounds>> {
+        Ok(self.shared.published().index.bounds((stream, partition)))
+    }
+
+    async fn partitions(&self, stream: Uuid) -> Result<Vec<u16>> {
+        Ok(self.shared.published().index.partitions_of(stream))
+    }
+
+    fn appended(&self) -> watch::Receiver<u64> {
+        self.shared.appended.subscribe()
+    }
+
+    async fn expire(&self, older_than_ms: i64) -> Result<u64> {
+        self.ask(|answer| Message::Expire {
+            older_than_ms,
+            answer,
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        match self.ask(|answer| Message::Close { answer }).await {
+            // Closed before.
+            Err(error) if error.kind == ErrorKind::Unavailable => Ok(()),
+            result => result,
+        }
+    }
+}

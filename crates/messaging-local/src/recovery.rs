@@ -1,0 +1,306 @@
+//! Opening the journal: what is believed after a crash, and why.
+//!
+//! - A sealed segment was synced whole before the next one was begun. A bad record in it is damage
+//!   and stops the opening with the file and the offset. Its index file is only a short cut: when it
+//!   is missing, torn or stale, the segment is read and the index written again.
+//! - The last segment may end in the torn remains of a batch that was never acknowledged; they are
+//!   cut off. Each record names the start of its batch, and all before that start had been synced:
+//!   so a bad record with a later batch behind it is damage too, not a torn tail.
+//! - What was found whole is synced before readers may see it: after `kill -9` it may so far only
+//!   be in the machine's memory. The last batch is written again first: if its sync failed, the
+//!   kernel shows its bytes but no longer knows that they are not on the disk.
+//! - Segments are removed oldest first with a directory sync after each, so a hole in their numbers
+//!   means that somebody else removed a file.
+
+use crate::fault;
+use crate::index::{Index, Run};
+use crate::record::{self, Head, Key, Kind};
+use crate::segment::{self, Walk, records_path, sidecar_path};
+use crate::sidecar;
+use ferrohub_messaging::disk::{Disk, DiskFile};
+use ferrohub_model::error::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The journal as found.
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    pub(crate) active: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) length: u64,
+}
+
+/// Opens the journal in `dir`, made when it is not there.
+pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
+    let at = |error: io::Error| fault::open(format!("{}: {error}", dir.display()));
+    disk.create_dir(dir).map_err(at)?;
+    let names = disk.list(dir).map_err(at)?;
+    let numbers = |ending| -> BTreeSet<u64> {
+        names
+            .iter()
+            .filter_map(|name| segment::number(name, ending))
+            .collect()
+    };
+    let (mut segments, sidecars) = (numbers(".log"), numbers(".idx"));
+    check_no_hole(dir, &segments)?;
+    let Some(active) = segments.pop_last() else {
+        let (file, length) = start(disk, dir, 0, &[]).map_err(at)?;
+        let mut index = Index::default();
+        index.add_runs(0, BTreeMap::new()).map_err(fault::open)?;
+        return Ok(Recovered {
+            index,
+            active: 0,
+            file,
+            length,
+        });
+    };
+    // A segment's index without the segment, or beside the one that is written to, is left over.
+    for stale in sidecars.difference(&segments) {
+        disk.remove(&sidecar_path(dir, *stale)).map_err(at)?;
+    }
+    let mut index = Index::default();
+    for (position, number) in segments.iter().enumerate() {
+        let runs = sealed(disk, dir, *number, (position == 0).then_some(&mut index))?;
+        index
+            .add_runs(*number, runs)
+            .map_err(|text| broken_chain(dir, *number, &text))?;
+    }
+    let (file, length) = last(disk, dir, active, segments.is_empty(), &mut index)?;
+    Ok(Recovered {
+        index,
+        active,
+        file,
+        length,
+    })
+}
+
+/// Makes a segment's file, with its heads, durably. Gives the file and its length.
+pub(crate) fn start(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    heads: &[(Key, Head)],
+) -> io::Result<(Arc<dyn DiskFile>, u64)> {
+    let path = records_path(dir, number);
+    remove_if_there(disk, &path)?;
+    let file = disk.create(&path)?;
+    let bytes = record::encode_heads(number, heads);
+    file.append(&bytes)?;
+    file.sync()?;
+    disk.sync_dir(dir)?;
+    Ok((file, bytes.len() as u64))
+}
+
+/// Writes a sealed segment's index; its name becomes durable with the next directory sync.
+pub(crate) fn write_sidecar(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let path = sidecar_path(dir, number);
+    remove_if_there(disk, &path)?;
+    let file = disk.create(&path)?;
+    file.append(bytes)?;
+    file.sync()
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn check_no_hole(dir: &Path, segments: &BTreeSet<u64>) -> Result<()> {
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+        return Ok(());
+    };
+    match (*first..=*last).find(|number| !segments.contains(number)) {
+        None => Ok(()),
+        Some(missing) => Err(fault::open(format!(
+            "{} is missing; restore the folder from a backup",
+            records_path(dir, missing).display()
+        ))),
+    }
+}
+
+/// The runs of a sealed segment, from its index or from its records. `first` takes the heads of the
+/// oldest segment.
+fn sealed(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    first: Option<&mut Index>,
+) -> Result<BTreeMap<Key, Run>> {
+    let path = records_path(dir, number);
+    let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
+    let file = disk.open(&path).map_err(at)?;
+    let length = file.len().map_err(at)?;
+    if let Some(index) = first {
+        take_heads(index, read_heads(&*file, &path, number)?);
+    }
+    let reason = match sidecar_of(disk, dir, number, length) {
+        Ok(runs) => return Ok(runs),
+        Err(reason) => reason,
+    };
+    tracing::info!(segment = number, %reason, "rebuilding the index of a segment of the event log");
+    let bytes = read_all(&*file).map_err(at)?;
+    let walk = segment::walk(number, &bytes);
+    if let Some(what) = walk.damage {
+        return Err(damaged(&path, walk.end, what));
+    }
+    rebuild(disk, dir, number, length, walk)
+}
+
+fn sidecar_of(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    length: u64,
+) -> Result<BTreeMap<Key, Run>, String> {
+    let file = disk
+        .open(&sidecar_path(dir, number))
+        .map_err(|error| error.to_string())?;
+    let bytes = read_all(&*file).map_err(|error| error.to_string())?;
+    sidecar::decode(number, length, &bytes).map_err(str::to_owned)
+}
+
+fn rebuild(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    length: u64,
+    walk: Walk,
+) -> Result<BTreeMap<Key, Run>> {
+    let bytes = sidecar::encode(length, walk.runs.iter());
+    let written = write_sidecar(disk, dir, number, &bytes).and_then(|()| disk.sync_dir(dir));
+    match written {
+        Ok(()) => sidecar::decode(number, length, &bytes).map_err(fault::open),
+        Err(error) => {
+            tracing::warn!(segment = number, %error, "an index of the event log could not be written");
+            Ok(walk.runs)
+        }
+    }
+}
+
+/// Walks the last segment, cuts a torn tail and syncs the rest.
+fn last(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: u64,
+    alone: bool,
+    index: &mut Index,
+) -> Result<(Arc<dyn DiskFile>, u64)> {
+    let path = records_path(dir, number);
+    let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
+    let file = disk.open(&path).map_err(at)?;
+    let bytes = read_all(&*file).map_err(at)?;
+    let walk = segment::walk(number, &bytes);
+    if let Some(format) = walk.newer_format {
+        return Err(newer(&path, format));
+    }
+    if let Some(what) = walk.damage {
+        if segment::synced_behind(&bytes, walk.end).is_some() {
+            return Err(damaged(&path, walk.end, what));
+        }
+        // The oldest segment alone knows what expired partitions had reached.
+        if alone && walk.end == 0 && number > 0 {
+            return Err(damaged(&path, 0, what));
+        }
+        tracing::warn!(file = %path.display(), offset = walk.end, cut = bytes.len() - walk.end,
+            "cutting off the torn end of the event log");
+        if walk.runs.is_empty() && !(alone && walk.end > 0) {
+            // The crash came while the segment was begun; older ones know everything it would say.
+            let begun = start(disk, dir, number, &index.heads()).map_err(at)?;
+            index
+                .add_runs(number, BTreeMap::new())
+                .map_err(fault::open)?;
+            return Ok(begun);
+        }
+        file.truncate(walk.end as u64).map_err(at)?;
+    }
+    let last_batch = &bytes[walk.batch_start..walk.end];
+    file.rewrite(walk.batch_start as u64, last_batch)
+        .map_err(at)?;
+    file.sync().map_err(at)?;
+    disk.sync_dir(dir).map_err(at)?;
+    if alone {
+        take_heads(index, walk.heads);
+    }
+    index
+        .add_runs(number, walk.runs)
+        .map_err(|text| broken_chain(dir, number, &text))?;
+    Ok((file, walk.end as u64))
+}
+
+fn take_heads(index: &mut Index, heads: Vec<(Key, Head)>) {
+    for (key, head) in heads {
+        index.partition(key).head = head;
+    }
+}
+
+/// The heads at the start of a segment.
+fn read_heads(file: &dyn DiskFile, path: &Path, number: u64) -> Result<Vec<(Key, Head)>> {
+    let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
+    let mut heads = Vec::new();
+    let mut position = 0;
+    let mut buffer = vec![0; ferrohub_model::limits::LOG_RECORD_BYTES];
+    loop {
+        let count = file.read_at(position, &mut buffer).map_err(at)?;
+        if count == 0 && position > 0 {
+            return Ok(heads);
+        }
+        let place = usize::try_from(position).unwrap_or(usize::MAX);
+        let record = record::decode(&buffer[..count]).map_err(|what| damaged(path, place, what))?;
+        if record.header.kind != Kind::Heads {
+            return Ok(heads);
+        }
+        if record.header.offset > record::FORMAT {
+            return Err(newer(path, record.header.offset));
+        }
+        if record.header.sequence != number {
+            return Err(damaged(
+                path,
+                place,
+                "the records are those of another segment",
+            ));
+        }
+        heads.extend(record::decode_heads(record.body).map_err(|what| damaged(path, place, what))?);
+        position += record.length() as u64;
+    }
+}
+
+fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    let count = file.read_at(0, &mut bytes)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn damaged(path: &Path, offset: usize, what: &str) -> ferrohub_model::error::Error {
+    fault::open(format!(
+        "{} is damaged at offset {offset}: {what}; restore the folder from a backup",
+        path.display()
+    ))
+}
+
+fn broken_chain(dir: &Path, number: u64, what: &str) -> ferrohub_model::error::Error {
+    fault::open(format!(
+        "{} does not continue the segment before it: {what}; restore the folder from a backup",
+        records_path(dir, number).display()
+    ))
+}
+
+fn newer(path: &Path, format: u64) -> ferrohub_model::error::Error {
+    fault::open(format!(
+        "{} was written by a newer Ferrohub (journal format {format}, this program knows {}): start the newer \
+         program again, or restore a backup made by this one",
+        path.display(),
+        record::FORMAT
+    ))
+}

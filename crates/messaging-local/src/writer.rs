@@ -1,0 +1,388 @@
+//! The one thread that writes: append, sync once, publish, answer.
+
+use crate::fault;
+use crate::log::{Options, Shared};
+use crate::record::{Head, Header, Key, Kind, Record};
+use crate::recovery;
+use crate::segment::{records_path, sidecar_path};
+use crate::sidecar;
+use bytes::Bytes;
+use ferrohub_messaging::Position;
+use ferrohub_messaging::disk::DiskFile;
+use ferrohub_model::clock::Clock;
+use ferrohub_model::error::{Error, Result};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// What the thread is asked for.
+pub(crate) enum Message {
+    Append(Append),
+    Expire {
+        older_than_ms: i64,
+        answer: oneshot::Sender<Result<u64>>,
+    },
+    Close {
+        answer: oneshot::Sender<Result<()>>,
+    },
+}
+
+/// Events to append, and who waits for them.
+pub(crate) struct Append {
+    pub(crate) events: Vec<Prepared>,
+    /// Length of the events in the journal.
+    pub(crate) bytes: usize,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Position>>>,
+}
+
+/// An event with its properties encoded.
+pub(crate) struct Prepared {
+    pub(crate) key: Key,
+    pub(crate) properties: Vec<u8>,
+    pub(crate) body: Bytes,
+    /// Length in the journal.
+    pub(crate) length: usize,
+}
+
+/// The state of the writing thread.
+pub(crate) struct Journal {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    /// The segment being written, its file and its length.
+    active: u64,
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    /// A new segment could not be begun. Its remains may come back after a crash and would make the
+    /// present one a sealed one, so nothing more may be written here.
+    must_roll: bool,
+    /// Segments that are out of the index but perhaps not off the disk.
+    doomed: VecDeque<u64>,
+    /// The batch's bytes; kept for its capacity.
+    buffer: Vec<u8>,
+}
+
+/// An event of the batch at hand.
+struct Placed {
+    key: Key,
+    position: u32,
+    head: Head,
+}
+
+impl Journal {
+    /// A journal whose last segment has `length` bytes.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        length: u64,
+    ) -> Self {
+        let (active, file) = {
+            let published = shared.published();
+            (published.active, Arc::clone(&published.file))
+        };
+        Self {
+            shared,
+            clock,
+            options,
+            active,
+            file,
+            length,
+            must_roll: false,
+            doomed: VecDeque::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to close or everyone who could ask is gone.
+    pub(crate) fn serve(&mut self, messages: &Receiver<Message>) {
+        let mut kept = None;
+        while let Some(message) = kept.take().or_else(|| messages.recv().ok()) {
+            match message {
+                Message::Append(first) => {
+                    let (batch, other) = self.gather(first, messages);
+                    kept = other;
+                    self.write(batch);
+                }
+                Message::Expire {
+                    older_than_ms,
+                    answer,
+                } => {
+                    // A caller that went away wants no answer; so below.
+                    let _ = answer.send(self.expire(older_than_ms));
+                }
+                Message::Close { answer } => {
+                    let _ = answer.send(self.check_poison());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Everything that waits behind `first`, up to the size of a batch or another message.
+    fn gather(
+        &self,
+        first: Append,
+        messages: &Receiver<Message>,
+    ) -> (Vec<Append>, Option<Message>) {
+        let mut bytes = first.bytes;
+        let mut batch = vec![first];
+        while bytes < self.options.batch_bytes {
+            match messages.try_recv() {
+                Ok(Message::Append(append)) => {
+                    bytes += append.bytes;
+                    batch.push(append);
+                }
+                Ok(other) => return (batch, Some(other)),
+                Err(_) => break,
+            }
+        }
+        (batch, None)
+    }
+
+    fn write(&mut self, batch: Vec<Append>) {
+        let written = self.store(&batch);
+        let bytes: usize = batch.iter().map(|append| append.bytes).sum();
+        self.shared.queued.fetch_sub(bytes, Ordering::AcqRel);
+        match written {
+            Ok(positions) => {
+                let mut positions = positions.into_iter();
+                for append in batch {
+                    let mine = positions.by_ref().take(append.events.len()).collect();
+                    let _ = append.answer.send(Ok(mine));
+                }
+            }
+            Err(error) => {
+                for append in batch {
+                    let _ = append.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Makes a batch durable and visible; gives the position of each event.
+    fn store(&mut self, batch: &[Append]) -> Result<Vec<Position>> {
+        self.check_poison()?;
+        let bytes: usize = batch.iter().map(|append| append.bytes).sum();
+        let full = self.length + bytes as u64 > self.options.segment_bytes;
+        if self.must_roll || (full && self.has_events()) {
+            self.roll()?;
+        }
+        let placed = self.encode(batch)?;
+        self.write_through()?;
+        metrics::counter!("ferrohub_log_appended_total").increment(placed.len() as u64);
+        metrics::histogram!("ferrohub_log_batch_records").record(placed.len() as f64);
+        self.length += self.buffer.len() as u64;
+        let mut published = self.shared.publish();
+        for event in &placed {
+            published
+                .index
+                .publish(self.active, event.key, event.position, event.head);
+        }
+        drop(published);
+        self.shared
+            .appended
+            .send_modify(|count| *count += placed.len() as u64);
+        let position = |event: Placed| Position {
+            sequence: event.head.next_sequence - 1,
+            offset: event.head.last_offset,
+            enqueued_ms: event.head.last_enqueued_ms,
+        };
+        Ok(placed.into_iter().map(position).collect())
+    }
+
+    /// Numbers the events of a batch and encodes them into the buffer.
+    fn encode(&mut self, batch: &[Append]) -> Result<Vec<Placed>> {
+        let now_ms = self.clock.now().as_millisecond();
+        let batch_start = place(self.length)?;
+        let mut heads: HashMap<Key, Head> = HashMap::new();
+        let mut placed = Vec::new();
+        self.buffer.clear();
+        let published = self.shared.published();
+        for event in batch.iter().flat_map(|append| &append.events) {
+            let head = heads
+                .entry(event.key)
+                .or_insert_with(|| published.index.head(event.key));
+            let record = Record {
+                header: Header {
+                    kind: Kind::Event,
+                    key: event.key,
+                    sequence: head.next_sequence,
+                    offset: head.next_offset,
+                    // A clock that was set back must not make time fall within a partition.
+                    enqueued_ms: now_ms.max(head.last_enqueued_ms),
+                    batch_start,
+                },
+                properties: &event.properties,
+                body: &event.body,
+            };
+            *head = Head::after(&record.header, record.length());
+            placed.push(Placed {
+                key: event.key,
+                position: place(self.length + self.buffer.len() as u64)?,
+                head: *head,
+            });
+            record.encode(&mut self.buffer);
+        }
+        Ok(placed)
+    }
+
+    /// Appends and syncs the buffer. A failed append is undone if possible; a failed sync ends the
+    /// log, because the kernel may have dropped the pages and a later sync would not say so.
+    fn write_through(&mut self) -> Result<()> {
+        if let Err(error) = self.file.append(&self.buffer) {
+            let undone = self
+                .file
+                .truncate(self.length)
+                .and_then(|()| self.file.sync());
+            return Err(match undone {
+                Ok(()) => fault::disk("appending", &error),
+                Err(second) => self.poison(&format!("appending: {error}; undoing it: {second}")),
+            });
+        }
+        let started = Instant::now();
+        let synced = self.file.sync();
+        metrics::histogram!("ferrohub_log_sync_seconds").record(started.elapsed());
+        synced.map_err(|error| self.poison(&format!("syncing: {error}")))
+    }
+
+    fn has_events(&self) -> bool {
+        let published = self.shared.published();
+        let segment = published.index.segments.get(&self.active);
+        segment.is_some_and(|segment| segment.events > 0)
+    }
+
+    /// Seals the segment and begins the next one.
+    fn roll(&mut self) -> Result<()> {
+        self.must_roll = true;
+        let (disk, dir) = (&*self.shared.disk, &self.shared.dir);
+        let sealed = self.seal();
+        let next = self.active + 1;
+        let heads = self.shared.published().index.heads();
+        let (file, length) = match recovery::start(disk, dir, next, &heads) {
+            Ok(begun) => begun,
+            Err(error) => {
+                let removed = recovery::remove_if_there(disk, &records_path(dir, next));
+                return Err(match removed {
+                    Ok(()) => fault::disk("beginning a segment", &error),
+                    Err(second) => self.poison(&format!(
+                        "beginning a segment: {error}; removing its remains: {second}"
+                    )),
+                });
+            }
+        };
+        let mut published = self.shared.publish();
+        if let Some(runs) = sealed {
+            for (key, run) in runs {
+                let last = published.index.partition(key).runs.back_mut();
+                if let Some(known) = last.filter(|known| known.segment == run.segment) {
+                    *known = run;
+                }
+            }
+        }
+        let empty = crate::index::Segment::EMPTY;
+        published.index.segments.insert(next, empty);
+        published.active = next;
+        published.file = Arc::clone(&file);
+        drop(published);
+        self.active = next;
+        self.file = file;
+        self.length = length;
+        self.must_roll = false;
+        Ok(())
+    }
+
+    /// Writes the segment's index. Without it the positions stay in memory and the next start reads
+    /// the segment.
+    fn seal(&self) -> Option<std::collections::BTreeMap<Key, crate::index::Run>> {
+        let bytes = {
+            let published = self.shared.published();
+            let runs = published
+                .index
+                .partitions
+                .iter()
+                .filter_map(|(key, partition)| {
+                    let run = partition.runs.back()?;
+                    (run.segment == self.active).then_some((key, run))
+                });
+            sidecar::encode(self.length, runs)
+        };
+        let written =
+            recovery::write_sidecar(&*self.shared.disk, &self.shared.dir, self.active, &bytes);
+        if let Err(error) = written {
+            tracing::warn!(segment = self.active, %error, "an index of the event log could not be written");
+            return None;
+        }
+        sidecar::decode(self.active, self.length, &bytes).ok()
+    }
+
+    /// Removes segments whose events are all older, oldest first.
+    fn expire(&mut self, older_than_ms: i64) -> Result<u64> {
+        self.check_poison()?;
+        let mut removed = self.remove_doomed()?;
+        loop {
+            let oldest = {
+                let published = self.shared.published();
+                let first = published.index.segments.first_key_value();
+                first.map(|(number, segment)| (*number, *segment))
+            };
+            let Some((number, segment)) = oldest else {
+                return Ok(removed);
+            };
+            if segment.last_enqueued_ms >= older_than_ms {
+                return Ok(removed);
+            }
+            if number == self.active {
+                if segment.events == 0 {
+                    return Ok(removed);
+                }
+                self.roll()?;
+            }
+            self.shared.publish().index.forget(number);
+            self.doomed.push_back(number);
+            removed += self.remove_doomed()?;
+        }
+    }
+
+    /// Removes files in order, with a directory sync after each, so that a crash leaves no hole.
+    fn remove_doomed(&mut self) -> Result<u64> {
+        let (disk, dir) = (&self.shared.disk, &self.shared.dir);
+        let mut removed = 0;
+        while let Some(number) = self.doomed.front() {
+            recovery::remove_if_there(&**disk, &records_path(dir, *number))
+                .and_then(|()| recovery::remove_if_there(&**disk, &sidecar_path(dir, *number)))
+                
+                .map_err(|error| fault::disk(format_args!("removing segment {number}"), &error))?;
+            self.doomed.pop_front();
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn check_poison(&self) -> Result<()> {
+        match self.shared.poison.get() {
+            Some(cause) => Err(fault::poisoned(cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the log: everything fails from now on until the program is started again.
+    fn poison(&self, cause: &str) -> Error {
+        tracing::error!(cause, "the event log stops: its disk failed");
+        fault::poisoned(self.shared.poison.get_or_init(|| cause.to_owned()))
+    }
+}
+
+/// A position within a segment, which the limits keep below 4 GiB.
+fn place(position: u64) -> Result<u32> {
+    u32::try_from(position).map_err(|_| {
+        fault::disk(
+            "placing an event",
+            &io::Error::other("the segment is too long"),
+        )
+    })
+}

@@ -1,0 +1,190 @@
+//! A disk that fails, and one that is slow.
+
+use super::*;
+use ferrohub_messaging::disk::DiskFile;
+use ferrohub_model::error::ErrorKind;
+use ferrohub_model::limits;
+use futures_util::future::join_all;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+#[tokio::test]
+async fn a_failed_sync_ends_the_log_until_it_is_opened_again() {
+    let disk = ForgetfulDisk::new();
+    let log = open(&disk).unwrap();
+    append(&log, "kept").await.unwrap();
+    disk.fail_at(2);
+    let error = append(&log, "lost").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Internal);
+    for _ in 0..3 {
+        let error = append(&log, "refused").await.unwrap_err();
+        assert!(
+            error.message.contains("check the disk and restart"),
+            "{error}"
+        );
+    }
+    assert!(log.expire(0).await.is_err());
+    let found = everything(&log).await.unwrap();
+    assert_eq!(
+        found.len(),
+        1,
+        "what was synced is still read, nothing else is"
+    );
+    assert!(log.close().await.is_err());
+    drop(log);
+    let log = open(&disk.crash(None)).unwrap();
+    assert_eq!(append(&log, "again").await.unwrap().sequence, 1);
+}
+
+#[tokio::test]
+async fn a_failed_append_is_undone() {
+    let disk = ForgetfulDisk::new();
+    let log = open(&disk).unwrap();
+    append(&log, "one").await.unwrap();
+    disk.fail_at(1);
+    append(&log, "torn").await.unwrap_err();
+    assert_eq!(append(&log, "two").await.unwrap().sequence, 1);
+    drop(log);
+    let log = open(&disk.crash(None)).unwrap();
+    let found = everything(&log).await.unwrap();
+    let bodies: Vec<&[u8]> = found.iter().map(|event| event.body.as_ref()).collect();
+    assert_eq!(bodies, [&b"one"[..], b"two"]);
+}
+
+/// Every operation in turn fails once, while segments come and go. Whatever was acknowledged is there.
+#[tokio::test]
+async fn any_single_failure_loses_nothing_acknowledged() {
+    let mut failures = 0;
+    for operation in 1..120 {
+        let disk = ForgetfulDisk::new();
+        let log = open(&disk).unwrap();
+        disk.fail_at(operation);
+        let mut acknowledged = Vec::new();
+        for number in 0..24 {
+            let body = format!("{number:0500}");
+            match append(&log, &body).await {
+                Ok(position) => acknowledged.push((position.sequence, body)),
+                Err(_) => failures += 1,
+            }
+            if number == 16 && log.expire(i64::MIN + 1).await.is_err() {
+                failures += 1;
+            }
+        }
+        drop(log);
+        let log = open(&disk.crash(Some(operation))).unwrap();
+        let found = everything(&log).await.unwrap();
+        let found: Vec<(u64, Bytes)> = found
+            .into_iter()
+            .map(|event| (event.sequence, event.body))
+            .collect();
+        for (sequence, body) in acknowledged {
+            let index = usize::try_from(sequence).unwrap();
+            assert_eq!(
+                found.get(index),
+                Some(&(sequence, Bytes::from(body))),
+                "operation {operation}"
+            );
+        }
+    }
+    assert!(failures > 60, "only {failures} failures were met");
+}
+
+/// A disk whose syncs wait while the gate is held.
+#[derive(Clone, Default)]
+struct Gated(ForgetfulDisk, Arc<Mutex<()>>);
+
+struct GatedFile(Arc<dyn DiskFile>, Arc<Mutex<()>>);
+
+impl Gated {
+    fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(GatedFile(file, Arc::clone(&self.1)))
+    }
+}
+
+impl Disk for Gated {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.create_dir(dir)
+    }
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(self.0.create(path)?))
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(self.0.open(path)?))
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.0.list(dir)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.sync_dir(dir)
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes)
+    }
+    fn rewrite(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.rewrite(position, bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        let _gate = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.sync()
+    }
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(position, buffer)
+    }
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.truncate(length)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_nothing_before_its_sync() {
+    let disk = Gated::default();
+    let log = LocalEventLog::open(Arc::new(disk.clone()), dir(), clock(), SMALL).unwrap();
+    let log = Arc::new(log);
+    let (hold, holding) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let gate = Arc::clone(&disk.1);
+    let holder = std::thread::spawn(move || {
+        let _gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        hold.send(()).unwrap();
+        let _ = released.recv();
+    });
+    holding.await.unwrap();
+    let before = disk.0.operations();
+    let appending = tokio::spawn({
+        let log = Arc::clone(&log);
+        async move { append(&log, "unsynced").await }
+    });
+    while disk.0.operations() == before {
+        tokio::task::yield_now().await;
+    }
+    assert!(everything(&log).await.unwrap().is_empty());
+    assert_eq!(log.bounds(HUB, 0).await.unwrap(), None);
+    assert!(!appending.is_finished());
+
+    // Meanwhile the queue fills up, and says so.
+    let body = Bytes::from(vec![7; limits::LOG_RECORD_BYTES - 1024]);
+    let more = limits::LOG_QUEUE_BYTES / body.len() + 8;
+    let waiting = join_all((0..more).map(|_| log.append(vec![event(body.clone())])));
+    let open_gate = async { release.send(()).unwrap() };
+    let (results, ()) = tokio::join!(waiting, open_gate);
+    let refused = results.iter().filter_map(|result| result.as_ref().err());
+    let kinds: Vec<ErrorKind> = refused.map(|error| error.kind).collect();
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == ErrorKind::Unavailable));
+    assert_eq!(appending.await.unwrap().unwrap().sequence, 0);
+    let last = log.bounds(HUB, 0).await.unwrap().unwrap().last_sequence;
+    assert_eq!(
+        last,
+        (more - kinds.len()) as u64,
+        "what was not refused is there"
+    );
+    holder.join().unwrap();
+}

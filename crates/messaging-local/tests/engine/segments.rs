@@ -1,0 +1,194 @@
+//! Segments: their indexes, damage in them, and what a start makes of it.
+
+use super::*;
+use std::time::Duration;
+
+fn log_file(number: u64) -> PathBuf {
+    dir().join(format!("{number:020}.log"))
+}
+
+fn index_file(number: u64) -> PathBuf {
+    dir().join(format!("{number:020}.idx"))
+}
+
+/// A disk with events 0 to 39 in several segments.
+async fn filled() -> ForgetfulDisk {
+    let disk = ForgetfulDisk::new();
+    let log = open(&disk).unwrap();
+    fill(&log, 0, 40).await;
+    assert!(disk.list(dir()).unwrap().len() > 8);
+    disk
+}
+
+fn refusal(disk: &ForgetfulDisk) -> String {
+    match open(disk) {
+        Ok(_) => String::new(),
+        Err(error) => error.message,
+    }
+}
+
+#[tokio::test]
+async fn reads_cross_segments_from_any_start() {
+    let disk = filled().await;
+    let log = open(&disk).unwrap();
+    assert_filled(&everything(&log).await.unwrap(), 40);
+    for from in 0..40 {
+        let found = log.read(HUB, 0, ReadFrom::Sequence(from), 9, usize::MAX);
+        let found: Vec<u64> = found
+            .await
+            .unwrap()
+            .iter()
+            .map(|event| event.sequence)
+            .collect();
+        assert_eq!(found, (from..40.min(from + 9)).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_missing_torn_or_stale_index_is_made_again() {
+    let disk = filled().await;
+    let good = disk.contents(&index_file(1)).unwrap();
+    disk.remove(&index_file(0)).unwrap();
+    disk.damage(&index_file(1), good.len() - 1).unwrap();
+    disk.open(&index_file(2)).unwrap().truncate(10).unwrap();
+    let other = disk.contents(&index_file(3)).unwrap();
+    let stale = disk.open(&index_file(4)).unwrap();
+    stale.truncate(0).unwrap();
+    stale.append(&other[..other.len() - 4]).unwrap();
+    let log = open(&disk).unwrap();
+    assert_filled(&everything(&log).await.unwrap(), 40);
+    assert_eq!(disk.contents(&index_file(1)).unwrap(), good);
+    drop(log);
+    let before = disk.operations();
+    drop(open(&disk).unwrap());
+    let operations = disk.operations() - before;
+    assert_eq!(operations, 3, "a second start only syncs the last batch");
+}
+
+#[tokio::test]
+async fn damage_in_a_sealed_segment_names_file_and_offset() {
+    let disk = filled().await;
+    disk.damage(&log_file(1), 700).unwrap();
+    // The index still vouches for the segment: the damage shows when the record is read.
+    let log = open(&disk).unwrap();
+    let error = everything(&log).await.unwrap_err();
+    let context = error.context.unwrap();
+    assert!(context.contains("00001.log at offset 678"), "{context}");
+    drop(log);
+    // Without its index the segment is read when the log is opened.
+    disk.remove(&index_file(1)).unwrap();
+    let text = refusal(&disk);
+    assert!(
+        text.contains("00001.log is damaged at offset 678"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_but_acknowledged_damage_is_not() {
+    let disk = ForgetfulDisk::new();
+    let log = open(&disk).unwrap();
+    fill(&log, 0, 3).await;
+    drop(log);
+    let whole = disk.contents(&log_file(0)).unwrap();
+
+    // Half a record, or one with a hole, at the end: the batch was never acknowledged.
+    let file = disk.open(&log_file(0)).unwrap();
+    file.append(&whole[64..64 + 300]).unwrap();
+    let log = open(&disk).unwrap();
+    assert_filled(&everything(&log).await.unwrap(), 3);
+    fill(&log, 3, 1).await;
+    drop(log);
+
+    // A bad record before a batch that was written later: it had been acknowledged.
+    let second = 64 + 564 + 100;
+    disk.damage(&log_file(0), second).unwrap();
+    let text = refusal(&disk);
+    assert!(
+        text.contains("00000.log is damaged at offset 628"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_segment_and_a_newer_format_are_refused() {
+    let disk = filled().await;
+    disk.remove(&log_file(2)).unwrap();
+    let text = refusal(&disk);
+    assert!(text.contains("00002.log is missing"), "{text}");
+
+    let disk = ForgetfulDisk::new();
+    drop(open(&disk).unwrap());
+    let mut heads = disk.contents(&log_file(0)).unwrap();
+    heads[40] = 2;
+    let crc = crc32c_bitwise(heads[..8].iter().chain(&heads[12..]));
+    heads[8..12].copy_from_slice(&crc.to_le_bytes());
+    let file = disk.open(&log_file(0)).unwrap();
+    file.truncate(0).unwrap();
+    file.append(&heads).unwrap();
+    let text = refusal(&disk);
+    assert!(
+        text.contains("journal format 2, this program knows 1"),
+        "{text}"
+    );
+}
+
+/// An independent way to the same checksum.
+fn crc32c_bitwise<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    !bytes.fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 }
+        })
+    })
+}
+
+#[tokio::test]
+async fn expiry_takes_whole_old_segments_and_their_files() {
+    let disk = ForgetfulDisk::new();
+    let clock = clock();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = LocalEventLog::open(shared, dir(), Arc::clone(&clock) as _, SMALL).unwrap();
+    fill(&log, 0, 20).await;
+    clock.advance(Duration::from_secs(3600));
+    fill(&log, 20, 20).await;
+    let before = disk.list(dir()).unwrap().len();
+    let moment = everything(&log).await.unwrap()[20].enqueued_ms;
+    let removed = log.expire(moment).await.unwrap();
+    assert!(removed >= 2);
+    assert_eq!(
+        disk.list(dir()).unwrap().len() as u64,
+        before as u64 - 2 * removed
+    );
+    let left = everything(&log).await.unwrap();
+    assert!(
+        (14..=20).contains(&left[0].sequence),
+        "{}",
+        left[0].sequence
+    );
+    assert_eq!(left.last().map(|event| event.sequence), Some(39));
+    assert_eq!(log.expire(moment).await.unwrap(), 0);
+    drop(log);
+    assert_eq!(everything(&open(&disk).unwrap()).await.unwrap(), left);
+}
+
+#[tokio::test]
+async fn time_never_falls_when_the_clock_does() {
+    let disk = ForgetfulDisk::new();
+    let ahead = clock();
+    ahead.advance(Duration::from_secs(60));
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = LocalEventLog::open(shared, dir(), ahead, SMALL).unwrap();
+    let first = append(&log, "ahead").await.unwrap();
+    drop(log);
+    let log = open(&disk).unwrap();
+    let second = append(&log, "back").await.unwrap();
+    assert_eq!(second.enqueued_ms, first.enqueued_ms);
+    let found = log.read(
+        HUB,
+        0,
+        ReadFrom::EnqueuedAfter(first.enqueued_ms - 1),
+        9,
+        99,
+    );
+    assert_eq!(found.await.unwrap().len(), 2);
+}

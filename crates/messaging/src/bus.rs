@@ -1,0 +1,222 @@
+//! Publish and subscribe, and exclusive claims.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ferrohub_model::error::Result;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Wake-ups between connections and services. It may lose messages and says so
+/// ([`Delivery::Lagged`]); every consumer re-reads the store or the log then.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Sends `payload` to everyone subscribed to exactly `subject`. Nobody there is no error.
+    ///
+    /// # Errors
+    /// Unavailable when the engine is out of reach.
+    async fn publish(&self, subject: &str, payload: Bytes) -> Result<()>;
+
+    /// Subscribes to `subject`: every message published after this returns, in order for each
+    /// publisher, until the subscription is dropped.
+    ///
+    /// # Errors
+    /// Unavailable when the engine is out of reach.
+    async fn subscribe(&self, subject: &str) -> Result<Subscription>;
+
+    /// Claims `key` for the caller; the newest claim wins and the one before is told.
+    ///
+    /// # Errors
+    /// Unavailable when the engine is out of reach.
+    async fn claim(&self, key: &str) -> Result<Claim>;
+}
+
+/// What a subscriber receives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A message.
+    Message(Bytes),
+    /// So many messages were lost because the subscriber was slow: re-read the store.
+    Lagged(u64),
+}
+
+/// The receiving side of a subscription: a bounded queue. Dropping it ends the subscription.
+pub struct Subscription {
+    queue: mpsc::Receiver<Bytes>,
+    lag: Arc<Lag>,
+    release: Option<Release>,
+}
+
+/// Runs once, when its owner is dropped.
+type Release = Box<dyn FnOnce() + Send + Sync>;
+
+/// The sending side of a subscription, for engines.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    queue: mpsc::Sender<Bytes>,
+    lag: Arc<Lag>,
+}
+
+#[derive(Debug, Default)]
+struct Lag {
+    lost: AtomicU64,
+    wake: Notify,
+}
+
+impl Subscription {
+    /// A subscription that holds at most `capacity` (at least 1) messages, and its sending side.
+    pub fn channel(capacity: usize) -> (Publisher, Self) {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let lag = Arc::new(Lag::default());
+        let publisher = Publisher {
+            queue: sender,
+            lag: Arc::clone(&lag),
+        };
+        (
+            publisher,
+            Self {
+                queue: receiver,
+                lag,
+                release: None,
+            },
+        )
+    }
+
+    /// For engines: `release` runs once, after the queue was closed, when the subscription is
+    /// dropped; it must not block.
+    #[must_use]
+    pub fn on_drop(mut self, release: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.release = Some(Box::new(release));
+        self
+    }
+
+    /// The next delivery; `None` when the bus is gone. May be dropped and called again without loss.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if let Some(lost) = self.take_lag() {
+                return Some(Delivery::Lagged(lost));
+            }
+            tokio::select! {
+                biased;
+                // The permit outlives the moment between the check above and this wait.
+                () = self.lag.wake.notified() => {}
+                message = self.queue.recv() => return message.map(Delivery::Message),
+            }
+        }
+    }
+
+    /// The next delivery if there is one now.
+    pub fn try_next(&mut self) -> Option<Delivery> {
+        match self.take_lag() {
+            Some(lost) => Some(Delivery::Lagged(lost)),
+            None => self.queue.try_recv().ok().map(Delivery::Message),
+        }
+    }
+
+    fn take_lag(&self) -> Option<u64> {
+        match self.lag.lost.swap(0, Ordering::AcqRel) {
+            0 => None,
+            lost => Some(lost),
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("waiting", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(release) = self.release.take() {
+            release();
+        }
+    }
+}
+
+impl Publisher {
+    /// Queues `payload`, or counts it as lost when the queue is full. `false` when the subscriber is gone.
+    pub fn send(&self, payload: Bytes) -> bool {
+        match self.queue.try_send(payload) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.lose(1);
+                true
+            }
+        }
+    }
+
+    /// Tells the subscriber that `count` messages were lost on the way, for engines that notice gaps.
+    pub fn lose(&self, count: u64) {
+        self.lag.lost.fetch_add(count, Ordering::AcqRel);
+        self.lag.wake.notify_one();
+    }
+
+    /// Whether the subscriber is gone.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+}
+
+/// An exclusive claim on a key, held until it is dropped or a newer claim is made.
+pub struct Claim {
+    epoch: u64,
+    lost: watch::Receiver<bool>,
+    release: Option<Release>,
+}
+
+impl Claim {
+    /// For engines: a claim of `epoch` that is lost when `lost` turns true or its sender goes away;
+    /// `release` runs once, on drop, and must not block.
+    pub fn new(
+        epoch: u64,
+        lost: watch::Receiver<bool>,
+        release: impl FnOnce() + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            epoch,
+            lost,
+            release: Some(Box::new(release)),
+        }
+    }
+
+    /// Grows with each claim on the same key.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether a newer claim on the key was made.
+    pub fn is_lost(&self) -> bool {
+        *self.lost.borrow() || self.lost.has_changed().is_err()
+    }
+
+    /// Waits until a newer claim on the key is made. May be dropped and called again.
+    pub async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        // An error means that the engine is gone, and the claim with it.
+        let _ = lost.wait_for(|lost| *lost).await;
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("epoch", &self.epoch)
+            .field("lost", &self.is_lost())
+            .finish()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(release) = self.release.take() {
+            release();
+        }
+    }
+}

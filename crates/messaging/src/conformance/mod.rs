@@ -1,0 +1,50 @@
+//! The suites that every engine passes.
+//!
+//! An engine's test implements [`Place`] and calls [`event_log`], or calls [`bus`] with a bus. Each
+//! check panics with a sentence when the engine breaks the contract.
+#![expect(
+    clippy::expect_used,
+    reason = "a conformance suite reports by panicking, as tests do"
+)]
+
+mod bus_checks;
+mod log_checks;
+
+use crate::{Bus, EventLog};
+use async_trait::async_trait;
+use ferrohub_model::error::Result;
+use std::sync::Arc;
+
+/// Where an engine keeps the suite's logs.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the log called `name`, empty when it is new. The suite closes and drops every handle of a
+    /// log before it opens the same one again.
+    ///
+    /// # Errors
+    /// The engine's own.
+    async fn open(&self, name: &str) -> Result<Arc<dyn EventLog>>;
+}
+
+/// Runs every check of the event log.
+pub async fn event_log(place: &dyn Place) {
+    let open = async |name: &str| place.open(name).await.expect("the log opens");
+    log_checks::what_was_appended_is_read(&*open("append").await).await;
+    log_checks::partitions_count_on_their_own(&*open("partitions").await).await;
+    log_checks::reads_start_where_they_are_told(&*open("starts").await).await;
+    log_checks::reads_stop_at_their_limits(&*open("stops").await).await;
+    log_checks::limits_hold(&*open("limits").await).await;
+    log_checks::concurrent_appends_leave_no_gap(open("concurrent").await).await;
+    log_checks::watchers_are_woken(open("watch").await).await;
+    log_checks::everything_outlives_a_restart(place).await;
+    log_checks::expiry_keeps_the_count(place).await;
+    log_checks::a_closed_log_refuses(&*open("closed").await).await;
+}
+
+/// Runs every check of the bus.
+pub async fn bus(bus: &dyn Bus) {
+    bus_checks::subscribers_get_their_subject(bus).await;
+    bus_checks::a_slow_subscriber_is_told(bus).await;
+    bus_checks::the_newest_claim_wins(bus).await;
+    bus_checks::a_dropped_claim_is_released(bus).await;
+}

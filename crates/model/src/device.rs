@@ -1,0 +1,494 @@
+//! Hub device identities: the stored form, IoT Hub's JSON view of it, and the body of a PUT.
+//!
+//! Names and shapes follow IoT Hub's service API (`Device`, api-versions 2020-09-30 to 2025-08-01-preview).
+
+use crate::device_id::check_device_id;
+use crate::error::{Error, Result};
+use crate::limits::{DEVICE_KEY_BYTES, STATUS_REASON_CHARS};
+use crate::time::NEVER;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// Whether a device may connect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceStatus {
+    /// It may.
+    #[default]
+    Enabled,
+    /// It may not; a live connection is closed.
+    Disabled,
+}
+
+impl DeviceStatus {
+    /// IoT Hub's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How a device proves who it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthenticationType {
+    /// One of two symmetric keys.
+    #[default]
+    Sas,
+    /// A certificate known by its thumbprint.
+    SelfSigned,
+    /// A certificate chain to a verified CA of the hub.
+    CertificateAuthority,
+    /// Nothing: the device cannot connect by itself.
+    None,
+}
+
+impl AuthenticationType {
+    /// IoT Hub's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sas => "sas",
+            Self::SelfSigned => "selfSigned",
+            Self::CertificateAuthority => "certificateAuthority",
+            Self::None => "none",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Sas, Self::SelfSigned, Self::CertificateAuthority, Self::None]
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// What is stored of a device's credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Authentication {
+    /// Which credentials count.
+    #[serde(rename = "type")]
+    pub kind: AuthenticationType,
+    /// Primary key, sealed, base64. Present exactly when `kind` is [`AuthenticationType::Sas`].
+    pub sealed_primary_key: Option<String>,
+    /// Secondary key, sealed, base64.
+    pub sealed_secondary_key: Option<String>,
+    /// Primary thumbprint: SHA-1 or SHA-256, upper-case hexadecimal.
+    pub primary_thumbprint: Option<String>,
+    /// Secondary thumbprint.
+    pub secondary_thumbprint: Option<String>,
+}
+
+/// A device identity as stored under `{hub uid}/{device id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceIdentity {
+    /// Internal id of the hub.
+    pub hub: Uuid,
+    /// Internal id of the device; a device made again under the same name has another one.
+    pub uid: Uuid,
+    /// The device id; case matters.
+    pub device_id: String,
+    /// Tells devices of the same name apart: 100-nanosecond ticks since year 1 at its creation, as text.
+    pub generation_id: String,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Whether it may connect.
+    #[serde(default)]
+    pub status: DeviceStatus,
+    /// Why it has this status, in the operator's words.
+    #[serde(default)]
+    pub status_reason: Option<String>,
+    /// When the status last changed (RFC 3339), or [`NEVER`].
+    pub status_updated: String,
+    /// Its credentials.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// Whether it is an IoT Edge device.
+    #[serde(default)]
+    pub iot_edge: bool,
+    /// Id that every certificate issued to the device carries; rotated to revoke them all.
+    #[serde(default)]
+    pub credential_id: Option<Uuid>,
+    /// ARM id of the certificate policy that its certificates come from.
+    #[serde(default)]
+    pub policy_id: Option<String>,
+    /// Name of its ADR device, when the hub is linked to a namespace.
+    #[serde(default)]
+    pub registry_name: Option<String>,
+    /// When it was made (RFC 3339).
+    pub created: String,
+}
+
+/// What a view needs and the stored identity does not hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceLive {
+    /// Opened symmetric keys, primary and secondary, base64; `None` hides them.
+    pub keys: Option<(String, String)>,
+    /// The connection as the asking process sees it.
+    pub connection: ConnectionView,
+}
+
+/// Whether a device is connected, and when that changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionView {
+    /// Whether a session is open.
+    pub connected: bool,
+    /// When that last changed (RFC 3339); `None` is never.
+    pub updated: Option<String>,
+    /// When the device last connected or sent something (RFC 3339); `None` is never.
+    pub last_activity: Option<String>,
+}
+
+impl ConnectionView {
+    /// IoT Hub's word for the state.
+    pub fn state(&self) -> &'static str {
+        if self.connected { "Connected" } else { "Disconnected" }
+    }
+}
+
+impl DeviceIdentity {
+    /// The `Device` document of IoT Hub's service API.
+    pub fn view(&self, live: &DeviceLive) -> Value {
+        let (primary, secondary) = live.keys.clone().unzip();
+        json!({
+            "deviceId": self.device_id,
+            "generationId": self.generation_id,
+            "etag": self.etag,
+            "connectionState": live.connection.state(),
+            "status": self.status.as_str(),
+            "statusReason": self.status_reason,
+            "connectionStateUpdatedTime": or_never(live.connection.updated.as_deref()),
+            "statusUpdatedTime": self.status_updated,
+            "lastActivityTime": or_never(live.connection.last_activity.as_deref()),
+            "cloudToDeviceMessageCount": 0,
+            "capabilities": {"iotEdge": self.iot_edge},
+            "authentication": {
+                "type": self.authentication.kind.as_str(),
+                "symmetricKey": {"primaryKey": primary, "secondaryKey": secondary},
+                "x509Thumbprint": self.thumbprints(),
+            },
+        })
+    }
+
+    /// The `x509Thumbprint` object of `Device` and `Twin`.
+    pub fn thumbprints(&self) -> Value {
+        json!({
+            "primaryThumbprint": self.authentication.primary_thumbprint,
+            "secondaryThumbprint": self.authentication.secondary_thumbprint,
+        })
+    }
+}
+
+fn or_never(time: Option<&str>) -> &str {
+    time.unwrap_or(NEVER)
+}
+
+/// What a client asks for with a PUT of a device. `None` is "not given": create takes the
+/// default, update keeps what is there. Read-only and unknown members are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DevicePut {
+    /// New status.
+    pub status: Option<DeviceStatus>,
+    /// New reason; an inner `None` clears it.
+    pub status_reason: Option<Option<String>>,
+    /// New credentials.
+    pub authentication: Option<AuthenticationPut>,
+    /// Whether it is an IoT Edge device.
+    pub iot_edge: Option<bool>,
+}
+
+/// The credentials of a PUT.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AuthenticationPut {
+    /// Symmetric keys, base64 of 16 to 64 bytes; a missing one is kept or generated.
+    Sas {
+        /// Primary key.
+        primary: Option<String>,
+        /// Secondary key.
+        secondary: Option<String>,
+    },
+    /// Thumbprints, upper-case hexadecimal; at least one.
+    SelfSigned {
+        /// Primary thumbprint.
+        primary: Option<String>,
+        /// Secondary thumbprint.
+        secondary: Option<String>,
+    },
+    /// A chain to a CA of the hub.
+    CertificateAuthority,
+    /// No credentials.
+    None,
+}
+
+/// Keys never reach a log.
+impl std::fmt::Debug for AuthenticationPut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind().as_str())
+    }
+}
+
+impl AuthenticationPut {
+    /// The type it stands for.
+    pub fn kind(&self) -> AuthenticationType {
+        match self {
+            Self::Sas { .. } => AuthenticationType::Sas,
+            Self::SelfSigned { .. } => AuthenticationType::SelfSigned,
+            Self::CertificateAuthority => AuthenticationType::CertificateAuthority,
+            Self::None => AuthenticationType::None,
+        }
+    }
+}
+
+impl DevicePut {
+    /// Reads the body of `PUT /devices/{device_id}`.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` (400004) naming the member and the rule.
+    pub fn parse(device_id: &str, body: &Value) -> Result<Self> {
+        check_device_id(device_id)?;
+        let Some(body) = body.as_object() else {
+            return Err(argument_invalid("The body of a device is a JSON object."));
+        };
+        match body.get("deviceId") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(given)) if given == device_id => {}
+            Some(_) => {
+                return Err(argument_invalid(format!(
+                    "The member 'deviceId' of the body is not the device id '{device_id}' of the path; make them equal or leave it out."
+                )));
+            }
+        }
+        Ok(Self {
+            status: status(body)?,
+            status_reason: status_reason(body)?,
+            authentication: body.get("authentication").map_or(Ok(None), authentication)?,
+            iot_edge: iot_edge(body)?,
+        })
+    }
+}
+
+fn status(body: &Map<String, Value>) -> Result<Option<DeviceStatus>> {
+    let Some(text) = text(body, "status")? else {
+        return Ok(None);
+    };
+    match text.to_ascii_lowercase().as_str() {
+        "enabled" => Ok(Some(DeviceStatus::Enabled)),
+        "disabled" => Ok(Some(DeviceStatus::Disabled)),
+        _ => Err(argument_invalid("The member 'status' is 'enabled' or 'disabled'.")),
+    }
+}
+
+fn status_reason(body: &Map<String, Value>) -> Result<Option<Option<String>>> {
+    if !body.contains_key("statusReason") {
+        return Ok(None);
+    }
+    match text(body, "statusReason")? {
+        Some(reason) if reason.chars().count() > STATUS_REASON_CHARS => Err(argument_invalid(format!(
+            "The member 'statusReason' is longer than {STATUS_REASON_CHARS} characters."
+        ))),
+        reason => Ok(Some(reason.map(str::to_owned).filter(|reason| !reason.is_empty()))),
+    }
+}
+
+fn iot_edge(body: &Map<String, Value>) -> Result<Option<bool>> {
+    match body.get("capabilities").and_then(|capabilities| capabilities.get("iotEdge")) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(edge)) => Ok(Some(*edge)),
+        // az writes booleans of `--set` as text.
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(_) => Err(argument_invalid("The member 'capabilities.iotEdge' is true or false.")),
+    }
+}
+
+fn authentication(value: &Value) -> Result<Option<AuthenticationPut>> {
+    let Some(given) = value.as_object() else {
+        return if value.is_null() { Ok(None) } else { Err(argument_invalid("The member 'authentication' is a JSON object.")) };
+    };
+    let keys = pair(given, "symmetricKey", "primaryKey", "secondaryKey")?;
+    let prints = pair(given, "x509Thumbprint", "primaryThumbprint", "secondaryThumbprint")?;
+    let kind = match text(given, "type")? {
+        Some(name) => AuthenticationType::parse(name).ok_or_else(|| {
+            argument_invalid("The member 'authentication.type' is 'sas', 'selfSigned', 'certificateAuthority' or 'none'.")
+        })?,
+        // Clients older than the type name it by what they send.
+        None if prints != (None, None) => AuthenticationType::SelfSigned,
+        None => AuthenticationType::Sas,
+    };
+    match kind {
+        AuthenticationType::Sas => {
+            let primary = keys.0.map(|key| check_key("primaryKey", key)).transpose()?;
+            let secondary = keys.1.map(|key| check_key("secondaryKey", key)).transpose()?;
+            Ok(Some(AuthenticationPut::Sas { primary, secondary }))
+        }
+        AuthenticationType::SelfSigned => {
+            let primary = prints.0.map(|print| thumbprint("primaryThumbprint", print)).transpose()?;
+            let secondary = prints.1.map(|print| thumbprint("secondaryThumbprint", print)).transpose()?;
+            if primary.is_none() && secondary.is_none() {
+                return Err(argument_invalid(
+                    "A device of type 'selfSigned' needs 'authentication.x509Thumbprint' with a primary or secondary thumbprint.",
+                ));
+            }
+            Ok(Some(AuthenticationPut::SelfSigned { primary, secondary }))
+        }
+        AuthenticationType::CertificateAuthority => Ok(Some(AuthenticationPut::CertificateAuthority)),
+        AuthenticationType::None => Ok(Some(AuthenticationPut::None)),
+    }
+}
+
+type Pair<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn pair<'a>(given: &'a Map<String, Value>, member: &str, first: &str, second: &str) -> Result<Pair<'a>> {
+    match given.get(member) {
+        None | Some(Value::Null) => Ok((None, None)),
+        Some(Value::Object(pair)) => {
+            let filled = |name| Ok(text(pair, name)?.filter(|text: &&str| !text.is_empty()));
+            Ok((filled(first)?, filled(second)?))
+        }
+        Some(_) => Err(argument_invalid(format!("The member 'authentication.{member}' is a JSON object."))),
+    }
+}
+
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(argument_invalid(format!("The member '{name}' is a text."))),
+    }
+}
+
+fn check_key(name: &str, key: &str) -> Result<String> {
+    let length = STANDARD.decode(key).map(|bytes| bytes.len());
+    let (least, most) = DEVICE_KEY_BYTES;
+    match length {
+        Ok(length) if (least..=most).contains(&length) => Ok(key.to_owned()),
+        Ok(length) => Err(argument_invalid(format!("The member '{name}' has {length} bytes; give base64 of {least} to {most} bytes."))),
+        Err(_) => Err(argument_invalid(format!("The member '{name}' is not base64; give base64 of {least} to {most} bytes."))),
+    }
+}
+
+fn thumbprint(name: &str, given: &str) -> Result<String> {
+    let print: String = given.chars().filter(|c| *c != ':').collect::<String>().to_ascii_uppercase();
+    if matches!(print.len(), 40 | 64) && print.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(print);
+    }
+    Err(argument_invalid(format!("The member '{name}' is a SHA-1 (40) or SHA-256 (64) thumbprint in hexadecimal digits.")))
+}
+
+/// IoT Hub's answer to a malformed member: `ArgumentInvalid` (400004).
+pub fn argument_invalid(message: impl Into<String>) -> Error {
+    Error::invalid(message).with_code("ArgumentInvalid").with_iot_code(400_004)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn identity() -> DeviceIdentity {
+        DeviceIdentity {
+            hub: Uuid::nil(),
+            uid: Uuid::nil(),
+            device_id: "Pump:1".into(),
+            generation_id: "638".into(),
+            etag: "MTIz".into(),
+            status: DeviceStatus::Disabled,
+            status_reason: None,
+            status_updated: NEVER.into(),
+            authentication: Authentication {
+                kind: AuthenticationType::Sas,
+                sealed_primary_key: Some("sealed-text".into()),
+                ..Authentication::default()
+            },
+            iot_edge: false,
+            credential_id: None,
+            policy_id: None,
+            registry_name: None,
+            created: NEVER.into(),
+        }
+    }
+
+    #[test]
+    fn the_view_shows_keys_only_when_they_were_opened() {
+        let hidden = identity().view(&DeviceLive::default());
+        assert_eq!(hidden["authentication"]["symmetricKey"], json!({"primaryKey": null, "secondaryKey": null}));
+        assert!(!hidden.to_string().contains("sealed-text"));
+        assert_eq!((&hidden["status"], &hidden["connectionState"]), (&json!("disabled"), &json!("Disconnected")));
+        assert_eq!(hidden["lastActivityTime"], NEVER);
+        let live = DeviceLive { keys: Some(("a".into(), "b".into())), connection: ConnectionView { connected: true, ..ConnectionView::default() } };
+        let shown = identity().view(&live);
+        assert_eq!(shown["authentication"]["symmetricKey"], json!({"primaryKey": "a", "secondaryKey": "b"}));
+        assert_eq!(shown["connectionState"], "Connected");
+    }
+
+    #[test]
+    fn the_stored_form_survives_json() {
+        let stored = serde_json::to_value(identity()).unwrap();
+        assert_eq!(serde_json::from_value::<DeviceIdentity>(stored).unwrap(), identity());
+    }
+
+    #[test]
+    fn a_put_reads_what_clients_send() {
+        let key = STANDARD.encode([7u8; 32]);
+        let body = json!({"deviceId": "d", "status": "Enabled", "statusReason": null, "connectionState": "x", "unknown": [1],
+            "capabilities": {"iotEdge": "True"},
+            "authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": ""}, "x509Thumbprint": {"primaryThumbprint": null}}});
+        let put = DevicePut::parse("d", &body).unwrap();
+        assert_eq!((put.status, put.status_reason, put.iot_edge), (Some(DeviceStatus::Enabled), Some(None), Some(true)));
+        assert_eq!(put.authentication, Some(AuthenticationPut::Sas { primary: Some(key), secondary: None }));
+        assert_eq!(DevicePut::parse("d", &json!({})).unwrap(), DevicePut::default());
+    }
+
+    #[test]
+    fn a_put_of_thumbprints_names_the_type_by_itself() {
+        let print = "ab:".repeat(20);
+        let put = DevicePut::parse("d", &json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": print}}})).unwrap();
+        assert_eq!(put.authentication, Some(AuthenticationPut::SelfSigned { primary: Some("AB".repeat(20)), secondary: None }));
+    }
+
+    #[test]
+    fn bad_puts_are_refused() {
+        let short = STANDARD.encode([1u8; 15]);
+        let long = STANDARD.encode([1u8; 65]);
+        for (body, word) in [
+            (json!([]), "object"),
+            (json!({"deviceId": "D"}), "deviceId"),
+            (json!({"deviceId": 1}), "deviceId"),
+            (json!({"status": "on"}), "status"),
+            (json!({"status": 1}), "status"),
+            (json!({"statusReason": "x".repeat(129)}), "statusReason"),
+            (json!({"capabilities": {"iotEdge": 1}}), "iotEdge"),
+            (json!({"authentication": "sas"}), "authentication"),
+            (json!({"authentication": {"type": "key"}}), "authentication.type"),
+            (json!({"authentication": {"symmetricKey": {"primaryKey": short}}}), "primaryKey"),
+            (json!({"authentication": {"symmetricKey": {"secondaryKey": long}}}), "secondaryKey"),
+            (json!({"authentication": {"symmetricKey": {"secondaryKey": "!"}}}), "secondaryKey"),
+            (json!({"authentication": {"symmetricKey": []}}), "symmetricKey"),
+            (json!({"authentication": {"type": "selfSigned"}}), "x509Thumbprint"),
+            (json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": "abc"}}}), "primaryThumbprint"),
+        ] {
+            let error = DevicePut::parse("d", &body).unwrap_err();
+            assert_eq!((error.numeric_code(), error.code), (400_004, "ArgumentInvalid"), "{body}");
+            assert!(error.message.contains(word), "{body}: {}", error.message);
+        }
+        assert!(DevicePut::parse("a/b", &json!({})).is_err());
+    }
+
+    #[test]
+    fn a_debug_text_has_no_key() {
+        let put = AuthenticationPut::Sas { primary: Some("secret".into()), secondary: None };
+        assert!(!format!("{put:?}").contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn thumbprints_never_panic(text in "\\PC{0,80}") {
+            let _ = DevicePut::parse("d", &json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": text}}}));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Registrations of devices at a provisioning service, and the operations that made them.
+
+use crate::time::rfc3339;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Operations whose result a registration keeps: ours. A device that registers twice at once can poll both.
+pub const OPERATIONS_KEPT: usize = 8;
+
+/// State of a registration or of one of its operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RegistrationStatus {
+    /// Accepted; the result comes with the next poll.
+    Assigning,
+    /// The device has a hub.
+    Assigned,
+    /// It could not be done; the error says why.
+    Failed,
+    /// The enrollment is disabled.
+    Disabled,
+}
+
+impl RegistrationStatus {
+    /// The word of the protocol.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assigning => "assigning",
+            Self::Assigned => "assigned",
+            Self::Failed => "failed",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How a device came to its hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Substatus {
+    /// For the first time.
+    InitialAssignment,
+    /// Again, its twin kept.
+    DeviceDataMigrated,
+    /// Again, its twin reset to the initial one.
+    DeviceDataReset,
+}
+
+/// Why an operation failed, as the device reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationFailure {
+    /// Numeric code; the first three digits are an HTTP status.
+    pub code: u32,
+    /// Text for a person.
+    pub message: String,
+}
+
+/// The hub and identity that a device was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// Host name of the hub.
+    pub hub_host: String,
+    /// Uid of the hub.
+    pub hub: Uuid,
+    /// Device id at the hub.
+    pub device_id: String,
+    /// Uid of the device identity.
+    pub device: Uuid,
+    /// How it came to it.
+    pub substatus: Substatus,
+}
+
+/// One register request and its result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationOperation {
+    /// Operation id.
+    pub id: String,
+    /// Result: assigned, failed or disabled.
+    pub status: RegistrationStatus,
+    /// The assignment, where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Assignment>,
+    /// The failure, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<RegistrationFailure>,
+    /// Certificates, base64 DER, leaf first; empty where none was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+/// A registration as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Registration id with the case it was first made with.
+    pub id: String,
+    /// Id of the enrollment group.
+    pub group: String,
+    /// State after the newest operation.
+    pub status: RegistrationStatus,
+    /// The assignment that stands; kept when a later operation fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<Assignment>,
+    /// Failure of the newest operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<RegistrationFailure>,
+    /// When it was first made.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+    /// Entity tag: base64 of a quoted GUID.
+    pub etag: String,
+    /// The newest operations, newest first, at most [`OPERATIONS_KEPT`].
+    #[serde(default)]
+    pub operations: Vec<RegistrationOperation>,
+}
+
+impl Registration {
+    /// Puts `operation` in front and takes its result over.
+    pub fn record(&mut self, operation: RegistrationOperation, etag: String) {
+        self.status = operation.status;
+        self.failure.clone_from(&operation.failure);
+        if operation.assignment.is_some() {
+            self.assignment.clone_from(&operation.assignment);
+        }
+        self.updated = operation.ended;
+        self.etag = etag;
+        self.operations.insert(0, operation);
+        self.operations.truncate(OPERATIONS_KEPT);
+    }
+
+    /// An operation of this registration.
+    pub fn operation(&self, id: &str) -> Option<&RegistrationOperation> {
+        self.operations.iter().find(|operation| operation.id == id)
+    }
+
+    /// `DeviceRegistrationResult` as a look-up and the service API show it: never with certificates.
+    pub fn view(&self) -> Value {
+        let mut view = self.base(self.status, self.assignment.as_ref(), self.failure.as_ref(), self.updated);
+        view["etag"] = json!(self.etag);
+        view
+    }
+
+    /// `RegistrationOperationStatus` of one operation, with the certificates that it issued.
+    pub fn operation_view(&self, operation: &RegistrationOperation) -> Value {
+        let mut state = self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
+        state["symmetricKey"] = json!({"enrollmentGroupId": self.group});
+        state["etag"] = json!(self.etag);
+        if !operation.chain.is_empty() {
+            state["issuedCertificateChain"] = json!(operation.chain);
+        }
+        json!({"operationId": operation.id, "status": operation.status.as_str(), "registrationState": state})
+    }
+
+    fn base(&self, status: RegistrationStatus, assignment: Option<&Assignment>, failure: Option<&RegistrationFailure>, updated: Timestamp) -> Value {
+        let mut view = json!({
+            "registrationId": self.id,
+            "createdDateTimeUtc": rfc3339(self.created),
+            "status": status.as_str(),
+            "lastUpdatedDateTimeUtc": rfc3339(updated),
+        });
+        if let Some(assignment) = assignment {
+            view["assignedHub"] = json!(assignment.hub_host);
+            view["deviceId"] = json!(assignment.device_id);
+            view["substatus"] = json!(assignment.substatus);
+        }
+        if let Some(failure) = failure {
+            view["errorCode"] = json!(failure.code);
+            view["errorMessage"] = json!(failure.message);
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(id: &str, status: RegistrationStatus) -> RegistrationOperation {
+        let assigned = status == RegistrationStatus::Assigned;
+        RegistrationOperation {
+            id: id.into(),
+            status,
+            assignment: assigned.then(|| Assignment {
+                hub_host: "h.azure-devices.localhost".into(),
+                hub: Uuid::from_u128(1),
+                device_id: "d1".into(),
+                device: Uuid::from_u128(2),
+                substatus: Substatus::InitialAssignment,
+            }),
+            failure: (!assigned).then(|| RegistrationFailure { code: 403_000, message: "no".into() }),
+            chain: if assigned { vec!["TEVBRg==".into()] } else { Vec::new() },
+            ended: Timestamp::from_second(1).unwrap(),
+        }
+    }
+
+    fn registration() -> Registration {
+        let at = Timestamp::from_second(0).unwrap();
+        Registration {
+            id: "d1".into(),
+            group: "g1".into(),
+            status: RegistrationStatus::Assigning,
+            assignment: None,
+            failure: None,
+            created: at,
+            updated: at,
+            etag: String::new(),
+            operations: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_assignment_and_its_own_result() {
+        let mut registration = registration();
+        registration.record(operation("1", RegistrationStatus::Assigned), "a".into());
+        registration.record(operation("2", RegistrationStatus::Failed), "b".into());
+        let view = registration.view();
+        assert_eq!((view["status"].as_str(), view["errorCode"].as_u64()), (Some("failed"), Some(403_000)));
+        assert_eq!(view["assignedHub"], "h.azure-devices.localhost");
+        let first = registration.operation_view(registration.operation("1").unwrap());
+        assert_eq!(first["registrationState"]["substatus"], "initialAssignment");
+        assert_eq!(first["registrationState"]["issuedCertificateChain"], json!(["TEVBRg=="]));
+        assert!(registration.operation_view(registration.operation("2").unwrap())["registrationState"].get("assignedHub").is_none());
+    }
+
+    #[test]
+    fn a_look_up_never_shows_certificates_and_old_operations_go() {
+        let mut registration = registration();
+        for number in 0..=OPERATIONS_KEPT {
+            registration.record(operation(&number.to_string(), RegistrationStatus::Assigned), "e".into());
+        }
+        assert!(!registration.view().to_string().contains("TEVBRg"));
+        assert!(registration.operation("0").is_none());
+        assert_eq!(registration.operations.len(), OPERATIONS_KEPT);
+        let doc = serde_json::to_value(&registration).unwrap();
+        assert_eq!(serde_json::from_value::<Registration>(doc).unwrap(), registration);
+    }
+}

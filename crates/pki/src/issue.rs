@@ -1,0 +1,349 @@
+//! Issuing, in the order of letsencrypt/boulder: build, lint under a throw-away signature; only then sign.
+//!
+//! [`Issuer::prepare`] yields a [`Prepared`], which [`Prepared::issue`] consumes: a certificate that
+//! was not linted cannot be signed, and one that was linted is signed at most once.
+
+use crate::algorithm::{KeyKind, SignatureAlgorithm};
+use crate::certificate::Certificate;
+use crate::encode;
+use crate::lint::{self, Expected};
+use crate::name::SubjectName;
+use crate::profile::Profile;
+use crate::public_key::PublicKey;
+use crate::signer::{Signer, SoftwareSigner};
+use aws_lc_rs::signature::ParsedPublicKey;
+use der::{Encode, TagMode, TagNumber, asn1::ContextSpecificRef};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::random::Random;
+use jiff::Timestamp;
+use std::fmt;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::time::Validity;
+
+/// What the throw-away key signs: no certificate.
+const THROW_AWAY_MESSAGE: &[u8] = b"ferrohub lint: not a certificate";
+
+/// A serial number: 16 random bytes with the sign bit cleared and the next one set, so that it is
+/// positive, never zero and always 32 hex digits (126 random bits; RFC 5280 allows 20 bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Serial([u8; 16]);
+
+impl Serial {
+    /// A new serial number.
+    pub fn random(random: &dyn Random) -> Self {
+        let mut bytes = [0; 16];
+        random.fill(&mut bytes);
+        Self::from_random(bytes)
+    }
+
+    /// The serial number of 16 random bytes; the two highest bits are set to 01.
+    pub fn from_random(mut bytes: [u8; 16]) -> Self {
+        bytes[0] = (bytes[0] & 0x7F) | 0x40;
+        Self(bytes)
+    }
+
+    /// Upper-case hex, 32 digits: what [`Certificate::serial_hex`] will show.
+    pub fn to_hex(self) -> String {
+        hex::encode_upper(self.0)
+    }
+
+    /// The bytes, big-endian.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// A certificate authority that can sign: its certificate and its key.
+pub struct Issuer {
+    certificate: Certificate,
+    signing: Signing,
+}
+
+/// The signing half, which a root that does not exist yet has too.
+pub(crate) struct Signing {
+    signer: Box<dyn Signer>,
+    /// A signature by a throw-away key that stands in while a certificate is linted. It is well-formed
+    /// and verifies nothing; made once, because the lint does not look at it and 4 000 a second do count.
+    throw_away_signature: Vec<u8>,
+    verifier: ParsedPublicKey,
+    algorithm: SignatureAlgorithm,
+    algorithm_der: Vec<u8>,
+    name_der: Vec<u8>,
+    /// None on a root that signs itself: its own key identifier is in the SKI.
+    key_id: Option<Vec<u8>>,
+    /// The issuer's own validity.
+    bounds: Option<(Timestamp, Timestamp)>,
+}
+
+/// A linted certificate that waits for its one real signature.
+#[must_use = "a prepared certificate is not signed until issue() is called"]
+pub struct Prepared<'a> {
+    signing: &'a Signing,
+    content: Vec<u8>,
+    linted: [u8; 32],
+    was_cut: bool,
+    not_after: Timestamp,
+}
+
+impl Issuer {
+    /// Joins a CA certificate and its key.
+    ///
+    /// # Errors
+    /// `Invalid` where the certificate is no CA, may not sign certificates, or has another key than the signer.
+    pub fn new(certificate: Certificate, signer: Box<dyn Signer>) -> Result<Self> {
+        let name = certificate.subject().to_string();
+        if !certificate.is_ca() || !certificate.may_sign_certificates() {
+            return Err(Error::invalid(format!(
+                "The certificate '{name}' cannot issue: it needs CA:TRUE and the key usage keyCertSign."
+            )));
+        }
+        let own = certificate.public_key()?;
+        let key_id = certificate.subject_key_id().map_or_else(
+            || encode::key_identifier(own.bits()).to_vec(),
+            <[u8]>::to_vec,
+        );
+        let matching = PublicKey::from_spki(signer.public_key_info_der())
+            .is_ok_and(|key| key.bits() == own.bits());
+        if !matching {
+            return Err(Error::invalid(format!(
+                "The private key does not belong to the certificate '{name}'."
+            )));
+        }
+        let bounds = Some((certificate.not_before(), certificate.not_after()));
+        let signing = Signing::new(
+            signer,
+            certificate.subject_der().to_vec(),
+            Some(key_id),
+            bounds,
+        )?;
+        Ok(Self {
+            certificate,
+            signing,
+        })
+    }
+
+    /// The CA's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Builds the certificate of `profile` for the key `public_key_info` (DER, used byte for byte), puts
+    /// a throw-away signature under it and lints it. `serial` should be reserved by the caller first.
+    ///
+    /// # Errors
+    /// `Invalid` where the key is not usable, `Conflict` where the issuer is not valid at `now`,
+    /// `Internal` where the lint refuses what was built (the context names the rule).
+    pub fn prepare(
+        &self,
+        profile: &Profile,
+        public_key_info: &[u8],
+        serial: Serial,
+        now: Timestamp,
+    ) -> Result<Prepared<'_>> {
+        let own = &self.certificate;
+        if now < own.not_before() || now >= own.not_after() {
+            return Err(Error::conflict(format!(
+                "The certificate authority '{}' is valid from {} to {} and cannot issue now; renew it.",
+                own.subject(),
+                own.not_before(),
+                own.not_after()
+            )));
+        }
+        self.signing.prepare(profile, public_key_info, serial, now)
+    }
+
+    pub(crate) fn signing(&self) -> &Signing {
+        &self.signing
+    }
+}
+
+impl Signing {
+    /// A root before it exists: it signs itself under `subject`.
+    pub(crate) fn for_root(signer: Box<dyn Signer>, subject: &SubjectName) -> Result<Self> {
+        Self::new(signer, subject.to_der()?, None, None)
+    }
+
+    fn new(
+        signer: Box<dyn Signer>,
+        name_der: Vec<u8>,
+        key_id: Option<Vec<u8>>,
+        bounds: Option<(Timestamp, Timestamp)>,
+    ) -> Result<Self> {
+        let algorithm = signer.algorithm();
+        let key = PublicKey::from_spki(signer.public_key_info_der())
+            .map_err(|problem| Error::internal(format!("the signer's public key: {problem}")))?;
+        let verifier = ParsedPublicKey::new(algorithm.verifier(), key.bits())
+            .map_err(|_| Error::internal("the signer's public key does not fit its algorithm"))?;
+        Ok(Self {
+            throw_away_signature: SoftwareSigner::generate(KeyKind::P256)?
+                .sign(THROW_AWAY_MESSAGE)?,
+            verifier,
+            algorithm,
+            algorithm_der: algorithm.identifier().to_der().map_err(encode::internal)?,
+            name_der,
+            key_id,
+            bounds,
+            signer,
+        })
+    }
+
+    pub(crate) fn name_der(&self) -> &[u8] {
+        &self.name_der
+    }
+
+    pub(crate) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
+    }
+
+    pub(crate) fn public_key_info(&self) -> &[u8] {
+        self.signer.public_key_info_der()
+    }
+
+    pub(crate) fn prepare(
+        &self,
+        profile: &Profile,
+        public_key_info: &[u8],
+        serial: Serial,
+        now: Timestamp,
+    ) -> Result<Prepared<'_>> {
+        let key = PublicKey::from_spki(public_key_info).map_err(|problem| {
+            Error::invalid(format!("The key to certify is not usable: {problem}."))
+        })?;
+        let (wanted_start, wanted_end) = profile.validity(now)?;
+        let (not_before, not_after) = match self.bounds {
+            Some((start, end)) => (wanted_start.max(start), wanted_end.min(end)),
+            None => (wanted_start, wanted_end),
+        };
+        let subject = profile.subject.to_der()?;
+        let content = self.content(
+            profile,
+            &subject,
+            &key,
+            public_key_info,
+            serial,
+            (not_before, not_after),
+        )?;
+        let unsigned =
+            encode::join_signed(&content, &self.algorithm_der, &self.throw_away_signature)?;
+        let linted = lint::lint(
+            &unsigned,
+            &Expected {
+                profile,
+                subject: &subject,
+                issuer: &self.name_der,
+                issuer_key_id: self.key_id(),
+                bounds: self.bounds,
+                public_key_info,
+                serial: serial.as_bytes(),
+                algorithm: self.algorithm,
+                now,
+            },
+        )?;
+        Ok(Prepared {
+            signing: self,
+            content,
+            linted,
+            was_cut: not_after < wanted_end,
+            not_after,
+        })
+    }
+
+    /// The TBSCertificate. Issuer, subject and key are copied byte for byte.
+    fn content(
+        &self,
+        profile: &Profile,
+        subject: &[u8],
+        key: &PublicKey<'_>,
+        public_key_info: &[u8],
+        serial: Serial,
+        (not_before, not_after): (Timestamp, Timestamp),
+    ) -> Result<Vec<u8>> {
+        let version = tagged(0, &2u8)?;
+        let serial = SerialNumber::<x509_cert::certificate::Rfc5280>::new(serial.as_bytes())
+            .map_err(encode::internal)?;
+        let serial = serial.to_der().map_err(encode::internal)?;
+        let validity: Validity = Validity::new(encode::time(not_before)?, encode::time(not_after)?);
+        let validity = validity.to_der().map_err(encode::internal)?;
+        let extensions = profile.extensions(key.bits(), self.key_id())?;
+        let extensions = tagged(3, &extensions)?;
+        encode::sequence(&[
+            &version,
+            &serial,
+            &self.algorithm_der,
+            &self.name_der,
+            &validity,
+            subject,
+            public_key_info,
+            &extensions,
+        ])
+    }
+
+    /// Signs `content` with the real key and checks the signature, so that a faulty device never
+    /// hands out a broken certificate.
+    pub(crate) fn sign(&self, content: &[u8]) -> Result<Vec<u8>> {
+        let signature = self.signer.sign(content)?;
+        self.verifier
+            .verify_sig(content, &signature)
+            .map_err(|_| Error::internal("the signer returned a signature that does not verify"))?;
+        encode::join_signed(content, &self.algorithm_der, &signature)
+    }
+
+    pub(crate) fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+}
+
+impl Prepared<'_> {
+    /// True where the validity was cut to the issuer's: the issuing CA is due for renewal.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
+    /// End of the validity that the certificate will have.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Signs with the issuer's key.
+    ///
+    /// # Errors
+    /// The signer's error; `Internal` where the signed bytes are not the linted ones or the signature does not verify.
+    pub fn issue(self) -> Result<Certificate> {
+        let der = self.signing.sign(&self.content)?;
+        let signed = encode::split_signed(&der).map_err(encode::internal)?;
+        if encode::sha256(signed.content) != self.linted {
+            return Err(Error::internal(
+                "the signed certificate is not the linted one",
+            ));
+        }
+        Certificate::from_der(&der)
+    }
+}
+
+fn tagged<T>(number: u32, value: &T) -> Result<Vec<u8>>
+where
+    T: der::EncodeValue + der::Tagged,
+{
+    let field = ContextSpecificRef {
+        tag_number: TagNumber(number),
+        tag_mode: TagMode::Explicit,
+        value,
+    };
+    field.to_der().map_err(encode::internal)
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("subject", &self.certificate.subject().to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! The platform's own TLS: a root that people install in their trust stores, and server certificates.
+
+use crate::algorithm::KeyKind;
+use crate::authority::{self, Authority};
+use crate::certificate::Certificate;
+use crate::issue::{Issuer, Serial};
+use crate::name::SubjectName;
+use crate::profile::{Profile, ServerFields};
+use crate::signer::{Signer, SoftwareSigner};
+use ferrohub_model::error::Result;
+use ferrohub_model::random::Random;
+use jiff::Timestamp;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// Key kind of the platform's root and server where none is asked for: every TLS client knows it.
+pub const DEFAULT_KEY: KeyKind = KeyKind::P256;
+
+/// A server certificate with its chain and key. `Debug` does not show the key.
+pub struct ServerIdentity {
+    /// Leaf first, then the platform's root.
+    pub chain: Vec<Certificate>,
+    /// PKCS#8, DER; erased from memory when dropped.
+    pub key_pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl ServerIdentity {
+    /// The chain as DER, leaf first, the root included (clients without a trust store pin it).
+    pub fn chain_der(&self) -> Vec<Vec<u8>> {
+        self.chain
+            .iter()
+            .map(|certificate| certificate.der().to_vec())
+            .collect()
+    }
+
+    /// The chain as PEM, leaf first.
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(Certificate::to_pem).collect()
+    }
+
+    /// The key as PEM (`PRIVATE KEY`).
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(crate::certificate::pem("PRIVATE KEY", &self.key_pkcs8))
+    }
+}
+
+impl fmt::Debug for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerIdentity")
+            .field("chain", &self.chain.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes the platform's root: P-256 or P-384, the default validity of a root.
+///
+/// # Errors
+/// As [`authority::create_self_signed`].
+pub fn create_platform_root(
+    subject: SubjectName,
+    kind: KeyKind,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<Authority> {
+    authority::create_self_signed(&Profile::platform_root(subject, None)?, kind, random, now)
+}
+
+/// Issues a server certificate with a new P-256 key for DNS names (wildcards too) and IP addresses.
+///
+/// # Errors
+/// `InvalidPropertyValue` where a name is malformed; otherwise as [`Issuer::prepare`].
+pub fn create_server_identity(
+    root: &Issuer,
+    fields: ServerFields,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<ServerIdentity> {
+    let profile = Profile::server(fields)?;
+    let signer = SoftwareSigner::generate(DEFAULT_KEY)?;
+    let leaf = root
+        .prepare(
+            &profile,
+            signer.public_key_info_der(),
+            Serial::random(random),
+            now,
+        )?
+        .issue()?;
+    Ok(ServerIdentity {
+        chain: vec![leaf, root.certificate().clone()],
+        key_pkcs8: signer.to_pkcs8()?,
+    })
+}

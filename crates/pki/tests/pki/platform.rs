@@ -1,0 +1,140 @@
+//! The platform's own TLS certificates.
+
+use crate::openssl::{Oracle, assert_ok};
+use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::name::SubjectName;
+use ferrohub_pki::platform::{create_platform_root, create_server_identity};
+use ferrohub_pki::profile::{Profile, ServerFields};
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use std::net::IpAddr;
+
+fn fields(dns: &[&str], ips: &[&str]) -> ServerFields {
+    ServerFields {
+        dns_names: dns.iter().map(|name| (*name).to_owned()).collect(),
+        ip_addresses: ips.iter().map(|ip| ip.parse::<IpAddr>().unwrap()).collect(),
+        days: 397,
+    }
+}
+
+#[test]
+fn openssl_accepts_the_server_for_each_of_its_names() {
+    let (oracle, now) = (Oracle::new(), SystemClock.now());
+    let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
+    for kind in [KeyKind::P256, KeyKind::P384] {
+        let root = create_platform_root(name.clone(), kind, &SystemRandom, now)
+            .unwrap()
+            .into_issuer()
+            .unwrap();
+        let identity = create_server_identity(
+            &root,
+            fields(
+                &["localhost", "*.azure-devices.test"],
+                &["127.0.0.1", "::1"],
+            ),
+            &SystemRandom,
+            now,
+        )
+        .unwrap();
+        let (leaf, root) = (identity.chain[0].to_pem(), identity.chain[1].to_pem());
+        assert_eq!(identity.chain_pem(), format!("{leaf}{root}"));
+        for extra in [
+            ["-verify_hostname", "localhost"],
+            ["-verify_hostname", "hub1.azure-devices.test"],
+            ["-verify_ip", "127.0.0.1"],
+            ["-verify_ip", "::1"],
+        ] {
+            assert_ok(
+                &oracle.verify("sslserver", &leaf, "", &root, &extra),
+                &format!("{kind} {extra:?}"),
+            );
+        }
+        let wrong = oracle.verify(
+            "sslserver",
+            &leaf,
+            "",
+            &root,
+            &["-verify_hostname", "other.test"],
+        );
+        assert!(!wrong.status.success());
+        let client = oracle.verify("sslclient", &leaf, "", &root, &[]);
+        assert!(
+            !client.status.success(),
+            "a server certificate is not for clients"
+        );
+        assert_eq!(
+            identity.chain[0].dns_sans(),
+            ["localhost", "*.azure-devices.test"]
+        );
+        assert_eq!(identity.chain[0].ip_sans().len(), 2);
+        let key = SoftwareSigner::from_pkcs8(&identity.key_pkcs8).unwrap();
+        assert_eq!(
+            key.public_key_info_der(),
+            identity.chain[0].public_key_info_der()
+        );
+        assert!(!format!("{identity:?}").contains("key_pkcs8"));
+        oracle.write("server.key", identity.key_pem().as_bytes());
+        let public = oracle.run(&["pkey", "-in", "server.key", "-pubout"]);
+        assert_eq!(
+            public,
+            oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-pubkey"])
+        );
+    }
+}
+
+#[test]
+fn a_server_of_addresses_only_has_an_empty_subject_and_critical_names() {
+    let (oracle, now) = (Oracle::new(), SystemClock.now());
+    let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
+    let root = create_platform_root(name, KeyKind::P256, &SystemRandom, now)
+        .unwrap()
+        .into_issuer()
+        .unwrap();
+    let identity =
+        create_server_identity(&root, fields(&[], &["10.1.2.3"]), &SystemRandom, now).unwrap();
+    let extra = ["-verify_ip", "10.1.2.3"];
+    assert_ok(
+        &oracle.verify(
+            "sslserver",
+            &identity.chain[0].to_pem(),
+            "",
+            &identity.chain[1].to_pem(),
+            &extra,
+        ),
+        "ip only",
+    );
+    assert!(
+        oracle
+            .run(&["x509", "-in", "leaf.pem", "-noout", "-text"])
+            .contains("Subject Alternative Name: critical")
+    );
+}
+
+#[test]
+fn malformed_names_are_refused() {
+    for dns in [
+        "",
+        "a..b",
+        "-a.test",
+        "a-.test",
+        "*",
+        "a.*.test",
+        "ab*.test",
+        "a b",
+        "ü.test",
+        &"a".repeat(64),
+        &"a.".repeat(130),
+    ] {
+        let error = Profile::server(fields(&[dns], &[])).unwrap_err();
+        assert_eq!(error.target.as_deref(), Some("dnsNames"), "{dns}");
+    }
+    assert!(Profile::server(fields(&[], &[])).is_err());
+    assert!(
+        Profile::server(ServerFields {
+            days: 0,
+            ..fields(&["a.test"], &[])
+        })
+        .is_err()
+    );
+}

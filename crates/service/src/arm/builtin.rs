@@ -1,0 +1,185 @@
+//! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
+
+use super::{ArmRequest, ArmResponse, name_check, operations, providers, read, region, require_subscription, types, view};
+use crate::platform::Platform;
+use crate::resources;
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource_id::ResourceId;
+use serde_json::{Value, json};
+
+/// Answers the request if its path is one of these; `None` leaves it to the resource types.
+pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Option<ArmResponse>> {
+    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let get = request.method == "GET";
+    if let [.., "operationstatuses" | "operationresults" | "asyncoperationstatuses", _] = lower.as_slice()
+        && get
+    {
+        let results = lower[lower.len() - 2] == "operationresults";
+        return operations::poll(platform, request, results, words[words.len() - 1]).await.map(Some);
+    }
+    match lower.as_slice() {
+        ["tenants"] if get => checked(request, tenants(platform)),
+        ["subscriptions"] if get => checked(request, json!({"value": visible_subscriptions(platform, request)})),
+        ["subscriptions", id] if get => {
+            require_subscription(platform, id)?;
+            platform.authorize(&request.actor, "Microsoft.Resources/subscriptions/read", &ResourceId::subscription(id))?;
+            checked(request, subscription(platform))
+        }
+        ["subscriptions", id, "locations"] if get => {
+            require_subscription(platform, id)?;
+            checked(request, region::listing(&platform.tenancy.subscription_id))
+        }
+        ["subscriptions", id, "providers", _, word @ ("checknameavailability" | "checkprovisioningservicenameavailability")] if request.method == "POST" => {
+            require_subscription(platform, id)?;
+            name_check::answer(platform, request, word).await.map(Some)
+        }
+        ["subscriptions", id, "providers", ..] => {
+            require_subscription(platform, id)?;
+            providers::answer(platform, request, &segments[3..])
+        }
+        ["providers", ..] => providers::answer(platform, request, &segments[1..]),
+        ["subscriptions", id, "resources"] if get => {
+            require_subscription(platform, id)?;
+            list(platform, request, &ResourceId::subscription(id)).await.map(Some)
+        }
+        ["subscriptions", id, "resourcegroups", _, "resources"] if get => {
+            require_subscription(platform, id)?;
+            list(platform, request, &ResourceId::group(id, words[3])).await.map(Some)
+        }
+        ["subscriptions", id, "resourcegroups"] if get => {
+            require_subscription(platform, id)?;
+            groups(platform, request, id).await.map(Some)
+        }
+        [.., "providers", "microsoft.authorization", "permissions"] if get => permissions(platform, request, segments).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn checked(request: &ArmRequest, body: Value) -> Result<Option<ArmResponse>> {
+    let version = request.query("api-version").ok_or_else(|| {
+        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.").with_code("MissingApiVersionParameter")
+    })?;
+    ApiVersion::parse(version)?;
+    Ok(Some(ArmResponse::new(200, Some(body))))
+}
+
+fn tenants(platform: &Platform) -> Value {
+    let id = &platform.tenancy.tenant_id;
+    json!({"value": [{
+        "id": format!("/tenants/{id}"),
+        "tenantId": id,
+        "displayName": "Ferrohub",
+        "defaultDomain": platform.settings.domain,
+        "domains": [platform.settings.domain],
+        "tenantCategory": "Home",
+        "tenantType": "AAD"
+    }]})
+}
+
+fn subscription(platform: &Platform) -> Value {
+    let id = &platform.tenancy.subscription_id;
+    json!({
+        "id": format!("/subscriptions/{id}"),
+        "subscriptionId": id,
+        "tenantId": platform.tenancy.tenant_id,
+        "displayName": "Ferrohub",
+        "state": "Enabled",
+        "subscriptionPolicies": {"locationPlacementId": "Public_2014-09-01", "quotaId": "Ferrohub", "spendingLimit": "Off"},
+        "authorizationSource": "RoleBased",
+        "managedByTenants": []
+    })
+}
+
+/// A caller sees the subscription when any of its roles reads something in it.
+fn visible_subscriptions(platform: &Platform, request: &ArmRequest) -> Vec<Value> {
+    let scope = ResourceId::subscription(&platform.tenancy.subscription_id);
+    if platform.access().reaches_into(request.actor.id(), &scope) { vec![subscription(platform)] } else { Vec::new() }
+}
+
+async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {
+    let scope = ResourceId::subscription(subscription);
+    let decl = &types::resource_group::DECL;
+    let everything = platform.authorize(&request.actor, &decl.action("read"), &scope).is_ok();
+    let mut value = Vec::new();
+    for stored in resources::all_where(platform.store.as_ref(), "kind", decl.key).await? {
+        if everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_ok() {
+            value.push(view::full(decl, &stored.resource, &platform.tenancy.tenant_id));
+        }
+    }
+    for doc in &mut value {
+        decl.views.iter().for_each(|shape| view::hide(shape, doc));
+    }
+    Ok(read::envelope(value, None))
+}
+
+/// Tracked resources in a subscription or group that the caller may read, in ARM's generic shape.
+async fn list(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> Result<ArmResponse> {
+    if scope.resource_group.is_some() {
+        resources::require(platform.store.as_ref(), scope).await?;
+    }
+    let (column, key) = match (&scope.resource_group, &scope.subscription) {
+        (None, Some(subscription)) => ("subscription", subscription.to_lowercase()),
+        _ => ("resource_group", scope.key()),
+    };
+    let filter = request.query("$filter").map(|text| Filter::parse(text)).transpose()?;
+    let mut value = Vec::new();
+    for stored in resources::all_where(platform.store.as_ref(), column, &key).await? {
+        let Some(decl) = types::by_key(&stored.resource.kind) else { continue };
+        let listed = decl.tracked && decl.key != resources::kind::RESOURCE_GROUP && decl.scope != super::declaration::Scope::Extension;
+        if !listed || filter.as_ref().is_some_and(|f| !f.matches(&stored)) || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_err() {
+            continue;
+        }
+        let mut doc = view::full(decl, &stored.resource, &platform.tenancy.tenant_id);
+        if let Some(map) = doc.as_object_mut() {
+            map.shift_remove("properties");
+            map.shift_remove("systemData");
+            map.insert("createdTime".into(), stored.resource.system_data.created_at.clone().into());
+            map.insert("changedTime".into(), stored.resource.system_data.last_modified_at.clone().into());
+            map.insert("provisioningState".into(), stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded").into());
+        }
+        value.push(doc);
+    }
+    Ok(read::envelope(value, None))
+}
+
+/// The part of the `$filter` grammar that the CLI uses: `name eq 'v'` terms joined with `and`.
+struct Filter(Vec<(String, String)>);
+
+impl Filter {
+    fn parse(text: &str) -> Result<Self> {
+        let term = |part: &str| {
+            let (name, value) = part.split_once(" eq ")?;
+            let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+            let name = name.trim().to_ascii_lowercase();
+            ["resourcegroup", "resourcetype", "name", "location"].contains(&name.as_str()).then(|| (name, value.to_lowercase()))
+        };
+        let terms: Option<Vec<_>> = text.split(" and ").map(term).collect();
+        terms.map(Self).ok_or_else(|| {
+            Error::invalid(format!(
+                "The $filter '{}' is not served here; resourceGroup, resourceType, name and location with eq, joined by and, are.",
+                text.chars().take(200).collect::<String>()
+            ))
+            .with_code("InvalidFilterInQueryString")
+        })
+    }
+
+    fn matches(&self, stored: &resources::Stored) -> bool {
+        let resource = &stored.resource;
+        self.0.iter().all(|(name, value)| match name.as_str() {
+            "resourcegroup" => resource.id.to_lowercase().split('/').nth(4) == Some(value),
+            "resourcetype" => resource.kind.to_lowercase() == *value,
+            "name" => resource.name.to_lowercase() == *value,
+            _ => resource.location.as_deref() == Some(value),
+        })
+    }
+}
+
+fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<ArmResponse> {
+    let scope = ResourceId::parse(&format!("/{}", segments[..segments.len() - 3].join("/")))?;
+    let value: Vec<Value> =
+        platform.access().permissions_at(request.actor.id(), &scope).into_iter().map(|p| serde_json::to_value(p).unwrap_or(Value::Null)).collect();
+    Ok(read::envelope(value, None))
+}

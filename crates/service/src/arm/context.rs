@@ -1,0 +1,92 @@
+//! What the engine hands to a type's hooks.
+
+use crate::authz::Actor;
+use crate::platform::{Change, Platform};
+use crate::resources::{RowExtra, Stored};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use serde_json::Value;
+
+/// A PUT or PATCH about to be written.
+pub struct PutContext<'a> {
+    /// Engines, keys, roles.
+    pub platform: &'a Platform,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// The resource's id as the client wrote it.
+    pub id: &'a ResourceId,
+    /// The resource as it stands.
+    pub existing: Option<&'a Stored>,
+    /// The parent resource, when the type has one.
+    pub parent: Option<&'a Stored>,
+    /// The body as sent (for PATCH: merged).
+    pub body: &'a Value,
+    /// The resource as it will be written.
+    pub resource: Resource,
+    /// The columns of its row.
+    pub extra: RowExtra,
+    /// The unit of work to which hooks add.
+    pub change: Change,
+}
+
+impl PutContext<'_> {
+    /// Whether the resource is new.
+    pub fn is_new(&self) -> bool {
+        self.existing.is_none()
+    }
+}
+
+/// A DELETE about to be written.
+pub struct DeleteContext<'a> {
+    /// Engines, keys, roles.
+    pub platform: &'a Platform,
+    /// The resource's id.
+    pub id: &'a ResourceId,
+    /// The resource that goes.
+    pub stored: &'a Stored,
+    /// Whether the delete comes from the deletion of something above.
+    pub cascade: bool,
+    /// The unit of work to which hooks add.
+    pub change: Change,
+}
+
+/// A list request.
+pub struct ListContext<'a> {
+    /// Engines, keys, roles.
+    pub platform: &'a Platform,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// The scope or parent below which is listed.
+    pub scope: &'a ResourceId,
+    /// `$filter`, if any.
+    pub filter: Option<&'a str>,
+}
+
+/// A request on a path below a resource.
+pub struct SubContext<'a> {
+    /// Engines, keys, roles.
+    pub platform: &'a Platform,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// HTTP method, upper case.
+    pub method: &'a str,
+    /// The resource's id.
+    pub id: &'a ResourceId,
+    /// The resource.
+    pub stored: &'a Stored,
+    /// Path segments below the resource, as sent.
+    pub tail: &'a [String],
+    /// The body, if any.
+    pub body: Option<&'a Value>,
+    /// Correlation id of the request.
+    pub correlation: uuid::Uuid,
+}
+
+impl SubContext<'_> {
+    /// Whether the tail is these words, ignoring case; `*` stands for any segment.
+    pub fn is(&self, method: &str, words: &[&str]) -> bool {
+        self.method == method
+            && self.tail.len() == words.len()
+            && self.tail.iter().zip(words).all(|(segment, word)| *word == "*" || segment.eq_ignore_ascii_case(word))
+    }
+}

@@ -1,0 +1,260 @@
+//! The ARM engine. A resource type is declared in one file under `types/`; everything that types
+//! share happens here, once: parse the path, choose the view, authorize, check ETags, write one
+//! unit of work with its activity row, answer with the type's own success code.
+
+pub mod activity;
+mod builtin;
+pub mod context;
+pub mod declaration;
+mod delete;
+pub mod metadata;
+mod name_check;
+pub mod operations;
+mod path;
+mod providers;
+mod read;
+pub mod region;
+pub mod types;
+mod view;
+mod write;
+
+use crate::authz::Actor;
+use crate::platform::Platform;
+use crate::resources;
+use declaration::{SubAnswer, TypeDecl, View};
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::resource_id::ResourceId;
+use path::Target;
+use serde_json::Value;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A request to Resource Manager, free of HTTP.
+#[derive(Debug, Clone)]
+pub struct ArmRequest {
+    /// Method, upper case.
+    pub method: String,
+    /// Path as sent, without the query.
+    pub path: String,
+    /// Query parameters, decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// JSON body, if one was sent.
+    pub body: Option<Value>,
+    /// `If-Match` as sent.
+    pub if_match: Option<String>,
+    /// `If-None-Match` as sent.
+    pub if_none_match: Option<String>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Origin under which the client reached us, such as `https://localhost:8443`; links start with it.
+    pub base_url: String,
+    /// Id of this request.
+    pub request_id: Uuid,
+    /// Correlation id, the client's or ours.
+    pub correlation_id: Uuid,
+}
+
+impl ArmRequest {
+    /// A query parameter by name, ignoring case.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An answer of Resource Manager, free of HTTP.
+#[derive(Debug, Clone)]
+pub struct ArmResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: Option<Value>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl ArmResponse {
+    /// An answer without headers.
+    pub fn new(status: u16, body: Option<Value>) -> Self {
+        Self { status, body, headers: Vec::new() }
+    }
+}
+
+/// Resource Manager.
+pub struct Engine {
+    platform: Arc<Platform>,
+}
+
+/// A typed request on its way through the engine.
+pub(crate) struct Call<'a> {
+    pub(crate) platform: &'a Platform,
+    pub(crate) request: &'a ArmRequest,
+    pub(crate) decl: &'static TypeDecl,
+    pub(crate) view: &'static View,
+    pub(crate) version: ApiVersion,
+}
+
+impl Engine {
+    /// The engine over `platform`.
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform }
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// The product's error, to be shown in ARM's shape.
+    pub async fn handle(&self, request: ArmRequest) -> Result<ArmResponse> {
+        let segments = path::segments(&request.path)?;
+        if let Some(answer) = builtin::answer(&self.platform, &request, &segments).await? {
+            return Ok(answer);
+        }
+        let Some(target) = path::resolve(&segments)? else {
+            return Err(not_served(&request));
+        };
+        check_subscription(&self.platform, &target)?;
+        let outcome = self.typed(&request, &target).await;
+        if let Err(error) = &outcome
+            && is_write(&request.method)
+        {
+            activity::record_failure(&self.platform, &request, &target_id(&target), &action_of(&request.method, &target), error).await;
+        }
+        outcome
+    }
+
+    async fn typed(&self, request: &ArmRequest, target: &Target) -> Result<ArmResponse> {
+        let decl = match target {
+            Target::Resource { decl, .. } | Target::Collection { decl, .. } | Target::Sub { decl, .. } => *decl,
+        };
+        let version = ApiVersion::parse(request.query("api-version").filter(|v| !v.is_empty()).ok_or_else(|| {
+            Error::invalid("The api-version query parameter (?api-version=) is required for all requests.").with_code("MissingApiVersionParameter")
+        })?)?;
+        let view = decl.view(&version, None)?;
+        let call = Call { platform: &self.platform, request, decl, view, version };
+        let scope = target_id(target);
+        call.platform.authorize(&request.actor, &action_of(&request.method, target), &scope)?;
+        match (request.method.as_str(), target) {
+            ("GET", Target::Resource { id, .. }) => call.get(id).await,
+            ("HEAD", Target::Resource { id, .. }) => call.head(id).await,
+            ("PUT", Target::Resource { id, .. }) => call.put(id).await,
+            ("PATCH", Target::Resource { id, .. }) => call.patch(id).await,
+            ("DELETE", Target::Resource { id, .. }) => call.delete(id).await,
+            ("GET", Target::Collection { scope, .. }) => call.list(scope).await,
+            (_, Target::Sub { id, tail, .. }) => call.sub(id, tail).await,
+            (method, _) => Err(Error::new(
+                ErrorKind::MethodNotAllowed,
+                "MethodNotAllowed",
+                format!("The method {method} is not possible on '{}'.", request.path),
+            )),
+        }
+    }
+}
+
+/// The error for a path that nothing declares.
+fn not_served(request: &ArmRequest) -> Error {
+    let shown: String = request.path.chars().take(200).collect();
+    Error::not_found(format!(
+        "Ferrohub serves nothing at '{shown}'. It serves subscriptions, resource groups, Microsoft.Authorization roles, user-assigned identities, Microsoft.DeviceRegistry and Microsoft.Devices."
+    ))
+    .with_code("NotFound")
+}
+
+fn check_subscription(platform: &Platform, target: &Target) -> Result<()> {
+    match target_id(target).subscription {
+        Some(subscription) => require_subscription(platform, &subscription),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a subscription that is not ours.
+pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<()> {
+    if subscription.eq_ignore_ascii_case(&platform.tenancy.subscription_id) {
+        return Ok(());
+    }
+    let shown: String = subscription.chars().take(80).collect();
+    if Uuid::parse_str(subscription).is_err() {
+        return Err(Error::invalid(format!(
+            "The provided subscription identifier '{shown}' is malformed or invalid. It must be a GUID; `az account show --query id` prints yours."
+        ))
+        .with_code("InvalidSubscriptionId"));
+    }
+    Err(Error::not_found(format!("The subscription '{shown}' could not be found.")).with_code("SubscriptionNotFound"))
+}
+
+fn target_id(target: &Target) -> ResourceId {
+    match target {
+        Target::Resource { id, .. } | Target::Sub { id, .. } => id.clone(),
+        Target::Collection { scope, .. } => scope.clone(),
+    }
+}
+
+/// Whether requests with this method are written to the activity log.
+fn is_write(method: &str) -> bool {
+    matches!(method, "PUT" | "PATCH" | "DELETE" | "POST")
+}
+
+/// The right that a request needs.
+fn action_of(method: &str, target: &Target) -> String {
+    match target {
+        Target::Sub { decl, tail, .. } => match method {
+            "POST" => {
+                let kinds = sub_kinds(tail);
+                match kinds.split_last() {
+                    Some((action, [])) => decl.action(&format!("{action}/action")),
+                    Some((action, parents)) => decl.action(&format!("{}/{action}/action", parents.join("/"))),
+                    None => decl.action("action"),
+                }
+            }
+            "GET" | "HEAD" => decl.action(&format!("{}/read", sub_kinds(tail).join("/"))),
+            "DELETE" => decl.action(&format!("{}/delete", sub_kinds(tail).join("/"))),
+            _ => decl.action(&format!("{}/write", sub_kinds(tail).join("/"))),
+        },
+        Target::Resource { decl, .. } | Target::Collection { decl, .. } => decl.action(match method {
+            "GET" | "HEAD" => "read",
+            "DELETE" => "delete",
+            _ => "write",
+        }),
+    }
+}
+
+/// The kinds of a tail such as `IotHubKeys/{name}/listkeys`: every other segment from the front, the action last.
+fn sub_kinds(tail: &[String]) -> Vec<String> {
+    tail.iter().step_by(2).cloned().collect()
+}
+
+impl Call<'_> {
+    /// Puts the answer of a sub-path into its HTTP shape.
+    async fn sub(&self, id: &ResourceId, tail: &[String]) -> Result<ArmResponse> {
+        let stored = resources::require(self.platform.store.as_ref(), id).await?;
+        let context = context::SubContext {
+            platform: self.platform,
+            actor: &self.request.actor,
+            method: &self.request.method,
+            id,
+            stored: &stored,
+            tail,
+            body: self.request.body.as_ref(),
+            correlation: self.request.correlation_id,
+        };
+        let answer = self.decl.behavior.sub(&context).await?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotImplemented,
+                "NotImplemented",
+                format!("Ferrohub does not serve '{} .../{}' on resources of type '{}'.", self.request.method, tail.join("/"), self.decl.full()),
+            )
+        })?;
+        match answer {
+            SubAnswer::Done(status, body) => {
+                if self.request.method != "GET" {
+                    let action = action_of(&self.request.method, &Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() });
+                    activity::record_success(self.platform, self.request, id, &action, status).await?;
+                }
+                Ok(ArmResponse::new(status, body))
+            }
+            SubAnswer::Accepted { operation } => {
+                let location = stored.resource.location.as_deref().unwrap_or("global");
+                Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! From a request path to what it means: a resource, a collection, or a path below a resource.
+
+use super::declaration::{Scope, TypeDecl};
+use super::types;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource_id::{Provider, ResourceId, Segment};
+use percent_encoding::percent_decode_str;
+
+/// What a path means.
+pub(super) enum Target {
+    /// One resource.
+    Resource {
+        /// Its type.
+        decl: &'static TypeDecl,
+        /// Its id.
+        id: ResourceId,
+    },
+    /// The resources of a type below a scope or parent.
+    Collection {
+        /// The type.
+        decl: &'static TypeDecl,
+        /// The scope (subscription, group, any resource for extensions) or the parent resource.
+        scope: ResourceId,
+    },
+    /// An action or a sub-path of a resource.
+    Sub {
+        /// The resource's type.
+        decl: &'static TypeDecl,
+        /// The resource's id.
+        id: ResourceId,
+        /// What follows the id.
+        tail: Vec<String>,
+    },
+}
+
+/// Splits a raw path into decoded segments.
+///
+/// # Errors
+/// `InvalidRequestUri` for text that is not UTF-8 or has empty parts.
+pub(super) fn segments(path: &str) -> Result<Vec<String>> {
+    let trimmed = path.trim_matches('/');
+    if trimmed.is_empty() {
+        return Ok(Vec::new());
+    }
+    trimmed
+        .split('/')
+        .map(|part| {
+            let text = percent_decode_str(part).decode_utf8().map_err(|_| bad_uri("it is not UTF-8"))?;
+            if text.is_empty() || text.contains('/') || text.chars().any(char::is_control) {
+                return Err(bad_uri("it has an empty part, an encoded '/' or a control character"));
+            }
+            Ok(text.into_owned())
+        })
+        .collect()
+}
+
+fn bad_uri(why: &str) -> Error {
+    Error::invalid(format!("The request path is malformed: {why}.")).with_code("InvalidRequestUri")
+}
+
+/// Resolves decoded segments; `None` when no declared type matches.
+///
+/// # Errors
+/// `InvalidResourceId`, `InvalidResourceNamespace` or `InvalidResourceType`.
+pub(super) fn resolve(segments: &[String]) -> Result<Option<Target>> {
+    let (scope, rest) = scope_of(segments);
+    if rest.is_empty() {
+        return Ok(group_target(scope, segments));
+    }
+    let last = rest.iter().rposition(|word| word.eq_ignore_ascii_case("providers")).unwrap_or(0);
+    let (before, block) = rest.split_at(last);
+    let Some((namespace, parts)) = block.get(1).zip(block.get(2..)) else { return Ok(None) };
+    let mut scope = scope;
+    if !before.is_empty() {
+        let text = format!("{}/{}", if scope.subscription.is_some() { scope.to_string() } else { String::new() }, before.join("/"));
+        scope = ResourceId::parse(&text)?;
+    }
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    resolve_block(&scope, namespace, parts).map(Some)
+}
+
+/// The `subscriptions/x[/resourceGroups/y]` head and what follows it.
+fn scope_of(segments: &[String]) -> (ResourceId, &[String]) {
+    let mut scope = ResourceId { subscription: None, resource_group: None, providers: Vec::new() };
+    let mut rest = segments;
+    if let [word, subscription, tail @ ..] = rest
+        && word.eq_ignore_ascii_case("subscriptions")
+    {
+        scope.subscription = Some(subscription.clone());
+        rest = tail;
+        if let [word, group, tail @ ..] = rest
+            && word.eq_ignore_ascii_case("resourceGroups")
+        {
+            scope.resource_group = Some(group.clone());
+            rest = tail;
+        }
+    }
+    (scope, rest)
+}
+
+fn group_target(scope: ResourceId, _segments: &[String]) -> Option<Target> {
+    if scope.resource_group.is_some() {
+        return Some(Target::Resource { decl: &types::resource_group::DECL, id: scope });
+    }
+    None
+}
+
+fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Result<Target> {
+    let candidates: Vec<&'static TypeDecl> =
+        types::all().iter().copied().filter(|decl| decl.namespace.eq_ignore_ascii_case(namespace)).collect();
+    if candidates.is_empty() {
+        let shown: String = namespace.chars().take(100).collect();
+        return Err(Error::not_found(format!("The resource namespace '{shown}' is invalid.")).with_code("InvalidResourceNamespace"));
+    }
+    let matching = candidates.into_iter().filter(|decl| {
+        let depth = decl.kinds.len();
+        parts.len() + 1 >= depth * 2 && decl.kinds.iter().enumerate().all(|(i, kind)| parts[i * 2].eq_ignore_ascii_case(kind))
+    });
+    let Some(decl) = matching.max_by_key(|decl| decl.kinds.len()) else {
+        let kinds: Vec<&str> = parts.iter().step_by(2).map(String::as_str).collect();
+        let shown: String = kinds.join("/").chars().take(200).collect();
+        return Err(Error::not_found(format!(
+            "The resource type '{shown}' could not be found in the namespace '{namespace}'. Ferrohub serves: {}.",
+            types::all().iter().map(|decl| decl.full()).collect::<Vec<_>>().join(", ")
+        ))
+        .with_code("InvalidResourceType"));
+    };
+    let depth = decl.kinds.len();
+    if decl.scope == Scope::InGroup && scope.resource_group.is_none() && !(parts.len() == 1 && depth == 1) {
+        return Err(Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId"));
+    }
+    let named = parts.len().min(depth * 2) / 2;
+    let segments: Vec<Segment> =
+        (0..named).map(|i| Segment { kind: decl.kinds[i].into(), name: parts[i * 2 + 1].clone() }).collect();
+    let mut id = scope.clone();
+    if !segments.is_empty() {
+        id.providers.push(Provider { namespace: decl.namespace.into(), segments });
+    }
+    if parts.len() < depth * 2 {
+        return Ok(Target::Collection { decl, scope: id });
+    }
+    // The id goes through the parser once more, so that every name obeys the common rules.
+    let id = ResourceId::parse(&id.to_string())?;
+    match parts.get(depth * 2..) {
+        Some([]) | None => Ok(Target::Resource { decl, id }),
+        Some(tail) => Ok(Target::Sub { decl, id, tail: tail.to_vec() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(path: &str) -> String {
+        match resolve(&segments(path).unwrap()) {
+            Ok(Some(Target::Resource { decl, id })) => format!("resource {} {id}", decl.full()),
+            Ok(Some(Target::Collection { decl, scope })) => format!("list {} {scope}", decl.full()),
+            Ok(Some(Target::Sub { decl, id, tail })) => format!("sub {} {id} {}", decl.full(), tail.join("/")),
+            Ok(None) => "none".into(),
+            Err(error) => format!("error {}", error.code),
+        }
+    }
+
+    #[test]
+    fn paths() {
+        let g = "/subscriptions/s/resourcegroups/g";
+        for (path, want) in [
+            (g.to_string(), "resource Microsoft.Resources/resourceGroups /subscriptions/s/resourceGroups/g".to_string()),
+            (format!("{g}/providers/microsoft.devices/iothubs/h"), "resource Microsoft.Devices/IotHubs /subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h".into()),
+            (format!("{g}/providers/Microsoft.Devices/IotHubs"), "list Microsoft.Devices/IotHubs /subscriptions/s/resourceGroups/g".into()),
+            ("/subscriptions/s/providers/Microsoft.Devices/IotHubs".into(), "list Microsoft.Devices/IotHubs /subscriptions/s".into()),
+            (format!("{g}/providers/Microsoft.Devices/IotHubs/h/certificates"), "list Microsoft.Devices/IotHubs/certificates /subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h".into()),
+            (format!("{g}/providers/Microsoft.Devices/IotHubs/h/IotHubKeys/k/listkeys"), "sub Microsoft.Devices/IotHubs /subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h IotHubKeys/k/listkeys".into()),
+            (format!("{g}/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Authorization/roleAssignments/1"), "resource Microsoft.Authorization/roleAssignments /subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Authorization/roleAssignments/1".into()),
+            ("/providers/Microsoft.Authorization/roleDefinitions".into(), "list Microsoft.Authorization/roleDefinitions /".into()),
+            (format!("{g}/providers/No.Such/x/y"), "error InvalidResourceNamespace".into()),
+            (format!("{g}/providers/Microsoft.Devices/nothing/y"), "error InvalidResourceType".into()),
+            ("/subscriptions/s/providers/Microsoft.Devices/IotHubs/h".into(), "error InvalidResourceId".into()),
+            ("/elsewhere".into(), "none".into()),
+        ] {
+            assert_eq!(show(&path), want, "{path}");
+        }
+        assert_eq!(segments("/a//b").unwrap_err().code, "InvalidRequestUri");
+        assert_eq!(segments("/a%2Fb").unwrap_err().code, "InvalidRequestUri");
+    }
+}

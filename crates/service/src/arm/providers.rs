@@ -1,0 +1,71 @@
+//! Resource providers: what there is, and the registration that clients ask for. All are always registered.
+
+use super::types;
+use super::{ArmRequest, ArmResponse, region};
+use crate::platform::Platform;
+use ferrohub_model::error::{Error, Result};
+use serde_json::{Value, json};
+
+/// Provider namespaces in use.
+fn namespaces() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = types::all().iter().map(|decl| decl.namespace).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Answers `providers`, `providers/{ns}`, `providers/{ns}/register` and `/unregister` below a subscription or the tenant.
+pub(super) fn answer(platform: &Platform, request: &ArmRequest, tail: &[String]) -> Result<Option<ArmResponse>> {
+    match (request.method.as_str(), tail) {
+        ("GET", []) => {
+            let value: Vec<Value> = namespaces().into_iter().map(|ns| provider(platform, ns)).collect();
+            Ok(Some(ArmResponse::new(200, Some(json!({ "value": value })))))
+        }
+        ("GET", [namespace]) => Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?))))),
+        ("GET", [namespace, word]) if word.eq_ignore_ascii_case("operations") => Ok(Some(ArmResponse::new(200, Some(operations(known(namespace)?))))),
+        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("register") => Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?))))),
+        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("unregister") => Err(Error::conflict(format!(
+            "The resource provider '{}' is part of Ferrohub and always registered.",
+            known(namespace)?
+        ))),
+        _ => Ok(None),
+    }
+}
+
+fn known(namespace: &str) -> Result<&'static str> {
+    namespaces().into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| {
+        Error::not_found(format!(
+            "The resource namespace '{}' is invalid. Ferrohub has: {}.",
+            namespace.chars().take(80).collect::<String>(),
+            namespaces().join(", ")
+        ))
+        .with_code("InvalidResourceNamespace")
+    })
+}
+
+fn provider(platform: &Platform, namespace: &str) -> Value {
+    let locations: Vec<&str> = region::names().into_iter().map(region::display).collect();
+    let kinds: Vec<Value> = types::all()
+        .iter()
+        .filter(|decl| decl.namespace == namespace)
+        .map(|decl| json!({"resourceType": decl.kinds.join("/"), "locations": locations, "apiVersions": decl.versions(), "capabilities": "None"}))
+        .collect();
+    json!({
+        "id": format!("/subscriptions/{}/providers/{namespace}", platform.tenancy.subscription_id),
+        "namespace": namespace,
+        "registrationPolicy": "RegistrationRequired",
+        "registrationState": "Registered",
+        "resourceTypes": kinds
+    })
+}
+
+fn operations(namespace: &str) -> Value {
+    let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
+    for decl in types::all().iter().filter(|decl| decl.namespace == namespace) {
+        for verb in ["read", "write", "delete"] {
+            let display = json!({"provider": namespace, "resource": decl.kinds.join("/"), "operation": verb});
+            value.push(json!({"name": decl.action(verb), "isDataAction": false, "display": display}));
+        }
+    }
+    json!({ "value": value })
+}

@@ -1,0 +1,261 @@
+//! IoT hubs (`Microsoft.Devices/IotHubs`).
+
+use super::keys::{self, DefaultPolicy};
+use super::namespace;
+use crate::arm::context::{DeleteContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::hub;
+use crate::platform::{Platform, device_subject};
+use crate::resources::{Stored, kind};
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Expect;
+use serde_json::{Map, Value, json};
+
+/// api-versions before the link to a namespace.
+pub(super) const CLASSIC_VERSIONS: &[&str] = &["2018-04-01", "2019-11-04", "2020-03-01", "2021-07-02", "2022-04-30-preview", "2023-06-30", "2023-06-30-preview"];
+/// api-versions that know the link.
+pub(super) const REGISTRY_VERSIONS: &[&str] = &["2025-08-01-preview", "2026-03-01-preview", "2026-05-01-preview"];
+
+/// The declaration.
+pub static DECL: TypeDecl = TypeDecl {
+    namespace: "Microsoft.Devices",
+    kinds: &["IotHubs"],
+    key: kind::IOT_HUB,
+    scope: Scope::InGroup,
+    tracked: true,
+    singleton: None,
+    views: &[
+        View { versions: CLASSIC_VERSIONS, hidden: &["properties.deviceRegistry", "properties.authorizationPolicies"] },
+        View { versions: REGISTRY_VERSIONS, hidden: &["properties.authorizationPolicies"] },
+    ],
+    any_version: false,
+    name: NameRule { min: 3, max: 50, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
+    global_name: Some("iothubs"),
+    properties: &[
+        "authorizationPolicies", "disableLocalAuth", "disableDeviceSAS", "disableModuleSAS", "restrictOutboundNetworkAccess", "allowedFqdnList",
+        "publicNetworkAccess", "ipFilterRules", "networkRuleSets", "minTlsVersion", "eventHubEndpoints", "routing", "storageEndpoints",
+        "messagingEndpoints", "enableFileUploadNotifications", "cloudToDevice", "comments", "features", "encryption", "enableDataResidency",
+        "rootCertificate", "ipVersion", "deviceRegistry",
+    ],
+    read_only: &["provisioningState", "state", "hostName", "locations", "privateEndpointConnections"],
+    create_only: &[],
+    identity: IdentityRule::Both("SystemAssigned, UserAssigned"),
+    sku: true,
+    put: (201, 200),
+    delete: (200, 204),
+    tree: true,
+    subscription_list: true,
+    behavior: &IotHub,
+};
+
+const DEFAULT_POLICIES: &[DefaultPolicy] = &[
+    DefaultPolicy("iothubowner", "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect"),
+    DefaultPolicy("service", "ServiceConnect"),
+    DefaultPolicy("device", "DeviceConnect"),
+    DefaultPolicy("registryRead", "RegistryRead"),
+    DefaultPolicy("registryReadWrite", "RegistryRead, RegistryWrite"),
+];
+const RIGHTS: &[&str] = &["RegistryRead", "RegistryWrite", "ServiceConnect", "DeviceConnect"];
+
+/// SKUs and their tiers; GEN2 lived in 2025-08-01-preview (reference: device-registry-api.md section 8).
+const SKUS: &[(&str, &str)] = &[
+    ("F1", "Free"), ("B1", "Basic"), ("B2", "Basic"), ("B3", "Basic"), ("S1", "Standard"), ("S2", "Standard"), ("S3", "Standard"), ("GEN2", "Generation2"),
+];
+/// Partitions of the event log, least, default and most (IoT Hub: 2 to 128 by tier, CLI default 4).
+const PARTITIONS: (u64, u64, u64) = (1, 4, 32);
+/// Days of retention (IoT Hub: 1 to 7).
+const RETENTION_DAYS: (u64, u64) = (1, 7);
+
+struct IotHub;
+
+#[async_trait]
+impl Behavior for IotHub {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
+        self.link(cx).await?;
+        events(cx)?;
+        keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
+        let host = cx.platform.settings.hub_host(cx.id.name());
+        let location = cx.resource.location.clone().unwrap_or_default();
+        let properties = &mut cx.resource.properties;
+        properties.insert("provisioningState".into(), "Succeeded".into());
+        properties.insert("state".into(), "Active".into());
+        properties.insert("hostName".into(), host.clone().into());
+        properties.insert("locations".into(), json!([{"location": crate::arm::region::display(&location), "role": "primary"}]));
+        for (name, value) in defaults() {
+            properties.entry(name).or_insert(value);
+        }
+        cx.extra.lookup = Some(format!("host/{host}"));
+        // Connections and caches of this hub look at it again.
+        cx.change.trust_changed(cx.resource.uid);
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        let uid = cx.stored.resource.uid;
+        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::DEVICES, column: "hub", value: uid.to_string() });
+        cx.change.trust_changed(uid);
+        Ok(())
+    }
+
+    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        let gone = hub::purge(platform, stored).await?;
+        for device in gone {
+            let subject = device_subject(stored.resource.uid, &device);
+            platform.bus.publish(&subject, bytes::Bytes::new()).await?;
+        }
+        Ok(())
+    }
+
+    async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
+        add_scope_members(resource, view);
+        let name = &resource.name;
+        let host = resource.text(&["hostName"]).unwrap_or_default().to_string();
+        if let Some(events) = view.pointer_mut("/properties/eventHubEndpoints/events").and_then(Value::as_object_mut) {
+            events.insert("path".into(), name.to_lowercase().into());
+            events.insert("endpoint".into(), format!("sb://{host}/").into());
+        }
+        let _ = platform;
+        Ok(())
+    }
+
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if cx.is("POST", &["listkeys"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, None).await?))));
+        }
+        if cx.is("POST", &["IotHubKeys", "*", "listkeys"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, Some(&cx.tail[1])).await?))));
+        }
+        if cx.is("POST", &["readEvents"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(hub::read_events_view(cx.platform, cx.stored, cx.body).await?))));
+        }
+        if cx.is("GET", &["skus"]) {
+            let value: Vec<Value> = SKUS.iter().map(|(name, tier)| json!({"resourceType": DECL.full(), "sku": {"name": name, "tier": tier}, "capacity": {"minimum": 1, "maximum": 200, "default": 1, "scaleType": "Manual"}})).collect();
+            return Ok(Some(SubAnswer::Done(200, Some(json!({ "value": value })))));
+        }
+        if cx.is("GET", &["IotHubStats"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(hub::statistics(cx.platform, cx.stored).await?))));
+        }
+        Ok(None)
+    }
+}
+
+impl IotHub {
+    /// The link to a namespace: chosen when the hub is made, never changed, kept by every later write.
+    async fn link(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let path = "properties.deviceRegistry.namespaceResourceId";
+        let wanted = cx.resource.properties.get("deviceRegistry").filter(|v| !v.is_null()).cloned();
+        let before = cx.existing.and_then(|stored| stored.resource.value(&["deviceRegistry"])).cloned();
+        let Some(wanted) = wanted else {
+            cx.resource.properties.shift_remove("deviceRegistry");
+            if let Some(kept) = before {
+                cx.resource.properties.insert("deviceRegistry".into(), kept);
+            }
+            return Ok(());
+        };
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_string);
+        let namespace_id = text(&wanted, "namespaceResourceId").ok_or_else(|| Error::invalid_property(path, "'deviceRegistry' needs a 'namespaceResourceId'."))?;
+        let stored_id = before.as_ref().and_then(|b| text(b, "namespaceResourceId"));
+        if !cx.is_new() && !stored_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&namespace_id)) {
+            return Err(Error::conflict(format!(
+                "The namespace of hub '{}' is {} and never changes; it is chosen when the hub is made. Delete the hub and make it anew.",
+                cx.id.name(),
+                stored_id.map_or_else(|| "none".to_string(), |id| format!("'{id}'"))
+            ))
+            .with_code("PropertyChangeNotAllowed")
+            .with_target(path));
+        }
+        let target = namespace::link_target(cx, path, &namespace_id).await?;
+        let mut link = Map::new();
+        link.insert("namespaceResourceId".into(), target.resource.id.clone().into());
+        let identity = text(&wanted, "identityResourceId").or_else(|| before.as_ref().and_then(|b| text(b, "identityResourceId")));
+        if let Some(identity) = identity {
+            link.insert("identityResourceId".into(), attached(cx, &identity)?.into());
+        } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
+            return Err(Error::invalid_property(
+                "properties.deviceRegistry.identityResourceId",
+                "A hub that is linked to a namespace needs an identity to act as: 'identityResourceId' names one of its user-assigned identities.",
+            ));
+        }
+        cx.resource.properties.insert("deviceRegistry".into(), Value::Object(link));
+        Ok(())
+    }
+}
+
+/// The identity that a link names must be attached to the resource.
+pub(super) fn attached(cx: &PutContext<'_>, identity: &str) -> Result<String> {
+    let id = ResourceId::parse(identity)?;
+    match cx.resource.identity.as_ref().and_then(|i| i.user_assigned(&id.to_string())) {
+        Some(_) => Ok(id.to_string()),
+        None => Err(Error::invalid_property(
+            "identity.userAssignedIdentities",
+            format!("The identity '{id}' is not attached to '{}'. Attach it: put it into identity.userAssignedIdentities.", cx.id.name()),
+        )),
+    }
+}
+
+/// The members that the CLI reads in lower case (reference: cli.md section 8).
+pub(super) fn add_scope_members(resource: &Resource, view: &mut Value) {
+    let Ok(id) = ResourceId::parse(&resource.id) else { return };
+    if let Some(map) = view.as_object_mut() {
+        map.insert("resourcegroup".into(), id.resource_group.unwrap_or_default().into());
+        map.insert("subscriptionid".into(), id.subscription.unwrap_or_default().into());
+    }
+}
+
+fn check_sku(sent: Option<&Value>) -> Result<Value> {
+    let name = sent.and_then(|s| s.get("name")).and_then(Value::as_str).unwrap_or("S1");
+    let known = SKUS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let Some((name, tier)) = known else {
+        let list: Vec<&str> = SKUS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::invalid_property("sku.name", format!("The SKU '{}' is not known; there are: {}.", name.chars().take(20).collect::<String>(), list.join(", "))));
+    };
+    let capacity = match sent.and_then(|s| s.get("capacity")).filter(|c| !c.is_null()) {
+        Some(value) => value.as_u64().filter(|c| (1..=200).contains(c)).ok_or_else(|| Error::invalid_property("sku.capacity", "'capacity' is a whole number from 1 to 200."))?,
+        None => 1,
+    };
+    Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
+}
+
+/// Partitions are fixed when the hub is made; retention may change.
+fn events(cx: &mut PutContext<'_>) -> Result<()> {
+    let path = "properties.eventHubEndpoints.events";
+    let sent = cx.resource.value(&["eventHubEndpoints", "events"]).cloned().unwrap_or(Value::Null);
+    let before = cx.existing.and_then(|stored| stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"])).and_then(Value::as_u64);
+    let number = |name: &str| sent.get(name).filter(|v| !v.is_null()).map(|v| v.as_u64().ok_or_else(|| Error::invalid_property(format!("{path}.{name}"), format!("'{name}' is a whole number.")))).transpose();
+    let partitions = match (number("partitionCount")?, before) {
+        (Some(now), Some(before)) if now != before => {
+            return Err(Error::conflict(format!("The number of partitions of hub '{}' is {before} and cannot be changed.", cx.id.name())).with_code("PropertyChangeNotAllowed"));
+        }
+        (sent, before) => sent.or(before).unwrap_or(PARTITIONS.1),
+    };
+    let retention = number("retentionTimeInDays")?.unwrap_or(RETENTION_DAYS.0);
+    if !(PARTITIONS.0..=PARTITIONS.2).contains(&partitions) || !(RETENTION_DAYS.0..=RETENTION_DAYS.1).contains(&retention) {
+        return Err(Error::invalid_property(path, format!("A hub has {} to {} partitions and keeps events {} to {} days.", PARTITIONS.0, PARTITIONS.2, RETENTION_DAYS.0, RETENTION_DAYS.1)));
+    }
+    let ids: Vec<String> = (0..partitions).map(|p| p.to_string()).collect();
+    cx.resource.properties.insert("eventHubEndpoints".into(), json!({"events": {"retentionTimeInDays": retention, "partitionCount": partitions, "partitionIds": ids}}));
+    Ok(())
+}
+
+/// What Azure fills in for members that were not sent (reference: cli.md section 8).
+fn defaults() -> [(&'static str, Value); 9] {
+    [
+        ("ipFilterRules", json!([])),
+        ("routing", json!({
+            "endpoints": {"serviceBusQueues": [], "serviceBusTopics": [], "eventHubs": [], "storageContainers": [], "cosmosDBSqlContainers": []},
+            "routes": [],
+            "fallbackRoute": {"name": "$fallback", "source": "DeviceMessages", "condition": "true", "endpointNames": ["events"], "isEnabled": true}
+        })),
+        ("storageEndpoints", json!({"$default": {"sasTtlAsIso8601": "PT1H", "connectionString": "", "containerName": ""}})),
+        ("messagingEndpoints", json!({"fileNotifications": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}})),
+        ("enableFileUploadNotifications", json!(false)),
+        ("cloudToDevice", json!({"maxDeliveryCount": 10, "defaultTtlAsIso8601": "PT1H", "feedback": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}})),
+        ("features", json!("None")),
+        ("disableLocalAuth", json!(false)),
+        ("enableDataResidency", json!(false)),
+    ]
+}

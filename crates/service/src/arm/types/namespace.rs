@@ -1,0 +1,137 @@
+//! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
+
+use crate::arm::context::{DeleteContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::platform::Platform;
+use crate::resources::{self, Stored, kind};
+use crate::tables::RESOURCES;
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Expect;
+use serde_json::{Map, Value, json};
+
+/// The declaration.
+pub static DECL: TypeDecl = TypeDecl {
+    namespace: "Microsoft.DeviceRegistry",
+    kinds: &["namespaces"],
+    key: kind::NAMESPACE,
+    scope: Scope::InGroup,
+    tracked: true,
+    singleton: None,
+    views: &[View { versions: &["2025-07-01-preview", "2025-10-01", "2025-11-01-preview", "2026-03-01-preview", "2026-04-01"], hidden: &["etag"] }],
+    any_version: false,
+    name: NameRule {
+        min: 3,
+        max: 64,
+        legal: |name| super::inner_dashes(name) && !name.chars().any(|c| c.is_ascii_uppercase()),
+        text: "lower-case letters, digits and inner '-' (^[a-z0-9][a-z0-9-]*[a-z0-9]$)",
+    },
+    global_name: None,
+    properties: &["messaging", "management"],
+    read_only: &["uuid", "provisioningState"],
+    create_only: &[],
+    identity: IdentityRule::System,
+    sku: false,
+    put: (201, 200),
+    // ADR answers 202 or 204 to a delete, never 200 (reference: device-registry-api.md section 3).
+    delete: (204, 204),
+    tree: true,
+    subscription_list: true,
+    behavior: &Namespace,
+};
+
+struct Namespace;
+
+#[async_trait]
+impl Behavior for Namespace {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let uid = cx.resource.uid.to_string();
+        let properties = &mut cx.resource.properties;
+        properties.insert("uuid".into(), uid.into());
+        properties.insert("provisioningState".into(), "Succeeded".into());
+        // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
+        let linked: Vec<String> = linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
+        if let Some(endpoints) = properties.get_mut("messaging").and_then(|m| m.get_mut("endpoints")).and_then(Value::as_object_mut) {
+            endpoints.retain(|_, endpoint| {
+                let target = endpoint.get("resourceId").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+                !linked.contains(&target)
+            });
+        }
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        let holders = resources::all_where(cx.platform.store.as_ref(), "link", &cx.id.key()).await?;
+        if !holders.is_empty() {
+            let list: Vec<String> = holders.iter().map(|s| format!("{} '{}'", word(&s.resource.kind), s.resource.name)).collect();
+            let mut error = Error::conflict(format!(
+                "The namespace '{}' cannot be deleted while these are linked to it: {}. Delete the hubs and delete or unlink the provisioning services first.",
+                cx.id.name(),
+                list.join(", ")
+            ))
+            .with_code("NamespaceInUse");
+            error.details = holders.into_iter().map(|s| ("LinkedResource".to_string(), s.resource.id)).collect();
+            return Err(error);
+        }
+        // A hub or DPS that is linked while the namespace goes loses the race, whichever comes first.
+        cx.change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "link", value: cx.id.key() });
+        Ok(())
+    }
+
+    async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
+        let hubs = linked_hubs(platform, &resource.id.to_lowercase()).await?;
+        if hubs.is_empty() {
+            return Ok(());
+        }
+        let mut endpoints: Map<String, Value> = view
+            .pointer("/properties/messaging/endpoints")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        for hub in hubs {
+            let address = hub.resource.text(&["hostName"]).unwrap_or_default();
+            let entry = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.resource.id});
+            endpoints.insert(hub.resource.name.clone(), entry);
+        }
+        view["properties"]["messaging"] = json!({ "endpoints": endpoints });
+        Ok(())
+    }
+
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if cx.is("POST", &["migrate"]) {
+            return Err(Error::not_implemented("Ferrohub has no assets yet, so there is nothing to migrate into a namespace."));
+        }
+        Ok(None)
+    }
+}
+
+fn word(kind: &str) -> &'static str {
+    if kind.eq_ignore_ascii_case(kind::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
+}
+
+/// The hubs that are linked to the namespace with this key.
+pub(super) async fn linked_hubs(platform: &Platform, namespace_key: &str) -> Result<Vec<Stored>> {
+    let mut linked = resources::all_where(platform.store.as_ref(), "link", namespace_key).await?;
+    linked.retain(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB));
+    Ok(linked)
+}
+
+/// The namespace to which a hub or DPS wants to be linked: it must exist, and the caller must be able to read it.
+pub(super) async fn link_target(cx: &mut PutContext<'_>, path: &str, text: &str) -> Result<Stored> {
+    let id = ResourceId::parse(text)?;
+    if !id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE) {
+        return Err(Error::invalid_property(path, format!("'{text}' is not the id of a Device Registry namespace.")));
+    }
+    cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
+        error.code = "LinkedAuthorizationFailed";
+        error
+    })?;
+    let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
+        Error::invalid_property(path, format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create."))
+    })?;
+    cx.change.unit.expect_exists(&RESOURCES, id.key());
+    cx.extra.link = Some(id.key());
+    Ok(stored)
+}

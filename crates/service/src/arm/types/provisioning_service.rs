@@ -1,0 +1,269 @@
+//! Device Provisioning Services (`Microsoft.Devices/provisioningServices`).
+
+use super::iot_hub::{add_scope_members, attached};
+use super::keys::{self, DefaultPolicy};
+use super::namespace;
+use crate::arm::context::{DeleteContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::arm::region;
+use crate::platform::Platform;
+use crate::provisioning;
+use crate::resources::{self, Stored, kind};
+use crate::tables::RESOURCES;
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::LINKED_HUBS;
+use ferrohub_model::resource::Resource;
+use ferrohub_store::{Expect, Page};
+use ferrohub_wire::connection_string::ConnectionString;
+use serde_json::{Map, Value, json};
+
+/// The declaration.
+pub static DECL: TypeDecl = TypeDecl {
+    namespace: "Microsoft.Devices",
+    kinds: &["provisioningServices"],
+    key: kind::PROVISIONING_SERVICE,
+    scope: Scope::InGroup,
+    tracked: true,
+    singleton: None,
+    views: &[
+        // Core `az` 2.91 speaks 2021-10-15, which knows neither identity nor namespace (reference: cli.md section 1).
+        View {
+            versions: &["2017-11-15", "2018-01-22", "2020-03-01", "2021-10-15", "2022-02-05"],
+            hidden: &["identity", "properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
+        },
+        View {
+            versions: &["2022-12-12", "2023-03-01-preview"],
+            hidden: &["properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
+        },
+        View { versions: &["2025-02-01-preview", "2026-03-01-preview"], hidden: &["properties.authorizationPolicies"] },
+    ],
+    any_version: false,
+    name: NameRule { min: 3, max: 64, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
+    global_name: Some("provisioningservices"),
+    properties: &["iotHubs", "allocationPolicy", "authorizationPolicies", "publicNetworkAccess", "ipFilterRules", "enableDataResidency", "deviceRegistryNamespace", "disableLocalAuth"],
+    read_only: &["provisioningState", "state", "serviceOperationsHostName", "deviceProvisioningHostName", "idScope", "privateEndpointConnections"],
+    create_only: &[],
+    identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
+    sku: true,
+    put: (201, 200),
+    delete: (200, 204),
+    tree: true,
+    subscription_list: true,
+    behavior: &ProvisioningService,
+};
+
+const DEFAULT_POLICIES: &[DefaultPolicy] =
+    &[DefaultPolicy("provisioningserviceowner", "ServiceConfig, EnrollmentRead, EnrollmentWrite, DeviceConnect, RegistrationStatusRead, RegistrationStatusWrite")];
+const RIGHTS: &[&str] = &["ServiceConfig", "EnrollmentRead", "EnrollmentWrite", "DeviceConnect", "RegistrationStatusRead", "RegistrationStatusWrite"];
+const LINK: &str = "properties.deviceRegistryNamespace";
+
+struct ProvisioningService;
+
+#[async_trait]
+impl Behavior for ProvisioningService {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
+        link_namespace(cx).await?;
+        link_hubs(cx).await?;
+        keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
+        let scope = match cx.existing.and_then(|stored| stored.resource.text(&["idScope"])) {
+            Some(scope) => scope.to_string(),
+            None => new_id_scope(cx.platform),
+        };
+        let policy = allocation_policy(cx.resource.text(&["allocationPolicy"]))?;
+        let hosts = (cx.platform.settings.dps_host(cx.id.name()), cx.platform.settings.global_dps_host());
+        let properties = &mut cx.resource.properties;
+        properties.insert("provisioningState".into(), "Succeeded".into());
+        properties.insert("state".into(), "Active".into());
+        properties.insert("allocationPolicy".into(), policy.into());
+        properties.insert("serviceOperationsHostName".into(), hosts.0.into());
+        properties.insert("deviceProvisioningHostName".into(), hosts.1.into());
+        properties.insert("idScope".into(), scope.clone().into());
+        cx.extra.lookup = Some(format!("scope/{}", scope.to_uppercase()));
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        let dps = cx.stored.resource.uid.to_string();
+        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::ENROLLMENT_GROUPS, column: "dps", value: dps.clone() });
+        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::REGISTRATIONS, column: "dps", value: dps });
+        Ok(())
+    }
+
+    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        provisioning::purge(platform, stored.resource.uid).await
+    }
+
+    async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
+        add_scope_members(resource, view);
+        for hub in view.pointer_mut("/properties/iotHubs").and_then(Value::as_array_mut).into_iter().flatten() {
+            let name = hub.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
+            let policy = hub.get("keyName").and_then(Value::as_str).unwrap_or("iothubowner").to_string();
+            if let Some(map) = hub.as_object_mut() {
+                map.shift_remove("keyName");
+                map.insert("connectionString".into(), masked(&name, &policy).into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if cx.is("POST", &["listkeys"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, None).await?))));
+        }
+        if cx.is("POST", &["keys", "*", "listkeys"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, Some(&cx.tail[1])).await?))));
+        }
+        if cx.is("GET", &["skus"]) {
+            return Ok(Some(SubAnswer::Done(200, Some(json!({"value": [{"name": "S1"}]})))));
+        }
+        Ok(None)
+    }
+}
+
+fn masked(host: &str, policy: &str) -> String {
+    format!("HostName={host};SharedAccessKeyName={policy};SharedAccessKey=****")
+}
+
+fn check_sku(sent: Option<&Value>) -> Result<Value> {
+    let name = sent.and_then(|s| s.get("name")).and_then(Value::as_str).unwrap_or("S1");
+    if !name.eq_ignore_ascii_case("S1") {
+        return Err(Error::invalid_property("sku.name", "A Device Provisioning Service has the SKU S1."));
+    }
+    let capacity = sent.and_then(|s| s.get("capacity")).and_then(Value::as_u64).unwrap_or(1);
+    Ok(json!({"name": "S1", "tier": "Standard", "capacity": capacity}))
+}
+
+fn allocation_policy(sent: Option<&str>) -> Result<&'static str> {
+    let wanted = sent.unwrap_or("Hashed");
+    ["Hashed", "GeoLatency", "Static"].into_iter().find(|known| known.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+        Error::invalid_property("properties.allocationPolicy", "The allocation policy is Hashed, GeoLatency or Static.")
+    })
+}
+
+/// An id scope in Azure's form: `0ne` and eight hexadecimal digits, upper case.
+fn new_id_scope(platform: &Platform) -> String {
+    let mut bytes = [0u8; 4];
+    platform.random.fill(&mut bytes);
+    format!("0ne{}", hex::encode_upper(bytes))
+}
+
+/// The link to a namespace: may be set, changed and taken away; the service lies in the namespace's region.
+async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
+    let wanted = cx.resource.properties.get("deviceRegistryNamespace").filter(|v| !v.is_null()).cloned();
+    let Some(wanted) = wanted else {
+        cx.resource.properties.shift_remove("deviceRegistryNamespace");
+        cx.extra.link = None;
+        return Ok(());
+    };
+    let text = |name: &str| wanted.get(name).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_string);
+    let id = text("resourceId").ok_or_else(|| Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'."))?;
+    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id).await?;
+    if target.resource.location != cx.resource.location {
+        return Err(Error::invalid_property(
+            LINK,
+            format!(
+                "A Device Provisioning Service lies in the region of its namespace: '{}' is in '{}', this service in '{}'.",
+                target.resource.name,
+                target.resource.location.as_deref().unwrap_or_default(),
+                cx.resource.location.as_deref().unwrap_or_default()
+            ),
+        ));
+    }
+    let mut link = Map::new();
+    link.insert("resourceId".into(), target.resource.id.into());
+    let selected = text("selectedUserAssignedIdentityResourceId");
+    let user = text("authenticationType").map_or(selected.is_some(), |t| t.eq_ignore_ascii_case("UserAssigned"));
+    link.insert("authenticationType".into(), if user { "UserAssigned" } else { "SystemAssigned" }.into());
+    if user {
+        let identity = selected.ok_or_else(|| {
+            Error::invalid_property(format!("{LINK}.selectedUserAssignedIdentityResourceId"), "With the authentication type UserAssigned, this names the identity.")
+        })?;
+        link.insert("selectedUserAssignedIdentityResourceId".into(), attached(cx, &identity)?.into());
+    } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
+        return Err(Error::invalid_property(LINK, "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity."));
+    }
+    cx.resource.properties.insert("deviceRegistryNamespace".into(), Value::Object(link));
+    Ok(())
+}
+
+/// The linked hubs: each connection string is checked against the hub and sealed; a masked one keeps the stored key.
+async fn link_hubs(cx: &mut PutContext<'_>) -> Result<()> {
+    let sent = match cx.resource.properties.get("iotHubs") {
+        Some(Value::Array(list)) => list.clone(),
+        None | Some(Value::Null) => Vec::new(),
+        Some(_) => return Err(Error::invalid_property("properties.iotHubs", "'iotHubs' is a list.")),
+    };
+    if sent.len() > LINKED_HUBS {
+        return Err(Error::invalid_property("properties.iotHubs", format!("At most {LINKED_HUBS} hubs can be linked.")));
+    }
+    let mut linked: Vec<Value> = Vec::new();
+    let mut fields = Vec::new();
+    for entry in &sent {
+        let view = link_hub(cx, entry).await?;
+        let name = view.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        if linked.iter().any(|other| other.get("name").and_then(Value::as_str).is_some_and(|o| o.eq_ignore_ascii_case(&name))) {
+            return Err(Error::invalid_property("properties.iotHubs", format!("The hub '{name}' is linked twice (IH400303 duplicate iot hubs).")));
+        }
+        fields.push(format!("linkedHub/{name}"));
+        linked.push(view);
+    }
+    cx.resource.secrets.retain(|field, _| !field.starts_with("linkedHub/") || fields.contains(field));
+    cx.resource.properties.insert("iotHubs".into(), Value::Array(linked));
+    Ok(())
+}
+
+async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
+    let path = "properties.iotHubs.connectionString";
+    let text = entry.get("connectionString").and_then(Value::as_str).unwrap_or_default();
+    let parsed = ConnectionString::parse(text).map_err(|e| e.with_target(path))?;
+    let host = parsed.host_name().unwrap_or_default().to_lowercase();
+    let field = format!("linkedHub/{host}");
+    let hub = cx.platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?.into_iter().next();
+    let hub = hub.map(resources::from_row).transpose()?.ok_or_else(|| {
+        Error::invalid_property(path, format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show."))
+    })?;
+    let policy = parsed.policy().unwrap_or_default().to_string();
+    let key = parsed.key().unwrap_or_default();
+    let masked = key.contains('*') || key.is_empty();
+    if masked && !cx.resource.secrets.contains_key(&field) {
+        return Err(Error::invalid_property(path, format!("The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string.")));
+    }
+    if !masked {
+        check_hub_key(cx.platform, &hub, &policy, key).await?;
+        let (owner, row) = (cx.resource.uid.to_string(), cx.id.key());
+        let sealed = cx.platform.keyring.seal(cx.platform.store.as_ref(), &owner, "resources", &row, &field, text.as_bytes()).await?;
+        cx.resource.secrets.insert(field, sealed);
+    }
+    let location = entry.get("location").and_then(Value::as_str).filter(|t| !t.is_empty()).map(|t| region::normalize(t, "Microsoft.Devices/IotHubs")).transpose()?;
+    let weight = entry.get("allocationWeight").filter(|v| !v.is_null()).map_or(Ok(1), |v| {
+        v.as_u64().filter(|w| *w <= 1000).ok_or_else(|| Error::invalid_property("properties.iotHubs.allocationWeight", "'allocationWeight' is a whole number from 0 to 1000."))
+    })?;
+    Ok(json!({
+        "name": host,
+        "location": location.map_or_else(|| hub.resource.location.clone().unwrap_or_default(), str::to_string),
+        "keyName": policy,
+        "applyAllocationPolicy": entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true),
+        "allocationWeight": weight
+    }))
+}
+
+/// The key must be one of the hub's, with the rights that provisioning needs.
+async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &str) -> Result<()> {
+    let path = "properties.iotHubs.connectionString";
+    let wrong = |why: &str| Error::invalid_property(path, format!("The connection string of '{}' cannot be used: {why}. Take the one that `az iot hub connection-string show --hub-name {}` prints.", hub.resource.name, hub.resource.name));
+    let policies = hub.resource.properties.get("authorizationPolicies").and_then(Value::as_array).cloned().unwrap_or_default();
+    let found = policies.iter().find(|p| p.get("keyName").and_then(Value::as_str) == Some(policy)).ok_or_else(|| wrong("the hub has no such shared access policy"))?;
+    let rights = found.get("rights").and_then(Value::as_str).unwrap_or_default();
+    if !["RegistryWrite", "ServiceConnect"].iter().all(|right| rights.contains(right)) {
+        return Err(wrong("its policy needs the rights RegistryWrite and ServiceConnect"));
+    }
+    for which in ["primary", "secondary"] {
+        let stored = keys::open_key(platform, &hub.resource, &format!("{policy}/{which}")).await?;
+        if aws_lc_rs::constant_time::verify_slices_are_equal(stored.as_bytes(), key.as_bytes()).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(wrong("its key is not the hub's"))
+}

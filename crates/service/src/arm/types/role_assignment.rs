@@ -1,0 +1,185 @@
+//! Role assignments (`Microsoft.Authorization/roleAssignments`).
+
+use crate::arm::context::{DeleteContext, ListContext, PutContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl, View};
+use crate::authz::builtin;
+use crate::directory;
+use crate::resources::{self, kind};
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The declaration.
+pub static DECL: TypeDecl = TypeDecl {
+    namespace: "Microsoft.Authorization",
+    kinds: &["roleAssignments"],
+    key: kind::ROLE_ASSIGNMENT,
+    scope: Scope::Extension,
+    tracked: false,
+    singleton: None,
+    views: &[View { versions: &["2015-07-01", "2018-01-01-preview", "2020-04-01-preview", "2022-04-01"], hidden: &["systemData", "etag", "location"] }],
+    any_version: true,
+    name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
+    global_name: Some("roleassignments"),
+    properties: &["roleDefinitionId", "principalId", "principalType", "description", "condition", "conditionVersion", "delegatedManagedIdentityResourceId"],
+    read_only: &["scope", "createdOn", "createdBy", "updatedOn", "updatedBy"],
+    create_only: &[],
+    identity: IdentityRule::No,
+    sku: false,
+    put: (201, 201),
+    delete: (200, 204),
+    tree: false,
+    subscription_list: true,
+    behavior: &RoleAssignment,
+};
+
+struct RoleAssignment;
+
+#[async_trait]
+impl Behavior for RoleAssignment {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let scope = cx.id.parent().unwrap_or_else(|| cx.id.clone());
+        check_scope(cx, &scope).await?;
+        if scope.resource_group.is_some() {
+            cx.change.unit.expect_exists(&crate::tables::RESOURCES, scope.key());
+        }
+        let principal = text(&cx.resource, "principalId").to_ascii_lowercase();
+        let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        check_principal(cx, &principal).await?;
+        check_role(cx, &role)?;
+        if text(&cx.resource, "condition") != "" {
+            return Err(Error::not_implemented("Ferrohub does not evaluate conditions on role assignments; leave 'condition' out."));
+        }
+        if let Some(existing) = cx.existing {
+            let same = |name: &str, now: &str| existing.resource.text(&[name]).is_some_and(|before| before.rsplit('/').next().is_some_and(|b| b.eq_ignore_ascii_case(now)));
+            if !same("principalId", &principal) || !same("roleDefinitionId", &role) {
+                return Err(Error::conflict("Tenant ID, application ID, principal ID, and scope are not allowed to be updated.").with_code("RoleAssignmentUpdateNotPermitted"));
+            }
+        }
+        // One assignment per scope, principal and role: the second creation gets RoleAssignmentExists.
+        let lookup = format!("assignment/{}/{principal}/{role}", scope.key());
+        if cx.is_new() && !cx.platform.store.find(&crate::tables::RESOURCES, "lookup", &lookup, ferrohub_store::Page::first(1)).await?.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, "RoleAssignmentExists", "The role assignment already exists."));
+        }
+        cx.extra.lookup = Some(lookup);
+        cx.extra.link = Some(format!("role/{role}"));
+        complete(cx, &scope, &principal, &role);
+        cx.change.access = true;
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        let resource = &cx.stored.resource;
+        let owner = text(resource, "roleDefinitionId").to_ascii_lowercase().ends_with(builtin::OWNER);
+        if owner && text(resource, "scope").eq_ignore_ascii_case(&ResourceId::subscription(&cx.platform.tenancy.subscription_id).to_string()) {
+            let all = resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", builtin::OWNER)).await?;
+            let at_subscription = all.iter().filter(|s| text(&s.resource, "scope").eq_ignore_ascii_case(text(resource, "scope"))).count();
+            if at_subscription < 2 {
+                return Err(Error::conflict("Cannot delete the last RBAC admin assignment. Assign Owner to somebody else at the subscription first.").with_code("LastRbacAdmin"));
+            }
+        }
+        cx.change.access = true;
+        Ok(())
+    }
+
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
+        let wanted = AssignmentFilter::parse(cx.filter)?;
+        let mut found = Vec::new();
+        for stored in resources::all_where(cx.platform.store.as_ref(), "kind", DECL.key).await? {
+            if wanted.matches(&stored.resource, cx.scope)? {
+                found.push(stored.resource);
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+fn text<'a>(resource: &'a Resource, name: &str) -> &'a str {
+    resource.text(&[name]).unwrap_or_default()
+}
+
+/// Assignments live below existing scopes of the subscription, never at the tenant.
+async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
+    if scope.subscription.is_none() {
+        return Err(Error::invalid("Role assignments are made at a subscription, a resource group or a resource.").with_code("InvalidScope"));
+    }
+    if scope.resource_group.is_some() {
+        resources::require(cx.platform.store.as_ref(), scope).await?;
+    }
+    Ok(())
+}
+
+async fn check_principal(cx: &PutContext<'_>, principal: &str) -> Result<()> {
+    if Uuid::parse_str(principal).is_err() {
+        return Err(Error::invalid_property("properties.principalId", format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>())));
+    }
+    if directory::by_id(cx.platform.store.as_ref(), principal).await?.is_some() {
+        return Ok(());
+    }
+    let tenant = &cx.platform.tenancy.tenant_id;
+    Err(Error::invalid(format!(
+        "Principal {principal} does not exist in the directory {tenant}. Check that you have the correct principal ID. If you are creating this principal and then immediately assigning a role, this error might be related to a replication delay. In this case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype"
+    ))
+    .with_code("PrincipalNotFound"))
+}
+
+fn check_role(cx: &PutContext<'_>, role: &str) -> Result<()> {
+    if cx.platform.access().definition(role).is_some() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("The specified role definition with ID '{}' does not exist.", role.chars().take(60).collect::<String>())).with_code("RoleDefinitionDoesNotExist"))
+}
+
+fn complete(cx: &mut PutContext<'_>, scope: &ResourceId, principal: &str, role: &str) {
+    let data = cx.resource.system_data.clone();
+    let definition = ResourceId::subscription(&cx.platform.tenancy.subscription_id).resource("Microsoft.Authorization", "roleDefinitions", role);
+    let properties = &mut cx.resource.properties;
+    properties.insert("roleDefinitionId".into(), definition.to_string().into());
+    properties.insert("principalId".into(), principal.into());
+    properties.entry("principalType").or_insert_with(|| "ServicePrincipal".into());
+    properties.insert("scope".into(), scope.to_string().into());
+    properties.insert("createdOn".into(), data.created_at.into());
+    properties.insert("createdBy".into(), data.created_by.into());
+    properties.insert("updatedOn".into(), data.last_modified_at.into());
+    properties.insert("updatedBy".into(), data.last_modified_by.into());
+    for name in ["condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"] {
+        properties.entry(name).or_insert(Value::Null);
+    }
+}
+
+/// `$filter` of a list: none = at, above and below the scope; `atScope()` = at or above; and a principal.
+struct AssignmentFilter {
+    at_scope: bool,
+    principal: Option<String>,
+}
+
+impl AssignmentFilter {
+    fn parse(filter: Option<&str>) -> Result<Self> {
+        let mut parsed = Self { at_scope: false, principal: None };
+        for part in filter.into_iter().flat_map(|f| f.split(" and ")).map(str::trim) {
+            let lower = part.to_ascii_lowercase();
+            let quoted = |text: &str| text.trim().trim_matches(|c| c == '\'' || c == ')' || c == '(').to_string();
+            if lower == "atscope()" {
+                parsed.at_scope = true;
+            } else if let Some(rest) = lower.strip_prefix("principalid eq").or_else(|| lower.strip_prefix("assignedto")) {
+                parsed.principal = Some(quoted(rest));
+            } else {
+                return Err(Error::invalid(format!(
+                    "The $filter '{}' is not served here; atScope(), principalId eq '...' and assignedTo('...') are.",
+                    part.chars().take(200).collect::<String>()
+                ))
+                .with_code("InvalidFilterInQueryString"));
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn matches(&self, resource: &Resource, at: &ResourceId) -> Result<bool> {
+        let scope = ResourceId::parse(text(resource, "scope"))?;
+        let placed = at.is_within(&scope) || (!self.at_scope && scope.is_within(at));
+        Ok(placed && self.principal.as_ref().is_none_or(|id| text(resource, "principalId").eq_ignore_ascii_case(id)))
+    }
+}

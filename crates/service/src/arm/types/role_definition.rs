@@ -1,0 +1,251 @@
+//! Role definitions, built-in and custom (`Microsoft.Authorization/roleDefinitions`).
+
+use crate::arm::context::{DeleteContext, ListContext, PutContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl, View};
+use crate::authz::builtin;
+use crate::platform::Platform;
+use crate::resources::{self, kind};
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::resource::{Resource, SystemData};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::role::Permission;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// The declaration.
+pub static DECL: TypeDecl = TypeDecl {
+    namespace: "Microsoft.Authorization",
+    kinds: &["roleDefinitions"],
+    key: kind::ROLE_DEFINITION,
+    scope: Scope::Extension,
+    tracked: false,
+    singleton: None,
+    views: &[View { versions: &["2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview"], hidden: &["systemData", "etag", "location"] }],
+    any_version: true,
+    name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
+    global_name: None,
+    properties: &["roleName", "description", "type", "permissions", "assignableScopes"],
+    read_only: &["createdOn", "createdBy", "updatedOn", "updatedBy"],
+    create_only: &[],
+    identity: IdentityRule::No,
+    sku: false,
+    // The Python SDK accepts 201 only (reference: resource-manager.md section 11).
+    put: (201, 201),
+    delete: (200, 204),
+    tree: false,
+    subscription_list: true,
+    behavior: &RoleDefinition,
+};
+
+/// Longest role name (Azure: 128).
+const ROLE_NAME_CHARS: usize = 128;
+/// Most action texts of one role: ours.
+const ACTIONS: usize = 500;
+
+struct RoleDefinition;
+
+#[async_trait]
+impl Behavior for RoleDefinition {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        if builtin::description(&cx.id.name().to_ascii_lowercase()).is_some() {
+            return Err(Error::forbidden(format!("The role '{}' is built in and cannot be changed.", cx.id.name())));
+        }
+        let name = check_name(&cx.resource)?;
+        check_permissions(cx.resource.properties.get("permissions"))?;
+        let scopes = assignable_scopes(cx)?;
+        cx.resource.properties.insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
+        for scope in &scopes {
+            cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(|mut error| {
+                error.code = "LinkedAuthorizationFailed";
+                error
+            })?;
+        }
+        if builtin::definitions().iter().any(|role| role.name.eq_ignore_ascii_case(&name)) {
+            return Err(same_name(&name));
+        }
+        for stored in resources::all_where(cx.platform.store.as_ref(), "kind", DECL.key).await? {
+            let other = stored.resource.text(&["roleName"]).unwrap_or_default();
+            if other.eq_ignore_ascii_case(&name) && !stored.id()?.same(cx.id) {
+                return Err(same_name(&name));
+            }
+        }
+        // Two creations at the same time are told apart by the row, not by the look above.
+        cx.extra.unique_name = Some(format!("roledefinitions/{}", name.to_lowercase()));
+        stamp(cx);
+        cx.resource.properties.insert("type".into(), "CustomRole".into());
+        // The same GUID at any scope is one definition; it lives below its first assignable scope.
+        cx.change.access = true;
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        let users = resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?;
+        if let Some(first) = users.first()
+            && !cx.cascade
+        {
+            return Err(Error::conflict(format!(
+                "There are existing role assignments referencing role '{}' (code: RoleDefinitionHasAssignments), for example '{}'. Delete them first.",
+                cx.stored.resource.text(&["roleName"]).unwrap_or_default(),
+                first.resource.id
+            ))
+            .with_code("RoleDefinitionHasAssignments"));
+        }
+        cx.change.access = true;
+        Ok(())
+    }
+
+    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Resource>> {
+        let guid = id.name().to_ascii_lowercase();
+        if let Some(found) = built_in(platform, &guid) {
+            return Ok(Some(found));
+        }
+        // A definition may be read through any scope, not only the one it was made at.
+        Ok(custom(platform).await?.into_iter().find(|resource| resource.name.eq_ignore_ascii_case(&guid)))
+    }
+
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
+        let mut all: Vec<Resource> = builtin::definitions().iter().filter_map(|role| built_in(cx.platform, &role.guid)).collect();
+        all.extend(custom(cx.platform).await?.into_iter().filter(|resource| assignable_at(resource, cx.scope)));
+        if let Some(filter) = cx.filter {
+            let wanted = RoleFilter::parse(filter)?;
+            all.retain(|resource| wanted.matches(resource));
+        }
+        Ok(Some(all))
+    }
+}
+
+/// The terms of `$filter` that listings of roles know.
+#[derive(Default)]
+struct RoleFilter {
+    name: Option<String>,
+    kind: Option<String>,
+}
+
+impl RoleFilter {
+    fn parse(text: &str) -> Result<Self> {
+        let mut filter = Self::default();
+        for part in text.split(" and ") {
+            let part = part.trim();
+            let quoted = |prefix: &str| {
+                let rest = part.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix)).map(|_| &part[prefix.len()..])?;
+                rest.trim().strip_prefix('\'')?.strip_suffix('\'').map(|value| value.replace("''", "'"))
+            };
+            if let Some(name) = quoted("roleName eq") {
+                filter.name = Some(name);
+            } else if let Some(kind) = quoted("type eq") {
+                filter.kind = Some(kind);
+            } else if !["atscopeandbelow()", "atscope()"].contains(&part.to_ascii_lowercase().as_str()) {
+                return Err(Error::invalid(format!("The $filter '{}' is not served here; roleName eq, type eq, atScope() and atScopeAndBelow() are.", text.chars().take(200).collect::<String>()))
+                    .with_code("InvalidFilterInQueryString"));
+            }
+        }
+        Ok(filter)
+    }
+
+    fn matches(&self, resource: &Resource) -> bool {
+        let is = |path: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|w| resource.text(&[path]).is_some_and(|t| t.eq_ignore_ascii_case(w)));
+        is("roleName", &self.name) && is("type", &self.kind)
+    }
+}
+
+async fn custom(platform: &Platform) -> Result<Vec<Resource>> {
+    let stored = resources::all_where(platform.store.as_ref(), "kind", DECL.key).await?;
+    Ok(stored.into_iter().map(|s| s.resource).collect())
+}
+
+/// Whether a custom role can be assigned at `scope` (or is assignable somewhere below it, so that listings show it).
+fn assignable_at(resource: &Resource, scope: &ResourceId) -> bool {
+    let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array).cloned().unwrap_or_default();
+    scopes.iter().filter_map(Value::as_str).filter_map(|text| ResourceId::parse(text).ok()).any(|s| scope.is_within(&s) || s.is_within(scope))
+}
+
+fn same_name(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "RoleDefinitionWithSameNameExists",
+        format!("A role definition with the name '{name}' exists in the directory already. Names of roles are unique in the tenant; use the existing one or choose another name."),
+    )
+}
+
+fn check_name(resource: &Resource) -> Result<String> {
+    let name = resource.text(&["roleName"]).unwrap_or_default().trim();
+    if name.is_empty() || name.chars().count() > ROLE_NAME_CHARS {
+        return Err(Error::invalid_property("properties.roleName", "A role needs a 'roleName' of 1 to 128 characters."));
+    }
+    Ok(name.into())
+}
+
+fn check_permissions(sent: Option<&Value>) -> Result<()> {
+    let entries: Vec<Permission> = match sent {
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|e| Error::invalid_property("properties.permissions", format!("'permissions' is malformed: {e}")))?,
+        None => Vec::new(),
+    };
+    let count: usize = entries.iter().map(|e| e.actions.len() + e.not_actions.len() + e.data_actions.len() + e.not_data_actions.len()).sum();
+    if entries.is_empty() || count == 0 || count > ACTIONS {
+        return Err(Error::invalid_property("properties.permissions", format!("A role needs permissions with 1 to {ACTIONS} actions or data actions.")));
+    }
+    Ok(())
+}
+
+/// The assignable scopes, accepted without their leading '/'.
+fn assignable_scopes(cx: &PutContext<'_>) -> Result<Vec<ResourceId>> {
+    let texts: Vec<&str> =
+        cx.resource.properties.get("assignableScopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    if texts.is_empty() {
+        return Err(Error::invalid_property("properties.assignableScopes", "A custom role needs at least one assignable scope: a subscription or resource group."));
+    }
+    texts
+        .into_iter()
+        .map(|text| {
+            let id = ResourceId::parse(text.trim_end_matches('/'))?;
+            match &id.subscription {
+                Some(subscription) if subscription.eq_ignore_ascii_case(&cx.platform.tenancy.subscription_id) => Ok(id),
+                _ => Err(Error::invalid_property(
+                    "properties.assignableScopes",
+                    format!(
+                        "The assignable scope '{}' is not in this installation's subscription '{}'. If it holds a '$', the shell did not expand a variable: use double quotes.",
+                        text.chars().take(200).collect::<String>(),
+                        cx.platform.tenancy.subscription_id
+                    ),
+                )),
+            }
+        })
+        .collect()
+}
+
+fn stamp(cx: &mut PutContext<'_>) {
+    let data = cx.resource.system_data.clone();
+    let properties = &mut cx.resource.properties;
+    properties.insert("createdOn".into(), data.created_at.into());
+    properties.insert("createdBy".into(), data.created_by.into());
+    properties.insert("updatedOn".into(), data.last_modified_at.into());
+    properties.insert("updatedBy".into(), data.last_modified_by.into());
+}
+
+/// A built-in role as a resource; its id is qualified by the subscription, as Azure lists it.
+fn built_in(platform: &Platform, guid: &str) -> Option<Resource> {
+    let role = builtin::definitions().into_iter().find(|role| role.guid == guid)?;
+    let id = ResourceId::subscription(&platform.tenancy.subscription_id).resource(DECL.namespace, DECL.kinds[0], guid);
+    let mut properties = Map::new();
+    properties.insert("roleName".into(), role.name.into());
+    properties.insert("type".into(), "BuiltInRole".into());
+    properties.insert("description".into(), builtin::description(guid).unwrap_or_default().into());
+    properties.insert("assignableScopes".into(), json!(["/"]));
+    properties.insert("permissions".into(), serde_json::to_value(&role.permissions).unwrap_or(Value::Null));
+    Some(Resource {
+        id: id.to_string(),
+        uid: Uuid::parse_str(guid).ok()?,
+        name: guid.into(),
+        kind: DECL.full(),
+        location: None,
+        tags: None,
+        sku: None,
+        identity: None,
+        properties,
+        secrets: std::collections::BTreeMap::new(),
+        system_data: SystemData::default(),
+        etag: String::new(),
+    })
+}

@@ -1,0 +1,442 @@
+//! PUT and PATCH: read, check, build one unit of work, commit; again when somebody else was faster.
+
+use super::context::PutContext;
+use super::declaration::{IdentityRule, Scope};
+use super::read::group_of;
+use super::{ArmResponse, Call, activity, region, view};
+use crate::directory;
+use crate::platform::Change;
+use crate::resources::{self, RowExtra, Stored, kind};
+use crate::tables::RESOURCES;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
+use ferrohub_model::principal::{Principal, PrincipalKind};
+use ferrohub_model::resource::{AssignedIdentity, Identity, Resource, SystemData};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_store::{ConflictKind, StoreError};
+use ferrohub_wire::etag::EtagCondition;
+use serde_json::{Map, Value};
+
+/// Times a write is tried anew after another one was faster.
+const RETRIES: usize = 16;
+
+impl Call<'_> {
+    pub(super) async fn put(&self, id: &ResourceId) -> Result<ArmResponse> {
+        let body = self.object_body()?;
+        self.write(id, &|_| Ok(body.clone())).await
+    }
+
+    pub(super) async fn patch(&self, id: &ResourceId) -> Result<ArmResponse> {
+        let patch = self.object_body()?;
+        self.write(id, &|existing| {
+            let stored = existing.ok_or_else(|| resources::missing(id))?;
+            let mut doc = view::full(self.decl, &stored.resource, &self.platform.tenancy.tenant_id);
+            view::hide(self.view, &mut doc);
+            for (name, value) in patch.as_object().into_iter().flatten() {
+                match (name.as_str(), doc.as_object_mut()) {
+                    // ARM replaces the tags of a PATCH as a whole.
+                    ("tags", Some(map)) => drop(map.insert("tags".into(), value.clone())),
+                    ("identity" | "sku" | "properties", Some(map)) => {
+                        view::merge_patch(map.entry(name.clone()).or_insert(Value::Null), value);
+                    }
+                    _ => {}
+                }
+            }
+            Ok(doc)
+        })
+        .await
+    }
+
+    fn object_body(&self) -> Result<Value> {
+        match &self.request.body {
+            Some(body @ Value::Object(_)) => Ok(body.clone()),
+            Some(_) => Err(Error::invalid("The request content was invalid and could not be deserialized: 'a JSON object is expected'.").with_code("InvalidRequestContent")),
+            None => Err(Error::invalid("The request content was invalid and could not be deserialized: 'the body is missing'.").with_code("InvalidRequestContent")),
+        }
+    }
+
+    async fn write(&self, id: &ResourceId, body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync)) -> Result<ArmResponse> {
+        for _ in 0..RETRIES {
+            if let Some(answer) = self.try_write(id, body_of).await? {
+                return Ok(answer);
+            }
+        }
+        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again.")).with_code("AnotherOperationInProgress"))
+    }
+
+    /// One try; `None` when another write came between reading and committing.
+    async fn try_write(&self, id: &ResourceId, body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync)) -> Result<Option<ArmResponse>> {
+        let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
+        let extra = row.as_ref().map(RowExtra::of).unwrap_or_default();
+        let existing = row.map(resources::from_row).transpose()?;
+        let body = body_of(existing.as_ref())?;
+        self.check_conditions(existing.as_ref())?;
+        if existing.is_none() {
+            self.check_name(id)?;
+        }
+        let parent = self.parents(id).await?;
+        let resource = self.build(id, &body, existing.as_ref(), parent.as_ref())?;
+        let mut change = Change::new();
+        match &existing {
+            Some(stored) => change.unit.expect_version(&RESOURCES, id.key(), stored.version),
+            None => change.unit.expect_absent(&RESOURCES, id.key()),
+        };
+        self.expect_parents(id, &mut change);
+        let mut context = PutContext {
+            platform: self.platform,
+            actor: &self.request.actor,
+            id,
+            existing: existing.as_ref(),
+            parent: parent.as_ref(),
+            body: &body,
+            resource,
+            extra,
+            change,
+        };
+        if let Some(prefix) = self.decl.global_name {
+            context.extra.unique_name = Some(format!("{prefix}/{}", id.name().to_lowercase()));
+        }
+        self.apply_identity(&mut context).await?;
+        self.decl.behavior.before_put(&mut context).await?;
+        self.commit(context).await
+    }
+
+    async fn commit(&self, context: PutContext<'_>) -> Result<Option<ArmResponse>> {
+        let (id, created) = (context.id, context.existing.is_none());
+        let PutContext { resource, extra, mut change, .. } = context;
+        let status = if created { self.decl.put.0 } else { self.decl.put.1 };
+        change.unit.put(resources::put(&resource, extra)?);
+        change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("write"), status)?);
+        match self.platform.commit(change).await {
+            Ok(_) => {
+                let mut answer = ArmResponse::new(status, Some(self.render(&resource).await?));
+                answer.headers.push(("ETag", format!("\"{}\"", resource.etag)));
+                Ok(Some(answer))
+            }
+            Err(StoreError::Conflict { kind: ConflictKind::Unique, key_or_column, .. }) if key_or_column == "unique_name" => Err(self.name_taken(id)),
+            Err(StoreError::Conflict { kind: ConflictKind::Unique, key_or_column, .. }) => {
+                Err(Error::conflict(format!("'{id}' conflicts with another resource: its {key_or_column} is taken.")))
+            }
+            Err(StoreError::Conflict { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    fn name_taken(&self, id: &ResourceId) -> Error {
+        Error::conflict(format!(
+            "The name '{}' is not available: names of type '{}' are unique over all subscriptions, ignoring case. Choose another name.",
+            id.name(),
+            self.decl.full()
+        ))
+        .with_code("NameNotAvailable")
+    }
+
+    /// RFC 9110 conditions, as ARM's matrix has them (reference: resource-manager.md section 4).
+    fn check_conditions(&self, existing: Option<&Stored>) -> Result<()> {
+        let etag = existing.map(|stored| stored.resource.etag.as_str());
+        if let Some(text) = &self.request.if_match
+            && !EtagCondition::parse(text).allows_match(etag)
+        {
+            return Err(Error::precondition("The condition of If-Match is not met: the resource has another ETag or does not exist. Read it again and repeat."));
+        }
+        if let Some(text) = &self.request.if_none_match
+            && !EtagCondition::parse(text).allows_none_match(etag)
+        {
+            return Err(Error::precondition("The condition of If-None-Match is not met: the resource exists."));
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, id: &ResourceId) -> Result<()> {
+        if let Some(only) = self.decl.singleton {
+            if id.name().eq_ignore_ascii_case(only) {
+                return Ok(());
+            }
+            return Err(Error::invalid(format!("A resource of type '{}' can only be named '{only}'.", self.decl.full())).with_code("InvalidResourceName"));
+        }
+        self.decl.name.check(&self.decl.full(), id.name())
+    }
+
+    /// The parent resource; also checks that the group exists and is not going away.
+    async fn parents(&self, id: &ResourceId) -> Result<Option<Stored>> {
+        if self.decl.scope != Scope::InGroup {
+            return Ok(None);
+        }
+        let store = self.platform.store.as_ref();
+        if let Some(group) = group_of(id) {
+            let stored = resources::require(store, &group).await?;
+            if stored.resource.text(&["provisioningState"]) == Some("Deleting") {
+                return Err(Error::conflict(format!(
+                    "The resource group '{}' is in deprovisioning state and cannot perform this operation.",
+                    group.name()
+                ))
+                .with_code("ResourceGroupBeingDeleted"));
+            }
+        }
+        if self.decl.kinds.len() < 2 {
+            return Ok(None);
+        }
+        let Some(parent) = id.parent() else { return Ok(None) };
+        match resources::get(store, &parent).await? {
+            Some(stored) => Ok(Some(stored)),
+            None => Err(Error::not_found(format!(
+                "Failed to perform 'write' on resource(s) of type '{}', because the parent resource '{parent}' could not be found.",
+                self.decl.kinds.join("/")
+            ))
+            .with_code("ParentResourceNotFound")),
+        }
+    }
+
+    fn expect_parents(&self, id: &ResourceId, change: &mut Change) {
+        if self.decl.scope != Scope::InGroup {
+            return;
+        }
+        if let Some(group) = group_of(id) {
+            change.unit.expect_exists(&RESOURCES, group.key());
+        }
+        if self.decl.kinds.len() > 1
+            && let Some(parent) = id.parent()
+        {
+            change.unit.expect_exists(&RESOURCES, parent.key());
+        }
+    }
+
+    /// The resource as the body wants it, with everything kept that this view cannot express.
+    fn build(&self, id: &ResourceId, body: &Value, existing: Option<&Stored>, parent: Option<&Stored>) -> Result<Resource> {
+        let old = existing.map(|stored| &stored.resource);
+        let now = rfc3339(self.platform.now());
+        let sent = match body.get("properties") {
+            Some(Value::Object(map)) => map.clone(),
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => return Err(Error::invalid_property("properties", "'properties' must be a JSON object.")),
+        };
+        let properties = view::merge_properties(self.decl, self.view, &sent, old);
+        self.check_create_only(&properties, old)?;
+        let location = self.location(id, body, old, parent)?;
+        let tags = if self.decl.tracked && view::shows(self.view, "tags") {
+            tags(body.get("tags"))?
+        } else {
+            old.and_then(|resource| resource.tags.clone())
+        };
+        let sku = match body.get("sku") {
+            Some(sku) if self.decl.sku && !sku.is_null() => Some(sku.clone()),
+            _ => old.and_then(|resource| resource.sku.clone()),
+        };
+        let mut system_data = old.map(|resource| resource.system_data.clone()).unwrap_or_else(|| SystemData {
+            created_by: self.request.actor.name().into(),
+            created_by_type: self.request.actor.kind_name().into(),
+            created_at: now.clone(),
+            ..SystemData::default()
+        });
+        system_data.last_modified_by = self.request.actor.name().into();
+        system_data.last_modified_by_type = self.request.actor.kind_name().into();
+        system_data.last_modified_at = now;
+        Ok(Resource {
+            // ARM answers with the casing that was used last; the id of an existing resource follows it.
+            id: id.to_string(),
+            uid: old.map_or_else(|| self.platform.new_id(), |resource| resource.uid),
+            name: id.name().into(),
+            kind: if self.decl.scope == Scope::Group { "Microsoft.Resources/resourceGroups".into() } else { self.decl.full() },
+            location,
+            tags,
+            sku,
+            identity: old.and_then(|resource| resource.identity.clone()),
+            properties,
+            secrets: old.map(|resource| resource.secrets.clone()).unwrap_or_default(),
+            system_data,
+            etag: self.platform.random.uuid_v4().to_string(),
+        })
+    }
+
+    fn check_create_only(&self, properties: &Map<String, Value>, old: Option<&Resource>) -> Result<()> {
+        let Some(old) = old else { return Ok(()) };
+        let (now, before) = (Value::Object(properties.clone()), Value::Object(old.properties.clone()));
+        for path in self.decl.create_only {
+            let steps: Vec<&str> = path.split('.').collect();
+            let (now, before) = (view::get(&now, &steps), view::get(&before, &steps));
+            if now.is_some() && before.is_some() && !same(now, before) {
+                return Err(Error::conflict(format!(
+                    "The property 'properties.{path}' of '{}' cannot be changed after creation. Delete the resource and make it anew.",
+                    old.id
+                ))
+                .with_code("PropertyChangeNotAllowed")
+                .with_target(format!("properties.{path}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn location(&self, id: &ResourceId, body: &Value, old: Option<&Resource>, parent: Option<&Stored>) -> Result<Option<String>> {
+        let visible = view::shows(self.view, "location");
+        let sent = body.get("location").and_then(Value::as_str).filter(|text| visible && !text.is_empty());
+        let sent = sent.filter(|_| self.decl.tracked).map(|text| region::normalize(text, &self.decl.full())).transpose()?;
+        match (sent, old.and_then(|resource| resource.location.as_deref())) {
+            (Some(now), Some(before)) if now != before && self.decl.scope == Scope::Group => Err(Error::conflict(format!(
+                "Invalid resource group location '{now}'. The Resource group already exists in location '{before}'."
+            ))
+            .with_code("InvalidResourceGroupLocation")),
+            (Some(now), Some(before)) if now != before => Err(Error::conflict(format!(
+                "The resource '{}' already exists in location '{before}' in resource group '{}'. A resource with the same name cannot be created in location '{now}'. Please select a new resource name.",
+                id.name(),
+                id.resource_group.as_deref().unwrap_or_default()
+            ))
+            .with_code("InvalidResourceLocation")),
+            (_, Some(before)) => Ok(Some(before.into())),
+            (Some(now), None) => Ok(Some(now.into())),
+            (None, None) if !self.decl.tracked => Ok(parent.and_then(|stored| stored.resource.location.clone())),
+            (None, None) => match parent.and_then(|stored| stored.resource.location.clone()) {
+                Some(inherited) => Ok(Some(inherited)),
+                None => Err(Error::invalid("The location property is required for this definition.").with_code("LocationRequired")),
+            },
+        }
+    }
+
+    /// Attaches and detaches managed identities as `identity` of the body asks.
+    async fn apply_identity(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        if self.decl.identity == IdentityRule::No || !view::shows(self.view, "identity") {
+            return Ok(());
+        }
+        let Some(sent) = cx.body.get("identity").filter(|value| !value.is_null()).cloned() else { return Ok(()) };
+        let words = identity_words(&sent)?;
+        let mut identity = cx.resource.identity.take().unwrap_or_default();
+        if words.system && identity.system_principal_id.is_none() {
+            identity.system_principal_id = Some(self.new_system_identity(cx)?);
+        }
+        if !words.system
+            && let Some(gone) = identity.system_principal_id.take()
+        {
+            cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
+        }
+        let wanted = if words.user { sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default() } else { Map::new() };
+        if words.user && !matches!(self.decl.identity, IdentityRule::Both(_)) {
+            return Err(Error::invalid_property("identity.type", format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full())));
+        }
+        let mut assigned = std::collections::BTreeMap::new();
+        for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
+            assigned.insert(id.clone(), self.user_identity(&identity, id).await?);
+        }
+        identity.user_assigned = assigned;
+        cx.resource.identity = if identity.is_none() { None } else { Some(identity) };
+        Ok(())
+    }
+
+    fn new_system_identity(&self, cx: &mut PutContext<'_>) -> Result<String> {
+        let principal = Principal {
+            id: self.platform.random.uuid_v4().to_string(),
+            app_id: self.platform.random.uuid_v4().to_string(),
+            display_name: cx.id.name().into(),
+            kind: PrincipalKind::ManagedIdentity,
+            resource_id: Some(cx.id.to_string()),
+            application_object_id: None,
+            secrets: Vec::new(),
+        };
+        cx.change.unit.put(directory::put(&principal)?);
+        Ok(principal.id)
+    }
+
+    async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
+        let parsed = ResourceId::parse(id)?;
+        if !parsed.resource_type().eq_ignore_ascii_case(kind::USER_ASSIGNED_IDENTITY) {
+            return Err(Error::invalid_property("identity.userAssignedIdentities", format!("'{id}' is not the id of a user-assigned identity.")));
+        }
+        let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
+            Error::invalid(format!("The user-assigned identity '{id}' does not exist. Make it first: az identity create.")).with_code("FailedIdentityOperation")
+        })?;
+        if before.user_assigned(id).is_none() {
+            self.platform.authorize(&self.request.actor, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", &parsed).map_err(|mut error| {
+                error.code = "LinkedAuthorizationFailed";
+                error
+            })?;
+        }
+        let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
+        Ok(AssignedIdentity { principal_id: text("principalId"), client_id: text("clientId") })
+    }
+}
+
+/// Ids compare ignoring case; everything else exactly.
+fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a.and_then(Value::as_str), b.and_then(Value::as_str)) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => a == b,
+    }
+}
+
+struct IdentityWords {
+    system: bool,
+    user: bool,
+}
+
+/// Parses `identity.type`: `None`, `SystemAssigned`, `UserAssigned` or both with a comma, with or without a space.
+fn identity_words(sent: &Value) -> Result<IdentityWords> {
+    let text = sent.get("type").and_then(Value::as_str).unwrap_or("None");
+    let mut words = IdentityWords { system: false, user: false };
+    for word in text.split(',').map(str::trim) {
+        match word.to_ascii_lowercase().as_str() {
+            "systemassigned" => words.system = true,
+            "userassigned" => words.user = true,
+            "none" | "" => {}
+            _ => {
+                return Err(Error::invalid_property(
+                    "identity.type",
+                    format!("The identity type '{}' is not valid: None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.", word.chars().take(40).collect::<String>()),
+                ));
+            }
+        }
+    }
+    Ok(words)
+}
+
+/// Checks tags against ARM's limits.
+fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
+    let map = match sent {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(Error::invalid("'tags' must be an object of text values.").with_code("InvalidTags")),
+    };
+    if map.len() > limits::TAGS {
+        return Err(Error::invalid(format!("A resource has at most {} tags; {} were sent.", limits::TAGS, map.len())).with_code("InvalidTags"));
+    }
+    let mut checked = Map::new();
+    for (name, value) in map {
+        let bad = |c: char| c.is_control() || "<>%&\\?/".contains(c);
+        let Some(text) = value.as_str() else {
+            return Err(Error::invalid(format!("The tag '{name}' must have a text value.")).with_code("InvalidTags"));
+        };
+        if name.is_empty() || name.chars().count() > limits::TAG_NAME_CHARS || name.chars().any(bad) || text.chars().count() > limits::TAG_VALUE_CHARS {
+            return Err(Error::invalid(format!(
+                "The tag '{}' is not valid: names have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
+                name.chars().take(60).collect::<String>()
+            ))
+            .with_code("InvalidTags"));
+        }
+        if checked.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) {
+            return Err(Error::invalid(format!("The tag '{name}' stands twice; names of tags ignore case.")).with_code("InvalidTags"));
+        }
+        checked.insert(name.clone(), value.clone());
+    }
+    Ok(Some(checked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn identity_types_with_and_without_the_space() {
+        for text in ["SystemAssigned,UserAssigned", "systemAssigned, userassigned"] {
+            let words = identity_words(&json!({"type": text})).unwrap();
+            assert!(words.system && words.user);
+        }
+        assert!(identity_words(&json!({"type": "Sometimes"})).is_err());
+    }
+
+    #[test]
+    fn tag_rules() {
+        assert!(tags(Some(&json!({"a": "b"}))).unwrap().is_some());
+        for bad in [json!({"a": 1}), json!({"a/b": "x"}), json!({"A": "x", "a": "y"}), json!([]), json!({"": "x"})] {
+            assert_eq!(tags(Some(&bad)).unwrap_err().code, "InvalidTags", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Authentication: a small Entra. Issues RS256 tokens for client credentials and verifies bearer tokens.
+
+mod audience;
+mod oauth;
+mod signing;
+
+pub use audience::Audience;
+pub use oauth::OAuthError;
+pub use signing::SigningKey;
+
+use crate::authz::Actor;
+use crate::directory;
+use crate::platform::Platform;
+use ferrohub_model::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Lifetime of an access token in seconds (Entra's default is 60 to 90 minutes; ours 1 hour less a second, as clients expect).
+const TOKEN_SECONDS: i64 = 3599;
+
+/// Clock skew that is tolerated on `nbf`, seconds (Entra's SDKs use 5 minutes).
+const SKEW_SECONDS: i64 = 300;
+
+/// Claims of an access token.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    aud: String,
+    iss: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    appid: String,
+    #[serde(default)]
+    appidacr: String,
+    idp: String,
+    idtyp: String,
+    oid: String,
+    sub: String,
+    tid: String,
+    ver: String,
+}
+
+/// Issues and verifies tokens.
+pub struct Authenticator {
+    platform: Arc<Platform>,
+    key: SigningKey,
+}
+
+impl Authenticator {
+    /// An authenticator that signs with `key`.
+    pub fn new(platform: Arc<Platform>, key: SigningKey) -> Self {
+        Self { platform, key }
+    }
+
+    /// The actor of an `Authorization: Bearer` header, for a service that accepts `audience`.
+    /// `base_url` is the origin under which the client reached us; it is an audience of ours too.
+    ///
+    /// # Errors
+    /// Entra's and ARM's codes for a missing, malformed, unsigned, expired or foreign token.
+    pub async fn bearer(&self, authorization: Option<&str>, audience: Audience, base_url: &str) -> Result<Actor> {
+        let header = authorization.ok_or_else(|| Error::unauthenticated("Authentication failed. The 'Authorization' header is missing."))?;
+        let token = header
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| {
+                Error::unauthenticated("Authentication failed. The 'Authorization' header is provided in an invalid format.")
+                    .with_code("AuthenticationFailedInvalidHeader")
+            })?;
+        let claims: Claims = self.key.verify(token)?;
+        self.check_times(&claims)?;
+        audience.check(&claims.aud, base_url, &self.platform.settings.domain)?;
+        if !claims.tid.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id) {
+            return Err(Error::unauthenticated(format!(
+                "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",
+                claims.iss, self.platform.tenancy.tenant_id
+            ))
+            .with_code("InvalidAuthenticationTokenTenant"));
+        }
+        match directory::by_id(self.platform.store.as_ref(), &claims.oid).await? {
+            Some(principal) => Ok(Actor::of(principal)),
+            None => Err(Error::unauthenticated("The principal of this access token was deleted; sign in again with an existing one.")
+                .with_code("InvalidAuthenticationToken")),
+        }
+    }
+
+    fn check_times(&self, claims: &Claims) -> Result<()> {
+        let now = self.platform.clock.unix_seconds();
+        if now >= claims.exp {
+            return Err(Error::unauthenticated(format!(
+                "The access token expiry UTC time '{}' is earlier than the current UTC time. Get a new token.",
+                jiff::Timestamp::from_second(claims.exp).map_or_else(|_| claims.exp.to_string(), |t| t.to_string())
+            ))
+            .with_code("ExpiredAuthenticationToken"));
+        }
+        if now + SKEW_SECONDS < claims.nbf {
+            return Err(Error::unauthenticated("The access token is not valid yet; check the clocks.").with_code("InvalidAuthenticationToken"));
+        }
+        Ok(())
+    }
+
+    /// OpenID configuration of a tenant. `v2` selects the v2.0 document.
+    pub fn openid_configuration(&self, tenant: &str, base_url: &str, v2: bool) -> Value {
+        let adfs = tenant.eq_ignore_ascii_case("adfs");
+        let root = format!("{base_url}/{tenant}");
+        let oauth = if v2 && !adfs { format!("{root}/oauth2/v2.0") } else { format!("{root}/oauth2") };
+        json!({
+            "issuer": self.issuer(v2),
+            "authorization_endpoint": format!("{oauth}/authorize"),
+            "token_endpoint": format!("{oauth}/token"),
+            "jwks_uri": format!("{root}/discovery/v2.0/keys"),
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "response_types_supported": ["code", "token"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["openid"],
+            "claims_supported": ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "ver"],
+            "tenant_region_scope": "WW"
+        })
+    }
+
+    /// The public keys with which tokens can be checked.
+    pub fn jwks(&self) -> Value {
+        self.key.jwks()
+    }
+
+    fn issuer(&self, v2: bool) -> String {
+        let tenant = &self.platform.tenancy.tenant_id;
+        if v2 { format!("https://login.microsoftonline.com/{tenant}/v2.0") } else { format!("https://sts.windows.net/{tenant}/") }
+    }
+}

@@ -1,0 +1,168 @@
+//! The token endpoint: client credentials (RFC 6749 section 4.4) with Entra's error texts.
+
+use super::{Authenticator, Claims, TOKEN_SECONDS};
+use crate::directory;
+use ferrohub_model::error::Error;
+use ferrohub_model::principal::{Principal, PrincipalKind};
+use serde_json::{Value, json};
+
+/// An OAuth error as the token endpoint answers it.
+#[derive(Debug, Clone)]
+pub struct OAuthError {
+    /// HTTP status: 400 or 401.
+    pub status: u16,
+    /// OAuth error word such as `invalid_client`.
+    pub error: &'static str,
+    /// Text for a person, starting with Entra's `AADSTS` code.
+    pub description: String,
+    /// Entra's numeric code.
+    pub code: u32,
+}
+
+impl OAuthError {
+    fn new(status: u16, error: &'static str, code: u32, text: impl std::fmt::Display) -> Self {
+        Self { status, error, description: format!("AADSTS{code}: {text}"), code }
+    }
+}
+
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        tracing::error!(%error, context = error.context, "token request failed");
+        Self::new(error.http_status(), "temporarily_unavailable", 90033, "A transient error has occurred. Please try again.")
+    }
+}
+
+impl Authenticator {
+    /// Answers a token request of `tenant` with the form fields `form` (and HTTP Basic credentials, if any).
+    ///
+    /// # Errors
+    /// [`OAuthError`] with Entra's codes.
+    pub async fn token(&self, tenant: &str, form: &[(String, String)], basic: Option<(String, String)>, v2: bool) -> Result<Value, OAuthError> {
+        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        self.check_tenant(tenant)?;
+        match field("grant_type") {
+            Some("client_credentials") => {}
+            Some(other) => {
+                return Err(OAuthError::new(400, "unsupported_grant_type", 70003, format!(
+                    "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret).",
+                    other.chars().take(60).collect::<String>()
+                )));
+            }
+            None => return Err(OAuthError::new(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'grant_type'.")),
+        }
+        let (client_id, secret) = match &basic {
+            Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
+            None => (field("client_id").unwrap_or_default(), field("client_secret")),
+        };
+        let principal = self.client(client_id, secret).await?;
+        let resource = resource_of(field("scope"), field("resource"))?;
+        let token = self.access_token(&principal, &resource, v2)?;
+        let now = self.platform.clock.unix_seconds();
+        Ok(json!({
+            "token_type": "Bearer",
+            "expires_in": TOKEN_SECONDS,
+            "ext_expires_in": TOKEN_SECONDS,
+            "expires_on": (now + TOKEN_SECONDS).to_string(),
+            "not_before": now.to_string(),
+            "resource": resource,
+            "access_token": token
+        }))
+    }
+
+    fn check_tenant(&self, tenant: &str) -> Result<(), OAuthError> {
+        let ours = tenant.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id)
+            || ["common", "organizations", "adfs"].iter().any(|name| tenant.eq_ignore_ascii_case(name));
+        if ours {
+            return Ok(());
+        }
+        let shown: String = tenant.chars().take(80).collect();
+        Err(OAuthError::new(
+            400,
+            "invalid_request",
+            90002,
+            format!("Tenant '{shown}' not found. This Ferrohub's tenant is '{}'.", self.platform.tenancy.tenant_id),
+        ))
+    }
+
+    async fn client(&self, client_id: &str, secret: Option<&str>) -> Result<Principal, OAuthError> {
+        let unknown = || {
+            let shown: String = client_id.chars().take(80).collect();
+            OAuthError::new(400, "unauthorized_client", 700_016, format!("Application with identifier '{shown}' was not found in the directory."))
+        };
+        let principal = directory::by_app_id(self.platform.store.as_ref(), client_id).await?.ok_or_else(unknown)?;
+        let secret = secret.ok_or_else(|| {
+            OAuthError::new(401, "invalid_client", 7_000_218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+        })?;
+        if principal.kind != PrincipalKind::ServicePrincipal || secret.len() > 1024 {
+            return Err(unknown());
+        }
+        let now = self.platform.clock.unix_seconds();
+        let known = principal.secrets.iter().find(|stored| ferrohub_pki::key::verify_secret(secret, &stored.hash));
+        match known {
+            None => Err(OAuthError::new(
+                401,
+                "invalid_client",
+                7_000_215,
+                format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."),
+            )),
+            Some(stored) if stored.expires <= now => Err(OAuthError::new(
+                401,
+                "invalid_client",
+                7_000_222,
+                format!("The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset."),
+            )),
+            Some(_) => Ok(principal),
+        }
+    }
+
+    fn access_token(&self, principal: &Principal, resource: &str, v2: bool) -> Result<String, OAuthError> {
+        let now = self.platform.clock.unix_seconds();
+        let tenant = self.platform.tenancy.tenant_id.clone();
+        let claims = Claims {
+            aud: resource.into(),
+            iss: self.issuer(v2),
+            iat: now,
+            nbf: now,
+            exp: now + TOKEN_SECONDS,
+            appid: principal.app_id.clone(),
+            appidacr: "1".into(),
+            idp: self.issuer(false),
+            idtyp: "app".into(),
+            oid: principal.id.clone(),
+            sub: principal.id.clone(),
+            tid: tenant,
+            ver: "1.0".into(),
+        };
+        Ok(self.key.sign(&claims)?)
+    }
+}
+
+/// The audience of a request: the scope without `/.default` (v2.0), or `resource` (v1).
+fn resource_of(scope: Option<&str>, resource: Option<&str>) -> Result<String, OAuthError> {
+    let text = match (scope, resource) {
+        (_, Some(resource)) if !resource.is_empty() => resource,
+        (Some(scope), _) => scope
+            .split_whitespace()
+            .find_map(|word| word.strip_suffix("/.default"))
+            .ok_or_else(|| OAuthError::new(400, "invalid_scope", 1_002_012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."))?,
+        _ => return Err(OAuthError::new(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'scope'.")),
+    };
+    if text.len() > 512 {
+        return Err(OAuthError::new(400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is too long."));
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resource_keeps_its_slash() {
+        assert_eq!(resource_of(Some("https://x//.default"), None).unwrap(), "https://x/");
+        assert_eq!(resource_of(Some("openid https://x/.default"), None).unwrap(), "https://x");
+        assert_eq!(resource_of(None, Some("https://y")).unwrap(), "https://y");
+        assert_eq!(resource_of(Some("nothing"), None).unwrap_err().code, 1_002_012);
+        assert_eq!(resource_of(None, None).unwrap_err().code, 900_144);
+    }
+}

@@ -1,0 +1,135 @@
+//! What is held in memory to answer authorization: role definitions and assignments.
+
+use super::{Plane, builtin};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::role::Permission;
+use std::collections::HashMap;
+
+/// A role definition as authorization needs it.
+#[derive(Debug, Clone)]
+pub struct RoleDefinition {
+    /// GUID of the definition, lower case.
+    pub guid: String,
+    /// Role name as people write it.
+    pub name: String,
+    /// Permission entries; a grant by any one of them suffices.
+    pub permissions: Vec<Permission>,
+}
+
+impl RoleDefinition {
+    /// Whether any entry grants the action.
+    pub fn grants(&self, plane: Plane, action: &str) -> bool {
+        self.permissions.iter().any(|entry| match plane {
+            Plane::Control => entry.grants(action),
+            Plane::Data => entry.grants_data(action),
+        })
+    }
+}
+
+/// A role assignment as authorization needs it.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// Lower-cased scope id; `/` is the tenant.
+    pub scope: String,
+    /// Object id of the principal, lower case.
+    pub principal: String,
+    /// GUID of the role definition, lower case.
+    pub role: String,
+}
+
+/// An immutable picture of all roles, replaced as a whole.
+#[derive(Debug, Default)]
+pub struct AccessSnapshot {
+    definitions: HashMap<String, RoleDefinition>,
+    by_principal: HashMap<String, Vec<Assignment>>,
+}
+
+impl AccessSnapshot {
+    /// A snapshot of the built-in roles, the custom definitions and all assignments.
+    pub fn new(custom: Vec<RoleDefinition>, assignments: Vec<Assignment>) -> Self {
+        let mut definitions: HashMap<String, RoleDefinition> = HashMap::new();
+        for definition in builtin::definitions().into_iter().chain(custom) {
+            definitions.insert(definition.guid.clone(), definition);
+        }
+        let mut by_principal: HashMap<String, Vec<Assignment>> = HashMap::new();
+        for assignment in assignments {
+            by_principal.entry(assignment.principal.clone()).or_default().push(assignment);
+        }
+        Self { definitions, by_principal }
+    }
+
+    /// Whether an assignment at or above `scope` grants `action` to the principal.
+    pub fn allows(&self, principal: &str, plane: Plane, action: &str, scope: &ResourceId) -> bool {
+        let key = scope.key();
+        let covers = |assignment: &&Assignment| {
+            assignment.scope == "/"
+                || key == assignment.scope
+                || (key.starts_with(&assignment.scope) && key.as_bytes().get(assignment.scope.len()) == Some(&b'/'))
+        };
+        self.by_principal
+            .get(&principal.to_ascii_lowercase())
+            .into_iter()
+            .flatten()
+            .filter(covers)
+            .filter_map(|assignment| self.definitions.get(&assignment.role))
+            .any(|definition| definition.grants(plane, action))
+    }
+
+    /// A definition by its GUID.
+    pub fn definition(&self, guid: &str) -> Option<&RoleDefinition> {
+        self.definitions.get(guid)
+    }
+
+    /// Whether the principal has any assignment at, above or below `scope`.
+    pub fn reaches_into(&self, principal: &str, scope: &ResourceId) -> bool {
+        let key = scope.key();
+        let below = format!("{key}/");
+        self.by_principal
+            .get(&principal.to_ascii_lowercase())
+            .into_iter()
+            .flatten()
+            .any(|a| a.scope == "/" || a.scope == key || a.scope.starts_with(&below) || key.starts_with(&format!("{}/", a.scope)))
+    }
+
+    /// Permission entries that the principal has at `scope`, for the `permissions` listing.
+    pub fn permissions_at(&self, principal: &str, scope: &ResourceId) -> Vec<Permission> {
+        let key = scope.key();
+        self.by_principal
+            .get(&principal.to_ascii_lowercase())
+            .into_iter()
+            .flatten()
+            .filter(|a| a.scope == "/" || key == a.scope || key.starts_with(&format!("{}/", a.scope)))
+            .filter_map(|a| self.definitions.get(&a.role))
+            .flat_map(|definition| definition.permissions.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(scope: &str, role: &str) -> AccessSnapshot {
+        AccessSnapshot::new(Vec::new(), vec![Assignment { scope: scope.into(), principal: "p".into(), role: role.into() }])
+    }
+
+    #[test]
+    fn an_assignment_reaches_down_by_whole_segments() {
+        let roles = snapshot("/subscriptions/s/resourcegroups/g", builtin::READER);
+        let at = |id: &str| ResourceId::parse(id).unwrap();
+        let read = "Microsoft.Devices/IotHubs/read";
+        assert!(roles.allows("P", Plane::Control, read, &at("/subscriptions/S/resourceGroups/G/providers/A.B/c/d")));
+        assert!(!roles.allows("p", Plane::Control, read, &at("/subscriptions/s/resourceGroups/gg")));
+        assert!(!roles.allows("p", Plane::Control, read, &at("/subscriptions/s")));
+        assert!(!roles.allows("p", Plane::Control, "Microsoft.Devices/IotHubs/write", &at("/subscriptions/s/resourceGroups/g")));
+        assert!(!roles.allows("q", Plane::Control, read, &at("/subscriptions/s/resourceGroups/g")));
+    }
+
+    #[test]
+    fn a_control_wildcard_grants_no_data_action() {
+        let roles = snapshot("/", builtin::OWNER);
+        let scope = ResourceId::subscription("s");
+        assert!(roles.allows("p", Plane::Control, "Anything/at/all", &scope));
+        assert!(!roles.allows("p", Plane::Data, "Microsoft.Devices/IotHubs/devices/read", &scope));
+    }
+}

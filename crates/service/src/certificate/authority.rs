@@ -1,0 +1,262 @@
+//! Root and issuing authorities: made, found, retired. Their keys are sealed under the namespace's data key.
+
+use super::publishing::last_crl;
+use crate::platform::{Change, Platform};
+use crate::resources::Stored;
+use crate::tables::AUTHORITIES;
+use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::POLICIES_PER_NAMESPACE;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::authority::{self as pki, Authority, DEFAULT_KEY};
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::issue::Issuer;
+use ferrohub_pki::name::SubjectName;
+use ferrohub_pki::profile::Profile;
+use ferrohub_pki::signer::SoftwareSigner;
+use ferrohub_store::{Page, Put, Row};
+use std::sync::Arc;
+use uuid::Uuid;
+
+const KEY_FIELD: &str = "key";
+
+/// Makes the root authority of a namespace's credential and adds its row to `change`.
+///
+/// # Errors
+/// `Conflict` when the credential has an authority already; internal when the key cannot be made or sealed.
+pub async fn create_root(platform: &Platform, namespace: &Stored, credential_id: &ResourceId, change: &mut Change) -> Result<AuthorityRecord> {
+    refuse_second(platform, credential_id).await?;
+    let id = platform.new_id();
+    let subject = SubjectName::from_common_name(&format!("{} root {}", namespace.resource.name, short(id)))?;
+    let made = pki::create_self_signed(&Profile::root(subject, None)?, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
+    store(platform, &Draft { id, namespace: namespace.resource.uid, owner: credential_id, issuer: None }, &made, change).await
+}
+
+/// Makes the issuing authority of a policy, signed by the namespace's root, and adds its row to `change`.
+/// `subject` is a distinguished name (`CN=Plant 7`); without one it is `CN={policy}.{namespace}-{short id}`.
+///
+/// # Errors
+/// `SubjectAlreadyExists` (409) when another authority of the namespace has the subject; `Conflict` when the
+/// policy has an authority already or the namespace has no root; `InvalidPropertyValue` for a malformed subject.
+pub async fn create_issuing(
+    platform: &Platform,
+    namespace: &Stored,
+    policy_id: &ResourceId,
+    subject: Option<&str>,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
+    refuse_second(platform, policy_id).await?;
+    let namespace_uid = namespace.resource.uid;
+    let id = platform.new_id();
+    let subject = match subject {
+        Some(text) => SubjectName::parse(text)?,
+        None => SubjectName::from_common_name(&format!("{}.{}-{}", policy_id.name(), namespace.resource.name, short(id)))?,
+    };
+    let siblings = authorities_of(platform, namespace_uid).await?;
+    refuse_same_subject(&siblings, &subject)?;
+    if siblings.iter().filter(|record| record.issuer.is_some()).count() >= POLICIES_PER_NAMESPACE {
+        return Err(Error::conflict(format!(
+            "The namespace '{}' has {POLICIES_PER_NAMESPACE} policies, which is the most; delete one first.",
+            namespace.resource.name
+        ))
+        .with_code("QuotaExceeded"));
+    }
+    let root = siblings.into_iter().find(|record| record.issuer.is_none()).ok_or_else(|| {
+        Error::conflict(format!(
+            "The namespace '{0}' has no credential, so there is no root that could sign this policy. Create it first: az iot adr ns credential create --namespace {0} --resource-group {1}",
+            namespace.resource.name,
+            policy_id.resource_group.as_deref().unwrap_or("<resource group>")
+        ))
+        .with_code("CredentialNotFound")
+    })?;
+    let issuer = open_issuer(platform, &root).await?;
+    let profile = with_urls(platform, Profile::issuing(subject, None)?, root.id)?;
+    let made = pki::create_issuing(&issuer, &profile, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
+    // The root must still be there, with its key, when the unit is committed.
+    let row = row_of(platform, root.id).await?;
+    change.unit.expect_version(&AUTHORITIES, row.key, row.version);
+    store(platform, &Draft { id, namespace: namespace_uid, owner: policy_id, issuer: Some(root.id) }, &made, change).await
+}
+
+/// The living authority of a credential or policy.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn authority_of(platform: &Platform, owner: &ResourceId) -> Result<Option<AuthorityRecord>> {
+    Ok(row_of_owner(platform, owner).await?.map(|(record, _)| record))
+}
+
+/// An authority by id, living or retired.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn authority(platform: &Platform, id: Uuid) -> Result<Option<AuthorityRecord>> {
+    platform.store.get(&AUTHORITIES, &id.to_string()).await?.map(from_row).transpose()
+}
+
+/// The living issuing authorities of a namespace: what `synchronize` brings to its hubs.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
+    let mut records = authorities_of(platform, namespace).await?;
+    records.retain(|record| record.issuer.is_some());
+    Ok(records)
+}
+
+/// Retires the authority of a credential or policy that is deleted: its key goes, its certificate and a last
+/// revocation list that never runs out stay published. Nothing happens where there is none.
+///
+/// # Errors
+/// When the store cannot be read or the last list cannot be signed.
+pub async fn remove_authority(platform: &Platform, owner: &ResourceId, change: &mut Change) -> Result<()> {
+    let Some((mut record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
+    record.last_crl = last_crl(platform, &record).await?;
+    record.state = AuthorityState::Retired;
+    record.sealed_key = String::new();
+    platform.authorities.forget(record.id);
+    change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
+    change.unit.put(put(&record)?);
+    Ok(())
+}
+
+/// The authority, ready to sign. Its key is opened once and kept in memory.
+pub(super) async fn open_issuer(platform: &Platform, record: &AuthorityRecord) -> Result<Arc<Issuer>> {
+    if record.state != AuthorityState::Active {
+        return Err(Error::conflict(format!("The certificate authority '{}' was deleted and signs nothing any more.", record.subject)));
+    }
+    if let Some(issuer) = platform.authorities.issuer(record.id) {
+        return Ok(issuer);
+    }
+    let store = platform.store.as_ref();
+    let row = record.id.to_string();
+    let pkcs8 = platform.keyring.open(store, &record.namespace.to_string(), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key).await?;
+    let signer = SoftwareSigner::from_pkcs8(&pkcs8).map_err(|e| Error::internal(format!("key of authority {row}: {e}")))?;
+    let certificate = Certificate::from_der(&record.certificate_der)?;
+    let issuer = Arc::new(Issuer::new(certificate, Box::new(signer))?);
+    platform.authorities.keep_issuer(record.id, Arc::clone(&issuer));
+    Ok(issuer)
+}
+
+/// A profile with the publishing point's addresses of its issuer, where there is a publishing point.
+fn with_urls(platform: &Platform, profile: Profile, issuer: Uuid) -> Result<Profile> {
+    let Some(base) = platform.settings.pki_url.as_deref() else { return Ok(profile) };
+    profile.with_crl_url(crl_url(base, issuer))?.with_issuer_url(ca_url(base, issuer))
+}
+
+pub(super) fn crl_url(base: &str, authority: Uuid) -> String {
+    format!("{}/crl/{authority}.crl", base.trim_end_matches('/'))
+}
+
+pub(super) fn ca_url(base: &str, authority: Uuid) -> String {
+    format!("{}/ca/{authority}.cer", base.trim_end_matches('/'))
+}
+
+/// The row of an authority that must exist, for its version.
+pub(super) async fn row_of(platform: &Platform, id: Uuid) -> Result<Row> {
+    let row = platform.store.get(&AUTHORITIES, &id.to_string()).await?;
+    row.ok_or_else(|| Error::internal(format!("authority {id} has no row")))
+}
+
+async fn row_of_owner(platform: &Platform, owner: &ResourceId) -> Result<Option<(AuthorityRecord, u64)>> {
+    let rows = platform.store.find(&AUTHORITIES, "owner", &owner.key(), Page::first(1)).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let version = row.version;
+    Ok(Some((from_row(row)?, version)))
+}
+
+async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Page { after: after.take(), limit: 500 };
+        let rows = platform.store.find(&AUTHORITIES, "namespace", &namespace.to_string(), page).await?;
+        let full = rows.len() == 500;
+        after = rows.last().map(|row| row.key.clone());
+        for row in rows {
+            let record = from_row(row)?;
+            if record.state == AuthorityState::Active {
+                found.push(record);
+            }
+        }
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+async fn refuse_second(platform: &Platform, owner: &ResourceId) -> Result<()> {
+    if authority_of(platform, owner).await?.is_some() {
+        return Err(Error::conflict(format!("'{owner}' has a certificate authority already.")));
+    }
+    Ok(())
+}
+
+fn refuse_same_subject(siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {
+    let same = siblings.iter().find(|record| SubjectName::parse(&record.subject).is_ok_and(|other| other.matches(subject)));
+    match same {
+        None => Ok(()),
+        Some(other) => Err(Error::conflict(format!(
+            "The subject '{subject}' is taken in this namespace by '{}'; choose another subject.",
+            other.owner
+        ))
+        .with_code("SubjectAlreadyExists")
+        .with_target("subject")),
+    }
+}
+
+struct Draft<'a> {
+    id: Uuid,
+    namespace: Uuid,
+    owner: &'a ResourceId,
+    issuer: Option<Uuid>,
+}
+
+async fn store(platform: &Platform, draft: &Draft<'_>, made: &Authority, change: &mut Change) -> Result<AuthorityRecord> {
+    let row = draft.id.to_string();
+    let pkcs8 = made.signer.to_pkcs8()?;
+    let owner_key = draft.namespace.to_string();
+    let sealed_key = platform.keyring.seal(platform.store.as_ref(), &owner_key, AUTHORITIES.name, &row, KEY_FIELD, &pkcs8).await?;
+    let certificate = &made.certificate;
+    let record = AuthorityRecord {
+        id: draft.id,
+        namespace: draft.namespace,
+        owner: draft.owner.to_string(),
+        subject: certificate.subject().to_string(),
+        certificate_der: certificate.der().to_vec(),
+        not_before: certificate.not_before(),
+        not_after: certificate.not_after(),
+        thumbprint: certificate.sha256().to_ascii_uppercase(),
+        issuer: draft.issuer,
+        state: AuthorityState::Active,
+        sealed_key,
+        last_crl: Vec::new(),
+    };
+    change.unit.expect_absent(&AUTHORITIES, row);
+    change.unit.put(put(&record)?);
+    Ok(record)
+}
+
+/// The row of an authority. A retired one gives its owner and subject free.
+fn put(record: &AuthorityRecord) -> Result<Put> {
+    let living = record.state == AuthorityState::Active;
+    let canonical = SubjectName::parse(&record.subject)?.canonical();
+    let columns = vec![
+        living.then(|| record.owner.to_lowercase()),
+        Some(record.namespace.to_string()),
+        living.then(|| format!("{}/{canonical}", record.namespace)),
+        Some(record.thumbprint.clone()),
+    ];
+    let doc = serde_json::to_value(record).map_err(|e| Error::internal(format!("authority does not serialize: {e}")))?;
+    Ok(Put { table: &AUTHORITIES, key: record.id.to_string(), columns, doc })
+}
+
+fn from_row(row: Row) -> Result<AuthorityRecord> {
+    serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("authority {} does not parse: {e}", row.key)))
+}
+
+/// The random end of a UUID, short enough for a name.
+fn short(id: Uuid) -> String {
+    let text = id.simple().to_string();
+    text.get(24..).unwrap_or_default().to_owned()
+}

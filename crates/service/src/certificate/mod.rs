@@ -1,0 +1,17 @@
+//! Certificate authorities of namespaces, and the certificates that devices get from them.
+//!
+//! Issuing: check the request, take a serial number (a commit of its own), build and lint, sign, and hand
+//! the row of the issued certificate to the caller, who commits it together with the device. A serial
+//! number without a certificate is harmless and is swept later.
+
+mod authority;
+mod cache;
+mod issue;
+mod publishing;
+
+pub use authority::{authority, authority_of, create_issuing, create_root, issuing_of_namespace, remove_authority};
+pub use cache::AuthorityCache;
+pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf, sweep_intents};
+pub use publishing::{ca_certificate, crl};
+
+pub use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, CertificateState};

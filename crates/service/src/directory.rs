@@ -1,0 +1,61 @@
+//! The directory: principals by object id, application id or owning resource.
+
+use crate::authz::Actor;
+use crate::tables::PRINCIPALS;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::principal::{Principal, PrincipalKind};
+use ferrohub_store::{Page, Put, Row, Store};
+
+/// Azure's first-party application "IoT Hub"; scripts assign roles to it (reference: cli.md section 5, line 8).
+pub const IOT_HUB_APP_ID: &str = "89d10474-74af-4874-99a7-c23c2f643083";
+
+/// The row that stores a principal.
+pub fn put(principal: &Principal) -> Result<Put> {
+    let doc = serde_json::to_value(principal).map_err(|e| Error::internal(format!("principal does not serialize: {e}")))?;
+    Ok(Put {
+        table: &PRINCIPALS,
+        key: principal.id.clone(),
+        columns: vec![Some(principal.app_id.clone()), principal.resource_id.as_deref().map(str::to_lowercase)],
+        doc,
+    })
+}
+
+/// Reads a stored principal.
+pub fn from_row(row: Row) -> Result<Principal> {
+    serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("principal {} does not parse: {e}", row.key)))
+}
+
+/// A principal by object id.
+pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
+    store.get(&PRINCIPALS, &id.to_ascii_lowercase()).await?.map(from_row).transpose()
+}
+
+/// A principal by application id.
+pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Principal>> {
+    first(store, "app_id", &app_id.to_ascii_lowercase()).await
+}
+
+/// The principal of a resource's managed identity, by the resource's id.
+pub async fn by_resource(store: &dyn Store, resource_id: &str) -> Result<Option<Principal>> {
+    first(store, "resource", &resource_id.to_lowercase()).await
+}
+
+async fn first(store: &dyn Store, column: &'static str, value: &str) -> Result<Option<Principal>> {
+    let rows = store.find(&PRINCIPALS, column, value, Page { after: None, limit: 1 }).await?;
+    rows.into_iter().next().map(from_row).transpose()
+}
+
+/// The actor of a managed identity.
+///
+/// # Errors
+/// `PrincipalNotFound` when there is no such identity.
+pub async fn identity_actor(store: &dyn Store, principal_id: &str) -> Result<Actor> {
+    match by_id(store, principal_id).await? {
+        Some(principal) if principal.kind == PrincipalKind::ManagedIdentity => Ok(Actor::of(principal)),
+        _ => Err(Error::forbidden(format!(
+            "The managed identity with object id '{principal_id}' does not exist any more. Assign an existing identity to the resource."
+        ))
+        .with_code("PrincipalNotFound")
+        .with_iot_code(403_000)),
+    }
+}

@@ -1,0 +1,298 @@
+//! The small part of Microsoft Graph that role assignments and `az ad sp` need.
+
+use crate::authz::{Actor, Plane, authorize};
+use crate::directory;
+use crate::platform::{Change, Platform};
+use crate::tables::PRINCIPALS;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_pki::key;
+use ferrohub_store::{Page, StoreError};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A Graph request, free of HTTP.
+#[derive(Debug, Clone)]
+pub struct GraphRequest {
+    /// Method, upper case.
+    pub method: String,
+    /// Path below `/v1.0`, without leading slash, decoded.
+    pub path: Vec<String>,
+    /// Query parameters, decoded.
+    pub query: Vec<(String, String)>,
+    /// JSON body.
+    pub body: Option<Value>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Origin of the request.
+    pub base_url: String,
+}
+
+/// Longest display name: Graph's 256.
+const DISPLAY_NAME_CHARS: usize = 256;
+/// Secrets of one application: ours.
+const SECRETS: usize = 20;
+/// Life of a secret where none is given, seconds (Graph: 2 years; `az` asks for one).
+const SECRET_SECONDS: i64 = 365 * 24 * 3600;
+/// Most ids of one `getByIds` (Graph: 1000).
+const IDS: usize = 1000;
+
+/// Microsoft Graph.
+pub struct Graph {
+    platform: Arc<Platform>,
+}
+
+impl Graph {
+    /// Graph over `platform`.
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform }
+    }
+
+    /// Answers a request: status and body.
+    ///
+    /// # Errors
+    /// The product's error, in Graph's shape the same as ARM's.
+    pub async fn handle(&self, request: GraphRequest) -> Result<(u16, Option<Value>)> {
+        let words: Vec<String> = request.path.iter().map(|word| word.to_lowercase()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let original = |index: usize| request.path.get(index).map(String::as_str).unwrap_or_default();
+        match (request.method.as_str(), words.as_slice()) {
+            ("GET", ["serviceprincipals"]) => self.list(&request, principal_view, "servicePrincipals").await,
+            ("GET", ["applications"]) => self.list(&request, application_view, "applications").await,
+            ("GET", ["serviceprincipals", _]) => Ok((200, Some(principal_view(&self.principal(original(1)).await?)))),
+            ("GET", ["applications", _]) => Ok((200, Some(application_view(&self.application(original(1)).await?)))),
+            ("GET", ["directoryobjects", _]) => Ok((200, Some(principal_view(&self.principal(original(1)).await?)))),
+            ("POST", ["directoryobjects", "getbyids"]) => self.get_by_ids(&request).await,
+            ("GET", ["users"]) => Ok((200, Some(json!({"value": []})))),
+            ("POST", ["applications"]) => self.create_application(&request).await,
+            ("POST", ["serviceprincipals"]) => self.create_principal(&request).await,
+            ("POST", ["applications", _, "addpassword"]) => self.add_password(&request, &self.application(original(1)).await?).await,
+            ("POST", ["serviceprincipals", _, "addpassword"]) => self.add_password(&request, &self.principal(original(1)).await?).await,
+            ("DELETE", ["applications", _]) => self.delete(&request, &self.application(original(1)).await?).await,
+            ("DELETE", ["serviceprincipals", _]) => self.delete(&request, &self.principal(original(1)).await?).await,
+            _ => Err(Error::not_implemented(format!(
+                "Ferrohub serves service principals, applications and directory objects of Graph; not '{} /{}'.",
+                request.method,
+                request.path.join("/")
+            ))),
+        }
+    }
+
+    /// Changing the directory takes a right that Owner has: ours, since Entra's directory roles are not modelled.
+    fn may_change(&self, actor: &Actor) -> Result<()> {
+        let scope = ResourceId::subscription(&self.platform.tenancy.subscription_id);
+        authorize(&self.platform.access(), actor, Plane::Control, "Microsoft.Authorization/roleAssignments/write", &scope).map_err(|mut error| {
+            error.code = "Authorization_RequestDenied";
+            error
+        })
+    }
+
+    async fn principal(&self, id: &str) -> Result<Principal> {
+        if let Some(app_id) = id.strip_prefix("(appId='").and_then(|rest| rest.strip_suffix("')")) {
+            return directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(id));
+        }
+        directory::by_id(self.platform.store.as_ref(), id).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// An application by its object id; applications share the row of their principal.
+    async fn application(&self, id: &str) -> Result<Principal> {
+        let all = self.all().await?;
+        all.into_iter().find(|p| p.application_object_id.as_deref().is_some_and(|o| o.eq_ignore_ascii_case(id))).ok_or_else(|| unknown(id))
+    }
+
+    async fn all(&self) -> Result<Vec<Principal>> {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let rows = self.platform.store.scan(&PRINCIPALS, "", Page { after: after.take(), limit: 500 }).await?;
+            let full = rows.len() == 500;
+            after = rows.last().map(|row| row.key.clone());
+            for row in rows {
+                found.push(directory::from_row(row)?);
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn list(&self, request: &GraphRequest, view: fn(&Principal) -> Value, what: &str) -> Result<(u16, Option<Value>)> {
+        let filter = request.query.iter().find(|(name, _)| name.eq_ignore_ascii_case("$filter")).map(|(_, value)| value.as_str());
+        let mut all = self.all().await?;
+        if what == "applications" {
+            all.retain(|p| p.application_object_id.is_some());
+        }
+        if let Some(filter) = filter {
+            let wanted = PrincipalFilter::parse(filter)?;
+            all.retain(|p| wanted.matches(p));
+        }
+        let value: Vec<Value> = all.iter().map(view).collect();
+        Ok((200, Some(json!({"@odata.context": format!("{}/v1.0/$metadata#{what}", request.base_url), "value": value}))))
+    }
+
+    async fn get_by_ids(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
+        let ids: Vec<&str> = request.body.as_ref().and_then(|b| b.get("ids")).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        if ids.len() > IDS {
+            return Err(Error::invalid(format!("At most {IDS} ids can be asked for at once.")));
+        }
+        let mut value = Vec::new();
+        for id in ids {
+            if let Some(principal) = directory::by_id(self.platform.store.as_ref(), id).await? {
+                value.push(principal_view(&principal));
+            }
+        }
+        Ok((200, Some(json!({ "value": value }))))
+    }
+
+    async fn create_application(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
+        self.may_change(&request.actor)?;
+        let name = request.body.as_ref().and_then(|b| b.get("displayName")).and_then(Value::as_str).unwrap_or_default().trim().to_string();
+        if name.is_empty() || name.chars().count() > DISPLAY_NAME_CHARS {
+            return Err(Error::invalid_property("displayName", "An application needs a 'displayName' of 1 to 256 characters."));
+        }
+        let principal = Principal {
+            id: self.platform.random.uuid_v4().to_string(),
+            app_id: self.platform.random.uuid_v4().to_string(),
+            display_name: name,
+            kind: PrincipalKind::ServicePrincipal,
+            resource_id: None,
+            application_object_id: Some(self.platform.random.uuid_v4().to_string()),
+            secrets: Vec::new(),
+        };
+        let mut change = Change::new();
+        change.unit.put(directory::put(&principal)?);
+        self.platform.commit(change).await?;
+        Ok((201, Some(application_view(&principal))))
+    }
+
+    /// The principal of an application exists from the start; creating it answers with it.
+    async fn create_principal(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
+        self.may_change(&request.actor)?;
+        let app_id = request.body.as_ref().and_then(|b| b.get("appId")).and_then(Value::as_str).unwrap_or_default();
+        let principal = directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(app_id))?;
+        Ok((201, Some(principal_view(&principal))))
+    }
+
+    async fn add_password(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
+        self.may_change(&request.actor)?;
+        let credential = request.body.as_ref().and_then(|b| b.get("passwordCredential"));
+        let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
+        let now = self.platform.clock.unix_seconds();
+        let expires = match text("endDateTime") {
+            Some(end) => end.parse::<jiff::Timestamp>().map_err(|_| Error::invalid_property("passwordCredential.endDateTime", "A time such as 2027-01-31T00:00:00Z is expected."))?.as_second(),
+            None => now + SECRET_SECONDS,
+        };
+        let secret = key::generate_client_secret(self.platform.random.as_ref());
+        let key_id = self.platform.random.uuid_v4().to_string();
+        let stored = ClientSecret { key_id: key_id.clone(), hash: key::hash_secret(&secret, self.platform.random.as_ref()), expires };
+        self.store_secret(&principal.id, stored).await?;
+        let end = jiff::Timestamp::from_second(expires).map(rfc3339).unwrap_or_default();
+        Ok((200, Some(json!({
+            "keyId": key_id, "displayName": text("displayName"), "startDateTime": rfc3339(self.platform.now()), "endDateTime": end,
+            "hint": secret.get(..3).unwrap_or_default(), "secretText": secret.as_str()
+        }))))
+    }
+
+    async fn store_secret(&self, id: &str, secret: ClientSecret) -> Result<()> {
+        for _ in 0..16 {
+            let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
+            let version = row.version;
+            let mut principal = directory::from_row(row)?;
+            if principal.secrets.len() >= SECRETS {
+                return Err(Error::conflict(format!("An application has at most {SECRETS} secrets; remove one first.")));
+            }
+            principal.secrets.push(secret.clone());
+            let mut change = Change::new();
+            change.unit.expect_version(&PRINCIPALS, id, version);
+            change.unit.put(directory::put(&principal)?);
+            match self.platform.commit(change).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::conflict("The application is being changed by others at the same time; try again."))
+    }
+
+    async fn delete(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
+        self.may_change(&request.actor)?;
+        if principal.application_object_id.is_none() {
+            return Err(Error::forbidden(format!("The principal '{}' is built in or belongs to a resource and cannot be deleted here.", principal.display_name)));
+        }
+        let mut change = Change::new();
+        change.unit.delete(&PRINCIPALS, principal.id.clone());
+        self.platform.commit(change).await?;
+        Ok((204, None))
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    let shown: String = id.chars().take(80).collect();
+    Error::not_found(format!("Resource '{shown}' does not exist or one of its queried reference-property objects are not present.")).with_code("Request_ResourceNotFound")
+}
+
+/// The filters that `az` sends: by service principal name or appId, and by display name.
+enum PrincipalFilter {
+    AppId(String),
+    Name(String),
+    Prefix(String),
+}
+
+impl PrincipalFilter {
+    fn parse(text: &str) -> Result<Self> {
+        let value = text.split('\'').nth(1).unwrap_or_default().to_lowercase();
+        let lower = text.to_lowercase();
+        if lower.contains("serviceprincipalnames/any") || lower.starts_with("appid eq") {
+            Ok(Self::AppId(value))
+        } else if lower.starts_with("displayname eq") {
+            Ok(Self::Name(value))
+        } else if lower.starts_with("startswith(displayname") {
+            Ok(Self::Prefix(value))
+        } else {
+            Err(Error::invalid(format!(
+                "The $filter '{}' is not served here; servicePrincipalNames/any, appId eq, displayName eq and startswith(displayName, ...) are.",
+                text.chars().take(200).collect::<String>()
+            )))
+        }
+    }
+
+    fn matches(&self, principal: &Principal) -> bool {
+        let name = principal.display_name.to_lowercase();
+        match self {
+            Self::AppId(id) => principal.app_id == *id,
+            Self::Name(wanted) => name == *wanted,
+            Self::Prefix(wanted) => name.starts_with(wanted),
+        }
+    }
+}
+
+fn principal_view(principal: &Principal) -> Value {
+    let kind = match principal.kind {
+        PrincipalKind::ManagedIdentity => "ManagedIdentity",
+        PrincipalKind::ServicePrincipal | PrincipalKind::User => "Application",
+    };
+    json!({
+        "@odata.type": if principal.kind == PrincipalKind::User { "#microsoft.graph.user" } else { "#microsoft.graph.servicePrincipal" },
+        "id": principal.id,
+        "appId": principal.app_id,
+        "displayName": principal.display_name,
+        "appDisplayName": principal.display_name,
+        "servicePrincipalNames": [principal.app_id],
+        "servicePrincipalType": kind,
+        "accountEnabled": true,
+        "alternativeNames": principal.resource_id.iter().collect::<Vec<_>>()
+    })
+}
+
+fn application_view(principal: &Principal) -> Value {
+    json!({
+        "@odata.type": "#microsoft.graph.application",
+        "id": principal.application_object_id,
+        "appId": principal.app_id,
+        "displayName": principal.display_name,
+        "identifierUris": [],
+        "passwordCredentials": principal.secrets.iter().map(|s| json!({"keyId": s.key_id})).collect::<Vec<_>>()
+    })
+}

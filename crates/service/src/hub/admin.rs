@@ -1,0 +1,126 @@
+//! What the control plane asks of a hub: its statistics, its events, and taking its devices away.
+
+use super::{HubRef, event_page, identity};
+use crate::platform::{Change, Platform};
+use crate::resources::{self, Stored, kind};
+use crate::tables::{DEVICES, RESOURCES, TWINS};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_messaging::{ReadFrom, StoredEvent};
+use ferrohub_model::device::{DeviceStatus, argument_invalid};
+use ferrohub_model::error::Result;
+use ferrohub_model::limits::QUERY_PAGE;
+use ferrohub_model::time::rfc3339;
+use ferrohub_store::Page;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Devices taken away in one unit of work: two rows each, well below `limits::UNIT_ROWS`.
+const PURGE_ROWS: usize = 200;
+
+/// Removes all devices of a hub that is being deleted, with their twins and ADR devices, in steps; gives the
+/// device ids, whose connections the caller tells. May be run again after an interruption. A device that is made
+/// meanwhile is there afterwards: the deletion of the hub itself must expect none.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
+    let uid = hub.resource.uid.to_string();
+    let mut gone = Vec::new();
+    loop {
+        let rows = platform.store.find(&DEVICES, "hub", &uid, Page::first(PURGE_ROWS)).await?;
+        if rows.is_empty() {
+            break;
+        }
+        let mut change = Change::new();
+        for row in rows {
+            change.unit.delete(&DEVICES, row.key.clone());
+            change.unit.delete(&TWINS, row.key.clone());
+            gone.extend(row.key.split_once('/').map(|(_, device_id)| device_id.to_owned()));
+        }
+        platform.commit(change).await?;
+    }
+    purge_registry(platform, hub).await?;
+    Ok(gone)
+}
+
+/// Removes the ADR devices that mirror devices of the hub; what else is linked to the hub stays.
+async fn purge_registry(platform: &Platform, hub: &Stored) -> Result<()> {
+    let link = hub.id()?.key();
+    let mut after = None;
+    loop {
+        let rows = platform.store.find(&RESOURCES, "link", &link, Page { after: after.take(), limit: PURGE_ROWS }).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some(last.key.clone());
+        let mut change = Change::new();
+        for row in rows {
+            let key = row.key.clone();
+            if resources::from_row(row)?.resource.kind.eq_ignore_ascii_case(kind::DEVICE) {
+                change.unit.delete(&RESOURCES, key);
+            }
+        }
+        if !change.unit.is_empty() {
+            platform.commit(change).await?;
+        }
+    }
+}
+
+/// Counts of a hub's devices, as ARM's `IotHubStats` and `/statistics/devices` show them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
+    let uid = hub.resource.uid.to_string();
+    let (mut total, mut disabled) = (0u64, 0u64);
+    let mut after = None;
+    loop {
+        let rows = platform.store.find(&DEVICES, "hub", &uid, Page { after: after.take(), limit: QUERY_PAGE }).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.key.clone());
+        for row in rows {
+            total += 1;
+            disabled += u64::from(identity::device_from_row(row)?.device.status == DeviceStatus::Disabled);
+        }
+    }
+    Ok(json!({"totalDeviceCount": total, "enabledDeviceCount": total - disabled, "disabledDeviceCount": disabled}))
+}
+
+/// Events of one partition as JSON. Body: `{"partition": 0, "fromSequence": 0, "maxEvents": 100}`; without
+/// `fromSequence` from the oldest event kept. The caller has authorized the reading.
+///
+/// # Errors
+/// `ArgumentInvalid` (400004) for a malformed body; `PartitionNotFound` for a partition that the hub does not have.
+pub async fn read_events_view(platform: &Platform, hub: &Stored, body: Option<&Value>) -> Result<Value> {
+    let hub = HubRef::of(hub.clone())?;
+    let partition = number(body, "partition")?.unwrap_or(0);
+    let partition = u16::try_from(partition).map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;
+    let from = number(body, "fromSequence")?.map_or(ReadFrom::Beginning, ReadFrom::Sequence);
+    let max = number(body, "maxEvents")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(QUERY_PAGE);
+    let events = event_page(platform, &hub, partition, from, max).await?;
+    Ok(json!({"events": events.iter().map(event_view).collect::<Vec<_>>()}))
+}
+
+fn number(body: Option<&Value>, name: &str) -> Result<Option<u64>> {
+    match body.and_then(|body| body.get(name)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(argument_invalid(format!("The member '{name}' is a whole number that is not negative."))),
+        },
+    }
+}
+
+fn event_view(event: &StoredEvent) -> Value {
+    let enqueued = Timestamp::from_millisecond(event.enqueued_ms).map(rfc3339).unwrap_or_default();
+    let system: Map<String, Value> = event.properties.system.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let application: Map<String, Value> = event.properties.application.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({
+        "partition": event.partition,
+        "sequenceNumber": event.sequence,
+        "offset": event.offset.to_string(),
+        "enqueuedTimeUtc": enqueued,
+        "systemProperties": system,
+        "applicationProperties": application,
+        "body": STANDARD.encode(&event.body),
+    })
+}

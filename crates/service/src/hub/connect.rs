@@ -1,0 +1,237 @@
+//! Who a connecting device is: the checks of a CONNECT.
+
+use super::access::{Right, check_resource, unauthorized, unauthorized_access, verify};
+use super::session::Session;
+use super::{HubRef, HubService, identity};
+use crate::platform::Platform;
+use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::message::AuthMethod;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_wire::sas_token::SasToken;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// What a device presents when it connects.
+#[derive(Clone)]
+pub struct ConnectRequest {
+    /// Host of the hub, as the MQTT user name says it.
+    pub host: String,
+    /// MQTT client id.
+    pub client_id: String,
+    /// Device id in the user name.
+    pub device_id: String,
+    /// Module id in the user name.
+    pub module_id: Option<String>,
+    /// `api-version` in the user name.
+    pub api_version: Option<String>,
+    /// The password: a SAS token; empty counts as none.
+    pub password: Option<String>,
+    /// Certificates of the TLS peer, leaf first, whose key it proved to hold; empty without a client certificate.
+    pub peer_chain: Vec<Vec<u8>>,
+}
+
+/// On what a connection rests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A token under a key of the device, by that key's sealed text.
+    DeviceKey {
+        sealed: String,
+        expiry_unix: i64,
+    },
+    /// A token under a policy of the hub.
+    Policy { expiry_unix: i64 },
+    /// A chain to a CA of the hub, with the credential id in its leaf.
+    Chain { credential_id: Option<Uuid> },
+    /// A certificate with these thumbprints.
+    Thumbprint { sha1: String, sha256: String },
+}
+
+impl Proof {
+    /// What the message annotations call it.
+    pub(super) fn method(&self) -> AuthMethod {
+        match self {
+            Self::DeviceKey { .. } => AuthMethod::DeviceSas,
+            Self::Policy { .. } => AuthMethod::HubSas,
+            Self::Chain { .. } | Self::Thumbprint { .. } => AuthMethod::X509,
+        }
+    }
+
+    /// When the connection ends by itself, Unix seconds.
+    pub(super) fn expiry_unix(&self) -> Option<i64> {
+        match self {
+            Self::DeviceKey { expiry_unix, .. } | Self::Policy { expiry_unix } => Some(*expiry_unix),
+            Self::Chain { .. } | Self::Thumbprint { .. } => None,
+        }
+    }
+
+    /// Whether the identity, as it stands now, would accept it again (the chain itself apart).
+    pub(super) fn still_holds(&self, device: &DeviceIdentity) -> bool {
+        let now = &device.authentication;
+        match self {
+            Self::DeviceKey { sealed, .. } => {
+                now.kind == AuthenticationType::Sas
+                    && (now.sealed_primary_key.as_ref() == Some(sealed) || now.sealed_secondary_key.as_ref() == Some(sealed))
+            }
+            Self::Policy { .. } => now.kind == AuthenticationType::Sas,
+            Self::Chain { credential_id } => {
+                now.kind == AuthenticationType::CertificateAuthority && credential_allows(device, *credential_id)
+            }
+            Self::Thumbprint { sha1, sha256 } => now.kind == AuthenticationType::SelfSigned && thumbprint_fits(device, sha1, sha256),
+        }
+    }
+}
+
+impl HubService {
+    /// Opens a device's session: checks hub, client id, credentials and status, and takes the device over from an older connection.
+    ///
+    /// # Errors
+    /// 401001 unknown hub, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
+    pub async fn connect(&self, request: ConnectRequest) -> Result<Session> {
+        let hub = self.by_host(&request.host).await?;
+        if let Some(module) = &request.module_id {
+            return Err(Error::not_implemented(format!(
+                "The module '{module}' of '{}' cannot connect: Ferrohub does not have module identities yet. Connect as the device.",
+                request.device_id
+            )));
+        }
+        if request.client_id != request.device_id {
+            return Err(unauthorized(format!("The client id is not the device id '{}' of the user name; make them equal.", request.device_id)));
+        }
+        // Listening starts before the identity is read, so that no change falls between the two.
+        let ears = self.listen(&hub, &request.device_id).await?;
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, &request.device_id).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(&hub, &request.device_id))?;
+        let proof = self.authenticate(&hub, &device, &request).await?;
+        if device.status == DeviceStatus::Disabled {
+            return Err(disabled(&device));
+        }
+        self.open_session(hub, device, proof, request.peer_chain, ears).await
+    }
+
+    async fn authenticate(&self, hub: &HubRef, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {
+        match request.password.as_deref().filter(|password| !password.is_empty()) {
+            Some(token) => self.authenticate_token(hub, device, token).await,
+            None if request.peer_chain.is_empty() => {
+                Err(unauthorized("The device presents neither a SAS token (as password) nor a client certificate; send one."))
+            }
+            None => self.authenticate_chain(hub, device, &request.peer_chain).await,
+        }
+    }
+
+    async fn authenticate_token(&self, hub: &HubRef, device: &DeviceIdentity, text: &str) -> Result<Proof> {
+        let token = SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorized").with_iot_code(401_003))?;
+        let resource = format!("{}/devices/{}", hub.host, device.device_id);
+        check_resource(&token, &resource)?;
+        if device.authentication.kind != AuthenticationType::Sas {
+            return Err(wrong_type(device, "a SAS token"));
+        }
+        let expiry_unix = token.expiry_unix;
+        if token.policy.is_some() {
+            self.check_policy_token(hub, &token, &resource, Right::DeviceConnect).await?;
+            return Ok(Proof::Policy { expiry_unix });
+        }
+        if hub.is_on("disableDeviceSAS") {
+            return Err(unauthorized_access(format!(
+                "The hub '{}' has device keys switched off (disableDeviceSAS); connect with a certificate.",
+                hub.name
+            )));
+        }
+        let sealed = self.fitting_key(device, &token).await?;
+        Ok(Proof::DeviceKey { sealed, expiry_unix })
+    }
+
+    /// The sealed text of the device key that signed the token.
+    async fn fitting_key(&self, device: &DeviceIdentity, token: &SasToken) -> Result<String> {
+        let keys = identity::open_keys(&self.platform, device).await?;
+        let (primary, secondary) = keys.ok_or_else(|| Error::internal(format!("device {} has no keys", device.device_id)))?;
+        let (primary, secondary) = (decoded(&primary)?, decoded(&secondary)?);
+        let now = self.platform.clock.unix_seconds();
+        let authentication = &device.authentication;
+        let sealed = if token.verify(&primary, now).is_ok() {
+            &authentication.sealed_primary_key
+        } else {
+            verify(token, &[&primary, &secondary], now)?;
+            &authentication.sealed_secondary_key
+        };
+        Ok(sealed.clone().unwrap_or_default())
+    }
+
+    async fn authenticate_chain(&self, hub: &HubRef, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
+        match device.authentication.kind {
+            AuthenticationType::CertificateAuthority => {
+                let leaf = self.trust.verify(self.platform.store.as_ref(), hub, chain, self.platform.now()).await?;
+                if leaf.common_name.as_deref() != Some(device.device_id.as_str()) {
+                    let name: String = leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+                    return Err(unauthorized(format!(
+                        "The client certificate is for '{name}', not for the device '{}'; use the device's own certificate.",
+                        device.device_id
+                    )));
+                }
+                if !credential_allows(device, leaf.credential_id) {
+                    return Err(unauthorized(format!(
+                        "The client certificate of '{}' was revoked or replaced; provision the device again.",
+                        device.device_id
+                    )));
+                }
+                Ok(Proof::Chain { credential_id: leaf.credential_id })
+            }
+            AuthenticationType::SelfSigned => by_thumbprint(&self.platform, device, chain),
+            AuthenticationType::Sas | AuthenticationType::None => Err(wrong_type(device, "a client certificate")),
+        }
+    }
+}
+
+fn by_thumbprint(platform: &Platform, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
+    let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
+    let leaf = Certificate::from_der(leaf).map_err(|error| unauthorized_access(error.message))?;
+    let (sha1, sha256) = (leaf.sha1().to_owned(), leaf.sha256().to_owned());
+    if !thumbprint_fits(device, &sha1, &sha256) {
+        let shown = |print: &Option<String>| print.clone().unwrap_or_default();
+        return Err(unauthorized_access(format!(
+            "Thumbprint does not match configuration: Thumbprint: SHA1Hash={sha1}, SHA2Hash={sha256}; Configuration: PrimaryThumbprint={}, SecondaryThumbprint={}",
+            shown(&device.authentication.primary_thumbprint),
+            shown(&device.authentication.secondary_thumbprint)
+        )));
+    }
+    let now = platform.now();
+    if now < leaf.not_before() || now >= leaf.not_after() {
+        return Err(unauthorized(format!("The client certificate of '{}' is not valid at this time; renew it.", device.device_id)));
+    }
+    Ok(Proof::Thumbprint { sha1, sha256 })
+}
+
+fn thumbprint_fits(device: &DeviceIdentity, sha1: &str, sha256: &str) -> bool {
+    let known = [&device.authentication.primary_thumbprint, &device.authentication.secondary_thumbprint];
+    known.into_iter().flatten().any(|print| print == sha1 || print == sha256)
+}
+
+/// A device with a credential id accepts only certificates that carry it.
+fn credential_allows(device: &DeviceIdentity, in_leaf: Option<Uuid>) -> bool {
+    device.credential_id.is_none() || device.credential_id == in_leaf
+}
+
+fn decoded(key: &str) -> Result<Zeroizing<Vec<u8>>> {
+    STANDARD.decode(key).map(Zeroizing::new).map_err(|_| Error::internal("an opened device key is not base64"))
+}
+
+fn no_such_device(hub: &HubRef, device_id: &str) -> Error {
+    Error::unauthenticated(format!("IotHub '{}' does not contain the specified device '{device_id}'", hub.name))
+        .with_code("DeviceNotFound")
+        .with_iot_code(401_002)
+}
+
+fn wrong_type(device: &DeviceIdentity, presented: &str) -> Error {
+    unauthorized(format!(
+        "The device '{}' has the authentication type '{}' and cannot connect with {presented}.",
+        device.device_id,
+        device.authentication.kind.as_str()
+    ))
+}
+
+fn disabled(device: &DeviceIdentity) -> Error {
+    let reason = device.status_reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    Error::new(ErrorKind::Forbidden, "DeviceDisabled", format!("The device '{}' is disabled{reason}; enable it.", device.device_id)).with_iot_code(403_012)
+}

@@ -1,0 +1,162 @@
+//! The registry part of a hub's service API: devices as JSON.
+
+use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
+use super::{HubRef, HubService, contended};
+use crate::platform::Change;
+use crate::registry;
+use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CONFLICT_RETRIES;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_model::twin::Twin;
+use ferrohub_wire::etag::EtagCondition;
+use serde_json::Value;
+
+impl HubService {
+    /// A device with its keys, as `GET /devices/{id}` shows it.
+    ///
+    /// # Errors
+    /// `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
+    pub async fn get_device(&self, hub: &HubRef, device_id: &str) -> Result<Value> {
+        let found = self.require_device(hub, device_id).await?;
+        self.device_view(hub, &found.device).await
+    }
+
+    /// Creates (no `If-Match`) or changes (`If-Match`) a device, with its twin and its ADR device, as `PUT /devices/{id}` does.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` (400004), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
+    /// 403000 when the hub's identity may not write devices on its namespace.
+    pub async fn put_device(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+        let wanted = DevicePut::parse(device_id, body)?;
+        let condition = if_match.map(EtagCondition::parse);
+        for _ in 0..CONFLICT_RETRIES {
+            let was = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
+            let mut change = Change::new();
+            let device = match (&condition, was) {
+                (None, Some(_)) => return Err(already_exists(hub, device_id)),
+                (None, None) => self.create(hub, device_id, &wanted, &mut change).await?,
+                (Some(_), None) => return Err(not_found(hub, device_id)),
+                (Some(condition), Some(was)) => {
+                    check_match(condition, &was.device.etag)?;
+                    self.update(hub, &was, &wanted, &mut change).await?
+                }
+            };
+            match self.platform.commit(change).await {
+                Ok(_) => return self.device_view(hub, &device).await,
+                // Somebody was faster: what they left decides whether this is a conflict for the caller too.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(&format!("The device '{device_id}'")))
+    }
+
+    /// Deletes a device with its twin and its ADR device. Without `If-Match`, whatever is there.
+    ///
+    /// # Errors
+    /// `DeviceNotFound` (404001), `PreconditionFailed` (412001); 403000 when the hub's identity may not delete devices on its namespace.
+    pub async fn delete_device(&self, hub: &HubRef, device_id: &str, if_match: Option<&str>) -> Result<()> {
+        let condition = if_match.map(EtagCondition::parse);
+        for _ in 0..CONFLICT_RETRIES {
+            let was = self.require_device(hub, device_id).await?;
+            if let Some(condition) = &condition {
+                check_match(condition, &was.device.etag)?;
+            }
+            let mut change = Change::new();
+            if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
+                registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &hub.stored, &was.device, &mut change).await?;
+            }
+            identity::add_delete(&was, &mut change)?;
+            match self.platform.commit(change).await {
+                Ok(_) => {
+                    self.presence.forget(hub.uid, device_id);
+                    return Ok(());
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(&format!("The device '{device_id}'")))
+    }
+
+    pub(super) async fn require_device(&self, hub: &HubRef, device_id: &str) -> Result<StoredDevice> {
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
+        found.ok_or_else(|| not_found(hub, device_id))
+    }
+
+    async fn create(&self, hub: &HubRef, device_id: &str, wanted: &DevicePut, change: &mut Change) -> Result<DeviceIdentity> {
+        let given = wanted.authentication.clone().unwrap_or(AuthenticationPut::Sas { primary: None, secondary: None });
+        let mut spec = DeviceSpec::new(device_id, credentials(given));
+        spec.status = wanted.status.unwrap_or_default();
+        spec.status_reason = wanted.status_reason.clone().flatten();
+        spec.iot_edge = wanted.iot_edge.unwrap_or(false);
+        let mut device = identity::draft(&self.platform, hub, spec).await?;
+        self.mirror(hub, &mut device, change).await?;
+        identity::add_create(&self.platform, &mut device, &Twin::new(&rfc3339(self.platform.now())), change)?;
+        // The hub must still be there, so that a device made while it is deleted is not left behind.
+        change.unit.expect_exists(&crate::tables::RESOURCES, hub.id.key());
+        Ok(device)
+    }
+
+    async fn update(&self, hub: &HubRef, was: &StoredDevice, wanted: &DevicePut, change: &mut Change) -> Result<DeviceIdentity> {
+        let mut device = was.device.clone();
+        device.status = wanted.status.unwrap_or(device.status);
+        device.iot_edge = wanted.iot_edge.unwrap_or(device.iot_edge);
+        if let Some(reason) = &wanted.status_reason {
+            device.status_reason.clone_from(reason);
+        }
+        if let Some(given) = &wanted.authentication {
+            identity::set_credentials(&self.platform, &mut device, credentials(given.clone())).await?;
+        }
+        self.mirror(hub, &mut device, change).await?;
+        identity::add_update(&self.platform, was, &mut device, change)?;
+        Ok(device)
+    }
+
+    /// Writes the ADR device, when the hub is linked to a namespace.
+    async fn mirror(&self, hub: &HubRef, device: &mut DeviceIdentity, change: &mut Change) -> Result<()> {
+        let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? else { return Ok(()) };
+        let policy = device.policy_id.as_deref().and_then(|id| ResourceId::parse(id).ok());
+        let name =
+            registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, &hub.stored, device, policy.as_ref(), change).await?;
+        device.registry_name = Some(name);
+        Ok(())
+    }
+
+    async fn device_view(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<Value> {
+        let keys = identity::open_keys(&self.platform, device).await?;
+        let keys = keys.map(|(primary, secondary)| (primary.to_string(), secondary.to_string()));
+        Ok(device.view(&DeviceLive { keys, connection: self.presence.view(hub.uid, &device.device_id) }))
+    }
+}
+
+fn credentials(given: AuthenticationPut) -> Credentials {
+    match given {
+        AuthenticationPut::Sas { primary, secondary } => Credentials::Keys { primary, secondary },
+        AuthenticationPut::SelfSigned { primary, secondary } => Credentials::Thumbprints { primary, secondary },
+        AuthenticationPut::CertificateAuthority => Credentials::CertificateAuthority,
+        AuthenticationPut::None => Credentials::None,
+    }
+}
+
+/// 412001 unless the condition allows a change of a thing with this etag.
+pub(super) fn check_match(condition: &EtagCondition, etag: &str) -> Result<()> {
+    if condition.allows_match(Some(etag)) {
+        return Ok(());
+    }
+    Err(Error::precondition("Precondition failed: the If-Match value is not the current etag; read again and repeat the change.").with_iot_code(412_001))
+}
+
+pub(super) fn not_found(hub: &HubRef, device_id: &str) -> Error {
+    Error::not_found(format!("The hub '{}' has no device '{device_id}'; check its case, or create it.", hub.name))
+        .with_code("DeviceNotFound")
+        .with_iot_code(404_001)
+}
+
+fn already_exists(hub: &HubRef, device_id: &str) -> Error {
+    Error::conflict(format!("The hub '{}' has a device '{device_id}' already; send If-Match to change it.", hub.name))
+        .with_code("DeviceAlreadyExists")
+        .with_iot_code(409_001)
+}

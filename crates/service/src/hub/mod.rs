@@ -1,0 +1,185 @@
+//! IoT hubs as devices and services see them: identities, twins, connections and telemetry.
+//!
+//! Everything is read from the store when it is needed, per connection and per request, so a deleted
+//! hub or device stops being served with the commit that deleted it. What is kept in memory is keyed
+//! by the version of the rows it was made from. Only telemetry never touches the store.
+//!
+//! To add a way of authenticating a device: one arm in `connect.rs` and one [`connect::Proof`].
+
+pub mod access;
+mod admin;
+pub mod connect;
+mod devices;
+pub mod identity;
+mod presence;
+pub mod session;
+pub mod telemetry;
+mod trust;
+mod twins;
+
+pub use access::Right;
+pub use admin::{purge, read_events_view, statistics};
+pub use connect::ConnectRequest;
+pub use identity::{Credentials, DeviceSpec, StoredDevice};
+pub use session::{CloseReason, Link, Session, SessionEvent};
+pub use telemetry::Telemetry;
+
+use crate::hub::access::HubKeys;
+use crate::hub::presence::Presence;
+use crate::hub::trust::Trust;
+use crate::platform::Platform;
+use crate::resources::{self, Stored, kind};
+use crate::tables::RESOURCES;
+use ferrohub_messaging::{ReadFrom, StoredEvent};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Page;
+use ferrohub_wire::sas_token::SasToken;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Partitions of a hub that does not say how many it has (IoT Hub's default for a paid tier).
+const DEFAULT_PARTITIONS: u16 = 4;
+
+/// Most bytes of one read of the log: ours.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// A hub as read from the store a moment ago. Not to be kept beyond a request or a connection's start.
+#[derive(Debug, Clone)]
+pub struct HubRef {
+    /// Internal id: the owner of its rows and the stream of its events.
+    pub uid: Uuid,
+    /// ARM id.
+    pub id: ResourceId,
+    /// Name.
+    pub name: String,
+    /// Host name, lower case, without a port.
+    pub host: String,
+    /// Number of partitions of its event stream.
+    pub partition_count: u16,
+    /// The resource itself.
+    pub stored: Arc<Stored>,
+}
+
+impl HubRef {
+    /// The hub that a stored resource is.
+    ///
+    /// # Errors
+    /// Internal, when the stored id does not parse.
+    pub fn of(stored: Stored) -> Result<Self> {
+        let partitions = stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"]);
+        let partition_count = partitions.and_then(serde_json::Value::as_u64).and_then(|count| u16::try_from(count).ok());
+        Ok(Self {
+            uid: stored.resource.uid,
+            id: stored.id()?,
+            name: stored.resource.name.clone(),
+            host: stored.resource.text(&["hostName"]).unwrap_or_default().to_lowercase(),
+            partition_count: partition_count.filter(|count| *count > 0).unwrap_or(DEFAULT_PARTITIONS),
+            stored: Arc::new(stored),
+        })
+    }
+
+    /// Whether a switch such as `disableLocalAuth` is on.
+    fn is_on(&self, switch: &str) -> bool {
+        self.stored.resource.value(&[switch]).and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}
+
+/// The hubs' data plane.
+pub struct HubService {
+    platform: Arc<Platform>,
+    trust: Arc<Trust>,
+    keys: HubKeys,
+    presence: Arc<Presence>,
+}
+
+impl HubService {
+    /// A service over `platform`.
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform, trust: Arc::new(Trust::default()), keys: HubKeys::default(), presence: Arc::new(Presence::default()) }
+    }
+
+    /// The hub with this host name; case and a port are ignored.
+    ///
+    /// # Errors
+    /// `IotHubNotFound` (401001) when there is none.
+    pub async fn by_host(&self, host: &str) -> Result<HubRef> {
+        match self.find(host).await? {
+            Some(hub) => Ok(hub),
+            None => Err(unknown_hub(host)),
+        }
+    }
+
+    /// The hub that an HTTP request is for: by its host, else, on a bare host such as `localhost`, by the
+    /// resource of its SAS token. The token is not verified here.
+    ///
+    /// # Errors
+    /// `IotHubNotFound` (401001) when neither names a hub.
+    pub async fn by_request(&self, host: &str, authorization: Option<&str>) -> Result<HubRef> {
+        if let Some(hub) = self.find(host).await? {
+            return Ok(hub);
+        }
+        let token = authorization.and_then(|text| SasToken::parse(text).ok());
+        let audience = token.as_ref().and_then(|token| token.resource.split('/').next());
+        match audience {
+            Some(audience) => self.by_host(audience).await,
+            None => Err(unknown_hub(host)),
+        }
+    }
+
+    async fn find(&self, host: &str) -> Result<Option<HubRef>> {
+        let name = without_port(host).to_lowercase();
+        // Longer than any host name: nothing to look for.
+        if name.is_empty() || name.len() > 255 {
+            return Ok(None);
+        }
+        let rows = self.platform.store.find(&RESOURCES, "lookup", &format!("host/{name}"), Page::first(1)).await?;
+        let Some(row) = rows.into_iter().next() else { return Ok(None) };
+        let stored = resources::from_row(row)?;
+        if !stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB) {
+            return Ok(None);
+        }
+        HubRef::of(stored).map(Some)
+    }
+
+    /// Events of one partition, at most `max` (and `limits::QUERY_PAGE`). The caller has checked `ServiceConnect`.
+    ///
+    /// # Errors
+    /// `PartitionNotFound` (404000) for a partition that the hub does not have; the log's own errors.
+    pub async fn read_events(&self, hub: &HubRef, partition: u16, from: ReadFrom, max: usize) -> Result<Vec<StoredEvent>> {
+        event_page(&self.platform, hub, partition, from, max).await
+    }
+}
+
+async fn event_page(platform: &Platform, hub: &HubRef, partition: u16, from: ReadFrom, max: usize) -> Result<Vec<StoredEvent>> {
+    if partition >= hub.partition_count {
+        return Err(Error::not_found(format!(
+            "The hub '{}' has the partitions 0 to {}; there is no partition {partition}.",
+            hub.name,
+            hub.partition_count - 1
+        ))
+        .with_code("PartitionNotFound"));
+    }
+    platform.log.read(hub.uid, partition, from, max.clamp(1, limits::QUERY_PAGE), READ_BYTES).await
+}
+
+/// The host without `:port`.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn unknown_hub(host: &str) -> Error {
+    let shown: String = host.chars().filter(|c| !c.is_control()).take(255).collect();
+    Error::unauthenticated(format!("There is no IoT hub with the host name '{shown}'; check the name, or create the hub."))
+        .with_code("IotHubNotFound")
+        .with_iot_code(401_001)
+}
+
+/// Too many writers met on one row.
+fn contended(what: &str) -> Error {
+    Error::unavailable(format!("{what} is being changed by many at once; try again in a second."), 1)
+}

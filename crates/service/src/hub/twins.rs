@@ -1,0 +1,109 @@
+//! The twin part of a hub's service API, and the twin as a device sees it.
+
+use super::devices::{check_match, not_found};
+use super::identity::{self, StoredTwin};
+use super::{HubRef, HubService, contended};
+use crate::platform::{Change, Platform};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CONFLICT_RETRIES;
+use ferrohub_model::time::rfc3339;
+use ferrohub_model::twin::{DesiredChange, Twin};
+use ferrohub_wire::etag::EtagCondition;
+use serde_json::Value;
+use uuid::Uuid;
+
+impl HubService {
+    /// A twin as `GET /twins/{id}` shows it.
+    ///
+    /// # Errors
+    /// `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
+    pub async fn get_twin(&self, hub: &HubRef, device_id: &str) -> Result<Value> {
+        let stored = self.require_twin(hub, device_id).await?;
+        self.twin_view(hub, device_id, &stored.twin).await
+    }
+
+    /// Merges `tags` and `properties.desired` of the body into a twin, as `PATCH /twins/{id}` does, and tells a connected device.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` (400004) naming the path and the limit, `DeviceNotFound` (404001), `PreconditionFailed` (412001).
+    pub async fn patch_twin(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+        self.write_twin(hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
+    }
+
+    /// Replaces `tags` and `properties.desired` where the body has them, as `PUT /twins/{id}` does, and tells a connected device.
+    ///
+    /// # Errors
+    /// As [`HubService::patch_twin`].
+    pub async fn replace_twin(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+        self.write_twin(hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
+    }
+
+    async fn write_twin(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        if_match: Option<&str>,
+        apply: impl Fn(&mut Twin, &str) -> Result<Option<DesiredChange>>,
+    ) -> Result<Value> {
+        let condition = if_match.map(EtagCondition::parse);
+        for _ in 0..CONFLICT_RETRIES {
+            let was = self.require_twin(hub, device_id).await?;
+            if let Some(condition) = &condition {
+                check_match(condition, &was.twin.etag())?;
+            }
+            let mut twin = was.twin.clone();
+            let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
+            if commit_twin(&self.platform, hub.uid, device_id, &was, &twin, desired.as_ref()).await? {
+                return self.twin_view(hub, device_id, &twin).await;
+            }
+        }
+        Err(contended(&format!("The twin of '{device_id}'")))
+    }
+
+    async fn require_twin(&self, hub: &HubRef, device_id: &str) -> Result<StoredTwin> {
+        let found = identity::load_twin(self.platform.store.as_ref(), hub.uid, device_id).await?;
+        found.ok_or_else(|| not_found(hub, device_id))
+    }
+
+    async fn twin_view(&self, hub: &HubRef, device_id: &str, twin: &Twin) -> Result<Value> {
+        let found = self.require_device(hub, device_id).await?;
+        Ok(twin.service_view(&found.device, &self.presence.view(hub.uid, device_id)))
+    }
+}
+
+/// Merges a device's report and gives the new `$version`.
+///
+/// # Errors
+/// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
+pub(super) async fn report(platform: &Platform, hub: Uuid, device_id: &str, patch: &Value) -> Result<u64> {
+    for _ in 0..CONFLICT_RETRIES {
+        let was = require(platform, hub, device_id).await?;
+        let mut twin = was.twin.clone();
+        let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;
+        if commit_twin(platform, hub, device_id, &was, &twin, None).await? {
+            return Ok(version);
+        }
+    }
+    Err(contended(&format!("The twin of '{device_id}'")))
+}
+
+/// The twin of a device that is connected.
+///
+/// # Errors
+/// `DeviceNotFound` (404001) when the device was deleted.
+pub(super) async fn require(platform: &Platform, hub: Uuid, device_id: &str) -> Result<StoredTwin> {
+    identity::load_twin(platform.store.as_ref(), hub, device_id).await?.ok_or_else(|| {
+        Error::not_found(format!("The device '{device_id}' was deleted.")).with_code("DeviceNotFound").with_iot_code(404_001)
+    })
+}
+
+/// `false` when somebody else changed the twin meanwhile.
+async fn commit_twin(platform: &Platform, hub: Uuid, device_id: &str, was: &StoredTwin, twin: &Twin, desired: Option<&DesiredChange>) -> Result<bool> {
+    let mut change = Change::new();
+    identity::add_twin(hub, device_id, was, twin, desired, &mut change)?;
+    match platform.commit(change).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Sealing of secrets: the master key wraps one data key per namespace, hub and DPS; data keys seal fields.
+
+use crate::tables::DATA_KEYS;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::random::Random;
+use ferrohub_pki::seal::{self, Aad, DataKey, MasterKey};
+use ferrohub_store::{Put, Store, StoreError, UnitOfWork};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Data keys held open at once: ours; the whole cache is dropped when it is full.
+const OPEN_KEYS: usize = 4096;
+
+/// The keys of the installation.
+pub struct Keyring {
+    master: MasterKey,
+    random: Arc<dyn Random>,
+    open: RwLock<HashMap<String, Arc<Opened>>>,
+}
+
+struct Opened {
+    id: Uuid,
+    key: DataKey,
+}
+
+impl Keyring {
+    /// A keyring under `master`.
+    pub fn new(master: MasterKey, random: Arc<dyn Random>) -> Self {
+        Self { master, random, open: RwLock::new(HashMap::new()) }
+    }
+
+    /// The value by which a wrong master key is noticed.
+    pub fn check_value(&self) -> String {
+        self.master.check_value()
+    }
+
+    /// Refuses a stored check value of another master key.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub fn verify_check_value(&self, stored: &str) -> Result<()> {
+        self.master.verify_check_value(stored)
+    }
+
+    /// Seals `plain` for the field `field` of `row` in `table`, under the data key of `owner`. Base64.
+    ///
+    /// # Errors
+    /// When the store fails or the provider cannot seal.
+    pub async fn seal(&self, store: &dyn Store, owner: &str, table: &str, row: &str, field: &str, plain: &[u8]) -> Result<String> {
+        let opened = self.data_key(store, owner, true).await?;
+        let sealed = seal::seal(opened.id, &opened.key, &Aad { table, row, field }, plain, self.random.as_ref())?;
+        Ok(STANDARD.encode(sealed))
+    }
+
+    /// Opens what [`Keyring::seal`] made with the same arguments.
+    ///
+    /// # Errors
+    /// Internal, when the text was not sealed for this place or by these keys.
+    pub async fn open(&self, store: &dyn Store, owner: &str, table: &str, row: &str, field: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
+        let opened = self.data_key(store, owner, false).await?;
+        let bytes = STANDARD.decode(sealed).map_err(|_| Error::internal(format!("sealed field {table}/{row}/{field} is not base64")))?;
+        seal::open(opened.id, &opened.key, &Aad { table, row, field }, &bytes)
+    }
+
+    /// Forgets and deletes the data key of an owner that was deleted: everything sealed under it is gone for good.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn destroy(&self, store: &dyn Store, owner: &str) -> Result<()> {
+        let mut unit = UnitOfWork::new();
+        unit.delete(&DATA_KEYS, owner);
+        store.commit(unit).await?;
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
+        Ok(())
+    }
+
+    async fn data_key(&self, store: &dyn Store, owner: &str, make: bool) -> Result<Arc<Opened>> {
+        if let Some(opened) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(owner) {
+            return Ok(opened.clone());
+        }
+        let opened = match store.get(&DATA_KEYS, owner).await? {
+            Some(row) => self.unwrap(&row.doc)?,
+            None if make => self.make(store, owner).await?,
+            None => return Err(Error::internal(format!("no data key for owner {owner}"))),
+        };
+        let opened = Arc::new(opened);
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= OPEN_KEYS {
+            open.clear();
+        }
+        open.insert(owner.into(), opened.clone());
+        Ok(opened)
+    }
+
+    fn unwrap(&self, doc: &serde_json::Value) -> Result<Opened> {
+        let text = |name: &str| doc.get(name).and_then(serde_json::Value::as_str).ok_or_else(|| Error::internal(format!("data key without {name}")));
+        let id = Uuid::parse_str(text("id")?).map_err(|e| Error::internal(format!("data key id: {e}")))?;
+        let wrapped = STANDARD.decode(text("wrapped")?).map_err(|e| Error::internal(format!("data key: {e}")))?;
+        Ok(Opened { id, key: self.master.unwrap(id, &wrapped)? })
+    }
+
+    /// Makes a data key; when another caller was faster, its key is used.
+    async fn make(&self, store: &dyn Store, owner: &str) -> Result<Opened> {
+        let (id, key) = (self.random.uuid_v4(), DataKey::generate(self.random.as_ref()));
+        let wrapped = STANDARD.encode(self.master.wrap(id, &key, self.random.as_ref())?);
+        let mut unit = UnitOfWork::new();
+        unit.expect_absent(&DATA_KEYS, owner);
+        unit.put(Put { table: &DATA_KEYS, key: owner.into(), columns: Vec::new(), doc: json!({"id": id.to_string(), "wrapped": wrapped}) });
+        match store.commit(unit).await {
+            Ok(_) => Ok(Opened { id, key }),
+            Err(StoreError::Conflict { .. }) => match store.get(&DATA_KEYS, owner).await? {
+                Some(row) => self.unwrap(&row.doc),
+                None => Err(Error::unavailable("the data key was deleted while it was made; try again", 1)),
+            },
+            Err(other) => Err(other.into()),
+        }
+    }
+}

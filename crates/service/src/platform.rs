@@ -1,0 +1,219 @@
+//! What every service stands on: the engines, the clock, randomness, the keys and the roles.
+
+use crate::authz::{self, AccessSnapshot, Actor, Plane};
+use crate::certificate::AuthorityCache;
+use crate::directory;
+use crate::keyring::Keyring;
+use crate::resources;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use ferrohub_messaging::{Bus, EventLog};
+use ferrohub_model::clock::Clock;
+use ferrohub_model::error::Result;
+use ferrohub_model::random::Random;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::{Committed, Store, StoreError, UnitOfWork};
+use jiff::Timestamp;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Names and addresses under which the product is reached.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Domain of all host names, such as `localhost`.
+    pub domain: String,
+    /// Base URL of the plain-HTTP publishing point for CRLs and CA certificates; `None` leaves it out of certificates.
+    pub pki_url: Option<String>,
+}
+
+impl Settings {
+    /// Host name of a hub: `{hub}.azure-devices.{domain}`; never carries a port.
+    pub fn hub_host(&self, hub: &str) -> String {
+        format!("{}.azure-devices.{}", hub.to_lowercase(), self.domain)
+    }
+
+    /// Host name of a provisioning service.
+    pub fn dps_host(&self, dps: &str) -> String {
+        format!("{}.azure-devices-provisioning.{}", dps.to_lowercase(), self.domain)
+    }
+
+    /// Host name at which devices of every provisioning service register.
+    pub fn global_dps_host(&self) -> String {
+        format!("global.azure-devices-provisioning.{}", self.domain)
+    }
+}
+
+/// Tenant and subscription that the first start made.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenancy {
+    /// Tenant id.
+    pub tenant_id: String,
+    /// Subscription id.
+    pub subscription_id: String,
+}
+
+/// The engines under the services, as the binary wires them.
+#[derive(Clone)]
+pub struct Engines {
+    /// Rows.
+    pub store: Arc<dyn Store>,
+    /// Telemetry.
+    pub log: Arc<dyn EventLog>,
+    /// Notifications and claims.
+    pub bus: Arc<dyn Bus>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+/// Shared state of all services.
+pub struct Platform {
+    /// Rows.
+    pub store: Arc<dyn Store>,
+    /// Telemetry.
+    pub log: Arc<dyn EventLog>,
+    /// Notifications and claims.
+    pub bus: Arc<dyn Bus>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Sealing of secrets.
+    pub keyring: Keyring,
+    /// Names.
+    pub settings: Settings,
+    /// Tenant and subscription.
+    pub tenancy: Tenancy,
+    /// Opened certificate authorities.
+    pub authorities: AuthorityCache,
+    access: ArcSwap<AccessSnapshot>,
+    access_reload: tokio::sync::Mutex<()>,
+}
+
+/// A unit of work with what must follow its commit.
+#[derive(Default)]
+pub struct Change {
+    /// The rows.
+    pub unit: UnitOfWork,
+    /// Whether role definitions or assignments change.
+    pub access: bool,
+    /// Bus messages sent once the unit is committed: subject and payload. They may be lost; readers re-read the store.
+    pub notices: Vec<(String, Bytes)>,
+}
+
+impl Change {
+    /// An empty change.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Announces after the commit that the trust of a hub (by uid) changed.
+    pub fn trust_changed(&mut self, hub: Uuid) {
+        self.notices.push((trust_subject(hub), Bytes::new()));
+    }
+}
+
+/// Bus subject on which a change of a hub's trusted CAs is announced.
+pub fn trust_subject(hub: Uuid) -> String {
+    format!("trust.{hub}")
+}
+
+/// Bus subject on which a change of a device's identity (status, keys, deletion) is announced.
+pub fn device_subject(hub: Uuid, device_id: &str) -> String {
+    format!("device.{hub}.{device_id}")
+}
+
+/// Bus subject on which a device's new desired properties are announced.
+pub fn desired_subject(hub: Uuid, device_id: &str) -> String {
+    format!("desired.{hub}.{device_id}")
+}
+
+impl Platform {
+    /// A platform over `engines`; reads all roles.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(engines: Engines, keyring: Keyring, settings: Settings, tenancy: Tenancy) -> Result<Self> {
+        let snapshot = resources::load_access(engines.store.as_ref()).await?;
+        Ok(Self {
+            store: engines.store,
+            log: engines.log,
+            bus: engines.bus,
+            clock: engines.clock,
+            random: engines.random,
+            keyring,
+            settings,
+            tenancy,
+            authorities: AuthorityCache::default(),
+            access: ArcSwap::from_pointee(snapshot),
+            access_reload: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Wall-clock time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new time-ordered id.
+    pub fn new_id(&self) -> Uuid {
+        self.random.uuid_v7(u64::try_from(self.now().as_millisecond()).unwrap_or(0))
+    }
+
+    /// The roles as they stand.
+    pub fn access(&self) -> Arc<AccessSnapshot> {
+        self.access.load_full()
+    }
+
+    /// Refuses unless `actor` may do the control-plane `action` on `scope`.
+    ///
+    /// # Errors
+    /// `AuthorizationFailed` with the command that grants the right.
+    pub fn authorize(&self, actor: &Actor, action: &str, scope: &ResourceId) -> Result<()> {
+        authz::authorize(&self.access.load(), actor, Plane::Control, action, scope)
+    }
+
+    /// Refuses unless `actor` may do the data-plane `action` on `scope`.
+    ///
+    /// # Errors
+    /// `AuthorizationFailed` with the command that grants the right.
+    pub fn authorize_data(&self, actor: &Actor, action: &str, scope: &ResourceId) -> Result<()> {
+        authz::authorize(&self.access.load(), actor, Plane::Data, action, scope)
+    }
+
+    /// The actor of a managed identity, by the object id of its principal.
+    ///
+    /// # Errors
+    /// `PrincipalNotFound` when the identity was deleted.
+    pub async fn identity_actor(&self, principal_id: &str) -> Result<Actor> {
+        directory::identity_actor(self.store.as_ref(), principal_id).await
+    }
+
+    /// Commits and lets follow what must: roles are re-read, notices published.
+    ///
+    /// # Errors
+    /// The store's error; conflicts are named so that the caller can retry.
+    pub async fn commit(&self, change: Change) -> std::result::Result<Committed, StoreError> {
+        let committed = self.store.commit(change.unit).await?;
+        if change.access {
+            self.reload_access().await;
+        }
+        for (subject, payload) in change.notices {
+            // A lost notice is made up for by re-reading; the commit stands.
+            if let Err(error) = self.bus.publish(&subject, payload).await {
+                tracing::warn!(%error, subject, "a notice could not be published");
+            }
+        }
+        Ok(committed)
+    }
+
+    async fn reload_access(&self) {
+        let _one_at_a_time = self.access_reload.lock().await;
+        match resources::load_access(self.store.as_ref()).await {
+            Ok(snapshot) => self.access.store(Arc::new(snapshot)),
+            Err(error) => tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Which of the linked hubs a device gets.
+
+use super::DpsRef;
+use super::linked_hub::{LinkedHub, linked_hubs};
+use aws_lc_rs::digest;
+use ferrohub_model::enrollment::{AllocationPolicy, GroupSettings};
+use ferrohub_model::error::{Error, Result};
+
+/// The hub for a device: the one it has where that is still allowed, else the one that the policy chooses.
+///
+/// # Errors
+/// `Invalid` (400208) when no hub may be chosen, saying why; `NotImplemented` for the policy `custom`.
+pub(super) fn allocate(dps: &DpsRef, settings: &GroupSettings, registration_id: &str, present: Option<&str>) -> Result<String> {
+    let linked = linked_hubs(dps);
+    if linked.is_empty() {
+        return Err(no_hub(format!(
+            "The provisioning service '{0}' has no linked hub. Link one: az iot dps linked-hub create --dps-name {0} --resource-group {1} --hub-name <hub>",
+            dps.name,
+            dps.id.resource_group.as_deref().unwrap_or("<resource group>")
+        )));
+    }
+    let policy = match settings.allocation_policy {
+        Some(policy) => policy,
+        None => AllocationPolicy::parse(dps.stored.resource.text(&["allocationPolicy"]).unwrap_or("Hashed"))?,
+    };
+    let allowed = candidates(&linked, settings, policy);
+    // Without updateHubAssignment a device stays where it is as long as the hub is linked at all.
+    let stays = |hub: &&LinkedHub| !settings.reprovision_policy.update_hub_assignment || allowed.iter().any(|candidate| candidate.host == hub.host);
+    let here = present.and_then(|host| linked.iter().find(|hub| hub.host.eq_ignore_ascii_case(host))).filter(stays);
+    if let Some(hub) = here {
+        return Ok(hub.host.clone());
+    }
+    let chosen = match policy {
+        AllocationPolicy::Static => allowed.first().copied(),
+        AllocationPolicy::Hashed | AllocationPolicy::GeoLatency => weighted(&allowed, registration_id),
+    };
+    chosen.map(|hub| hub.host.clone()).ok_or_else(|| {
+        no_hub(format!(
+            "None of the hubs linked to the provisioning service '{}' may be chosen by the enrollment: check its iotHubs and allocationPolicy, and applyAllocationPolicy of the linked hubs.",
+            dps.name
+        ))
+    })
+}
+
+fn candidates<'a>(linked: &'a [LinkedHub], settings: &GroupSettings, policy: AllocationPolicy) -> Vec<&'a LinkedHub> {
+    let named = |host: &str| match &settings.iot_hubs {
+        None => true,
+        Some(hosts) => hosts.iter().any(|name| name.eq_ignore_ascii_case(host)),
+    };
+    let mut found: Vec<&LinkedHub> = linked.iter().filter(|hub| named(&hub.host)).collect();
+    if policy != AllocationPolicy::Static {
+        found.retain(|hub| hub.allocates);
+    } else if let Some(host) = &settings.iot_hub_host_name {
+        found.retain(|hub| hub.host.eq_ignore_ascii_case(host));
+    }
+    found
+}
+
+/// Weighted rendezvous hashing: every hub draws a number from the registration id; the weights stretch the draws.
+/// Adding or removing a hub moves only the devices that it gains or loses.
+fn weighted<'a>(hubs: &[&'a LinkedHub], registration_id: &str) -> Option<&'a LinkedHub> {
+    let cost = |hub: &LinkedHub| {
+        let text = format!("{}\n{}", registration_id.to_ascii_lowercase(), hub.host.to_ascii_lowercase());
+        let hash = digest::digest(&digest::SHA256, text.as_bytes());
+        // 53 bits fill a float's mantissa; plus one half keeps the draw off zero.
+        let draw = hash.as_ref().iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte)) >> 11;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float exactly, and weights are small")]
+        let (draw, weight) = ((draw as f64 + 0.5) / (1u64 << 53) as f64, hub.weight as f64);
+        -draw.ln() / weight
+    };
+    hubs.iter().copied().min_by(|a, b| cost(a).total_cmp(&cost(b)))
+}
+
+fn no_hub(message: String) -> Error {
+    Error::invalid(message).with_iot_code(400_208)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(host: &str, weight: u64) -> LinkedHub {
+        LinkedHub { host: host.into(), weight, allocates: true }
+    }
+
+    #[test]
+    fn shares_follow_the_weights_and_do_not_depend_on_case() {
+        let hubs = [hub("a", 1), hub("b", 3)];
+        let refs: Vec<&LinkedHub> = hubs.iter().collect();
+        let heavy = (0..4000).filter(|n| weighted(&refs, &format!("device-{n}")).unwrap().host == "b").count();
+        assert!((2850..3150).contains(&heavy), "{heavy}");
+        assert_eq!(weighted(&refs, "Device-1"), weighted(&refs, "device-1"));
+        assert!(weighted(&[], "d").is_none());
+    }
+
+    #[test]
+    fn a_further_hub_moves_devices_only_to_itself() {
+        let (two, three) = ([hub("a", 1), hub("b", 1)], [hub("a", 1), hub("b", 1), hub("c", 1)]);
+        let (two, three): (Vec<_>, Vec<_>) = (two.iter().collect(), three.iter().collect());
+        for n in 0..500 {
+            let id = format!("d{n}");
+            let (before, after) = (weighted(&two, &id).unwrap(), weighted(&three, &id).unwrap());
+            assert!(after.host == "c" || after.host == before.host);
+        }
+    }
+}

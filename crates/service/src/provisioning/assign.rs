@@ -1,0 +1,266 @@
+//! Giving a device its hub: identity, twin, ADR device and certificate, as one unit of work.
+
+use super::allocate::allocate;
+use super::attest::Attested;
+use super::groups::{initial_twin, policy_id, policy_namespace};
+use super::{DpsRef, ProvisioningService};
+use crate::certificate::{IssueRequest, issue_leaf};
+use crate::hub::identity::{self, Credentials, DeviceSpec, StoredDevice};
+use crate::hub::HubRef;
+use crate::platform::Change;
+use crate::registry::{self, NamespaceEdge};
+use crate::resources::{self, Stored};
+use crate::tables::RESOURCES;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::device::DeviceIdentity;
+use ferrohub_model::enrollment::GroupSettings;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::registration::{Assignment, Substatus};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_pki::csr::CertificateRequest;
+use serde_json::json;
+use uuid::Uuid;
+
+/// What a registration comes to; `change` lacks only the registration's own row.
+pub(super) struct Outcome {
+    pub(super) assignment: Assignment,
+    pub(super) chain: Vec<String>,
+    pub(super) change: Change,
+}
+
+/// A policy from which the device's certificate comes.
+struct Issuing<'a> {
+    csr: &'a CertificateRequest,
+    namespace: Stored,
+    policy: Stored,
+    policy_id: ResourceId,
+}
+
+/// Where the device stands before and after.
+struct Place {
+    hub: HubRef,
+    /// The hub that it leaves, where it had another one.
+    former: Option<Former>,
+    /// Its identity at `hub`.
+    present: Option<StoredDevice>,
+}
+
+/// What a device leaves behind at another hub.
+struct Former {
+    hub: Uuid,
+    device: Option<StoredDevice>,
+}
+
+impl ProvisioningService {
+    /// Decides everything about a registration and builds the unit of work; nothing but a serial number is written.
+    ///
+    /// # Errors
+    /// The device's failure (400208, 400209, 403000 and others) or a fault of ours.
+    pub(super) async fn assign(
+        &self,
+        dps: &DpsRef,
+        attested: &Attested,
+        registration_id: &str,
+        csr: Option<&CertificateRequest>,
+        had: Option<&Assignment>,
+    ) -> Result<Outcome> {
+        let settings = &attested.group.settings;
+        let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
+        let hub = HubRef::of(self.open_hub(dps, &host).await?)?;
+        let mut change = Change::new();
+        change.unit.expect_exists(&RESOURCES, hub.id.key());
+        let edge = self.edge(dps, &hub).await?;
+        let issuing = match (&settings.credential_policy_name, csr) {
+            (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, name, csr, &mut change).await?),
+            _ => None,
+        };
+        let device_id = had.map_or(registration_id, |had| had.device_id.as_str());
+        let place = self.place(hub, device_id, had).await?;
+        let mut device = self.identity(&place, device_id, attested, issuing.as_ref()).await?;
+        self.mirror(edge.as_ref(), &place, &mut device, issuing.as_ref(), &mut change).await?;
+        let substatus = self.write_rows(&place, settings, had, &mut device, &mut change).await?;
+        let chain = match &issuing {
+            Some(issuing) => self.issue(issuing, registration_id, &device, &mut change).await?,
+            None => Vec::new(),
+        };
+        let assignment = Assignment { hub_host: place.hub.host.clone(), hub: place.hub.uid, device_id: device.device_id, device: device.uid, substatus };
+        Ok(Outcome { assignment, chain, change })
+    }
+
+    /// As whom the device is mirrored: the provisioning service in its own namespace, else the hub in the hub's. `None`
+    /// for a hub without a namespace.
+    async fn edge(&self, dps: &DpsRef, hub: &HubRef) -> Result<Option<NamespaceEdge>> {
+        let Some(namespace) = namespace_of(hub) else { return Ok(None) };
+        if dps_namespace(dps).is_some_and(|own| own.eq_ignore_ascii_case(namespace)) {
+            return registry::dps_edge(&self.platform, &dps.stored).await;
+        }
+        registry::hub_edge(&self.platform, &hub.stored).await
+    }
+
+    /// Checks that a certificate of `policy` may be issued for a device of `hub`.
+    async fn issuing<'a>(&self, dps: &DpsRef, hub: &HubRef, policy: &str, csr: &'a CertificateRequest, change: &mut Change) -> Result<Issuing<'a>> {
+        let own = policy_namespace(dps, policy)?;
+        if !namespace_of(hub).is_some_and(|theirs| theirs.eq_ignore_ascii_case(&own.to_string())) {
+            return Err(Error::invalid(format!(
+                "The hub '{}' is not linked to the namespace '{}', so it would never trust a certificate of the policy '{policy}'. Let the enrollment choose a hub of that namespace (iotHubs), or leave the credential policy out.",
+                hub.host,
+                own.name()
+            ))
+            .with_iot_code(400_209));
+        }
+        let edge = registry::dps_edge(&self.platform, &dps.stored).await?;
+        let edge = edge.ok_or_else(|| Error::internal("a provisioning service lost its namespace while it was read"))?;
+        let policy_id = policy_id(&edge.id, policy);
+        registry::check_issue(&self.platform, &edge, &policy_id)?;
+        let Some(stored) = resources::get(self.platform.store.as_ref(), &policy_id).await? else {
+            return Err(Error::not_found(self.unknown_policy(&edge.id, policy).await?).with_iot_code(404_000));
+        };
+        change.unit.expect_exists(&RESOURCES, policy_id.key());
+        Ok(Issuing { csr, namespace: edge.namespace, policy: stored, policy_id })
+    }
+
+    async fn place(&self, hub: HubRef, device_id: &str, had: Option<&Assignment>) -> Result<Place> {
+        let store = self.platform.store.as_ref();
+        let present = identity::load(store, hub.uid, device_id).await?;
+        let former = match had.filter(|had| had.hub != hub.uid) {
+            Some(had) => Some(Former { hub: had.hub, device: identity::load(store, had.hub, device_id).await? }),
+            None => None,
+        };
+        Ok(Place { hub, former, present })
+    }
+
+    /// The identity as it will stand: the present one, the one that moves here, or a new one.
+    async fn identity(&self, place: &Place, device_id: &str, attested: &Attested, issuing: Option<&Issuing<'_>>) -> Result<DeviceIdentity> {
+        let credentials = match issuing {
+            Some(_) => Credentials::CertificateAuthority,
+            None => {
+                let (primary, secondary) = attested.keys.to_base64();
+                Credentials::Keys { primary: Some(primary.to_string()), secondary: Some(secondary.to_string()) }
+            }
+        };
+        let moving = place.former.as_ref().and_then(|former| former.device.as_ref());
+        let mut device = match (&place.present, moving) {
+            (Some(present), _) => {
+                let mut device = present.device.clone();
+                identity::set_credentials(&self.platform, &mut device, credentials).await?;
+                device
+            }
+            (None, moving) => {
+                let mut spec = DeviceSpec::new(device_id, credentials);
+                spec.iot_edge = attested.group.settings.iot_edge;
+                if let Some(StoredDevice { device: was, .. }) = moving {
+                    spec.status = was.status;
+                    spec.status_reason.clone_from(&was.status_reason);
+                    spec.credential_id = was.credential_id;
+                }
+                let mut device = identity::draft(&self.platform, &place.hub, spec).await?;
+                if let Some(was) = moving {
+                    device.uid = was.device.uid;
+                }
+                device
+            }
+        };
+        if let Some(issuing) = issuing {
+            device.credential_id = Some(device.credential_id.unwrap_or_else(|| self.platform.random.uuid_v4()));
+            device.policy_id = Some(issuing.policy_id.to_string());
+        }
+        Ok(device)
+    }
+
+    async fn mirror(
+        &self,
+        edge: Option<&NamespaceEdge>,
+        place: &Place,
+        device: &mut DeviceIdentity,
+        issuing: Option<&Issuing<'_>>,
+        change: &mut Change,
+    ) -> Result<()> {
+        let Some(edge) = edge else { return Ok(()) };
+        let policy = issuing.map(|issuing| &issuing.policy_id);
+        let from = place.former.as_ref().map(|former| former.hub);
+        let hub = &place.hub.stored;
+        let name = registry::mirror_move(&self.platform, &edge.actor, &edge.namespace, hub, device, policy, from, change).await?;
+        device.registry_name = Some(name);
+        Ok(())
+    }
+
+    /// Adds identity and twin, and takes away what the device leaves behind.
+    async fn write_rows(
+        &self,
+        place: &Place,
+        settings: &GroupSettings,
+        had: Option<&Assignment>,
+        device: &mut DeviceIdentity,
+        change: &mut Change,
+    ) -> Result<Substatus> {
+        let store = self.platform.store.as_ref();
+        let now = self.platform.now();
+        let resets = !settings.reprovision_policy.migrate_device_data && settings.reprovision_policy.update_hub_assignment;
+        let fresh = initial_twin(settings, now)?;
+        if let Some(present) = &place.present {
+            identity::add_update(&self.platform, present, device, change)?;
+            self.leave(place, change)?;
+            let Some(had) = had else { return Ok(Substatus::InitialAssignment) };
+            if !resets {
+                let stays = !settings.reprovision_policy.migrate_device_data;
+                return Ok(if stays { had.substatus } else { Substatus::DeviceDataMigrated });
+            }
+            if let Some(was) = identity::load_twin(store, place.hub.uid, &device.device_id).await? {
+                let mut twin = was.twin.clone();
+                let body = json!({"tags": settings.initial_twin.tags, "properties": {"desired": settings.initial_twin.desired}});
+                let desired = twin.replace(&body, &rfc3339(now))?;
+                identity::add_twin(place.hub.uid, &device.device_id, &was, &twin, desired.as_ref(), change)?;
+            }
+            return Ok(Substatus::DeviceDataReset);
+        }
+        // The unique uid must be free before the row of the new place takes it.
+        self.leave(place, change)?;
+        let moved = match place.former.as_ref().filter(|former| former.device.is_some()) {
+            Some(former) => identity::load_twin(store, former.hub, &device.device_id).await?,
+            None => None,
+        };
+        let (twin, substatus) = match moved {
+            Some(was) if !resets => (was.twin, Substatus::DeviceDataMigrated),
+            Some(_) => (fresh, Substatus::DeviceDataReset),
+            None => (fresh, Substatus::InitialAssignment),
+        };
+        identity::add_create(&self.platform, device, &twin, change)?;
+        Ok(substatus)
+    }
+
+    fn leave(&self, place: &Place, change: &mut Change) -> Result<()> {
+        match place.former.as_ref().and_then(|former| former.device.as_ref()) {
+            Some(was) => identity::add_delete(was, change),
+            None => Ok(()),
+        }
+    }
+
+    async fn issue(&self, issuing: &Issuing<'_>, registration_id: &str, device: &DeviceIdentity, change: &mut Change) -> Result<Vec<String>> {
+        let credential_id = device.credential_id.ok_or_else(|| Error::internal("a device without a credential id gets a certificate"))?;
+        let issued = issue_leaf(
+            &self.platform,
+            IssueRequest {
+                namespace: &issuing.namespace,
+                policy: &issuing.policy,
+                csr: issuing.csr,
+                registration_id,
+                device_id: &device.device_id,
+                device_uid: device.uid,
+                credential_id,
+            },
+        )
+        .await?;
+        change.unit.append(issued.unit);
+        Ok(issued.chain.iter().map(|der| STANDARD.encode(der)).collect())
+    }
+}
+
+fn namespace_of(hub: &HubRef) -> Option<&str> {
+    hub.stored.resource.text(&["deviceRegistry", "namespaceResourceId"])
+}
+
+fn dps_namespace(dps: &DpsRef) -> Option<&str> {
+    dps.stored.resource.text(&["deviceRegistryNamespace", "resourceId"])
+}

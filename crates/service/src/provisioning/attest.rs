@@ -1,0 +1,188 @@
+//! Attestation with the symmetric key of an enrollment group: whose token is this?
+
+use super::access::{shown, unauthorized};
+use super::register::DeviceCaller;
+use super::{DpsRef, ProvisioningService};
+use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::device_id::check_registration_id;
+use ferrohub_model::enrollment::{EnrollmentGroup, ProvisioningStatus};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_store::{Page, Row};
+use ferrohub_wire::sas_token::{SasFailure, SasToken, derive_device_key};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
+
+/// Enrollment groups whose opened keys stay in memory: ours.
+const OPEN_GROUPS: usize = 4096;
+/// Groups read at once while looking for the one that a token belongs to: ours.
+const GROUP_PAGE: usize = 200;
+
+/// Opened group keys by row key, valid for one version of the row.
+#[derive(Default)]
+pub(super) struct KeyCache(Mutex<HashMap<String, (u64, Arc<GroupKeys>)>>);
+
+/// The decoded keys of a group.
+pub(super) struct GroupKeys {
+    primary: Zeroizing<Vec<u8>>,
+    secondary: Zeroizing<Vec<u8>>,
+}
+
+impl GroupKeys {
+    fn derive(&self, registration_id: &str) -> DeviceKeys {
+        DeviceKeys {
+            primary: Zeroizing::new(derive_device_key(&self.primary, registration_id)),
+            secondary: Zeroizing::new(derive_device_key(&self.secondary, registration_id)),
+        }
+    }
+}
+
+/// The two keys of one device of a group.
+pub(super) struct DeviceKeys {
+    primary: Zeroizing<[u8; 32]>,
+    secondary: Zeroizing<[u8; 32]>,
+}
+
+impl DeviceKeys {
+    /// Both keys as a hub identity takes them: base64.
+    pub(super) fn to_base64(&self) -> (Zeroizing<String>, Zeroizing<String>) {
+        (Zeroizing::new(STANDARD.encode(*self.primary)), Zeroizing::new(STANDARD.encode(*self.secondary)))
+    }
+}
+
+/// A device that proved which group it belongs to.
+pub(super) struct Attested {
+    /// The group.
+    pub(super) group: EnrollmentGroup,
+    /// Key of its row.
+    pub(super) group_key: String,
+    /// Version of its row.
+    pub(super) group_version: u64,
+    /// The device's own keys.
+    pub(super) keys: DeviceKeys,
+}
+
+impl ProvisioningService {
+    /// Finds the enrollment group whose key signed the caller's token.
+    ///
+    /// # Errors
+    /// `Unauthenticated` (401002) where there is none, the token is malformed or expired, or the group is disabled;
+    /// `Invalid` (400004) for a malformed registration id.
+    pub(super) async fn attest(&self, dps: &DpsRef, caller: &DeviceCaller<'_>) -> Result<Attested> {
+        check_registration_id(caller.registration_id)?;
+        let token = parse_token(caller)?;
+        let now = self.platform.clock.unix_seconds();
+        // A device that registered before is looked for in its own group first.
+        let home = self.home_group(dps, caller.registration_id).await?;
+        if let Some(row) = &home
+            && let Some(attested) = self.try_group(row, caller.registration_id, &token, now).await?
+        {
+            return admitted(attested);
+        }
+        let mut after = None;
+        loop {
+            let page = Page { after: after.take(), limit: GROUP_PAGE };
+            let rows = self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page).await?;
+            let full = rows.len() == GROUP_PAGE;
+            after = rows.last().map(|row| row.key.clone());
+            for row in &rows {
+                if home.as_ref().is_some_and(|home| home.key == row.key) {
+                    continue;
+                }
+                if let Some(attested) = self.try_group(row, caller.registration_id, &token, now).await? {
+                    return admitted(attested);
+                }
+            }
+            if !full {
+                return Err(unauthorized(format!(
+                    "No enrollment group of the provisioning service '{}' has a key from which the device key of '{}' was derived. Derive it from the group's primary or secondary key: az iot dps enrollment-group compute-device-key",
+                    dps.name, caller.registration_id
+                )));
+            }
+        }
+    }
+
+    async fn home_group(&self, dps: &DpsRef, registration_id: &str) -> Result<Option<Row>> {
+        let store = self.platform.store.as_ref();
+        let Some(registration) = store.get(&REGISTRATIONS, &dps.row_key(registration_id)).await? else { return Ok(None) };
+        match registration.columns.get(1).cloned().flatten() {
+            Some(key) => Ok(store.get(&ENROLLMENT_GROUPS, &key).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn try_group(&self, row: &Row, registration_id: &str, token: &SasToken, now: i64) -> Result<Option<Attested>> {
+        let keys = self.group_keys(row).await?.derive(registration_id);
+        match token.verify_any(&[keys.primary.as_slice(), keys.secondary.as_slice()], now) {
+            Err(SasFailure::BadSignature) => Ok(None),
+            Err(SasFailure::Expired) => Err(unauthorized("The SAS token has expired; sign a new one, and check the device's clock.")),
+            Ok(()) => {
+                let group = super::groups::from_row(row)?;
+                Ok(Some(Attested { group, group_key: row.key.clone(), group_version: row.version, keys }))
+            }
+        }
+    }
+
+    /// The opened keys of a stored group.
+    async fn group_keys(&self, row: &Row) -> Result<Arc<GroupKeys>> {
+        if let Some((version, keys)) = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).get(&row.key)
+            && *version == row.version
+        {
+            return Ok(Arc::clone(keys));
+        }
+        let group = super::groups::from_row(row)?;
+        let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
+        let decode = |text: &str| {
+            let bytes = STANDARD.decode(text).map_err(|_| Error::internal(format!("enrollment group {}: its key is not base64", row.key)));
+            bytes.map(Zeroizing::new)
+        };
+        let keys = Arc::new(GroupKeys { primary: decode(&primary)?, secondary: decode(&secondary)? });
+        let mut cache = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= OPEN_GROUPS {
+            cache.clear();
+        }
+        cache.insert(row.key.clone(), (row.version, Arc::clone(&keys)));
+        Ok(keys)
+    }
+}
+
+/// The token, which must name exactly this registration.
+fn parse_token(caller: &DeviceCaller<'_>) -> Result<SasToken> {
+    let Some(header) = caller.authorization.filter(|header| !header.trim().is_empty()) else {
+        return Err(if caller.peer_chain.is_empty() {
+            unauthorized("The request has no Authorization; send a SharedAccessSignature signed with the device key (skn=registration).")
+        } else {
+            unauthorized("Attestation with a client certificate is not built yet; send a SharedAccessSignature of a symmetric-key enrollment group.")
+        });
+    };
+    let token = SasToken::parse(header).map_err(|e| e.with_iot_code(401_002))?;
+    let mut segments = token.resource.trim_matches('/').split('/');
+    let names_it = segments.next().is_some_and(|scope| scope.eq_ignore_ascii_case(caller.id_scope))
+        && segments.next().is_some_and(|word| word.eq_ignore_ascii_case("registrations"))
+        && segments.next().is_some_and(|id| id.eq_ignore_ascii_case(caller.registration_id))
+        && segments.next().is_none();
+    if !names_it {
+        return Err(unauthorized(format!(
+            "The SAS token is for '{}', not for '{}/registrations/{}'.",
+            shown(&token.resource),
+            caller.id_scope,
+            caller.registration_id
+        )));
+    }
+    if token.policy.as_deref().is_some_and(|name| !name.eq_ignore_ascii_case("registration")) {
+        return Err(unauthorized("The SAS token of a registration has skn=registration."));
+    }
+    Ok(token)
+}
+
+fn admitted(attested: Attested) -> Result<Attested> {
+    match attested.group.settings.provisioning_status {
+        ProvisioningStatus::Enabled => Ok(attested),
+        ProvisioningStatus::Disabled => Err(unauthorized(format!(
+            "The enrollment group '{}' is disabled; enable it: az iot dps enrollment-group update --provisioning-status enabled",
+            attested.group.id
+        ))),
+    }
+}

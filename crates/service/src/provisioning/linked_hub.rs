@@ -1,0 +1,111 @@
+//! The hubs linked to a provisioning service, and whether the stored connection string still opens them.
+
+use super::access::{rights_of, same_key};
+use super::{DpsRef, ProvisioningService};
+use crate::resources::{self, Stored, kind};
+use crate::tables::RESOURCES;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_store::Page;
+use ferrohub_wire::connection_string::ConnectionString;
+use serde_json::Value;
+
+/// What writing devices at a hub needs.
+const REGISTRY_WRITE: &str = "RegistryWrite";
+
+/// A linked hub as the provisioning service lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LinkedHub {
+    /// Host name, which is its name in the list.
+    pub(super) host: String,
+    /// Relative weight, at least 1.
+    pub(super) weight: u64,
+    /// Whether the allocation policy may choose it.
+    pub(super) allocates: bool,
+}
+
+/// The hubs that `dps` lists.
+pub(super) fn linked_hubs(dps: &DpsRef) -> Vec<LinkedHub> {
+    let list = dps.stored.resource.value(&["iotHubs"]).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(linked_hub).collect()
+}
+
+fn linked_hub(entry: &Value) -> Option<LinkedHub> {
+    Some(LinkedHub {
+        host: entry.get("name")?.as_str()?.to_owned(),
+        weight: entry.get("allocationWeight").and_then(Value::as_u64).unwrap_or(1).max(1),
+        allocates: entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true),
+    })
+}
+
+impl ProvisioningService {
+    /// The hub with this host name, if it exists.
+    pub(super) async fn hub_by_host(&self, host: &str) -> Result<Option<Stored>> {
+        let key = format!("host/{}", host.to_lowercase());
+        let rows = self.platform.store.find(&RESOURCES, "lookup", &key, Page::first(1)).await?;
+        let stored = rows.into_iter().next().map(resources::from_row).transpose()?;
+        Ok(stored.filter(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB)))
+    }
+
+    /// Opens a linked hub with the connection string that the provisioning service keeps: it must name a policy of
+    /// the hub that may write devices, with one of its present keys.
+    ///
+    /// # Errors
+    /// `Invalid` (400209) saying what does not fit any more and how to link the hub again.
+    pub(super) async fn open_hub(&self, dps: &DpsRef, host: &str) -> Result<Stored> {
+        let Some(hub) = self.hub_by_host(host).await? else {
+            return Err(unauthorized_hub(dps, host, "the hub does not exist any more"));
+        };
+        let field = format!("linkedHub/{}", host.to_lowercase());
+        let Some(text) = self.open_secret(&dps.stored, &field).await? else {
+            return Err(unauthorized_hub(dps, host, "no connection string is stored for it"));
+        };
+        let text = std::str::from_utf8(&text).map_err(|_| Error::internal(format!("connection string of {host} is no text")))?;
+        let Ok(connection) = ConnectionString::parse(text) else {
+            return Err(unauthorized_hub(dps, host, "its stored connection string is malformed"));
+        };
+        let (Some(policy), Some(key)) = (connection.policy(), connection.key()) else {
+            return Err(unauthorized_hub(dps, host, "its stored connection string has no SharedAccessKeyName or SharedAccessKey"));
+        };
+        let Some(rights) = rights_of(hub.resource.value(&["authorizationPolicies"]), policy) else {
+            return Err(unauthorized_hub(dps, host, &format!("the hub has no shared access policy '{policy}' any more")));
+        };
+        if !rights.rights.split(',').any(|right| right.trim().eq_ignore_ascii_case(REGISTRY_WRITE)) {
+            return Err(unauthorized_hub(dps, host, &format!("the policy '{policy}' has not the right {REGISTRY_WRITE}")));
+        }
+        for field in [format!("{}/primary", rights.name), format!("{}/secondary", rights.name)] {
+            if let Some(current) = self.open_secret(&hub, &field).await?
+                && same_key(&current, key.as_bytes())
+            {
+                return Ok(hub);
+            }
+        }
+        Err(unauthorized_hub(dps, host, &format!("the stored key is none of the present keys of the policy '{policy}'")))
+    }
+}
+
+fn unauthorized_hub(dps: &DpsRef, host: &str, why: &str) -> Error {
+    let group = dps.id.resource_group.as_deref().unwrap_or("<resource group>");
+    let name = host.split('.').next().unwrap_or(host);
+    Error::invalid(format!(
+        "The provisioning service '{0}' cannot use its linked hub '{host}': {why}. Link it again: az iot dps linked-hub update --dps-name {0} --resource-group {group} --linked-hub {host} (or delete the entry and run: az iot dps linked-hub create --dps-name {0} --resource-group {group} --hub-name {name})",
+        dps.name
+    ))
+    .with_iot_code(400_209)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn entries_have_defaults_and_malformed_ones_are_left_out() {
+        assert_eq!(
+            linked_hub(&json!({"name": "h"})),
+            Some(LinkedHub { host: "h".into(), weight: 1, allocates: true })
+        );
+        let entry = linked_hub(&json!({"name": "h", "allocationWeight": 0, "applyAllocationPolicy": false})).unwrap();
+        assert_eq!((entry.weight, entry.allocates), (1, false));
+        assert_eq!(linked_hub(&json!({"location": "x"})), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Which provisioning service is meant.
+
+use super::ProvisioningService;
+use crate::resources::{self, Stored, kind};
+use crate::tables::RESOURCES;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Page;
+use ferrohub_wire::sas_token::SasToken;
+use uuid::Uuid;
+
+/// Second label of every provisioning host name.
+const HOST_LABEL: &str = "azure-devices-provisioning";
+
+/// A provisioning service as it stood when it was looked up.
+#[derive(Debug, Clone)]
+pub struct DpsRef {
+    /// Its uid.
+    pub uid: Uuid,
+    /// Its ARM id.
+    pub id: ResourceId,
+    /// Its name.
+    pub name: String,
+    /// The resource.
+    pub stored: Stored,
+}
+
+impl DpsRef {
+    fn of(stored: Stored) -> Result<Self> {
+        Ok(Self { uid: stored.resource.uid, id: stored.id()?, name: stored.resource.name.clone(), stored })
+    }
+
+    /// Key of a row that belongs to this service and is named by a person, ignoring case.
+    pub(super) fn row_key(&self, name: &str) -> String {
+        format!("{}/{}", self.uid, name.to_ascii_lowercase())
+    }
+}
+
+impl ProvisioningService {
+    /// The service whose service API has this host name; a port is ignored.
+    ///
+    /// # Errors
+    /// `NotFound` (404201) naming the host.
+    pub async fn dps_by_host(&self, host: &str) -> Result<DpsRef> {
+        let name = host.split(':').next().unwrap_or_default();
+        let mut labels = name.split('.');
+        let first = labels.next().unwrap_or_default().to_lowercase();
+        if labels.next().is_some_and(|label| label.eq_ignore_ascii_case(HOST_LABEL))
+            && let Some(dps) = self.find("unique_name", &format!("provisioningservices/{first}")).await?
+        {
+            return Ok(dps);
+        }
+        let shown: String = name.chars().take(255).collect();
+        Err(Error::not_found(format!("There is no provisioning service with the host name '{shown}'.")).with_iot_code(404_201))
+    }
+
+    /// The service that an HTTP request of the service API is for: by its host, else, on a bare host such as `localhost`,
+    /// by the resource of its SAS token. The token is not verified here.
+    ///
+    /// # Errors
+    /// `NotFound` (404201) when neither names a service.
+    pub async fn dps_by_request(&self, host: &str, authorization: Option<&str>) -> Result<DpsRef> {
+        let refusal = match self.dps_by_host(host).await {
+            Ok(dps) => return Ok(dps),
+            Err(error) => error,
+        };
+        let token = authorization.and_then(|text| SasToken::parse(text).ok());
+        match token.as_ref().and_then(|token| token.resource.split('/').next()) {
+            Some(audience) => self.dps_by_host(audience).await,
+            None => Err(refusal),
+        }
+    }
+
+    /// The service with this id scope, ignoring case.
+    ///
+    /// # Errors
+    /// `NotFound` (404201) naming the id scope.
+    pub async fn dps_by_scope(&self, id_scope: &str) -> Result<DpsRef> {
+        let legal = !id_scope.is_empty() && id_scope.len() <= 64 && id_scope.bytes().all(|b| b.is_ascii_alphanumeric());
+        if legal && let Some(dps) = self.find("lookup", &format!("scope/{}", id_scope.to_ascii_uppercase())).await? {
+            return Ok(dps);
+        }
+        let shown: String = id_scope.chars().take(64).collect();
+        Err(Error::not_found(format!(
+            "The id scope '{shown}' is unknown. The provisioning service shows its own: az iot dps show --name <name> --query properties.idScope"
+        ))
+        .with_iot_code(404_201))
+    }
+
+    async fn find(&self, column: &'static str, value: &str) -> Result<Option<DpsRef>> {
+        let rows = self.platform.store.find(&RESOURCES, column, value, Page::first(1)).await?;
+        let Some(row) = rows.into_iter().next() else { return Ok(None) };
+        let stored = resources::from_row(row)?;
+        if !stored.resource.kind.eq_ignore_ascii_case(kind::PROVISIONING_SERVICE) {
+            return Ok(None);
+        }
+        DpsRef::of(stored).map(Some)
+    }
+}

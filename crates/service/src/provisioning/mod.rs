@@ -1,0 +1,58 @@
+//! The Device Provisioning Service: enrollment groups for its operators, registration for devices.
+//!
+//! A registration is decided and written in one unit of work while the register request waits; the first
+//! answer is `assigning` all the same, because clients insist on a poll, and the poll reads the row.
+
+mod access;
+mod allocate;
+mod assign;
+mod attest;
+mod groups;
+mod linked_hub;
+mod locate;
+mod page;
+mod register;
+mod registrations;
+mod upkeep;
+
+pub use access::Right;
+pub use locate::DpsRef;
+pub use page::{PageRequest, Paged};
+pub use register::{DeviceCaller, OperationStatus, RegisterRequest};
+pub use upkeep::purge;
+
+use crate::platform::Platform;
+use attest::KeyCache;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Seconds that a device is told to wait before it polls: ours (Azure's samples say 3). The result is there
+/// before the answer is, so waiting longer would only delay the device.
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+/// Locks over which registrations are spread, so that equal ids do not race each other in one process: ours.
+const REGISTRATION_LOCKS: usize = 64;
+
+/// The provisioning service.
+pub struct ProvisioningService {
+    platform: Arc<Platform>,
+    keys: KeyCache,
+    retry_after_seconds: u32,
+    registering: Vec<Mutex<()>>,
+}
+
+impl ProvisioningService {
+    /// A service over `platform` that tells devices to wait [`RETRY_AFTER_SECONDS`].
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self::with_retry_after(platform, RETRY_AFTER_SECONDS)
+    }
+
+    /// A service that tells devices to wait so many seconds, 1 to 3.
+    pub fn with_retry_after(platform: Arc<Platform>, seconds: u32) -> Self {
+        Self {
+            platform,
+            keys: KeyCache::default(),
+            retry_after_seconds: seconds.clamp(1, 3),
+            registering: (0..REGISTRATION_LOCKS).map(|_| Mutex::new(())).collect(),
+        }
+    }
+}

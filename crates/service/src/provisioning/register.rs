@@ -1,0 +1,297 @@
+//! The device API: register, poll, look up.
+
+use super::access::shown;
+use super::assign::Outcome;
+use super::attest::Attested;
+use super::groups::contended;
+use super::registrations::{from_row, missing, put};
+use super::{DpsRef, ProvisioningService};
+use crate::certificate::check_common_name;
+use crate::platform::Change;
+use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits::{CONFLICT_RETRIES, CSR_BASE64_BYTES};
+use ferrohub_model::registration::{Registration, RegistrationFailure, RegistrationOperation, RegistrationStatus};
+use ferrohub_pki::csr::CertificateRequest;
+use ferrohub_store::Row;
+use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::sync::Mutex;
+
+/// First api-version that honours `csr` (reference: iot-hub-and-dps.md A.1).
+const CSR_SINCE: &str = "2025-07-01-preview";
+
+/// A device that asks, and what it proves itself with.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceCaller<'a> {
+    /// Id scope as sent.
+    pub id_scope: &'a str,
+    /// Registration id as sent.
+    pub registration_id: &'a str,
+    /// `SharedAccessSignature …`, from the header or the MQTT password.
+    pub authorization: Option<&'a str>,
+    /// Certificates that the TLS peer presented and holds the key of, leaf first, DER.
+    pub peer_chain: &'a [Vec<u8>],
+}
+
+/// A register request, from whichever protocol.
+#[derive(Debug, Clone, Default)]
+pub struct RegisterRequest {
+    /// Id scope as sent.
+    pub id_scope: String,
+    /// Registration id as sent.
+    pub registration_id: String,
+    /// `api-version`; without one the newest is meant.
+    pub api_version: Option<String>,
+    /// `SharedAccessSignature …`.
+    pub authorization: Option<String>,
+    /// Certificates that the TLS peer presented, leaf first, DER.
+    pub peer_chain: Vec<Vec<u8>>,
+    /// `csr` of the body: base64 of a DER PKCS#10 request.
+    pub csr: Option<String>,
+    /// `payload` of the body. It is for the webhook of custom allocation, which is not built: accepted and not kept.
+    pub payload: Option<Value>,
+}
+
+/// State of an operation, and `RegistrationOperationStatus` as the device reads it.
+#[derive(Debug, Clone)]
+pub struct OperationStatus {
+    /// Operation id.
+    pub operation_id: String,
+    /// State: `assigning` is answered with 202, anything else with 200.
+    pub status: RegistrationStatus,
+    /// Seconds after which a poll makes sense.
+    pub retry_after_seconds: u32,
+    /// The JSON answer.
+    pub body: Value,
+}
+
+impl RegisterRequest {
+    fn caller(&self) -> DeviceCaller<'_> {
+        DeviceCaller {
+            id_scope: &self.id_scope,
+            registration_id: &self.registration_id,
+            authorization: self.authorization.as_deref(),
+            peer_chain: &self.peer_chain,
+        }
+    }
+
+    /// The verified certificate request, where there is one and the api-version knows of it.
+    fn certificate_request(&self) -> Result<Option<CertificateRequest>> {
+        let Some(text) = &self.csr else { return Ok(None) };
+        if let Some(version) = &self.api_version {
+            let too_old = ApiVersion::parse(version).map_err(|e| e.with_iot_code(400_004))? < ApiVersion::parse(CSR_SINCE)?;
+            if too_old {
+                return Ok(None);
+            }
+        }
+        let csr = CertificateRequest::from_base64(text, CSR_BASE64_BYTES)?;
+        check_common_name(&csr, &self.registration_id)?;
+        Ok(Some(csr))
+    }
+}
+
+impl ProvisioningService {
+    /// Registers a device. When this returns, the result is stored and durable, whether it is an assignment or a failure
+    /// of the registration; the answer is `assigning`, and the poll shows the result.
+    ///
+    /// # Errors
+    /// Nothing is stored for: an unknown id scope (404201), a refused token (401002), a malformed registration id or
+    /// request (400004), a certificate request that does not verify or names another device (400037), a registration that
+    /// belongs to another enrollment group (409201), and faults of ours (5xx).
+    pub async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {
+        let caller = request.caller();
+        let mut dps = self.dps_by_scope(&request.id_scope).await?;
+        let mut attested = self.attest(&dps, &caller).await?;
+        let csr = request.certificate_request()?;
+        let _turn = self.turn(&dps, &request.registration_id).lock().await;
+        for attempt in 0..CONFLICT_RETRIES {
+            if attempt > 0 {
+                dps = self.dps_by_scope(&request.id_scope).await?;
+                attested = self.attest(&dps, &caller).await?;
+            }
+            let existing = self.registration_row(&dps, &request.registration_id).await?;
+            self.refuse_other_group(existing.as_ref(), &attested).await?;
+            let (registration, change) = self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing).await?;
+            match self.platform.commit(change).await {
+                Ok(_) => return Ok(self.accepted(&registration)),
+                Err(error) if error.is_conflict() => tracing::debug!(%error, registration = request.registration_id, "registering again"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(&request.registration_id))
+    }
+
+    /// The state of an operation that [`ProvisioningService::register`] returned. The newest
+    /// [`ferrohub_model::registration::OPERATIONS_KEPT`] operations of a registration are known.
+    ///
+    /// # Errors
+    /// As for registering; `NotFound` (404202) for an unknown registration or operation.
+    pub async fn operation_status(&self, caller: DeviceCaller<'_>, operation_id: &str) -> Result<OperationStatus> {
+        let (dps, registration) = self.own_registration(caller).await?;
+        let operation = registration.operation(operation_id).ok_or_else(|| {
+            Error::not_found(format!(
+                "The registration '{}' of '{}' has no operation '{}'; register again.",
+                caller.registration_id,
+                dps.name,
+                shown(operation_id)
+            ))
+            .with_iot_code(404_202)
+        })?;
+        Ok(OperationStatus {
+            operation_id: operation.id.clone(),
+            status: operation.status,
+            retry_after_seconds: self.retry_after_seconds,
+            body: registration.operation_view(operation),
+        })
+    }
+
+    /// `DeviceRegistrationResult` of the caller, without certificates. `has_csr` says whether the body carried a `csr`.
+    ///
+    /// # Errors
+    /// As for registering; `Invalid` (400004) for a `csr`; `NotFound` (404202) for an unknown registration.
+    pub async fn registration_lookup(&self, caller: DeviceCaller<'_>, has_csr: bool) -> Result<Value> {
+        if has_csr {
+            return Err(Error::invalid("A look-up takes no 'csr'; send it with the register request.").with_iot_code(400_004));
+        }
+        let (_, registration) = self.own_registration(caller).await?;
+        let mut view = registration.view();
+        view["symmetricKey"] = json!({"enrollmentGroupId": registration.group});
+        Ok(view)
+    }
+
+    /// Whether the caller may register, for MQTT's CONNECT.
+    ///
+    /// # Errors
+    /// As for registering.
+    pub async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
+        let dps = self.dps_by_scope(caller.id_scope).await?;
+        self.attest(&dps, &caller).await.map(|_| ())
+    }
+
+    async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Registration)> {
+        let dps = self.dps_by_scope(caller.id_scope).await?;
+        let attested = self.attest(&dps, &caller).await?;
+        let row = self.registration_row(&dps, caller.registration_id).await?.ok_or_else(|| missing(&dps, caller.registration_id))?;
+        self.refuse_other_group(Some(&row), &attested).await?;
+        Ok((dps, from_row(&row)?))
+    }
+
+    /// A key of one group must not open what a device of another group registered.
+    async fn refuse_other_group(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
+        let Some(row) = existing else { return Ok(()) };
+        let Some(owner) = row.columns.get(1).cloned().flatten().filter(|key| *key != attested.group_key) else { return Ok(()) };
+        if self.platform.store.get(&ENROLLMENT_GROUPS, &owner).await?.is_none() {
+            return Ok(());
+        }
+        let registration = from_row(row)?;
+        Err(Error::conflict(format!(
+            "The registration '{}' belongs to the enrollment group '{}', and the token is of the group '{}'. Delete the registration first: az iot dps enrollment-group registration delete --registration-id {0}",
+            registration.id, registration.group, attested.group.id
+        ))
+        .with_iot_code(409_201))
+    }
+
+    /// One attempt: the registration as it will stand and the unit of work that makes it so.
+    async fn try_register(
+        &self,
+        dps: &DpsRef,
+        attested: &Attested,
+        registration_id: &str,
+        csr: Option<&CertificateRequest>,
+        existing: Option<Row>,
+    ) -> Result<(Registration, Change)> {
+        let now = self.platform.now();
+        let version = existing.as_ref().map(|row| row.version);
+        let mut registration = match &existing {
+            Some(row) => from_row(row)?,
+            None => Registration {
+                id: registration_id.to_owned(),
+                group: String::new(),
+                status: RegistrationStatus::Assigning,
+                assignment: None,
+                failure: None,
+                created: now,
+                updated: now,
+                etag: String::new(),
+                operations: Vec::new(),
+            },
+        };
+        registration.group.clone_from(&attested.group.id);
+        let mut operation = RegistrationOperation {
+            id: self.operation_id(),
+            status: RegistrationStatus::Assigned,
+            assignment: None,
+            failure: None,
+            chain: Vec::new(),
+            ended: now,
+        };
+        let mut change = match self.assign(dps, attested, registration_id, csr, registration.assignment.as_ref()).await {
+            Ok(Outcome { assignment, chain, change }) => {
+                operation.assignment = Some(assignment);
+                operation.chain = chain;
+                change
+            }
+            Err(error) if is_of_the_registration(&error) => {
+                tracing::info!(registration = registration_id, dps = dps.name, code = error.numeric_code(), "registration failed: {}", error.message);
+                operation.status = RegistrationStatus::Failed;
+                operation.failure = Some(RegistrationFailure { code: error.numeric_code(), message: error.message });
+                Change::new()
+            }
+            Err(error) => return Err(error),
+        };
+        metrics::counter!("ferrohub_registrations_total", "status" => operation.status.as_str()).increment(1);
+        registration.record(operation, self.new_etag());
+        let row = put(dps, &registration, &attested.group_key)?;
+        match version {
+            Some(version) => change.unit.expect_version(&REGISTRATIONS, row.key.clone(), version),
+            None => change.unit.expect_absent(&REGISTRATIONS, row.key.clone()),
+        };
+        // A group that was disabled or a service that was deleted meanwhile registers nobody.
+        change.unit.expect_version(&ENROLLMENT_GROUPS, attested.group_key.clone(), attested.group_version);
+        change.unit.expect_exists(&RESOURCES, dps.id.key());
+        change.unit.put(row);
+        Ok((registration, change))
+    }
+
+    fn accepted(&self, registration: &Registration) -> OperationStatus {
+        let operation_id = registration.operations.first().map(|operation| operation.id.clone()).unwrap_or_default();
+        OperationStatus {
+            status: RegistrationStatus::Assigning,
+            retry_after_seconds: self.retry_after_seconds,
+            body: json!({"operationId": operation_id, "status": RegistrationStatus::Assigning.as_str()}),
+            operation_id,
+        }
+    }
+
+    /// An operation id in DPS's form: a digit, 16 hexadecimal digits and a GUID.
+    fn operation_id(&self) -> String {
+        let mut bytes = [0u8; 8];
+        self.platform.random.fill(&mut bytes);
+        format!("5.{}.{}", hex::encode(bytes), self.platform.random.uuid_v4())
+    }
+
+    /// The lock of a registration in this process: equal ids wait for each other instead of building units in vain.
+    /// What keeps them apart for certain are the unit's expectations.
+    fn turn(&self, dps: &DpsRef, registration_id: &str) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        dps.row_key(registration_id).hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % self.registering.len() as u64).unwrap_or(0);
+        &self.registering[index]
+    }
+}
+
+/// Whether the device learns of the error by its poll: it is about the registration, not a fault of ours that will pass.
+fn is_of_the_registration(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Invalid
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Conflict
+            | ErrorKind::PreconditionFailed
+            | ErrorKind::TooLarge
+            | ErrorKind::NotImplemented
+    )
+}

@@ -1,0 +1,87 @@
+//! Registrations, as the service API reads and deletes them.
+
+use super::access::shown;
+use super::groups::{contended, precondition};
+use super::page::{PageRequest, Paged};
+use super::{DpsRef, ProvisioningService};
+use crate::platform::Change;
+use crate::tables::REGISTRATIONS;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CONFLICT_RETRIES;
+use ferrohub_model::registration::Registration;
+use ferrohub_store::{Put, Row};
+use serde_json::Value;
+
+impl ProvisioningService {
+    /// A registration's state, never with certificates.
+    ///
+    /// # Errors
+    /// `NotFound` (404202).
+    pub async fn registration(&self, dps: &DpsRef, id: &str) -> Result<Value> {
+        let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
+        Ok(from_row(&row)?.view())
+    }
+
+    /// Deletes a registration. The device keeps its identity at the hub and registers anew with the next request.
+    ///
+    /// # Errors
+    /// `NotFound` (404202); `PreconditionFailed` (412001) when `if_match` does not fit.
+    pub async fn delete_registration(&self, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
+        for _ in 0..CONFLICT_RETRIES {
+            let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
+            let etag = from_row(&row)?.etag;
+            precondition(if_match, Some(&etag), &format!("The registration '{}' of '{}'", shown(id), dps.name))?;
+            let mut change = Change::new();
+            change.unit.expect_version(&REGISTRATIONS, row.key.clone(), row.version);
+            change.unit.delete(&REGISTRATIONS, row.key);
+            match self.platform.commit(change).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(id))
+    }
+
+    /// The registrations of an enrollment group, page by page.
+    ///
+    /// # Errors
+    /// `NotFound` (404201) for an unknown group; `Invalid` (400004) for a foreign continuation.
+    pub async fn query_registrations(&self, dps: &DpsRef, group: &str, page: &PageRequest) -> Result<Paged> {
+        if self.group_row(dps, group).await?.is_none() {
+            return Err(Error::not_found(format!("The provisioning service '{}' has no enrollment group '{}'.", dps.name, shown(group))).with_iot_code(404_201));
+        }
+        let prefix = dps.row_key("");
+        let rows = self.platform.store.find(&REGISTRATIONS, "group", &dps.row_key(group), page.of_store(&prefix)?).await?;
+        page.answer(&prefix, rows, |row| Ok(from_row(&row)?.view()))
+    }
+
+    pub(super) async fn registration_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Row>> {
+        if id.is_empty() || id.len() > 256 || id.contains('\0') {
+            return Ok(None);
+        }
+        Ok(self.platform.store.get(&REGISTRATIONS, &dps.row_key(id)).await?)
+    }
+}
+
+/// Parses a stored registration.
+pub(super) fn from_row(row: &Row) -> Result<Registration> {
+    serde_json::from_value(row.doc.clone()).map_err(|e| Error::internal(format!("registration {} does not parse: {e}", row.key)))
+}
+
+/// The row of a registration.
+pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) -> Result<Put> {
+    let doc = serde_json::to_value(registration).map_err(|e| Error::internal(format!("registration does not serialize: {e}")))?;
+    let operation = registration.operations.first().map(|operation| operation.id.clone());
+    Ok(Put {
+        table: &REGISTRATIONS,
+        key: dps.row_key(&registration.id),
+        columns: vec![Some(dps.uid.to_string()), Some(group_key.to_owned()), operation],
+        doc,
+    })
+}
+
+/// The refusal for a registration that does not exist.
+pub(super) fn missing(dps: &DpsRef, id: &str) -> Error {
+    Error::not_found(format!("The provisioning service '{}' has no registration '{}'.", dps.name, shown(id))).with_iot_code(404_202)
+}

@@ -1,0 +1,207 @@
+use super::fixture::{GROUP, World, request, resource};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::error::ErrorKind;
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::authority::{create_issuing, create_root};
+use ferrohub_pki::issue::{Issuer, Serial};
+use ferrohub_pki::name::SubjectName;
+use ferrohub_pki::profile::{LeafFields, Profile};
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
+use ferrohub_service::hub::{CloseReason, SessionEvent};
+use ferrohub_service::platform::Change;
+use ferrohub_service::resources::RowExtra;
+use ferrohub_service::tables::RESOURCES;
+use serde_json::json;
+use std::time::Duration;
+use uuid::Uuid;
+
+struct Hierarchy {
+    root: Vec<u8>,
+    issuing: Issuer,
+}
+
+impl Hierarchy {
+    fn new(world: &World, name: &str) -> Self {
+        let root = create_root(SubjectName::from_common_name(&format!("{name} root")).unwrap(), &SystemRandom, world.now()).unwrap();
+        let profile = Profile::issuing(SubjectName::from_common_name(&format!("{name} issuing")).unwrap(), None).unwrap();
+        let issuing = create_issuing(&root.to_issuer().unwrap(), &profile, KeyKind::P384, &SystemRandom, world.now()).unwrap();
+        Self { root: root.certificate.der().to_vec(), issuing: issuing.into_issuer().unwrap() }
+    }
+
+    /// Leaf, issuing CA, root.
+    fn chain(&self, world: &World, device: &str, credential_id: Uuid) -> Vec<Vec<u8>> {
+        let fields = LeafFields { common_name: device.into(), days: 30, credential_id, crl_url: None, issuer_url: None };
+        let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
+        let profile = Profile::leaf(fields).unwrap();
+        let prepared = self.issuing.prepare(&profile, key.public_key_info_der(), Serial::random(&SystemRandom), world.now()).unwrap();
+        vec![prepared.issue().unwrap().der().to_vec(), self.issuing.certificate().der().to_vec(), self.root.clone()]
+    }
+}
+
+fn entry_id(name: &str) -> String {
+    format!("{GROUP}/providers/Microsoft.Devices/IotHubs/h1/certificates/{name}")
+}
+
+/// Trusts a CA on the hub, as synchronize does.
+async fn trust(world: &World, name: &str, der: &[u8], verified: bool) {
+    let properties = json!({"certificate": STANDARD.encode(der), "isVerified": verified});
+    let entry = resource(&entry_id(name), "Microsoft.Devices/IotHubs/certificates", world.platform.new_id(), properties);
+    let mut change = Change::new();
+    change.unit.put(ferrohub_service::resources::put(&entry, RowExtra::default()).unwrap());
+    change.trust_changed(world.hub.uid);
+    world.platform.commit(change).await.unwrap();
+}
+
+async fn distrust(world: &World, name: &str) {
+    let mut change = Change::new();
+    change.unit.delete(&RESOURCES, entry_id(name).to_lowercase());
+    change.trust_changed(world.hub.uid);
+    world.platform.commit(change).await.unwrap();
+}
+
+async fn ca_device(world: &World, id: &str, credential_id: Option<Uuid>) {
+    let mut spec = DeviceSpec::new(id, Credentials::CertificateAuthority);
+    spec.credential_id = credential_id;
+    let mut device = identity::draft(&world.platform, &world.hub, spec).await.unwrap();
+    let mut change = Change::new();
+    let twin = ferrohub_model::twin::Twin::initial(Some(&json!({"site": 1})), None, "2026-11-20T10:00:00.0000000Z").unwrap();
+    identity::add_create(&world.platform, &mut device, &twin, &mut change).unwrap();
+    world.platform.commit(change).await.unwrap();
+}
+
+async fn refusal(world: &World, id: &str, chain: Vec<Vec<u8>>) -> (u32, String) {
+    let error = world.service.connect(request(id, None, chain)).await.err().expect("a refusal");
+    assert_eq!(error.kind, ErrorKind::Unauthenticated);
+    (error.numeric_code(), error.message)
+}
+
+#[tokio::test]
+async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
+    let world = World::new().await;
+    let hierarchy = Hierarchy::new(&world, "ns1");
+    let id = Uuid::from_u128(7);
+    ca_device(&world, "d", Some(id)).await;
+    let chain = hierarchy.chain(&world, "d", id);
+    let (code, message) = refusal(&world, "d", chain.clone()).await;
+    assert_eq!(code, 401_003, "{message}");
+
+    trust(&world, "policy1", hierarchy.issuing.certificate().der(), false).await;
+    assert_eq!(refusal(&world, "d", chain.clone()).await.0, 401_003, "an unverified entry trusts nobody");
+    trust(&world, "policy1", hierarchy.issuing.certificate().der(), true).await;
+    for length in [3, 2, 1] {
+        assert!(world.service.connect(request("d", None, chain[..length].to_vec())).await.is_ok(), "{length} certificates");
+    }
+    let mut session = world.service.connect(request("d", Some(String::new()), chain.clone())).await.unwrap();
+    let other = Hierarchy::new(&world, "ns2");
+    trust(&world, "policy2", other.issuing.certificate().der(), true).await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), session.next_event()).await.is_err(), "other trust does not matter");
+
+    distrust(&world, "policy1").await;
+    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    assert_eq!(event, SessionEvent::Closed { reason: CloseReason::TrustLost });
+    assert_eq!(refusal(&world, "d", chain).await.0, 401_003);
+}
+
+#[tokio::test]
+async fn certificates_of_others_are_refused() {
+    let world = World::new().await;
+    let (mine, foreign) = (Hierarchy::new(&world, "ns1"), Hierarchy::new(&world, "ns2"));
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    let id = Uuid::from_u128(7);
+    ca_device(&world, "d", Some(id)).await;
+    ca_device(&world, "plain", None).await;
+    let (_, message) = refusal(&world, "d", foreign.chain(&world, "d", id)).await;
+    assert!(message.contains("unknown issuer"), "{message}");
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "e", id)).await;
+    assert!(message.contains("is for 'e'"), "{message}");
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "D", id)).await;
+    assert!(message.contains("is for 'D'"), "{message}");
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "d", Uuid::from_u128(8))).await;
+    assert!(message.contains("revoked or replaced"), "{message}");
+    let (code, _) = refusal(&world, "d", vec![vec![1, 2, 3]]).await;
+    assert_eq!(code, 401_002);
+    let (code, _) = refusal(&world, "d", vec![mine.root.clone(); 9]).await;
+    assert_eq!(code, 401_002);
+    let root_in_front = vec![mine.issuing.certificate().der().to_vec(), mine.root.clone()];
+    assert_eq!(refusal(&world, "d", root_in_front).await.0, 401_003);
+    assert!(world.service.connect(request("plain", None, mine.chain(&world, "plain", id))).await.is_ok());
+    let chain = mine.chain(&world, "d", id);
+    world.clock.advance(Duration::from_secs(31 * 24 * 3600));
+    let (_, message) = refusal(&world, "d", chain).await;
+    assert!(message.contains("expired"), "{message}");
+}
+
+#[tokio::test]
+async fn a_remembered_chain_expires_too() {
+    let world = World::new().await;
+    let mine = Hierarchy::new(&world, "ns1");
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    ca_device(&world, "d", None).await;
+    let chain = mine.chain(&world, "d", Uuid::nil());
+    assert!(world.service.connect(request("d", None, chain.clone())).await.is_ok());
+    world.clock.advance(Duration::from_secs(31 * 24 * 3600));
+    assert!(refusal(&world, "d", chain).await.1.contains("expired"));
+}
+
+#[tokio::test]
+async fn rotating_the_credential_id_closes_the_connection() {
+    let world = World::new().await;
+    let mine = Hierarchy::new(&world, "ns1");
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    let id = Uuid::from_u128(7);
+    ca_device(&world, "d", Some(id)).await;
+    let chain = mine.chain(&world, "d", id);
+    let mut session = world.service.connect(request("d", None, chain.clone())).await.unwrap();
+    let was = identity::load(world.platform.store.as_ref(), world.hub.uid, "d").await.unwrap().unwrap();
+    let mut device = was.device.clone();
+    device.credential_id = Some(Uuid::from_u128(8));
+    let mut change = Change::new();
+    identity::add_update(&world.platform, &was, &mut device, &mut change).unwrap();
+    world.platform.commit(change).await.unwrap();
+    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CredentialsChanged });
+    assert!(refusal(&world, "d", chain).await.1.contains("revoked"));
+}
+
+#[tokio::test]
+async fn the_authentication_type_decides_what_counts() {
+    let world = World::new().await;
+    let mine = Hierarchy::new(&world, "ns1");
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    let key = world.sas_device("keyed").await;
+    let (_, message) = refusal(&world, "keyed", mine.chain(&world, "keyed", Uuid::nil())).await;
+    assert!(message.contains("'sas'") && message.contains("client certificate"), "{message}");
+    ca_device(&world, "d", None).await;
+    for token in [world.device_token("d", &key), world.policy_token(super::fixture::HOST, "device")] {
+        let error = world.service.connect(request("d", Some(token), Vec::new())).await.err().unwrap();
+        assert!(error.message.contains("'certificateAuthority'"), "{error}");
+    }
+    world.service.put_device(&world.hub, "none", &json!({"authentication": {"type": "none"}}), None).await.unwrap();
+    assert!(refusal(&world, "none", mine.chain(&world, "none", Uuid::nil())).await.1.contains("'none'"));
+}
+
+#[tokio::test]
+async fn a_self_signed_device_is_known_by_either_thumbprint() {
+    let world = World::new().await;
+    let any = Hierarchy::new(&world, "whoever");
+    let chain = any.chain(&world, "anything", Uuid::nil());
+    let (sha1, sha256) = ferrohub_pki::chain::thumbprints(&chain[0]);
+    let register = async |id: &str, primary: &str, secondary: Option<&str>| {
+        let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}}});
+        world.service.put_device(&world.hub, id, &body, None).await.unwrap();
+    };
+    register("one", &sha1, None).await;
+    register("two", &"0".repeat(64), Some(&sha256.to_lowercase())).await;
+    register("three", &"0".repeat(40), None).await;
+    for id in ["one", "two"] {
+        assert!(world.service.connect(request(id, None, chain.clone())).await.is_ok(), "{id}");
+    }
+    let (code, message) = refusal(&world, "three", chain.clone()).await;
+    assert_eq!(code, 401_002);
+    assert!(message.starts_with("Thumbprint does not match configuration: Thumbprint: SHA1Hash="), "{message}");
+    world.clock.advance(Duration::from_secs(31 * 24 * 3600));
+    assert!(refusal(&world, "one", chain).await.1.contains("not valid at this time"));
+}

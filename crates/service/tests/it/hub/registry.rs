@@ -1,0 +1,167 @@
+use super::fixture::{HOST, POLICY_KEY, World, put_hub};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::error::ErrorKind;
+use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::hub::Right;
+use ferrohub_service::platform::Change;
+use ferrohub_service::tables::{DEVICES, RESOURCES, TWINS};
+use ferrohub_wire::sas_token;
+use serde_json::{Map, json};
+use std::sync::Arc;
+
+const READ: &str = "Microsoft.Devices/IotHubs/devices/read";
+
+#[tokio::test]
+async fn a_device_lives_from_put_to_delete() {
+    let world = World::new().await;
+    let (service, hub) = (&world.service, &world.hub);
+    let made = service.put_device(hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None).await.unwrap();
+    let key = made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
+    assert_eq!(STANDARD.decode(key).unwrap().len(), 64);
+    assert_eq!((&made["status"], &made["statusReason"], &made["connectionState"]), (&json!("enabled"), &json!("new"), &json!("Disconnected")));
+    assert_eq!(made["statusUpdatedTime"], "0001-01-01T00:00:00Z");
+    assert_eq!(service.get_device(hub, "Pump:1").await.unwrap(), made);
+    assert_eq!(service.get_device(hub, "pump:1").await.unwrap_err().numeric_code(), 404_001, "ids are case-sensitive");
+
+    let again = service.put_device(hub, "Pump:1", &json!({}), None).await.unwrap_err();
+    assert_eq!((again.kind, again.numeric_code(), again.code), (ErrorKind::Conflict, 409_001, "DeviceAlreadyExists"));
+    let stale = service.put_device(hub, "Pump:1", &json!({}), Some("\"AAAA\"")).await.unwrap_err();
+    assert_eq!((stale.kind, stale.numeric_code()), (ErrorKind::PreconditionFailed, 412_001));
+    let missing = service.put_device(hub, "other", &json!({}), Some("*")).await.unwrap_err();
+    assert_eq!((missing.numeric_code(), missing.code), (404_001, "DeviceNotFound"));
+
+    let etag = format!("\"{}\"", made["etag"].as_str().unwrap());
+    let disabled = service.put_device(hub, "Pump:1", &json!({"status": "disabled"}), Some(&etag)).await.unwrap();
+    assert_eq!((&disabled["status"], &disabled["statusReason"]), (&json!("disabled"), &json!("new")));
+    assert_eq!(disabled["authentication"], made["authentication"], "keys stay");
+    assert_eq!(disabled["statusUpdatedTime"], "2026-11-20T10:00:00.0000000Z");
+    assert_eq!(disabled["generationId"], made["generationId"]);
+    assert_ne!(disabled["etag"], made["etag"]);
+
+    let twin = service.get_twin(hub, "Pump:1").await.unwrap();
+    assert_eq!((&twin["status"], &twin["deviceEtag"], &twin["etag"]), (&json!("disabled"), &disabled["etag"], &json!("AAAAAAAAAAE=")));
+
+    assert_eq!(service.delete_device(hub, "Pump:1", Some("nope")).await.unwrap_err().numeric_code(), 412_001);
+    service.delete_device(hub, "Pump:1", Some("\"*\"")).await.unwrap();
+    assert_eq!(service.delete_device(hub, "Pump:1", None).await.unwrap_err().numeric_code(), 404_001);
+    assert_eq!(service.get_twin(hub, "Pump:1").await.unwrap_err().numeric_code(), 404_001);
+    let key = format!("{}/Pump:1", hub.uid);
+    for table in [&DEVICES, &TWINS] {
+        assert!(world.platform.store.get(table, &key).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn keys_are_sealed_where_they_lie() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let row = world.platform.store.get(&DEVICES, &format!("{}/d", world.hub.uid)).await.unwrap().unwrap();
+    assert!(!row.doc.to_string().contains(&key));
+}
+
+#[tokio::test]
+async fn authentication_can_be_changed() {
+    let world = World::new().await;
+    let (service, hub) = (&world.service, &world.hub);
+    world.sas_device("d").await;
+    let key = STANDARD.encode([5u8; 32]);
+    let body = json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key}}});
+    let changed = service.put_device(hub, "d", &body, Some("*")).await.unwrap();
+    assert_eq!(changed["authentication"]["symmetricKey"]["primaryKey"], json!(key));
+    let body = json!({"authentication": {"type": "certificateAuthority"}});
+    let changed = service.put_device(hub, "d", &body, Some("*")).await.unwrap();
+    assert_eq!(changed["authentication"]["type"], "certificateAuthority");
+    assert_eq!(changed["authentication"]["symmetricKey"], json!({"primaryKey": null, "secondaryKey": null}));
+    let bad = service.put_device(hub, "d", &json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}), Some("*")).await.unwrap_err();
+    assert_eq!(bad.numeric_code(), 400_004);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_creators_one_wins() {
+    let world = Arc::new(World::new().await);
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.service.put_device(&world.hub, "d", &json!({}), None).await })
+        })
+        .collect();
+    let mut made = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(error) => assert_eq!(error.numeric_code(), 409_001, "{error}"),
+        }
+    }
+    assert_eq!(made, 1);
+}
+
+#[tokio::test]
+async fn twins_are_patched_and_replaced_under_their_etag() {
+    let world = World::new().await;
+    let (service, hub) = (&world.service, &world.hub);
+    world.sas_device("d").await;
+    let body = json!({"tags": {"site": "7"}, "properties": {"desired": {"rate": 5}}});
+    let patched = service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap();
+    assert_eq!((&patched["tags"], &patched["properties"]["desired"]["rate"]), (&json!({"site": "7"}), &json!(5)));
+    assert_eq!(patched["properties"]["desired"]["$version"], 2);
+    assert_eq!(service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap_err().numeric_code(), 412_001);
+    let replaced = service.replace_twin(hub, "d", &json!({"properties": {"desired": {"mode": "x"}}}), Some("*")).await.unwrap();
+    assert!(replaced["properties"]["desired"].get("rate").is_none());
+    assert_eq!(replaced["tags"], json!({"site": "7"}));
+    assert_eq!(service.get_twin(hub, "d").await.unwrap(), replaced);
+    let deep = service.patch_twin(hub, "d", &json!({"tags": {"a.b": 1}}), None).await.unwrap_err();
+    assert_eq!(deep.numeric_code(), 400_004);
+    assert_eq!(service.patch_twin(hub, "nobody", &json!({}), None).await.unwrap_err().numeric_code(), 404_001);
+}
+
+#[tokio::test]
+async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
+    let world = World::new().await;
+    let service = &world.service;
+    assert_eq!(service.by_host("H1.Azure-Devices.LocalHost:8443").await.unwrap().uid, world.hub.uid);
+    assert_eq!(service.by_host("h2.azure-devices.localhost").await.unwrap_err().numeric_code(), 401_001);
+    let token = world.policy_token(HOST, "service");
+    assert_eq!(service.by_request("localhost:8443", Some(&token)).await.unwrap().uid, world.hub.uid);
+    assert_eq!(service.by_request("localhost", None).await.unwrap_err().numeric_code(), 401_001);
+    let mut change = Change::new();
+    change.unit.delete(&RESOURCES, world.hub.id.key());
+    world.platform.commit(change).await.unwrap();
+    assert_eq!(service.by_host(HOST).await.unwrap_err().numeric_code(), 401_001);
+}
+
+#[tokio::test]
+async fn policies_carry_rights() {
+    let world = World::new().await;
+    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    let call = async |token: Option<String>, right| world.service.service_caller(&world.hub, token.as_deref(), right, READ, &authenticator).await;
+    let token = |policy: &str| Some(world.policy_token(HOST, policy));
+    assert!(call(token("iothubowner"), Right::RegistryWrite).await.is_ok());
+    assert!(call(token("registryRead"), Right::RegistryRead).await.is_ok());
+    assert!(call(Some(world.policy_token("H1.azure-devices.localhost:8443", "service")), Right::ServiceConnect).await.is_ok());
+
+    let narrow = call(token("registryRead"), Right::RegistryWrite).await.unwrap_err();
+    assert_eq!(narrow.numeric_code(), 401_002);
+    assert!(narrow.message.starts_with(&format!("Authorization rule 'registryRead' does not allow access for '{HOST}'")), "{narrow}");
+    assert!(call(None, Right::RegistryRead).await.unwrap_err().message.starts_with("Authorization header missing"));
+    assert_eq!(call(token("nobody"), Right::RegistryRead).await.unwrap_err().numeric_code(), 401_003);
+    let foreign = world.policy_token("h2.azure-devices.localhost", "iothubowner");
+    assert_eq!(call(Some(foreign), Right::RegistryRead).await.unwrap_err().numeric_code(), 401_002);
+    let key = STANDARD.decode(POLICY_KEY).unwrap();
+    let expired = sas_token::sign(HOST, &key, world.now_unix(), Some("iothubowner"));
+    assert!(call(Some(expired), Right::RegistryRead).await.unwrap_err().message.contains("expired"));
+    assert_eq!(call(Some("Bearer x.y.z".into()), Right::RegistryRead).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    assert_eq!(call(Some("Basic eDp5".into()), Right::RegistryRead).await.unwrap_err().numeric_code(), 401_002);
+}
+
+#[tokio::test]
+async fn local_authentication_can_be_switched_off_at_once() {
+    let world = World::new().await;
+    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    put_hub(&world.platform, "h1", Map::from_iter([("disableLocalAuth".to_owned(), json!(true))])).await;
+    let hub = world.service.by_host(HOST).await.unwrap();
+    let token = world.policy_token(HOST, "iothubowner");
+    let refused = world.service.service_caller(&hub, Some(&token), Right::RegistryRead, READ, &authenticator).await.unwrap_err();
+    assert_eq!(refused.numeric_code(), 401_002);
+    assert!(refused.message.contains("disableLocalAuth"));
+}

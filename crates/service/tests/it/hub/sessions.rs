@@ -1,0 +1,274 @@
+use super::fixture::{HOST, World, put_hub, request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use ferrohub_messaging::{ReadFrom, partition_for};
+use ferrohub_model::error::ErrorKind;
+use ferrohub_model::limits::{BUS_QUEUE, TELEMETRY_BYTES};
+use ferrohub_service::hub::{CloseReason, Session, SessionEvent, Telemetry};
+use ferrohub_service::platform::Change;
+use ferrohub_service::tables::RESOURCES;
+use ferrohub_wire::sas_token;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn next(session: &mut Session) -> SessionEvent {
+    tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.expect("an event is due")
+}
+
+async fn closed(session: &mut Session) -> CloseReason {
+    match next(session).await {
+        SessionEvent::Closed { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn silent(session: &mut Session) {
+    let waited = tokio::time::timeout(Duration::from_millis(50), session.next_event()).await;
+    assert!(waited.is_err(), "{waited:?}");
+}
+
+async fn update(world: &World, body: Value) {
+    world.service.put_device(&world.hub, "d", &body, Some("*")).await.unwrap();
+}
+
+#[tokio::test]
+async fn telemetry_reaches_the_log_with_its_origin() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let session = world.connect_sas("d", &key).await;
+    let message = |number: u8| Telemetry {
+        payload: Bytes::from(vec![number]),
+        system: vec![("$.mid".into(), number.to_string())],
+        application: vec![("kind".into(), Some("temp".into())), ("flag".into(), None)],
+    };
+    session.publish(vec![message(1), message(2)]).await.unwrap();
+    let partition = partition_for("d", 4);
+    let events = world.service.read_events(&world.hub, partition, ReadFrom::Beginning, 10).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.body[0]).collect::<Vec<_>>(), [1, 2]);
+    let properties = &events[1].properties;
+    assert_eq!(properties.system("message-id"), Some("2"));
+    assert_eq!(properties.system("iothub-connection-device-id"), Some("d"));
+    assert_eq!(
+        properties.system("iothub-connection-auth-method"),
+        Some(r#"{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#)
+    );
+    let device = world.service.get_device(&world.hub, "d").await.unwrap();
+    assert_eq!(properties.system("iothub-connection-auth-generation-id"), device["generationId"].as_str());
+    assert_eq!(properties.application, [("kind".to_owned(), Some("temp".to_owned())), ("flag".to_owned(), None)]);
+
+    let large = Telemetry { payload: Bytes::from(vec![0; TELEMETRY_BYTES + 1]), ..Telemetry::default() };
+    let refused = session.publish(vec![message(3), large]).await.unwrap_err();
+    assert_eq!((refused.kind, refused.numeric_code()), (ErrorKind::TooLarge, 413_001));
+    assert_eq!(world.service.read_events(&world.hub, partition, ReadFrom::Beginning, 10).await.unwrap().len(), 2);
+    assert!(world.service.read_events(&world.hub, 4, ReadFrom::Beginning, 10).await.is_err());
+}
+
+#[tokio::test]
+async fn connection_state_follows_the_session() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let state = async || world.service.get_device(&world.hub, "d").await.unwrap()["connectionState"].clone();
+    let session = world.connect_sas("d", &key).await;
+    assert_eq!(state().await, "Connected");
+    assert_eq!(world.service.get_twin(&world.hub, "d").await.unwrap()["lastActivityTime"], "2026-11-20T10:00:00.0000000Z");
+    drop(session);
+    assert_eq!(state().await, "Disconnected");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_with_their_reason() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    world.sas_device("other").await;
+    let bytes = STANDARD.decode(&key).unwrap();
+    let mine = format!("{HOST}/devices/d");
+    let late = world.now_unix() + 3600;
+    let wrong = [9u8; 32];
+    for (password, code, word) in [
+        (None, 401_003, "neither"),
+        (Some(String::new()), 401_003, "neither"),
+        (Some("hunter2".to_owned()), 401_003, "malformed"),
+        (Some(sas_token::sign(&mine, &wrong, late, None)), 401_003, "signature"),
+        (Some(sas_token::sign(&mine, &bytes, world.now_unix(), None)), 401_003, "expired"),
+        (Some(sas_token::sign("h2.azure-devices.localhost/devices/d", &bytes, late, None)), 401_002, "h2"),
+        (Some(sas_token::sign(&format!("{HOST}/devices/other"), &bytes, late, None)), 401_002, "devices/other"),
+        (Some(world.policy_token(HOST, "service")), 401_002, "service"),
+        (Some(world.policy_token(HOST, "nobody")), 401_003, "signature"),
+    ] {
+        let error = world.service.connect(request("d", password.clone(), Vec::new())).await.err().unwrap();
+        assert_eq!((error.kind, error.numeric_code()), (ErrorKind::Unauthenticated, code), "{password:?}: {error}");
+        assert!(error.message.contains(word), "{error} lacks {word}");
+    }
+    for policy in ["device", "iothubowner"] {
+        assert!(world.service.connect(request("d", Some(world.policy_token(HOST, policy)), Vec::new())).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn wrong_names_are_refused() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let token = || Some(world.device_token("d", &key));
+    let mut unknown_hub = request("d", token(), Vec::new());
+    unknown_hub.host = "h9.azure-devices.localhost".into();
+    assert_eq!(world.service.connect(unknown_hub).await.err().unwrap().numeric_code(), 401_001);
+    let mut client = request("d", token(), Vec::new());
+    client.client_id = "D".into();
+    assert_eq!(world.service.connect(client).await.err().unwrap().numeric_code(), 401_003);
+    let mut module = request("d", token(), Vec::new());
+    module.module_id = Some("m".into());
+    assert_eq!(world.service.connect(module).await.err().unwrap().kind, ErrorKind::NotImplemented);
+    let missing = world.service.connect(request("D", token(), Vec::new())).await.err().unwrap();
+    assert!(missing.message.contains("does not contain the specified device 'D'"), "{missing}");
+    update(&world, json!({"status": "disabled", "statusReason": "stolen"})).await;
+    let disabled = world.service.connect(request("d", token(), Vec::new())).await.err().unwrap();
+    assert_eq!((disabled.kind, disabled.numeric_code()), (ErrorKind::Forbidden, 403_012));
+}
+
+#[tokio::test]
+async fn device_keys_can_be_switched_off() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    put_hub(&world.platform, "h1", Map::from_iter([("disableDeviceSAS".to_owned(), json!(true))])).await;
+    let refused = world.service.connect(request("d", Some(world.device_token("d", &key)), Vec::new())).await.err().unwrap();
+    assert!(refused.message.contains("disableDeviceSAS"));
+}
+
+#[tokio::test]
+async fn the_newest_connection_wins() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut first = world.connect_sas("d", &key).await;
+    let link = first.link();
+    let mut second = world.connect_sas("d", &key).await;
+    assert_eq!(closed(&mut first).await, CloseReason::Replaced);
+    assert_eq!(closed(&mut first).await, CloseReason::Replaced, "it stays closed");
+    assert_eq!(link.publish(vec![Telemetry::default()]).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    drop((first, link));
+    silent(&mut second).await;
+    assert_eq!(world.service.get_device(&world.hub, "d").await.unwrap()["connectionState"], "Connected");
+    // Somebody with a wrong key cannot throw it out.
+    let stranger = request("d", Some(sas_token::sign(&format!("{HOST}/devices/d"), &[1; 32], world.now_unix() + 60, None)), Vec::new());
+    assert!(world.service.connect(stranger).await.is_err());
+    silent(&mut second).await;
+}
+
+#[tokio::test]
+async fn changes_of_the_identity_close_only_what_rests_on_them() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut session = world.connect_sas("d", &key).await;
+    update(&world, json!({"statusReason": "fine"})).await;
+    update(&world, json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": STANDARD.encode([1u8; 32])}}})).await;
+    silent(&mut session).await;
+    update(&world, json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": STANDARD.encode([2u8; 32])}}})).await;
+    assert_eq!(closed(&mut session).await, CloseReason::CredentialsChanged);
+
+    let mut session = world.connect_sas("d", &STANDARD.encode([1u8; 32])).await;
+    update(&world, json!({"status": "disabled"})).await;
+    assert_eq!(closed(&mut session).await, CloseReason::Disabled);
+    update(&world, json!({"status": "enabled"})).await;
+
+    let mut session = world.connect_sas("d", &STANDARD.encode([2u8; 32])).await;
+    world.service.delete_device(&world.hub, "d", None).await.unwrap();
+    world.sas_device("d").await;
+    assert_eq!(closed(&mut session).await, CloseReason::Deleted, "a new device of the same name is another device");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut session = world.connect_sas("d", &key).await;
+    world.clock.advance(Duration::from_secs(3599));
+    silent(&mut session).await;
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(closed(&mut session).await, CloseReason::TokenExpired);
+}
+
+#[tokio::test]
+async fn a_deleted_hub_ends_its_sessions() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut session = world.connect_sas("d", &key).await;
+    let mut change = Change::new();
+    change.trust_changed(world.hub.uid);
+    world.platform.commit(change).await.unwrap();
+    silent(&mut session).await;
+    let mut change = Change::new();
+    change.unit.delete(&RESOURCES, world.hub.id.key());
+    change.trust_changed(world.hub.uid);
+    world.platform.commit(change).await.unwrap();
+    assert_eq!(closed(&mut session).await, CloseReason::HubDeleted);
+}
+
+#[tokio::test]
+async fn desired_properties_reach_the_device_in_order() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut session = world.connect_sas("d", &key).await;
+    for rate in [1, 2] {
+        let body = json!({"properties": {"desired": {"rate": rate}}});
+        world.service.patch_twin(&world.hub, "d", &body, None).await.unwrap();
+    }
+    world.service.patch_twin(&world.hub, "d", &json!({"tags": {"a": 1}}), None).await.unwrap();
+    for (version, rate) in [(2, 1), (3, 2)] {
+        assert_eq!(next(&mut session).await, SessionEvent::Desired { version, patch: json!({"rate": rate, "$version": version}) });
+    }
+    silent(&mut session).await;
+    assert_eq!(session.patch_reported(json!({"rate": 2})).await.unwrap(), 2);
+    assert_eq!(session.twin().await.unwrap(), json!({"desired": {"rate": 2, "$version": 3}, "reported": {"rate": 2, "$version": 2}}));
+    assert_eq!(session.patch_reported(json!({"a b": 2})).await.unwrap_err().numeric_code(), 400_004);
+}
+
+#[tokio::test]
+async fn a_slow_device_gets_everything_at_once() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let mut session = world.connect_sas("d", &key).await;
+    let last = BUS_QUEUE + 10;
+    for number in 1..=last {
+        let body = json!({"properties": {"desired": {format!("p{}", number % 7): number}}});
+        world.service.patch_twin(&world.hub, "d", &body, None).await.unwrap();
+    }
+    let mut known = Map::new();
+    let mut version = 1;
+    while version < last as u64 + 1 {
+        let SessionEvent::Desired { version: told, patch } = next(&mut session).await else { panic!("closed") };
+        assert!(told > version);
+        version = told;
+        known.extend(patch.as_object().unwrap().clone());
+    }
+    assert_eq!(Value::Object(known), session.twin().await.unwrap()["desired"]);
+    silent(&mut session).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_write_a_twin_at_once_and_nothing_is_lost() {
+    let world = Arc::new(World::new().await);
+    let key = world.sas_device("d").await;
+    let link = world.connect_sas("d", &key).await.link();
+    let reports = tokio::spawn(async move {
+        for number in 0..25 {
+            link.patch_reported(json!({format!("r{number}"): number})).await.unwrap();
+        }
+    });
+    let wishes = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            for number in 0..25 {
+                let body = json!({"properties": {"desired": {format!("d{number}"): number}}});
+                world.service.patch_twin(&world.hub, "d", &body, None).await.unwrap();
+            }
+        })
+    };
+    reports.await.unwrap();
+    wishes.await.unwrap();
+    let twin = world.service.get_twin(&world.hub, "d").await.unwrap();
+    for side in ["desired", "reported"] {
+        let properties = twin["properties"][side].as_object().unwrap();
+        assert_eq!((properties.len(), &properties["$version"]), (27, &json!(26)), "{side}");
+    }
+}

@@ -1,0 +1,4 @@
+//! The services over the real embedded engines.
+
+mod hub;
+mod provisioning;

@@ -1,0 +1,55 @@
+//! Many registrations at once, also of one device: none is half made, no serial number is used twice.
+
+use super::world::{World, csr};
+use ferrohub_service::certificate;
+use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS, TWINS};
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+const DEVICES_AT_ONCE: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_hundred_registrations_of_a_hundred_devices() {
+    let world = Arc::new(World::new().await);
+    let key = Arc::new(world.group("g1", json!({"credentialPolicyName": "default"})).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..DEVICES_AT_ONCE {
+        let id = format!("device-{number:03}");
+        let request = csr(world.folder.path(), &id, &[]);
+        // Each device twice at once: the second time every other one comes without a request.
+        for csr in [Some(request.clone()), (number % 2 == 0).then_some(request)] {
+            let (world, key, id) = (Arc::clone(&world), Arc::clone(&key), id.clone());
+            tasks.spawn(async move {
+                let wants_chain = csr.is_some();
+                let done = world.register(&key, &id, csr).await;
+                assert_eq!(done["status"], "assigned", "{done}");
+                (id, wants_chain, done["registrationState"].get("issuedCertificateChain").cloned())
+            });
+        }
+    }
+    let mut leaves = HashSet::new();
+    let mut chains = 0;
+    while let Some(result) = tasks.join_next().await {
+        let (id, wants_chain, chain) = result.unwrap();
+        assert_eq!(wants_chain, chain.is_some(), "{id}");
+        if let Some(chain) = chain {
+            chains += 1;
+            assert!(leaves.insert(chain[0].to_string()), "{id} got a certificate twice");
+        }
+    }
+    let registry = world.registry().await;
+    assert_eq!(registry.len(), DEVICES_AT_ONCE);
+    for table in [&DEVICES, &TWINS, &REGISTRATIONS] {
+        assert_eq!(world.rows(table).await.len(), DEVICES_AT_ONCE, "{}", table.name);
+    }
+    for row in world.rows(&DEVICES).await {
+        let mirrored = &registry[row.doc["deviceId"].as_str().unwrap()];
+        assert_eq!((&mirrored["uid"], &mirrored["name"]), (&row.doc["uid"], &row.doc["registryName"]));
+    }
+    assert_eq!(world.certificates("issued").await, chains);
+    let serials: HashSet<String> = world.rows(&CERTIFICATES).await.into_iter().map(|row| row.key).collect();
+    assert!(serials.len() >= chains && serials.iter().all(|serial| serial.len() == 32));
+    // Young intents stay: somebody may be about to use them.
+    assert_eq!(certificate::sweep_intents(&world.platform).await.unwrap(), 0);
+}

@@ -1,0 +1,99 @@
+//! The rights that a registration needs: each one taken away gives a refusal that names it, and granting what the
+//! refusal says lets the next try pass without a restart.
+
+use super::world::{World, csr, hub_id};
+use ferrohub_service::registry;
+use ferrohub_service::tables::{DEVICES, REGISTRATIONS, TWINS};
+use serde_json::{Value, json};
+
+const WRITE: &str = "Microsoft.DeviceRegistry/namespaces/devices/write";
+const READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/read";
+const ISSUE: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action";
+
+fn assert_refused(done: &Value, world: &World, action: &str) {
+    let state = &done["registrationState"];
+    assert_eq!((&done["status"], &state["errorCode"]), (&json!("failed"), &json!(403_000)), "{done}");
+    let message = state["errorMessage"].as_str().unwrap();
+    assert!(message.contains(action) && message.contains(&world.dps_principal), "{message}");
+    assert!(message.contains("az role assignment create --assignee-object-id"), "{message}");
+    assert!(message.to_lowercase().contains(&world.namespace.key()), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_missing_right_is_named_and_a_grant_works_at_once() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let request = || Some(csr(world.folder.path(), "d1", &[]));
+    world.revoke_all().await;
+    assert_refused(&world.register(&key, "d1", None).await, &world, WRITE);
+    assert_refused(&world.register(&key, "d1", request()).await, &world, READ);
+    for table in [&DEVICES, &TWINS] {
+        assert!(world.rows(table).await.is_empty());
+    }
+    assert!(world.registry().await.is_empty());
+
+    let writer = world.role(&[WRITE], &[]).await;
+    world.grant(&world.dps_principal, &world.namespace, &writer).await;
+    assert_refused(&world.register(&key, "d1", request()).await, &world, READ);
+    assert_eq!((world.certificates("issued").await, world.certificates("intent").await), (0, 0));
+    assert_eq!(world.register(&key, "d1", None).await["status"], "assigned");
+
+    let reader = world.role(&[READ], &[]).await;
+    world.grant(&world.dps_principal, &world.namespace, &reader).await;
+    assert_eq!(world.register(&key, "d1", request()).await["status"], "assigned");
+
+    // The data action does as well as the control action.
+    world.revoke_all().await;
+    let issuer = world.role(&[WRITE], &[ISSUE]).await;
+    world.grant(&world.dps_principal, &world.namespace, &issuer).await;
+    assert_eq!(world.register(&key, "d1", request()).await["status"], "assigned");
+
+    // A device that registered before is refused like a new one, and keeps its assignment.
+    world.revoke_all().await;
+    let refused = world.register(&key, "d1", None).await;
+    assert_refused(&refused, &world, WRITE);
+    let seen = world.service.registration(&world.dps().await, "d1").await.unwrap();
+    assert_eq!((&seen["status"], &seen["assignedHub"]), (&json!("failed"), &json!(world.hub_host)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linked_hub_whose_key_was_rotated_must_be_linked_again() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    world.rotate_hub_key("hub1").await;
+    let done = world.register(&key, "d1", None).await;
+    assert_eq!((&done["status"], &done["registrationState"]["errorCode"]), (&json!("failed"), &json!(400_209)));
+    assert!(done["registrationState"]["errorMessage"].as_str().unwrap().contains("az iot dps linked-hub update"));
+    world.link(&["hub1"]).await;
+    assert_eq!(world.register(&key, "d1", None).await["status"], "assigned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_without_hubs_says_so() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    world.link(&[]).await;
+    let done = world.register(&key, "d1", None).await;
+    assert_eq!(done["registrationState"]["errorCode"], 400_208);
+    assert_eq!(world.rows(&REGISTRATIONS).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabling_the_registry_device_disables_the_hub_identity() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    world.register(&key, "d1", None).await;
+    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let namespace = world.stored(&world.namespace).await.resource.uid;
+    let device = registry::mirrored(&world.platform, namespace, hub, "d1").await.unwrap().unwrap();
+    let mut bus = world.platform.bus.subscribe(&ferrohub_service::platform::device_subject(hub, "d1")).await.unwrap();
+    let mut change = ferrohub_service::platform::Change::new();
+    registry::apply_enabled(&world.platform, &device.resource, false, &mut change).await.unwrap();
+    world.platform.commit(change).await.unwrap();
+    assert!(bus.try_next().is_some());
+    let identity = ferrohub_service::hub::identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    assert_eq!(identity.status.as_str(), "disabled");
+    // Registering again does not enable it, and the mirror says what the identity is.
+    world.register(&key, "d1", None).await;
+    assert_eq!(world.registry().await["d1"]["properties"]["enabled"], false);
+}

@@ -1,0 +1,144 @@
+//! Enrollment groups and registrations through the service API.
+
+use super::world::{SCOPE, World};
+use ferrohub_model::clock::Clock;
+use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::provisioning::{PageRequest, Right};
+use ferrohub_wire::sas_token::sign;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const GROUP_READ: &str = "Microsoft.Devices/provisioningServices/enrollmentGroups/read";
+
+fn body(extra: Value) -> Value {
+    let mut body = json!({"attestation": {"type": "symmetricKey", "symmetricKey": {}}});
+    for (key, value) in extra.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_kept_and_shown_only_on_demand() {
+    let world = World::new().await;
+    let dps = world.dps().await;
+    let made = world.service.put_group(&dps, "Line:1", &body(json!({})), None).await.unwrap();
+    assert_eq!((&made["attestation"], &made["provisioningStatus"]), (&json!({"type": "symmetricKey"}), &json!("enabled")));
+    let keys = world.service.attestation_mechanism(&dps, "line:1").await.unwrap();
+    let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
+    assert_eq!(keys["type"], "symmetricKey");
+    assert_ne!(keys["symmetricKey"]["secondaryKey"], json!(primary));
+    // Read, changed and put back as clients do.
+    let mut again = made.clone();
+    again["provisioningStatus"] = json!("disabled");
+    let etag = made["etag"].as_str().unwrap();
+    let changed = world.service.put_group(&dps, "Line:1", &again, Some(&format!("\"{etag}\""))).await.unwrap();
+    assert_eq!(changed["provisioningStatus"], "disabled");
+    assert_eq!(changed["createdDateTimeUtc"], made["createdDateTimeUtc"]);
+    assert_eq!(world.service.attestation_mechanism(&dps, "Line:1").await.unwrap(), keys);
+    let stale = world.service.put_group(&dps, "Line:1", &again, Some(etag)).await.unwrap_err();
+    assert_eq!(stale.numeric_code(), 412_001);
+    // Sealed at rest, and in no answer.
+    let stored = format!("{:?}", world.rows(&ferrohub_service::tables::ENROLLMENT_GROUPS).await);
+    assert!(!stored.contains(&primary));
+    let page = world.service.query_groups(&dps, None, &PageRequest::default()).await.unwrap();
+    assert!(!format!("{page:?}{changed}").contains(&primary));
+    assert_eq!(world.service.delete_group(&dps, "Line:1", Some("\"x\"")).await.unwrap_err().numeric_code(), 412_001);
+    world.service.delete_group(&dps, "LINE:1", Some("*")).await.unwrap();
+    assert_eq!(world.service.group(&dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
+    assert_eq!(world.service.delete_group(&dps, "Line:1", None).await.unwrap_err().numeric_code(), 404_201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_and_hubs_are_checked() {
+    let world = World::new().await;
+    let dps = world.dps().await;
+    let refuse = async |extra: Value| {
+        let error = world.service.put_group(&world.dps().await, "g", &body(extra), None).await.unwrap_err();
+        assert_eq!(error.http_status(), if error.numeric_code() == 501_000 { 501 } else { 400 });
+        error.message
+    };
+    assert!(refuse(json!({"credentialPolicyName": "nope"})).await.contains("it has 'default'"));
+    assert!(refuse(json!({"certificatePolicyName": "default", "namespaceName": "other"})).await.contains("plant"));
+    assert!(refuse(json!({"iotHubs": ["hub9.azure-devices.localhost"]})).await.contains(&world.hub_host));
+    assert!(refuse(json!({"allocationPolicy": "static"})).await.contains("exactly one hub"));
+    assert!(refuse(json!({"allocationPolicy": "custom"})).await.contains("not built"));
+    assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("not built"));
+    assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
+    let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "iotHubs": [world.hub_host]});
+    let made = world.service.put_group(&dps, "g", &body(all_names), None).await.unwrap();
+    assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
+
+    let mut unlinked = world.stored(&world.dps).await.resource;
+    unlinked.properties.remove("deviceRegistryNamespace");
+    world.rewrite(&unlinked).await;
+    let message = refuse(json!({"credentialPolicyName": "default"})).await;
+    assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
+    assert!(world.service.individual_enrollments().unwrap_err().message.contains("not built"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other() {
+    let world = World::new().await;
+    let dps = world.dps().await;
+    let mut key = Vec::new();
+    for number in 0..5 {
+        key = world.group(&format!("g{number}"), json!({})).await;
+    }
+    let mut seen = Vec::new();
+    let mut request = PageRequest { max_items: Some(2), continuation: None };
+    loop {
+        let mangled = json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"});
+        let page = world.service.query_groups(&dps, Some(&mangled), &request).await.unwrap();
+        seen.extend(page.items.into_iter().map(|group| group["enrollmentGroupId"].clone()));
+        request.continuation = page.continuation;
+        if request.continuation.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["g0", "g1", "g2", "g3", "g4"]);
+    for id in ["a", "b", "c"] {
+        world.register(&key, id, None).await;
+    }
+    let page = world.service.query_registrations(&dps, "G4", &PageRequest { max_items: Some(2), continuation: None }).await.unwrap();
+    assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
+    assert!(world.service.query_registrations(&dps, "g0", &PageRequest::default()).await.unwrap().items.is_empty());
+    assert_eq!(world.service.query_registrations(&dps, "g9", &PageRequest::default()).await.unwrap_err().numeric_code(), 404_201);
+    let etag = world.service.registration(&dps, "A").await.unwrap()["etag"].as_str().unwrap().to_owned();
+    assert_eq!(world.service.delete_registration(&dps, "a", Some("x")).await.unwrap_err().numeric_code(), 412_001);
+    world.service.delete_registration(&dps, "a", Some(&etag)).await.unwrap();
+    assert_eq!(world.service.registration(&dps, "a").await.unwrap_err().numeric_code(), 404_202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_of_the_service_api() {
+    let world = World::new().await;
+    let dps = world.service.dps_by_host("DPS1.azure-devices-provisioning.localhost:8443").await.unwrap();
+    assert_eq!(dps.name, "dps1");
+    assert_eq!(world.service.dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(), 404_201);
+    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    let now = world.platform.clock.unix_seconds();
+    let host = "dps1.azure-devices-provisioning.localhost";
+    let token = |host: &str, key: &[u8], policy: &str, expiry: i64| sign(host, key, expiry, Some(policy));
+    let key = [7u8; 64];
+    let owner = token(host, &key, "provisioningserviceowner", now + 60);
+    let reader = token(host, &key, "reader", now + 60);
+    for (text, right) in [(&owner, Right::EnrollmentWrite), (&owner, Right::RegistrationStatusRead), (&reader, Right::EnrollmentRead)] {
+        world.service.service_caller(&dps, Some(text), right, GROUP_READ, &authenticator).await.unwrap();
+    }
+    let forbidden = world.service.service_caller(&dps, Some(&reader), Right::EnrollmentWrite, GROUP_READ, &authenticator).await.unwrap_err();
+    assert_eq!(forbidden.numeric_code(), 403_000);
+    for text in [
+        token("dps2.azure-devices-provisioning.localhost", &key, "provisioningserviceowner", now + 60),
+        token(host, &[8u8; 64], "provisioningserviceowner", now + 60),
+        token(host, &key, "nobody", now + 60),
+        token(host, &key, "provisioningserviceowner", now - 60),
+        format!("{SCOPE} nonsense"),
+    ] {
+        let error = world.service.service_caller(&dps, Some(&text), Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err();
+        assert_eq!(error.numeric_code(), 401_002, "{text}");
+    }
+    assert_eq!(world.service.service_caller(&dps, None, Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err().http_status(), 401);
+    let bearer = world.service.service_caller(&dps, Some("Bearer x.y.z"), Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err();
+    assert_eq!(bearer.http_status(), 401);
+}

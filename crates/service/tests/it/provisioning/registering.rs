@@ -1,0 +1,185 @@
+//! Registration with and without a certificate request.
+
+use super::world::{SCOPE, World, csr, hub_id, openssl, verify_chain};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_service::certificate;
+use ferrohub_service::hub::identity;
+use ferrohub_service::platform::Change;
+use ferrohub_service::provisioning::DeviceCaller;
+use ferrohub_wire::sas_token::derive_device_key;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_a_request_gets_its_derived_keys() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"initialTwin": {"tags": {"line": 7}, "properties": {"desired": {"rate": 5}}}})).await;
+    let done = world.register(&key, "sensor-1", None).await;
+    let state = &done["registrationState"];
+    assert_eq!((&done["status"], &state["substatus"]), (&json!("assigned"), &json!("initialAssignment")));
+    assert_eq!((&state["assignedHub"], &state["deviceId"]), (&json!(world.hub_host), &json!("sensor-1")));
+    assert_eq!(state["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
+    assert!(state.get("issuedCertificateChain").is_none());
+
+    let store = world.platform.store.as_ref();
+    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let device = identity::load(store, hub, "sensor-1").await.unwrap().unwrap().device;
+    let keys = identity::open_keys(&world.platform, &device).await.unwrap().unwrap();
+    assert_eq!(*keys.0, STANDARD.encode(derive_device_key(&key, "sensor-1")));
+    assert_ne!(*keys.0, *keys.1);
+    let twin = identity::load_twin(store, hub, "sensor-1").await.unwrap().unwrap().twin;
+    assert_eq!((&twin.tags["line"], &twin.desired.properties["rate"]), (&json!(7), &json!(5)));
+
+    let registry = world.registry().await;
+    let mirrored = &registry["sensor-1"];
+    assert_eq!(mirrored["uid"], device.uid.to_string());
+    assert_eq!((&mirrored["name"], &mirrored["location"]), (&json!("sensor-1"), &json!("eastus")));
+    assert_eq!(
+        mirrored["properties"]["endpoints"]["outbound"]["assigned"]["hub1"],
+        json!({"endpointType": "Microsoft.Devices/IotHubs", "address": world.hub_host})
+    );
+    assert_eq!(device.registry_name.as_deref(), Some("sensor-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_brings_a_chain_that_openssl_verifies() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    // What a request asks for beyond its key does not count.
+    let greedy = csr(folder, "Pump:7", &["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"]);
+    let done = world.register(&key, "Pump:7", Some(greedy)).await;
+    assert_eq!(done["status"], "assigned");
+    verify_chain(folder, &done);
+    let text = String::from_utf8(openssl(folder, &["x509", "-in", "leaf.pem", "-noout", "-text"])).unwrap();
+    for wanted in ["CN = Pump:7", "CA:FALSE", "TLS Web Client Authentication", "URI:urn:uuid:", "http://127.0.0.1:8080/crl/", "http://127.0.0.1:8080/ca/"] {
+        assert!(text.contains(wanted) || text.contains(&wanted.replace(" = ", "=")), "{wanted} is not in {text}");
+    }
+    assert!(!text.contains("Certificate Sign"));
+    openssl(folder, &["x509", "-in", "leaf.pem", "-noout", "-checkend", &(41 * 86_400).to_string()]);
+
+    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let device = identity::load(world.platform.store.as_ref(), hub, "Pump:7").await.unwrap().unwrap().device;
+    assert_eq!(device.authentication.kind.as_str(), "certificateAuthority");
+    assert!(text.contains(&device.credential_id.unwrap().to_string()));
+    let registry = world.registry().await;
+    assert!(registry["Pump:7"]["name"].as_str().unwrap().starts_with("Pump-7-"));
+    assert!(registry["Pump:7"]["properties"]["policy"]["resourceId"].as_str().unwrap().ends_with("/policies/default"));
+    assert_eq!((world.certificates("issued").await, world.certificates("intent").await), (1, 0));
+
+    let token = world.token(&key, "Pump:7");
+    let caller = DeviceCaller { id_scope: SCOPE, registration_id: "Pump:7", authorization: Some(&token), peer_chain: &[] };
+    let seen = world.service.registration_lookup(caller, false).await.unwrap();
+    assert_eq!(seen["status"], "assigned");
+    assert!(!seen.to_string().contains("issuedCertificateChain"));
+    assert!(!world.service.registration(&world.dps().await, "pump:7").await.unwrap().to_string().contains("issuedCertificateChain"));
+    assert_eq!(world.service.registration_lookup(caller, true).await.unwrap_err().numeric_code(), 400_004);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_publishing_point_serves_what_the_leaf_names() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let policy = world.namespace.child("credentials", "default").child("policies", "default");
+    let issuing = certificate::authority_of(&world.platform, &policy).await.unwrap().unwrap();
+    assert_eq!(certificate::ca_certificate(&world.platform, issuing.id).await.unwrap(), issuing.certificate_der);
+    let list = certificate::crl(&world.platform, issuing.id).await.unwrap();
+    assert_eq!(list, certificate::crl(&world.platform, issuing.id).await.unwrap());
+    std::fs::write(folder.join("ca.der"), &issuing.certificate_der).unwrap();
+    std::fs::write(folder.join("list.der"), list.as_slice()).unwrap();
+    openssl(folder, &["x509", "-inform", "DER", "-in", "ca.der", "-out", "ca.pem"]);
+    openssl(folder, &["crl", "-inform", "DER", "-in", "list.der", "-noout", "-CAfile", "ca.pem"]);
+
+    let mut change = Change::new();
+    certificate::remove_authority(&world.platform, &policy, &mut change).await.unwrap();
+    world.platform.commit(change).await.unwrap();
+    assert!(certificate::authority_of(&world.platform, &policy).await.unwrap().is_none());
+    std::fs::write(folder.join("last.der"), certificate::crl(&world.platform, issuing.id).await.unwrap().as_slice()).unwrap();
+    openssl(folder, &["crl", "-inform", "DER", "-in", "last.der", "-noout", "-CAfile", "ca.pem"]);
+    let retired = certificate::authority(&world.platform, issuing.id).await.unwrap().unwrap();
+    assert!(retired.sealed_key.is_empty());
+    // Its subject is free again.
+    world.write_policy("default", Some(&issuing.subject)).await.unwrap();
+    let taken = world.write_policy("other", Some(&issuing.subject.to_lowercase())).await.unwrap_err();
+    assert_eq!((taken.code, taken.http_status()), ("SubjectAlreadyExists", 409));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_again_keeps_the_device_and_renews_the_certificate() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let request = csr(folder, "d1", &[]);
+    let first = world.register(&key, "d1", Some(request.clone())).await;
+    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let before = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let second = world.register(&key, "d1", Some(request)).await;
+    verify_chain(folder, &second);
+    assert_eq!(second["registrationState"]["substatus"], "deviceDataMigrated");
+    let leaf = |status: &serde_json::Value| status["registrationState"]["issuedCertificateChain"][0].clone();
+    assert_ne!(leaf(&first), leaf(&second));
+    let after = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    assert_eq!((before.uid, before.credential_id, before.generation_id), (after.uid, after.credential_id, after.generation_id));
+    assert_eq!(world.registry().await.len(), 1);
+    assert_eq!(world.certificates("issued").await, 2);
+    // The first operation still shows what it gave.
+    let third = world.register(&key, "d1", None).await;
+    assert_eq!(third["status"], "assigned");
+    let keyed = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    assert_eq!((keyed.authentication.kind.as_str(), keyed.uid), ("sas", before.uid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_api_version_knows_no_csr() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    for (version, certificates) in [("2019-03-31", false), ("2021-10-01", false), ("2025-07-01-preview", true), ("2026-11-01", true)] {
+        let mut request = world.request(&key, "d1", Some(csr(world.folder.path(), "d1", &[])));
+        request.api_version = Some(version.into());
+        let first = world.service.register(request).await.unwrap();
+        let done = world.poll(&key, "d1", &first).await;
+        assert_eq!(done["registrationState"].get("issuedCertificateChain").is_some(), certificates, "{version}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_moves_with_its_twin_when_its_hub_is_no_longer_linked() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"initialTwin": {"tags": {"line": 1}}})).await;
+    world.register(&key, "d1", None).await;
+    let hub1 = world.stored(&hub_id("hub1")).await.resource.uid;
+    world.write_hub("hub2", true).await;
+    world.link(&["hub2"]).await;
+    let done = world.register(&key, "d1", None).await;
+    let hub2 = world.stored(&hub_id("hub2")).await.resource.uid;
+    assert_eq!(done["registrationState"]["assignedHub"], "hub2.azure-devices.localhost");
+    assert_eq!(done["registrationState"]["substatus"], "deviceDataMigrated");
+    let store = world.platform.store.as_ref();
+    assert!(identity::load(store, hub1, "d1").await.unwrap().is_none());
+    assert!(identity::load_twin(store, hub1, "d1").await.unwrap().is_none());
+    assert_eq!(identity::load_twin(store, hub2, "d1").await.unwrap().unwrap().twin.tags["line"], 1);
+    let registry = world.registry().await;
+    assert_eq!(registry["d1"]["properties"]["endpoints"]["outbound"]["assigned"], json!({"hub2":
+        {"endpointType": "Microsoft.Devices/IotHubs", "address": "hub2.azure-devices.localhost"}}));
+    assert_eq!(registry.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_may_ask_for_a_fresh_twin() {
+    let world = World::new().await;
+    let policy = json!({"reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": false}, "initialTwin": {"tags": {"line": 1}}});
+    let key = world.group("g1", policy).await;
+    world.register(&key, "d1", None).await;
+    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let store = world.platform.store.as_ref();
+    let was = identity::load_twin(store, hub, "d1").await.unwrap().unwrap();
+    let mut twin = was.twin.clone();
+    twin.patch(&json!({"tags": {"line": 2, "more": true}}), "2026-11-20T00:00:00Z").unwrap();
+    let mut change = Change::new();
+    identity::add_twin(hub, "d1", &was, &twin, None, &mut change).unwrap();
+    world.platform.commit(change).await.unwrap();
+    let done = world.register(&key, "d1", None).await;
+    assert_eq!(done["registrationState"]["substatus"], "deviceDataReset");
+    let twin = identity::load_twin(store, hub, "d1").await.unwrap().unwrap().twin;
+    assert_eq!(serde_json::Value::Object(twin.tags), json!({"line": 1}));
+}

@@ -1,0 +1,106 @@
+//! Commits from 64 concurrent callers, against a bare append and fdatasync of as many bytes.
+//!
+//! Disks differ tenfold between machines; the ratio printed at the end is what to compare.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its result and stops at the first failure"
+)]
+
+use criterion::Criterion;
+use ferrohub_store::{Put, Store, Table, UnitOfWork};
+use ferrohub_store_sqlite::{Options, SqliteStore};
+use serde_json::json;
+use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const CALLERS: usize = 64;
+/// About what a twin's row takes.
+const DOCUMENT_BYTES: usize = 300;
+
+static ROWS: Table = Table {
+    name: "rows",
+    columns: &[],
+    schema_version: 1,
+    migrate: &[],
+};
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5))
+        .configure_from_args();
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let path = folder.path().join("bench.db");
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap());
+    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
+    criterion.bench_function("64 callers, one commit each", |bencher| {
+        bencher.iter_custom(|count| {
+            let took = runtime.block_on(commit_rounds(&store, count));
+            rounds.set(rounds.get() + count);
+            spent.set(spent.get() + took);
+            took
+        });
+    });
+    let commit = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
+
+    let file = folder.path().join("probe");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .unwrap();
+    let bytes = vec![7; CALLERS * (DOCUMENT_BYTES + 64)];
+    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
+    criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {
+        bencher.iter_custom(|count| {
+            let started = Instant::now();
+            for _ in 0..count {
+                file.write_all(&bytes).unwrap();
+                file.sync_data().unwrap();
+            }
+            rounds.set(rounds.get() + count);
+            spent.set(spent.get() + started.elapsed());
+            started.elapsed()
+        });
+    });
+    let probe = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
+    println!(
+        "64 commits take {commit:?}, the probe {probe:?}: ratio {:.2}; {:.0} commits per second",
+        commit.as_secs_f64() / probe.as_secs_f64().max(f64::EPSILON),
+        CALLERS as f64 / commit.as_secs_f64().max(f64::EPSILON)
+    );
+    criterion.final_summary();
+}
+
+/// Each caller commits `count` times, one after the other.
+async fn commit_rounds(store: &Arc<dyn Store>, count: u64) -> Duration {
+    let started = Instant::now();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                for number in 0..count {
+                    let mut unit = UnitOfWork::new();
+                    unit.put(Put {
+                        table: &ROWS,
+                        key: format!("{caller}-{}", number % 1000),
+                        columns: Vec::new(),
+                        doc: json!({ "text": "x".repeat(DOCUMENT_BYTES) }),
+                    });
+                    store.commit(unit).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    started.elapsed()
+}

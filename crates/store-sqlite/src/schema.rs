@@ -1,0 +1,141 @@
+//! The file: its format, its settings, and the tables built from declarations.
+
+use crate::reader::STATEMENT_CACHE;
+use crate::sql::Statements;
+use crate::{Tables, engine};
+use ferrohub_store::StoreError;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Marks the file as ours in SQLite's header: "FHub".
+const APPLICATION_ID: i64 = 0x4648_7562;
+/// Format of the file that this program writes (`PRAGMA user_version`). Raise it with each change
+/// that is not an added table, column or index.
+const FORMAT: i64 = 1;
+/// The oldest format whose programs can still work with what this program writes. Keep it at the
+/// format before, so that going back one release works.
+const OLDEST_READER: i64 = 1;
+/// The write-ahead log is cut back to this after a burst, bytes.
+const WAL_BYTES: i64 = 64 * 1024 * 1024;
+/// Page cache of the writing connection, KiB.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// Name under which the last version given out is kept in `ferrohub_meta`.
+pub(crate) const SEQUENCE: &str = "sequence";
+
+/// Opens the writing connection and brings the file up to date.
+pub(crate) fn open(path: &Path, tables: &Tables) -> Result<Connection, StoreError> {
+    let at = |what: &str| format!("{what} {}", path.display());
+    let fail = |error: rusqlite::Error| engine(&at("opening"), &error);
+    // SQLite gives its log the mode of the file, so the file is made with the right one.
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Engine(format!("{}: {error}", at("making"))))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    let format = check_format(&connection, path)?;
+    configure(&connection).map_err(fail)?;
+    if format < FORMAT {
+        create(&mut connection).map_err(fail)?;
+    }
+    for statements in tables.values() {
+        build(&mut connection, statements).map_err(|error| {
+            engine(
+                &at(&format!("building table {:?} in", statements.table.name)),
+                &error,
+            )
+        })?;
+    }
+    // Looks at tables that were never analysed or grew much; bounded by SQLite itself.
+    connection
+        .execute_batch("PRAGMA optimize=0x10002")
+        .map_err(fail)?;
+    Ok(connection)
+}
+
+/// Refuses a file of a newer program or of another one, before anything is written. Gives the
+/// file's format, 0 for a new file.
+fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let number = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|error| engine(&format!("reading {}", path.display()), &error))
+    };
+    let application = number("SELECT application_id FROM pragma_application_id")?;
+    if application != APPLICATION_ID {
+        if number("SELECT count(*) FROM sqlite_schema")? == 0 {
+            return Ok(0);
+        }
+        return Err(StoreError::Engine(format!(
+            "{} is a database of another program: name another data folder",
+            path.display()
+        )));
+    }
+    let format = number("SELECT user_version FROM pragma_user_version")?;
+    let oldest_reader = connection
+        .query_row(
+            "SELECT value FROM ferrohub_meta WHERE name = 'oldest_reader'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()
+        .map_err(|error| engine(&format!("reading {}", path.display()), &error))?;
+    if oldest_reader.unwrap_or(format) > FORMAT {
+        return Err(StoreError::Newer(format!(
+            "the data in {} was written by a newer Ferrohub (data format {format}, this program knows {FORMAT}): \
+             start the newer program again, or restore a backup made by this one",
+            path.display()
+        )));
+    }
+    Ok(format)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    Ok(())
+}
+
+/// Makes a new file ours.
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "CREATE TABLE ferrohub_meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+    )?;
+    for (name, value) in [(SEQUENCE, 0), ("oldest_reader", OLDEST_READER)] {
+        transaction.execute(
+            "INSERT INTO ferrohub_meta (name, value) VALUES (?1, ?2)",
+            params![name, value],
+        )?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Adds what the declaration has and the file has not. Columns that only a newer program knows stay.
+fn build(connection: &mut Connection, statements: &Statements) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(&statements.create_table())?;
+    let present: Vec<String> = transaction
+        .prepare("SELECT name FROM pragma_table_info(?1)")?
+        .query_map([statements.sql_name()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for column in statements.table.columns {
+        if !present.contains(&format!("c_{}", column.name)) {
+            transaction.execute_batch(&statements.add_column(column))?;
+        }
+        transaction.execute_batch(&statements.create_index(column))?;
+    }
+    transaction.commit()
+}

@@ -1,0 +1,362 @@
+//! Statements of a table. Text is made of declared, checked names only; every value is bound.
+//!
+//! Tables have a rowid on purpose: documents run to kilobytes, and SQLite keeps large rows of a
+//! WITHOUT ROWID table in the inner pages of the key's tree.
+
+use crate::engine;
+use ferrohub_store::{Column, Page, Row, StoreError, Table, prefix_end};
+use rusqlite::{Connection, OptionalExtension, Params, params};
+
+/// The statements of one table, as text; connections keep them prepared.
+pub(crate) struct Statements {
+    /// The declaration.
+    pub(crate) table: &'static Table,
+    /// Version of the row with key ?1.
+    pub(crate) version: String,
+    /// Inserts or replaces: key, version, schema, doc, then the columns.
+    pub(crate) put: String,
+    /// Removes the row with key ?1.
+    pub(crate) delete: String,
+    /// For each column: whether a row has value ?1.
+    pub(crate) exists_with: Vec<String>,
+    get: String,
+    scan: Range,
+    last: Range,
+    find: Vec<String>,
+    count: Vec<String>,
+}
+
+/// A statement over a range of keys, with an upper end and without.
+struct Range {
+    bounded: String,
+    open: String,
+}
+
+impl Statements {
+    /// The statements of a checked declaration.
+    pub(crate) fn new(table: &'static Table) -> Self {
+        let name = format!("t_{}", table.name);
+        let columns: String = table
+            .columns
+            .iter()
+            .map(|column| format!(", c_{}", column.name))
+            .collect();
+        let select = format!("SELECT key, version, schema, doc{columns} FROM {name}");
+        let range = |order: &str| Range {
+            bounded: format!("{select} WHERE key >= ?1 AND key < ?2 ORDER BY key {order} LIMIT ?3"),
+            open: format!("{select} WHERE key >= ?1 ORDER BY key {order} LIMIT ?2"),
+        };
+        let each = |text: &dyn Fn(&str) -> String| {
+            table
+                .columns
+                .iter()
+                .map(|column| text(column.name))
+                .collect()
+        };
+        Self {
+            table,
+            version: format!("SELECT version FROM {name} WHERE key = ?1"),
+            put: put(table, &name, &columns),
+            delete: format!("DELETE FROM {name} WHERE key = ?1"),
+            exists_with: each(&|column| {
+                format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")
+            }),
+            get: format!("{select} WHERE key = ?1"),
+            scan: range("ASC"),
+            last: range("DESC"),
+            find: each(&|column| {
+                format!("{select} WHERE c_{column} = ?1 AND key > ?2 ORDER BY key LIMIT ?3")
+            }),
+            count: each(&|column| format!("SELECT count(*) FROM {name} WHERE c_{column} = ?1")),
+        }
+    }
+
+    /// Name of the table in SQL.
+    pub(crate) fn sql_name(&self) -> String {
+        format!("t_{}", self.table.name)
+    }
+
+    /// Makes the table without its columns.
+    pub(crate) fn create_table(&self) -> String {
+        format!(
+            "CREATE TABLE IF NOT EXISTS t_{} (key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, \
+             schema INTEGER NOT NULL, doc TEXT NOT NULL) STRICT",
+            self.table.name
+        )
+    }
+
+    /// Adds a column, NULL in the rows that are there.
+    pub(crate) fn add_column(&self, column: &Column) -> String {
+        format!(
+            "ALTER TABLE t_{} ADD COLUMN c_{} TEXT",
+            self.table.name, column.name
+        )
+    }
+
+    /// Makes a column's index, and drops the one of the other kind from an older declaration.
+    pub(crate) fn create_index(&self, column: &Column) -> String {
+        let (table, column, unique) = (self.table.name, column.name, column.unique);
+        // Two underscores part the names, since a name may hold single ones; a name with two of its
+        // own could only collide with a declaration that differs by nothing else.
+        if unique {
+            format!(
+                "DROP INDEX IF EXISTS i_{table}__{column}; \
+                 CREATE UNIQUE INDEX IF NOT EXISTS u_{table}__{column} ON t_{table} (c_{column})"
+            )
+        } else {
+            format!(
+                "DROP INDEX IF EXISTS u_{table}__{column}; \
+                 CREATE INDEX IF NOT EXISTS i_{table}__{column} ON t_{table} (c_{column}, key)"
+            )
+        }
+    }
+
+    /// The row with `key`.
+    pub(crate) fn get(
+        &self,
+        connection: &Connection,
+        key: &str,
+    ) -> Result<Option<Row>, StoreError> {
+        let raw = connection
+            .prepare_cached(&self.get)
+            .and_then(|mut statement| statement.query_row([key], |row| self.raw(row)).optional())
+            .map_err(|error| self.failed(&error))?;
+        raw.map(|raw| self.row(raw)).transpose()
+    }
+
+    /// The rows with `keys`, from one snapshot.
+    pub(crate) fn get_many(
+        &self,
+        connection: &mut Connection,
+        keys: &[String],
+    ) -> Result<Vec<Option<Row>>, StoreError> {
+        let snapshot = connection
+            .transaction()
+            .map_err(|error| self.failed(&error))?;
+        keys.iter().map(|key| self.get(&snapshot, key)).collect()
+    }
+
+    /// Rows with `value` in column `index`.
+    pub(crate) fn find(
+        &self,
+        connection: &Connection,
+        index: usize,
+        value: &str,
+        page: &Page,
+    ) -> Result<Vec<Row>, StoreError> {
+        let after = page.after.as_deref().unwrap_or("");
+        self.rows(
+            connection,
+            &self.find[index],
+            params![value, after, limit(page.limit)],
+        )
+    }
+
+    /// Rows whose key starts with `prefix`, ascending.
+    pub(crate) fn scan(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Vec<Row>, StoreError> {
+        // Keys hold no NUL, so the key after `after` is not below this.
+        let successor = page.after.as_ref().map(|after| format!("{after}\0"));
+        let start = successor.as_deref().map_or(prefix, |next| next.max(prefix));
+        self.range(connection, &self.scan, start, prefix, page.limit)
+    }
+
+    /// Rows whose key starts with `prefix`, descending.
+    pub(crate) fn last(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.range(connection, &self.last, prefix, prefix, limit)
+    }
+
+    /// Number of rows with `value` in column `index`.
+    pub(crate) fn count(
+        &self,
+        connection: &Connection,
+        index: usize,
+        value: &str,
+    ) -> Result<u64, StoreError> {
+        let count: i64 = connection
+            .prepare_cached(&self.count[index])
+            .and_then(|mut statement| statement.query_row([value], |row| row.get(0)))
+            .map_err(|error| self.failed(&error))?;
+        Ok(count.unsigned_abs())
+    }
+
+    fn range(
+        &self,
+        connection: &Connection,
+        range: &Range,
+        start: &str,
+        prefix: &str,
+        count: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        match prefix_end(prefix) {
+            Some(end) => self.rows(
+                connection,
+                &range.bounded,
+                params![start, end, limit(count)],
+            ),
+            None => self.rows(connection, &range.open, params![start, limit(count)]),
+        }
+    }
+
+    fn rows(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        values: impl Params,
+    ) -> Result<Vec<Row>, StoreError> {
+        let raws: Vec<Raw> = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement
+                    .query_map(values, |row| self.raw(row))?
+                    .collect::<rusqlite::Result<_>>()
+            })
+            .map_err(|error| self.failed(&error))?;
+        raws.into_iter().map(|raw| self.row(raw)).collect()
+    }
+
+    fn raw(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+        let columns = (0..self.table.columns.len()).map(|index| row.get(FIXED_COLUMNS + index));
+        Ok(Raw {
+            key: row.get(0)?,
+            version: row.get(1)?,
+            schema: row.get(2)?,
+            doc: row.get(3)?,
+            columns: columns.collect::<rusqlite::Result<_>>()?,
+        })
+    }
+
+    fn row(&self, raw: Raw) -> Result<Row, StoreError> {
+        let doc = serde_json::from_str(&raw.doc).map_err(|error| {
+            StoreError::Engine(format!(
+                "row {:?} of table {:?} holds no JSON: {error}",
+                raw.key, self.table.name
+            ))
+        })?;
+        let doc = self.table.upgrade(&raw.key, raw.schema, doc)?;
+        Ok(Row {
+            key: raw.key,
+            version: raw.version.unsigned_abs(),
+            columns: raw.columns,
+            doc,
+        })
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        engine(&format!("reading table {:?}", self.table.name), error)
+    }
+}
+
+/// Columns before the declared ones: key, version, schema, doc.
+const FIXED_COLUMNS: usize = 4;
+
+struct Raw {
+    key: String,
+    version: i64,
+    schema: u32,
+    doc: String,
+    columns: Vec<Option<String>>,
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn put(table: &Table, name: &str, columns: &str) -> String {
+    let values: String = (0..FIXED_COLUMNS + table.columns.len())
+        .map(|index| {
+            if index == 0 {
+                "?1".to_owned()
+            } else {
+                format!(", ?{}", index + 1)
+            }
+        })
+        .collect();
+    let updates: String = table
+        .columns
+        .iter()
+        .map(|column| format!(", c_{0} = excluded.c_{0}", column.name))
+        .collect();
+    format!(
+        "INSERT INTO {name} (key, version, schema, doc{columns}) VALUES ({values}) ON CONFLICT (key) DO UPDATE SET \
+         version = excluded.version, schema = excluded.schema, doc = excluded.doc{updates}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ITEMS: Table = Table {
+        name: "items",
+        columns: &[
+            Column {
+                name: "label",
+                unique: false,
+            },
+            Column {
+                name: "serial",
+                unique: true,
+            },
+        ],
+        schema_version: 1,
+        migrate: &[],
+    };
+
+    #[test]
+    fn every_look_up_uses_an_index_and_sorts_nothing() {
+        let statements = Statements::new(&ITEMS);
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(&statements.create_table())
+            .unwrap();
+        for column in ITEMS.columns {
+            connection
+                .execute_batch(&statements.add_column(column))
+                .unwrap();
+            connection
+                .execute_batch(&statements.create_index(column))
+                .unwrap();
+        }
+        let (key, label, serial) = ("autoindex_t_items", "i_items__label", "u_items__serial");
+        let expected = [
+            (&statements.version, key),
+            (&statements.get, key),
+            (&statements.scan.bounded, key),
+            (&statements.scan.open, key),
+            (&statements.last.bounded, key),
+            (&statements.last.open, key),
+            (&statements.delete, key),
+            (&statements.find[0], label),
+            (&statements.count[0], label),
+            (&statements.exists_with[0], label),
+            (&statements.count[1], serial),
+            (&statements.exists_with[1], serial),
+        ];
+        for (sql, index) in expected {
+            let mut statement = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let values = vec!["1"; statement.parameter_count()];
+            let plan: Vec<String> = statement
+                .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert_eq!(plan.len(), 1, "{sql}: {plan:?}");
+            assert!(
+                plan[0].starts_with("SEARCH") && plan[0].contains(index),
+                "{sql}: {plan:?}"
+            );
+        }
+    }
+}

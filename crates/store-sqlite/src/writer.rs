@@ -1,0 +1,379 @@
+//! The one thread that writes: group commit.
+
+use crate::schema::SEQUENCE;
+use crate::sql::Statements;
+use crate::{Tables, engine, unknown_table};
+use ferrohub_model::limits;
+use ferrohub_store::{Change, Committed, ConflictKind, Expect, StoreError, Table, UnitOfWork};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Batches after which SQLite is asked to look at its statistics again.
+const OPTIMIZE_EVERY: u64 = 10_000;
+
+/// The bounded queue before the writing thread.
+pub(crate) struct Writer {
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Job {
+    expectations: Vec<Expect>,
+    changes: Vec<Write>,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// A change with its document as text, made by the caller so that the writer has less to do.
+enum Write {
+    Put {
+        statements: Arc<Statements>,
+        key: String,
+        columns: Vec<Option<String>>,
+        doc: String,
+    },
+    Delete {
+        statements: Arc<Statements>,
+        key: String,
+    },
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(
+        connection: Connection,
+        tables: Tables,
+        batch_units: usize,
+    ) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
+        let mut batcher = Batcher {
+            connection,
+            tables,
+            sequence: 0,
+            batches: 0,
+        };
+        let thread = Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || batcher.serve(&jobs, batch_units))
+            .map_err(|error| StoreError::Engine(format!("starting the writer: {error}")))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues a checked unit and waits until it is synced or refused.
+    pub(crate) async fn commit(
+        &self,
+        tables: &Tables,
+        unit: UnitOfWork,
+    ) -> Result<Committed, StoreError> {
+        let (expectations, changes) = unit.into_parts();
+        let changes = changes
+            .into_iter()
+            .map(|change| prepare(tables, change))
+            .collect::<Result<_, _>>()?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            expectations,
+            changes,
+            answer,
+        };
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => gone(),
+        })?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Engine("the writer has stopped".into())
+}
+
+fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
+    let statements = |table: &'static Table| {
+        let found = tables.get(table.name).map(Arc::clone);
+        found.ok_or_else(|| unknown_table(table))
+    };
+    let put = match change {
+        Change::Put(put) => put,
+        Change::Delete { table, key } => {
+            return Ok(Write::Delete {
+                statements: statements(table)?,
+                key,
+            });
+        }
+    };
+    let doc = serde_json::to_string(&put.doc)
+        .map_err(|error| StoreError::Invalid(format!("a document that is no JSON: {error}")))?;
+    if doc.len() > limits::STORE_DOCUMENT_BYTES {
+        return Err(StoreError::TooLarge(format!(
+            "row {:?} of table {:?} has a document of {} bytes; at most {} are taken",
+            put.key,
+            put.table.name,
+            doc.len(),
+            limits::STORE_DOCUMENT_BYTES
+        )));
+    }
+    Ok(Write::Put {
+        statements: statements(put.table)?,
+        key: put.key,
+        columns: put.columns,
+        doc,
+    })
+}
+
+/// The state of the writing thread.
+struct Batcher {
+    connection: Connection,
+    tables: Tables,
+    /// The last version given out; read at the start of each transaction.
+    sequence: i64,
+    batches: u64,
+}
+
+type Outcome = Result<Committed, StoreError>;
+
+impl Batcher {
+    fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            while batch.len() < batch_units {
+                let Ok(job) = jobs.try_recv() else { break };
+                batch.push(job);
+            }
+            self.run(batch);
+        }
+        // The statistics of this session help the next one; failing to write them harms nobody.
+        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
+            tracing::warn!(%error, "optimizing at close failed");
+        }
+    }
+
+    fn run(&mut self, batch: Vec<Job>) {
+        let started = Instant::now();
+        let outcomes = self.transaction(&batch).unwrap_or_else(|error| {
+            tracing::error!(%error, units = batch.len(), "a commit failed");
+            self.abandon();
+            batch.iter().map(|_| Err(error.clone())).collect()
+        });
+        let applied = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        metrics::counter!("ferrohub_store_commits_total").increment(applied as u64);
+        metrics::histogram!("ferrohub_store_batch_units").record(batch.len() as f64);
+        metrics::histogram!("ferrohub_store_commit_seconds").record(started.elapsed());
+        for (job, outcome) in batch.into_iter().zip(outcomes) {
+            // A caller that went away wants no answer.
+            let _ = job.answer.send(outcome);
+        }
+        self.batches += 1;
+        if self.batches.is_multiple_of(OPTIMIZE_EVERY)
+            && let Err(error) = self.connection.execute_batch("PRAGMA optimize")
+        {
+            tracing::warn!(%error, "optimizing failed");
+        }
+    }
+
+    /// Applies a batch; an error here means that none of it was committed, as far as we can know.
+    fn transaction(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        self.sequence = self.read_sequence()?;
+        let before = self.sequence;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for job in batch {
+            outcomes.push(self.unit(job)?);
+        }
+        if self.sequence != before {
+            self.write_sequence()?;
+        }
+        self.execute("COMMIT")?;
+        Ok(outcomes)
+    }
+
+    /// Applies one unit inside a savepoint. The outer error ends the whole batch.
+    fn unit(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+        self.execute("SAVEPOINT unit")?;
+        let outcome = self.apply(job);
+        if let Err(error) = &outcome {
+            // On a full disk or an I/O error SQLite may have rolled the whole transaction back.
+            if self.connection.is_autocommit() {
+                return Err(error.clone());
+            }
+            self.execute("ROLLBACK TO unit")?;
+        }
+        self.execute("RELEASE unit")?;
+        Ok(outcome)
+    }
+
+    fn apply(&mut self, job: &Job) -> Outcome {
+        for expectation in &job.expectations {
+            self.check(expectation)?;
+        }
+        let mut versions = Vec::new();
+        for change in &job.changes {
+            match change {
+                Write::Put {
+                    statements,
+                    key,
+                    columns,
+                    doc,
+                } => versions.push(self.put(statements, key, columns, doc)?),
+                Write::Delete { statements, key } => self.delete(statements, key)?,
+            }
+        }
+        Ok(Committed { versions })
+    }
+
+    fn check(&self, expectation: &Expect) -> Result<(), StoreError> {
+        let conflict =
+            |kind, table: &Table, name: &str| Err(StoreError::conflict(kind, table.name, name));
+        match expectation {
+            Expect::Version {
+                table,
+                key,
+                version,
+            } => match self.version(table, key)? {
+                Some(found) if found == *version => Ok(()),
+                Some(_) => conflict(ConflictKind::Version, table, key),
+                None => conflict(ConflictKind::NoRow, table, key),
+            },
+            Expect::Absent { table, key } => match self.version(table, key)? {
+                Some(_) => conflict(ConflictKind::Absent, table, key),
+                None => Ok(()),
+            },
+            Expect::Exists { table, key } => match self.version(table, key)? {
+                Some(_) => Ok(()),
+                None => conflict(ConflictKind::Exists, table, key),
+            },
+            Expect::NoneWith {
+                table,
+                column,
+                value,
+            } => {
+                if self.exists_with(table, column, value)? {
+                    return conflict(ConflictKind::Unique, table, column);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn version(&self, table: &'static Table, key: &str) -> Result<Option<u64>, StoreError> {
+        let statements = self.statements(table)?;
+        let version: Option<i64> = self
+            .connection
+            .prepare_cached(&statements.version)
+            .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
+            .map_err(|error| failed(table, &error))?;
+        Ok(version.map(i64::unsigned_abs))
+    }
+
+    fn exists_with(
+        &self,
+        table: &'static Table,
+        column: &str,
+        value: &str,
+    ) -> Result<bool, StoreError> {
+        let index = ferrohub_store::check_column(table, column, value)?;
+        self.connection
+            .prepare_cached(&self.statements(table)?.exists_with[index])
+            .and_then(|mut statement| statement.exists([value]))
+            .map_err(|error| failed(table, &error))
+    }
+
+    fn put(
+        &mut self,
+        statements: &Statements,
+        key: &str,
+        columns: &[Option<String>],
+        doc: &str,
+    ) -> Result<u64, StoreError> {
+        self.sequence += 1;
+        let fixed: [&dyn ToSql; 4] = [&key, &self.sequence, &statements.table.schema_version, &doc];
+        let values = fixed
+            .into_iter()
+            .chain(columns.iter().map(|value| value as &dyn ToSql));
+        self.connection
+            .prepare_cached(&statements.put)
+            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
+            .map_err(|error| refused(statements.table, &error))?;
+        Ok(self.sequence.unsigned_abs())
+    }
+
+    fn delete(&self, statements: &Statements, key: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(&statements.delete)
+            .and_then(|mut statement| statement.execute([key]))
+            .map_err(|error| failed(statements.table, &error))?;
+        Ok(())
+    }
+
+    fn statements(&self, table: &'static Table) -> Result<&Statements, StoreError> {
+        let found = self.tables.get(table.name);
+        found.map(Arc::as_ref).ok_or_else(|| unknown_table(table))
+    }
+
+    fn read_sequence(&self) -> Result<i64, StoreError> {
+        self.connection
+            .prepare_cached("SELECT value FROM ferrohub_meta WHERE name = ?1")
+            .and_then(|mut statement| statement.query_row([SEQUENCE], |row| row.get(0)))
+            .map_err(|error| engine("reading the sequence", &error))
+    }
+
+    fn write_sequence(&self) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE ferrohub_meta SET value = ?2 WHERE name = ?1")
+            .and_then(|mut statement| statement.execute(params![SEQUENCE, self.sequence]))
+            .map_err(|error| engine("writing the sequence", &error))?;
+        Ok(())
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map_err(|error| engine(sql, &error))?;
+        Ok(())
+    }
+
+    /// Ends a transaction that failed, unless SQLite did so itself.
+    fn abandon(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(%error, "rolling back failed");
+        }
+    }
+}
+
+fn failed(table: &Table, error: &rusqlite::Error) -> StoreError {
+    engine(&format!("writing table {:?}", table.name), error)
+}
+
+/// A violated unique column is a conflict; anything else is a failure.
+fn refused(table: &'static Table, error: &rusqlite::Error) -> StoreError {
+    if let rusqlite::Error::SqliteFailure(code, Some(text)) = error
+        && code.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+    {
+        // "UNIQUE constraint failed: t_things.c_serial"
+        let column = text.rsplit_once(".c_").map(|(_, name)| name);
+        if let Some(index) = column.and_then(|name| table.column_index(name)) {
+            let name = table.columns[index].name;
+            return StoreError::conflict(ConflictKind::Unique, table.name, name);
+        }
+    }
+    failed(table, error)
+}

@@ -1,0 +1,138 @@
+//! The suite that every engine passes.
+//!
+//! An engine's test implements [`Place`] and calls [`run`]. Each check uses a data set of its own
+//! and panics with a sentence when the engine breaks the contract of [`crate::Store`].
+#![expect(
+    clippy::expect_used,
+    reason = "a conformance suite reports by panicking, as tests do"
+)]
+
+mod commits;
+mod durability;
+mod reads;
+
+use crate::{
+    Column, ConflictKind, MigrateStep, Page, Put, Row, Store, StoreError, Table, UnitOfWork,
+};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Where an engine keeps the suite's data sets.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the data set called `name`, made empty when it is new, with `tables`. The suite drops
+    /// every handle of a data set before it opens the same one again.
+    ///
+    /// # Errors
+    /// The engine's own.
+    async fn open(
+        &self,
+        name: &str,
+        tables: &[&'static Table],
+    ) -> Result<Arc<dyn Store>, StoreError>;
+}
+
+/// Runs every check.
+pub async fn run(place: &dyn Place) {
+    commits::read_your_write(&*open(place, "read_your_write").await).await;
+    commits::every_expectation(&*open(place, "every_expectation").await).await;
+    commits::unique_columns(&*open(place, "unique_columns").await).await;
+    commits::a_unit_is_atomic(&*open(place, "a_unit_is_atomic").await).await;
+    commits::concurrent_increments(open(place, "concurrent_increments").await).await;
+    commits::versions_are_never_reused(&*open(place, "versions").await).await;
+    commits::limits_hold(&*open(place, "limits").await).await;
+    commits::large_documents(&*open(place, "large_documents").await).await;
+    reads::get_many_keeps_the_order(&*open(place, "get_many").await).await;
+    reads::pages_are_stable(&*open(place, "pages").await).await;
+    reads::prefixes_are_literal(&*open(place, "prefixes").await).await;
+    reads::find_and_count(&*open(place, "find_and_count").await).await;
+    reads::keys_are_compared_in_binary_order(&*open(place, "binary_order").await).await;
+    durability::a_commit_outlives_the_store(place).await;
+    durability::documents_are_migrated(place).await;
+    durability::columns_may_be_added(place).await;
+}
+
+/// The suite's table: a unique column, a plain one, schema 1.
+static THINGS: Table = Table {
+    name: "things",
+    columns: &[
+        Column {
+            name: "serial",
+            unique: true,
+        },
+        Column {
+            name: "colour",
+            unique: false,
+        },
+    ],
+    schema_version: 1,
+    migrate: &[],
+};
+
+/// A second table, so that one engine's table cannot stand in for another.
+static OTHERS: Table = Table {
+    name: "others",
+    columns: &[],
+    schema_version: 1,
+    migrate: &[],
+};
+
+async fn open(place: &dyn Place, name: &str) -> Arc<dyn Store> {
+    let store = place.open(name, &[&THINGS, &OTHERS]).await;
+    let store = store.expect("the data set opens");
+    store.ready().await.expect("an open store is ready");
+    store
+}
+
+fn thing(key: &str, serial: Option<&str>, colour: Option<&str>, doc: Value) -> Put {
+    Put {
+        table: &THINGS,
+        key: key.to_owned(),
+        columns: vec![serial.map(str::to_owned), colour.map(str::to_owned)],
+        doc,
+    }
+}
+
+fn other(key: &str, doc: Value) -> Put {
+    Put {
+        table: &OTHERS,
+        key: key.to_owned(),
+        columns: Vec::new(),
+        doc,
+    }
+}
+
+async fn put(store: &dyn Store, put: Put) -> u64 {
+    let mut unit = UnitOfWork::new();
+    unit.put(put);
+    let committed = store.commit(unit).await.expect("the put commits");
+    assert_eq!(committed.versions.len(), 1, "one put gives one version");
+    committed.versions[0]
+}
+
+async fn get(store: &dyn Store, key: &str) -> Option<Row> {
+    store.get(&THINGS, key).await.expect("the get works")
+}
+
+fn keys(rows: &[Row]) -> Vec<&str> {
+    rows.iter().map(|row| row.key.as_str()).collect()
+}
+
+fn conflict_of(
+    result: Result<crate::Committed, StoreError>,
+) -> (ConflictKind, &'static str, String) {
+    match result.expect_err("the unit must be refused") {
+        StoreError::Conflict {
+            kind,
+            table,
+            key_or_column,
+        } => (kind, table, key_or_column),
+        error => unexpected(&error),
+    }
+}
+
+#[expect(clippy::panic, reason = "a conformance suite reports by panicking")]
+fn unexpected(error: &StoreError) -> ! {
+    panic!("expected a conflict, got: {error}")
+}

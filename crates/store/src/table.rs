@@ -1,0 +1,187 @@
+//! Declarations of tables, and the rows that come out of them.
+
+use crate::StoreError;
+use serde_json::Value;
+
+/// A column beside the document, for queries: optional text, indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name: a lower-case letter, then lower-case letters, digits and `_`; at most 48 bytes.
+    pub name: &'static str,
+    /// Whether two rows may not have the same value; `None` never collides.
+    pub unique: bool,
+}
+
+/// One step of a document's migration: the document of version n in, of version n+1 out.
+pub type MigrateStep = fn(Value) -> Value;
+
+/// A table, declared once as a `static`; every engine builds it from this.
+///
+/// A column may be added by a later program; rows written before have `None` there.
+#[derive(Debug)]
+pub struct Table {
+    /// Name, under the same rule as [`Column::name`].
+    pub name: &'static str,
+    /// The columns, in the order in which [`Row::columns`] and `Put::columns` give them.
+    pub columns: &'static [Column],
+    /// Version of the document's shape that this program writes; starts at 1.
+    pub schema_version: u32,
+    /// `migrate[i]` turns version i+1 into i+2; as many as `schema_version - 1`. Applied on read.
+    pub migrate: &'static [MigrateStep],
+}
+
+/// Two declarations are the same table when they carry the same name.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
+/// A row as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The key.
+    pub key: String,
+    /// Grows with each put of this key and is never used twice, even after a delete.
+    pub version: u64,
+    /// The columns in the order of the table's declaration.
+    pub columns: Vec<Option<String>>,
+    /// The document in the table's newest schema.
+    pub doc: Value,
+}
+
+const NAME_BYTES: usize = 48;
+
+impl Table {
+    /// Position of the column called `name`.
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Checks the declaration: names, no column twice, one migration step per older version.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] with a sentence that names the table and the rule.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let invalid = |text: String| StoreError::Invalid(format!("table {:?}: {text}", self.name));
+        if !is_name(self.name) {
+            return Err(invalid("the name is not a plain lower-case name".into()));
+        }
+        for (index, column) in self.columns.iter().enumerate() {
+            if !is_name(column.name) {
+                return Err(invalid(format!(
+                    "column {:?} is not a plain lower-case name",
+                    column.name
+                )));
+            }
+            if self.column_index(column.name) != Some(index) {
+                return Err(invalid(format!(
+                    "column {:?} is declared twice",
+                    column.name
+                )));
+            }
+        }
+        if self.schema_version == 0 || self.migrate.len() + 1 != self.schema_version as usize {
+            return Err(invalid(format!(
+                "schema version {} needs {} migration steps, {} are declared",
+                self.schema_version,
+                self.schema_version.saturating_sub(1),
+                self.migrate.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Brings a document of `schema` up to this table's `schema_version`.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when `schema` is above `schema_version`, [`StoreError::Engine`] when it is 0.
+    pub fn upgrade(&self, key: &str, schema: u32, doc: Value) -> Result<Value, StoreError> {
+        if schema > self.schema_version {
+            return Err(StoreError::Newer(format!(
+                "row {key:?} of table {:?} was written by a newer Ferrohub (document version {schema}, this \
+                 program knows {}): start the newer program again",
+                self.name, self.schema_version
+            )));
+        }
+        let Some(done) = (schema as usize).checked_sub(1) else {
+            return Err(StoreError::Engine(format!(
+                "row {key:?} of table {:?} carries document version 0",
+                self.name
+            )));
+        };
+        Ok(self
+            .migrate
+            .iter()
+            .skip(done)
+            .fold(doc, |doc, step| step(doc)))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    name.len() <= NAME_BYTES
+        && bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NAME: Column = Column {
+        name: "name",
+        unique: true,
+    };
+
+    fn table(
+        name: &'static str,
+        columns: &'static [Column],
+        version: u32,
+        migrate: &'static [MigrateStep],
+    ) -> Table {
+        Table {
+            name,
+            columns,
+            schema_version: version,
+            migrate,
+        }
+    }
+
+    #[test]
+    fn declarations_are_checked() {
+        assert!(table("hubs", &[NAME], 1, &[]).check().is_ok());
+        assert!(table("Hubs", &[], 1, &[]).check().is_err());
+        assert!(table("h\"; drop", &[], 1, &[]).check().is_err());
+        assert!(table("", &[], 1, &[]).check().is_err());
+        assert!(table("hubs", &[NAME, NAME], 1, &[]).check().is_err());
+        assert!(table("hubs", &[], 2, &[]).check().is_err());
+        assert!(table("hubs", &[], 0, &[]).check().is_err());
+    }
+
+    #[test]
+    fn documents_climb_the_chain_from_where_they_are() {
+        let steps: &'static [MigrateStep] = &[
+            |_| json!("two"),
+            |doc| json!(format!("{}+three", doc.as_str().unwrap_or("?"))),
+        ];
+        let table = table("hubs", &[], 3, steps);
+        assert_eq!(
+            table.upgrade("k", 1, json!("one")).unwrap(),
+            json!("two+three")
+        );
+        assert_eq!(table.upgrade("k", 2, json!("x")).unwrap(), json!("x+three"));
+        assert_eq!(table.upgrade("k", 3, json!("x")).unwrap(), json!("x"));
+        assert!(matches!(
+            table.upgrade("k", 4, json!("x")),
+            Err(StoreError::Newer(_))
+        ));
+        assert!(matches!(
+            table.upgrade("k", 0, json!("x")),
+            Err(StoreError::Engine(_))
+        ));
+    }
+}
