@@ -17,3 +17,5 @@ pub mod dial;
 pub mod hub;
 pub mod key;
 pub mod registration;
+#[cfg(test)]
+mod scripted;

@@ -7,7 +7,13 @@ use std::path::PathBuf;
 
 /// Self-hosted Azure Device Registry, IoT Hub and Device Provisioning Service.
 #[derive(Debug, Parser)]
-#[command(name = "ferrohub", version, propagate_version = true, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    name = "ferrohub",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -181,7 +187,9 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let cli = Cli::try_parse_from(["ferrohub", "quickstart", "--once", "--https-port", "0", "--listen", "127.0.0.1,::1"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["ferrohub", "quickstart", "--once", "--https-port", "0", "--listen", "127.0.0.1,::1"])
+                .unwrap();
         let Verb::Quickstart(args) = cli.verb else { panic!("another verb") };
         assert!(args.once);
         assert_eq!((args.server.https_port, args.server.listen.unwrap().len()), (Some(0), 2));

@@ -131,12 +131,19 @@ impl Config {
         };
         let config = Self {
             data_dir,
-            domain: flags.domain.clone().or_else(|| text(variables, "FERROHUB_DOMAIN")).or(file.domain).unwrap_or_else(|| "localhost".to_owned()),
+            domain: flags
+                .domain
+                .clone()
+                .or_else(|| text(variables, "FERROHUB_DOMAIN"))
+                .or(file.domain)
+                .unwrap_or_else(|| "localhost".to_owned()),
             listen: pick(flags.listen.clone(), listen(variables)?, file.listen).unwrap_or_else(loopback),
             https_port: pick(flags.https_port, port(variables, "FERROHUB_HTTPS_PORT")?, file.https_port),
-            mqtt_port: pick(flags.mqtt_port, port(variables, "FERROHUB_MQTT_PORT")?, file.mqtt_port).unwrap_or(MQTT_PORT),
+            mqtt_port: pick(flags.mqtt_port, port(variables, "FERROHUB_MQTT_PORT")?, file.mqtt_port)
+                .unwrap_or(MQTT_PORT),
             pki_port: pick(flags.pki_port, port(variables, "FERROHUB_PKI_PORT")?, file.pki_port),
-            metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port).unwrap_or(METRICS_PORT),
+            metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port)
+                .unwrap_or(METRICS_PORT),
             tls: tls(variables, file.tls)?,
             master_key: master_key(variables, &file.master_key)?,
             log_format: pick(flags.log_format, log_format(variables)?, file.log.format),
@@ -201,14 +208,19 @@ fn path(variables: &Variables, name: &str) -> Option<PathBuf> {
 
 fn port(variables: &Variables, name: &str) -> Result<Option<u16>> {
     let Some(value) = text(variables, name) else { return Ok(None) };
-    let parsed = value.parse().map_err(|_| Error::invalid(format!("{name} is '{value}', which is no port (0 to 65535).")))?;
+    let parsed =
+        value.parse().map_err(|_| Error::invalid(format!("{name} is '{value}', which is no port (0 to 65535).")))?;
     Ok(Some(parsed))
 }
 
 fn listen(variables: &Variables) -> Result<Option<Vec<IpAddr>>> {
     let Some(value) = text(variables, "FERROHUB_LISTEN") else { return Ok(None) };
     let address = |part: &str| {
-        part.trim().parse().map_err(|_| Error::invalid(format!("FERROHUB_LISTEN has '{part}', which is no IP address; separate addresses by commas.")))
+        part.trim().parse().map_err(|_| {
+            Error::invalid(format!(
+                "FERROHUB_LISTEN has '{part}', which is no IP address; separate addresses by commas."
+            ))
+        })
     };
     value.split(',').map(address).collect::<Result<Vec<_>>>().map(Some)
 }
@@ -245,10 +257,15 @@ fn loopback() -> Vec<IpAddr> {
 }
 
 fn read_file(path: &Path) -> Result<ConfigFile> {
-    let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read the configuration file {}: {error}.", path.display()));
+    let unreadable = |error: std::io::Error| {
+        Error::invalid(format!("Cannot read the configuration file {}: {error}.", path.display()))
+    };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_FILE_BYTES {
-        return Err(Error::invalid(format!("The configuration file {} is {size} bytes; at most {MAX_FILE_BYTES} are read.", path.display())));
+        return Err(Error::invalid(format!(
+            "The configuration file {} is {size} bytes; at most {MAX_FILE_BYTES} are read.",
+            path.display()
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let file: ConfigFile = toml::from_str(&text)
@@ -287,7 +304,10 @@ mod tests {
     fn defaults() {
         let config = Config::load(&ServerFlags::default(), &variables(&[])).unwrap();
         assert_eq!(config.data_dir, PathBuf::from("/home/ana/.local/share/ferrohub"));
-        assert_eq!((config.https_port, config.mqtt_port, config.pki_port, config.metrics_port), (None, 8883, None, 9464));
+        assert_eq!(
+            (config.https_port, config.mqtt_port, config.pki_port, config.metrics_port),
+            (None, 8883, None, 9464)
+        );
         assert_eq!(config.listen, loopback());
         assert_eq!(config.domain, "localhost");
     }
@@ -303,7 +323,9 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_by_name() {
-        for (text, key) in [("htps_port = 1", "htps_port"), ("[log]\nlevle = 'x'", "levle"), ("[master_key]\npath = 'x'", "path")] {
+        for (text, key) in
+            [("htps_port = 1", "htps_port"), ("[log]\nlevle = 'x'", "levle"), ("[master_key]\npath = 'x'", "path")]
+        {
             let error = with_file(text, ServerFlags::default(), &[]).unwrap_err();
             assert!(error.message.contains(&format!("unknown field `{key}`")), "{error}");
         }
@@ -313,7 +335,9 @@ mod tests {
 
     #[test]
     fn wrong_values_are_named() {
-        for (name, value) in [("FERROHUB_MQTT_PORT", "70000"), ("FERROHUB_LISTEN", "127.0.0.1,x"), ("FERROHUB_LOG_FORMAT", "xml")] {
+        for (name, value) in
+            [("FERROHUB_MQTT_PORT", "70000"), ("FERROHUB_LISTEN", "127.0.0.1,x"), ("FERROHUB_LOG_FORMAT", "xml")]
+        {
             let error = Config::load(&ServerFlags::default(), &variables(&[(name, value)])).unwrap_err();
             assert!(error.message.contains(name), "{error}");
         }

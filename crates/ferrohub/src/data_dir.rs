@@ -73,7 +73,8 @@ impl DataDir {
     /// # Errors
     /// `Conflict` naming the process that holds the lock; `Invalid` where the folder cannot be used.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let unusable = |error: std::io::Error| Error::invalid(format!("Cannot use the data folder {}: {error}.", path.display()));
+        let unusable =
+            |error: std::io::Error| Error::invalid(format!("Cannot use the data folder {}: {error}.", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
         let lock_path = path.join(LOCK_FILE);
@@ -169,7 +170,8 @@ pub(crate) fn master_key_file(path: &Path, may_create: bool, random: &dyn Random
 /// # Errors
 /// `Invalid` where the text is no key.
 pub(crate) fn parse_master_key(text: &str, origin: &str) -> Result<MasterKey> {
-    MasterKey::from_text(text.trim()).map_err(|error| Error { message: format!("{origin}: {}", error.message), ..error })
+    MasterKey::from_text(text.trim())
+        .map_err(|error| Error { message: format!("{origin}: {}", error.message), ..error })
 }
 
 fn create_master_key(path: &Path, random: &dyn Random) -> Result<MasterKey> {

@@ -36,7 +36,9 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &dyn
             1 => args.registration_id.clone(),
             _ => format!("{}-{number}", args.registration_id),
         };
-        one(args, &server, &id, clock).await.map_err(|error| Error { message: format!("{id}: {}", error.message), ..error })?;
+        one(args, &server, &id, clock)
+            .await
+            .map_err(|error| Error { message: format!("{id}: {}", error.message), ..error })?;
     }
     Ok(())
 }
@@ -57,8 +59,14 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
         payload: None,
     };
     let begun = Instant::now();
-    let registration = register(&Dial::new(server.address, &server.dps_host, &server.ca_pem, None)?, &request, clock).await?;
-    line(&format!("{id}: assigned to {} as {} in {}", registration.assigned_hub, registration.device_id, duration(begun.elapsed())));
+    let registration =
+        register(&Dial::new(server.address, &server.dps_host, &server.ca_pem, None)?, &request, clock).await?;
+    line(&format!(
+        "{id}: assigned to {} as {} in {}",
+        registration.assigned_hub,
+        registration.device_id,
+        duration(begun.elapsed())
+    ));
     let begun = Instant::now();
     let hub = &registration.assigned_hub;
     let (certificate, proof) = if args.csr {
@@ -94,8 +102,13 @@ fn server(args: &DeviceRunArgs, variables: &Variables) -> Result<Server> {
         None => default_data_dir(variables)?,
     };
     let file = profile::read_server_file(&folder)?;
-    let ip: IpAddr = file.address.parse().map_err(|_| Error::invalid(format!("{} names no IP address; give --server.", folder.display())))?;
-    let port = file.mqtt_port.ok_or_else(|| Error::invalid(format!("{} names no MQTT port; give --server.", folder.display())))?;
+    let ip: IpAddr = file
+        .address
+        .parse()
+        .map_err(|_| Error::invalid(format!("{} names no IP address; give --server.", folder.display())))?;
+    let port = file
+        .mqtt_port
+        .ok_or_else(|| Error::invalid(format!("{} names no MQTT port; give --server.", folder.display())))?;
     Ok(Server {
         address: args.server.unwrap_or_else(|| SocketAddr::new(ip, port)),
         ca_pem: read_bounded(args.ca.as_ref().unwrap_or(&folder.join(&file.ca_file)))?,

@@ -58,26 +58,43 @@ fn folder(path: &Path, findings: &mut Findings) {
             return;
         }
         Ok(metadata) if metadata.mode() & 0o077 != 0 => {
-            findings.add(Grade::Hint, format!("data folder {} is open to others; run 'chmod 700 {}'", path.display(), path.display()));
+            findings.add(
+                Grade::Hint,
+                format!("data folder {} is open to others; run 'chmod 700 {}'", path.display(), path.display()),
+            );
         }
         Ok(_) => findings.add(Grade::Good, format!("data folder {}", path.display())),
     }
-    let certificates = read_bounded(&path.join(CA_FILE)).and_then(|pem| Certificate::chain_from_pem(&String::from_utf8_lossy(&pem)));
+    let certificates =
+        read_bounded(&path.join(CA_FILE)).and_then(|pem| Certificate::chain_from_pem(&String::from_utf8_lossy(&pem)));
     match certificates {
         Ok(chain) if !chain.is_empty() => {
             let until = chain[0].not_after().strftime("%Y-%m-%d").to_string();
-            findings.add(Grade::Good, format!("CA file {} ({}, until {until})", path.join(CA_FILE).display(), chain[0].subject()));
+            findings.add(
+                Grade::Good,
+                format!("CA file {} ({}, until {until})", path.join(CA_FILE).display(), chain[0].subject()),
+            );
         }
-        Ok(_) => findings.add(Grade::Bad, format!("CA file {} holds no certificate; start the server once", path.join(CA_FILE).display())),
+        Ok(_) => findings.add(
+            Grade::Bad,
+            format!("CA file {} holds no certificate; start the server once", path.join(CA_FILE).display()),
+        ),
         Err(error) => findings.add(Grade::Bad, format!("CA file: {}", error.message)),
     }
     match std::fs::metadata(path.join(OWNER_FILE)) {
-        Ok(metadata) if metadata.mode() & 0o077 == 0 => findings.add(Grade::Good, format!("owner's credential {}", path.join(OWNER_FILE).display())),
+        Ok(metadata) if metadata.mode() & 0o077 == 0 => {
+            findings.add(Grade::Good, format!("owner's credential {}", path.join(OWNER_FILE).display()))
+        }
         Ok(_) => {
             let file = path.join(OWNER_FILE);
-            findings.add(Grade::Bad, format!("{} can be read by others; run 'chmod 600 {}'", file.display(), file.display()));
+            findings.add(
+                Grade::Bad,
+                format!("{} can be read by others; run 'chmod 600 {}'", file.display(), file.display()),
+            );
         }
-        Err(error) => findings.add(Grade::Hint, format!("owner's credential {}: {error}", path.join(OWNER_FILE).display())),
+        Err(error) => {
+            findings.add(Grade::Hint, format!("owner's credential {}: {error}", path.join(OWNER_FILE).display()))
+        }
     }
 }
 
@@ -90,7 +107,9 @@ async fn ports(server: &ServerFile, findings: &mut Findings) {
             Ok(Err(error)) => {
                 findings.add(Grade::Bad, format!("{what} does not answer at {address} ({error}); {SERVER_FILE} may be of a server that has ended: start 'ferrohub serve'"));
             }
-            Err(_) => findings.add(Grade::Bad, format!("{what} at {address} does not answer; look for a firewall in between")),
+            Err(_) => {
+                findings.add(Grade::Bad, format!("{what} at {address} does not answer; look for a firewall in between"))
+            }
         }
     }
 }
@@ -157,9 +176,13 @@ mod tests {
 
     #[test]
     fn the_remedy_names_the_line_to_add() {
-        let missing = ["h.azure-devices.localhost".to_owned(), "global.azure-devices-provisioning.localhost".to_owned()];
+        let missing =
+            ["h.azure-devices.localhost".to_owned(), "global.azure-devices-provisioning.localhost".to_owned()];
         let text = remedy(&missing, "localhost", "127.0.0.1");
-        assert!(text.contains("'127.0.0.1 h.azure-devices.localhost global.azure-devices-provisioning.localhost'"), "{text}");
+        assert!(
+            text.contains("'127.0.0.1 h.azure-devices.localhost global.azure-devices-provisioning.localhost'"),
+            "{text}"
+        );
         assert!(text.contains("libnss-myhostname"), "{text}");
         assert!(remedy(&missing[..1], "iot.example", "192.0.2.1").contains("DNS"));
     }

@@ -29,7 +29,11 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
     let (hub, partitions) = find_hub(&owner, &args.hub).await?;
     let wanted: Vec<u16> = match args.partition {
         Some(partition) if partition >= partitions => {
-            return Err(Error::invalid(format!("The hub {} has the partitions 0 to {}.", args.hub, partitions.saturating_sub(1))));
+            return Err(Error::invalid(format!(
+                "The hub {} has the partitions 0 to {}.",
+                args.hub,
+                partitions.saturating_sub(1)
+            )));
         }
         Some(partition) => vec![partition],
         None => (0..partitions).collect(),
@@ -72,7 +76,8 @@ async fn find_hub(owner: &Owner, name: &str) -> Result<(String, u16)> {
         for hub in page["value"].as_array().into_iter().flatten() {
             let (Some(id), Some(found)) = (hub["id"].as_str(), hub["name"].as_str()) else { continue };
             if found.eq_ignore_ascii_case(name) {
-                let partitions = hub["properties"]["eventHubEndpoints"]["events"]["partitionCount"].as_u64().unwrap_or(0);
+                let partitions =
+                    hub["properties"]["eventHubEndpoints"]["events"]["partitionCount"].as_u64().unwrap_or(0);
                 return Ok((id.to_owned(), u16::try_from(partitions).unwrap_or(u16::MAX)));
             }
             known.push(found.to_owned());

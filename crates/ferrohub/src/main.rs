@@ -78,12 +78,16 @@ async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
         }
     }
     let mut environment = Environment::of_process(Arc::new(SystemClock), Arc::new(SystemRandom));
-    let code = Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr())).await;
+    let code =
+        Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr()))
+            .await;
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 fn variables() -> Variables {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 fn complain(message: &str) -> ExitCode {

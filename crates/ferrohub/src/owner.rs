@@ -43,16 +43,19 @@ impl Owner {
     pub(crate) async fn sign_in(data_dir: &Path) -> Result<Self> {
         let server = profile::read_server_file(data_dir)?;
         let credential = profile::read_owner_file(&data_dir.join(OWNER_FILE))?;
-        let subscription = credential
-            .subscription_id
-            .clone()
-            .ok_or_else(|| Error::invalid(format!("{} names no subscriptionId.", data_dir.join(OWNER_FILE).display())))?;
+        let subscription = credential.subscription_id.clone().ok_or_else(|| {
+            Error::invalid(format!("{} names no subscriptionId.", data_dir.join(OWNER_FILE).display()))
+        })?;
         let ca_file = data_dir.join(&server.ca_file);
         let ca_pem = read_bounded(&ca_file)?;
-        let address = ServerAddress { domain: server.domain.clone(), host: server.address.clone(), https_port: server.https_port };
+        let address = ServerAddress {
+            domain: server.domain.clone(),
+            host: server.address.clone(),
+            https_port: server.https_port,
+        };
         let client = Client::new(&ca_pem, address)?;
         let mut owner = Self { client, server, credential, ca_pem, ca_file, subscription, token: String::new() };
-        owner.token = owner.request_token().await?;
+        owner.token = owner.request_token(&owner.server.urls.resource_manager).await?;
         Ok(owner)
     }
 
@@ -121,8 +124,9 @@ impl Owner {
     /// # Errors
     /// Graph's error as a sentence.
     pub(crate) async fn graph(&self, path: &str) -> Result<Value> {
-        let url = format!("{}/v1.0{path}", self.server.urls.graph.trim_end_matches('/'));
-        checked(self.bearer(Method::GET, &url, None).await?)?.json()
+        let base = self.server.urls.graph.trim_end_matches('/');
+        let token = self.request_token(base).await?;
+        checked(self.bearer(Method::GET, &format!("{base}/v1.0{path}"), &token, None).await?)?.json()
     }
 
     /// Calls a data plane at `host` with a token signed by a shared access key; `path` has its query.
@@ -174,11 +178,11 @@ impl Owner {
     async fn arm(&self, method: Method, path: &str, version: &str, body: Option<&Value>) -> Result<Response> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let base = self.server.urls.resource_manager.trim_end_matches('/');
-        self.bearer(method, &format!("{base}{path}{separator}api-version={version}"), body).await
+        self.bearer(method, &format!("{base}{path}{separator}api-version={version}"), &self.token, body).await
     }
 
-    async fn bearer(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Response> {
-        let authorization = format!("Bearer {}", self.token);
+    async fn bearer(&self, method: Method, url: &str, token: &str, body: Option<&Value>) -> Result<Response> {
+        let authorization = format!("Bearer {token}");
         let mut headers = vec![("authorization", authorization.as_str()), ("accept", "application/json")];
         if body.is_some() {
             headers.push(("content-type", "application/json"));
@@ -188,12 +192,14 @@ impl Owner {
 
     /// Waits for the operation that a response names, if it names one.
     async fn finish(&self, response: &Response) -> Result<bool> {
-        let Some(url) = response.header("azure-asyncoperation").or_else(|| response.header("location")).map(str::to_owned) else {
+        let Some(url) =
+            response.header("azure-asyncoperation").or_else(|| response.header("location")).map(str::to_owned)
+        else {
             return Ok(false);
         };
         let deadline = Instant::now() + OPERATION_TIMEOUT;
         loop {
-            let answer = checked(self.bearer(Method::GET, &url, None).await?)?;
+            let answer = checked(self.bearer(Method::GET, &url, &self.token, None).await?)?;
             let document = answer.json()?;
             match document["status"].as_str() {
                 Some("Succeeded") => return Ok(true),
@@ -201,7 +207,8 @@ impl Owner {
                 None if answer.status.as_u16() != 202 => return Ok(true),
                 _ => {}
             }
-            let retry = answer.header("retry-after").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_RETRY_SECONDS);
+            let retry =
+                answer.header("retry-after").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_RETRY_SECONDS);
             let pause = Duration::from_secs(retry.clamp(1, 30));
             if Instant::now() + pause > deadline {
                 let text = format!("The operation {url} did not end within {} seconds.", OPERATION_TIMEOUT.as_secs());
@@ -211,9 +218,11 @@ impl Owner {
         }
     }
 
-    async fn request_token(&self) -> Result<String> {
-        let url = format!("{}/{}/oauth2/v2.0/token", self.server.urls.login.trim_end_matches('/'), self.credential.tenant_id);
-        let scope = format!("{}/.default", self.server.urls.resource_manager.trim_end_matches('/'));
+    /// A token for the service at `audience`, a base URL.
+    async fn request_token(&self, audience: &str) -> Result<String> {
+        let url =
+            format!("{}/{}/oauth2/v2.0/token", self.server.urls.login.trim_end_matches('/'), self.credential.tenant_id);
+        let scope = format!("{}/.default", audience.trim_end_matches('/'));
         let field = |name: &str, value: &str| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
         let form = [
             "grant_type=client_credentials".to_owned(),
@@ -296,7 +305,10 @@ mod tests {
     #[test]
     fn error_documents_become_sentences() {
         let error = failure(403, &json!({"error": {"code": "AuthorizationFailed", "message": "No right."}}));
-        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Forbidden, "No right. (AuthorizationFailed, HTTP 403)"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Forbidden, "No right. (AuthorizationFailed, HTTP 403)")
+        );
         let error = failure(404, &json!({"errorCode": 404_001, "message": "DeviceNotFound"}));
         assert_eq!(error.message, "DeviceNotFound (HTTP 404)");
         assert!(failure(500, &Value::Null).message.contains("HTTP 500"));

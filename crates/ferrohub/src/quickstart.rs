@@ -34,6 +34,7 @@ const LOG_LEVEL: &str = "warn";
 pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<()> {
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
+    serve::warn_of_unknown(variables);
     let mut progress = Progress::new();
     let starting = async {
         let server = serve::start(&config).await?;

@@ -2,7 +2,9 @@
 
 use crate::cli::ServeArgs;
 use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
-use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key, read_bounded};
+use crate::data_dir::{
+    CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key, read_bounded,
+};
 use crate::logs;
 use crate::output::{duration, line};
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
@@ -50,9 +52,7 @@ pub(crate) struct Server {
 pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
-    for name in unknown_variables(variables) {
-        tracing::warn!(name, "environment variable is not known and does nothing");
-    }
+    warn_of_unknown(variables);
     let begun = Instant::now();
     let server = start(&config).await?;
     let file = server.file();
@@ -77,6 +77,13 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
     server.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A typing error in a variable's name would otherwise pass in silence.
+pub(crate) fn warn_of_unknown(variables: &Variables) {
+    for name in unknown_variables(variables) {
+        tracing::warn!(name, "environment variable is not known and does nothing");
+    }
 }
 
 /// Starts a server on the configuration's data folder.
@@ -195,8 +202,9 @@ fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
         None => folder.master_key(&SystemRandom),
         Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
         Some(MasterKeySource::Environment) => {
-            let text = std::env::var("FERROHUB_MASTER_KEY")
-                .map_err(|_| Error::invalid("The configuration takes the master key from FERROHUB_MASTER_KEY, which is not set."))?;
+            let text = std::env::var("FERROHUB_MASTER_KEY").map_err(|_| {
+                Error::invalid("The configuration takes the master key from FERROHUB_MASTER_KEY, which is not set.")
+            })?;
             parse_master_key(&text, "FERROHUB_MASTER_KEY")
         }
     }
@@ -211,7 +219,12 @@ async fn engines(folder: &DataDir) -> Result<Engines> {
     let opened = tokio::task::spawn_blocking(move || -> Result<(SqliteStore, LocalEventLog)> {
         let store = SqliteStore::open(&store_path, tables::ALL, ferrohub_store_sqlite::Options::default())
             .map_err(|error| Error::invalid(format!("Cannot open the store {}: {error}.", store_path.display())))?;
-        let log = LocalEventLog::open(Arc::new(RealDisk), &log_path, log_clock, ferrohub_messaging_local::Options::default())?;
+        let log = LocalEventLog::open(
+            Arc::new(RealDisk),
+            &log_path,
+            log_clock,
+            ferrohub_messaging_local::Options::default(),
+        )?;
         Ok((store, log))
     });
     let (store, log) = opened.await.map_err(|error| Error::internal(format!("opening the engines: {error}")))??;
@@ -226,7 +239,9 @@ async fn engines(folder: &DataDir) -> Result<Engines> {
 
 fn identity(config: &Config, started: &Started) -> Result<ServerIdentity> {
     match &config.tls {
-        Some(tls) => Ok(ServerIdentity { chain_pem: read_bounded(&tls.certificate)?, key_pem: read_bounded(&tls.key)? }),
+        Some(tls) => {
+            Ok(ServerIdentity { chain_pem: read_bounded(&tls.certificate)?, key_pem: read_bounded(&tls.key)? })
+        }
         None => Ok(ServerIdentity {
             chain_pem: started.server.chain_pem().into_bytes(),
             key_pem: started.server.key_pem().as_bytes().to_vec(),
@@ -258,7 +273,8 @@ fn server_file(config: &Config, door: &Running) -> ServerFile {
 
 /// 443 where every address lets us bind it, else 8443.
 fn default_https_port(listen: &[IpAddr]) -> u16 {
-    let free = listen.iter().filter(|address| !matches!(address, IpAddr::V6(ip) if ip.is_loopback()) || listen.len() == 1);
+    let free =
+        listen.iter().filter(|address| !matches!(address, IpAddr::V6(ip) if ip.is_loopback()) || listen.len() == 1);
     let mut probes = free.map(|&address| TcpListener::bind(SocketAddr::new(address, HTTPS_PORT)));
     if probes.all(|probe| probe.is_ok()) { HTTPS_PORT } else { HTTPS_FALLBACK_PORT }
 }
@@ -267,7 +283,9 @@ fn default_https_port(listen: &[IpAddr]) -> u16 {
 fn free_port() -> Result<u16> {
     let probe = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
     let address = probe.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| Error::invalid(format!("No free port for --pki-port: {error}.")))
+    address
+        .map(|address| address.port())
+        .map_err(|error| Error::invalid(format!("No free port for --pki-port: {error}.")))
 }
 
 /// Names below localhost do not resolve everywhere.

@@ -27,18 +27,12 @@ const HEADER_BYTES: usize = 64;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(5))
-        .configure_from_args();
+    let mut criterion =
+        Criterion::default().sample_size(10).measurement_time(Duration::from_secs(5)).configure_from_args();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let log = LocalEventLog::open(
-        Arc::new(RealDisk),
-        &folder.path().join("log"),
-        Arc::new(SystemClock),
-        Options::default(),
-    );
+    let log =
+        LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), Arc::new(SystemClock), Options::default());
     let log: Arc<dyn EventLog> = Arc::new(log.unwrap());
     let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("64 writers, one record each", |bencher| {
@@ -51,11 +45,7 @@ fn main() {
     });
     let append = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
 
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(folder.path().join("probe"))
-        .unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(folder.path().join("probe")).unwrap();
     let bytes = vec![7; WRITERS * (RECORD_BYTES + HEADER_BYTES)];
     let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {

@@ -37,11 +37,7 @@ impl LocalBus {
 
     fn release(&self, key: &str, epoch: u64) {
         let mut state = self.state();
-        if state
-            .claims
-            .get(key)
-            .is_some_and(|holder| holder.epoch == epoch)
-        {
+        if state.claims.get(key).is_some_and(|holder| holder.epoch == epoch) {
             state.claims.remove(key);
         }
     }
@@ -71,11 +67,7 @@ impl Bus for LocalBus {
             }
         });
         let mut state = self.state();
-        state
-            .subjects
-            .entry(subject.to_owned())
-            .or_default()
-            .push(publisher);
+        state.subjects.entry(subject.to_owned()).or_default().push(publisher);
         Ok(subscription)
     }
 
@@ -119,11 +111,7 @@ mod tests {
     async fn nothing_is_kept_for_those_who_left() {
         let bus = LocalBus::new();
         let subscriptions = [bus.subscribe("a").await, bus.subscribe("b").await];
-        let claims = [
-            bus.claim("a").await,
-            bus.claim("a").await,
-            bus.claim("b").await,
-        ];
+        let claims = [bus.claim("a").await, bus.claim("a").await, bus.claim("b").await];
         assert_eq!(bus.state().subjects.len(), 2);
         assert_eq!(bus.state().claims.len(), 2);
         drop((subscriptions, claims));

@@ -70,11 +70,7 @@ mod tests {
     fn parts_make_the_whole() {
         let bytes: Vec<u8> = (0..100).collect();
         for cut in 0..bytes.len() {
-            assert_eq!(
-                crc32c(&[&bytes[..cut], &bytes[cut..]]),
-                crc32c(&[&bytes]),
-                "cut at {cut}"
-            );
+            assert_eq!(crc32c(&[&bytes[..cut], &bytes[cut..]]), crc32c(&[&bytes]), "cut at {cut}");
         }
     }
 }

@@ -19,19 +19,12 @@ pub(crate) fn disk(what: impl fmt::Display, error: &io::Error) -> Error {
 
 /// The log cannot be opened; whoever starts the program reads this.
 pub(crate) fn open(what: impl fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "InternalServerError",
-        format!("The event log cannot be opened: {what}"),
-    )
+    Error::new(ErrorKind::Internal, "InternalServerError", format!("The event log cannot be opened: {what}"))
 }
 
 /// A record that is not what it must be, in a file that is otherwise whole.
 pub(crate) fn damaged(file: &Path, position: u64, what: &str) -> Error {
-    Error::internal(format!(
-        "event log: damaged record in {} at offset {position}: {what}",
-        file.display()
-    ))
+    Error::internal(format!("event log: damaged record in {} at offset {position}: {what}", file.display()))
 }
 
 /// The log stopped taking events after a failure; `cause` is for the server's log.

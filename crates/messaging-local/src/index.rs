@@ -56,10 +56,7 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A segment without events.
-    pub(crate) const EMPTY: Self = Self {
-        events: 0,
-        last_enqueued_ms: i64::MIN,
-    };
+    pub(crate) const EMPTY: Self = Self { events: 0, last_enqueued_ms: i64::MIN };
 }
 
 /// The whole log. The segment with the highest number is the one being written.
@@ -88,11 +85,7 @@ pub(crate) enum Places {
 
 impl Index {
     /// Takes over a segment's runs, which must continue what is known.
-    pub(crate) fn add_runs(
-        &mut self,
-        segment: u64,
-        runs: BTreeMap<Key, Run>,
-    ) -> Result<(), String> {
+    pub(crate) fn add_runs(&mut self, segment: u64, runs: BTreeMap<Key, Run>) -> Result<(), String> {
         let mut summary = Segment::EMPTY;
         for (key, run) in runs {
             summary.events += u64::from(run.count);
@@ -134,11 +127,7 @@ impl Index {
     pub(crate) fn forget(&mut self, segment: u64) {
         self.segments.remove(&segment);
         for partition in self.partitions.values_mut() {
-            while partition
-                .runs
-                .front()
-                .is_some_and(|run| run.segment <= segment)
-            {
+            while partition.runs.front().is_some_and(|run| run.segment <= segment) {
                 partition.runs.pop_front();
             }
         }
@@ -147,17 +136,12 @@ impl Index {
     /// The heads of all partitions.
     pub(crate) fn heads(&self) -> Vec<(Key, Head)> {
         let partitions = self.partitions.iter();
-        partitions
-            .map(|(key, partition)| (*key, partition.head))
-            .collect()
+        partitions.map(|(key, partition)| (*key, partition.head)).collect()
     }
 
     /// A partition, made when it is new.
     pub(crate) fn partition(&mut self, key: Key) -> &mut Partition {
-        self.partitions.entry(key).or_insert_with(|| Partition {
-            head: Head::EMPTY,
-            runs: VecDeque::new(),
-        })
+        self.partitions.entry(key).or_insert_with(|| Partition { head: Head::EMPTY, runs: VecDeque::new() })
     }
 
     /// The head of a partition.
@@ -187,18 +171,11 @@ impl Index {
     /// The partitions of a stream.
     pub(crate) fn partitions_of(&self, stream: Uuid) -> Vec<u16> {
         let range = self.partitions.range((stream, 0)..=(stream, u16::MAX));
-        range
-            .filter(|(_, partition)| partition.head.next_sequence > 0)
-            .map(|((_, number), _)| *number)
-            .collect()
+        range.filter(|(_, partition)| partition.head.next_sequence > 0).map(|((_, number), _)| *number).collect()
     }
 
     /// Sequence numbers, first and last, of the first run whose head satisfies `reached`.
-    pub(crate) fn run_where(
-        &self,
-        key: Key,
-        reached: impl Fn(&Head) -> bool,
-    ) -> Option<(u64, u64)> {
+    pub(crate) fn run_where(&self, key: Key, reached: impl Fn(&Head) -> bool) -> Option<(u64, u64)> {
         let runs = &self.partitions.get(&key)?.runs;
         let found = runs.get(runs.partition_point(|run| !reached(&run.head)))?;
         Some((found.first_sequence, found.head.next_sequence - 1))
@@ -213,15 +190,8 @@ impl Index {
         let count = (run.count as usize - skip).min(most);
         let places = match &run.positions {
             Positions::Memory(positions) => Places::Known(positions[skip..skip + count].to_vec()),
-            Positions::Sidecar(at) => Places::Sidecar {
-                at: at + skip as u64 * 4,
-                count,
-            },
+            Positions::Sidecar(at) => Places::Sidecar { at: at + skip as u64 * 4, count },
         };
-        Some(Stretch {
-            segment: run.segment,
-            first_sequence,
-            places,
-        })
+        Some(Stretch { segment: run.segment, first_sequence, places })
     }
 }

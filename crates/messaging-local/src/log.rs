@@ -31,10 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            segment_bytes: 64 * 1024 * 1024,
-            batch_bytes: 8 * 1024 * 1024,
-        }
+        Self { segment_bytes: 64 * 1024 * 1024, batch_bytes: 8 * 1024 * 1024 }
     }
 }
 
@@ -70,23 +67,17 @@ pub(crate) struct Published {
 
 impl Shared {
     pub(crate) fn published(&self) -> RwLockReadGuard<'_, Published> {
-        self.published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.published.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn publish(&self) -> RwLockWriteGuard<'_, Published> {
-        self.published
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.published.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reserve(&self, bytes: usize) -> Result<()> {
-        let reserved = self
-            .queued
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
-                Some(queued + bytes).filter(|sum| *sum <= limits::LOG_QUEUE_BYTES)
-            });
+        let reserved = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
+            Some(queued + bytes).filter(|sum| *sum <= limits::LOG_QUEUE_BYTES)
+        });
         match reserved {
             Ok(_) => Ok(()),
             Err(queued) => Err(Error::unavailable(
@@ -105,18 +96,9 @@ impl LocalEventLog {
     /// # Errors
     /// Internal, with a sentence for the operator, when the disk fails, a record that was
     /// acknowledged is damaged (file and offset are named) or a newer program wrote the journal.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        clock: Arc<dyn Clock>,
-        options: Options,
-    ) -> Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self> {
         let recovered = recovery::open(&*disk, dir)?;
-        let published = Published {
-            index: recovered.index,
-            active: recovered.active,
-            file: recovered.file,
-        };
+        let published = Published { index: recovered.index, active: recovered.active, file: recovered.file };
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
@@ -126,9 +108,7 @@ impl LocalEventLog {
             appended: watch::Sender::new(0),
         });
         let options = Options {
-            segment_bytes: options
-                .segment_bytes
-                .clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()),
+            segment_bytes: options.segment_bytes.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()),
             ..options
         };
         let mut journal = Journal::new(Arc::clone(&shared), clock, options, recovered.length);
@@ -137,11 +117,7 @@ impl LocalEventLog {
             .name("event-log".to_owned())
             .spawn(move || journal.serve(&messages))
             .map_err(|error| fault::open(format!("its thread cannot be started: {error}")))?;
-        Ok(Self {
-            shared,
-            queue,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { shared, queue, thread: Mutex::new(Some(thread)) })
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
@@ -156,10 +132,7 @@ impl Drop for LocalEventLog {
         let (answer, _) = oneshot::channel();
         // Nobody listens when it was closed before.
         let _ = self.queue.send(Message::Close { answer });
-        let thread = self
-            .thread
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take() {
             let _ = thread.join();
         }
@@ -178,21 +151,14 @@ fn prepare(event: NewEvent) -> Result<Prepared> {
     if length > limits::LOG_RECORD_BYTES {
         return Err(too_large(length, limits::LOG_RECORD_BYTES));
     }
-    Ok(Prepared {
-        key: (event.stream, event.partition),
-        properties,
-        body: event.body,
-        length,
-    })
+    Ok(Prepared { key: (event.stream, event.partition), properties, body: event.body, length })
 }
 
 fn too_large(length: usize, limit: usize) -> Error {
     Error::new(
         ErrorKind::TooLarge,
         "MessageTooLarge",
-        format!(
-            "The message takes {length} bytes in the event log, at most {limit} are stored; send less at once."
-        ),
+        format!("The message takes {length} bytes in the event log, at most {limit} are stored; send less at once."),
     )
 }
 
@@ -211,14 +177,7 @@ impl EventLog for LocalEventLog {
             return Err(too_large(bytes, limits::LOG_QUEUE_BYTES));
         }
         self.shared.reserve(bytes)?;
-        self.ask(|answer| {
-            Message::Append(Append {
-                events,
-                bytes,
-                answer,
-            })
-        })
-        .await
+        self.ask(|answer| Message::Append(Append { events, bytes, answer })).await
     }
 
     async fn read(
@@ -243,8 +202,7 @@ impl EventLog for LocalEventLog {
         let shared = Arc::clone(&self.shared);
         let work = move || reader::read(&shared, key, from, max_events, max_bytes);
         let joined = tokio::task::spawn_blocking(work).await;
-        joined
-            .map_err(|error| Error::internal(format!("event log: a read ended early: {error}")))?
+        joined.map_err(|error| Error::internal(format!("event log: a read ended early: {error}")))?
     }
 
     async fn bounds(&self, stream: Uuid, partition: u16) -> Result<Option<Bounds>> {
@@ -260,11 +218,7 @@ impl EventLog for LocalEventLog {
     }
 
     async fn expire(&self, older_than_ms: i64) -> Result<u64> {
-        self.ask(|answer| Message::Expire {
-            older_than_ms,
-            answer,
-        })
-        .await
+        self.ask(|answer| Message::Expire { older_than_ms, answer }).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -167,13 +167,7 @@ impl Source {
                 read_positions(&*sidecar, &path, at, count)?
             }
         };
-        Ok(Some(Self {
-            file,
-            path,
-            positions,
-            window: Vec::new(),
-            window_start: 0,
-        }))
+        Ok(Some(Self { file, path, positions, window: Vec::new(), window_start: 0 }))
     }
 
     /// The record at `positions[index]`, which must be event `sequence` of partition `key`.
@@ -226,10 +220,8 @@ impl Source {
     fn fill(&mut self, position: u64, length: u64) -> Result<()> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.window.resize(length, 0);
-        let count = self
-            .file
-            .read_at(position, &mut self.window)
-            .map_err(|error| fault::disk(self.path.display(), &error))?;
+        let count =
+            self.file.read_at(position, &mut self.window).map_err(|error| fault::disk(self.path.display(), &error))?;
         self.window.truncate(count);
         self.window_start = position;
         Ok(())
@@ -252,15 +244,10 @@ fn open_sealed(shared: &Shared, segment: u64, path: &Path) -> Result<Option<Arc<
 
 fn read_positions(file: &dyn DiskFile, path: &Path, at: u64, count: usize) -> Result<Vec<u32>> {
     let mut bytes = vec![0; count * 4];
-    let read = file
-        .read_at(at, &mut bytes)
-        .map_err(|error| fault::disk(path.display(), &error))?;
+    let read = file.read_at(at, &mut bytes).map_err(|error| fault::disk(path.display(), &error))?;
     if read < bytes.len() {
         return Err(fault::damaged(path, at, "the index is cut short"));
     }
     let (positions, _) = bytes.as_chunks::<4>();
-    Ok(positions
-        .iter()
-        .map(|bytes| u32::from_le_bytes(*bytes))
-        .collect())
+    Ok(positions.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
 }

@@ -73,12 +73,8 @@ pub(crate) struct Head {
 
 impl Head {
     /// A partition without events.
-    pub(crate) const EMPTY: Self = Self {
-        next_sequence: 0,
-        next_offset: 0,
-        last_offset: 0,
-        last_enqueued_ms: i64::MIN,
-    };
+    pub(crate) const EMPTY: Self =
+        Self { next_sequence: 0, next_offset: 0, last_offset: 0, last_enqueued_ms: i64::MIN };
 
     /// The head after an event of `length` bytes at `offset` was enqueued at `enqueued_ms`.
     pub(crate) fn after(header: &Header, length: usize) -> Self {
@@ -130,11 +126,7 @@ pub(crate) fn length(bytes: &[u8]) -> Result<usize, &'static str> {
         return Err("no record starts here");
     }
     let length = u32::from_le_bytes(fields.take()?) as usize;
-    if (HEADER..=limits::LOG_RECORD_BYTES).contains(&length) {
-        Ok(length)
-    } else {
-        Err("the length is out of range")
-    }
+    if (HEADER..=limits::LOG_RECORD_BYTES).contains(&length) { Ok(length) } else { Err("the length is out of range") }
 }
 
 /// The record at the start of `bytes`, checked.
@@ -161,14 +153,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, &'static str> {
         batch_start: u32::from_le_bytes(fields.take()?),
     };
     let properties_length = u32::from_le_bytes(fields.take()?) as usize;
-    let (properties, body) = payload
-        .split_at_checked(properties_length)
-        .ok_or("the properties are longer than the record")?;
-    Ok(Record {
-        header,
-        properties,
-        body,
-    })
+    let (properties, body) =
+        payload.split_at_checked(properties_length).ok_or("the properties are longer than the record")?;
+    Ok(Record { header, properties, body })
 }
 
 /// Bytes of one partition in a heads record.
@@ -236,10 +223,7 @@ pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 impl Fields<'_> {
     /// The next `N` bytes.
     pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
-        let (now, later) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or("a field is cut short")?;
+        let (now, later) = self.0.split_first_chunk::<N>().ok_or("a field is cut short")?;
         self.0 = later;
         Ok(*now)
     }
@@ -268,15 +252,7 @@ mod tests {
     #[test]
     fn heads_of_many_partitions_take_several_records() {
         let heads: Vec<(Key, Head)> = (0..HEADS as u128 + 1)
-            .map(|number| {
-                (
-                    (Uuid::from_u128(number), 3),
-                    Head {
-                        next_sequence: 1,
-                        ..Head::EMPTY
-                    },
-                )
-            })
+            .map(|number| ((Uuid::from_u128(number), 3), Head { next_sequence: 1, ..Head::EMPTY }))
             .collect();
         let bytes = encode_heads(9, &heads);
         let first = decode(&bytes).unwrap();
@@ -286,10 +262,7 @@ mod tests {
         found.extend(decode_heads(second.body).unwrap());
         assert_eq!(found, heads);
         let empty = encode_heads(9, &[]);
-        assert_eq!(
-            (empty.len(), decode(&empty).unwrap().header.sequence),
-            (HEADER, 9)
-        );
+        assert_eq!((empty.len(), decode(&empty).unwrap().header.sequence), (HEADER, 9));
     }
 
     proptest! {

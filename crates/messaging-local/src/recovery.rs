@@ -37,24 +37,14 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     let at = |error: io::Error| fault::open(format!("{}: {error}", dir.display()));
     disk.create_dir(dir).map_err(at)?;
     let names = disk.list(dir).map_err(at)?;
-    let numbers = |ending| -> BTreeSet<u64> {
-        names
-            .iter()
-            .filter_map(|name| segment::number(name, ending))
-            .collect()
-    };
+    let numbers = |ending| -> BTreeSet<u64> { names.iter().filter_map(|name| segment::number(name, ending)).collect() };
     let (mut segments, sidecars) = (numbers(".log"), numbers(".idx"));
     check_no_hole(dir, &segments)?;
     let Some(active) = segments.pop_last() else {
         let (file, length) = start(disk, dir, 0, &[]).map_err(at)?;
         let mut index = Index::default();
         index.add_runs(0, BTreeMap::new()).map_err(fault::open)?;
-        return Ok(Recovered {
-            index,
-            active: 0,
-            file,
-            length,
-        });
+        return Ok(Recovered { index, active: 0, file, length });
     };
     // A segment's index without the segment, or beside the one that is written to, is left over.
     for stale in sidecars.difference(&segments) {
@@ -63,17 +53,10 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     let mut index = Index::default();
     for (position, number) in segments.iter().enumerate() {
         let runs = sealed(disk, dir, *number, (position == 0).then_some(&mut index))?;
-        index
-            .add_runs(*number, runs)
-            .map_err(|text| broken_chain(dir, *number, &text))?;
+        index.add_runs(*number, runs).map_err(|text| broken_chain(dir, *number, &text))?;
     }
     let (file, length) = last(disk, dir, active, segments.is_empty(), &mut index)?;
-    Ok(Recovered {
-        index,
-        active,
-        file,
-        length,
-    })
+    Ok(Recovered { index, active, file, length })
 }
 
 /// Makes a segment's file, with its heads, durably. Gives the file and its length.
@@ -94,12 +77,7 @@ pub(crate) fn start(
 }
 
 /// Writes a sealed segment's index; its name becomes durable with the next directory sync.
-pub(crate) fn write_sidecar(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    bytes: &[u8],
-) -> io::Result<()> {
+pub(crate) fn write_sidecar(disk: &dyn Disk, dir: &Path, number: u64, bytes: &[u8]) -> io::Result<()> {
     let path = sidecar_path(dir, number);
     remove_if_there(disk, &path)?;
     let file = disk.create(&path)?;
@@ -130,12 +108,7 @@ fn check_no_hole(dir: &Path, segments: &BTreeSet<u64>) -> Result<()> {
 
 /// The runs of a sealed segment, from its index or from its records. `first` takes the heads of the
 /// oldest segment.
-fn sealed(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    first: Option<&mut Index>,
-) -> Result<BTreeMap<Key, Run>> {
+fn sealed(disk: &dyn Disk, dir: &Path, number: u64, first: Option<&mut Index>) -> Result<BTreeMap<Key, Run>> {
     let path = records_path(dir, number);
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let file = disk.open(&path).map_err(at)?;
@@ -156,26 +129,13 @@ fn sealed(
     rebuild(disk, dir, number, length, walk)
 }
 
-fn sidecar_of(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    length: u64,
-) -> Result<BTreeMap<Key, Run>, String> {
-    let file = disk
-        .open(&sidecar_path(dir, number))
-        .map_err(|error| error.to_string())?;
+fn sidecar_of(disk: &dyn Disk, dir: &Path, number: u64, length: u64) -> Result<BTreeMap<Key, Run>, String> {
+    let file = disk.open(&sidecar_path(dir, number)).map_err(|error| error.to_string())?;
     let bytes = read_all(&*file).map_err(|error| error.to_string())?;
     sidecar::decode(number, length, &bytes).map_err(str::to_owned)
 }
 
-fn rebuild(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    length: u64,
-    walk: Walk,
-) -> Result<BTreeMap<Key, Run>> {
+fn rebuild(disk: &dyn Disk, dir: &Path, number: u64, length: u64, walk: Walk) -> Result<BTreeMap<Key, Run>> {
     let bytes = sidecar::encode(length, walk.runs.iter());
     let written = write_sidecar(disk, dir, number, &bytes).and_then(|()| disk.sync_dir(dir));
     match written {
@@ -188,13 +148,7 @@ fn rebuild(
 }
 
 /// Walks the last segment, cuts a torn tail and syncs the rest.
-fn last(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    alone: bool,
-    index: &mut Index,
-) -> Result<(Arc<dyn DiskFile>, u64)> {
+fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index) -> Result<(Arc<dyn DiskFile>, u64)> {
     let path = records_path(dir, number);
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let file = disk.open(&path).map_err(at)?;
@@ -216,24 +170,19 @@ fn last(
         if walk.runs.is_empty() && !(alone && walk.end > 0) {
             // The crash came while the segment was begun; older ones know everything it would say.
             let begun = start(disk, dir, number, &index.heads()).map_err(at)?;
-            index
-                .add_runs(number, BTreeMap::new())
-                .map_err(fault::open)?;
+            index.add_runs(number, BTreeMap::new()).map_err(fault::open)?;
             return Ok(begun);
         }
         file.truncate(walk.end as u64).map_err(at)?;
     }
     let last_batch = &bytes[walk.batch_start..walk.end];
-    file.rewrite(walk.batch_start as u64, last_batch)
-        .map_err(at)?;
+    file.rewrite(walk.batch_start as u64, last_batch).map_err(at)?;
     file.sync().map_err(at)?;
     disk.sync_dir(dir).map_err(at)?;
     if alone {
         take_heads(index, walk.heads);
     }
-    index
-        .add_runs(number, walk.runs)
-        .map_err(|text| broken_chain(dir, number, &text))?;
+    index.add_runs(number, walk.runs).map_err(|text| broken_chain(dir, number, &text))?;
     Ok((file, walk.end as u64))
 }
 
@@ -263,11 +212,7 @@ fn read_heads(file: &dyn DiskFile, path: &Path, number: u64) -> Result<Vec<(Key,
             return Err(newer(path, record.header.offset));
         }
         if record.header.sequence != number {
-            return Err(damaged(
-                path,
-                place,
-                "the records are those of another segment",
-            ));
+            return Err(damaged(path, place, "the records are those of another segment"));
         }
         heads.extend(record::decode_heads(record.body).map_err(|what| damaged(path, place, what))?);
         position += record.length() as u64;
@@ -283,10 +228,7 @@ fn read_all(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
 }
 
 fn damaged(path: &Path, offset: usize, what: &str) -> ferrohub_model::error::Error {
-    fault::open(format!(
-        "{} is damaged at offset {offset}: {what}; restore the folder from a backup",
-        path.display()
-    ))
+    fault::open(format!("{} is damaged at offset {offset}: {what}; restore the folder from a backup", path.display()))
 }
 
 fn broken_chain(dir: &Path, number: u64, what: &str) -> ferrohub_model::error::Error {

@@ -96,10 +96,7 @@ fn step(walk: &mut Walk, segment: u64, bytes: &[u8]) -> Result<(), &'static str>
 /// that record's position.
 pub(crate) fn synced_behind(bytes: &[u8], end: usize) -> Option<usize> {
     let mut at = end;
-    while let Some(found) = bytes[at..]
-        .windows(record::MAGIC.len())
-        .position(|window| window == record::MAGIC)
-    {
+    while let Some(found) = bytes[at..].windows(record::MAGIC.len()).position(|window| window == record::MAGIC) {
         at += found;
         if let Ok(record) = record::decode(&bytes[at..])
             && record.header.batch_start as usize > end

@@ -18,10 +18,7 @@ const RUN: usize = 16 + 2 + 8 + 4 + 3 * 8;
 
 /// The file for a segment of `segment_length` bytes with these runs. A run whose positions are in
 /// a file already has been sealed before and is left out.
-pub(crate) fn encode<'a>(
-    segment_length: u64,
-    runs: impl Iterator<Item = (&'a Key, &'a Run)>,
-) -> Vec<u8> {
+pub(crate) fn encode<'a>(segment_length: u64, runs: impl Iterator<Item = (&'a Key, &'a Run)>) -> Vec<u8> {
     let mut count = 0u32;
     let mut table = Vec::new();
     let mut places = Vec::new();
@@ -57,11 +54,7 @@ pub(crate) fn encode<'a>(
 
 /// The runs of segment `segment`, whose length must be `segment_length`, with their positions left
 /// in the file.
-pub(crate) fn decode(
-    segment: u64,
-    segment_length: u64,
-    bytes: &[u8],
-) -> Result<BTreeMap<Key, Run>, &'static str> {
+pub(crate) fn decode(segment: u64, segment_length: u64, bytes: &[u8]) -> Result<BTreeMap<Key, Run>, &'static str> {
     let mut fields = Fields(bytes);
     if fields.take::<4>()? != MAGIC {
         return Err("no index starts here");
@@ -90,21 +83,11 @@ pub(crate) fn decode(
             last_offset: u64::from_le_bytes(fields.take()?),
             last_enqueued_ms: i64::from_le_bytes(fields.take()?),
         };
-        let run = Run {
-            segment,
-            first_sequence,
-            count,
-            head,
-            positions: Positions::Sidecar(at),
-        };
+        let run = Run { segment, first_sequence, count, head, positions: Positions::Sidecar(at) };
         runs.insert((stream, partition), run);
         at += u64::from(count) * 4;
     }
-    if at == bytes.len() as u64 {
-        Ok(runs)
-    } else {
-        Err("the positions do not fill the file")
-    }
+    if at == bytes.len() as u64 { Ok(runs) } else { Err("the positions do not fill the file") }
 }
 
 #[cfg(test)]
@@ -113,19 +96,8 @@ mod tests {
 
     #[test]
     fn a_damaged_or_stale_index_is_noticed() {
-        let head = Head {
-            next_sequence: 7,
-            next_offset: 300,
-            last_offset: 200,
-            last_enqueued_ms: -1,
-        };
-        let run = |positions| Run {
-            segment: 4,
-            first_sequence: 5,
-            count: 2,
-            head,
-            positions,
-        };
+        let head = Head { next_sequence: 7, next_offset: 300, last_offset: 200, last_enqueued_ms: -1 };
+        let run = |positions| Run { segment: 4, first_sequence: 5, count: 2, head, positions };
         let key = (Uuid::from_u128(1), 2);
         let source = run(Positions::Memory(vec![64, 128]));
         let bytes = encode(1000, std::iter::once((&key, &source)));

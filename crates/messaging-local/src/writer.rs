@@ -22,13 +22,8 @@ use tokio::sync::oneshot;
 /// What the thread is asked for.
 pub(crate) enum Message {
     Append(Append),
-    Expire {
-        older_than_ms: i64,
-        answer: oneshot::Sender<Result<u64>>,
-    },
-    Close {
-        answer: oneshot::Sender<Result<()>>,
-    },
+    Expire { older_than_ms: i64, answer: oneshot::Sender<Result<u64>> },
+    Close { answer: oneshot::Sender<Result<()>> },
 }
 
 /// Events to append, and who waits for them.
@@ -75,12 +70,7 @@ struct Placed {
 
 impl Journal {
     /// A journal whose last segment has `length` bytes.
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
-        options: Options,
-        length: u64,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, options: Options, length: u64) -> Self {
         let (active, file) = {
             let published = shared.published();
             (published.active, Arc::clone(&published.file))
@@ -108,10 +98,7 @@ impl Journal {
                     kept = other;
                     self.write(batch);
                 }
-                Message::Expire {
-                    older_than_ms,
-                    answer,
-                } => {
+                Message::Expire { older_than_ms, answer } => {
                     // A caller that went away wants no answer; so below.
                     let _ = answer.send(self.expire(older_than_ms));
                 }
@@ -124,11 +111,7 @@ impl Journal {
     }
 
     /// Everything that waits behind `first`, up to the size of a batch or another message.
-    fn gather(
-        &self,
-        first: Append,
-        messages: &Receiver<Message>,
-    ) -> (Vec<Append>, Option<Message>) {
+    fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
         let mut bytes = first.bytes;
         let mut batch = vec![first];
         while bytes < self.options.batch_bytes {
@@ -179,14 +162,10 @@ impl Journal {
         self.length += self.buffer.len() as u64;
         let mut published = self.shared.publish();
         for event in &placed {
-            published
-                .index
-                .publish(self.active, event.key, event.position, event.head);
+            published.index.publish(self.active, event.key, event.position, event.head);
         }
         drop(published);
-        self.shared
-            .appended
-            .send_modify(|count| *count += placed.len() as u64);
+        self.shared.appended.send_modify(|count| *count += placed.len() as u64);
         let position = |event: Placed| Position {
             sequence: event.head.next_sequence - 1,
             offset: event.head.last_offset,
@@ -204,9 +183,7 @@ impl Journal {
         self.buffer.clear();
         let published = self.shared.published();
         for event in batch.iter().flat_map(|append| &append.events) {
-            let head = heads
-                .entry(event.key)
-                .or_insert_with(|| published.index.head(event.key));
+            let head = heads.entry(event.key).or_insert_with(|| published.index.head(event.key));
             let record = Record {
                 header: Header {
                     kind: Kind::Event,
@@ -235,10 +212,7 @@ impl Journal {
     /// log, because the kernel may have dropped the pages and a later sync would not say so.
     fn write_through(&mut self) -> Result<()> {
         if let Err(error) = self.file.append(&self.buffer) {
-            let undone = self
-                .file
-                .truncate(self.length)
-                .and_then(|()| self.file.sync());
+            let undone = self.file.truncate(self.length).and_then(|()| self.file.sync());
             return Err(match undone {
                 Ok(()) => fault::disk("appending", &error),
                 Err(second) => self.poison(&format!("appending: {error}; undoing it: {second}")),
@@ -269,9 +243,9 @@ impl Journal {
                 let removed = recovery::remove_if_there(disk, &records_path(dir, next));
                 return Err(match removed {
                     Ok(()) => fault::disk("beginning a segment", &error),
-                    Err(second) => self.poison(&format!(
-                        "beginning a segment: {error}; removing its remains: {second}"
-                    )),
+                    Err(second) => {
+                        self.poison(&format!("beginning a segment: {error}; removing its remains: {second}"))
+                    }
                 });
             }
         };
@@ -301,18 +275,13 @@ impl Journal {
     fn seal(&self) -> Option<std::collections::BTreeMap<Key, crate::index::Run>> {
         let bytes = {
             let published = self.shared.published();
-            let runs = published
-                .index
-                .partitions
-                .iter()
-                .filter_map(|(key, partition)| {
-                    let run = partition.runs.back()?;
-                    (run.segment == self.active).then_some((key, run))
-                });
+            let runs = published.index.partitions.iter().filter_map(|(key, partition)| {
+                let run = partition.runs.back()?;
+                (run.segment == self.active).then_some((key, run))
+            });
             sidecar::encode(self.length, runs)
         };
-        let written =
-            recovery::write_sidecar(&*self.shared.disk, &self.shared.dir, self.active, &bytes);
+        let written = recovery::write_sidecar(&*self.shared.disk, &self.shared.dir, self.active, &bytes);
         if let Err(error) = written {
             tracing::warn!(segment = self.active, %error, "an index of the event log could not be written");
             return None;
@@ -355,7 +324,7 @@ impl Journal {
         while let Some(number) = self.doomed.front() {
             recovery::remove_if_there(&**disk, &records_path(dir, *number))
                 .and_then(|()| recovery::remove_if_there(&**disk, &sidecar_path(dir, *number)))
-                
+                .and_then(|()| disk.sync_dir(dir))
                 .map_err(|error| fault::disk(format_args!("removing segment {number}"), &error))?;
             self.doomed.pop_front();
             removed += 1;
@@ -379,10 +348,5 @@ impl Journal {
 
 /// A position within a segment, which the limits keep below 4 GiB.
 fn place(position: u64) -> Result<u32> {
-    u32::try_from(position).map_err(|_| {
-        fault::disk(
-            "placing an event",
-            &io::Error::other("the segment is too long"),
-        )
-    })
+    u32::try_from(position).map_err(|_| fault::disk("placing an event", &io::Error::other("the segment is too long")))
 }

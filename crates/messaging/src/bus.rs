@@ -69,18 +69,8 @@ impl Subscription {
     pub fn channel(capacity: usize) -> (Publisher, Self) {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         let lag = Arc::new(Lag::default());
-        let publisher = Publisher {
-            queue: sender,
-            lag: Arc::clone(&lag),
-        };
-        (
-            publisher,
-            Self {
-                queue: receiver,
-                lag,
-                release: None,
-            },
-        )
+        let publisher = Publisher { queue: sender, lag: Arc::clone(&lag) };
+        (publisher, Self { queue: receiver, lag, release: None })
     }
 
     /// For engines: `release` runs once, after the queue was closed, when the subscription is
@@ -124,9 +114,7 @@ impl Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("waiting", &self.queue.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Subscription").field("waiting", &self.queue.len()).finish_non_exhaustive()
     }
 }
 
@@ -174,16 +162,8 @@ pub struct Claim {
 impl Claim {
     /// For engines: a claim of `epoch` that is lost when `lost` turns true or its sender goes away;
     /// `release` runs once, on drop, and must not block.
-    pub fn new(
-        epoch: u64,
-        lost: watch::Receiver<bool>,
-        release: impl FnOnce() + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            epoch,
-            lost,
-            release: Some(Box::new(release)),
-        }
+    pub fn new(epoch: u64, lost: watch::Receiver<bool>, release: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { epoch, lost, release: Some(Box::new(release)) }
     }
 
     /// Grows with each claim on the same key.
@@ -206,10 +186,7 @@ impl Claim {
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim")
-            .field("epoch", &self.epoch)
-            .field("lost", &self.is_lost())
-            .finish()
+        f.debug_struct("Claim").field("epoch", &self.epoch).field("lost", &self.is_lost()).finish()
     }
 }
 

@@ -23,10 +23,7 @@ impl EventProperties {
 
     /// The system property called `name`.
     pub fn system(&self, name: &str) -> Option<&str> {
-        self.system
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.system.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -80,9 +77,7 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 /// bytes, high half folded onto the low half, modulo `count`. Stable for ever: consumers rely on a
 /// device's events staying in one partition. (Azure keeps its own hash secret; only stability counts.)
 pub fn partition_for(device_id: &str, count: u16) -> u16 {
-    let hash = device_id.bytes().fold(FNV_OFFSET_BASIS, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-    });
+    let hash = device_id.bytes().fold(FNV_OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
     let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
     u16::try_from(folded % u64::from(count.max(1))).unwrap_or(0)
 }
@@ -94,10 +89,8 @@ mod tests {
     #[test]
     fn a_device_keeps_its_partition() {
         // Computed by an independent program; a change would move every device of every installation.
-        let found: Vec<u16> = ["sensor1", "Sensor1", "a", "", "gerät-7"]
-            .iter()
-            .map(|id| partition_for(id, 32))
-            .collect();
+        let found: Vec<u16> =
+            ["sensor1", "Sensor1", "a", "", "gerät-7"].iter().map(|id| partition_for(id, 32)).collect();
         assert_eq!(found, [4, 8, 0, 1, 14]);
         assert_eq!(partition_for("sensor1", 0), 0);
         assert_eq!(partition_for("sensor1", 1), 0);
@@ -109,10 +102,7 @@ mod tests {
         for number in 0..4000 {
             counts[usize::from(partition_for(&format!("device-{number:04}"), 4))] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (850..1150).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 
     #[test]
@@ -122,13 +112,7 @@ mod tests {
             application: vec![("level".into(), Some("high".into())), ("flag".into(), None)],
         };
         let text = serde_json::to_string(&properties).unwrap();
-        assert_eq!(
-            serde_json::from_str::<EventProperties>(&text).unwrap(),
-            properties
-        );
-        assert_eq!(
-            serde_json::from_str::<EventProperties>("{}").unwrap(),
-            EventProperties::default()
-        );
+        assert_eq!(serde_json::from_str::<EventProperties>(&text).unwrap(), properties);
+        assert_eq!(serde_json::from_str::<EventProperties>("{}").unwrap(), EventProperties::default());
     }
 }

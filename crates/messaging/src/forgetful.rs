@@ -15,7 +15,8 @@ const SECTOR: usize = 512;
 /// it after a power cut; the old one answers every call with an error from then on.
 ///
 /// A failed sync behaves as Linux does: the bytes written since the last success stay readable but
-/// are never made durable, even if a later sync succeeds.
+/// are never made durable, even if a later sync succeeds. A failed directory sync makes new names
+/// durable, but removals not.
 #[derive(Debug, Clone, Default)]
 pub struct ForgetfulDisk(Arc<Mutex<State>>);
 
@@ -76,11 +77,7 @@ impl ForgetfulDisk {
         state.dead = true;
         let random = seed.map(SeededRandom::new);
         let mut after = State::default();
-        let paths: Vec<&PathBuf> = state
-            .names
-            .keys()
-            .chain(state.durable_names.keys())
-            .collect();
+        let paths: Vec<&PathBuf> = state.names.keys().chain(state.durable_names.keys()).collect();
         for path in paths {
             let durable = state.durable_names.get(path);
             let inode = match (durable, state.names.get(path), random.as_ref()) {
@@ -98,11 +95,7 @@ impl ForgetfulDisk {
             {
                 let bytes = survive(&state.files[*inode], random.as_ref());
                 after.names.insert(path.clone(), after.files.len());
-                after.files.push(Inode {
-                    durable: bytes.clone(),
-                    bytes,
-                    dropped: Vec::new(),
-                });
+                after.files.push(Inode { durable: bytes.clone(), bytes, dropped: Vec::new() });
             }
         }
         after.durable_names = after.names.clone();
@@ -118,9 +111,7 @@ impl ForgetfulDisk {
         let index = state.lookup(path)?;
         let inode = &mut state.files[index];
         for bytes in [&mut inode.bytes, &mut inode.durable] {
-            let byte = bytes
-                .get_mut(position)
-                .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+            let byte = bytes.get_mut(position).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
             *byte ^= 0x5a;
         }
         Ok(())
@@ -207,20 +198,13 @@ impl State {
     }
 
     fn lookup(&self, path: &Path) -> io::Result<usize> {
-        self.names
-            .get(path)
-            .copied()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        self.names.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
 impl Disk for ForgetfulDisk {
     fn create_dir(&self, _dir: &Path) -> io::Result<()> {
-        if self.state().dead {
-            Err(off())
-        } else {
-            Ok(())
-        }
+        if self.state().dead { Err(off()) } else { Ok(()) }
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -234,10 +218,7 @@ impl Disk for ForgetfulDisk {
         let index = state.files.len();
         state.files.push(Inode::default());
         state.names.insert(path.to_owned(), index);
-        Ok(Arc::new(ForgetfulFile {
-            disk: self.clone(),
-            index,
-        }))
+        Ok(Arc::new(ForgetfulFile { disk: self.clone(), index }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -246,10 +227,7 @@ impl Disk for ForgetfulDisk {
             return Err(off());
         }
         let index = state.lookup(path)?;
-        Ok(Arc::new(ForgetfulFile {
-            disk: self.clone(),
-            index,
-        }))
+        Ok(Arc::new(ForgetfulFile { disk: self.clone(), index }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -258,9 +236,7 @@ impl Disk for ForgetfulDisk {
             return Err(off());
         }
         let names = state.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(names
-            .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
-            .collect())
+        Ok(names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -275,18 +251,18 @@ impl Disk for ForgetfulDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        if let Fate::Fails = state.operate()? {
-            return Err(injected());
+        let fate = state.operate()?;
+        let State { names, durable_names, .. } = &mut *state;
+        if let Fate::Works = fate {
+            durable_names.retain(|path, _| path.parent() != Some(dir));
         }
-        let State {
-            names,
-            durable_names,
-            ..
-        } = &mut *state;
-        durable_names.retain(|path, _| path.parent() != Some(dir));
+        // A sync that fails may have done part of its work: here, new names are durable all the same.
         let here = names.iter().filter(|(path, _)| path.parent() == Some(dir));
         durable_names.extend(here.map(|(path, index)| (path.clone(), *index)));
-        Ok(())
+        match fate {
+            Fate::Works => Ok(()),
+            Fate::Fails => Err(injected()),
+        }
     }
 }
 
@@ -323,9 +299,7 @@ impl DiskFile for ForgetfulFile {
         if inode.bytes.get(range.clone()) != Some(bytes) {
             return Err(io::Error::other("a rewrite that changes something"));
         }
-        inode
-            .dropped
-            .retain(|lost| lost.start < range.start || lost.end > range.end);
+        inode.dropped.retain(|lost| lost.start < range.start || lost.end > range.end);
         Ok(())
     }
 

@@ -288,9 +288,9 @@ fn status_reason(body: &Map<String, Value>) -> Result<Option<Option<String>>> {
         return Ok(None);
     }
     match text(body, "statusReason")? {
-        Some(reason) if reason.chars().count() > STATUS_REASON_CHARS => Err(argument_invalid(format!(
-            "The member 'statusReason' is longer than {STATUS_REASON_CHARS} characters."
-        ))),
+        Some(reason) if reason.chars().count() > STATUS_REASON_CHARS => {
+            Err(argument_invalid(format!("The member 'statusReason' is longer than {STATUS_REASON_CHARS} characters.")))
+        }
         reason => Ok(Some(reason.map(str::to_owned).filter(|reason| !reason.is_empty()))),
     }
 }
@@ -308,13 +308,19 @@ fn iot_edge(body: &Map<String, Value>) -> Result<Option<bool>> {
 
 fn authentication(value: &Value) -> Result<Option<AuthenticationPut>> {
     let Some(given) = value.as_object() else {
-        return if value.is_null() { Ok(None) } else { Err(argument_invalid("The member 'authentication' is a JSON object.")) };
+        return if value.is_null() {
+            Ok(None)
+        } else {
+            Err(argument_invalid("The member 'authentication' is a JSON object."))
+        };
     };
     let keys = pair(given, "symmetricKey", "primaryKey", "secondaryKey")?;
     let prints = pair(given, "x509Thumbprint", "primaryThumbprint", "secondaryThumbprint")?;
     let kind = match text(given, "type")? {
         Some(name) => AuthenticationType::parse(name).ok_or_else(|| {
-            argument_invalid("The member 'authentication.type' is 'sas', 'selfSigned', 'certificateAuthority' or 'none'.")
+            argument_invalid(
+                "The member 'authentication.type' is 'sas', 'selfSigned', 'certificateAuthority' or 'none'.",
+            )
         })?,
         // Clients older than the type name it by what they send.
         None if prints != (None, None) => AuthenticationType::SelfSigned,
@@ -367,8 +373,12 @@ fn check_key(name: &str, key: &str) -> Result<String> {
     let (least, most) = DEVICE_KEY_BYTES;
     match length {
         Ok(length) if (least..=most).contains(&length) => Ok(key.to_owned()),
-        Ok(length) => Err(argument_invalid(format!("The member '{name}' has {length} bytes; give base64 of {least} to {most} bytes."))),
-        Err(_) => Err(argument_invalid(format!("The member '{name}' is not base64; give base64 of {least} to {most} bytes."))),
+        Ok(length) => Err(argument_invalid(format!(
+            "The member '{name}' has {length} bytes; give base64 of {least} to {most} bytes."
+        ))),
+        Err(_) => {
+            Err(argument_invalid(format!("The member '{name}' is not base64; give base64 of {least} to {most} bytes.")))
+        }
     }
 }
 
@@ -377,7 +387,9 @@ fn thumbprint(name: &str, given: &str) -> Result<String> {
     if matches!(print.len(), 40 | 64) && print.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(print);
     }
-    Err(argument_invalid(format!("The member '{name}' is a SHA-1 (40) or SHA-256 (64) thumbprint in hexadecimal digits.")))
+    Err(argument_invalid(format!(
+        "The member '{name}' is a SHA-1 (40) or SHA-256 (64) thumbprint in hexadecimal digits."
+    )))
 }
 
 /// IoT Hub's answer to a malformed member: `ArgumentInvalid` (400004).
@@ -386,109 +398,5 @@ pub fn argument_invalid(message: impl Into<String>) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn identity() -> DeviceIdentity {
-        DeviceIdentity {
-            hub: Uuid::nil(),
-            uid: Uuid::nil(),
-            device_id: "Pump:1".into(),
-            generation_id: "638".into(),
-            etag: "MTIz".into(),
-            status: DeviceStatus::Disabled,
-            status_reason: None,
-            status_updated: NEVER.into(),
-            authentication: Authentication {
-                kind: AuthenticationType::Sas,
-                sealed_primary_key: Some("sealed-text".into()),
-                ..Authentication::default()
-            },
-            iot_edge: false,
-            credential_id: None,
-            policy_id: None,
-            registry_name: None,
-            created: NEVER.into(),
-        }
-    }
-
-    #[test]
-    fn the_view_shows_keys_only_when_they_were_opened() {
-        let hidden = identity().view(&DeviceLive::default());
-        assert_eq!(hidden["authentication"]["symmetricKey"], json!({"primaryKey": null, "secondaryKey": null}));
-        assert!(!hidden.to_string().contains("sealed-text"));
-        assert_eq!((&hidden["status"], &hidden["connectionState"]), (&json!("disabled"), &json!("Disconnected")));
-        assert_eq!(hidden["lastActivityTime"], NEVER);
-        let live = DeviceLive { keys: Some(("a".into(), "b".into())), connection: ConnectionView { connected: true, ..ConnectionView::default() } };
-        let shown = identity().view(&live);
-        assert_eq!(shown["authentication"]["symmetricKey"], json!({"primaryKey": "a", "secondaryKey": "b"}));
-        assert_eq!(shown["connectionState"], "Connected");
-    }
-
-    #[test]
-    fn the_stored_form_survives_json() {
-        let stored = serde_json::to_value(identity()).unwrap();
-        assert_eq!(serde_json::from_value::<DeviceIdentity>(stored).unwrap(), identity());
-    }
-
-    #[test]
-    fn a_put_reads_what_clients_send() {
-        let key = STANDARD.encode([7u8; 32]);
-        let body = json!({"deviceId": "d", "status": "Enabled", "statusReason": null, "connectionState": "x", "unknown": [1],
-            "capabilities": {"iotEdge": "True"},
-            "authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": ""}, "x509Thumbprint": {"primaryThumbprint": null}}});
-        let put = DevicePut::parse("d", &body).unwrap();
-        assert_eq!((put.status, put.status_reason, put.iot_edge), (Some(DeviceStatus::Enabled), Some(None), Some(true)));
-        assert_eq!(put.authentication, Some(AuthenticationPut::Sas { primary: Some(key), secondary: None }));
-        assert_eq!(DevicePut::parse("d", &json!({})).unwrap(), DevicePut::default());
-    }
-
-    #[test]
-    fn a_put_of_thumbprints_names_the_type_by_itself() {
-        let print = "ab:".repeat(20);
-        let put = DevicePut::parse("d", &json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": print}}})).unwrap();
-        assert_eq!(put.authentication, Some(AuthenticationPut::SelfSigned { primary: Some("AB".repeat(20)), secondary: None }));
-    }
-
-    #[test]
-    fn bad_puts_are_refused() {
-        let short = STANDARD.encode([1u8; 15]);
-        let long = STANDARD.encode([1u8; 65]);
-        for (body, word) in [
-            (json!([]), "object"),
-            (json!({"deviceId": "D"}), "deviceId"),
-            (json!({"deviceId": 1}), "deviceId"),
-            (json!({"status": "on"}), "status"),
-            (json!({"status": 1}), "status"),
-            (json!({"statusReason": "x".repeat(129)}), "statusReason"),
-            (json!({"capabilities": {"iotEdge": 1}}), "iotEdge"),
-            (json!({"authentication": "sas"}), "authentication"),
-            (json!({"authentication": {"type": "key"}}), "authentication.type"),
-            (json!({"authentication": {"symmetricKey": {"primaryKey": short}}}), "primaryKey"),
-            (json!({"authentication": {"symmetricKey": {"secondaryKey": long}}}), "secondaryKey"),
-            (json!({"authentication": {"symmetricKey": {"secondaryKey": "!"}}}), "secondaryKey"),
-            (json!({"authentication": {"symmetricKey": []}}), "symmetricKey"),
-            (json!({"authentication": {"type": "selfSigned"}}), "x509Thumbprint"),
-            (json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": "abc"}}}), "primaryThumbprint"),
-        ] {
-            let error = DevicePut::parse("d", &body).unwrap_err();
-            assert_eq!((error.numeric_code(), error.code), (400_004, "ArgumentInvalid"), "{body}");
-            assert!(error.message.contains(word), "{body}: {}", error.message);
-        }
-        assert!(DevicePut::parse("a/b", &json!({})).is_err());
-    }
-
-    #[test]
-    fn a_debug_text_has_no_key() {
-        let put = AuthenticationPut::Sas { primary: Some("secret".into()), secondary: None };
-        assert!(!format!("{put:?}").contains("secret"));
-    }
-
-    proptest! {
-        #[test]
-        fn thumbprints_never_panic(text in "\\PC{0,80}") {
-            let _ = DevicePut::parse("d", &json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": text}}}));
-        }
-    }
-}
+#[path = "device_tests.rs"]
+mod tests;

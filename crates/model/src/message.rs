@@ -72,7 +72,9 @@ pub fn stored_system(given: &[(String, String)], origin: &Origin, enqueued: &str
     let mut stored: Vec<(String, String)> = Vec::with_capacity(given.len() + 5);
     for (name, value) in given {
         match system_name(name) {
-            Some(name) if !stored.iter().any(|(known, _)| known == name) => stored.push((name.to_owned(), value.clone())),
+            Some(name) if !stored.iter().any(|(known, _)| known == name) => {
+                stored.push((name.to_owned(), value.clone()))
+            }
             _ => {}
         }
     }
@@ -92,21 +94,30 @@ pub fn stored_system(given: &[(String, String)], origin: &Origin, enqueued: &str
 ///
 /// # Errors
 /// `MessageTooLarge` (413001) with the size and the limit; `ArgumentInvalid` (400004) for too many properties.
-pub fn check_size(payload_bytes: usize, system: &[(String, String)], application: &[(String, Option<String>)]) -> Result<()> {
+pub fn check_size(
+    payload_bytes: usize,
+    system: &[(String, String)],
+    application: &[(String, Option<String>)],
+) -> Result<()> {
     let properties = system.len() + application.len();
     if properties > MESSAGE_PROPERTIES {
-        return Err(Error::invalid(format!("The message has {properties} properties; at most {MESSAGE_PROPERTIES} are allowed."))
-            .with_code("ArgumentInvalid")
-            .with_iot_code(400_004));
+        return Err(Error::invalid(format!(
+            "The message has {properties} properties; at most {MESSAGE_PROPERTIES} are allowed."
+        ))
+        .with_code("ArgumentInvalid")
+        .with_iot_code(400_004));
     }
     let system_bytes: usize = system.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let application_bytes: usize = application.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len)).sum();
+    let application_bytes: usize =
+        application.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len)).sum();
     let bytes = payload_bytes.saturating_add(system_bytes).saturating_add(application_bytes);
     if bytes > TELEMETRY_BYTES {
         return Err(Error::new(
             ErrorKind::TooLarge,
             "MessageTooLarge",
-            format!("The message has {bytes} bytes with its properties; at most {TELEMETRY_BYTES} are allowed. Split it."),
+            format!(
+                "The message has {bytes} bytes with its properties; at most {TELEMETRY_BYTES} are allowed. Split it."
+            ),
         )
         .with_iot_code(413_001));
     }
@@ -154,7 +165,9 @@ mod tests {
             ("message-id".into(), "2".into()),
         ];
         let stored = stored_system(&given, &origin(), "t");
-        let named = |name: &str| stored.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+        let named = |name: &str| {
+            stored.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+        };
         assert_eq!(named("iothub-connection-device-id"), ["d"]);
         assert_eq!(named("message-id"), ["1"]);
         assert!(!stored.iter().any(|(_, value)| value == "other"));

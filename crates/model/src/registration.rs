@@ -149,7 +149,8 @@ impl Registration {
 
     /// `RegistrationOperationStatus` of one operation, with the certificates that it issued.
     pub fn operation_view(&self, operation: &RegistrationOperation) -> Value {
-        let mut state = self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
+        let mut state =
+            self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
         state["symmetricKey"] = json!({"enrollmentGroupId": self.group});
         state["etag"] = json!(self.etag);
         if !operation.chain.is_empty() {
@@ -158,7 +159,13 @@ impl Registration {
         json!({"operationId": operation.id, "status": operation.status.as_str(), "registrationState": state})
     }
 
-    fn base(&self, status: RegistrationStatus, assignment: Option<&Assignment>, failure: Option<&RegistrationFailure>, updated: Timestamp) -> Value {
+    fn base(
+        &self,
+        status: RegistrationStatus,
+        assignment: Option<&Assignment>,
+        failure: Option<&RegistrationFailure>,
+        updated: Timestamp,
+    ) -> Value {
         let mut view = json!({
             "registrationId": self.id,
             "createdDateTimeUtc": rfc3339(self.created),
@@ -226,7 +233,11 @@ mod tests {
         let first = registration.operation_view(registration.operation("1").unwrap());
         assert_eq!(first["registrationState"]["substatus"], "initialAssignment");
         assert_eq!(first["registrationState"]["issuedCertificateChain"], json!(["TEVBRg=="]));
-        assert!(registration.operation_view(registration.operation("2").unwrap())["registrationState"].get("assignedHub").is_none());
+        assert!(
+            registration.operation_view(registration.operation("2").unwrap())["registrationState"]
+                .get("assignedHub")
+                .is_none()
+        );
     }
 
     #[test]

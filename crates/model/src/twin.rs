@@ -72,7 +72,13 @@ impl Section {
 impl Twin {
     /// An empty twin, made at `now` (RFC 3339).
     pub fn new(now: &str) -> Self {
-        Self { tags: Map::new(), desired: Section::new(now, true), reported: Section::new(now, false), version: 2, revision: 1 }
+        Self {
+            tags: Map::new(),
+            desired: Section::new(now, true),
+            reported: Section::new(now, false),
+            version: 2,
+            revision: 1,
+        }
     }
 
     /// A twin that starts with tags and desired properties, as an enrollment's `initialTwin` gives them.
@@ -283,7 +289,11 @@ fn checked(path: &str, patch: &Value, present: &Map<String, Value>) -> Result<Ma
 }
 
 /// RFC 7396: an object merges, null removes, anything else replaces. Every touched level is stamped.
-fn merge(target: &mut Map<String, Value>, mut stamped: Option<(&mut Map<String, Value>, Stamp<'_>)>, patch: &Map<String, Value>) {
+fn merge(
+    target: &mut Map<String, Value>,
+    mut stamped: Option<(&mut Map<String, Value>, Stamp<'_>)>,
+    patch: &Map<String, Value>,
+) {
     if let Some((metadata, stamp)) = &mut stamped {
         stamp.write(metadata);
     }
@@ -307,7 +317,12 @@ fn merge(target: &mut Map<String, Value>, mut stamped: Option<(&mut Map<String, 
     }
 }
 
-fn merge_child(target: &mut Map<String, Value>, stamped: Option<(&mut Map<String, Value>, Stamp<'_>)>, key: &str, patch: &Map<String, Value>) {
+fn merge_child(
+    target: &mut Map<String, Value>,
+    stamped: Option<(&mut Map<String, Value>, Stamp<'_>)>,
+    key: &str,
+    patch: &Map<String, Value>,
+) {
     let fresh = !target.get(key).is_some_and(Value::is_object);
     if fresh {
         target.insert(key.to_owned(), Value::Object(Map::new()));
@@ -360,11 +375,16 @@ fn check_object(path: &str, object: &Map<String, Value>, depth: usize) -> Result
 
 fn check_name(path: &str, key: &str) -> Result<()> {
     if key.is_empty() || key.len() > TWIN_KEY_BYTES {
-        return Err(argument_invalid(format!("A key in '{path}' has {} bytes; keys have 1 to {TWIN_KEY_BYTES}.", key.len())));
+        return Err(argument_invalid(format!(
+            "A key in '{path}' has {} bytes; keys have 1 to {TWIN_KEY_BYTES}.",
+            key.len()
+        )));
     }
     if key.chars().any(|c| c.is_control() || matches!(c, '.' | '$' | ' ')) {
         let shown: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
-        return Err(argument_invalid(format!("The key '{shown}' in '{path}' has a '.', '$', space or control character; rename it.")));
+        return Err(argument_invalid(format!(
+            "The key '{shown}' in '{path}' has a '.', '$', space or control character; rename it."
+        )));
     }
     Ok(())
 }
@@ -375,7 +395,10 @@ fn check_value(path: &str, value: &Value, depth: usize) -> Result<()> {
         Value::Array(items) if depth >= TWIN_DEPTH && !items.is_empty() => {
             Err(argument_invalid(format!("'{path}' is nested deeper than {TWIN_DEPTH} levels; flatten it.")))
         }
-        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| check_value(&format!("{path}[{index}]"), item, depth + 1)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| check_value(&format!("{path}[{index}]"), item, depth + 1)),
         Value::String(text) if text.len() > TWIN_STRING_BYTES => Err(argument_invalid(format!(
             "The text at '{path}' has {} bytes; at most {TWIN_STRING_BYTES} are allowed.",
             text.len()
@@ -398,7 +421,9 @@ fn integer_fits(number: &serde_json::Number) -> bool {
 fn check_size(path: &str, properties: &Map<String, Value>, most: usize) -> Result<()> {
     let bytes = serde_json::to_vec(properties).map_or(usize::MAX, |text| text.len());
     if bytes > most {
-        return Err(argument_invalid(format!("'{path}' would have {bytes} bytes of JSON; at most {most} are allowed. Remove properties.")));
+        return Err(argument_invalid(format!(
+            "'{path}' would have {bytes} bytes of JSON; at most {most} are allowed. Remove properties."
+        )));
     }
     Ok(())
 }

@@ -20,7 +20,8 @@ fn a_new_twin_has_version_one_and_the_first_etag() {
 
 #[test]
 fn a_patch_merges_and_null_deletes() {
-    let mut twin = Twin::initial(Some(&json!({"a": 1, "b": 2})), Some(&json!({"x": {"p": 1, "q": 2}, "y": 1})), T1).unwrap();
+    let mut twin =
+        Twin::initial(Some(&json!({"a": 1, "b": 2})), Some(&json!({"x": {"p": 1, "q": 2}, "y": 1})), T1).unwrap();
     let body = json!({"tags": {"a": null}, "properties": {"desired": {"x": {"p": null, "r": 3}, "$version": 77, "$metadata": {}}, "reported": {"no": 1}}});
     let change = twin.patch(&body, T2).unwrap().unwrap();
     assert_eq!(change, DesiredChange { version: 2, patch: json!({"x": {"p": null, "r": 3}, "$version": 2}) });
@@ -106,7 +107,8 @@ fn sizes_are_those_after_the_merge() {
     let error = twin.patch_reported(&part("e"), T2).unwrap_err();
     assert!(error.message.contains("properties.reported") && error.message.contains("32768"), "{}", error.message);
     assert_eq!(twin.reported.version, 5);
-    let error = twin.patch(&json!({"tags": {"t": ["x".repeat(4000), "y".repeat(4000), "z".repeat(400)]}}), T2).unwrap_err();
+    let error =
+        twin.patch(&json!({"tags": {"t": ["x".repeat(4000), "y".repeat(4000), "z".repeat(400)]}}), T2).unwrap_err();
     assert!(error.message.contains("'tags'") && error.message.contains("8192"));
 }
 
@@ -129,7 +131,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(12, 48, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("[a-d. $]{1,2}", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-d. $]{1,2}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }

@@ -17,6 +17,9 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Queues over which writers of one process are spread: ours.
+const TURNS: usize = 256;
+
 /// Names and addresses under which the product is reached.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -90,6 +93,7 @@ pub struct Platform {
     pub authorities: AuthorityCache,
     access: ArcSwap<AccessSnapshot>,
     access_reload: tokio::sync::Mutex<()>,
+    turns: Vec<tokio::sync::Mutex<()>>,
 }
 
 /// A unit of work with what must follow its commit.
@@ -149,6 +153,7 @@ impl Platform {
             authorities: AuthorityCache::default(),
             access: ArcSwap::from_pointee(snapshot),
             access_reload: tokio::sync::Mutex::new(()),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
         })
     }
 
@@ -189,6 +194,14 @@ impl Platform {
     /// `PrincipalNotFound` when the identity was deleted.
     pub async fn identity_actor(&self, principal_id: &str) -> Result<Actor> {
         directory::identity_actor(self.store.as_ref(), principal_id).await
+    }
+
+    /// Waits for this process's turn to change the thing with `key`. Writers of one thing queue up here
+    /// instead of racing; what another process does is still found out by the store's expectations.
+    pub async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let slot = usize::try_from(hash % TURNS as u64).unwrap_or(0);
+        self.turns[slot].lock().await
     }
 
     /// Commits and lets follow what must: roles are re-read, notices published.

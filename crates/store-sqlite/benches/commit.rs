@@ -21,24 +21,16 @@ const CALLERS: usize = 64;
 /// About what a twin's row takes.
 const DOCUMENT_BYTES: usize = 300;
 
-static ROWS: Table = Table {
-    name: "rows",
-    columns: &[],
-    schema_version: 1,
-    migrate: &[],
-};
+static ROWS: Table = Table { name: "rows", columns: &[], schema_version: 1, migrate: &[] };
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(5))
-        .configure_from_args();
+    let mut criterion =
+        Criterion::default().sample_size(10).measurement_time(Duration::from_secs(5)).configure_from_args();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let path = folder.path().join("bench.db");
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap());
     let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("64 callers, one commit each", |bencher| {
         bencher.iter_custom(|count| {
@@ -51,11 +43,7 @@ fn main() {
     let commit = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
 
     let file = folder.path().join("probe");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
     let bytes = vec![7; CALLERS * (DOCUMENT_BYTES + 64)];
     let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {

@@ -17,9 +17,7 @@ use crate::sql::Statements;
 use crate::writer::Writer;
 use async_trait::async_trait;
 use ferrohub_model::limits;
-use ferrohub_store::{
-    Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
-};
+use ferrohub_store::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,10 +33,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            readers: 2,
-            batch_units: 512,
-        }
+        Self { readers: 2, batch_units: 512 }
     }
 }
 
@@ -63,31 +58,20 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Newer`] when a newer program wrote the file, [`StoreError::Invalid`] for a wrong
     /// declaration, [`StoreError::Engine`] when the file is no store or cannot be opened.
-    pub fn open(
-        path: &Path,
-        tables: &[&'static Table],
-        options: Options,
-    ) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, tables: &[&'static Table], options: Options) -> Result<Self, StoreError> {
         let mut statements = HashMap::new();
         for table in tables {
             table.check()?;
             let made = Arc::new(Statements::new(table));
             if statements.insert(table.name, made).is_some() {
-                return Err(StoreError::Invalid(format!(
-                    "table {:?} is declared twice",
-                    table.name
-                )));
+                return Err(StoreError::Invalid(format!("table {:?} is declared twice", table.name)));
             }
         }
         let tables: Tables = Arc::new(statements);
         let connection = schema::open(path, &tables)?;
         let writer = Writer::start(connection, Arc::clone(&tables), options.batch_units.max(1))?;
         let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS))?;
-        Ok(Self {
-            tables,
-            readers,
-            writer,
-        })
+        Ok(Self { tables, readers, writer })
     }
 
     fn statements(&self, table: &'static Table) -> Result<Arc<Statements>, StoreError> {
@@ -97,10 +81,7 @@ impl SqliteStore {
 }
 
 fn unknown_table(table: &Table) -> StoreError {
-    StoreError::Invalid(format!(
-        "table {:?} was not named when the store was opened",
-        table.name
-    ))
+    StoreError::Invalid(format!("table {:?} was not named when the store was opened", table.name))
 }
 
 /// An error of SQLite that is no conflict.
@@ -118,16 +99,10 @@ impl Store for SqliteStore {
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError> {
         check_key(table, key)?;
         let (statements, key) = (self.statements(table)?, key.to_owned());
-        self.readers
-            .run(move |connection| statements.get(connection, &key))
-            .await
+        self.readers.run(move |connection| statements.get(connection, &key)).await
     }
 
-    async fn get_many(
-        &self,
-        table: &'static Table,
-        keys: &[String],
-    ) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
         if keys.len() > limits::STORE_PAGE {
             return Err(StoreError::TooLarge(format!(
                 "a look-up of {} keys; at most {} are taken",
@@ -137,9 +112,7 @@ impl Store for SqliteStore {
         }
         keys.iter().try_for_each(|key| check_key(table, key))?;
         let (statements, keys) = (self.statements(table)?, keys.to_vec());
-        self.readers
-            .run(move |connection| statements.get_many(connection, &keys))
-            .await
+        self.readers.run(move |connection| statements.get_many(connection, &keys)).await
     }
 
     async fn find(
@@ -152,48 +125,25 @@ impl Store for SqliteStore {
         let index = check_column(table, column, value)?;
         check_page(&page)?;
         let (statements, value) = (self.statements(table)?, value.to_owned());
-        self.readers
-            .run(move |connection| statements.find(connection, index, &value, &page))
-            .await
+        self.readers.run(move |connection| statements.find(connection, index, &value, &page)).await
     }
 
-    async fn scan(
-        &self,
-        table: &'static Table,
-        prefix: &str,
-        page: Page,
-    ) -> Result<Vec<Row>, StoreError> {
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Row>, StoreError> {
         check_page(&page)?;
         let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
-        self.readers
-            .run(move |connection| statements.scan(connection, &prefix, &page))
-            .await
+        self.readers.run(move |connection| statements.scan(connection, &prefix, &page)).await
     }
 
-    async fn count(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        value: &str,
-    ) -> Result<u64, StoreError> {
+    async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
         let index = check_column(table, column, value)?;
         let (statements, value) = (self.statements(table)?, value.to_owned());
-        self.readers
-            .run(move |connection| statements.count(connection, index, &value))
-            .await
+        self.readers.run(move |connection| statements.count(connection, index, &value)).await
     }
 
-    async fn last(
-        &self,
-        table: &'static Table,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
         check_page(&Page::first(limit))?;
         let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
-        self.readers
-            .run(move |connection| statements.last(connection, &prefix, limit))
-            .await
+        self.readers.run(move |connection| statements.last(connection, &prefix, limit)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

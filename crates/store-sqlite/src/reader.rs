@@ -38,10 +38,7 @@ impl Readers {
                 .map_err(|error| StoreError::Engine(format!("starting a reader: {error}")))?;
             threads.push(thread);
         }
-        Ok(Self {
-            queue: Some(queue),
-            threads,
-        })
+        Ok(Self { queue: Some(queue), threads })
     }
 
     /// Runs `work` on one of the threads.

@@ -44,17 +44,11 @@ pub(crate) fn open(path: &Path, tables: &Tables) -> Result<Connection, StoreErro
         create(&mut connection).map_err(fail)?;
     }
     for statements in tables.values() {
-        build(&mut connection, statements).map_err(|error| {
-            engine(
-                &at(&format!("building table {:?} in", statements.table.name)),
-                &error,
-            )
-        })?;
+        build(&mut connection, statements)
+            .map_err(|error| engine(&at(&format!("building table {:?} in", statements.table.name)), &error))?;
     }
     // Looks at tables that were never analysed or grew much; bounded by SQLite itself.
-    connection
-        .execute_batch("PRAGMA optimize=0x10002")
-        .map_err(fail)?;
+    connection.execute_batch("PRAGMA optimize=0x10002").map_err(fail)?;
     Ok(connection)
 }
 
@@ -78,11 +72,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     }
     let format = number("SELECT user_version FROM pragma_user_version")?;
     let oldest_reader = connection
-        .query_row(
-            "SELECT value FROM ferrohub_meta WHERE name = 'oldest_reader'",
-            [],
-            |row| row.get::<_, i64>(0),
-        )
+        .query_row("SELECT value FROM ferrohub_meta WHERE name = 'oldest_reader'", [], |row| row.get::<_, i64>(0))
         .optional()
         .map_err(|error| engine(&format!("reading {}", path.display()), &error))?;
     if oldest_reader.unwrap_or(format) > FORMAT {
@@ -109,14 +99,10 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 /// Makes a new file ours.
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(
-        "CREATE TABLE ferrohub_meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
-    )?;
+    transaction
+        .execute_batch("CREATE TABLE ferrohub_meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT")?;
     for (name, value) in [(SEQUENCE, 0), ("oldest_reader", OLDEST_READER)] {
-        transaction.execute(
-            "INSERT INTO ferrohub_meta (name, value) VALUES (?1, ?2)",
-            params![name, value],
-        )?;
+        transaction.execute("INSERT INTO ferrohub_meta (name, value) VALUES (?1, ?2)", params![name, value])?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;

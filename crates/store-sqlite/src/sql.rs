@@ -36,37 +36,23 @@ impl Statements {
     /// The statements of a checked declaration.
     pub(crate) fn new(table: &'static Table) -> Self {
         let name = format!("t_{}", table.name);
-        let columns: String = table
-            .columns
-            .iter()
-            .map(|column| format!(", c_{}", column.name))
-            .collect();
+        let columns: String = table.columns.iter().map(|column| format!(", c_{}", column.name)).collect();
         let select = format!("SELECT key, version, schema, doc{columns} FROM {name}");
         let range = |order: &str| Range {
             bounded: format!("{select} WHERE key >= ?1 AND key < ?2 ORDER BY key {order} LIMIT ?3"),
             open: format!("{select} WHERE key >= ?1 ORDER BY key {order} LIMIT ?2"),
         };
-        let each = |text: &dyn Fn(&str) -> String| {
-            table
-                .columns
-                .iter()
-                .map(|column| text(column.name))
-                .collect()
-        };
+        let each = |text: &dyn Fn(&str) -> String| table.columns.iter().map(|column| text(column.name)).collect();
         Self {
             table,
             version: format!("SELECT version FROM {name} WHERE key = ?1"),
             put: put(table, &name, &columns),
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
-            exists_with: each(&|column| {
-                format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")
-            }),
+            exists_with: each(&|column| format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")),
             get: format!("{select} WHERE key = ?1"),
             scan: range("ASC"),
             last: range("DESC"),
-            find: each(&|column| {
-                format!("{select} WHERE c_{column} = ?1 AND key > ?2 ORDER BY key LIMIT ?3")
-            }),
+            find: each(&|column| format!("{select} WHERE c_{column} = ?1 AND key > ?2 ORDER BY key LIMIT ?3")),
             count: each(&|column| format!("SELECT count(*) FROM {name} WHERE c_{column} = ?1")),
         }
     }
@@ -87,10 +73,7 @@ impl Statements {
 
     /// Adds a column, NULL in the rows that are there.
     pub(crate) fn add_column(&self, column: &Column) -> String {
-        format!(
-            "ALTER TABLE t_{} ADD COLUMN c_{} TEXT",
-            self.table.name, column.name
-        )
+        format!("ALTER TABLE t_{} ADD COLUMN c_{} TEXT", self.table.name, column.name)
     }
 
     /// Makes a column's index, and drops the one of the other kind from an older declaration.
@@ -112,11 +95,7 @@ impl Statements {
     }
 
     /// The row with `key`.
-    pub(crate) fn get(
-        &self,
-        connection: &Connection,
-        key: &str,
-    ) -> Result<Option<Row>, StoreError> {
+    pub(crate) fn get(&self, connection: &Connection, key: &str) -> Result<Option<Row>, StoreError> {
         let raw = connection
             .prepare_cached(&self.get)
             .and_then(|mut statement| statement.query_row([key], |row| self.raw(row)).optional())
@@ -130,9 +109,7 @@ impl Statements {
         connection: &mut Connection,
         keys: &[String],
     ) -> Result<Vec<Option<Row>>, StoreError> {
-        let snapshot = connection
-            .transaction()
-            .map_err(|error| self.failed(&error))?;
+        let snapshot = connection.transaction().map_err(|error| self.failed(&error))?;
         keys.iter().map(|key| self.get(&snapshot, key)).collect()
     }
 
@@ -145,20 +122,11 @@ impl Statements {
         page: &Page,
     ) -> Result<Vec<Row>, StoreError> {
         let after = page.after.as_deref().unwrap_or("");
-        self.rows(
-            connection,
-            &self.find[index],
-            params![value, after, limit(page.limit)],
-        )
+        self.rows(connection, &self.find[index], params![value, after, limit(page.limit)])
     }
 
     /// Rows whose key starts with `prefix`, ascending.
-    pub(crate) fn scan(
-        &self,
-        connection: &Connection,
-        prefix: &str,
-        page: &Page,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(crate) fn scan(&self, connection: &Connection, prefix: &str, page: &Page) -> Result<Vec<Row>, StoreError> {
         // Keys hold no NUL, so the key after `after` is not below this.
         let successor = page.after.as_ref().map(|after| format!("{after}\0"));
         let start = successor.as_deref().map_or(prefix, |next| next.max(prefix));
@@ -166,22 +134,12 @@ impl Statements {
     }
 
     /// Rows whose key starts with `prefix`, descending.
-    pub(crate) fn last(
-        &self,
-        connection: &Connection,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(crate) fn last(&self, connection: &Connection, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.range(connection, &self.last, prefix, prefix, limit)
     }
 
     /// Number of rows with `value` in column `index`.
-    pub(crate) fn count(
-        &self,
-        connection: &Connection,
-        index: usize,
-        value: &str,
-    ) -> Result<u64, StoreError> {
+    pub(crate) fn count(&self, connection: &Connection, index: usize, value: &str) -> Result<u64, StoreError> {
         let count: i64 = connection
             .prepare_cached(&self.count[index])
             .and_then(|mut statement| statement.query_row([value], |row| row.get(0)))
@@ -198,27 +156,16 @@ impl Statements {
         count: usize,
     ) -> Result<Vec<Row>, StoreError> {
         match prefix_end(prefix) {
-            Some(end) => self.rows(
-                connection,
-                &range.bounded,
-                params![start, end, limit(count)],
-            ),
+            Some(end) => self.rows(connection, &range.bounded, params![start, end, limit(count)]),
             None => self.rows(connection, &range.open, params![start, limit(count)]),
         }
     }
 
-    fn rows(
-        &self,
-        connection: &Connection,
-        sql: &str,
-        values: impl Params,
-    ) -> Result<Vec<Row>, StoreError> {
+    fn rows(&self, connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<Row>, StoreError> {
         let raws: Vec<Raw> = connection
             .prepare_cached(sql)
             .and_then(|mut statement| {
-                statement
-                    .query_map(values, |row| self.raw(row))?
-                    .collect::<rusqlite::Result<_>>()
+                statement.query_map(values, |row| self.raw(row))?.collect::<rusqlite::Result<_>>()
             })
             .map_err(|error| self.failed(&error))?;
         raws.into_iter().map(|raw| self.row(raw)).collect()
@@ -237,18 +184,10 @@ impl Statements {
 
     fn row(&self, raw: Raw) -> Result<Row, StoreError> {
         let doc = serde_json::from_str(&raw.doc).map_err(|error| {
-            StoreError::Engine(format!(
-                "row {:?} of table {:?} holds no JSON: {error}",
-                raw.key, self.table.name
-            ))
+            StoreError::Engine(format!("row {:?} of table {:?} holds no JSON: {error}", raw.key, self.table.name))
         })?;
         let doc = self.table.upgrade(&raw.key, raw.schema, doc)?;
-        Ok(Row {
-            key: raw.key,
-            version: raw.version.unsigned_abs(),
-            columns: raw.columns,
-            doc,
-        })
+        Ok(Row { key: raw.key, version: raw.version.unsigned_abs(), columns: raw.columns, doc })
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -273,19 +212,9 @@ fn limit(count: usize) -> i64 {
 
 fn put(table: &Table, name: &str, columns: &str) -> String {
     let values: String = (0..FIXED_COLUMNS + table.columns.len())
-        .map(|index| {
-            if index == 0 {
-                "?1".to_owned()
-            } else {
-                format!(", ?{}", index + 1)
-            }
-        })
+        .map(|index| if index == 0 { "?1".to_owned() } else { format!(", ?{}", index + 1) })
         .collect();
-    let updates: String = table
-        .columns
-        .iter()
-        .map(|column| format!(", c_{0} = excluded.c_{0}", column.name))
-        .collect();
+    let updates: String = table.columns.iter().map(|column| format!(", c_{0} = excluded.c_{0}", column.name)).collect();
     format!(
         "INSERT INTO {name} (key, version, schema, doc{columns}) VALUES ({values}) ON CONFLICT (key) DO UPDATE SET \
          version = excluded.version, schema = excluded.schema, doc = excluded.doc{updates}"
@@ -298,16 +227,7 @@ mod tests {
 
     static ITEMS: Table = Table {
         name: "items",
-        columns: &[
-            Column {
-                name: "label",
-                unique: false,
-            },
-            Column {
-                name: "serial",
-                unique: true,
-            },
-        ],
+        columns: &[Column { name: "label", unique: false }, Column { name: "serial", unique: true }],
         schema_version: 1,
         migrate: &[],
     };
@@ -316,16 +236,10 @@ mod tests {
     fn every_look_up_uses_an_index_and_sorts_nothing() {
         let statements = Statements::new(&ITEMS);
         let connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch(&statements.create_table())
-            .unwrap();
+        connection.execute_batch(&statements.create_table()).unwrap();
         for column in ITEMS.columns {
-            connection
-                .execute_batch(&statements.add_column(column))
-                .unwrap();
-            connection
-                .execute_batch(&statements.create_index(column))
-                .unwrap();
+            connection.execute_batch(&statements.add_column(column)).unwrap();
+            connection.execute_batch(&statements.create_index(column)).unwrap();
         }
         let (key, label, serial) = ("autoindex_t_items", "i_items__label", "u_items__serial");
         let expected = [
@@ -343,9 +257,7 @@ mod tests {
             (&statements.exists_with[1], serial),
         ];
         for (sql, index) in expected {
-            let mut statement = connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-                .unwrap();
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let values = vec!["1"; statement.parameter_count()];
             let plan: Vec<String> = statement
                 .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
@@ -353,10 +265,7 @@ mod tests {
                 .collect::<Result<_, _>>()
                 .unwrap();
             assert_eq!(plan.len(), 1, "{sql}: {plan:?}");
-            assert!(
-                plan[0].starts_with("SEARCH") && plan[0].contains(index),
-                "{sql}: {plan:?}"
-            );
+            assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{sql}: {plan:?}");
         }
     }
 }

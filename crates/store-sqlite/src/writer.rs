@@ -29,59 +29,28 @@ struct Job {
 
 /// A change with its document as text, made by the caller so that the writer has less to do.
 enum Write {
-    Put {
-        statements: Arc<Statements>,
-        key: String,
-        columns: Vec<Option<String>>,
-        doc: String,
-    },
-    Delete {
-        statements: Arc<Statements>,
-        key: String,
-    },
+    Put { statements: Arc<Statements>, key: String, columns: Vec<Option<String>>, doc: String },
+    Delete { statements: Arc<Statements>, key: String },
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(
-        connection: Connection,
-        tables: Tables,
-        batch_units: usize,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn start(connection: Connection, tables: Tables, batch_units: usize) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
-        let mut batcher = Batcher {
-            connection,
-            tables,
-            sequence: 0,
-            batches: 0,
-        };
+        let mut batcher = Batcher { connection, tables, sequence: 0, batches: 0 };
         let thread = Builder::new()
             .name("store-write".to_owned())
             .spawn(move || batcher.serve(&jobs, batch_units))
             .map_err(|error| StoreError::Engine(format!("starting the writer: {error}")))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Queues a checked unit and waits until it is synced or refused.
-    pub(crate) async fn commit(
-        &self,
-        tables: &Tables,
-        unit: UnitOfWork,
-    ) -> Result<Committed, StoreError> {
+    pub(crate) async fn commit(&self, tables: &Tables, unit: UnitOfWork) -> Result<Committed, StoreError> {
         let (expectations, changes) = unit.into_parts();
-        let changes = changes
-            .into_iter()
-            .map(|change| prepare(tables, change))
-            .collect::<Result<_, _>>()?;
+        let changes = changes.into_iter().map(|change| prepare(tables, change)).collect::<Result<_, _>>()?;
         let (answer, answered) = oneshot::channel();
-        let job = Job {
-            expectations,
-            changes,
-            answer,
-        };
+        let job = Job { expectations, changes, answer };
         let queue = self.queue.as_ref().ok_or_else(gone)?;
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
@@ -112,10 +81,7 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
     let put = match change {
         Change::Put(put) => put,
         Change::Delete { table, key } => {
-            return Ok(Write::Delete {
-                statements: statements(table)?,
-                key,
-            });
+            return Ok(Write::Delete { statements: statements(table)?, key });
         }
     };
     let doc = serde_json::to_string(&put.doc)
@@ -129,12 +95,7 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
             limits::STORE_DOCUMENT_BYTES
         )));
     }
-    Ok(Write::Put {
-        statements: statements(put.table)?,
-        key: put.key,
-        columns: put.columns,
-        doc,
-    })
+    Ok(Write::Put { statements: statements(put.table)?, key: put.key, columns: put.columns, doc })
 }
 
 /// The state of the writing thread.
@@ -225,12 +186,7 @@ impl Batcher {
         let mut versions = Vec::new();
         for change in &job.changes {
             match change {
-                Write::Put {
-                    statements,
-                    key,
-                    columns,
-                    doc,
-                } => versions.push(self.put(statements, key, columns, doc)?),
+                Write::Put { statements, key, columns, doc } => versions.push(self.put(statements, key, columns, doc)?),
                 Write::Delete { statements, key } => self.delete(statements, key)?,
             }
         }
@@ -238,14 +194,9 @@ impl Batcher {
     }
 
     fn check(&self, expectation: &Expect) -> Result<(), StoreError> {
-        let conflict =
-            |kind, table: &Table, name: &str| Err(StoreError::conflict(kind, table.name, name));
+        let conflict = |kind, table: &Table, name: &str| Err(StoreError::conflict(kind, table.name, name));
         match expectation {
-            Expect::Version {
-                table,
-                key,
-                version,
-            } => match self.version(table, key)? {
+            Expect::Version { table, key, version } => match self.version(table, key)? {
                 Some(found) if found == *version => Ok(()),
                 Some(_) => conflict(ConflictKind::Version, table, key),
                 None => conflict(ConflictKind::NoRow, table, key),
@@ -258,11 +209,7 @@ impl Batcher {
                 Some(_) => Ok(()),
                 None => conflict(ConflictKind::Exists, table, key),
             },
-            Expect::NoneWith {
-                table,
-                column,
-                value,
-            } => {
+            Expect::NoneWith { table, column, value } => {
                 if self.exists_with(table, column, value)? {
                     return conflict(ConflictKind::Unique, table, column);
                 }
@@ -281,12 +228,7 @@ impl Batcher {
         Ok(version.map(i64::unsigned_abs))
     }
 
-    fn exists_with(
-        &self,
-        table: &'static Table,
-        column: &str,
-        value: &str,
-    ) -> Result<bool, StoreError> {
+    fn exists_with(&self, table: &'static Table, column: &str, value: &str) -> Result<bool, StoreError> {
         let index = ferrohub_store::check_column(table, column, value)?;
         self.connection
             .prepare_cached(&self.statements(table)?.exists_with[index])
@@ -303,9 +245,7 @@ impl Batcher {
     ) -> Result<u64, StoreError> {
         self.sequence += 1;
         let fixed: [&dyn ToSql; 4] = [&key, &self.sequence, &statements.table.schema_version, &doc];
-        let values = fixed
-            .into_iter()
-            .chain(columns.iter().map(|value| value as &dyn ToSql));
+        let values = fixed.into_iter().chain(columns.iter().map(|value| value as &dyn ToSql));
         self.connection
             .prepare_cached(&statements.put)
             .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))

@@ -9,10 +9,7 @@ use ferrohub_model::limits;
 /// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
 pub fn check_key(table: &Table, key: &str) -> Result<(), StoreError> {
     if key.is_empty() {
-        return Err(StoreError::Invalid(format!(
-            "an empty key in table {:?}",
-            table.name
-        )));
+        return Err(StoreError::Invalid(format!("an empty key in table {:?}", table.name)));
     }
     check_text(table, "a key", key, limits::STORE_KEY_BYTES)
 }
@@ -23,12 +20,9 @@ pub fn check_key(table: &Table, key: &str) -> Result<(), StoreError> {
 /// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
 pub fn check_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
     check_text(table, column, value, limits::STORE_COLUMN_BYTES)?;
-    table.column_index(column).ok_or_else(|| {
-        StoreError::Invalid(format!(
-            "table {:?} declares no column {column:?}",
-            table.name
-        ))
-    })
+    table
+        .column_index(column)
+        .ok_or_else(|| StoreError::Invalid(format!("table {:?} declares no column {column:?}", table.name)))
 }
 
 /// Checks a page's limit: 1 to `limits::STORE_PAGE`. More is refused rather than cut, because a
@@ -40,11 +34,7 @@ pub fn check_page(page: &Page) -> Result<(), StoreError> {
     if (1..=limits::STORE_PAGE).contains(&page.limit) {
         return Ok(());
     }
-    Err(StoreError::Invalid(format!(
-        "a page of {} rows; 1 to {} are allowed",
-        page.limit,
-        limits::STORE_PAGE
-    )))
+    Err(StoreError::Invalid(format!("a page of {} rows; 1 to {} are allowed", page.limit, limits::STORE_PAGE)))
 }
 
 fn check_text(table: &Table, what: &str, text: &str, limit: usize) -> Result<(), StoreError> {
@@ -57,10 +47,7 @@ fn check_text(table: &Table, what: &str, text: &str, limit: usize) -> Result<(),
     }
     // PostgreSQL cannot hold NUL in text, and an engine may use it to mark the successor of a key.
     if text.contains('\0') {
-        return Err(StoreError::Invalid(format!(
-            "{what} with NUL in table {:?}",
-            table.name
-        )));
+        return Err(StoreError::Invalid(format!("{what} with NUL in table {:?}", table.name)));
     }
     Ok(())
 }

@@ -49,16 +49,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// A conflict of `kind` in `table` on a key or column.
-    pub fn conflict(
-        kind: ConflictKind,
-        table: &'static str,
-        key_or_column: impl Into<String>,
-    ) -> Self {
-        Self::Conflict {
-            kind,
-            table,
-            key_or_column: key_or_column.into(),
-        }
+    pub fn conflict(kind: ConflictKind, table: &'static str, key_or_column: impl Into<String>) -> Self {
+        Self::Conflict { kind, table, key_or_column: key_or_column.into() }
     }
 
     /// Whether reading again and submitting a new unit makes sense.
@@ -72,24 +64,19 @@ impl StoreError {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict {
-                kind,
-                table,
-                key_or_column,
-            } => conflict(kind, table, &key_or_column),
-            StoreError::Busy => Error::unavailable(
-                "Ferrohub has more writes waiting than it takes at once; try again in a second.",
-                1,
-            ),
+            StoreError::Conflict { kind, table, key_or_column } => conflict(kind, table, &key_or_column),
+            StoreError::Busy => {
+                Error::unavailable("Ferrohub has more writes waiting than it takes at once; try again in a second.", 1)
+            }
             StoreError::TooLarge(sentence) => Error::new(
                 ErrorKind::TooLarge,
                 "RequestTooLarge",
                 "The change is larger than Ferrohub stores in one step; make it smaller or split it.",
             )
             .with_context(sentence),
-            StoreError::Invalid(context)
-            | StoreError::Newer(context)
-            | StoreError::Engine(context) => Error::internal(format!("store: {context}")),
+            StoreError::Invalid(context) | StoreError::Newer(context) | StoreError::Engine(context) => {
+                Error::internal(format!("store: {context}"))
+            }
         }
     }
 }
@@ -102,9 +89,7 @@ fn conflict(kind: ConflictKind, table: &'static str, key_or_column: &str) -> Err
         ConflictKind::NoRow => Error::precondition(
             "The resource was deleted by somebody else since it was read; create it again if it is still wanted.",
         ),
-        ConflictKind::Absent => {
-            Error::conflict("The resource exists already; choose another name or update it.")
-        }
+        ConflictKind::Absent => Error::conflict("The resource exists already; choose another name or update it."),
         ConflictKind::Exists => Error::conflict(
             "A resource that this change builds on was deleted meanwhile; create it first and repeat the change.",
         ),
@@ -125,22 +110,12 @@ mod tests {
         let of = |error: StoreError| Error::from(error);
         let version = of(StoreError::conflict(ConflictKind::Version, "hubs", "k"));
         assert_eq!(version.kind, ErrorKind::PreconditionFailed);
-        assert_eq!(
-            of(StoreError::conflict(ConflictKind::NoRow, "hubs", "k")).kind,
-            ErrorKind::PreconditionFailed
-        );
-        let unique = of(StoreError::conflict(
-            ConflictKind::Unique,
-            "hubs",
-            "host_name",
-        ));
+        assert_eq!(of(StoreError::conflict(ConflictKind::NoRow, "hubs", "k")).kind, ErrorKind::PreconditionFailed);
+        let unique = of(StoreError::conflict(ConflictKind::Unique, "hubs", "host_name"));
         assert_eq!(unique.kind, ErrorKind::Conflict);
         assert!(unique.message.contains("host name"));
         let busy = of(StoreError::Busy);
-        assert_eq!(
-            (busy.kind, busy.retry_after_seconds),
-            (ErrorKind::Unavailable, Some(1))
-        );
+        assert_eq!((busy.kind, busy.retry_after_seconds), (ErrorKind::Unavailable, Some(1)));
         let engine = of(StoreError::Engine("disk I/O error".into()));
         assert_eq!(engine.kind, ErrorKind::Internal);
         assert!(!engine.message.contains("disk"));

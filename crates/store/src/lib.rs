@@ -40,10 +40,7 @@ impl Page {
 
     /// The page of at most `limit` rows whose keys follow `after`.
     pub fn following(after: impl Into<String>, limit: usize) -> Self {
-        Self {
-            after: Some(after.into()),
-            limit,
-        }
+        Self { after: Some(after.into()), limit }
     }
 }
 
@@ -68,11 +65,7 @@ pub trait Store: Send + Sync + 'static {
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError>;
 
     /// The rows with `keys` (at most `limits::STORE_PAGE`), in the order of `keys`, from one snapshot.
-    async fn get_many(
-        &self,
-        table: &'static Table,
-        keys: &[String],
-    ) -> Result<Vec<Option<Row>>, StoreError>;
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
 
     /// Rows whose `column` equals `value`, ordered by key.
     async fn find(
@@ -84,29 +77,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Row>, StoreError>;
 
     /// Rows whose key starts with `prefix` (empty: all), ordered by key.
-    async fn scan(
-        &self,
-        table: &'static Table,
-        prefix: &str,
-        page: Page,
-    ) -> Result<Vec<Row>, StoreError>;
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Row>, StoreError>;
 
     /// Number of rows whose `column` equals `value`.
-    async fn count(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        value: &str,
-    ) -> Result<u64, StoreError>;
+    async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError>;
 
     /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
     /// order of key.
-    async fn last(
-        &self,
-        table: &'static Table,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError>;
+    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError>;
 
     /// `Ok` when the engine can read and write.
     async fn ready(&self) -> Result<(), StoreError>;

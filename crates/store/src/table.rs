@@ -71,16 +71,10 @@ impl Table {
         }
         for (index, column) in self.columns.iter().enumerate() {
             if !is_name(column.name) {
-                return Err(invalid(format!(
-                    "column {:?} is not a plain lower-case name",
-                    column.name
-                )));
+                return Err(invalid(format!("column {:?} is not a plain lower-case name", column.name)));
             }
             if self.column_index(column.name) != Some(index) {
-                return Err(invalid(format!(
-                    "column {:?} is declared twice",
-                    column.name
-                )));
+                return Err(invalid(format!("column {:?} is declared twice", column.name)));
             }
         }
         if self.schema_version == 0 || self.migrate.len() + 1 != self.schema_version as usize {
@@ -107,16 +101,9 @@ impl Table {
             )));
         }
         let Some(done) = (schema as usize).checked_sub(1) else {
-            return Err(StoreError::Engine(format!(
-                "row {key:?} of table {:?} carries document version 0",
-                self.name
-            )));
+            return Err(StoreError::Engine(format!("row {key:?} of table {:?} carries document version 0", self.name)));
         };
-        Ok(self
-            .migrate
-            .iter()
-            .skip(done)
-            .fold(doc, |doc, step| step(doc)))
+        Ok(self.migrate.iter().skip(done).fold(doc, |doc, step| step(doc)))
     }
 }
 
@@ -132,23 +119,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const NAME: Column = Column {
-        name: "name",
-        unique: true,
-    };
+    const NAME: Column = Column { name: "name", unique: true };
 
-    fn table(
-        name: &'static str,
-        columns: &'static [Column],
-        version: u32,
-        migrate: &'static [MigrateStep],
-    ) -> Table {
-        Table {
-            name,
-            columns,
-            schema_version: version,
-            migrate,
-        }
+    fn table(name: &'static str, columns: &'static [Column], version: u32, migrate: &'static [MigrateStep]) -> Table {
+        Table { name, columns, schema_version: version, migrate }
     }
 
     #[test]
@@ -164,24 +138,13 @@ mod tests {
 
     #[test]
     fn documents_climb_the_chain_from_where_they_are() {
-        let steps: &'static [MigrateStep] = &[
-            |_| json!("two"),
-            |doc| json!(format!("{}+three", doc.as_str().unwrap_or("?"))),
-        ];
+        let steps: &'static [MigrateStep] =
+            &[|_| json!("two"), |doc| json!(format!("{}+three", doc.as_str().unwrap_or("?")))];
         let table = table("hubs", &[], 3, steps);
-        assert_eq!(
-            table.upgrade("k", 1, json!("one")).unwrap(),
-            json!("two+three")
-        );
+        assert_eq!(table.upgrade("k", 1, json!("one")).unwrap(), json!("two+three"));
         assert_eq!(table.upgrade("k", 2, json!("x")).unwrap(), json!("x+three"));
         assert_eq!(table.upgrade("k", 3, json!("x")).unwrap(), json!("x"));
-        assert!(matches!(
-            table.upgrade("k", 4, json!("x")),
-            Err(StoreError::Newer(_))
-        ));
-        assert!(matches!(
-            table.upgrade("k", 0, json!("x")),
-            Err(StoreError::Engine(_))
-        ));
+        assert!(matches!(table.upgrade("k", 4, json!("x")), Err(StoreError::Newer(_))));
+        assert!(matches!(table.upgrade("k", 0, json!("x")), Err(StoreError::Engine(_))));
     }
 }

@@ -96,33 +96,18 @@ impl UnitOfWork {
     }
 
     /// Adds the expectation that `key` has `version`.
-    pub fn expect_version(
-        &mut self,
-        table: &'static Table,
-        key: impl Into<String>,
-        version: u64,
-    ) -> &mut Self {
-        self.expect(Expect::Version {
-            table,
-            key: key.into(),
-            version,
-        })
+    pub fn expect_version(&mut self, table: &'static Table, key: impl Into<String>, version: u64) -> &mut Self {
+        self.expect(Expect::Version { table, key: key.into(), version })
     }
 
     /// Adds the expectation that there is no row `key`.
     pub fn expect_absent(&mut self, table: &'static Table, key: impl Into<String>) -> &mut Self {
-        self.expect(Expect::Absent {
-            table,
-            key: key.into(),
-        })
+        self.expect(Expect::Absent { table, key: key.into() })
     }
 
     /// Adds the expectation that there is a row `key`.
     pub fn expect_exists(&mut self, table: &'static Table, key: impl Into<String>) -> &mut Self {
-        self.expect(Expect::Exists {
-            table,
-            key: key.into(),
-        })
+        self.expect(Expect::Exists { table, key: key.into() })
     }
 
     /// Adds a row to write.
@@ -133,10 +118,7 @@ impl UnitOfWork {
 
     /// Adds a row to remove. A row that is not there is no error; add `Expect::Exists` to insist.
     pub fn delete(&mut self, table: &'static Table, key: impl Into<String>) -> &mut Self {
-        self.changes.push(Change::Delete {
-            table,
-            key: key.into(),
-        });
+        self.changes.push(Change::Delete { table, key: key.into() });
         self
     }
 
@@ -179,10 +161,7 @@ impl UnitOfWork {
     /// or a long column value; [`StoreError::Invalid`] for an empty key, NUL or wrong columns. The
     /// size of a document is checked by the engine, which writes it as text anyway.
     pub fn check(&self) -> Result<(), StoreError> {
-        for (what, count) in [
-            ("rows", self.changes.len()),
-            ("expectations", self.expectations.len()),
-        ] {
+        for (what, count) in [("rows", self.changes.len()), ("expectations", self.expectations.len())] {
             if count > limits::UNIT_ROWS {
                 return Err(StoreError::TooLarge(format!(
                     "a unit of work with {count} {what}; at most {} are taken",
@@ -197,14 +176,10 @@ impl UnitOfWork {
 
 fn check_expectation(expectation: &Expect) -> Result<(), StoreError> {
     match expectation {
-        Expect::Version { table, key, .. }
-        | Expect::Absent { table, key }
-        | Expect::Exists { table, key } => check_key(table, key),
-        Expect::NoneWith {
-            table,
-            column,
-            value,
-        } => check_column(table, column, value).map(|_| ()),
+        Expect::Version { table, key, .. } | Expect::Absent { table, key } | Expect::Exists { table, key } => {
+            check_key(table, key)
+        }
+        Expect::NoneWith { table, column, value } => check_column(table, column, value).map(|_| ()),
     }
 }
 

@@ -40,11 +40,7 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::subscription_path`].
     pub(crate) fn group_path(&mut self, group: &str) -> Result<String> {
-        Ok(format!(
-            "{}/resourceGroups/{}",
-            self.subscription_path()?,
-            segment(group)
-        ))
+        Ok(format!("{}/resourceGroups/{}", self.subscription_path()?, segment(group)))
     }
 
     /// A collection in the group, or in the whole subscription where there is no group:
@@ -84,13 +80,7 @@ impl Session<'_> {
     ) -> Result<Response> {
         let base = self.urls()?.resource_manager;
         let join = if path.contains('?') { '&' } else { '?' };
-        self.arm_url(
-            method,
-            &format!("{base}{path}{join}api-version={version}"),
-            body,
-            headers,
-        )
-        .await
+        self.arm_url(method, &format!("{base}{path}{join}api-version={version}"), body, headers).await
     }
 
     async fn arm_url(
@@ -107,8 +97,7 @@ impl Session<'_> {
         }
         let authorization = format!("Bearer {}", self.token(ARM_SCOPE).await?.secret);
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        self.send(method, url, Some(&authorization), headers, bytes)
-            .await
+        self.send(method, url, Some(&authorization), headers, bytes).await
     }
 
     /// GET.
@@ -142,31 +131,20 @@ impl Session<'_> {
             if let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) {
                 items.extend(values);
             }
-            let Some(next) = page
-                .get("nextLink")
-                .and_then(Value::as_str)
-                .filter(|next| !next.is_empty())
-            else {
+            let Some(next) = page.get("nextLink").and_then(Value::as_str).filter(|next| !next.is_empty()) else {
                 return Ok(items);
             };
             let next = next.to_owned();
             page = arm_json(&self.arm_url(Method::GET, &next, None, &[]).await?)?;
         }
-        Err(Failure::error(format!(
-            "The list has more than {MAX_PAGES} pages."
-        )))
+        Err(Failure::error(format!("The list has more than {MAX_PAGES} pages.")))
     }
 
     /// POST without a long-running operation.
     ///
     /// # Errors
     /// ARM's error.
-    pub(crate) async fn arm_post(
-        &mut self,
-        path: &str,
-        version: &str,
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    pub(crate) async fn arm_post(&mut self, path: &str, version: &str, body: Option<&Value>) -> Result<Value> {
         arm_json(&self.arm_raw(Method::POST, path, version, body).await?)
     }
 
@@ -182,8 +160,7 @@ impl Session<'_> {
         body: &Value,
         no_wait: bool,
     ) -> Result<Value> {
-        self.arm_write_if(method, path, version, body, no_wait, None)
-            .await
+        self.arm_write_if(method, path, version, body, no_wait, None).await
     }
 
     /// The same with an `If-Match`.
@@ -200,9 +177,7 @@ impl Session<'_> {
         etag: Option<&str>,
     ) -> Result<Value> {
         let headers: Vec<(&str, &str)> = etag.map(|etag| ("if-match", etag)).into_iter().collect();
-        let response = self
-            .arm_with(method, path, version, Some(body), &headers)
-            .await?;
+        let response = self.arm_with(method, path, version, Some(body), &headers).await?;
         let resource = arm_json(&response)?;
         if no_wait {
             return Ok(Value::Null);
@@ -215,11 +190,7 @@ impl Session<'_> {
         if !polled && unfinished {
             return self.wait_for_state(path, version).await;
         }
-        if polled {
-            self.arm_get(path, version).await
-        } else {
-            Ok(resource)
-        }
+        if polled { self.arm_get(path, version).await } else { Ok(resource) }
     }
 
     /// DELETE or a long POST; waits for its end unless `no_wait`. A missing thing is no error for
@@ -248,9 +219,7 @@ impl Session<'_> {
     /// # Errors
     /// ARM's error.
     pub(crate) async fn arm_delete_if(&mut self, path: &str, version: &str, etag: &str) -> Result<()> {
-        let response = self
-            .arm_with(Method::DELETE, path, version, None, &[("if-match", etag)])
-            .await?;
+        let response = self.arm_with(Method::DELETE, path, version, None, &[("if-match", etag)]).await?;
         arm_json(&response)?;
         self.wait(&response).await?;
         Ok(())
@@ -258,29 +227,18 @@ impl Session<'_> {
 
     /// Follows `Azure-AsyncOperation`, else `Location`, to the end. Says whether there was one.
     async fn wait(&mut self, first: &Response) -> Result<bool> {
-        let (url, by_status) = match (
-            first.header("azure-asyncoperation"),
-            first.header("location"),
-        ) {
+        let (url, by_status) = match (first.header("azure-asyncoperation"), first.header("location")) {
             (Some(url), _) => (url.to_owned(), false),
-            (None, Some(url))
-                if first.status == StatusCode::ACCEPTED || first.status == StatusCode::CREATED =>
-            {
+            (None, Some(url)) if first.status == StatusCode::ACCEPTED || first.status == StatusCode::CREATED => {
                 (url.to_owned(), true)
             }
             _ => return Ok(false),
         };
         for _ in 0..MAX_POLLS {
             let response = self.arm_url(Method::GET, &url, None, &[]).await?;
-            match if by_status {
-                location_progress(&response)?
-            } else {
-                operation_progress(&response)?
-            } {
+            match if by_status { location_progress(&response)? } else { operation_progress(&response)? } {
                 Progress::Succeeded => return Ok(true),
-                Progress::Running(seconds) => {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await
-                }
+                Progress::Running(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
             }
         }
         Err(Failure::error(format!(
@@ -291,61 +249,35 @@ impl Session<'_> {
     async fn wait_for_state(&mut self, path: &str, version: &str) -> Result<Value> {
         for _ in 0..MAX_POLLS {
             let resource = self.arm_get(path, version).await?;
-            match resource
-                .pointer("/properties/provisioningState")
-                .and_then(Value::as_str)
-            {
+            match resource.pointer("/properties/provisioningState").and_then(Value::as_str) {
                 Some(state @ ("Failed" | "Canceled")) => {
-                    return Err(Failure::error(format!(
-                        "The resource ended in provisioning state '{state}'."
-                    )));
+                    return Err(Failure::error(format!("The resource ended in provisioning state '{state}'.")));
                 }
-                Some(state) if !is_final(state) => {
-                    tokio::time::sleep(Duration::from_secs(DEFAULT_RETRY_SECONDS)).await
-                }
+                Some(state) if !is_final(state) => tokio::time::sleep(Duration::from_secs(DEFAULT_RETRY_SECONDS)).await,
                 _ => return Ok(resource),
             }
         }
-        Err(Failure::error(format!(
-            "{path} was not ready in {MAX_POLLS} polls."
-        )))
+        Err(Failure::error(format!("{path} was not ready in {MAX_POLLS} polls.")))
     }
 
     /// One Graph call; `path` follows `/v1.0`.
     ///
     /// # Errors
     /// Graph's error.
-    pub(crate) async fn graph(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    pub(crate) async fn graph(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let url = format!("{}/v1.0{path}", self.urls()?.graph);
         let authorization = format!("Bearer {}", self.token(GRAPH_SCOPE).await?.secret);
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        arm_json(
-            &self
-                .send(method, &url, Some(&authorization), &[], bytes)
-                .await?,
-        )
+        arm_json(&self.send(method, &url, Some(&authorization), &[], bytes).await?)
     }
 
     /// The members of a Graph collection that `filter` selects.
     ///
     /// # Errors
     /// Graph's error.
-    pub(crate) async fn graph_list(
-        &mut self,
-        collection: &str,
-        filter: Option<&str>,
-    ) -> Result<Vec<Value>> {
-        let query = filter
-            .map(|filter| format!("?$filter={}", query_value(filter)))
-            .unwrap_or_default();
-        let mut answer = self
-            .graph(Method::GET, &format!("{collection}{query}"), None)
-            .await?;
+    pub(crate) async fn graph_list(&mut self, collection: &str, filter: Option<&str>) -> Result<Vec<Value>> {
+        let query = filter.map(|filter| format!("?$filter={}", query_value(filter))).unwrap_or_default();
+        let mut answer = self.graph(Method::GET, &format!("{collection}{query}"), None).await?;
         match answer.get_mut("value").map(Value::take) {
             Some(Value::Array(values)) => Ok(values),
             _ => Ok(Vec::new()),
@@ -364,11 +296,7 @@ fn is_final(state: &str) -> bool {
 pub(crate) fn arm_json(response: &Response) -> Result<Value> {
     if !response.status.is_success() {
         let reason = response.status.canonical_reason().unwrap_or("Unknown");
-        return Err(Failure::of_arm(
-            response.status.as_u16(),
-            reason,
-            &response.body,
-        ));
+        return Err(Failure::of_arm(response.status.as_u16(), reason, &response.body));
     }
     Ok(response.json()?)
 }
@@ -382,11 +310,7 @@ pub(crate) fn operation_progress(response: &Response) -> Result<Progress> {
     match body.get("status").and_then(Value::as_str) {
         Some("Succeeded") => Ok(Progress::Succeeded),
         Some(status @ ("Failed" | "Canceled")) => {
-            let code = body
-                .pointer("/error/code")
-                .and_then(Value::as_str)
-                .unwrap_or(status)
-                .to_owned();
+            let code = body.pointer("/error/code").and_then(Value::as_str).unwrap_or(status).to_owned();
             let bytes = body.to_string();
             let http_status = if code.ends_with("NotFound") { 404 } else { 409 };
             let mut failure = Failure::of_arm(http_status, status, bytes.as_bytes());
@@ -412,13 +336,8 @@ pub(crate) fn location_progress(response: &Response) -> Result<Progress> {
 }
 
 fn retry_after(response: &Response) -> u64 {
-    let seconds = response
-        .header("retry-after")
-        .and_then(|value| value.trim().parse().ok());
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .unwrap_or(DEFAULT_RETRY_SECONDS)
-        .min(MAX_RETRY_SECONDS)
+    let seconds = response.header("retry-after").and_then(|value| value.trim().parse().ok());
+    seconds.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_RETRY_SECONDS).min(MAX_RETRY_SECONDS)
 }
 
 #[cfg(test)]
@@ -444,47 +363,20 @@ mod tests {
             operation_progress(&response(200, Some("1"), r#"{"status":"InProgress"}"#)),
             Ok(Progress::Running(1))
         );
-        assert_eq!(
-            operation_progress(&response(200, None, r#"{"status":"Succeeded"}"#)),
-            Ok(Progress::Succeeded)
-        );
-        let failed = operation_progress(&response(
-            200,
-            None,
-            r#"{"status":"Failed","error":{"code":"C","message":"m"}}"#,
-        ));
+        assert_eq!(operation_progress(&response(200, None, r#"{"status":"Succeeded"}"#)), Ok(Progress::Succeeded));
+        let failed =
+            operation_progress(&response(200, None, r#"{"status":"Failed","error":{"code":"C","message":"m"}}"#));
         let failure = failed.unwrap_err();
-        assert_eq!(
-            (failure.exit, failure.message.as_str()),
-            (1, "(C) m\nCode: C\nMessage: m")
-        );
-        let bare =
-            operation_progress(&response(200, None, r#"{"status":"Canceled"}"#)).unwrap_err();
-        assert_eq!(
-            bare.message,
-            "Operation returned an invalid status 'Canceled'"
-        );
+        assert_eq!((failure.exit, failure.message.as_str()), (1, "(C) m\nCode: C\nMessage: m"));
+        let bare = operation_progress(&response(200, None, r#"{"status":"Canceled"}"#)).unwrap_err();
+        assert_eq!(bare.message, "Operation returned an invalid status 'Canceled'");
     }
 
     #[test]
     fn a_location_runs_while_it_answers_202() {
-        assert_eq!(
-            location_progress(&response(202, Some("0"), "")),
-            Ok(Progress::Running(DEFAULT_RETRY_SECONDS))
-        );
-        assert_eq!(
-            location_progress(&response(202, Some("900"), "")),
-            Ok(Progress::Running(MAX_RETRY_SECONDS))
-        );
-        assert_eq!(
-            location_progress(&response(204, None, "")),
-            Ok(Progress::Succeeded)
-        );
-        assert_eq!(
-            location_progress(&response(404, None, ""))
-                .unwrap_err()
-                .exit,
-            3
-        );
+        assert_eq!(location_progress(&response(202, Some("0"), "")), Ok(Progress::Running(DEFAULT_RETRY_SECONDS)));
+        assert_eq!(location_progress(&response(202, Some("900"), "")), Ok(Progress::Running(MAX_RETRY_SECONDS)));
+        assert_eq!(location_progress(&response(204, None, "")), Ok(Progress::Succeeded));
+        assert_eq!(location_progress(&response(404, None, "")).unwrap_err().exit, 3);
     }
 }

@@ -29,8 +29,6 @@ pub(crate) struct DataPlane {
     pub(crate) service: Service,
     /// Its host name.
     pub(crate) host: String,
-    /// Its resource, unless a connection string was given.
-    pub(crate) resource: Option<Value>,
     authorization: String,
 }
 
@@ -99,60 +97,31 @@ impl Session<'_> {
         };
         // A host name is accepted for a name.
         let short = name.split('.').next().unwrap_or(name);
-        let resource = self
-            .find_service(service, short, args.text("--resource-group"))
-            .await?;
-        let host = resource
-            .pointer(service.host_pointer())
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let resource = self.find_service(service, short, args.text("--resource-group")).await?;
+        let host = resource.pointer(service.host_pointer()).and_then(Value::as_str).unwrap_or_default().to_owned();
         let authorization = if args.text("--auth-type") == Some("login") {
-            let scope = if service == Service::Hub {
-                HUB_SCOPE
-            } else {
-                DPS_SCOPE
-            };
+            let scope = if service == Service::Hub { HUB_SCOPE } else { DPS_SCOPE };
             format!("Bearer {}", self.token(scope).await?.secret)
         } else {
             let key = self.key_with_rights(&resource, service).await?;
             let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
             self.signature(&host, text("primaryKey"), text("keyName"))?
         };
-        Ok(DataPlane {
-            service,
-            host,
-            resource: Some(resource),
-            authorization,
-        })
+        Ok(DataPlane { service, host, authorization })
     }
 
     /// The resource of the service `name`; without a group, the subscription is searched.
     ///
     /// # Errors
     /// `az`'s text, exit 3, where there is none.
-    pub(crate) async fn find_service(
-        &mut self,
-        service: Service,
-        name: &str,
-        group: Option<&str>,
-    ) -> Result<Value> {
+    pub(crate) async fn find_service(&mut self, service: Service, name: &str, group: Option<&str>) -> Result<Value> {
         let path = self.collection_path(group, service.kind())?;
         let found = match group {
-            Some(_) => {
-                self.arm_find(
-                    &format!("{path}/{}", super::session::segment(name)),
-                    service.version(),
-                )
-                .await?
-            }
+            Some(_) => self.arm_find(&format!("{path}/{}", super::session::segment(name)), service.version()).await?,
             None => {
                 let all = self.arm_list(&path, service.version()).await?;
-                all.into_iter().find(|one| {
-                    one.get("name")
-                        .and_then(Value::as_str)
-                        .is_some_and(|n| n.eq_ignore_ascii_case(name))
-                })
+                all.into_iter()
+                    .find(|one| one.get("name").and_then(Value::as_str).is_some_and(|n| n.eq_ignore_ascii_case(name)))
             }
         };
         let subscription = self.subscription()?;
@@ -161,10 +130,7 @@ impl Session<'_> {
                 Some(group) => format!("resource group: {group}"),
                 None => format!("current subscription {subscription}"),
             };
-            Failure::not_found(format!(
-                "Unable to find {}: {name} in {place}.",
-                service.title()
-            ))
+            Failure::not_found(format!("Unable to find {}: {name} in {place}.", service.title()))
         })
     }
 
@@ -173,22 +139,13 @@ impl Session<'_> {
     /// # Errors
     /// ARM's error, or a sentence where no key suffices.
     pub(crate) async fn key_with_rights(&mut self, resource: &Value, service: Service) -> Result<Value> {
-        let id = resource
-            .get("id")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let mut keys = self
-            .arm_post(&format!("{id}/listkeys"), service.version(), None)
-            .await?;
+        let id = resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut keys = self.arm_post(&format!("{id}/listkeys"), service.version(), None).await?;
         let Some(Value::Array(keys)) = keys.get_mut("value").map(Value::take) else {
             return Err(Failure::error("The service listed no keys."));
         };
         let suffices = |key: &Value| {
-            let rights = key
-                .get("rights")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let rights = key.get("rights").and_then(Value::as_str).unwrap_or_default();
             let held: Vec<&str> = rights.split(',').map(str::trim).collect();
             service.rights().iter().all(|right| held.contains(right))
         };
@@ -204,12 +161,7 @@ impl Session<'_> {
         let given = ConnectionString::parse(login)?;
         let host = sas::host_of(&given)?.to_owned();
         let expiry = self.environment.clock.unix_seconds() + SIGNATURE_SECONDS;
-        Ok(DataPlane {
-            service,
-            host,
-            resource: None,
-            authorization: sas::token_of(&given, expiry)?,
-        })
+        Ok(DataPlane { service, host, authorization: sas::token_of(&given, expiry)? })
     }
 
     fn signature(&mut self, host: &str, key: &str, policy: &str) -> Result<String> {
@@ -229,11 +181,7 @@ impl Session<'_> {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Value> {
-        let version = if plane.service == Service::Hub {
-            versions::HUB_DATA
-        } else {
-            versions::DPS_DATA
-        };
+        let version = if plane.service == Service::Hub { versions::HUB_DATA } else { versions::DPS_DATA };
         let url = format!("https://{}{path}?api-version={version}", plane.host);
         if !self.owns_url(&url)? {
             let domain = self.domain()?;
@@ -244,17 +192,11 @@ impl Session<'_> {
         }
         let headers: Vec<(&str, &str)> = etag.map(|etag| ("if-match", etag)).into_iter().collect();
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let response = self
-            .send(method, &url, Some(&plane.authorization), &headers, bytes)
-            .await?;
+        let response = self.send(method, &url, Some(&plane.authorization), &headers, bytes).await?;
         if response.status.is_success() {
             return Ok(response.json()?);
         }
         let reason = response.status.canonical_reason().unwrap_or("Unknown");
-        Err(Failure::of_data_plane(
-            response.status.as_u16(),
-            reason,
-            &response.body,
-        ))
+        Err(Failure::of_data_plane(response.status.as_u16(), reason, &response.body))
     }
 }

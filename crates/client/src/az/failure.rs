@@ -29,29 +29,17 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// An error of the client's own logic: exit 1.
     pub(crate) fn error(message: impl Into<String>) -> Self {
-        Self {
-            exit: EXIT_ERROR,
-            message: message.into(),
-            status: None,
-            code: None,
-        }
+        Self { exit: EXIT_ERROR, message: message.into(), status: None, code: None }
     }
 
     /// A wrong command line: exit 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: EXIT_USAGE,
-            ..Self::error(message)
-        }
+        Self { exit: EXIT_USAGE, ..Self::error(message) }
     }
 
     /// A missing thing: exit 3.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self {
-            exit: EXIT_NOT_FOUND,
-            status: Some(404),
-            ..Self::error(message)
-        }
+        Self { exit: EXIT_NOT_FOUND, status: Some(404), ..Self::error(message) }
     }
 
     /// Nobody is signed in.
@@ -66,72 +54,35 @@ impl Failure {
 
     /// The failure of an ARM or Graph call that answered `status` with `body`.
     pub(crate) fn of_arm(status: u16, reason: &str, body: &[u8]) -> Self {
-        let exit = if status == 404 {
-            EXIT_NOT_FOUND
-        } else {
-            EXIT_ERROR
-        };
+        let exit = if status == 404 { EXIT_NOT_FOUND } else { EXIT_ERROR };
         let parsed: Option<Value> = serde_json::from_slice(body).ok();
-        let error = parsed.as_ref().and_then(|body| {
-            body.get("error")
-                .filter(|error| error.is_object())
-                .or(Some(body))
-        });
-        let described =
-            error.filter(|error| error.get("code").is_some() || error.get("message").is_some());
+        let error = parsed.as_ref().and_then(|body| body.get("error").filter(|error| error.is_object()).or(Some(body)));
+        let described = error.filter(|error| error.get("code").is_some() || error.get("message").is_some());
         let Some(error) = described else {
             let message = format!("Operation returned an invalid status '{reason}'");
-            return Self {
-                exit,
-                message,
-                status: Some(status),
-                code: None,
-            };
+            return Self { exit, message, status: Some(status), code: None };
         };
         let code = scalar(error.get("code"));
-        Self {
-            exit,
-            message: describe_arm(error),
-            status: Some(status),
-            code: Some(code),
-        }
+        Self { exit, message: describe_arm(error), status: Some(status), code: Some(code) }
     }
 
     /// The failure of a hub or DPS data-plane call: the body as Python would print it.
     pub(crate) fn of_data_plane(status: u16, reason: &str, body: &[u8]) -> Self {
-        let exit = if status == 404 {
-            EXIT_NOT_FOUND
-        } else {
-            EXIT_ERROR
-        };
+        let exit = if status == 404 { EXIT_NOT_FOUND } else { EXIT_ERROR };
         let message = match serde_json::from_slice::<Value>(body) {
             Ok(Value::String(text)) => text,
             Ok(value) => python_repr(&value),
             Err(_) if body.is_empty() => format!("Operation returned an invalid status '{reason}'"),
             Err(_) => String::from_utf8_lossy(body).into_owned(),
         };
-        Self {
-            exit,
-            message,
-            status: Some(status),
-            code: None,
-        }
+        Self { exit, message, status: Some(status), code: None }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let exit = if error.kind == ErrorKind::NotFound {
-            EXIT_NOT_FOUND
-        } else {
-            EXIT_ERROR
-        };
-        Self {
-            exit,
-            message: error.message,
-            status: None,
-            code: None,
-        }
+        let exit = if error.kind == ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_ERROR };
+        Self { exit, message: error.message, status: None, code: None }
     }
 }
 
@@ -143,22 +94,12 @@ fn describe_arm(error: &Value) -> String {
     if let Some(target) = error.get("target").and_then(Value::as_str) {
         text.push_str(&format!("\nTarget: {target}"));
     }
-    let details = error
-        .get("details")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (index, detail) in details.iter().enumerate() {
         let code = scalar(detail.get("code"));
         let message = scalar(detail.get("message"));
-        let lead = if index == 0 {
-            "\nException Details:\t"
-        } else {
-            "\n\t"
-        };
-        text.push_str(&format!(
-            "{lead}({code}) {message}\n\tCode: {code}\n\tMessage: {message}"
-        ));
+        let lead = if index == 0 { "\nException Details:\t" } else { "\n\t" };
+        text.push_str(&format!("{lead}({code}) {message}\n\tCode: {code}\n\tMessage: {message}"));
         if let Some(target) = detail.get("target").and_then(Value::as_str) {
             text.push_str(&format!("\n\tTarget: {target}"));
         }
@@ -187,21 +128,15 @@ pub(crate) fn python_repr(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(members) => {
-            let members: Vec<String> = members
-                .iter()
-                .map(|(key, value)| format!("{}: {}", python_string(key), python_repr(value)))
-                .collect();
+            let members: Vec<String> =
+                members.iter().map(|(key, value)| format!("{}: {}", python_string(key), python_repr(value))).collect();
             format!("{{{}}}", members.join(", "))
         }
     }
 }
 
 fn python_string(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for character in text.chars() {
         match character {
@@ -241,19 +176,13 @@ mod tests {
     #[test]
     fn an_old_style_body_and_a_missing_resource() {
         let failure = Failure::of_arm(404, "Not Found", br#"{"code":404001,"message":"gone"}"#);
-        assert_eq!(
-            (failure.exit, failure.message.as_str()),
-            (3, "(404001) gone\nCode: 404001\nMessage: gone")
-        );
+        assert_eq!((failure.exit, failure.message.as_str()), (3, "(404001) gone\nCode: 404001\nMessage: gone"));
     }
 
     #[test]
     fn a_body_without_an_error_names_the_reason() {
         let failure = Failure::of_arm(502, "Bad Gateway", b"<html>");
-        assert_eq!(
-            (failure.exit, failure.message.as_str()),
-            (1, "Operation returned an invalid status 'Bad Gateway'")
-        );
+        assert_eq!((failure.exit, failure.message.as_str()), (1, "Operation returned an invalid status 'Bad Gateway'"));
     }
 
     #[test]
@@ -270,9 +199,6 @@ mod tests {
     #[test]
     fn python_values() {
         let value = serde_json::json!({"a": [1, null, true, 1.5], "b": "x\ny"});
-        assert_eq!(
-            python_repr(&value),
-            r"{'a': [1, None, True, 1.5], 'b': 'x\ny'}"
-        );
+        assert_eq!(python_repr(&value), r"{'a': [1, None, True, 1.5], 'b': 'x\ny'}");
     }
 }

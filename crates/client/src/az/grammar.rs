@@ -76,14 +76,7 @@ impl Command {
         options: &'static [&'static str],
         handler: Handler,
     ) -> Self {
-        Self {
-            words,
-            summary,
-            options,
-            handler,
-            confirms: false,
-            id_parts: &[],
-        }
+        Self { words, summary, options, handler, confirms: false, id_parts: &[] }
     }
 
     /// The same command, asking for confirmation.
@@ -108,14 +101,10 @@ impl Command {
             specs.push(OptionSpec::parse(line)?);
         }
         if self.confirms {
-            specs.push(OptionSpec::parse(
-                "--yes/-y flag # Do not ask for confirmation.",
-            )?);
+            specs.push(OptionSpec::parse("--yes/-y flag # Do not ask for confirmation.")?);
         }
         if !self.id_parts.is_empty() {
-            specs.push(OptionSpec::parse(
-                "--ids + # Resource ids, instead of names and resource group.",
-            )?);
+            specs.push(OptionSpec::parse("--ids + # Resource ids, instead of names and resource group.")?);
             for spec in &mut specs {
                 let part = self.id_parts.contains(&spec.key()) || spec.key() == "--resource-group";
                 spec.waived_by_ids = part;
@@ -188,15 +177,9 @@ impl OptionSpec {
     pub(crate) fn parse(line: &'static str) -> Result<Self, String> {
         let (declaration, help) = line.split_once(" # ").unwrap_or((line, ""));
         let mut words = declaration.split_whitespace();
-        let names = words
-            .next()
-            .ok_or_else(|| "an empty option line".to_owned())?;
-        let (names, hidden) = names
-            .strip_prefix('~')
-            .map_or((names, false), |rest| (rest, true));
-        let (names, required) = names
-            .strip_suffix('!')
-            .map_or((names, false), |rest| (rest, true));
+        let names = words.next().ok_or_else(|| "an empty option line".to_owned())?;
+        let (names, hidden) = names.strip_prefix('~').map_or((names, false), |rest| (rest, true));
+        let (names, required) = names.strip_suffix('!').map_or((names, false), |rest| (rest, true));
         let mut spec = Self {
             aliases: names.split('/').collect(),
             required,
@@ -211,8 +194,7 @@ impl OptionSpec {
             return Err(format!("'{line}': an alias does not begin with '-'"));
         }
         for word in words {
-            spec.refine(word)
-                .ok_or_else(|| format!("'{line}': '{word}' is not understood"))?;
+            spec.refine(word).ok_or_else(|| format!("'{line}': '{word}' is not understood"))?;
         }
         Ok(spec)
     }
@@ -261,10 +243,7 @@ mod tests {
     fn a_line_of_the_notation() {
         let spec = OptionSpec::parse("--sku {F1,S1} =S1 # Pricing tier.").unwrap();
         assert_eq!(spec.kind, Kind::Choice(vec!["F1", "S1"]));
-        assert_eq!(
-            (spec.default, spec.help, spec.required),
-            (Some("S1"), "Pricing tier.", false)
-        );
+        assert_eq!((spec.default, spec.help, spec.required), (Some("S1"), "Pricing tier.", false));
         let spec = OptionSpec::parse("~--name/--resource-group/-n!").unwrap();
         assert!(spec.hidden && spec.required);
         assert_eq!(spec.title(), "--name/--resource-group/-n");

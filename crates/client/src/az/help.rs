@@ -15,11 +15,7 @@ pub(crate) fn group(words: &[String]) -> String {
         };
         match rest.split_once(' ') {
             Some((subgroup, _)) => {
-                let path = if prefix.is_empty() {
-                    subgroup.to_owned()
-                } else {
-                    format!("{prefix} {subgroup}")
-                };
+                let path = if prefix.is_empty() { subgroup.to_owned() } else { format!("{prefix} {subgroup}") };
                 subgroups.insert(subgroup, summary(&path));
             }
             None => {
@@ -27,11 +23,7 @@ pub(crate) fn group(words: &[String]) -> String {
             }
         }
     }
-    let mut text = format!(
-        "\nGroup\n    {} : {}\n",
-        join("az", &prefix),
-        summary(&prefix)
-    );
+    let mut text = format!("\nGroup\n    {} : {}\n", join("az", &prefix), summary(&prefix));
     section(&mut text, "Subgroups", &subgroups);
     section(&mut text, "Commands", &commands);
     text.push_str("\nUse 'az <group or command> --help' for more.\n");
@@ -40,30 +32,17 @@ pub(crate) fn group(words: &[String]) -> String {
 
 /// Help of one command: its arguments and the global ones.
 pub(crate) fn command(command: &Command) -> String {
-    let mut text = format!(
-        "\nCommand\n    az {} : {}\n",
-        command.words, command.summary
-    );
+    let mut text = format!("\nCommand\n    az {} : {}\n", command.words, command.summary);
     let specs = command.specs().unwrap_or_default();
-    let is_global = |spec: &OptionSpec| {
-        GLOBAL
-            .iter()
-            .any(|line| line.trim_start_matches('~').starts_with(&spec.title()))
-    };
-    let (global, own): (Vec<_>, Vec<_>) = specs
-        .iter()
-        .filter(|spec| !spec.hidden)
-        .partition(|spec| is_global(spec));
+    let is_global =
+        |spec: &OptionSpec| GLOBAL.iter().any(|line| line.trim_start_matches('~').starts_with(&spec.title()));
+    let (global, own): (Vec<_>, Vec<_>) = specs.iter().filter(|spec| !spec.hidden).partition(|spec| is_global(spec));
     for (title, specs) in [("Arguments", own), ("Global Arguments", global)] {
         if specs.is_empty() {
             continue;
         }
         text.push_str(&format!("\n{title}\n"));
-        let widest = specs
-            .iter()
-            .map(|spec| heading(spec).len())
-            .max()
-            .unwrap_or_default();
+        let widest = specs.iter().map(|spec| heading(spec).len()).max().unwrap_or_default();
         for spec in specs {
             let mut line = spec.help.to_owned();
             if let super::grammar::Kind::Choice(choices) = &spec.kind {
@@ -82,35 +61,20 @@ pub(crate) fn command(command: &Command) -> String {
 
 fn heading(spec: &OptionSpec) -> String {
     let names = spec.aliases.join(" ");
-    if spec.required {
-        format!("{names} [Required]")
-    } else {
-        names
-    }
+    if spec.required { format!("{names} [Required]") } else { names }
 }
 
 /// What follows `prefix` in a command's words, if the command lies under it.
 pub(crate) fn rest_of<'w>(words: &'w str, prefix: &str) -> Option<&'w str> {
-    if prefix.is_empty() {
-        Some(words)
-    } else {
-        words.strip_prefix(prefix)?.strip_prefix(' ')
-    }
+    if prefix.is_empty() { Some(words) } else { words.strip_prefix(prefix)?.strip_prefix(' ') }
 }
 
 fn summary(path: &str) -> &'static str {
-    GROUPS
-        .iter()
-        .find(|(words, _)| *words == path)
-        .map_or("", |(_, summary)| summary)
+    GROUPS.iter().find(|(words, _)| *words == path).map_or("", |(_, summary)| summary)
 }
 
 fn join(first: &str, rest: &str) -> String {
-    if rest.is_empty() {
-        first.to_owned()
-    } else {
-        format!("{first} {rest}")
-    }
+    if rest.is_empty() { first.to_owned() } else { format!("{first} {rest}") }
 }
 
 fn section(text: &mut String, title: &str, rows: &BTreeMap<&str, &str>) {

@@ -72,20 +72,12 @@ mod tests {
 
     #[test]
     fn json_and_python_literals() {
-        assert_eq!(
-            parse(r#"{"a": [1, true, null]}"#),
-            Ok(json!({"a": [1, true, null]}))
-        );
+        assert_eq!(parse(r#"{"a": [1, true, null]}"#), Ok(json!({"a": [1, true, null]})));
         assert_eq!(
             parse("{'a': 'it\\'s \"x\"', 'b': [True, None, 1.5]}"),
             Ok(json!({"a": "it's \"x\"", "b": [true, null, 1.5]}))
         );
-        assert!(
-            parse("{a: 1}")
-                .unwrap_err()
-                .message
-                .contains("Failed to parse string as JSON")
-        );
+        assert!(parse("{a: 1}").unwrap_err().message.contains("Failed to parse string as JSON"));
         assert!(parse("{'a").is_err());
     }
 }

@@ -21,4 +21,9 @@ mod table;
 mod update;
 mod yaml;
 
+#[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
+mod scripted;
+
 pub use run::run;

@@ -27,30 +27,18 @@ impl Outcome {
 
     /// A result with its own table columns.
     pub(crate) fn with_columns(value: Value, columns: Columns) -> Self {
-        Self {
-            value: Some(value),
-            columns: Some(columns),
-            text: None,
-        }
+        Self { value: Some(value), columns: Some(columns), text: None }
     }
 
     /// Text that is printed as it is.
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self {
-            value: None,
-            columns: None,
-            text: Some(text.into()),
-        }
+        Self { value: None, columns: None, text: Some(text.into()) }
     }
 }
 
 impl From<Value> for Outcome {
     fn from(value: Value) -> Self {
-        Self {
-            value: Some(value),
-            columns: None,
-            text: None,
-        }
+        Self { value: Some(value), columns: None, text: None }
     }
 }
 
@@ -104,10 +92,7 @@ impl Query {
         })?;
         // A multiselect hash is an ordered dictionary in Python: tsv and table keep its order,
         // while an object taken from the data is sorted.
-        Ok(Self {
-            expression,
-            ordered: has_multiselect_hash(text),
-        })
+        Ok(Self { expression, ordered: has_multiselect_hash(text) })
     }
 }
 
@@ -124,11 +109,10 @@ pub(crate) fn render(outcome: Outcome, format: Format, query: Option<&Query>) ->
     };
     add_resource_groups(&mut value);
     if let Some(query) = query {
-        value = query.expression.search(&value).map_err(|error| {
-            Failure::error(format!(
-                "Invalid jmespath query supplied for `--query`: {error}"
-            ))
-        })?;
+        value = query
+            .expression
+            .search(&value)
+            .map_err(|error| Failure::error(format!("Invalid jmespath query supplied for `--query`: {error}")))?;
     }
     if value.is_null() {
         return Ok(None);
@@ -160,12 +144,7 @@ fn sorted(value: &Value) -> Value {
         Value::Object(members) => {
             let mut pairs: Vec<(&String, &Value)> = members.iter().collect();
             pairs.sort_by_key(|(key, _)| *key);
-            Value::Object(
-                pairs
-                    .into_iter()
-                    .map(|(key, value)| (key.clone(), sorted(value)))
-                    .collect(),
-            )
+            Value::Object(pairs.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
         }
         other => other.clone(),
     }
@@ -186,10 +165,7 @@ fn add_resource_groups(value: &mut Value) {
 }
 
 fn resource_group(members: &Map<String, Value>) -> Option<String> {
-    if members
-        .keys()
-        .any(|key| key.eq_ignore_ascii_case("resourcegroup"))
-    {
+    if members.keys().any(|key| key.eq_ignore_ascii_case("resourcegroup")) {
         return None;
     }
     let parts: Vec<&str> = members.get("id")?.as_str()?.split('/').collect();
@@ -224,22 +200,16 @@ fn members(object: &Map<String, Value>, ordered: bool) -> Vec<(&String, &Value)>
 }
 
 fn tsv(value: &Value, ordered: bool) -> String {
-    let rows = value
-        .as_array()
-        .map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+    let rows = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
     let mut out = String::new();
     for row in rows {
         match row {
             Value::Object(object) => {
-                let cells: Vec<String> = members(object, ordered)
-                    .into_iter()
-                    .map(|(_, value)| tsv_cell(value))
-                    .collect();
+                let cells: Vec<String> =
+                    members(object, ordered).into_iter().map(|(_, value)| tsv_cell(value)).collect();
                 out.push_str(&cells.join("\t"));
             }
-            Value::Array(items) => {
-                out.push_str(&items.iter().map(tsv_cell).collect::<Vec<_>>().join("\t"))
-            }
+            Value::Array(items) => out.push_str(&items.iter().map(tsv_cell).collect::<Vec<_>>().join("\t")),
             Value::Bool(flag) => out.push_str(&flag.to_string()),
             other => out.push_str(&tsv_cell(other)),
         }
@@ -269,18 +239,8 @@ fn python_text(value: &Value) -> String {
 
 fn pick(value: &Value, columns: Columns) -> Value {
     let row = |item: &Value| {
-        let cell = |path: &str| {
-            path.split('.')
-                .try_fold(item, |at, part| at.get(part))
-                .cloned()
-                .unwrap_or(Value::Null)
-        };
-        Value::Object(
-            columns
-                .iter()
-                .map(|(title, path)| ((*title).to_owned(), cell(path)))
-                .collect(),
-        )
+        let cell = |path: &str| path.split('.').try_fold(item, |at, part| at.get(part)).cloned().unwrap_or(Value::Null);
+        Value::Object(columns.iter().map(|(title, path)| ((*title).to_owned(), cell(path))).collect())
     };
     match value {
         Value::Array(items) => Value::Array(items.iter().map(row).collect()),
@@ -292,9 +252,7 @@ fn pick(value: &Value, columns: Columns) -> Value {
 const SKIPPED_KEYS: &[&str] = &["id", "type", "etag"];
 
 fn table(value: &Value, ordered: bool) -> String {
-    let rows = value
-        .as_array()
-        .map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+    let rows = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
     let rows: Vec<Vec<(String, String)>> = rows.iter().map(|row| table_row(row, ordered)).collect();
     let mut titles: Vec<&str> = Vec::new();
     for (title, _) in rows.iter().flatten() {
@@ -306,26 +264,16 @@ fn table(value: &Value, ordered: bool) -> String {
         return "\n".to_owned();
     }
     let cell = |row: &[(String, String)], title: &str| {
-        row.iter()
-            .find(|(name, _)| name == title)
-            .map(|(_, text)| text.clone())
-            .unwrap_or_default()
+        row.iter().find(|(name, _)| name == title).map(|(_, text)| text.clone()).unwrap_or_default()
     };
     // tabulate's "simple" format: a column is at least its title plus two wide.
     let width = |title: &str| {
-        let cells = rows
-            .iter()
-            .map(|row| cell(row, title).chars().count())
-            .max()
-            .unwrap_or_default();
+        let cells = rows.iter().map(|row| cell(row, title).chars().count()).max().unwrap_or_default();
         cells.max(title.chars().count() + 2)
     };
     let widths: Vec<usize> = titles.iter().map(|title| width(title)).collect();
     let mut out = line(titles.iter().map(|title| (*title).to_owned()), &widths);
-    out.push_str(&line(
-        widths.iter().map(|width| "-".repeat(*width)),
-        &widths,
-    ));
+    out.push_str(&line(widths.iter().map(|width| "-".repeat(*width)), &widths));
     for row in &rows {
         out.push_str(&line(titles.iter().map(|title| cell(row, title)), &widths));
     }
@@ -337,10 +285,7 @@ fn table_row(row: &Value, ordered: bool) -> Vec<(String, String)> {
         Value::Object(object) => members(object, ordered)
             .into_iter()
             .filter(|(key, value)| {
-                !SKIPPED_KEYS.contains(&key.as_str())
-                    && !value.is_null()
-                    && !value.is_object()
-                    && !value.is_array()
+                !SKIPPED_KEYS.contains(&key.as_str()) && !value.is_null() && !value.is_object() && !value.is_array()
             })
             .map(|(key, value)| (capitalised(key), python_text(value)))
             .collect(),
@@ -362,25 +307,16 @@ fn table_row(row: &Value, ordered: bool) -> Vec<(String, String)> {
 
 /// tabulate leaves the cell of a null empty.
 fn blank_null(value: &Value) -> String {
-    if value.is_null() {
-        String::new()
-    } else {
-        python_text(value)
-    }
+    if value.is_null() { String::new() } else { python_text(value) }
 }
 
 fn capitalised(key: &str) -> String {
     let mut characters = key.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(characters).collect()
-    })
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 fn line(cells: impl Iterator<Item = String>, widths: &[usize]) -> String {
-    let padded: Vec<String> = cells
-        .zip(widths)
-        .map(|(cell, width)| format!("{cell:width$}"))
-        .collect();
+    let padded: Vec<String> = cells.zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
     format!("{}\n", padded.join("  ").trim_end())
 }
 

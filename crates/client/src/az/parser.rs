@@ -29,26 +29,14 @@ impl Args {
 
     /// All values of an option that takes several; `None` where it was not given.
     pub(crate) fn list(&self, key: &'static str) -> Option<&[String]> {
-        debug_assert!(
-            self.specs.iter().any(|spec| spec.key() == key),
-            "{} has no option {key}",
-            self.command
-        );
+        debug_assert!(self.specs.iter().any(|spec| spec.key() == key), "{} has no option {key}", self.command);
         self.values.get(key).map(Vec::as_slice)
     }
 
     /// The value of an option: the one given, else its default.
     pub(crate) fn text(&self, key: &'static str) -> Option<&str> {
-        let given = self
-            .list(key)
-            .and_then(|values| values.first())
-            .map(String::as_str);
-        given.or_else(|| {
-            self.specs
-                .iter()
-                .find(|spec| spec.key() == key)
-                .and_then(|spec| spec.default)
-        })
+        let given = self.list(key).and_then(|values| values.first()).map(String::as_str);
+        given.or_else(|| self.specs.iter().find(|spec| spec.key() == key).and_then(|spec| spec.default))
     }
 
     /// The value of an option that the command cannot do without.
@@ -57,11 +45,8 @@ impl Args {
     /// argparse's text where it is missing.
     pub(crate) fn required(&self, key: &'static str) -> Result<&str> {
         self.text(key).ok_or_else(|| {
-            let title = self
-                .specs
-                .iter()
-                .find(|spec| spec.key() == key)
-                .map_or_else(|| key.to_owned(), OptionSpec::title);
+            let title =
+                self.specs.iter().find(|spec| spec.key() == key).map_or_else(|| key.to_owned(), OptionSpec::title);
             missing(&[title])
         })
     }
@@ -111,66 +96,36 @@ impl Args {
 ///
 /// # Errors
 /// argparse's texts, exit 2.
-pub(crate) fn parse(
-    command: &Command,
-    arguments: &[String],
-    defaults: &HashMap<&'static str, String>,
-) -> Result<Args> {
-    let specs = command.specs().map_err(|line| {
-        Failure::error(format!(
-            "The table of '{}' is wrong: {line}.",
-            command.words
-        ))
-    })?;
-    let mut parse = Parse {
-        command,
-        specs: &specs,
-        values: HashMap::new(),
-        positionals: Vec::new(),
-        unknown: Vec::new(),
-    };
+pub(crate) fn parse(command: &Command, arguments: &[String], defaults: &HashMap<&'static str, String>) -> Result<Args> {
+    let specs = command
+        .specs()
+        .map_err(|line| Failure::error(format!("The table of '{}' is wrong: {line}.", command.words)))?;
+    let mut parse =
+        Parse { command, specs: &specs, values: HashMap::new(), positionals: Vec::new(), unknown: Vec::new() };
     parse.consume(arguments)?;
     parse.place_positionals()?;
-    let Parse {
-        mut values,
-        unknown,
-        ..
-    } = parse;
+    let Parse { mut values, unknown, .. } = parse;
     if values.contains_key("--help") {
-        return Ok(Args {
-            command: command.words,
-            specs,
-            values,
-        });
+        return Ok(Args { command: command.words, specs, values });
     }
     for spec in &specs {
-        if let (false, Some(default)) = (values.contains_key(spec.key()), defaults.get(spec.key()))
-        {
+        if let (false, Some(default)) = (values.contains_key(spec.key()), defaults.get(spec.key())) {
             values.insert(spec.key(), vec![default.clone()]);
         }
     }
     let by_ids = values.contains_key("--ids");
     let absent: Vec<String> = specs
         .iter()
-        .filter(|spec| {
-            spec.required && !values.contains_key(spec.key()) && !(by_ids && spec.waived_by_ids)
-        })
+        .filter(|spec| spec.required && !values.contains_key(spec.key()) && !(by_ids && spec.waived_by_ids))
         .map(OptionSpec::title)
         .collect();
     if !absent.is_empty() {
         return Err(missing(&absent));
     }
     if !unknown.is_empty() {
-        return Err(Failure::usage(format!(
-            "unrecognized arguments: {}",
-            unknown.join(" ")
-        )));
+        return Err(Failure::usage(format!("unrecognized arguments: {}", unknown.join(" "))));
     }
-    Ok(Args {
-        command: command.words,
-        specs,
-        values,
-    })
+    Ok(Args { command: command.words, specs, values })
 }
 
 /// argparse's text for missing arguments.
@@ -186,11 +141,7 @@ enum Reading<'s> {
     /// A value, or a positional.
     Value,
     /// A known option, perhaps with a value in the same argument.
-    Option {
-        spec: &'s OptionSpec,
-        attached: Option<String>,
-        short: bool,
-    },
+    Option { spec: &'s OptionSpec, attached: Option<String>, short: bool },
     /// Looks like an option, but none of this command.
     Unknown,
 }
@@ -233,21 +184,9 @@ impl<'s> Parse<'s> {
                         at += 1;
                     }
                 }
-                Reading::Option {
-                    spec,
-                    attached,
-                    short,
-                } => {
-                    let following = readings[at + 1..]
-                        .iter()
-                        .take_while(|next| matches!(next, Reading::Value))
-                        .count();
-                    let taken = self.take(
-                        spec,
-                        attached.as_deref(),
-                        *short,
-                        &arguments[at + 1..at + 1 + following],
-                    )?;
+                Reading::Option { spec, attached, short } => {
+                    let following = readings[at + 1..].iter().take_while(|next| matches!(next, Reading::Value)).count();
+                    let taken = self.take(spec, attached.as_deref(), *short, &arguments[at + 1..at + 1 + following])?;
                     at += 1 + taken;
                 }
             }
@@ -261,27 +200,17 @@ impl<'s> Parse<'s> {
         }
         let exact = |name: &str| self.specs.iter().find(|spec| spec.aliases.contains(&name));
         if let Some(spec) = exact(argument) {
-            return Ok(Reading::Option {
-                spec,
-                attached: None,
-                short: false,
-            });
+            return Ok(Reading::Option { spec, attached: None, short: false });
         }
         if let Some((name, value)) = argument.split_once('=')
             && let Some(spec) = exact(name)
         {
-            return Ok(Reading::Option {
-                spec,
-                attached: Some(value.to_owned()),
-                short: false,
-            });
+            return Ok(Reading::Option { spec, attached: Some(value.to_owned()), short: false });
         }
         if let Some(reading) = self.abbreviated(argument)? {
             return Ok(reading);
         }
-        let number = argument[1..]
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == '.');
+        let number = argument[1..].chars().all(|c| c.is_ascii_digit() || c == '.');
         if (number && argument.len() > 1) || argument.contains(' ') {
             return Ok(Reading::Value);
         }
@@ -297,28 +226,17 @@ impl<'s> Parse<'s> {
             };
             let mut matches: Vec<(&'s OptionSpec, &'static str)> = Vec::new();
             for spec in self.specs {
-                matches.extend(
-                    spec.aliases
-                        .iter()
-                        .filter(|alias| alias.starts_with(prefix))
-                        .map(|alias| (spec, *alias)),
-                );
+                matches
+                    .extend(spec.aliases.iter().filter(|alias| alias.starts_with(prefix)).map(|alias| (spec, *alias)));
             }
             let Some((spec, _)) = matches.first().copied() else {
                 return Ok(None);
             };
             if matches.iter().any(|(other, _)| other.key() != spec.key()) {
                 let names: Vec<&str> = matches.iter().map(|(_, alias)| *alias).collect();
-                return Err(Failure::usage(format!(
-                    "ambiguous option: {argument} could match {}",
-                    names.join(", ")
-                )));
+                return Err(Failure::usage(format!("ambiguous option: {argument} could match {}", names.join(", "))));
             }
-            return Ok(Some(Reading::Option {
-                spec,
-                attached,
-                short: false,
-            }));
+            return Ok(Some(Reading::Option { spec, attached, short: false }));
         }
         let mut characters = argument.char_indices().skip(2);
         let Some((split, _)) = characters.next() else {
@@ -326,11 +244,7 @@ impl<'s> Parse<'s> {
         };
         let (name, value) = argument.split_at(split);
         let spec = self.specs.iter().find(|spec| spec.aliases.contains(&name));
-        Ok(spec.map(|spec| Reading::Option {
-            spec,
-            attached: Some(value.to_owned()),
-            short: true,
-        }))
+        Ok(spec.map(|spec| Reading::Option { spec, attached: Some(value.to_owned()), short: true }))
     }
 
     /// Stores an option's values and says how many of the following arguments it took.
@@ -347,22 +261,12 @@ impl<'s> Parse<'s> {
                 // `-yo tsv`: the rest of the argument is more short options.
                 self.values.insert(spec.key(), Vec::new());
                 return match self.read(&format!("-{rest}"))? {
-                    Reading::Option {
-                        spec,
-                        attached,
-                        short,
-                    } => self.take(spec, attached.as_deref(), short, following),
-                    _ => Err(argument_error(
-                        spec,
-                        &format!("ignored explicit argument '{rest}'"),
-                    )),
+                    Reading::Option { spec, attached, short } => self.take(spec, attached.as_deref(), short, following),
+                    _ => Err(argument_error(spec, &format!("ignored explicit argument '{rest}'"))),
                 };
             }
             (Count::Zero, Some(value)) => {
-                return Err(argument_error(
-                    spec,
-                    &format!("ignored explicit argument '{value}'"),
-                ));
+                return Err(argument_error(spec, &format!("ignored explicit argument '{value}'")));
             }
             (_, Some(value)) => (vec![value.to_owned()], 0),
             (Count::One, None) => match following.first() {
@@ -379,10 +283,7 @@ impl<'s> Parse<'s> {
             }
             (Count::Some | Count::Any, None) => (following.to_vec(), following.len()),
         };
-        let values = values
-            .iter()
-            .map(|value| self.check(spec, value))
-            .collect::<Result<Vec<_>>>()?;
+        let values = values.iter().map(|value| self.check(spec, value)).collect::<Result<Vec<_>>>()?;
         // `--set` and its kin may be repeated, and add up; any other option's last repeat wins.
         if matches!(spec.key(), "--set" | "--add" | "--remove") {
             let mut joined = values;
@@ -399,10 +300,7 @@ impl<'s> Parse<'s> {
             Kind::Text => Ok(value.to_owned()),
             Kind::Integer => match value.trim().parse::<i64>() {
                 Ok(number) => Ok(number.to_string()),
-                Err(_) => Err(argument_error(
-                    spec,
-                    &format!("invalid int value: '{value}'"),
-                )),
+                Err(_) => Err(argument_error(spec, &format!("invalid int value: '{value}'"))),
             },
             Kind::Switch => {
                 let word = value.to_ascii_lowercase();
@@ -414,10 +312,7 @@ impl<'s> Parse<'s> {
                     Err(self.not_allowed(spec, value, &["true", "false"]))
                 }
             }
-            Kind::Choice(choices) => match choices
-                .iter()
-                .find(|choice| choice.eq_ignore_ascii_case(value))
-            {
+            Kind::Choice(choices) => match choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)) {
                 Some(choice) => Ok((*choice).to_owned()),
                 None => Err(self.not_allowed(spec, value, choices)),
             },
@@ -438,11 +333,7 @@ impl<'s> Parse<'s> {
             self.unknown.append(&mut self.positionals);
             return Ok(());
         };
-        let most = if matches!(spec.count, Count::One | Count::Optional) {
-            1
-        } else {
-            usize::MAX
-        };
+        let most = if matches!(spec.count, Count::One | Count::Optional) { 1 } else { usize::MAX };
         let mut values = std::mem::take(&mut self.positionals);
         if values.len() > most {
             self.unknown.extend(values.split_off(most));

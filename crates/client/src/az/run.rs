@@ -25,10 +25,7 @@ pub async fn run(
 ) -> i32 {
     let outcome = execute(arguments, environment, err).await;
     let result = match outcome {
-        Ok(Some(text)) => out
-            .write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .map(|()| 0),
+        Ok(Some(text)) => out.write_all(text.as_bytes()).and_then(|()| out.flush()).map(|()| 0),
         Ok(None) => Ok(0),
         Err(failure) => writeln!(err, "ERROR: {}", failure.message).map(|()| failure.exit),
     };
@@ -54,25 +51,11 @@ async fn execute(
     }
     let query = args.text("--query").map(Query::compile).transpose()?;
     let format = format(&args, environment, &settings)?;
-    let quiet = args.flag("--only-show-errors")
-        || is_true(setting(environment, &settings, "core", "only_show_errors"));
+    let quiet = args.flag("--only-show-errors") || is_true(setting(environment, &settings, "core", "only_show_errors"));
     let verbose = args.flag("--verbose") || args.flag("--debug");
-    let unprompted = is_true(setting(
-        environment,
-        &settings,
-        "core",
-        "disable_confirm_prompt",
-    ));
+    let unprompted = is_true(setting(environment, &settings, "core", "disable_confirm_prompt"));
     let mut session = Session::new(environment, settings, err);
-    session.configure(
-        quiet,
-        verbose,
-        if args.declares("--subscription") {
-            args.text("--subscription")
-        } else {
-            None
-        },
-    );
+    session.configure(quiet, verbose, if args.declares("--subscription") { args.text("--subscription") } else { None });
     if command.confirms && !args.flag("--yes") && !unprompted {
         confirm(&mut session, command, rest)?;
     }
@@ -81,16 +64,9 @@ async fn execute(
 }
 
 /// Runs the handler: once, or once for each of `--ids`.
-async fn dispatch(
-    session: &mut Session<'_>,
-    command: &'static Command,
-    args: Args,
-) -> Result<Outcome> {
-    let ids: Vec<String> = if command.id_parts.is_empty() {
-        Vec::new()
-    } else {
-        args.list("--ids").unwrap_or_default().to_vec()
-    };
+async fn dispatch(session: &mut Session<'_>, command: &'static Command, args: Args) -> Result<Outcome> {
+    let ids: Vec<String> =
+        if command.id_parts.is_empty() { Vec::new() } else { args.list("--ids").unwrap_or_default().to_vec() };
     if ids.is_empty() {
         return (command.handler)(session, &args).await;
     }
@@ -135,21 +111,11 @@ enum Found {
 
 /// The command that the words name, and how many arguments they are; or a help text.
 fn find(arguments: &[String]) -> Result<Found> {
-    let words: Vec<String> = arguments
-        .iter()
-        .take_while(|word| !word.starts_with('-'))
-        .map(|word| word.to_lowercase())
-        .collect();
+    let words: Vec<String> =
+        arguments.iter().take_while(|word| !word.starts_with('-')).map(|word| word.to_lowercase()).collect();
     if words.is_empty() {
-        let version = matches!(
-            arguments.first().map(String::as_str),
-            Some("--version" | "-v")
-        );
-        return Ok(Found::Text(if version {
-            table::version_text()
-        } else {
-            help::group(&[])
-        }));
+        let version = matches!(arguments.first().map(String::as_str), Some("--version" | "-v"));
+        return Ok(Found::Text(if version { table::version_text() } else { help::group(&[]) }));
     }
     if words[0] == "help" {
         return Ok(Found::Text(help::group(&[])));
@@ -170,10 +136,7 @@ fn find(arguments: &[String]) -> Result<Found> {
             return Err(misspelled(word, &choices));
         }
     }
-    if arguments[words.len()..]
-        .iter()
-        .any(|argument| argument == "-h" || argument == "--help")
-    {
+    if arguments[words.len()..].iter().any(|argument| argument == "-h" || argument == "--help") {
         return Ok(Found::Text(help::group(&words)));
     }
     Err(Failure::usage(format!(
@@ -197,18 +160,13 @@ fn misspelled(word: &str, choices: &[&str]) -> Failure {
 
 /// Twice the length of the longest common subsequence over the sum of lengths: 1 for equal words.
 fn similarity(a: &str, b: &str) -> f64 {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row = vec![0usize; b.len() + 1];
     for x in &a {
         let mut diagonal = 0;
         for (index, y) in b.iter().enumerate() {
             let above = row[index + 1];
-            row[index + 1] = if x == y {
-                diagonal + 1
-            } else {
-                above.max(row[index])
-            };
+            row[index + 1] = if x == y { diagonal + 1 } else { above.max(row[index]) };
             diagonal = above;
         }
     }
@@ -226,10 +184,8 @@ fn expand_files(arguments: Vec<String>, environment: &mut Environment) -> Vec<St
             Some((head, tail)) => (format!("{head}="), tail),
             None => (String::new(), argument.as_str()),
         };
-        let content = tail
-            .strip_prefix('@')
-            .filter(|file| !file.is_empty())
-            .and_then(|file| read_argument(file, environment));
+        let content =
+            tail.strip_prefix('@').filter(|file| !file.is_empty()).and_then(|file| read_argument(file, environment));
         content.map_or_else(|| argument.clone(), |content| format!("{head}{content}"))
     });
     expanded.collect()
@@ -242,64 +198,37 @@ fn read_argument(file: &str, environment: &mut Environment) -> Option<String> {
         limited.read_to_string(&mut content).ok()?;
     } else {
         let open = std::fs::File::open(environment.path(file)).ok()?;
-        open.take(MAX_ARGUMENT_FILE_BYTES)
-            .read_to_string(&mut content)
-            .ok()?;
+        open.take(MAX_ARGUMENT_FILE_BYTES).read_to_string(&mut content).ok()?;
     }
     Some(content.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// `AZURE_<SECTION>_<KEY>` of the environment, else the stored setting.
-pub(crate) fn setting(
-    environment: &Environment,
-    settings: &Settings,
-    section: &str,
-    key: &str,
-) -> Option<String> {
+pub(crate) fn setting(environment: &Environment, settings: &Settings, section: &str, key: &str) -> Option<String> {
     let variable = format!("AZURE_{}_{}", section.to_uppercase(), key.to_uppercase());
-    let stored = || {
-        settings
-            .get(section)
-            .and_then(|keys| keys.get(key))
-            .cloned()
-    };
-    environment
-        .variable(&variable)
-        .map(str::to_owned)
-        .or_else(stored)
-        .filter(|value| !value.is_empty())
+    let stored = || settings.get(section).and_then(|keys| keys.get(key)).cloned();
+    environment.variable(&variable).map(str::to_owned).or_else(stored).filter(|value| !value.is_empty())
 }
 
 fn is_true(value: Option<String>) -> bool {
-    value.is_some_and(|value| {
-        matches!(
-            value.to_ascii_lowercase().as_str(),
-            "1" | "yes" | "true" | "on"
-        )
-    })
+    value.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "yes" | "true" | "on"))
 }
 
-fn configured_defaults(
-    environment: &Environment,
-    settings: &Settings,
-) -> HashMap<&'static str, String> {
+fn configured_defaults(environment: &Environment, settings: &Settings) -> HashMap<&'static str, String> {
     let pairs = [("--resource-group", "group"), ("--location", "location")];
     pairs
         .into_iter()
-        .filter_map(|(option, key)| {
-            Some((option, setting(environment, settings, "defaults", key)?))
-        })
+        .filter_map(|(option, key)| Some((option, setting(environment, settings, "defaults", key)?)))
         .collect()
 }
 
 fn format(args: &Args, environment: &Environment, settings: &Settings) -> Result<Format> {
-    let name = args
-        .text("--output")
-        .map(str::to_owned)
-        .or_else(|| setting(environment, settings, "core", "output"));
+    let name = args.text("--output").map(str::to_owned).or_else(|| setting(environment, settings, "core", "output"));
     let name = name.unwrap_or_else(|| "json".to_owned());
     Format::of(&name).ok_or_else(|| {
-        Failure::usage(format!("'{name}' is not an output format. Set core.output to json, jsonc, yaml, yamlc, table, tsv or none."))
+        Failure::usage(format!(
+            "'{name}' is not an output format. Set core.output to json, jsonc, yaml, yamlc, table, tsv or none."
+        ))
     })
 }
 
@@ -315,9 +244,7 @@ fn confirm(session: &mut Session<'_>, command: &Command, rest: &[String]) -> Res
         )));
     }
     for _ in 0..3 {
-        let answer = session
-            .ask("Are you sure you want to perform this operation? (y/n): ")
-            .to_ascii_lowercase();
+        let answer = session.ask("Are you sure you want to perform this operation? (y/n): ").to_ascii_lowercase();
         match answer.as_str() {
             "y" | "yes" => return Ok(()),
             "n" | "no" | "" => break,
@@ -329,13 +256,6 @@ fn confirm(session: &mut Session<'_>, command: &Command, rest: &[String]) -> Res
 
 /// An argument as it can be typed into a POSIX shell.
 pub(crate) fn shell_quoted(argument: &str) -> String {
-    let safe = !argument.is_empty()
-        && argument
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c));
-    if safe {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
+    let safe = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c));
+    if safe { argument.to_owned() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
 }

@@ -7,9 +7,7 @@ use ferrohub_wire::connection_string::ConnectionString;
 use ferrohub_wire::sas_token;
 
 fn decoded(key: &str) -> Result<Vec<u8>> {
-    STANDARD
-        .decode(key.trim())
-        .map_err(|_| Failure::error("The shared access key is not base64."))
+    STANDARD.decode(key.trim()).map_err(|_| Failure::error("The shared access key is not base64."))
 }
 
 /// A `SharedAccessSignature` for `resource` (such as `hub.example/devices/d1`), signed with the
@@ -27,13 +25,8 @@ pub(crate) fn token(resource: &str, key: &str, policy: Option<&str>, expiry: i64
 /// It names no host, or its key is not base64.
 pub(crate) fn token_of(given: &ConnectionString, expiry: i64) -> Result<String> {
     let host = host_of(given)?;
-    let resource = given.device_id().map_or_else(
-        || host.to_owned(),
-        |device| format!("{host}/devices/{device}"),
-    );
-    let key = given
-        .key()
-        .ok_or_else(|| Failure::error("The connection string has no SharedAccessKey."))?;
+    let resource = given.device_id().map_or_else(|| host.to_owned(), |device| format!("{host}/devices/{device}"));
+    let key = given.key().ok_or_else(|| Failure::error("The connection string has no SharedAccessKey."))?;
     token(&resource, key, given.policy(), expiry)
 }
 
@@ -42,9 +35,7 @@ pub(crate) fn token_of(given: &ConnectionString, expiry: i64) -> Result<String> 
 /// # Errors
 /// It names none.
 pub(crate) fn host_of(given: &ConnectionString) -> Result<&str> {
-    given
-        .host_name()
-        .ok_or_else(|| Failure::error("The connection string has no HostName."))
+    given.host_name().ok_or_else(|| Failure::error("The connection string has no HostName."))
 }
 
 /// base64 of the key of the device `registration_id` of a group with the base64 key `group_key`.
@@ -52,10 +43,7 @@ pub(crate) fn host_of(given: &ConnectionString) -> Result<&str> {
 /// # Errors
 /// The key is not base64.
 pub(crate) fn device_key(group_key: &str, registration_id: &str) -> Result<String> {
-    Ok(STANDARD.encode(sas_token::derive_device_key(
-        &decoded(group_key)?,
-        registration_id,
-    )))
+    Ok(STANDARD.encode(sas_token::derive_device_key(&decoded(group_key)?, registration_id)))
 }
 
 #[cfg(test)]
@@ -64,10 +52,7 @@ mod tests {
 
     #[test]
     fn a_derived_device_key_is_what_az_computes() {
-        assert_eq!(
-            device_key("UEs=", "r1").unwrap(),
-            "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y="
-        );
+        assert_eq!(device_key("UEs=", "r1").unwrap(), "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y=");
         assert!(device_key("***", "r1").is_err());
     }
 
@@ -81,11 +66,7 @@ mod tests {
     #[test]
     fn a_connection_string_signs_for_what_it_names() {
         let device = ConnectionString::for_device("h.example", "d1", "UEs=");
-        assert!(
-            token_of(&device, 5)
-                .unwrap()
-                .contains("sr=h.example%2Fdevices%2Fd1&")
-        );
+        assert!(token_of(&device, 5).unwrap().contains("sr=h.example%2Fdevices%2Fd1&"));
         let policy = ConnectionString::for_policy("h.example", "service", "UEs=");
         assert!(token_of(&policy, 5).unwrap().ends_with("&skn=service"));
     }

@@ -30,13 +30,8 @@ pub(crate) const DPS_SCOPE: &str = "https://azure-devices-provisioning.net/.defa
 const TOKEN_MARGIN_SECONDS: i64 = 60;
 
 /// Characters that stay as they are in one segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'$');
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'$');
 
 /// One segment of a URL's path, percent-encoded.
 pub(crate) fn segment(text: &str) -> String {
@@ -45,11 +40,7 @@ pub(crate) fn segment(text: &str) -> String {
 
 /// A value of a URL's query or of a form, percent-encoded.
 pub(crate) fn query_value(text: &str) -> String {
-    const VALUE: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
+    const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, VALUE).to_string()
 }
 
@@ -85,20 +76,8 @@ pub(crate) struct Session<'e> {
 
 impl<'e> Session<'e> {
     /// A session that has not looked at the profile yet.
-    pub(crate) fn new(
-        environment: &'e mut Environment,
-        settings: Settings,
-        err: &'e mut (dyn Write + Send),
-    ) -> Self {
-        Self {
-            environment,
-            settings,
-            err,
-            quiet: false,
-            verbose: false,
-            subscription_choice: None,
-            connection: None,
-        }
+    pub(crate) fn new(environment: &'e mut Environment, settings: Settings, err: &'e mut (dyn Write + Send)) -> Self {
+        Self { environment, settings, err, quiet: false, verbose: false, subscription_choice: None, connection: None }
     }
 
     /// Applies the global options.
@@ -142,12 +121,7 @@ impl<'e> Session<'e> {
     /// What the CA file or the client's construction said.
     pub(crate) fn connect(&mut self, profile: Profile, endpoint: Endpoint) -> Result<()> {
         let client = Client::new(&endpoint.ca_pem, endpoint.address)?;
-        self.connection = Some(Connection {
-            profile,
-            client,
-            urls: endpoint.urls,
-            tokens: HashMap::new(),
-        });
+        self.connection = Some(Connection { profile, client, urls: endpoint.urls, tokens: HashMap::new() });
         Ok(())
     }
 
@@ -212,37 +186,17 @@ impl<'e> Session<'e> {
             query_value(&connection.profile.secret()?),
             query_value(scope),
         );
-        let url = format!(
-            "{}/{}/oauth2/v2.0/token",
-            connection.urls.login,
-            segment(&connection.profile.tenant_id)
-        );
-        let headers = [
-            ("content-type", "application/x-www-form-urlencoded"),
-            ("accept", "application/json"),
-        ];
-        let response = connection
-            .client
-            .request(Method::POST, &url, &headers, Bytes::from(form))
-            .await?;
+        let url = format!("{}/{}/oauth2/v2.0/token", connection.urls.login, segment(&connection.profile.tenant_id));
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
+        let response = connection.client.request(Method::POST, &url, &headers, Bytes::from(form)).await?;
         let body = response.json().unwrap_or(Value::Null);
         let Some(secret) = body.get("access_token").and_then(Value::as_str) else {
-            let said = body
-                .get("error_description")
-                .and_then(Value::as_str)
-                .unwrap_or("the sign-in service gave no reason");
-            return Err(Failure::error(format!(
-                "Sign-in failed ({}): {said}",
-                response.status.as_u16()
-            )));
+            let said =
+                body.get("error_description").and_then(Value::as_str).unwrap_or("the sign-in service gave no reason");
+            return Err(Failure::error(format!("Sign-in failed ({}): {said}", response.status.as_u16())));
         };
-        let life = body
-            .get("expires_in")
-            .and_then(|life| life.as_i64().or_else(|| life.as_str()?.parse().ok()));
-        let token = Token {
-            secret: secret.to_owned(),
-            expires_on: now + life.unwrap_or(3599),
-        };
+        let life = body.get("expires_in").and_then(|life| life.as_i64().or_else(|| life.as_str()?.parse().ok()));
+        let token = Token { secret: secret.to_owned(), expires_on: now + life.unwrap_or(3599) };
         connection.tokens.insert(scope.to_owned(), token.clone());
         Ok(token)
     }
@@ -259,46 +213,26 @@ impl<'e> Session<'e> {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Response> {
-        let mut all = vec![
-            ("accept", "application/json"),
-            (
-                "user-agent",
-                concat!("ferrohub-az/", env!("CARGO_PKG_VERSION")),
-            ),
-        ];
+        let mut all =
+            vec![("accept", "application/json"), ("user-agent", concat!("ferrohub-az/", env!("CARGO_PKG_VERSION")))];
         if let Some(value) = authorization {
             all.push(("authorization", value));
         }
         all.extend_from_slice(headers);
-        if !body.is_empty()
-            && !headers
-                .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             all.push(("content-type", "application/json"));
         }
         let shown = method.clone();
-        let answer = self
-            .connection()?
-            .client
-            .request(method, url, &all, body)
-            .await;
+        let answer = self.connection()?.client.request(method, url, &all, body).await;
         if self.verbose {
-            let result = answer.as_ref().map_or_else(
-                |error| error.message.clone(),
-                |response| response.status.to_string(),
-            );
+            let result =
+                answer.as_ref().map_or_else(|error| error.message.clone(), |response| response.status.to_string());
             self.say(&format!("INFO: {shown} {url} -> {result}"));
         }
         answer.map_err(|error| {
-            let hint =
-                " Is the server running? 'ferrohub serve' starts it; 'az login' chooses another.";
+            let hint = " Is the server running? 'ferrohub serve' starts it; 'az login' chooses another.";
             let unreachable = error.message.starts_with("Cannot reach");
-            Failure::error(if unreachable {
-                format!("{}{hint}", error.message)
-            } else {
-                error.message
-            })
+            Failure::error(if unreachable { format!("{}{hint}", error.message) } else { error.message })
         })
     }
 
@@ -308,21 +242,12 @@ impl<'e> Session<'e> {
     /// As [`Session::profile`].
     pub(crate) fn owns_url(&mut self, url: &str) -> Result<bool> {
         let connection = self.connection()?;
-        let host = |url: &str| {
-            url.parse::<http::Uri>()
-                .ok()
-                .and_then(|uri| uri.host().map(str::to_ascii_lowercase))
-        };
+        let host = |url: &str| url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
         let Some(wanted) = host(url) else {
             return Ok(false);
         };
-        let urls = [
-            &connection.urls.resource_manager,
-            &connection.urls.login,
-            &connection.urls.graph,
-        ];
-        Ok(connection.client.server().owns(&wanted)
-            || urls.iter().any(|base| host(base).as_ref() == Some(&wanted)))
+        let urls = [&connection.urls.resource_manager, &connection.urls.login, &connection.urls.graph];
+        Ok(connection.client.server().owns(&wanted) || urls.iter().any(|base| host(base).as_ref() == Some(&wanted)))
     }
 
     /// Domain of the server's names.
@@ -336,7 +261,5 @@ impl<'e> Session<'e> {
 
 /// `az`'s text for a subscription that the profile does not have.
 pub(crate) fn unknown_subscription(name: &str) -> Failure {
-    Failure::error(format!(
-        "The subscription of '{name}' doesn't exist in cloud 'AzureCloud'."
-    ))
+    Failure::error(format!("The subscription of '{name}' doesn't exist in cloud 'AzureCloud'."))
 }

@@ -24,40 +24,19 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("iot adr ns", "Namespaces of the device registry."),
     ("iot adr ns credential", "The root CA of a namespace."),
     ("iot adr ns device", "Devices of a namespace."),
-    (
-        "iot adr ns policy",
-        "Certificate policies, each with its issuing CA.",
-    ),
+    ("iot adr ns policy", "Certificate policies, each with its issuing CA."),
     ("iot dps", "Device Provisioning Services."),
-    (
-        "iot dps connection-string",
-        "Connection strings of a Device Provisioning Service.",
-    ),
+    ("iot dps connection-string", "Connection strings of a Device Provisioning Service."),
     ("iot dps enrollment-group", "Enrollment groups."),
-    (
-        "iot dps enrollment-group registration",
-        "Registrations of an enrollment group.",
-    ),
-    (
-        "iot dps identity",
-        "Managed identities of a Device Provisioning Service.",
-    ),
-    (
-        "iot dps linked-hub",
-        "Hubs that a Device Provisioning Service assigns devices to.",
-    ),
-    (
-        "iot dps policy",
-        "Shared access policies of a Device Provisioning Service.",
-    ),
+    ("iot dps enrollment-group registration", "Registrations of an enrollment group."),
+    ("iot dps identity", "Managed identities of a Device Provisioning Service."),
+    ("iot dps linked-hub", "Hubs that a Device Provisioning Service assigns devices to."),
+    ("iot dps policy", "Shared access policies of a Device Provisioning Service."),
     ("iot hub", "IoT hubs."),
     ("iot hub certificate", "CA certificates that a hub trusts."),
     ("iot hub connection-string", "Connection strings of a hub."),
     ("iot hub device-identity", "Device identities."),
-    (
-        "iot hub device-identity connection-string",
-        "Connection strings of a device.",
-    ),
+    ("iot hub device-identity connection-string", "Connection strings of a device."),
     ("iot hub device-twin", "Device twins."),
     ("iot hub identity", "Managed identities of a hub."),
     ("iot hub policy", "Shared access policies of a hub."),
@@ -85,23 +64,13 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_in_the_notation() {
         for command in all() {
-            let specs = command
-                .specs()
-                .unwrap_or_else(|line| panic!("{}: {line}", command.words));
+            let specs = command.specs().unwrap_or_else(|line| panic!("{}: {line}", command.words));
             let mut seen = HashSet::new();
             for alias in specs.iter().flat_map(|spec| &spec.aliases) {
-                assert!(
-                    seen.insert(*alias),
-                    "{}: {alias} is declared twice",
-                    command.words
-                );
+                assert!(seen.insert(*alias), "{}: {alias} is declared twice", command.words);
             }
             for part in command.id_parts {
-                assert!(
-                    specs.iter().any(|spec| spec.key() == *part),
-                    "{}: no {part}",
-                    command.words
-                );
+                assert!(specs.iter().any(|spec| spec.key() == *part), "{}: no {part}", command.words);
             }
             assert!(!command.summary.is_empty());
         }
@@ -115,10 +84,7 @@ mod tests {
             let words: Vec<&str> = command.words.split(' ').collect();
             for length in 1..words.len() {
                 let path = words[..length].join(" ");
-                assert!(
-                    GROUPS.iter().any(|(group, _)| *group == path),
-                    "no summary for {path}"
-                );
+                assert!(GROUPS.iter().any(|(group, _)| *group == path), "no summary for {path}");
             }
         }
     }

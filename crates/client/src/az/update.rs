@@ -13,9 +13,7 @@ pub(crate) fn apply(args: &Args, resource: &mut Value) -> Result<()> {
     let force = args.flag("--force-string");
     for expressions in groups(args, "--set") {
         for expression in expressions {
-            let (path, value) = expression
-                .split_once('=')
-                .ok_or_else(|| usage("--set", "<property1>=<value>"))?;
+            let (path, value) = expression.split_once('=').ok_or_else(|| usage("--set", "<property1>=<value>"))?;
             set(resource, &steps(path)?, literal(value, force))?;
         }
     }
@@ -30,10 +28,7 @@ pub(crate) fn apply(args: &Args, resource: &mut Value) -> Result<()> {
             [path] => remove(resource, &steps(path)?)?,
             [path, index] => remove(resource, &steps(&format!("{path}[{index}]"))?)?,
             _ => {
-                return Err(usage(
-                    "--remove",
-                    "<list_to_update> <index> or <property_to_remove>",
-                ));
+                return Err(usage("--remove", "<list_to_update> <index> or <property_to_remove>"));
             }
         }
     }
@@ -42,16 +37,12 @@ pub(crate) fn apply(args: &Args, resource: &mut Value) -> Result<()> {
 
 /// Whether any generic option was given.
 pub(crate) fn requested(args: &Args) -> bool {
-    ["--set", "--add", "--remove"]
-        .into_iter()
-        .any(|key| args.given(key))
+    ["--set", "--add", "--remove"].into_iter().any(|key| args.given(key))
 }
 
 fn groups<'a>(args: &'a Args, key: &'static str) -> Vec<&'a [String]> {
     let all = args.list(key).unwrap_or_default();
-    all.split(|value| value == GENERIC_END)
-        .filter(|group| !group.is_empty())
-        .collect()
+    all.split(|value| value == GENERIC_END).filter(|group| !group.is_empty()).collect()
 }
 
 fn usage(option: &str, form: &str) -> Failure {
@@ -59,11 +50,7 @@ fn usage(option: &str, form: &str) -> Failure {
 }
 
 fn literal(value: &str, force_text: bool) -> Value {
-    let parsed = if force_text {
-        None
-    } else {
-        json_text::parse(value).ok()
-    };
+    let parsed = if force_text { None } else { json_text::parse(value).ok() };
     parsed.unwrap_or_else(|| Value::String(value.to_owned()))
 }
 
@@ -102,11 +89,7 @@ fn steps(path: &str) -> Result<Vec<Step>> {
     if !key.is_empty() {
         steps.push(Step::Key(key));
     }
-    if steps.is_empty() {
-        Err(malformed())
-    } else {
-        Ok(steps)
-    }
+    if steps.is_empty() { Err(malformed()) } else { Ok(steps) }
 }
 
 fn not_there(step: &Step, at: &Value) -> Failure {
@@ -120,9 +103,7 @@ fn not_there(step: &Step, at: &Value) -> Failure {
         Step::Index(index) => format!("[{index}]"),
         Step::Matching(name, value) => format!("[{name}={value}]"),
     };
-    Failure::error(format!(
-        "Couldn't find '{name}'. Available options: {options}"
-    ))
+    Failure::error(format!("Couldn't find '{name}'. Available options: {options}"))
 }
 
 /// The value behind one step; missing keys are made where `create`.
@@ -140,9 +121,9 @@ fn enter<'v>(at: &'v mut Value, step: &Step, create: bool) -> Result<&'v mut Val
             }
         }
         (Value::Array(items), Step::Index(index)) => items.get_mut(*index),
-        (Value::Array(items), Step::Matching(name, value)) => items
-            .iter_mut()
-            .find(|item| item.get(name).and_then(Value::as_str) == Some(value)),
+        (Value::Array(items), Step::Matching(name, value)) => {
+            items.iter_mut().find(|item| item.get(name).and_then(Value::as_str) == Some(value))
+        }
         _ => None,
     };
     found.ok_or(missing)
@@ -217,61 +198,30 @@ mod tests {
     fn set_makes_what_is_missing() {
         let mut value = json!({"tags": null, "list": [{"name": "a"}]});
         set(&mut value, &path("tags.x"), literal("5", false)).unwrap();
-        set(
-            &mut value,
-            &path("properties.deep.er"),
-            literal("true", true),
-        )
-        .unwrap();
+        set(&mut value, &path("properties.deep.er"), literal("true", true)).unwrap();
         set(&mut value, &path("list[name=a].v"), literal("text", false)).unwrap();
         assert_eq!(
             value,
             json!({"tags": {"x": 5}, "list": [{"name": "a", "v": "text"}], "properties": {"deep": {"er": "true"}}})
         );
-        assert!(
-            set(&mut value, &path("list[7].v"), Value::Null)
-                .unwrap_err()
-                .message
-                .contains("Couldn't find '[7]'")
-        );
+        assert!(set(&mut value, &path("list[7].v"), Value::Null).unwrap_err().message.contains("Couldn't find '[7]'"));
     }
 
     #[test]
     fn add_and_remove() {
         let mut value = json!({"list": [1]});
-        add(
-            &mut value,
-            &path("list"),
-            &["k=v".into(), "n=2".into()],
-            false,
-        )
-        .unwrap();
+        add(&mut value, &path("list"), &["k=v".into(), "n=2".into()], false).unwrap();
         add(&mut value, &path("fresh"), &["{\"a\":1}".into()], false).unwrap();
-        assert_eq!(
-            value,
-            json!({"list": [1, {"k": "v", "n": 2}], "fresh": [{"a": 1}]})
-        );
+        assert_eq!(value, json!({"list": [1, {"k": "v", "n": 2}], "fresh": [{"a": 1}]}));
         remove(&mut value, &path("list[0]")).unwrap();
         remove(&mut value, &path("fresh")).unwrap();
         assert_eq!(value, json!({"list": [{"k": "v", "n": 2}]}));
-        assert!(
-            remove(&mut value, &path("nope"))
-                .unwrap_err()
-                .message
-                .contains("Available options: list")
-        );
+        assert!(remove(&mut value, &path("nope")).unwrap_err().message.contains("Available options: list"));
     }
 
     #[test]
     fn paths() {
-        assert_eq!(
-            path(r"a\.b[0].c"),
-            [
-                Step::Key("a.b".into()),
-                Step::Index(0),
-                Step::Key("c".into())
-            ]
-        );
+        assert_eq!(path(r"a\.b[0].c"), [Step::Key("a.b".into()), Step::Index(0), Step::Key("c".into())]);
         assert!(steps("").is_err());
         assert!(steps("a[x]").is_err());
     }

@@ -75,11 +75,7 @@ fn string(text: &str) -> String {
     if text.chars().any(|c| c.is_control() || c == '\u{feff}') {
         return serde_json::to_string(text).unwrap_or_default();
     }
-    if is_plain(text) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "''"))
-    }
+    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
 }
 
 fn is_plain(text: &str) -> bool {
@@ -87,9 +83,8 @@ fn is_plain(text: &str) -> bool {
         return false;
     };
     let special_start = "-?:,[]{}#&*!|>'\"%@`".contains(first);
-    let starts_plain = !special_start
-        || (matches!(first, '-' | '?' | ':')
-            && text.chars().nth(1).is_some_and(|second| second != ' '));
+    let starts_plain =
+        !special_start || (matches!(first, '-' | '?' | ':') && text.chars().nth(1).is_some_and(|second| second != ' '));
     starts_plain
         && !text.starts_with(' ')
         && !text.ends_with(' ')
@@ -103,9 +98,7 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether YAML 1.1 would read the plain text as a boolean, null, number or timestamp.
 fn reads_as_other_type(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "yes", "no", "true", "false", "on", "off", "null", "~", "=", "<<",
-    ];
+    const WORDS: &[&str] = &["yes", "no", "true", "false", "on", "off", "null", "~", "=", "<<"];
     if WORDS.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return true;
     }
@@ -113,19 +106,13 @@ fn reads_as_other_type(text: &str) -> bool {
     if matches!(body.to_ascii_lowercase().as_str(), ".inf" | ".nan") {
         return true;
     }
-    let Some(first) = body.chars().next() else {
-        return false;
-    };
-    if !first.is_ascii_digit() && !(first == '.' && body.len() > 1) {
+    let digits = body.trim_start_matches('.');
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
         return false;
     }
-    let number = body
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, '_' | '.' | ':'))
+    let number = body.chars().all(|c| c.is_ascii_digit() || matches!(c, '_' | '.' | ':'))
         || body.parse::<f64>().is_ok()
-        || body
-            .strip_prefix("0x")
-            .is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit() || c == '_'));
+        || body.strip_prefix("0x").is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit() || c == '_'));
     number || is_timestamp(body)
 }
 
@@ -134,9 +121,7 @@ fn is_timestamp(text: &str) -> bool {
     bytes.len() >= 8
         && bytes[..4].iter().all(u8::is_ascii_digit)
         && bytes[4] == b'-'
-        && bytes[5..]
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || b"-:.TtZz +".contains(byte))
+        && bytes[5..].iter().all(|byte| byte.is_ascii_digit() || b"-:.TtZz +".contains(byte))
 }
 
 #[cfg(test)]
@@ -147,10 +132,7 @@ mod tests {
     #[test]
     fn blocks_as_pyyaml_writes_them() {
         let value = json!({"a": [{"b": 1, "c": []}, "x"], "d": {"e": null}, "f": {}});
-        assert_eq!(
-            document(&value),
-            "a:\n- b: 1\n  c: []\n- x\nd:\n  e: null\nf: {}\n"
-        );
+        assert_eq!(document(&value), "a:\n- b: 1\n  c: []\n- x\nd:\n  e: null\nf: {}\n");
         assert_eq!(document(&json!([["a", "b"], []])), "- - a\n  - b\n- []\n");
     }
 
@@ -181,16 +163,7 @@ mod tests {
         ] {
             assert_eq!(string(text), format!("'{text}'"));
         }
-        for text in [
-            "a-b",
-            "/subscriptions/x",
-            "it's",
-            "a:b",
-            "-x",
-            "1a",
-            "S1",
-            "2026x",
-        ] {
+        for text in ["a-b", "/subscriptions/x", "it's", "a:b", "-x", "1a", "S1", "2026x"] {
             assert_eq!(string(text), text);
         }
         assert_eq!(string("a\nb"), "\"a\\nb\"");

@@ -70,7 +70,10 @@ impl Connection {
             socket.next().await
         };
         let answer = timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS), greeting).await.map_err(|_| {
-            Error::unavailable(format!("{} did not answer CONNECT within {CONNECT_TIMEOUT_SECONDS} seconds.", dial.name()), 1)
+            Error::unavailable(
+                format!("{} did not answer CONNECT within {CONNECT_TIMEOUT_SECONDS} seconds.", dial.name()),
+                1,
+            )
         })?;
         match answer {
             Ok(Packet::ConnAck(verdict)) => accepted(verdict.code, &dial.name(), &login.client_id)?,
@@ -80,7 +83,8 @@ impl Connection {
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let (message_queue, messages) = mpsc::channel(INCOMING);
         let (ended, end) = watch::channel(None);
-        let driver = Driver { socket, commands: command_queue, messages: message_queue, waiting: HashMap::new(), last_id: 0 };
+        let driver =
+            Driver { socket, commands: command_queue, messages: message_queue, waiting: HashMap::new(), last_id: 0 };
         tokio::spawn(async move {
             let reason = driver.run().await;
             // Nobody listens any more where the device hung up itself.
@@ -117,7 +121,9 @@ impl Connection {
         match timeout(within, self.messages.recv()).await {
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(self.reason().await),
-            Err(_) => Err(Error::unavailable(format!("The server sent nothing within {} seconds.", within.as_secs()), 1)),
+            Err(_) => {
+                Err(Error::unavailable(format!("The server sent nothing within {} seconds.", within.as_secs()), 1))
+            }
         }
     }
 
@@ -141,7 +147,10 @@ impl Connection {
         };
         match timeout(ANSWER_TIMEOUT, asking).await {
             Ok(result) => result,
-            Err(_) => Err(Error::unavailable(format!("The server sent no {what} within {} seconds.", ANSWER_TIMEOUT.as_secs()), 1)),
+            Err(_) => Err(Error::unavailable(
+                format!("The server sent no {what} within {} seconds.", ANSWER_TIMEOUT.as_secs()),
+                1,
+            )),
         }
     }
 
@@ -177,13 +186,16 @@ impl Socket {
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) => return Err(Error::unavailable(format!("{} closed the connection.", self.server), 1)),
                 Ok(_) => {}
-                Err(error) => return Err(Error::unavailable(format!("The connection to {} broke: {error}.", self.server), 1)),
+                Err(error) => {
+                    return Err(Error::unavailable(format!("The connection to {} broke: {error}.", self.server), 1));
+                }
             }
         }
     }
 
     async fn write(&mut self, packet: &Packet) -> Result<()> {
-        encode(packet, &mut self.output).map_err(|error| Error::invalid(format!("MQTT cannot carry this message: {error}.")))?;
+        encode(packet, &mut self.output)
+            .map_err(|error| Error::invalid(format!("MQTT cannot carry this message: {error}.")))?;
         let writing = async {
             self.stream.write_all_buf(&mut self.output).await?;
             self.stream.flush().await
@@ -248,14 +260,18 @@ impl Driver {
             Packet::PubAck(id) => self.answer(id, Ok(())),
             Packet::SubAck(answer) => {
                 let refused = answer.codes.contains(&SubAckCode::Failure);
-                let verdict = if refused { Err(Error::forbidden("The server refused the subscription.")) } else { Ok(()) };
+                let verdict =
+                    if refused { Err(Error::forbidden("The server refused the subscription.")) } else { Ok(()) };
                 self.answer(answer.packet_id, verdict);
             }
             Packet::PingResp => {}
             Packet::Publish(message) if message.qos != QoS::ExactlyOnce => {
                 let acknowledge = message.packet_id;
                 if self.messages.try_send(message).is_err() && !self.messages.is_closed() {
-                    return Err(Error::unavailable(format!("The device did not read {INCOMING} messages of the server."), 1));
+                    return Err(Error::unavailable(
+                        format!("The device did not read {INCOMING} messages of the server."),
+                        1,
+                    ));
                 }
                 if let Some(id) = acknowledge {
                     self.socket.write(&Packet::PubAck(id)).await?;
@@ -270,7 +286,8 @@ impl Driver {
         let id = self.free_id();
         let (packet, done) = match command {
             Command::Publish { topic, payload, done } => {
-                let message = Publish { dup: false, qos: QoS::AtLeastOnce, retain: false, topic, packet_id: Some(id), payload };
+                let message =
+                    Publish { dup: false, qos: QoS::AtLeastOnce, retain: false, topic, packet_id: Some(id), payload };
                 (Packet::Publish(message), done)
             }
             Command::Subscribe { filters, done } => {
@@ -321,20 +338,23 @@ fn connect_packet(login: &Login) -> Packet {
 }
 
 fn accepted(code: ConnectReturnCode, server: &str, client_id: &str) -> Result<()> {
-    let refused = |meaning: &str| format!("{server} refused the connection of '{client_id}': {meaning} (MQTT return code {}).", code.byte());
+    let refused = |meaning: &str| {
+        format!("{server} refused the connection of '{client_id}': {meaning} (MQTT return code {}).", code.byte())
+    };
     match code {
         ConnectReturnCode::Accepted => Ok(()),
         ConnectReturnCode::UnacceptableProtocol => Err(Error::invalid(refused("it does not speak MQTT 3.1.1"))),
         ConnectReturnCode::IdentifierRejected => Err(Error::invalid(refused("the client id is not allowed"))),
-        ConnectReturnCode::ServerUnavailable => {
-            Err(Error::unavailable(refused("the service is not available at the moment, or it does not know this host name"), 1))
-        }
-        ConnectReturnCode::BadUserNameOrPassword => {
-            Err(Error::unauthenticated(refused("the user name or the SAS token is malformed, or names another device or id scope")))
-        }
-        ConnectReturnCode::NotAuthorized => {
-            Err(Error::unauthenticated(refused("the key, SAS token or certificate is not accepted, or the device is disabled or unknown")))
-        }
+        ConnectReturnCode::ServerUnavailable => Err(Error::unavailable(
+            refused("the service is not available at the moment, or it does not know this host name"),
+            1,
+        )),
+        ConnectReturnCode::BadUserNameOrPassword => Err(Error::unauthenticated(refused(
+            "the user name or the SAS token is malformed, or names another device or id scope",
+        ))),
+        ConnectReturnCode::NotAuthorized => Err(Error::unauthenticated(refused(
+            "the key, SAS token or certificate is not accepted, or the device is disabled or unknown",
+        ))),
     }
 }
 

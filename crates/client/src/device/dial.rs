@@ -37,7 +37,12 @@ impl Dial {
     ///
     /// # Errors
     /// `Invalid` where the name, the CA certificates or the device's certificate cannot be used.
-    pub fn new(address: SocketAddr, name: &str, ca_pem: &[u8], certificate: Option<ClientCertificate<'_>>) -> Result<Self> {
+    pub fn new(
+        address: SocketAddr,
+        name: &str,
+        ca_pem: &[u8],
+        certificate: Option<ClientCertificate<'_>>,
+    ) -> Result<Self> {
         let server_name = ServerName::try_from(name.to_owned())
             .map_err(|_| Error::invalid(format!("'{name}' is not a host name.")))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -59,13 +64,25 @@ impl Dial {
         self.name.to_str().into_owned()
     }
 
+    /// The address that is dialled.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same server name and trust at another address.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Connects and finishes TLS within `limits::CONNECT_TIMEOUT_SECONDS`.
     ///
     /// # Errors
     /// `Unavailable` with what went wrong on the way.
     pub(super) async fn open(&self) -> Result<TlsStream<TcpStream>> {
         let opening = async {
-            let socket = TcpStream::connect(self.address).await.map_err(|error| self.unreachable(&error.to_string()))?;
+            let socket =
+                TcpStream::connect(self.address).await.map_err(|error| self.unreachable(&error.to_string()))?;
             socket.set_nodelay(true).map_err(|error| self.unreachable(&error.to_string()))?;
             let stream = self.tls.connect(self.name.clone(), socket).await;
             stream.map_err(|error| self.unreachable(&format!("TLS failed: {error}")))

@@ -59,7 +59,13 @@ impl HubDevice {
     ///
     /// # Errors
     /// As [`Connection::open`] and [`Connection::subscribe`].
-    pub async fn connect(dial: &Dial, host: &str, device_id: &str, proof: Proof<'_>, clock: &dyn Clock) -> Result<Self> {
+    pub async fn connect(
+        dial: &Dial,
+        host: &str,
+        device_id: &str,
+        proof: Proof<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Self> {
         let password = match proof {
             Proof::Certificate => None,
             Proof::Key(key) => Some(device_token(host, device_id, key, token_expiry(clock))?),
@@ -181,7 +187,9 @@ impl TwinAnswer {
 
 fn desired_change(message: &Publish) -> Option<Desired> {
     match HubDelivery::parse(&message.topic) {
-        HubDelivery::DesiredPatch { version } => Some(Desired { version, patch: serde_json::from_slice(&message.payload).ok()? }),
+        HubDelivery::DesiredPatch { version } => {
+            Some(Desired { version, patch: serde_json::from_slice(&message.payload).ok()? })
+        }
         _ => None,
     }
 }

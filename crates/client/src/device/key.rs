@@ -40,7 +40,9 @@ pub(super) fn token_expiry(clock: &dyn Clock) -> i64 {
 }
 
 fn decoded(key: &str) -> Result<Vec<u8>> {
-    let bytes = STANDARD.decode(key.trim()).map_err(|_| Error::invalid("The key is not base64; give it as DPS or the hub shows it."))?;
+    let bytes = STANDARD
+        .decode(key.trim())
+        .map_err(|_| Error::invalid("The key is not base64; give it as DPS or the hub shows it."))?;
     if bytes.is_empty() {
         return Err(Error::invalid("The key is empty; give it as DPS or the hub shows it."));
     }
@@ -64,7 +66,10 @@ mod tests {
     fn tokens_verify_under_the_key_and_name_what_they_open() {
         let key = STANDARD.encode(b"0123456789abcdef");
         let token = SasToken::parse(&registration_token("0ne1", "sn-1", &key, 2_000).unwrap()).unwrap();
-        assert_eq!((token.resource.as_str(), token.policy.as_deref()), ("0ne1/registrations/sn-1", Some("registration")));
+        assert_eq!(
+            (token.resource.as_str(), token.policy.as_deref()),
+            ("0ne1/registrations/sn-1", Some("registration"))
+        );
         assert_eq!(token.verify(b"0123456789abcdef", 1_999), Ok(()));
         let token = SasToken::parse(&device_token("h.localhost", "Pump:1", &key, 2_000).unwrap()).unwrap();
         assert_eq!((token.resource.as_str(), token.policy), ("h.localhost/devices/Pump:1", None));

@@ -106,7 +106,8 @@ async fn exchange(connection: &mut Connection, request: &RegistrationRequest) ->
         let pause = answer.retry_after.map_or(DEFAULT_RETRY_SECONDS, u64::from).min(MAX_RETRY_SECONDS);
         let pause = Duration::from_secs(pause);
         if Instant::now() + pause > deadline {
-            let text = format!("DPS did not finish the registration within {} seconds.", REGISTRATION_TIMEOUT.as_secs());
+            let text =
+                format!("DPS did not finish the registration within {} seconds.", REGISTRATION_TIMEOUT.as_secs());
             return Err(Error::unavailable(text, 1));
         }
         sleep(pause).await;
@@ -170,8 +171,11 @@ fn outcome(status: OperationStatus, polls: u32) -> Result<Registration> {
     if status.status != "assigned" {
         let code = state.error_code.unwrap_or(0);
         let message = state.error_message.unwrap_or_else(|| "it gave no reason".to_owned());
-        return Err(Error::forbidden(format!("DPS ended the registration as '{}': {message} (error code {code}).", status.status))
-            .with_iot_code(code));
+        return Err(Error::forbidden(format!(
+            "DPS ended the registration as '{}': {message} (error code {code}).",
+            status.status
+        ))
+        .with_iot_code(code));
     }
     let (Some(assigned_hub), Some(device_id)) = (state.assigned_hub, state.device_id) else {
         return Err(Error::internal("DPS answered 'assigned' without a hub or a device id"));
@@ -184,14 +188,16 @@ fn certificates(chain: &[String]) -> Result<Vec<Vec<u8>>> {
     if chain.len() > CHAIN_LENGTH {
         return Err(Error::invalid(format!("DPS sent {} certificates; at most {CHAIN_LENGTH} are read.", chain.len())));
     }
-    let decode = |text: &String| STANDARD.decode(text).map_err(|_| Error::invalid("DPS sent a certificate that is not base64."));
+    let decode =
+        |text: &String| STANDARD.decode(text).map_err(|_| Error::invalid("DPS sent a certificate that is not base64."));
     chain.iter().map(decode).collect()
 }
 
 /// An error document of DPS (`{errorCode, trackingId, message}`) as a sentence.
 fn refusal(status: u16, payload: &[u8]) -> Error {
     let document: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
-    let code = document["errorCode"].as_u64().and_then(|code| u32::try_from(code).ok()).unwrap_or(u32::from(status) * 1000);
+    let code =
+        document["errorCode"].as_u64().and_then(|code| u32::try_from(code).ok()).unwrap_or(u32::from(status) * 1000);
     let message = document["message"].as_str().unwrap_or("it gave no reason");
     let kind = match status {
         401 => ErrorKind::Unauthenticated,
@@ -200,7 +206,8 @@ fn refusal(status: u16, payload: &[u8]) -> Error {
         409 => ErrorKind::Conflict,
         _ => ErrorKind::Invalid,
     };
-    Error::new(kind, "RegistrationRefused", format!("DPS refused the registration: {message} (error code {code}).")).with_iot_code(code)
+    Error::new(kind, "RegistrationRefused", format!("DPS refused the registration: {message} (error code {code})."))
+        .with_iot_code(code)
 }
 
 #[cfg(test)]
@@ -224,7 +231,9 @@ mod tests {
 
     #[test]
     fn failures_carry_code_and_message() {
-        let failed = status(json!({"status": "failed", "registrationState": {"errorCode": 403_000, "errorMessage": "No right on the namespace."}}));
+        let failed = status(
+            json!({"status": "failed", "registrationState": {"errorCode": 403_000, "errorMessage": "No right on the namespace."}}),
+        );
         let error = outcome(failed, 1).unwrap_err();
         assert_eq!(error.numeric_code(), 403_000);
         assert!(error.message.contains("No right on the namespace."), "{error}");

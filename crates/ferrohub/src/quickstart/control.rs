@@ -1,6 +1,8 @@
 //! The control plane half: what seed 000 does with `az`, through the same HTTPS API.
 
-use super::names::{self, ACTIONS, CONTRIBUTOR, HUB_REGISTRY_CONTRIBUTOR, IOT_HUB_APPLICATION, LOCATION, Names, POLICY, ROLE};
+use super::names::{
+    self, ACTIONS, CONTRIBUTOR, HUB_REGISTRY_CONTRIBUTOR, IOT_HUB_APPLICATION, LOCATION, Names, POLICY, ROLE,
+};
 use crate::output::{Done, Progress};
 use crate::owner::{Owner, SharedKey};
 use ferrohub_model::clock::Clock;
@@ -42,7 +44,8 @@ pub(super) async fn build(owner: &Owner, clock: &dyn Clock, progress: &mut Progr
     let dps = setup.provisioning(progress, &hub).await?;
     progress.step("credential synchronize", setup.synchronize()).await?;
     progress.step("hub trusts the policy's CA", setup.hub_certificate()).await?;
-    let group_key = progress.step("enrollment group quickstart-group with policy default", setup.enrollment(&dps)).await?;
+    let group_key =
+        progress.step("enrollment group quickstart-group with policy default", setup.enrollment(&dps)).await?;
     let hub_key = owner.shared_key(&names.hub, HUB_VERSION, &["ServiceConnect", "RegistryRead"]).await?;
     Ok(Plant {
         hub_host: text(&hub, "/properties/hostName")?,
@@ -87,18 +90,20 @@ impl Setup<'_> {
     async fn namespace(&self, progress: &mut Progress, identity: &Value) -> Result<Value> {
         let names = self.names;
         let body = json!({ "location": LOCATION, "identity": { "type": "SystemAssigned" } });
-        let namespace = progress.step("namespace quickstart-ns", self.ensure(&names.namespace, REGISTRY_VERSION, &body)).await?;
+        let namespace =
+            progress.step("namespace quickstart-ns", self.ensure(&names.namespace, REGISTRY_VERSION, &body)).await?;
         let credential = json!({ "location": LOCATION, "properties": {} });
-        progress.step("credential default (root CA)", self.ensure(&names.credential, REGISTRY_VERSION, &credential)).await?;
+        progress
+            .step("credential default (root CA)", self.ensure(&names.credential, REGISTRY_VERSION, &credential))
+            .await?;
         let policy = json!({ "location": LOCATION, "properties": { "certificate": {
             "certificateAuthorityConfiguration": { "keyType": "ECC" },
             "leafCertificateConfiguration": { "validityPeriodInDays": 30 },
         }}});
         let what = format!("policy {POLICY} (issuing CA)");
         progress.step(&what, self.ensure(&names.policy, REGISTRY_VERSION, &policy)).await?;
-        let assignment = async {
-            self.assign(&names.namespace, &text(identity, "/properties/principalId")?, &names.role).await
-        };
+        let assignment =
+            async { self.assign(&names.namespace, &text(identity, "/properties/principalId")?, &names.role).await };
         progress.step(&format!("role assignment: the identity is {ROLE} on the namespace"), assignment).await?;
         Ok(namespace)
     }
@@ -116,7 +121,8 @@ impl Setup<'_> {
         });
         let what = format!("hub {} linked to the namespace", names.hub_name);
         let hub = progress.step(&what, self.ensure(&names.hub, HUB_VERSION, &body)).await?;
-        for (label, role) in [("Contributor", CONTRIBUTOR), ("IoT Hub Registry Contributor", HUB_REGISTRY_CONTRIBUTOR)] {
+        for (label, role) in [("Contributor", CONTRIBUTOR), ("IoT Hub Registry Contributor", HUB_REGISTRY_CONTRIBUTOR)]
+        {
             let assignment = async {
                 let principal = text(namespace, "/identity/principalId")?;
                 self.assign(&names.hub, &principal, &names.built_in_role(role)).await
@@ -164,14 +170,20 @@ impl Setup<'_> {
     }
 
     async fn hub_certificate(&self) -> Result<Done<()>> {
-        let list = self.owner.get(&format!("{}/certificates", self.names.hub), HUB_VERSION).await?.unwrap_or(Value::Null);
+        let list =
+            self.owner.get(&format!("{}/certificates", self.names.hub), HUB_VERSION).await?.unwrap_or(Value::Null);
         let ours = |entry: &&Value| {
-            entry["properties"]["policyResourceId"].as_str().is_some_and(|id| id.eq_ignore_ascii_case(&self.names.policy))
+            entry["properties"]["policyResourceId"]
+                .as_str()
+                .is_some_and(|id| id.eq_ignore_ascii_case(&self.names.policy))
         };
         let entries = list["value"].as_array().map(Vec::as_slice).unwrap_or_default();
         match entries.iter().find(ours) {
             Some(entry) => Ok(Done::with((), entry["properties"]["subject"].as_str().unwrap_or("").to_owned())),
-            None => Err(Error::not_found(format!("The hub {} lists no certificate of the policy after the synchronization.", self.names.hub_name))),
+            None => Err(Error::not_found(format!(
+                "The hub {} lists no certificate of the policy after the synchronization.",
+                self.names.hub_name
+            ))),
         }
     }
 

@@ -7,8 +7,8 @@ use crate::owner::Owner;
 use ferrohub_client::device::csr::DeviceKey;
 use ferrohub_client::device::dial::{ClientCertificate, Dial};
 use ferrohub_client::device::hub::{HubDevice, Proof};
-use ferrohub_client::device::registration::{Registration, RegistrationRequest, register};
 use ferrohub_client::device::key;
+use ferrohub_client::device::registration::{Registration, RegistrationRequest, register};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::certificate::Certificate;
@@ -28,7 +28,13 @@ const DESIRED_TIMEOUT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// That of the step that failed.
-pub(super) async fn run(owner: &Owner, plant: &Plant, mqtt: SocketAddr, clock: &dyn Clock, progress: &mut Progress) -> Result<()> {
+pub(super) async fn run(
+    owner: &Owner,
+    plant: &Plant,
+    mqtt: SocketAddr,
+    clock: &dyn Clock,
+    progress: &mut Progress,
+) -> Result<()> {
     let (ca_pem, _) = owner.ca();
     let device_key = progress
         .step("device key derived from the group's key", async { key::derive(&plant.group_key, DEVICE).map(Done::new) })
@@ -52,12 +58,16 @@ pub(super) async fn run(owner: &Owner, plant: &Plant, mqtt: SocketAddr, clock: &
     let certificate = ClientCertificate { chain: &registration.chain, key: &own_key };
     let dial = Dial::new(mqtt, &registration.assigned_hub, ca_pem, Some(certificate))?;
     let connecting = async {
-        HubDevice::connect(&dial, &registration.assigned_hub, &registration.device_id, Proof::Certificate, clock).await.map(Done::new)
+        HubDevice::connect(&dial, &registration.assigned_hub, &registration.device_id, Proof::Certificate, clock)
+            .await
+            .map(Done::new)
     };
     let mut device = progress.step("device connects to the hub over mutual TLS", connecting).await?;
     progress.step(&format!("{MESSAGES} telemetry messages, QoS 1"), telemetry(&device)).await?;
     progress.step("device reports a twin property", report(&mut device, clock)).await?;
-    progress.step("device receives a desired property", desired(owner, plant, &registration, &mut device, clock)).await?;
+    progress
+        .step("device receives a desired property", desired(owner, plant, &registration, &mut device, clock))
+        .await?;
     device.close().await;
     Ok(())
 }
@@ -79,7 +89,8 @@ async fn telemetry(device: &HubDevice) -> Result<Done<()>> {
 }
 
 async fn report(device: &mut HubDevice, clock: &dyn Clock) -> Result<Done<()>> {
-    let version = device.report(&json!({ "firmware": { "version": "1.0.0", "startedAt": clock.unix_seconds() } })).await?;
+    let version =
+        device.report(&json!({ "firmware": { "version": "1.0.0", "startedAt": clock.unix_seconds() } })).await?;
     let twin = device.twin().await?;
     if twin.reported["firmware"]["version"] != "1.0.0" {
         return Err(Error::internal("the twin does not show what the device reported"));
@@ -89,7 +100,13 @@ async fn report(device: &mut HubDevice, clock: &dyn Clock) -> Result<Done<()>> {
 
 /// The back end changes the twin while the device listens. The value differs from run to run, because
 /// a change to the same value is none.
-async fn desired(owner: &Owner, plant: &Plant, registration: &Registration, device: &mut HubDevice, clock: &dyn Clock) -> Result<Done<()>> {
+async fn desired(
+    owner: &Owner,
+    plant: &Plant,
+    registration: &Registration,
+    device: &mut HubDevice,
+    clock: &dyn Clock,
+) -> Result<Done<()>> {
     let before = device.twin().await?.desired["interval"].as_i64().unwrap_or(0);
     let wanted = before + 1;
     let path = format!("/twins/{}?api-version={SERVICE_VERSION}", registration.device_id);

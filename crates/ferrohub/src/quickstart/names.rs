@@ -59,7 +59,8 @@ pub(super) struct Names {
 impl Names {
     /// The names for a tenant's subscription.
     pub(super) fn of(tenant: &str, subscription: &str) -> Self {
-        let suffix: String = tenant.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_ascii_lowercase();
+        let suffix: String =
+            tenant.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_ascii_lowercase();
         let (hub_name, dps_name) = (format!("quickstart-hub-{suffix}"), format!("quickstart-dps-{suffix}"));
         let subscription = format!("/subscriptions/{subscription}");
         let group = format!("{subscription}/resourceGroups/quickstart-rg");
@@ -82,7 +83,10 @@ impl Names {
 
     /// Id of the assignment of a role (its definition's GUID) to a principal on a scope.
     pub(super) fn assignment(scope: &str, principal: &str, role: &str) -> String {
-        format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{}", id_of(&["assignment", scope, principal, role]))
+        format!(
+            "{scope}/providers/Microsoft.Authorization/roleAssignments/{}",
+            id_of(&["assignment", scope, principal, role])
+        )
     }
 
     /// Id of a built-in role's definition.
@@ -106,7 +110,10 @@ mod tests {
     #[test]
     fn names_are_stable_and_legal() {
         let names = Names::of("9A41b6c2-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000001");
-        assert_eq!((names.hub_name.as_str(), names.dps_name.as_str()), ("quickstart-hub-9a41b6c2", "quickstart-dps-9a41b6c2"));
+        assert_eq!(
+            (names.hub_name.as_str(), names.dps_name.as_str()),
+            ("quickstart-hub-9a41b6c2", "quickstart-dps-9a41b6c2")
+        );
         assert!(names.hub_name.len() <= 50);
         let again = Names::of("9A41b6c2-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000001");
         assert_eq!(names.role, again.role);
@@ -116,7 +123,9 @@ mod tests {
     fn assignments_differ_by_scope_principal_and_role() {
         let one = Names::assignment("/a", "p", "r");
         assert_eq!(one, Names::assignment("/a", "p", "r"));
-        for other in [Names::assignment("/a", "p", "q"), Names::assignment("/a", "o", "r"), Names::assignment("/b", "p", "r")] {
+        for other in
+            [Names::assignment("/a", "p", "q"), Names::assignment("/a", "o", "r"), Names::assignment("/b", "p", "r")]
+        {
             assert_ne!(one, other);
         }
     }

@@ -28,7 +28,10 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) -> V
         String::new(),
         format!("  Resource Manager   {}", server.urls.resource_manager),
         format!("  Hub                {}  (host {})", plant.names.hub_name, plant.hub_host),
-        format!("  Provisioning       {}  (host {}, id scope {})", plant.names.dps_name, plant.device_host, plant.id_scope),
+        format!(
+            "  Provisioning       {}  (host {}, id scope {})",
+            plant.names.dps_name, plant.device_host, plant.id_scope
+        ),
         "  Namespace          quickstart-ns in quickstart-rg, policy default".to_owned(),
         format!("  Enrollment group   {ENROLLMENT}"),
         format!("  Device             {DEVICE}"),
@@ -51,7 +54,8 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) -> V
 
 /// The recipe of reference/clients.md, section 1.
 fn azure_cli(owner: &Owner, ca: &str, owner_file: &Path) -> Vec<String> {
-    let secret = format!("$(python3 -c 'import json; print(json.load(open(\"{}\"))[\"clientSecret\"])')", owner_file.display());
+    let secret =
+        format!("$(python3 -c 'import json; print(json.load(open(\"{}\"))[\"clientSecret\"])')", owner_file.display());
     vec![
         "Azure's own az:".to_owned(),
         "  export AZURE_CONFIG_DIR=$(mktemp -d)".to_owned(),
@@ -69,8 +73,14 @@ fn python(owner: &Owner, plant: &Plant, ca: &str, mqtt_port: u16) -> Vec<String>
     let mut lines = vec![
         "A device in Python (azure-iot-device; GatewayHostName spares the name look-up):".to_owned(),
         format!("  export SSL_CERT_FILE={ca}"),
-        format!("  ProvisioningDeviceClient.create_from_symmetric_key(provisioning_host=\"{gateway}\", id_scope=\"{}\", registration_id=..., symmetric_key=...)", plant.id_scope),
-        format!("  IoTHubDeviceClient.create_from_connection_string(\"HostName={};DeviceId=...;SharedAccessKey=...;GatewayHostName={gateway}\")", plant.hub_host),
+        format!(
+            "  ProvisioningDeviceClient.create_from_symmetric_key(provisioning_host=\"{gateway}\", id_scope=\"{}\", registration_id=..., symmetric_key=...)",
+            plant.id_scope
+        ),
+        format!(
+            "  IoTHubDeviceClient.create_from_connection_string(\"HostName={};DeviceId=...;SharedAccessKey=...;GatewayHostName={gateway}\")",
+            plant.hub_host
+        ),
     ];
     if mqtt_port != SDK_MQTT_PORT {
         lines.push(format!("  The SDK always dials port {SDK_MQTT_PORT}, and this server listens on {mqtt_port}: start it with --mqtt-port {SDK_MQTT_PORT} for SDK devices."));

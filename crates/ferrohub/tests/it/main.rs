@@ -9,7 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 fn quickstart_works_twice_and_its_messages_are_in_the_log() {
     let home = Home::new();
     let first = home.quickstart();
-    for step in ["resource group", "role definition", "credential synchronize", "chain of three certificates", "receives a desired property"] {
+    for step in [
+        "resource group",
+        "role definition",
+        "credential synchronize",
+        "chain of three certificates",
+        "receives a desired property",
+    ] {
         assert!(first.contains(step), "no step '{step}' in\n{first}");
     }
     assert!(first.contains("10 telemetry messages, QoS 1 … all acknowledged"), "{first}");
@@ -20,8 +26,16 @@ fn quickstart_works_twice_and_its_messages_are_in_the_log() {
 
     let second = home.quickstart();
     assert!(second.contains("interval = 2, version "), "{second}");
-    for step in ["resource group", "role definition", "user-assigned identity", "namespace quickstart-ns", "hub quickstart-hub-", "enrollment group"] {
-        let line = steps(&second).find(|line| line.contains(step)).unwrap_or_else(|| panic!("no step '{step}' in\n{second}"));
+    for step in [
+        "resource group",
+        "role definition",
+        "user-assigned identity",
+        "namespace quickstart-ns",
+        "hub quickstart-hub-",
+        "enrollment group",
+    ] {
+        let line =
+            steps(&second).find(|line| line.contains(step)).unwrap_or_else(|| panic!("no step '{step}' in\n{second}"));
         assert!(line.contains("… found, "), "made again: {line}");
     }
     assert_eq!(hub_name(&first), hub_name(&second));
@@ -65,7 +79,11 @@ fn configuration_is_strict() {
     std::fs::write(&file, "htps_port = 8443\n").unwrap();
     let refused = home.run(&["serve", "--config", file.to_str().unwrap()]);
     assert!(!refused.success);
-    assert!(refused.stderr.contains("unknown field `htps_port`") && refused.stderr.contains("ferrohub.toml"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("unknown field `htps_port`") && refused.stderr.contains("ferrohub.toml"),
+        "{}",
+        refused.stderr
+    );
     assert!(!home.data().exists(), "a refused configuration left a data folder");
 }
 

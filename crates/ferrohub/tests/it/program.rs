@@ -51,14 +51,20 @@ impl Home {
 
     /// Runs a quickstart that must succeed; gives what it printed.
     pub(crate) fn quickstart(&self) -> String {
-        let output = self.run(&["quickstart", "--once", "--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]);
+        let output =
+            self.run(&["quickstart", "--once", "--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]);
         assert!(output.success, "{}\n{}", output.stdout, output.stderr);
         output.stdout
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ferrohub"));
-        command.args(arguments).env_clear().env("HOME", self.path()).env("FERROHUB_DATA_DIR", self.data()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path())
+            .env("FERROHUB_DATA_DIR", self.data())
+            .stdin(Stdio::null());
         command
     }
 }
@@ -69,7 +75,8 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Starts `ferrohub serve` and waits until it says that it is ready.
     pub(crate) fn serve(home: &Home) -> Self {
-        let mut child = home.command(&Home::serve_arguments()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            home.command(&Home::serve_arguments()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut errors = child.stderr.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         let stdout = child.stdout.take().unwrap();

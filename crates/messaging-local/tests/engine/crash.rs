@@ -22,10 +22,7 @@ async fn acknowledged_events_outlive_kill_minus_nine() {
     for round in 0..ROUNDS {
         for (sequence, body) in kill_while_appending(folder.path()) {
             let before = acknowledged.insert(sequence, body);
-            assert_eq!(
-                before, None,
-                "round {round}: sequence {sequence} was given twice"
-            );
+            assert_eq!(before, None, "round {round}: sequence {sequence} was given twice");
         }
         let log = open_real(folder.path());
         let found = everything(&log).await.unwrap();
@@ -34,31 +31,20 @@ async fn acknowledged_events_outlive_kill_minus_nine() {
         }
         for (sequence, body) in &acknowledged {
             let event = found.get(usize::try_from(*sequence).unwrap());
-            assert_eq!(
-                event.map(|event| event.body.as_ref()),
-                Some(body.as_bytes()),
-                "round {round}"
-            );
+            assert_eq!(event.map(|event| event.body.as_ref()), Some(body.as_bytes()), "round {round}");
         }
     }
     assert!(acknowledged.len() >= ROUNDS * ACKNOWLEDGED);
 }
 
 fn open_real(dir: &Path) -> LocalEventLog {
-    let options = Options {
-        segment_bytes: 64 * 1024,
-        ..Options::default()
-    };
+    let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
     LocalEventLog::open(Arc::new(RealDisk), dir, Arc::new(SystemClock), options).unwrap()
 }
 
 fn kill_while_appending(dir: &Path) -> Vec<(u64, String)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "crash::acknowledged_events_outlive_kill_minus_nine",
-            "--nocapture",
-        ])
+        .args(["--exact", "crash::acknowledged_events_outlive_kill_minus_nine", "--nocapture"])
         .env(CHILD, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -18,18 +18,11 @@ async fn a_failed_sync_ends_the_log_until_it_is_opened_again() {
     assert_eq!(error.kind, ErrorKind::Internal);
     for _ in 0..3 {
         let error = append(&log, "refused").await.unwrap_err();
-        assert!(
-            error.message.contains("check the disk and restart"),
-            "{error}"
-        );
+        assert!(error.message.contains("check the disk and restart"), "{error}");
     }
     assert!(log.expire(0).await.is_err());
     let found = everything(&log).await.unwrap();
-    assert_eq!(
-        found.len(),
-        1,
-        "what was synced is still read, nothing else is"
-    );
+    assert_eq!(found.len(), 1, "what was synced is still read, nothing else is");
     assert!(log.close().await.is_err());
     drop(log);
     let log = open(&disk.crash(None)).unwrap();
@@ -51,7 +44,8 @@ async fn a_failed_append_is_undone() {
     assert_eq!(bodies, [&b"one"[..], b"two"]);
 }
 
-/// Every operation in turn fails once, while segments come and go. Whatever was acknowledged is there.
+/// Every operation in turn fails once, while segments come and go; then the power is cut. Whatever
+/// was acknowledged is there.
 #[tokio::test]
 async fn any_single_failure_loses_nothing_acknowledged() {
     let mut failures = 0;
@@ -60,33 +54,64 @@ async fn any_single_failure_loses_nothing_acknowledged() {
         let log = open(&disk).unwrap();
         disk.fail_at(operation);
         let mut acknowledged = Vec::new();
-        for number in 0..24 {
-            let body = format!("{number:0500}");
+        for number in 0..40 {
+            // Short ones fit where a long one needed a new segment.
+            let body = format!("{number:00$}", if number % 3 == 0 { 700 } else { 20 });
             match append(&log, &body).await {
                 Ok(position) => acknowledged.push((position.sequence, body)),
                 Err(_) => failures += 1,
             }
-            if number == 16 && log.expire(i64::MIN + 1).await.is_err() {
+            if number == 30 && log.expire(i64::MIN + 1).await.is_err() {
                 failures += 1;
             }
         }
         drop(log);
-        let log = open(&disk.crash(Some(operation))).unwrap();
-        let found = everything(&log).await.unwrap();
-        let found: Vec<(u64, Bytes)> = found
-            .into_iter()
-            .map(|event| (event.sequence, event.body))
-            .collect();
-        for (sequence, body) in acknowledged {
-            let index = usize::try_from(sequence).unwrap();
-            assert_eq!(
-                found.get(index),
-                Some(&(sequence, Bytes::from(body))),
-                "operation {operation}"
-            );
+        for seed in 0..6 {
+            verify_after_power_cut(&disk, operation * 10 + seed, &acknowledged).await;
         }
     }
     assert!(failures > 60, "only {failures} failures were met");
+}
+
+/// A segment that could not be begun may come back after a power cut and must not make the torn end
+/// of the one before it look like damage.
+#[tokio::test]
+async fn a_segment_that_could_not_be_begun_does_no_harm() {
+    let long = "x".repeat(700);
+    let mut refused = 0;
+    for operation in 1..12 {
+        let disk = ForgetfulDisk::new();
+        let log = open(&disk).unwrap();
+        let mut acknowledged = Vec::new();
+        for _ in 0..5 {
+            acknowledged.push((append(&log, &long).await.unwrap().sequence, long.clone()));
+        }
+        disk.fail_at(operation);
+        for body in [long.as_str(), "short", "shorter"] {
+            match append(&log, body).await {
+                Ok(position) => acknowledged.push((position.sequence, body.to_owned())),
+                Err(_) => refused += 1,
+            }
+        }
+        disk.die_at(1);
+        append(&log, "torn").await.unwrap_err();
+        drop(log);
+        for seed in 0..20 {
+            verify_after_power_cut(&disk, operation * 100 + seed, &acknowledged).await;
+        }
+    }
+    assert!(refused >= 6, "only {refused} appends met the failure");
+}
+
+async fn verify_after_power_cut(disk: &ForgetfulDisk, seed: u64, acknowledged: &[(u64, String)]) {
+    let log = open(&disk.crash(Some(seed)));
+    let log = log.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+    let found = everything(&log).await.unwrap();
+    for (sequence, body) in acknowledged {
+        let event = found.get(usize::try_from(*sequence).unwrap());
+        let event = event.map(|event| (event.sequence, event.body.as_ref()));
+        assert_eq!(event, Some((*sequence, body.as_bytes())), "seed {seed}");
+    }
 }
 
 /// A disk whose syncs wait while the gate is held.
@@ -181,10 +206,6 @@ async fn readers_see_nothing_before_its_sync() {
     assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == ErrorKind::Unavailable));
     assert_eq!(appending.await.unwrap().unwrap().sequence, 0);
     let last = log.bounds(HUB, 0).await.unwrap().unwrap().last_sequence;
-    assert_eq!(
-        last,
-        (more - kinds.len()) as u64,
-        "what was not refused is there"
-    );
+    assert_eq!(last, (more - kinds.len()) as u64, "what was not refused is there");
     holder.join().unwrap();
 }

@@ -1,10 +1,6 @@
 //! The local log and bus against their contracts.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test reports by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test reports by panicking")]
 
 mod crash;
 mod faults;
@@ -25,10 +21,7 @@ use uuid::Uuid;
 
 const HUB: Uuid = Uuid::from_u128(1);
 /// Small segments, so that tests go through many of them.
-const SMALL: Options = Options {
-    segment_bytes: 4096,
-    batch_bytes: 1024 * 1024,
-};
+const SMALL: Options = Options { segment_bytes: 4096, batch_bytes: 1024 * 1024 };
 
 struct On<D>(D, PathBuf, Options);
 
@@ -65,9 +58,7 @@ fn dir() -> &'static Path {
 }
 
 fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(
-        jiff::Timestamp::from_second(1_800_000_000).unwrap(),
-    ))
+    Arc::new(ManualClock::new(jiff::Timestamp::from_second(1_800_000_000).unwrap()))
 }
 
 fn open(disk: &ForgetfulDisk) -> Result<LocalEventLog> {
@@ -75,12 +66,7 @@ fn open(disk: &ForgetfulDisk) -> Result<LocalEventLog> {
 }
 
 fn event(body: impl Into<Bytes>) -> NewEvent {
-    NewEvent {
-        stream: HUB,
-        partition: 0,
-        body: body.into(),
-        properties: EventProperties::default(),
-    }
+    NewEvent { stream: HUB, partition: 0, body: body.into(), properties: EventProperties::default() }
 }
 
 async fn append(log: &LocalEventLog, body: &str) -> Result<Position> {
@@ -96,8 +82,7 @@ async fn fill(log: &LocalEventLog, from: u64, count: u64) {
 }
 
 async fn everything(log: &LocalEventLog) -> Result<Vec<StoredEvent>> {
-    log.read(HUB, 0, ReadFrom::Beginning, usize::MAX, usize::MAX)
-        .await
+    log.read(HUB, 0, ReadFrom::Beginning, usize::MAX, usize::MAX).await
 }
 
 fn assert_filled(events: &[StoredEvent], count: u64) {

@@ -34,12 +34,7 @@ async fn reads_cross_segments_from_any_start() {
     assert_filled(&everything(&log).await.unwrap(), 40);
     for from in 0..40 {
         let found = log.read(HUB, 0, ReadFrom::Sequence(from), 9, usize::MAX);
-        let found: Vec<u64> = found
-            .await
-            .unwrap()
-            .iter()
-            .map(|event| event.sequence)
-            .collect();
+        let found: Vec<u64> = found.await.unwrap().iter().map(|event| event.sequence).collect();
         assert_eq!(found, (from..40.min(from + 9)).collect::<Vec<_>>());
     }
 }
@@ -78,10 +73,7 @@ async fn damage_in_a_sealed_segment_names_file_and_offset() {
     // Without its index the segment is read when the log is opened.
     disk.remove(&index_file(1)).unwrap();
     let text = refusal(&disk);
-    assert!(
-        text.contains("00001.log is damaged at offset 678"),
-        "{text}"
-    );
+    assert!(text.contains("00001.log is damaged at offset 678"), "{text}");
 }
 
 #[tokio::test]
@@ -104,10 +96,7 @@ async fn a_torn_tail_is_cut_but_acknowledged_damage_is_not() {
     let second = 64 + 564 + 100;
     disk.damage(&log_file(0), second).unwrap();
     let text = refusal(&disk);
-    assert!(
-        text.contains("00000.log is damaged at offset 628"),
-        "{text}"
-    );
+    assert!(text.contains("00000.log is damaged at offset 628"), "{text}");
 }
 
 #[tokio::test]
@@ -127,18 +116,13 @@ async fn a_missing_segment_and_a_newer_format_are_refused() {
     file.truncate(0).unwrap();
     file.append(&heads).unwrap();
     let text = refusal(&disk);
-    assert!(
-        text.contains("journal format 2, this program knows 1"),
-        "{text}"
-    );
+    assert!(text.contains("journal format 2, this program knows 1"), "{text}");
 }
 
 /// An independent way to the same checksum.
 fn crc32c_bitwise<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
     !bytes.fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 }
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 })
     })
 }
 
@@ -155,16 +139,9 @@ async fn expiry_takes_whole_old_segments_and_their_files() {
     let moment = everything(&log).await.unwrap()[20].enqueued_ms;
     let removed = log.expire(moment).await.unwrap();
     assert!(removed >= 2);
-    assert_eq!(
-        disk.list(dir()).unwrap().len() as u64,
-        before as u64 - 2 * removed
-    );
+    assert_eq!(disk.list(dir()).unwrap().len() as u64, before as u64 - 2 * removed);
     let left = everything(&log).await.unwrap();
-    assert!(
-        (14..=20).contains(&left[0].sequence),
-        "{}",
-        left[0].sequence
-    );
+    assert!((14..=20).contains(&left[0].sequence), "{}", left[0].sequence);
     assert_eq!(left.last().map(|event| event.sequence), Some(39));
     assert_eq!(log.expire(moment).await.unwrap(), 0);
     drop(log);
@@ -183,12 +160,6 @@ async fn time_never_falls_when_the_clock_does() {
     let log = open(&disk).unwrap();
     let second = append(&log, "back").await.unwrap();
     assert_eq!(second.enqueued_ms, first.enqueued_ms);
-    let found = log.read(
-        HUB,
-        0,
-        ReadFrom::EnqueuedAfter(first.enqueued_ms - 1),
-        9,
-        99,
-    );
+    let found = log.read(HUB, 0, ReadFrom::EnqueuedAfter(first.enqueued_ms - 1), 9, 99);
     assert_eq!(found.await.unwrap().len(), 2);
 }

@@ -12,12 +12,7 @@ use std::time::Duration;
 
 const SEEDS: u64 = 300;
 const POWER_CUTS: usize = 4;
-const PARTITIONS: [(Uuid, u16); 4] = [
-    (HUB, 0),
-    (HUB, 1),
-    (Uuid::from_u128(2), 0),
-    (Uuid::from_u128(2), 9),
-];
+const PARTITIONS: [(Uuid, u16); 4] = [(HUB, 0), (HUB, 1), (Uuid::from_u128(2), 0), (Uuid::from_u128(2), 9)];
 
 #[tokio::test]
 async fn power_cuts_lose_nothing_acknowledged() {
@@ -142,9 +137,8 @@ impl Simulation {
 
     /// Some appends at once.
     async fn append(&mut self, log: &LocalEventLog) {
-        let batches: Vec<Vec<NewEvent>> = (0..1 + self.below(4))
-            .map(|_| (0..1 + self.below(3)).map(|_| self.event()).collect())
-            .collect();
+        let batches: Vec<Vec<NewEvent>> =
+            (0..1 + self.below(4)).map(|_| (0..1 + self.below(3)).map(|_| self.event()).collect()).collect();
         let results = join_all(batches.iter().map(|batch| log.append(batch.clone()))).await;
         for (batch, result) in batches.into_iter().zip(results) {
             let Ok(positions) = result else {
@@ -152,16 +146,9 @@ impl Simulation {
                 continue;
             };
             for (event, position) in batch.into_iter().zip(positions) {
-                let known = self
-                    .known
-                    .entry((event.stream, event.partition))
-                    .or_default();
+                let known = self.known.entry((event.stream, event.partition)).or_default();
                 let highest = known.last_key_value().map(|(sequence, _)| *sequence);
-                assert!(
-                    highest < Some(position.sequence),
-                    "seed {}: a number was given twice",
-                    self.seed
-                );
+                assert!(highest < Some(position.sequence), "seed {}: a number was given twice", self.seed);
                 known.insert(position.sequence, (event.body, position.enqueued_ms));
                 self.tally.acknowledged += 1;
             }
@@ -179,68 +166,36 @@ impl Simulation {
         body.resize(body.len() + usize::try_from(length).unwrap(), b'x');
         let body = Bytes::from(body);
         self.tried.insert(body.clone());
-        NewEvent {
-            stream,
-            partition,
-            body,
-            properties: EventProperties::default(),
-        }
+        NewEvent { stream, partition, body, properties: EventProperties::default() }
     }
 
     async fn verify(&mut self, log: &LocalEventLog) {
         let seed = self.seed;
         let mut seen = HashSet::new();
         for key @ (stream, partition) in PARTITIONS {
-            let found = log.read(
-                stream,
-                partition,
-                ReadFrom::Beginning,
-                usize::MAX,
-                usize::MAX,
-            );
+            let found = log.read(stream, partition, ReadFrom::Beginning, usize::MAX, usize::MAX);
             let found = found.await;
             let found = found.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
             let bounds = log.bounds(stream, partition).await.unwrap();
             let known = self.known.entry(key).or_default();
             let last_known = known.last_key_value().map(|(sequence, _)| *sequence);
             let last = bounds.map(|bounds| bounds.last_sequence);
-            assert!(
-                last >= last_known,
-                "seed {seed}: {key:?} fell back to {last:?} from {last_known:?}"
-            );
+            assert!(last >= last_known, "seed {seed}: {key:?} fell back to {last:?} from {last_known:?}");
             let mut next = bounds.map_or(0, |bounds| bounds.first_sequence);
             let mut time_ms = i64::MIN;
             for event in &found {
                 assert_eq!(event.sequence, next, "seed {seed}: {key:?} has a gap");
-                assert!(
-                    event.enqueued_ms >= time_ms,
-                    "seed {seed}: {key:?}: time fell"
-                );
-                assert!(
-                    self.tried.contains(&event.body),
-                    "seed {seed}: {key:?} invented an event"
-                );
-                assert!(
-                    seen.insert(event.body.clone()),
-                    "seed {seed}: {key:?} doubled an event"
-                );
+                assert!(event.enqueued_ms >= time_ms, "seed {seed}: {key:?}: time fell");
+                assert!(self.tried.contains(&event.body), "seed {seed}: {key:?} invented an event");
+                assert!(seen.insert(event.body.clone()), "seed {seed}: {key:?} doubled an event");
                 let value = (event.body.clone(), event.enqueued_ms);
                 let before = known.entry(event.sequence).or_insert_with(|| value.clone());
-                assert_eq!(
-                    *before, value,
-                    "seed {seed}: {key:?} {} changed",
-                    event.sequence
-                );
+                assert_eq!(*before, value, "seed {seed}: {key:?} {} changed", event.sequence);
                 (next, time_ms) = (next + 1, event.enqueued_ms);
             }
             let first = found.first().map_or(next, |event| event.sequence);
-            for (sequence, (_, enqueued_ms)) in
-                known.iter().take_while(|(sequence, _)| **sequence < first)
-            {
-                assert!(
-                    *enqueued_ms < self.expired_ms,
-                    "seed {seed}: {key:?} lost {sequence}"
-                );
+            for (sequence, (_, enqueued_ms)) in known.iter().take_while(|(sequence, _)| **sequence < first) {
+                assert!(*enqueued_ms < self.expired_ms, "seed {seed}: {key:?} lost {sequence}");
             }
         }
     }

@@ -10,16 +10,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn next(subscription: &mut Subscription) -> Delivery {
     let delivery = timeout(PATIENCE, subscription.next()).await;
-    delivery
-        .expect("a delivery comes soon")
-        .expect("the bus is there")
+    delivery.expect("a delivery comes soon").expect("the bus is there")
 }
 
 async fn publish(bus: &dyn Bus, subject: &str, text: &str) {
     let payload = Bytes::copy_from_slice(text.as_bytes());
-    bus.publish(subject, payload)
-        .await
-        .expect("publishing works");
+    bus.publish(subject, payload).await.expect("publishing works");
 }
 
 fn message(text: &str) -> Delivery {
@@ -59,11 +55,7 @@ pub(super) async fn a_slow_subscriber_is_told(bus: &dyn Bus) {
             Delivery::Lagged(count) => lost += count,
         }
     }
-    assert_eq!(
-        received + lost,
-        sent,
-        "every message is given or counted as lost"
-    );
+    assert_eq!(received + lost, sent, "every message is given or counted as lost");
     assert!(lost > 0, "the queue of a subscriber is bounded");
     publish(bus, "slow", "again").await;
     assert_eq!(next(&mut slow).await, message("again"));
@@ -74,16 +66,12 @@ pub(super) async fn the_newest_claim_wins(bus: &dyn Bus) {
     let other = bus.claim("other").await.expect("claiming works");
     assert!(!first.is_lost());
     let second = bus.claim("device").await.expect("claiming works");
-    timeout(PATIENCE, first.lost())
-        .await
-        .expect("the older claim is told");
+    timeout(PATIENCE, first.lost()).await.expect("the older claim is told");
     assert!(first.is_lost() && !second.is_lost() && !other.is_lost());
     assert!(second.epoch() > first.epoch());
     drop(first);
     let third = bus.claim("device").await.expect("claiming works");
-    timeout(PATIENCE, second.lost())
-        .await
-        .expect("dropping a lost claim does not release the newer one");
+    timeout(PATIENCE, second.lost()).await.expect("dropping a lost claim does not release the newer one");
     assert!(third.epoch() > second.epoch() && !third.is_lost() && !other.is_lost());
 }
 

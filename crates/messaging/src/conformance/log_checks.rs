@@ -17,12 +17,7 @@ const MANY: usize = 10_000;
 const NO_LIMIT: usize = usize::MAX;
 
 fn event(stream: Uuid, partition: u16, body: impl Into<Bytes>) -> NewEvent {
-    NewEvent {
-        stream,
-        partition,
-        body: body.into(),
-        properties: EventProperties::default(),
-    }
+    NewEvent { stream, partition, body: body.into(), properties: EventProperties::default() }
 }
 
 async fn append(log: &dyn EventLog, events: Vec<NewEvent>) -> Vec<Position> {
@@ -33,9 +28,7 @@ async fn append(log: &dyn EventLog, events: Vec<NewEvent>) -> Vec<Position> {
 }
 
 async fn read(log: &dyn EventLog, partition: u16, from: ReadFrom) -> Vec<StoredEvent> {
-    log.read(HUB, partition, from, MANY, NO_LIMIT)
-        .await
-        .expect("the read works")
+    log.read(HUB, partition, from, MANY, NO_LIMIT).await.expect("the read works")
 }
 
 async fn bounds(log: &dyn EventLog, partition: u16) -> Option<Bounds> {
@@ -60,24 +53,11 @@ pub(super) async fn what_was_appended_is_read(log: &dyn EventLog) {
     assert!(read(log, 0, ReadFrom::Beginning).await.is_empty());
     let properties = EventProperties {
         system: vec![("message-id".into(), "ü \u{0} 😀".into())],
-        application: vec![
-            ("b".into(), Some(String::new())),
-            ("a".into(), None),
-            ("b".into(), Some("twice".into())),
-        ],
+        application: vec![("b".into(), Some(String::new())), ("a".into(), None), ("b".into(), Some("twice".into()))],
     };
-    let bodies = [
-        Bytes::new(),
-        Bytes::from_static(&[0, 255, 10, 13]),
-        Bytes::from(vec![7; limits::TELEMETRY_BYTES]),
-    ];
-    let events: Vec<NewEvent> = bodies
-        .iter()
-        .map(|body| NewEvent {
-            properties: properties.clone(),
-            ..event(HUB, 3, body.clone())
-        })
-        .collect();
+    let bodies = [Bytes::new(), Bytes::from_static(&[0, 255, 10, 13]), Bytes::from(vec![7; limits::TELEMETRY_BYTES])];
+    let events: Vec<NewEvent> =
+        bodies.iter().map(|body| NewEvent { properties: properties.clone(), ..event(HUB, 3, body.clone()) }).collect();
     let positions = append(log, events).await;
     let found = read(log, 3, ReadFrom::Beginning).await;
     assert_eq!(found.len(), bodies.len());
@@ -93,13 +73,8 @@ pub(super) async fn what_was_appended_is_read(log: &dyn EventLog) {
 }
 
 pub(super) async fn partitions_count_on_their_own(log: &dyn EventLog) {
-    let mixed = vec![
-        event(HUB, 0, "a"),
-        event(HUB, 1, "b"),
-        event(OTHER_HUB, 0, "c"),
-        event(HUB, 0, "d"),
-        event(HUB, 31, "e"),
-    ];
+    let mixed =
+        vec![event(HUB, 0, "a"), event(HUB, 1, "b"), event(OTHER_HUB, 0, "c"), event(HUB, 0, "d"), event(HUB, 31, "e")];
     let positions = append(log, mixed).await;
     let numbers: Vec<u64> = positions.iter().map(|position| position.sequence).collect();
     assert_eq!(numbers, [0, 0, 0, 1, 0]);
@@ -131,22 +106,13 @@ pub(super) async fn reads_start_where_they_are_told(log: &dyn EventLog) {
     let all: Vec<u64> = (0..20).collect();
     for from in 0..22 {
         let found = read(log, 0, ReadFrom::Sequence(from)).await;
-        let wanted: Vec<u64> = all
-            .iter()
-            .copied()
-            .filter(|number| *number >= from)
-            .collect();
+        let wanted: Vec<u64> = all.iter().copied().filter(|number| *number >= from).collect();
         assert_eq!(sequences(&found), wanted, "from sequence {from}");
     }
-    let moments: BTreeSet<i64> = positions
-        .iter()
-        .map(|position| position.enqueued_ms)
-        .collect();
+    let moments: BTreeSet<i64> = positions.iter().map(|position| position.enqueued_ms).collect();
     for moment in moments.iter().flat_map(|moment| [moment - 1, *moment]) {
         let found = read(log, 0, ReadFrom::EnqueuedAfter(moment)).await;
-        let later = positions
-            .iter()
-            .filter(|position| position.enqueued_ms > moment);
+        let later = positions.iter().filter(|position| position.enqueued_ms > moment);
         let wanted: Vec<u64> = later.map(|position| position.sequence).collect();
         assert_eq!(sequences(&found), wanted, "enqueued after {moment}");
     }
@@ -158,10 +124,7 @@ pub(super) async fn reads_start_where_they_are_told(log: &dyn EventLog) {
     assert!(read(log, 0, ReadFrom::End).await.is_empty());
     for pair in positions.windows(2) {
         assert!(pair[0].offset < pair[1].offset, "offsets grow");
-        assert!(
-            pair[0].enqueued_ms <= pair[1].enqueued_ms,
-            "time never falls"
-        );
+        assert!(pair[0].enqueued_ms <= pair[1].enqueued_ms, "time never falls");
     }
 }
 
@@ -176,10 +139,7 @@ pub(super) async fn reads_stop_at_their_limits(log: &dyn EventLog) {
     assert_eq!(count(0, NO_LIMIT).await, 0);
     assert_eq!(count(NO_LIMIT, 1).await, 1, "never none when there is one");
     let some = count(NO_LIMIT, 500).await;
-    assert!(
-        (1..=5).contains(&some),
-        "500 bytes hold at most five bodies of 100, got {some}"
-    );
+    assert!((1..=5).contains(&some), "500 bytes hold at most five bodies of 100, got {some}");
 }
 
 pub(super) async fn limits_hold(log: &dyn EventLog) {
@@ -208,19 +168,12 @@ pub(super) async fn concurrent_appends_leave_no_gap(log: Arc<dyn EventLog>) {
             mine
         }
     });
-    let mut acknowledged: Vec<(u64, String)> =
-        join_all(writers).await.into_iter().flatten().collect();
+    let mut acknowledged: Vec<(u64, String)> = join_all(writers).await.into_iter().flatten().collect();
     acknowledged.sort();
     let found = read(&*log, 0, ReadFrom::Beginning).await;
-    assert_eq!(
-        sequences(&found),
-        (0..(WRITERS * EACH) as u64).collect::<Vec<_>>()
-    );
+    assert_eq!(sequences(&found), (0..(WRITERS * EACH) as u64).collect::<Vec<_>>());
     for (event, (sequence, body)) in found.iter().zip(&acknowledged) {
-        assert_eq!(
-            (event.sequence, event.body.as_ref()),
-            (*sequence, body.as_bytes())
-        );
+        assert_eq!((event.sequence, event.body.as_ref()), (*sequence, body.as_bytes()));
     }
 }
 
@@ -250,18 +203,11 @@ pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
     let mut expected = Vec::new();
     for round in 0..3 {
         let log = open().await;
-        assert_eq!(
-            read(&*log, 0, ReadFrom::Beginning).await,
-            expected,
-            "round {round}"
-        );
+        assert_eq!(read(&*log, 0, ReadFrom::Beginning).await, expected, "round {round}");
         fill(&*log, 5).await;
         append(&*log, vec![event(OTHER_HUB, 1, "other")]).await;
         expected = read(&*log, 0, ReadFrom::Beginning).await;
-        assert_eq!(
-            sequences(&expected),
-            (0..5 * (round + 1)).collect::<Vec<u64>>()
-        );
+        assert_eq!(sequences(&expected), (0..5 * (round + 1)).collect::<Vec<u64>>());
         log.close().await.expect("the log closes");
     }
     let log = open().await;
@@ -273,39 +219,24 @@ pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
 pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
     let log = place.open("expiry").await.expect("the log opens");
     let positions = fill(&*log, 10).await;
-    let removed = log
-        .expire(positions[0].enqueued_ms)
-        .await
-        .expect("expiry works");
+    let removed = log.expire(positions[0].enqueued_ms).await.expect("expiry works");
     assert_eq!(removed, 0, "nothing is older than the first event");
     assert_eq!(read(&*log, 0, ReadFrom::Beginning).await.len(), 10);
     log.expire(i64::MAX).await.expect("expiry works");
-    let left = bounds(&*log, 0)
-        .await
-        .expect("the partition is still known");
+    let left = bounds(&*log, 0).await.expect("the partition is still known");
     assert_eq!(left.last_sequence, 9);
     let found = read(&*log, 0, ReadFrom::Sequence(0)).await;
-    assert_eq!(
-        sequences(&found),
-        (left.first_sequence..10).collect::<Vec<_>>()
-    );
+    assert_eq!(sequences(&found), (left.first_sequence..10).collect::<Vec<_>>());
     log.close().await.expect("the log closes");
 
     let log = place.open("expiry").await.expect("the log opens");
-    assert_eq!(
-        bounds(&*log, 0).await,
-        Some(left),
-        "bounds outlive a restart"
-    );
+    assert_eq!(bounds(&*log, 0).await, Some(left), "bounds outlive a restart");
     assert_eq!(log.partitions(HUB).await.expect("partitions work"), [0]);
     let next = fill(&*log, 1).await[0];
     assert_eq!(next.sequence, 10, "sequence numbers are never used twice");
     assert!(next.offset > positions[9].offset && next.enqueued_ms >= positions[9].enqueued_ms);
     let found = read(&*log, 0, ReadFrom::Beginning).await;
-    assert_eq!(
-        sequences(&found),
-        (left.first_sequence..11).collect::<Vec<_>>()
-    );
+    assert_eq!(sequences(&found), (left.first_sequence..11).collect::<Vec<_>>());
     log.close().await.expect("the log closes");
 }
 
@@ -314,8 +245,5 @@ pub(super) async fn a_closed_log_refuses(log: &dyn EventLog) {
     log.close().await.expect("the log closes");
     log.close().await.expect("closing twice is no error");
     let refused = log.append(vec![event(HUB, 0, "late")]).await;
-    assert_eq!(
-        refused.expect_err("a closed log refuses").kind,
-        ErrorKind::Unavailable
-    );
+    assert_eq!(refused.expect_err("a closed log refuses").kind, ErrorKind::Unavailable);
 }

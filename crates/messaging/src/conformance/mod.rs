@@ -2,10 +2,7 @@
 //!
 //! An engine's test implements [`Place`] and calls [`event_log`], or calls [`bus`] with a bus. Each
 //! check panics with a sentence when the engine breaks the contract.
-#![expect(
-    clippy::expect_used,
-    reason = "a conformance suite reports by panicking, as tests do"
-)]
+#![expect(clippy::expect_used, reason = "a conformance suite reports by panicking, as tests do")]
 
 mod bus_checks;
 mod log_checks;

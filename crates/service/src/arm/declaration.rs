@@ -138,6 +138,12 @@ pub trait Behavior: Send + Sync {
         Ok(())
     }
 
+    /// The error when a unique column of the row is taken; without one, the name is reported as taken.
+    fn taken(&self, id: &ResourceId, column: &str) -> Option<Error> {
+        let _ = (id, column);
+        None
+    }
+
     /// Adds what a view shows beyond the stored resource, such as computed members.
     async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
         let _ = (platform, resource, view);
@@ -156,7 +162,6 @@ pub trait Behavior: Send + Sync {
         Ok(None)
     }
 
-    /// Puts the views of a list into the envelope; the default is `{"value": [...]}` with `nextLink`.
     /// Answers an action (POST) or a sub-path (GET, PUT, DELETE) below the resource.
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         let _ = cx;

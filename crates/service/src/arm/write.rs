@@ -57,6 +57,7 @@ impl Call<'_> {
     }
 
     async fn write(&self, id: &ResourceId, body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync)) -> Result<ArmResponse> {
+        let _turn = self.platform.turn(&id.key()).await;
         for _ in 0..RETRIES {
             if let Some(answer) = self.try_write(id, body_of).await? {
                 return Ok(answer);
@@ -114,9 +115,8 @@ impl Call<'_> {
                 answer.headers.push(("ETag", format!("\"{}\"", resource.etag)));
                 Ok(Some(answer))
             }
-            Err(StoreError::Conflict { kind: ConflictKind::Unique, key_or_column, .. }) if key_or_column == "unique_name" => Err(self.name_taken(id)),
-            Err(StoreError::Conflict { kind: ConflictKind::Unique, key_or_column, .. }) => {
-                Err(Error::conflict(format!("'{id}' conflicts with another resource: its {key_or_column} is taken.")))
+            Err(StoreError::Conflict { kind: ConflictKind::Unique, table, key_or_column }) if table == RESOURCES.name => {
+                Err(self.decl.behavior.taken(id, &key_or_column).unwrap_or_else(|| self.name_taken(id)))
             }
             Err(StoreError::Conflict { .. }) => Ok(None),
             Err(other) => Err(other.into()),

@@ -24,12 +24,19 @@ const KEY_FIELD: &str = "key";
 ///
 /// # Errors
 /// `Conflict` when the credential has an authority already; internal when the key cannot be made or sealed.
-pub async fn create_root(platform: &Platform, namespace: &Stored, credential_id: &ResourceId, change: &mut Change) -> Result<AuthorityRecord> {
+pub async fn create_root(
+    platform: &Platform,
+    namespace: &Stored,
+    credential_id: &ResourceId,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
     refuse_second(platform, credential_id).await?;
     let id = platform.new_id();
     let subject = SubjectName::from_common_name(&format!("{} root {}", namespace.resource.name, short(id)))?;
-    let made = pki::create_self_signed(&Profile::root(subject, None)?, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
-    store(platform, &Draft { id, namespace: namespace.resource.uid, owner: credential_id, issuer: None }, &made, change).await
+    let made =
+        pki::create_self_signed(&Profile::root(subject, None)?, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
+    store(platform, &Draft { id, namespace: namespace.resource.uid, owner: credential_id, issuer: None }, &made, change)
+        .await
 }
 
 /// Makes the issuing authority of a policy, signed by the namespace's root, and adds its row to `change`.
@@ -50,7 +57,9 @@ pub async fn create_issuing(
     let id = platform.new_id();
     let subject = match subject {
         Some(text) => SubjectName::parse(text)?,
-        None => SubjectName::from_common_name(&format!("{}.{}-{}", policy_id.name(), namespace.resource.name, short(id)))?,
+        None => {
+            SubjectName::from_common_name(&format!("{}.{}-{}", policy_id.name(), namespace.resource.name, short(id)))?
+        }
     };
     let siblings = authorities_of(platform, namespace_uid).await?;
     refuse_same_subject(&siblings, &subject)?;
@@ -75,7 +84,8 @@ pub async fn create_issuing(
     // The root must still be there, with its key, when the unit is committed.
     let row = row_of(platform, root.id).await?;
     change.unit.expect_version(&AUTHORITIES, row.key, row.version);
-    store(platform, &Draft { id, namespace: namespace_uid, owner: policy_id, issuer: Some(root.id) }, &made, change).await
+    store(platform, &Draft { id, namespace: namespace_uid, owner: policy_id, issuer: Some(root.id) }, &made, change)
+        .await
 }
 
 /// The living authority of a credential or policy.
@@ -123,15 +133,22 @@ pub async fn remove_authority(platform: &Platform, owner: &ResourceId, change: &
 /// The authority, ready to sign. Its key is opened once and kept in memory.
 pub(super) async fn open_issuer(platform: &Platform, record: &AuthorityRecord) -> Result<Arc<Issuer>> {
     if record.state != AuthorityState::Active {
-        return Err(Error::conflict(format!("The certificate authority '{}' was deleted and signs nothing any more.", record.subject)));
+        return Err(Error::conflict(format!(
+            "The certificate authority '{}' was deleted and signs nothing any more.",
+            record.subject
+        )));
     }
     if let Some(issuer) = platform.authorities.issuer(record.id) {
         return Ok(issuer);
     }
     let store = platform.store.as_ref();
     let row = record.id.to_string();
-    let pkcs8 = platform.keyring.open(store, &record.namespace.to_string(), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key).await?;
-    let signer = SoftwareSigner::from_pkcs8(&pkcs8).map_err(|e| Error::internal(format!("key of authority {row}: {e}")))?;
+    let pkcs8 = platform
+        .keyring
+        .open(store, &record.namespace.to_string(), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key)
+        .await?;
+    let signer =
+        SoftwareSigner::from_pkcs8(&pkcs8).map_err(|e| Error::internal(format!("key of authority {row}: {e}")))?;
     let certificate = Certificate::from_der(&record.certificate_der)?;
     let issuer = Arc::new(Issuer::new(certificate, Box::new(signer))?);
     platform.authorities.keep_issuer(record.id, Arc::clone(&issuer));
@@ -193,7 +210,8 @@ async fn refuse_second(platform: &Platform, owner: &ResourceId) -> Result<()> {
 }
 
 fn refuse_same_subject(siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {
-    let same = siblings.iter().find(|record| SubjectName::parse(&record.subject).is_ok_and(|other| other.matches(subject)));
+    let same =
+        siblings.iter().find(|record| SubjectName::parse(&record.subject).is_ok_and(|other| other.matches(subject)));
     match same {
         None => Ok(()),
         Some(other) => Err(Error::conflict(format!(
@@ -212,11 +230,17 @@ struct Draft<'a> {
     issuer: Option<Uuid>,
 }
 
-async fn store(platform: &Platform, draft: &Draft<'_>, made: &Authority, change: &mut Change) -> Result<AuthorityRecord> {
+async fn store(
+    platform: &Platform,
+    draft: &Draft<'_>,
+    made: &Authority,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
     let row = draft.id.to_string();
     let pkcs8 = made.signer.to_pkcs8()?;
     let owner_key = draft.namespace.to_string();
-    let sealed_key = platform.keyring.seal(platform.store.as_ref(), &owner_key, AUTHORITIES.name, &row, KEY_FIELD, &pkcs8).await?;
+    let sealed_key =
+        platform.keyring.seal(platform.store.as_ref(), &owner_key, AUTHORITIES.name, &row, KEY_FIELD, &pkcs8).await?;
     let certificate = &made.certificate;
     let record = AuthorityRecord {
         id: draft.id,
@@ -247,7 +271,8 @@ fn put(record: &AuthorityRecord) -> Result<Put> {
         living.then(|| format!("{}/{canonical}", record.namespace)),
         Some(record.thumbprint.clone()),
     ];
-    let doc = serde_json::to_value(record).map_err(|e| Error::internal(format!("authority does not serialize: {e}")))?;
+    let doc =
+        serde_json::to_value(record).map_err(|e| Error::internal(format!("authority does not serialize: {e}")))?;
     Ok(Put { table: &AUTHORITIES, key: record.id.to_string(), columns, doc })
 }
 

@@ -73,6 +73,9 @@ mod tests {
             insert_bounded(&mut map, Uuid::from_u128(number), number);
             assert!(map.len() <= OPEN_AUTHORITIES);
         }
-        assert_eq!(map.get(&Uuid::from_u128(OPEN_AUTHORITIES as u128 * 3 - 1)), Some(&(OPEN_AUTHORITIES as u128 * 3 - 1)));
+        assert_eq!(
+            map.get(&Uuid::from_u128(OPEN_AUTHORITIES as u128 * 3 - 1)),
+            Some(&(OPEN_AUTHORITIES as u128 * 3 - 1))
+        );
     }
 }

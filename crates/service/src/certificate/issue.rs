@@ -110,10 +110,20 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     unit.expect_version(&AUTHORITIES, issuing.id.to_string(), version);
     unit.put(put(&record)?);
     metrics::counter!("ferrohub_certificates_issued_total").increment(1);
-    Ok(Issued { chain: [leaf.der().to_vec(), issuing.certificate_der, root.certificate_der], serial: record.serial, unit })
+    Ok(Issued {
+        chain: [leaf.der().to_vec(), issuing.certificate_der, root.certificate_der],
+        serial: record.serial,
+        unit,
+    })
 }
 
-fn sign(issuer: &Issuer, profile: &Profile, request: &IssueRequest<'_>, serial: Serial, now: Timestamp) -> Result<ferrohub_pki::certificate::Certificate> {
+fn sign(
+    issuer: &Issuer,
+    profile: &Profile,
+    request: &IssueRequest<'_>,
+    serial: Serial,
+    now: Timestamp,
+) -> Result<ferrohub_pki::certificate::Certificate> {
     issuer.prepare(profile, request.csr.public_key_info_der(), serial, now)?.issue()
 }
 
@@ -222,7 +232,9 @@ async fn reserve_serial(platform: &Platform, record: &mut CertificateRecord) -> 
         match platform.commit(change).await {
             Ok(committed) => {
                 let version = committed.versions.first().copied();
-                return version.map(|version| (serial, version)).ok_or_else(|| Error::internal("a commit without versions"));
+                return version
+                    .map(|version| (serial, version))
+                    .ok_or_else(|| Error::internal("a commit without versions"));
             }
             Err(StoreError::Conflict { kind: ConflictKind::Absent, .. }) => {
                 tracing::warn!("a random serial number was taken; drawing again");
@@ -234,8 +246,10 @@ async fn reserve_serial(platform: &Platform, record: &mut CertificateRecord) -> 
 }
 
 fn put(record: &CertificateRecord) -> Result<Put> {
-    let columns = vec![Some(record.issuer.to_string()), Some(record.device.to_string()), Some(record.state.as_str().to_owned())];
-    let doc = serde_json::to_value(record).map_err(|e| Error::internal(format!("certificate does not serialize: {e}")))?;
+    let columns =
+        vec![Some(record.issuer.to_string()), Some(record.device.to_string()), Some(record.state.as_str().to_owned())];
+    let doc =
+        serde_json::to_value(record).map_err(|e| Error::internal(format!("certificate does not serialize: {e}")))?;
     Ok(Put { table: &CERTIFICATES, key: record.serial.clone(), columns, doc })
 }
 

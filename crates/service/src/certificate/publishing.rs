@@ -57,7 +57,12 @@ pub(super) async fn last_crl(platform: &Platform, record: &AuthorityRecord) -> R
     sign(platform, record, end, &revoked).await
 }
 
-async fn sign(platform: &Platform, record: &AuthorityRecord, next_update: Timestamp, revoked: &[CertificateRecord]) -> Result<Vec<u8>> {
+async fn sign(
+    platform: &Platform,
+    record: &AuthorityRecord,
+    next_update: Timestamp,
+    revoked: &[CertificateRecord],
+) -> Result<Vec<u8>> {
     let issuer = open_issuer(platform, record).await?;
     let now = platform.now();
     let entries: Vec<RevokedEntry> = revoked
@@ -74,7 +79,9 @@ async fn sign(platform: &Platform, record: &AuthorityRecord, next_update: Timest
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<AuthorityRecord> {
-    authority(platform, id).await?.ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
+    authority(platform, id)
+        .await?
+        .ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
 }
 
 fn later(now: Timestamp, by: Duration) -> Result<Timestamp> {

@@ -1,6 +1,6 @@
 //! Who may use a hub's service API: shared access policies and bearer tokens.
 
-use super::{HubRef, HubService, without_port};
+use super::{CACHED_HUBS, HubRef, HubService, without_port};
 use crate::authn::{Audience, Authenticator};
 use crate::platform::Platform;
 use crate::tables::RESOURCES;
@@ -12,9 +12,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 use zeroize::Zeroizing;
-
-/// Hubs whose opened keys are kept: ours.
-const CACHED_HUBS: usize = 1024;
 
 /// A right of a shared access policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +88,11 @@ async fn open_key(platform: &Platform, hub: &HubRef, field: &str) -> Result<Zero
         return Ok(Zeroizing::new(Vec::new()));
     };
     let owner = hub.uid.to_string();
-    let text = platform.keyring.open(platform.store.as_ref(), &owner, RESOURCES.name, &hub.id.key(), field, sealed).await?;
-    let key = STANDARD.decode(text.as_slice()).map_err(|_| Error::internal(format!("key {field} of hub {} is not base64", hub.name)))?;
+    let text =
+        platform.keyring.open(platform.store.as_ref(), &owner, RESOURCES.name, &hub.id.key(), field, sealed).await?;
+    let key = STANDARD
+        .decode(text.as_slice())
+        .map_err(|_| Error::internal(format!("key {field} of hub {} is not base64", hub.name)))?;
     Ok(Zeroizing::new(key))
 }
 
@@ -111,45 +111,61 @@ impl HubService {
         authenticator: &Authenticator,
     ) -> Result<()> {
         let Some(text) = authorization.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Err(unauthorized_access("Authorization header missing. Send a SAS token of a policy of this hub, or a bearer token for 'https://iothubs.azure.net'."));
+            return Err(unauthorized_access(
+                "Authorization header missing. Send a SAS token of a policy of this hub, or a bearer token for 'https://iothubs.azure.net'.",
+            ));
         };
         if is_bearer(text) {
             let base_url = format!("https://{}", hub.host);
-            let actor = authenticator.bearer(Some(text), Audience::Hub, &base_url).await.map_err(|error| match error.iot_code {
-                0 => error.with_iot_code(401_002),
-                _ => error,
-            })?;
+            let actor =
+                authenticator.bearer(Some(text), Audience::Hub, &base_url).await.map_err(|error| {
+                    match error.iot_code {
+                        0 => error.with_iot_code(401_002),
+                        _ => error,
+                    }
+                })?;
             return self.platform.authorize_data(&actor, data_action, &hub.id);
         }
-        let token = SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorizedAccess").with_iot_code(401_002))?;
-        self.check_policy_token(hub, &token, &hub.host, right).await
+        let token = SasToken::parse(text)
+            .map_err(|error| error.with_code("IotHubUnauthorizedAccess").with_iot_code(401_002))?;
+        check_policy_token(&self.platform, &self.keys, hub, &token, &hub.host, right).await
     }
+}
 
-    /// Refuses unless `token` was signed with a key of a policy of `hub` that has `right`, and covers `resource`.
-    pub(super) async fn check_policy_token(&self, hub: &HubRef, token: &SasToken, resource: &str, right: Right) -> Result<()> {
-        if hub.is_on("disableLocalAuth") {
-            return Err(unauthorized_access(format!(
-                "The hub '{}' has local authentication switched off (disableLocalAuth): SAS tokens of its policies are refused. Use a bearer token.",
-                hub.name
-            )));
-        }
-        check_resource(token, resource)?;
-        let name = token.policy.as_deref().ok_or_else(|| unauthorized_access("The SAS token names no policy (skn); sign it with a policy of the hub."))?;
-        let policies = self.keys.of(&self.platform, hub).await?;
-        let Some(policy) = policies.get(name) else {
-            // The same text as for a wrong key: names of policies are not for strangers.
-            return Err(bad_signature());
-        };
-        verify(token, &[&policy.primary, &policy.secondary], self.platform.clock.unix_seconds())?;
-        if !policy.rights.iter().any(|has| has.eq_ignore_ascii_case(right.as_str())) {
-            return Err(unauthorized_access(format!(
-                "Authorization rule '{name}' does not allow access for '{}'. Use a policy with the right {}.",
-                hub.host,
-                right.as_str()
-            )));
-        }
-        Ok(())
+/// Refuses unless `token` was signed with a key of a policy of `hub` that has `right`, and covers `resource`.
+pub(super) async fn check_policy_token(
+    platform: &Platform,
+    keys: &HubKeys,
+    hub: &HubRef,
+    token: &SasToken,
+    resource: &str,
+    right: Right,
+) -> Result<()> {
+    if hub.is_on("disableLocalAuth") {
+        return Err(unauthorized_access(format!(
+            "The hub '{}' has local authentication switched off (disableLocalAuth): SAS tokens of its policies are refused. Use a bearer token.",
+            hub.name
+        )));
     }
+    check_resource(token, resource)?;
+    let name = token
+        .policy
+        .as_deref()
+        .ok_or_else(|| unauthorized_access("The SAS token names no policy (skn); sign it with a policy of the hub."))?;
+    let policies = keys.of(platform, hub).await?;
+    let Some(policy) = policies.get(name) else {
+        // The same text as for a wrong key: names of policies are not for strangers.
+        return Err(bad_signature());
+    };
+    verify(token, &[&policy.primary, &policy.secondary], platform.clock.unix_seconds())?;
+    if !policy.rights.iter().any(|has| has.eq_ignore_ascii_case(right.as_str())) {
+        return Err(unauthorized_access(format!(
+            "Authorization rule '{name}' does not allow access for '{}'. Use a policy with the right {}.",
+            hub.host,
+            right.as_str()
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses a token for another hub or another device. Clients that were given a port write it into `sr`.
@@ -165,7 +181,9 @@ pub(super) fn check_resource(token: &SasToken, wanted: &str) -> Result<()> {
         return Ok(());
     }
     let shown: String = token.resource.chars().filter(|c| !c.is_control()).take(300).collect();
-    Err(unauthorized_access(format!("The SAS token is for '{shown}', which does not cover '{wanted}'. Sign one for '{wanted}'.")))
+    Err(unauthorized_access(format!(
+        "The SAS token is for '{shown}', which does not cover '{wanted}'. Sign one for '{wanted}'."
+    )))
 }
 
 /// Checks signature and time.
@@ -178,7 +196,9 @@ pub(super) fn verify(token: &SasToken, keys: &[&[u8]], now_unix: i64) -> Result<
 }
 
 fn bad_signature() -> Error {
-    unauthorized("The signature of the SAS token is wrong; sign it with the primary or the secondary key as it stands now.")
+    unauthorized(
+        "The signature of the SAS token is wrong; sign it with the primary or the secondary key as it stands now.",
+    )
 }
 
 fn is_bearer(text: &str) -> bool {

@@ -49,7 +49,8 @@ async fn purge_registry(platform: &Platform, hub: &Stored) -> Result<()> {
     let link = hub.id()?.key();
     let mut after = None;
     loop {
-        let rows = platform.store.find(&RESOURCES, "link", &link, Page { after: after.take(), limit: PURGE_ROWS }).await?;
+        let rows =
+            platform.store.find(&RESOURCES, "link", &link, Page { after: after.take(), limit: PURGE_ROWS }).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = Some(last.key.clone());
         let mut change = Change::new();
@@ -93,7 +94,8 @@ pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
 pub async fn read_events_view(platform: &Platform, hub: &Stored, body: Option<&Value>) -> Result<Value> {
     let hub = HubRef::of(hub.clone())?;
     let partition = number(body, "partition")?.unwrap_or(0);
-    let partition = u16::try_from(partition).map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;
+    let partition = u16::try_from(partition)
+        .map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;
     let from = number(body, "fromSequence")?.map_or(ReadFrom::Beginning, ReadFrom::Sequence);
     let max = number(body, "maxEvents")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(QUERY_PAGE);
     let events = event_page(platform, &hub, partition, from, max).await?;
@@ -112,8 +114,10 @@ fn number(body: Option<&Value>, name: &str) -> Result<Option<u64>> {
 
 fn event_view(event: &StoredEvent) -> Value {
     let enqueued = Timestamp::from_millisecond(event.enqueued_ms).map(rfc3339).unwrap_or_default();
-    let system: Map<String, Value> = event.properties.system.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let application: Map<String, Value> = event.properties.application.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let system: Map<String, Value> =
+        event.properties.system.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let application: Map<String, Value> =
+        event.properties.application.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
         "partition": event.partition,
         "sequenceNumber": event.sequence,

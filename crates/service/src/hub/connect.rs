@@ -1,16 +1,16 @@
 //! Who a connecting device is: the checks of a CONNECT.
 
-use super::access::{Right, check_resource, unauthorized, unauthorized_access, verify};
+use super::access::{HubKeys, Right, check_policy_token, check_resource, unauthorized, unauthorized_access, verify};
 use super::session::Session;
 use super::{HubRef, HubService, identity};
 use crate::platform::Platform;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::AuthMethod;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_wire::sas_token::SasToken;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -37,12 +37,9 @@ pub struct ConnectRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Proof {
     /// A token under a key of the device, by that key's sealed text.
-    DeviceKey {
-        sealed: String,
-        expiry_unix: i64,
-    },
-    /// A token under a policy of the hub.
-    Policy { expiry_unix: i64 },
+    DeviceKey { sealed: String, expiry_unix: i64 },
+    /// A token under a policy of the hub, kept to be verified again when the hub's keys change.
+    Policy { token: SasToken, expiry_unix: i64 },
     /// A chain to a CA of the hub, with the credential id in its leaf.
     Chain { credential_id: Option<Uuid> },
     /// A certificate with these thumbprints.
@@ -62,7 +59,7 @@ impl Proof {
     /// When the connection ends by itself, Unix seconds.
     pub(super) fn expiry_unix(&self) -> Option<i64> {
         match self {
-            Self::DeviceKey { expiry_unix, .. } | Self::Policy { expiry_unix } => Some(*expiry_unix),
+            Self::DeviceKey { expiry_unix, .. } | Self::Policy { expiry_unix, .. } => Some(*expiry_unix),
             Self::Chain { .. } | Self::Thumbprint { .. } => None,
         }
     }
@@ -73,13 +70,16 @@ impl Proof {
         match self {
             Self::DeviceKey { sealed, .. } => {
                 now.kind == AuthenticationType::Sas
-                    && (now.sealed_primary_key.as_ref() == Some(sealed) || now.sealed_secondary_key.as_ref() == Some(sealed))
+                    && (now.sealed_primary_key.as_ref() == Some(sealed)
+                        || now.sealed_secondary_key.as_ref() == Some(sealed))
             }
             Self::Policy { .. } => now.kind == AuthenticationType::Sas,
             Self::Chain { credential_id } => {
                 now.kind == AuthenticationType::CertificateAuthority && credential_allows(device, *credential_id)
             }
-            Self::Thumbprint { sha1, sha256 } => now.kind == AuthenticationType::SelfSigned && thumbprint_fits(device, sha1, sha256),
+            Self::Thumbprint { sha1, sha256 } => {
+                now.kind == AuthenticationType::SelfSigned && thumbprint_fits(device, sha1, sha256)
+            }
         }
     }
 }
@@ -98,7 +98,10 @@ impl HubService {
             )));
         }
         if request.client_id != request.device_id {
-            return Err(unauthorized(format!("The client id is not the device id '{}' of the user name; make them equal.", request.device_id)));
+            return Err(unauthorized(format!(
+                "The client id is not the device id '{}' of the user name; make them equal.",
+                request.device_id
+            )));
         }
         // Listening starts before the identity is read, so that no change falls between the two.
         let ears = self.listen(&hub, &request.device_id).await?;
@@ -114,31 +117,27 @@ impl HubService {
     async fn authenticate(&self, hub: &HubRef, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {
         match request.password.as_deref().filter(|password| !password.is_empty()) {
             Some(token) => self.authenticate_token(hub, device, token).await,
-            None if request.peer_chain.is_empty() => {
-                Err(unauthorized("The device presents neither a SAS token (as password) nor a client certificate; send one."))
-            }
+            None if request.peer_chain.is_empty() => Err(unauthorized(
+                "The device presents neither a SAS token (as password) nor a client certificate; send one.",
+            )),
             None => self.authenticate_chain(hub, device, &request.peer_chain).await,
         }
     }
 
     async fn authenticate_token(&self, hub: &HubRef, device: &DeviceIdentity, text: &str) -> Result<Proof> {
-        let token = SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorized").with_iot_code(401_003))?;
-        let resource = format!("{}/devices/{}", hub.host, device.device_id);
+        let token =
+            SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorized").with_iot_code(401_003))?;
+        let resource = audience(hub, &device.device_id);
         check_resource(&token, &resource)?;
         if device.authentication.kind != AuthenticationType::Sas {
             return Err(wrong_type(device, "a SAS token"));
         }
         let expiry_unix = token.expiry_unix;
         if token.policy.is_some() {
-            self.check_policy_token(hub, &token, &resource, Right::DeviceConnect).await?;
-            return Ok(Proof::Policy { expiry_unix });
+            check_policy_token(&self.platform, &self.keys, hub, &token, &resource, Right::DeviceConnect).await?;
+            return Ok(Proof::Policy { token, expiry_unix });
         }
-        if hub.is_on("disableDeviceSAS") {
-            return Err(unauthorized_access(format!(
-                "The hub '{}' has device keys switched off (disableDeviceSAS); connect with a certificate.",
-                hub.name
-            )));
-        }
+        check_device_keys(hub)?;
         let sealed = self.fitting_key(device, &token).await?;
         Ok(Proof::DeviceKey { sealed, expiry_unix })
     }
@@ -146,7 +145,8 @@ impl HubService {
     /// The sealed text of the device key that signed the token.
     async fn fitting_key(&self, device: &DeviceIdentity, token: &SasToken) -> Result<String> {
         let keys = identity::open_keys(&self.platform, device).await?;
-        let (primary, secondary) = keys.ok_or_else(|| Error::internal(format!("device {} has no keys", device.device_id)))?;
+        let (primary, secondary) =
+            keys.ok_or_else(|| Error::internal(format!("device {} has no keys", device.device_id)))?;
         let (primary, secondary) = (decoded(&primary)?, decoded(&secondary)?);
         let now = self.platform.clock.unix_seconds();
         let authentication = &device.authentication;
@@ -164,7 +164,8 @@ impl HubService {
             AuthenticationType::CertificateAuthority => {
                 let leaf = self.trust.verify(self.platform.store.as_ref(), hub, chain, self.platform.now()).await?;
                 if leaf.common_name.as_deref() != Some(device.device_id.as_str()) {
-                    let name: String = leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+                    let name: String =
+                        leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
                     return Err(unauthorized(format!(
                         "The client certificate is for '{name}', not for the device '{}'; use the device's own certificate.",
                         device.device_id
@@ -184,6 +185,37 @@ impl HubService {
     }
 }
 
+/// Whether the hub, as it stands now, would accept the token of an open session again. Certificates are not looked at.
+pub(super) async fn recheck_token(
+    platform: &Platform,
+    keys: &HubKeys,
+    hub: &HubRef,
+    device_id: &str,
+    proof: &Proof,
+) -> Result<()> {
+    match proof {
+        Proof::DeviceKey { .. } => check_device_keys(hub),
+        Proof::Policy { token, .. } => {
+            check_policy_token(platform, keys, hub, token, &audience(hub, device_id), Right::DeviceConnect).await
+        }
+        Proof::Chain { .. } | Proof::Thumbprint { .. } => Ok(()),
+    }
+}
+
+fn audience(hub: &HubRef, device_id: &str) -> String {
+    format!("{}/devices/{device_id}", hub.host)
+}
+
+fn check_device_keys(hub: &HubRef) -> Result<()> {
+    if hub.is_on("disableDeviceSAS") {
+        return Err(unauthorized_access(format!(
+            "The hub '{}' has device keys switched off (disableDeviceSAS); connect with a certificate.",
+            hub.name
+        )));
+    }
+    Ok(())
+}
+
 fn by_thumbprint(platform: &Platform, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
     let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
     let leaf = Certificate::from_der(leaf).map_err(|error| unauthorized_access(error.message))?;
@@ -198,7 +230,10 @@ fn by_thumbprint(platform: &Platform, device: &DeviceIdentity, chain: &[Vec<u8>]
     }
     let now = platform.now();
     if now < leaf.not_before() || now >= leaf.not_after() {
-        return Err(unauthorized(format!("The client certificate of '{}' is not valid at this time; renew it.", device.device_id)));
+        return Err(unauthorized(format!(
+            "The client certificate of '{}' is not valid at this time; renew it.",
+            device.device_id
+        )));
     }
     Ok(Proof::Thumbprint { sha1, sha256 })
 }
@@ -233,5 +268,10 @@ fn wrong_type(device: &DeviceIdentity, presented: &str) -> Error {
 
 fn disabled(device: &DeviceIdentity) -> Error {
     let reason = device.status_reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    Error::new(ErrorKind::Forbidden, "DeviceDisabled", format!("The device '{}' is disabled{reason}; enable it.", device.device_id)).with_iot_code(403_012)
+    Error::new(
+        ErrorKind::Forbidden,
+        "DeviceDisabled",
+        format!("The device '{}' is disabled{reason}; enable it.", device.device_id),
+    )
+    .with_iot_code(403_012)
 }

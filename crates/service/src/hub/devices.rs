@@ -28,7 +28,13 @@ impl HubService {
     /// # Errors
     /// `ArgumentInvalid` (400004), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
     /// 403000 when the hub's identity may not write devices on its namespace.
-    pub async fn put_device(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+    pub async fn put_device(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        body: &Value,
+        if_match: Option<&str>,
+    ) -> Result<Value> {
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
         for _ in 0..CONFLICT_RETRIES {
@@ -66,7 +72,15 @@ impl HubService {
             }
             let mut change = Change::new();
             if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
-                registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &hub.stored, &was.device, &mut change).await?;
+                registry::mirror_delete(
+                    &self.platform,
+                    &edge.actor,
+                    &edge.namespace,
+                    &hub.stored,
+                    &was.device,
+                    &mut change,
+                )
+                .await?;
             }
             identity::add_delete(&was, &mut change)?;
             match self.platform.commit(change).await {
@@ -86,7 +100,13 @@ impl HubService {
         found.ok_or_else(|| not_found(hub, device_id))
     }
 
-    async fn create(&self, hub: &HubRef, device_id: &str, wanted: &DevicePut, change: &mut Change) -> Result<DeviceIdentity> {
+    async fn create(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        wanted: &DevicePut,
+        change: &mut Change,
+    ) -> Result<DeviceIdentity> {
         let given = wanted.authentication.clone().unwrap_or(AuthenticationPut::Sas { primary: None, secondary: None });
         let mut spec = DeviceSpec::new(device_id, credentials(given));
         spec.status = wanted.status.unwrap_or_default();
@@ -100,7 +120,13 @@ impl HubService {
         Ok(device)
     }
 
-    async fn update(&self, hub: &HubRef, was: &StoredDevice, wanted: &DevicePut, change: &mut Change) -> Result<DeviceIdentity> {
+    async fn update(
+        &self,
+        hub: &HubRef,
+        was: &StoredDevice,
+        wanted: &DevicePut,
+        change: &mut Change,
+    ) -> Result<DeviceIdentity> {
         let mut device = was.device.clone();
         device.status = wanted.status.unwrap_or(device.status);
         device.iot_edge = wanted.iot_edge.unwrap_or(device.iot_edge);
@@ -119,8 +145,16 @@ impl HubService {
     async fn mirror(&self, hub: &HubRef, device: &mut DeviceIdentity, change: &mut Change) -> Result<()> {
         let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? else { return Ok(()) };
         let policy = device.policy_id.as_deref().and_then(|id| ResourceId::parse(id).ok());
-        let name =
-            registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, &hub.stored, device, policy.as_ref(), change).await?;
+        let name = registry::mirror_put(
+            &self.platform,
+            &edge.actor,
+            &edge.namespace,
+            &hub.stored,
+            device,
+            policy.as_ref(),
+            change,
+        )
+        .await?;
         device.registry_name = Some(name);
         Ok(())
     }
@@ -146,7 +180,10 @@ pub(super) fn check_match(condition: &EtagCondition, etag: &str) -> Result<()> {
     if condition.allows_match(Some(etag)) {
         return Ok(());
     }
-    Err(Error::precondition("Precondition failed: the If-Match value is not the current etag; read again and repeat the change.").with_iot_code(412_001))
+    Err(Error::precondition(
+        "Precondition failed: the If-Match value is not the current etag; read again and repeat the change.",
+    )
+    .with_iot_code(412_001))
 }
 
 pub(super) fn not_found(hub: &HubRef, device_id: &str) -> Error {

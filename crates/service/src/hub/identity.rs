@@ -110,7 +110,8 @@ pub async fn load(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Optio
 /// # Errors
 /// Internal, when the document does not parse.
 pub fn device_from_row(row: Row) -> Result<StoredDevice> {
-    let device = serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("device {} does not parse: {e}", row.key)))?;
+    let device = serde_json::from_value(row.doc)
+        .map_err(|e| Error::internal(format!("device {} does not parse: {e}", row.key)))?;
     Ok(StoredDevice { device, version: row.version })
 }
 
@@ -120,7 +121,8 @@ pub fn device_from_row(row: Row) -> Result<StoredDevice> {
 /// `ArgumentInvalid` for an illegal id; when the store cannot be read.
 pub async fn load_twin(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredTwin>> {
     let Some(row) = store.get(&TWINS, &device_key(hub, device_id)?).await? else { return Ok(None) };
-    let twin = serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("twin {} does not parse: {e}", row.key)))?;
+    let twin = serde_json::from_value(row.doc)
+        .map_err(|e| Error::internal(format!("twin {} does not parse: {e}", row.key)))?;
     Ok(Some(StoredTwin { twin, version: row.version }))
 }
 
@@ -163,7 +165,8 @@ pub async fn set_credentials(platform: &Platform, device: &mut DeviceIdentity, c
             let was = device.authentication.clone();
             next.kind = AuthenticationType::Sas;
             next.sealed_primary_key = Some(sealed(platform, device, "primary", primary, was.sealed_primary_key).await?);
-            next.sealed_secondary_key = Some(sealed(platform, device, "secondary", secondary, was.sealed_secondary_key).await?);
+            next.sealed_secondary_key =
+                Some(sealed(platform, device, "secondary", secondary, was.sealed_secondary_key).await?);
         }
         Credentials::Thumbprints { primary, secondary } => {
             next.kind = AuthenticationType::SelfSigned;
@@ -177,7 +180,13 @@ pub async fn set_credentials(platform: &Platform, device: &mut DeviceIdentity, c
     Ok(())
 }
 
-async fn sealed(platform: &Platform, device: &DeviceIdentity, field: &'static str, wanted: Option<String>, was: Option<String>) -> Result<String> {
+async fn sealed(
+    platform: &Platform,
+    device: &DeviceIdentity,
+    field: &'static str,
+    wanted: Option<String>,
+    was: Option<String>,
+) -> Result<String> {
     let wanted = match (wanted, was) {
         (None, Some(was)) => return Ok(was),
         (None, None) => generate_symmetric_key(platform.random.as_ref()),
@@ -195,7 +204,12 @@ async fn sealed(platform: &Platform, device: &DeviceIdentity, field: &'static st
     platform.keyring.seal(platform.store.as_ref(), &owner, DEVICES.name, &row, field, wanted.as_bytes()).await
 }
 
-async fn open_key(platform: &Platform, device: &DeviceIdentity, field: &'static str, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
+async fn open_key(
+    platform: &Platform,
+    device: &DeviceIdentity,
+    field: &'static str,
+    sealed: &str,
+) -> Result<Zeroizing<Vec<u8>>> {
     let row = device_key(device.hub, &device.device_id)?;
     let owner = device.hub.to_string();
     platform.keyring.open(platform.store.as_ref(), &owner, DEVICES.name, &row, field, sealed).await
@@ -205,9 +219,13 @@ async fn open_key(platform: &Platform, device: &DeviceIdentity, field: &'static 
 ///
 /// # Errors
 /// Internal, when a sealed key does not open.
-pub async fn open_keys(platform: &Platform, device: &DeviceIdentity) -> Result<Option<(Zeroizing<String>, Zeroizing<String>)>> {
+pub async fn open_keys(
+    platform: &Platform,
+    device: &DeviceIdentity,
+) -> Result<Option<(Zeroizing<String>, Zeroizing<String>)>> {
     let authentication = &device.authentication;
-    let (Some(primary), Some(secondary)) = (&authentication.sealed_primary_key, &authentication.sealed_secondary_key) else {
+    let (Some(primary), Some(secondary)) = (&authentication.sealed_primary_key, &authentication.sealed_secondary_key)
+    else {
         return Ok(None);
     };
     let text = |bytes: Zeroizing<Vec<u8>>| {
@@ -237,7 +255,12 @@ pub fn add_create(platform: &Platform, device: &mut DeviceIdentity, twin: &Twin,
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub fn add_update(platform: &Platform, was: &StoredDevice, device: &mut DeviceIdentity, change: &mut Change) -> Result<()> {
+pub fn add_update(
+    platform: &Platform,
+    was: &StoredDevice,
+    device: &mut DeviceIdentity,
+    change: &mut Change,
+) -> Result<()> {
     let key = device_key(device.hub, &device.device_id)?;
     device.etag = new_etag(platform);
     if device.status != was.device.status {
@@ -271,11 +294,19 @@ pub fn add_delete(was: &StoredDevice, change: &mut Change) -> Result<()> {
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub fn add_twin(hub: Uuid, device_id: &str, was: &StoredTwin, twin: &Twin, desired: Option<&DesiredChange>, change: &mut Change) -> Result<()> {
+pub fn add_twin(
+    hub: Uuid,
+    device_id: &str,
+    was: &StoredTwin,
+    twin: &Twin,
+    desired: Option<&DesiredChange>,
+    change: &mut Change,
+) -> Result<()> {
     change.unit.expect_version(&TWINS, device_key(hub, device_id)?, was.version);
     change.unit.put(twin_put(hub, device_id, twin)?);
     if let Some(desired) = desired {
-        let notice = serde_json::to_vec(desired).map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
+        let notice = serde_json::to_vec(desired)
+            .map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
         change.notices.push((platform::desired_subject(hub, device_id), notice.into()));
     }
     Ok(())

@@ -45,6 +45,9 @@ const DEFAULT_PARTITIONS: u16 = 4;
 /// Most bytes of one read of the log: ours.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
+/// Hubs whose opened keys and parsed CA certificates are kept: ours.
+const CACHED_HUBS: usize = 1024;
+
 /// A hub as read from the store a moment ago. Not to be kept beyond a request or a connection's start.
 #[derive(Debug, Clone)]
 pub struct HubRef {
@@ -90,14 +93,14 @@ impl HubRef {
 pub struct HubService {
     platform: Arc<Platform>,
     trust: Arc<Trust>,
-    keys: HubKeys,
+    keys: Arc<HubKeys>,
     presence: Arc<Presence>,
 }
 
 impl HubService {
     /// A service over `platform`.
     pub fn new(platform: Arc<Platform>) -> Self {
-        Self { platform, trust: Arc::new(Trust::default()), keys: HubKeys::default(), presence: Arc::new(Presence::default()) }
+        Self { platform, trust: Arc::new(Trust::default()), keys: Arc::new(HubKeys::default()), presence: Arc::new(Presence::default()) }
     }
 
     /// The hub with this host name; case and a port are ignored.

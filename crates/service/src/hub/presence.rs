@@ -40,7 +40,8 @@ impl Presence {
         if entries.len() >= limits::PRESENCE_ENTRIES && !entries.contains_key(&key) {
             entries.retain(|_, entry| entry.open > 0);
         }
-        let entry = entries.entry(key.clone()).or_insert_with(|| Entry { open: 0, updated: now, activity: Arc::default() });
+        let entry =
+            entries.entry(key.clone()).or_insert_with(|| Entry { open: 0, updated: now, activity: Arc::default() });
         if entry.open == 0 {
             entry.updated = now;
         }
@@ -57,7 +58,11 @@ impl Presence {
             return ConnectionView::default();
         };
         let activity = Timestamp::from_microsecond(entry.activity.load(Ordering::Relaxed)).ok();
-        ConnectionView { connected: entry.open > 0, updated: Some(rfc3339(entry.updated)), last_activity: activity.map(rfc3339) }
+        ConnectionView {
+            connected: entry.open > 0,
+            updated: Some(rfc3339(entry.updated)),
+            last_activity: activity.map(rfc3339),
+        }
     }
 
     /// Forgets a deleted device, unless a session still has to end.

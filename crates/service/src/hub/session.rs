@@ -1,6 +1,7 @@
 //! An open connection of a device: what it may send, what it is told, and what ends it.
 
-use super::connect::Proof;
+use super::access::HubKeys;
+use super::connect::{Proof, recheck_token};
 use super::presence::Present;
 use super::telemetry::{self, Telemetry};
 use super::trust::Trust;
@@ -9,7 +10,7 @@ use crate::platform::{self, Platform};
 use crate::resources;
 use ferrohub_messaging::{Claim, Delivery, Subscription, partition_for};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::Origin;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::DesiredChange;
@@ -112,6 +113,7 @@ pub struct Session {
     proof: Proof,
     chain: Vec<Vec<u8>>,
     trust: Arc<Trust>,
+    keys: Arc<HubKeys>,
     claim: Claim,
     ears: Ears,
     todo: Todo,
@@ -130,7 +132,14 @@ impl HubService {
         })
     }
 
-    pub(super) async fn open_session(&self, hub: HubRef, device: DeviceIdentity, proof: Proof, chain: Vec<Vec<u8>>, ears: Ears) -> Result<Session> {
+    pub(super) async fn open_session(
+        &self,
+        hub: HubRef,
+        device: DeviceIdentity,
+        proof: Proof,
+        chain: Vec<Vec<u8>>,
+        ears: Ears,
+    ) -> Result<Session> {
         let told = twins::require(&self.platform, hub.uid, &device.device_id).await?.twin.desired.version;
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
@@ -143,8 +152,21 @@ impl HubService {
             closed: AtomicBool::new(false),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { chain } else { Vec::new() };
-        let trust = Arc::clone(&self.trust);
-        Ok(Session { link, hub, uid: device.uid, proof, chain, trust, claim, ears, todo: Todo::default(), told, closed: None })
+        let (trust, keys) = (Arc::clone(&self.trust), Arc::clone(&self.keys));
+        Ok(Session {
+            link,
+            hub,
+            uid: device.uid,
+            proof,
+            chain,
+            trust,
+            keys,
+            claim,
+            ears,
+            todo: Todo::default(),
+            told,
+            closed: None,
+        })
     }
 }
 
@@ -197,7 +219,9 @@ impl Link {
 
     fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::unauthenticated("The connection was closed; connect again.").with_code("IotHubUnauthorized").with_iot_code(401_003));
+            return Err(Error::unauthenticated("The connection was closed; connect again.")
+                .with_code("IotHubUnauthorized")
+                .with_iot_code(401_003));
         }
         Ok(())
     }
@@ -307,24 +331,32 @@ impl Session {
         (!self.proof.still_holds(&device)).then_some(CloseReason::CredentialsChanged)
     }
 
+    /// The hub was written, or the CAs that it trusts.
     async fn check_trust(&self) -> Option<CloseReason> {
         let platform = &self.link.platform;
-        let hub = match resources::get(platform.store.as_ref(), &self.hub.id).await {
-            Ok(hub) => hub,
+        let found = match resources::get(platform.store.as_ref(), &self.hub.id).await {
+            Ok(found) => found.filter(|hub| hub.resource.uid == self.hub.uid).map(HubRef::of).transpose(),
+            Err(error) => Err(error),
+        };
+        let hub = match found {
+            Ok(Some(hub)) => hub,
+            Ok(None) => return Some(CloseReason::HubDeleted),
             Err(error) => return Some(self.unavailable(&error)),
         };
-        if hub.is_none_or(|hub| hub.resource.uid != self.hub.uid) {
-            return Some(CloseReason::HubDeleted);
+        let token = recheck_token(platform, &self.keys, &hub, self.link.device_id(), &self.proof).await;
+        if let Err(error) = token {
+            return Some(self.refused(&error, CloseReason::CredentialsChanged));
         }
         if self.chain.is_empty() {
             return None;
         }
-        let verified = self.trust.verify(platform.store.as_ref(), &self.hub, &self.chain, platform.now()).await;
-        match verified {
-            Ok(_) => None,
-            Err(error) if error.http_status() == 401 => Some(CloseReason::TrustLost),
-            Err(error) => Some(self.unavailable(&error)),
-        }
+        let verified = self.trust.verify(platform.store.as_ref(), &hub, &self.chain, platform.now()).await;
+        verified.err().map(|error| self.refused(&error, CloseReason::TrustLost))
+    }
+
+    /// `reason` when the check itself said no, else that it could not be made.
+    fn refused(&self, error: &Error, reason: CloseReason) -> CloseReason {
+        if error.kind == ErrorKind::Unauthenticated { reason } else { self.unavailable(error) }
     }
 
     fn unavailable(&self, error: &Error) -> CloseReason {

@@ -21,8 +21,15 @@ pub struct Telemetry {
 ///
 /// # Errors
 /// `MessageTooLarge` (413001); `ArgumentInvalid` (400004) for too many properties.
-pub(super) fn event(message: Telemetry, stream: Uuid, partition: u16, origin: &Origin, enqueued: &str) -> Result<NewEvent> {
+pub(super) fn event(
+    message: Telemetry,
+    stream: Uuid,
+    partition: u16,
+    origin: &Origin,
+    enqueued: &str,
+) -> Result<NewEvent> {
     check_size(message.payload.len(), &message.system, &message.application)?;
-    let properties = EventProperties { system: stored_system(&message.system, origin, enqueued), application: message.application };
+    let properties =
+        EventProperties { system: stored_system(&message.system, origin, enqueued), application: message.application };
     Ok(NewEvent { stream, partition, body: message.payload, properties })
 }

@@ -1,6 +1,6 @@
 //! Which CAs a hub trusts, and whether a presented chain ends in one of them.
 
-use super::HubRef;
+use super::{CACHED_HUBS, HubRef};
 use crate::resources::{self, kind};
 use aws_lc_rs::digest::{Context, SHA256};
 use ferrohub_model::error::Result;
@@ -43,7 +43,13 @@ impl Trust {
     ///
     /// # Errors
     /// Those of [`verify_client_chain`]; the store's.
-    pub(super) async fn verify(&self, store: &dyn Store, hub: &HubRef, chain: &[Vec<u8>], now: Timestamp) -> Result<VerifiedLeaf> {
+    pub(super) async fn verify(
+        &self,
+        store: &dyn Store,
+        hub: &HubRef,
+        chain: &[Vec<u8>],
+        now: Timestamp,
+    ) -> Result<VerifiedLeaf> {
         let anchors = self.anchors(store, hub).await?;
         let key = (chain_hash(chain), anchors.generation);
         if let Some(leaf) = self.remembered(&key, now) {
@@ -81,14 +87,23 @@ impl Trust {
             return Ok(known);
         }
         let mut ders = Vec::new();
-        for row in rows.iter().filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true)) {
+        for row in rows
+            .iter()
+            .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
+        {
             match Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()) {
                 Ok(certificate) => ders.push(certificate.der().to_vec()),
-                Err(error) => tracing::warn!(%error, id = row.resource.id, "a CA certificate of the hub does not parse; it trusts nobody"),
+                Err(error) => {
+                    tracing::warn!(%error, id = row.resource.id, "a CA certificate of the hub does not parse; it trusts nobody")
+                }
             }
         }
         let fresh = Arc::new(Anchors { generation, ders });
-        self.anchors.lock().unwrap_or_else(PoisonError::into_inner).insert(hub.uid, Arc::clone(&fresh));
+        let mut all = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= CACHED_HUBS {
+            all.clear();
+        }
+        all.insert(hub.uid, Arc::clone(&fresh));
         Ok(fresh)
     }
 }

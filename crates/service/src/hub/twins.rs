@@ -26,7 +26,13 @@ impl HubService {
     ///
     /// # Errors
     /// `ArgumentInvalid` (400004) naming the path and the limit, `DeviceNotFound` (404001), `PreconditionFailed` (412001).
-    pub async fn patch_twin(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+    pub async fn patch_twin(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        body: &Value,
+        if_match: Option<&str>,
+    ) -> Result<Value> {
         self.write_twin(hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
     }
 
@@ -34,7 +40,13 @@ impl HubService {
     ///
     /// # Errors
     /// As [`HubService::patch_twin`].
-    pub async fn replace_twin(&self, hub: &HubRef, device_id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+    pub async fn replace_twin(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        body: &Value,
+        if_match: Option<&str>,
+    ) -> Result<Value> {
         self.write_twin(hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
     }
 
@@ -93,12 +105,21 @@ pub(super) async fn report(platform: &Platform, hub: Uuid, device_id: &str, patc
 /// `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn require(platform: &Platform, hub: Uuid, device_id: &str) -> Result<StoredTwin> {
     identity::load_twin(platform.store.as_ref(), hub, device_id).await?.ok_or_else(|| {
-        Error::not_found(format!("The device '{device_id}' was deleted.")).with_code("DeviceNotFound").with_iot_code(404_001)
+        Error::not_found(format!("The device '{device_id}' was deleted."))
+            .with_code("DeviceNotFound")
+            .with_iot_code(404_001)
     })
 }
 
 /// `false` when somebody else changed the twin meanwhile.
-async fn commit_twin(platform: &Platform, hub: Uuid, device_id: &str, was: &StoredTwin, twin: &Twin, desired: Option<&DesiredChange>) -> Result<bool> {
+async fn commit_twin(
+    platform: &Platform,
+    hub: Uuid,
+    device_id: &str,
+    was: &StoredTwin,
+    twin: &Twin,
+    desired: Option<&DesiredChange>,
+) -> Result<bool> {
     let mut change = Change::new();
     identity::add_twin(hub, device_id, was, twin, desired, &mut change)?;
     match platform.commit(change).await {

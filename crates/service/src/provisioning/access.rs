@@ -70,7 +70,9 @@ impl ProvisioningService {
         authenticator: &Authenticator,
     ) -> Result<()> {
         let Some(header) = authorization else {
-            return Err(unauthorized("The request has no Authorization header; send a SharedAccessSignature or a bearer token."));
+            return Err(unauthorized(
+                "The request has no Authorization header; send a SharedAccessSignature or a bearer token.",
+            ));
         };
         let bearer = header.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         if bearer {
@@ -82,14 +84,24 @@ impl ProvisioningService {
         if host.is_empty() || !token.covers(host) {
             return Err(unauthorized(format!("The SAS token is for '{}', not for '{host}'.", shown(&token.resource))));
         }
-        let policy = token.policy.as_deref().ok_or_else(|| unauthorized("The SAS token names no policy; add skn={policy name}."))?;
-        let rights = policy_rights(dps, policy)
-            .ok_or_else(|| unauthorized(format!("The provisioning service '{}' has no shared access policy '{}'.", dps.name, shown(policy))))?;
+        let policy = token
+            .policy
+            .as_deref()
+            .ok_or_else(|| unauthorized("The SAS token names no policy; add skn={policy name}."))?;
+        let rights = policy_rights(dps, policy).ok_or_else(|| {
+            unauthorized(format!(
+                "The provisioning service '{}' has no shared access policy '{}'.",
+                dps.name,
+                shown(policy)
+            ))
+        })?;
         let keys = self.policy_keys(dps, &rights.name).await?;
         let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).collect();
         token.verify_any(&keys, self.platform.clock.unix_seconds()).map_err(|failure| match failure {
             SasFailure::Expired => unauthorized("The SAS token has expired; sign a new one."),
-            SasFailure::BadSignature => unauthorized(format!("The SAS token is not signed with a key of the policy '{}'.", rights.name)),
+            SasFailure::BadSignature => {
+                unauthorized(format!("The SAS token is not signed with a key of the policy '{}'.", rights.name))
+            }
         })?;
         if right.granted_by(&rights.rights) {
             return Ok(());
@@ -114,11 +126,19 @@ impl ProvisioningService {
     }
 
     /// A sealed secret of an ARM resource, under the resource's own data key.
-    pub(super) async fn open_secret(&self, stored: &crate::resources::Stored, field: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    pub(super) async fn open_secret(
+        &self,
+        stored: &crate::resources::Stored,
+        field: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(sealed) = stored.resource.secrets.get(field) else { return Ok(None) };
         let owner = stored.resource.uid.to_string();
         let row = stored.id()?.key();
-        self.platform.keyring.open(self.platform.store.as_ref(), &owner, RESOURCES.name, &row, field, sealed).await.map(Some)
+        self.platform
+            .keyring
+            .open(self.platform.store.as_ref(), &owner, RESOURCES.name, &row, field, sealed)
+            .await
+            .map(Some)
     }
 }
 
@@ -166,7 +186,13 @@ mod tests {
     #[test]
     fn writing_includes_reading_and_not_the_other_way_round() {
         let owner = "ServiceConfig, DeviceConnect, EnrollmentWrite";
-        for right in [Right::ServiceConfig, Right::EnrollmentRead, Right::EnrollmentWrite, Right::RegistrationStatusRead, Right::RegistrationStatusWrite] {
+        for right in [
+            Right::ServiceConfig,
+            Right::EnrollmentRead,
+            Right::EnrollmentWrite,
+            Right::RegistrationStatusRead,
+            Right::RegistrationStatusWrite,
+        ] {
             assert!(right.granted_by(owner), "{right:?}");
         }
         assert!(Right::EnrollmentRead.granted_by("enrollmentread"));

@@ -10,7 +10,12 @@ use ferrohub_model::error::{Error, Result};
 ///
 /// # Errors
 /// `Invalid` (400208) when no hub may be chosen, saying why; `NotImplemented` for the policy `custom`.
-pub(super) fn allocate(dps: &DpsRef, settings: &GroupSettings, registration_id: &str, present: Option<&str>) -> Result<String> {
+pub(super) fn allocate(
+    dps: &DpsRef,
+    settings: &GroupSettings,
+    registration_id: &str,
+    present: Option<&str>,
+) -> Result<String> {
     let linked = linked_hubs(dps);
     if linked.is_empty() {
         return Err(no_hub(format!(
@@ -25,7 +30,9 @@ pub(super) fn allocate(dps: &DpsRef, settings: &GroupSettings, registration_id: 
     };
     let allowed = candidates(&linked, settings, policy);
     // Without updateHubAssignment a device stays where it is as long as the hub is linked at all.
-    let stays = |hub: &&LinkedHub| !settings.reprovision_policy.update_hub_assignment || allowed.iter().any(|candidate| candidate.host == hub.host);
+    let stays = |hub: &&LinkedHub| {
+        !settings.reprovision_policy.update_hub_assignment || allowed.iter().any(|candidate| candidate.host == hub.host)
+    };
     let here = present.and_then(|host| linked.iter().find(|hub| hub.host.eq_ignore_ascii_case(host))).filter(stays);
     if let Some(hub) = here {
         return Ok(hub.host.clone());

@@ -5,8 +5,8 @@ use super::attest::Attested;
 use super::groups::{initial_twin, policy_id, policy_namespace};
 use super::{DpsRef, ProvisioningService};
 use crate::certificate::{IssueRequest, issue_leaf};
-use crate::hub::identity::{self, Credentials, DeviceSpec, StoredDevice};
 use crate::hub::HubRef;
+use crate::hub::identity::{self, Credentials, DeviceSpec, StoredDevice};
 use crate::platform::Change;
 use crate::registry::{self, NamespaceEdge};
 use crate::resources::{self, Stored};
@@ -78,6 +78,7 @@ impl ProvisioningService {
         };
         let device_id = had.map_or(registration_id, |had| had.device_id.as_str());
         let place = self.place(hub, device_id, had).await?;
+        self.refuse_other_namespace(&place, had).await?;
         let mut device = self.identity(&place, device_id, attested, issuing.as_ref()).await?;
         self.mirror(edge.as_ref(), &place, &mut device, issuing.as_ref(), &mut change).await?;
         let substatus = self.write_rows(&place, settings, had, &mut device, &mut change).await?;
@@ -85,7 +86,13 @@ impl ProvisioningService {
             Some(issuing) => self.issue(issuing, registration_id, &device, &mut change).await?,
             None => Vec::new(),
         };
-        let assignment = Assignment { hub_host: place.hub.host.clone(), hub: place.hub.uid, device_id: device.device_id, device: device.uid, substatus };
+        let assignment = Assignment {
+            hub_host: place.hub.host.clone(),
+            hub: place.hub.uid,
+            device_id: device.device_id,
+            device: device.uid,
+            substatus,
+        };
         Ok(Outcome { assignment, chain, change })
     }
 
@@ -100,7 +107,14 @@ impl ProvisioningService {
     }
 
     /// Checks that a certificate of `policy` may be issued for a device of `hub`.
-    async fn issuing<'a>(&self, dps: &DpsRef, hub: &HubRef, policy: &str, csr: &'a CertificateRequest, change: &mut Change) -> Result<Issuing<'a>> {
+    async fn issuing<'a>(
+        &self,
+        dps: &DpsRef,
+        hub: &HubRef,
+        policy: &str,
+        csr: &'a CertificateRequest,
+        change: &mut Change,
+    ) -> Result<Issuing<'a>> {
         let own = policy_namespace(dps, policy)?;
         if !namespace_of(hub).is_some_and(|theirs| theirs.eq_ignore_ascii_case(&own.to_string())) {
             return Err(Error::invalid(format!(
@@ -111,7 +125,8 @@ impl ProvisioningService {
             .with_iot_code(400_209));
         }
         let edge = registry::dps_edge(&self.platform, &dps.stored).await?;
-        let edge = edge.ok_or_else(|| Error::internal("a provisioning service lost its namespace while it was read"))?;
+        let edge =
+            edge.ok_or_else(|| Error::internal("a provisioning service lost its namespace while it was read"))?;
         let policy_id = policy_id(&edge.id, policy);
         registry::check_issue(&self.platform, &edge, &policy_id)?;
         let Some(stored) = resources::get(self.platform.store.as_ref(), &policy_id).await? else {
@@ -131,8 +146,36 @@ impl ProvisioningService {
         Ok(Place { hub, former, present })
     }
 
+    /// A device belongs to one namespace for good (reference/certificates.md section 5): it moves between hubs of the same one.
+    async fn refuse_other_namespace(&self, place: &Place, had: Option<&Assignment>) -> Result<()> {
+        let leaves = place.former.as_ref().and_then(|former| former.device.as_ref());
+        let (Some(StoredDevice { device, .. }), Some(had)) = (leaves, had) else { return Ok(()) };
+        let Some(former) = self.hub_by_host(&had.hub_host).await?.filter(|hub| hub.resource.uid == had.hub) else {
+            return Ok(());
+        };
+        let former = HubRef::of(former)?;
+        let same = match (namespace_of(&former), namespace_of(&place.hub)) {
+            (Some(left), Some(right)) => left.eq_ignore_ascii_case(right),
+            (left, _) => left.is_none(),
+        };
+        if same {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "The device '{}' belongs to the namespace of the hub '{}', and the hub '{}' is not linked to it. Delete the device at its former hub first: az iot hub device-identity delete --hub-name {} --device-id '{0}'",
+            device.device_id, former.host, place.hub.host, former.name
+        ))
+        .with_iot_code(409_000))
+    }
+
     /// The identity as it will stand: the present one, the one that moves here, or a new one.
-    async fn identity(&self, place: &Place, device_id: &str, attested: &Attested, issuing: Option<&Issuing<'_>>) -> Result<DeviceIdentity> {
+    async fn identity(
+        &self,
+        place: &Place,
+        device_id: &str,
+        attested: &Attested,
+        issuing: Option<&Issuing<'_>>,
+    ) -> Result<DeviceIdentity> {
         let credentials = match issuing {
             Some(_) => Credentials::CertificateAuthority,
             None => {
@@ -181,7 +224,9 @@ impl ProvisioningService {
         let policy = issuing.map(|issuing| &issuing.policy_id);
         let from = place.former.as_ref().map(|former| former.hub);
         let hub = &place.hub.stored;
-        let name = registry::mirror_move(&self.platform, &edge.actor, &edge.namespace, hub, device, policy, from, change).await?;
+        let name =
+            registry::mirror_move(&self.platform, &edge.actor, &edge.namespace, hub, device, policy, from, change)
+                .await?;
         device.registry_name = Some(name);
         Ok(())
     }
@@ -197,7 +242,8 @@ impl ProvisioningService {
     ) -> Result<Substatus> {
         let store = self.platform.store.as_ref();
         let now = self.platform.now();
-        let resets = !settings.reprovision_policy.migrate_device_data && settings.reprovision_policy.update_hub_assignment;
+        let resets =
+            !settings.reprovision_policy.migrate_device_data && settings.reprovision_policy.update_hub_assignment;
         let fresh = initial_twin(settings, now)?;
         if let Some(present) = &place.present {
             identity::add_update(&self.platform, present, device, change)?;
@@ -237,8 +283,16 @@ impl ProvisioningService {
         }
     }
 
-    async fn issue(&self, issuing: &Issuing<'_>, registration_id: &str, device: &DeviceIdentity, change: &mut Change) -> Result<Vec<String>> {
-        let credential_id = device.credential_id.ok_or_else(|| Error::internal("a device without a credential id gets a certificate"))?;
+    async fn issue(
+        &self,
+        issuing: &Issuing<'_>,
+        registration_id: &str,
+        device: &DeviceIdentity,
+        change: &mut Change,
+    ) -> Result<Vec<String>> {
+        let credential_id = device
+            .credential_id
+            .ok_or_else(|| Error::internal("a device without a credential id gets a certificate"))?;
         let issued = issue_leaf(
             &self.platform,
             IssueRequest {

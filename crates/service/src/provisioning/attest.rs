@@ -106,18 +106,28 @@ impl ProvisioningService {
 
     async fn home_group(&self, dps: &DpsRef, registration_id: &str) -> Result<Option<Row>> {
         let store = self.platform.store.as_ref();
-        let Some(registration) = store.get(&REGISTRATIONS, &dps.row_key(registration_id)).await? else { return Ok(None) };
+        let Some(registration) = store.get(&REGISTRATIONS, &dps.row_key(registration_id)).await? else {
+            return Ok(None);
+        };
         match registration.columns.get(1).cloned().flatten() {
             Some(key) => Ok(store.get(&ENROLLMENT_GROUPS, &key).await?),
             None => Ok(None),
         }
     }
 
-    async fn try_group(&self, row: &Row, registration_id: &str, token: &SasToken, now: i64) -> Result<Option<Attested>> {
+    async fn try_group(
+        &self,
+        row: &Row,
+        registration_id: &str,
+        token: &SasToken,
+        now: i64,
+    ) -> Result<Option<Attested>> {
         let keys = self.group_keys(row).await?.derive(registration_id);
         match token.verify_any(&[keys.primary.as_slice(), keys.secondary.as_slice()], now) {
             Err(SasFailure::BadSignature) => Ok(None),
-            Err(SasFailure::Expired) => Err(unauthorized("The SAS token has expired; sign a new one, and check the device's clock.")),
+            Err(SasFailure::Expired) => {
+                Err(unauthorized("The SAS token has expired; sign a new one, and check the device's clock."))
+            }
             Ok(()) => {
                 let group = super::groups::from_row(row)?;
                 Ok(Some(Attested { group, group_key: row.key.clone(), group_version: row.version, keys }))
@@ -135,7 +145,9 @@ impl ProvisioningService {
         let group = super::groups::from_row(row)?;
         let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
         let decode = |text: &str| {
-            let bytes = STANDARD.decode(text).map_err(|_| Error::internal(format!("enrollment group {}: its key is not base64", row.key)));
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|_| Error::internal(format!("enrollment group {}: its key is not base64", row.key)));
             bytes.map(Zeroizing::new)
         };
         let keys = Arc::new(GroupKeys { primary: decode(&primary)?, secondary: decode(&secondary)? });
@@ -152,9 +164,13 @@ impl ProvisioningService {
 fn parse_token(caller: &DeviceCaller<'_>) -> Result<SasToken> {
     let Some(header) = caller.authorization.filter(|header| !header.trim().is_empty()) else {
         return Err(if caller.peer_chain.is_empty() {
-            unauthorized("The request has no Authorization; send a SharedAccessSignature signed with the device key (skn=registration).")
+            unauthorized(
+                "The request has no Authorization; send a SharedAccessSignature signed with the device key (skn=registration).",
+            )
         } else {
-            unauthorized("Attestation with a client certificate is not built yet; send a SharedAccessSignature of a symmetric-key enrollment group.")
+            unauthorized(
+                "Attestation with a client certificate is not built yet; send a SharedAccessSignature of a symmetric-key enrollment group.",
+            )
         });
     };
     let token = SasToken::parse(header).map_err(|e| e.with_iot_code(401_002))?;

@@ -8,7 +8,9 @@ use crate::resources::{self, kind};
 use crate::tables::{ENROLLMENT_GROUPS, RESOURCES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentGroup, GroupSettings, InitialTwin, RequestedKeys, SymmetricKeys, parse_group};
+use ferrohub_model::enrollment::{
+    AllocationPolicy, EnrollmentGroup, GroupSettings, InitialTwin, RequestedKeys, SymmetricKeys, parse_group,
+};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource_id::ResourceId;
@@ -89,7 +91,8 @@ impl ProvisioningService {
     pub async fn query_groups(&self, dps: &DpsRef, body: Option<&Value>, page: &PageRequest) -> Result<Paged> {
         refuse_condition(body)?;
         let prefix = dps.row_key("");
-        let rows = self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page.of_store(&prefix)?).await?;
+        let rows =
+            self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page.of_store(&prefix)?).await?;
         page.answer(&prefix, rows, |row| Ok(from_row(&row)?.view()))
     }
 
@@ -108,7 +111,10 @@ impl ProvisioningService {
     /// # Errors
     /// Always `NotImplemented` (501000).
     pub fn individual_enrollments(&self) -> Result<Value> {
-        Err(Error::not_implemented("Individual enrollments are not built yet; use an enrollment group with symmetricKey attestation.").with_iot_code(501_000))
+        Err(Error::not_implemented(
+            "Individual enrollments are not built yet; use an enrollment group with symmetricKey attestation.",
+        )
+        .with_iot_code(501_000))
     }
 
     pub(super) async fn group_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Row>> {
@@ -119,15 +125,24 @@ impl ProvisioningService {
     }
 
     /// The opened keys of a group, base64, primary first.
-    pub(super) async fn open_group_keys(&self, key: &str, group: &EnrollmentGroup) -> Result<(Zeroizing<String>, Zeroizing<String>)> {
-        Ok((self.open_key(key, PRIMARY, &group.keys.primary).await?, self.open_key(key, SECONDARY, &group.keys.secondary).await?))
+    pub(super) async fn open_group_keys(
+        &self,
+        key: &str,
+        group: &EnrollmentGroup,
+    ) -> Result<(Zeroizing<String>, Zeroizing<String>)> {
+        Ok((
+            self.open_key(key, PRIMARY, &group.keys.primary).await?,
+            self.open_key(key, SECONDARY, &group.keys.secondary).await?,
+        ))
     }
 
     async fn open_key(&self, key: &str, field: &str, sealed: &str) -> Result<Zeroizing<String>> {
         let owner = key.split('/').next().unwrap_or_default();
         let platform = &self.platform;
-        let bytes = platform.keyring.open(platform.store.as_ref(), owner, ENROLLMENT_GROUPS.name, key, field, sealed).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Error::internal(format!("{field} key of enrollment group {key} is no text")))?;
+        let bytes =
+            platform.keyring.open(platform.store.as_ref(), owner, ENROLLMENT_GROUPS.name, key, field, sealed).await?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Error::internal(format!("{field} key of enrollment group {key} is no text")))?;
         Ok(Zeroizing::new(text.to_owned()))
     }
 
@@ -143,8 +158,24 @@ impl ProvisioningService {
         let key = dps.row_key(id);
         let now = self.platform.now();
         let keys = SymmetricKeys {
-            primary: self.seal_key(dps, &key, PRIMARY, requested.primary.as_deref(), former.as_ref().map(|g| g.keys.primary.as_str())).await?,
-            secondary: self.seal_key(dps, &key, SECONDARY, requested.secondary.as_deref(), former.as_ref().map(|g| g.keys.secondary.as_str())).await?,
+            primary: self
+                .seal_key(
+                    dps,
+                    &key,
+                    PRIMARY,
+                    requested.primary.as_deref(),
+                    former.as_ref().map(|g| g.keys.primary.as_str()),
+                )
+                .await?,
+            secondary: self
+                .seal_key(
+                    dps,
+                    &key,
+                    SECONDARY,
+                    requested.secondary.as_deref(),
+                    former.as_ref().map(|g| g.keys.secondary.as_str()),
+                )
+                .await?,
         };
         let group = EnrollmentGroup {
             id: former.as_ref().map_or_else(|| id.to_owned(), |former| former.id.clone()),
@@ -154,7 +185,8 @@ impl ProvisioningService {
             updated: now,
             etag: self.new_etag(),
         };
-        let doc = serde_json::to_value(&group).map_err(|e| Error::internal(format!("enrollment group does not serialize: {e}")))?;
+        let doc = serde_json::to_value(&group)
+            .map_err(|e| Error::internal(format!("enrollment group does not serialize: {e}")))?;
         let mut change = Change::new();
         match existing {
             Some(row) => change.unit.expect_version(&ENROLLMENT_GROUPS, key.clone(), row.version),
@@ -166,7 +198,14 @@ impl ProvisioningService {
     }
 
     /// The sealed key: the requested one, else the former one, else a new one.
-    async fn seal_key(&self, dps: &DpsRef, key: &str, field: &str, requested: Option<&str>, former: Option<&str>) -> Result<String> {
+    async fn seal_key(
+        &self,
+        dps: &DpsRef,
+        key: &str,
+        field: &str,
+        requested: Option<&str>,
+        former: Option<&str>,
+    ) -> Result<String> {
         let generated;
         let plain = match (requested, former) {
             (Some(requested), _) => requested,
@@ -178,7 +217,10 @@ impl ProvisioningService {
         };
         let platform = &self.platform;
         let owner = dps.uid.to_string();
-        platform.keyring.seal(platform.store.as_ref(), &owner, ENROLLMENT_GROUPS.name, key, field, plain.as_bytes()).await
+        platform
+            .keyring
+            .seal(platform.store.as_ref(), &owner, ENROLLMENT_GROUPS.name, key, field, plain.as_bytes())
+            .await
     }
 
     /// The credential policy that the settings name, checked to exist in the linked namespace.
@@ -214,7 +256,10 @@ impl ProvisioningService {
         known.sort_unstable();
         known.truncate(20);
         let known = if known.is_empty() {
-            format!("it has none; create one: az iot adr ns policy create --namespace {} --name {name}", namespace.name())
+            format!(
+                "it has none; create one: az iot adr ns policy create --namespace {} --name {name}",
+                namespace.name()
+            )
         } else {
             format!("it has {}", known.join(", "))
         };
@@ -249,7 +294,8 @@ pub(super) fn policy_id(namespace: &ResourceId, name: &str) -> ResourceId {
 
 /// Parses a stored group.
 pub(super) fn from_row(row: &Row) -> Result<EnrollmentGroup> {
-    serde_json::from_value(row.doc.clone()).map_err(|e| Error::internal(format!("enrollment group {} does not parse: {e}", row.key)))
+    serde_json::from_value(row.doc.clone())
+        .map_err(|e| Error::internal(format!("enrollment group {} does not parse: {e}", row.key)))
 }
 
 /// The etag rule of the service API: no `If-Match` means no condition.
@@ -283,8 +329,13 @@ fn check_hubs(dps: &DpsRef, settings: &GroupSettings) -> Result<()> {
         }
     }
     let count = settings.iot_hubs.as_ref().map_or(0, Vec::len);
-    if settings.allocation_policy == Some(AllocationPolicy::Static) && settings.iot_hub_host_name.is_none() && count != 1 {
-        return Err(bad("The allocation policy 'static' needs exactly one hub in iotHubs, or iotHubHostName.".to_owned()));
+    if settings.allocation_policy == Some(AllocationPolicy::Static)
+        && settings.iot_hub_host_name.is_none()
+        && count != 1
+    {
+        return Err(bad(
+            "The allocation policy 'static' needs exactly one hub in iotHubs, or iotHubHostName.".to_owned()
+        ));
     }
     Ok(())
 }
@@ -301,15 +352,21 @@ pub(super) fn initial_twin(settings: &GroupSettings, now: Timestamp) -> Result<T
 /// Looks for a condition in whatever text the body carries.
 fn refuse_condition(body: Option<&Value>) -> Result<()> {
     let Some(body) = body else { return Ok(()) };
-    let text = body.get("query").map_or_else(|| body.to_string(), |query| query.as_str().map_or_else(|| query.to_string(), str::to_owned));
+    let text = body
+        .get("query")
+        .map_or_else(|| body.to_string(), |query| query.as_str().map_or_else(|| query.to_string(), str::to_owned));
     if text.to_ascii_lowercase().split_whitespace().any(|word| word == "where") {
-        return Err(bad("A query of enrollment groups with WHERE is not built; query all of them: SELECT * FROM enrollmentGroups".to_owned()));
+        return Err(bad(
+            "A query of enrollment groups with WHERE is not built; query all of them: SELECT * FROM enrollmentGroups"
+                .to_owned(),
+        ));
     }
     Ok(())
 }
 
 fn missing(dps: &DpsRef, id: &str) -> Error {
-    Error::not_found(format!("The provisioning service '{}' has no enrollment group '{}'.", dps.name, shown(id))).with_iot_code(404_201)
+    Error::not_found(format!("The provisioning service '{}' has no enrollment group '{}'.", dps.name, shown(id)))
+        .with_iot_code(404_201)
 }
 
 fn bad(message: String) -> Error {
@@ -327,10 +384,17 @@ mod tests {
     #[test]
     fn the_clis_mangled_query_is_tolerated_and_a_condition_is_not() {
         let mangled = json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"});
-        for body in [None, Some(&mangled), Some(&json!({"query": "SELECT * FROM enrollmentGroups"})), Some(&json!(null)), Some(&json!([1]))] {
+        for body in [
+            None,
+            Some(&mangled),
+            Some(&json!({"query": "SELECT * FROM enrollmentGroups"})),
+            Some(&json!(null)),
+            Some(&json!([1])),
+        ] {
             assert!(refuse_condition(body).is_ok(), "{body:?}");
         }
-        let error = refuse_condition(Some(&json!({"query": "SELECT * FROM enrollmentGroups WHERE a = 1"}))).unwrap_err();
+        let error =
+            refuse_condition(Some(&json!({"query": "SELECT * FROM enrollmentGroups WHERE a = 1"}))).unwrap_err();
         assert_eq!(error.numeric_code(), 400_004);
     }
 

@@ -59,18 +59,31 @@ impl ProvisioningService {
         let Some(text) = self.open_secret(&dps.stored, &field).await? else {
             return Err(unauthorized_hub(dps, host, "no connection string is stored for it"));
         };
-        let text = std::str::from_utf8(&text).map_err(|_| Error::internal(format!("connection string of {host} is no text")))?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| Error::internal(format!("connection string of {host} is no text")))?;
         let Ok(connection) = ConnectionString::parse(text) else {
             return Err(unauthorized_hub(dps, host, "its stored connection string is malformed"));
         };
         let (Some(policy), Some(key)) = (connection.policy(), connection.key()) else {
-            return Err(unauthorized_hub(dps, host, "its stored connection string has no SharedAccessKeyName or SharedAccessKey"));
+            return Err(unauthorized_hub(
+                dps,
+                host,
+                "its stored connection string has no SharedAccessKeyName or SharedAccessKey",
+            ));
         };
         let Some(rights) = rights_of(hub.resource.value(&["authorizationPolicies"]), policy) else {
-            return Err(unauthorized_hub(dps, host, &format!("the hub has no shared access policy '{policy}' any more")));
+            return Err(unauthorized_hub(
+                dps,
+                host,
+                &format!("the hub has no shared access policy '{policy}' any more"),
+            ));
         };
         if !rights.rights.split(',').any(|right| right.trim().eq_ignore_ascii_case(REGISTRY_WRITE)) {
-            return Err(unauthorized_hub(dps, host, &format!("the policy '{policy}' has not the right {REGISTRY_WRITE}")));
+            return Err(unauthorized_hub(
+                dps,
+                host,
+                &format!("the policy '{policy}' has not the right {REGISTRY_WRITE}"),
+            ));
         }
         for field in [format!("{}/primary", rights.name), format!("{}/secondary", rights.name)] {
             if let Some(current) = self.open_secret(&hub, &field).await?
@@ -79,7 +92,11 @@ impl ProvisioningService {
                 return Ok(hub);
             }
         }
-        Err(unauthorized_hub(dps, host, &format!("the stored key is none of the present keys of the policy '{policy}'")))
+        Err(unauthorized_hub(
+            dps,
+            host,
+            &format!("the stored key is none of the present keys of the policy '{policy}'"),
+        ))
     }
 }
 
@@ -100,10 +117,7 @@ mod tests {
 
     #[test]
     fn entries_have_defaults_and_malformed_ones_are_left_out() {
-        assert_eq!(
-            linked_hub(&json!({"name": "h"})),
-            Some(LinkedHub { host: "h".into(), weight: 1, allocates: true })
-        );
+        assert_eq!(linked_hub(&json!({"name": "h"})), Some(LinkedHub { host: "h".into(), weight: 1, allocates: true }));
         let entry = linked_hub(&json!({"name": "h", "allocationWeight": 0, "applyAllocationPolicy": false})).unwrap();
         assert_eq!((entry.weight, entry.allocates), (1, false));
         assert_eq!(linked_hub(&json!({"location": "x"})), None);

@@ -51,7 +51,8 @@ impl ProvisioningService {
             return Ok(dps);
         }
         let shown: String = name.chars().take(255).collect();
-        Err(Error::not_found(format!("There is no provisioning service with the host name '{shown}'.")).with_iot_code(404_201))
+        Err(Error::not_found(format!("There is no provisioning service with the host name '{shown}'."))
+            .with_iot_code(404_201))
     }
 
     /// The service that an HTTP request of the service API is for: by its host, else, on a bare host such as `localhost`,

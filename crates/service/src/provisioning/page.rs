@@ -35,9 +35,13 @@ impl PageRequest {
             None => None,
             Some(token) => {
                 let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-                let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|name| !name.is_empty() && !name.contains('\0'));
+                let name = bytes
+                    .and_then(|bytes| String::from_utf8(bytes).ok())
+                    .filter(|name| !name.is_empty() && !name.contains('\0'));
                 let name = name.ok_or_else(|| {
-                    Error::invalid("The x-ms-continuation is none of ours; start the query again without it.").with_code("ArgumentInvalid").with_iot_code(400_004)
+                    Error::invalid("The x-ms-continuation is none of ours; start the query again without it.")
+                        .with_code("ArgumentInvalid")
+                        .with_iot_code(400_004)
                 })?;
                 Some(format!("{prefix}{name}"))
             }
@@ -50,7 +54,12 @@ impl PageRequest {
     }
 
     /// The page made of the rows that [`PageRequest::of_store`] asked for.
-    pub(super) fn answer(&self, prefix: &str, mut rows: Vec<Row>, view: impl Fn(Row) -> Result<Value>) -> Result<Paged> {
+    pub(super) fn answer(
+        &self,
+        prefix: &str,
+        mut rows: Vec<Row>,
+        view: impl Fn(Row) -> Result<Value>,
+    ) -> Result<Paged> {
         let more = rows.len() > self.items();
         rows.truncate(self.items());
         let last = rows.last().and_then(|row| row.key.strip_prefix(prefix)).map(|name| URL_SAFE_NO_PAD.encode(name));
@@ -64,7 +73,9 @@ mod tests {
     use super::*;
 
     fn rows(count: usize) -> Vec<Row> {
-        (0..count).map(|n| Row { key: format!("p/{n:03}"), version: 1, columns: Vec::new(), doc: Value::from(n) }).collect()
+        (0..count)
+            .map(|n| Row { key: format!("p/{n:03}"), version: 1, columns: Vec::new(), doc: Value::from(n) })
+            .collect()
     }
 
     #[test]

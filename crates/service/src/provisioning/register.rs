@@ -81,7 +81,8 @@ impl RegisterRequest {
     fn certificate_request(&self) -> Result<Option<CertificateRequest>> {
         let Some(text) = &self.csr else { return Ok(None) };
         if let Some(version) = &self.api_version {
-            let too_old = ApiVersion::parse(version).map_err(|e| e.with_iot_code(400_004))? < ApiVersion::parse(CSR_SINCE)?;
+            let too_old =
+                ApiVersion::parse(version).map_err(|e| e.with_iot_code(400_004))? < ApiVersion::parse(CSR_SINCE)?;
             if too_old {
                 return Ok(None);
             }
@@ -113,10 +114,13 @@ impl ProvisioningService {
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
             self.refuse_other_group(existing.as_ref(), &attested).await?;
-            let (registration, change) = self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing).await?;
+            let (registration, change) =
+                self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing).await?;
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(self.accepted(&registration)),
-                Err(error) if error.is_conflict() => tracing::debug!(%error, registration = request.registration_id, "registering again"),
+                Err(error) if error.is_conflict() => {
+                    tracing::debug!(%error, registration = request.registration_id, "registering again")
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -153,7 +157,9 @@ impl ProvisioningService {
     /// As for registering; `Invalid` (400004) for a `csr`; `NotFound` (404202) for an unknown registration.
     pub async fn registration_lookup(&self, caller: DeviceCaller<'_>, has_csr: bool) -> Result<Value> {
         if has_csr {
-            return Err(Error::invalid("A look-up takes no 'csr'; send it with the register request.").with_iot_code(400_004));
+            return Err(
+                Error::invalid("A look-up takes no 'csr'; send it with the register request.").with_iot_code(400_004)
+            );
         }
         let (_, registration) = self.own_registration(caller).await?;
         let mut view = registration.view();
@@ -173,7 +179,10 @@ impl ProvisioningService {
     async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Registration)> {
         let dps = self.dps_by_scope(caller.id_scope).await?;
         let attested = self.attest(&dps, &caller).await?;
-        let row = self.registration_row(&dps, caller.registration_id).await?.ok_or_else(|| missing(&dps, caller.registration_id))?;
+        let row = self
+            .registration_row(&dps, caller.registration_id)
+            .await?
+            .ok_or_else(|| missing(&dps, caller.registration_id))?;
         self.refuse_other_group(Some(&row), &attested).await?;
         Ok((dps, from_row(&row)?))
     }
@@ -181,7 +190,9 @@ impl ProvisioningService {
     /// A key of one group must not open what a device of another group registered.
     async fn refuse_other_group(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
         let Some(row) = existing else { return Ok(()) };
-        let Some(owner) = row.columns.get(1).cloned().flatten().filter(|key| *key != attested.group_key) else { return Ok(()) };
+        let Some(owner) = row.columns.get(1).cloned().flatten().filter(|key| *key != attested.group_key) else {
+            return Ok(());
+        };
         if self.platform.store.get(&ENROLLMENT_GROUPS, &owner).await?.is_none() {
             return Ok(());
         }
@@ -227,14 +238,21 @@ impl ProvisioningService {
             chain: Vec::new(),
             ended: now,
         };
-        let mut change = match self.assign(dps, attested, registration_id, csr, registration.assignment.as_ref()).await {
+        let mut change = match self.assign(dps, attested, registration_id, csr, registration.assignment.as_ref()).await
+        {
             Ok(Outcome { assignment, chain, change }) => {
                 operation.assignment = Some(assignment);
                 operation.chain = chain;
                 change
             }
             Err(error) if is_of_the_registration(&error) => {
-                tracing::info!(registration = registration_id, dps = dps.name, code = error.numeric_code(), "registration failed: {}", error.message);
+                tracing::info!(
+                    registration = registration_id,
+                    dps = dps.name,
+                    code = error.numeric_code(),
+                    "registration failed: {}",
+                    error.message
+                );
                 operation.status = RegistrationStatus::Failed;
                 operation.failure = Some(RegistrationFailure { code: error.numeric_code(), message: error.message });
                 Change::new()

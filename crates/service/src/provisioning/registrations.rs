@@ -49,10 +49,16 @@ impl ProvisioningService {
     /// `NotFound` (404201) for an unknown group; `Invalid` (400004) for a foreign continuation.
     pub async fn query_registrations(&self, dps: &DpsRef, group: &str, page: &PageRequest) -> Result<Paged> {
         if self.group_row(dps, group).await?.is_none() {
-            return Err(Error::not_found(format!("The provisioning service '{}' has no enrollment group '{}'.", dps.name, shown(group))).with_iot_code(404_201));
+            return Err(Error::not_found(format!(
+                "The provisioning service '{}' has no enrollment group '{}'.",
+                dps.name,
+                shown(group)
+            ))
+            .with_iot_code(404_201));
         }
         let prefix = dps.row_key("");
-        let rows = self.platform.store.find(&REGISTRATIONS, "group", &dps.row_key(group), page.of_store(&prefix)?).await?;
+        let rows =
+            self.platform.store.find(&REGISTRATIONS, "group", &dps.row_key(group), page.of_store(&prefix)?).await?;
         page.answer(&prefix, rows, |row| Ok(from_row(&row)?.view()))
     }
 
@@ -66,12 +72,14 @@ impl ProvisioningService {
 
 /// Parses a stored registration.
 pub(super) fn from_row(row: &Row) -> Result<Registration> {
-    serde_json::from_value(row.doc.clone()).map_err(|e| Error::internal(format!("registration {} does not parse: {e}", row.key)))
+    serde_json::from_value(row.doc.clone())
+        .map_err(|e| Error::internal(format!("registration {} does not parse: {e}", row.key)))
 }
 
 /// The row of a registration.
 pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) -> Result<Put> {
-    let doc = serde_json::to_value(registration).map_err(|e| Error::internal(format!("registration does not serialize: {e}")))?;
+    let doc = serde_json::to_value(registration)
+        .map_err(|e| Error::internal(format!("registration does not serialize: {e}")))?;
     let operation = registration.operations.first().map(|operation| operation.id.clone());
     Ok(Put {
         table: &REGISTRATIONS,
@@ -83,5 +91,6 @@ pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) ->
 
 /// The refusal for a registration that does not exist.
 pub(super) fn missing(dps: &DpsRef, id: &str) -> Error {
-    Error::not_found(format!("The provisioning service '{}' has no registration '{}'.", dps.name, shown(id))).with_iot_code(404_202)
+    Error::not_found(format!("The provisioning service '{}' has no registration '{}'.", dps.name, shown(id)))
+        .with_iot_code(404_202)
 }

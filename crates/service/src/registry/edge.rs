@@ -49,7 +49,10 @@ pub async fn dps_edge(platform: &Platform, dps: &Stored) -> Result<Option<Namesp
     let property = "deviceRegistryNamespace";
     let Some(namespace) = dps.resource.text(&[property, "resourceId"]) else { return Ok(None) };
     let selected = dps.resource.text(&[property, "selectedUserAssignedIdentityResourceId"]);
-    let user = dps.resource.text(&[property, "authenticationType"]).is_some_and(|kind| kind.eq_ignore_ascii_case("UserAssigned"));
+    let user = dps
+        .resource
+        .text(&[property, "authenticationType"])
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("UserAssigned"));
     let principal = match selected {
         Some(id) if user => user_assigned(&dps.resource, id),
         _ => system_assigned(&dps.resource),
@@ -71,7 +74,13 @@ pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceI
     Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy))
 }
 
-async fn open(platform: &Platform, namespace: &str, principal: Option<&str>, service: &Resource, assign: &str) -> Result<NamespaceEdge> {
+async fn open(
+    platform: &Platform,
+    namespace: &str,
+    principal: Option<&str>,
+    service: &Resource,
+    assign: &str,
+) -> Result<NamespaceEdge> {
     let id = ResourceId::parse(namespace)?;
     let principal = principal.ok_or_else(|| {
         Error::forbidden(format!(

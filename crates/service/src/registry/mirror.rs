@@ -116,7 +116,9 @@ pub async fn mirror_delete(
     change: &mut Change,
 ) -> Result<()> {
     platform.authorize(actor, DEVICES_DELETE, &namespace.id()?)?;
-    let Some(stored) = mirrored(platform, namespace.resource.uid, hub.resource.uid, &device.device_id).await? else { return Ok(()) };
+    let Some(stored) = mirrored(platform, namespace.resource.uid, hub.resource.uid, &device.device_id).await? else {
+        return Ok(());
+    };
     let key = stored.id()?.key();
     change.unit.expect_version(&RESOURCES, key.clone(), stored.version);
     change.unit.delete(&RESOURCES, key);
@@ -157,7 +159,8 @@ fn fill(resource: &mut Resource, hub: &Stored, device: &DeviceIdentity, policy: 
     }
     let address = hub.resource.text(&["hostName"]).unwrap_or_default();
     let assigned = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address});
-    let mut endpoints = properties.get("endpoints").filter(|value| value.is_object()).cloned().unwrap_or_else(|| json!({}));
+    let mut endpoints =
+        properties.get("endpoints").filter(|value| value.is_object()).cloned().unwrap_or_else(|| json!({}));
     if !endpoints.get("outbound").is_some_and(Value::is_object) {
         endpoints["outbound"] = json!({});
     }

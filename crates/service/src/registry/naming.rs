@@ -16,7 +16,12 @@ const HASH_DIGITS: [usize; 2] = [10, 11];
 ///
 /// # Errors
 /// `Conflict` when all candidates are taken; when the store cannot be read.
-pub(super) async fn free_name(platform: &Platform, namespace: &ResourceId, hub: Uuid, device_id: &str) -> Result<ResourceId> {
+pub(super) async fn free_name(
+    platform: &Platform,
+    namespace: &ResourceId,
+    hub: Uuid,
+    device_id: &str,
+) -> Result<ResourceId> {
     for name in candidates(hub, device_id) {
         let id = namespace.child("devices", &name);
         if resources::get(platform.store.as_ref(), &id).await?.is_none() {

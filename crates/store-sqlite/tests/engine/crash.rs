@@ -15,12 +15,7 @@ const ACKNOWLEDGED: usize = 300;
 const ROUNDS: usize = 3;
 const TASKS: usize = 16;
 
-static KEPT: Table = Table {
-    name: "kept",
-    columns: &[],
-    schema_version: 1,
-    migrate: &[],
-};
+static KEPT: Table = Table { name: "kept", columns: &[], schema_version: 1, migrate: &[] };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_commits_outlive_kill_minus_nine() {
@@ -49,11 +44,7 @@ async fn acknowledged_commits_outlive_kill_minus_nine() {
 
 fn kill_while_committing(path: &Path) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "crash::acknowledged_commits_outlive_kill_minus_nine",
-            "--nocapture",
-        ])
+        .args(["--exact", "crash::acknowledged_commits_outlive_kill_minus_nine", "--nocapture"])
         .env(CHILD, path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -6,15 +6,8 @@ use ferrohub_store::{Column, Put, UnitOfWork};
 use futures_util::future::join_all;
 use serde_json::json;
 
-static ITEMS: Table = Table {
-    name: "items",
-    columns: &[Column {
-        name: "label",
-        unique: false,
-    }],
-    schema_version: 1,
-    migrate: &[],
-};
+static ITEMS: Table =
+    Table { name: "items", columns: &[Column { name: "label", unique: false }], schema_version: 1, migrate: &[] };
 
 fn unit(key: &str) -> UnitOfWork {
     let mut unit = UnitOfWork::new();
@@ -46,23 +39,16 @@ async fn a_file_of_a_newer_program_is_refused_with_a_sentence() {
     let Err(StoreError::Newer(sentence)) = open(&folder) else {
         panic!("a newer file was opened");
     };
-    assert!(
-        sentence.contains("items.db") && sentence.contains("data format 2, this program knows 1")
-    );
+    assert!(sentence.contains("items.db") && sentence.contains("data format 2, this program knows 1"));
 }
 
 #[tokio::test]
 async fn a_database_of_another_program_is_left_alone() {
     let folder = Folder::new();
     let path = folder.file("items");
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE theirs (a)")
-        .unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert!(
-        matches!(open(&folder), Err(StoreError::Engine(text)) if text.contains("another program"))
-    );
+    assert!(matches!(open(&folder), Err(StoreError::Engine(text)) if text.contains("another program")));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     std::fs::write(&path, vec![7; 8192]).unwrap();
     assert!(matches!(open(&folder), Err(StoreError::Engine(_))));
@@ -79,10 +65,7 @@ async fn the_file_is_for_its_owner_only_and_whole_after_close() {
         assert_eq!(mode & 0o777, 0o600);
     }
     drop(store);
-    let names: Vec<_> = std::fs::read_dir(folder.0.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let names: Vec<_> = std::fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["items.db"], "the write-ahead log is folded in");
 }
 
@@ -90,9 +73,7 @@ async fn the_file_is_for_its_owner_only_and_whole_after_close() {
 async fn a_full_queue_answers_busy_and_loses_nothing_it_took() {
     let folder = Folder::new();
     let store = open(&folder).unwrap();
-    let keys: Vec<String> = (0..4 * limits::STORE_QUEUE)
-        .map(|number| format!("{number:05}"))
-        .collect();
+    let keys: Vec<String> = (0..4 * limits::STORE_QUEUE).map(|number| format!("{number:05}")).collect();
     // A writer that is held back by another connection's lock lets the queue fill up.
     let blocker = rusqlite::Connection::open(folder.file("items")).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -27,11 +27,7 @@ impl Folder {
 
 #[async_trait]
 impl Place for Folder {
-    async fn open(
-        &self,
-        name: &str,
-        tables: &[&'static Table],
-    ) -> Result<Arc<dyn Store>, StoreError> {
+    async fn open(&self, name: &str, tables: &[&'static Table]) -> Result<Arc<dyn Store>, StoreError> {
         let store = SqliteStore::open(&self.file(name), tables, Options::default())?;
         Ok(Arc::new(store))
     }

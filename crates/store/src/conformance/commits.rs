@@ -7,42 +7,27 @@ use futures_util::future::join_all;
 
 pub(super) async fn read_your_write(store: &dyn Store) {
     assert_eq!(get(store, "a").await, None);
-    let version = put(
-        store,
-        thing("a", Some("s1"), None, json!({"z": 1, "a": "ü\u{0}\"'"})),
-    )
-    .await;
+    let version = put(store, thing("a", Some("s1"), None, json!({"z": 1, "a": "ü\u{0}\"'"}))).await;
     let row = get(store, "a").await.expect("the row is there");
     assert_eq!((row.key.as_str(), row.version), ("a", version));
     assert_eq!(row.columns, [Some("s1".to_owned()), None]);
     assert_eq!(row.doc, json!({"z": 1, "a": "ü\u{0}\"'"}));
     let members: Vec<&String> = row.doc.as_object().expect("an object").keys().collect();
     assert_eq!(members, ["z", "a"], "the order of members is kept");
-    assert_eq!(
-        store.get(&OTHERS, "a").await,
-        Ok(None),
-        "tables are apart from each other"
-    );
+    assert_eq!(store.get(&OTHERS, "a").await, Ok(None), "tables are apart from each other");
 
     let next = put(store, thing("a", None, Some("red"), json!(2))).await;
     assert!(next > version, "versions grow");
     let row = get(store, "a").await.expect("the row is there");
     assert_eq!((row.version, &row.doc), (next, &json!(2)));
-    assert_eq!(
-        row.columns,
-        [None, Some("red".to_owned())],
-        "a put replaces every column"
-    );
+    assert_eq!(row.columns, [None, Some("red".to_owned())], "a put replaces every column");
 
     let mut unit = UnitOfWork::new();
     unit.delete(&THINGS, "a").delete(&THINGS, "never-there");
     let committed = store.commit(unit).await.expect("the delete commits");
     assert!(committed.versions.is_empty());
     assert_eq!(get(store, "a").await, None);
-    let committed = store
-        .commit(UnitOfWork::new())
-        .await
-        .expect("an empty unit commits");
+    let committed = store.commit(UnitOfWork::new()).await.expect("an empty unit commits");
     assert!(committed.versions.is_empty());
 }
 
@@ -51,17 +36,9 @@ pub(super) async fn every_expectation(store: &dyn Store) {
     let a = || "a".to_owned();
     let b = || "b".to_owned();
     let table = &THINGS;
-    let none_with = |column, value: &str| Expect::NoneWith {
-        table,
-        column,
-        value: value.to_owned(),
-    };
+    let none_with = |column, value: &str| Expect::NoneWith { table, column, value: value.to_owned() };
     let holds = [
-        Expect::Version {
-            table,
-            key: a(),
-            version,
-        },
+        Expect::Version { table, key: a(), version },
         Expect::Absent { table, key: b() },
         Expect::Exists { table, key: a() },
         none_with("colour", "blue"),
@@ -71,36 +48,13 @@ pub(super) async fn every_expectation(store: &dyn Store) {
         unit.expect(expectation);
     }
     unit.put(other("o", json!(1)));
-    store
-        .commit(unit)
-        .await
-        .expect("expectations that hold let the unit through");
+    store.commit(unit).await.expect("expectations that hold let the unit through");
 
     let fails = [
-        (
-            Expect::Version {
-                table,
-                key: a(),
-                version: version + 1,
-            },
-            (ConflictKind::Version, "a"),
-        ),
-        (
-            Expect::Version {
-                table,
-                key: b(),
-                version,
-            },
-            (ConflictKind::NoRow, "b"),
-        ),
-        (
-            Expect::Absent { table, key: a() },
-            (ConflictKind::Absent, "a"),
-        ),
-        (
-            Expect::Exists { table, key: b() },
-            (ConflictKind::Exists, "b"),
-        ),
+        (Expect::Version { table, key: a(), version: version + 1 }, (ConflictKind::Version, "a")),
+        (Expect::Version { table, key: b(), version }, (ConflictKind::NoRow, "b")),
+        (Expect::Absent { table, key: a() }, (ConflictKind::Absent, "a")),
+        (Expect::Exists { table, key: b() }, (ConflictKind::Exists, "b")),
         (none_with("colour", "red"), (ConflictKind::Unique, "colour")),
     ];
     for (expectation, (kind, name)) in fails {
@@ -120,20 +74,12 @@ pub(super) async fn unique_columns(store: &dyn Store) {
     let mut unit = UnitOfWork::new();
     unit.put(thing("d", Some("s1"), None, json!(1)));
     let found = conflict_of(store.commit(unit).await);
-    assert_eq!(
-        found,
-        (ConflictKind::Unique, "things", "serial".to_owned()),
-        "a unique value"
-    );
+    assert_eq!(found, (ConflictKind::Unique, "things", "serial".to_owned()), "a unique value");
     put(store, thing("d", Some("S1"), None, json!(1))).await;
 
     let mut unit = UnitOfWork::new();
-    unit.delete(&THINGS, "a")
-        .put(thing("e", Some("s1"), None, json!(1)));
-    store
-        .commit(unit)
-        .await
-        .expect("a unit may hand a unique value over");
+    unit.delete(&THINGS, "a").put(thing("e", Some("s1"), None, json!(1)));
+    store.commit(unit).await.expect("a unit may hand a unique value over");
     assert_eq!(get(store, "a").await, None);
 }
 
@@ -141,27 +87,17 @@ pub(super) async fn a_unit_is_atomic(store: &dyn Store) {
     put(store, thing("held", Some("s1"), None, json!(1))).await;
     put(store, thing("stays", None, None, json!("old"))).await;
     let writes = |unit: &mut UnitOfWork| {
-        unit.put(other("new", json!(1)))
-            .put(thing("stays", None, None, json!("new")))
-            .delete(&THINGS, "held");
+        unit.put(other("new", json!(1))).put(thing("stays", None, None, json!("new"))).delete(&THINGS, "held");
     };
     let mut by_expectation = UnitOfWork::new();
     writes(&mut by_expectation);
     by_expectation.expect_absent(&THINGS, "stays");
     let mut by_unique_column = UnitOfWork::new();
-    by_unique_column.put(other("new", json!(1))).put(thing(
-        "stays",
-        Some("s1"),
-        None,
-        json!("new"),
-    ));
+    by_unique_column.put(other("new", json!(1))).put(thing("stays", Some("s1"), None, json!("new")));
     for unit in [by_expectation, by_unique_column] {
         conflict_of(store.commit(unit).await);
         assert_eq!(store.get(&OTHERS, "new").await, Ok(None));
-        assert_eq!(
-            get(store, "stays").await.map(|row| row.doc),
-            Some(json!("old"))
-        );
+        assert_eq!(get(store, "stays").await.map(|row| row.doc), Some(json!("old")));
         assert!(get(store, "held").await.is_some());
     }
 
@@ -177,11 +113,7 @@ pub(super) async fn a_unit_is_atomic(store: &dyn Store) {
     for (number, result) in join_all(units).await.into_iter().enumerate() {
         assert_eq!(result.is_ok(), number % 2 == 0, "unit {number}");
         let row = store.get(&OTHERS, &format!("many-{number:02}")).await;
-        assert_eq!(
-            row.expect("the get works").is_some(),
-            number % 2 == 0,
-            "unit {number}"
-        );
+        assert_eq!(row.expect("the get works").is_some(), number % 2 == 0, "unit {number}");
     }
 }
 
@@ -201,11 +133,7 @@ pub(super) async fn concurrent_increments(store: Arc<dyn Store>) {
     });
     join_all(tasks).await;
     let row = get(&*store, "counter").await.expect("the counter is there");
-    assert_eq!(
-        row.doc,
-        json!(TASKS * INCREMENTS),
-        "an increment was lost or doubled"
-    );
+    assert_eq!(row.doc, json!(TASKS * INCREMENTS), "an increment was lost or doubled");
 }
 
 async fn increment(store: &dyn Store) {
@@ -213,8 +141,7 @@ async fn increment(store: &dyn Store) {
         let row = get(store, "counter").await.expect("the counter is there");
         let next = row.doc.as_u64().expect("a number") + 1;
         let mut unit = UnitOfWork::new();
-        unit.expect_version(&THINGS, "counter", row.version)
-            .put(thing("counter", None, None, json!(next)));
+        unit.expect_version(&THINGS, "counter", row.version).put(thing("counter", None, None, json!(next)));
         match store.commit(unit).await {
             Ok(_) => return,
             Err(error) => assert!(error.is_conflict(), "a race gives a conflict, not: {error}"),
@@ -228,17 +155,9 @@ pub(super) async fn versions_are_never_reused(store: &dyn Store) {
         let version = put(store, thing("a", None, None, json!(round))).await;
         assert!(version > highest, "a deleted and recreated row starts anew");
         let mut unit = UnitOfWork::new();
-        unit.put(thing("a", None, None, json!("first"))).put(thing(
-            "a",
-            None,
-            None,
-            json!("second"),
-        ));
+        unit.put(thing("a", None, None, json!("first"))).put(thing("a", None, None, json!("second")));
         let versions = store.commit(unit).await.expect("two puts commit").versions;
-        assert!(
-            version < versions[0] && versions[0] < versions[1],
-            "each put has its own version"
-        );
+        assert!(version < versions[0] && versions[0] < versions[1], "each put has its own version");
         let row = get(store, "a").await.expect("the row is there");
         assert_eq!((row.version, row.doc), (versions[1], json!("second")));
         highest = versions[1];
@@ -259,10 +178,7 @@ pub(super) async fn limits_hold(store: &dyn Store) {
     let refused = store.commit(of(limits::UNIT_ROWS + 1)).await;
     assert!(matches!(refused, Err(StoreError::TooLarge(_))));
     assert_eq!(store.get(&OTHERS, "0000").await, Ok(None));
-    let taken = store
-        .commit(of(limits::UNIT_ROWS))
-        .await
-        .expect("a full unit commits");
+    let taken = store.commit(of(limits::UNIT_ROWS)).await.expect("a full unit commits");
     assert_eq!(taken.versions.len(), limits::UNIT_ROWS);
 
     let longest = "k".repeat(limits::STORE_KEY_BYTES);
@@ -272,16 +188,8 @@ pub(super) async fn limits_hold(store: &dyn Store) {
         other(&format!("{longest}k"), json!(1)),
         other("", json!(1)),
         other("nul\0", json!(1)),
-        Put {
-            columns: vec![None],
-            ..other("columns", json!(1))
-        },
-        thing(
-            "a",
-            Some(&"v".repeat(limits::STORE_COLUMN_BYTES + 1)),
-            None,
-            json!(1),
-        ),
+        Put { columns: vec![None], ..other("columns", json!(1)) },
+        thing("a", Some(&"v".repeat(limits::STORE_COLUMN_BYTES + 1)), None, json!(1)),
         other("doc", json!("x".repeat(limits::STORE_DOCUMENT_BYTES))),
     ];
     for put in wrong {
@@ -289,21 +197,13 @@ pub(super) async fn limits_hold(store: &dyn Store) {
         let mut unit = UnitOfWork::new();
         unit.put(put);
         let result = store.commit(unit).await;
-        assert!(
-            matches!(
-                result,
-                Err(StoreError::TooLarge(_) | StoreError::Invalid(_))
-            ),
-            "{key:?}"
-        );
+        assert!(matches!(result, Err(StoreError::TooLarge(_) | StoreError::Invalid(_))), "{key:?}");
     }
     for limit in [0, limits::STORE_PAGE + 1] {
         let result = store.scan(&OTHERS, "", Page::first(limit)).await;
         assert!(matches!(result, Err(StoreError::Invalid(_))));
     }
-    let result = store
-        .find(&THINGS, "no_such_column", "x", Page::first(1))
-        .await;
+    let result = store.find(&THINGS, "no_such_column", "x", Page::first(1)).await;
     assert!(matches!(result, Err(StoreError::Invalid(_))));
 }
 

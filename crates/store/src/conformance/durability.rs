@@ -4,11 +4,7 @@ use super::*;
 
 pub(super) async fn a_commit_outlives_the_store(place: &dyn Place) {
     let store = open(place, "reopen").await;
-    let version = put(
-        &*store,
-        thing("a", Some("s1"), Some("red"), json!({"n": 1})),
-    )
-    .await;
+    let version = put(&*store, thing("a", Some("s1"), Some("red"), json!({"n": 1}))).await;
     let last = put(&*store, thing("gone", None, None, json!(1))).await;
     let mut unit = UnitOfWork::new();
     unit.delete(&THINGS, "gone");
@@ -24,11 +20,7 @@ pub(super) async fn a_commit_outlives_the_store(place: &dyn Place) {
     let mut unit = UnitOfWork::new();
     unit.put(thing("b", Some("s1"), None, json!(1)));
     let found = conflict_of(store.commit(unit).await);
-    assert_eq!(
-        found.0,
-        ConflictKind::Unique,
-        "unique columns outlive the store"
-    );
+    assert_eq!(found.0, ConflictKind::Unique, "unique columns outlive the store");
 }
 
 const FIRST_STEP: MigrateStep = |doc| json!({ "name": doc });
@@ -37,24 +29,9 @@ const SECOND_STEP: MigrateStep = |mut doc| {
     doc
 };
 
-static FIRST: Table = Table {
-    name: "evolving",
-    columns: &[],
-    schema_version: 1,
-    migrate: &[],
-};
-static SECOND: Table = Table {
-    name: "evolving",
-    columns: &[],
-    schema_version: 2,
-    migrate: &[FIRST_STEP],
-};
-static THIRD: Table = Table {
-    name: "evolving",
-    columns: &[],
-    schema_version: 3,
-    migrate: &[FIRST_STEP, SECOND_STEP],
-};
+static FIRST: Table = Table { name: "evolving", columns: &[], schema_version: 1, migrate: &[] };
+static SECOND: Table = Table { name: "evolving", columns: &[], schema_version: 2, migrate: &[FIRST_STEP] };
+static THIRD: Table = Table { name: "evolving", columns: &[], schema_version: 3, migrate: &[FIRST_STEP, SECOND_STEP] };
 
 pub(super) async fn documents_are_migrated(place: &dyn Place) {
     let generations: [(&'static Table, &str, Value); 3] = [
@@ -63,27 +40,13 @@ pub(super) async fn documents_are_migrated(place: &dyn Place) {
         (&THIRD, "three", json!({"name": "z", "display": "Z"})),
     ];
     for (table, key, doc) in generations {
-        let store = place
-            .open("migrate", &[table])
-            .await
-            .expect("the data set opens");
+        let store = place.open("migrate", &[table]).await.expect("the data set opens");
         let mut unit = UnitOfWork::new();
-        unit.put(Put {
-            table,
-            key: key.to_owned(),
-            columns: Vec::new(),
-            doc,
-        });
+        unit.put(Put { table, key: key.to_owned(), columns: Vec::new(), doc });
         store.commit(unit).await.expect("the put commits");
     }
-    let store = place
-        .open("migrate", &[&THIRD])
-        .await
-        .expect("the data set opens");
-    let rows = store
-        .scan(&THIRD, "", Page::first(10))
-        .await
-        .expect("the scan works");
+    let store = place.open("migrate", &[&THIRD]).await.expect("the data set opens");
+    let rows = store.scan(&THIRD, "", Page::first(10)).await.expect("the scan works");
     let docs: Vec<Value> = rows.into_iter().map(|row| row.doc).collect();
     assert_eq!(
         docs,
@@ -94,33 +57,15 @@ pub(super) async fn documents_are_migrated(place: &dyn Place) {
         ]
     );
     drop(store);
-    let store = place
-        .open("migrate", &[&FIRST])
-        .await
-        .expect("the data set opens");
+    let store = place.open("migrate", &[&FIRST]).await.expect("the data set opens");
     assert!(matches!(store.get(&FIRST, "one").await, Ok(Some(_))));
     let newer = store.get(&FIRST, "three").await;
-    assert!(
-        matches!(newer, Err(StoreError::Newer(_))),
-        "a newer document is not guessed at"
-    );
+    assert!(matches!(newer, Err(StoreError::Newer(_))), "a newer document is not guessed at");
 }
 
-static NARROW: Table = Table {
-    name: "widening",
-    columns: &[],
-    schema_version: 1,
-    migrate: &[],
-};
-static WIDE: Table = Table {
-    name: "widening",
-    columns: &[Column {
-        name: "serial",
-        unique: true,
-    }],
-    schema_version: 1,
-    migrate: &[],
-};
+static NARROW: Table = Table { name: "widening", columns: &[], schema_version: 1, migrate: &[] };
+static WIDE: Table =
+    Table { name: "widening", columns: &[Column { name: "serial", unique: true }], schema_version: 1, migrate: &[] };
 
 pub(super) async fn columns_may_be_added(place: &dyn Place) {
     let row = |table: &'static Table, key: &str, columns: Vec<Option<String>>| Put {
@@ -129,35 +74,19 @@ pub(super) async fn columns_may_be_added(place: &dyn Place) {
         columns,
         doc: json!(1),
     };
-    let store = place
-        .open("widen", &[&NARROW])
-        .await
-        .expect("the data set opens");
+    let store = place.open("widen", &[&NARROW]).await.expect("the data set opens");
     put(&*store, row(&NARROW, "old", vec![])).await;
     drop(store);
-    let store = place
-        .open("widen", &[&WIDE])
-        .await
-        .expect("the data set opens");
+    let store = place.open("widen", &[&WIDE]).await.expect("the data set opens");
     put(&*store, row(&WIDE, "new", vec![Some("s1".to_owned())])).await;
-    let old = store
-        .get(&WIDE, "old")
-        .await
-        .expect("the get works")
-        .expect("the row stays");
+    let old = store.get(&WIDE, "old").await.expect("the get works").expect("the row stays");
     assert_eq!(old.columns, [None]);
     let found = store.find(&WIDE, "serial", "s1", Page::first(10)).await;
     assert_eq!(keys(&found.expect("the find works")), ["new"]);
     let mut unit = UnitOfWork::new();
     unit.put(row(&WIDE, "twin", vec![Some("s1".to_owned())]));
-    assert_eq!(
-        conflict_of(store.commit(unit).await).0,
-        ConflictKind::Unique
-    );
+    assert_eq!(conflict_of(store.commit(unit).await).0, ConflictKind::Unique);
     drop(store);
-    let store = place
-        .open("widen", &[&NARROW])
-        .await
-        .expect("the program before still opens it");
+    let store = place.open("widen", &[&NARROW]).await.expect("the program before still opens it");
     put(&*store, row(&NARROW, "older", vec![])).await;
 }

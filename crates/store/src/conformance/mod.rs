@@ -2,18 +2,13 @@
 //!
 //! An engine's test implements [`Place`] and calls [`run`]. Each check uses a data set of its own
 //! and panics with a sentence when the engine breaks the contract of [`crate::Store`].
-#![expect(
-    clippy::expect_used,
-    reason = "a conformance suite reports by panicking, as tests do"
-)]
+#![expect(clippy::expect_used, reason = "a conformance suite reports by panicking, as tests do")]
 
 mod commits;
 mod durability;
 mod reads;
 
-use crate::{
-    Column, ConflictKind, MigrateStep, Page, Put, Row, Store, StoreError, Table, UnitOfWork,
-};
+use crate::{Column, ConflictKind, MigrateStep, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -26,11 +21,7 @@ pub trait Place: Send + Sync {
     ///
     /// # Errors
     /// The engine's own.
-    async fn open(
-        &self,
-        name: &str,
-        tables: &[&'static Table],
-    ) -> Result<Arc<dyn Store>, StoreError>;
+    async fn open(&self, name: &str, tables: &[&'static Table]) -> Result<Arc<dyn Store>, StoreError>;
 }
 
 /// Runs every check.
@@ -56,27 +47,13 @@ pub async fn run(place: &dyn Place) {
 /// The suite's table: a unique column, a plain one, schema 1.
 static THINGS: Table = Table {
     name: "things",
-    columns: &[
-        Column {
-            name: "serial",
-            unique: true,
-        },
-        Column {
-            name: "colour",
-            unique: false,
-        },
-    ],
+    columns: &[Column { name: "serial", unique: true }, Column { name: "colour", unique: false }],
     schema_version: 1,
     migrate: &[],
 };
 
 /// A second table, so that one engine's table cannot stand in for another.
-static OTHERS: Table = Table {
-    name: "others",
-    columns: &[],
-    schema_version: 1,
-    migrate: &[],
-};
+static OTHERS: Table = Table { name: "others", columns: &[], schema_version: 1, migrate: &[] };
 
 async fn open(place: &dyn Place, name: &str) -> Arc<dyn Store> {
     let store = place.open(name, &[&THINGS, &OTHERS]).await;
@@ -95,12 +72,7 @@ fn thing(key: &str, serial: Option<&str>, colour: Option<&str>, doc: Value) -> P
 }
 
 fn other(key: &str, doc: Value) -> Put {
-    Put {
-        table: &OTHERS,
-        key: key.to_owned(),
-        columns: Vec::new(),
-        doc,
-    }
+    Put { table: &OTHERS, key: key.to_owned(), columns: Vec::new(), doc }
 }
 
 async fn put(store: &dyn Store, put: Put) -> u64 {
@@ -119,15 +91,9 @@ fn keys(rows: &[Row]) -> Vec<&str> {
     rows.iter().map(|row| row.key.as_str()).collect()
 }
 
-fn conflict_of(
-    result: Result<crate::Committed, StoreError>,
-) -> (ConflictKind, &'static str, String) {
+fn conflict_of(result: Result<crate::Committed, StoreError>) -> (ConflictKind, &'static str, String) {
     match result.expect_err("the unit must be refused") {
-        StoreError::Conflict {
-            kind,
-            table,
-            key_or_column,
-        } => (kind, table, key_or_column),
+        StoreError::Conflict { kind, table, key_or_column } => (kind, table, key_or_column),
         error => unexpected(&error),
     }
 }

@@ -18,12 +18,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --refresh flag # Ask the server again."],
         list,
     ),
-    Command::new(
-        "account show",
-        "Show the subscription in use.",
-        &["--subscription/-s/--name/-n # Name or id."],
-        show,
-    ),
+    Command::new("account show", "Show the subscription in use.", &["--subscription/-s/--name/-n # Name or id."], show),
     Command::new(
         "account set",
         "Choose the subscription to use.",
@@ -34,13 +29,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "account get-access-token",
         "Get a token for a resource.",
-        &[
-            "--resource # Resource, such as https://management.azure.com/.
+        &["--resource # Resource, such as https://management.azure.com/.
 --resource-type {oss-rdbms,arm,aad-graph,ms-graph,batch,media,data-lake} # A well-known resource.
 --scope * # Scope, instead of a resource.
 --subscription/-s/--name/-n # Name or id.
---tenant/-t # Ignored: the server has one tenant for a sign-in.",
-        ],
+--tenant/-t # Ignored: the server has one tenant for a sign-in."],
         access_token,
     ),
     Command::new(
@@ -71,13 +64,7 @@ fn entry(profile: &Profile, one: &Subscription, cloud_key: &str) -> Value {
 
 /// All subscriptions of a profile.
 pub(crate) fn listing(profile: &Profile, cloud_key: &str) -> Value {
-    Value::Array(
-        profile
-            .subscriptions
-            .iter()
-            .map(|one| entry(profile, one, cloud_key))
-            .collect(),
-    )
+    Value::Array(profile.subscriptions.iter().map(|one| entry(profile, one, cloud_key)).collect())
 }
 
 fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -89,24 +76,15 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if args.flag("--refresh") {
             refresh(session, &mut profile).await?;
         }
-        profile
-            .subscriptions
-            .retain(|one| args.flag("--all") || one.state == "Enabled");
+        profile.subscriptions.retain(|one| args.flag("--all") || one.state == "Enabled");
         Ok(listing(&profile, "cloudName").into())
     })
 }
 
 async fn refresh(session: &mut Session<'_>, profile: &mut Profile) -> Result<()> {
-    let found = session
-        .arm_list("/subscriptions", versions::SUBSCRIPTIONS)
-        .await?;
+    let found = session.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
     let default = profile.subscription(None).map(|one| one.id.clone());
-    let text = |one: &Value, key: &str| {
-        one.get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     profile.subscriptions = found
         .iter()
         .map(|one| Subscription {
@@ -136,10 +114,8 @@ fn set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let choice = args.required("--subscription")?;
         let mut profile = session.profile()?.clone();
-        let id = profile
-            .subscription(Some(choice))
-            .map(|one| one.id.clone())
-            .ok_or_else(|| unknown_subscription(choice))?;
+        let id =
+            profile.subscription(Some(choice)).map(|one| one.id.clone()).ok_or_else(|| unknown_subscription(choice))?;
         for one in &mut profile.subscriptions {
             one.is_default = one.id == id;
         }
@@ -160,27 +136,18 @@ fn access_token<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if let Some(choice) = args.text("--subscription") {
             session.choose_subscription(choice);
         }
-        let scope = match (
-            args.list("--scope").and_then(|scopes| scopes.first()),
-            args.text("--resource"),
-        ) {
+        let scope = match (args.list("--scope").and_then(|scopes| scopes.first()), args.text("--resource")) {
             (Some(scope), _) => scope.clone(),
             (None, Some(resource)) => format!("{}/.default", resource.trim_end_matches('/')),
-            (None, None) if args.text("--resource-type") == Some("ms-graph") => {
-                GRAPH_SCOPE.to_owned()
-            }
+            (None, None) if args.text("--resource-type") == Some("ms-graph") => GRAPH_SCOPE.to_owned(),
             (None, None) => ARM_SCOPE.to_owned(),
         };
         let token = session.token(&scope).await?;
-        let ends =
-            jiff::Timestamp::from_second(token.expires_on).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let ends = jiff::Timestamp::from_second(token.expires_on).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let subscription = session.subscription()?;
         let tenant = session.profile()?.tenant_id.clone();
         // az prints the local time here; expires_on is the one that scripts should read.
-        let local = ends
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .strftime("%Y-%m-%d %H:%M:%S.000000")
-            .to_string();
+        let local = ends.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S.000000").to_string();
         Ok(json!({
             "accessToken": token.secret,
             "expiresOn": local,

@@ -18,31 +18,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot adr ns credential create",
         "Create the credential of a namespace.",
-        &[
-            TARGET,
-            "--tags * # Tags: key=value; an empty text clears them.",
-        ],
+        &[TARGET, "--tags * # Tags: key=value; an empty text clears them."],
         create,
     ),
-    Command::new(
-        "iot adr ns credential show",
-        "Show the credential of a namespace.",
-        &[TARGET],
-        show,
-    ),
-    Command::new(
-        "iot adr ns credential delete",
-        "Delete the credential of a namespace.",
-        &[TARGET],
-        delete,
-    )
-    .confirmed(),
-    Command::new(
-        "iot adr ns credential sync",
-        "Make the linked hubs trust the CAs of all policies.",
-        &[TARGET],
-        sync,
-    ),
+    Command::new("iot adr ns credential show", "Show the credential of a namespace.", &[TARGET], show),
+    Command::new("iot adr ns credential delete", "Delete the credential of a namespace.", &[TARGET], delete)
+        .confirmed(),
+    Command::new("iot adr ns credential sync", "Make the linked hubs trust the CAs of all policies.", &[TARGET], sync),
 ];
 
 /// The path of a namespace's one credential.
@@ -64,23 +46,11 @@ pub(crate) async fn create_credential(
     put(&mut body, "location", Some(json!(region)));
     put(&mut body, "tags", tags);
     put(&mut body, "properties", Some(json!({})));
-    session
-        .arm_write(
-            Method::PUT,
-            &credential_path(namespace),
-            versions::REGISTRY,
-            &Value::Object(body),
-            false,
-        )
-        .await
+    session.arm_write(Method::PUT, &credential_path(namespace), versions::REGISTRY, &Value::Object(body), false).await
 }
 
 fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(
-        session,
-        args.filled("--resource-group")?,
-        args.filled("--namespace")?,
-    )
+    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
 /// Adds the way out to a missing credential; a missing namespace keeps the server's words.
@@ -89,10 +59,7 @@ fn explained(failure: Failure, args: &Args) -> Failure {
     if !failure.is_not_found() || !about_credential {
         return failure;
     }
-    let (ns, group) = (
-        args.text("--namespace").unwrap_or_default(),
-        args.text("--resource-group").unwrap_or_default(),
-    );
+    let (ns, group) = (args.text("--namespace").unwrap_or_default(), args.text("--resource-group").unwrap_or_default());
     let message = format!(
         "No credential found for namespace '{ns}' in resource group '{group}'. Use 'az iot adr ns credential create --ns {ns} -g {group}' to create one."
     );
@@ -103,9 +70,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let namespace = namespace(session, args)?;
         let region = region_of(session, &namespace).await?;
-        Ok(create_credential(session, &namespace, &region, tags(args))
-            .await?
-            .into())
+        Ok(create_credential(session, &namespace, &region, tags(args)).await?.into())
     })
 }
 
@@ -130,10 +95,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn sync<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!(
-            "{}/synchronize",
-            credential_path(&namespace(session, args)?)
-        );
+        let path = format!("{}/synchronize", credential_path(&namespace(session, args)?));
         session
             .arm_act(Method::POST, &path, versions::REGISTRY, None, false)
             .await

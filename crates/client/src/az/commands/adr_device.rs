@@ -26,18 +26,8 @@ const COLUMNS: Columns = &[
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "iot adr ns device show",
-        "Show a device.",
-        &[NAMESPACE, DEVICE],
-        show,
-    ),
-    Command::new(
-        "iot adr ns device list",
-        "List devices.",
-        &[NAMESPACE],
-        list,
-    ),
+    Command::new("iot adr ns device show", "Show a device.", &[NAMESPACE, DEVICE], show),
+    Command::new("iot adr ns device list", "List devices.", &[NAMESPACE], list),
     Command::new(
         "iot adr ns device update",
         "Change a device.",
@@ -55,50 +45,32 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot adr ns device revoke",
         "Revoke a device's certificates.",
-        &[
-            NAMESPACE,
-            DEVICE,
-            "--disable flag # Disable the device too.",
-        ],
+        &[NAMESPACE, DEVICE, "--disable flag # Disable the device too."],
         revoke,
     )
     .confirmed(),
 ];
 
 fn collection(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    let namespace = namespace_path(
-        session,
-        args.filled("--resource-group")?,
-        args.filled("--namespace")?,
-    )?;
+    let namespace = namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)?;
     Ok(format!("{namespace}/devices"))
 }
 
 fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    Ok(format!(
-        "{}/{}",
-        collection(session, args)?,
-        segment(args.filled("--device-name")?)
-    ))
+    Ok(format!("{}/{}", collection(session, args)?, segment(args.filled("--device-name")?)))
 }
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(session, args)?;
-        Ok(Outcome::with_columns(
-            session.arm_get(&path, versions::REGISTRY).await?,
-            COLUMNS,
-        ))
+        Ok(Outcome::with_columns(session.arm_get(&path, versions::REGISTRY).await?, COLUMNS))
     })
 }
 
 fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = collection(session, args)?;
-        Ok(Outcome::with_columns(
-            Value::Array(session.arm_list(&path, versions::REGISTRY).await?),
-            COLUMNS,
-        ))
+        Ok(Outcome::with_columns(Value::Array(session.arm_list(&path, versions::REGISTRY).await?), COLUMNS))
     })
 }
 
@@ -106,16 +78,8 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(session, args)?;
         let mut properties = Map::new();
-        put(
-            &mut properties,
-            "enabled",
-            args.switch("--enabled").map(Value::Bool),
-        );
-        put(
-            &mut properties,
-            "operatingSystemVersion",
-            args.text("--os-version").map(|version| json!(version)),
-        );
+        put(&mut properties, "enabled", args.switch("--enabled").map(Value::Bool));
+        put(&mut properties, "operatingSystemVersion", args.text("--os-version").map(|version| json!(version)));
         if let Some(given) = args.text("--attributes") {
             let file = session.environment.path(given);
             let content = if !given.contains('{') && file.is_file() {
@@ -123,20 +87,10 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             } else {
                 given.to_owned()
             };
-            put(
-                &mut properties,
-                "attributes",
-                Some(json_text::parse(&content)?),
-            );
+            put(&mut properties, "attributes", Some(json_text::parse(&content)?));
         }
         let policy = args.text("--policy-resource-id");
-        let policy = policy.map(|id| {
-            if id.is_empty() {
-                Value::Null
-            } else {
-                json!({"resourceId": id})
-            }
-        });
+        let policy = policy.map(|id| if id.is_empty() { Value::Null } else { json!({"resourceId": id}) });
         put(&mut properties, "policy", policy);
         let mut body = Map::new();
         put(&mut body, "tags", tags(args));
@@ -148,16 +102,7 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id.",
             ));
         }
-        Ok(session
-            .arm_write(
-                Method::PATCH,
-                &path,
-                versions::REGISTRY,
-                &Value::Object(body),
-                false,
-            )
-            .await?
-            .into())
+        Ok(session.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await?.into())
     })
 }
 
@@ -165,9 +110,7 @@ fn revoke<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = format!("{}/revoke", path(session, args)?);
         let body = json!({"disable": args.flag("--disable")});
-        session
-            .arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false)
-            .await?;
+        session.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
         Ok(Outcome::nothing())
     })
 }

@@ -21,7 +21,12 @@ const TARGET: &str = "--namespace/--name/-n! # Name of the namespace.
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new("iot adr ns create", "Create a namespace, with a credential (root CA) and a policy (issuing CA) named default.", &[TARGET, "--location/-l # Region; the group's without it.
+    Command::new(
+        "iot adr ns create",
+        "Create a namespace, with a credential (root CA) and a policy (issuing CA) named default.",
+        &[
+            TARGET,
+            "--location/-l # Region; the group's without it.
 --tags * # Tags: key=value; an empty text clears them.
 --enable-certificate-management/--ecm/--enable-credential-policy 3st # false: make neither credential nor policy.
 --no-credential flag # Make neither credential nor policy.
@@ -29,12 +34,30 @@ pub(crate) const COMMANDS: &[Command] = &[
 --policy-name/--pn # Name of the policy; default without it.
 --cert-key-type {ECC} # Key type of the issuing CA.
 --cert-subject # Subject of the issuing CA.
---cert-validity-days int # Validity of the certificates that the policy issues."], create),
+--cert-validity-days int # Validity of the certificates that the policy issues.",
+        ],
+        create,
+    ),
     Command::new("iot adr ns show", "Show a namespace.", &[TARGET], show),
-    Command::new("iot adr ns list", "List namespaces.", &["--resource-group/-g # Resource group; the subscription without it."], list),
-    Command::new("iot adr ns update", "Change a namespace's tags.", &[TARGET, "--tags * # Tags: key=value; an empty text clears them."], update),
-    Command::new("iot adr ns delete", "Delete a namespace with its credential, policies and devices.", &[TARGET, "--no-wait flag # Do not wait for the end."], delete)
-        .confirmed(),
+    Command::new(
+        "iot adr ns list",
+        "List namespaces.",
+        &["--resource-group/-g # Resource group; the subscription without it."],
+        list,
+    ),
+    Command::new(
+        "iot adr ns update",
+        "Change a namespace's tags.",
+        &[TARGET, "--tags * # Tags: key=value; an empty text clears them."],
+        update,
+    ),
+    Command::new(
+        "iot adr ns delete",
+        "Delete a namespace with its credential, policies and devices.",
+        &[TARGET, "--no-wait flag # Do not wait for the end."],
+        delete,
+    )
+    .confirmed(),
 ];
 
 /// The path of the namespace `name`.
@@ -42,19 +65,11 @@ pub(crate) const COMMANDS: &[Command] = &[
 /// # Errors
 /// Not signed in.
 pub(crate) fn namespace_path(session: &mut Session<'_>, group: &str, name: &str) -> Result<String> {
-    Ok(format!(
-        "{}/{}",
-        session.collection_path(Some(group), KIND)?,
-        segment(name)
-    ))
+    Ok(format!("{}/{}", session.collection_path(Some(group), KIND)?, segment(name)))
 }
 
 fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(
-        session,
-        args.filled("--resource-group")?,
-        args.filled("--namespace")?,
-    )
+    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
 /// What of the credential and policy a create makes.
@@ -67,27 +82,12 @@ struct Extent {
 /// # Errors
 /// Policy options beside a refusal to make a policy.
 fn extent(args: &Args) -> Result<Extent> {
-    let off = args.flag("--no-credential")
-        || args.switch("--enable-certificate-management") == Some(false);
-    let extent = Extent {
-        credential: !off,
-        policy: !off && !args.flag("--no-policy"),
-    };
-    let policy_options = [
-        "--policy-name",
-        "--cert-key-type",
-        "--cert-subject",
-        "--cert-validity-days",
-    ];
-    let given: Vec<&str> = policy_options
-        .into_iter()
-        .filter(|option| args.given(option))
-        .collect();
+    let off = args.flag("--no-credential") || args.switch("--enable-certificate-management") == Some(false);
+    let extent = Extent { credential: !off, policy: !off && !args.flag("--no-policy") };
+    let policy_options = ["--policy-name", "--cert-key-type", "--cert-subject", "--cert-validity-days"];
+    let given: Vec<&str> = policy_options.into_iter().filter(|option| args.given(option)).collect();
     if !extent.policy && !given.is_empty() {
-        return Err(Failure::error(format!(
-            "{} cannot be used where no policy is made.",
-            given.join(", ")
-        )));
+        return Err(Failure::error(format!("{} cannot be used where no policy is made.", given.join(", "))));
     }
     Ok(extent)
 }
@@ -100,21 +100,9 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
         put(&mut body, "tags", tags(args));
-        put(
-            &mut body,
-            "identity",
-            Some(json!({"type": "SystemAssigned"})),
-        );
+        put(&mut body, "identity", Some(json!({"type": "SystemAssigned"})));
         put(&mut body, "properties", Some(json!({})));
-        let namespace = session
-            .arm_write(
-                Method::PUT,
-                &path,
-                versions::REGISTRY,
-                &Value::Object(body),
-                false,
-            )
-            .await?;
+        let namespace = session.arm_write(Method::PUT, &path, versions::REGISTRY, &Value::Object(body), false).await?;
         if extent.credential {
             certificates(session, args, &path, &region, extent).await?;
         }
@@ -132,11 +120,7 @@ async fn certificates(
     extent: Extent,
 ) -> Result<()> {
     let credential = credential_path(namespace);
-    if session
-        .arm_find(&credential, versions::REGISTRY)
-        .await?
-        .is_none()
-    {
+    if session.arm_find(&credential, versions::REGISTRY).await?.is_none() {
         create_credential(session, namespace, region, None)
             .await
             .map_err(|failure| explained("Error creating default namespace credential", failure))?;
@@ -145,11 +129,7 @@ async fn certificates(
         return Ok(());
     }
     let name = args.text("--policy-name").unwrap_or(DEFAULT);
-    if session
-        .arm_find(&policy_path(namespace, name), versions::REGISTRY)
-        .await?
-        .is_some()
-    {
+    if session.arm_find(&policy_path(namespace, name), versions::REGISTRY).await?.is_some() {
         return Ok(());
     }
     let request = PolicyRequest {
@@ -163,20 +143,12 @@ async fn certificates(
     };
     create_policy(session, namespace, &request)
         .await
-        .map_err(|failure| {
-            explained(
-                "Error creating default namespace credential policy",
-                failure,
-            )
-        })?;
+        .map_err(|failure| explained("Error creating default namespace credential policy", failure))?;
     Ok(())
 }
 
 fn explained(what: &str, failure: Failure) -> Failure {
-    Failure {
-        message: format!("{what}: the namespace exists, but {}", failure.message),
-        ..failure
-    }
+    Failure { message: format!("{what}: the namespace exists, but {}", failure.message), ..failure }
 }
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -200,10 +172,7 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if !args.given("--tags") {
             return Ok(session.arm_get(&path, versions::REGISTRY).await?.into());
         }
-        Ok(session
-            .arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false)
-            .await?
-            .into())
+        Ok(session.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false).await?.into())
     })
 }
 
@@ -211,15 +180,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(session, args)?;
         session.warn("Deleting a namespace deletes its credential, policies and devices.");
-        let deleted = session
-            .arm_act(
-                Method::DELETE,
-                &path,
-                versions::REGISTRY,
-                None,
-                args.flag("--no-wait"),
-            )
-            .await;
+        let deleted = session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await;
         deleted.map_err(|failure| match failure.status {
             // The server names the hubs and services that hold the namespace.
             Some(409) => Failure {
@@ -260,51 +221,23 @@ mod tests {
 
     #[test]
     fn a_bare_create_makes_both_and_three_spellings_make_neither() {
-        assert_eq!(
-            extent_of(&[]),
-            Ok(Extent {
-                credential: true,
-                policy: true
-            })
-        );
-        assert_eq!(
-            extent_of(&["--ecm"]),
-            Ok(Extent {
-                credential: true,
-                policy: true
-            })
-        );
+        assert_eq!(extent_of(&[]), Ok(Extent { credential: true, policy: true }));
+        assert_eq!(extent_of(&["--ecm"]), Ok(Extent { credential: true, policy: true }));
         for off in [
             &["--no-credential"][..],
             &["--ecm", "false"],
             &["--enable-certificate-management=no"],
             &["--enable-credential-policy", "0"],
         ] {
-            assert_eq!(
-                extent_of(off),
-                Ok(Extent {
-                    credential: false,
-                    policy: false
-                })
-            );
+            assert_eq!(extent_of(off), Ok(Extent { credential: false, policy: false }));
         }
-        assert_eq!(
-            extent_of(&["--no-policy"]),
-            Ok(Extent {
-                credential: true,
-                policy: false
-            })
-        );
+        assert_eq!(extent_of(&["--no-policy"]), Ok(Extent { credential: true, policy: false }));
     }
 
     #[test]
     fn policy_options_without_a_policy_are_refused() {
         let failure = extent_of(&["--no-policy", "--policy-name", "p"]).unwrap_err();
-        assert!(
-            failure.message.contains("--policy-name"),
-            "{}",
-            failure.message
-        );
+        assert!(failure.message.contains("--policy-name"), "{}", failure.message);
         assert_eq!(failure.exit, 1);
     }
 }

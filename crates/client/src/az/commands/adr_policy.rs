@@ -33,18 +33,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         create,
     ),
-    Command::new(
-        "iot adr ns policy show",
-        "Show a policy.",
-        &[NAMESPACE, NAME],
-        show,
-    ),
-    Command::new(
-        "iot adr ns policy list",
-        "List policies.",
-        &[NAMESPACE],
-        list,
-    ),
+    Command::new("iot adr ns policy show", "Show a policy.", &[NAMESPACE, NAME], show),
+    Command::new("iot adr ns policy list", "List policies.", &[NAMESPACE], list),
     Command::new(
         "iot adr ns policy update",
         "Change a policy.",
@@ -57,13 +47,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         update,
     ),
-    Command::new(
-        "iot adr ns policy delete",
-        "Delete a policy.",
-        &[NAMESPACE, NAME],
-        delete,
-    )
-    .confirmed(),
+    Command::new("iot adr ns policy delete", "Delete a policy.", &[NAMESPACE, NAME], delete).confirmed(),
     Command::new(
         "iot adr ns policy revoke-issuer",
         "Replace the issuing CA of a policy.",
@@ -106,26 +90,10 @@ pub(crate) async fn create_policy(
     request: &PolicyRequest<'_>,
 ) -> Result<Value> {
     let mut authority = Map::new();
-    put(
-        &mut authority,
-        "keyType",
-        Some(json!(request.key_type.unwrap_or("ECC"))),
-    );
-    put(
-        &mut authority,
-        "subject",
-        request.subject.map(|subject| json!(subject)),
-    );
-    put(
-        &mut authority,
-        "bringYourOwnRoot",
-        request
-            .bring_your_own_root
-            .map(|enabled| json!({"enabled": enabled})),
-    );
-    let days = request
-        .validity_days
-        .unwrap_or(i64::from(LEAF_VALIDITY_DEFAULT_DAYS));
+    put(&mut authority, "keyType", Some(json!(request.key_type.unwrap_or("ECC"))));
+    put(&mut authority, "subject", request.subject.map(|subject| json!(subject)));
+    put(&mut authority, "bringYourOwnRoot", request.bring_your_own_root.map(|enabled| json!({"enabled": enabled})));
+    let days = request.validity_days.unwrap_or(i64::from(LEAF_VALIDITY_DEFAULT_DAYS));
     let mut body = Map::new();
     put(&mut body, "location", Some(json!(request.region)));
     put(&mut body, "tags", request.tags.clone());
@@ -133,28 +101,14 @@ pub(crate) async fn create_policy(
         "certificateAuthorityConfiguration": authority,
         "leafCertificateConfiguration": {"validityPeriodInDays": days},
     });
-    put(
-        &mut body,
-        "properties",
-        Some(json!({"certificate": certificate})),
-    );
+    put(&mut body, "properties", Some(json!({"certificate": certificate})));
     session
-        .arm_write(
-            Method::PUT,
-            &policy_path(namespace, request.name),
-            versions::REGISTRY,
-            &Value::Object(body),
-            false,
-        )
+        .arm_write(Method::PUT, &policy_path(namespace, request.name), versions::REGISTRY, &Value::Object(body), false)
         .await
 }
 
 fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(
-        session,
-        args.filled("--resource-group")?,
-        args.filled("--namespace")?,
-    )
+    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
 fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -162,11 +116,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let namespace = namespace(session, args)?;
         let name = args.filled("--policy-name")?;
         let region = region_of(session, &namespace).await?;
-        if session
-            .arm_find(&policy_path(&namespace, name), versions::REGISTRY)
-            .await?
-            .is_some()
-        {
+        if session.arm_find(&policy_path(&namespace, name), versions::REGISTRY).await?.is_some() {
             return Err(Failure::error(format!(
                 "A policy named '{name}' already exists in namespace '{}'. Choose another name, or change it with 'az iot adr ns policy update'.",
                 args.required("--namespace")?
@@ -182,9 +132,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             bring_your_own_root: args.switch("--enable-byor"),
         };
         let made = create_policy(session, &namespace, &request).await;
-        Ok(made
-            .map_err(|failure| without_credential(failure, args))?
-            .into())
+        Ok(made.map_err(|failure| without_credential(failure, args))?.into())
     })
 }
 
@@ -192,10 +140,7 @@ fn without_credential(failure: Failure, args: &Args) -> Failure {
     if !failure.is_not_found() {
         return failure;
     }
-    let (ns, group) = (
-        args.text("--namespace").unwrap_or_default(),
-        args.text("--resource-group").unwrap_or_default(),
-    );
+    let (ns, group) = (args.text("--namespace").unwrap_or_default(), args.text("--resource-group").unwrap_or_default());
     Failure {
         message: format!(
             "No credential exists on namespace '{ns}' in resource group '{group}'. Please create a credential using \
@@ -206,29 +151,16 @@ fn without_credential(failure: Failure, args: &Args) -> Failure {
 }
 
 /// Turns a missing policy into a sentence that lists those there are.
-async fn missing(
-    session: &mut Session<'_>,
-    namespace: &str,
-    args: &Args,
-    failure: Failure,
-) -> Failure {
+async fn missing(session: &mut Session<'_>, namespace: &str, args: &Args, failure: Failure) -> Failure {
     if !failure.is_not_found() {
         return failure;
     }
     // Where the list fails too, the namespace or credential is missing: the server's words stand.
-    let Ok(all) = session
-        .arm_list(
-            &format!("{}/policies", credential_path(namespace)),
-            versions::REGISTRY,
-        )
-        .await
+    let Ok(all) = session.arm_list(&format!("{}/policies", credential_path(namespace)), versions::REGISTRY).await
     else {
         return failure;
     };
-    let names: Vec<String> = all
-        .iter()
-        .map(|one| format!("'{}'", text(one, "/name")))
-        .collect();
+    let names: Vec<String> = all.iter().map(|one| format!("'{}'", text(one, "/name"))).collect();
     let existing = if names.is_empty() {
         "it has no policy yet".to_owned()
     } else {
@@ -247,13 +179,7 @@ async fn missing(
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let namespace = namespace(session, args)?;
-        match session
-            .arm_get(
-                &policy_path(&namespace, args.filled("--policy-name")?),
-                versions::REGISTRY,
-            )
-            .await
-        {
+        match session.arm_get(&policy_path(&namespace, args.filled("--policy-name")?), versions::REGISTRY).await {
             Ok(policy) => Ok(policy.into()),
             Err(failure) => Err(missing(session, &namespace, args, failure).await),
         }
@@ -276,39 +202,24 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             Err(failure) => return Err(missing(session, &namespace, args, failure).await),
         };
         if let Some(days) = args.integer("--cert-validity-days") {
-            let at = [
-                "properties",
-                "certificate",
-                "leafCertificateConfiguration",
-                "validityPeriodInDays",
-            ];
+            let at = ["properties", "certificate", "leafCertificateConfiguration", "validityPeriodInDays"];
             set_at(&mut policy, &at, json!(days))?;
         }
         if let Some(subject) = args.text("--cert-subject") {
-            let at = [
-                "properties",
-                "certificate",
-                "certificateAuthorityConfiguration",
-                "subject",
-            ];
+            let at = ["properties", "certificate", "certificateAuthorityConfiguration", "subject"];
             set_at(&mut policy, &at, json!(subject))?;
         }
         if let Some(tags) = tags(args) {
             policy["tags"] = tags;
         }
-        Ok(session
-            .arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false)
-            .await?
-            .into())
+        Ok(session.arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false).await?.into())
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
-        session
-            .arm_act(Method::DELETE, &path, versions::REGISTRY, None, false)
-            .await?;
+        session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await?;
         Ok(Outcome::nothing())
     })
 }
@@ -316,15 +227,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn revoke_issuer<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
-        session
-            .arm_act(
-                Method::POST,
-                &format!("{path}/revokeIssuer"),
-                versions::REGISTRY,
-                None,
-                false,
-            )
-            .await?;
+        session.arm_act(Method::POST, &format!("{path}/revokeIssuer"), versions::REGISTRY, None, false).await?;
         Ok(Outcome::nothing())
     })
 }

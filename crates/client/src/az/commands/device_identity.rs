@@ -33,12 +33,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "~--device-scope"],
         create,
     ),
-    Command::new(
-        "iot hub device-identity show",
-        "Show a device.",
-        &[HUB_CONTEXT, DEVICE],
-        show,
-    ),
+    Command::new("iot hub device-identity show", "Show a device.", &[HUB_CONTEXT, DEVICE], show),
     Command::new(
         "iot hub device-identity list",
         "List devices.",
@@ -52,33 +47,19 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub device-identity update",
         "Change a device.",
-        &[
-            HUB_CONTEXT,
-            DEVICE,
-            AUTHENTICATION,
-            "--etag/-e # Only if the device has this ETag.",
-            GENERIC_UPDATE,
-        ],
+        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "--etag/-e # Only if the device has this ETag.", GENERIC_UPDATE],
         update_device,
     ),
     Command::new(
         "iot hub device-identity delete",
         "Delete a device.",
-        &[
-            HUB_CONTEXT,
-            DEVICE,
-            "--etag/-e # Only if the device has this ETag.",
-        ],
+        &[HUB_CONTEXT, DEVICE, "--etag/-e # Only if the device has this ETag."],
         delete,
     ),
     Command::new(
         "iot hub device-identity connection-string show",
         "Show a device's connection string.",
-        &[
-            HUB_CONTEXT,
-            DEVICE,
-            "--key-type/--kt {primary,secondary} =primary # Which of the two keys.",
-        ],
+        &[HUB_CONTEXT, DEVICE, "--key-type/--kt {primary,secondary} =primary # Which of the two keys."],
         connection_string,
     ),
 ];
@@ -88,82 +69,35 @@ fn path(args: &Args) -> Result<String> {
     Ok(format!("/devices/{}", segment(args.filled("--device-id")?)))
 }
 
+/// Options of an identity that are one property, and where it lies.
+const PROPERTIES: &[(&str, &[&str])] = &[
+    ("--primary-key", &["authentication", "symmetricKey", "primaryKey"]),
+    ("--secondary-key", &["authentication", "symmetricKey", "secondaryKey"]),
+    ("--primary-thumbprint", &["authentication", "x509Thumbprint", "primaryThumbprint"]),
+    ("--secondary-thumbprint", &["authentication", "x509Thumbprint", "secondaryThumbprint"]),
+    ("--status", &["status"]),
+    ("--status-reason", &["statusReason"]),
+];
+
 /// Writes the authentication and status options into an identity.
 fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
-    let method = args.text("--auth-method");
     let thumbprints = args.given("--primary-thumbprint") || args.given("--secondary-thumbprint");
     let keys = args.given("--primary-key") || args.given("--secondary-key");
-    let pair = |first: &'static str, second: &'static str, names: [&str; 2]| {
-        let mut object = serde_json::Map::new();
-        super::put(
-            &mut object,
-            names[0],
-            args.text(first).map(|text| json!(text)),
-        );
-        super::put(
-            &mut object,
-            names[1],
-            args.text(second).map(|text| json!(text)),
-        );
-        Value::Object(object)
-    };
-    match method {
-        Some("x509_ca") => identity["authentication"] = json!({"type": "certificateAuthority"}),
-        Some("x509_thumbprint") => {
-            if !thumbprints {
-                return Err(Failure::error(
-                    "--primary-thumbprint is required with --auth-method x509_thumbprint.",
-                ));
-            }
-            let prints = pair(
-                "--primary-thumbprint",
-                "--secondary-thumbprint",
-                ["primaryThumbprint", "secondaryThumbprint"],
-            );
-            identity["authentication"] = json!({"type": "selfSigned", "x509Thumbprint": prints});
-        }
-        Some(_) => {
-            let keys = pair(
-                "--primary-key",
-                "--secondary-key",
-                ["primaryKey", "secondaryKey"],
-            );
-            identity["authentication"] = json!({"type": "sas", "symmetricKey": keys});
-        }
-        None => {
-            let options = [
-                (
-                    "--primary-key",
-                    ["authentication", "symmetricKey", "primaryKey"],
-                ),
-                (
-                    "--secondary-key",
-                    ["authentication", "symmetricKey", "secondaryKey"],
-                ),
-                (
-                    "--primary-thumbprint",
-                    ["authentication", "x509Thumbprint", "primaryThumbprint"],
-                ),
-                (
-                    "--secondary-thumbprint",
-                    ["authentication", "x509Thumbprint", "secondaryThumbprint"],
-                ),
-            ];
-            for (option, at) in options {
-                if let Some(value) = args.text(option) {
-                    super::set_at(identity, &at, json!(value))?;
-                }
-            }
-        }
-    }
     if keys && thumbprints {
-        return Err(Failure::error(
-            "A device signs in with keys or with certificates; give one kind.",
-        ));
+        return Err(Failure::error("A device signs in with keys or with certificates; give one kind."));
     }
-    for (option, member) in [("--status", "status"), ("--status-reason", "statusReason")] {
+    match args.text("--auth-method") {
+        Some("x509_ca") => identity["authentication"] = json!({"type": "certificateAuthority"}),
+        Some("x509_thumbprint") if !thumbprints => {
+            return Err(Failure::error("--primary-thumbprint is required with --auth-method x509_thumbprint."));
+        }
+        Some("x509_thumbprint") => identity["authentication"] = json!({"type": "selfSigned"}),
+        Some(_) => identity["authentication"] = json!({"type": "sas", "symmetricKey": {}}),
+        None => {}
+    }
+    for (option, at) in PROPERTIES {
         if let Some(value) = args.text(option) {
-            identity[member] = json!(value);
+            super::set_at(identity, at, json!(value))?;
         }
     }
     if let Some(edge) = args.switch("--edge-enabled") {
@@ -175,9 +109,7 @@ fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
 fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--device-scope") {
-            return Err(Failure::error(
-                "Parent devices are not built yet; leave --device-scope away.",
-            ));
+            return Err(Failure::error("Parent devices are not built yet; leave --device-scope away."));
         }
         let id = args.filled("--device-id")?;
         let mut identity = json!({
@@ -188,18 +120,13 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         });
         apply_options(args, &mut identity)?;
         let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session
-            .call(&plane, Method::PUT, &path(args)?, Some(&identity), None)
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&identity), None).await?.into())
     })
 }
 
 async fn get(session: &mut Session<'_>, args: &Args) -> Result<(DataPlane, Value)> {
     let plane = session.data_plane(args, Service::Hub).await?;
-    let identity = session
-        .call(&plane, Method::GET, &path(args)?, None, None)
-        .await?;
+    let identity = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
     Ok((plane, identity))
 }
 
@@ -218,26 +145,16 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if let Some(edge) = args.switch("--edge-enabled") {
             query.push_str(&format!(" where capabilities.iotEdge={edge}"));
         }
-        let found = session
-            .call(
-                &plane,
-                Method::POST,
-                "/devices/query",
-                Some(&json!({"query": query})),
-                None,
-            )
-            .await?;
+        let found = session.call(&plane, Method::POST, "/devices/query", Some(&json!({"query": query})), None).await?;
         Ok(first(found, args).into())
     })
 }
 
 /// At most `--top` elements of a list; all where it is negative.
 pub(crate) fn first(mut list: Value, args: &Args) -> Value {
-    if let (Some(items), Some(top)) = (
-        list.as_array_mut(),
-        args.integer("--top")
-            .and_then(|top| usize::try_from(top).ok()),
-    ) {
+    if let (Some(items), Some(top)) =
+        (list.as_array_mut(), args.integer("--top").and_then(|top| usize::try_from(top).ok()))
+    {
         items.truncate(top);
     }
     list
@@ -245,10 +162,7 @@ pub(crate) fn first(mut list: Value, args: &Args) -> Value {
 
 /// The `If-Match` of a change: the ETag given, else any.
 pub(crate) fn if_match(args: &Args) -> String {
-    args.text("--etag").map_or_else(
-        || ANY_ETAG.to_owned(),
-        |etag| format!("\"{}\"", etag.trim_matches('"')),
-    )
+    args.text("--etag").map_or_else(|| ANY_ETAG.to_owned(), |etag| format!("\"{}\"", etag.trim_matches('"')))
 }
 
 fn update_device<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -258,31 +172,14 @@ fn update_device<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         update::apply(args, &mut identity)?;
         let etag = if_match(args);
         identity["etag"] = json!(etag.trim_matches('"'));
-        Ok(session
-            .call(
-                &plane,
-                Method::PUT,
-                &path(args)?,
-                Some(&identity),
-                Some(&etag),
-            )
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&identity), Some(&etag)).await?.into())
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Hub).await?;
-        session
-            .call(
-                &plane,
-                Method::DELETE,
-                &path(args)?,
-                None,
-                Some(&if_match(args)),
-            )
-            .await?;
+        session.call(&plane, Method::DELETE, &path(args)?, None, Some(&if_match(args))).await?;
         Ok(Outcome::nothing())
     })
 }
@@ -291,10 +188,7 @@ fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'
     Box::pin(async move {
         let (plane, identity) = get(session, args).await?;
         let device = text(&identity, "/deviceId");
-        let secret = text(
-            &identity,
-            &format!("/authentication/symmetricKey{}", key_member(args)),
-        );
+        let secret = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
         let string = match secret {
             "" => ConnectionString::for_x509_device(&plane.host, device),
             key => ConnectionString::for_device(&plane.host, device, key),

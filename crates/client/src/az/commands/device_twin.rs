@@ -17,12 +17,7 @@ const ETAG: &str = "--etag/-e # Only if the twin has this ETag.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "iot hub device-twin show",
-        "Show a twin.",
-        &[HUB_CONTEXT, DEVICE],
-        show,
-    ),
+    Command::new("iot hub device-twin show", "Show a twin.", &[HUB_CONTEXT, DEVICE], show),
     Command::new(
         "iot hub device-twin update",
         "Change a twin's tags or desired properties.",
@@ -39,12 +34,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub device-twin replace",
         "Replace a twin's tags and desired properties.",
-        &[
-            HUB_CONTEXT,
-            DEVICE,
-            ETAG,
-            "--json/-j! # JSON of the twin, or a file with it.",
-        ],
+        &[HUB_CONTEXT, DEVICE, ETAG, "--json/-j! # JSON of the twin, or a file with it."],
         replace,
     ),
 ];
@@ -65,10 +55,7 @@ fn json_option(session: &Session<'_>, given: &str) -> Result<Value> {
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session
-            .call(&plane, Method::GET, &path(args)?, None, None)
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::GET, &path(args)?, None, None).await?.into())
     })
 }
 
@@ -76,10 +63,7 @@ fn update_twin<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut patch = Map::new();
         if let Some(desired) = args.text("--desired") {
-            patch.insert(
-                "properties".to_owned(),
-                json!({"desired": json_option(session, desired)?}),
-            );
+            patch.insert("properties".to_owned(), json!({"desired": json_option(session, desired)?}));
         }
         if let Some(tags) = args.text("--tags") {
             patch.insert("tags".to_owned(), json_option(session, tags)?);
@@ -87,45 +71,25 @@ fn update_twin<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let plane = session.data_plane(args, Service::Hub).await?;
         let mut patch = Value::Object(patch);
         if update::requested(args) {
-            let mut twin = session
-                .call(&plane, Method::GET, &path(args)?, None, None)
-                .await?;
+            let mut twin = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
             let before = writable(&twin);
             update::apply(args, &mut twin)?;
             merge(&mut patch, difference(&before, &writable(&twin)));
         }
         if patch.as_object().is_none_or(Map::is_empty) {
-            return Err(Failure::error(
-                "Nothing to change. Give --desired, --tags, --set, --add or --remove.",
-            ));
+            return Err(Failure::error("Nothing to change. Give --desired, --tags, --set, --add or --remove."));
         }
-        Ok(session
-            .call(
-                &plane,
-                Method::PATCH,
-                &path(args)?,
-                Some(&patch),
-                Some(&if_match(args)),
-            )
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PATCH, &path(args)?, Some(&patch), Some(&if_match(args))).await?.into())
     })
 }
 
 /// The parts of a twin that the back end may write, without metadata.
 fn writable(twin: &Value) -> Value {
-    let mut desired = twin
-        .pointer("/properties/desired")
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let mut desired = twin.pointer("/properties/desired").cloned().unwrap_or_else(|| json!({}));
     if let Value::Object(members) = &mut desired {
         members.retain(|key, _| !key.starts_with('$'));
     }
-    let tags = twin
-        .get("tags")
-        .filter(|tags| tags.is_object())
-        .cloned()
-        .unwrap_or_else(|| json!({}));
+    let tags = twin.get("tags").filter(|tags| tags.is_object()).cloned().unwrap_or_else(|| json!({}));
     json!({"tags": tags, "properties": {"desired": desired}})
 }
 
@@ -167,16 +131,7 @@ fn replace<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let twin = json_option(session, args.filled("--json")?)?;
         let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session
-            .call(
-                &plane,
-                Method::PUT,
-                &path(args)?,
-                Some(&twin),
-                Some(&if_match(args)),
-            )
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&twin), Some(&if_match(args))).await?.into())
     })
 }
 
@@ -186,8 +141,7 @@ mod tests {
 
     #[test]
     fn a_generic_update_becomes_a_merge_patch() {
-        let before =
-            json!({"tags": {"a": 1, "b": 2}, "properties": {"desired": {"x": {"y": 1, "z": 2}}}});
+        let before = json!({"tags": {"a": 1, "b": 2}, "properties": {"desired": {"x": {"y": 1, "z": 2}}}});
         let after = json!({"tags": {"a": 1}, "properties": {"desired": {"x": {"y": 5, "z": 2}}}});
         assert_eq!(
             difference(&before, &after),
@@ -198,9 +152,6 @@ mod tests {
     #[test]
     fn metadata_is_not_writable() {
         let twin = json!({"properties": {"desired": {"a": 1, "$version": 3, "$metadata": {}}, "reported": {"q": 1}}});
-        assert_eq!(
-            writable(&twin),
-            json!({"tags": {}, "properties": {"desired": {"a": 1}}})
-        );
+        assert_eq!(writable(&twin), json!({"tags": {}, "properties": {"desired": {"a": 1}}}));
     }
 }

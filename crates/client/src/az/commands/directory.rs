@@ -65,10 +65,7 @@ impl Principal {
         Self {
             object_id: text(object, "/id").to_owned(),
             kind: Some(kind.to_owned()),
-            name: object
-                .get("displayName")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            name: object.get("displayName").and_then(Value::as_str).map(str::to_owned),
         }
     }
 }
@@ -79,9 +76,7 @@ fn quoted(text: &str) -> String {
 
 async fn by_service_principal_name(session: &mut Session<'_>, name: &str) -> Result<Option<Value>> {
     let filter = format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name));
-    let found = session
-        .graph_list("/servicePrincipals", Some(&filter))
-        .await?;
+    let found = session.graph_list("/servicePrincipals", Some(&filter)).await?;
     Ok(found.into_iter().next())
 }
 
@@ -91,9 +86,7 @@ async fn by_service_principal_name(session: &mut Session<'_>, name: &str) -> Res
 /// Graph's error.
 pub(crate) async fn by_ids(session: &mut Session<'_>, ids: &[&str]) -> Result<Vec<Value>> {
     let body = json!({"ids": ids, "types": ["user", "group", "servicePrincipal", "directoryObjectPartnerReference"]});
-    let mut answer = session
-        .graph(Method::POST, "/directoryObjects/getByIds", Some(&body))
-        .await?;
+    let mut answer = session.graph(Method::POST, "/directoryObjects/getByIds", Some(&body)).await?;
     match answer.get_mut("value").map(Value::take) {
         Some(Value::Array(values)) => Ok(values),
         _ => Ok(Vec::new()),
@@ -104,10 +97,7 @@ pub(crate) async fn by_ids(session: &mut Session<'_>, ids: &[&str]) -> Result<Ve
 pub(crate) fn short_name(object: &Value) -> &str {
     let user = text(object, "/userPrincipalName");
     let service = text(object, "/servicePrincipalNames/0");
-    [user, service, text(object, "/displayName")]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
+    [user, service, text(object, "/displayName")].into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
 /// The principal that a person named: application id, service principal name, user or object id.
@@ -118,15 +108,10 @@ pub(crate) async fn resolve(session: &mut Session<'_>, assignee: &str) -> Result
     let mut found = None;
     if assignee.contains('@') {
         let filter = format!("userPrincipalName eq '{}'", quoted(assignee));
-        found = session
-            .graph_list("/users", Some(&filter))
-            .await?
-            .into_iter()
-            .next()
-            .map(|mut user| {
-                user["@odata.type"] = json!("#microsoft.graph.user");
-                user
-            });
+        found = session.graph_list("/users", Some(&filter)).await?.into_iter().next().map(|mut user| {
+            user["@odata.type"] = json!("#microsoft.graph.user");
+            user
+        });
     }
     if found.is_none() {
         found = by_service_principal_name(session, assignee).await?;
@@ -145,50 +130,23 @@ pub(crate) async fn resolve(session: &mut Session<'_>, assignee: &str) -> Result
 fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--role") != args.given("--scopes") {
-            return Err(Failure::error(
-                "Usage error: To create role assignments, specify both --role and --scopes.",
-            ));
+            return Err(Failure::error("Usage error: To create role assignments, specify both --role and --scopes."));
         }
         if args.switch("--json-auth") == Some(true) {
-            return Err(Failure::error(
-                "--json-auth is not supported; the output has appId, password and tenant.",
-            ));
+            return Err(Failure::error("--json-auth is not supported; the output has appId, password and tenant."));
         }
         let now = session.environment.clock.now();
         let name = match args.text("--name").filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
-            None => format!(
-                "azure-cli-{}",
-                now.to_zoned(jiff::tz::TimeZone::UTC)
-                    .strftime("%Y-%m-%d-%H-%M-%S")
-            ),
+            None => format!("azure-cli-{}", now.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d-%H-%M-%S")),
         };
-        let years = args
-            .integer("--years")
-            .unwrap_or(1)
-            .clamp(1, MAX_SECRET_YEARS);
+        let years = args.integer("--years").unwrap_or(1).clamp(1, MAX_SECRET_YEARS);
         let ends = now + jiff::SignedDuration::from_hours(years * 365 * 24);
-        let application = session
-            .graph(
-                Method::POST,
-                "/applications",
-                Some(&json!({"displayName": name})),
-            )
-            .await?;
+        let application = session.graph(Method::POST, "/applications", Some(&json!({"displayName": name}))).await?;
         let app_id = text(&application, "/appId").to_owned();
-        let service = session
-            .graph(
-                Method::POST,
-                "/servicePrincipals",
-                Some(&json!({"appId": app_id})),
-            )
-            .await?;
-        let add = format!(
-            "/applications/{}/addPassword",
-            segment(text(&application, "/id"))
-        );
-        let credential =
-            json!({"passwordCredential": {"displayName": "rbac", "endDateTime": ends.to_string()}});
+        let service = session.graph(Method::POST, "/servicePrincipals", Some(&json!({"appId": app_id}))).await?;
+        let add = format!("/applications/{}/addPassword", segment(text(&application, "/id")));
+        let credential = json!({"passwordCredential": {"displayName": "rbac", "endDateTime": ends.to_string()}});
         let secret = session.graph(Method::POST, &add, Some(&credential)).await?;
         let principal = Principal {
             object_id: text(&service, "/id").to_owned(),
@@ -198,16 +156,15 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
         if let Some(role) = args.text("--role") {
             for scope in args.list("--scopes").unwrap_or_default() {
                 let scope = rooted(scope.trim_end_matches('/'));
-                session.warn(&format!(
-                    "Creating '{role}' role assignment under scope '{scope}'"
-                ));
+                session.warn(&format!("Creating '{role}' role assignment under scope '{scope}'"));
                 let role_id = resolve_role(session, role, &scope).await?;
                 assign(session, &principal, &role_id, &scope, Map::new()).await?;
             }
         }
         session.warn("The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.");
         let tenant = session.profile()?.tenant_id.clone();
-        Ok(json!({"appId": app_id, "displayName": name, "password": text(&secret, "/secretText"), "tenant": tenant}).into())
+        Ok(json!({"appId": app_id, "displayName": name, "password": text(&secret, "/secretText"), "tenant": tenant})
+            .into())
     })
 }
 
@@ -217,37 +174,18 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if let Some(found) = by_service_principal_name(session, id).await? {
             return Ok(found.into());
         }
-        Ok(session
-            .graph(
-                Method::GET,
-                &format!("/servicePrincipals/{}", segment(id)),
-                None,
-            )
-            .await?
-            .into())
+        Ok(session.graph(Method::GET, &format!("/servicePrincipals/{}", segment(id)), None).await?.into())
     })
 }
 
 fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let filter = match (
-            args.text("--filter"),
-            args.text("--display-name"),
-            args.text("--spn"),
-        ) {
+        let filter = match (args.text("--filter"), args.text("--display-name"), args.text("--spn")) {
             (Some(filter), _, _) => Some(filter.to_owned()),
             (None, Some(name), _) => Some(format!("startswith(displayName,'{}')", quoted(name))),
-            (None, None, Some(name)) => Some(format!(
-                "servicePrincipalNames/any(c:c eq '{}')",
-                quoted(name)
-            )),
+            (None, None, Some(name)) => Some(format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name))),
             (None, None, None) => None,
         };
-        Ok(Value::Array(
-            session
-                .graph_list("/servicePrincipals", filter.as_deref())
-                .await?,
-        )
-        .into())
+        Ok(Value::Array(session.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
     })
 }

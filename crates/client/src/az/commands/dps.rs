@@ -39,13 +39,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         create,
     ),
-    Command::new(
-        "iot dps show",
-        "Show a provisioning service.",
-        &[TARGET],
-        show,
-    )
-    .with_ids(&["--name"]),
+    Command::new("iot dps show", "Show a provisioning service.", &[TARGET], show).with_ids(&["--name"]),
     Command::new(
         "iot dps list",
         "List provisioning services.",
@@ -55,28 +49,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot dps update",
         "Change a provisioning service.",
-        &[
-            TARGET,
-            LINK,
-            "--tags * # Tags: key=value; an empty text clears them.",
-            GENERIC_UPDATE,
-        ],
+        &[TARGET, LINK, "--tags * # Tags: key=value; an empty text clears them.", GENERIC_UPDATE],
         update_dps,
     )
     .with_ids(&["--name"]),
-    Command::new(
-        "iot dps delete",
-        "Delete a provisioning service.",
-        &[TARGET],
-        delete,
-    )
-    .with_ids(&["--name"]),
-    Command::new(
-        "iot dps policy list",
-        "List shared access policies.",
-        &[POLICY_TARGET],
-        policy_list,
-    ),
+    Command::new("iot dps delete", "Delete a provisioning service.", &[TARGET], delete).with_ids(&["--name"]),
+    Command::new("iot dps policy list", "List shared access policies.", &[POLICY_TARGET], policy_list),
     Command::new(
         "iot dps policy show",
         "Show a shared access policy.",
@@ -103,30 +81,20 @@ pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'sta
     let name = args.filled(name_key)?;
     match args.text("--resource-group") {
         Some(group) => {
-            let path = format!(
-                "{}/{}",
-                session.collection_path(Some(group), Service::Dps.kind())?,
-                segment(name)
-            );
+            let path = format!("{}/{}", session.collection_path(Some(group), Service::Dps.kind())?, segment(name));
             session.arm_get(&path, versions::DPS).await
         }
-        None => session
-            .find_service(Service::Dps, name, None)
-            .await
-            .map_err(|failure| match failure.is_not_found() {
-                true => Failure::error(format!(
-                    "No DPS found with name {name} in current subscription."
-                )),
-                false => failure,
-            }),
+        None => session.find_service(Service::Dps, name, None).await.map_err(|failure| match failure.is_not_found() {
+            true => Failure::error(format!("No DPS found with name {name} in current subscription.")),
+            false => failure,
+        }),
     }
 }
 
 /// Writes the identity and namespace options into a service's body.
 fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
-    let users: Option<Vec<&String>> = args
-        .list("--mi-user-assigned")
-        .map(|ids| ids.iter().filter(|id| !id.is_empty()).collect());
+    let users: Option<Vec<&String>> =
+        args.list("--mi-user-assigned").map(|ids| ids.iter().filter(|id| !id.is_empty()).collect());
     let own = args.switch("--mi-system-assigned");
     if users.is_some() || own.is_some() {
         let held = text(body, "/identity/type").to_lowercase();
@@ -134,11 +102,8 @@ fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
         let users: Map<String, Value> = match users {
             Some(ids) => ids.into_iter().map(|id| (id.clone(), json!({}))).collect(),
             None => {
-                let held = body
-                    .pointer("/identity/userAssignedIdentities")
-                    .and_then(Value::as_object);
-                held.map(|held| held.keys().map(|id| (id.clone(), json!({}))).collect())
-                    .unwrap_or_default()
+                let held = body.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+                held.map(|held| held.keys().map(|id| (id.clone(), json!({}))).collect()).unwrap_or_default()
             }
         };
         let kind = match (own, users.is_empty()) {
@@ -150,30 +115,18 @@ fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
         let mut identity = Map::new();
         put(&mut identity, "type", Some(json!(kind)));
         if !users.is_empty() {
-            put(
-                &mut identity,
-                "userAssignedIdentities",
-                Some(Value::Object(users)),
-            );
+            put(&mut identity, "userAssignedIdentities", Some(Value::Object(users)));
         }
         body["identity"] = Value::Object(identity);
     }
-    match (
-        args.text("--ns-resource-id"),
-        args.text("--ns-identity-id").filter(|id| !id.is_empty()),
-    ) {
+    match (args.text("--ns-resource-id"), args.text("--ns-identity-id").filter(|id| !id.is_empty())) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(Failure::error(
             "Device Registry namespace id (--ns-resource-id) is required when specifying namespace user identity.",
         )),
-        (Some(""), _) => super::set_at(
-            body,
-            &["properties", "deviceRegistryNamespace"],
-            Value::Null,
-        ),
+        (Some(""), _) => super::set_at(body, &["properties", "deviceRegistryNamespace"], Value::Null),
         (Some(namespace), identity) => {
-            let mut link =
-                json!({"resourceId": rooted(namespace), "authenticationType": "SystemAssigned"});
+            let mut link = json!({"resourceId": rooted(namespace), "authenticationType": "SystemAssigned"});
             if let Some(identity) = identity {
                 link["authenticationType"] = json!("UserAssigned");
                 link["selectedUserAssignedIdentityResourceId"] = json!(rooted(identity));
@@ -191,11 +144,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             "{}/providers/Microsoft.Devices/checkProvisioningServiceNameAvailability",
             session.subscription_path()?
         );
-        let path = format!(
-            "{}/{}",
-            session.collection_path(Some(group), Service::Dps.kind())?,
-            segment(name)
-        );
+        let path = format!("{}/{}", session.collection_path(Some(group), Service::Dps.kind())?, segment(name));
         let mut body = json!({
             "location": location(session, args, group).await?,
             "properties": {},
@@ -208,22 +157,12 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             body["properties"]["enableDataResidency"] = json!(true);
         }
         apply_link(args, &mut body)?;
-        let answer = session
-            .arm_post(&check, versions::DPS, Some(&json!({"name": name})))
-            .await?;
+        let answer = session.arm_post(&check, versions::DPS, Some(&json!({"name": name}))).await?;
         if answer.get("nameAvailable") == Some(&Value::Bool(false)) {
-            let reason = answer
-                .get("message")
-                .and_then(Value::as_str)
-                .unwrap_or("the name is taken");
-            return Err(Failure::error(format!(
-                "IotDps name '{name}' is not available: {reason}"
-            )));
+            let reason = answer.get("message").and_then(Value::as_str).unwrap_or("the name is taken");
+            return Err(Failure::error(format!("IotDps name '{name}' is not available: {reason}")));
         }
-        Ok(session
-            .arm_write(Method::PUT, &path, versions::DPS, &body, false)
-            .await?
-            .into())
+        Ok(session.arm_write(Method::PUT, &path, versions::DPS, &body, false).await?.into())
     })
 }
 
@@ -257,9 +196,7 @@ fn update_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 pub(crate) async fn write(session: &mut Session<'_>, dps: &Value, no_wait: bool) -> Result<Value> {
     let (id, etag) = (text(dps, "/id").to_owned(), text(dps, "/etag").to_owned());
     let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-    session
-        .arm_write_if(Method::PUT, &id, versions::DPS, dps, no_wait, etag)
-        .await
+    session.arm_write_if(Method::PUT, &id, versions::DPS, dps, no_wait, etag).await
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -272,21 +209,13 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             ),
             None => text(&find(session, args, "--name").await?, "/id").to_owned(),
         };
-        session
-            .arm_act(Method::DELETE, &path, versions::DPS, None, false)
-            .await?;
+        session.arm_act(Method::DELETE, &path, versions::DPS, None, false).await?;
         Ok(Outcome::nothing())
     })
 }
 
 async fn keys(session: &mut Session<'_>, dps: &Value) -> Result<Vec<Value>> {
-    let mut answer = session
-        .arm_post(
-            &format!("{}/listkeys", text(dps, "/id")),
-            versions::DPS,
-            None,
-        )
-        .await?;
+    let mut answer = session.arm_post(&format!("{}/listkeys", text(dps, "/id")), versions::DPS, None).await?;
     match answer.get_mut("value").map(Value::take) {
         Some(Value::Array(keys)) => Ok(keys),
         _ => Ok(Vec::new()),
@@ -294,13 +223,7 @@ async fn keys(session: &mut Session<'_>, dps: &Value) -> Result<Vec<Value>> {
 }
 
 async fn key(session: &mut Session<'_>, dps: &Value, policy: &str) -> Result<Value> {
-    session
-        .arm_post(
-            &format!("{}/keys/{}/listkeys", text(dps, "/id"), segment(policy)),
-            versions::DPS,
-            None,
-        )
-        .await
+    session.arm_post(&format!("{}/keys/{}/listkeys", text(dps, "/id"), segment(policy)), versions::DPS, None).await
 }
 
 fn policy_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -313,9 +236,7 @@ fn policy_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn policy_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let dps = find(session, args, "--dps-name").await?;
-        Ok(key(session, &dps, args.filled("--policy-name")?)
-            .await?
-            .into())
+        Ok(key(session, &dps, args.filled("--policy-name")?).await?.into())
     })
 }
 
@@ -326,13 +247,9 @@ async fn strings_of(session: &mut Session<'_>, args: &Args, dps: &Value) -> Resu
         json!(ConnectionString::for_policy(&host, name, secret).reveal())
     };
     if args.flag("--show-all") {
-        return Ok(Value::Array(
-            keys(session, dps).await?.iter().map(rendered).collect(),
-        ));
+        return Ok(Value::Array(keys(session, dps).await?.iter().map(rendered).collect()));
     }
-    Ok(rendered(
-        &key(session, dps, args.required("--policy-name")?).await?,
-    ))
+    Ok(rendered(&key(session, dps, args.required("--policy-name")?).await?))
 }
 
 fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -358,11 +275,8 @@ mod tests {
     use std::collections::HashMap;
 
     fn body(options: &[&str]) -> Result<Value> {
-        let arguments: Vec<String> = ["-n", "d", "-g", "g"]
-            .iter()
-            .chain(options)
-            .map(|option| (*option).to_owned())
-            .collect();
+        let arguments: Vec<String> =
+            ["-n", "d", "-g", "g"].iter().chain(options).map(|option| (*option).to_owned()).collect();
         let args = parser::parse(&COMMANDS[0], &arguments, &HashMap::new())?;
         let mut body = json!({"properties": {}});
         apply_link(&args, &mut body)?;
@@ -371,19 +285,8 @@ mod tests {
 
     #[test]
     fn a_link_with_a_user_assigned_identity() {
-        let made = body(&[
-            "--mi-user-assigned",
-            "/i",
-            "--ns-resource-id",
-            "/ns",
-            "--ns-identity-id",
-            "/i",
-        ])
-        .unwrap();
-        assert_eq!(
-            made["identity"],
-            json!({"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}})
-        );
+        let made = body(&["--mi-user-assigned", "/i", "--ns-resource-id", "/ns", "--ns-identity-id", "/i"]).unwrap();
+        assert_eq!(made["identity"], json!({"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}}));
         assert_eq!(
             made["properties"]["deviceRegistryNamespace"],
             json!({"resourceId": "/ns", "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": "/i"})
@@ -392,15 +295,7 @@ mod tests {
 
     #[test]
     fn an_empty_namespace_unlinks_and_a_lone_identity_is_refused() {
-        assert_eq!(
-            body(&["--ns-id", ""]).unwrap()["properties"],
-            json!({"deviceRegistryNamespace": null})
-        );
-        assert!(
-            body(&["--ns-identity-id", "/i"])
-                .unwrap_err()
-                .message
-                .contains("--ns-resource-id")
-        );
+        assert_eq!(body(&["--ns-id", ""]).unwrap()["properties"], json!({"deviceRegistryNamespace": null}));
+        assert!(body(&["--ns-identity-id", "/i"]).unwrap_err().message.contains("--ns-resource-id"));
     }
 }

@@ -46,11 +46,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot dps enrollment-group show",
         "Show an enrollment group.",
-        &[
-            DPS_CONTEXT,
-            GROUP,
-            "--show-keys/--keys 3st # With its keys.",
-        ],
+        &[DPS_CONTEXT, GROUP, "--show-keys/--keys 3st # With its keys."],
         show,
     ),
     Command::new(
@@ -65,12 +61,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[DPS_CONTEXT, GROUP, SETTINGS, ETAG],
         update,
     ),
-    Command::new(
-        "iot dps enrollment-group delete",
-        "Delete an enrollment group.",
-        &[DPS_CONTEXT, GROUP, ETAG],
-        delete,
-    ),
+    Command::new("iot dps enrollment-group delete", "Delete an enrollment group.", &[DPS_CONTEXT, GROUP, ETAG], delete),
     Command::new(
         "iot dps enrollment-group compute-device-key",
         "Derive a device's key from a group's.",
@@ -103,10 +94,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn path(args: &Args) -> Result<String> {
-    Ok(format!(
-        "/enrollmentGroups/{}",
-        segment(args.filled("--enrollment-id")?)
-    ))
+    Ok(format!("/enrollmentGroups/{}", segment(args.filled("--enrollment-id")?)))
 }
 
 /// The attestation that the options name; `None` where they name none.
@@ -114,62 +102,32 @@ fn attestation(session: &Session<'_>, args: &Args) -> Result<Option<Value>> {
     let keys = args.given("--primary-key") || args.given("--secondary-key");
     let files = args.given("--certificate-path") || args.given("--secondary-certificate-path");
     let names = args.given("--root-ca-name") || args.given("--secondary-root-ca-name");
-    if [keys, files, names]
-        .into_iter()
-        .filter(|given| *given)
-        .count()
-        > 1
-    {
+    if [keys, files, names].into_iter().filter(|given| *given).count() > 1 {
         return Err(Failure::error(
             "An enrollment group attests by keys, by certificates or by the names of CA certificates; give one kind.",
         ));
     }
     if keys {
         let mut pair = Map::new();
-        put(
-            &mut pair,
-            "primaryKey",
-            args.text("--primary-key").map(|key| json!(key)),
-        );
-        put(
-            &mut pair,
-            "secondaryKey",
-            args.text("--secondary-key").map(|key| json!(key)),
-        );
+        put(&mut pair, "primaryKey", args.text("--primary-key").map(|key| json!(key)));
+        put(&mut pair, "secondaryKey", args.text("--secondary-key").map(|key| json!(key)));
         return Ok(Some(json!({"type": "symmetricKey", "symmetricKey": pair})));
     }
     if names {
         let mut pair = Map::new();
-        put(
-            &mut pair,
-            "primary",
-            args.text("--root-ca-name").map(|name| json!(name)),
-        );
-        put(
-            &mut pair,
-            "secondary",
-            args.text("--secondary-root-ca-name")
-                .map(|name| json!(name)),
-        );
-        return Ok(Some(
-            json!({"type": "x509", "x509": {"caReferences": pair}}),
-        ));
+        put(&mut pair, "primary", args.text("--root-ca-name").map(|name| json!(name)));
+        put(&mut pair, "secondary", args.text("--secondary-root-ca-name").map(|name| json!(name)));
+        return Ok(Some(json!({"type": "x509", "x509": {"caReferences": pair}})));
     }
     if files {
         let mut pair = Map::new();
-        for (key, option) in [
-            ("primary", "--certificate-path"),
-            ("secondary", "--secondary-certificate-path"),
-        ] {
+        for (key, option) in [("primary", "--certificate-path"), ("secondary", "--secondary-certificate-path")] {
             if let Some(file) = args.text(option) {
-                let pem = String::from_utf8_lossy(&read_bounded(&session.environment.path(file))?)
-                    .into_owned();
+                let pem = String::from_utf8_lossy(&read_bounded(&session.environment.path(file))?).into_owned();
                 pair.insert(key.to_owned(), json!({"certificate": pem}));
             }
         }
-        return Ok(Some(
-            json!({"type": "x509", "x509": {"signingCertificates": pair}}),
-        ));
+        return Ok(Some(json!({"type": "x509", "x509": {"signingCertificates": pair}})));
     }
     Ok(None)
 }
@@ -178,9 +136,7 @@ fn attestation(session: &Session<'_>, args: &Args) -> Result<Option<Value>> {
 fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Result<()> {
     for unbuilt in ["--webhook-url", "--iot-hub-host-name", "--api-version"] {
         if args.given(unbuilt) {
-            return Err(Failure::error(format!(
-                "{unbuilt} is not built yet; leave it away."
-            )));
+            return Err(Failure::error(format!("{unbuilt} is not built yet; leave it away.")));
         }
     }
     if let Some(attestation) = attestation(session, args)? {
@@ -197,10 +153,7 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
         }
     }
     if let Some(hubs) = args.list("--iot-hubs") {
-        let hosts: Vec<&str> = hubs
-            .iter()
-            .flat_map(|hubs| hubs.split_whitespace())
-            .collect();
+        let hosts: Vec<&str> = hubs.iter().flat_map(|hubs| hubs.split_whitespace()).collect();
         group["iotHubs"] = json!(hosts);
     }
     if let Some(edge) = args.switch("--edge-enabled") {
@@ -212,15 +165,11 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
             "reprovisionandresetdata" => (true, false),
             _ => (false, false),
         };
-        group["reprovisionPolicy"] =
-            json!({"updateHubAssignment": update, "migrateDeviceData": migrate});
+        group["reprovisionPolicy"] = json!({"updateHubAssignment": update, "migrateDeviceData": migrate});
     }
     let twin: [(&'static str, &[&str]); 2] = [
         ("--initial-twin-tags", &["initialTwin", "tags"]),
-        (
-            "--initial-twin-properties",
-            &["initialTwin", "properties", "desired"],
-        ),
+        ("--initial-twin-properties", &["initialTwin", "properties", "desired"]),
     ];
     for (option, at) in twin {
         if let Some(given) = args.text(option) {
@@ -247,26 +196,17 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         });
         apply_settings(session, args, &mut group)?;
         let plane = session.data_plane(args, Service::Dps).await?;
-        Ok(session
-            .call(&plane, Method::PUT, &path(args)?, Some(&group), None)
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&group), None).await?.into())
     })
 }
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        let mut group = session
-            .call(&plane, Method::GET, &path(args)?, None, None)
-            .await?;
-        if args.switch("--show-keys") == Some(true)
-            && text(&group, "/attestation/type") == "symmetricKey"
-        {
+        let mut group = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
+        if args.switch("--show-keys") == Some(true) && text(&group, "/attestation/type") == "symmetricKey" {
             let mechanism = format!("{}/attestationmechanism", path(args)?);
-            group["attestation"] = session
-                .call(&plane, Method::POST, &mechanism, None, None)
-                .await?;
+            group["attestation"] = session.call(&plane, Method::POST, &mechanism, None, None).await?;
         }
         Ok(group.into())
     })
@@ -276,15 +216,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
         let query = json!({"query": "SELECT *"});
-        let found = session
-            .call(
-                &plane,
-                Method::POST,
-                "/enrollmentGroups/query",
-                Some(&query),
-                None,
-            )
-            .await?;
+        let found = session.call(&plane, Method::POST, "/enrollmentGroups/query", Some(&query), None).await?;
         Ok(first(found, args).into())
     })
 }
@@ -297,42 +229,21 @@ fn if_match(args: &Args) -> &str {
 fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        let mut group = session
-            .call(&plane, Method::GET, &path(args)?, None, None)
-            .await?;
+        let mut group = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
         if text(&group, "/attestation/type") == "symmetricKey" {
             // A GET hides the keys; sending it back as it is would make new ones.
             let mechanism = format!("{}/attestationmechanism", path(args)?);
-            group["attestation"] = session
-                .call(&plane, Method::POST, &mechanism, None, None)
-                .await?;
+            group["attestation"] = session.call(&plane, Method::POST, &mechanism, None, None).await?;
         }
         apply_settings(session, args, &mut group)?;
-        Ok(session
-            .call(
-                &plane,
-                Method::PUT,
-                &path(args)?,
-                Some(&group),
-                Some(if_match(args)),
-            )
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&group), Some(if_match(args))).await?.into())
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        session
-            .call(
-                &plane,
-                Method::DELETE,
-                &path(args)?,
-                None,
-                Some(if_match(args)),
-            )
-            .await?;
+        session.call(&plane, Method::DELETE, &path(args)?, None, Some(if_match(args))).await?;
         Ok(Outcome::nothing())
     })
 }
@@ -350,9 +261,7 @@ fn compute_key<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         }
         let plane = session.data_plane(args, Service::Dps).await?;
         let mechanism = format!("{}/attestationmechanism", path(args)?);
-        let attestation = session
-            .call(&plane, Method::POST, &mechanism, None, None)
-            .await?;
+        let attestation = session.call(&plane, Method::POST, &mechanism, None, None).await?;
         let key = text(&attestation, "/symmetricKey/primaryKey");
         if key.is_empty() {
             return Err(Failure::error(
@@ -364,32 +273,21 @@ fn compute_key<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 }
 
 fn registration_path(args: &Args) -> Result<String> {
-    Ok(format!(
-        "/registrations/{}",
-        segment(args.filled("--registration-id")?)
-    ))
+    Ok(format!("/registrations/{}", segment(args.filled("--registration-id")?)))
 }
 
 fn registration_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        Ok(session
-            .call(&plane, Method::GET, &registration_path(args)?, None, None)
-            .await?
-            .into())
+        Ok(session.call(&plane, Method::GET, &registration_path(args)?, None, None).await?.into())
     })
 }
 
 fn registration_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        let path = format!(
-            "/registrations/{}/query",
-            segment(args.filled("--enrollment-id")?)
-        );
-        let found = session
-            .call(&plane, Method::POST, &path, Some(&json!({})), None)
-            .await?;
+        let path = format!("/registrations/{}/query", segment(args.filled("--enrollment-id")?));
+        let found = session.call(&plane, Method::POST, &path, Some(&json!({})), None).await?;
         Ok(first(found, args).into())
     })
 }
@@ -397,15 +295,7 @@ fn registration_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'
 fn registration_delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = session.data_plane(args, Service::Dps).await?;
-        session
-            .call(
-                &plane,
-                Method::DELETE,
-                &registration_path(args)?,
-                None,
-                Some(if_match(args)),
-            )
-            .await?;
+        session.call(&plane, Method::DELETE, &registration_path(args)?, None, Some(if_match(args))).await?;
         Ok(Outcome::nothing())
     })
 }

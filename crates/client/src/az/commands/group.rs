@@ -15,11 +15,7 @@ use std::time::Duration;
 const NAME: &str = "--name/--resource-group/-n/-g! # Name of the resource group.";
 
 /// Columns of the table format.
-const COLUMNS: Columns = &[
-    ("Name", "name"),
-    ("Location", "location"),
-    ("Status", "properties.provisioningState"),
-];
+const COLUMNS: Columns = &[("Name", "name"), ("Location", "location"), ("Status", "properties.provisioningState")];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -41,20 +37,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         &["--tag ? # Only groups with this tag: key or key=value."],
         list,
     ),
-    Command::new(
-        "group exists",
-        "Say whether a resource group exists.",
-        &[NAME],
-        exists,
-    ),
+    Command::new("group exists", "Say whether a resource group exists.", &[NAME], exists),
     Command::new(
         "group update",
         "Change a resource group.",
-        &[
-            NAME,
-            "--tags * # Tags: key=value; an empty text clears them.",
-            GENERIC_UPDATE,
-        ],
+        &[NAME, "--tags * # Tags: key=value; an empty text clears them.", GENERIC_UPDATE],
         update_group,
     ),
     Command::new(
@@ -92,20 +79,8 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let location = region(session, args.required("--location")?).await?;
         put(&mut body, "location", Some(Value::String(location)));
         put(&mut body, "tags", tags(args));
-        put(
-            &mut body,
-            "managedBy",
-            args.text("--managed-by").map(|id| json!(id)),
-        );
-        let group = session
-            .arm_write(
-                Method::PUT,
-                &path,
-                versions::RESOURCES,
-                &Value::Object(body),
-                false,
-            )
-            .await?;
+        put(&mut body, "managedBy", args.text("--managed-by").map(|id| json!(id)));
+        let group = session.arm_write(Method::PUT, &path, versions::RESOURCES, &Value::Object(body), false).await?;
         Ok(Outcome::with_columns(group, COLUMNS))
     })
 }
@@ -113,10 +88,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = session.group_path(args.filled("--name")?)?;
-        Ok(Outcome::with_columns(
-            session.arm_get(&path, versions::RESOURCES).await?,
-            COLUMNS,
-        ))
+        Ok(Outcome::with_columns(session.arm_get(&path, versions::RESOURCES).await?, COLUMNS))
     })
 }
 
@@ -125,14 +97,9 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let path = format!("{}/resourcegroups", session.subscription_path()?);
         let mut groups = session.arm_list(&path, versions::RESOURCES).await?;
         if let Some(tag) = args.text("--tag") {
-            let (key, value) = tag
-                .split_once('=')
-                .map_or((tag, None), |(key, value)| (key, Some(value)));
+            let (key, value) = tag.split_once('=').map_or((tag, None), |(key, value)| (key, Some(value)));
             groups.retain(|group| {
-                let held = group
-                    .get("tags")
-                    .and_then(|tags| tags.get(key))
-                    .and_then(Value::as_str);
+                let held = group.get("tags").and_then(|tags| tags.get(key)).and_then(Value::as_str);
                 held.is_some() && (value.is_none() || held == value)
             });
         }
@@ -143,17 +110,11 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn exists<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = session.group_path(args.filled("--name")?)?;
-        let response = session
-            .arm_raw(Method::HEAD, &path, versions::RESOURCES, None)
-            .await?;
+        let response = session.arm_raw(Method::HEAD, &path, versions::RESOURCES, None).await?;
         match response.status.as_u16() {
             404 => Ok(Value::Bool(false).into()),
             200..300 => Ok(Value::Bool(true).into()),
-            status => Err(Failure::of_arm(
-                status,
-                response.status.canonical_reason().unwrap_or("Unknown"),
-                b"",
-            )),
+            status => Err(Failure::of_arm(status, response.status.canonical_reason().unwrap_or("Unknown"), b"")),
         }
     })
 }
@@ -166,9 +127,7 @@ fn update_group<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             group["tags"] = tags;
         }
         update::apply(args, &mut group)?;
-        let group = session
-            .arm_write(Method::PUT, &path, versions::RESOURCES, &group, false)
-            .await?;
+        let group = session.arm_write(Method::PUT, &path, versions::RESOURCES, &group, false).await?;
         Ok(Outcome::with_columns(group, COLUMNS))
     })
 }
@@ -176,15 +135,7 @@ fn update_group<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = session.group_path(args.filled("--name")?)?;
-        session
-            .arm_act(
-                Method::DELETE,
-                &path,
-                versions::RESOURCES,
-                None,
-                args.flag("--no-wait"),
-            )
-            .await?;
+        session.arm_act(Method::DELETE, &path, versions::RESOURCES, None, args.flag("--no-wait")).await?;
         Ok(Outcome::nothing())
     })
 }
@@ -192,37 +143,21 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn wait<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = session.group_path(args.filled("--name")?)?;
-        let conditions = [
-            "--created",
-            "--updated",
-            "--deleted",
-            "--exists",
-            "--custom",
-        ];
-        if !conditions
-            .into_iter()
-            .any(|condition| args.given(condition))
-        {
+        let conditions = ["--created", "--updated", "--deleted", "--exists", "--custom"];
+        if !conditions.into_iter().any(|condition| args.given(condition)) {
             return Err(Failure::error(
                 "incorrect usage: --created | --updated | --deleted | --exists | --custom JMESPATH",
             ));
         }
-        let interval = u64::try_from(args.integer("--interval").unwrap_or(30))
-            .unwrap_or(30)
-            .max(1);
+        let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
         let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
         for _ in 0..=timeout / interval {
-            if holds(
-                args,
-                session.arm_find(&path, versions::RESOURCES).await?.as_ref(),
-            )? {
+            if holds(args, session.arm_find(&path, versions::RESOURCES).await?.as_ref())? {
                 return Ok(Outcome::nothing());
             }
             tokio::time::sleep(Duration::from_secs(interval)).await;
         }
-        Err(Failure::error(
-            "Wait operation timed-out after the given time; see --timeout.",
-        ))
+        Err(Failure::error("Wait operation timed-out after the given time; see --timeout."))
     })
 }
 
@@ -234,22 +169,16 @@ fn holds(args: &Args, resource: Option<&Value>) -> Result<bool> {
     if args.flag("--exists") {
         return Ok(true);
     }
-    let state = resource
-        .pointer("/properties/provisioningState")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if (args.flag("--created") || args.flag("--updated")) && state.eq_ignore_ascii_case("Succeeded")
-    {
+    let state = resource.pointer("/properties/provisioningState").and_then(Value::as_str).unwrap_or_default();
+    if (args.flag("--created") || args.flag("--updated")) && state.eq_ignore_ascii_case("Succeeded") {
         return Ok(true);
     }
     let Some(custom) = args.text("--custom") else {
         return Ok(false);
     };
-    let expression = jmespath::compile(custom)
-        .map_err(|error| Failure::usage(format!("argument --custom: {error}")))?;
-    let found = expression
-        .search(resource)
-        .map_err(|error| Failure::error(error.to_string()))?;
+    let expression =
+        jmespath::compile(custom).map_err(|error| Failure::usage(format!("argument --custom: {error}")))?;
+    let found = expression.search(resource).map_err(|error| Failure::error(error.to_string()))?;
     let empty = match &found {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),

@@ -27,22 +27,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub update",
         "Change a hub.",
-        &[
-            TARGET,
-            SETTINGS,
-            GENERIC_UPDATE,
-            "--no-wait flag # Do not wait for the end.",
-        ],
+        &[TARGET, SETTINGS, GENERIC_UPDATE, "--no-wait flag # Do not wait for the end."],
         update_hub,
     )
     .with_ids(&["--name"]),
-    Command::new(
-        "iot hub delete",
-        "Delete a hub.",
-        &[TARGET, "--no-wait flag # Do not wait for the end."],
-        delete,
-    )
-    .with_ids(&["--name"]),
+    Command::new("iot hub delete", "Delete a hub.", &[TARGET, "--no-wait flag # Do not wait for the end."], delete)
+        .with_ids(&["--name"]),
 ];
 
 /// The hub that `name_key` and `--resource-group` name.
@@ -56,18 +46,13 @@ pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'sta
         let group_path = session.group_path(group)?;
         session.arm_get(&group_path, versions::RESOURCES).await?;
     }
-    session
-        .find_service(Service::Hub, name, group)
-        .await
-        .map_err(|failure| match (failure.is_not_found(), group) {
-            (false, _) => failure,
-            (true, Some(group)) => Failure::error(format!(
-                "An IotHub '{name}' under resource group '{group}' was not found."
-            )),
-            (true, None) => Failure::error(format!(
-                "No IoT Hub found with name {name} in current subscription."
-            )),
-        })
+    session.find_service(Service::Hub, name, group).await.map_err(|failure| match (failure.is_not_found(), group) {
+        (false, _) => failure,
+        (true, Some(group)) => {
+            Failure::error(format!("An IotHub '{name}' under resource group '{group}' was not found."))
+        }
+        (true, None) => Failure::error(format!("No IoT Hub found with name {name} in current subscription.")),
+    })
 }
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -98,16 +83,7 @@ fn update_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let id = text(&hub, "/id").to_owned();
         let etag = text(&hub, "/etag").to_owned();
         let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-        let made = session
-            .arm_write_if(
-                Method::PUT,
-                &id,
-                versions::HUB,
-                &hub,
-                args.flag("--no-wait"),
-                etag,
-            )
-            .await?;
+        let made = session.arm_write_if(Method::PUT, &id, versions::HUB, &hub, args.flag("--no-wait"), etag).await?;
         Ok(made.into())
     })
 }
@@ -116,22 +92,10 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = args.filled("--name")?;
         let path = match args.text("--resource-group") {
-            Some(group) => format!(
-                "{}/{}",
-                session.collection_path(Some(group), Service::Hub.kind())?,
-                segment(name)
-            ),
+            Some(group) => format!("{}/{}", session.collection_path(Some(group), Service::Hub.kind())?, segment(name)),
             None => text(&find(session, args, "--name").await?, "/id").to_owned(),
         };
-        session
-            .arm_act(
-                Method::DELETE,
-                &path,
-                versions::HUB,
-                None,
-                args.flag("--no-wait"),
-            )
-            .await?;
+        session.arm_act(Method::DELETE, &path, versions::HUB, None, args.flag("--no-wait")).await?;
         Ok(Outcome::nothing())
     })
 }

@@ -14,20 +14,10 @@ const NAME: &str = "--name/-n! # Name of the certificate.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "iot hub certificate list",
-        "List the CA certificates of a hub.",
-        &[HUB],
-        list,
-    )
-    .with_ids(&["--hub-name"]),
-    Command::new(
-        "iot hub certificate show",
-        "Show a CA certificate of a hub.",
-        &[HUB, NAME],
-        show,
-    )
-    .with_ids(&["--hub-name", "--name"]),
+    Command::new("iot hub certificate list", "List the CA certificates of a hub.", &[HUB], list)
+        .with_ids(&["--hub-name"]),
+    Command::new("iot hub certificate show", "Show a CA certificate of a hub.", &[HUB, NAME], show)
+        .with_ids(&["--hub-name", "--name"]),
     Command::new(
         "iot hub certificate delete",
         "Take a CA certificate from a hub.",
@@ -52,25 +42,15 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!(
-            "{}/{}",
-            collection(session, args).await?,
-            segment(args.filled("--name")?)
-        );
+        let path = format!("{}/{}", collection(session, args).await?, segment(args.filled("--name")?));
         Ok(session.arm_get(&path, versions::HUB).await?.into())
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!(
-            "{}/{}",
-            collection(session, args).await?,
-            segment(args.filled("--name")?)
-        );
-        session
-            .arm_delete_if(&path, versions::HUB, args.filled("--etag")?)
-            .await?;
+        let path = format!("{}/{}", collection(session, args).await?, segment(args.filled("--name")?));
+        session.arm_delete_if(&path, versions::HUB, args.filled("--etag")?).await?;
         Ok(Outcome::nothing())
     })
 }

@@ -9,8 +9,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 /// The options that decide a hub's messaging; `hub update` has them too.
-pub(crate) const SETTINGS: &str =
-    "--c2d-max-delivery-count/--cdd int # Deliveries of a cloud-to-device message, 10.
+pub(crate) const SETTINGS: &str = "--c2d-max-delivery-count/--cdd int # Deliveries of a cloud-to-device message, 10.
 --c2d-ttl/--ct int # Life of a cloud-to-device message, hours, 1.
 --feedback-lock-duration/--fld int # Lock of the feedback queue, seconds, 5.
 --feedback-max-delivery-count/--fd int # Deliveries of a feedback message, 10.
@@ -77,43 +76,19 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         put(&mut body, "sku", Some(sku));
         put(&mut body, "identity", identity);
         put(&mut body, "properties", Some(properties));
-        let path = format!(
-            "{}/{}",
-            session.collection_path(Some(group), "Microsoft.Devices/IotHubs")?,
-            segment(name)
-        );
+        let path = format!("{}/{}", session.collection_path(Some(group), "Microsoft.Devices/IotHubs")?, segment(name));
         let no_wait = args.flag("--no-wait");
-        let hub = session
-            .arm_write(
-                Method::PUT,
-                &path,
-                versions::HUB,
-                &Value::Object(body),
-                no_wait,
-            )
-            .await?;
+        let hub = session.arm_write(Method::PUT, &path, versions::HUB, &Value::Object(body), no_wait).await?;
         if no_wait {
             return Ok(Value::Null.into());
         }
         if let Some(role) = args.text("--role") {
-            hub_link::grant_own_identity(
-                session,
-                &hub,
-                role,
-                args.list("--scopes").unwrap_or_default(),
-            )
-            .await?;
+            hub_link::grant_own_identity(session, &hub, role, args.list("--scopes").unwrap_or_default()).await?;
         }
-        if let Some(link) = &link {
-            if args.switch("--skip-ns-ra") != Some(true) {
-                hub_link::grant_namespace(
-                    session,
-                    &link.namespace,
-                    &hub,
-                    args.text("--custom-ns-role-id"),
-                )
-                .await?;
-            }
+        let skip = args.switch("--skip-ns-ra") == Some(true);
+        if let Some(link) = link.filter(|_| !skip) {
+            let role = args.text("--custom-ns-role-id");
+            hub_link::grant_namespace(session, &link.namespace, &hub, role).await?;
         }
         Ok(hub.into())
     })
@@ -135,9 +110,7 @@ fn hub_name(args: &Args) -> Result<&str> {
 fn identity(args: &Args) -> Option<Value> {
     let users = user_identities(args);
     let own = args.switch("--mi-system-assigned") == Some(true)
-        || args
-            .list("--mi-user-assigned")
-            .is_some_and(|all| all.iter().any(|id| id == "[system]"));
+        || args.list("--mi-user-assigned").is_some_and(|all| all.iter().any(|id| id == "[system]"));
     let kind = match (own, users.is_empty()) {
         (true, true) => "SystemAssigned",
         (true, false) => "SystemAssigned, UserAssigned",
@@ -148,11 +121,7 @@ fn identity(args: &Args) -> Option<Value> {
     put(&mut identity, "type", Some(json!(kind)));
     if !users.is_empty() {
         let users: Map<String, Value> = users.into_iter().map(|id| (id, json!({}))).collect();
-        put(
-            &mut identity,
-            "userAssignedIdentities",
-            Some(Value::Object(users)),
-        );
+        put(&mut identity, "userAssignedIdentities", Some(Value::Object(users)));
     }
     Some(Value::Object(identity))
 }
@@ -160,11 +129,7 @@ fn identity(args: &Args) -> Option<Value> {
 /// The user-assigned identities that a create names.
 pub(crate) fn user_identities(args: &Args) -> Vec<String> {
     let given = args.list("--mi-user-assigned").unwrap_or_default();
-    given
-        .iter()
-        .filter(|id| !id.is_empty() && *id != "[system]")
-        .cloned()
-        .collect()
+    given.iter().filter(|id| !id.is_empty() && *id != "[system]").cloned().collect()
 }
 
 /// The properties that `az` sends for a hub with nothing said.
@@ -186,120 +151,64 @@ fn default_properties(args: &Args) -> Value {
     properties
 }
 
+/// How the value of a setting is written into the hub.
+#[derive(Clone, Copy)]
+enum Form {
+    Number,
+    Hours,
+    Seconds,
+    Switch,
+    Text,
+}
+
+/// Options of [`SETTINGS`] that are one property, and where it lies.
+const PROPERTIES: &[(&str, Form, &str)] = &[
+    ("--c2d-max-delivery-count", Form::Number, "cloudToDevice/maxDeliveryCount"),
+    ("--c2d-ttl", Form::Hours, "cloudToDevice/defaultTtlAsIso8601"),
+    ("--feedback-lock-duration", Form::Seconds, "cloudToDevice/feedback/lockDurationAsIso8601"),
+    ("--feedback-max-delivery-count", Form::Number, "cloudToDevice/feedback/maxDeliveryCount"),
+    ("--feedback-ttl", Form::Hours, "cloudToDevice/feedback/ttlAsIso8601"),
+    ("--retention-day", Form::Number, "eventHubEndpoints/events/retentionTimeInDays"),
+    ("--fileupload-notifications", Form::Switch, "enableFileUploadNotifications"),
+    (
+        "--fileupload-notification-lock-duration",
+        Form::Seconds,
+        "messagingEndpoints/fileNotifications/lockDurationAsIso8601",
+    ),
+    (
+        "--fileupload-notification-max-delivery-count",
+        Form::Number,
+        "messagingEndpoints/fileNotifications/maxDeliveryCount",
+    ),
+    ("--fileupload-notification-ttl", Form::Hours, "messagingEndpoints/fileNotifications/ttlAsIso8601"),
+    ("--fileupload-sas-ttl", Form::Hours, "storageEndpoints/$default/sasTtlAsIso8601"),
+    ("--fileupload-storage-auth-type", Form::Text, "storageEndpoints/$default/authenticationType"),
+    ("--fileupload-storage-connectionstring", Form::Text, "storageEndpoints/$default/connectionString"),
+    ("--fileupload-storage-container-name", Form::Text, "storageEndpoints/$default/containerName"),
+    ("--fileupload-storage-identity", Form::Text, "storageEndpoints/$default/identity/userAssignedIdentity"),
+    ("--disable-local-auth", Form::Switch, "disableLocalAuth"),
+    ("--disable-device-sas", Form::Switch, "disableDeviceSAS"),
+    ("--disable-module-sas", Form::Switch, "disableModuleSAS"),
+    ("--min-tls-version", Form::Text, "minTlsVersion"),
+];
+
 /// Applies the given ones of [`SETTINGS`] to a hub's properties.
 ///
 /// # Errors
 /// Where the properties are not the objects they should be.
 pub(crate) fn apply_settings(args: &Args, properties: &mut Value) -> Result<()> {
-    const NUMBERS: &[(&str, &[&str])] = &[
-        (
-            "--c2d-max-delivery-count",
-            &["cloudToDevice", "maxDeliveryCount"],
-        ),
-        (
-            "--feedback-max-delivery-count",
-            &["cloudToDevice", "feedback", "maxDeliveryCount"],
-        ),
-        (
-            "--fileupload-notification-max-delivery-count",
-            &[
-                "messagingEndpoints",
-                "fileNotifications",
-                "maxDeliveryCount",
-            ],
-        ),
-        (
-            "--retention-day",
-            &["eventHubEndpoints", "events", "retentionTimeInDays"],
-        ),
-    ];
-    const HOURS: &[(&str, &[&str])] = &[
-        ("--c2d-ttl", &["cloudToDevice", "defaultTtlAsIso8601"]),
-        (
-            "--feedback-ttl",
-            &["cloudToDevice", "feedback", "ttlAsIso8601"],
-        ),
-        (
-            "--fileupload-notification-ttl",
-            &["messagingEndpoints", "fileNotifications", "ttlAsIso8601"],
-        ),
-        (
-            "--fileupload-sas-ttl",
-            &["storageEndpoints", "$default", "sasTtlAsIso8601"],
-        ),
-    ];
-    const SECONDS: &[(&str, &[&str])] = &[
-        (
-            "--feedback-lock-duration",
-            &["cloudToDevice", "feedback", "lockDurationAsIso8601"],
-        ),
-        (
-            "--fileupload-notification-lock-duration",
-            &[
-                "messagingEndpoints",
-                "fileNotifications",
-                "lockDurationAsIso8601",
-            ],
-        ),
-    ];
-    const SWITCHES: &[(&str, &[&str])] = &[
-        (
-            "--fileupload-notifications",
-            &["enableFileUploadNotifications"],
-        ),
-        ("--disable-local-auth", &["disableLocalAuth"]),
-        ("--disable-device-sas", &["disableDeviceSAS"]),
-        ("--disable-module-sas", &["disableModuleSAS"]),
-    ];
-    const TEXTS: &[(&str, &[&str])] = &[
-        (
-            "--fileupload-storage-auth-type",
-            &["storageEndpoints", "$default", "authenticationType"],
-        ),
-        (
-            "--fileupload-storage-connectionstring",
-            &["storageEndpoints", "$default", "connectionString"],
-        ),
-        (
-            "--fileupload-storage-container-name",
-            &["storageEndpoints", "$default", "containerName"],
-        ),
-        (
-            "--fileupload-storage-identity",
-            &[
-                "storageEndpoints",
-                "$default",
-                "identity",
-                "userAssignedIdentity",
-            ],
-        ),
-        ("--min-tls-version", &["minTlsVersion"]),
-    ];
-    let mut write = |path: &[&str], value: Option<Value>| {
-        value.map_or(Ok(()), |value| super::set_at(properties, path, value))
-    };
-    for (option, path) in NUMBERS {
-        write(path, args.integer(option).map(|number| json!(number)))?;
-    }
-    for (option, path) in HOURS {
-        write(
-            path,
-            args.integer(option)
-                .map(|hours| json!(format!("PT{hours}H"))),
-        )?;
-    }
-    for (option, path) in SECONDS {
-        write(
-            path,
-            args.integer(option)
-                .map(|seconds| json!(format!("PT{seconds}S"))),
-        )?;
-    }
-    for (option, path) in SWITCHES {
-        write(path, args.switch(option).map(Value::Bool))?;
-    }
-    for (option, path) in TEXTS {
-        write(path, args.text(option).map(|text| json!(text)))?;
+    for (option, form, path) in PROPERTIES {
+        let value = match form {
+            Form::Number => args.integer(option).map(|number| json!(number)),
+            Form::Hours => args.integer(option).map(|hours| json!(format!("PT{hours}H"))),
+            Form::Seconds => args.integer(option).map(|seconds| json!(format!("PT{seconds}S"))),
+            Form::Switch => args.switch(option).map(Value::Bool),
+            Form::Text => args.text(option).map(|text| json!(text)),
+        };
+        if let Some(value) = value {
+            let path: Vec<&str> = path.split('/').collect();
+            super::set_at(properties, &path, value)?;
+        }
     }
     Ok(())
 }
@@ -311,11 +220,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn args(options: &[&str]) -> Args {
-        let arguments: Vec<String> = ["-g", "g"]
-            .iter()
-            .chain(options)
-            .map(|option| (*option).to_owned())
-            .collect();
+        let arguments: Vec<String> = ["-g", "g"].iter().chain(options).map(|option| (*option).to_owned()).collect();
         parser::parse(&COMMANDS[0], &arguments, &HashMap::new()).unwrap()
     }
 
@@ -324,21 +229,14 @@ mod tests {
         let args = args(&["--name", ""]);
         let failure = hub_name(&args).unwrap_err();
         assert_eq!(failure.exit, 1);
-        assert!(
-            failure.message.contains("IOT_HUB_NAME=\"$HUB_NAME\""),
-            "{}",
-            failure.message
-        );
+        assert!(failure.message.contains("IOT_HUB_NAME=\"$HUB_NAME\""), "{}", failure.message);
     }
 
     #[test]
     fn both_spellings_of_the_identity_option_mean_the_same() {
         for option in ["--assign-identity", "--mi-user-assigned"] {
             let identity = identity(&args(&["-n", "h", option, "/i"])).unwrap();
-            assert_eq!(
-                identity,
-                json!({"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}})
-            );
+            assert_eq!(identity, json!({"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}}));
         }
         assert_eq!(identity(&args(&["-n", "h"])), None);
         let both = identity(&args(&["-n", "h", "--assign-identity", "[system]", "/i"])).unwrap();
@@ -347,23 +245,11 @@ mod tests {
 
     #[test]
     fn settings_reach_their_properties() {
-        let args = args(&[
-            "-n",
-            "h",
-            "--enable-file-upload",
-            "true",
-            "--sku",
-            "gen2",
-            "--fst",
-            "3",
-        ]);
+        let args = args(&["-n", "h", "--enable-file-upload", "true", "--sku", "gen2", "--fst", "3"]);
         let mut properties = default_properties(&args);
         apply_settings(&args, &mut properties).unwrap();
         assert_eq!(properties["enableFileUploadNotifications"], true);
-        assert_eq!(
-            properties["storageEndpoints"]["$default"]["sasTtlAsIso8601"],
-            "PT3H"
-        );
+        assert_eq!(properties["storageEndpoints"]["$default"]["sasTtlAsIso8601"], "PT3H");
         assert_eq!(args.text("--sku"), Some("GEN2"));
     }
 }

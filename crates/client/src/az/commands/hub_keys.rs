@@ -18,13 +18,7 @@ const POLICY: &str = "--policy-name/--pn =iothubowner # Shared access policy.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "iot hub policy list",
-        "List shared access policies.",
-        &[HUB],
-        policy_list,
-    )
-    .with_ids(&["--hub-name"]),
+    Command::new("iot hub policy list", "List shared access policies.", &[HUB], policy_list).with_ids(&["--hub-name"]),
     Command::new(
         "iot hub policy show",
         "Show a shared access policy.",
@@ -62,11 +56,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The member of a key object that `--key-type` names.
 pub(crate) fn key_member(args: &Args) -> &'static str {
-    if args.text("--key-type") == Some("secondary") {
-        "/secondaryKey"
-    } else {
-        "/primaryKey"
-    }
+    if args.text("--key-type") == Some("secondary") { "/secondaryKey" } else { "/primaryKey" }
 }
 
 async fn keys(session: &mut Session<'_>, resource: &Value) -> Result<Vec<Value>> {
@@ -79,11 +69,7 @@ async fn keys(session: &mut Session<'_>, resource: &Value) -> Result<Vec<Value>>
 }
 
 async fn key(session: &mut Session<'_>, resource: &Value, policy: &str) -> Result<Value> {
-    let path = format!(
-        "{}/IotHubKeys/{}/listkeys",
-        text(resource, "/id"),
-        segment(policy)
-    );
+    let path = format!("{}/IotHubKeys/{}/listkeys", text(resource, "/id"), segment(policy));
     session.arm_post(&path, versions::HUB, None).await
 }
 
@@ -117,11 +103,7 @@ fn rendered(args: &Args, hub: &Value, key: &Value) -> String {
 async fn strings_of(session: &mut Session<'_>, args: &Args, hub: &Value) -> Result<Value> {
     if args.flag("--show-all") {
         let keys = keys(session, hub).await?;
-        return Ok(Value::Array(
-            keys.iter()
-                .map(|key| json!(rendered(args, hub, key)))
-                .collect(),
-        ));
+        return Ok(Value::Array(keys.iter().map(|key| json!(rendered(args, hub, key))).collect()));
     }
     let key = key(session, hub, args.required("--policy-name")?).await?;
     Ok(json!(rendered(args, hub, &key)))
@@ -146,55 +128,30 @@ fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'
 fn generate_sas<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--module-id") {
-            return Err(Failure::error(
-                "Module identities are not built yet; leave --module-id away.",
-            ));
+            return Err(Failure::error("Module identities are not built yet; leave --module-id away."));
         }
-        let life = args
-            .integer("--duration")
-            .unwrap_or(3600)
-            .clamp(1, i64::from(u32::MAX));
+        let life = args.integer("--duration").unwrap_or(3600).clamp(1, i64::from(u32::MAX));
         let expiry = session.environment.clock.unix_seconds() + life;
         let token = if let Some(given) = args.text("--connection-string") {
             sas::token_of(&ConnectionString::parse(given)?, expiry)?
         } else if let Some(device) = args.text("--device-id") {
             let plane = session.data_plane(args, Service::Hub).await?;
-            let identity = session
-                .call(
-                    &plane,
-                    Method::GET,
-                    &format!("/devices/{}", segment(device)),
-                    None,
-                    None,
-                )
-                .await?;
-            let secret = text(
-                &identity,
-                &format!("/authentication/symmetricKey{}", key_member(args)),
-            );
+            let identity =
+                session.call(&plane, Method::GET, &format!("/devices/{}", segment(device)), None, None).await?;
+            let secret = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
             if secret.is_empty() {
                 return Err(Failure::error(format!(
                     "Device '{device}' does not sign in with a key, so it has no signature."
                 )));
             }
-            sas::token(
-                &format!("{}/devices/{device}", plane.host),
-                secret,
-                None,
-                expiry,
-            )?
+            sas::token(&format!("{}/devices/{device}", plane.host), secret, None, expiry)?
         } else if let Some(login) = args.text("--login") {
             sas::token_of(&ConnectionString::parse(login)?, expiry)?
         } else {
             let hub = hub::find(session, args, "--hub-name").await?;
             let policy = args.required("--policy-name")?;
             let key = key(session, &hub, policy).await?;
-            sas::token(
-                text(&hub, "/properties/hostName"),
-                text(&key, key_member(args)),
-                Some(policy),
-                expiry,
-            )?
+            sas::token(text(&hub, "/properties/hostName"), text(&key, key_member(args)), Some(policy), expiry)?
         };
         Ok(json!({"sas": token}).into())
     })

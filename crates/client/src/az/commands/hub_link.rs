@@ -17,10 +17,8 @@ use serde_json::{Map, Value};
 const NAMESPACE_ROLES: &[&str] = &["Contributor", "IoT Hub Registry Contributor"];
 
 const READ: &str = "Microsoft.DeviceRegistry/namespaces/read";
-const WRITES: &[&str] = &[
-    "Microsoft.DeviceRegistry/namespaces/write",
-    "Microsoft.DeviceRegistry/namespaces/devices/write",
-];
+const WRITES: &[&str] =
+    &["Microsoft.DeviceRegistry/namespaces/write", "Microsoft.DeviceRegistry/namespaces/devices/write"];
 
 /// A link to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,17 +35,10 @@ pub(crate) struct Link {
 /// A half-named link, or several namespaces to choose from.
 pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) -> Result<Option<Link>> {
     let users = user_identities(args);
-    let named = |key| {
-        args.text(key)
-            .filter(|id: &&str| !id.is_empty())
-            .map(rooted)
-    };
+    let named = |key| args.text(key).filter(|id: &&str| !id.is_empty()).map(rooted);
     match (named("--ns-resource-id"), named("--ns-identity-id")) {
         (Some(namespace), Some(identity)) => {
-            return Ok(Some(Link {
-                namespace,
-                identity,
-            }));
+            return Ok(Some(Link { namespace, identity }));
         }
         (Some(namespace), None) => {
             let [identity] = users.as_slice() else {
@@ -55,10 +46,7 @@ pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) 
                     "--ns-identity-id is required with --ns-resource-id: the identity with which the hub works on the namespace.",
                 ));
             };
-            return Ok(Some(Link {
-                namespace,
-                identity: identity.clone(),
-            }));
+            return Ok(Some(Link { namespace, identity: identity.clone() }));
         }
         (None, Some(_)) => {
             return Err(Failure::error(
@@ -74,27 +62,18 @@ pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) 
 }
 
 /// The group's one namespace on which one of the identities may read and write.
-async fn infer(
-    session: &mut Session<'_>,
-    group: &str,
-    identities: &[String],
-) -> Result<Option<Link>> {
+async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Option<Link>> {
     let mut found: Vec<Link> = Vec::new();
     let path = session.collection_path(Some(group), adr_namespace::KIND)?;
     let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
     for identity in identities {
-        let resource = session
-            .arm_get(&rooted(identity), versions::IDENTITIES)
-            .await?;
+        let resource = session.arm_get(&rooted(identity), versions::IDENTITIES).await?;
         let principal = text(&resource, "/properties/principalId").to_owned();
         for namespace in &namespaces {
             let id = text(namespace, "/id");
             let known = found.iter().any(|link| link.namespace == id);
             if !known && may_read_and_write(session, id, &principal).await? {
-                found.push(Link {
-                    namespace: id.to_owned(),
-                    identity: identity.clone(),
-                });
+                found.push(Link { namespace: id.to_owned(), identity: identity.clone() });
             }
         }
     }
@@ -107,7 +86,10 @@ async fn infer(
             Ok(None)
         }
         [link] => {
-            session.say(&format!("The hub is linked to namespace {}: the one of the group on which its identity may read and write.", link.namespace));
+            session.say(&format!(
+                "The hub is linked to namespace {}: the one of the group on which its identity may read and write.",
+                link.namespace
+            ));
             Ok(Some(link.clone()))
         }
         several => {
@@ -122,36 +104,22 @@ async fn infer(
 }
 
 /// Whether the principal's roles allow reading the namespace, and writing it or its devices.
-async fn may_read_and_write(
-    session: &mut Session<'_>,
-    namespace: &str,
-    principal: &str,
-) -> Result<bool> {
+async fn may_read_and_write(session: &mut Session<'_>, namespace: &str, principal: &str) -> Result<bool> {
     let mut definitions = Vec::new();
     for assignment in of_principal(session, namespace, principal).await? {
         let id = text(&assignment, "/properties/roleDefinitionId").to_owned();
         definitions.extend(session.arm_find(&id, versions::ROLE_DEFINITIONS).await?);
     }
-    let allows = |action: &str| {
-        definitions
-            .iter()
-            .any(|definition| grants(definition, action))
-    };
+    let allows = |action: &str| definitions.iter().any(|definition| grants(definition, action));
     Ok(allows(READ) && WRITES.iter().any(|action| allows(action)))
 }
 
 /// Whether a role definition allows `action`.
 fn grants(definition: &Value, action: &str) -> bool {
-    let permissions = definition
-        .pointer("/properties/permissions")
-        .and_then(Value::as_array);
+    let permissions = definition.pointer("/properties/permissions").and_then(Value::as_array);
     let matches = |permission: &Value, key: &str| {
         let patterns = permission.get(key).and_then(Value::as_array);
-        patterns
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .any(|pattern| pattern_matches(pattern, action))
+        patterns.into_iter().flatten().filter_map(Value::as_str).any(|pattern| pattern_matches(pattern, action))
     };
     permissions
         .into_iter()
@@ -197,23 +165,14 @@ pub(crate) async fn grant_namespace(
         return Ok(());
     }
     let scope = text(hub, "/id").to_owned();
-    let principal = Principal {
-        object_id: principal_id.clone(),
-        kind: Some("ServicePrincipal".to_owned()),
-        name: None,
-    };
+    let principal =
+        Principal { object_id: principal_id.clone(), kind: Some("ServicePrincipal".to_owned()), name: None };
     let custom: Vec<&str> = custom_role.into_iter().collect();
-    let roles = if custom.is_empty() {
-        NAMESPACE_ROLES
-    } else {
-        custom.as_slice()
-    };
+    let roles = if custom.is_empty() { NAMESPACE_ROLES } else { custom.as_slice() };
     let mut refusal = None;
     for role in roles {
         let granted = match resolve(session, role, &scope).await {
-            Ok(id) => assign(session, &principal, &id, &scope, Map::new())
-                .await
-                .map(|_| ()),
+            Ok(id) => assign(session, &principal, &id, &scope, Map::new()).await.map(|_| ()),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = granted {
@@ -224,7 +183,11 @@ pub(crate) async fn grant_namespace(
         let reason = failure.message.lines().next().unwrap_or_default();
         let commands: Vec<String> = roles
             .iter()
-            .map(|role| format!("    az role assignment create --assignee \"{principal_id}\" --role \"{role}\" --scope \"{scope}\""))
+            .map(|role| {
+                format!(
+                    "    az role assignment create --assignee \"{principal_id}\" --role \"{role}\" --scope \"{scope}\""
+                )
+            })
             .collect();
         session.warn(&format!(
             "The hub was created, but its namespace could not be given its roles on it: {reason}\nAsk someone who may assign roles to run:\n{}",
@@ -250,11 +213,7 @@ pub(crate) async fn grant_own_identity(
             "--role needs --scopes and --mi-system-assigned: it is given to the hub's own identity.",
         ));
     }
-    let principal = Principal {
-        object_id,
-        kind: Some("ServicePrincipal".to_owned()),
-        name: None,
-    };
+    let principal = Principal { object_id, kind: Some("ServicePrincipal".to_owned()), name: None };
     for scope in scopes {
         let scope = rooted(scope.trim_end_matches('/'));
         let id = resolve(session, role, &scope).await?;
@@ -279,12 +238,7 @@ mod tests {
         ] {
             assert!(pattern_matches(pattern, READ), "{pattern}");
         }
-        for pattern in [
-            "Microsoft.DeviceRegistry/namespaces",
-            "*/write",
-            "Microsoft.Devices/*",
-            "",
-        ] {
+        for pattern in ["Microsoft.DeviceRegistry/namespaces", "*/write", "Microsoft.Devices/*", ""] {
             assert!(!pattern_matches(pattern, READ), "{pattern}");
         }
     }

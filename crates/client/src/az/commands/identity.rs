@@ -40,11 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "identity update",
         "Change an identity.",
-        &[
-            TARGET,
-            "--tags + # Tags: key=value; an empty text clears them.",
-            GENERIC_UPDATE,
-        ],
+        &[TARGET, "--tags + # Tags: key=value; an empty text clears them.", GENERIC_UPDATE],
         update_identity,
     )
     .with_ids(&["--name"]),
@@ -63,21 +59,8 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let region = location(session, args, args.required("--resource-group")?).await?;
         put(&mut body, "location", Some(Value::String(region)));
         put(&mut body, "tags", tags(args));
-        put(
-            &mut body,
-            "properties",
-            args.text("--isolation-scope")
-                .map(|scope| json!({"isolationScope": scope})),
-        );
-        let made = session
-            .arm_write(
-                Method::PUT,
-                &path,
-                versions::IDENTITIES,
-                &Value::Object(body),
-                false,
-            )
-            .await?;
+        put(&mut body, "properties", args.text("--isolation-scope").map(|scope| json!({"isolationScope": scope})));
+        let made = session.arm_write(Method::PUT, &path, versions::IDENTITIES, &Value::Object(body), false).await?;
         Ok(flattened(made).into())
     })
 }
@@ -105,9 +88,7 @@ fn update_identity<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
             resource["tags"] = tags;
         }
         update::apply(args, &mut resource)?;
-        let made = session
-            .arm_write(Method::PUT, &path, versions::IDENTITIES, &resource, false)
-            .await?;
+        let made = session.arm_write(Method::PUT, &path, versions::IDENTITIES, &resource, false).await?;
         Ok(flattened(made).into())
     })
 }
@@ -115,9 +96,7 @@ fn update_identity<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(session, args)?;
-        session
-            .arm_act(Method::DELETE, &path, versions::IDENTITIES, None, false)
-            .await?;
+        session.arm_act(Method::DELETE, &path, versions::IDENTITIES, None, false).await?;
         Ok(Outcome::nothing())
     })
 }

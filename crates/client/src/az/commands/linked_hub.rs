@@ -33,24 +33,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         create,
     ),
-    Command::new(
-        "iot dps linked-hub list",
-        "List the linked hubs.",
-        &[DPS],
-        list,
-    ),
-    Command::new(
-        "iot dps linked-hub show",
-        "Show a linked hub.",
-        &[DPS, LINKED],
-        show,
-    ),
-    Command::new(
-        "iot dps linked-hub update",
-        "Change a linked hub.",
-        &[DPS, LINKED, CHOICES],
-        update,
-    ),
+    Command::new("iot dps linked-hub list", "List the linked hubs.", &[DPS], list),
+    Command::new("iot dps linked-hub show", "Show a linked hub.", &[DPS, LINKED], show),
+    Command::new("iot dps linked-hub update", "Change a linked hub.", &[DPS, LINKED, CHOICES], update),
     Command::new(
         "iot dps linked-hub delete",
         "Unlink a hub.",
@@ -60,10 +45,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn hubs(dps: &Value) -> Vec<Value> {
-    dps.pointer("/properties/iotHubs")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default()
+    dps.pointer("/properties/iotHubs").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 /// Connection string and region of the hub to link.
@@ -74,23 +56,15 @@ async fn hub_to_link(session: &mut Session<'_>, args: &Args) -> Result<(String, 
             Some(region) => region.to_owned(),
             None => {
                 let name = host.split('.').next().unwrap_or_default().to_owned();
-                text(
-                    &session.find_service(Service::Hub, &name, None).await?,
-                    "/location",
-                )
-                .to_owned()
+                text(&session.find_service(Service::Hub, &name, None).await?, "/location").to_owned()
             }
         };
         return Ok((given.to_owned(), region));
     }
     let Some(name) = args.text("--hub-name").filter(|name| !name.is_empty()) else {
-        return Err(Failure::error(
-            "Please provide the hub to link: --hub-name or --connection-string.",
-        ));
+        return Err(Failure::error("Please provide the hub to link: --hub-name or --connection-string."));
     };
-    let hub = session
-        .find_service(Service::Hub, name, args.text("--hub-resource-group"))
-        .await?;
+    let hub = session.find_service(Service::Hub, name, args.text("--hub-resource-group")).await?;
     let path = format!("{}/IotHubKeys/iothubowner/listkeys", text(&hub, "/id"));
     let key = session.arm_post(&path, versions::HUB, None).await?;
     let string = ConnectionString::for_policy(
@@ -111,12 +85,7 @@ fn apply_choices(args: &Args, hub: &mut Value) {
 }
 
 /// Puts the hubs into the service and yields the list that it then has.
-async fn write(
-    session: &mut Session<'_>,
-    mut dps: Value,
-    hubs: Vec<Value>,
-    no_wait: bool,
-) -> Result<Value> {
+async fn write(session: &mut Session<'_>, mut dps: Value, hubs: Vec<Value>, no_wait: bool) -> Result<Value> {
     super::set_at(&mut dps, &["properties", "iotHubs"], Value::Array(hubs))?;
     dps::write(session, &dps, no_wait).await?;
     if no_wait {
@@ -134,16 +103,12 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let mut hub = json!({"connectionString": connection_string, "location": region});
         apply_choices(args, &mut hub);
         all.push(hub);
-        Ok(write(session, dps, all, args.flag("--no-wait"))
-            .await?
-            .into())
+        Ok(write(session, dps, all, args.flag("--no-wait")).await?.into())
     })
 }
 
 fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move {
-        Ok(Value::Array(hubs(&dps::find(session, args, "--dps-name").await?)).into())
-    })
+    Box::pin(async move { Ok(Value::Array(hubs(&dps::find(session, args, "--dps-name").await?)).into()) })
 }
 
 /// Whether `wanted` (a host name, or the hub's own name) means this linked hub.
@@ -155,20 +120,15 @@ fn means(hub: &Value, wanted: &str) -> bool {
 
 fn position(all: &[Value], args: &Args) -> Result<usize> {
     let wanted = args.filled("--linked-hub")?;
-    all.iter()
-        .position(|hub| means(hub, wanted))
-        .ok_or_else(|| {
-            let names: Vec<&str> = all.iter().map(|hub| text(hub, "/name")).collect();
-            let linked = if names.is_empty() {
-                "no hub is linked".to_owned()
-            } else {
-                format!("linked are: {}", names.join(", "))
-            };
-            Failure::error(format!(
-                "Linked hub '{wanted}' does not exist in provisioning service '{}'; {linked}.",
-                args.text("--dps-name").unwrap_or_default()
-            ))
-        })
+    all.iter().position(|hub| means(hub, wanted)).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|hub| text(hub, "/name")).collect();
+        let linked =
+            if names.is_empty() { "no hub is linked".to_owned() } else { format!("linked are: {}", names.join(", ")) };
+        Failure::error(format!(
+            "Linked hub '{wanted}' does not exist in provisioning service '{}'; {linked}.",
+            args.text("--dps-name").unwrap_or_default()
+        ))
+    })
 }
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -185,9 +145,7 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let mut all = hubs(&dps);
         let at = position(&all, args)?;
         apply_choices(args, &mut all[at]);
-        Ok(write(session, dps, all, args.flag("--no-wait"))
-            .await?
-            .into())
+        Ok(write(session, dps, all, args.flag("--no-wait")).await?.into())
     })
 }
 

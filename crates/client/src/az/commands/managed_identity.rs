@@ -21,41 +21,15 @@ const REMOVE: &str = "--system-assigned/--system 3st # The service's own identit
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "iot hub identity show",
-        "Show a hub's identities.",
-        &[TARGET],
-        show_hub,
-    )
-    .with_ids(&["--name"]),
-    Command::new(
-        "iot hub identity assign",
-        "Give a hub identities.",
-        &[TARGET, ASSIGN],
-        assign_hub,
-    )
-    .with_ids(&["--name"]),
-    Command::new(
-        "iot hub identity remove",
-        "Take identities from a hub.",
-        &[TARGET, REMOVE],
-        remove_hub,
-    )
-    .with_ids(&["--name"]),
-    Command::new(
-        "iot dps identity show",
-        "Show a provisioning service's identities.",
-        &[TARGET],
-        show_dps,
-    )
-    .with_ids(&["--name"]),
-    Command::new(
-        "iot dps identity assign",
-        "Give a provisioning service identities.",
-        &[TARGET, ASSIGN],
-        assign_dps,
-    )
-    .with_ids(&["--name"]),
+    Command::new("iot hub identity show", "Show a hub's identities.", &[TARGET], show_hub).with_ids(&["--name"]),
+    Command::new("iot hub identity assign", "Give a hub identities.", &[TARGET, ASSIGN], assign_hub)
+        .with_ids(&["--name"]),
+    Command::new("iot hub identity remove", "Take identities from a hub.", &[TARGET, REMOVE], remove_hub)
+        .with_ids(&["--name"]),
+    Command::new("iot dps identity show", "Show a provisioning service's identities.", &[TARGET], show_dps)
+        .with_ids(&["--name"]),
+    Command::new("iot dps identity assign", "Give a provisioning service identities.", &[TARGET, ASSIGN], assign_dps)
+        .with_ids(&["--name"]),
     Command::new(
         "iot dps identity remove",
         "Take identities from a provisioning service.",
@@ -86,16 +60,10 @@ struct Identities {
 
 impl Identities {
     fn of(resource: &Value) -> Self {
-        let users = resource
-            .pointer("/identity/userAssignedIdentities")
-            .and_then(Value::as_object);
+        let users = resource.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
         Self {
-            own: text(resource, "/identity/type")
-                .to_lowercase()
-                .contains("systemassigned"),
-            users: users
-                .map(|users| users.keys().cloned().collect())
-                .unwrap_or_default(),
+            own: text(resource, "/identity/type").to_lowercase().contains("systemassigned"),
+            users: users.map(|users| users.keys().cloned().collect()).unwrap_or_default(),
         }
     }
 
@@ -105,11 +73,7 @@ impl Identities {
 
     /// The ARM object; the two services separate the kinds differently.
     fn body(&self, service: Service) -> Value {
-        let both = if service == Service::Hub {
-            "SystemAssigned, UserAssigned"
-        } else {
-            "SystemAssigned,UserAssigned"
-        };
+        let both = if service == Service::Hub { "SystemAssigned, UserAssigned" } else { "SystemAssigned,UserAssigned" };
         let kind = match (self.own, self.users.is_empty()) {
             (true, true) => "SystemAssigned",
             (true, false) => both,
@@ -119,11 +83,7 @@ impl Identities {
         let mut body = Map::new();
         body.insert("type".to_owned(), json!(kind));
         if !self.users.is_empty() {
-            let users = self
-                .users
-                .iter()
-                .map(|id| (id.clone(), json!({})))
-                .collect();
+            let users = self.users.iter().map(|id| (id.clone(), json!({}))).collect();
             body.insert("userAssignedIdentities".to_owned(), Value::Object(users));
         }
         Value::Object(body)
@@ -137,14 +97,9 @@ async fn write(
     identities: &Identities,
 ) -> Result<Value> {
     resource["identity"] = identities.body(service);
-    let (id, etag) = (
-        text(&resource, "/id").to_owned(),
-        text(&resource, "/etag").to_owned(),
-    );
+    let (id, etag) = (text(&resource, "/id").to_owned(), text(&resource, "/etag").to_owned());
     let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-    session
-        .arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag)
-        .await
+    session.arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag).await
 }
 
 async fn assign(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
@@ -163,13 +118,7 @@ async fn assign(session: &mut Session<'_>, args: &Args, service: Service) -> Res
     }
     let made = write(session, service, resource, &identities).await?;
     if let Some(role) = args.text("--role") {
-        grant_own_identity(
-            session,
-            &made,
-            role,
-            args.list("--scopes").unwrap_or_default(),
-        )
-        .await?;
+        grant_own_identity(session, &made, role, args.list("--scopes").unwrap_or_default()).await?;
     }
     Ok(made.get("identity").cloned().unwrap_or(Value::Null))
 }
@@ -184,21 +133,15 @@ async fn remove(session: &mut Session<'_>, args: &Args, service: Service) -> Res
     }
     if args.switch("--system-assigned") == Some(true) {
         if !identities.own {
-            return Err(Failure::error(
-                "The service has no identity of its own to remove.",
-            ));
+            return Err(Failure::error("The service has no identity of its own to remove."));
         }
         identities.own = false;
     }
     if let Some(ids) = args.list("--user-assigned") {
         if let Some(unknown) = ids.iter().find(|id| !identities.has(id)) {
-            return Err(Failure::error(format!(
-                "The service does not have the identity {unknown}."
-            )));
+            return Err(Failure::error(format!("The service does not have the identity {unknown}.")));
         }
-        identities
-            .users
-            .retain(|held| !ids.is_empty() && !ids.iter().any(|id| id.eq_ignore_ascii_case(held)));
+        identities.users.retain(|held| !ids.is_empty() && !ids.iter().any(|id| id.eq_ignore_ascii_case(held)));
     }
     let made = write(session, service, resource, &identities).await?;
     Ok(made.get("identity").cloned().unwrap_or(Value::Null))
@@ -241,9 +184,6 @@ mod tests {
             identities.body(Service::Dps),
             json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/A": {}}})
         );
-        assert_eq!(
-            Identities::of(&json!({})).body(Service::Hub),
-            json!({"type": "None"})
-        );
+        assert_eq!(Identities::of(&json!({})).body(Service::Hub), json!({"type": "None"}));
     }
 }

@@ -99,10 +99,7 @@ fn tags(args: &Args) -> Option<Value> {
 
 /// The region to create in: `--location` (a display name is looked up), else the group's.
 async fn location(session: &mut Session<'_>, args: &Args, group: &str) -> Result<String> {
-    match args
-        .text("--location")
-        .filter(|location| !location.is_empty())
-    {
+    match args.text("--location").filter(|location| !location.is_empty()) {
         Some(location) => region(session, location).await,
         None => {
             let path = session.group_path(group)?;
@@ -119,18 +116,13 @@ async fn region(session: &mut Session<'_>, location: &str) -> Result<String> {
     }
     let path = format!("{}/locations", session.subscription_path()?);
     let all = session.arm_list(&path, versions::SUBSCRIPTIONS).await?;
-    let found = all
-        .iter()
-        .find(|one| text(one, "/displayName").eq_ignore_ascii_case(location));
+    let found = all.iter().find(|one| text(one, "/displayName").eq_ignore_ascii_case(location));
     Ok(found.map_or(location, |one| text(one, "/name")).to_owned())
 }
 
 /// The text at a JSON pointer, or an empty one.
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Sets `key` of an object where there is a value.
@@ -152,11 +144,7 @@ fn flattened(mut resource: Value) -> Value {
 
 /// A scope or id with its leading slash: shells of Windows swallow it.
 fn rooted(scope: &str) -> String {
-    if scope.starts_with('/') {
-        scope.to_owned()
-    } else {
-        format!("/{scope}")
-    }
+    if scope.starts_with('/') { scope.to_owned() } else { format!("/{scope}") }
 }
 
 /// Sets a member of the object at a JSON pointer, making the objects on the way.
@@ -170,9 +158,7 @@ fn set_at(root: &mut Value, path: &[&str], value: Value) -> Result<()> {
             *at = Value::Object(Map::new());
         }
         let Value::Object(members) = at else {
-            return Err(Failure::error(format!(
-                "The server's answer has no object where '{key}' belongs."
-            )));
+            return Err(Failure::error(format!("The server's answer has no object where '{key}' belongs.")));
         };
         at = members.entry((*key).to_owned()).or_insert(Value::Null);
     }

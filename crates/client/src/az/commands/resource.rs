@@ -31,24 +31,14 @@ pub(crate) const COMMANDS: &[Command] = &[
 --tag ? # Only with this tag: key or key=value."],
         list,
     ),
-    Command::new(
-        "resource show",
-        "Show a resource.",
-        &[TARGET, "--include-response-body 3st # Ignored."],
-        show,
-    ),
+    Command::new("resource show", "Show a resource.", &[TARGET, "--include-response-body 3st # Ignored."], show),
     Command::new(
         "resource delete",
         "Delete a resource.",
         &[TARGET, "--no-wait flag # Do not wait for the end."],
         delete,
     ),
-    Command::new(
-        "provider list",
-        "List resource providers.",
-        &["--expand # Ignored."],
-        provider_list,
-    ),
+    Command::new("provider list", "List resource providers.", &["--expand # Ignored."], provider_list),
     Command::new(
         "provider show",
         "Show a resource provider.",
@@ -80,10 +70,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut filters = Vec::new();
         let pairs = [
-            (
-                "resourceGroup",
-                args.text("--resource-group").map(str::to_owned),
-            ),
+            ("resourceGroup", args.text("--resource-group").map(str::to_owned)),
             ("resourceType", full_type(args)),
             ("name", args.text("--name").map(str::to_owned)),
             ("location", args.text("--location").map(str::to_owned)),
@@ -98,10 +85,8 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 filters.push(format!("tagvalue eq '{value}'"));
             }
         }
-        let mut path = format!(
-            "{}/resources?$expand=createdTime,changedTime,provisioningState",
-            session.subscription_path()?
-        );
+        let mut path =
+            format!("{}/resources?$expand=createdTime,changedTime,provisioningState", session.subscription_path()?);
         if !filters.is_empty() {
             path.push_str(&format!("&$filter={}", query_value(&filters.join(" and "))));
         }
@@ -112,32 +97,19 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 /// The ids that the target options name.
 fn targets(session: &mut Session<'_>, args: &Args) -> Result<Vec<String>> {
     if let Some(ids) = args.list("--ids") {
-        return Ok(ids
-            .iter()
-            .flat_map(|ids| ids.split_whitespace())
-            .map(super::rooted)
-            .collect());
+        return Ok(ids.iter().flat_map(|ids| ids.split_whitespace()).map(super::rooted).collect());
     }
     let (Some(kind), Some(name)) = (full_type(args), args.text("--name")) else {
-        return Err(Failure::error(
-            "--ids, or --name with --resource-type and --resource-group, is required.",
-        ));
+        return Err(Failure::error("--ids, or --name with --resource-type and --resource-group, is required."));
     };
     let scope = match args.text("--resource-group") {
         Some(group) => session.group_path(group)?,
         None => session.subscription_path()?,
     };
-    let (namespace, types) = kind
-        .split_once('/')
-        .ok_or_else(|| Failure::error(format!("'{kind}' is not a resource type.")))?;
-    let parent = args
-        .text("--parent")
-        .map(|parent| format!("{}/", parent.trim_matches('/')))
-        .unwrap_or_default();
-    Ok(vec![format!(
-        "{scope}/providers/{namespace}/{parent}{types}/{}",
-        segment(name)
-    )])
+    let (namespace, types) =
+        kind.split_once('/').ok_or_else(|| Failure::error(format!("'{kind}' is not a resource type.")))?;
+    let parent = args.text("--parent").map(|parent| format!("{}/", parent.trim_matches('/'))).unwrap_or_default();
+    Ok(vec![format!("{scope}/providers/{namespace}/{parent}{types}/{}", segment(name))])
 }
 
 /// The api-version for a resource: the one given, else one that its provider lists for its type.
@@ -151,39 +123,15 @@ async fn version_for(session: &mut Session<'_>, args: &Args, id: &str) -> Result
     };
     let parts: Vec<&str> = id[at + "/providers/".len()..].split('/').collect();
     let namespace = parts.first().copied().unwrap_or_default();
-    let kind = parts
-        .iter()
-        .skip(1)
-        .step_by(2)
-        .copied()
-        .collect::<Vec<_>>()
-        .join("/");
-    let path = format!(
-        "{}/providers/{}",
-        session.subscription_path()?,
-        segment(namespace)
-    );
+    let kind = parts.iter().skip(1).step_by(2).copied().collect::<Vec<_>>().join("/");
+    let path = format!("{}/providers/{}", session.subscription_path()?, segment(namespace));
     let provider = session.arm_get(&path, versions::RESOURCES).await?;
-    let types = provider
-        .get("resourceTypes")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let found = types
-        .iter()
-        .find(|one| text(one, "/resourceType").eq_ignore_ascii_case(&kind));
-    let listed = found
-        .and_then(|one| one.get("apiVersions"))
-        .and_then(Value::as_array);
-    let mut all: Vec<&str> = listed
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let types = provider.get("resourceTypes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let found = types.iter().find(|one| text(one, "/resourceType").eq_ignore_ascii_case(&kind));
+    let listed = found.and_then(|one| one.get("apiVersions")).and_then(Value::as_array);
+    let mut all: Vec<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
     all.sort_unstable_by(|a, b| b.cmp(a));
-    let stable = all
-        .iter()
-        .find(|version| args.flag("--latest-include-preview") || !version.contains("preview"));
+    let stable = all.iter().find(|version| args.flag("--latest-include-preview") || !version.contains("preview"));
     stable.or(all.first()).map(|version| (*version).to_owned()).ok_or_else(|| {
         Failure::error(format!("The provider {namespace} has no type '{kind}'. Check the id, or give --api-version."))
     })
@@ -196,11 +144,7 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             let version = version_for(session, args, &id).await?;
             found.push(session.arm_get(&id, &version).await?);
         }
-        Ok(if found.len() == 1 {
-            found.remove(0).into()
-        } else {
-            Value::Array(found).into()
-        })
+        Ok(if found.len() == 1 { found.remove(0).into() } else { Value::Array(found).into() })
     })
 }
 
@@ -208,9 +152,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         for id in targets(session, args)? {
             let version = version_for(session, args, &id).await?;
-            session
-                .arm_act(Method::DELETE, &id, &version, None, args.flag("--no-wait"))
-                .await?;
+            session.arm_act(Method::DELETE, &id, &version, None, args.flag("--no-wait")).await?;
         }
         Ok(Outcome::nothing())
     })
@@ -225,11 +167,7 @@ fn provider_list<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> 
 
 fn provider_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!(
-            "{}/providers/{}",
-            session.subscription_path()?,
-            segment(args.filled("--namespace")?)
-        );
+        let path = format!("{}/providers/{}", session.subscription_path()?, segment(args.filled("--namespace")?));
         Ok(session.arm_get(&path, versions::RESOURCES).await?.into())
     })
 }
@@ -237,15 +175,10 @@ fn provider_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn provider_register<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--management-group-id") {
-            return Err(Failure::error(
-                "Management groups are not built yet; register in the subscription.",
-            ));
+            return Err(Failure::error("Management groups are not built yet; register in the subscription."));
         }
-        let path = format!(
-            "{}/providers/{}/register",
-            session.subscription_path()?,
-            segment(args.filled("--namespace")?)
-        );
+        let path =
+            format!("{}/providers/{}/register", session.subscription_path()?, segment(args.filled("--namespace")?));
         session.arm_post(&path, versions::RESOURCES, None).await?;
         Ok(Outcome::nothing())
     })

@@ -4,9 +4,7 @@ use crate::az::failure::{EXIT_ERROR, Failure, Result};
 use crate::az::grammar::Command;
 use crate::az::output::Outcome;
 use crate::az::parser::Args;
-use crate::az::session::{
-    ARM_SCOPE, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Session, Task, query_value,
-};
+use crate::az::session::{ARM_SCOPE, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Session, Task, query_value};
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
@@ -31,17 +29,11 @@ fn pairs(given: &[String]) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for item in given {
         if let Ok(Value::Object(members)) = serde_json::from_str(item) {
-            let text = |value: Value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            };
+            let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             all.extend(members.into_iter().map(|(key, value)| (key, text(value))));
             continue;
         }
-        let (key, value) = item
-            .split_once('=')
-            .ok_or_else(|| Failure::error(format!("'{item}' is not key=value.")))?;
+        let (key, value) = item.split_once('=').ok_or_else(|| Failure::error(format!("'{item}' is not key=value.")))?;
         all.push((key.to_owned(), value.to_owned()));
     }
     Ok(all)
@@ -53,19 +45,11 @@ async fn url(session: &mut Session<'_>, args: &Args) -> Result<String> {
         url = url.replace("{subscriptionId}", &session.subscription()?);
     }
     if !url.contains("://") {
-        url = format!(
-            "{}/{}",
-            session.urls()?.resource_manager,
-            url.trim_start_matches('/')
-        );
+        url = format!("{}/{}", session.urls()?.resource_manager, url.trim_start_matches('/'));
     }
     for (key, value) in pairs(args.list("--uri-parameters").unwrap_or_default())? {
         let join = if url.contains('?') { '&' } else { '?' };
-        url.push_str(&format!(
-            "{join}{}={}",
-            query_value(&key),
-            query_value(&value)
-        ));
+        url.push_str(&format!("{join}{}={}", query_value(&key), query_value(&value)));
     }
     // A filter may be typed with its spaces; nothing else is encoded a second time.
     Ok(url.replace(' ', "%20"))
@@ -89,14 +73,8 @@ async fn scope(session: &mut Session<'_>, args: &Args, url: &str) -> Result<Opti
         return Ok(Some(format!("{}/.default", resource.trim_end_matches('/'))));
     }
     let urls = session.urls()?;
-    let host = url
-        .parse::<http::Uri>()
-        .ok()
-        .and_then(|uri| uri.host().map(str::to_lowercase))
-        .unwrap_or_default();
-    let graph = url
-        .strip_prefix(&urls.graph)
-        .is_some_and(|path| path.starts_with("/v1.0/"));
+    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_lowercase)).unwrap_or_default();
+    let graph = url.strip_prefix(&urls.graph).is_some_and(|path| path.starts_with("/v1.0/"));
     let scope = if host.contains(".azure-devices-provisioning.") {
         DPS_SCOPE
     } else if host.contains(".azure-devices.") {
@@ -113,46 +91,27 @@ fn rest<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let url = url(session, args).await?;
         let headers = pairs(args.list("--headers").unwrap_or_default())?;
-        let signed = headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let signed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         let authorization = match scope(session, args, &url).await? {
-            Some(scope) if !signed => {
-                Some(format!("Bearer {}", session.token(&scope).await?.secret))
-            }
+            Some(scope) if !signed => Some(format!("Bearer {}", session.token(&scope).await?.secret)),
             _ => None,
         };
-        let headers: Vec<(&str, &str)> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let method = args.required("--method")?.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Failure::error(format!("'{method}' is not a method.")))?;
         let body = Bytes::from(args.text("--body").unwrap_or_default().to_owned());
-        let response = session
-            .send(method, &url, authorization.as_deref(), &headers, body)
-            .await?;
+        let response = session.send(method, &url, authorization.as_deref(), &headers, body).await?;
         if !response.status.is_success() {
             let reason = response.status.canonical_reason().unwrap_or("Unknown");
             let text = String::from_utf8_lossy(&response.body);
-            let message = if text.is_empty() {
-                reason.to_owned()
-            } else {
-                format!("{reason}({text})")
-            };
-            return Err(Failure {
-                exit: EXIT_ERROR,
-                message,
-                status: Some(response.status.as_u16()),
-                code: None,
-            });
+            let message = if text.is_empty() { reason.to_owned() } else { format!("{reason}({text})") };
+            return Err(Failure { exit: EXIT_ERROR, message, status: Some(response.status.as_u16()), code: None });
         }
         if let Some(file) = args.text("--output-file") {
             let path = session.environment.path(file);
-            std::fs::write(&path, &response.body).map_err(|error| {
-                Failure::error(format!("Cannot write {}: {error}.", path.display()))
-            })?;
+            std::fs::write(&path, &response.body)
+                .map_err(|error| Failure::error(format!("Cannot write {}: {error}.", path.display())))?;
             return Ok(Outcome::nothing());
         }
         if response.body.is_empty() {
@@ -172,8 +131,8 @@ mod tests {
     #[test]
     fn headers_are_pairs_or_json() {
         let given = ["If-Match=*".to_owned(), r#"{"A":"b","C":1}"#.to_owned()];
-        let expected = [("If-Match", "*"), ("A", "b"), ("C", "1")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let expected =
+            [("If-Match", "*"), ("A", "b"), ("C", "1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(pairs(&given).unwrap(), expected);
         assert!(pairs(&["nothing".to_owned()]).is_err());
     }

@@ -76,17 +76,10 @@ pub(crate) async fn assign(
     properties.shift_remove("name");
     properties.insert("roleDefinitionId".to_owned(), json!(role_id));
     properties.insert("principalId".to_owned(), json!(principal.object_id));
-    put(
-        &mut properties,
-        "principalType",
-        principal.kind.as_deref().map(|kind| json!(kind)),
-    );
+    put(&mut properties, "principalType", principal.kind.as_deref().map(|kind| json!(kind)));
     let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
     let body = json!({"properties": properties});
-    match session
-        .arm_write(Method::PUT, &path, versions::ROLE_ASSIGNMENTS, &body, false)
-        .await
-    {
+    match session.arm_write(Method::PUT, &path, versions::ROLE_ASSIGNMENTS, &body, false).await {
         Err(failure) if failure.code.as_deref() == Some("RoleAssignmentExists") => {
             let existing = of_principal(session, scope, &principal.object_id).await?;
             let same = |one: &Value| {
@@ -103,14 +96,9 @@ pub(crate) async fn assign(
 ///
 /// # Errors
 /// ARM's error.
-pub(crate) async fn of_principal(
-    session: &mut Session<'_>,
-    scope: &str,
-    principal_id: &str,
-) -> Result<Vec<Value>> {
+pub(crate) async fn of_principal(session: &mut Session<'_>, scope: &str, principal_id: &str) -> Result<Vec<Value>> {
     let filter = query_value(&format!("principalId eq '{principal_id}'"));
-    let path =
-        format!("{scope}/providers/Microsoft.Authorization/roleAssignments?$filter={filter}");
+    let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments?$filter={filter}");
     let mut all = session.arm_list(&path, versions::ROLE_ASSIGNMENTS).await?;
     all.retain(|one| {
         text(one, "/properties/principalId").eq_ignore_ascii_case(principal_id)
@@ -134,10 +122,7 @@ fn last(id: &str) -> &str {
 fn shown(assignment: &Value) -> Map<String, Value> {
     let mut flat = Map::new();
     for key in ["id", "name", "type"] {
-        flat.insert(
-            key.to_owned(),
-            assignment.get(key).cloned().unwrap_or(Value::Null),
-        );
+        flat.insert(key.to_owned(), assignment.get(key).cloned().unwrap_or(Value::Null));
     }
     let properties = [
         "condition",
@@ -154,29 +139,15 @@ fn shown(assignment: &Value) -> Map<String, Value> {
         "updatedOn",
     ];
     for key in properties {
-        flat.insert(
-            key.to_owned(),
-            assignment
-                .pointer(&format!("/properties/{key}"))
-                .cloned()
-                .unwrap_or(Value::Null),
-        );
+        flat.insert(key.to_owned(), assignment.pointer(&format!("/properties/{key}")).cloned().unwrap_or(Value::Null));
     }
     flat
 }
 
 /// The principal that the assignee options name; `None` where none was given.
-async fn assignee(
-    session: &mut Session<'_>,
-    args: &Args,
-    kind: Option<&str>,
-) -> Result<Option<Principal>> {
+async fn assignee(session: &mut Session<'_>, args: &Args, kind: Option<&str>) -> Result<Option<Principal>> {
     if let Some(object_id) = args.text("--assignee-object-id") {
-        return Ok(Some(Principal {
-            object_id: object_id.to_owned(),
-            kind: kind.map(str::to_owned),
-            name: None,
-        }));
+        return Ok(Some(Principal { object_id: object_id.to_owned(), kind: kind.map(str::to_owned), name: None }));
     }
     match args.text("--assignee") {
         Some("") => Err(Failure::error(
@@ -191,9 +162,8 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let scope = rooted(args.filled("--scope")?.trim_end_matches('/'));
         let principal = assignee(session, args, args.text("--assignee-principal-type")).await?;
-        let principal = principal.ok_or_else(|| {
-            Failure::error("usage error: --assignee STRING | --assignee-object-id GUID")
-        })?;
+        let principal =
+            principal.ok_or_else(|| Failure::error("usage error: --assignee STRING | --assignee-object-id GUID"))?;
         let role_id = resolve(session, args.filled("--role")?, &scope).await?;
         let mut extra = Map::new();
         let options = [
@@ -211,18 +181,10 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 }
 
 /// The assignments that the options of `list` and `delete` select.
-async fn select(
-    session: &mut Session<'_>,
-    args: &Args,
-    scope: &str,
-    everything: bool,
-) -> Result<Vec<Value>> {
+async fn select(session: &mut Session<'_>, args: &Args, scope: &str, everything: bool) -> Result<Vec<Value>> {
     let principal = assignee(session, args, None).await?;
     let filter = match &principal {
-        Some(principal) => format!(
-            "?$filter={}",
-            query_value(&format!("principalId eq '{}'", principal.object_id))
-        ),
+        Some(principal) => format!("?$filter={}", query_value(&format!("principalId eq '{}'", principal.object_id))),
         None if everything => String::new(),
         None => format!("?$filter={}", query_value("atScope()")),
     };
@@ -235,9 +197,7 @@ async fn select(
     });
     if let Some(role) = args.text("--role") {
         let role_id = resolve(session, role, scope).await?;
-        found.retain(|one| {
-            last(text(one, "/properties/roleDefinitionId")).eq_ignore_ascii_case(last(&role_id))
-        });
+        found.retain(|one| last(text(one, "/properties/roleDefinitionId")).eq_ignore_ascii_case(last(&role_id)));
     }
     Ok(found)
 }
@@ -246,17 +206,13 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let scope = scope_of(session, args)?;
         let found = select(session, args, &scope, args.flag("--all")).await?;
-        let roles = if args.switch("--fill-role-definition-name") == Some(true) && !found.is_empty()
-        {
+        let roles = if args.switch("--fill-role-definition-name") == Some(true) && !found.is_empty() {
             definitions(session, &scope, None).await?
         } else {
             Vec::new()
         };
         let names = if args.switch("--fill-principal-name") == Some(true) && !found.is_empty() {
-            let ids: Vec<&str> = found
-                .iter()
-                .map(|one| text(one, "/properties/principalId"))
-                .collect();
+            let ids: Vec<&str> = found.iter().map(|one| text(one, "/properties/principalId")).collect();
             directory::by_ids(session, &ids).await?
         } else {
             Vec::new()
@@ -264,22 +220,16 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let rows = found.iter().map(|one| {
             let mut row = shown(one);
             let role = last(text(one, "/properties/roleDefinitionId"));
-            let named = roles
-                .iter()
-                .find(|definition| text(definition, "/name").eq_ignore_ascii_case(role));
+            let named = roles.iter().find(|definition| text(definition, "/name").eq_ignore_ascii_case(role));
             put(
                 &mut row,
                 "roleDefinitionName",
                 named.map(|definition| json!(text(definition, "/properties/roleName"))),
             );
-            let principal = names.iter().find(|object| {
-                text(object, "/id").eq_ignore_ascii_case(text(one, "/properties/principalId"))
-            });
-            put(
-                &mut row,
-                "principalName",
-                principal.map(|object| json!(directory::short_name(object))),
-            );
+            let principal = names
+                .iter()
+                .find(|object| text(object, "/id").eq_ignore_ascii_case(text(one, "/properties/principalId")));
+            put(&mut row, "principalName", principal.map(|object| json!(directory::short_name(object))));
             Value::Object(row)
         });
         Ok(Value::Array(rows.collect()).into())
@@ -291,13 +241,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let ids: Vec<String> = match args.list("--ids") {
             Some(ids) => ids.iter().map(|id| rooted(id)).collect(),
             None => {
-                let narrowed = [
-                    "--assignee",
-                    "--assignee-object-id",
-                    "--role",
-                    "--scope",
-                    "--resource-group",
-                ];
+                let narrowed = ["--assignee", "--assignee-object-id", "--role", "--scope", "--resource-group"];
                 if !narrowed.into_iter().any(|option| args.given(option)) {
                     return Err(Failure::error(
                         "Say which assignments to delete: --ids, or --assignee, --role, --scope or --resource-group.",
@@ -305,21 +249,14 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 }
                 let scope = scope_of(session, args)?;
                 let found = select(session, args, &scope, false).await?;
-                found
-                    .iter()
-                    .map(|one| text(one, "/id").to_owned())
-                    .collect()
+                found.iter().map(|one| text(one, "/id").to_owned()).collect()
             }
         };
         if ids.is_empty() {
-            return Err(Failure::error(
-                "No matched assignments were found to delete",
-            ));
+            return Err(Failure::error("No matched assignments were found to delete"));
         }
         for id in ids {
-            session
-                .arm_act(Method::DELETE, &id, versions::ROLE_ASSIGNMENTS, None, false)
-                .await?;
+            session.arm_act(Method::DELETE, &id, versions::ROLE_ASSIGNMENTS, None, false).await?;
         }
         Ok(Outcome::nothing())
     })
@@ -331,15 +268,9 @@ mod tests {
 
     #[test]
     fn a_grant_covers_its_scope_and_what_lies_under_it() {
-        assert!(covers(
-            "/subscriptions/S",
-            "/subscriptions/s/resourceGroups/g"
-        ));
+        assert!(covers("/subscriptions/S", "/subscriptions/s/resourceGroups/g"));
         assert!(covers("/", "/subscriptions/s"));
-        assert!(!covers(
-            "/subscriptions/s/resourceGroups/g",
-            "/subscriptions/s/resourceGroups/g2"
-        ));
+        assert!(!covers("/subscriptions/s/resourceGroups/g", "/subscriptions/s/resourceGroups/g2"));
     }
 
     #[test]

@@ -15,18 +15,8 @@ const DEFINITION: &str = "--role-definition! # JSON of the role, or a file with 
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new(
-        "role definition create",
-        "Create a custom role.",
-        &[DEFINITION],
-        create,
-    ),
-    Command::new(
-        "role definition update",
-        "Change a custom role.",
-        &[DEFINITION],
-        update,
-    ),
+    Command::new("role definition create", "Create a custom role.", &[DEFINITION], create),
+    Command::new("role definition update", "Change a custom role.", &[DEFINITION], update),
     Command::new(
         "role definition list",
         "List roles.",
@@ -56,21 +46,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The definitions at `scope`, by role name where one is given.
-pub(crate) async fn definitions(
-    session: &mut Session<'_>,
-    scope: &str,
-    name: Option<&str>,
-) -> Result<Vec<Value>> {
-    let filter = name.map(|name| {
-        format!(
-            "?$filter={}",
-            query_value(&format!("roleName eq '{}'", name.replace('\'', "''")))
-        )
-    });
-    let path = format!(
-        "{scope}/providers/Microsoft.Authorization/roleDefinitions{}",
-        filter.unwrap_or_default()
-    );
+pub(crate) async fn definitions(session: &mut Session<'_>, scope: &str, name: Option<&str>) -> Result<Vec<Value>> {
+    let filter =
+        name.map(|name| format!("?$filter={}", query_value(&format!("roleName eq '{}'", name.replace('\'', "''")))));
+    let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions{}", filter.unwrap_or_default());
     session.arm_list(&path, versions::ROLE_DEFINITIONS).await
 }
 
@@ -84,9 +63,7 @@ pub(crate) async fn resolve(session: &mut Session<'_>, role: &str, scope: &str) 
     }
     if uuid::Uuid::parse_str(role).is_ok() {
         let subscription = session.subscription_path()?;
-        return Ok(format!(
-            "{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"
-        ));
+        return Ok(format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"));
     }
     let found = definitions(session, scope, Some(role)).await?;
     match found.as_slice() {
@@ -119,30 +96,19 @@ fn read(session: &Session<'_>, args: &Args) -> Result<Map<String, Value>> {
         other => other,
     };
     let Value::Object(members) = value else {
-        return Err(Failure::error(
-            "Invalid role definition. A valid dictionary JSON representation is expected.",
-        ));
+        return Err(Failure::error("Invalid role definition. A valid dictionary JSON representation is expected."));
     };
-    Ok(members
-        .into_iter()
-        .map(|(key, value)| (lower_first(&key), value))
-        .collect())
+    Ok(members.into_iter().map(|(key, value)| (lower_first(&key), value)).collect())
 }
 
 fn lower_first(key: &str) -> String {
     let mut characters = key.chars();
-    characters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(characters).collect()
-    })
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 /// The scopes of a role, each with its leading slash.
 fn scopes(role: &Map<String, Value>) -> Result<Vec<String>> {
-    let given = role
-        .get("assignableScopes")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let given = role.get("assignableScopes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let scopes: Vec<String> = given.iter().filter_map(Value::as_str).map(rooted).collect();
     if scopes.is_empty() {
         return Err(Failure::error("please provide 'assignableScopes'"));
@@ -164,31 +130,19 @@ fn shell_variable(scope: &str) -> Option<&str> {
     let start = scope.find('$')?;
     let rest = &scope[start + 1..];
     let body = rest.strip_prefix('{').unwrap_or(rest);
-    let length = body
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(body.len());
-    let name_starts = body
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let length = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
+    let name_starts = body.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     let end = start + 1 + (rest.len() - body.len()) + length;
-    name_starts
-        .then(|| &scope[start..(end + usize::from(body.len() != rest.len())).min(scope.len())])
+    name_starts.then(|| &scope[start..(end + usize::from(body.len() != rest.len())).min(scope.len())])
 }
 
 /// The body of a role definition.
 fn body(role: &Map<String, Value>, name: &str, scopes: &[String]) -> Value {
     let mut permission = Map::new();
     for key in ["actions", "notActions", "dataActions", "notDataActions"] {
-        permission.insert(
-            key.to_owned(),
-            role.get(key).cloned().unwrap_or_else(|| json!([])),
-        );
+        permission.insert(key.to_owned(), role.get(key).cloned().unwrap_or_else(|| json!([])));
     }
-    let permissions = role
-        .get("permissions")
-        .cloned()
-        .unwrap_or_else(|| json!([permission]));
+    let permissions = role.get("permissions").cloned().unwrap_or_else(|| json!([permission]));
     json!({"properties": {
         "roleName": name,
         "description": role.get("description").cloned().unwrap_or(Value::Null),
@@ -200,71 +154,42 @@ fn body(role: &Map<String, Value>, name: &str, scopes: &[String]) -> Value {
 fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let role = read(session, args)?;
-        let name = role_name(&role)
-            .ok_or_else(|| Failure::error("please provide role name"))?
-            .to_owned();
+        let name = role_name(&role).ok_or_else(|| Failure::error("please provide role name"))?.to_owned();
         let scopes = scopes(&role)?;
         let id = session.environment.random.uuid_v4();
-        let path = format!(
-            "{}/providers/Microsoft.Authorization/roleDefinitions/{id}",
-            scopes[0].trim_end_matches('/')
-        );
+        let path =
+            format!("{}/providers/Microsoft.Authorization/roleDefinitions/{id}", scopes[0].trim_end_matches('/'));
         let made = session
-            .arm_write(
-                Method::PUT,
-                &path,
-                versions::ROLE_DEFINITIONS,
-                &body(&role, &name, &scopes),
-                false,
-            )
+            .arm_write(Method::PUT, &path, versions::ROLE_DEFINITIONS, &body(&role, &name, &scopes), false)
             .await?;
         Ok(shown(made).into())
     })
 }
 
 fn role_name(role: &Map<String, Value>) -> Option<&str> {
-    let text = |key: &str| {
-        role.get(key)
-            .and_then(Value::as_str)
-            .filter(|name| !name.is_empty())
-    };
+    let text = |key: &str| role.get(key).and_then(Value::as_str).filter(|name| !name.is_empty());
     text("roleName").or_else(|| text("name"))
 }
 
 fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let role = read(session, args)?;
-        let wanted = role_name(&role)
-            .ok_or_else(|| Failure::error("please provide role name"))?
-            .to_owned();
+        let wanted = role_name(&role).ok_or_else(|| Failure::error("please provide role name"))?.to_owned();
         let scopes = scopes(&role)?;
         // A listing's output names the role by GUID in `name` and by title in `roleName`.
-        let by_guid = role
-            .get("name")
-            .and_then(Value::as_str)
-            .filter(|name| uuid::Uuid::parse_str(name).is_ok());
+        let by_guid = role.get("name").and_then(Value::as_str).filter(|name| uuid::Uuid::parse_str(name).is_ok());
         let id = match by_guid {
-            Some(guid) => format!(
-                "{}/providers/Microsoft.Authorization/roleDefinitions/{guid}",
-                scopes[0].trim_end_matches('/')
-            ),
+            Some(guid) => {
+                format!("{}/providers/Microsoft.Authorization/roleDefinitions/{guid}", scopes[0].trim_end_matches('/'))
+            }
             None => {
-                let found =
-                    definitions(session, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
-                let one = found
-                    .first()
-                    .ok_or_else(|| Failure::error(format!("Role '{wanted}' doesn't exist.")))?;
+                let found = definitions(session, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
+                let one = found.first().ok_or_else(|| Failure::error(format!("Role '{wanted}' doesn't exist.")))?;
                 text(one, "/id").to_owned()
             }
         };
         let made = session
-            .arm_write(
-                Method::PUT,
-                &id,
-                versions::ROLE_DEFINITIONS,
-                &body(&role, &wanted, &scopes),
-                false,
-            )
+            .arm_write(Method::PUT, &id, versions::ROLE_DEFINITIONS, &body(&role, &wanted, &scopes), false)
             .await?;
         Ok(shown(made).into())
     })
@@ -283,8 +208,7 @@ async fn matching(session: &mut Session<'_>, args: &Args) -> Result<Vec<Value>> 
     let scope = scope_of(session, args)?;
     let name = args.text("--name");
     let by_guid = name.filter(|name| uuid::Uuid::parse_str(name).is_ok());
-    let mut found =
-        definitions(session, &scope, if by_guid.is_some() { None } else { name }).await?;
+    let mut found = definitions(session, &scope, if by_guid.is_some() { None } else { name }).await?;
     if let Some(guid) = by_guid {
         found.retain(|one| text(one, "/name").eq_ignore_ascii_case(guid));
     }
@@ -318,10 +242,7 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let path = match (args.text("--id"), args.text("--name")) {
             (Some(id), _) => rooted(id),
             (None, Some(name)) => {
-                let scope = args
-                    .text("--scope")
-                    .map(|scope| rooted(scope.trim_end_matches('/')))
-                    .unwrap_or_default();
+                let scope = args.text("--scope").map(|scope| rooted(scope.trim_end_matches('/'))).unwrap_or_default();
                 format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{name}")
             }
             (None, None) => {
@@ -335,10 +256,7 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let found = matching(session, args).await?;
-        let custom: Vec<&Value> = found
-            .iter()
-            .filter(|one| text(one, "/properties/type") != "BuiltInRole")
-            .collect();
+        let custom: Vec<&Value> = found.iter().filter(|one| text(one, "/properties/type") != "BuiltInRole").collect();
         let [one] = custom.as_slice() else {
             let name = args.required("--name")?;
             return Err(Failure::error(if custom.is_empty() {
@@ -347,15 +265,7 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 format!("More than one role matches the given name '{name}'. Delete by id instead.")
             }));
         };
-        session
-            .arm_act(
-                Method::DELETE,
-                text(one, "/id"),
-                versions::ROLE_DEFINITIONS,
-                None,
-                false,
-            )
-            .await?;
+        session.arm_act(Method::DELETE, text(one, "/id"), versions::ROLE_DEFINITIONS, None, false).await?;
         Ok(Outcome::nothing())
     })
 }
@@ -365,22 +275,15 @@ mod tests {
     use super::*;
 
     fn role(scope: &str) -> Map<String, Value> {
-        json!({"assignableScopes": [scope]})
-            .as_object()
-            .cloned()
-            .unwrap()
+        json!({"assignableScopes": [scope]}).as_object().cloned().unwrap()
     }
 
     #[test]
     fn a_scope_that_the_shell_did_not_expand_is_named() {
-        let failure = scopes(&role(
-            "/subscriptions/$SUBSCRIPTION_ID/resourceGroups/$RESOURCE_GROUP",
-        ))
-        .unwrap_err();
+        let failure = scopes(&role("/subscriptions/$SUBSCRIPTION_ID/resourceGroups/$RESOURCE_GROUP")).unwrap_err();
         assert_eq!(failure.exit, 1);
         assert!(
-            failure.message.contains("$SUBSCRIPTION_ID")
-                && failure.message.contains("single quotes"),
+            failure.message.contains("$SUBSCRIPTION_ID") && failure.message.contains("single quotes"),
             "{}",
             failure.message
         );
@@ -391,16 +294,8 @@ mod tests {
 
     #[test]
     fn a_scope_without_its_slash_is_accepted() {
-        assert_eq!(
-            scopes(&role("subscriptions/s")).unwrap(),
-            ["/subscriptions/s"]
-        );
-        assert!(
-            scopes(&Map::new())
-                .unwrap_err()
-                .message
-                .contains("assignableScopes")
-        );
+        assert_eq!(scopes(&role("subscriptions/s")).unwrap(), ["/subscriptions/s"]);
+        assert!(scopes(&Map::new()).unwrap_err().message.contains("assignableScopes"));
     }
 
     #[test]

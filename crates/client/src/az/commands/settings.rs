@@ -16,10 +16,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "config set",
         "Set configuration values.",
-        &[
-            "key_value! + # section.key=value, such as defaults.group=rg.
---local flag # Ignored: there is one configuration.",
-        ],
+        &["key_value! + # section.key=value, such as defaults.group=rg.
+--local flag # Ignored: there is one configuration."],
         config_set,
     ),
     Command::new(
@@ -39,19 +37,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "configure",
         "Set defaults of arguments.",
-        &[
-            "--defaults/-d + # key=value, such as group=rg location=westus.
+        &["--defaults/-d + # key=value, such as group=rg location=westus.
 --list-defaults/-l 3st # List them.
---scope {global,local} =global # Ignored: there is one configuration.",
-        ],
+--scope {global,local} =global # Ignored: there is one configuration."],
         configure,
     ),
-    Command::new(
-        "cloud show",
-        "Show the cloud in use.",
-        &["--name/-n =AzureCloud # Name of the cloud."],
-        cloud_show,
-    ),
+    Command::new("cloud show", "Show the cloud in use.", &["--name/-n =AzureCloud # Name of the cloud."], cloud_show),
     Command::new("cloud list", "List the clouds.", &[], cloud_list),
     Command::new("version", "Show versions.", &[], version),
     Command::new(
@@ -91,12 +82,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --pip-extra-index-urls + # Ignored."],
         nothing,
     ),
-    Command::new(
-        "extension list",
-        "List the extensions: the one whose commands are built in.",
-        &[],
-        extension_list,
-    ),
+    Command::new("extension list", "List the extensions: the one whose commands are built in.", &[], extension_list),
     Command::new(
         "extension show",
         "Show the extension whose commands are built in.",
@@ -106,24 +92,17 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 fn split_key(text: &str) -> Result<(String, String)> {
-    let (section, key) = text
-        .split_once('.')
-        .ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
+    let (section, key) = text.split_once('.').ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
     Ok((section.to_lowercase(), key.to_lowercase()))
 }
 
 fn config_set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         for pair in args.list("key_value").unwrap_or_default() {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
+            let (name, value) =
+                pair.split_once('=').ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
             let (section, key) = split_key(name)?;
-            session
-                .settings
-                .entry(section)
-                .or_default()
-                .insert(key, value.to_owned());
+            session.settings.entry(section).or_default().insert(key, value.to_owned());
         }
         save_settings(session.environment, &session.settings)?;
         Ok(Outcome::nothing())
@@ -132,35 +111,21 @@ fn config_set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn config_get<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let entry =
-            |key: &str, value: &str| json!({"name": key, "value": value, "source": "config.toml"});
+        let entry = |key: &str, value: &str| json!({"name": key, "value": value, "source": "config.toml"});
         let section_list = |section: &str| {
             let keys = session.settings.get(section);
-            Value::Array(
-                keys.into_iter()
-                    .flatten()
-                    .map(|(key, value)| entry(key, value))
-                    .collect(),
-            )
+            Value::Array(keys.into_iter().flatten().map(|(key, value)| entry(key, value)).collect())
         };
         match args.text("key") {
             None => {
-                let all = session
-                    .settings
-                    .keys()
-                    .map(|section| (section.clone(), section_list(section)))
-                    .collect();
+                let all = session.settings.keys().map(|section| (section.clone(), section_list(section))).collect();
                 Ok(Value::Object(all).into())
             }
             Some(name) if !name.contains('.') => Ok(section_list(name).into()),
             Some(name) => {
                 let (section, key) = split_key(name)?;
-                let value = session
-                    .settings
-                    .get(&section)
-                    .and_then(|keys| keys.get(&key));
-                let value = value
-                    .ok_or_else(|| Failure::error(format!("Configuration '{name}' is not set.")))?;
+                let value = session.settings.get(&section).and_then(|keys| keys.get(&key));
+                let value = value.ok_or_else(|| Failure::error(format!("Configuration '{name}' is not set.")))?;
                 Ok(entry(&key, value).into())
             }
         }
@@ -185,26 +150,20 @@ fn configure<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if let Some(defaults) = args.list("--defaults") {
             for pair in defaults {
-                let (key, value) = pair
-                    .split_once('=')
-                    .ok_or_else(|| Failure::error("usage error: --defaults STRING=STRING ..."))?;
-                session
-                    .settings
-                    .entry("defaults".to_owned())
-                    .or_default()
-                    .insert(key.to_lowercase(), value.to_owned());
+                let (key, value) =
+                    pair.split_once('=').ok_or_else(|| Failure::error("usage error: --defaults STRING=STRING ..."))?;
+                session.settings.entry("defaults".to_owned()).or_default().insert(key.to_lowercase(), value.to_owned());
             }
             save_settings(session.environment, &session.settings)?;
             return Ok(Outcome::nothing());
         }
         if args.switch("--list-defaults") == Some(true) {
             let keys = session.settings.get("defaults");
-            let entry = |(key, value): (&String, &String)| json!({"name": key, "value": value, "source": "config.toml"});
+            let entry =
+                |(key, value): (&String, &String)| json!({"name": key, "value": value, "source": "config.toml"});
             return Ok(Value::Array(keys.into_iter().flatten().map(entry).collect()).into());
         }
-        Err(Failure::error(
-            "Nothing to configure. Use --defaults key=value or --list-defaults.",
-        ))
+        Err(Failure::error("Nothing to configure. Use --defaults key=value or --list-defaults."))
     })
 }
 
@@ -230,9 +189,7 @@ fn cloud_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         match args.text("--name") {
             Some("AzureCloud") | None => Ok(cloud(session)?.into()),
-            Some(other) => Err(Failure::error(format!(
-                "The cloud '{other}' is not registered."
-            ))),
+            Some(other) => Err(Failure::error(format!("The cloud '{other}' is not registered."))),
         }
     })
 }
@@ -265,19 +222,14 @@ fn extension_show<'a>(_session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
     Box::pin(async move {
         match args.required("--name")? {
             "azure-iot" => Ok(extension().into()),
-            other => Err(Failure::error(format!(
-                "The extension {other} is not installed."
-            ))),
+            other => Err(Failure::error(format!("The extension {other} is not installed."))),
         }
     })
 }
 
 fn nothing<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        session.warn(&format!(
-            "az {}: nothing to do, every command is built in.",
-            args.command()
-        ));
+        session.warn(&format!("az {}: nothing to do, every command is built in.", args.command()));
         Ok(Outcome::nothing())
     })
 }

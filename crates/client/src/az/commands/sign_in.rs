@@ -9,8 +9,8 @@ use crate::az::parser::Args;
 use crate::az::session::{ARM_SCOPE, Session, Task};
 use crate::http::{Client, ServerAddress};
 use crate::profile::{
-    self, Endpoint, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir,
-    read_bounded, read_owner_file,
+    self, Endpoint, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir, read_bounded,
+    read_owner_file,
 };
 use bytes::Bytes;
 use http::{Method, Uri};
@@ -42,12 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 ~--use-cert-sn-issuer flag"],
         login,
     ),
-    Command::new(
-        "logout",
-        "Forget the sign-in.",
-        &["--username # Ignored: there is one sign-in."],
-        logout,
-    ),
+    Command::new("logout", "Forget the sign-in.", &["--username # Ignored: there is one sign-in."], logout),
 ];
 
 fn login<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -66,19 +61,11 @@ fn login<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         };
         session.connect(profile.clone(), endpoint.clone())?;
         session.token(ARM_SCOPE).await?;
-        let found = session
-            .arm_list("/subscriptions", versions::SUBSCRIPTIONS)
-            .await?;
-        let wanted = args
-            .text("--subscription")
-            .map(str::to_owned)
-            .or(owner.file.subscription_id);
+        let found = session.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
+        let wanted = args.text("--subscription").map(str::to_owned).or(owner.file.subscription_id);
         profile.subscriptions = subscriptions(&found, wanted.as_deref(), &profile.tenant_id);
         if profile.subscriptions.is_empty() && !args.flag("--allow-no-subscriptions") {
-            return Err(Failure::error(format!(
-                "No subscriptions found for {}.",
-                profile.client_id
-            )));
+            return Err(Failure::error(format!("No subscriptions found for {}.", profile.client_id)));
         }
         profile.save(session.environment)?;
         let shown = listing(&profile, "cloudName");
@@ -111,10 +98,7 @@ fn refuse_unbuilt(args: &Args) -> Result<()> {
 }
 
 /// The server to sign in at: `--server`, else the local data folder's.
-async fn find_server(
-    session: &mut Session<'_>,
-    args: &Args,
-) -> Result<(ServerReference, Endpoint)> {
+async fn find_server(session: &mut Session<'_>, args: &Args) -> Result<(ServerReference, Endpoint)> {
     let Some(url) = args.text("--server") else {
         let path = data_dir(session.environment);
         let reference = ServerReference::DataFolder { path };
@@ -122,76 +106,30 @@ async fn find_server(
         return Ok((reference, endpoint));
     };
     let ca_file = session.environment.path(args.text("--ca").ok_or_else(|| {
-        Failure::error(
-            "--server needs --ca FILE: the server's ca.pem, which is in its data folder.",
-        )
+        Failure::error("--server needs --ca FILE: the server's ca.pem, which is in its data folder.")
     })?);
-    let uri: Uri = url
-        .parse()
-        .map_err(|_| Failure::error(format!("'{url}' is not a URL.")))?;
-    let host = uri
-        .host()
-        .ok_or_else(|| Failure::error(format!("'{url}' has no host.")))?
-        .to_owned();
+    let uri: Uri = url.parse().map_err(|_| Failure::error(format!("'{url}' is not a URL.")))?;
+    let host = uri.host().ok_or_else(|| Failure::error(format!("'{url}' has no host.")))?.to_owned();
     let https_port = uri.port_u16().unwrap_or(443);
     // The server's names lie beside its management name: management.example.org -> example.org.
     let domain = host.strip_prefix("management.").unwrap_or(&host).to_owned();
-    let address = ServerAddress {
-        domain: domain.clone(),
-        host: host.clone(),
-        https_port,
-    };
+    let address = ServerAddress { domain: domain.clone(), host: host.clone(), https_port };
     let ca_pem = read_bounded(&ca_file)?;
-    let urls = discover(
-        &Client::new(&ca_pem, address.clone())?,
-        url.trim_end_matches('/'),
-    )
-    .await?;
-    let reference = ServerReference::Remote {
-        domain,
-        host,
-        https_port,
-        urls: urls.clone(),
-        ca_file,
-    };
-    Ok((
-        reference,
-        Endpoint {
-            address,
-            urls,
-            ca_pem,
-        },
-    ))
+    let urls = discover(&Client::new(&ca_pem, address.clone())?, url.trim_end_matches('/')).await?;
+    let reference = ServerReference::Remote { domain, host, https_port, urls: urls.clone(), ca_file };
+    Ok((reference, Endpoint { address, urls, ca_pem }))
 }
 
 /// The base URLs that a server announces.
 async fn discover(client: &Client, base: &str) -> Result<ServerUrls> {
-    let url = format!(
-        "{base}/metadata/endpoints?api-version={}",
-        versions::METADATA
-    );
-    let response = client
-        .request(
-            Method::GET,
-            &url,
-            &[("accept", "application/json")],
-            Bytes::new(),
-        )
-        .await?;
+    let url = format!("{base}/metadata/endpoints?api-version={}", versions::METADATA);
+    let response = client.request(Method::GET, &url, &[("accept", "application/json")], Bytes::new()).await?;
     if !response.status.is_success() {
-        return Err(Failure::error(format!(
-            "{url} answered {}; is this a Ferrohub server?",
-            response.status
-        )));
+        return Err(Failure::error(format!("{url} answered {}; is this a Ferrohub server?", response.status)));
     }
     let body = response.json()?;
-    let member = |pointer: &str| {
-        body.pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or(base)
-            .trim_end_matches('/')
-            .to_owned()
-    };
+    let member =
+        |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or(base).trim_end_matches('/').to_owned();
     Ok(ServerUrls {
         resource_manager: member("/resourceManager"),
         login: member("/authentication/loginEndpoint"),
@@ -204,11 +142,7 @@ struct Credentials {
     from_data_folder: bool,
 }
 
-fn credentials(
-    session: &Session<'_>,
-    args: &Args,
-    reference: &ServerReference,
-) -> Result<Credentials> {
+fn credentials(session: &Session<'_>, args: &Args, reference: &ServerReference) -> Result<Credentials> {
     if args.flag("--service-principal") {
         let option = |key| {
             args.text(key).map(str::to_owned).ok_or_else(|| {
@@ -221,23 +155,16 @@ fn credentials(
             client_id: option("--username")?,
             client_secret: option("--password")?,
         };
-        return Ok(Credentials {
-            file,
-            from_data_folder: false,
-        });
+        return Ok(Credentials { file, from_data_folder: false });
     }
     if let Some(path) = args.text("--owner-file") {
         let file = read_owner_file(&session.environment.path(path))?;
-        return Ok(Credentials {
-            file,
-            from_data_folder: false,
-        });
+        return Ok(Credentials { file, from_data_folder: false });
     }
     match reference {
-        ServerReference::DataFolder { path } => Ok(Credentials {
-            file: read_owner_file(&path.join("owner.json"))?,
-            from_data_folder: true,
-        }),
+        ServerReference::DataFolder { path } => {
+            Ok(Credentials { file: read_owner_file(&path.join("owner.json"))?, from_data_folder: true })
+        }
         ServerReference::Remote { .. } => Err(Failure::error(
             "A server elsewhere needs to know who signs in: add --owner-file FILE (its owner.json), or --service-principal -u APP_ID -p SECRET -t TENANT.",
         )),
@@ -245,28 +172,19 @@ fn credentials(
 }
 
 fn subscriptions(found: &[Value], wanted: Option<&str>, tenant: &str) -> Vec<Subscription> {
-    let text = |one: &Value, key: &str| {
-        one.get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut all: Vec<Subscription> = found
         .iter()
         .map(|one| Subscription {
             id: text(one, "subscriptionId"),
             name: text(one, "displayName"),
             state: text(one, "state"),
-            tenant_id: Some(text(one, "tenantId"))
-                .filter(|id| !id.is_empty())
-                .unwrap_or_else(|| tenant.to_owned()),
+            tenant_id: Some(text(one, "tenantId")).filter(|id| !id.is_empty()).unwrap_or_else(|| tenant.to_owned()),
             is_default: false,
         })
         .collect();
     let matches = |one: &Subscription| {
-        wanted.is_some_and(|wanted| {
-            one.id.eq_ignore_ascii_case(wanted) || one.name.eq_ignore_ascii_case(wanted)
-        })
+        wanted.is_some_and(|wanted| one.id.eq_ignore_ascii_case(wanted) || one.name.eq_ignore_ascii_case(wanted))
     };
     let default = all.iter().position(matches).unwrap_or_default();
     if let Some(one) = all.get_mut(default) {

@@ -56,19 +56,23 @@ impl Behavior for RoleAssignment {
         if let Some(existing) = cx.existing {
             let same = |name: &str, now: &str| existing.resource.text(&[name]).is_some_and(|before| before.rsplit('/').next().is_some_and(|b| b.eq_ignore_ascii_case(now)));
             if !same("principalId", &principal) || !same("roleDefinitionId", &role) {
-                return Err(Error::conflict("Tenant ID, application ID, principal ID, and scope are not allowed to be updated.").with_code("RoleAssignmentUpdateNotPermitted"));
+                return Err(not_permitted());
             }
         }
         // One assignment per scope, principal and role: the second creation gets RoleAssignmentExists.
         let lookup = format!("assignment/{}/{principal}/{role}", scope.key());
         if cx.is_new() && !cx.platform.store.find(&crate::tables::RESOURCES, "lookup", &lookup, ferrohub_store::Page::first(1)).await?.is_empty() {
-            return Err(Error::new(ErrorKind::Conflict, "RoleAssignmentExists", "The role assignment already exists."));
+            return Err(exists());
         }
         cx.extra.lookup = Some(lookup);
         cx.extra.link = Some(format!("role/{role}"));
         complete(cx, &scope, &principal, &role);
         cx.change.access = true;
         Ok(())
+    }
+
+    fn taken(&self, _id: &ResourceId, column: &str) -> Option<Error> {
+        Some(if column == "lookup" { exists() } else { not_permitted() })
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
@@ -95,6 +99,15 @@ impl Behavior for RoleAssignment {
         }
         Ok(Some(found))
     }
+}
+
+fn exists() -> Error {
+    Error::new(ErrorKind::Conflict, "RoleAssignmentExists", "The role assignment already exists.")
+}
+
+fn not_permitted() -> Error {
+    Error::conflict("Tenant ID, application ID, principal ID, and scope are not allowed to be updated.")
+        .with_code("RoleAssignmentUpdateNotPermitted")
 }
 
 fn text<'a>(resource: &'a Resource, name: &str) -> &'a str {

@@ -79,6 +79,10 @@ impl Behavior for RoleDefinition {
         Ok(())
     }
 
+    fn taken(&self, id: &ResourceId, _column: &str) -> Option<Error> {
+        Some(same_name(id.name()))
+    }
+
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let users = resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?;
         if let Some(first) = users.first()

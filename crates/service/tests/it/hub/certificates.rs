@@ -25,18 +25,26 @@ struct Hierarchy {
 
 impl Hierarchy {
     fn new(world: &World, name: &str) -> Self {
-        let root = create_root(SubjectName::from_common_name(&format!("{name} root")).unwrap(), &SystemRandom, world.now()).unwrap();
-        let profile = Profile::issuing(SubjectName::from_common_name(&format!("{name} issuing")).unwrap(), None).unwrap();
-        let issuing = create_issuing(&root.to_issuer().unwrap(), &profile, KeyKind::P384, &SystemRandom, world.now()).unwrap();
+        let root =
+            create_root(SubjectName::from_common_name(&format!("{name} root")).unwrap(), &SystemRandom, world.now())
+                .unwrap();
+        let profile =
+            Profile::issuing(SubjectName::from_common_name(&format!("{name} issuing")).unwrap(), None).unwrap();
+        let issuing =
+            create_issuing(&root.to_issuer().unwrap(), &profile, KeyKind::P384, &SystemRandom, world.now()).unwrap();
         Self { root: root.certificate.der().to_vec(), issuing: issuing.into_issuer().unwrap() }
     }
 
     /// Leaf, issuing CA, root.
     fn chain(&self, world: &World, device: &str, credential_id: Uuid) -> Vec<Vec<u8>> {
-        let fields = LeafFields { common_name: device.into(), days: 30, credential_id, crl_url: None, issuer_url: None };
+        let fields =
+            LeafFields { common_name: device.into(), days: 30, credential_id, crl_url: None, issuer_url: None };
         let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
         let profile = Profile::leaf(fields).unwrap();
-        let prepared = self.issuing.prepare(&profile, key.public_key_info_der(), Serial::random(&SystemRandom), world.now()).unwrap();
+        let prepared = self
+            .issuing
+            .prepare(&profile, key.public_key_info_der(), Serial::random(&SystemRandom), world.now())
+            .unwrap();
         vec![prepared.issue().unwrap().der().to_vec(), self.issuing.certificate().der().to_vec(), self.root.clone()]
     }
 }
@@ -48,7 +56,8 @@ fn entry_id(name: &str) -> String {
 /// Trusts a CA on the hub, as synchronize does.
 async fn trust(world: &World, name: &str, der: &[u8], verified: bool) {
     let properties = json!({"certificate": STANDARD.encode(der), "isVerified": verified});
-    let entry = resource(&entry_id(name), "Microsoft.Devices/IotHubs/certificates", world.platform.new_id(), properties);
+    let entry =
+        resource(&entry_id(name), "Microsoft.Devices/IotHubs/certificates", world.platform.new_id(), properties);
     let mut change = Change::new();
     change.unit.put(ferrohub_service::resources::put(&entry, RowExtra::default()).unwrap());
     change.trust_changed(world.hub.uid);
@@ -67,7 +76,8 @@ async fn ca_device(world: &World, id: &str, credential_id: Option<Uuid>) {
     spec.credential_id = credential_id;
     let mut device = identity::draft(&world.platform, &world.hub, spec).await.unwrap();
     let mut change = Change::new();
-    let twin = ferrohub_model::twin::Twin::initial(Some(&json!({"site": 1})), None, "2026-11-20T10:00:00.0000000Z").unwrap();
+    let twin =
+        ferrohub_model::twin::Twin::initial(Some(&json!({"site": 1})), None, "2026-11-20T10:00:00.0000000Z").unwrap();
     identity::add_create(&world.platform, &mut device, &twin, &mut change).unwrap();
     world.platform.commit(change).await.unwrap();
 }
@@ -92,12 +102,18 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
     assert_eq!(refusal(&world, "d", chain.clone()).await.0, 401_003, "an unverified entry trusts nobody");
     trust(&world, "policy1", hierarchy.issuing.certificate().der(), true).await;
     for length in [3, 2, 1] {
-        assert!(world.service.connect(request("d", None, chain[..length].to_vec())).await.is_ok(), "{length} certificates");
+        assert!(
+            world.service.connect(request("d", None, chain[..length].to_vec())).await.is_ok(),
+            "{length} certificates"
+        );
     }
     let mut session = world.service.connect(request("d", Some(String::new()), chain.clone())).await.unwrap();
     let other = Hierarchy::new(&world, "ns2");
     trust(&world, "policy2", other.issuing.certificate().der(), true).await;
-    assert!(tokio::time::timeout(Duration::from_millis(50), session.next_event()).await.is_err(), "other trust does not matter");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), session.next_event()).await.is_err(),
+        "other trust does not matter"
+    );
 
     distrust(&world, "policy1").await;
     let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();

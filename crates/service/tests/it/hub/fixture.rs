@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-pub const GROUP: &str = "/subscriptions/s1/resourceGroups/g1";
-pub const HOST: &str = "h1.azure-devices.localhost";
-pub const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
+pub(super) const GROUP: &str = "/subscriptions/s1/resourceGroups/g1";
+pub(super) const HOST: &str = "h1.azure-devices.localhost";
+pub(super) const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
 
 const POLICIES: &[(&str, &str)] = &[
     ("iothubowner", "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect"),
@@ -34,23 +34,30 @@ const POLICIES: &[(&str, &str)] = &[
     ("registryRead", "RegistryRead"),
 ];
 
-pub struct World {
-    pub platform: Arc<Platform>,
-    pub service: HubService,
-    pub clock: Arc<ManualClock>,
-    pub hub: HubRef,
+pub(super) struct World {
+    pub(super) platform: Arc<Platform>,
+    pub(super) service: HubService,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) hub: HubRef,
     _folder: tempfile::TempDir,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
-        let log = LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default()).unwrap();
-        let engines =
-            Engines { store: Arc::new(store), log: Arc::new(log), bus: Arc::new(LocalBus::new()), clock: clock.clone(), random: random.clone() };
+        let log =
+            LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
+                .unwrap();
+        let engines = Engines {
+            store: Arc::new(store),
+            log: Arc::new(log),
+            bus: Arc::new(LocalBus::new()),
+            clock: clock.clone(),
+            random: random.clone(),
+        };
         let keyring = Keyring::new(MasterKey::generate(random.as_ref()), random);
         let settings = Settings { domain: "localhost".into(), pki_url: None };
         let tenancy = Tenancy { tenant_id: "t1".into(), subscription_id: "s1".into() };
@@ -61,34 +68,34 @@ impl World {
         Self { platform, service, clock, hub, _folder: folder }
     }
 
-    pub fn now_unix(&self) -> i64 {
+    pub(super) fn now_unix(&self) -> i64 {
         self.clock.unix_seconds()
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// A token under a policy of the hub.
-    pub fn policy_token(&self, resource: &str, policy: &str) -> String {
+    pub(super) fn policy_token(&self, resource: &str, policy: &str) -> String {
         sas_token::sign(resource, &STANDARD.decode(POLICY_KEY).unwrap(), self.now_unix() + 3600, Some(policy))
     }
 
     /// Makes a device with symmetric keys and gives its primary key.
-    pub async fn sas_device(&self, id: &str) -> String {
+    pub(super) async fn sas_device(&self, id: &str) -> String {
         let made = self.service.put_device(&self.hub, id, &json!({}), None).await.unwrap();
         made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned()
     }
 
-    pub fn device_token(&self, id: &str, key: &str) -> String {
+    pub(super) fn device_token(&self, id: &str, key: &str) -> String {
         sas_token::sign(&format!("{HOST}/devices/{id}"), &STANDARD.decode(key).unwrap(), self.now_unix() + 3600, None)
     }
 
-    pub async fn connect_sas(&self, id: &str, key: &str) -> Session {
+    pub(super) async fn connect_sas(&self, id: &str, key: &str) -> Session {
         self.service.connect(request(id, Some(self.device_token(id, key)), Vec::new())).await.unwrap()
     }
 
-    pub async fn put(&self, resource: &Resource, extra: RowExtra) {
+    pub(super) async fn put(&self, resource: &Resource, extra: RowExtra) {
         let mut change = Change::new();
         change.access = true;
         change.unit.put(resources::put(resource, extra).unwrap());
@@ -96,7 +103,7 @@ impl World {
     }
 }
 
-pub fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8>>) -> ConnectRequest {
+pub(super) fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8>>) -> ConnectRequest {
     ConnectRequest {
         host: HOST.into(),
         client_id: id.into(),
@@ -109,7 +116,7 @@ pub fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8>>) -> 
 }
 
 /// Stores a hub with its policies; `more` is merged into its properties. A hub that is there keeps its uid.
-pub async fn put_hub(platform: &Platform, name: &str, more: Map<String, Value>) -> Resource {
+pub(super) async fn put_hub(platform: &Platform, name: &str, more: Map<String, Value>) -> Resource {
     let id = format!("{GROUP}/providers/Microsoft.Devices/IotHubs/{name}");
     let key = ResourceId::parse(&id).unwrap();
     let was = resources::get(platform.store.as_ref(), &key).await.unwrap();
@@ -127,24 +134,31 @@ pub async fn put_hub(platform: &Platform, name: &str, more: Map<String, Value>) 
             secrets.insert(field, sealed);
         }
     }
-    let policies: Vec<Value> = POLICIES.iter().map(|(name, rights)| json!({"keyName": name, "rights": rights})).collect();
+    let policies: Vec<Value> =
+        POLICIES.iter().map(|(name, rights)| json!({"keyName": name, "rights": rights})).collect();
     let host = format!("{name}.azure-devices.localhost");
-    let mut resource = resource(&id, "Microsoft.Devices/IotHubs", uid, json!({
-        "hostName": host,
-        "state": "Active",
-        "eventHubEndpoints": {"events": {"partitionCount": 4}},
-        "authorizationPolicies": policies,
-    }));
+    let mut resource = resource(
+        &id,
+        "Microsoft.Devices/IotHubs",
+        uid,
+        json!({
+            "hostName": host,
+            "state": "Active",
+            "eventHubEndpoints": {"events": {"partitionCount": 4}},
+            "authorizationPolicies": policies,
+        }),
+    );
     resource.properties.extend(more);
     resource.secrets = secrets;
     let mut change = Change::new();
-    let extra = RowExtra { unique_name: Some(format!("iothubs/{name}")), link: None, lookup: Some(format!("host/{host}")) };
+    let extra =
+        RowExtra { unique_name: Some(format!("iothubs/{name}")), link: None, lookup: Some(format!("host/{host}")) };
     change.unit.put(resources::put(&resource, extra).unwrap());
     platform.commit(change).await.unwrap();
     resource
 }
 
-pub fn resource(id: &str, kind: &str, uid: Uuid, properties: Value) -> Resource {
+pub(super) fn resource(id: &str, kind: &str, uid: Uuid, properties: Value) -> Resource {
     Resource {
         id: id.into(),
         uid,

@@ -34,7 +34,8 @@ async fn link(world: &World) -> HubRef {
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());
     world.platform.commit(change).await.unwrap();
-    let namespace = resource(&namespace_id(), "Microsoft.DeviceRegistry/namespaces", world.platform.new_id(), json!({}));
+    let namespace =
+        resource(&namespace_id(), "Microsoft.DeviceRegistry/namespaces", world.platform.new_id(), json!({}));
     world.put(&namespace, RowExtra::default()).await;
     let link = json!({"namespaceResourceId": namespace_id(), "identityResourceId": identity_id.to_lowercase()});
     let mut hub = put_hub(&world.platform, "h1", Map::from_iter([("deviceRegistry".to_owned(), link)])).await;
@@ -46,10 +47,18 @@ async fn link(world: &World) -> HubRef {
 }
 
 async fn grant(world: &World) {
-    let id = format!("{}/providers/Microsoft.Authorization/roleAssignments/33333333-3333-3333-3333-333333333333", namespace_id());
+    let id = format!(
+        "{}/providers/Microsoft.Authorization/roleAssignments/33333333-3333-3333-3333-333333333333",
+        namespace_id()
+    );
     let properties = json!({"scope": namespace_id(), "principalId": IDENTITY_OBJECT,
         "roleDefinitionId": format!("/subscriptions/s1/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}")});
-    world.put(&resource(&id, "Microsoft.Authorization/roleAssignments", world.platform.new_id(), properties), RowExtra::default()).await;
+    world
+        .put(
+            &resource(&id, "Microsoft.Authorization/roleAssignments", world.platform.new_id(), properties),
+            RowExtra::default(),
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -60,12 +69,17 @@ async fn a_linked_hub_mirrors_its_devices_with_its_identity() {
     assert_eq!((refused.kind, refused.numeric_code()), (ErrorKind::Forbidden, 403_000));
     assert_eq!(refused.denial.as_ref().unwrap().action, "Microsoft.DeviceRegistry/namespaces/devices/write");
     assert!(refused.message.contains("az role assignment create"), "{refused}");
-    assert!(world.platform.store.get(&DEVICES, &format!("{}/Pump:1", hub.uid)).await.unwrap().is_none(), "nothing half made");
+    assert!(
+        world.platform.store.get(&DEVICES, &format!("{}/Pump:1", hub.uid)).await.unwrap().is_none(),
+        "nothing half made"
+    );
 
     grant(&world).await;
     world.service.put_device(&hub, "Pump:1", &json!({}), None).await.unwrap();
-    let namespace = resources::require(world.platform.store.as_ref(), &ResourceId::parse(&namespace_id()).unwrap()).await.unwrap();
-    let mirrored = async || registry::mirrored(&world.platform, namespace.resource.uid, hub.uid, "Pump:1").await.unwrap();
+    let namespace =
+        resources::require(world.platform.store.as_ref(), &ResourceId::parse(&namespace_id()).unwrap()).await.unwrap();
+    let mirrored =
+        async || registry::mirrored(&world.platform, namespace.resource.uid, hub.uid, "Pump:1").await.unwrap();
     let device = mirrored().await.unwrap().resource;
     assert_eq!((device.text(&["externalDeviceId"]), device.value(&["enabled"])), (Some("Pump:1"), Some(&json!(true))));
 

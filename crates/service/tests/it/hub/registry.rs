@@ -1,14 +1,20 @@
-use super::fixture::{HOST, POLICY_KEY, World, put_hub};
+use super::fixture::{HOST, POLICY_KEY, World, put_hub, resource};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::ErrorKind;
+use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
+use ferrohub_pki::key::hash_secret;
+use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::authn::{Authenticator, SigningKey};
-use ferrohub_service::hub::Right;
+use ferrohub_service::directory;
+use ferrohub_service::hub::{self, Right};
 use ferrohub_service::platform::Change;
+use ferrohub_service::resources::RowExtra;
 use ferrohub_service::tables::{DEVICES, RESOURCES, TWINS};
 use ferrohub_wire::sas_token;
 use serde_json::{Map, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 const READ: &str = "Microsoft.Devices/IotHubs/devices/read";
 
@@ -16,10 +22,14 @@ const READ: &str = "Microsoft.Devices/IotHubs/devices/read";
 async fn a_device_lives_from_put_to_delete() {
     let world = World::new().await;
     let (service, hub) = (&world.service, &world.hub);
-    let made = service.put_device(hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None).await.unwrap();
+    let made =
+        service.put_device(hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None).await.unwrap();
     let key = made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
     assert_eq!(STANDARD.decode(key).unwrap().len(), 64);
-    assert_eq!((&made["status"], &made["statusReason"], &made["connectionState"]), (&json!("enabled"), &json!("new"), &json!("Disconnected")));
+    assert_eq!(
+        (&made["status"], &made["statusReason"], &made["connectionState"]),
+        (&json!("enabled"), &json!("new"), &json!("Disconnected"))
+    );
     assert_eq!(made["statusUpdatedTime"], "0001-01-01T00:00:00Z");
     assert_eq!(service.get_device(hub, "Pump:1").await.unwrap(), made);
     assert_eq!(service.get_device(hub, "pump:1").await.unwrap_err().numeric_code(), 404_001, "ids are case-sensitive");
@@ -40,7 +50,10 @@ async fn a_device_lives_from_put_to_delete() {
     assert_ne!(disabled["etag"], made["etag"]);
 
     let twin = service.get_twin(hub, "Pump:1").await.unwrap();
-    assert_eq!((&twin["status"], &twin["deviceEtag"], &twin["etag"]), (&json!("disabled"), &disabled["etag"], &json!("AAAAAAAAAAE=")));
+    assert_eq!(
+        (&twin["status"], &twin["deviceEtag"], &twin["etag"]),
+        (&json!("disabled"), &disabled["etag"], &json!("AAAAAAAAAAE="))
+    );
 
     assert_eq!(service.delete_device(hub, "Pump:1", Some("nope")).await.unwrap_err().numeric_code(), 412_001);
     service.delete_device(hub, "Pump:1", Some("\"*\"")).await.unwrap();
@@ -73,7 +86,10 @@ async fn authentication_can_be_changed() {
     let changed = service.put_device(hub, "d", &body, Some("*")).await.unwrap();
     assert_eq!(changed["authentication"]["type"], "certificateAuthority");
     assert_eq!(changed["authentication"]["symmetricKey"], json!({"primaryKey": null, "secondaryKey": null}));
-    let bad = service.put_device(hub, "d", &json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}), Some("*")).await.unwrap_err();
+    let bad = service
+        .put_device(hub, "d", &json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}), Some("*"))
+        .await
+        .unwrap_err();
     assert_eq!(bad.numeric_code(), 400_004);
 }
 
@@ -105,8 +121,12 @@ async fn twins_are_patched_and_replaced_under_their_etag() {
     let patched = service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap();
     assert_eq!((&patched["tags"], &patched["properties"]["desired"]["rate"]), (&json!({"site": "7"}), &json!(5)));
     assert_eq!(patched["properties"]["desired"]["$version"], 2);
-    assert_eq!(service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap_err().numeric_code(), 412_001);
-    let replaced = service.replace_twin(hub, "d", &json!({"properties": {"desired": {"mode": "x"}}}), Some("*")).await.unwrap();
+    assert_eq!(
+        service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap_err().numeric_code(),
+        412_001
+    );
+    let replaced =
+        service.replace_twin(hub, "d", &json!({"properties": {"desired": {"mode": "x"}}}), Some("*")).await.unwrap();
     assert!(replaced["properties"]["desired"].get("rate").is_none());
     assert_eq!(replaced["tags"], json!({"site": "7"}));
     assert_eq!(service.get_twin(hub, "d").await.unwrap(), replaced);
@@ -133,16 +153,28 @@ async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
 #[tokio::test]
 async fn policies_carry_rights() {
     let world = World::new().await;
-    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
-    let call = async |token: Option<String>, right| world.service.service_caller(&world.hub, token.as_deref(), right, READ, &authenticator).await;
+    let authenticator = Authenticator::new(
+        Arc::clone(&world.platform),
+        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
+    );
+    let call = async |token: Option<String>, right| {
+        world.service.service_caller(&world.hub, token.as_deref(), right, READ, &authenticator).await
+    };
     let token = |policy: &str| Some(world.policy_token(HOST, policy));
     assert!(call(token("iothubowner"), Right::RegistryWrite).await.is_ok());
     assert!(call(token("registryRead"), Right::RegistryRead).await.is_ok());
-    assert!(call(Some(world.policy_token("H1.azure-devices.localhost:8443", "service")), Right::ServiceConnect).await.is_ok());
+    assert!(
+        call(Some(world.policy_token("H1.azure-devices.localhost:8443", "service")), Right::ServiceConnect)
+            .await
+            .is_ok()
+    );
 
     let narrow = call(token("registryRead"), Right::RegistryWrite).await.unwrap_err();
     assert_eq!(narrow.numeric_code(), 401_002);
-    assert!(narrow.message.starts_with(&format!("Authorization rule 'registryRead' does not allow access for '{HOST}'")), "{narrow}");
+    assert!(
+        narrow.message.starts_with(&format!("Authorization rule 'registryRead' does not allow access for '{HOST}'")),
+        "{narrow}"
+    );
     assert!(call(None, Right::RegistryRead).await.unwrap_err().message.starts_with("Authorization header missing"));
     assert_eq!(call(token("nobody"), Right::RegistryRead).await.unwrap_err().numeric_code(), 401_003);
     let foreign = world.policy_token("h2.azure-devices.localhost", "iothubowner");
@@ -150,18 +182,107 @@ async fn policies_carry_rights() {
     let key = STANDARD.decode(POLICY_KEY).unwrap();
     let expired = sas_token::sign(HOST, &key, world.now_unix(), Some("iothubowner"));
     assert!(call(Some(expired), Right::RegistryRead).await.unwrap_err().message.contains("expired"));
-    assert_eq!(call(Some("Bearer x.y.z".into()), Right::RegistryRead).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    assert_eq!(
+        call(Some("Bearer x.y.z".into()), Right::RegistryRead).await.unwrap_err().kind,
+        ErrorKind::Unauthenticated
+    );
     assert_eq!(call(Some("Basic eDp5".into()), Right::RegistryRead).await.unwrap_err().numeric_code(), 401_002);
 }
 
 #[tokio::test]
 async fn local_authentication_can_be_switched_off_at_once() {
     let world = World::new().await;
-    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    let authenticator = Authenticator::new(
+        Arc::clone(&world.platform),
+        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
+    );
     put_hub(&world.platform, "h1", Map::from_iter([("disableLocalAuth".to_owned(), json!(true))])).await;
     let hub = world.service.by_host(HOST).await.unwrap();
     let token = world.policy_token(HOST, "iothubowner");
-    let refused = world.service.service_caller(&hub, Some(&token), Right::RegistryRead, READ, &authenticator).await.unwrap_err();
+    let refused =
+        world.service.service_caller(&hub, Some(&token), Right::RegistryRead, READ, &authenticator).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_002);
     assert!(refused.message.contains("disableLocalAuth"));
+}
+
+#[tokio::test]
+async fn a_bearer_token_needs_a_role_with_the_data_action() {
+    let world = World::new().await;
+    let authenticator = Authenticator::new(
+        Arc::clone(&world.platform),
+        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
+    );
+    let object = "44444444-4444-4444-4444-444444444444";
+    let client = "55555555-5555-5555-5555-555555555555";
+    let secret = ClientSecret {
+        key_id: "k".into(),
+        hash: hash_secret("s3cret", &SystemRandom),
+        expires: world.now_unix() + 9999,
+    };
+    let principal = Principal {
+        id: object.into(),
+        app_id: client.into(),
+        display_name: "operator".into(),
+        kind: PrincipalKind::ServicePrincipal,
+        resource_id: None,
+        application_object_id: None,
+        secrets: vec![secret],
+    };
+    let mut change = Change::new();
+    change.unit.put(directory::put(&principal).unwrap());
+    world.platform.commit(change).await.unwrap();
+    let token = async |audience: &str| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_secret", "s3cret"),
+            ("scope", audience),
+        ];
+        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let answer = authenticator.token("t1", &form, None, true).await.unwrap();
+        format!("Bearer {}", answer["access_token"].as_str().unwrap())
+    };
+    let call = async |token: &str| {
+        world.service.service_caller(&world.hub, Some(token), Right::RegistryRead, READ, &authenticator).await
+    };
+    let good = token("https://iothubs.azure.net/.default").await;
+    let denied = call(&good).await.unwrap_err();
+    assert_eq!((denied.kind, denied.denial.as_ref().unwrap().action.as_str()), (ErrorKind::Forbidden, READ));
+    assert!(denied.message.contains("az role assignment create") && denied.message.contains("IoT Hub"), "{denied}");
+    let id = format!(
+        "{}/providers/Microsoft.Authorization/roleAssignments/66666666-6666-6666-6666-666666666666",
+        world.hub.id
+    );
+    // IoT Hub Data Reader.
+    let properties = json!({"scope": world.hub.id.to_string(), "principalId": object,
+        "roleDefinitionId": "/providers/Microsoft.Authorization/roleDefinitions/b447c946-2db7-41ec-983d-d8bf3b1c77e3"});
+    let assignment = resource(&id, "Microsoft.Authorization/roleAssignments", world.platform.new_id(), properties);
+    world.put(&assignment, RowExtra::default()).await;
+    assert!(call(&good).await.is_ok());
+    let foreign = call(&token("https://management.azure.com/.default").await).await.unwrap_err();
+    assert_eq!(foreign.kind, ErrorKind::Unauthenticated);
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(call(&good).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_hub_is_counted_and_purged() {
+    let world = World::new().await;
+    let (service, hub) = (&world.service, &world.hub);
+    put_hub(&world.platform, "h2", Map::new()).await;
+    let other = service.by_host("h2.azure-devices.localhost").await.unwrap();
+    service.put_device(&other, "d0", &json!({}), None).await.unwrap();
+    for number in 0..3 {
+        let status = if number == 0 { "disabled" } else { "enabled" };
+        service.put_device(hub, &format!("d{number}"), &json!({"status": status}), None).await.unwrap();
+    }
+    let counts = hub::statistics(&world.platform, &hub.stored).await.unwrap();
+    assert_eq!(counts, json!({"totalDeviceCount": 3, "enabledDeviceCount": 2, "disabledDeviceCount": 1}));
+    assert_eq!(hub::purge(&world.platform, &hub.stored).await.unwrap(), ["d0", "d1", "d2"]);
+    assert_eq!(hub::purge(&world.platform, &hub.stored).await.unwrap(), Vec::<String>::new());
+    assert_eq!(hub::statistics(&world.platform, &hub.stored).await.unwrap()["totalDeviceCount"], 0);
+    assert!(service.get_device(&other, "d0").await.is_ok(), "another hub's device of the same name stays");
+    for table in [&DEVICES, &TWINS] {
+        assert_eq!(world.platform.store.count(table, "hub", &hub.uid.to_string()).await.unwrap(), 0);
+    }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use ferrohub_messaging::{ReadFrom, partition_for};
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits::{BUS_QUEUE, TELEMETRY_BYTES};
-use ferrohub_service::hub::{CloseReason, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{self, CloseReason, Session, SessionEvent, Telemetry};
 use ferrohub_service::platform::Change;
 use ferrohub_service::tables::RESOURCES;
 use ferrohub_wire::sas_token;
@@ -54,6 +54,19 @@ async fn telemetry_reaches_the_log_with_its_origin() {
         properties.system("iothub-connection-auth-method"),
         Some(r#"{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#)
     );
+    let body = json!({"partition": partition, "fromSequence": 1, "maxEvents": 5});
+    let view = hub::read_events_view(&world.platform, &world.hub.stored, Some(&body)).await.unwrap();
+    assert_eq!(view["events"].as_array().unwrap().len(), 1);
+    let event = &view["events"][0];
+    assert_eq!(
+        (&event["sequenceNumber"], &event["body"], &event["partition"]),
+        (&json!(1), &json!("Ag=="), &json!(partition))
+    );
+    assert_eq!(event["enqueuedTimeUtc"], "2026-11-20T10:00:00.0000000Z");
+    assert_eq!(event["applicationProperties"], json!({"kind": "temp", "flag": null}));
+    let body = json!({"partition": -1});
+    assert!(hub::read_events_view(&world.platform, &world.hub.stored, Some(&body)).await.is_err());
+
     let device = world.service.get_device(&world.hub, "d").await.unwrap();
     assert_eq!(properties.system("iothub-connection-auth-generation-id"), device["generationId"].as_str());
     assert_eq!(properties.application, [("kind".to_owned(), Some("temp".to_owned())), ("flag".to_owned(), None)]);
@@ -72,7 +85,10 @@ async fn connection_state_follows_the_session() {
     let state = async || world.service.get_device(&world.hub, "d").await.unwrap()["connectionState"].clone();
     let session = world.connect_sas("d", &key).await;
     assert_eq!(state().await, "Connected");
-    assert_eq!(world.service.get_twin(&world.hub, "d").await.unwrap()["lastActivityTime"], "2026-11-20T10:00:00.0000000Z");
+    assert_eq!(
+        world.service.get_twin(&world.hub, "d").await.unwrap()["lastActivityTime"],
+        "2026-11-20T10:00:00.0000000Z"
+    );
     drop(session);
     assert_eq!(state().await, "Disconnected");
 }
@@ -132,7 +148,8 @@ async fn device_keys_can_be_switched_off() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
     put_hub(&world.platform, "h1", Map::from_iter([("disableDeviceSAS".to_owned(), json!(true))])).await;
-    let refused = world.service.connect(request("d", Some(world.device_token("d", &key)), Vec::new())).await.err().unwrap();
+    let refused =
+        world.service.connect(request("d", Some(world.device_token("d", &key)), Vec::new())).await.err().unwrap();
     assert!(refused.message.contains("disableDeviceSAS"));
 }
 
@@ -150,7 +167,11 @@ async fn the_newest_connection_wins() {
     silent(&mut second).await;
     assert_eq!(world.service.get_device(&world.hub, "d").await.unwrap()["connectionState"], "Connected");
     // Somebody with a wrong key cannot throw it out.
-    let stranger = request("d", Some(sas_token::sign(&format!("{HOST}/devices/d"), &[1; 32], world.now_unix() + 60, None)), Vec::new());
+    let stranger = request(
+        "d",
+        Some(sas_token::sign(&format!("{HOST}/devices/d"), &[1; 32], world.now_unix() + 60, None)),
+        Vec::new(),
+    );
     assert!(world.service.connect(stranger).await.is_err());
     silent(&mut second).await;
 }
@@ -163,7 +184,11 @@ async fn changes_of_the_identity_close_only_what_rests_on_them() {
     update(&world, json!({"statusReason": "fine"})).await;
     update(&world, json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": STANDARD.encode([1u8; 32])}}})).await;
     silent(&mut session).await;
-    update(&world, json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": STANDARD.encode([2u8; 32])}}})).await;
+    update(
+        &world,
+        json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": STANDARD.encode([2u8; 32])}}}),
+    )
+    .await;
     assert_eq!(closed(&mut session).await, CloseReason::CredentialsChanged);
 
     let mut session = world.connect_sas("d", &STANDARD.encode([1u8; 32])).await;
@@ -205,6 +230,27 @@ async fn a_deleted_hub_ends_its_sessions() {
 }
 
 #[tokio::test]
+async fn switching_tokens_off_ends_the_sessions_that_rest_on_them() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    world.sas_device("e").await;
+    let mut keyed = world.connect_sas("d", &key).await;
+    let mut by_policy =
+        world.service.connect(request("e", Some(world.policy_token(HOST, "device")), Vec::new())).await.unwrap();
+    let switch = async |name: &str| {
+        put_hub(&world.platform, "h1", Map::from_iter([(name.to_owned(), json!(true))])).await;
+        let mut change = Change::new();
+        change.trust_changed(world.hub.uid);
+        world.platform.commit(change).await.unwrap();
+    };
+    switch("disableLocalAuth").await;
+    assert_eq!(closed(&mut by_policy).await, CloseReason::CredentialsChanged);
+    silent(&mut keyed).await;
+    switch("disableDeviceSAS").await;
+    assert_eq!(closed(&mut keyed).await, CloseReason::CredentialsChanged);
+}
+
+#[tokio::test]
 async fn desired_properties_reach_the_device_in_order() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
@@ -215,11 +261,17 @@ async fn desired_properties_reach_the_device_in_order() {
     }
     world.service.patch_twin(&world.hub, "d", &json!({"tags": {"a": 1}}), None).await.unwrap();
     for (version, rate) in [(2, 1), (3, 2)] {
-        assert_eq!(next(&mut session).await, SessionEvent::Desired { version, patch: json!({"rate": rate, "$version": version}) });
+        assert_eq!(
+            next(&mut session).await,
+            SessionEvent::Desired { version, patch: json!({"rate": rate, "$version": version}) }
+        );
     }
     silent(&mut session).await;
     assert_eq!(session.patch_reported(json!({"rate": 2})).await.unwrap(), 2);
-    assert_eq!(session.twin().await.unwrap(), json!({"desired": {"rate": 2, "$version": 3}, "reported": {"rate": 2, "$version": 2}}));
+    assert_eq!(
+        session.twin().await.unwrap(),
+        json!({"desired": {"rate": 2, "$version": 3}, "reported": {"rate": 2, "$version": 2}})
+    );
     assert_eq!(session.patch_reported(json!({"a b": 2})).await.unwrap_err().numeric_code(), 400_004);
 }
 

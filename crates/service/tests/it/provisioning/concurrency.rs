@@ -2,6 +2,7 @@
 
 use super::world::{World, csr};
 use ferrohub_service::certificate;
+use ferrohub_service::provisioning::ProvisioningService;
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS, TWINS};
 use serde_json::json;
 use std::collections::HashSet;
@@ -13,16 +14,18 @@ const DEVICES_AT_ONCE: usize = 100;
 async fn two_hundred_registrations_of_a_hundred_devices() {
     let world = Arc::new(World::new().await);
     let key = Arc::new(world.group("g1", json!({"credentialPolicyName": "default"})).await);
+    // Two services share no lock: only the units' expectations keep them apart, as between two processes.
+    let services = [(); 2].map(|()| Arc::new(ProvisioningService::new(Arc::clone(&world.platform))));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..DEVICES_AT_ONCE {
         let id = format!("device-{number:03}");
         let request = csr(world.folder.path(), &id, &[]);
         // Each device twice at once: the second time every other one comes without a request.
-        for csr in [Some(request.clone()), (number % 2 == 0).then_some(request)] {
-            let (world, key, id) = (Arc::clone(&world), Arc::clone(&key), id.clone());
+        for (csr, service) in [Some(request.clone()), (number % 2 == 0).then_some(request)].into_iter().zip(&services) {
+            let (world, key, id, service) = (Arc::clone(&world), Arc::clone(&key), id.clone(), Arc::clone(service));
             tasks.spawn(async move {
                 let wants_chain = csr.is_some();
-                let done = world.register(&key, &id, csr).await;
+                let done = world.register_at(&service, &key, &id, csr).await;
                 assert_eq!(done["status"], "assigned", "{done}");
                 (id, wants_chain, done["registrationState"].get("issuedCertificateChain").cloned())
             });

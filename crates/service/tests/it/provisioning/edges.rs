@@ -91,7 +91,8 @@ async fn disabling_the_registry_device_disables_the_hub_identity() {
     registry::apply_enabled(&world.platform, &device.resource, false, &mut change).await.unwrap();
     world.platform.commit(change).await.unwrap();
     assert!(bus.try_next().is_some());
-    let identity = ferrohub_service::hub::identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let identity =
+        ferrohub_service::hub::identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!(identity.status.as_str(), "disabled");
     // Registering again does not enable it, and the mirror says what the identity is.
     world.register(&key, "d1", None).await;

@@ -1,7 +1,6 @@
 //! Enrollment groups and registrations through the service API.
 
 use super::world::{SCOPE, World};
-use ferrohub_model::clock::Clock;
 use ferrohub_service::authn::{Authenticator, SigningKey};
 use ferrohub_service::provisioning::{PageRequest, Right};
 use ferrohub_wire::sas_token::sign;
@@ -23,7 +22,10 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
     let world = World::new().await;
     let dps = world.dps().await;
     let made = world.service.put_group(&dps, "Line:1", &body(json!({})), None).await.unwrap();
-    assert_eq!((&made["attestation"], &made["provisioningStatus"]), (&json!({"type": "symmetricKey"}), &json!("enabled")));
+    assert_eq!(
+        (&made["attestation"], &made["provisioningStatus"]),
+        (&json!({"type": "symmetricKey"}), &json!("enabled"))
+    );
     let keys = world.service.attestation_mechanism(&dps, "line:1").await.unwrap();
     let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
     assert_eq!(keys["type"], "symmetricKey");
@@ -100,10 +102,17 @@ async fn pages_follow_each_other() {
     for id in ["a", "b", "c"] {
         world.register(&key, id, None).await;
     }
-    let page = world.service.query_registrations(&dps, "G4", &PageRequest { max_items: Some(2), continuation: None }).await.unwrap();
+    let page = world
+        .service
+        .query_registrations(&dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
+        .await
+        .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
     assert!(world.service.query_registrations(&dps, "g0", &PageRequest::default()).await.unwrap().items.is_empty());
-    assert_eq!(world.service.query_registrations(&dps, "g9", &PageRequest::default()).await.unwrap_err().numeric_code(), 404_201);
+    assert_eq!(
+        world.service.query_registrations(&dps, "g9", &PageRequest::default()).await.unwrap_err().numeric_code(),
+        404_201
+    );
     let etag = world.service.registration(&dps, "A").await.unwrap()["etag"].as_str().unwrap().to_owned();
     assert_eq!(world.service.delete_registration(&dps, "a", Some("x")).await.unwrap_err().numeric_code(), 412_001);
     world.service.delete_registration(&dps, "a", Some(&etag)).await.unwrap();
@@ -115,18 +124,30 @@ async fn callers_of_the_service_api() {
     let world = World::new().await;
     let dps = world.service.dps_by_host("DPS1.azure-devices-provisioning.localhost:8443").await.unwrap();
     assert_eq!(dps.name, "dps1");
-    assert_eq!(world.service.dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(), 404_201);
-    let authenticator = Authenticator::new(Arc::clone(&world.platform), SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
+    assert_eq!(
+        world.service.dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(),
+        404_201
+    );
+    let authenticator = Authenticator::new(
+        Arc::clone(&world.platform),
+        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
+    );
     let now = world.platform.clock.unix_seconds();
     let host = "dps1.azure-devices-provisioning.localhost";
     let token = |host: &str, key: &[u8], policy: &str, expiry: i64| sign(host, key, expiry, Some(policy));
     let key = [7u8; 64];
     let owner = token(host, &key, "provisioningserviceowner", now + 60);
     let reader = token(host, &key, "reader", now + 60);
-    for (text, right) in [(&owner, Right::EnrollmentWrite), (&owner, Right::RegistrationStatusRead), (&reader, Right::EnrollmentRead)] {
+    for (text, right) in
+        [(&owner, Right::EnrollmentWrite), (&owner, Right::RegistrationStatusRead), (&reader, Right::EnrollmentRead)]
+    {
         world.service.service_caller(&dps, Some(text), right, GROUP_READ, &authenticator).await.unwrap();
     }
-    let forbidden = world.service.service_caller(&dps, Some(&reader), Right::EnrollmentWrite, GROUP_READ, &authenticator).await.unwrap_err();
+    let forbidden = world
+        .service
+        .service_caller(&dps, Some(&reader), Right::EnrollmentWrite, GROUP_READ, &authenticator)
+        .await
+        .unwrap_err();
     assert_eq!(forbidden.numeric_code(), 403_000);
     for text in [
         token("dps2.azure-devices-provisioning.localhost", &key, "provisioningserviceowner", now + 60),
@@ -135,10 +156,26 @@ async fn callers_of_the_service_api() {
         token(host, &key, "provisioningserviceowner", now - 60),
         format!("{SCOPE} nonsense"),
     ] {
-        let error = world.service.service_caller(&dps, Some(&text), Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err();
+        let error = world
+            .service
+            .service_caller(&dps, Some(&text), Right::EnrollmentRead, GROUP_READ, &authenticator)
+            .await
+            .unwrap_err();
         assert_eq!(error.numeric_code(), 401_002, "{text}");
     }
-    assert_eq!(world.service.service_caller(&dps, None, Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err().http_status(), 401);
-    let bearer = world.service.service_caller(&dps, Some("Bearer x.y.z"), Right::EnrollmentRead, GROUP_READ, &authenticator).await.unwrap_err();
+    assert_eq!(
+        world
+            .service
+            .service_caller(&dps, None, Right::EnrollmentRead, GROUP_READ, &authenticator)
+            .await
+            .unwrap_err()
+            .http_status(),
+        401
+    );
+    let bearer = world
+        .service
+        .service_caller(&dps, Some("Bearer x.y.z"), Right::EnrollmentRead, GROUP_READ, &authenticator)
+        .await
+        .unwrap_err();
     assert_eq!(bearer.http_status(), 401);
 }

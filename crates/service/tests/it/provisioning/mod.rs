@@ -1,5 +1,7 @@
 //! Provisioning over the real engines: what devices and operators see.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail the test")]
+
 mod concurrency;
 mod edges;
 mod groups;

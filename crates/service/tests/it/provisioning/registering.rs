@@ -3,17 +3,21 @@
 use super::world::{SCOPE, World, csr, hub_id, openssl, verify_chain};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_service::certificate;
-use ferrohub_service::hub::identity;
+use ferrohub_service::hub::HubRef;
+use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::platform::Change;
-use ferrohub_service::provisioning::DeviceCaller;
+use ferrohub_service::provisioning::{DeviceCaller, purge};
+use ferrohub_service::resources::kind;
+use ferrohub_service::tables::{DEVICES, ENROLLMENT_GROUPS, REGISTRATIONS};
+use ferrohub_service::{certificate, registry};
 use ferrohub_wire::sas_token::derive_device_key;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_without_a_request_gets_its_derived_keys() {
     let world = World::new().await;
-    let key = world.group("g1", json!({"initialTwin": {"tags": {"line": 7}, "properties": {"desired": {"rate": 5}}}})).await;
+    let key =
+        world.group("g1", json!({"initialTwin": {"tags": {"line": 7}, "properties": {"desired": {"rate": 5}}}})).await;
     let done = world.register(&key, "sensor-1", None).await;
     let state = &done["registrationState"];
     assert_eq!((&done["status"], &state["substatus"]), (&json!("assigned"), &json!("initialAssignment")));
@@ -47,12 +51,20 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     let folder = world.folder.path();
     let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
     // What a request asks for beyond its key does not count.
-    let greedy = csr(folder, "Pump:7", &["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"]);
+    let greedy =
+        csr(folder, "Pump:7", &["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"]);
     let done = world.register(&key, "Pump:7", Some(greedy)).await;
     assert_eq!(done["status"], "assigned");
     verify_chain(folder, &done);
     let text = String::from_utf8(openssl(folder, &["x509", "-in", "leaf.pem", "-noout", "-text"])).unwrap();
-    for wanted in ["CN = Pump:7", "CA:FALSE", "TLS Web Client Authentication", "URI:urn:uuid:", "http://127.0.0.1:8080/crl/", "http://127.0.0.1:8080/ca/"] {
+    for wanted in [
+        "CN = Pump:7",
+        "CA:FALSE",
+        "TLS Web Client Authentication",
+        "URI:urn:uuid:",
+        "http://127.0.0.1:8080/crl/",
+        "http://127.0.0.1:8080/ca/",
+    ] {
         assert!(text.contains(wanted) || text.contains(&wanted.replace(" = ", "=")), "{wanted} is not in {text}");
     }
     assert!(!text.contains("Certificate Sign"));
@@ -68,11 +80,20 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     assert_eq!((world.certificates("issued").await, world.certificates("intent").await), (1, 0));
 
     let token = world.token(&key, "Pump:7");
-    let caller = DeviceCaller { id_scope: SCOPE, registration_id: "Pump:7", authorization: Some(&token), peer_chain: &[] };
+    let caller =
+        DeviceCaller { id_scope: SCOPE, registration_id: "Pump:7", authorization: Some(&token), peer_chain: &[] };
     let seen = world.service.registration_lookup(caller, false).await.unwrap();
     assert_eq!(seen["status"], "assigned");
     assert!(!seen.to_string().contains("issuedCertificateChain"));
-    assert!(!world.service.registration(&world.dps().await, "pump:7").await.unwrap().to_string().contains("issuedCertificateChain"));
+    assert!(
+        !world
+            .service
+            .registration(&world.dps().await, "pump:7")
+            .await
+            .unwrap()
+            .to_string()
+            .contains("issuedCertificateChain")
+    );
     assert_eq!(world.service.registration_lookup(caller, true).await.unwrap_err().numeric_code(), 400_004);
 }
 
@@ -94,7 +115,8 @@ async fn the_publishing_point_serves_what_the_leaf_names() {
     certificate::remove_authority(&world.platform, &policy, &mut change).await.unwrap();
     world.platform.commit(change).await.unwrap();
     assert!(certificate::authority_of(&world.platform, &policy).await.unwrap().is_none());
-    std::fs::write(folder.join("last.der"), certificate::crl(&world.platform, issuing.id).await.unwrap().as_slice()).unwrap();
+    std::fs::write(folder.join("last.der"), certificate::crl(&world.platform, issuing.id).await.unwrap().as_slice())
+        .unwrap();
     openssl(folder, &["crl", "-inform", "DER", "-in", "last.der", "-noout", "-CAfile", "ca.pem"]);
     let retired = certificate::authority(&world.platform, issuing.id).await.unwrap().unwrap();
     assert!(retired.sealed_key.is_empty());
@@ -119,10 +141,12 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
     let leaf = |status: &serde_json::Value| status["registrationState"]["issuedCertificateChain"][0].clone();
     assert_ne!(leaf(&first), leaf(&second));
     let after = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
-    assert_eq!((before.uid, before.credential_id, before.generation_id), (after.uid, after.credential_id, after.generation_id));
+    assert_eq!(
+        (before.uid, before.credential_id, before.generation_id),
+        (after.uid, after.credential_id, after.generation_id)
+    );
     assert_eq!(world.registry().await.len(), 1);
     assert_eq!(world.certificates("issued").await, 2);
-    // The first operation still shows what it gave.
     let third = world.register(&key, "d1", None).await;
     assert_eq!(third["status"], "assigned");
     let keyed = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
@@ -130,10 +154,105 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_operation_keeps_its_own_result() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let request = csr(world.folder.path(), "d1", &[]);
+    let first = world.service.register(world.request(&key, "d1", Some(request.clone()))).await.unwrap();
+    let second = world.service.register(world.request(&key, "d1", Some(request))).await.unwrap();
+    assert_ne!(first.operation_id, second.operation_id);
+    let chains = [&first, &second].map(|operation| world.poll(&key, "d1", operation));
+    let [one, two] = futures_util::future::join_all(chains).await.try_into().unwrap();
+    let leaf = |status: &serde_json::Value| status["registrationState"]["issuedCertificateChain"][0].clone();
+    assert!(leaf(&one).is_string() && leaf(&one) != leaf(&two));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_there_after_a_restart() {
+    let mut world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let first = world.service.register(world.request(&key, "d1", None)).await.unwrap();
+    world.reopen().await;
+    assert_eq!(world.poll(&key, "d1", &first).await["status"], "assigned");
+    // Sealed keys open again: of the group, of the linked hub and of the authority.
+    let done = world.register(&key, "d1", Some(csr(world.folder.path(), "d1", &[]))).await;
+    verify_chain(world.folder.path(), &done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_the_registry_are_free_and_legal() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    for id in ["sensor1", "sensor-1.a", "sensor-1:a"] {
+        world.register(&key, id, None).await;
+    }
+    world.write_hub("hub2", true).await;
+    // ADR names ignore case and are shared by the hubs of a namespace; device ids are neither.
+    for (hub, id) in [("hub1", "SENSOR1"), ("hub2", "sensor1")] {
+        let hub = HubRef::of(world.stored(&hub_id(hub)).await).unwrap();
+        let actor = world.platform.identity_actor(&world.dps_principal).await.unwrap();
+        let spec = DeviceSpec::new(id, Credentials::None);
+        let device = identity::draft(&world.platform, &hub, spec).await.unwrap();
+        let mut change = Change::new();
+        let namespace = world.stored(&world.namespace).await;
+        let name = registry::mirror_put(&world.platform, &actor, &namespace, &hub.stored, &device, None, &mut change)
+            .await
+            .unwrap();
+        world.platform.commit(change).await.unwrap();
+        assert!(name.to_lowercase().starts_with("sensor1-"), "{name}");
+    }
+    let devices =
+        ferrohub_service::resources::all_where(world.platform.store.as_ref(), "kind", kind::DEVICE).await.unwrap();
+    let names: std::collections::HashSet<String> =
+        devices.iter().map(|stored| stored.resource.name.to_lowercase()).collect();
+    assert_eq!((devices.len(), names.len()), (5, 5));
+    assert!(names.iter().all(|name| ferrohub_model::device_id::is_registry_name(name)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_does_not_trust_the_namespace_gets_no_certificates() {
+    let world = World::new().await;
+    world.write_hub("hub3", false).await;
+    world.link(&["hub3"]).await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let done = world.register(&key, "d1", Some(csr(world.folder.path(), "d1", &[]))).await;
+    assert_eq!(done["registrationState"]["errorCode"], 400_209);
+    assert!(
+        done["registrationState"]["errorMessage"].as_str().unwrap().contains("not linked to the namespace 'plant'")
+    );
+    // Without a request the device is the hub's alone.
+    assert_eq!(world.register(&key, "d1", None).await["status"], "assigned");
+    assert!(world.registry().await.is_empty());
+    // And it does not follow into a namespace, nor out of one.
+    world.link(&["hub1"]).await;
+    assert_eq!(world.register(&key, "d1", None).await["status"], "assigned");
+    world.link(&["hub3"]).await;
+    let refused = world.register(&key, "d1", None).await;
+    assert_eq!(refused["registrationState"]["errorCode"], 409_000, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_service_leaves_nothing_behind() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    for number in 0..3 {
+        world.register(&key, &format!("d{number}"), None).await;
+    }
+    let uid = world.dps().await.uid;
+    for _ in 0..2 {
+        purge(&world.platform, uid).await.unwrap();
+        assert!(world.rows(&ENROLLMENT_GROUPS).await.is_empty() && world.rows(&REGISTRATIONS).await.is_empty());
+    }
+    assert_eq!(world.rows(&DEVICES).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_api_version_knows_no_csr() {
     let world = World::new().await;
     let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
-    for (version, certificates) in [("2019-03-31", false), ("2021-10-01", false), ("2025-07-01-preview", true), ("2026-11-01", true)] {
+    for (version, certificates) in
+        [("2019-03-31", false), ("2021-10-01", false), ("2025-07-01-preview", true), ("2026-11-01", true)]
+    {
         let mut request = world.request(&key, "d1", Some(csr(world.folder.path(), "d1", &[])));
         request.api_version = Some(version.into());
         let first = world.service.register(request).await.unwrap();
@@ -159,8 +278,11 @@ async fn a_device_moves_with_its_twin_when_its_hub_is_no_longer_linked() {
     assert!(identity::load_twin(store, hub1, "d1").await.unwrap().is_none());
     assert_eq!(identity::load_twin(store, hub2, "d1").await.unwrap().unwrap().twin.tags["line"], 1);
     let registry = world.registry().await;
-    assert_eq!(registry["d1"]["properties"]["endpoints"]["outbound"]["assigned"], json!({"hub2":
-        {"endpointType": "Microsoft.Devices/IotHubs", "address": "hub2.azure-devices.localhost"}}));
+    assert_eq!(
+        registry["d1"]["properties"]["endpoints"]["outbound"]["assigned"],
+        json!({"hub2":
+        {"endpointType": "Microsoft.Devices/IotHubs", "address": "hub2.azure-devices.localhost"}})
+    );
     assert_eq!(registry.len(), 1);
 }
 

@@ -97,6 +97,17 @@ impl World {
         world
     }
 
+    /// Closes the engines and opens them again on the same folder.
+    pub(super) async fn reopen(&mut self) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let empty = Arc::new(open(elsewhere.path()).await);
+        // The former engines are closed by dropping the last handle on them.
+        self.service = Arc::new(ProvisioningService::new(Arc::clone(&empty)));
+        self.platform = empty;
+        self.platform = Arc::new(open(self.folder.path()).await);
+        self.service = Arc::new(ProvisioningService::new(Arc::clone(&self.platform)));
+    }
+
     async fn principal(&self, object: &str) {
         let mut change = Change::new();
         let principal = Principal {
@@ -150,7 +161,8 @@ impl World {
         let row = ResourceId::parse(&resource.id).unwrap().key();
         let owner = resource.uid.to_string();
         let store = self.platform.store.as_ref();
-        let sealed = self.platform.keyring.seal(store, &owner, RESOURCES.name, &row, field, text.as_bytes()).await.unwrap();
+        let sealed =
+            self.platform.keyring.seal(store, &owner, RESOURCES.name, &row, field, text.as_bytes()).await.unwrap();
         resource.secrets.insert(field.into(), sealed);
     }
 
@@ -169,7 +181,11 @@ impl World {
                 self.seal(&mut hub, &format!("{policy}/{which}"), &key).await;
             }
         }
-        let extra = RowExtra { unique_name: Some(format!("iothubs/{name}")), link: linked.then(|| self.namespace.key()), lookup: Some(format!("host/{host}")) };
+        let extra = RowExtra {
+            unique_name: Some(format!("iothubs/{name}")),
+            link: linked.then(|| self.namespace.key()),
+            lookup: Some(format!("host/{host}")),
+        };
         self.write(&hub, extra).await;
     }
 
@@ -196,7 +212,8 @@ impl World {
                 {"keyName": "provisioningserviceowner", "rights": "ServiceConfig, DeviceConnect, EnrollmentWrite"},
                 {"keyName": "reader", "rights": "EnrollmentRead"}]});
         if linked {
-            properties["deviceRegistryNamespace"] = json!({"resourceId": self.namespace.to_string(), "authenticationType": "SystemAssigned"});
+            properties["deviceRegistryNamespace"] =
+                json!({"resourceId": self.namespace.to_string(), "authenticationType": "SystemAssigned"});
         }
         let mut dps = resource(&self.dps, self.platform.new_id(), properties);
         dps.identity = Some(Identity {
@@ -206,7 +223,11 @@ impl World {
         for policy in ["provisioningserviceowner", "reader"] {
             self.seal(&mut dps, &format!("{policy}/primary"), &STANDARD.encode([7u8; 64])).await;
         }
-        let extra = RowExtra { unique_name: Some("provisioningservices/dps1".into()), link: linked.then(|| self.namespace.key()), lookup: Some(format!("scope/{SCOPE}")) };
+        let extra = RowExtra {
+            unique_name: Some("provisioningservices/dps1".into()),
+            link: linked.then(|| self.namespace.key()),
+            lookup: Some(format!("scope/{SCOPE}")),
+        };
         self.write(&dps, extra).await;
     }
 
@@ -220,7 +241,12 @@ impl World {
             let store = self.platform.store.as_ref();
             let sealed = &hub.resource.secrets["iothubowner/primary"];
             let (owner, row) = (hub.resource.uid.to_string(), hub_id(name).key());
-            let key = self.platform.keyring.open(store, &owner, RESOURCES.name, &row, "iothubowner/primary", sealed).await.unwrap();
+            let key = self
+                .platform
+                .keyring
+                .open(store, &owner, RESOURCES.name, &row, "iothubowner/primary", sealed)
+                .await
+                .unwrap();
             let text = ConnectionString::for_policy(&host, "iothubowner", std::str::from_utf8(&key).unwrap()).reveal();
             self.seal(&mut dps, &format!("linkedHub/{host}"), &text).await;
             list.push(json!({"name": host, "location": "eastus"}));
@@ -231,7 +257,8 @@ impl World {
 
     /// Grants a role and returns the id of the assignment.
     pub(super) async fn grant(&self, principal: &str, scope: &ResourceId, role: &str) -> ResourceId {
-        let assignment = scope.resource("Microsoft.Authorization", "roleAssignments", &SystemRandom.uuid_v4().to_string());
+        let assignment =
+            scope.resource("Microsoft.Authorization", "roleAssignments", &SystemRandom.uuid_v4().to_string());
         let properties = json!({"principalId": principal, "scope": scope.to_string(),
             "roleDefinitionId": format!("/providers/Microsoft.Authorization/roleDefinitions/{role}")});
         self.write(&resource(&assignment, self.platform.new_id(), properties), RowExtra::default()).await;
@@ -251,7 +278,9 @@ impl World {
     pub(super) async fn revoke_all(&self) {
         let mut change = Change::new();
         change.access = true;
-        for stored in resources::all_where(self.platform.store.as_ref(), "kind", resources::kind::ROLE_ASSIGNMENT).await.unwrap() {
+        for stored in
+            resources::all_where(self.platform.store.as_ref(), "kind", resources::kind::ROLE_ASSIGNMENT).await.unwrap()
+        {
             change.unit.delete(&RESOURCES, stored.id().unwrap().key());
         }
         self.platform.commit(change).await.unwrap();
@@ -276,7 +305,12 @@ impl World {
 
     pub(super) fn token(&self, group_key: &[u8], registration: &str) -> String {
         let expiry = self.platform.clock.unix_seconds() + 3600;
-        sign(&format!("{SCOPE}/registrations/{registration}"), &derive_device_key(group_key, registration), expiry, Some("registration"))
+        sign(
+            &format!("{SCOPE}/registrations/{registration}"),
+            &derive_device_key(group_key, registration),
+            expiry,
+            Some("registration"),
+        )
     }
 
     pub(super) fn request(&self, group_key: &[u8], registration: &str, csr: Option<String>) -> RegisterRequest {
@@ -291,7 +325,17 @@ impl World {
 
     /// Registers, expects `assigning`, polls, and gives the final `RegistrationOperationStatus`.
     pub(super) async fn register(&self, group_key: &[u8], registration: &str, csr: Option<String>) -> Value {
-        let first = self.service.register(self.request(group_key, registration, csr)).await.unwrap();
+        self.register_at(&self.service, group_key, registration, csr).await
+    }
+
+    pub(super) async fn register_at(
+        &self,
+        service: &ProvisioningService,
+        group_key: &[u8],
+        registration: &str,
+        csr: Option<String>,
+    ) -> Value {
+        let first = service.register(self.request(group_key, registration, csr)).await.unwrap();
         assert_eq!(first.body, json!({"operationId": first.operation_id, "status": "assigning"}));
         assert!((1..=3).contains(&first.retry_after_seconds));
         self.poll(group_key, registration, &first).await
@@ -299,7 +343,12 @@ impl World {
 
     pub(super) async fn poll(&self, group_key: &[u8], registration: &str, first: &OperationStatus) -> Value {
         let token = self.token(group_key, registration);
-        let caller = DeviceCaller { id_scope: SCOPE, registration_id: registration, authorization: Some(&token), peer_chain: &[] };
+        let caller = DeviceCaller {
+            id_scope: SCOPE,
+            registration_id: registration,
+            authorization: Some(&token),
+            peer_chain: &[],
+        };
         let done = self.service.operation_status(caller, &first.operation_id).await.unwrap();
         assert_eq!(done.body["status"], done.status.as_str());
         done.body
@@ -318,7 +367,12 @@ impl World {
         let found = resources::all_where(self.platform.store.as_ref(), "kind", resources::kind::DEVICE).await.unwrap();
         found
             .into_iter()
-            .map(|stored| (stored.resource.text(&["externalDeviceId"]).unwrap().to_owned(), serde_json::to_value(stored.resource).unwrap()))
+            .map(|stored| {
+                (
+                    stored.resource.text(&["externalDeviceId"]).unwrap().to_owned(),
+                    serde_json::to_value(stored.resource).unwrap(),
+                )
+            })
             .collect()
     }
 }
@@ -326,9 +380,17 @@ impl World {
 pub(super) async fn open(folder: &Path) -> Platform {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.join("store.db"), ALL, ferrohub_store_sqlite::Options::default()).unwrap());
-    let log = LocalEventLog::open(Arc::new(RealDisk), &folder.join("log"), Arc::clone(&clock), ferrohub_messaging_local::Options::default()).unwrap();
-    let engines = Engines { store, log: Arc::new(log), bus: Arc::new(LocalBus::new()), clock, random: Arc::clone(&random) };
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&folder.join("store.db"), ALL, ferrohub_store_sqlite::Options::default()).unwrap());
+    let log = LocalEventLog::open(
+        Arc::new(RealDisk),
+        &folder.join("log"),
+        Arc::clone(&clock),
+        ferrohub_messaging_local::Options::default(),
+    )
+    .unwrap();
+    let engines =
+        Engines { store, log: Arc::new(log), bus: Arc::new(LocalBus::new()), clock, random: Arc::clone(&random) };
     let keyring = Keyring::new(MasterKey::from_bytes(&[42; 32]).unwrap(), random);
     let settings = Settings { domain: DOMAIN.into(), pki_url: Some("http://127.0.0.1:8080".into()) };
     let tenancy = Tenancy { tenant_id: "t".into(), subscription_id: SUBSCRIPTION.into() };
@@ -337,7 +399,11 @@ pub(super) async fn open(folder: &Path) -> Platform {
 
 /// Runs the openssl command line in `folder` and gives what it printed.
 pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("openssl").args(arguments).current_dir(folder).output().expect("the openssl command is the oracle of this test");
+    let output = Command::new("openssl")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the openssl command is the oracle of this test");
     assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
@@ -366,6 +432,19 @@ pub(super) fn verify_chain(folder: &Path, status: &Value) -> [PathBuf; 3] {
         openssl(folder, &["x509", "-inform", "DER", "-in", der.to_str().unwrap(), "-out", pem.to_str().unwrap()]);
         files.push(pem);
     }
-    openssl(folder, &["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "issuing.pem", "leaf.pem"]);
+    openssl(
+        folder,
+        &[
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            "sslclient",
+            "-CAfile",
+            "root.pem",
+            "-untrusted",
+            "issuing.pem",
+            "leaf.pem",
+        ],
+    );
     files.try_into().unwrap()
 }

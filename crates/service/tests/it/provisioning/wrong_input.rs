@@ -4,7 +4,6 @@ use super::world::{SCOPE, World, csr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::Error;
-use ferrohub_model::clock::Clock;
 use ferrohub_service::provisioning::{DeviceCaller, RegisterRequest};
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS};
 use ferrohub_wire::sas_token::{derive_device_key, sign};
@@ -94,7 +93,12 @@ async fn polls_of_what_is_not_there() {
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     world.register(&key, "d1", None).await;
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
-    let wrong = sign(&format!("{SCOPE}/registrations/d1"), b"no such key at all", world.platform.clock.unix_seconds() + 60, Some("registration"));
+    let wrong = sign(
+        &format!("{SCOPE}/registrations/d1"),
+        b"no such key at all",
+        world.platform.clock.unix_seconds() + 60,
+        Some("registration"),
+    );
     let stranger = DeviceCaller { authorization: Some(&wrong), ..caller };
     assert_eq!(world.service.authenticate(stranger).await.unwrap_err().numeric_code(), 401_002);
     let certified = DeviceCaller { authorization: None, peer_chain: &[vec![0x30]], ..caller };

@@ -1,0 +1,235 @@
+//! From a namespace to telemetry: Resource Manager, provisioning over both protocols, a device at its hub.
+
+use crate::http_client::Answer;
+use crate::rig::Rig;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_client::device::csr::DeviceKey;
+use ferrohub_client::device::dial::{ClientCertificate, Dial};
+use ferrohub_client::device::hub::{HubDevice, Proof};
+use ferrohub_client::device::key;
+use ferrohub_client::device::registration::{Registration, RegistrationRequest, register};
+use ferrohub_messaging::ReadFrom;
+use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_wire::sas_token;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const REGISTRY: &str = "2026-03-01-preview";
+const HUB: &str = "2025-08-01-preview";
+const DPS: &str = "2025-02-01-preview";
+const ROLE: &str = "2022-04-01";
+const LOCATION: &str = "swedencentral";
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+const HUB_HOST: &str = "hub1.azure-devices.localhost";
+const DPS_HOST: &str = "dps1.azure-devices-provisioning.localhost";
+
+/// A server with a hub, a provisioning service and an enrollment group.
+struct Plant {
+    rig: Rig,
+    id_scope: String,
+    group_key: String,
+    hub_key: String,
+    dps_key: String,
+}
+
+impl Plant {
+    async fn build() -> Self {
+        let rig = Rig::start().await;
+        let group = format!("/subscriptions/{}/resourceGroups/g1", rig.owner.subscription_id);
+        let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/ns1");
+        let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1");
+        let hub = format!("{group}/providers/Microsoft.Devices/IotHubs/hub1");
+        let dps = format!("{group}/providers/Microsoft.Devices/provisioningServices/dps1");
+        put(&rig, &group, "2024-11-01", json!({"location": LOCATION})).await;
+        let principal = put(&rig, &identity, "2024-11-30", json!({"location": LOCATION})).await["properties"]["principalId"].clone();
+        put(&rig, &namespace, REGISTRY, json!({"location": LOCATION, "identity": {"type": "SystemAssigned"}})).await;
+        put(&rig, &format!("{namespace}/credentials/default"), REGISTRY, json!({"location": LOCATION, "properties": {}})).await;
+        let policy = json!({"location": LOCATION, "properties": {"certificate": {
+            "certificateAuthorityConfiguration": {"keyType": "ECC"}, "leafCertificateConfiguration": {"validityPeriodInDays": 30}}}});
+        put(&rig, &format!("{namespace}/credentials/default/policies/policy1"), REGISTRY, policy).await;
+        let role = format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}", rig.owner.subscription_id);
+        let assignment = format!("{group}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000a");
+        put(&rig, &assignment, ROLE, json!({"properties": {"roleDefinitionId": role, "principalId": principal, "principalType": "ServicePrincipal"}})).await;
+        let identities = json!({"type": "UserAssigned", "userAssignedIdentities": {identity.as_str(): {}}});
+        let body = json!({"location": LOCATION, "sku": {"name": "GEN2", "capacity": 1}, "identity": identities, "properties": {
+            "deviceRegistry": {"namespaceResourceId": namespace, "identityResourceId": identity}}});
+        put(&rig, &hub, HUB, body).await;
+        let namespace_principal = rig.arm("GET", &namespace, REGISTRY, None).await.expect(200)["identity"]["principalId"].clone();
+        let assignment = format!("{hub}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000b");
+        put(&rig, &assignment, ROLE, json!({"properties": {"roleDefinitionId": role, "principalId": namespace_principal, "principalType": "ServicePrincipal"}})).await;
+        let hub_key = owner_key(&rig, &hub, HUB, "iothubowner").await;
+        let link = format!("HostName={HUB_HOST};SharedAccessKeyName=iothubowner;SharedAccessKey={hub_key}");
+        let body = json!({"location": LOCATION, "sku": {"name": "S1", "capacity": 1}, "identity": identities, "properties": {
+            "iotHubs": [{"connectionString": link, "location": LOCATION}],
+            "deviceRegistryNamespace": {"resourceId": namespace, "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": identity}}});
+        let made = put(&rig, &dps, DPS, body).await;
+        let id_scope = made["properties"]["idScope"].as_str().unwrap().to_owned();
+        let dps_key = owner_key(&rig, &dps, DPS, "provisioningserviceowner").await;
+        let synchronize = rig.arm("POST", &format!("{namespace}/credentials/default/synchronize"), REGISTRY, None).await;
+        assert!(synchronize.status < 300, "{}", synchronize.text);
+        let mut plant = Self { rig, id_scope, group_key: String::new(), hub_key, dps_key };
+        let group = json!({"attestation": {"type": "symmetricKey", "symmetricKey": {}}, "credentialPolicyName": "policy1", "provisioningStatus": "enabled"});
+        plant.dps("PUT", "/enrollmentGroups/eg1", Some(&group)).await.expect(200);
+        let mechanism = plant.dps("POST", "/enrollmentgroups/eg1/attestationmechanism/", None).await.expect(200);
+        plant.group_key = mechanism["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
+        plant
+    }
+
+    async fn data(&self, method: &str, host: &str, path: &str, token: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let mut all = vec![("authorization", token)];
+        all.extend_from_slice(headers);
+        self.rig.https.send(method, host, path, &all, body.map(Value::to_string).unwrap_or_default()).await
+    }
+
+    async fn dps(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let token = token(DPS_HOST, &self.dps_key, "provisioningserviceowner");
+        self.data(method, DPS_HOST, &format!("{path}?api-version=2025-07-01-preview"), &token, &[], body).await
+    }
+
+    async fn hub(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let token = token(HUB_HOST, &self.hub_key, "iothubowner");
+        self.data(method, HUB_HOST, &format!("{path}?api-version=2021-04-12"), &token, headers, body).await
+    }
+
+    /// Registers over MQTT with a certificate signing request.
+    async fn register(&self, id: &str, own_key: &DeviceKey) -> Registration {
+        let request = RegistrationRequest {
+            id_scope: self.id_scope.clone(),
+            registration_id: id.into(),
+            device_key: Some(key::derive(&self.group_key, id).unwrap()),
+            csr: Some(own_key.certificate_request(id).unwrap()),
+            payload: None,
+        };
+        let dial = Dial::new(self.rig.mqtt(), "global.azure-devices-provisioning.localhost", self.rig.ca_pem.as_bytes(), None).unwrap();
+        register(&dial, &request, &SystemClock).await.unwrap()
+    }
+}
+
+async fn put(rig: &Rig, path: &str, version: &str, body: Value) -> Value {
+    let answer = rig.arm("PUT", path, version, Some(&body)).await;
+    assert!(answer.status == 200 || answer.status == 201, "{path}: {} {}", answer.status, answer.text);
+    assert!(!answer.header("x-ms-request-id").is_empty());
+    answer.json()
+}
+
+async fn owner_key(rig: &Rig, resource: &str, version: &str, policy: &str) -> String {
+    let keys = rig.arm("POST", &format!("{resource}/listkeys"), version, None).await.expect(200);
+    let found = keys["value"].as_array().unwrap().iter().find(|key| key["keyName"] == policy).unwrap();
+    found["primaryKey"].as_str().unwrap().to_owned()
+}
+
+fn token(resource: &str, key: &str, policy: &str) -> String {
+    sas_token::sign(resource, &STANDARD.decode(key).unwrap(), SystemClock.unix_seconds() + 3600, Some(policy))
+}
+
+#[tokio::test]
+async fn from_a_certificate_request_to_stored_telemetry() {
+    let plant = Plant::build().await;
+    let own_key = DeviceKey::generate().unwrap();
+    let registration = plant.register("d1", &own_key).await;
+    assert_eq!((registration.assigned_hub.as_str(), registration.chain.len()), (HUB_HOST, 3));
+    let certificate = ClientCertificate { chain: &registration.chain, key: &own_key };
+    let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), Some(certificate)).unwrap();
+    let mut device = HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate, &SystemClock).await.unwrap();
+
+    device.send(r#"{"t":1}"#, &[("$.ct", "application/json"), ("level", "hot")]).await.unwrap();
+    let hub = plant.rig.service.hub.by_host(HUB_HOST).await.unwrap();
+    let mut stored = Vec::new();
+    for partition in 0..hub.partition_count {
+        stored.extend(plant.rig.service.hub.read_events(&hub, partition, ReadFrom::Beginning, 10).await.unwrap());
+    }
+    assert_eq!(stored.len(), 1);
+    assert_eq!((&stored[0].body[..], stored[0].properties.system("content-type")), (&br#"{"t":1}"#[..], Some("application/json")));
+    assert_eq!(stored[0].properties.system("iothub-connection-device-id"), Some("d1"));
+
+    device.report(&json!({"firmware": 3})).await.unwrap();
+    let twin = plant.hub("GET", "/twins/d1", &[], None).await;
+    assert_eq!(twin.expect(200)["properties"]["reported"]["firmware"], 3);
+    assert!(twin.header("etag").starts_with('"'));
+    let patch = json!({"properties": {"desired": {"interval": 5}}});
+    plant.hub("PATCH", "/twins/d1", &[("if-match", "\"*\"")], Some(&patch)).await.expect(200);
+    let desired = device.desired(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(desired.patch["interval"], 5);
+
+    // Disabling the device ends its session, and it is not let in again.
+    let mut identity = plant.hub("GET", "/devices/d1", &[], None).await.expect(200);
+    identity["status"] = json!("disabled");
+    plant.hub("PUT", "/devices/d1", &[("if-match", "*")], Some(&identity)).await.expect(200);
+    assert!(device.desired(Duration::from_secs(10)).await.is_err());
+    assert!(HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate, &SystemClock).await.is_err());
+    plant.rig.running.stop().await;
+}
+
+#[tokio::test]
+async fn registering_over_https() {
+    let plant = Plant::build().await;
+    let host = "global.azure-devices-provisioning.localhost";
+    let scope = &plant.id_scope;
+    let key = key::derive(&plant.group_key, "d2").unwrap();
+    let sas = key::registration_token(scope, "d2", &key, SystemClock.unix_seconds() + 600).unwrap();
+    let path = format!("/{scope}/registrations/d2");
+    let register = format!("{path}/register?api-version=2019-03-31");
+    let started = plant.data("PUT", host, &register, &sas, &[], Some(&json!({"registrationId": "d2"}))).await;
+    let operation = started.expect(202)["operationId"].as_str().unwrap().to_owned();
+    assert!(started.header("retry-after").parse::<u32>().is_ok());
+    assert!(started.header("location").ends_with(&format!("{path}/register")));
+    let polled = plant.data("GET", host, &format!("{path}/operations/{operation}?api-version=2019-03-31"), &sas, &[], None).await.expect(200);
+    assert_eq!((&polled["status"], &polled["registrationState"]["assignedHub"]), (&json!("assigned"), &json!(HUB_HOST)));
+    // The same on a bare localhost: the id scope says which service is meant.
+    let looked_up = plant.data("POST", "localhost", &format!("{path}?api-version=2019-03-31"), &sas, &[], Some(&json!({}))).await;
+    assert_eq!(looked_up.expect(200)["deviceId"], "d2");
+
+    let wrong = key::registration_token(scope, "d2", &STANDARD.encode([7; 32]), SystemClock.unix_seconds() + 600).unwrap();
+    let refused = plant.data("PUT", host, &register, &wrong, &[], Some(&json!({}))).await;
+    assert_eq!((refused.status, refused.header("x-ms-error-code")), (401, "401002"));
+    assert_eq!(plant.dps("POST", "/registrations/eg1/query", None).await.expect(200)[0]["registrationId"], "d2");
+    let listed = plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
+    assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
+    assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
+    plant.rig.running.stop().await;
+}
+
+#[tokio::test]
+async fn the_hubs_service_api() {
+    let plant = Plant::build().await;
+    let made = plant.hub("PUT", "/devices/s1", &[], Some(&json!({"deviceId": "s1"}))).await.expect(200);
+    let device_key = made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
+    let twice = plant.hub("PUT", "/devices/s1", &[], Some(&json!({"deviceId": "s1"}))).await;
+    assert_eq!((twice.status, twice.header("iothub-errorcode")), (409, "DeviceAlreadyExists"));
+    let missing = plant.hub("GET", "/devices/none", &[], None).await;
+    assert_eq!((missing.status, missing.header("iothub-errorcode")), (404, "DeviceNotFound"));
+    let nested: Value = serde_json::from_str(missing.json()["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(nested["errorCode"], 404_001);
+    assert_eq!(plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status, 501);
+    // On a bare localhost the token's audience says which hub is meant.
+    let sas = token(HUB_HOST, &plant.hub_key, "iothubowner");
+    assert_eq!(plant.data("GET", "localhost", "/devices/s1?api-version=2021-04-12", &sas, &[], None).await.expect(200)["deviceId"], "s1");
+
+    let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), None).unwrap();
+    let device = HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(device_key), &SystemClock).await.unwrap();
+    device.send("x", &[]).await.unwrap();
+    assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key), &SystemClock).await.is_err());
+    device.close().await;
+    plant.hub("DELETE", "/devices/s1", &[("if-match", "*")], None).await.expect(204);
+    plant.rig.running.stop().await;
+}
+
+#[tokio::test]
+async fn the_publishing_point_serves_what_certificates_name() {
+    let plant = Plant::build().await;
+    let own_key = DeviceKey::generate().unwrap();
+    let registration = plant.register("d3", &own_key).await;
+    let leaf = String::from_utf8_lossy(&registration.chain[0]).into_owned();
+    let start = leaf.find("/crl/").unwrap();
+    let path: String = leaf[start..].chars().take("/crl/00000000-0000-0000-0000-000000000000.crl".len()).collect();
+    let mut stream = TcpStream::connect(("127.0.0.1", plant.rig.running.ports().pki.unwrap())).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let head = String::from_utf8_lossy(&answer);
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("application/pkix-crl"), "{head}");
+    plant.rig.running.stop().await;
+}

@@ -1,0 +1,219 @@
+//! An installation in a temporary folder, asked as its owner or as somebody else.
+
+use ferrohub_messaging::disk::RealDisk;
+use ferrohub_messaging_local::{LocalBus, LocalEventLog};
+use ferrohub_model::clock::ManualClock;
+use ferrohub_model::error::Error;
+use ferrohub_model::random::Random;
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::{ArmRequest, ArmResponse};
+use ferrohub_service::authn::Audience;
+use ferrohub_service::authz::Actor;
+use ferrohub_service::graph::GraphRequest;
+use ferrohub_service::platform::{Engines, Settings};
+use ferrohub_service::{Service, StartConfig, tables};
+use ferrohub_store_sqlite::SqliteStore;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(super) const BASE: &str = "https://localhost:8443";
+pub(super) const ADR: &str = "2026-03-01-preview";
+pub(super) const HUB: &str = "2025-08-01-preview";
+pub(super) const DPS: &str = "2025-02-01-preview";
+
+pub(super) struct World {
+    pub(super) service: Arc<Service>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) owner: Actor,
+    pub(super) subscription: String,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
+        let log = LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default()).unwrap();
+        let engines = Engines {
+            store: Arc::new(store),
+            log: Arc::new(log),
+            bus: Arc::new(LocalBus::new()),
+            clock: clock.clone(),
+            random: random.clone(),
+        };
+        let config = StartConfig {
+            settings: Settings { domain: "localhost".into(), pki_url: None },
+            master_key: MasterKey::generate(random.as_ref()),
+            owner_file_missing: true,
+        };
+        let started = Service::start(engines, config).await.unwrap();
+        let owner = started.owner.unwrap();
+        let actor = sign_in(&started.service, &owner.client_id, &owner.client_secret).await;
+        Self { service: started.service, clock, owner: actor, subscription: owner.subscription_id, _folder: folder }
+    }
+
+    pub(super) fn group(&self, name: &str) -> String {
+        format!("/subscriptions/{}/resourceGroups/{name}", self.subscription)
+    }
+
+    pub(super) async fn send(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse, Error> {
+        self.request(actor, method, path, version, body, None).await
+    }
+
+    pub(super) async fn request(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>, if_match: Option<&str>) -> Result<ArmResponse, Error> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut query: Vec<(String, String)> = query.split('&').filter_map(|p| p.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
+        query.push(("api-version".into(), version.into()));
+        self.service
+            .arm
+            .handle(ArmRequest {
+                method: method.into(),
+                path: path.into(),
+                query,
+                body,
+                if_match: if_match.map(str::to_string),
+                if_none_match: None,
+                actor: actor.clone(),
+                base_url: BASE.into(),
+                request_id: Uuid::nil(),
+                correlation_id: Uuid::nil(),
+            })
+            .await
+    }
+
+    pub(super) async fn put(&self, path: &str, version: &str, body: Value) -> Value {
+        let answer = self.send(&self.owner, "PUT", path, version, Some(body)).await.unwrap_or_else(|e| panic!("PUT {path}: {} {e} {:?}", e.code, e.context));
+        assert!(matches!(answer.status, 200 | 201), "PUT {path}: {}", answer.status);
+        answer.body.unwrap()
+    }
+
+    pub(super) async fn get(&self, path: &str, version: &str) -> Value {
+        self.send(&self.owner, "GET", path, version, None).await.unwrap_or_else(|e| panic!("GET {path}: {e}")).body.unwrap()
+    }
+
+    pub(super) async fn refused(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>) -> Error {
+        match self.send(actor, method, path, version, body).await {
+            Ok(answer) => panic!("{method} {path} was answered {}", answer.status),
+            Err(error) => error,
+        }
+    }
+
+    /// A service principal without any right.
+    pub(super) async fn stranger(&self) -> Actor {
+        let graph = |method: &str, path: &[&str], body: Value| GraphRequest {
+            method: method.into(),
+            path: path.iter().map(ToString::to_string).collect(),
+            query: Vec::new(),
+            body: Some(body),
+            actor: self.owner.clone(),
+            base_url: BASE.into(),
+        };
+        let made = self.service.graph.handle(graph("POST", &["applications"], json!({"displayName": "stranger"}))).await.unwrap().1.unwrap();
+        let id = made["id"].as_str().unwrap();
+        let secret = self.service.graph.handle(graph("POST", &["applications", id, "addPassword"], json!({}))).await.unwrap().1.unwrap();
+        sign_in(&self.service, made["appId"].as_str().unwrap(), secret["secretText"].as_str().unwrap()).await
+    }
+
+    /// An `Authorization` header of the owner for a scope; the owner gets a second secret for it.
+    pub(super) async fn token(&self, scope: &str) -> String {
+        let engines = Engines {
+            store: self.service.platform.store.clone(),
+            log: self.service.platform.log.clone(),
+            bus: self.service.platform.bus.clone(),
+            clock: self.clock.clone(),
+            random: self.service.platform.random.clone(),
+        };
+        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.service.platform.tenancy).await.unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &owner.client_id),
+            ("client_secret", &owner.client_secret),
+            ("scope", scope),
+        ]
+        .map(|(k, v)| (k.to_string(), v.to_string()))
+        .to_vec();
+        let token = self.service.authn.token(&owner.tenant_id, &form, None, true).await.unwrap();
+        format!("Bearer {}", token["access_token"].as_str().unwrap())
+    }
+
+    pub(super) async fn assign(&self, principal: &str, role: &str, scope: &str) -> Value {
+        let definition = format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", self.subscription);
+        let name = SystemRandom.uuid_v4();
+        self.put(
+            &format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
+            "2022-04-01",
+            json!({"properties": {"roleDefinitionId": definition, "principalId": principal, "principalType": "ServicePrincipal"}}),
+        )
+        .await
+    }
+}
+
+async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
+    let form: Vec<(String, String)> = [
+        ("grant_type", "client_credentials"),
+        ("client_id", client_id),
+        ("client_secret", secret),
+        ("scope", "https://management.azure.com/.default"),
+    ]
+    .map(|(k, v)| (k.to_string(), v.to_string()))
+    .to_vec();
+    let tenant = service.platform.tenancy.tenant_id.clone();
+    let token = service.authn.token(&tenant, &form, None, true).await.unwrap();
+    let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    service.authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()
+}
+
+/// The whole set of the seeds: group, identity, namespace with credential and policy, linked hub, linked DPS, roles.
+pub(super) struct Plant {
+    pub(super) group: String,
+    pub(super) identity: String,
+    pub(super) identity_principal: String,
+    pub(super) namespace: String,
+    pub(super) hub: String,
+    pub(super) dps: String,
+}
+
+pub(super) async fn plant(world: &World) -> Plant {
+    let group = world.group("rg1");
+    world.put(&group, "2024-11-01", json!({"location": "West Europe"})).await;
+    let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uami1");
+    let made = world.put(&identity, "2025-05-31-preview", json!({"location": "westeurope"})).await;
+    let principal = made["properties"]["principalId"].as_str().unwrap().to_string();
+    let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/plant7");
+    let made = world.put(&namespace, ADR, json!({"location": "westeurope", "identity": {"type": "SystemAssigned"}})).await;
+    let namespace_principal = made["identity"]["principalId"].as_str().unwrap().to_string();
+    world.put(&format!("{namespace}/credentials/default"), ADR, json!({"location": "westeurope"})).await;
+    world.put(&format!("{namespace}/credentials/default/policies/default"), ADR, json!({"properties": {}})).await;
+    let hub = format!("{group}/providers/Microsoft.Devices/IotHubs/hub1");
+    world
+        .put(
+            &hub,
+            HUB,
+            json!({
+                "location": "westeurope", "sku": {"name": "S1", "capacity": 1},
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity.clone(): {}}},
+                "properties": {"deviceRegistry": {"namespaceResourceId": namespace, "identityResourceId": identity}}
+            }),
+        )
+        .await;
+    world.assign(&namespace_principal, ferrohub_service::authz::builtin::CONTRIBUTOR, &hub).await;
+    let dps = format!("{group}/providers/Microsoft.Devices/provisioningServices/dps1");
+    world
+        .put(
+            &dps,
+            DPS,
+            json!({
+                "location": "westeurope", "sku": {"name": "S1", "capacity": 1},
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity.clone(): {}}},
+                "properties": {"deviceRegistryNamespace": {
+                    "resourceId": namespace, "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": identity
+                }}
+            }),
+        )
+        .await;
+    Plant { group, identity, identity_principal: principal, namespace, hub, dps }
+}

@@ -1,0 +1,7 @@
+//! Resource Manager over the embedded engines.
+
+mod access;
+mod fixture;
+mod main_job;
+mod operations;
+mod views;

@@ -1,0 +1,85 @@
+//! Long operations end, whatever happens on the way, and leave no orphans.
+
+use super::fixture::{ADR, HUB, World, plant};
+use ferrohub_service::arm::operations::{self, Outcome, Record};
+use ferrohub_service::platform::Change;
+use ferrohub_service::tables::{DEVICES, PRINCIPALS, RESOURCES};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Page;
+use serde_json::json;
+use uuid::Uuid;
+
+#[tokio::test]
+async fn deleting_a_group_takes_everything_with_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let answer = world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let store = &world.service.platform.store;
+    let left = store.scan(&RESOURCES, &plant.group.to_lowercase(), Page::first(100)).await.unwrap();
+    assert!(left.is_empty(), "{:?}", left.iter().map(|r| &r.key).collect::<Vec<_>>());
+    assert_eq!(store.count(&DEVICES, "hub", "any").await.unwrap(), 0);
+    // Owner and the first-party principal stay; the identities of the group are gone.
+    assert_eq!(store.scan(&PRINCIPALS, "", Page::first(100)).await.unwrap().len(), 2);
+    let error = world.refused(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await;
+    assert_eq!(error.code, "ResourceGroupNotFound");
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_go_says_what_holds_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let other = world.group("rg2");
+    world.put(&other, "2024-11-01", json!({"location": "eastus"})).await;
+    let hub = format!("{other}/providers/Microsoft.Devices/IotHubs/hub2");
+    let body = json!({"location": "eastus", "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}},
+        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}}});
+    world.put(&hub, HUB, body).await;
+    let error = world.refused(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await;
+    assert_eq!(error.code, "ResourceGroupDeletionBlocked");
+    assert!(error.message.contains("plant7") && error.message.contains("hub2"), "{error}");
+    let group = world.get(&plant.group, "2024-11-01").await;
+    assert_eq!(group["properties"]["provisioningState"], "Succeeded");
+    assert_eq!(world.get(&plant.namespace, ADR).await["name"], "plant7");
+}
+
+#[tokio::test]
+async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let platform = &world.service.platform;
+    let id = ResourceId::parse(&plant.group).unwrap();
+    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({}));
+    let operation = operations::start(platform, record, Change::new()).await.unwrap();
+    assert_eq!(operations::abandoned(platform, 10).await.unwrap(), [operation.clone()]);
+    let poll = format!("/subscriptions/{}/providers/Microsoft.Resources/locations/x/operationStatuses/{operation}", world.subscription);
+    assert_eq!(world.get(&poll, "2024-11-01").await["status"], "InProgress");
+    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
+    assert_eq!(world.get(&poll, "2024-11-01").await["status"], "Succeeded");
+    assert!(operations::abandoned(platform, 10).await.unwrap().is_empty());
+    // Driving it once more changes nothing.
+    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
+}
+
+#[tokio::test]
+async fn two_writers_at_once_both_get_an_answer() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let body = |n: usize| json!({"location": "westeurope", "tags": {"n": n.to_string()}});
+    let writes = (0..24).map(|n| world.send(&world.owner, "PUT", &plant.namespace, ADR, Some(body(n))));
+    for answer in futures_util::future::join_all(writes).await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    let same_name = (0..8).map(|n| {
+        let path = format!("{}/providers/Microsoft.Devices/IotHubs/{}", plant.group, if n % 2 == 0 { "racer" } else { "RACER" });
+        let world = &world;
+        async move { world_send(world, &path).await }
+    });
+    let outcomes = futures_util::future::join_all(same_name).await;
+    assert!(outcomes.iter().all(|status| matches!(status, 200 | 201)), "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|status| **status == 201).count(), 1);
+}
+
+async fn world_send(world: &World, path: &str) -> u16 {
+    world.send(&world.owner, "PUT", path, HUB, Some(json!({"location": "westeurope"}))).await.unwrap().status
+}

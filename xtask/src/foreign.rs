@@ -1,0 +1,97 @@
+//! Clients that nobody here wrote: their packages, at pinned versions below the target folder, and pytest.
+
+use crate::step::{cargo, output, program, root, run as run_step, say, target};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Programs that the tests call, with the Debian package that has each.
+const PROGRAMS: [(&str, &str); 4] =
+    [("openssl", "openssl"), ("cc", "gcc"), ("patch", "patch"), ("python3", "python3-venv")];
+/// pytest's exit code where a filter matches nothing.
+const NOTHING_COLLECTED: i32 = 5;
+
+/// Runs pytest over `tests/` with `arguments`.
+///
+/// # Errors
+/// What could not be installed or built, or that a test failed.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let mut command = prepare()?;
+    run_step("foreign clients", command.args(arguments))
+}
+
+/// As [`run`], limited to tests whose names match `filter`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_filtered(filter: &str) -> Result<(), String> {
+    let mut command = prepare()?;
+    command.args(["-k", filter]);
+    let status = command.status().map_err(|error| format!("cannot start pytest: {error}"))?;
+    match status.code() {
+        Some(0 | NOTHING_COLLECTED) => Ok(()),
+        _ => Err(format!("foreign clients: {status}")),
+    }
+}
+
+/// Installs and builds what pytest needs; gives the command without arguments.
+fn prepare() -> Result<Command, String> {
+    install_programs()?;
+    let sdk = environment("sdk", "requirements.txt")?;
+    let az = environment("az", "requirements-az.txt")?;
+    run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
+    let binary = target().join("debug").join("ferrohub");
+    let mut command = program(sdk.join("bin").join("python"));
+    command.args(["-m", "pytest", "tests"]).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
+    Ok(command)
+}
+
+/// Asks Debian's package manager for what is missing, and for nothing where all is there.
+fn install_programs() -> Result<(), String> {
+    let missing: Vec<&str> = PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|&(_, package)| package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run_step("apt-get update", program("apt-get").args(["update", "--quiet"]))?;
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    run_step("apt-get install", program("apt-get").args(install).args(missing).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_there(name: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
+}
+
+/// A Python environment that holds exactly what a requirements file of `tests/` names; made where it is
+/// missing or the file has changed.
+fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
+    let folder = target().join("foreign").join(name);
+    let source = root().join("tests").join(requirements);
+    let wanted =
+        std::fs::read_to_string(&source).map_err(|error| format!("cannot read {}: {error}", source.display()))?;
+    let stamp = folder.join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| format!("cannot remove {}: {error}", folder.display()))?;
+    }
+    run_step(&format!("Python environment {name}"), program("python3").args(["-m", "venv"]).arg(&folder))?;
+    install(name, &folder, &source)?;
+    std::fs::write(&stamp, &wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
+    Ok(folder)
+}
+
+fn install(name: &str, folder: &Path, requirements: &Path) -> Result<(), String> {
+    let pip = || {
+        let mut command = program(folder.join("bin").join("python"));
+        command.args(["-m", "pip"]).stdin(Stdio::null());
+        command
+    };
+    let arguments = ["install", "--no-input", "--no-cache-dir", "--quiet", "--requirement"];
+    run_step(&format!("pip install for {name}"), pip().args(arguments).arg(requirements))?;
+    // Versions that exclude each other would make failures that look like ours.
+    let verdict = output("pip check", pip().arg("check"))?;
+    say(verdict.trim());
+    Ok(())
+}

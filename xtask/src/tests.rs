@@ -1,0 +1,39 @@
+//! `cargo xtask test`: the Rust tests, then clients that nobody here wrote.
+
+use crate::foreign;
+use crate::step::{cargo, run as run_step};
+
+/// Everything; a filter limits both halves by name.
+///
+/// # Errors
+/// The half that failed.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    match arguments {
+        [] => {
+            run_rust(&[])?;
+            foreign::run(&[])
+        }
+        [filter] => {
+            run_rust(std::slice::from_ref(filter))?;
+            // A filter that names no foreign test is no failure: it may have meant a Rust test.
+            foreign::run_filtered(filter)
+        }
+        _ => Err("test takes one filter at most".to_owned()),
+    }
+}
+
+/// The Rust tests; arguments go to `cargo test`.
+///
+/// # Errors
+/// The tests that failed, by cargo.
+pub(crate) fn run_rust(arguments: &[String]) -> Result<(), String> {
+    run_step("Rust tests", cargo(&["test", "--workspace", "--locked"]).args(arguments))
+}
+
+/// The foreign clients; arguments go to pytest.
+///
+/// # Errors
+/// The tests that failed, by pytest.
+pub(crate) fn run_foreign(arguments: &[String]) -> Result<(), String> {
+    foreign::run(arguments)
+}
