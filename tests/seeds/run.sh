@@ -14,7 +14,7 @@
 #
 # Report lines on stdout: `== exit CODE line N KIND: first line of the command`, KIND is `command` or
 # `repair`. Exits 0 where every command of kind `command` succeeded, else 1.
-set -u
+# No `set -u`: the script as published uses a variable that it never sets.
 
 FERROHUB=${1:?usage: run.sh FERROHUB [--patched | --unpatched]}
 MODE=${2:---patched}

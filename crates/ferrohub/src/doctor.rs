@@ -3,7 +3,7 @@
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
-use crate::output::line;
+use crate::output::{endpoint, line};
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_model::error::Result;
 use ferrohub_pki::certificate::Certificate;
@@ -101,7 +101,7 @@ fn folder(path: &Path, findings: &mut Findings) {
 async fn ports(server: &ServerFile, findings: &mut Findings) {
     let mqtt = server.mqtt_port.map(|port| ("MQTT", port));
     for (what, port) in [("HTTPS", server.https_port)].into_iter().chain(mqtt) {
-        let address = format!("{}:{port}", server.address);
+        let address = endpoint(&server.address, port);
         match timeout(PATIENCE, TcpStream::connect((server.address.as_str(), port))).await {
             Ok(Ok(_)) => findings.add(Grade::Good, format!("{what} answers at {address}")),
             Ok(Err(error)) => {

@@ -2,6 +2,7 @@
 
 use ferrohub_model::error::Result;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Writes a line to stdout; a reader that went away is no error of ours.
@@ -9,6 +10,11 @@ pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
     let _ = out.flush();
+}
+
+/// Address and port as one text, with brackets around an IPv6 address.
+pub(crate) fn endpoint(address: &str, port: u16) -> String {
+    address.parse().map_or_else(|_| format!("{address}:{port}"), |ip| SocketAddr::new(ip, port).to_string())
 }
 
 /// What a step achieved, with a word about it.
@@ -101,6 +107,13 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(420)), "0.4 ms");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_millis(1250)), "1.25 s");
+    }
+
+    #[test]
+    fn endpoints() {
+        assert_eq!(endpoint("127.0.0.1", 1), "127.0.0.1:1");
+        assert_eq!(endpoint("::1", 1), "[::1]:1");
+        assert_eq!(endpoint("hub.example", 1), "hub.example:1");
     }
 
     #[tokio::test]

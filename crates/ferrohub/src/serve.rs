@@ -6,7 +6,7 @@ use crate::data_dir::{
     CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key, read_bounded,
 };
 use crate::logs;
-use crate::output::{duration, line};
+use crate::output::{duration, endpoint, line};
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
@@ -64,12 +64,11 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
         "ready"
     );
     line(&format!(
-        "ferrohub {} ready in {}: {}, MQTT {}:{}, data folder {}",
+        "ferrohub {} ready in {}: {}, MQTT {}, data folder {}",
         file.version,
         duration(begun.elapsed()),
         file.urls.resource_manager,
-        file.address,
-        file.mqtt_port,
+        endpoint(&file.address, file.mqtt_port),
         server.data_dir().path().display()
     ));
     server.until_interrupted().await;

@@ -3,7 +3,7 @@
 use super::control::Plant;
 use super::names::{DEVICE, ENROLLMENT};
 use crate::data_dir::OWNER_FILE;
-use crate::output::{Progress, duration, line};
+use crate::output::{Progress, duration, endpoint, line};
 use crate::owner::Owner;
 use std::path::Path;
 
@@ -35,7 +35,7 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) -> V
         "  Namespace          quickstart-ns in quickstart-rg, policy default".to_owned(),
         format!("  Enrollment group   {ENROLLMENT}"),
         format!("  Device             {DEVICE}"),
-        format!("  MQTT over TLS      {}:{mqtt_port}", server.address),
+        format!("  MQTT over TLS      {}", endpoint(&server.address, mqtt_port)),
         format!("  Data folder        {}", data_dir.display()),
         format!("  CA file            {ca}  (what clients must trust)"),
         format!("  Owner credential   {}  (tenantId, subscriptionId, clientId, clientSecret)", owner_file.display()),

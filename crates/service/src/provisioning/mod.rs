@@ -30,7 +30,7 @@ use tokio::sync::Mutex;
 /// before the answer is, so waiting longer would only delay the device.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 /// Locks over which registrations are spread, so that equal ids do not race each other in one process: ours.
-const REGISTRATION_LOCKS: usize = 64;
+const REGISTRATION_LOCKS: usize = 1024;
 
 /// The provisioning service.
 pub struct ProvisioningService {
