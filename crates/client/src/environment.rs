@@ -41,10 +41,7 @@ impl Environment {
 
     /// The variable `name`, unless it is unset or empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The person's home folder (`HOME`, on Windows `USERPROFILE`), else the current folder.

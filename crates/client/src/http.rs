@@ -44,10 +44,7 @@ impl ServerAddress {
     pub fn owns(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let domain = self.domain.to_ascii_lowercase();
-        host == domain
-            || host.ends_with(&format!(".{domain}"))
-            || host == "localhost"
-            || host.ends_with(".localhost")
+        host == domain || host.ends_with(&format!(".{domain}")) || host == "localhost" || host.ends_with(".localhost")
     }
 }
 
@@ -77,11 +74,7 @@ impl Response {
             return Ok(serde_json::Value::Null);
         }
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(
-                ErrorKind::Internal,
-                "InvalidResponse",
-                format!("The server's answer is not JSON: {error}."),
-            )
+            Error::new(ErrorKind::Internal, "InvalidResponse", format!("The server's answer is not JSON: {error}."))
         })
     }
 }
@@ -103,16 +96,14 @@ impl Client {
     pub fn new(ca_pem: &[u8], server: ServerAddress) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(ca_pem) {
-            let certificate = certificate
-                .map_err(|error| Error::invalid(format!("The CA file is not PEM: {error}.")))?;
-            roots.add(certificate).map_err(|error| {
-                Error::invalid(format!("The CA file has an unusable certificate: {error}."))
-            })?;
+            let certificate =
+                certificate.map_err(|error| Error::invalid(format!("The CA file is not PEM: {error}.")))?;
+            roots
+                .add(certificate)
+                .map_err(|error| Error::invalid(format!("The CA file has an unusable certificate: {error}.")))?;
         }
         if roots.is_empty() {
-            return Err(Error::invalid(
-                "The CA file holds no certificate; give the server's ca.pem.",
-            ));
+            return Err(Error::invalid("The CA file holds no certificate; give the server's ca.pem."));
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -121,11 +112,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
-            server,
-            idle: Mutex::new(HashMap::new()),
-        })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), server, idle: Mutex::new(HashMap::new()) })
     }
 
     /// The server this client dials.
@@ -139,26 +126,14 @@ impl Client {
     /// # Errors
     /// `Invalid` for a bad URL or header, `Unavailable` where the server cannot be reached or does
     /// not answer in time, `TooLarge` for a response over [`MAX_RESPONSE_BYTES`].
-    pub async fn request(
-        &self,
-        method: Method,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Response> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|_| Error::invalid(format!("'{url}' is not a URL.")))?;
+    pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Response> {
+        let uri: Uri = url.parse().map_err(|_| Error::invalid(format!("'{url}' is not a URL.")))?;
         let target = Target::of(&uri, &self.server)?;
         let exchange = self.exchange(method, &uri, &target, headers, body);
         match tokio::time::timeout(REQUEST_TIMEOUT, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Error::unavailable(
-                format!(
-                    "{} did not answer within {} seconds.",
-                    target.authority,
-                    REQUEST_TIMEOUT.as_secs()
-                ),
+                format!("{} did not answer within {} seconds.", target.authority, REQUEST_TIMEOUT.as_secs()),
                 1,
             )),
         }
@@ -185,10 +160,7 @@ impl Client {
             }
         }
         let mut sender = self.connect(target).await?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(target, &error))?;
+        let response = sender.send_request(request).await.map_err(|error| broken(target, &error))?;
         self.finish(response, sender, target).await
     }
 
@@ -199,34 +171,21 @@ impl Client {
         target: &Target,
     ) -> Result<Response> {
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_RESPONSE_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.is::<http_body_util::LengthLimitError>() {
-                    let text = format!(
-                        "The answer of {} is over {MAX_RESPONSE_BYTES} bytes.",
-                        target.authority
-                    );
-                    return Error::new(ErrorKind::TooLarge, "ResponseTooLarge", text);
-                }
-                broken(target, error.as_ref())
-            })?;
+        let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                let text = format!("The answer of {} is over {MAX_RESPONSE_BYTES} bytes.", target.authority);
+                return Error::new(ErrorKind::TooLarge, "ResponseTooLarge", text);
+            }
+            broken(target, error.as_ref())
+        })?;
         self.keep_idle(&target.authority, sender);
-        Ok(Response {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.to_bytes(),
-        })
+        Ok(Response { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 
     async fn connect(&self, target: &Target) -> Result<Sender> {
         let unreachable = |detail: String| {
             Error::unavailable(
-                format!(
-                    "Cannot reach {} ({}:{}): {detail}.",
-                    target.authority, target.dial_host, target.dial_port
-                ),
+                format!("Cannot reach {} ({}:{}): {detail}.", target.authority, target.dial_host, target.dial_port),
                 1,
             )
         };
@@ -234,28 +193,19 @@ impl Client {
             let socket = TcpStream::connect((target.dial_host.as_str(), target.dial_port))
                 .await
                 .map_err(|error| unreachable(error.to_string()))?;
-            socket
-                .set_nodelay(true)
-                .map_err(|error| unreachable(error.to_string()))?;
+            socket.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
             let name = ServerName::try_from(target.host.clone())
                 .map_err(|_| Error::invalid(format!("'{}' is not a host name.", target.host)))?;
-            self.tls
-                .connect(name, socket)
-                .await
-                .map_err(|error| unreachable(format!("TLS failed: {error}")))
+            self.tls.connect(name, socket).await.map_err(|error| unreachable(format!("TLS failed: {error}")))
         };
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
             Ok(stream) => stream?,
             Err(_) => {
-                return Err(unreachable(format!(
-                    "no connection within {} seconds",
-                    CONNECT_TIMEOUT.as_secs()
-                )));
+                return Err(unreachable(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())));
             }
         };
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(target, &error))?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(target, &error))?;
         tokio::spawn(async move {
             // The request that used the connection reports its failure; nothing is left to say here.
             let _ = connection.await;
@@ -296,32 +246,16 @@ impl Target {
         if uri.scheme_str() != Some("https") {
             return Err(Error::invalid(format!("'{uri}' is not an https URL.")));
         }
-        let host = uri
-            .host()
-            .ok_or_else(|| Error::invalid(format!("'{uri}' has no host.")))?;
-        let bare = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = uri.host().ok_or_else(|| Error::invalid(format!("'{uri}' has no host.")))?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let authority = match uri.port_u16() {
             Some(port) if port != 443 => format!("{host}:{port}"),
             _ => host.to_owned(),
         };
         let owned = server.owns(&bare);
-        let dial_host = if owned {
-            server.host.clone()
-        } else {
-            bare.clone()
-        };
-        let dial_port = uri
-            .port_u16()
-            .unwrap_or(if owned { server.https_port } else { 443 });
-        Ok(Self {
-            host: bare,
-            authority,
-            dial_host,
-            dial_port,
-        })
+        let dial_host = if owned { server.host.clone() } else { bare.clone() };
+        let dial_port = uri.port_u16().unwrap_or(if owned { server.https_port } else { 443 });
+        Ok(Self { host: bare, authority, dial_host, dial_port })
     }
 }
 
@@ -332,13 +266,8 @@ fn build(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Result<http::Request<Full<Bytes>>> {
-    let path = uri
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
-    let mut request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", &target.authority);
+    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut request = http::Request::builder().method(method).uri(path).header("host", &target.authority);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -348,10 +277,7 @@ fn build(
 }
 
 fn broken(target: &Target, error: &dyn std::error::Error) -> Error {
-    Error::unavailable(
-        format!("The connection to {} broke: {error}.", target.authority),
-        1,
-    )
+    Error::unavailable(format!("The connection to {} broke: {error}.", target.authority), 1)
 }
 
 #[cfg(test)]
@@ -359,11 +285,7 @@ mod tests {
     use super::*;
 
     fn server() -> ServerAddress {
-        ServerAddress {
-            domain: "hub.example".into(),
-            host: "192.0.2.7".into(),
-            https_port: 8443,
-        }
+        ServerAddress { domain: "hub.example".into(), host: "192.0.2.7".into(), https_port: 8443 }
     }
 
     fn target(url: &str) -> Target {
@@ -377,11 +299,7 @@ mod tests {
         assert_eq!(hub.authority, "h1.azure-devices.hub.example");
         let arm = target("https://localhost:9443/subscriptions");
         assert_eq!(
-            (
-                arm.dial_host.as_str(),
-                arm.dial_port,
-                arm.authority.as_str()
-            ),
+            (arm.dial_host.as_str(), arm.dial_port, arm.authority.as_str()),
             ("192.0.2.7", 9443, "localhost:9443")
         );
     }
@@ -389,10 +307,7 @@ mod tests {
     #[test]
     fn other_names_are_left_to_the_resolver() {
         let other = target("https://not-hub.example.org/");
-        assert_eq!(
-            (other.dial_host.as_str(), other.dial_port),
-            ("not-hub.example.org", 443)
-        );
+        assert_eq!((other.dial_host.as_str(), other.dial_port), ("not-hub.example.org", 443));
         assert!(!server().owns("nothub.example"));
     }
 
@@ -404,10 +319,6 @@ mod tests {
     #[test]
     fn a_ca_file_without_a_certificate_is_refused() {
         let error = Client::new(b"not pem", server()).err().unwrap();
-        assert!(
-            error.message.contains("no certificate"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains("no certificate"), "{}", error.message);
     }
 }

@@ -148,8 +148,7 @@ impl Profile {
     /// # Errors
     /// `Invalid` where the file cannot be written.
     pub fn save(&self, environment: &Environment) -> Result<()> {
-        let text =
-            serde_json::to_vec_pretty(self).map_err(|error| Error::internal(error.to_string()))?;
+        let text = serde_json::to_vec_pretty(self).map_err(|error| Error::internal(error.to_string()))?;
         write_private(&config_dir(environment).join("profile.json"), &text)
     }
 
@@ -162,19 +161,17 @@ impl Profile {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Error::invalid(format!(
-                "Cannot remove {}: {error}.",
-                path.display()
-            ))),
+            Err(error) => Err(Error::invalid(format!("Cannot remove {}: {error}.", path.display()))),
         }
     }
 
     /// The subscription that `choice` (a name or an id, ignoring case) or the default means.
     pub fn subscription(&self, choice: Option<&str>) -> Option<&Subscription> {
         match choice {
-            Some(choice) => self.subscriptions.iter().find(|one| {
-                one.id.eq_ignore_ascii_case(choice) || one.name.eq_ignore_ascii_case(choice)
-            }),
+            Some(choice) => self
+                .subscriptions
+                .iter()
+                .find(|one| one.id.eq_ignore_ascii_case(choice) || one.name.eq_ignore_ascii_case(choice)),
             None => self.subscriptions.iter().find(|one| one.is_default),
         }
     }
@@ -193,9 +190,7 @@ impl Profile {
                 return Ok(owner.client_secret);
             }
         }
-        Err(Error::invalid(
-            "The data folder belongs to another owner than the one signed in. Run 'az login' again.",
-        ))
+        Err(Error::invalid("The data folder belongs to another owner than the one signed in. Run 'az login' again."))
     }
 }
 
@@ -218,18 +213,8 @@ impl ServerReference {
                     ca_pem: read_bounded(&path.join(&server.ca_file))?,
                 })
             }
-            Self::Remote {
-                domain,
-                host,
-                https_port,
-                urls,
-                ca_file,
-            } => Ok(Endpoint {
-                address: ServerAddress {
-                    domain: domain.clone(),
-                    host: host.clone(),
-                    https_port: *https_port,
-                },
+            Self::Remote { domain, host, https_port, urls, ca_file } => Ok(Endpoint {
+                address: ServerAddress { domain: domain.clone(), host: host.clone(), https_port: *https_port },
                 urls: urls.clone().trimmed(),
                 ca_pem: read_bounded(ca_file)?,
             }),
@@ -242,11 +227,7 @@ impl ServerUrls {
     #[must_use]
     pub fn trimmed(self) -> Self {
         let trim = |url: String| url.trim_end_matches('/').to_owned();
-        Self {
-            resource_manager: trim(self.resource_manager),
-            login: trim(self.login),
-            graph: trim(self.graph),
-        }
+        Self { resource_manager: trim(self.resource_manager), login: trim(self.login), graph: trim(self.graph) }
     }
 }
 
@@ -266,11 +247,7 @@ pub fn data_dir(environment: &Environment) -> PathBuf {
     }
     match environment.variable("XDG_DATA_HOME") {
         Some(path) => environment.path(path).join("ferrohub"),
-        None => environment
-            .home()
-            .join(".local")
-            .join("share")
-            .join("ferrohub"),
+        None => environment.home().join(".local").join("share").join("ferrohub"),
     }
 }
 
@@ -311,8 +288,7 @@ pub fn load_settings(environment: &Environment) -> Result<Settings> {
         return Ok(Settings::new());
     }
     let text = String::from_utf8_lossy(&read_bounded(&path)?).into_owned();
-    toml::from_str(&text)
-        .map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
+    toml::from_str(&text).map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
 }
 
 /// Stores the settings.
@@ -321,10 +297,7 @@ pub fn load_settings(environment: &Environment) -> Result<Settings> {
 /// `Invalid` where the file cannot be written.
 pub fn save_settings(environment: &Environment, settings: &Settings) -> Result<()> {
     let text = toml::to_string(settings).map_err(|error| Error::internal(error.to_string()))?;
-    write_private(
-        &config_dir(environment).join("config.toml"),
-        text.as_bytes(),
-    )
+    write_private(&config_dir(environment).join("config.toml"), text.as_bytes())
 }
 
 fn default_ca_file() -> String {
@@ -333,8 +306,7 @@ fn default_ca_file() -> String {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = read_bounded(path)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
+    serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
 }
 
 /// Reads a file of at most [`MAX_STATE_BYTES`].
@@ -342,23 +314,17 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 /// # Errors
 /// `Invalid` where it cannot be read or is larger.
 pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let unreadable =
-        |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
+    let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_STATE_BYTES {
-        return Err(Error::invalid(format!(
-            "{} is {size} bytes; at most {MAX_STATE_BYTES} are read.",
-            path.display()
-        )));
+        return Err(Error::invalid(format!("{} is {size} bytes; at most {MAX_STATE_BYTES} are read.", path.display())));
     }
     std::fs::read(path).map_err(unreadable)
 }
 
 /// Writes `bytes` to `path` by way of a file beside it, mode 0600, in a folder of mode 0700.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::invalid(format!("Cannot write {}: {error}.", path.display()))
-    };
+    let failed = |error: std::io::Error| Error::invalid(format!("Cannot write {}: {error}.", path.display()));
     if let Some(folder) = path.parent() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);

@@ -172,7 +172,14 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, mqtt
     });
 }
 
-async fn handshake(acceptor: &Acceptor, stream: TcpStream, ask: Ask, peer: SocketAddr, life: &Life, deadline: Instant) -> Option<Accepted<TcpStream>> {
+async fn handshake(
+    acceptor: &Acceptor,
+    stream: TcpStream,
+    ask: Ask,
+    peer: SocketAddr,
+    life: &Life,
+    deadline: Instant,
+) -> Option<Accepted<TcpStream>> {
     let outcome = tokio::select! {
         () = life.stopping() => return None,
         outcome = tokio::time::timeout_at(deadline, acceptor.accept(stream, ask)) => outcome,

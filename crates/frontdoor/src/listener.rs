@@ -91,7 +91,9 @@ pub(crate) async fn bind(what: &str, addresses: &[SocketAddr]) -> Result<Vec<Tcp
 
 fn is_missing_ipv6(error: &std::io::Error) -> bool {
     // 97 is EAFNOSUPPORT, for which the standard library has no name.
-    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.kind() == std::io::ErrorKind::Unsupported || error.raw_os_error() == Some(97)
+    error.kind() == std::io::ErrorKind::AddrNotAvailable
+        || error.kind() == std::io::ErrorKind::Unsupported
+        || error.raw_os_error() == Some(97)
 }
 
 /// An address that cannot be bound.

@@ -3,8 +3,8 @@
 
 use crate::errors;
 use crate::https::reply::Reply;
-use crate::plain::{self, Sources};
 use crate::listener::Life;
+use crate::plain::{self, Sources};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::{Service, certificate};
 use std::sync::Arc;

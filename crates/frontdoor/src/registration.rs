@@ -15,7 +15,10 @@ pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<Regist
     if let Some(id) = fields.get("registrationId").filter(|id| !id.is_null())
         && !id.as_str().is_some_and(|id| id.eq_ignore_ascii_case(&caller.registration_id))
     {
-        return Err(invalid(format!("The body's registrationId is not '{}', which the request is for.", caller.registration_id)));
+        return Err(invalid(format!(
+            "The body's registrationId is not '{}', which the request is for.",
+            caller.registration_id
+        )));
     }
     if fields.get("tpm").is_some_and(|tpm| !tpm.is_null()) {
         return Err(Error::not_implemented(

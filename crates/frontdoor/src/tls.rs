@@ -78,8 +78,9 @@ impl Acceptor {
     /// # Errors
     /// [`TlsError`] for an unusable certificate or key.
     pub(crate) fn new(identity: &ServerIdentity) -> Result<Self, TlsError> {
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(&identity.chain_pem).collect::<Result<_, _>>().map_err(|e| TlsError::Chain(e.to_string()))?;
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&identity.chain_pem)
+            .collect::<Result<_, _>>()
+            .map_err(|e| TlsError::Chain(e.to_string()))?;
         if chain.is_empty() {
             return Err(TlsError::Chain("it holds no certificate".into()));
         }
@@ -88,7 +89,8 @@ impl Acceptor {
         let verifier = Arc::new(Possession { provider: provider.clone() });
         let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
         let builder = || ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions);
-        let devices = builder()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
+        let devices =
+            builder()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
         let services = builder()?.with_no_client_auth().with_single_cert(chain, key)?;
         Ok(Self { devices: Arc::new(finish(devices)?), services: Arc::new(finish(services)?) })
     }
@@ -106,7 +108,8 @@ impl Acceptor {
         let asked = ask == Ask::Always || name.as_deref().is_some_and(is_device_name);
         let config = if asked { &self.devices } else { &self.services };
         let stream = start.into_stream(config.clone()).await?;
-        let peer_chain = stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+        let peer_chain =
+            stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
         Ok(Accepted { stream, peer_chain })
     }
 }
@@ -157,11 +160,19 @@ impl ClientCertVerifier for Possession {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         if intermediates.len() + 1 > limits::CHAIN_LENGTH {
-            return Err(refused(format!("the chain has {} certificates, at most {} are read", intermediates.len() + 1, limits::CHAIN_LENGTH)));
+            return Err(refused(format!(
+                "the chain has {} certificates, at most {} are read",
+                intermediates.len() + 1,
+                limits::CHAIN_LENGTH
+            )));
         }
         for certificate in std::iter::once(end_entity).chain(intermediates) {
             if certificate.len() > limits::CERTIFICATE_BYTES {
-                return Err(refused(format!("a certificate has {} bytes, at most {} are read", certificate.len(), limits::CERTIFICATE_BYTES)));
+                return Err(refused(format!(
+                    "a certificate has {} bytes, at most {} are read",
+                    certificate.len(),
+                    limits::CERTIFICATE_BYTES
+                )));
             }
         }
         let parsed = ParsedCertificate::try_from(end_entity)?;
@@ -242,10 +253,16 @@ mod tests {
 
     fn rig() -> Rig {
         let now = SystemClock.now();
-        let root = create_platform_root(SubjectName::from_common_name("root").unwrap(), KeyKind::P256, &SystemRandom, now).unwrap();
+        let root =
+            create_platform_root(SubjectName::from_common_name("root").unwrap(), KeyKind::P256, &SystemRandom, now)
+                .unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(root.certificate.der().to_vec())).unwrap();
-        let names = vec!["localhost".into(), "*.azure-devices.localhost".into(), "*.azure-devices-provisioning.localhost".into()];
+        let names = vec![
+            "localhost".into(),
+            "*.azure-devices.localhost".into(),
+            "*.azure-devices-provisioning.localhost".into(),
+        ];
         let fields = ServerFields { dns_names: names, ip_addresses: Vec::new(), days: 30 };
         let server = create_server_identity(&root.into_issuer().unwrap(), fields, &SystemRandom, now).unwrap();
         Rig { acceptor: Acceptor::new(&ServerIdentity::from(&server)).unwrap(), roots }
@@ -266,7 +283,11 @@ mod tests {
         Arc::new(CertifiedKey::new(chain.into_iter().map(CertificateDer::from).collect(), key))
     }
 
-    fn client(rig: &Rig, version: &'static rustls::SupportedProtocolVersion, shows: Option<Arc<CertifiedKey>>) -> Arc<ClientConfig> {
+    fn client(
+        rig: &Rig,
+        version: &'static rustls::SupportedProtocolVersion,
+        shows: Option<Arc<CertifiedKey>>,
+    ) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_protocol_versions(&[version])
             .unwrap()
@@ -278,7 +299,12 @@ mod tests {
     }
 
     /// What the server saw, and whether the session was resumed.
-    async fn meet(rig: &Rig, config: &Arc<ClientConfig>, name: &str, ask: Ask) -> std::io::Result<(Vec<Vec<u8>>, HandshakeKind)> {
+    async fn meet(
+        rig: &Rig,
+        config: &Arc<ClientConfig>,
+        name: &str,
+        ask: Ask,
+    ) -> std::io::Result<(Vec<Vec<u8>>, HandshakeKind)> {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connector = TlsConnector::from(config.clone());
@@ -321,8 +347,14 @@ mod tests {
         let (der, key) = device();
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
-            assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(), (vec![der.clone()], HandshakeKind::Full));
-            assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(), (vec![der.clone()], HandshakeKind::Resumed));
+            assert_eq!(
+                meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(),
+                (vec![der.clone()], HandshakeKind::Full)
+            );
+            assert_eq!(
+                meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap(),
+                (vec![der.clone()], HandshakeKind::Resumed)
+            );
         }
     }
 
@@ -351,7 +383,10 @@ mod tests {
 
     #[test]
     fn unusable_identities_are_explained() {
-        let of = |chain: &str, key: &str| match Acceptor::new(&ServerIdentity { chain_pem: chain.into(), key_pem: key.into() }) {
+        let of = |chain: &str, key: &str| match Acceptor::new(&ServerIdentity {
+            chain_pem: chain.into(),
+            key_pem: key.into(),
+        }) {
             Ok(_) => panic!("accepted"),
             Err(error) => error.to_string(),
         };

@@ -110,18 +110,25 @@ impl Journal {
         }
     }
 
-    /// Everything that waits behind `first`, up to the size of a batch or another message.
+    /// Everything that waits behind `first`, up to the size of a batch or another message. As long as
+    /// more comes, those who were just answered get the processor to bring their next events: a sync
+    /// costs far more than that.
     fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
         let mut bytes = first.bytes;
         let mut batch = vec![first];
-        while bytes < self.options.batch_bytes {
-            match messages.try_recv() {
-                Ok(Message::Append(append)) => {
-                    bytes += append.bytes;
-                    batch.push(append);
+        let mut before = 0;
+        while before < batch.len() {
+            before = batch.len();
+            std::thread::yield_now();
+            while bytes < self.options.batch_bytes {
+                match messages.try_recv() {
+                    Ok(Message::Append(append)) => {
+                        bytes += append.bytes;
+                        batch.push(append);
+                    }
+                    Ok(other) => return (batch, Some(other)),
+                    Err(_) => break,
                 }
-                Ok(other) => return (batch, Some(other)),
-                Err(_) => break,
             }
         }
         (batch, None)

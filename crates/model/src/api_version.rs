@@ -22,11 +22,15 @@ impl ApiVersion {
             _ => b.is_ascii_digit(),
         });
         let suffix_ok = suffix.is_empty()
-            || suffix.strip_prefix('-').is_some_and(|s| !s.is_empty() && s.len() <= 20 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+            || suffix.strip_prefix('-').is_some_and(|s| {
+                !s.is_empty() && s.len() <= 20 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            });
         if date.len() != 10 || !digits_ok || !suffix_ok {
             let shown: String = text.chars().take(40).collect();
-            return Err(Error::invalid(format!("The api-version '{shown}' is invalid. It has the form '2026-03-01' or '2026-03-01-preview'."))
-                .with_code("InvalidApiVersionParameter"));
+            return Err(Error::invalid(format!(
+                "The api-version '{shown}' is invalid. It has the form '2026-03-01' or '2026-03-01-preview'."
+            ))
+            .with_code("InvalidApiVersionParameter"));
         }
         Ok(Self(lower))
     }
@@ -61,7 +65,10 @@ impl PartialOrd for ApiVersion {
 
 impl Ord for ApiVersion {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.date().cmp(other.date()).then_with(|| other.is_preview().cmp(&self.is_preview())).then_with(|| self.0.cmp(&other.0))
+        self.date()
+            .cmp(other.date())
+            .then_with(|| other.is_preview().cmp(&self.is_preview()))
+            .then_with(|| self.0.cmp(&other.0))
     }
 }
 

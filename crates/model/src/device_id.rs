@@ -48,11 +48,8 @@ pub fn is_registry_name(name: &str) -> bool {
 /// The slug part of an ADR name for a device id that is not a legal name: illegal characters become '-',
 /// at most 50 characters; the caller appends `-` and a hash to keep it unique.
 pub fn registry_slug(device_id: &str) -> String {
-    let mut slug: String = device_id
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(50)
-        .collect();
+    let mut slug: String =
+        device_id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(50).collect();
     if !slug.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         slug.insert(0, 'd');
     }

@@ -4,19 +4,19 @@
 //! use the same file name in the rooms that store, serve or print it.
 
 pub mod api_version;
+pub mod certificate_authority;
 pub mod clock;
+pub mod device;
 pub mod device_id;
+pub mod enrollment;
 pub mod error;
 pub mod limits;
+pub mod message;
 pub mod principal;
 pub mod random;
+pub mod registration;
 pub mod resource;
 pub mod resource_id;
 pub mod role;
 pub mod time;
-pub mod certificate_authority;
-pub mod enrollment;
-pub mod registration;
-pub mod device;
-pub mod message;
 pub mod twin;

@@ -126,7 +126,10 @@ impl ResourceId {
     #[must_use]
     pub fn resource(&self, namespace: &str, kind: &str, name: &str) -> Self {
         let mut id = self.clone();
-        id.providers.push(Provider { namespace: namespace.into(), segments: vec![Segment { kind: kind.into(), name: name.into() }] });
+        id.providers.push(Provider {
+            namespace: namespace.into(),
+            segments: vec![Segment { kind: kind.into(), name: name.into() }],
+        });
         id
     }
 
@@ -148,7 +151,9 @@ impl ResourceId {
     /// Whether `self` is `other` or lies below it (compared by segment, ignoring case).
     pub fn is_within(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.key(), other.key());
-        theirs == "/" || mine == theirs || (mine.starts_with(&theirs) && mine.as_bytes().get(theirs.len()) == Some(&b'/'))
+        theirs == "/"
+            || mine == theirs
+            || (mine.starts_with(&theirs) && mine.as_bytes().get(theirs.len()) == Some(&b'/'))
     }
 
     /// Whether both ids mean the same resource.
@@ -216,7 +221,11 @@ mod tests {
         for (text, kind, name) in [
             ("/subscriptions/s", "Microsoft.Resources/subscriptions", "s"),
             ("/subscriptions/s/resourcegroups/g", "Microsoft.Resources/resourceGroups", "g"),
-            ("subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h", "Microsoft.Devices/IotHubs", "h"),
+            (
+                "subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h",
+                "Microsoft.Devices/IotHubs",
+                "h",
+            ),
             ("/subscriptions/s/resourceGroups/g/providers/A.B/c/d/e/f/providers/X.Y/z/1", "X.Y/z", "1"),
             ("/providers/A.B/c/d", "A.B/c", "d"),
         ] {
@@ -228,7 +237,8 @@ mod tests {
     #[test]
     fn parents_and_containment() {
         let id = ResourceId::parse("/subscriptions/S/resourceGroups/G/providers/A.B/c/d/e/f").unwrap();
-        let chain: Vec<String> = std::iter::successors(Some(id.clone()), ResourceId::parent).map(|i| i.to_string()).collect();
+        let chain: Vec<String> =
+            std::iter::successors(Some(id.clone()), ResourceId::parent).map(|i| i.to_string()).collect();
         assert_eq!(chain.len(), 5);
         assert_eq!(chain[4], "/");
         assert!(id.is_within(&ResourceId::group("s", "g")));
@@ -237,7 +247,15 @@ mod tests {
 
     #[test]
     fn refuses_malformed_ids() {
-        for bad in ["", "x", "/subscriptions", "/subscriptions//resourceGroups/x", "/subscriptions/s/providers/A.B", "/subscriptions/s/resourceGroups/g/providers/A.B/c", "/a/b"] {
+        for bad in [
+            "",
+            "x",
+            "/subscriptions",
+            "/subscriptions//resourceGroups/x",
+            "/subscriptions/s/providers/A.B",
+            "/subscriptions/s/resourceGroups/g/providers/A.B/c",
+            "/a/b",
+        ] {
             assert_eq!(ResourceId::parse(bad).unwrap_err().code, "InvalidResourceId", "{bad}");
         }
     }

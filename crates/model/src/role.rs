@@ -19,12 +19,14 @@ pub struct Permission {
 impl Permission {
     /// Whether this entry grants the control action.
     pub fn grants(&self, action: &str) -> bool {
-        self.actions.iter().any(|p| action_matches(p, action)) && !self.not_actions.iter().any(|p| action_matches(p, action))
+        self.actions.iter().any(|p| action_matches(p, action))
+            && !self.not_actions.iter().any(|p| action_matches(p, action))
     }
 
     /// Whether this entry grants the data action.
     pub fn grants_data(&self, action: &str) -> bool {
-        self.data_actions.iter().any(|p| action_matches(p, action)) && !self.not_data_actions.iter().any(|p| action_matches(p, action))
+        self.data_actions.iter().any(|p| action_matches(p, action))
+            && !self.not_data_actions.iter().any(|p| action_matches(p, action))
     }
 }
 
@@ -64,7 +66,11 @@ mod tests {
             ("microsoft.devices/iothubs/*", "Microsoft.Devices/IotHubs/certificates/write", true),
             ("Microsoft.Authorization/*/Write", "Microsoft.Authorization/roleAssignments/write", true),
             ("Microsoft.Devices/IotHubs/read", "Microsoft.Devices/IotHubs/read/x", false),
-            ("Microsoft.DeviceRegistry/namespaces/devices/write ", "microsoft.deviceregistry/namespaces/devices/write", true),
+            (
+                "Microsoft.DeviceRegistry/namespaces/devices/write ",
+                "microsoft.deviceregistry/namespaces/devices/write",
+                true,
+            ),
             ("a*b*c", "axxbyyc", true),
             ("a*b*c", "axxcyyb", false),
             ("ab*ba", "aba", false),
@@ -75,7 +81,8 @@ mod tests {
 
     #[test]
     fn not_actions_take_away_from_their_own_entry_only() {
-        let entry = Permission { actions: vec!["*".into()], not_actions: vec!["X/*/write".into()], ..Permission::default() };
+        let entry =
+            Permission { actions: vec!["*".into()], not_actions: vec!["X/*/write".into()], ..Permission::default() };
         assert!(entry.grants("X/y/read") && !entry.grants("x/y/Write") && !entry.grants_data("X/y/read"));
     }
 }

@@ -19,12 +19,9 @@ use uuid::Uuid;
 /// A P-256 request from the openssl command line.
 fn request() -> Vec<u8> {
     let folder = tempfile::TempDir::new().unwrap();
-    let words = "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -outform DER -out r -subj /CN=device-1";
-    let status = Command::new("openssl")
-        .current_dir(folder.path())
-        .args(words.split(' '))
-        .output()
-        .unwrap();
+    let words =
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -outform DER -out r -subj /CN=device-1";
+    let status = Command::new("openssl").current_dir(folder.path()).args(words.split(' ')).output().unwrap();
     assert!(status.status.success(), "openssl req failed");
     std::fs::read(folder.path().join("r")).unwrap()
 }
@@ -32,15 +29,9 @@ fn request() -> Vec<u8> {
 fn bench(criterion: &mut Criterion) {
     let now = SystemClock.now();
     let random = SystemRandom;
-    let root = create_root(SubjectName::parse("CN=Root").unwrap(), &random, now)
-        .unwrap()
-        .into_issuer()
-        .unwrap();
+    let root = create_root(SubjectName::parse("CN=Root").unwrap(), &random, now).unwrap().into_issuer().unwrap();
     let profile = Profile::issuing(SubjectName::parse("CN=ICA").unwrap(), None).unwrap();
-    let issuing = create_issuing(&root, &profile, KeyKind::P384, &random, now)
-        .unwrap()
-        .into_issuer()
-        .unwrap();
+    let issuing = create_issuing(&root, &profile, KeyKind::P384, &random, now).unwrap().into_issuer().unwrap();
     let der = request();
     let fields = LeafFields {
         common_name: "device-1".to_owned(),
@@ -56,14 +47,8 @@ fn bench(criterion: &mut Criterion) {
         bencher.iter(|| {
             let request = CertificateRequest::from_der(black_box(&der)).unwrap();
             let profile = Profile::leaf(fields.clone()).unwrap();
-            let prepared = issuing
-                .prepare(
-                    &profile,
-                    request.public_key_info_der(),
-                    Serial::random(&random),
-                    now,
-                )
-                .unwrap();
+            let prepared =
+                issuing.prepare(&profile, request.public_key_info_der(), Serial::random(&random), now).unwrap();
             prepared.issue().unwrap()
         });
     });

@@ -65,10 +65,7 @@ impl SignatureAlgorithm {
 
     /// X.509 algorithm identifier: ECDSA has no parameters (RFC 5758, 3.2).
     pub fn identifier(self) -> AlgorithmIdentifierOwned {
-        AlgorithmIdentifierOwned {
-            oid: self.oid(),
-            parameters: None,
-        }
+        AlgorithmIdentifierOwned { oid: self.oid(), parameters: None }
     }
 
     pub(crate) fn verifier(self) -> &'static dyn VerificationAlgorithm {
@@ -97,9 +94,7 @@ pub(crate) fn verify(
     signature: &[u8],
 ) -> Result<(), VerifyFailure> {
     let verifier = verifier_for(kind, algorithm)?;
-    sig::UnparsedPublicKey::new(verifier, key_bits)
-        .verify(message, signature)
-        .map_err(|_| VerifyFailure::BadSignature)
+    sig::UnparsedPublicKey::new(verifier, key_bits).verify(message, signature).map_err(|_| VerifyFailure::BadSignature)
 }
 
 /// Every pair of key and digest is listed: a library that derives one from the other gets
@@ -126,9 +121,7 @@ fn verifier_for(
         (KeyKind::Ed25519, oid::ED25519) => Some(&sig::ED25519),
         _ => None,
     };
-    found.ok_or_else(|| {
-        VerifyFailure::Unsupported(format!("{} with a {kind} key", algorithm_name(id)))
-    })
+    found.ok_or_else(|| VerifyFailure::Unsupported(format!("{} with a {kind} key", algorithm_name(id))))
 }
 
 fn algorithm_name(id: ObjectIdentifier) -> String {
@@ -155,10 +148,7 @@ struct Mgf1<'a> {
 
 /// The digest must be the same for message and mask; the salt the digest's length or the longest
 /// possible: what openssl writes with `rsa_pss_saltlen` digest and max.
-fn pss_verifier(
-    bits: usize,
-    parameters: Option<AnyRef<'_>>,
-) -> Option<&'static dyn VerificationAlgorithm> {
+fn pss_verifier(bits: usize, parameters: Option<AnyRef<'_>>) -> Option<&'static dyn VerificationAlgorithm> {
     let (digest, salt) = pss_parameters(parameters?).ok()??;
     let digest_bytes = match digest {
         oid::SHA256 => 32,
@@ -179,23 +169,16 @@ fn pss_verifier(
         return None;
     }
     match digest {
-        oid::SHA256 => Some(
-            &const { sig::RSA_PSS_2048_8192_SHA256.with_pss_salt_length(RsaPssSaltLength::Max) },
-        ),
-        oid::SHA384 => Some(
-            &const { sig::RSA_PSS_2048_8192_SHA384.with_pss_salt_length(RsaPssSaltLength::Max) },
-        ),
-        _ => Some(
-            &const { sig::RSA_PSS_2048_8192_SHA512.with_pss_salt_length(RsaPssSaltLength::Max) },
-        ),
+        oid::SHA256 => Some(&const { sig::RSA_PSS_2048_8192_SHA256.with_pss_salt_length(RsaPssSaltLength::Max) }),
+        oid::SHA384 => Some(&const { sig::RSA_PSS_2048_8192_SHA384.with_pss_salt_length(RsaPssSaltLength::Max) }),
+        _ => Some(&const { sig::RSA_PSS_2048_8192_SHA512.with_pss_salt_length(RsaPssSaltLength::Max) }),
     }
 }
 
 /// Digest and salt length, or none where the parameters are the SHA-1 defaults or mixed.
 fn pss_parameters(parameters: AnyRef<'_>) -> der::Result<Option<(ObjectIdentifier, usize)>> {
     parameters.sequence(|reader| {
-        let digest = reader
-            .context_specific::<AlgorithmIdentifierRef<'_>>(TagNumber(0), TagMode::Explicit)?;
+        let digest = reader.context_specific::<AlgorithmIdentifierRef<'_>>(TagNumber(0), TagMode::Explicit)?;
         let mask = reader.context_specific::<Mgf1<'_>>(TagNumber(1), TagMode::Explicit)?;
         let salt = reader.context_specific::<u32>(TagNumber(2), TagMode::Explicit)?;
         let trailer = reader.context_specific::<u32>(TagNumber(3), TagMode::Explicit)?;

@@ -53,27 +53,12 @@ pub fn create_root(subject: SubjectName, random: &dyn Random, now: Timestamp) ->
 ///
 /// # Errors
 /// `InvalidPropertyValue` for a key kind that no CA may have; `Internal` on a fault of the provider.
-pub fn create_self_signed(
-    profile: &Profile,
-    kind: KeyKind,
-    random: &dyn Random,
-    now: Timestamp,
-) -> Result<Authority> {
+pub fn create_self_signed(profile: &Profile, kind: KeyKind, random: &dyn Random, now: Timestamp) -> Result<Authority> {
     let signer = SoftwareSigner::generate(kind)?;
     let copy = SoftwareSigner::from_pkcs8(&signer.to_pkcs8()?)?;
     let signing = Signing::for_root(Box::new(copy), profile.subject())?;
-    let certificate = signing
-        .prepare(
-            profile,
-            signing.public_key_info(),
-            Serial::random(random),
-            now,
-        )?
-        .issue()?;
-    Ok(Authority {
-        certificate,
-        signer,
-    })
+    let certificate = signing.prepare(profile, signing.public_key_info(), Serial::random(random), now)?.issue()?;
+    Ok(Authority { certificate, signer })
 }
 
 /// Makes an issuing CA of `profile` under `root`, with a new key of `kind`.
@@ -90,10 +75,7 @@ pub fn create_issuing(
 ) -> Result<Authority> {
     let signer = SoftwareSigner::generate(kind)?;
     let certificate = issue_authority(root, profile, signer.public_key_info_der(), random, now)?;
-    Ok(Authority {
-        certificate,
-        signer,
-    })
+    Ok(Authority { certificate, signer })
 }
 
 /// Issues a CA certificate for a key that lives elsewhere (a PKCS#11 token, an external request).

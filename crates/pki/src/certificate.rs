@@ -85,8 +85,7 @@ impl Certificate {
             )));
         }
         Self::parse(der).map_err(|error| {
-            Error::invalid("The certificate is not a DER-encoded X.509 certificate.")
-                .with_context(error.to_string())
+            Error::invalid("The certificate is not a DER-encoded X.509 certificate.").with_context(error.to_string())
         })
     }
 
@@ -107,8 +106,10 @@ impl Certificate {
         let mut chain = Vec::new();
         for item in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             let der = item.map_err(|error| {
-                Error::invalid("The PEM text is malformed; each certificate needs its BEGIN and END line and base64 between them.")
-                    .with_context(error.to_string())
+                Error::invalid(
+                    "The PEM text is malformed; each certificate needs its BEGIN and END line and base64 between them.",
+                )
+                .with_context(error.to_string())
             })?;
             if chain.len() == limits::CHAIN_LENGTH {
                 return Err(Error::invalid(format!(
@@ -119,9 +120,7 @@ impl Certificate {
             chain.push(Self::from_der(&der)?);
         }
         if chain.is_empty() {
-            return Err(Error::invalid(
-                "The PEM text has no '-----BEGIN CERTIFICATE-----' block.",
-            ));
+            return Err(Error::invalid("The PEM text has no '-----BEGIN CERTIFICATE-----' block."));
         }
         Ok(chain)
     }
@@ -136,8 +135,7 @@ impl Certificate {
         }
         let compact: String = text.split_whitespace().collect();
         let bytes = STANDARD.decode(compact).map_err(|error| {
-            Error::invalid("The certificate is neither PEM nor base64 of DER.")
-                .with_context(error.to_string())
+            Error::invalid("The certificate is neither PEM nor base64 of DER.").with_context(error.to_string())
         })?;
         match std::str::from_utf8(&bytes) {
             Ok(pem) if pem.contains("-----BEGIN") => Self::from_pem(pem),
@@ -240,10 +238,7 @@ impl Certificate {
 
     pub(crate) fn public_key(&self) -> Result<PublicKey<'_>> {
         PublicKey::from_spki(&self.public_key_info).map_err(|problem| {
-            Error::invalid(format!(
-                "The certificate '{}' has an unusable key: {problem}.",
-                self.subject
-            ))
+            Error::invalid(format!("The certificate '{}' has an unusable key: {problem}.", self.subject))
         })
     }
 
@@ -259,9 +254,7 @@ impl Certificate {
 
     /// True where the key may sign certificates: the key usage is absent or names keyCertSign.
     pub fn may_sign_certificates(&self) -> bool {
-        self.facts
-            .key_usage
-            .is_none_or(|usage| usage.key_cert_sign())
+        self.facts.key_usage.is_none_or(|usage| usage.key_cert_sign())
     }
 
     /// Subject key identifier.
@@ -289,9 +282,7 @@ impl Certificate {
         self.facts.uris.iter().find_map(|uri| {
             let prefix = uri.get(..CREDENTIAL_URI_PREFIX.len())?;
             let rest = uri.get(CREDENTIAL_URI_PREFIX.len()..)?;
-            prefix
-                .eq_ignore_ascii_case(CREDENTIAL_URI_PREFIX)
-                .then(|| Uuid::try_parse(rest).ok())?
+            prefix.eq_ignore_ascii_case(CREDENTIAL_URI_PREFIX).then(|| Uuid::try_parse(rest).ok())?
         })
     }
 
@@ -314,14 +305,7 @@ impl Certificate {
         }
         let signed = split_signed(&self.der).map_err(encode::internal)?;
         let key = issuer.public_key()?;
-        algorithm::verify(
-            key.kind(),
-            key.bits(),
-            &signed.algorithm,
-            signed.content,
-            signed.signature,
-        )
-        .map_err(|_| {
+        algorithm::verify(key.kind(), key.bits(), &signed.algorithm, signed.content, signed.signature).map_err(|_| {
             Error::invalid(format!(
                 "The signature of the certificate '{}' does not verify with the key of '{}'.",
                 self.subject, issuer.subject
@@ -338,17 +322,13 @@ impl<'a> Tbs<'a> {
             let serial = IntRef::decode(inner)?;
             let _algorithm = AlgorithmIdentifierRef::decode(inner)?;
             let issuer = inner.tlv_bytes()?;
-            let (not_before, not_after) = inner.sequence(|validity| {
-                Ok::<_, der::Error>((Time::decode(validity)?, Time::decode(validity)?))
-            })?;
+            let (not_before, not_after) =
+                inner.sequence(|validity| Ok::<_, der::Error>((Time::decode(validity)?, Time::decode(validity)?)))?;
             let subject = inner.tlv_bytes()?;
             let public_key_info = inner.tlv_bytes()?;
-            let _issuer_id = inner
-                .context_specific::<der::asn1::BitStringRef<'_>>(TagNumber(1), TagMode::Implicit)?;
-            let _subject_id = inner
-                .context_specific::<der::asn1::BitStringRef<'_>>(TagNumber(2), TagMode::Implicit)?;
-            let extensions =
-                inner.context_specific::<Vec<Extension>>(TagNumber(3), TagMode::Explicit)?;
+            let _issuer_id = inner.context_specific::<der::asn1::BitStringRef<'_>>(TagNumber(1), TagMode::Implicit)?;
+            let _subject_id = inner.context_specific::<der::asn1::BitStringRef<'_>>(TagNumber(2), TagMode::Implicit)?;
+            let extensions = inner.context_specific::<Vec<Extension>>(TagNumber(3), TagMode::Explicit)?;
             Ok::<_, der::Error>(Self {
                 serial: serial_bytes(serial.as_bytes()),
                 issuer,
@@ -389,8 +369,7 @@ impl Extensions {
                 }
                 oid::KEY_USAGE => facts.key_usage = Some(KeyUsage::from_der(value)?),
                 oid::SUBJECT_KEY_ID => {
-                    facts.subject_key_id =
-                        Some(SubjectKeyIdentifier::from_der(value)?.0.as_bytes().to_vec());
+                    facts.subject_key_id = Some(SubjectKeyIdentifier::from_der(value)?.0.as_bytes().to_vec());
                 }
                 oid::SUBJECT_ALT_NAME => facts.read_names(&SubjectAltName::from_der(value)?),
                 _ => {}
@@ -402,13 +381,9 @@ impl Extensions {
     fn read_names(&mut self, names: &SubjectAltName) {
         for name in &names.0 {
             match name {
-                GeneralName::UniformResourceIdentifier(uri) => {
-                    self.uris.push(uri.as_str().to_owned())
-                }
+                GeneralName::UniformResourceIdentifier(uri) => self.uris.push(uri.as_str().to_owned()),
                 GeneralName::DnsName(dns) => self.dns_names.push(dns.as_str().to_owned()),
-                GeneralName::IpAddress(octets) => {
-                    self.ip_addresses.extend(ip_address(octets.as_bytes()))
-                }
+                GeneralName::IpAddress(octets) => self.ip_addresses.extend(ip_address(octets.as_bytes())),
                 _ => {}
             }
         }

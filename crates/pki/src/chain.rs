@@ -56,55 +56,28 @@ pub fn verify_client_chain(
     now: Timestamp,
 ) -> Result<VerifiedLeaf> {
     check_sizes(presented)?;
-    let ders: Vec<CertificateDer<'_>> = presented
-        .iter()
-        .map(|der| CertificateDer::from(der.as_ref()))
-        .collect();
+    let ders: Vec<CertificateDer<'_>> = presented.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
     let (leaf_der, intermediates) = ders.split_first().ok_or_else(no_certificate)?;
-    let anchor_ders: Vec<CertificateDer<'_>> = anchors
-        .iter()
-        .take(ANCHORS)
-        .map(|der| CertificateDer::from(der.as_ref()))
-        .collect();
+    let anchor_ders: Vec<CertificateDer<'_>> =
+        anchors.iter().take(ANCHORS).map(|der| CertificateDer::from(der.as_ref())).collect();
     // An anchor that does not parse can verify nothing, and must not take the others down with it.
     let trusted: Vec<(usize, TrustAnchor<'_>)> = anchor_ders
         .iter()
         .enumerate()
-        .filter_map(|(index, der)| {
-            anchor_from_trusted_cert(der)
-                .ok()
-                .map(|anchor| (index, anchor))
-        })
+        .filter_map(|(index, der)| anchor_from_trusted_cert(der).ok().map(|anchor| (index, anchor)))
         .collect();
     let trust: Vec<TrustAnchor<'_>> = trusted.iter().map(|(_, anchor)| anchor.clone()).collect();
-    let leaf = Certificate::from_der(leaf_der)
-        .map_err(|error| malformed(error.context.unwrap_or_default()))?;
+    let leaf = Certificate::from_der(leaf_der).map_err(|error| malformed(error.context.unwrap_or_default()))?;
     let end_entity = EndEntityCert::try_from(leaf_der).map_err(|error| explain(&error, &leaf))?;
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let path = end_entity
-        .verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            &trust,
-            intermediates,
-            time,
-            KeyUsage::client_auth(),
-            None,
-            None,
-        )
+        .verify_for_usage(ALL_VERIFICATION_ALGS, &trust, intermediates, time, KeyUsage::client_auth(), None, None)
         .map_err(|error| explain(&error, &leaf))?;
-    let position = trust
-        .iter()
-        .position(|anchor| std::ptr::eq(anchor, path.anchor()));
-    let anchor_index = position
-        .and_then(|found| trusted.get(found))
-        .map(|(index, _)| *index);
-    let anchor_index =
-        anchor_index.ok_or_else(|| Error::internal("the verified path ends in no anchor"))?;
-    let anchor_sha256 = anchors
-        .get(anchor_index)
-        .map(|der| thumbprints(der.as_ref()).1)
-        .unwrap_or_default();
+    let position = trust.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
+    let anchor_index = position.and_then(|found| trusted.get(found)).map(|(index, _)| *index);
+    let anchor_index = anchor_index.ok_or_else(|| Error::internal("the verified path ends in no anchor"))?;
+    let anchor_sha256 = anchors.get(anchor_index).map(|der| thumbprints(der.as_ref()).1).unwrap_or_default();
     Ok(VerifiedLeaf {
         common_name: leaf.common_name().map(str::to_owned),
         credential_id: leaf.credential_id(),
@@ -165,9 +138,7 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
         ),
         webpki::Error::CertNotValidYet { .. } => (
             CODE_UNTRUSTED,
-            format!(
-                "The client certificate '{name}' or a certificate above it is not valid yet; check the clocks."
-            ),
+            format!("The client certificate '{name}' or a certificate above it is not valid yet; check the clocks."),
         ),
         webpki::Error::UnknownIssuer => (
             CODE_UNTRUSTED,
@@ -184,23 +155,18 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
         ),
         webpki::Error::CaUsedAsEndEntity => (
             CODE_UNTRUSTED,
-            format!(
-                "The client certificate '{name}' is a CA certificate; present a device certificate."
-            ),
+            format!("The client certificate '{name}' is a CA certificate; present a device certificate."),
         ),
         webpki::Error::InvalidSignatureForPublicKey => (
             CODE_UNTRUSTED,
-            format!(
-                "The signature of the client certificate '{name}' or of a certificate above it is wrong."
-            ),
+            format!("The signature of the client certificate '{name}' or of a certificate above it is wrong."),
         ),
         webpki::Error::PathLenConstraintViolated
         | webpki::Error::MaximumPathDepthExceeded
         | webpki::Error::MaximumPathBuildCallsExceeded
-        | webpki::Error::MaximumSignatureChecksExceeded => (
-            CODE_UNTRUSTED,
-            format!("The chain above the client certificate '{name}' is too long."),
-        ),
+        | webpki::Error::MaximumSignatureChecksExceeded => {
+            (CODE_UNTRUSTED, format!("The chain above the client certificate '{name}' is too long."))
+        }
         _ => (
             CODE_BAD_CERTIFICATE,
             format!("The client certificate '{name}' or a certificate above it is not acceptable."),
@@ -210,25 +176,15 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
 }
 
 fn no_certificate() -> Error {
-    refused(
-        CODE_BAD_CERTIFICATE,
-        "The client presented no certificate.".to_owned(),
-    )
+    refused(CODE_BAD_CERTIFICATE, "The client presented no certificate.".to_owned())
 }
 
 fn malformed(context: String) -> Error {
-    refused(
-        CODE_BAD_CERTIFICATE,
-        "The client presented a malformed certificate.".to_owned(),
-    )
-    .with_context(context)
+    refused(CODE_BAD_CERTIFICATE, "The client presented a malformed certificate.".to_owned()).with_context(context)
 }
 
 fn bad_key(problem: &KeyProblem) -> Error {
-    refused(
-        CODE_BAD_CERTIFICATE,
-        format!("The client presented a certificate whose key is not usable: {problem}."),
-    )
+    refused(CODE_BAD_CERTIFICATE, format!("The client presented a certificate whose key is not usable: {problem}."))
 }
 
 fn refused(code: u32, message: String) -> Error {

@@ -13,10 +13,8 @@ use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 
 /// Object identifiers that only revocation lists use (RFC 5280, 5.2.3 and 5.3.1).
-const CRL_NUMBER: const_oid::ObjectIdentifier =
-    const_oid::ObjectIdentifier::new_unwrap("2.5.29.20");
-const REASON_CODE: const_oid::ObjectIdentifier =
-    const_oid::ObjectIdentifier::new_unwrap("2.5.29.21");
+const CRL_NUMBER: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("2.5.29.20");
+const REASON_CODE: const_oid::ObjectIdentifier = const_oid::ObjectIdentifier::new_unwrap("2.5.29.21");
 
 /// Why a certificate was revoked (RFC 5280, 5.3.1; those that a registry has a use for).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,9 +56,7 @@ pub fn build_crl(
     revoked: &[RevokedEntry],
 ) -> Result<Vec<u8>> {
     if next_update <= this_update {
-        return Err(Error::internal(
-            "a CRL whose next update is not after its update",
-        ));
+        return Err(Error::internal("a CRL whose next update is not after its update"));
     }
     let signing = issuer.signing();
     let entries = revoked.iter().map(entry).collect::<Result<Vec<_>>>()?;
@@ -84,12 +80,8 @@ pub fn build_crl(
 }
 
 fn entry(revoked: &RevokedEntry) -> Result<RevokedCert<Rfc5280>> {
-    let wrong = || {
-        Error::internal(format!(
-            "the serial number '{}' of a CRL entry is no hex number",
-            revoked.serial_hex
-        ))
-    };
+    let wrong =
+        || Error::internal(format!("the serial number '{}' of a CRL entry is no hex number", revoked.serial_hex));
     let bytes = hex::decode(&revoked.serial_hex).map_err(|_| wrong())?;
     if bytes.is_empty() {
         return Err(wrong());
@@ -102,9 +94,7 @@ fn entry(revoked: &RevokedEntry) -> Result<RevokedCert<Rfc5280>> {
         RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
         RevocationReason::PrivilegeWithdrawn => Some(CrlReason::PrivilegeWithdrawn),
     };
-    let reason = reason
-        .map(|code| encode::extension(REASON_CODE, false, &code))
-        .transpose()?;
+    let reason = reason.map(|code| encode::extension(REASON_CODE, false, &code)).transpose()?;
     Ok(RevokedCert {
         serial_number: SerialNumber::new(&bytes).map_err(encode::internal)?,
         revocation_date: encode::time(revoked.revoked_at)?,

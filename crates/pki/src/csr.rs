@@ -79,15 +79,9 @@ impl CertificateRequest {
         let signed = split_signed(der).map_err(|error| not_a_request(&error))?;
         let info = request_info(signed.content).map_err(|error| not_a_request(&error))?;
         let subject = SubjectName::from_der(info.subject).map_err(|error| not_a_request(&error))?;
-        let key =
-            PublicKey::from_spki(info.public_key_info).map_err(|problem| bad_key(&problem))?;
+        let key = PublicKey::from_spki(info.public_key_info).map_err(|problem| bad_key(&problem))?;
         prove_possession(&key, &signed)?;
-        Ok(Self {
-            der: der.to_vec(),
-            subject,
-            public_key_info: info.public_key_info.to_vec(),
-            key_kind: key.kind(),
-        })
+        Ok(Self { der: der.to_vec(), subject, public_key_info: info.public_key_info.to_vec(), key_kind: key.kind() })
     }
 
     /// The whole request, DER.
@@ -133,10 +127,7 @@ fn request_info(content: &[u8]) -> der::Result<RequestInfo<'_>> {
             }
             inner.tlv_bytes()?;
         }
-        Ok(RequestInfo {
-            subject,
-            public_key_info,
-        })
+        Ok(RequestInfo { subject, public_key_info })
     })?;
     reader.finish()?;
     Ok(info)
@@ -166,9 +157,7 @@ fn not_a_request(error: &der::Error) -> Error {
 }
 
 fn bad_key(problem: &KeyProblem) -> Error {
-    bad_request(format!(
-        "The certificate request's key is not usable: {problem}."
-    ))
+    bad_request(format!("The certificate request's key is not usable: {problem}."))
 }
 
 fn bad_payload(message: impl Into<String>) -> Error {
@@ -189,13 +178,7 @@ mod tests {
 
     #[test]
     fn payload_faults_are_400004() {
-        for text in [
-            "",
-            "!!!!",
-            "-----BEGIN CERTIFICATE REQUEST-----",
-            "MII\nAAA=",
-            &"A".repeat(8193),
-        ] {
+        for text in ["", "!!!!", "-----BEGIN CERTIFICATE REQUEST-----", "MII\nAAA=", &"A".repeat(8193)] {
             assert_eq!(failure(text).iot_code, CODE_BAD_PAYLOAD, "{text}");
         }
         assert!(failure("-----BEGIN X").message.contains("PEM"));

@@ -27,14 +27,8 @@ pub(crate) fn split_signed(bytes: &[u8]) -> der::Result<Signed<'_>> {
         let content = inner.tlv_bytes()?;
         let algorithm = AlgorithmIdentifierRef::decode(inner)?;
         let signature = BitStringRef::decode(inner)?;
-        let signature = signature
-            .as_bytes()
-            .ok_or_else(|| der::Tag::BitString.value_error())?;
-        Ok::<_, der::Error>(Signed {
-            content,
-            algorithm,
-            signature,
-        })
+        let signature = signature.as_bytes().ok_or_else(|| der::Tag::BitString.value_error())?;
+        Ok::<_, der::Error>(Signed { content, algorithm, signature })
     })?;
     reader.finish()?;
     Ok(parts)
@@ -42,29 +36,22 @@ pub(crate) fn split_signed(bytes: &[u8]) -> der::Result<Signed<'_>> {
 
 /// Puts content, algorithm and signature together.
 pub(crate) fn join_signed(content: &[u8], algorithm: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
-    let bits = BitStringRef::from_bytes(signature)
-        .and_then(|bits| bits.to_der())
-        .map_err(internal)?;
+    let bits = BitStringRef::from_bytes(signature).and_then(|bits| bits.to_der()).map_err(internal)?;
     sequence(&[content, algorithm, &bits])
 }
 
 /// A DER SEQUENCE of already encoded elements.
 pub(crate) fn sequence(elements: &[&[u8]]) -> Result<Vec<u8>> {
     let body = elements.concat();
-    der::asn1::AnyRef::new(der::Tag::Sequence, &body)
-        .and_then(|any| any.to_der())
-        .map_err(internal)
+    der::asn1::AnyRef::new(der::Tag::Sequence, &body).and_then(|any| any.to_der()).map_err(internal)
 }
 
 /// UTCTime up to 2049, GeneralizedTime after (RFC 5280, 4.1.2.5). Fractions of a second are dropped.
 pub(crate) fn time(at: Timestamp) -> Result<Time> {
-    let seconds = u64::try_from(at.as_second())
-        .map_err(|_| Error::internal("a certificate time before 1970"))?;
+    let seconds = u64::try_from(at.as_second()).map_err(|_| Error::internal("a certificate time before 1970"))?;
     let date = DateTime::from_unix_duration(Duration::from_secs(seconds)).map_err(internal)?;
     if date.year() <= UtcTime::MAX_YEAR {
-        return UtcTime::from_date_time(date)
-            .map(Time::UtcTime)
-            .map_err(internal);
+        return UtcTime::from_date_time(date).map(Time::UtcTime).map_err(internal);
     }
     Ok(Time::GeneralTime(GeneralizedTime::from_date_time(date)))
 }
@@ -78,18 +65,10 @@ pub(crate) fn timestamp(time: &Time) -> der::Result<Timestamp> {
 }
 
 /// An extension of `id` with the DER of `value`.
-pub(crate) fn extension(
-    id: ObjectIdentifier,
-    critical: bool,
-    value: &impl Encode,
-) -> Result<Extension> {
+pub(crate) fn extension(id: ObjectIdentifier, critical: bool, value: &impl Encode) -> Result<Extension> {
     let der = value.to_der().map_err(internal)?;
     let extn_value = OctetString::new(der).map_err(internal)?;
-    Ok(Extension {
-        extn_id: id,
-        critical,
-        extn_value,
-    })
+    Ok(Extension { extn_id: id, critical, extn_value })
 }
 
 /// Key identifier, method 1 of RFC 5280, 4.2.1.2: SHA-1 of the key bits. A name, not a security measure.

@@ -98,28 +98,15 @@ impl Issuer {
             )));
         }
         let own = certificate.public_key()?;
-        let key_id = certificate.subject_key_id().map_or_else(
-            || encode::key_identifier(own.bits()).to_vec(),
-            <[u8]>::to_vec,
-        );
-        let matching = PublicKey::from_spki(signer.public_key_info_der())
-            .is_ok_and(|key| key.bits() == own.bits());
+        let key_id =
+            certificate.subject_key_id().map_or_else(|| encode::key_identifier(own.bits()).to_vec(), <[u8]>::to_vec);
+        let matching = PublicKey::from_spki(signer.public_key_info_der()).is_ok_and(|key| key.bits() == own.bits());
         if !matching {
-            return Err(Error::invalid(format!(
-                "The private key does not belong to the certificate '{name}'."
-            )));
+            return Err(Error::invalid(format!("The private key does not belong to the certificate '{name}'.")));
         }
         let bounds = Some((certificate.not_before(), certificate.not_after()));
-        let signing = Signing::new(
-            signer,
-            certificate.subject_der().to_vec(),
-            Some(key_id),
-            bounds,
-        )?;
-        Ok(Self {
-            certificate,
-            signing,
-        })
+        let signing = Signing::new(signer, certificate.subject_der().to_vec(), Some(key_id), bounds)?;
+        Ok(Self { certificate, signing })
     }
 
     /// The CA's certificate.
@@ -175,8 +162,7 @@ impl Signing {
         let verifier = ParsedPublicKey::new(algorithm.verifier(), key.bits())
             .map_err(|_| Error::internal("the signer's public key does not fit its algorithm"))?;
         Ok(Self {
-            throw_away_signature: SoftwareSigner::generate(KeyKind::P256)?
-                .sign(THROW_AWAY_MESSAGE)?,
+            throw_away_signature: SoftwareSigner::generate(KeyKind::P256)?.sign(THROW_AWAY_MESSAGE)?,
             verifier,
             algorithm,
             algorithm_der: algorithm.identifier().to_der().map_err(encode::internal)?,
@@ -206,25 +192,16 @@ impl Signing {
         serial: Serial,
         now: Timestamp,
     ) -> Result<Prepared<'_>> {
-        let key = PublicKey::from_spki(public_key_info).map_err(|problem| {
-            Error::invalid(format!("The key to certify is not usable: {problem}."))
-        })?;
+        let key = PublicKey::from_spki(public_key_info)
+            .map_err(|problem| Error::invalid(format!("The key to certify is not usable: {problem}.")))?;
         let (wanted_start, wanted_end) = profile.validity(now)?;
         let (not_before, not_after) = match self.bounds {
             Some((start, end)) => (wanted_start.max(start), wanted_end.min(end)),
             None => (wanted_start, wanted_end),
         };
         let subject = profile.subject.to_der()?;
-        let content = self.content(
-            profile,
-            &subject,
-            &key,
-            public_key_info,
-            serial,
-            (not_before, not_after),
-        )?;
-        let unsigned =
-            encode::join_signed(&content, &self.algorithm_der, &self.throw_away_signature)?;
+        let content = self.content(profile, &subject, &key, public_key_info, serial, (not_before, not_after))?;
+        let unsigned = encode::join_signed(&content, &self.algorithm_der, &self.throw_away_signature)?;
         let linted = lint::lint(
             &unsigned,
             &Expected {
@@ -239,13 +216,7 @@ impl Signing {
                 now,
             },
         )?;
-        Ok(Prepared {
-            signing: self,
-            content,
-            linted,
-            was_cut: not_after < wanted_end,
-            not_after,
-        })
+        Ok(Prepared { signing: self, content, linted, was_cut: not_after < wanted_end, not_after })
     }
 
     /// The TBSCertificate. Issuer, subject and key are copied byte for byte.
@@ -259,8 +230,8 @@ impl Signing {
         (not_before, not_after): (Timestamp, Timestamp),
     ) -> Result<Vec<u8>> {
         let version = tagged(0, &2u8)?;
-        let serial = SerialNumber::<x509_cert::certificate::Rfc5280>::new(serial.as_bytes())
-            .map_err(encode::internal)?;
+        let serial =
+            SerialNumber::<x509_cert::certificate::Rfc5280>::new(serial.as_bytes()).map_err(encode::internal)?;
         let serial = serial.to_der().map_err(encode::internal)?;
         let validity: Validity = Validity::new(encode::time(not_before)?, encode::time(not_after)?);
         let validity = validity.to_der().map_err(encode::internal)?;
@@ -312,9 +283,7 @@ impl Prepared<'_> {
         let der = self.signing.sign(&self.content)?;
         let signed = encode::split_signed(&der).map_err(encode::internal)?;
         if encode::sha256(signed.content) != self.linted {
-            return Err(Error::internal(
-                "the signed certificate is not the linted one",
-            ));
+            return Err(Error::internal("the signed certificate is not the linted one"));
         }
         Certificate::from_der(&der)
     }
@@ -324,26 +293,18 @@ fn tagged<T>(number: u32, value: &T) -> Result<Vec<u8>>
 where
     T: der::EncodeValue + der::Tagged,
 {
-    let field = ContextSpecificRef {
-        tag_number: TagNumber(number),
-        tag_mode: TagMode::Explicit,
-        value,
-    };
+    let field = ContextSpecificRef { tag_number: TagNumber(number), tag_mode: TagMode::Explicit, value };
     field.to_der().map_err(encode::internal)
 }
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer")
-            .field("subject", &self.certificate.subject().to_string())
-            .finish_non_exhaustive()
+        f.debug_struct("Issuer").field("subject", &self.certificate.subject().to_string()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Prepared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
-            .field("not_after", &self.not_after)
-            .finish_non_exhaustive()
+        f.debug_struct("Prepared").field("not_after", &self.not_after).finish_non_exhaustive()
     }
 }

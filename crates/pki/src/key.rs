@@ -36,19 +36,13 @@ pub fn generate_client_secret(random: &dyn Random) -> Zeroizing<String> {
 pub fn hash_secret(secret: &str, random: &dyn Random) -> String {
     let mut salt = [0; SALT_BYTES];
     random.fill(&mut salt);
-    format!(
-        "{SCHEME}${}${}",
-        URL_SAFE_NO_PAD.encode(salt),
-        URL_SAFE_NO_PAD.encode(salted(&salt, secret))
-    )
+    format!("{SCHEME}${}${}", URL_SAFE_NO_PAD.encode(salt), URL_SAFE_NO_PAD.encode(salted(&salt, secret)))
 }
 
 /// Compares a secret with its stored form in constant time; false where the stored form is malformed.
 pub fn verify_secret(secret: &str, stored: &str) -> bool {
     let mut parts = stored.split('$');
-    let (Some(SCHEME), Some(salt), Some(hash), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(SCHEME), Some(salt), Some(hash), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return false;
     };
     let (Ok(salt), Ok(hash)) = (URL_SAFE_NO_PAD.decode(salt), URL_SAFE_NO_PAD.decode(hash)) else {
@@ -84,19 +78,8 @@ mod tests {
         assert!(!stored.contains(secret.as_str()));
         assert!(verify_secret(&secret, &stored));
         assert!(!verify_secret("other", &stored));
-        assert_ne!(
-            stored,
-            hash_secret(&secret, &SystemRandom),
-            "the salt must differ"
-        );
-        for malformed in [
-            "",
-            "sha256",
-            "sha256$$",
-            "md5$AA$AA",
-            "sha256$AA$!!",
-            &format!("{stored}$x"),
-        ] {
+        assert_ne!(stored, hash_secret(&secret, &SystemRandom), "the salt must differ");
+        for malformed in ["", "sha256", "sha256$$", "md5$AA$AA", "sha256$AA$!!", &format!("{stored}$x")] {
             assert!(!verify_secret(&secret, malformed), "{malformed}");
         }
     }

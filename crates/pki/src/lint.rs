@@ -12,8 +12,8 @@ use ferrohub_model::error::{Error, Result};
 use jiff::Timestamp;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
-    ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage,
+    KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::time::Time;
 use x509_cert::{Certificate, TbsCertificate, Version};
@@ -39,8 +39,7 @@ type Finding = &'static str;
 /// SHA-256 of the to-be-signed bytes that were linted.
 pub(crate) fn lint(der: &[u8], expected: &Expected<'_>) -> Result<[u8; 32]> {
     let failed = |finding: &str| Error::internal(format!("certificate lint: {finding}"));
-    let certificate =
-        Certificate::from_der(der).map_err(|error| failed(&format!("does not parse: {error}")))?;
+    let certificate = Certificate::from_der(der).map_err(|error| failed(&format!("does not parse: {error}")))?;
     let signed = encode::split_signed(der).map_err(encode::internal)?;
     let tbs = certificate.tbs_certificate();
     if tbs.signature() != certificate.signature_algorithm() {
@@ -48,29 +47,19 @@ pub(crate) fn lint(der: &[u8], expected: &Expected<'_>) -> Result<[u8; 32]> {
     }
     let fields = check_fields(tbs, expected).and_then(|()| check_validity(tbs, expected));
     fields.map_err(failed)?;
-    check_set(tbs, expected)
-        .and_then(|()| check_usage(tbs, expected))
-        .map_err(failed)?;
-    check_key_ids(tbs, expected)
-        .and_then(|()| check_names(tbs, expected))
-        .map_err(failed)?;
+    check_set(tbs, expected).and_then(|()| check_usage(tbs, expected)).map_err(failed)?;
+    check_key_ids(tbs, expected).and_then(|()| check_names(tbs, expected)).map_err(failed)?;
     check_urls(tbs, expected).map_err(failed)?;
     Ok(encode::sha256(signed.content))
 }
 
 fn check_fields(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
     let same = |value: der::Result<Vec<u8>>, want: &[u8]| value.is_ok_and(|der| der == want);
-    if tbs.version() != Version::V3
-        || tbs.issuer_unique_id().is_some()
-        || tbs.subject_unique_id().is_some()
-    {
+    if tbs.version() != Version::V3 || tbs.issuer_unique_id().is_some() || tbs.subject_unique_id().is_some() {
         return Err("not a plain version 3 certificate");
     }
     let serial = tbs.serial_number().as_bytes();
-    if serial != expected.serial
-        || serial.first().is_none_or(|first| *first >= 0x80)
-        || serial.len() > 20
-    {
+    if serial != expected.serial || serial.first().is_none_or(|first| *first >= 0x80) || serial.len() > 20 {
         return Err("the serial number is not the reserved positive one");
     }
     if tbs.signature().oid != expected.algorithm.oid() || tbs.signature().parameters.is_some() {
@@ -85,10 +74,7 @@ fn check_fields(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Fin
     if tbs.subject().is_empty() && expected.profile.kind != ProfileKind::Server {
         return Err("the subject is empty");
     }
-    if !same(
-        tbs.subject_public_key_info().to_der(),
-        expected.public_key_info,
-    ) {
+    if !same(tbs.subject_public_key_info().to_der(), expected.public_key_info) {
         return Err("the public key is not byte for byte the requested one");
     }
     Ok(())
@@ -106,17 +92,10 @@ fn check_validity(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), F
     let (start, end) = (moment(&validity.not_before)?, moment(&validity.not_after)?);
     let backdate = i64::try_from(BACKDATE.as_secs()).unwrap_or(i64::MAX);
     let now = expected.now.as_second();
-    if start.as_second() > now
-        || now - start.as_second() > backdate
-        || end <= start
-        || end.as_second() <= now
-    {
+    if start.as_second() > now || now - start.as_second() > backdate || end <= start || end.as_second() <= now {
         return Err("the validity does not enclose now, or is backdated too far");
     }
-    if expected
-        .bounds
-        .is_some_and(|(from, to)| start < from || end > to)
-    {
+    if expected.bounds.is_some_and(|(from, to)| start < from || end > to) {
         return Err("the certificate would outlive its issuer");
     }
     // A year has at most 366 days; a cut by the issuer only shortens.
@@ -142,22 +121,10 @@ fn check_set(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Findin
         (oid::KEY_USAGE, true, true),
         (oid::EXTENDED_KEY_USAGE, end_entity, false),
         (oid::SUBJECT_KEY_ID, true, false),
-        (
-            oid::AUTHORITY_KEY_ID,
-            expected.issuer_key_id.is_some(),
-            false,
-        ),
+        (oid::AUTHORITY_KEY_ID, expected.issuer_key_id.is_some(), false),
         (oid::SUBJECT_ALT_NAME, end_entity, tbs.subject().is_empty()),
-        (
-            oid::CRL_DISTRIBUTION_POINTS,
-            profile.crl_url.is_some(),
-            false,
-        ),
-        (
-            oid::AUTHORITY_INFO_ACCESS,
-            profile.issuer_url.is_some(),
-            false,
-        ),
+        (oid::CRL_DISTRIBUTION_POINTS, profile.crl_url.is_some(), false),
+        (oid::AUTHORITY_INFO_ACCESS, profile.issuer_url.is_some(), false),
     ];
     let found = tbs.extensions().map_or(&[][..], Vec::as_slice);
     for (id, present, critical) in wanted {
@@ -166,9 +133,7 @@ fn check_set(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Findin
             (Some(extension), None, true) if extension.critical == critical => {}
             (None, None, false) => {}
             _ => {
-                return Err(
-                    "an extension is missing, doubled, unexpected or of the wrong criticality",
-                );
+                return Err("an extension is missing, doubled, unexpected or of the wrong criticality");
             }
         }
     }
@@ -183,15 +148,12 @@ fn get<'a, T>(tbs: &'a TbsCertificate) -> Result<Option<T>, Finding>
 where
     T: Decode<'a, Error = der::Error> + const_oid::AssociatedOid,
 {
-    let found = tbs
-        .get_extension::<T>()
-        .map_err(|_| "an extension does not parse")?;
+    let found = tbs.get_extension::<T>().map_err(|_| "an extension does not parse")?;
     Ok(found.map(|(_, value)| value))
 }
 
 fn check_usage(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
-    let ca: FlagSet<KeyUsages> =
-        KeyUsages::DigitalSignature | KeyUsages::KeyCertSign | KeyUsages::CRLSign;
+    let ca: FlagSet<KeyUsages> = KeyUsages::DigitalSignature | KeyUsages::KeyCertSign | KeyUsages::CRLSign;
     let end: FlagSet<KeyUsages> = KeyUsages::DigitalSignature.into();
     let (is_ca, path_length, usage, purpose) = match expected.profile.kind {
         ProfileKind::Root => (true, Some(1), ca, None),
@@ -200,12 +162,7 @@ fn check_usage(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Find
         ProfileKind::Server => (false, None, end, Some(oid::SERVER_AUTH)),
     };
     let constraints = get::<BasicConstraints>(tbs)?;
-    if constraints
-        != Some(BasicConstraints {
-            ca: is_ca,
-            path_len_constraint: path_length,
-        })
-    {
+    if constraints != Some(BasicConstraints { ca: is_ca, path_len_constraint: path_length }) {
         return Err("the basic constraints are not the profile's");
     }
     if get::<KeyUsage>(tbs)?.map(|found| found.0) != Some(usage) {
@@ -224,10 +181,7 @@ fn check_key_ids(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Fi
         return Err("the subject key identifier is not that of the key");
     }
     let issuer = get::<AuthorityKeyIdentifier>(tbs)?;
-    let found = issuer
-        .as_ref()
-        .and_then(|value| value.key_identifier.as_ref())
-        .map(der::asn1::OctetString::as_bytes);
+    let found = issuer.as_ref().and_then(|value| value.key_identifier.as_ref()).map(der::asn1::OctetString::as_bytes);
     if found != expected.issuer_key_id {
         return Err("the authority key identifier is not the issuer's");
     }
@@ -235,31 +189,23 @@ fn check_key_ids(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Fi
 }
 
 fn check_names(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
-    let found = get::<SubjectAltName>(tbs)?
-        .map(|names| names.0)
-        .unwrap_or_default();
+    let found = get::<SubjectAltName>(tbs)?.map(|names| names.0).unwrap_or_default();
     let wanted = &expected.profile.names;
     let equal = found.len() == wanted.len()
-        && found
-            .iter()
-            .zip(wanted)
-            .all(|(name, want)| match (name, want) {
-                (GeneralName::UniformResourceIdentifier(uri), AlternativeName::Uri(text)) => {
-                    uri.as_str() == text
-                }
-                (GeneralName::DnsName(dns), AlternativeName::Dns(text)) => dns.as_str() == text,
-                (GeneralName::IpAddress(octets), AlternativeName::Ip(ip)) => match ip {
-                    std::net::IpAddr::V4(v4) => octets.as_bytes() == v4.octets(),
-                    std::net::IpAddr::V6(v6) => octets.as_bytes() == v6.octets(),
-                },
-                _ => false,
-            });
+        && found.iter().zip(wanted).all(|(name, want)| match (name, want) {
+            (GeneralName::UniformResourceIdentifier(uri), AlternativeName::Uri(text)) => uri.as_str() == text,
+            (GeneralName::DnsName(dns), AlternativeName::Dns(text)) => dns.as_str() == text,
+            (GeneralName::IpAddress(octets), AlternativeName::Ip(ip)) => match ip {
+                std::net::IpAddr::V4(v4) => octets.as_bytes() == v4.octets(),
+                std::net::IpAddr::V6(v6) => octets.as_bytes() == v6.octets(),
+            },
+            _ => false,
+        });
     let one_id = |name: &GeneralName| matches!(name, GeneralName::UniformResourceIdentifier(uri) if uri.as_str().starts_with("urn:uuid:"));
     if !equal {
         return Err("the alternative names are not the profile's");
     }
-    if expected.profile.kind == ProfileKind::Leaf && !(found.len() == 1 && found.iter().all(one_id))
-    {
+    if expected.profile.kind == ProfileKind::Leaf && !(found.len() == 1 && found.iter().all(one_id)) {
         return Err("a leaf does not carry exactly its credential id");
     }
     Ok(())
@@ -267,10 +213,7 @@ fn check_names(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Find
 
 fn check_urls(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
     let is = |name: &GeneralName, url: &str| matches!(name, GeneralName::UniformResourceIdentifier(uri) if uri.as_str() == url);
-    if let (Some(points), Some(url)) = (
-        get::<CrlDistributionPoints>(tbs)?,
-        &expected.profile.crl_url,
-    ) {
+    if let (Some(points), Some(url)) = (get::<CrlDistributionPoints>(tbs)?, &expected.profile.crl_url) {
         let good = match points.0.as_slice() {
             [point] => match &point.distribution_point {
                 Some(DistributionPointName::FullName(names)) => {
@@ -284,10 +227,7 @@ fn check_urls(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Findi
             return Err("the CRL distribution point is not the profile's");
         }
     }
-    if let (Some(access), Some(url)) = (
-        get::<AuthorityInfoAccessSyntax>(tbs)?,
-        &expected.profile.issuer_url,
-    ) {
+    if let (Some(access), Some(url)) = (get::<AuthorityInfoAccessSyntax>(tbs)?, &expected.profile.issuer_url) {
         let good = matches!(access.0.as_slice(), [one] if one.access_method == oid::CA_ISSUERS && is(&one.access_location, url));
         if !good {
             return Err("the issuer's location is not the profile's");
@@ -323,20 +263,9 @@ mod tests {
             let signing = Signing::for_root(Box::new(signer), &subject).unwrap();
             let profile = Profile::root(subject.clone(), None).unwrap();
             let serial = Serial::from_random([7; 16]);
-            let root = signing
-                .prepare(&profile, &key, serial, now)
-                .unwrap()
-                .issue()
-                .unwrap();
+            let root = signing.prepare(&profile, &key, serial, now).unwrap().issue().unwrap();
             let name = subject.to_der().unwrap();
-            Self {
-                profile,
-                name,
-                key,
-                serial,
-                now,
-                der: root.der().to_vec(),
-            }
+            Self { profile, name, key, serial, now, der: root.der().to_vec() }
         }
 
         fn expected(&self) -> Expected<'_> {
@@ -369,61 +298,22 @@ mod tests {
         let key = SoftwareSigner::generate(KeyKind::P384).unwrap();
         let good = || root.expected();
         let wrong = [
-            Expected {
-                profile: &issuing,
-                ..good()
-            },
-            Expected {
-                profile: &shorter,
-                ..good()
-            },
-            Expected {
-                profile: &with_url,
-                ..good()
-            },
-            Expected {
-                subject: &other,
-                ..good()
-            },
-            Expected {
-                issuer: &other,
-                ..good()
-            },
-            Expected {
-                issuer_key_id: Some(&[1; 20]),
-                ..good()
-            },
-            Expected {
-                bounds: Some((root.now, later(60))),
-                ..good()
-            },
-            Expected {
-                public_key_info: key.public_key_info_der(),
-                ..good()
-            },
-            Expected {
-                serial: &[8; 16],
-                ..good()
-            },
-            Expected {
-                algorithm: SignatureAlgorithm::EcdsaP256Sha256,
-                ..good()
-            },
-            Expected {
-                now: later(1_000),
-                ..good()
-            },
-            Expected {
-                now: later(-1_000),
-                ..good()
-            },
+            Expected { profile: &issuing, ..good() },
+            Expected { profile: &shorter, ..good() },
+            Expected { profile: &with_url, ..good() },
+            Expected { subject: &other, ..good() },
+            Expected { issuer: &other, ..good() },
+            Expected { issuer_key_id: Some(&[1; 20]), ..good() },
+            Expected { bounds: Some((root.now, later(60))), ..good() },
+            Expected { public_key_info: key.public_key_info_der(), ..good() },
+            Expected { serial: &[8; 16], ..good() },
+            Expected { algorithm: SignatureAlgorithm::EcdsaP256Sha256, ..good() },
+            Expected { now: later(1_000), ..good() },
+            Expected { now: later(-1_000), ..good() },
         ];
         for (index, case) in wrong.iter().enumerate() {
             let error = lint(&root.der, case).unwrap_err();
-            assert!(
-                error.context.unwrap().starts_with("certificate lint:"),
-                "case {index}"
-            );
+            assert!(error.context.unwrap().starts_with("certificate lint:"), "case {index}");
         }
     }
 }

@@ -43,14 +43,10 @@ impl SubjectName {
     pub fn parse(text: &str) -> Result<Self> {
         let trimmed = trim_unescaped(text);
         if trimmed.is_empty() {
-            return Err(invalid(
-                "The subject is empty; give a distinguished name such as 'CN=Plant 7 Root'.",
-            ));
+            return Err(invalid("The subject is empty; give a distinguished name such as 'CN=Plant 7 Root'."));
         }
         if trimmed.chars().count() > NAME_CHARS {
-            return Err(invalid(format!(
-                "The subject has more than {NAME_CHARS} characters; shorten it."
-            )));
+            return Err(invalid(format!("The subject has more than {NAME_CHARS} characters; shorten it.")));
         }
         let (separator, body, reversed) = match trimmed.strip_prefix('/') {
             Some(body) => ('/', body, false),
@@ -72,9 +68,7 @@ impl SubjectName {
     /// `InvalidPropertyValue` with target `subject`.
     pub fn from_common_name(common_name: &str) -> Result<Self> {
         let attribute = checked(oid::COMMON_NAME, common_name.to_owned())?;
-        Ok(Self {
-            rdns: vec![vec![attribute]],
-        })
+        Ok(Self { rdns: vec![vec![attribute]] })
     }
 
     /// The empty name, for server certificates that are named by their alternative names only.
@@ -92,10 +86,7 @@ impl SubjectName {
 
     /// The name as text parts, whatever its attributes are.
     pub fn from_x509(name: &Name) -> Self {
-        let rdns = name
-            .iter_rdn()
-            .map(|rdn| rdn.iter().map(attribute_of).collect())
-            .collect();
+        let rdns = name.iter_rdn().map(|rdn| rdn.iter().map(attribute_of).collect()).collect();
         Self { rdns }
     }
 
@@ -113,13 +104,11 @@ impl SubjectName {
     /// # Errors
     /// An internal error where a value cannot be encoded.
     pub fn to_der(&self) -> Result<Vec<u8>> {
-        let mut sequence: Vec<SetOfVec<AttributeTypeAndValue>> =
-            Vec::with_capacity(self.rdns.len());
+        let mut sequence: Vec<SetOfVec<AttributeTypeAndValue>> = Vec::with_capacity(self.rdns.len());
         for rdn in &self.rdns {
             let mut set = SetOfVec::new();
             for attribute in rdn {
-                set.insert(encode_attribute(attribute).map_err(internal)?)
-                    .map_err(internal)?;
+                set.insert(encode_attribute(attribute).map_err(internal)?).map_err(internal)?;
             }
             sequence.push(set);
         }
@@ -128,11 +117,7 @@ impl SubjectName {
 
     /// The first common name.
     pub fn common_name(&self) -> Option<&str> {
-        let found = self
-            .rdns
-            .iter()
-            .flatten()
-            .find(|a| a.kind == oid::COMMON_NAME && !a.opaque);
+        let found = self.rdns.iter().flatten().find(|a| a.kind == oid::COMMON_NAME && !a.opaque);
         found.map(|attribute| attribute.value.as_str())
     }
 
@@ -140,17 +125,8 @@ impl SubjectName {
     pub fn canonical(&self) -> String {
         let rdns = self.rdns.iter().rev().map(|rdn| {
             let parts = rdn.iter().map(|a| {
-                let folded = a
-                    .value
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" ")
-                    .to_lowercase();
-                format!(
-                    "{}={}",
-                    type_name(a.kind).to_lowercase(),
-                    escape(&folded, a.opaque)
-                )
+                let folded = a.value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+                format!("{}={}", type_name(a.kind).to_lowercase(), escape(&folded, a.opaque))
             });
             parts.collect::<Vec<_>>().join("+")
         });
@@ -173,12 +149,7 @@ impl fmt::Display for SubjectName {
                 if position > 0 {
                     f.write_str("+")?;
                 }
-                write!(
-                    f,
-                    "{}={}",
-                    type_name(attribute.kind),
-                    escape(&attribute.value, attribute.opaque)
-                )?;
+                write!(f, "{}={}", type_name(attribute.kind), escape(&attribute.value, attribute.opaque))?;
             }
         }
         Ok(())
@@ -189,18 +160,13 @@ impl fmt::Display for SubjectName {
 pub(crate) fn directory_text(value: &Any) -> Option<String> {
     let bytes = value.value();
     match value.tag() {
-        Tag::Utf8String
-        | Tag::PrintableString
-        | Tag::Ia5String
-        | Tag::NumericString
-        | Tag::VisibleString => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
+            std::str::from_utf8(bytes).ok().map(str::to_owned)
+        }
         // In practice Latin-1.
         Tag::TeletexString => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
         Tag::BmpString if bytes.len().is_multiple_of(2) => {
-            let units: Vec<u16> = bytes
-                .chunks_exact(2)
-                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-                .collect();
+            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
             String::from_utf16(&units).ok()
         }
         _ => None,
@@ -209,18 +175,10 @@ pub(crate) fn directory_text(value: &Any) -> Option<String> {
 
 fn attribute_of(source: &AttributeTypeAndValue) -> Attribute {
     match directory_text(&source.value) {
-        Some(value) => Attribute {
-            kind: source.oid,
-            value,
-            opaque: false,
-        },
+        Some(value) => Attribute { kind: source.oid, value, opaque: false },
         None => {
             let der = source.value.to_der().unwrap_or_default();
-            Attribute {
-                kind: source.oid,
-                value: format!("#{}", hex::encode(der)),
-                opaque: true,
-            }
+            Attribute { kind: source.oid, value: format!("#{}", hex::encode(der)), opaque: true }
         }
     }
 }
@@ -237,10 +195,7 @@ fn encode_attribute(attribute: &Attribute) -> der::Result<AttributeTypeAndValue>
         };
         Any::new(tag, attribute.value.as_bytes())?
     };
-    Ok(AttributeTypeAndValue {
-        oid: attribute.kind,
-        value,
-    })
+    Ok(AttributeTypeAndValue { oid: attribute.kind, value })
 }
 
 fn internal(error: der::Error) -> Error {
@@ -262,34 +217,15 @@ mod tests {
 
     #[test]
     fn escapes_survive_text_and_der() {
-        for text in [
-            r"CN=Smith\, John,O=A\+B",
-            r#"CN="Smith, John""#,
-            r"CN=\ edge\ ",
-            r"CN=caf\C3\A9",
-            r"CN=\#1",
-            r"CN=a\\b",
-        ] {
+        for text in
+            [r"CN=Smith\, John,O=A\+B", r#"CN="Smith, John""#, r"CN=\ edge\ ", r"CN=caf\C3\A9", r"CN=\#1", r"CN=a\\b"]
+        {
             let name = SubjectName::parse(text).unwrap();
-            assert_eq!(
-                SubjectName::parse(&name.to_string()).unwrap(),
-                name,
-                "{text}"
-            );
-            assert_eq!(
-                SubjectName::from_der(&name.to_der().unwrap()).unwrap(),
-                name,
-                "{text}"
-            );
+            assert_eq!(SubjectName::parse(&name.to_string()).unwrap(), name, "{text}");
+            assert_eq!(SubjectName::from_der(&name.to_der().unwrap()).unwrap(), name, "{text}");
         }
-        assert_eq!(
-            SubjectName::parse(r"CN=\ edge\ ").unwrap().common_name(),
-            Some(" edge ")
-        );
-        assert_eq!(
-            SubjectName::parse(r"CN=caf\C3\A9").unwrap().common_name(),
-            Some("café")
-        );
+        assert_eq!(SubjectName::parse(r"CN=\ edge\ ").unwrap().common_name(), Some(" edge "));
+        assert_eq!(SubjectName::parse(r"CN=caf\C3\A9").unwrap().common_name(), Some("café"));
     }
 
     #[test]
@@ -302,19 +238,9 @@ mod tests {
     #[test]
     fn bad_names_are_refused_with_the_target() {
         let long = format!("CN={}", "a".repeat(600));
-        for text in [
-            "",
-            "  ",
-            "TestDevice",
-            "CN=",
-            "XX=1",
-            "C=Germany",
-            "CN=a+OU=b",
-            "CN=a\\",
-            "CN=\\FF",
-            "CN=a,,O=b",
-            &long,
-        ] {
+        for text in
+            ["", "  ", "TestDevice", "CN=", "XX=1", "C=Germany", "CN=a+OU=b", "CN=a\\", "CN=\\FF", "CN=a,,O=b", &long]
+        {
             let error = SubjectName::parse(text).unwrap_err();
             assert_eq!(error.target.as_deref(), Some("subject"), "{text}");
             assert_eq!(error.code, "InvalidPropertyValue");

@@ -27,10 +27,7 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// The chain as DER, leaf first, the root included (clients without a trust store pin it).
     pub fn chain_der(&self) -> Vec<Vec<u8>> {
-        self.chain
-            .iter()
-            .map(|certificate| certificate.der().to_vec())
-            .collect()
+        self.chain.iter().map(|certificate| certificate.der().to_vec()).collect()
     }
 
     /// The chain as PEM, leaf first.
@@ -46,9 +43,7 @@ impl ServerIdentity {
 
 impl fmt::Debug for ServerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerIdentity")
-            .field("chain", &self.chain.len())
-            .finish_non_exhaustive()
+        f.debug_struct("ServerIdentity").field("chain", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
@@ -77,16 +72,6 @@ pub fn create_server_identity(
 ) -> Result<ServerIdentity> {
     let profile = Profile::server(fields)?;
     let signer = SoftwareSigner::generate(DEFAULT_KEY)?;
-    let leaf = root
-        .prepare(
-            &profile,
-            signer.public_key_info_der(),
-            Serial::random(random),
-            now,
-        )?
-        .issue()?;
-    Ok(ServerIdentity {
-        chain: vec![leaf, root.certificate().clone()],
-        key_pkcs8: signer.to_pkcs8()?,
-    })
+    let leaf = root.prepare(&profile, signer.public_key_info_der(), Serial::random(random), now)?.issue()?;
+    Ok(ServerIdentity { chain: vec![leaf, root.certificate().clone()], key_pkcs8: signer.to_pkcs8()? })
 }

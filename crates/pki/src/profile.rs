@@ -17,8 +17,8 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AccessDescription, AuthorityInfoAccessSyntax, BasicConstraints, CrlDistributionPoints,
-    ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+    AccessDescription, AuthorityInfoAccessSyntax, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
+    KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
 
 /// How far before now a certificate starts, for devices whose clocks are behind: ours.
@@ -120,11 +120,7 @@ impl Profile {
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn root(subject: SubjectName, years: Option<u32>) -> Result<Self> {
         let years = checked_years(years, ROOT_YEARS_DEFAULT, ROOT_YEARS_MIN)?;
-        Ok(Self::bare(
-            ProfileKind::Root,
-            subject,
-            Lifetime::Years(years),
-        ))
+        Ok(Self::bare(ProfileKind::Root, subject, Lifetime::Years(years)))
     }
 
     /// An issuing CA: path length 0, no extended key usage. `years` is [`ISSUING_YEARS_MIN`] to
@@ -134,11 +130,7 @@ impl Profile {
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn issuing(subject: SubjectName, years: Option<u32>) -> Result<Self> {
         let years = checked_years(years, ISSUING_YEARS_DEFAULT, ISSUING_YEARS_MIN)?;
-        Ok(Self::bare(
-            ProfileKind::Issuing,
-            subject,
-            Lifetime::Years(years),
-        ))
+        Ok(Self::bare(ProfileKind::Issuing, subject, Lifetime::Years(years)))
     }
 
     /// The root of the platform's own TLS: path length 0. `years` as for [`Profile::root`].
@@ -147,11 +139,7 @@ impl Profile {
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn platform_root(subject: SubjectName, years: Option<u32>) -> Result<Self> {
         let years = checked_years(years, ROOT_YEARS_DEFAULT, ROOT_YEARS_MIN)?;
-        Ok(Self::bare(
-            ProfileKind::PlatformRoot,
-            subject,
-            Lifetime::Years(years),
-        ))
+        Ok(Self::bare(ProfileKind::PlatformRoot, subject, Lifetime::Years(years)))
     }
 
     /// A device's certificate: CA:FALSE, digitalSignature, clientAuth, the credential id as URI.
@@ -163,10 +151,7 @@ impl Profile {
         let days = checked_days(fields.days, least, most)?;
         let subject = SubjectName::from_common_name(&fields.common_name)?;
         let mut profile = Self::bare(ProfileKind::Leaf, subject, Lifetime::Days(days));
-        profile.names.push(AlternativeName::Uri(format!(
-            "{CREDENTIAL_URI_PREFIX}{}",
-            fields.credential_id
-        )));
+        profile.names.push(AlternativeName::Uri(format!("{CREDENTIAL_URI_PREFIX}{}", fields.credential_id)));
         profile.crl_url = fields.crl_url.map(checked_url).transpose()?;
         profile.issuer_url = fields.issuer_url.map(checked_url).transpose()?;
         Ok(profile)
@@ -182,9 +167,7 @@ impl Profile {
         if count == 0 || count > SERVER_NAMES {
             return Err(Error::invalid_property(
                 "dnsNames",
-                format!(
-                    "A server certificate needs 1 to {SERVER_NAMES} names; {count} were given."
-                ),
+                format!("A server certificate needs 1 to {SERVER_NAMES} names; {count} were given."),
             ));
         }
         let mut names = Vec::with_capacity(count);
@@ -197,8 +180,7 @@ impl Profile {
             AlternativeName::Dns(dns) if dns.len() <= 64 => Some(dns.as_str()),
             _ => None,
         });
-        let subject =
-            first.map_or_else(|| Ok(SubjectName::empty()), SubjectName::from_common_name)?;
+        let subject = first.map_or_else(|| Ok(SubjectName::empty()), SubjectName::from_common_name)?;
         let mut profile = Self::bare(ProfileKind::Server, subject, Lifetime::Days(days));
         profile.names = names;
         Ok(profile)
@@ -233,14 +215,7 @@ impl Profile {
     }
 
     fn bare(kind: ProfileKind, subject: SubjectName, lifetime: Lifetime) -> Self {
-        Self {
-            kind,
-            subject,
-            lifetime,
-            names: Vec::new(),
-            crl_url: None,
-            issuer_url: None,
-        }
+        Self { kind, subject, lifetime, names: Vec::new(), crl_url: None, issuer_url: None }
     }
 
     /// Start and end for an issue at `now`: backdated start, end counted from now, whole seconds.
@@ -249,15 +224,10 @@ impl Profile {
         let now = Timestamp::from_second(now.as_second()).map_err(far)?;
         let start = now.checked_sub(BACKDATE).map_err(far)?;
         let end = match self.lifetime {
-            Lifetime::Days(days) => now
-                .checked_add(Duration::from_secs(u64::from(days) * 86_400))
-                .map_err(far)?,
+            Lifetime::Days(days) => now.checked_add(Duration::from_secs(u64::from(days) * 86_400)).map_err(far)?,
             Lifetime::Years(years) => {
                 let years = i64::from(years).years();
-                now.to_zoned(TimeZone::UTC)
-                    .checked_add(years)
-                    .map_err(far)?
-                    .timestamp()
+                now.to_zoned(TimeZone::UTC).checked_add(years).map_err(far)?.timestamp()
             }
         };
         Ok((start, end))
@@ -265,50 +235,26 @@ impl Profile {
 
     /// The extensions, in a fixed order. `key_bits` are those of the subject, `issuer_key_id` is
     /// absent on a self-signed certificate.
-    pub(crate) fn extensions(
-        &self,
-        key_bits: &[u8],
-        issuer_key_id: Option<&[u8]>,
-    ) -> Result<Vec<Extension>> {
+    pub(crate) fn extensions(&self, key_bits: &[u8], issuer_key_id: Option<&[u8]>) -> Result<Vec<Extension>> {
         let rules = Rules::of(self.kind);
-        let constraints = BasicConstraints {
-            ca: rules.is_ca,
-            path_len_constraint: rules.path_length,
-        };
-        let key_id =
-            OctetString::new(encode::key_identifier(key_bits)).map_err(encode::internal)?;
+        let constraints = BasicConstraints { ca: rules.is_ca, path_len_constraint: rules.path_length };
+        let key_id = OctetString::new(encode::key_identifier(key_bits)).map_err(encode::internal)?;
         let mut list = vec![
             encode::extension(oid::BASIC_CONSTRAINTS, true, &constraints)?,
             encode::extension(oid::KEY_USAGE, true, &KeyUsage(rules.key_usage))?,
         ];
         if let Some(purpose) = rules.purpose {
-            list.push(encode::extension(
-                oid::EXTENDED_KEY_USAGE,
-                false,
-                &ExtendedKeyUsage(vec![purpose]),
-            )?);
+            list.push(encode::extension(oid::EXTENDED_KEY_USAGE, false, &ExtendedKeyUsage(vec![purpose]))?);
         }
-        list.push(encode::extension(
-            oid::SUBJECT_KEY_ID,
-            false,
-            &SubjectKeyIdentifier(key_id),
-        )?);
+        list.push(encode::extension(oid::SUBJECT_KEY_ID, false, &SubjectKeyIdentifier(key_id))?);
         if let Some(issuer) = issuer_key_id {
             list.push(encode::authority_key_identifier(issuer)?);
         }
         if !self.names.is_empty() {
-            let names = self
-                .names
-                .iter()
-                .map(general_name)
-                .collect::<Result<Vec<_>>>()?;
+            let names = self.names.iter().map(general_name).collect::<Result<Vec<_>>>()?;
             // RFC 5280, 4.2.1.6: critical where the subject is empty.
             let critical = self.subject == SubjectName::empty();
-            list.push(encode::extension(
-                oid::SUBJECT_ALT_NAME,
-                critical,
-                &SubjectAltName(names),
-            )?);
+            list.push(encode::extension(oid::SUBJECT_ALT_NAME, critical, &SubjectAltName(names))?);
         }
         if let Some(url) = &self.crl_url {
             let point = DistributionPoint {
@@ -316,22 +262,11 @@ impl Profile {
                 reasons: None,
                 crl_issuer: None,
             };
-            list.push(encode::extension(
-                oid::CRL_DISTRIBUTION_POINTS,
-                false,
-                &CrlDistributionPoints(vec![point]),
-            )?);
+            list.push(encode::extension(oid::CRL_DISTRIBUTION_POINTS, false, &CrlDistributionPoints(vec![point]))?);
         }
         if let Some(url) = &self.issuer_url {
-            let access = AccessDescription {
-                access_method: oid::CA_ISSUERS,
-                access_location: uri(url)?,
-            };
-            list.push(encode::extension(
-                oid::AUTHORITY_INFO_ACCESS,
-                false,
-                &AuthorityInfoAccessSyntax(vec![access]),
-            )?);
+            let access = AccessDescription { access_method: oid::CA_ISSUERS, access_location: uri(url)? };
+            list.push(encode::extension(oid::AUTHORITY_INFO_ACCESS, false, &AuthorityInfoAccessSyntax(vec![access]))?);
         }
         Ok(list)
     }
@@ -350,30 +285,16 @@ impl Rules {
         let ca = KeyUsages::DigitalSignature | KeyUsages::KeyCertSign | KeyUsages::CRLSign;
         let end: FlagSet<KeyUsages> = KeyUsages::DigitalSignature.into();
         match kind {
-            ProfileKind::Root => Self {
-                is_ca: true,
-                path_length: Some(1),
-                key_usage: ca,
-                purpose: None,
-            },
-            ProfileKind::Issuing | ProfileKind::PlatformRoot => Self {
-                is_ca: true,
-                path_length: Some(0),
-                key_usage: ca,
-                purpose: None,
-            },
-            ProfileKind::Leaf => Self {
-                is_ca: false,
-                path_length: None,
-                key_usage: end,
-                purpose: Some(oid::CLIENT_AUTH),
-            },
-            ProfileKind::Server => Self {
-                is_ca: false,
-                path_length: None,
-                key_usage: end,
-                purpose: Some(oid::SERVER_AUTH),
-            },
+            ProfileKind::Root => Self { is_ca: true, path_length: Some(1), key_usage: ca, purpose: None },
+            ProfileKind::Issuing | ProfileKind::PlatformRoot => {
+                Self { is_ca: true, path_length: Some(0), key_usage: ca, purpose: None }
+            }
+            ProfileKind::Leaf => {
+                Self { is_ca: false, path_length: None, key_usage: end, purpose: Some(oid::CLIENT_AUTH) }
+            }
+            ProfileKind::Server => {
+                Self { is_ca: false, path_length: None, key_usage: end, purpose: Some(oid::SERVER_AUTH) }
+            }
         }
     }
 }
@@ -381,17 +302,13 @@ impl Rules {
 fn general_name(name: &AlternativeName) -> Result<GeneralName> {
     match name {
         AlternativeName::Uri(text) => uri(text),
-        AlternativeName::Dns(dns) => Ia5String::new(dns)
-            .map(GeneralName::DnsName)
-            .map_err(encode::internal),
+        AlternativeName::Dns(dns) => Ia5String::new(dns).map(GeneralName::DnsName).map_err(encode::internal),
         AlternativeName::Ip(ip) => Ok(GeneralName::from(*ip)),
     }
 }
 
 fn uri(text: &str) -> Result<GeneralName> {
-    Ia5String::new(text)
-        .map(GeneralName::UniformResourceIdentifier)
-        .map_err(encode::internal)
+    Ia5String::new(text).map(GeneralName::UniformResourceIdentifier).map_err(encode::internal)
 }
 
 fn checked_years(years: Option<u32>, default: u32, least: u32) -> Result<u32> {
@@ -422,9 +339,7 @@ fn checked_url(url: String) -> Result<String> {
     if !known || url.len() > URL_CHARS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::invalid_property(
             "url",
-            format!(
-                "'{url}' is not an http or https URL of at most {URL_CHARS} printable ASCII characters."
-            ),
+            format!("'{url}' is not an http or https URL of at most {URL_CHARS} printable ASCII characters."),
         ));
     }
     Ok(url)
@@ -436,9 +351,7 @@ fn checked_dns(name: String) -> Result<String> {
         && name.len() <= 253
         && labels.split('.').all(|label| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         });

@@ -65,12 +65,8 @@ impl<'a> PublicKey<'a> {
     /// # Errors
     /// A [`KeyProblem`]; the caller puts it into a sentence with the code of its interface.
     pub fn from_spki(spki: &'a [u8]) -> Result<Self, KeyProblem> {
-        let info =
-            SubjectPublicKeyInfoRef::<'a>::from_der(spki).map_err(|_| KeyProblem::Malformed)?;
-        let bits = info
-            .subject_public_key
-            .as_bytes()
-            .ok_or(KeyProblem::Malformed)?;
+        let info = SubjectPublicKeyInfoRef::<'a>::from_der(spki).map_err(|_| KeyProblem::Malformed)?;
+        let bits = info.subject_public_key.as_bytes().ok_or(KeyProblem::Malformed)?;
         let kind = match info.algorithm.oid {
             oid::EC_PUBLIC_KEY => ec_kind(info.algorithm.parameters, bits)?,
             oid::RSA_ENCRYPTION => rsa_kind(bits)?,
@@ -96,9 +92,7 @@ fn ec_kind(parameters: Option<AnyRef<'_>>, bits: &[u8]) -> Result<KeyKind, KeyPr
     if parameters.header().tag() == der::Tag::Sequence {
         return Err(KeyProblem::ExplicitParameters);
     }
-    let curve = parameters
-        .decode_as::<ObjectIdentifier>()
-        .map_err(|_| KeyProblem::Malformed)?;
+    let curve = parameters.decode_as::<ObjectIdentifier>().map_err(|_| KeyProblem::Malformed)?;
     let (kind, field_bytes) = match curve {
         oid::P256 => (KeyKind::P256, 32),
         oid::P384 => (KeyKind::P384, 48),
@@ -108,9 +102,7 @@ fn ec_kind(parameters: Option<AnyRef<'_>>, bits: &[u8]) -> Result<KeyKind, KeyPr
     // RFC 5480, 2.2: compressed points are optional, and TLS peers commonly refuse them.
     match bits.first() {
         Some(4) if bits.len() == 1 + 2 * field_bytes => Ok(kind),
-        Some(2 | 3) => Err(KeyProblem::Unsupported(
-            "a compressed elliptic curve point".to_owned(),
-        )),
+        Some(2 | 3) => Err(KeyProblem::Unsupported("a compressed elliptic curve point".to_owned())),
         _ => Err(KeyProblem::Malformed),
     }
 }

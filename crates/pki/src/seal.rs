@@ -64,11 +64,7 @@ impl MasterKey {
     /// `Invalid` where it is neither; the message never repeats the text.
     pub fn from_text(text: &str) -> Result<Self> {
         let text = text.trim();
-        let bytes = if text.len() == 2 * KEY_BYTES {
-            hex::decode(text).ok()
-        } else {
-            STANDARD.decode(text).ok()
-        };
+        let bytes = if text.len() == 2 * KEY_BYTES { hex::decode(text).ok() } else { STANDARD.decode(text).ok() };
         let bytes = Zeroizing::new(bytes.ok_or_else(bad_master_key)?);
         Self::from_bytes(&bytes)
     }
@@ -99,13 +95,7 @@ impl MasterKey {
     /// # Errors
     /// `Internal` on a fault of the provider.
     pub fn wrap(&self, key_id: Uuid, key: &DataKey, random: &dyn Random) -> Result<Vec<u8>> {
-        seal_with(
-            &self.wrapping_key(),
-            key_id,
-            &wrap_place(key_id),
-            key.0.as_slice(),
-            random,
-        )
+        seal_with(&self.wrapping_key(), key_id, &wrap_place(key_id), key.0.as_slice(), random)
     }
 
     /// Unwraps a data key.
@@ -114,9 +104,7 @@ impl MasterKey {
     /// `Internal` where it was wrapped by another master key, under another id, or is damaged.
     pub fn unwrap(&self, key_id: Uuid, wrapped: &[u8]) -> Result<DataKey> {
         let plain = open_with(&self.wrapping_key(), key_id, &wrap_place(key_id), wrapped)?;
-        key_of(&plain)
-            .map(DataKey)
-            .ok_or_else(|| Error::internal("a wrapped data key has the wrong length"))
+        key_of(&plain).map(DataKey).ok_or_else(|| Error::internal("a wrapped data key has the wrong length"))
     }
 
     fn wrapping_key(&self) -> Zeroizing<[u8; KEY_BYTES]> {
@@ -125,10 +113,7 @@ impl MasterKey {
 
     /// One key per purpose, so that the check value says nothing about the wrapping key.
     fn derive(&self, purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
-        let tag = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()),
-            purpose.as_bytes(),
-        );
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()), purpose.as_bytes());
         let mut out = Zeroizing::new([0; KEY_BYTES]);
         out.copy_from_slice(tag.as_ref());
         out
@@ -146,13 +131,7 @@ impl DataKey {
 ///
 /// # Errors
 /// `Internal` where the plaintext is over [`PLAINTEXT_BYTES`] or on a fault of the provider.
-pub fn seal(
-    key_id: Uuid,
-    key: &DataKey,
-    aad: &Aad<'_>,
-    plaintext: &[u8],
-    random: &dyn Random,
-) -> Result<Vec<u8>> {
+pub fn seal(key_id: Uuid, key: &DataKey, aad: &Aad<'_>, plaintext: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
     if plaintext.len() > PLAINTEXT_BYTES {
         return Err(Error::internal(format!(
             "a secret of {} bytes is over the limit of {PLAINTEXT_BYTES}",
@@ -167,17 +146,9 @@ pub fn seal(
 /// # Errors
 /// `Internal` where the value is damaged, of another key, another place or another version; the
 /// context names the place, never the content.
-pub fn open(
-    key_id: Uuid,
-    key: &DataKey,
-    aad: &Aad<'_>,
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
+pub fn open(key_id: Uuid, key: &DataKey, aad: &Aad<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     open_with(&key.0, key_id, &place(aad), sealed).map_err(|error| {
-        error.with_context(format!(
-            "sealed value {}/{}/{} does not open",
-            aad.table, aad.row, aad.field
-        ))
+        error.with_context(format!("sealed value {}/{}/{} does not open", aad.table, aad.row, aad.field))
     })
 }
 
@@ -186,14 +157,10 @@ pub fn open(
 /// # Errors
 /// `Internal` where the value is too short or of another version.
 pub fn key_id_of(sealed: &[u8]) -> Result<Uuid> {
-    let (header, _) = sealed
-        .split_first_chunk::<HEADER_BYTES>()
-        .ok_or_else(cannot_open)?;
+    let (header, _) = sealed.split_first_chunk::<HEADER_BYTES>().ok_or_else(cannot_open)?;
     let (version, id) = header.split_first().ok_or_else(cannot_open)?;
     if *version != VERSION {
-        return Err(Error::internal(format!(
-            "a sealed value has the unknown version {version}"
-        )));
+        return Err(Error::internal(format!("a sealed value has the unknown version {version}")));
     }
     Uuid::from_slice(id).map_err(|_| cannot_open())
 }
@@ -214,41 +181,24 @@ fn seal_with(
     out.extend_from_slice(&nonce);
     let mut buffer = Zeroizing::new(plaintext.to_vec());
     let tag = aes(key)?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            aead::Aad::from(&aad),
-            &mut buffer,
-        )
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aead::Aad::from(&aad), &mut buffer)
         .map_err(|_| Error::internal("sealing a secret failed"))?;
     out.extend_from_slice(&buffer);
     out.extend_from_slice(tag.as_ref());
     Ok(out)
 }
 
-fn open_with(
-    key: &[u8; KEY_BYTES],
-    key_id: Uuid,
-    place: &[u8],
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
-    if key_id_of(sealed)? != key_id
-        || sealed.len() < OVERHEAD_BYTES
-        || sealed.len() > PLAINTEXT_BYTES + OVERHEAD_BYTES
+fn open_with(key: &[u8; KEY_BYTES], key_id: Uuid, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    if key_id_of(sealed)? != key_id || sealed.len() < OVERHEAD_BYTES || sealed.len() > PLAINTEXT_BYTES + OVERHEAD_BYTES
     {
         return Err(cannot_open());
     }
     let (header, rest) = sealed.split_at(HEADER_BYTES);
-    let (nonce, body) = rest
-        .split_first_chunk::<NONCE_LEN>()
-        .ok_or_else(cannot_open)?;
+    let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(cannot_open)?;
     let mut buffer = Zeroizing::new(body.to_vec());
     let aad = authenticated(header, place);
     let length = aes(key)?
-        .open_in_place(
-            Nonce::assume_unique_for_key(*nonce),
-            aead::Aad::from(&aad),
-            &mut buffer,
-        )
+        .open_in_place(Nonce::assume_unique_for_key(*nonce), aead::Aad::from(&aad), &mut buffer)
         .map_err(|_| cannot_open())?
         .len();
     buffer.truncate(length);
@@ -256,8 +206,7 @@ fn open_with(
 }
 
 fn aes(key: &[u8; KEY_BYTES]) -> Result<LessSafeKey> {
-    let key = UnboundKey::new(&AES_256_GCM, key)
-        .map_err(|_| Error::internal("making an AES key failed"))?;
+    let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| Error::internal("making an AES key failed"))?;
     Ok(LessSafeKey::new(key))
 }
 
@@ -276,11 +225,7 @@ fn place(aad: &Aad<'_>) -> Vec<u8> {
 }
 
 fn wrap_place(key_id: Uuid) -> Vec<u8> {
-    place(&Aad {
-        table: "data-key",
-        row: &key_id.to_string(),
-        field: "wrapped",
-    })
+    place(&Aad { table: "data-key", row: &key_id.to_string(), field: "wrapped" })
 }
 
 fn random_key(random: &dyn Random) -> Zeroizing<[u8; KEY_BYTES]> {
@@ -297,9 +242,7 @@ fn key_of(bytes: &[u8]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
 }
 
 fn bad_master_key() -> Error {
-    Error::invalid(
-        "The master key is not usable; give exactly 32 bytes as 64 hex digits or as base64.",
-    )
+    Error::invalid("The master key is not usable; give exactly 32 bytes as 64 hex digits or as base64.")
 }
 
 fn cannot_open() -> Error {
@@ -323,11 +266,7 @@ mod tests {
     use super::*;
     use crate::random::SystemRandom;
 
-    const AAD: Aad<'_> = Aad {
-        table: "authority",
-        row: "1",
-        field: "key",
-    };
+    const AAD: Aad<'_> = Aad { table: "authority", row: "1", field: "key" };
 
     #[test]
     fn a_value_opens_only_with_its_key_in_its_place_and_undamaged() {
@@ -336,54 +275,29 @@ mod tests {
         assert_eq!(sealed.len(), 6 + OVERHEAD_BYTES);
         assert_eq!(key_id_of(&sealed).unwrap(), id);
         assert_eq!(open(id, &key, &AAD, &sealed).unwrap().as_slice(), b"secret");
-        assert_ne!(
-            seal(id, &key, &AAD, b"secret", &SystemRandom).unwrap(),
-            sealed,
-            "the nonce must differ"
-        );
+        assert_ne!(seal(id, &key, &AAD, b"secret", &SystemRandom).unwrap(), sealed, "the nonce must differ");
 
         assert!(open(id, &DataKey::generate(&SystemRandom), &AAD, &sealed).is_err());
         assert!(open(Uuid::from_u128(8), &key, &AAD, &sealed).is_err());
-        for place in [
-            Aad { row: "2", ..AAD },
-            Aad {
-                table: "authority1",
-                row: "",
-                ..AAD
-            },
-            Aad {
-                field: "keys",
-                ..AAD
-            },
-        ] {
+        for place in
+            [Aad { row: "2", ..AAD }, Aad { table: "authority1", row: "", ..AAD }, Aad { field: "keys", ..AAD }]
+        {
             assert!(open(id, &key, &place, &sealed).is_err());
         }
         for index in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[index] ^= 1;
             assert!(open(id, &key, &AAD, &damaged).is_err(), "byte {index}");
-            assert!(
-                open(id, &key, &AAD, &sealed[..index]).is_err(),
-                "cut at {index}"
-            );
+            assert!(open(id, &key, &AAD, &sealed[..index]).is_err(), "cut at {index}");
         }
     }
 
     #[test]
     fn a_wrong_master_key_is_refused_by_its_check_value() {
-        let (master, other) = (
-            MasterKey::generate(&SystemRandom),
-            MasterKey::generate(&SystemRandom),
-        );
+        let (master, other) = (MasterKey::generate(&SystemRandom), MasterKey::generate(&SystemRandom));
         let stored = master.check_value();
         master.verify_check_value(&stored).unwrap();
-        assert!(
-            other
-                .verify_check_value(&stored)
-                .unwrap_err()
-                .message
-                .contains("master key")
-        );
+        assert!(other.verify_check_value(&stored).unwrap_err().message.contains("master key"));
         let (id, key) = (Uuid::from_u128(1), DataKey::generate(&SystemRandom));
         let wrapped = master.wrap(id, &key, &SystemRandom).unwrap();
         assert_eq!(*master.unwrap(id, &wrapped).unwrap().0, *key.0);
@@ -394,25 +308,14 @@ mod tests {
     #[test]
     fn master_keys_come_as_hex_and_base64_and_are_never_shown() {
         let master = MasterKey::from_bytes(&[0xAB; 32]).unwrap();
-        for text in [
-            format!("{}\n", "ab".repeat(32)),
-            STANDARD.encode([0xAB; 32]),
-        ] {
-            assert_eq!(
-                MasterKey::from_text(&text).unwrap().check_value(),
-                master.check_value()
-            );
+        for text in [format!("{}\n", "ab".repeat(32)), STANDARD.encode([0xAB; 32])] {
+            assert_eq!(MasterKey::from_text(&text).unwrap().check_value(), master.check_value());
         }
         for text in ["", "abcd", &"zz".repeat(32), &"ab".repeat(31)] {
             let error = MasterKey::from_text(text).unwrap_err();
             assert!(text.is_empty() || !error.message.contains(text));
         }
         assert_eq!(format!("{master:?}"), "MasterKey(..)");
-        assert_eq!(
-            MasterKey::from_text(&master.to_hex())
-                .unwrap()
-                .check_value(),
-            master.check_value()
-        );
+        assert_eq!(MasterKey::from_text(&master.to_hex()).unwrap().check_value(), master.check_value());
     }
 }

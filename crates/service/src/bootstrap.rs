@@ -129,7 +129,8 @@ pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCr
         .find(|s| s.resource.text(&["scope"]).is_some_and(|text| text.eq_ignore_ascii_case(&scope)))
         .and_then(|s| s.resource.text(&["principalId"]))
         .ok_or_else(|| Error::internal("no owner is assigned at the subscription"))?;
-    let mut owner = directory::by_id(store, owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
+    let mut owner =
+        directory::by_id(store, owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
     let secret = key::generate_client_secret(engines.random.as_ref());
     owner.secrets.push(ClientSecret {
         key_id: engines.random.uuid_v4().to_string(),
@@ -186,7 +187,12 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
         identity: None,
         properties,
         secrets: BTreeMap::new(),
-        system_data: SystemData { created_by: owner.app_id.clone(), created_by_type: "Application".into(), created_at: now, ..SystemData::default() },
+        system_data: SystemData {
+            created_by: owner.app_id.clone(),
+            created_by_type: "Application".into(),
+            created_at: now,
+            ..SystemData::default()
+        },
         etag: engines.random.uuid_v4().to_string(),
     };
     let extra = RowExtra {
@@ -198,9 +204,16 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
 }
 
 /// The platform CA, and a server certificate from it that covers `dns_names`.
-async fn server_identity(engines: &Engines, keyring: &Keyring, dns_names: &[String]) -> Result<(String, ServerIdentity)> {
+async fn server_identity(
+    engines: &Engines,
+    keyring: &Keyring,
+    dns_names: &[String],
+) -> Result<(String, ServerIdentity)> {
     let (store, random, clock) = (engines.store.as_ref(), engines.random.as_ref(), engines.clock.as_ref());
-    let stored = store.get(&META, "platform-ca").await?.and_then(|row| row.doc.get("certificate").and_then(Value::as_str).map(str::to_string));
+    let stored = store
+        .get(&META, "platform-ca")
+        .await?
+        .and_then(|row| row.doc.get("certificate").and_then(Value::as_str).map(str::to_string));
     let (certificate, signer) = match (stored, read_secret(store, keyring, "platform-ca").await?) {
         (Some(text), Some(pkcs8)) => {
             let der = STANDARD.decode(text).map_err(|e| Error::internal(format!("platform CA: {e}")))?;
@@ -212,8 +225,10 @@ async fn server_identity(engines: &Engines, keyring: &Keyring, dns_names: &[Stri
     let server = match reuse_server(store, keyring, clock, dns_names, &certificate).await? {
         Some(server) => server,
         None => {
-            let addresses = [std::net::IpAddr::from([127, 0, 0, 1]), std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
-            let fields = ServerFields { dns_names: dns_names.to_vec(), ip_addresses: addresses.to_vec(), days: SERVER_DAYS };
+            let addresses =
+                [std::net::IpAddr::from([127, 0, 0, 1]), std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
+            let fields =
+                ServerFields { dns_names: dns_names.to_vec(), ip_addresses: addresses.to_vec(), days: SERVER_DAYS };
             let server = create_server_identity(&issuer, fields, random, clock.now())?;
             let leaf = server.chain.first().map(|leaf| STANDARD.encode(leaf.der())).unwrap_or_default();
             let doc = json!({"certificate": leaf, "names": dns_names});
@@ -224,8 +239,18 @@ async fn server_identity(engines: &Engines, keyring: &Keyring, dns_names: &[Stri
     Ok((certificate.to_pem(), server))
 }
 
-async fn make_platform_ca(store: &dyn Store, keyring: &Keyring, random: &dyn Random, clock: &dyn Clock) -> Result<(Certificate, SoftwareSigner)> {
-    let made = create_platform_root(SubjectName::from_common_name("Ferrohub platform root")?, DEFAULT_KEY, random, clock.now())?;
+async fn make_platform_ca(
+    store: &dyn Store,
+    keyring: &Keyring,
+    random: &dyn Random,
+    clock: &dyn Clock,
+) -> Result<(Certificate, SoftwareSigner)> {
+    let made = create_platform_root(
+        SubjectName::from_common_name("Ferrohub platform root")?,
+        DEFAULT_KEY,
+        random,
+        clock.now(),
+    )?;
     let pkcs8 = made.signer.to_pkcs8()?;
     let doc = json!({"certificate": STANDARD.encode(made.certificate.der())});
     put_secret(store, keyring, "platform-ca", &pkcs8, doc).await?;
@@ -233,11 +258,20 @@ async fn make_platform_ca(store: &dyn Store, keyring: &Keyring, random: &dyn Ran
 }
 
 /// The stored server certificate, when it covers the same names and has a third of its life left.
-async fn reuse_server(store: &dyn Store, keyring: &Keyring, clock: &dyn Clock, dns_names: &[String], ca: &Certificate) -> Result<Option<ServerIdentity>> {
+async fn reuse_server(
+    store: &dyn Store,
+    keyring: &Keyring,
+    clock: &dyn Clock,
+    dns_names: &[String],
+    ca: &Certificate,
+) -> Result<Option<ServerIdentity>> {
     let Some(row) = store.get(&META, "server-certificate").await? else { return Ok(None) };
-    let names: Vec<String> = serde_json::from_value(row.doc.get("names").cloned().unwrap_or(Value::Null)).unwrap_or_default();
+    let names: Vec<String> =
+        serde_json::from_value(row.doc.get("names").cloned().unwrap_or(Value::Null)).unwrap_or_default();
     let der = row.doc.get("certificate").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
-    let (Some(der), Some(key)) = (der, read_secret(store, keyring, "server-certificate").await?) else { return Ok(None) };
+    let (Some(der), Some(key)) = (der, read_secret(store, keyring, "server-certificate").await?) else {
+        return Ok(None);
+    };
     let certificate = Certificate::from_der(&der)?;
     let left = certificate.not_after().as_second() - clock.unix_seconds();
     if names != dns_names || left < i64::from(SERVER_DAYS) * 86_400 / 3 {

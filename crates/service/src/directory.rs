@@ -11,7 +11,8 @@ pub const IOT_HUB_APP_ID: &str = "89d10474-74af-4874-99a7-c23c2f643083";
 
 /// The row that stores a principal.
 pub fn put(principal: &Principal) -> Result<Put> {
-    let doc = serde_json::to_value(principal).map_err(|e| Error::internal(format!("principal does not serialize: {e}")))?;
+    let doc =
+        serde_json::to_value(principal).map_err(|e| Error::internal(format!("principal does not serialize: {e}")))?;
     Ok(Put {
         table: &PRINCIPALS,
         key: principal.id.clone(),

@@ -68,8 +68,12 @@ impl Graph {
             ("GET", ["users"]) => Ok((200, Some(json!({"value": []})))),
             ("POST", ["applications"]) => self.create_application(&request).await,
             ("POST", ["serviceprincipals"]) => self.create_principal(&request).await,
-            ("POST", ["applications", _, "addpassword"]) => self.add_password(&request, &self.application(original(1)).await?).await,
-            ("POST", ["serviceprincipals", _, "addpassword"]) => self.add_password(&request, &self.principal(original(1)).await?).await,
+            ("POST", ["applications", _, "addpassword"]) => {
+                self.add_password(&request, &self.application(original(1)).await?).await
+            }
+            ("POST", ["serviceprincipals", _, "addpassword"]) => {
+                self.add_password(&request, &self.principal(original(1)).await?).await
+            }
             ("DELETE", ["applications", _]) => self.delete(&request, &self.application(original(1)).await?).await,
             ("DELETE", ["serviceprincipals", _]) => self.delete(&request, &self.principal(original(1)).await?).await,
             _ => Err(Error::not_implemented(format!(
@@ -83,7 +87,14 @@ impl Graph {
     /// Changing the directory takes a right that Owner has: ours, since Entra's directory roles are not modelled.
     fn may_change(&self, actor: &Actor) -> Result<()> {
         let scope = ResourceId::subscription(&self.platform.tenancy.subscription_id);
-        authorize(&self.platform.access(), actor, Plane::Control, "Microsoft.Authorization/roleAssignments/write", &scope).map_err(|mut error| {
+        authorize(
+            &self.platform.access(),
+            actor,
+            Plane::Control,
+            "Microsoft.Authorization/roleAssignments/write",
+            &scope,
+        )
+        .map_err(|mut error| {
             error.code = "Authorization_RequestDenied";
             error
         })
@@ -99,7 +110,9 @@ impl Graph {
     /// An application by its object id; applications share the row of their principal.
     async fn application(&self, id: &str) -> Result<Principal> {
         let all = self.all().await?;
-        all.into_iter().find(|p| p.application_object_id.as_deref().is_some_and(|o| o.eq_ignore_ascii_case(id))).ok_or_else(|| unknown(id))
+        all.into_iter()
+            .find(|p| p.application_object_id.as_deref().is_some_and(|o| o.eq_ignore_ascii_case(id)))
+            .ok_or_else(|| unknown(id))
     }
 
     async fn all(&self) -> Result<Vec<Principal>> {
@@ -118,8 +131,17 @@ impl Graph {
         }
     }
 
-    async fn list(&self, request: &GraphRequest, view: fn(&Principal) -> Value, what: &str) -> Result<(u16, Option<Value>)> {
-        let filter = request.query.iter().find(|(name, _)| name.eq_ignore_ascii_case("$filter")).map(|(_, value)| value.as_str());
+    async fn list(
+        &self,
+        request: &GraphRequest,
+        view: fn(&Principal) -> Value,
+        what: &str,
+    ) -> Result<(u16, Option<Value>)> {
+        let filter = request
+            .query
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("$filter"))
+            .map(|(_, value)| value.as_str());
         let mut all = self.all().await?;
         if what == "applications" {
             all.retain(|p| p.application_object_id.is_some());
@@ -129,11 +151,22 @@ impl Graph {
             all.retain(|p| wanted.matches(p));
         }
         let value: Vec<Value> = all.iter().map(view).collect();
-        Ok((200, Some(json!({"@odata.context": format!("{}/v1.0/$metadata#{what}", request.base_url), "value": value}))))
+        Ok((
+            200,
+            Some(json!({"@odata.context": format!("{}/v1.0/$metadata#{what}", request.base_url), "value": value})),
+        ))
     }
 
     async fn get_by_ids(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
-        let ids: Vec<&str> = request.body.as_ref().and_then(|b| b.get("ids")).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let ids: Vec<&str> = request
+            .body
+            .as_ref()
+            .and_then(|b| b.get("ids"))
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         if ids.len() > IDS {
             return Err(Error::invalid(format!("At most {IDS} ids can be asked for at once.")));
         }
@@ -148,9 +181,19 @@ impl Graph {
 
     async fn create_application(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
         self.may_change(&request.actor)?;
-        let name = request.body.as_ref().and_then(|b| b.get("displayName")).and_then(Value::as_str).unwrap_or_default().trim().to_string();
+        let name = request
+            .body
+            .as_ref()
+            .and_then(|b| b.get("displayName"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_string();
         if name.is_empty() || name.chars().count() > DISPLAY_NAME_CHARS {
-            return Err(Error::invalid_property("displayName", "An application needs a 'displayName' of 1 to 256 characters."));
+            return Err(Error::invalid_property(
+                "displayName",
+                "An application needs a 'displayName' of 1 to 256 characters.",
+            ));
         }
         let principal = Principal {
             id: self.platform.random.uuid_v4().to_string(),
@@ -171,7 +214,8 @@ impl Graph {
     async fn create_principal(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
         self.may_change(&request.actor)?;
         let app_id = request.body.as_ref().and_then(|b| b.get("appId")).and_then(Value::as_str).unwrap_or_default();
-        let principal = directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(app_id))?;
+        let principal =
+            directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(app_id))?;
         Ok((201, Some(principal_view(&principal))))
     }
 
@@ -181,18 +225,33 @@ impl Graph {
         let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
         let now = self.platform.clock.unix_seconds();
         let expires = match text("endDateTime") {
-            Some(end) => end.parse::<jiff::Timestamp>().map_err(|_| Error::invalid_property("passwordCredential.endDateTime", "A time such as 2027-01-31T00:00:00Z is expected."))?.as_second(),
+            Some(end) => end
+                .parse::<jiff::Timestamp>()
+                .map_err(|_| {
+                    Error::invalid_property(
+                        "passwordCredential.endDateTime",
+                        "A time such as 2027-01-31T00:00:00Z is expected.",
+                    )
+                })?
+                .as_second(),
             None => now + SECRET_SECONDS,
         };
         let secret = key::generate_client_secret(self.platform.random.as_ref());
         let key_id = self.platform.random.uuid_v4().to_string();
-        let stored = ClientSecret { key_id: key_id.clone(), hash: key::hash_secret(&secret, self.platform.random.as_ref()), expires };
+        let stored = ClientSecret {
+            key_id: key_id.clone(),
+            hash: key::hash_secret(&secret, self.platform.random.as_ref()),
+            expires,
+        };
         self.store_secret(&principal.id, stored).await?;
         let end = jiff::Timestamp::from_second(expires).map(rfc3339).unwrap_or_default();
-        Ok((200, Some(json!({
-            "keyId": key_id, "displayName": text("displayName"), "startDateTime": rfc3339(self.platform.now()), "endDateTime": end,
-            "hint": secret.get(..3).unwrap_or_default(), "secretText": secret.as_str()
-        }))))
+        Ok((
+            200,
+            Some(json!({
+                "keyId": key_id, "displayName": text("displayName"), "startDateTime": rfc3339(self.platform.now()), "endDateTime": end,
+                "hint": secret.get(..3).unwrap_or_default(), "secretText": secret.as_str()
+            })),
+        ))
     }
 
     async fn store_secret(&self, id: &str, secret: ClientSecret) -> Result<()> {
@@ -201,7 +260,9 @@ impl Graph {
             let version = row.version;
             let mut principal = directory::from_row(row)?;
             if principal.secrets.len() >= SECRETS {
-                return Err(Error::conflict(format!("An application has at most {SECRETS} secrets; remove one first.")));
+                return Err(Error::conflict(format!(
+                    "An application has at most {SECRETS} secrets; remove one first."
+                )));
             }
             principal.secrets.push(secret.clone());
             let mut change = Change::new();
@@ -219,7 +280,10 @@ impl Graph {
     async fn delete(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
         self.may_change(&request.actor)?;
         if principal.application_object_id.is_none() {
-            return Err(Error::forbidden(format!("The principal '{}' is built in or belongs to a resource and cannot be deleted here.", principal.display_name)));
+            return Err(Error::forbidden(format!(
+                "The principal '{}' is built in or belongs to a resource and cannot be deleted here.",
+                principal.display_name
+            )));
         }
         let mut change = Change::new();
         change.unit.delete(&PRINCIPALS, principal.id.clone());
@@ -230,7 +294,10 @@ impl Graph {
 
 fn unknown(id: &str) -> Error {
     let shown: String = id.chars().take(80).collect();
-    Error::not_found(format!("Resource '{shown}' does not exist or one of its queried reference-property objects are not present.")).with_code("Request_ResourceNotFound")
+    Error::not_found(format!(
+        "Resource '{shown}' does not exist or one of its queried reference-property objects are not present."
+    ))
+    .with_code("Request_ResourceNotFound")
 }
 
 /// The filters that `az` sends: by service principal name or appId, and by display name.

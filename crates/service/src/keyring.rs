@@ -51,7 +51,15 @@ impl Keyring {
     ///
     /// # Errors
     /// When the store fails or the provider cannot seal.
-    pub async fn seal(&self, store: &dyn Store, owner: &str, table: &str, row: &str, field: &str, plain: &[u8]) -> Result<String> {
+    pub async fn seal(
+        &self,
+        store: &dyn Store,
+        owner: &str,
+        table: &str,
+        row: &str,
+        field: &str,
+        plain: &[u8],
+    ) -> Result<String> {
         let opened = self.data_key(store, owner, true).await?;
         let sealed = seal::seal(opened.id, &opened.key, &Aad { table, row, field }, plain, self.random.as_ref())?;
         Ok(STANDARD.encode(sealed))
@@ -61,9 +69,19 @@ impl Keyring {
     ///
     /// # Errors
     /// Internal, when the text was not sealed for this place or by these keys.
-    pub async fn open(&self, store: &dyn Store, owner: &str, table: &str, row: &str, field: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>> {
+    pub async fn open(
+        &self,
+        store: &dyn Store,
+        owner: &str,
+        table: &str,
+        row: &str,
+        field: &str,
+        sealed: &str,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         let opened = self.data_key(store, owner, false).await?;
-        let bytes = STANDARD.decode(sealed).map_err(|_| Error::internal(format!("sealed field {table}/{row}/{field} is not base64")))?;
+        let bytes = STANDARD
+            .decode(sealed)
+            .map_err(|_| Error::internal(format!("sealed field {table}/{row}/{field} is not base64")))?;
         seal::open(opened.id, &opened.key, &Aad { table, row, field }, &bytes)
     }
 
@@ -98,7 +116,11 @@ impl Keyring {
     }
 
     fn unwrap(&self, doc: &serde_json::Value) -> Result<Opened> {
-        let text = |name: &str| doc.get(name).and_then(serde_json::Value::as_str).ok_or_else(|| Error::internal(format!("data key without {name}")));
+        let text = |name: &str| {
+            doc.get(name)
+                .and_then(serde_json::Value::as_str)
+                .ok_or_else(|| Error::internal(format!("data key without {name}")))
+        };
         let id = Uuid::parse_str(text("id")?).map_err(|e| Error::internal(format!("data key id: {e}")))?;
         let wrapped = STANDARD.decode(text("wrapped")?).map_err(|e| Error::internal(format!("data key: {e}")))?;
         Ok(Opened { id, key: self.master.unwrap(id, &wrapped)? })
@@ -110,7 +132,12 @@ impl Keyring {
         let wrapped = STANDARD.encode(self.master.wrap(id, &key, self.random.as_ref())?);
         let mut unit = UnitOfWork::new();
         unit.expect_absent(&DATA_KEYS, owner);
-        unit.put(Put { table: &DATA_KEYS, key: owner.into(), columns: Vec::new(), doc: json!({"id": id.to_string(), "wrapped": wrapped}) });
+        unit.put(Put {
+            table: &DATA_KEYS,
+            key: owner.into(),
+            columns: Vec::new(),
+            doc: json!({"id": id.to_string(), "wrapped": wrapped}),
+        });
         match store.commit(unit).await {
             Ok(_) => Ok(Opened { id, key }),
             Err(StoreError::Conflict { .. }) => match store.get(&DATA_KEYS, owner).await? {

@@ -19,8 +19,8 @@ pub mod platform;
 pub mod provisioning;
 pub mod registry;
 pub mod resources;
-pub mod tables;
 mod service;
+pub mod tables;
 pub mod worker;
 
 pub use service::{Service, StartConfig, Started, server_names};

@@ -199,7 +199,9 @@ impl Platform {
     /// Waits for this process's turn to change the thing with `key`. Writers of one thing queue up here
     /// instead of racing; what another process does is still found out by the store's expectations.
     pub async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
-        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = key
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let slot = usize::try_from(hash % TURNS as u64).unwrap_or(0);
         self.turns[slot].lock().await
     }
@@ -226,7 +228,9 @@ impl Platform {
         let _one_at_a_time = self.access_reload.lock().await;
         match resources::load_access(self.store.as_ref()).await {
             Ok(snapshot) => self.access.store(Arc::new(snapshot)),
-            Err(error) => tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force"),
+            Err(error) => {
+                tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force")
+            }
         }
     }
 }

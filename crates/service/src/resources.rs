@@ -58,7 +58,8 @@ impl Stored {
 /// # Errors
 /// Internal, when the document does not parse.
 pub fn from_row(row: Row) -> Result<Stored> {
-    let resource = serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("resource {} does not parse: {e}", row.key)))?;
+    let resource = serde_json::from_value(row.doc)
+        .map_err(|e| Error::internal(format!("resource {} does not parse: {e}", row.key)))?;
     Ok(Stored { resource, version: row.version })
 }
 
@@ -131,7 +132,9 @@ pub async fn load_access(store: &dyn Store) -> Result<AccessSnapshot> {
 
 fn role_definition(resource: &Resource) -> Result<RoleDefinition> {
     let permissions: Vec<Permission> = match resource.properties.get("permissions") {
-        Some(value) => serde_json::from_value(value.clone()).map_err(|e| Error::internal(format!("role {}: {e}", resource.id)))?,
+        Some(value) => {
+            serde_json::from_value(value.clone()).map_err(|e| Error::internal(format!("role {}: {e}", resource.id)))?
+        }
         None => Vec::new(),
     };
     Ok(RoleDefinition {
@@ -175,7 +178,8 @@ impl RowExtra {
 /// Internal, when the id does not parse or the document does not serialize.
 pub fn put(resource: &Resource, extra: RowExtra) -> Result<Put> {
     let id = ResourceId::parse(&resource.id).map_err(|e| Error::internal(format!("resource id: {e}")))?;
-    let group = id.subscription.as_deref().zip(id.resource_group.as_deref()).map(|(s, g)| ResourceId::group(s, g).key());
+    let group =
+        id.subscription.as_deref().zip(id.resource_group.as_deref()).map(|(s, g)| ResourceId::group(s, g).key());
     let columns = vec![
         id.subscription.as_deref().map(str::to_lowercase),
         group,
@@ -185,6 +189,7 @@ pub fn put(resource: &Resource, extra: RowExtra) -> Result<Put> {
         extra.link,
         extra.lookup,
     ];
-    let doc = serde_json::to_value(resource).map_err(|e| Error::internal(format!("resource does not serialize: {e}")))?;
+    let doc =
+        serde_json::to_value(resource).map_err(|e| Error::internal(format!("resource does not serialize: {e}")))?;
     Ok(Put { table: &RESOURCES, key: id.key(), columns, doc })
 }

@@ -49,7 +49,8 @@ pub static ACTIVITY: Table = table("activity", &[plain("subscription"), plain("r
 /// Certificate authorities with their sealed keys. Key: UUID of the authority.
 /// Columns: `owner` (lower-cased id of the credential or policy resource), `namespace` (namespace uid),
 /// `subject` (`{namespace uid}/{canonical DN}`, unique among the living ones), `thumbprint` (SHA-256, upper-case hex).
-pub static AUTHORITIES: Table = table("authorities", &[unique("owner"), plain("namespace"), unique("subject"), unique("thumbprint")]);
+pub static AUTHORITIES: Table =
+    table("authorities", &[unique("owner"), plain("namespace"), unique("subject"), unique("thumbprint")]);
 
 /// Issued certificates, and intents to issue. Key: serial number, lower-case hex. Columns: `issuer` (authority UUID),
 /// `device` (device uid), `state` (`intent`, `issued`).
@@ -73,6 +74,16 @@ pub static DATA_KEYS: Table = table("data_keys", &[]);
 
 /// Every table, in the order in which engines create them.
 pub static ALL: &[&Table] = &[
-    &META, &RESOURCES, &PRINCIPALS, &OPERATIONS, &ACTIVITY, &AUTHORITIES, &CERTIFICATES, &DEVICES, &TWINS, &ENROLLMENT_GROUPS,
-    &REGISTRATIONS, &DATA_KEYS,
+    &META,
+    &RESOURCES,
+    &PRINCIPALS,
+    &OPERATIONS,
+    &ACTIVITY,
+    &AUTHORITIES,
+    &CERTIFICATES,
+    &DEVICES,
+    &TWINS,
+    &ENROLLMENT_GROUPS,
+    &REGISTRATIONS,
+    &DATA_KEYS,
 ];

@@ -22,7 +22,7 @@ pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
     let mut round: u32 = 0;
     while !*stop.borrow() {
         take_up(&platform).await;
-        if round % SWEEP_EVERY == 0 {
+        if round.is_multiple_of(SWEEP_EVERY) {
             sweep(&platform).await;
         }
         round = round.wrapping_add(1);

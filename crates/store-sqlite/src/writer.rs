@@ -98,6 +98,19 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
     Ok(Write::Put { statements: statements(put.table)?, key: put.key, columns: put.columns, doc })
 }
 
+/// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just
+/// answered get the processor to bring their next unit: a sync costs far more than that.
+fn gather(first: Job, jobs: &Receiver<Job>, most: usize) -> Vec<Job> {
+    let mut batch = vec![first];
+    let mut before = 0;
+    while before < batch.len() {
+        before = batch.len();
+        std::thread::yield_now();
+        batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
+    }
+    batch
+}
+
 /// The state of the writing thread.
 struct Batcher {
     connection: Connection,
@@ -112,12 +125,7 @@ type Outcome = Result<Committed, StoreError>;
 impl Batcher {
     fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
         while let Ok(first) = jobs.recv() {
-            let mut batch = vec![first];
-            while batch.len() < batch_units {
-                let Ok(job) = jobs.try_recv() else { break };
-                batch.push(job);
-            }
-            self.run(batch);
+            self.run(gather(first, jobs, batch_units));
         }
         // The statistics of this session help the next one; failing to write them harms nobody.
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {

@@ -30,11 +30,7 @@ impl ConnectionString {
             return Err(malformed("it is too long"));
         }
         let mut parsed = Self { fields: Vec::new() };
-        for part in text
-            .split(';')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) = part
                 .split_once('=')
                 .map(|(name, value)| (name.trim(), value))
@@ -45,11 +41,7 @@ impl ConnectionString {
             }
             parsed.fields.push((name.to_owned(), value.to_owned()));
         }
-        if parsed
-            .get(HOST_NAME)
-            .or(parsed.get("Endpoint"))
-            .is_none_or(str::is_empty)
-        {
+        if parsed.get(HOST_NAME).or(parsed.get("Endpoint")).is_none_or(str::is_empty) {
             return Err(malformed("'HostName' is missing"));
         }
         Ok(parsed)
@@ -72,28 +64,17 @@ impl ConnectionString {
 
     /// For the Event Hubs-compatible endpoint (`sb://host/`); `key` in base64.
     pub fn for_event_hub(endpoint: &str, policy: &str, key: &str, entity_path: &str) -> Self {
-        Self::of(&[
-            ("Endpoint", endpoint),
-            (KEY_NAME, policy),
-            (KEY, key),
-            ("EntityPath", entity_path),
-        ])
+        Self::of(&[("Endpoint", endpoint), (KEY_NAME, policy), (KEY, key), ("EntityPath", entity_path)])
     }
 
     fn of(fields: &[(&str, &str)]) -> Self {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { fields }
     }
 
     /// Value of a field, its name ignoring case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let field = self
-            .fields
-            .iter()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let field = self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
     }
 
@@ -129,17 +110,12 @@ impl ConnectionString {
 
     /// Whether `x509=true` is given.
     pub fn is_x509(&self) -> bool {
-        self.get("x509")
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.get("x509").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// The whole text, secrets included. There is no `Display`, so that it cannot slip into a log.
     pub fn reveal(&self) -> String {
-        let parts: Vec<String> = self
-            .fields
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let parts: Vec<String> = self.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         parts.join(";")
     }
 }
@@ -148,9 +124,7 @@ impl fmt::Debug for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (name, value) in &self.fields {
-            let secret = SECRETS
-                .iter()
-                .any(|secret| secret.eq_ignore_ascii_case(name));
+            let secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
             map.entry(name, if secret { &"(hidden)" } else { value });
         }
         map.finish()
@@ -225,10 +199,7 @@ mod tests {
     fn a_key_is_not_printed() {
         let parsed = ConnectionString::parse("HostName=h;sharedaccesskey=sesame").unwrap();
         let printed = format!("{parsed:?}");
-        assert!(
-            printed.contains("\"h\"") && !printed.contains("sesame"),
-            "{printed}"
-        );
+        assert!(printed.contains("\"h\"") && !printed.contains("sesame"), "{printed}");
     }
 
     proptest! {

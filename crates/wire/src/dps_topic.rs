@@ -39,10 +39,7 @@ impl DpsLogin {
             )
         };
         let mut parts = user_name.splitn(4, '/');
-        let id_scope = parts
-            .next()
-            .filter(|scope| !scope.is_empty())
-            .ok_or_else(malformed)?;
+        let id_scope = parts.next().filter(|scope| !scope.is_empty()).ok_or_else(malformed)?;
         let keyword = parts.next().ok_or_else(malformed)?;
         let registration_id = parts.next().ok_or_else(malformed)?;
         if !keyword.eq_ignore_ascii_case("registrations") {
@@ -78,10 +75,7 @@ impl DpsLogin {
     pub fn user_name(&self) -> String {
         let mut text = format!("{}/registrations/{}/", self.id_scope, self.registration_id);
         let mut separator = "";
-        for (key, value) in [
-            ("api-version", &self.api_version),
-            ("ClientVersion", &self.client_version),
-        ] {
+        for (key, value) in [("api-version", &self.api_version), ("ClientVersion", &self.client_version)] {
             if let Some(value) = value {
                 text.push_str(separator);
                 text.push_str(key);
@@ -120,23 +114,14 @@ impl<'a> DpsPublish<'a> {
     }
 
     fn recognise(topic: &'a str) -> Option<Self> {
-        let query = |prefix| {
-            topic
-                .strip_prefix(prefix)
-                .and_then(|rest| rest.strip_prefix('?'))
-        };
+        let query = |prefix| topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('?'));
         let filled = |query, key| value_of(query, key).filter(|value| !value.is_empty());
         if let Some(query) = query(REGISTER) {
-            return Some(Self::Register {
-                rid: filled(query, "$rid")?,
-            });
+            return Some(Self::Register { rid: filled(query, "$rid")? });
         }
         let query = query(OPERATION_STATUS)?;
         let rid = filled(query, "$rid")?;
-        Some(Self::OperationStatus {
-            rid,
-            operation_id: filled(query, "operationId")?,
-        })
+        Some(Self::OperationStatus { rid, operation_id: filled(query, "operationId")? })
     }
 }
 
@@ -181,8 +166,7 @@ impl<'a> DpsResponse<'a> {
         Some(Self {
             status: status.parse().ok()?,
             rid: value_of(query, "$rid")?,
-            retry_after_seconds: value_of(query, "retry-after")
-                .and_then(|seconds| seconds.parse().ok()),
+            retry_after_seconds: value_of(query, "retry-after").and_then(|seconds| seconds.parse().ok()),
         })
     }
 }
@@ -202,10 +186,7 @@ mod tests {
         assert_eq!(login.id_scope, "0ne00000A0A");
         assert_eq!(login.registration_id, "Sn-007");
         assert_eq!(login.api_version.as_deref(), Some("2019-03-31"));
-        assert_eq!(
-            login.client_version.as_deref(),
-            Some("azure-iot-device/2.14.0")
-        );
+        assert_eq!(login.client_version.as_deref(), Some("azure-iot-device/2.14.0"));
         assert!(login.matches_client_id("sn-007"));
         assert!(!login.matches_client_id("sn-008"));
     }
@@ -214,35 +195,20 @@ mod tests {
     fn lenient_and_faulty_logins() {
         let login = DpsLogin::parse("s/registrations/r/?api-version=2025-07-01-preview").unwrap();
         assert_eq!(login.api_version.as_deref(), Some("2025-07-01-preview"));
-        assert_eq!(
-            DpsLogin::parse("s/registrations/r").unwrap().api_version,
-            None
-        );
-        for bad in [
-            "",
-            "s",
-            "s/registrations",
-            "/registrations/r",
-            "s/devices/r",
-            "s/registrations//x",
-            "s/registrations/r_",
-        ] {
+        assert_eq!(DpsLogin::parse("s/registrations/r").unwrap().api_version, None);
+        for bad in
+            ["", "s", "s/registrations", "/registrations/r", "s/devices/r", "s/registrations//x", "s/registrations/r_"]
+        {
             assert!(DpsLogin::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn publishes() {
-        assert_eq!(
-            DpsPublish::parse(&register("1")),
-            DpsPublish::Register { rid: "1" }
-        );
+        assert_eq!(DpsPublish::parse(&register("1")), DpsPublish::Register { rid: "1" });
         assert_eq!(
             DpsPublish::parse(&operation_status("2", "4.55.ab")),
-            DpsPublish::OperationStatus {
-                rid: "2",
-                operation_id: "4.55.ab"
-            }
+            DpsPublish::OperationStatus { rid: "2", operation_id: "4.55.ab" }
         );
         for topic in [
             "",
@@ -264,16 +230,9 @@ mod tests {
         assert_eq!(topic.matches('$').count(), 2);
         assert_eq!(
             DpsResponse::parse(&topic),
-            Some(DpsResponse {
-                status: 202,
-                rid: "1",
-                retry_after_seconds: Some(3)
-            })
+            Some(DpsResponse { status: 202, rid: "1", retry_after_seconds: Some(3) })
         );
-        assert_eq!(
-            response(200, "1", None),
-            "$dps/registrations/res/200/?$rid=1"
-        );
+        assert_eq!(response(200, "1", None), "$dps/registrations/res/200/?$rid=1");
         assert_eq!(DpsResponse::parse("$dps/registrations/res/x/?$rid=1"), None);
     }
 

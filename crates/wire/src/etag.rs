@@ -15,16 +15,8 @@ pub enum EtagCondition {
 impl EtagCondition {
     /// Parses a header value; never fails, because a value that is no ETag simply matches nothing.
     pub fn parse(value: &str) -> Self {
-        let tags: Vec<String> = split_list(value)
-            .map(bare)
-            .filter(|tag| !tag.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if tags.iter().any(|tag| tag == "*") {
-            Self::Any
-        } else {
-            Self::OneOf(tags)
-        }
+        let tags: Vec<String> = split_list(value).map(bare).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+        if tags.iter().any(|tag| tag == "*") { Self::Any } else { Self::OneOf(tags) }
     }
 
     /// `If-Match`: whether a thing with this ETag (quoted or not) may be changed; `None` = there is no thing.
@@ -46,14 +38,8 @@ impl EtagCondition {
 pub fn bare(tag: &str) -> &str {
     let tag = tag.trim();
     // A bare base64 tag may begin with "W/", so the mark counts only before a quote.
-    let mut tag = tag
-        .strip_prefix("W/")
-        .filter(|rest| rest.starts_with('"'))
-        .unwrap_or(tag);
-    while let Some(inner) = tag
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
+    let mut tag = tag.strip_prefix("W/").filter(|rest| rest.starts_with('"')).unwrap_or(tag);
+    while let Some(inner) = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         tag = inner;
     }
     tag
@@ -83,21 +69,11 @@ mod tests {
 
     #[test]
     fn all_spellings_of_one_tag() {
-        for value in [
-            "abc=",
-            "\"abc=\"",
-            "W/\"abc=\"",
-            " \"\"abc=\"\" ",
-            "\"x\", \"abc=\"",
-            "x,abc=",
-        ] {
+        for value in ["abc=", "\"abc=\"", "W/\"abc=\"", " \"\"abc=\"\" ", "\"x\", \"abc=\"", "x,abc="] {
             let condition = EtagCondition::parse(value);
             for current in ["abc=", "\"abc=\"", "W/\"abc=\""] {
                 assert!(condition.allows_match(Some(current)), "{value} {current}");
-                assert!(
-                    !condition.allows_none_match(Some(current)),
-                    "{value} {current}"
-                );
+                assert!(!condition.allows_none_match(Some(current)), "{value} {current}");
             }
             assert!(!condition.allows_match(Some("abd=")), "{value}");
             assert!(!condition.allows_match(None), "{value}");
@@ -121,10 +97,7 @@ mod tests {
     fn odd_values() {
         assert_eq!(EtagCondition::parse(""), EtagCondition::OneOf(vec![]));
         assert_eq!(EtagCondition::parse("\"\""), EtagCondition::OneOf(vec![]));
-        assert_eq!(
-            EtagCondition::parse("\"a,b\""),
-            EtagCondition::OneOf(vec!["a,b".into()])
-        );
+        assert_eq!(EtagCondition::parse("\"a,b\""), EtagCondition::OneOf(vec!["a,b".into()]));
         assert_eq!(bare("W/abc"), "W/abc");
         assert_eq!(bare("\""), "\"");
         assert_eq!(quoted("\"a\""), "\"a\"");

@@ -64,17 +64,10 @@ impl<'a> HubDelivery<'a> {
         }
         let rid = value_of(query, "$rid")?;
         if let Some(status) = path.strip_prefix("twin/res/") {
-            return Some(Self::TwinResponse {
-                status: status.parse().ok()?,
-                rid,
-                version,
-            });
+            return Some(Self::TwinResponse { status: status.parse().ok()?, rid, version });
         }
         if let Some(status) = path.strip_prefix("credentials/res/") {
-            return Some(Self::CredentialResponse {
-                status: status.parse().ok()?,
-                rid,
-            });
+            return Some(Self::CredentialResponse { status: status.parse().ok()?, rid });
         }
         let name = path.strip_prefix("methods/POST/")?;
         Some(Self::MethodRequest { name, rid })
@@ -87,8 +80,7 @@ mod tests {
 
     use super::*;
     use crate::hub_topic::{
-        PropertyBag, credential_response, desired_patch, device_bound, method_request,
-        twin_response,
+        PropertyBag, credential_response, desired_patch, device_bound, method_request, twin_response,
     };
 
     #[test]
@@ -96,37 +88,15 @@ mod tests {
         let bag = PropertyBag::parse("a=1").unwrap();
         assert_eq!(
             HubDelivery::parse(&twin_response(204, "1", Some(2))),
-            HubDelivery::TwinResponse {
-                status: 204,
-                rid: "1",
-                version: Some(2)
-            }
+            HubDelivery::TwinResponse { status: 204, rid: "1", version: Some(2) }
         );
-        assert_eq!(
-            HubDelivery::parse(&desired_patch(2)),
-            HubDelivery::DesiredPatch { version: 2 }
-        );
-        assert_eq!(
-            HubDelivery::parse(&method_request("m", "1")),
-            HubDelivery::MethodRequest {
-                name: "m",
-                rid: "1"
-            }
-        );
+        assert_eq!(HubDelivery::parse(&desired_patch(2)), HubDelivery::DesiredPatch { version: 2 });
+        assert_eq!(HubDelivery::parse(&method_request("m", "1")), HubDelivery::MethodRequest { name: "m", rid: "1" });
         assert_eq!(
             HubDelivery::parse(&credential_response(200, "1")),
-            HubDelivery::CredentialResponse {
-                status: 200,
-                rid: "1"
-            }
+            HubDelivery::CredentialResponse { status: 200, rid: "1" }
         );
-        assert_eq!(
-            HubDelivery::parse(&device_bound("d", &bag)),
-            HubDelivery::DeviceBound {
-                device: "d",
-                bag: "a=1"
-            }
-        );
+        assert_eq!(HubDelivery::parse(&device_bound("d", &bag)), HubDelivery::DeviceBound { device: "d", bag: "a=1" });
         assert_eq!(HubDelivery::parse("devices/d"), HubDelivery::Unknown);
     }
 

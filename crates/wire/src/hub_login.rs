@@ -92,11 +92,8 @@ impl HubLogin {
     /// The user name text of this login, for the device role.
     pub fn user_name(&self) -> String {
         let mut text = format!("{}/{}/?", self.host, self.client_id());
-        let parts = [
-            ("api-version", &self.api_version),
-            ("DeviceClientType", &self.client_type),
-            ("model-id", &self.model_id),
-        ];
+        let parts =
+            [("api-version", &self.api_version), ("DeviceClientType", &self.client_type), ("model-id", &self.model_id)];
         let mut separator = "";
         for (key, value) in parts {
             if let Some(value) = value {
@@ -116,9 +113,7 @@ fn split_query(rest: &str) -> (&str, &str) {
     for mark in ["/?", "?api-version=", "/api-version="] {
         if let Some((ids, query)) = rest.split_once(mark) {
             // All but the first mark cut into the first pair, which is given back.
-            let skipped = mark
-                .strip_prefix(['/', '?'])
-                .filter(|key| key.starts_with("api"));
+            let skipped = mark.strip_prefix(['/', '?']).filter(|key| key.starts_with("api"));
             let start = rest.len() - query.len() - skipped.map_or(0, str::len);
             return (ids, &rest[start..]);
         }
@@ -142,10 +137,7 @@ mod tests {
         assert_eq!(login.device_id, "Pump:42");
         assert_eq!(login.module_id, None);
         assert_eq!(login.api_version.as_deref(), Some("2019-10-01"));
-        assert_eq!(
-            login.client_type.as_deref(),
-            Some("azure-iot-device/2.14.0 (py)")
-        );
+        assert_eq!(login.client_type.as_deref(), Some("azure-iot-device/2.14.0 (py)"));
         assert!(login.matches_client_id("Pump:42"));
         assert!(!login.matches_client_id("pump:42"));
     }
@@ -178,16 +170,7 @@ mod tests {
 
     #[test]
     fn faults() {
-        for bad in [
-            "",
-            "h",
-            "h/",
-            "/d",
-            "h//?api-version=1",
-            "h/d/m/x",
-            "h/a b",
-            "h/d/?api-version=%ff",
-        ] {
+        for bad in ["", "h", "h/", "/d", "h//?api-version=1", "h/d/m/x", "h/a b", "h/d/?api-version=%ff"] {
             assert!(HubLogin::parse(bad).is_err(), "{bad}");
         }
     }

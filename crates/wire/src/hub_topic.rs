@@ -68,21 +68,11 @@ impl<'a> HubPublish<'a> {
         if let Some(rest) = topic.strip_prefix("devices/") {
             let (device, module, rest) = split_ids(rest)?;
             let bag = rest.strip_prefix("messages/events")?;
-            let bag = if bag.is_empty() {
-                bag
-            } else {
-                bag.strip_prefix('/')?
-            };
-            return Some(Self::Telemetry {
-                device,
-                module,
-                bag,
-            });
+            let bag = if bag.is_empty() { bag } else { bag.strip_prefix('/')? };
+            return Some(Self::Telemetry { device, module, bag });
         }
         let rest = topic.strip_prefix("$iothub/")?;
-        let (path, query) = rest
-            .split_once("/?")
-            .unwrap_or((rest.trim_end_matches('/'), ""));
+        let (path, query) = rest.split_once("/?").unwrap_or((rest.trim_end_matches('/'), ""));
         let rid = value_of(query, "$rid").filter(|rid| !rid.is_empty());
         match path {
             "twin/GET" => Some(Self::TwinGet { rid: rid? }),
@@ -141,13 +131,9 @@ impl<'a> HubSubscription<'a> {
         let (device, module, rest) = split_ids(filter.strip_prefix("devices/")?)?;
         let path = rest.strip_suffix('#')?.trim_end_matches('/');
         match module {
-            _ if path.eq_ignore_ascii_case(DEVICE_BOUND) => {
-                Some(Self::DeviceBound { device, module })
-            }
+            _ if path.eq_ignore_ascii_case(DEVICE_BOUND) => Some(Self::DeviceBound { device, module }),
             // The C SDK subscribes to everything below the module.
-            Some(module) if path == "inputs" || path.is_empty() => {
-                Some(Self::ModuleInputs { device, module })
-            }
+            Some(module) if path == "inputs" || path.is_empty() => Some(Self::ModuleInputs { device, module }),
             _ => None,
         }
     }
@@ -217,14 +203,10 @@ pub fn credential_issue(rid: &str) -> String {
 
 /// `{d}/rest` or `{d}/modules/{m}/rest` into its parts; ids are not empty.
 fn split_ids(text: &str) -> Option<(&str, Option<&str>, &str)> {
-    let (device, rest) = text
-        .split_once('/')
-        .filter(|(device, _)| !device.is_empty())?;
+    let (device, rest) = text.split_once('/').filter(|(device, _)| !device.is_empty())?;
     match rest.strip_prefix("modules/") {
         Some(rest) => {
-            let (module, rest) = rest
-                .split_once('/')
-                .filter(|(module, _)| !module.is_empty())?;
+            let (module, rest) = rest.split_once('/').filter(|(module, _)| !module.is_empty())?;
             Some((device, Some(module), rest))
         }
         None => Some((device, None, rest)),
@@ -239,56 +221,19 @@ mod tests {
 
     #[test]
     fn publishes() {
-        let telemetry = |device, module, bag| HubPublish::Telemetry {
-            device,
-            module,
-            bag,
-        };
+        let telemetry = |device, module, bag| HubPublish::Telemetry { device, module, bag };
         for (topic, wanted) in [
             ("devices/d/messages/events/", telemetry("d", None, "")),
             ("devices/d/messages/events", telemetry("d", None, "")),
-            (
-                "devices/d/messages/events/a=1&$.ct=x",
-                telemetry("d", None, "a=1&$.ct=x"),
-            ),
-            (
-                "devices/d/modules/m/messages/events/a",
-                telemetry("d", Some("m"), "a"),
-            ),
-            (
-                "$iothub/twin/GET/?$rid=a-1",
-                HubPublish::TwinGet { rid: "a-1" },
-            ),
-            (
-                "$iothub/twin/PATCH/properties/reported/?$rid=2&$version=3",
-                HubPublish::TwinReportedPatch { rid: "2" },
-            ),
-            (
-                "$iothub/methods/res/200/?$rid=1f",
-                HubPublish::MethodResponse {
-                    status: 200,
-                    rid: "1f",
-                },
-            ),
-            (
-                "$iothub/methods/res/-1/?$rid=1",
-                HubPublish::MethodResponse {
-                    status: -1,
-                    rid: "1",
-                },
-            ),
-            (
-                "$iothub/credentials/POST/issueCertificate/?$rid=r",
-                HubPublish::CredentialIssue { rid: Some("r") },
-            ),
-            (
-                "$iothub/credentials/POST/issueCertificate/",
-                HubPublish::CredentialIssue { rid: None },
-            ),
-            (
-                "$iothub/credentials/POST/issueCertificate/?$rid=",
-                HubPublish::CredentialIssue { rid: None },
-            ),
+            ("devices/d/messages/events/a=1&$.ct=x", telemetry("d", None, "a=1&$.ct=x")),
+            ("devices/d/modules/m/messages/events/a", telemetry("d", Some("m"), "a")),
+            ("$iothub/twin/GET/?$rid=a-1", HubPublish::TwinGet { rid: "a-1" }),
+            ("$iothub/twin/PATCH/properties/reported/?$rid=2&$version=3", HubPublish::TwinReportedPatch { rid: "2" }),
+            ("$iothub/methods/res/200/?$rid=1f", HubPublish::MethodResponse { status: 200, rid: "1f" }),
+            ("$iothub/methods/res/-1/?$rid=1", HubPublish::MethodResponse { status: -1, rid: "1" }),
+            ("$iothub/credentials/POST/issueCertificate/?$rid=r", HubPublish::CredentialIssue { rid: Some("r") }),
+            ("$iothub/credentials/POST/issueCertificate/", HubPublish::CredentialIssue { rid: None }),
+            ("$iothub/credentials/POST/issueCertificate/?$rid=", HubPublish::CredentialIssue { rid: None }),
         ] {
             assert_eq!(HubPublish::parse(topic), wanted, "{topic}");
         }
@@ -309,74 +254,33 @@ mod tests {
 
     #[test]
     fn subscriptions() {
-        let bound = |module| HubSubscription::DeviceBound {
-            device: "d",
-            module,
-        };
-        let inputs = HubSubscription::ModuleInputs {
-            device: "d",
-            module: "m",
-        };
+        let bound = |module| HubSubscription::DeviceBound { device: "d", module };
+        let inputs = HubSubscription::ModuleInputs { device: "d", module: "m" };
         for (filter, wanted) in [
             ("devices/d/messages/devicebound/#", bound(None)),
             ("devices/d/messages/deviceBound/#", bound(None)),
-            (
-                "devices/d/modules/m/messages/devicebound/#",
-                bound(Some("m")),
-            ),
+            ("devices/d/modules/m/messages/devicebound/#", bound(Some("m"))),
             ("devices/d/modules/m/inputs/#", inputs),
             ("devices/d/modules/m/#", inputs),
             ("$iothub/twin/res/#", HubSubscription::TwinResponses),
-            (
-                "$iothub/twin/PATCH/properties/desired/#",
-                HubSubscription::DesiredPatches,
-            ),
+            ("$iothub/twin/PATCH/properties/desired/#", HubSubscription::DesiredPatches),
             ("$iothub/methods/POST/#", HubSubscription::Methods),
-            (
-                "$iothub/credentials/res/#",
-                HubSubscription::CredentialResponses,
-            ),
+            ("$iothub/credentials/res/#", HubSubscription::CredentialResponses),
         ] {
             assert_eq!(HubSubscription::parse(filter), wanted, "{filter}");
         }
-        for filter in [
-            "#",
-            "devices/#",
-            "devices/d/#",
-            "devices/+/messages/events/#",
-            "$iothub/#",
-            "",
-        ] {
-            assert_eq!(
-                HubSubscription::parse(filter),
-                HubSubscription::Unknown(filter),
-                "{filter}"
-            );
+        for filter in ["#", "devices/#", "devices/d/#", "devices/+/messages/events/#", "$iothub/#", ""] {
+            assert_eq!(HubSubscription::parse(filter), HubSubscription::Unknown(filter), "{filter}");
         }
     }
 
     #[test]
     fn response_topics_are_what_clients_split() {
-        assert_eq!(
-            twin_response(200, "7", None),
-            "$iothub/twin/res/200/?$rid=7"
-        );
-        assert_eq!(
-            twin_response(204, "7", Some(3)),
-            "$iothub/twin/res/204/?$rid=7&$version=3"
-        );
-        assert_eq!(
-            desired_patch(4),
-            "$iothub/twin/PATCH/properties/desired/?$version=4"
-        );
-        assert_eq!(
-            method_request("reboot", "1f"),
-            "$iothub/methods/POST/reboot/?$rid=1f"
-        );
-        assert_eq!(
-            credential_response(202, "r-1"),
-            "$iothub/credentials/res/202/?$rid=r-1"
-        );
+        assert_eq!(twin_response(200, "7", None), "$iothub/twin/res/200/?$rid=7");
+        assert_eq!(twin_response(204, "7", Some(3)), "$iothub/twin/res/204/?$rid=7&$version=3");
+        assert_eq!(desired_patch(4), "$iothub/twin/PATCH/properties/desired/?$version=4");
+        assert_eq!(method_request("reboot", "1f"), "$iothub/methods/POST/reboot/?$rid=1f");
+        assert_eq!(credential_response(202, "r-1"), "$iothub/credentials/res/202/?$rid=r-1");
         let bag = PropertyBag::parse("$.to=%2Fdevices%2Fd%2Fmessages%2FdeviceBound&a=1").unwrap();
         assert_eq!(
             device_bound("d", &bag),
@@ -387,37 +291,15 @@ mod tests {
     #[test]
     fn the_hub_understands_what_a_device_sends() {
         let bag = PropertyBag::parse("a=1").unwrap();
-        assert_eq!(
-            HubPublish::parse(&twin_get("1")),
-            HubPublish::TwinGet { rid: "1" }
-        );
-        assert_eq!(
-            HubPublish::parse(&reported_patch("1")),
-            HubPublish::TwinReportedPatch { rid: "1" }
-        );
-        assert_eq!(
-            HubPublish::parse(&credential_issue("1")),
-            HubPublish::CredentialIssue { rid: Some("1") }
-        );
-        assert_eq!(
-            HubPublish::parse(&method_response(404, "1")),
-            HubPublish::MethodResponse {
-                status: 404,
-                rid: "1"
-            }
-        );
+        assert_eq!(HubPublish::parse(&twin_get("1")), HubPublish::TwinGet { rid: "1" });
+        assert_eq!(HubPublish::parse(&reported_patch("1")), HubPublish::TwinReportedPatch { rid: "1" });
+        assert_eq!(HubPublish::parse(&credential_issue("1")), HubPublish::CredentialIssue { rid: Some("1") });
+        assert_eq!(HubPublish::parse(&method_response(404, "1")), HubPublish::MethodResponse { status: 404, rid: "1" });
         assert_eq!(
             HubPublish::parse(&telemetry("d", Some("m"), &bag)),
-            HubPublish::Telemetry {
-                device: "d",
-                module: Some("m"),
-                bag: "a=1"
-            }
+            HubPublish::Telemetry { device: "d", module: Some("m"), bag: "a=1" }
         );
-        assert!(matches!(
-            HubSubscription::parse(&device_bound_filter("d")),
-            HubSubscription::DeviceBound { .. }
-        ));
+        assert!(matches!(HubSubscription::parse(&device_bound_filter("d")), HubSubscription::DeviceBound { .. }));
     }
 
     proptest! {

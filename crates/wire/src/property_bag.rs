@@ -33,9 +33,7 @@ impl PropertyBag {
                 return Err(Error::new(
                     ErrorKind::TooLarge,
                     "MessageTooLarge",
-                    format!(
-                        "The message has more than {MESSAGE_PROPERTIES} properties; send fewer."
-                    ),
+                    format!("The message has more than {MESSAGE_PROPERTIES} properties; send fewer."),
                 ));
             }
             let key = query_text::decode(key, "property name")?;
@@ -64,18 +62,12 @@ impl PropertyBag {
 
     /// The first system property of that key, such as `$.ct`.
     pub fn system(&self, key: &str) -> Option<&str> {
-        self.system
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
+        self.system.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// The first application property of that key: outer `None` = not there, inner `None` = null.
     pub fn application(&self, key: &str) -> Option<Option<&str>> {
-        self.application
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_deref())
+        self.application.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_deref())
     }
 
     /// Whether there is no property at all.
@@ -90,9 +82,7 @@ impl fmt::Display for PropertyBag {
         let mut separator = "";
         for (key, value) in &self.system {
             // Clients look for a literal "$." at the start of a key.
-            let (mark, name) = key
-                .strip_prefix("$.")
-                .map_or(("", key.as_str()), |rest| ("$.", rest));
+            let (mark, name) = key.strip_prefix("$.").map_or(("", key.as_str()), |rest| ("$.", rest));
             let (name, value) = (query_text::encode(name), query_text::encode(value));
             write!(f, "{separator}{mark}{name}={value}")?;
             separator = "&";
@@ -116,10 +106,7 @@ mod tests {
 
     #[test]
     fn a_bag_of_all_kinds() {
-        let bag = PropertyBag::parse(
-            "%24.mid=m1&$.ct=application%2Fjson&a=1%202+3&b&c=&iothub-ack=full/",
-        )
-        .unwrap();
+        let bag = PropertyBag::parse("%24.mid=m1&$.ct=application%2Fjson&a=1%202+3&b&c=&iothub-ack=full/").unwrap();
         assert_eq!(bag.system("$.mid"), Some("m1"));
         assert_eq!(bag.system("$.ct"), Some("application/json"));
         assert_eq!(bag.system("iothub-ack"), Some("full"));
@@ -127,10 +114,7 @@ mod tests {
         assert_eq!(bag.application("b"), Some(None));
         assert_eq!(bag.application("c"), Some(Some("")));
         assert_eq!(bag.application("d"), None);
-        assert_eq!(
-            bag.to_string(),
-            "$.mid=m1&$.ct=application%2Fjson&iothub-ack=full&a=1%202%2B3&b&c="
-        );
+        assert_eq!(bag.to_string(), "$.mid=m1&$.ct=application%2Fjson&iothub-ack=full&a=1%202%2B3&b&c=");
     }
 
     #[test]
@@ -142,20 +126,11 @@ mod tests {
 
     #[test]
     fn faults() {
-        assert_eq!(
-            PropertyBag::parse("=1").unwrap_err().kind,
-            ErrorKind::Invalid
-        );
-        assert_eq!(
-            PropertyBag::parse("a=%ff").unwrap_err().kind,
-            ErrorKind::Invalid
-        );
+        assert_eq!(PropertyBag::parse("=1").unwrap_err().kind, ErrorKind::Invalid);
+        assert_eq!(PropertyBag::parse("a=%ff").unwrap_err().kind, ErrorKind::Invalid);
         let full = vec!["k=v"; MESSAGE_PROPERTIES].join("&");
         assert!(PropertyBag::parse(&full).is_ok());
-        assert_eq!(
-            PropertyBag::parse(&format!("{full}&k")).unwrap_err().kind,
-            ErrorKind::TooLarge
-        );
+        assert_eq!(PropertyBag::parse(&format!("{full}&k")).unwrap_err().kind, ErrorKind::TooLarge);
     }
 
     proptest! {

@@ -74,17 +74,13 @@ impl SasToken {
             }
         }
         let [resource, signature, expiry, policy] = found;
-        let resource_raw = resource
-            .filter(|raw| !raw.is_empty())
-            .ok_or_else(|| malformed("'sr' is missing"))?;
+        let resource_raw = resource.filter(|raw| !raw.is_empty()).ok_or_else(|| malformed("'sr' is missing"))?;
         let signature = signature.ok_or_else(|| malformed("'sig' is missing"))?;
         let signature = STANDARD
             .decode(query_text::decode(signature, "SAS token")?)
             .map_err(|_| malformed("'sig' is not base64"))?;
         let expiry_raw = expiry.ok_or_else(|| malformed("'se' is missing"))?;
-        let expiry_unix = expiry_raw
-            .parse()
-            .map_err(|_| malformed("'se' is not a number of seconds"))?;
+        let expiry_unix = expiry_raw.parse().map_err(|_| malformed("'se' is not a number of seconds"))?;
         let policy = match policy.filter(|name| !name.is_empty()) {
             Some(name) => Some(query_text::decode(name, "SAS token")?),
             None => None,
@@ -132,16 +128,12 @@ impl SasToken {
     /// (host or id scope) and the collection names are compared ignoring case, ids exactly.
     pub fn covers(&self, wanted: &str) -> bool {
         let mut wanted = wanted.trim_matches('/').split('/');
-        self.resource
-            .trim_end_matches('/')
-            .split('/')
-            .enumerate()
-            .all(|(index, segment)| {
-                wanted.next().is_some_and(|other| match index {
-                    2 | 4 => segment == other,
-                    _ => segment.eq_ignore_ascii_case(other),
-                })
+        self.resource.trim_end_matches('/').split('/').enumerate().all(|(index, segment)| {
+            wanted.next().is_some_and(|other| match index {
+                2 | 4 => segment == other,
+                _ => segment.eq_ignore_ascii_case(other),
             })
+        })
     }
 }
 
@@ -204,19 +196,10 @@ mod tests {
     #[test]
     fn device_keys_as_azure_documents_them() {
         let group = "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
-        let key = derive_device_key(
-            &STANDARD.decode(group).unwrap(),
-            "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6",
-        );
-        assert_eq!(
-            STANDARD.encode(key),
-            "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc="
-        );
+        let key = derive_device_key(&STANDARD.decode(group).unwrap(), "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6");
+        assert_eq!(STANDARD.encode(key), "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=");
         let key = derive_device_key(&STANDARD.decode("UEs=").unwrap(), "r1");
-        assert_eq!(
-            STANDARD.encode(key),
-            "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y="
-        );
+        assert_eq!(STANDARD.encode(key), "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y=");
     }
 
     #[test]
@@ -245,10 +228,7 @@ mod tests {
         let raw = "h%2fdevices%2fd";
         let sig = STANDARD.encode(tag(KEY, format!("{raw}\n2000").as_bytes()));
         // The service SDKs leave '/', '+' and '=' of the signature as they are.
-        let token = SasToken::parse(&format!(
-            "SharedAccessSignature se=2000&skn=&sig={sig}&sr={raw}"
-        ))
-        .unwrap();
+        let token = SasToken::parse(&format!("SharedAccessSignature se=2000&skn=&sig={sig}&sr={raw}")).unwrap();
         assert_eq!(token.verify(KEY, 1), Ok(()));
         assert_eq!(token.resource, "h/devices/d");
         assert_eq!(token.resource_raw, raw);

@@ -214,14 +214,16 @@ fn hub_script(seen: &Seen, names: &[&str]) -> Option<Answer> {
         let held = json!({"properties": {"principalId": "uami", "scope": scope, "roleDefinitionId": role}});
         return Some(Answer::list(if scope.contains("/mine") { json!([held]) } else { json!([]) }));
     }
+    let actions = ["Microsoft.DeviceRegistry/namespaces/read", "Microsoft.DeviceRegistry/namespaces/devices/write"];
+    if tail.contains("namespaces/") && tail.ends_with("roleDefinitions") {
+        let other = json!({"name": "r2", "properties": {"permissions": [{"actions": ["*/read"]}]}});
+        let mine = json!({"name": "r1", "properties": {"permissions": [{"actions": actions}]}});
+        return Some(Answer::list(json!([other, mine])));
+    }
     if tail.starts_with("GET RG/DeviceRegistry/namespaces/") {
         return Some(Answer::ok(namespace(tail.rsplit('/').next()?)));
     }
-    let actions = ["Microsoft.DeviceRegistry/namespaces/read", "Microsoft.DeviceRegistry/namespaces/devices/write"];
     match tail {
-        "GET /Authorization/roleDefinitions/r1" => {
-            Some(Answer::ok(json!({"properties": {"permissions": [{"actions": actions}]}})))
-        }
         "GET /i1" => Some(Answer::ok(json!({"properties": {"principalId": "uami"}}))),
         "PUT RG/Devices/IotHubs/h1" => {
             let mut hub = seen.body.clone();
@@ -293,6 +295,9 @@ async fn a_hub_without_a_usable_namespace_is_plain_and_with_several_refused() {
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("/mine\n") && ran.err.contains("/mine-too\n"), "{}", ran.err);
     assert_eq!(hub_body(&several), None);
+
+    let unset = ["iot", "hub", "create", "-n", "h1", "-g", "rg", "--assign-identity", ""];
+    assert!(none.az(&unset).await.err.contains("--mi-user-assigned is empty"));
 
     let plain = Scripted::signed_in(|seen| hub_script(seen, &["mine"])).await;
     let ran = plain.az(&["iot", "hub", "create", "-n", "h1", "-g", "rg", "-l", "westus2"]).await;

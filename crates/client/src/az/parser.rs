@@ -57,12 +57,19 @@ impl Args {
     /// A sentence that names the option.
     pub(crate) fn filled(&self, key: &'static str) -> Result<&str> {
         let value = self.required(key)?;
-        if value.is_empty() {
-            return Err(Failure::error(format!(
-                "The value of {key} is empty. If it comes from a shell variable, set that variable first."
-            )));
+        if value.is_empty() { Err(empty(key)) } else { Ok(value) }
+    }
+
+    /// Refuses options that were given with an empty value: most often an unset shell variable, whose
+    /// absence would change the meaning of the command.
+    ///
+    /// # Errors
+    /// A sentence that names the option.
+    pub(crate) fn refuse_empty(&self, keys: &[&'static str]) -> Result<()> {
+        match keys.iter().find(|key| self.list(key).unwrap_or_default().iter().any(String::is_empty)) {
+            Some(key) => Err(empty(key)),
+            None => Ok(()),
         }
-        Ok(value)
     }
 
     /// Whether a flag was given.
@@ -126,6 +133,10 @@ pub(crate) fn parse(command: &Command, arguments: &[String], defaults: &HashMap<
         return Err(Failure::usage(format!("unrecognized arguments: {}", unknown.join(" "))));
     }
     Ok(Args { command: command.words, specs, values })
+}
+
+fn empty(key: &str) -> Failure {
+    Failure::error(format!("The value of {key} is empty. If it comes from a shell variable, set that variable first."))
 }
 
 /// argparse's text for missing arguments.

@@ -53,7 +53,37 @@ fn quickstart_works_twice_and_its_messages_are_in_the_log() {
     assert_eq!(rest.stdout.lines().count(), 5, "{}{}", rest.stdout, rest.stderr);
     let unknown = home.run(&["events", "no-such-hub"]);
     assert!(!unknown.success && unknown.stderr.contains("no hub named 'no-such-hub'"), "{}", unknown.stderr);
+    devices_by_key_and_by_certificate(&home);
     assert!(server.terminate(), "serve did not end well on SIGTERM");
+}
+
+/// `ferrohub device run` against the quickstart's enrollment group, whose key `ferrohub az` shows.
+fn devices_by_key_and_by_certificate(home: &Home) {
+    assert!(home.run(&["az", "login"]).success);
+    let scope = home.az(&["iot", "dps", "list", "--query", "[0].properties.idScope"]);
+    let dps = home.az(&["iot", "dps", "list", "--query", "[0].name"]);
+    let show = ["iot", "dps", "enrollment-group", "show", "--dps-name", &dps, "-g", "quickstart-rg", "--enrollment-id"];
+    let key = ["quickstart-group", "--show-keys", "--query", "attestation.symmetricKey.primaryKey"];
+    let key = home.az(&[&show[..], &key].concat());
+    let run = ["device", "run", "--id-scope", &scope, "--group-key", &key, "--count", "2", "--registration-id"];
+    let by_key = home.run(&[&run[..], &["sas-1"]].concat());
+    assert!(by_key.stdout.contains("sas-1: 2 messages acknowledged"), "{}{}", by_key.stdout, by_key.stderr);
+    let certified = home.run(&[&run[..], &["crt", "--csr", "--devices", "2"]].concat());
+    assert!(certified.stdout.contains("crt-2: 2 messages acknowledged"), "{}{}", certified.stdout, certified.stderr);
+    let refused = home.run(&["device", "run", "--id-scope", &scope, "--key", "AAAA", "--registration-id", "no"]);
+    assert!(!refused.success && refused.stderr.contains("MQTT return code 5"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_quickstart_that_cannot_finish_says_why_and_fails() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = home.run(&["quickstart", "--once", "--https-port", "0", "--metrics-port", "0", "--mqtt-port", &port]);
+    assert!(!output.success);
+    assert!(output.stdout.contains("failed after"), "{}", output.stdout);
+    assert!(output.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", output.stderr);
+    assert!(home.quickstart().contains("Done: "), "a failed start must not spoil the data folder");
 }
 
 #[test]

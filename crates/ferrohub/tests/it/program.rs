@@ -57,6 +57,13 @@ impl Home {
         output.stdout
     }
 
+    /// Runs a command of `ferrohub az` that must succeed; gives its one value.
+    pub(crate) fn az(&self, arguments: &[&str]) -> String {
+        let output = self.run(&[&["az"], arguments, &["-o", "tsv"]].concat());
+        assert!(output.success, "{arguments:?}: {}", output.stderr);
+        output.stdout.trim().to_owned()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ferrohub"));
         command

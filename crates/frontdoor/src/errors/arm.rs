@@ -10,7 +10,8 @@ pub(crate) fn body(error: &Error) -> Value {
         inner["target"] = json!(target);
     }
     if !error.details.is_empty() {
-        inner["details"] = error.details.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect();
+        inner["details"] =
+            error.details.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect();
     }
     json!({ "error": inner })
 }
@@ -21,8 +22,15 @@ pub(crate) fn challenge(error: &Error, base_url: &str, tenant: &str) -> Option<S
         return None;
     }
     // A quoted-string of RFC 9110 ends at the first quote, and a header line at the first control character.
-    let text: String = error.message.chars().map(|c| if c == '"' || c == '\\' { '\'' } else { c }).filter(|c| (' '..='~').contains(c)).collect();
-    Some(format!(r#"Bearer authorization_uri="{base_url}/{tenant}", error="invalid_token", error_description="{text}""#))
+    let text: String = error
+        .message
+        .chars()
+        .map(|c| if c == '"' || c == '\\' { '\'' } else { c })
+        .filter(|c| (' '..='~').contains(c))
+        .collect();
+    Some(format!(
+        r#"Bearer authorization_uri="{base_url}/{tenant}", error="invalid_token", error_description="{text}""#
+    ))
 }
 
 #[cfg(test)]
@@ -32,7 +40,10 @@ mod tests {
     #[test]
     fn code_message_target_and_details() {
         let mut error = Error::invalid_property("properties.subject", "No.");
-        assert_eq!(body(&error), json!({"error": {"code": "InvalidPropertyValue", "message": "No.", "target": "properties.subject"}}));
+        assert_eq!(
+            body(&error),
+            json!({"error": {"code": "InvalidPropertyValue", "message": "No.", "target": "properties.subject"}})
+        );
         error.details.push(("X".into(), "y".into()));
         assert_eq!(body(&error)["error"]["details"], json!([{"code": "X", "message": "y"}]));
     }

@@ -10,7 +10,10 @@ const FIRST_NESTED: &str = "2021-04-12";
 
 /// HTTP status: the first three digits of the numeric code, which IoT services define so.
 pub(crate) fn status(error: &Error) -> u16 {
-    u16::try_from(error.numeric_code() / 1000).ok().filter(|status| (400..=599).contains(status)).unwrap_or_else(|| error.http_status())
+    u16::try_from(error.numeric_code() / 1000)
+        .ok()
+        .filter(|status| (400..=599).contains(status))
+        .unwrap_or_else(|| error.http_status())
 }
 
 /// `{"Message","ExceptionMessage"}` in the form of the caller's api-version (missing counts as old).
@@ -136,7 +139,10 @@ mod tests {
         assert_eq!(nested["errorCode"], 404_001);
         assert_eq!(nested["message"], "Device 'x' is not registered.");
         assert_eq!(nested["info"], Value::Null);
-        assert_eq!(body["ExceptionMessage"], "Tracking ID:000000000000000000000000000000ab-G:0-TimeStamp:01/01/1970 00:00:00");
+        assert_eq!(
+            body["ExceptionMessage"],
+            "Tracking ID:000000000000000000000000000000ab-G:0-TimeStamp:01/01/1970 00:00:00"
+        );
     }
 
     #[test]

@@ -9,8 +9,12 @@ use serde_json::{Value, json};
 /// The verdict on a CONNECT that failed (MQTT 3.1.1, table 3.1).
 pub(crate) fn connect_code(error: &Error) -> ConnectReturnCode {
     match error.kind {
-        ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::UnsupportedMedia => ConnectReturnCode::BadUserNameOrPassword,
-        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::NotImplemented => ConnectReturnCode::ServerUnavailable,
+        ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::UnsupportedMedia => {
+            ConnectReturnCode::BadUserNameOrPassword
+        }
+        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::NotImplemented => {
+            ConnectReturnCode::ServerUnavailable
+        }
         ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
         | ErrorKind::NotFound

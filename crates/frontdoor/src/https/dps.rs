@@ -38,7 +38,8 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         [] => {
             expect(call, &Method::POST)?;
             let request = registration::request(&call.body, caller)?;
-            let found = service.provisioning.registration_lookup(registration::caller(&request), request.csr.is_some()).await?;
+            let found =
+                service.provisioning.registration_lookup(registration::caller(&request), request.csr.is_some()).await?;
             Ok(Reply::json_with_etag(200, &found))
         }
         [.., word] if ["getdeviceupdate", "reportdeviceupdatestatus"].contains(&word.to_ascii_lowercase().as_str()) => {

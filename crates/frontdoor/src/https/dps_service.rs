@@ -41,7 +41,10 @@ impl Door<'_> {
     /// Refuses unless the caller has `right`, or `action` below the provisioning service.
     async fn allow(&self, right: Right, action: &str) -> Result<()> {
         let action = format!("{ACTIONS}/{action}");
-        self.service.provisioning.service_caller(&self.dps, self.call.authorization(), right, &action, &self.service.authn).await
+        self.service
+            .provisioning
+            .service_caller(&self.dps, self.call.authorization(), right, &action, &self.service.authn)
+            .await
     }
 
     async fn groups(&self, rest: &[&str]) -> Result<Reply> {
@@ -79,7 +82,10 @@ impl Door<'_> {
             }
             Method::PUT => {
                 self.allow(Right::EnrollmentWrite, "enrollmentGroups/write").await?;
-                Ok(Reply::json_with_etag(200, &provisioning.put_group(&self.dps, id, &call.require_json()?, if_match).await?))
+                Ok(Reply::json_with_etag(
+                    200,
+                    &provisioning.put_group(&self.dps, id, &call.require_json()?, if_match).await?,
+                ))
             }
             Method::DELETE => {
                 self.allow(Right::EnrollmentWrite, "enrollmentGroups/delete").await?;
@@ -122,7 +128,8 @@ fn page(call: &Call) -> Result<PageRequest> {
     let max_items = match call.header("x-ms-max-item-count").map(str::trim).filter(|count| !count.is_empty()) {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {
-            Error::invalid(format!("The header x-ms-max-item-count is '{}'; it must be a number.", shown(text))).with_iot_code(400_004)
+            Error::invalid(format!("The header x-ms-max-item-count is '{}'; it must be a number.", shown(text)))
+                .with_iot_code(400_004)
         })?),
     };
     Ok(PageRequest { max_items, continuation: call.header("x-ms-continuation").map(str::to_owned) })

@@ -30,7 +30,11 @@ fn below_version(call: &Call) -> Result<Vec<String>> {
         segments.remove(0);
         return Ok(segments);
     }
-    Err(Error::not_found(format!("Microsoft Graph is served below '/v1.0'; there is nothing at '{}'.", shown(&call.path))).with_code("NotFound"))
+    Err(Error::not_found(format!(
+        "Microsoft Graph is served below '/v1.0'; there is nothing at '{}'.",
+        shown(&call.path)
+    ))
+    .with_code("NotFound"))
 }
 
 #[cfg(test)]
@@ -40,7 +44,10 @@ mod tests {
 
     #[test]
     fn only_version_one() {
-        assert_eq!(below_version(&call("GET", "h", "/V1.0/servicePrincipals(appId='x')", "")).unwrap(), ["servicePrincipals(appId='x')"]);
+        assert_eq!(
+            below_version(&call("GET", "h", "/V1.0/servicePrincipals(appId='x')", "")).unwrap(),
+            ["servicePrincipals(appId='x')"]
+        );
         assert_eq!(below_version(&call("GET", "h", "/beta/users", "")).unwrap_err().http_status(), 404);
     }
 }

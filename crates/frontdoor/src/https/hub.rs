@@ -88,16 +88,34 @@ impl Door<'_> {
 fn not_built(collection: &str, rest: &[&str], method: &Method) -> Option<Error> {
     let last = rest.last().map(|segment| segment.to_ascii_lowercase()).unwrap_or_default();
     let what = match (collection, rest, last.as_str()) {
-        ("devices", [], _) if *method == Method::POST => "Bulk changes of devices are not built; write them one by one with PUT /devices/{id}.",
-        ("devices", [], _) => "Listing devices is not built; read one with GET /devices/{id}, or list the namespace's devices through Resource Manager.",
-        ("devices", [_], "query") => "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}.",
-        ("devices", ["keys", "regenerate"], _) => "Regenerating device keys in bulk is not built; write new keys with PUT /devices/{id}.",
-        ("devices", [_, "modules", ..], _) | ("twins", [_, "modules", ..], _) => "Modules are not built; use device identities.",
+        ("devices", [], _) if *method == Method::POST => {
+            "Bulk changes of devices are not built; write them one by one with PUT /devices/{id}."
+        }
+        ("devices", [], _) => {
+            "Listing devices is not built; read one with GET /devices/{id}, or list the namespace's devices through Resource Manager."
+        }
+        ("devices", [_], "query") => {
+            "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}."
+        }
+        ("devices", ["keys", "regenerate"], _) => {
+            "Regenerating device keys in bulk is not built; write new keys with PUT /devices/{id}."
+        }
+        ("devices", [_, "modules", ..], _) | ("twins", [_, "modules", ..], _) => {
+            "Modules are not built; use device identities."
+        }
         ("devices", [_, "files", ..], _) => "File upload is not built.",
-        ("devices", [_, "messages", bound, ..], _) if bound.eq_ignore_ascii_case("devicebound") => "Cloud-to-device messages are not built; use desired properties.",
-        ("devices", [_, "messages", _], "events") => "Telemetry over HTTPS is not built; send it with MQTT over TLS on port 8883.",
-        ("devices", [_, "commands"], _) | ("messages", _, _) => "Cloud-to-device messages and their feedback are not built; use desired properties.",
-        ("devices", [_, _], "applyconfigurationcontent") | ("configurations", _, _) => "Configurations and IoT Edge deployments are not built.",
+        ("devices", [_, "messages", bound, ..], _) if bound.eq_ignore_ascii_case("devicebound") => {
+            "Cloud-to-device messages are not built; use desired properties."
+        }
+        ("devices", [_, "messages", _], "events") => {
+            "Telemetry over HTTPS is not built; send it with MQTT over TLS on port 8883."
+        }
+        ("devices", [_, "commands"], _) | ("messages", _, _) => {
+            "Cloud-to-device messages and their feedback are not built; use desired properties."
+        }
+        ("devices", [_, _], "applyconfigurationcontent") | ("configurations", _, _) => {
+            "Configurations and IoT Edge deployments are not built."
+        }
         ("twins", [_, "methods"], _) => "Direct methods are not built; use desired properties.",
         ("jobs", _, _) => "Jobs are not built; change twins one by one with PATCH /twins/{id}.",
         ("digitaltwins", _, _) => "The digital twin API is not built; use GET and PATCH /twins/{id}.",
@@ -108,7 +126,11 @@ fn not_built(collection: &str, rest: &[&str], method: &Method) -> Option<Error> 
 }
 
 fn unknown(call: &Call) -> Error {
-    Error::not_found(format!("A hub has nothing at '{}'. It serves /devices/{{id}} and /twins/{{id}}.", shown(&call.path))).with_iot_code(404_000)
+    Error::not_found(format!(
+        "A hub has nothing at '{}'. It serves /devices/{{id}} and /twins/{{id}}.",
+        shown(&call.path)
+    ))
+    .with_iot_code(404_000)
 }
 
 #[cfg(test)]

@@ -38,7 +38,9 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     }
     let base_url = call.base_url();
     match wanted {
-        Wanted::Configuration { v2 } => Ok(Reply::json(200, &service.authn.openid_configuration(tenant, &base_url, v2))),
+        Wanted::Configuration { v2 } => {
+            Ok(Reply::json(200, &service.authn.openid_configuration(tenant, &base_url, v2)))
+        }
         Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks())),
         Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.platform.tenancy.tenant_id))),
         Wanted::Token { v2 } => token(service, call, tenant, v2).await,
@@ -58,19 +60,24 @@ fn wanted(rest: &[String]) -> Option<Wanted> {
         ["oauth2", "v2.0", "token"] => Wanted::Token { v2: true },
         ["discovery", "keys"] | ["discovery", "v2.0", "keys"] => Wanted::Keys,
         ["discovery", "instance"] => Wanted::Instance,
-        ["oauth2", "authorize" | "devicecode" | "logout"] | ["oauth2", "v2.0", "authorize" | "devicecode" | "logout"] => Wanted::Interactive,
+        ["oauth2", "authorize" | "devicecode" | "logout"]
+        | ["oauth2", "v2.0", "authorize" | "devicecode" | "logout"] => Wanted::Interactive,
         _ => return None,
     })
 }
 
 async fn token(service: &Service, call: &Call, tenant: &str, v2: bool) -> Result<Reply> {
-    let form = std::str::from_utf8(&call.body).map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
+    let form = std::str::from_utf8(&call.body)
+        .map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
     let answer = service.authn.token(tenant, &parse_query(form), basic(call)?, v2).await;
     let reply = match answer {
         Ok(token) => Reply::json(200, &token),
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
-            Reply::json(refusal.status, &errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace))
+            Reply::json(
+                refusal.status,
+                &errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace),
+            )
         }
     };
     Ok(reply.with(CACHE_CONTROL, "no-store"))
@@ -87,7 +94,8 @@ fn basic(call: &Call) -> Result<Option<(String, String)>> {
     let bytes = STANDARD.decode(text.trim()).map_err(|_| malformed())?;
     let text = String::from_utf8(bytes).map_err(|_| malformed())?;
     let (id, secret) = text.split_once(':').ok_or_else(malformed)?;
-    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned()).map_err(|_| malformed());
+    let decode =
+        |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned()).map_err(|_| malformed());
     Ok(Some((decode(id)?, decode(secret)?)))
 }
 
@@ -108,7 +116,9 @@ fn instance(call: &Call, tenant: &str) -> Value {
 /// The tenant in `https://host/{tenant}/oauth2/v2.0/authorize`.
 fn tenant_of(endpoint: &str) -> Option<&str> {
     let path = endpoint.strip_prefix("https://")?.split_once('/')?.1;
-    path.split('/').next().filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
+    path.split('/')
+        .next()
+        .filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)))
 }
 
 fn unknown(call: &Call) -> Error {
@@ -150,9 +160,17 @@ mod tests {
 
     #[test]
     fn instance_discovery_names_this_host() {
-        let call = call("GET", "localhost:8443", "/common/discovery/instance?authorization_endpoint=https://localhost:8443/tt/oauth2/v2.0/authorize", "");
+        let call = call(
+            "GET",
+            "localhost:8443",
+            "/common/discovery/instance?authorization_endpoint=https://localhost:8443/tt/oauth2/v2.0/authorize",
+            "",
+        );
         let value = instance(&call, "own");
-        assert_eq!(value["tenant_discovery_endpoint"], "https://localhost:8443/tt/v2.0/.well-known/openid-configuration");
+        assert_eq!(
+            value["tenant_discovery_endpoint"],
+            "https://localhost:8443/tt/v2.0/.well-known/openid-configuration"
+        );
         assert_eq!(value["metadata"][0]["aliases"][0], "localhost:8443");
         assert_eq!(tenant_of("https://h/a?b/"), None);
         assert_eq!(tenant_of("http://h/a"), None);

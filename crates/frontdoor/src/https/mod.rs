@@ -77,14 +77,20 @@ impl Https {
         run(connection, &self.life).await;
     }
 
-    async fn respond(self: Arc<Self>, request: Request<Incoming>, peer_chain: Arc<Vec<Vec<u8>>>) -> Response<Full<Bytes>> {
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer_chain: Arc<Vec<Vec<u8>>>,
+    ) -> Response<Full<Bytes>> {
         let platform = &self.service.platform;
         let trace = Trace { request_id: platform.random.uuid_v4(), at: platform.clock.now() };
         let head = Head::of(request.headers(), trace);
-        let authority = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        let authority =
+            request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
         let route = Route::of(&host_of(&authority), request.uri().path());
         let query = parse_query(request.uri().query().unwrap_or_default());
-        let api_version = query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
+        let api_version =
+            query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
         let shape = route.shape(&format!("https://{authority}"), &platform.tenancy.tenant_id, api_version);
         let span = tracing::info_span!(
             "request",
@@ -109,15 +115,9 @@ impl Https {
         reply.into_response(&head)
     }
 
-    /// Runs the handler as a task of its own: a client that hangs up does not cancel a write half-way, and
-    /// a panic becomes an answer.
     async fn dispatch(self: Arc<Self>, route: Route, call: Call) -> Result<Reply> {
         let life = self.life.clone();
-        let task = life.spawn(async move { self.handle(route, &call).await }.in_current_span());
-        match task.await {
-            Ok(outcome) => outcome,
-            Err(failure) => Err(Error::internal(format!("the handler of a request ended early: {failure}"))),
-        }
+        shielded(&life, async move { self.handle(route, &call).await }).await
     }
 
     async fn handle(&self, route: Route, call: &Call) -> Result<Reply> {
@@ -133,6 +133,15 @@ impl Https {
             )),
             Route::Unknown => Err(nothing_here(call)),
         }
+    }
+}
+
+/// Runs a handler as a task of its own: a client that hangs up does not cancel a write half-way, and a
+/// panic becomes an answer.
+async fn shielded(life: &Life, handler: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Reply> {
+    match life.spawn(handler.in_current_span()).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Err(Error::internal(format!("the handler of a request ended early: {failure}"))),
     }
 }
 
@@ -197,8 +206,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let too_large = || {
-        Error::new(ErrorKind::TooLarge, "RequestContentTooLarge", format!("The request's body is over the limit of {limit} bytes; send less."))
-            .with_iot_code(413_001)
+        Error::new(
+            ErrorKind::TooLarge,
+            "RequestContentTooLarge",
+            format!("The request's body is over the limit of {limit} bytes; send less."),
+        )
+        .with_iot_code(413_001)
     };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
@@ -207,7 +220,9 @@ where
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Error::invalid("The request's body ended early or is damaged.")),
-        Err(_) => Err(Error::invalid(format!("The request's body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs()))),
+        Err(_) => {
+            Err(Error::invalid(format!("The request's body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs())))
+        }
     }
 }
 
@@ -234,6 +249,23 @@ mod tests {
         let unknown_length = http_body_util::StreamBody::new(futures_util::stream::iter(chunks));
         assert_eq!(read_body(unknown_length, 10).await.unwrap_err().http_status(), 413);
         assert_eq!(read_body(Full::new(Bytes::from_static(b"ok")), 10).await.unwrap(), "ok");
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_and_a_hang_up_cancels_nothing() {
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let life = Life::new(stopped);
+        let error = shielded(&life, async { panic!("with a secret") }).await.unwrap_err();
+        assert_eq!(error.http_status(), 500);
+        assert!(!error.message.contains("secret"));
+        let (done, finished) = tokio::sync::oneshot::channel();
+        let slow = async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let _ = done.send(());
+            Ok(Reply::empty(204))
+        };
+        assert!(tokio::time::timeout(Duration::from_millis(5), shielded(&life, slow)).await.is_err());
+        finished.await.unwrap();
     }
 
     #[test]

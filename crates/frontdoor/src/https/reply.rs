@@ -6,7 +6,9 @@ use crate::errors::{self, Trace};
 use bytes::Bytes;
 use ferrohub_model::error::Error;
 use ferrohub_wire::etag;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
@@ -129,7 +131,9 @@ impl Head {
         let wanted = text("x-ms-return-client-request-id").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
         Self {
             trace,
-            correlation_id: text("x-ms-correlation-request-id").and_then(|id| Uuid::parse_str(id).ok()).unwrap_or(trace.request_id),
+            correlation_id: text("x-ms-correlation-request-id")
+                .and_then(|id| Uuid::parse_str(id).ok())
+                .unwrap_or(trace.request_id),
             echo: text("x-ms-client-request-id").filter(|_| wanted).map(|id| id.chars().take(128).collect()),
         }
     }
@@ -158,7 +162,10 @@ mod tests {
         let response = Reply::empty(204).into_response(&Head::of(&headers, trace()));
         assert_eq!(response.headers()["x-ms-request-id"], "00000000-0000-0000-0000-000000000007");
         assert_eq!(response.headers()["x-ms-correlation-request-id"], "00000000-0000-0000-0000-000000000001");
-        assert_eq!(response.headers()["x-ms-routing-request-id"], "LOCAL:19700101T000000Z:00000000-0000-0000-0000-000000000007");
+        assert_eq!(
+            response.headers()["x-ms-routing-request-id"],
+            "LOCAL:19700101T000000Z:00000000-0000-0000-0000-000000000007"
+        );
         assert!(!response.headers().contains_key("x-ms-client-request-id"));
         assert!(!response.headers().contains_key("content-type"));
         headers.insert("x-ms-return-client-request-id", "true".parse().unwrap());
@@ -173,7 +180,9 @@ mod tests {
         assert_eq!(arm.status, 401);
         assert!(arm.headers.iter().any(|(name, value)| name == WWW_AUTHENTICATE && value.contains("https://h/t")));
         let hub = Reply::error(&error, &Shape::Hub { api_version: None }, &trace());
-        assert!(hub.headers.contains(&(HeaderName::from_static("iothub-errorcode"), "IotHubUnauthorizedAccess".into())));
+        assert!(
+            hub.headers.contains(&(HeaderName::from_static("iothub-errorcode"), "IotHubUnauthorizedAccess".into()))
+        );
         assert!(hub.body.starts_with(b"{\"Message\":\"ErrorCode:IotHubUnauthorizedAccess;"));
         let dps = Reply::error(&error, &Shape::Dps, &trace());
         assert!(dps.headers.contains(&(HeaderName::from_static("x-ms-error-code"), "401002".into())));

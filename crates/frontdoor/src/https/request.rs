@@ -78,12 +78,22 @@ impl Call {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        let media = self.header("content-type").unwrap_or("application/json").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = self
+            .header("content-type")
+            .unwrap_or("application/json")
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         if !is_json(&media) {
             return Err(Error::new(
                 ErrorKind::UnsupportedMedia,
                 "UnsupportedMediaType",
-                format!("The content media type '{}' is not supported. Only 'application/json' is supported.", shown(&media)),
+                format!(
+                    "The content media type '{}' is not supported. Only 'application/json' is supported.",
+                    shown(&media)
+                ),
             ));
         }
         serde_json::from_slice(&self.body).map(Some).map_err(|error| {
@@ -99,7 +109,9 @@ impl Call {
     /// As [`Self::json`], and `InvalidRequestContent` when there is none.
     pub(crate) fn require_json(&self) -> Result<Value> {
         self.json()?.ok_or_else(|| {
-            Error::invalid("The request has no body; send a JSON document.").with_code("InvalidRequestContent").with_iot_code(400_005)
+            Error::invalid("The request has no body; send a JSON document.")
+                .with_code("InvalidRequestContent")
+                .with_iot_code(400_005)
         })
     }
 
@@ -110,8 +122,14 @@ impl Call {
         if crate::tls::is_device_name(&host) {
             return host;
         }
-        let token = self.authorization().filter(|text| text.len() > 21 && text.is_char_boundary(21)).and_then(|text| SasToken::parse(text).ok());
-        token.and_then(|token| token.resource.split('/').next().map(host_of)).filter(|host| !host.is_empty()).unwrap_or(host)
+        let token = self
+            .authorization()
+            .filter(|text| text.len() > 21 && text.is_char_boundary(21))
+            .and_then(|text| SasToken::parse(text).ok());
+        token
+            .and_then(|token| token.resource.split('/').next().map(host_of))
+            .filter(|host| !host.is_empty())
+            .unwrap_or(host)
     }
 }
 
@@ -153,7 +171,10 @@ pub(crate) fn host_of(authority: &str) -> String {
 }
 
 fn is_json(media: &str) -> bool {
-    matches!(media, "application/json" | "text/json" | "application/merge-patch+json" | "application/json-patch+json" | "") || media.ends_with("+json")
+    matches!(
+        media,
+        "application/json" | "text/json" | "application/merge-patch+json" | "application/json-patch+json" | ""
+    ) || media.ends_with("+json")
 }
 
 #[cfg(test)]
@@ -178,9 +199,13 @@ pub(crate) mod tests {
 
     #[test]
     fn hosts_without_port_case_and_dot() {
-        for (authority, host) in
-            [("Localhost:8443", "localhost"), ("[::1]:8443", "::1"), ("[::1]", "::1"), ("127.0.0.1:1", "127.0.0.1"), ("A.b.:443", "a.b")]
-        {
+        for (authority, host) in [
+            ("Localhost:8443", "localhost"),
+            ("[::1]:8443", "::1"),
+            ("[::1]", "::1"),
+            ("127.0.0.1:1", "127.0.0.1"),
+            ("A.b.:443", "a.b"),
+        ] {
             assert_eq!(host_of(authority), host);
         }
     }

@@ -111,7 +111,9 @@ fn by_path(segments: &[&str]) -> Option<Route> {
         [_, "oauth2" | "discovery" | ".well-known", ..] | [_, "v2.0", ".well-known", ..] => Some(Route::Login),
         ["enrollments" | "enrollmentgroups" | "registrations", ..] => Some(Route::DpsService),
         [_, "registrations", ..] => Some(Route::DpsDevice),
-        ["devices" | "twins" | "jobs" | "configurations" | "statistics" | "digitaltwins" | "messages", ..] => Some(Route::Hub),
+        ["devices" | "twins" | "jobs" | "configurations" | "statistics" | "digitaltwins" | "messages", ..] => {
+            Some(Route::Hub)
+        }
         _ => None,
     }
 }

@@ -26,11 +26,17 @@ pub(super) struct Applicant {
 }
 
 /// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
-pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Applicant> {
+pub(super) async fn open(
+    mqtt: &Mqtt,
+    login: DpsLogin,
+    connect: &Connect,
+    peer_chain: Vec<Vec<u8>>,
+) -> Result<Applicant> {
     let authorization = match &connect.password {
-        Some(bytes) if !bytes.is_empty() => {
-            Some(String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?)
-        }
+        Some(bytes) if !bytes.is_empty() => Some(
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?,
+        ),
         _ => None,
     };
     let caller = RegisterRequest {
@@ -90,7 +96,11 @@ where
             for entry in &subscribe.filters {
                 let known = dps_topic::is_response_filter(&entry.filter);
                 applicant.subscribed |= known;
-                codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
+                codes.push(if known {
+                    SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce))
+                } else {
+                    SubAckCode::Failure
+                });
             }
             link.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
         }
@@ -115,7 +125,9 @@ where
     }
     let (rid, outcome) = match DpsPublish::parse(&publish.topic) {
         DpsPublish::Register { rid } => (rid, register(mqtt, applicant, &publish.payload).await),
-        DpsPublish::OperationStatus { rid, operation_id } => (rid, mqtt.gate.operation_status(registration::caller(&applicant.caller), operation_id).await),
+        DpsPublish::OperationStatus { rid, operation_id } => {
+            (rid, mqtt.gate.operation_status(registration::caller(&applicant.caller), operation_id).await)
+        }
         DpsPublish::Unknown => return Err(End::Offence("the provisioning service does not know this topic".into())),
     };
     if let Some(id) = publish.packet_id {

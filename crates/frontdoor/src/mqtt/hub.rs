@@ -12,7 +12,9 @@ use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_service::hub::{ConnectRequest, SessionEvent, Telemetry};
 use ferrohub_wire::hub_topic::{self, HubLogin, HubPublish};
-use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe};
+use ferrohub_wire::mqtt::{
+    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe,
+};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,9 +40,10 @@ pub(super) struct Device {
 pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Device> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let password = match &connect.password {
-        Some(bytes) if !bytes.is_empty() => {
-            Some(String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?)
-        }
+        Some(bytes) if !bytes.is_empty() => Some(
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?,
+        ),
         _ => None,
     };
     let session = mqtt
@@ -80,7 +83,9 @@ fn will_message(login: &HubLogin, will: &LastWill) -> Result<Telemetry> {
         payload: will.payload.clone(),
     };
     match HubPublish::parse(&will.topic) {
-        HubPublish::Telemetry { device, module, bag } if device == login.device_id && module == login.module_id.as_deref() && will.qos != QoS::ExactlyOnce => {
+        HubPublish::Telemetry { device, module, bag }
+            if device == login.device_id && module == login.module_id.as_deref() && will.qos != QoS::ExactlyOnce =>
+        {
             let mut message = telemetry::message(&publish, bag)?;
             message.application.push(("iothub-MessageType".into(), Some("Will".into())));
             Ok(message)
@@ -113,7 +118,10 @@ struct Connection<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     async fn serve(&mut self, life: &Life) -> End {
         self.link.set_max(limits::MQTT_PACKET_BYTES);
-        self.link.send(&Packet::ConnAck(ConnAck { session_present: self.device.session_present, code: ConnectReturnCode::Accepted }));
+        self.link.send(&Packet::ConnAck(ConnAck {
+            session_present: self.device.session_present,
+            code: ConnectReturnCode::Accepted,
+        }));
         self.remember();
         let mut silent_at = Instant::now() + self.device.patience;
         loop {
@@ -165,7 +173,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
             Packet::Unsubscribe(unsubscribe) => {
                 for filter in &unsubscribe.filters {
-                    self.device.subscriptions.set(filter, &self.device.device_id, self.device.module_id.as_deref(), false);
+                    self.device.subscriptions.set(
+                        filter,
+                        &self.device.device_id,
+                        self.device.module_id.as_deref(),
+                        false,
+                    );
                 }
                 self.remember();
                 self.link.send(&Packet::UnsubAck(unsubscribe.packet_id));
@@ -305,8 +318,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 }
 
 async fn patch_reported(link: &dyn DeviceLink, payload: &[u8]) -> Result<u64> {
-    let patch: Value = serde_json::from_slice(payload)
-        .map_err(|error| Error::invalid(format!("The reported properties are not JSON: {error}.")).with_iot_code(400_004))?;
+    let patch: Value = serde_json::from_slice(payload).map_err(|error| {
+        Error::invalid(format!("The reported properties are not JSON: {error}.")).with_iot_code(400_004)
+    })?;
     link.patch_reported(patch).await
 }
 

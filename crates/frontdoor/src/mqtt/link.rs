@@ -12,6 +12,12 @@ const READ_BYTES: usize = 16 * 1024;
 /// Time in which a peer must take what is written to it; one that does not read is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time in which a peer is expected to close its side too.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Reads that are thrown away while a connection closes.
+const LAST_READS: usize = 64;
+
 /// The stream of one connection with its codec.
 pub(super) struct Link<S> {
     stream: S,
@@ -89,7 +95,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Writes what is queued and ends the stream; a peer that is gone already is no fault.
     pub(super) async fn close(mut self) {
         let _ = self.flush().await;
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.stream.shutdown()).await;
+        let end = async {
+            self.stream.shutdown().await?;
+            // Closing a socket with unread bytes resets it, and the peer may then lose our last packet.
+            let mut unread = [0; 4096];
+            for _ in 0..LAST_READS {
+                if self.stream.read(&mut unread).await? == 0 {
+                    break;
+                }
+            }
+            Ok::<(), io::Error>(())
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, end).await;
     }
 }
 

@@ -65,7 +65,6 @@ enum End {
     Stopping,
 }
 
-
 impl End {
     /// Label of the metric.
     fn label(&self) -> &'static str {
@@ -124,7 +123,14 @@ impl Mqtt {
         }
     }
 
-    async fn device<S>(&self, link: Link<S>, connect: Connect, user_name: &str, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
+    async fn device<S>(
+        &self,
+        link: Link<S>,
+        connect: Connect,
+        user_name: &str,
+        peer_chain: Vec<Vec<u8>>,
+        life: &Life,
+    ) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -143,7 +149,14 @@ impl Mqtt {
         }
     }
 
-    async fn provisioning<S>(&self, link: Link<S>, connect: &Connect, user_name: &str, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
+    async fn provisioning<S>(
+        &self,
+        link: Link<S>,
+        connect: &Connect,
+        user_name: &str,
+        peer_chain: Vec<Vec<u8>>,
+        life: &Life,
+    ) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

@@ -70,11 +70,22 @@ mod tests {
     #[test]
     fn own_topics_only() {
         let mut own = Subscriptions::default();
-        for filter in ["$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#", "$iothub/methods/POST/#", "devices/d/messages/devicebound/#"] {
+        for filter in [
+            "$iothub/twin/res/#",
+            "$iothub/twin/PATCH/properties/desired/#",
+            "$iothub/methods/POST/#",
+            "devices/d/messages/devicebound/#",
+        ] {
             assert!(own.set(filter, "d", None, true), "{filter}");
         }
         assert!(own.twin && own.desired && !own.credentials);
-        for filter in ["devices/other/messages/devicebound/#", "#", "a/b", "devices/d/modules/m/inputs/#", "devices/d/messages/events/#"] {
+        for filter in [
+            "devices/other/messages/devicebound/#",
+            "#",
+            "a/b",
+            "devices/d/modules/m/inputs/#",
+            "devices/d/messages/events/#",
+        ] {
             assert!(!own.set(filter, "d", None, true), "{filter}");
         }
         assert!(own.set("devices/d/modules/m/inputs/#", "d", Some("m"), true));

@@ -17,14 +17,16 @@ async fn plain(port: u16, path: &str) -> String {
 async fn what_az_asks_for_before_it_signs_in() {
     let rig = Rig::start().await;
     let https = &rig.https;
-    let metadata = https.send("GET", "localhost", "/metadata/endpoints?api-version=2022-09-01", &[], "").await.expect(200);
+    let metadata =
+        https.send("GET", "localhost", "/metadata/endpoints?api-version=2022-09-01", &[], "").await.expect(200);
     let port = rig.running.ports().https;
     assert_eq!(metadata["resourceManager"], format!("https://localhost:{port}"));
     let tenant = &rig.owner.tenant_id;
     let path = format!("/{tenant}/v2.0/.well-known/openid-configuration");
     let openid = https.send("GET", "localhost", &path, &[], "").await.expect(200);
     assert_eq!(openid["token_endpoint"], format!("https://localhost:{port}/{tenant}/oauth2/v2.0/token"));
-    let keys = https.send("GET", "login.localhost", &format!("/{tenant}/discovery/v2.0/keys"), &[], "").await.expect(200);
+    let keys =
+        https.send("GET", "login.localhost", &format!("/{tenant}/discovery/v2.0/keys"), &[], "").await.expect(200);
     assert_eq!(keys["keys"][0]["kty"], "RSA");
     let subscriptions = rig.arm("GET", "/subscriptions", "2022-12-01", None).await.expect(200);
     assert_eq!(subscriptions["value"][0]["subscriptionId"], json!(rig.owner.subscription_id));
@@ -40,8 +42,11 @@ async fn refusals_have_the_shape_of_their_service() {
     assert!(unsigned.header("www-authenticate").contains(&rig.owner.tenant_id));
     assert!(!unsigned.header("x-ms-request-id").is_empty() && !unsigned.header("x-ms-routing-request-id").is_empty());
 
-    let wrong = "grant_type=client_credentials&client_secret=wrong&scope=https%3A%2F%2Fx%2F.default&client_id=".to_owned() + &rig.owner.client_id;
-    let refused = https.send("POST", "localhost", &format!("/{}/oauth2/v2.0/token", rig.owner.tenant_id), &[], wrong).await;
+    let wrong = "grant_type=client_credentials&client_secret=wrong&scope=https%3A%2F%2Fx%2F.default&client_id="
+        .to_owned()
+        + &rig.owner.client_id;
+    let refused =
+        https.send("POST", "localhost", &format!("/{}/oauth2/v2.0/token", rig.owner.tenant_id), &[], wrong).await;
     assert_eq!(refused.expect(401)["error"], "invalid_client");
 
     let nothing = https.send("GET", "localhost", "/favicon.ico", &[], "").await;
@@ -51,12 +56,15 @@ async fn refusals_have_the_shape_of_their_service() {
     assert_eq!((hub.status, hub.header("iothub-errorcode")), (401, "IotHubNotFound"));
     assert!(hub.json()["Message"].as_str().unwrap().starts_with("ErrorCode:IotHubNotFound;"));
 
-    let dps = https.send("PUT", "global.azure-devices-provisioning.localhost", "/0neUNKNOWN/registrations/r/register", &[], "{}").await;
+    let dps = https
+        .send("PUT", "global.azure-devices-provisioning.localhost", "/0neUNKNOWN/registrations/r/register", &[], "{}")
+        .await;
     assert_eq!((dps.status, dps.header("x-ms-error-code")), (404, "404201"));
     assert_eq!(dps.json()["errorCode"], 404_201);
 
     let huge = vec![b'x'; 600 * 1024];
-    let too_large = https.send("PUT", "nohub.azure-devices.localhost", "/devices/d?api-version=2021-04-12", &[], huge).await;
+    let too_large =
+        https.send("PUT", "nohub.azure-devices.localhost", "/devices/d?api-version=2021-04-12", &[], huge).await;
     assert_eq!((too_large.status, too_large.header("iothub-errorcode")), (413, "MessageTooLarge"));
     let web_socket = https.send("GET", "nohub.azure-devices.localhost", "/$iothub/websocket", &[], "").await;
     assert_eq!(web_socket.status, 501);
@@ -68,12 +76,19 @@ async fn a_broken_document_and_the_clients_own_ids() {
     let rig = Rig::start().await;
     let bearer = format!("Bearer {}", rig.token().await);
     let path = format!("/subscriptions/{}/resourceGroups/g?api-version=2024-11-01", rig.owner.subscription_id);
-    let headers = [("authorization", bearer.as_str()), ("x-ms-client-request-id", "mine"), ("x-ms-return-client-request-id", "true")];
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("x-ms-client-request-id", "mine"),
+        ("x-ms-return-client-request-id", "true"),
+    ];
     let broken = rig.https.send("PUT", "localhost", &path, &headers, "{").await;
     assert_eq!(broken.expect(400)["error"]["code"], "InvalidRequestContent");
     assert_eq!(broken.header("x-ms-client-request-id"), "mine");
     let form = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
-    assert_eq!(rig.https.send("PUT", "localhost", &path, &form, "a,b").await.expect(415)["error"]["code"], "UnsupportedMediaType");
+    assert_eq!(
+        rig.https.send("PUT", "localhost", &path, &form, "a,b").await.expect(415)["error"]["code"],
+        "UnsupportedMediaType"
+    );
     rig.running.stop().await;
 }
 
@@ -83,7 +98,9 @@ async fn small_listeners_and_an_orderly_stop() {
     let ports = rig.running.ports();
     assert!(plain(ports.health.unwrap(), "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(plain(ports.health.unwrap(), "/readyz").await.ends_with("ready\n"));
-    assert!(plain(ports.pki.unwrap(), "/crl/00000000-0000-0000-0000-000000000001.crl").await.starts_with("HTTP/1.1 404"));
+    assert!(
+        plain(ports.pki.unwrap(), "/crl/00000000-0000-0000-0000-000000000001.crl").await.starts_with("HTTP/1.1 404")
+    );
     // A connection that says nothing does not hold up the stop.
     let silent = TcpStream::connect(("127.0.0.1", ports.https)).await.unwrap();
     let started = tokio::time::Instant::now();

@@ -56,7 +56,14 @@ impl HttpClient {
     }
 
     /// Sends one request on a connection of its own.
-    pub(crate) async fn send(&self, method: &str, host: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let stream = self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();

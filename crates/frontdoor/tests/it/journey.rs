@@ -44,21 +44,35 @@ impl Plant {
         let hub = format!("{group}/providers/Microsoft.Devices/IotHubs/hub1");
         let dps = format!("{group}/providers/Microsoft.Devices/provisioningServices/dps1");
         put(&rig, &group, "2024-11-01", json!({"location": LOCATION})).await;
-        let principal = put(&rig, &identity, "2024-11-30", json!({"location": LOCATION})).await["properties"]["principalId"].clone();
+        let principal =
+            put(&rig, &identity, "2024-11-30", json!({"location": LOCATION})).await["properties"]["principalId"]
+                .clone();
         put(&rig, &namespace, REGISTRY, json!({"location": LOCATION, "identity": {"type": "SystemAssigned"}})).await;
-        put(&rig, &format!("{namespace}/credentials/default"), REGISTRY, json!({"location": LOCATION, "properties": {}})).await;
+        put(
+            &rig,
+            &format!("{namespace}/credentials/default"),
+            REGISTRY,
+            json!({"location": LOCATION, "properties": {}}),
+        )
+        .await;
         let policy = json!({"location": LOCATION, "properties": {"certificate": {
             "certificateAuthorityConfiguration": {"keyType": "ECC"}, "leafCertificateConfiguration": {"validityPeriodInDays": 30}}}});
         put(&rig, &format!("{namespace}/credentials/default/policies/policy1"), REGISTRY, policy).await;
-        let role = format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}", rig.owner.subscription_id);
-        let assignment = format!("{group}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000a");
+        let role = format!(
+            "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}",
+            rig.owner.subscription_id
+        );
+        let assignment =
+            format!("{group}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000a");
         put(&rig, &assignment, ROLE, json!({"properties": {"roleDefinitionId": role, "principalId": principal, "principalType": "ServicePrincipal"}})).await;
         let identities = json!({"type": "UserAssigned", "userAssignedIdentities": {identity.as_str(): {}}});
         let body = json!({"location": LOCATION, "sku": {"name": "GEN2", "capacity": 1}, "identity": identities, "properties": {
             "deviceRegistry": {"namespaceResourceId": namespace, "identityResourceId": identity}}});
         put(&rig, &hub, HUB, body).await;
-        let namespace_principal = rig.arm("GET", &namespace, REGISTRY, None).await.expect(200)["identity"]["principalId"].clone();
-        let assignment = format!("{hub}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000b");
+        let namespace_principal =
+            rig.arm("GET", &namespace, REGISTRY, None).await.expect(200)["identity"]["principalId"].clone();
+        let assignment =
+            format!("{hub}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-0000-0000-00000000000b");
         put(&rig, &assignment, ROLE, json!({"properties": {"roleDefinitionId": role, "principalId": namespace_principal, "principalType": "ServicePrincipal"}})).await;
         let hub_key = owner_key(&rig, &hub, HUB, "iothubowner").await;
         let link = format!("HostName={HUB_HOST};SharedAccessKeyName=iothubowner;SharedAccessKey={hub_key}");
@@ -68,7 +82,8 @@ impl Plant {
         let made = put(&rig, &dps, DPS, body).await;
         let id_scope = made["properties"]["idScope"].as_str().unwrap().to_owned();
         let dps_key = owner_key(&rig, &dps, DPS, "provisioningserviceowner").await;
-        let synchronize = rig.arm("POST", &format!("{namespace}/credentials/default/synchronize"), REGISTRY, None).await;
+        let synchronize =
+            rig.arm("POST", &format!("{namespace}/credentials/default/synchronize"), REGISTRY, None).await;
         assert!(synchronize.status < 300, "{}", synchronize.text);
         let mut plant = Self { rig, id_scope, group_key: String::new(), hub_key, dps_key };
         let group = json!({"attestation": {"type": "symmetricKey", "symmetricKey": {}}, "credentialPolicyName": "policy1", "provisioningStatus": "enabled"});
@@ -78,7 +93,15 @@ impl Plant {
         plant
     }
 
-    async fn data(&self, method: &str, host: &str, path: &str, token: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+    async fn data(
+        &self,
+        method: &str,
+        host: &str,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
         let mut all = vec![("authorization", token)];
         all.extend_from_slice(headers);
         self.rig.https.send(method, host, path, &all, body.map(Value::to_string).unwrap_or_default()).await
@@ -103,7 +126,9 @@ impl Plant {
             csr: Some(own_key.certificate_request(id).unwrap()),
             payload: None,
         };
-        let dial = Dial::new(self.rig.mqtt(), "global.azure-devices-provisioning.localhost", self.rig.ca_pem.as_bytes(), None).unwrap();
+        let dial =
+            Dial::new(self.rig.mqtt(), "global.azure-devices-provisioning.localhost", self.rig.ca_pem.as_bytes(), None)
+                .unwrap();
         register(&dial, &request, &SystemClock).await.unwrap()
     }
 }
@@ -142,7 +167,10 @@ async fn from_a_certificate_request_to_stored_telemetry() {
         stored.extend(plant.rig.service.hub.read_events(&hub, partition, ReadFrom::Beginning, 10).await.unwrap());
     }
     assert_eq!(stored.len(), 1);
-    assert_eq!((&stored[0].body[..], stored[0].properties.system("content-type")), (&br#"{"t":1}"#[..], Some("application/json")));
+    assert_eq!(
+        (&stored[0].body[..], stored[0].properties.system("content-type")),
+        (&br#"{"t":1}"#[..], Some("application/json"))
+    );
     assert_eq!(stored[0].properties.system("iothub-connection-device-id"), Some("d1"));
 
     device.report(&json!({"firmware": 3})).await.unwrap();
@@ -176,17 +204,26 @@ async fn registering_over_https() {
     let operation = started.expect(202)["operationId"].as_str().unwrap().to_owned();
     assert!(started.header("retry-after").parse::<u32>().is_ok());
     assert!(started.header("location").ends_with(&format!("{path}/register")));
-    let polled = plant.data("GET", host, &format!("{path}/operations/{operation}?api-version=2019-03-31"), &sas, &[], None).await.expect(200);
-    assert_eq!((&polled["status"], &polled["registrationState"]["assignedHub"]), (&json!("assigned"), &json!(HUB_HOST)));
+    let polled = plant
+        .data("GET", host, &format!("{path}/operations/{operation}?api-version=2019-03-31"), &sas, &[], None)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&polled["status"], &polled["registrationState"]["assignedHub"]),
+        (&json!("assigned"), &json!(HUB_HOST))
+    );
     // The same on a bare localhost: the id scope says which service is meant.
-    let looked_up = plant.data("POST", "localhost", &format!("{path}?api-version=2019-03-31"), &sas, &[], Some(&json!({}))).await;
+    let looked_up =
+        plant.data("POST", "localhost", &format!("{path}?api-version=2019-03-31"), &sas, &[], Some(&json!({}))).await;
     assert_eq!(looked_up.expect(200)["deviceId"], "d2");
 
-    let wrong = key::registration_token(scope, "d2", &STANDARD.encode([7; 32]), SystemClock.unix_seconds() + 600).unwrap();
+    let wrong =
+        key::registration_token(scope, "d2", &STANDARD.encode([7; 32]), SystemClock.unix_seconds() + 600).unwrap();
     let refused = plant.data("PUT", host, &register, &wrong, &[], Some(&json!({}))).await;
     assert_eq!((refused.status, refused.header("x-ms-error-code")), (401, "401002"));
     assert_eq!(plant.dps("POST", "/registrations/eg1/query", None).await.expect(200)[0]["registrationId"], "d2");
-    let listed = plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
+    let listed =
+        plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
     assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
     plant.rig.running.stop().await;
@@ -203,10 +240,16 @@ async fn the_hubs_service_api() {
     assert_eq!((missing.status, missing.header("iothub-errorcode")), (404, "DeviceNotFound"));
     let nested: Value = serde_json::from_str(missing.json()["Message"].as_str().unwrap()).unwrap();
     assert_eq!(nested["errorCode"], 404_001);
-    assert_eq!(plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status, 501);
+    assert_eq!(
+        plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status,
+        501
+    );
     // On a bare localhost the token's audience says which hub is meant.
     let sas = token(HUB_HOST, &plant.hub_key, "iothubowner");
-    assert_eq!(plant.data("GET", "localhost", "/devices/s1?api-version=2021-04-12", &sas, &[], None).await.expect(200)["deviceId"], "s1");
+    assert_eq!(
+        plant.data("GET", "localhost", "/devices/s1?api-version=2021-04-12", &sas, &[], None).await.expect(200)["deviceId"],
+        "s1"
+    );
 
     let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), None).unwrap();
     let device = HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(device_key), &SystemClock).await.unwrap();

@@ -30,10 +30,19 @@ impl Rig {
         let clock = Arc::new(SystemClock);
         let random = Arc::new(SystemRandom);
         let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
-        let log = LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default()).unwrap();
-        let engines = Engines { store: Arc::new(store), log: Arc::new(log), bus: Arc::new(LocalBus::new()), clock, random: random.clone() };
+        let log =
+            LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
+                .unwrap();
+        let engines = Engines {
+            store: Arc::new(store),
+            log: Arc::new(log),
+            bus: Arc::new(LocalBus::new()),
+            clock,
+            random: random.clone(),
+        };
         let settings = Settings { domain: "localhost".into(), pki_url: Some("http://localhost:1".into()) };
-        let config = StartConfig { settings, master_key: MasterKey::generate(random.as_ref()), owner_file_missing: true };
+        let config =
+            StartConfig { settings, master_key: MasterKey::generate(random.as_ref()), owner_file_missing: true };
         let started = Service::start(engines, config).await.unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let door = FrontdoorConfig {
@@ -46,7 +55,14 @@ impl Rig {
         };
         let running = Frontdoor::start(door, started.service.clone()).await.unwrap();
         let https = HttpClient::new(running.ports().https, &started.ca_pem);
-        Self { service: started.service, running, owner: started.owner.unwrap(), ca_pem: started.ca_pem, https, _folder: folder }
+        Self {
+            service: started.service,
+            running,
+            owner: started.owner.unwrap(),
+            ca_pem: started.ca_pem,
+            https,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn mqtt(&self) -> SocketAddr {

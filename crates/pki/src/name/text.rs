@@ -21,12 +21,8 @@ const KNOWN: [(&str, ObjectIdentifier); 9] = [
 ];
 
 /// Other spellings that openssl and .NET accept.
-const ALIASES: [(&str, &str); 4] = [
-    ("S", "ST"),
-    ("E", "emailAddress"),
-    ("SN", "serialNumber"),
-    ("EMAIL", "emailAddress"),
-];
+const ALIASES: [(&str, &str); 4] =
+    [("S", "ST"), ("E", "emailAddress"), ("SN", "serialNumber"), ("EMAIL", "emailAddress")];
 
 pub(super) fn type_name(kind: ObjectIdentifier) -> String {
     let known = KNOWN.iter().find(|(_, id)| *id == kind);
@@ -64,19 +60,12 @@ pub(super) fn parse_attribute(part: &str, separator: char) -> Result<Attribute> 
 }
 
 fn known_type(key: &str) -> Result<ObjectIdentifier> {
-    let alias = ALIASES
-        .iter()
-        .find(|(alias, _)| alias.eq_ignore_ascii_case(key));
+    let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(key));
     let name = alias.map_or(key, |(_, name)| *name);
-    let found = KNOWN
-        .iter()
-        .find(|(known, id)| known.eq_ignore_ascii_case(name) || id.to_string() == name);
+    let found = KNOWN.iter().find(|(known, id)| known.eq_ignore_ascii_case(name) || id.to_string() == name);
     found.map(|(_, id)| *id).ok_or_else(|| {
         let names: Vec<_> = KNOWN.iter().map(|(name, _)| *name).collect();
-        invalid(format!(
-            "The subject has the unknown attribute '{key}'; use one of {}.",
-            names.join(", ")
-        ))
+        invalid(format!("The subject has the unknown attribute '{key}'; use one of {}.", names.join(", ")))
     })
 }
 
@@ -90,20 +79,14 @@ pub(super) fn checked(kind: ObjectIdentifier, value: String) -> Result<Attribute
     };
     let count = value.chars().count();
     if count == 0 || count > most {
-        return Err(invalid(format!(
-            "The subject's {name} has {count} characters; give 1 to {most}."
-        )));
+        return Err(invalid(format!("The subject's {name} has {count} characters; give 1 to {most}.")));
     }
     if value.chars().any(char::is_control) {
-        return Err(invalid(format!(
-            "The subject's {name} has a control character; remove it."
-        )));
+        return Err(invalid(format!("The subject's {name} has a control character; remove it.")));
     }
     let allowed = match kind {
         oid::COUNTRY => count == 2 && value.chars().all(|c| c.is_ascii_alphabetic()),
-        oid::SERIAL_NUMBER => value
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c)),
+        oid::SERIAL_NUMBER => value.chars().all(|c| c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c)),
         oid::DOMAIN_COMPONENT | oid::EMAIL_ADDRESS => value.is_ascii(),
         _ => true,
     };
@@ -112,22 +95,14 @@ pub(super) fn checked(kind: ObjectIdentifier, value: String) -> Result<Attribute
             "The subject's {name} '{value}' has a forbidden form: C is two letters, serialNumber is letters, digits and ' ()+,-./:=?, DC and emailAddress are ASCII."
         )));
     }
-    Ok(Attribute {
-        kind,
-        value,
-        opaque: false,
-    })
+    Ok(Attribute { kind, value, opaque: false })
 }
 
 /// Undoes RFC 4514 escaping and the quotes of RFC 1779; outer unescaped spaces are dropped.
 fn unescape(raw: &str) -> Result<String> {
     let trimmed = trim_unescaped(raw);
     let quoted = trimmed.len() >= 2 && trimmed.starts_with('"') && trimmed.ends_with('"');
-    let inner = if quoted {
-        &trimmed[1..trimmed.len() - 1]
-    } else {
-        trimmed
-    };
+    let inner = if quoted { &trimmed[1..trimmed.len() - 1] } else { trimmed };
     let mut bytes = Vec::with_capacity(inner.len());
     let mut chars = inner.chars().peekable();
     while let Some(c) = chars.next() {
@@ -141,13 +116,8 @@ fn unescape(raw: &str) -> Result<String> {
             bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             continue;
         }
-        let next = chars
-            .next()
-            .ok_or_else(|| invalid("The subject ends in a single '\\'; write '\\\\'."))?;
-        match (
-            next.to_digit(16),
-            chars.peek().and_then(|low| low.to_digit(16)),
-        ) {
+        let next = chars.next().ok_or_else(|| invalid("The subject ends in a single '\\'; write '\\\\'."))?;
+        match (next.to_digit(16), chars.peek().and_then(|low| low.to_digit(16))) {
             (Some(high), Some(low)) => {
                 bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
                 chars.next();
@@ -155,8 +125,7 @@ fn unescape(raw: &str) -> Result<String> {
             _ => bytes.extend_from_slice(next.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    String::from_utf8(bytes)
-        .map_err(|_| invalid("The subject has a hexadecimal escape that is not UTF-8."))
+    String::from_utf8(bytes).map_err(|_| invalid("The subject has a hexadecimal escape that is not UTF-8."))
 }
 
 /// Drops outer white space, but not the escaped space that ends `value\ `.
@@ -166,11 +135,7 @@ pub(super) fn trim_unescaped(raw: &str) -> &str {
     let short = text.trim_end_matches(blank);
     let backslashes = short.chars().rev().take_while(|c| *c == '\\').count();
     // White space is ASCII here, so one byte more is one character more.
-    if backslashes % 2 == 1 && short.len() < text.len() {
-        &text[..short.len() + 1]
-    } else {
-        short
-    }
+    if backslashes % 2 == 1 && short.len() < text.len() { &text[..short.len() + 1] } else { short }
 }
 
 pub(super) fn escape(value: &str, opaque: bool) -> String {

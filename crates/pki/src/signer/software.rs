@@ -26,13 +26,11 @@ impl SoftwareSigner {
         let algorithm = SignatureAlgorithm::for_key(kind).ok_or_else(|| {
             Error::invalid_property(
                 "keyType",
-                format!(
-                    "A certificate authority cannot have a key of kind {kind}; use P-384 or P-256."
-                ),
+                format!("A certificate authority cannot have a key of kind {kind}; use P-384 or P-256."),
             )
         })?;
-        let key = EcdsaKeyPair::generate(signing(algorithm))
-            .map_err(|_| Error::internal("generating an EC key failed"))?;
+        let key =
+            EcdsaKeyPair::generate(signing(algorithm)).map_err(|_| Error::internal("generating an EC key failed"))?;
         Self::new(key, algorithm)
     }
 
@@ -41,10 +39,7 @@ impl SoftwareSigner {
     /// # Errors
     /// `Invalid` where the document is malformed or of another kind; the key material is never in the message.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self> {
-        for algorithm in [
-            SignatureAlgorithm::EcdsaP384Sha384,
-            SignatureAlgorithm::EcdsaP256Sha256,
-        ] {
+        for algorithm in [SignatureAlgorithm::EcdsaP384Sha384, SignatureAlgorithm::EcdsaP256Sha256] {
             if let Ok(key) = EcdsaKeyPair::from_pkcs8(signing(algorithm), pkcs8) {
                 return Self::new(key, algorithm);
             }
@@ -59,26 +54,15 @@ impl SoftwareSigner {
     /// # Errors
     /// `Internal` on a fault of the provider.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let document = self
-            .key
-            .to_pkcs8v1()
-            .map_err(|_| Error::internal("encoding an EC key failed"))?;
+        let document = self.key.to_pkcs8v1().map_err(|_| Error::internal("encoding an EC key failed"))?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
     fn new(key: EcdsaKeyPair, algorithm: SignatureAlgorithm) -> Result<Self> {
-        let spki = key
-            .public_key()
-            .as_der()
-            .map_err(|_| Error::internal("encoding an EC public key failed"))?;
+        let spki = key.public_key().as_der().map_err(|_| Error::internal("encoding an EC public key failed"))?;
         let public_key_info = spki.as_ref().to_vec();
-        PublicKey::from_spki(&public_key_info)
-            .map_err(|problem| Error::internal(format!("own key: {problem}")))?;
-        Ok(Self {
-            key,
-            algorithm,
-            public_key_info,
-        })
+        PublicKey::from_spki(&public_key_info).map_err(|problem| Error::internal(format!("own key: {problem}")))?;
+        Ok(Self { key, algorithm, public_key_info })
     }
 }
 
@@ -102,9 +86,7 @@ impl Signer for SoftwareSigner {
 
 impl fmt::Debug for SoftwareSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoftwareSigner")
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
+        f.debug_struct("SoftwareSigner").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
@@ -129,14 +111,9 @@ mod tests {
             let signature = second.sign(b"message").unwrap();
             let key = PublicKey::from_spki(first.public_key_info_der()).unwrap();
             assert_eq!(key.kind(), kind);
-            let id = AlgorithmIdentifierRef {
-                oid: second.algorithm().oid(),
-                parameters: None,
-            };
+            let id = AlgorithmIdentifierRef { oid: second.algorithm().oid(), parameters: None };
             crate::algorithm::verify(kind, key.bits(), &id, b"message", &signature).unwrap();
-            assert!(
-                crate::algorithm::verify(kind, key.bits(), &id, b"messagE", &signature).is_err()
-            );
+            assert!(crate::algorithm::verify(kind, key.bits(), &id, b"messagE", &signature).is_err());
         }
     }
 

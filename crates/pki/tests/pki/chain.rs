@@ -12,12 +12,7 @@ use jiff::Timestamp;
 
 fn refused(presented: &[&[u8]], anchors: &[&[u8]], now: Timestamp, code: u32) -> Error {
     let error = verify_client_chain(presented, anchors, now).unwrap_err();
-    assert_eq!(
-        (error.kind, error.iot_code),
-        (ErrorKind::Unauthenticated, code),
-        "{error} {:?}",
-        error.context
-    );
+    assert_eq!((error.kind, error.iot_code), (ErrorKind::Unauthenticated, code), "{error} {:?}", error.context);
     error
 }
 
@@ -28,23 +23,12 @@ fn an_issuing_ca_is_an_anchor_for_one_two_and_three_certificates() {
     let end = pair.leaf("device-1");
     let (ica, root) = (pair.issuing.certificate(), pair.root.certificate());
     let strange = other.root.certificate().der();
-    for presented in [
-        vec![end.der()],
-        vec![end.der(), ica.der()],
-        vec![end.der(), ica.der(), root.der()],
-    ] {
-        let verified =
-            verify_client_chain(&presented, &[b"garbage", strange, ica.der()], pair.now).unwrap();
+    for presented in [vec![end.der()], vec![end.der(), ica.der()], vec![end.der(), ica.der(), root.der()]] {
+        let verified = verify_client_chain(&presented, &[b"garbage", strange, ica.der()], pair.now).unwrap();
         assert_eq!(verified.common_name.as_deref(), Some("device-1"));
         assert_eq!(verified.credential_id, Some(leaf_fields("").credential_id));
-        assert_eq!(
-            (verified.sha256.as_str(), verified.serial_hex.as_str()),
-            (end.sha256(), end.serial_hex())
-        );
-        assert_eq!(
-            (verified.anchor_index, verified.anchor_sha256.as_str()),
-            (2, ica.sha256())
-        );
+        assert_eq!((verified.sha256.as_str(), verified.serial_hex.as_str()), (end.sha256(), end.serial_hex()));
+        assert_eq!((verified.anchor_index, verified.anchor_sha256.as_str()), (2, ica.sha256()));
         assert_eq!(verified.not_after, end.not_after());
     }
 }
@@ -54,25 +38,13 @@ fn a_root_is_an_anchor_where_the_issuing_ca_is_sent() {
     let pair = Pair::new();
     let end = pair.leaf("device-1");
     let (ica, root) = (pair.issuing.certificate(), pair.root.certificate());
-    for presented in [
-        vec![end.der(), ica.der()],
-        vec![end.der(), ica.der(), root.der()],
-        vec![end.der(), root.der(), ica.der()],
-    ] {
-        assert_eq!(
-            verify_client_chain(&presented, &[root.der()], pair.now)
-                .unwrap()
-                .anchor_index,
-            0
-        );
+    for presented in
+        [vec![end.der(), ica.der()], vec![end.der(), ica.der(), root.der()], vec![end.der(), root.der(), ica.der()]]
+    {
+        assert_eq!(verify_client_chain(&presented, &[root.der()], pair.now).unwrap().anchor_index, 0);
     }
     let error = refused(&[end.der()], &[root.der()], pair.now, CODE_UNTRUSTED);
-    assert!(
-        error
-            .message
-            .contains("unknown issuer 'CN=Policy A,O=Plant 7'"),
-        "{error}"
-    );
+    assert!(error.message.contains("unknown issuer 'CN=Policy A,O=Plant 7'"), "{error}");
     refused(&[end.der(), ica.der()], &[], pair.now, CODE_UNTRUSTED);
 }
 
@@ -80,18 +52,8 @@ fn a_root_is_an_anchor_where_the_issuing_ca_is_sent() {
 fn an_issuing_ca_of_the_same_name_with_another_key_is_not_trusted() {
     let (pair, twin) = (Pair::new(), Pair::new());
     let end = pair.leaf("device-1");
-    refused(
-        &[end.der()],
-        &[twin.issuing.certificate().der()],
-        pair.now,
-        CODE_UNTRUSTED,
-    );
-    refused(
-        &[end.der(), pair.issuing.certificate().der()],
-        &[twin.root.certificate().der()],
-        pair.now,
-        CODE_UNTRUSTED,
-    );
+    refused(&[end.der()], &[twin.issuing.certificate().der()], pair.now, CODE_UNTRUSTED);
+    refused(&[end.der(), pair.issuing.certificate().der()], &[twin.root.certificate().der()], pair.now, CODE_UNTRUSTED);
 }
 
 #[test]
@@ -100,37 +62,15 @@ fn time_purpose_and_kind_are_checked() {
     let end = pair.leaf("device-1");
     let anchor = pair.issuing.certificate();
     let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-    let expired = refused(
-        &[end.der()],
-        &[anchor.der()],
-        at(end.not_after().as_second() + 1),
-        CODE_UNTRUSTED,
-    );
+    let expired = refused(&[end.der()], &[anchor.der()], at(end.not_after().as_second() + 1), CODE_UNTRUSTED);
     assert!(expired.message.contains("expired"), "{expired}");
-    let early = refused(
-        &[end.der()],
-        &[anchor.der()],
-        at(end.not_before().as_second() - 1),
-        CODE_UNTRUSTED,
-    );
+    let early = refused(&[end.der()], &[anchor.der()], at(end.not_before().as_second() - 1), CODE_UNTRUSTED);
     assert!(early.message.contains("not valid yet"), "{early}");
-    let fields = ServerFields {
-        dns_names: vec!["hub.test".to_owned()],
-        ip_addresses: vec![],
-        days: 30,
-    };
+    let fields = ServerFields { dns_names: vec!["hub.test".to_owned()], ip_addresses: vec![], days: 30 };
     let server = issue(&pair.issuing, &Profile::server(fields).unwrap(), pair.now);
     let purpose = refused(&[server.der()], &[anchor.der()], pair.now, CODE_UNTRUSTED);
-    assert!(
-        purpose.message.contains("not for client authentication"),
-        "{purpose}"
-    );
-    let authority = refused(
-        &[anchor.der()],
-        &[pair.root.certificate().der()],
-        pair.now,
-        CODE_UNTRUSTED,
-    );
+    assert!(purpose.message.contains("not for client authentication"), "{purpose}");
+    let authority = refused(&[anchor.der()], &[pair.root.certificate().der()], pair.now, CODE_UNTRUSTED);
     assert!(authority.message.contains("CA certificate"), "{authority}");
 }
 
@@ -138,42 +78,13 @@ fn time_purpose_and_kind_are_checked() {
 #[test]
 fn a_path_longer_than_the_constraint_is_refused() {
     let pair = Pair::new();
-    let profile = Profile::issuing(
-        ferrohub_pki::name::SubjectName::parse("CN=Below").unwrap(),
-        None,
-    )
-    .unwrap();
-    let below = create_issuing(
-        &pair.issuing,
-        &profile,
-        KeyKind::P384,
-        &SystemRandom,
-        pair.now,
-    )
-    .unwrap()
-    .into_issuer()
-    .unwrap();
-    let end = issue(
-        &below,
-        &Profile::leaf(leaf_fields("device-1")).unwrap(),
-        pair.now,
-    );
-    let presented = [
-        end.der(),
-        below.certificate().der(),
-        pair.issuing.certificate().der(),
-    ];
-    let error = refused(
-        &presented,
-        &[pair.root.certificate().der()],
-        pair.now,
-        CODE_UNTRUSTED,
-    );
-    assert!(
-        error.message.contains("too long"),
-        "{error} {:?}",
-        error.context
-    );
+    let profile = Profile::issuing(ferrohub_pki::name::SubjectName::parse("CN=Below").unwrap(), None).unwrap();
+    let below =
+        create_issuing(&pair.issuing, &profile, KeyKind::P384, &SystemRandom, pair.now).unwrap().into_issuer().unwrap();
+    let end = issue(&below, &Profile::leaf(leaf_fields("device-1")).unwrap(), pair.now);
+    let presented = [end.der(), below.certificate().der(), pair.issuing.certificate().der()];
+    let error = refused(&presented, &[pair.root.certificate().der()], pair.now, CODE_UNTRUSTED);
+    assert!(error.message.contains("too long"), "{error} {:?}", error.context);
 }
 
 #[test]
@@ -181,33 +92,12 @@ fn sizes_are_capped_before_a_path_is_built() {
     let pair = Pair::new();
     let end = pair.leaf("device-1");
     let anchor = pair.issuing.certificate().der();
-    assert!(
-        refused(&[], &[anchor], pair.now, CODE_BAD_CERTIFICATE)
-            .message
-            .contains("no certificate")
-    );
+    assert!(refused(&[], &[anchor], pair.now, CODE_BAD_CERTIFICATE).message.contains("no certificate"));
     let many = vec![end.der(); limits::CHAIN_LENGTH + 1];
-    assert!(
-        refused(&many, &[anchor], pair.now, CODE_BAD_CERTIFICATE)
-            .message
-            .contains("9 certificates")
-    );
+    assert!(refused(&many, &[anchor], pair.now, CODE_BAD_CERTIFICATE).message.contains("9 certificates"));
     let large = vec![0x30; limits::CERTIFICATE_BYTES + 1];
-    assert!(
-        refused(
-            &[end.der(), &large],
-            &[anchor],
-            pair.now,
-            CODE_BAD_CERTIFICATE
-        )
-        .message
-        .contains("bytes")
-    );
-    assert!(
-        refused(&[b"garbage"], &[anchor], pair.now, CODE_BAD_CERTIFICATE)
-            .message
-            .contains("malformed")
-    );
+    assert!(refused(&[end.der(), &large], &[anchor], pair.now, CODE_BAD_CERTIFICATE).message.contains("bytes"));
+    assert!(refused(&[b"garbage"], &[anchor], pair.now, CODE_BAD_CERTIFICATE).message.contains("malformed"));
     let mut corrupted = end.der().to_vec();
     let last = corrupted.len() - 1;
     corrupted[last] ^= 1;
@@ -216,15 +106,10 @@ fn sizes_are_capped_before_a_path_is_built() {
     let oracle = Oracle::new();
     for (bits, word) in [("rsa:1024", "too weak"), ("rsa:4104", "too large")] {
         oracle.run(&[
-            "req", "-x509", "-newkey", bits, "-nodes", "-keyout", "k", "-outform", "DER", "-out",
-            "c.der", "-subj", "/CN=x",
+            "req", "-x509", "-newkey", bits, "-nodes", "-keyout", "k", "-outform", "DER", "-out", "c.der", "-subj",
+            "/CN=x",
         ]);
-        let error = refused(
-            &[end.der(), &oracle.read("c.der")],
-            &[anchor],
-            pair.now,
-            CODE_BAD_CERTIFICATE,
-        );
+        let error = refused(&[end.der(), &oracle.read("c.der")], &[anchor], pair.now, CODE_BAD_CERTIFICATE);
         assert!(error.message.contains(word), "{error}");
     }
 }

@@ -22,66 +22,28 @@ fn issue_and_verify(oracle: &Oracle, pair: &Pair, der: &[u8], kind: KeyKind, wha
     assert_eq!(request.key_kind(), kind, "{what}");
     let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
     let serial = Serial::random(&SystemRandom);
-    let prepared = pair
-        .issuing
-        .prepare(&profile, request.public_key_info_der(), serial, pair.now)
-        .unwrap();
+    let prepared = pair.issuing.prepare(&profile, request.public_key_info_der(), serial, pair.now).unwrap();
     assert!(!prepared.was_cut());
     let leaf = prepared.issue().unwrap();
     assert_eq!(leaf.serial_hex(), serial.to_hex());
-    assert_eq!(
-        leaf.public_key_info_der(),
-        request.public_key_info_der(),
-        "{what}: the key must be verbatim"
-    );
+    assert_eq!(leaf.public_key_info_der(), request.public_key_info_der(), "{what}: the key must be verbatim");
 
-    let (root, issuing) = (
-        pair.root.certificate().to_pem(),
-        pair.issuing.certificate().to_pem(),
-    );
-    assert_ok(
-        &oracle.verify("sslclient", &leaf.to_pem(), &issuing, &root, &[]),
-        what,
-    );
+    let (root, issuing) = (pair.root.certificate().to_pem(), pair.issuing.certificate().to_pem());
+    assert_ok(&oracle.verify("sslclient", &leaf.to_pem(), &issuing, &root, &[]), what);
     oracle.write("request.der", der);
-    let requested = oracle.run(&[
-        "req",
-        "-inform",
-        "DER",
-        "-in",
-        "request.der",
-        "-noout",
-        "-pubkey",
-    ]);
-    assert_eq!(
-        oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-pubkey"]),
-        requested,
-        "{what}"
-    );
+    let requested = oracle.run(&["req", "-inform", "DER", "-in", "request.der", "-noout", "-pubkey"]);
+    assert_eq!(oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-pubkey"]), requested, "{what}");
     let text = oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-text"]);
-    assert!(
-        text.contains("CA:FALSE") && !text.contains("CA:TRUE"),
-        "{what}"
-    );
-    assert!(
-        text.contains("TLS Web Client Authentication") && !text.contains("Code Signing"),
-        "{what}"
-    );
-    assert!(
-        text.contains("URI:urn:uuid:01234567-89ab-4def-8123-456789abcdef"),
-        "{what}"
-    );
+    assert!(text.contains("CA:FALSE") && !text.contains("CA:TRUE"), "{what}");
+    assert!(text.contains("TLS Web Client Authentication") && !text.contains("Code Signing"), "{what}");
+    assert!(text.contains("URI:urn:uuid:01234567-89ab-4def-8123-456789abcdef"), "{what}");
     assert!(text.contains("ecdsa-with-SHA384"), "{what}");
 }
 
 #[test]
 fn every_curve_with_every_digest_gets_a_certificate() {
     let (oracle, pair) = (Oracle::new(), Pair::new());
-    for (key, kind) in [
-        (P256, KeyKind::P256),
-        (P384, KeyKind::P384),
-        (P521, KeyKind::P521),
-    ] {
+    for (key, kind) in [(P256, KeyKind::P256), (P384, KeyKind::P384), (P521, KeyKind::P521)] {
         for digest in ["-sha256", "-sha384", "-sha512"] {
             let der = oracle.request("device-1", key, digest);
             issue_and_verify(&oracle, &pair, &der, kind, &format!("{kind} {digest}"));
@@ -96,23 +58,9 @@ fn rsa_and_ed25519_get_a_certificate() {
     issue_and_verify(&oracle, &pair, &der, KeyKind::Ed25519, "Ed25519");
     for bits in [2048, 3072, 4096] {
         let der = oracle.request("device-1", &format!("-newkey rsa:{bits}"), "-sha256");
-        issue_and_verify(
-            &oracle,
-            &pair,
-            &der,
-            KeyKind::Rsa(bits),
-            &format!("RSA-{bits}"),
-        );
+        issue_and_verify(&oracle, &pair, &der, KeyKind::Rsa(bits), &format!("RSA-{bits}"));
     }
-    oracle.run(&[
-        "genpkey",
-        "-algorithm",
-        "RSA",
-        "-pkeyopt",
-        "rsa_keygen_bits:2048",
-        "-out",
-        "rsa.key",
-    ]);
+    oracle.run(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "rsa.key"]);
     let existing = "-key rsa.key";
     for signing in [
         "-sha384",
@@ -139,11 +87,7 @@ fn requested_extensions_are_ignored() {
     ] {
         let der = oracle.request("device-1", P256, extension);
         issue_and_verify(&oracle, &pair, &der, KeyKind::P256, extension);
-        assert!(
-            !oracle
-                .run(&["x509", "-in", "leaf.pem", "-noout", "-text"])
-                .contains("ffffffff-ffff")
-        );
+        assert!(!oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-text"]).contains("ffffffff-ffff"));
     }
 }
 
@@ -160,40 +104,14 @@ fn unusable_keys_are_refused_each_with_its_own_sentence() {
     assert!(weak.contains("1024 bits is too weak"), "{weak}");
     let large = refusal(&oracle.request("d", "-newkey rsa:4104", ""));
     assert!(large.contains("4104 bits is too large"), "{large}");
-    let curve =
-        refusal(&oracle.request("d", "-newkey ec -pkeyopt ec_paramgen_curve:secp256k1", ""));
-    assert!(
-        curve.contains("elliptic curve 1.3.132.0.10 is not supported"),
-        "{curve}"
-    );
-    let explicit =
-        refusal(&oracle.request("d", &format!("{P256} -pkeyopt ec_param_enc:explicit"), ""));
+    let curve = refusal(&oracle.request("d", "-newkey ec -pkeyopt ec_paramgen_curve:secp256k1", ""));
+    assert!(curve.contains("elliptic curve 1.3.132.0.10 is not supported"), "{curve}");
+    let explicit = refusal(&oracle.request("d", &format!("{P256} -pkeyopt ec_param_enc:explicit"), ""));
     assert!(explicit.contains("explicit parameters"), "{explicit}");
     let ed448 = refusal(&oracle.request("d", "-newkey ed448", ""));
-    assert!(
-        ed448.contains("key algorithm 1.3.101.113 is not supported"),
-        "{ed448}"
-    );
-    oracle.run(&[
-        "ecparam",
-        "-name",
-        "P-256",
-        "-genkey",
-        "-noout",
-        "-conv_form",
-        "compressed",
-        "-out",
-        "point.key",
-    ]);
-    oracle.run(&[
-        "ec",
-        "-in",
-        "point.key",
-        "-conv_form",
-        "compressed",
-        "-out",
-        "short.key",
-    ]);
+    assert!(ed448.contains("key algorithm 1.3.101.113 is not supported"), "{ed448}");
+    oracle.run(&["ecparam", "-name", "P-256", "-genkey", "-noout", "-conv_form", "compressed", "-out", "point.key"]);
+    oracle.run(&["ec", "-in", "point.key", "-conv_form", "compressed", "-out", "short.key"]);
     let compressed = refusal(&oracle.request("d", "-key short.key", ""));
     assert!(compressed.contains("compressed"), "{compressed}");
 }
@@ -206,18 +124,12 @@ fn wrong_signatures_and_digests_are_refused() {
     let last = corrupted.len() - 1;
     corrupted[last] ^= 1;
     assert!(refusal(&corrupted).contains("signature does not match its public key"));
-    let at = good
-        .windows(8)
-        .position(|window| window == b"device-1")
-        .unwrap();
+    let at = good.windows(8).position(|window| window == b"device-1").unwrap();
     let mut renamed = good.clone();
     renamed[at + 7] = b'2';
     assert!(refusal(&renamed).contains("signature does not match its public key"));
     let sha1 = refusal(&oracle.request("d", P256, "-sha1"));
-    assert!(
-        sha1.contains("signature algorithm") && sha1.contains("not supported"),
-        "{sha1}"
-    );
+    assert!(sha1.contains("signature algorithm") && sha1.contains("not supported"), "{sha1}");
     let mut trailing = good;
     trailing.push(0);
     assert!(refusal(&trailing).contains("followed by further data"));
@@ -228,21 +140,10 @@ fn a_certificate_or_pem_in_place_of_a_request_is_refused() {
     let (oracle, pair) = (Oracle::new(), Pair::new());
     assert!(refusal(pair.root.certificate().der()).contains("not a DER-encoded PKCS#10"));
     oracle.request("d", P256, "");
-    oracle.run(&[
-        "req",
-        "-inform",
-        "DER",
-        "-in",
-        "request.der",
-        "-out",
-        "request.pem",
-    ]);
+    oracle.run(&["req", "-inform", "DER", "-in", "request.der", "-out", "request.pem"]);
     let pem = String::from_utf8(oracle.read("request.pem")).unwrap();
     let error = CertificateRequest::from_base64(&pem, limits::CSR_BASE64_BYTES).unwrap_err();
     assert_eq!(error.iot_code, CODE_BAD_PAYLOAD);
     let error = CertificateRequest::from_base64(&STANDARD.encode([0x30; 300]), 256).unwrap_err();
-    assert!(
-        error.message.contains("maximum allowed length of 256"),
-        "{error}"
-    );
+    assert!(error.message.contains("maximum allowed length of 256"), "{error}");
 }

@@ -28,12 +28,7 @@ static GOOD: LazyLock<Good> = LazyLock::new(|| {
     let request = Oracle::new().request("device-1", key, "-addext basicConstraints=CA:TRUE");
     let pair = Pair::new();
     let leaf = pair.leaf("device-1").der().to_vec();
-    Good {
-        request,
-        leaf,
-        issuing: pair.issuing.certificate().der().to_vec(),
-        now: pair.now,
-    }
+    Good { request, leaf, issuing: pair.issuing.certificate().der().to_vec(), now: pair.now }
 });
 
 fn damaged(bytes: &[u8], at: prop::sample::Index, xor: u8) -> Vec<u8> {

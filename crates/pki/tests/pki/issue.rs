@@ -35,25 +35,17 @@ fn authorities_have_the_asked_subject_validity_and_constraints() {
     issuing.verify_signed_by(root).unwrap();
     root.verify_signed_by(root).unwrap();
     assert!(root.verify_signed_by(issuing).is_err());
-    let years = |certificate: &Certificate| {
-        (certificate.not_after().as_second() - pair.now.as_second()) / (365 * DAY)
-    };
+    let years = |certificate: &Certificate| (certificate.not_after().as_second() - pair.now.as_second()) / (365 * DAY);
     assert_eq!((years(root), years(issuing)), (40, 20));
     assert_eq!(pair.now.as_second() - issuing.not_before().as_second(), 300);
 
     let oracle = Oracle::new();
     oracle.write("root.pem", root.to_pem());
     let text = oracle.run(&["x509", "-in", "root.pem", "-noout", "-text"]);
-    assert!(
-        text.contains("CA:TRUE, pathlen:1")
-            && text.contains("Digital Signature, Certificate Sign, CRL Sign")
-    );
+    assert!(text.contains("CA:TRUE, pathlen:1") && text.contains("Digital Signature, Certificate Sign, CRL Sign"));
     // 40 years from now is past 2049: GeneralizedTime, 13 for the start.
     let asn1 = oracle.run(&["asn1parse", "-in", "root.pem"]);
-    assert!(
-        asn1.contains("UTCTIME") && asn1.contains("GENERALIZEDTIME"),
-        "{asn1}"
-    );
+    assert!(asn1.contains("UTCTIME") && asn1.contains("GENERALIZEDTIME"), "{asn1}");
 }
 
 #[test]
@@ -61,45 +53,20 @@ fn certificates_survive_pem_and_base64() {
     let pair = Pair::new();
     let root = pair.root.certificate();
     assert_eq!(&Certificate::from_pem(&root.to_pem()).unwrap(), root);
-    assert_eq!(
-        &Certificate::from_pem_or_base64(&root.to_base64()).unwrap(),
-        root
-    );
+    assert_eq!(&Certificate::from_pem_or_base64(&root.to_base64()).unwrap(), root);
     let both = format!("{}{}", pair.issuing.certificate().to_pem(), root.to_pem());
     assert_eq!(Certificate::chain_from_pem(&both).unwrap().len(), 2);
-    assert!(
-        Certificate::chain_from_pem(&both.repeat(5)).is_err(),
-        "more than the limit"
-    );
-    for text in [
-        "",
-        "hello",
-        "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
-    ] {
+    assert!(Certificate::chain_from_pem(&both.repeat(5)).is_err(), "more than the limit");
+    for text in ["", "hello", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"] {
         assert!(Certificate::from_pem_or_base64(text).is_err());
     }
     let oracle = Oracle::new();
     oracle.write("root.pem", root.to_pem());
-    let print = oracle
-        .run(&[
-            "x509",
-            "-in",
-            "root.pem",
-            "-noout",
-            "-fingerprint",
-            "-sha256",
-        ])
-        .replace(':', "");
+    let print = oracle.run(&["x509", "-in", "root.pem", "-noout", "-fingerprint", "-sha256"]).replace(':', "");
     assert!(print.contains(root.sha256()), "{print}");
-    let print = oracle
-        .run(&["x509", "-in", "root.pem", "-noout", "-fingerprint", "-sha1"])
-        .replace(':', "");
+    let print = oracle.run(&["x509", "-in", "root.pem", "-noout", "-fingerprint", "-sha1"]).replace(':', "");
     assert!(print.contains(root.sha1()), "{print}");
-    assert!(
-        oracle
-            .run(&["x509", "-in", "root.pem", "-noout", "-serial"])
-            .contains(root.serial_hex())
-    );
+    assert!(oracle.run(&["x509", "-in", "root.pem", "-noout", "-serial"]).contains(root.serial_hex()));
 }
 
 #[test]
@@ -109,36 +76,14 @@ fn a_leaf_never_outlives_its_issuer_and_says_that_it_was_cut() {
     let near = later(end, -10);
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
-    let prepared = pair
-        .issuing
-        .prepare(
-            &profile,
-            key.public_key_info_der(),
-            Serial::from_random([9; 16]),
-            near,
-        )
-        .unwrap();
+    let prepared =
+        pair.issuing.prepare(&profile, key.public_key_info_der(), Serial::from_random([9; 16]), near).unwrap();
     assert!(prepared.was_cut());
     assert_eq!(prepared.issue().unwrap().not_after(), end);
-    let after = pair.issuing.prepare(
-        &profile,
-        key.public_key_info_der(),
-        Serial::from_random([9; 16]),
-        end,
-    );
+    let after = pair.issuing.prepare(&profile, key.public_key_info_der(), Serial::from_random([9; 16]), end);
     assert_eq!(after.unwrap_err().kind, ErrorKind::Conflict);
-    let long = leaf(
-        &pair.issuing,
-        LeafFields {
-            days: 3650,
-            ..leaf_fields("device-1")
-        },
-        pair.now,
-    );
-    assert_eq!(
-        long.not_after().as_second(),
-        pair.now.as_second() + 3650 * DAY
-    );
+    let long = leaf(&pair.issuing, LeafFields { days: 3650, ..leaf_fields("device-1") }, pair.now);
+    assert_eq!(long.not_after().as_second(), pair.now.as_second() + 3650 * DAY);
 }
 
 #[test]
@@ -146,8 +91,7 @@ fn a_root_too_near_its_end_makes_no_issuing_authority() {
     let pair = Pair::new();
     let profile = Profile::issuing(SubjectName::parse("CN=Late").unwrap(), None).unwrap();
     let late = later(pair.root.certificate().not_after(), -3000);
-    let error =
-        create_issuing(&pair.root, &profile, KeyKind::P384, &SystemRandom, late).unwrap_err();
+    let error = create_issuing(&pair.root, &profile, KeyKind::P384, &SystemRandom, late).unwrap_err();
     assert!(error.message.contains("create a new root first"), "{error}");
 }
 
@@ -155,41 +99,19 @@ fn a_root_too_near_its_end_makes_no_issuing_authority() {
 fn fields_out_of_range_are_refused() {
     let name = || SubjectName::parse("CN=x").unwrap();
     for (years, issuing) in [(29, 14), (101, 101)] {
-        assert_eq!(
-            Profile::root(name(), Some(years))
-                .unwrap_err()
-                .target
-                .as_deref(),
-            Some("validityYears")
-        );
+        assert_eq!(Profile::root(name(), Some(years)).unwrap_err().target.as_deref(), Some("validityYears"));
         assert!(Profile::issuing(name(), Some(issuing)).is_err());
     }
     let bad = [
-        LeafFields {
-            days: 0,
-            ..leaf_fields("d")
-        },
-        LeafFields {
-            days: 3651,
-            ..leaf_fields("d")
-        },
+        LeafFields { days: 0, ..leaf_fields("d") },
+        LeafFields { days: 3651, ..leaf_fields("d") },
         leaf_fields(""),
         leaf_fields(&"a".repeat(129)),
-        LeafFields {
-            crl_url: Some("ftp://x/y".to_owned()),
-            ..leaf_fields("d")
-        },
-        LeafFields {
-            issuer_url: Some("http://x/a b".to_owned()),
-            ..leaf_fields("d")
-        },
+        LeafFields { crl_url: Some("ftp://x/y".to_owned()), ..leaf_fields("d") },
+        LeafFields { issuer_url: Some("http://x/a b".to_owned()), ..leaf_fields("d") },
     ];
     for fields in bad {
-        assert_eq!(
-            Profile::leaf(fields.clone()).unwrap_err().code,
-            "InvalidPropertyValue",
-            "{fields:?}"
-        );
+        assert_eq!(Profile::leaf(fields.clone()).unwrap_err().code, "InvalidPropertyValue", "{fields:?}");
     }
     let pair = Pair::new();
     let longest = leaf(&pair.issuing, leaf_fields(&"a".repeat(128)), pair.now);
@@ -242,9 +164,7 @@ fn a_signature_that_does_not_verify_is_never_handed_out() {
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
     let serial = Serial::from_random([3; 16]);
-    let prepared = issuer
-        .prepare(&profile, key.public_key_info_der(), serial, pair.now)
-        .unwrap();
+    let prepared = issuer.prepare(&profile, key.public_key_info_der(), serial, pair.now).unwrap();
     let error = prepared.issue().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
     assert!(error.context.unwrap().contains("does not verify"));
@@ -254,31 +174,15 @@ fn a_signature_that_does_not_verify_is_never_handed_out() {
 fn a_p256_authority_issues_with_sha256() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
     let profile = Profile::root(SubjectName::parse("CN=Small Root").unwrap(), Some(30)).unwrap();
-    let root = create_self_signed(&profile, KeyKind::P256, &SystemRandom, now)
-        .unwrap()
-        .into_issuer()
-        .unwrap();
+    let root = create_self_signed(&profile, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
     let profile = Profile::issuing(SubjectName::parse("CN=Small ICA").unwrap(), Some(15)).unwrap();
-    let issuing = create_issuing(&root, &profile, KeyKind::P256, &SystemRandom, now)
-        .unwrap()
-        .into_issuer()
-        .unwrap();
+    let issuing = create_issuing(&root, &profile, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
     let end = leaf(&issuing, leaf_fields("device-1"), now);
     assert_ok(
-        &oracle.verify(
-            "sslclient",
-            &end.to_pem(),
-            &issuing.certificate().to_pem(),
-            &root.certificate().to_pem(),
-            &[],
-        ),
+        &oracle.verify("sslclient", &end.to_pem(), &issuing.certificate().to_pem(), &root.certificate().to_pem(), &[]),
         "P-256 chain",
     );
-    assert!(
-        oracle
-            .run(&["x509", "-in", "leaf.pem", "-noout", "-text"])
-            .contains("ecdsa-with-SHA256")
-    );
+    assert!(oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-text"]).contains("ecdsa-with-SHA256"));
 }
 
 /// Bring your own CA: root and issuing CA by openssl, leaf by us.
@@ -325,33 +229,18 @@ fn an_authority_made_by_openssl_can_issue() {
         "/C=DE/O=Plant 7/CN=Own ICA",
     ]);
     oracle.run(&[
-        "x509", "-req", "-in", "i.csr", "-CA", "r.pem", "-CAkey", "r.key", "-days", "8000",
-        "-extfile", "ext.cnf", "-out", "i.pem",
+        "x509", "-req", "-in", "i.csr", "-CA", "r.pem", "-CAkey", "r.key", "-days", "8000", "-extfile", "ext.cnf",
+        "-out", "i.pem",
     ]);
-    oracle.run(&[
-        "pkcs8", "-topk8", "-nocrypt", "-in", "i.key", "-outform", "DER", "-out", "i.p8",
-    ]);
-    let certificate =
-        Certificate::from_pem(&String::from_utf8(oracle.read("i.pem")).unwrap()).unwrap();
-    assert_eq!(
-        certificate.subject().to_string(),
-        "CN=Own ICA,O=Plant 7,C=DE"
-    );
+    oracle.run(&["pkcs8", "-topk8", "-nocrypt", "-in", "i.key", "-outform", "DER", "-out", "i.p8"]);
+    let certificate = Certificate::from_pem(&String::from_utf8(oracle.read("i.pem")).unwrap()).unwrap();
+    assert_eq!(certificate.subject().to_string(), "CN=Own ICA,O=Plant 7,C=DE");
     let signer = SoftwareSigner::from_pkcs8(&oracle.read("i.p8")).unwrap();
     let issuer = Issuer::new(certificate, Box::new(signer)).unwrap();
     // openssl's certificate starts now, in whole seconds: the backdated start must be cut to it.
-    let now = SystemClock
-        .now()
-        .checked_add(Duration::from_secs(2))
-        .unwrap();
+    let now = SystemClock.now().checked_add(Duration::from_secs(2)).unwrap();
     let end = leaf(&issuer, leaf_fields("device-1"), now);
     let (issuing, root) = (oracle.read("i.pem"), oracle.read("r.pem"));
-    let (issuing, root) = (
-        String::from_utf8(issuing).unwrap(),
-        String::from_utf8(root).unwrap(),
-    );
-    assert_ok(
-        &oracle.verify("sslclient", &end.to_pem(), &issuing, &root, &[]),
-        "own CA",
-    );
+    let (issuing, root) = (String::from_utf8(issuing).unwrap(), String::from_utf8(root).unwrap());
+    assert_ok(&oracle.verify("sslclient", &end.to_pem(), &issuing, &root, &[]), "own CA");
 }

@@ -22,9 +22,7 @@ pub(crate) struct Oracle {
 impl Oracle {
     /// Fails loudly where there is no openssl: a skipped oracle proves nothing.
     pub(crate) fn new() -> Self {
-        let oracle = Self {
-            folder: TempDir::new().unwrap(),
-        };
+        let oracle = Self { folder: TempDir::new().unwrap() };
         oracle.run(&["version"]);
         oracle
     }
@@ -51,11 +49,7 @@ impl Oracle {
     /// Runs openssl, which must succeed; returns what it printed.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.try_run(args);
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "openssl {args:?} failed:\n{text}");
         text
     }
@@ -63,17 +57,8 @@ impl Oracle {
     /// A request as DER. `key` and `extra` are words of `openssl req`.
     pub(crate) fn request(&self, common_name: &str, key: &str, extra: &str) -> Vec<u8> {
         let subject = format!("/CN={common_name}");
-        let mut args = vec![
-            "req",
-            "-new",
-            "-nodes",
-            "-keyout",
-            "request.key",
-            "-outform",
-            "DER",
-            "-out",
-            "request.der",
-        ];
+        let mut args =
+            vec!["req", "-new", "-nodes", "-keyout", "request.key", "-outform", "DER", "-out", "request.der"];
         args.extend(["-subj", subject.as_str()]);
         args.extend(key.split_whitespace());
         args.extend(extra.split_whitespace());
@@ -82,35 +67,13 @@ impl Oracle {
     }
 
     /// `openssl verify -x509_strict`; `leaf`, `untrusted` and `root` are PEM.
-    pub(crate) fn verify(
-        &self,
-        purpose: &str,
-        leaf: &str,
-        untrusted: &str,
-        root: &str,
-        extra: &[&str],
-    ) -> Output {
+    pub(crate) fn verify(&self, purpose: &str, leaf: &str, untrusted: &str, root: &str, extra: &[&str]) -> Output {
         self.write("leaf.pem", leaf);
         // openssl refuses an empty file; the root among the untrusted changes nothing.
-        self.write(
-            "untrusted.pem",
-            if untrusted.is_empty() {
-                root
-            } else {
-                untrusted
-            },
-        );
+        self.write("untrusted.pem", if untrusted.is_empty() { root } else { untrusted });
         self.write("root.pem", root);
-        let mut args = vec![
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            purpose,
-            "-CAfile",
-            "root.pem",
-            "-untrusted",
-            "untrusted.pem",
-        ];
+        let mut args =
+            vec!["verify", "-x509_strict", "-purpose", purpose, "-CAfile", "root.pem", "-untrusted", "untrusted.pem"];
         args.extend(extra);
         args.push("leaf.pem");
         self.try_run(&args)
@@ -124,15 +87,8 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 }
 
 pub(crate) fn assert_ok(output: &Output, what: &str) {
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        output.status.success() && text.contains("OK"),
-        "{what}:\n{text}"
-    );
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("OK"), "{what}:\n{text}");
 }
 
 /// A root and an issuing CA under it.
@@ -149,23 +105,14 @@ impl Pair {
 
     pub(crate) fn at(now: Timestamp) -> Self {
         let root = root_at(now).into_issuer().unwrap();
-        let profile =
-            Profile::issuing(SubjectName::parse("CN=Policy A,O=Plant 7").unwrap(), None).unwrap();
+        let profile = Profile::issuing(SubjectName::parse("CN=Policy A,O=Plant 7").unwrap(), None).unwrap();
         let issuing = create_issuing(&root, &profile, KeyKind::P384, &SystemRandom, now).unwrap();
-        Self {
-            root,
-            issuing: issuing.into_issuer().unwrap(),
-            now,
-        }
+        Self { root, issuing: issuing.into_issuer().unwrap(), now }
     }
 
     /// A leaf with a new P-256 key.
     pub(crate) fn leaf(&self, common_name: &str) -> Certificate {
-        issue(
-            &self.issuing,
-            &Profile::leaf(leaf_fields(common_name)).unwrap(),
-            self.now,
-        )
+        issue(&self.issuing, &Profile::leaf(leaf_fields(common_name)).unwrap(), self.now)
     }
 }
 
@@ -173,20 +120,11 @@ impl Pair {
 pub(crate) fn issue(issuer: &Issuer, profile: &Profile, now: Timestamp) -> Certificate {
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let serial = Serial::random(&SystemRandom);
-    issuer
-        .prepare(profile, key.public_key_info_der(), serial, now)
-        .unwrap()
-        .issue()
-        .unwrap()
+    issuer.prepare(profile, key.public_key_info_der(), serial, now).unwrap().issue().unwrap()
 }
 
 pub(crate) fn root_at(now: Timestamp) -> Authority {
-    create_root(
-        SubjectName::parse("CN=Test Root,O=Plant 7").unwrap(),
-        &SystemRandom,
-        now,
-    )
-    .unwrap()
+    create_root(SubjectName::parse("CN=Test Root,O=Plant 7").unwrap(), &SystemRandom, now).unwrap()
 }
 
 pub(crate) fn leaf_fields(common_name: &str) -> LeafFields {

@@ -23,16 +23,10 @@ fn openssl_accepts_the_server_for_each_of_its_names() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
     let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
     for kind in [KeyKind::P256, KeyKind::P384] {
-        let root = create_platform_root(name.clone(), kind, &SystemRandom, now)
-            .unwrap()
-            .into_issuer()
-            .unwrap();
+        let root = create_platform_root(name.clone(), kind, &SystemRandom, now).unwrap().into_issuer().unwrap();
         let identity = create_server_identity(
             &root,
-            fields(
-                &["localhost", "*.azure-devices.test"],
-                &["127.0.0.1", "::1"],
-            ),
+            fields(&["localhost", "*.azure-devices.test"], &["127.0.0.1", "::1"]),
             &SystemRandom,
             now,
         )
@@ -45,41 +39,20 @@ fn openssl_accepts_the_server_for_each_of_its_names() {
             ["-verify_ip", "127.0.0.1"],
             ["-verify_ip", "::1"],
         ] {
-            assert_ok(
-                &oracle.verify("sslserver", &leaf, "", &root, &extra),
-                &format!("{kind} {extra:?}"),
-            );
+            assert_ok(&oracle.verify("sslserver", &leaf, "", &root, &extra), &format!("{kind} {extra:?}"));
         }
-        let wrong = oracle.verify(
-            "sslserver",
-            &leaf,
-            "",
-            &root,
-            &["-verify_hostname", "other.test"],
-        );
+        let wrong = oracle.verify("sslserver", &leaf, "", &root, &["-verify_hostname", "other.test"]);
         assert!(!wrong.status.success());
         let client = oracle.verify("sslclient", &leaf, "", &root, &[]);
-        assert!(
-            !client.status.success(),
-            "a server certificate is not for clients"
-        );
-        assert_eq!(
-            identity.chain[0].dns_sans(),
-            ["localhost", "*.azure-devices.test"]
-        );
+        assert!(!client.status.success(), "a server certificate is not for clients");
+        assert_eq!(identity.chain[0].dns_sans(), ["localhost", "*.azure-devices.test"]);
         assert_eq!(identity.chain[0].ip_sans().len(), 2);
         let key = SoftwareSigner::from_pkcs8(&identity.key_pkcs8).unwrap();
-        assert_eq!(
-            key.public_key_info_der(),
-            identity.chain[0].public_key_info_der()
-        );
+        assert_eq!(key.public_key_info_der(), identity.chain[0].public_key_info_der());
         assert!(!format!("{identity:?}").contains("key_pkcs8"));
         oracle.write("server.key", identity.key_pem().as_bytes());
         let public = oracle.run(&["pkey", "-in", "server.key", "-pubout"]);
-        assert_eq!(
-            public,
-            oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-pubkey"])
-        );
+        assert_eq!(public, oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-pubkey"]));
     }
 }
 
@@ -87,28 +60,14 @@ fn openssl_accepts_the_server_for_each_of_its_names() {
 fn a_server_of_addresses_only_has_an_empty_subject_and_critical_names() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
     let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
-    let root = create_platform_root(name, KeyKind::P256, &SystemRandom, now)
-        .unwrap()
-        .into_issuer()
-        .unwrap();
-    let identity =
-        create_server_identity(&root, fields(&[], &["10.1.2.3"]), &SystemRandom, now).unwrap();
+    let root = create_platform_root(name, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
+    let identity = create_server_identity(&root, fields(&[], &["10.1.2.3"]), &SystemRandom, now).unwrap();
     let extra = ["-verify_ip", "10.1.2.3"];
     assert_ok(
-        &oracle.verify(
-            "sslserver",
-            &identity.chain[0].to_pem(),
-            "",
-            &identity.chain[1].to_pem(),
-            &extra,
-        ),
+        &oracle.verify("sslserver", &identity.chain[0].to_pem(), "", &identity.chain[1].to_pem(), &extra),
         "ip only",
     );
-    assert!(
-        oracle
-            .run(&["x509", "-in", "leaf.pem", "-noout", "-text"])
-            .contains("Subject Alternative Name: critical")
-    );
+    assert!(oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-text"]).contains("Subject Alternative Name: critical"));
 }
 
 #[test]
@@ -130,11 +89,5 @@ fn malformed_names_are_refused() {
         assert_eq!(error.target.as_deref(), Some("dnsNames"), "{dns}");
     }
     assert!(Profile::server(fields(&[], &[])).is_err());
-    assert!(
-        Profile::server(ServerFields {
-            days: 0,
-            ..fields(&["a.test"], &[])
-        })
-        .is_err()
-    );
+    assert!(Profile::server(ServerFields { days: 0, ..fields(&["a.test"], &[]) }).is_err());
 }

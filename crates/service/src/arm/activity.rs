@@ -14,7 +14,13 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// None today; the signature leaves room for limits.
-pub fn success_row(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, status: u16) -> Result<Put> {
+pub fn success_row(
+    platform: &Platform,
+    request: &ArmRequest,
+    id: &ResourceId,
+    action: &str,
+    status: u16,
+) -> Result<Put> {
     Ok(row(platform, request, id, action, "Succeeded", status, None))
 }
 
@@ -22,7 +28,13 @@ pub fn success_row(platform: &Platform, request: &ArmRequest, id: &ResourceId, a
 ///
 /// # Errors
 /// When the store cannot be written.
-pub async fn record_success(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, status: u16) -> Result<()> {
+pub async fn record_success(
+    platform: &Platform,
+    request: &ArmRequest,
+    id: &ResourceId,
+    action: &str,
+    status: u16,
+) -> Result<()> {
     let mut change = Change::new();
     change.unit.put(success_row(platform, request, id, action, status)?);
     platform.commit(change).await?;
@@ -39,7 +51,15 @@ pub async fn record_failure(platform: &Platform, request: &ArmRequest, id: &Reso
     }
 }
 
-fn row(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, outcome: &str, status: u16, error: Option<Value>) -> Put {
+fn row(
+    platform: &Platform,
+    request: &ArmRequest,
+    id: &ResourceId,
+    action: &str,
+    outcome: &str,
+    status: u16,
+    error: Option<Value>,
+) -> Put {
     let key = platform.new_id().to_string();
     let at = rfc3339(platform.now());
     let doc = json!({

@@ -1,6 +1,8 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
-use super::{ArmRequest, ArmResponse, name_check, operations, providers, read, region, require_subscription, types, view};
+use super::{
+    ArmRequest, ArmResponse, name_check, operations, providers, read, region, require_subscription, types, view,
+};
 use crate::platform::Platform;
 use crate::resources;
 use ferrohub_model::api_version::ApiVersion;
@@ -9,7 +11,11 @@ use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Value, json};
 
 /// Answers the request if its path is one of these; `None` leaves it to the resource types.
-pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Option<ArmResponse>> {
+pub(super) async fn answer(
+    platform: &Platform,
+    request: &ArmRequest,
+    segments: &[String],
+) -> Result<Option<ArmResponse>> {
     let words: Vec<&str> = segments.iter().map(String::as_str).collect();
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
@@ -25,14 +31,24 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: 
         ["subscriptions"] if get => checked(request, json!({"value": visible_subscriptions(platform, request)})),
         ["subscriptions", id] if get => {
             require_subscription(platform, id)?;
-            platform.authorize(&request.actor, "Microsoft.Resources/subscriptions/read", &ResourceId::subscription(id))?;
+            platform.authorize(
+                &request.actor,
+                "Microsoft.Resources/subscriptions/read",
+                &ResourceId::subscription(id),
+            )?;
             checked(request, subscription(platform))
         }
         ["subscriptions", id, "locations"] if get => {
             require_subscription(platform, id)?;
             checked(request, region::listing(&platform.tenancy.subscription_id))
         }
-        ["subscriptions", id, "providers", _, word @ ("checknameavailability" | "checkprovisioningservicenameavailability")] if request.method == "POST" => {
+        [
+            "subscriptions",
+            id,
+            "providers",
+            _,
+            word @ ("checknameavailability" | "checkprovisioningservicenameavailability"),
+        ] if request.method == "POST" => {
             require_subscription(platform, id)?;
             name_check::answer(platform, request, word).await.map(Some)
         }
@@ -53,14 +69,17 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: 
             require_subscription(platform, id)?;
             groups(platform, request, id).await.map(Some)
         }
-        [.., "providers", "microsoft.authorization", "permissions"] if get => permissions(platform, request, segments).map(Some),
+        [.., "providers", "microsoft.authorization", "permissions"] if get => {
+            permissions(platform, request, segments).map(Some)
+        }
         _ => Ok(None),
     }
 }
 
 fn checked(request: &ArmRequest, body: Value) -> Result<Option<ArmResponse>> {
     let version = request.query("api-version").ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.").with_code("MissingApiVersionParameter")
+        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
+            .with_code("MissingApiVersionParameter")
     })?;
     ApiVersion::parse(version)?;
     Ok(Some(ArmResponse::new(200, Some(body))))
@@ -124,12 +143,17 @@ async fn list(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> 
         (None, Some(subscription)) => ("subscription", subscription.to_lowercase()),
         _ => ("resource_group", scope.key()),
     };
-    let filter = request.query("$filter").map(|text| Filter::parse(text)).transpose()?;
+    let filter = request.query("$filter").map(Filter::parse).transpose()?;
     let mut value = Vec::new();
     for stored in resources::all_where(platform.store.as_ref(), column, &key).await? {
         let Some(decl) = types::by_key(&stored.resource.kind) else { continue };
-        let listed = decl.tracked && decl.key != resources::kind::RESOURCE_GROUP && decl.scope != super::declaration::Scope::Extension;
-        if !listed || filter.as_ref().is_some_and(|f| !f.matches(&stored)) || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_err() {
+        let listed = decl.tracked
+            && decl.key != resources::kind::RESOURCE_GROUP
+            && decl.scope != super::declaration::Scope::Extension;
+        if !listed
+            || filter.as_ref().is_some_and(|f| !f.matches(&stored))
+            || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_err()
+        {
             continue;
         }
         let mut doc = view::full(decl, &stored.resource, &platform.tenancy.tenant_id);
@@ -138,7 +162,10 @@ async fn list(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> 
             map.shift_remove("systemData");
             map.insert("createdTime".into(), stored.resource.system_data.created_at.clone().into());
             map.insert("changedTime".into(), stored.resource.system_data.last_modified_at.clone().into());
-            map.insert("provisioningState".into(), stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded").into());
+            map.insert(
+                "provisioningState".into(),
+                stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded").into(),
+            );
         }
         value.push(doc);
     }
@@ -154,7 +181,9 @@ impl Filter {
             let (name, value) = part.split_once(" eq ")?;
             let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
             let name = name.trim().to_ascii_lowercase();
-            ["resourcegroup", "resourcetype", "name", "location"].contains(&name.as_str()).then(|| (name, value.to_lowercase()))
+            ["resourcegroup", "resourcetype", "name", "location"]
+                .contains(&name.as_str())
+                .then(|| (name, value.to_lowercase()))
         };
         let terms: Option<Vec<_>> = text.split(" and ").map(term).collect();
         terms.map(Self).ok_or_else(|| {
@@ -179,7 +208,11 @@ impl Filter {
 
 fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<ArmResponse> {
     let scope = ResourceId::parse(&format!("/{}", segments[..segments.len() - 3].join("/")))?;
-    let value: Vec<Value> =
-        platform.access().permissions_at(request.actor.id(), &scope).into_iter().map(|p| serde_json::to_value(p).unwrap_or(Value::Null)).collect();
+    let value: Vec<Value> = platform
+        .access()
+        .permissions_at(request.actor.id(), &scope)
+        .into_iter()
+        .map(|p| serde_json::to_value(p).unwrap_or(Value::Null))
+        .collect();
     Ok(read::envelope(value, None))
 }

@@ -31,12 +31,15 @@ impl Call<'_> {
         if let Some(text) = &self.request.if_match
             && !EtagCondition::parse(text).allows_match(Some(&stored.resource.etag))
         {
-            return Err(Error::precondition("The condition of If-Match is not met: the resource has another ETag. Read it again and repeat."));
+            return Err(Error::precondition(
+                "The condition of If-Match is not met: the resource has another ETag. Read it again and repeat.",
+            ));
         }
         if self.decl.tree {
             return self.delete_tree(id, &stored).await;
         }
-        let row = activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
+        let row =
+            activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
         for _ in 0..RETRIES {
             let mut change = Change::new();
             change.unit.put(row.clone());
@@ -46,7 +49,8 @@ impl Call<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again.")).with_code("AnotherOperationInProgress"))
+        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
+            .with_code("AnotherOperationInProgress"))
     }
 
     async fn delete_tree(&self, id: &ResourceId, stored: &Stored) -> Result<ArmResponse> {
@@ -61,7 +65,9 @@ impl Call<'_> {
         match operations::drive_briefly(self.platform, &operation).await? {
             Outcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
             Outcome::Failed(error) => Err(error),
-            Outcome::Running => Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version)),
+            Outcome::Running => {
+                Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))
+            }
         }
     }
 }
@@ -90,7 +96,8 @@ async fn delete_one(platform: &Platform, id: &ResourceId, cascade: bool, change:
         decl.behavior.before_delete(&mut context).await?;
     }
     let DeleteContext { mut change, .. } = context;
-    if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone()) {
+    if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone())
+    {
         change.unit.delete(&crate::tables::PRINCIPALS, principal);
     }
     change.unit.expect_version(&RESOURCES, id.key(), stored.version);
@@ -132,7 +139,11 @@ async fn run_tree(platform: &Platform, target: &ResourceId, lease: &mut operatio
 }
 
 /// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
-async fn delete_below(platform: &Platform, target: &ResourceId, lease: &mut operations::Lease) -> Result<Vec<(String, String)>> {
+async fn delete_below(
+    platform: &Platform,
+    target: &ResourceId,
+    lease: &mut operations::Lease,
+) -> Result<Vec<(String, String)>> {
     loop {
         let mut below = list_below(platform, target).await?;
         below.sort_by_key(|id| std::cmp::Reverse(id.key().matches('/').count()));
@@ -142,7 +153,9 @@ async fn delete_below(platform: &Platform, target: &ResourceId, lease: &mut oper
             lease.renew(platform).await?;
             match delete_one(platform, id, true, Change::new()).await {
                 Ok(()) => progress = true,
-                Err(error) if error.code == RACE => refused.push((id.to_string(), "it still owns other resources".to_string())),
+                Err(error) if error.code == RACE => {
+                    refused.push((id.to_string(), "it still owns other resources".to_string()))
+                }
                 Err(error) if error.kind == ErrorKind::Conflict => refused.push((id.to_string(), error.message)),
                 Err(error) => return Err(error),
             }
@@ -173,7 +186,10 @@ async fn list_below(platform: &Platform, target: &ResourceId) -> Result<Vec<Reso
 
 fn held(target: &ResourceId, refused: Vec<(String, String)>) -> Error {
     let list: Vec<String> = refused.iter().map(|(id, why)| format!("{id} ({why})")).collect();
-    let mut error = Error::conflict(format!("'{target}' cannot be deleted because it still holds: {}. Delete those first.", list.join("; ")));
+    let mut error = Error::conflict(format!(
+        "'{target}' cannot be deleted because it still holds: {}. Delete those first.",
+        list.join("; ")
+    ));
     error.code = "ResourceGroupDeletionBlocked";
     error.details = refused.into_iter().map(|(id, why)| ("Conflict".to_string(), format!("{id}: {why}"))).collect();
     error

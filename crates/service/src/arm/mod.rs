@@ -117,7 +117,14 @@ impl Engine {
         if let Err(error) = &outcome
             && is_write(&request.method)
         {
-            activity::record_failure(&self.platform, &request, &target_id(&target), &action_of(&request.method, &target), error).await;
+            activity::record_failure(
+                &self.platform,
+                &request,
+                &target_id(&target),
+                &action_of(&request.method, &target),
+                error,
+            )
+            .await;
         }
         outcome
     }
@@ -127,7 +134,8 @@ impl Engine {
             Target::Resource { decl, .. } | Target::Collection { decl, .. } | Target::Sub { decl, .. } => *decl,
         };
         let version = ApiVersion::parse(request.query("api-version").filter(|v| !v.is_empty()).ok_or_else(|| {
-            Error::invalid("The api-version query parameter (?api-version=) is required for all requests.").with_code("MissingApiVersionParameter")
+            Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
+                .with_code("MissingApiVersionParameter")
         })?)?;
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version };
@@ -240,13 +248,21 @@ impl Call<'_> {
             Error::new(
                 ErrorKind::NotImplemented,
                 "NotImplemented",
-                format!("Ferrohub does not serve '{} .../{}' on resources of type '{}'.", self.request.method, tail.join("/"), self.decl.full()),
+                format!(
+                    "Ferrohub does not serve '{} .../{}' on resources of type '{}'.",
+                    self.request.method,
+                    tail.join("/"),
+                    self.decl.full()
+                ),
             )
         })?;
         match answer {
             SubAnswer::Done(status, body) => {
                 if self.request.method != "GET" {
-                    let action = action_of(&self.request.method, &Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() });
+                    let action = action_of(
+                        &self.request.method,
+                        &Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() },
+                    );
                     activity::record_success(self.platform, self.request, id, &action, status).await?;
                 }
                 Ok(ArmResponse::new(status, body))

@@ -81,12 +81,27 @@ pub enum Outcome {
 
 impl Record {
     /// A new operation of `kind` on `resource`.
-    pub fn new(platform: &Platform, request: &ArmRequest, kind: &str, resource: &ResourceId, result_status: u16, input: Value) -> Self {
+    pub fn new(
+        platform: &Platform,
+        request: &ArmRequest,
+        kind: &str,
+        resource: &ResourceId,
+        result_status: u16,
+        input: Value,
+    ) -> Self {
         Self::with(platform, request.actor.id(), request.correlation_id, kind, resource, result_status, input)
     }
 
     /// A new operation started by the principal `initiator`.
-    pub fn with(platform: &Platform, initiator: &str, correlation: Uuid, kind: &str, resource: &ResourceId, result_status: u16, input: Value) -> Self {
+    pub fn with(
+        platform: &Platform,
+        initiator: &str,
+        correlation: Uuid,
+        kind: &str,
+        resource: &ResourceId,
+        result_status: u16,
+        input: Value,
+    ) -> Self {
         Self {
             id: platform.random.uuid_v4().to_string(),
             kind: kind.into(),
@@ -110,7 +125,8 @@ impl Record {
             table: &OPERATIONS,
             key: self.id.clone(),
             columns: vec![Some(state.into()), Some(self.resource.to_lowercase())],
-            doc: serde_json::to_value(self).map_err(|e| Error::internal(format!("operation does not serialize: {e}")))?,
+            doc: serde_json::to_value(self)
+                .map_err(|e| Error::internal(format!("operation does not serialize: {e}")))?,
         })
     }
 }
@@ -145,7 +161,9 @@ impl Lease {
                 self.version = committed.versions.first().copied().unwrap_or(self.version);
                 Ok(())
             }
-            Err(StoreError::Conflict { .. }) => Err(Error::unavailable("another process works on this operation", 1).with_code(LEASE_LOST)),
+            Err(StoreError::Conflict { .. }) => {
+                Err(Error::unavailable("another process works on this operation", 1).with_code(LEASE_LOST))
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -198,7 +216,9 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
     match &outcome {
         Ok(()) => lease.record.state = State::Succeeded,
         // What may pass by itself is tried again when the lease has run out.
-        Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) && lease.record.attempts < 10 => {
+        Err(error)
+            if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) && lease.record.attempts < 10 =>
+        {
             tracing::warn!(operation = id, %error, context = error.context, "an operation is tried again later");
             return Ok(Outcome::Running);
         }
@@ -259,12 +279,21 @@ async fn execute(platform: &Platform, record: &Record, lease: &mut Lease) -> Res
 pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>> {
     let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
     let now = platform.now().as_millisecond();
-    let free = |doc: &Value| serde_json::from_value::<Record>(doc.clone()).is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
+    let free = |doc: &Value| {
+        serde_json::from_value::<Record>(doc.clone()).is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now))
+    };
     Ok(rows.into_iter().filter(|row| free(&row.doc)).map(|row| row.key).collect())
 }
 
 /// The 202 answer of an accepted operation.
-pub(super) fn accepted(platform: &Platform, request: &ArmRequest, decl: &TypeDecl, location: &str, id: &str, version: &ApiVersion) -> ArmResponse {
+pub(super) fn accepted(
+    platform: &Platform,
+    request: &ArmRequest,
+    decl: &TypeDecl,
+    location: &str,
+    id: &str,
+    version: &ApiVersion,
+) -> ArmResponse {
     let base = format!(
         "{}/subscriptions/{}/providers/{}/locations/{location}",
         request.base_url, platform.tenancy.subscription_id, decl.namespace
@@ -285,7 +314,8 @@ pub(super) fn accepted(platform: &Platform, request: &ArmRequest, decl: &TypeDec
 pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: bool, id: &str) -> Result<ArmResponse> {
     let unknown = || {
         let shown: String = id.chars().take(60).collect();
-        Error::not_found(format!("The operation '{shown}' does not exist or has expired.")).with_code("OperationNotFound")
+        Error::not_found(format!("The operation '{shown}' does not exist or has expired."))
+            .with_code("OperationNotFound")
     };
     let (record, _) = load(platform, id).await?.ok_or_else(unknown)?;
     if record.initiator != request.actor.id() {
@@ -297,10 +327,14 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
         match (&record.error, running) {
             (_, true) => {
                 let mut waiting = ArmResponse::new(202, None);
-                waiting.headers.push(("Location", format!("{}{}?{}", request.base_url, request.path, query_text(request))));
+                waiting
+                    .headers
+                    .push(("Location", format!("{}{}?{}", request.base_url, request.path, query_text(request))));
                 waiting
             }
-            (Some((code, message, status)), _) => ArmResponse::new(*status, Some(json!({"error": {"code": code, "message": message}}))),
+            (Some((code, message, status)), _) => {
+                ArmResponse::new(*status, Some(json!({"error": {"code": code, "message": message}})))
+            }
             (None, _) => ArmResponse::new(if record.result_status == 202 { 204 } else { record.result_status }, None),
         }
     } else {

@@ -72,7 +72,11 @@ pub(super) fn resolve(segments: &[String]) -> Result<Option<Target>> {
     let Some((namespace, parts)) = block.get(1).zip(block.get(2..)) else { return Ok(None) };
     let mut scope = scope;
     if !before.is_empty() {
-        let text = format!("{}/{}", if scope.subscription.is_some() { scope.to_string() } else { String::new() }, before.join("/"));
+        let text = format!(
+            "{}/{}",
+            if scope.subscription.is_some() { scope.to_string() } else { String::new() },
+            before.join("/")
+        );
         scope = ResourceId::parse(&text)?;
     }
     if parts.is_empty() {
@@ -112,11 +116,13 @@ fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Resul
         types::all().iter().copied().filter(|decl| decl.namespace.eq_ignore_ascii_case(namespace)).collect();
     if candidates.is_empty() {
         let shown: String = namespace.chars().take(100).collect();
-        return Err(Error::not_found(format!("The resource namespace '{shown}' is invalid.")).with_code("InvalidResourceNamespace"));
+        return Err(Error::not_found(format!("The resource namespace '{shown}' is invalid."))
+            .with_code("InvalidResourceNamespace"));
     }
     let matching = candidates.into_iter().filter(|decl| {
         let depth = decl.kinds.len();
-        parts.len() + 1 >= depth * 2 && decl.kinds.iter().enumerate().all(|(i, kind)| parts[i * 2].eq_ignore_ascii_case(kind))
+        parts.len() + 1 >= depth * 2
+            && decl.kinds.iter().enumerate().all(|(i, kind)| parts[i * 2].eq_ignore_ascii_case(kind))
     });
     let Some(decl) = matching.max_by_key(|decl| decl.kinds.len()) else {
         let kinds: Vec<&str> = parts.iter().step_by(2).map(String::as_str).collect();
@@ -129,7 +135,9 @@ fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Resul
     };
     let depth = decl.kinds.len();
     if decl.scope == Scope::InGroup && scope.resource_group.is_none() && !(parts.len() == 1 && depth == 1) {
-        return Err(Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId"));
+        return Err(
+            Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId")
+        );
     }
     let named = parts.len().min(depth * 2) / 2;
     let segments: Vec<Segment> =

@@ -22,8 +22,12 @@ pub(super) fn answer(platform: &Platform, request: &ArmRequest, tail: &[String])
             Ok(Some(ArmResponse::new(200, Some(json!({ "value": value })))))
         }
         ("GET", [namespace]) => Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?))))),
-        ("GET", [namespace, word]) if word.eq_ignore_ascii_case("operations") => Ok(Some(ArmResponse::new(200, Some(operations(known(namespace)?))))),
-        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("register") => Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?))))),
+        ("GET", [namespace, word]) if word.eq_ignore_ascii_case("operations") => {
+            Ok(Some(ArmResponse::new(200, Some(operations(known(namespace)?)))))
+        }
+        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("register") => {
+            Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?)))))
+        }
         ("POST", [namespace, word]) if word.eq_ignore_ascii_case("unregister") => Err(Error::conflict(format!(
             "The resource provider '{}' is part of Ferrohub and always registered.",
             known(namespace)?

@@ -52,8 +52,12 @@ impl Call<'_> {
 
     pub(super) async fn list(&self, scope: &ResourceId) -> Result<ArmResponse> {
         self.check_list_scope(scope).await?;
-        let context =
-            ListContext { platform: self.platform, actor: &self.request.actor, scope, filter: self.request.query("$filter").filter(|f| !f.is_empty()) };
+        let context = ListContext {
+            platform: self.platform,
+            actor: &self.request.actor,
+            scope,
+            filter: self.request.query("$filter").filter(|f| !f.is_empty()),
+        };
         if let Some(all) = self.decl.behavior.list(&context).await? {
             let mut value = Vec::with_capacity(all.len());
             for resource in &all {
@@ -80,13 +84,19 @@ impl Call<'_> {
         if self.decl.subscription_list || self.decl.scope == Scope::Group {
             return Ok(());
         }
-        Err(Error::invalid(format!("Resources of type '{}' are listed below their parent.", self.decl.full())).with_code("InvalidRequestUri"))
+        Err(Error::invalid(format!("Resources of type '{}' are listed below their parent.", self.decl.full()))
+            .with_code("InvalidRequestUri"))
     }
 
     /// One page of the type's rows below `scope`, in the order of their keys.
     async fn page(&self, scope: &ResourceId) -> Result<(Vec<Stored>, Option<String>)> {
         let after = self.request.query("$skipToken").map(decode_token).transpose()?;
-        let top = self.request.query("$top").and_then(|t| t.parse::<usize>().ok()).unwrap_or(limits::ARM_PAGE).clamp(1, limits::ARM_PAGE);
+        let top = self
+            .request
+            .query("$top")
+            .and_then(|t| t.parse::<usize>().ok())
+            .unwrap_or(limits::ARM_PAGE)
+            .clamp(1, limits::ARM_PAGE);
         let mut after = after;
         let mut found = Vec::new();
         loop {
@@ -145,11 +155,9 @@ fn encode(text: &str) -> String {
 }
 
 fn decode_token(token: &str) -> Result<String> {
-    URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken"))
+    URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+        Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken")
+    })
 }
 
 /// A list in ARM's envelope; `nextLink` is absent on the last page.

@@ -67,14 +67,25 @@ pub(super) fn hide(view: &View, doc: &mut Value) {
 
 /// Whether the view shows the root member or property path.
 pub(super) fn shows(view: &View, path: &str) -> bool {
-    !view.hidden.iter().any(|hidden| *hidden == path || path.strip_prefix(hidden).is_some_and(|rest| rest.starts_with('.')))
+    !view
+        .hidden
+        .iter()
+        .any(|hidden| *hidden == path || path.strip_prefix(hidden).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The properties to store for a PUT of `sent` through `view`: the known ones of the body, with the stored values
 /// of everything that the view hides or that only the server writes.
-pub(super) fn merge_properties(decl: &TypeDecl, view: &View, sent: &Map<String, Value>, existing: Option<&Resource>) -> Map<String, Value> {
+pub(super) fn merge_properties(
+    decl: &TypeDecl,
+    view: &View,
+    sent: &Map<String, Value>,
+    existing: Option<&Resource>,
+) -> Map<String, Value> {
     let mut merged = Value::Object(
-        sent.iter().filter(|(name, _)| decl.properties.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect(),
+        sent.iter()
+            .filter(|(name, _)| decl.properties.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
     );
     let stored = existing.map(|resource| Value::Object(resource.properties.clone()));
     let hidden = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));

@@ -51,23 +51,38 @@ impl Call<'_> {
     fn object_body(&self) -> Result<Value> {
         match &self.request.body {
             Some(body @ Value::Object(_)) => Ok(body.clone()),
-            Some(_) => Err(Error::invalid("The request content was invalid and could not be deserialized: 'a JSON object is expected'.").with_code("InvalidRequestContent")),
-            None => Err(Error::invalid("The request content was invalid and could not be deserialized: 'the body is missing'.").with_code("InvalidRequestContent")),
+            Some(_) => Err(Error::invalid(
+                "The request content was invalid and could not be deserialized: 'a JSON object is expected'.",
+            )
+            .with_code("InvalidRequestContent")),
+            None => Err(Error::invalid(
+                "The request content was invalid and could not be deserialized: 'the body is missing'.",
+            )
+            .with_code("InvalidRequestContent")),
         }
     }
 
-    async fn write(&self, id: &ResourceId, body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync)) -> Result<ArmResponse> {
+    async fn write(
+        &self,
+        id: &ResourceId,
+        body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync),
+    ) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
         for _ in 0..RETRIES {
             if let Some(answer) = self.try_write(id, body_of).await? {
                 return Ok(answer);
             }
         }
-        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again.")).with_code("AnotherOperationInProgress"))
+        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
+            .with_code("AnotherOperationInProgress"))
     }
 
     /// One try; `None` when another write came between reading and committing.
-    async fn try_write(&self, id: &ResourceId, body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync)) -> Result<Option<ArmResponse>> {
+    async fn try_write(
+        &self,
+        id: &ResourceId,
+        body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync),
+    ) -> Result<Option<ArmResponse>> {
         let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
         let extra = row.as_ref().map(RowExtra::of).unwrap_or_default();
         let existing = row.map(resources::from_row).transpose()?;
@@ -115,7 +130,9 @@ impl Call<'_> {
                 answer.headers.push(("ETag", format!("\"{}\"", resource.etag)));
                 Ok(Some(answer))
             }
-            Err(StoreError::Conflict { kind: ConflictKind::Unique, table, key_or_column }) if table == RESOURCES.name => {
+            Err(StoreError::Conflict { kind: ConflictKind::Unique, table, key_or_column })
+                if table == RESOURCES.name =>
+            {
                 Err(self.decl.behavior.taken(id, &key_or_column).unwrap_or_else(|| self.name_taken(id)))
             }
             Err(StoreError::Conflict { .. }) => Ok(None),
@@ -138,7 +155,9 @@ impl Call<'_> {
         if let Some(text) = &self.request.if_match
             && !EtagCondition::parse(text).allows_match(etag)
         {
-            return Err(Error::precondition("The condition of If-Match is not met: the resource has another ETag or does not exist. Read it again and repeat."));
+            return Err(Error::precondition(
+                "The condition of If-Match is not met: the resource has another ETag or does not exist. Read it again and repeat.",
+            ));
         }
         if let Some(text) = &self.request.if_none_match
             && !EtagCondition::parse(text).allows_none_match(etag)
@@ -153,7 +172,11 @@ impl Call<'_> {
             if id.name().eq_ignore_ascii_case(only) {
                 return Ok(());
             }
-            return Err(Error::invalid(format!("A resource of type '{}' can only be named '{only}'.", self.decl.full())).with_code("InvalidResourceName"));
+            return Err(Error::invalid(format!(
+                "A resource of type '{}' can only be named '{only}'.",
+                self.decl.full()
+            ))
+            .with_code("InvalidResourceName"));
         }
         self.decl.name.check(&self.decl.full(), id.name())
     }
@@ -203,7 +226,13 @@ impl Call<'_> {
     }
 
     /// The resource as the body wants it, with everything kept that this view cannot express.
-    fn build(&self, id: &ResourceId, body: &Value, existing: Option<&Stored>, parent: Option<&Stored>) -> Result<Resource> {
+    fn build(
+        &self,
+        id: &ResourceId,
+        body: &Value,
+        existing: Option<&Stored>,
+        parent: Option<&Stored>,
+    ) -> Result<Resource> {
         let old = existing.map(|stored| &stored.resource);
         let now = rfc3339(self.platform.now());
         let sent = match body.get("properties") {
@@ -237,7 +266,11 @@ impl Call<'_> {
             id: id.to_string(),
             uid: old.map_or_else(|| self.platform.new_id(), |resource| resource.uid),
             name: id.name().into(),
-            kind: if self.decl.scope == Scope::Group { "Microsoft.Resources/resourceGroups".into() } else { self.decl.full() },
+            kind: if self.decl.scope == Scope::Group {
+                "Microsoft.Resources/resourceGroups".into()
+            } else {
+                self.decl.full()
+            },
             location,
             tags,
             sku,
@@ -267,10 +300,17 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn location(&self, id: &ResourceId, body: &Value, old: Option<&Resource>, parent: Option<&Stored>) -> Result<Option<String>> {
+    fn location(
+        &self,
+        id: &ResourceId,
+        body: &Value,
+        old: Option<&Resource>,
+        parent: Option<&Stored>,
+    ) -> Result<Option<String>> {
         let visible = view::shows(self.view, "location");
         let sent = body.get("location").and_then(Value::as_str).filter(|text| visible && !text.is_empty());
-        let sent = sent.filter(|_| self.decl.tracked).map(|text| region::normalize(text, &self.decl.full())).transpose()?;
+        let sent =
+            sent.filter(|_| self.decl.tracked).map(|text| region::normalize(text, &self.decl.full())).transpose()?;
         match (sent, old.and_then(|resource| resource.location.as_deref())) {
             (Some(now), Some(before)) if now != before && self.decl.scope == Scope::Group => Err(Error::conflict(format!(
                 "Invalid resource group location '{now}'. The Resource group already exists in location '{before}'."
@@ -308,9 +348,16 @@ impl Call<'_> {
         {
             cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
         }
-        let wanted = if words.user { sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default() } else { Map::new() };
+        let wanted = if words.user {
+            sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default()
+        } else {
+            Map::new()
+        };
         if words.user && !matches!(self.decl.identity, IdentityRule::Both(_)) {
-            return Err(Error::invalid_property("identity.type", format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full())));
+            return Err(Error::invalid_property(
+                "identity.type",
+                format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full()),
+            ));
         }
         let mut assigned = std::collections::BTreeMap::new();
         for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
@@ -338,16 +385,28 @@ impl Call<'_> {
     async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
         let parsed = ResourceId::parse(id)?;
         if !parsed.resource_type().eq_ignore_ascii_case(kind::USER_ASSIGNED_IDENTITY) {
-            return Err(Error::invalid_property("identity.userAssignedIdentities", format!("'{id}' is not the id of a user-assigned identity.")));
+            return Err(Error::invalid_property(
+                "identity.userAssignedIdentities",
+                format!("'{id}' is not the id of a user-assigned identity."),
+            ));
         }
         let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
-            Error::invalid(format!("The user-assigned identity '{id}' does not exist. Make it first: az identity create.")).with_code("FailedIdentityOperation")
+            Error::invalid(format!(
+                "The user-assigned identity '{id}' does not exist. Make it first: az identity create."
+            ))
+            .with_code("FailedIdentityOperation")
         })?;
         if before.user_assigned(id).is_none() {
-            self.platform.authorize(&self.request.actor, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", &parsed).map_err(|mut error| {
-                error.code = "LinkedAuthorizationFailed";
-                error
-            })?;
+            self.platform
+                .authorize(
+                    &self.request.actor,
+                    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+                    &parsed,
+                )
+                .map_err(|mut error| {
+                    error.code = "LinkedAuthorizationFailed";
+                    error
+                })?;
         }
         let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
         Ok(AssignedIdentity { principal_id: text("principalId"), client_id: text("clientId") })
@@ -379,7 +438,10 @@ fn identity_words(sent: &Value) -> Result<IdentityWords> {
             _ => {
                 return Err(Error::invalid_property(
                     "identity.type",
-                    format!("The identity type '{}' is not valid: None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.", word.chars().take(40).collect::<String>()),
+                    format!(
+                        "The identity type '{}' is not valid: None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.",
+                        word.chars().take(40).collect::<String>()
+                    ),
                 ));
             }
         }
@@ -395,7 +457,8 @@ fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
         Some(_) => return Err(Error::invalid("'tags' must be an object of text values.").with_code("InvalidTags")),
     };
     if map.len() > limits::TAGS {
-        return Err(Error::invalid(format!("A resource has at most {} tags; {} were sent.", limits::TAGS, map.len())).with_code("InvalidTags"));
+        return Err(Error::invalid(format!("A resource has at most {} tags; {} were sent.", limits::TAGS, map.len()))
+            .with_code("InvalidTags"));
     }
     let mut checked = Map::new();
     for (name, value) in map {
@@ -403,7 +466,11 @@ fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
         let Some(text) = value.as_str() else {
             return Err(Error::invalid(format!("The tag '{name}' must have a text value.")).with_code("InvalidTags"));
         };
-        if name.is_empty() || name.chars().count() > limits::TAG_NAME_CHARS || name.chars().any(bad) || text.chars().count() > limits::TAG_VALUE_CHARS {
+        if name.is_empty()
+            || name.chars().count() > limits::TAG_NAME_CHARS
+            || name.chars().any(bad)
+            || text.chars().count() > limits::TAG_VALUE_CHARS
+        {
             return Err(Error::invalid(format!(
                 "The tag '{}' is not valid: names have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
                 name.chars().take(60).collect::<String>()
@@ -411,7 +478,8 @@ fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
             .with_code("InvalidTags"));
         }
         if checked.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) {
-            return Err(Error::invalid(format!("The tag '{name}' stands twice; names of tags ignore case.")).with_code("InvalidTags"));
+            return Err(Error::invalid(format!("The tag '{name}' stands twice; names of tags ignore case."))
+                .with_code("InvalidTags"));
         }
         checked.insert(name.clone(), value.clone());
     }

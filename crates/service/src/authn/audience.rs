@@ -20,7 +20,9 @@ impl Audience {
     fn azure_names(self) -> &'static [&'static str] {
         match self {
             Self::Arm => &["https://management.azure.com", "https://management.core.windows.net"],
-            Self::Graph => &["https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000", "https://graph.windows.net"],
+            Self::Graph => {
+                &["https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000", "https://graph.windows.net"]
+            }
             Self::Hub => &["https://iothubs.azure.net"],
             Self::Dps => &["https://azure-devices-provisioning.net"],
         }
@@ -57,7 +59,10 @@ fn is_own_origin(wanted: &str, base_url: &str, domain: &str, label: &str) -> boo
         return true;
     }
     let Some(host) = wanted.strip_prefix("https://") else { return false };
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
     name.eq_ignore_ascii_case(domain) || name.eq_ignore_ascii_case(&format!("{label}.{domain}"))
 }
 
@@ -68,11 +73,22 @@ mod tests {
     #[test]
     fn own_and_azure_names() {
         let base = "https://localhost:8443";
-        for good in ["https://management.azure.com/", "https://LOCALHOST:8443//", "https://management.localhost:9", "https://localhost"] {
+        for good in [
+            "https://management.azure.com/",
+            "https://LOCALHOST:8443//",
+            "https://management.localhost:9",
+            "https://localhost",
+        ] {
             assert!(Audience::Arm.check(good, base, "localhost").is_ok(), "{good}");
         }
-        for bad in ["https://iothubs.azure.net", "https://localhost.evil", "https://evil", "", "https://localhost:80:80"] {
-            assert_eq!(Audience::Arm.check(bad, base, "localhost").unwrap_err().code, "InvalidAuthenticationTokenAudience", "{bad}");
+        for bad in
+            ["https://iothubs.azure.net", "https://localhost.evil", "https://evil", "", "https://localhost:80:80"]
+        {
+            assert_eq!(
+                Audience::Arm.check(bad, base, "localhost").unwrap_err().code,
+                "InvalidAuthenticationTokenAudience",
+                "{bad}"
+            );
         }
         assert!(Audience::Hub.check("https://localhost:8443", base, "localhost").is_err());
         assert!(Audience::Hub.check("https://iothubs.azure.net/", base, "localhost").is_ok());

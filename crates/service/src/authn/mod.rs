@@ -59,14 +59,17 @@ impl Authenticator {
     /// # Errors
     /// Entra's and ARM's codes for a missing, malformed, unsigned, expired or foreign token.
     pub async fn bearer(&self, authorization: Option<&str>, audience: Audience, base_url: &str) -> Result<Actor> {
-        let header = authorization.ok_or_else(|| Error::unauthenticated("Authentication failed. The 'Authorization' header is missing."))?;
+        let header = authorization
+            .ok_or_else(|| Error::unauthenticated("Authentication failed. The 'Authorization' header is missing."))?;
         let token = header
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| {
-                Error::unauthenticated("Authentication failed. The 'Authorization' header is provided in an invalid format.")
-                    .with_code("AuthenticationFailedInvalidHeader")
+                Error::unauthenticated(
+                    "Authentication failed. The 'Authorization' header is provided in an invalid format.",
+                )
+                .with_code("AuthenticationFailedInvalidHeader")
             })?;
         let claims: Claims = self.key.verify(token)?;
         self.check_times(&claims)?;
@@ -80,8 +83,10 @@ impl Authenticator {
         }
         match directory::by_id(self.platform.store.as_ref(), &claims.oid).await? {
             Some(principal) => Ok(Actor::of(principal)),
-            None => Err(Error::unauthenticated("The principal of this access token was deleted; sign in again with an existing one.")
-                .with_code("InvalidAuthenticationToken")),
+            None => Err(Error::unauthenticated(
+                "The principal of this access token was deleted; sign in again with an existing one.",
+            )
+            .with_code("InvalidAuthenticationToken")),
         }
     }
 
@@ -95,7 +100,8 @@ impl Authenticator {
             .with_code("ExpiredAuthenticationToken"));
         }
         if now + SKEW_SECONDS < claims.nbf {
-            return Err(Error::unauthenticated("The access token is not valid yet; check the clocks.").with_code("InvalidAuthenticationToken"));
+            return Err(Error::unauthenticated("The access token is not valid yet; check the clocks.")
+                .with_code("InvalidAuthenticationToken"));
         }
         Ok(())
     }
@@ -127,6 +133,10 @@ impl Authenticator {
 
     fn issuer(&self, v2: bool) -> String {
         let tenant = &self.platform.tenancy.tenant_id;
-        if v2 { format!("https://login.microsoftonline.com/{tenant}/v2.0") } else { format!("https://sts.windows.net/{tenant}/") }
+        if v2 {
+            format!("https://login.microsoftonline.com/{tenant}/v2.0")
+        } else {
+            format!("https://sts.windows.net/{tenant}/")
+        }
     }
 }

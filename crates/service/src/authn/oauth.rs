@@ -28,7 +28,12 @@ impl OAuthError {
 impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
         tracing::error!(%error, context = error.context, "token request failed");
-        Self::new(error.http_status(), "temporarily_unavailable", 90033, "A transient error has occurred. Please try again.")
+        Self::new(
+            error.http_status(),
+            "temporarily_unavailable",
+            90033,
+            "A transient error has occurred. Please try again.",
+        )
     }
 }
 
@@ -37,18 +42,36 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`OAuthError`] with Entra's codes.
-    pub async fn token(&self, tenant: &str, form: &[(String, String)], basic: Option<(String, String)>, v2: bool) -> Result<Value, OAuthError> {
+    pub async fn token(
+        &self,
+        tenant: &str,
+        form: &[(String, String)],
+        basic: Option<(String, String)>,
+        v2: bool,
+    ) -> Result<Value, OAuthError> {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         self.check_tenant(tenant)?;
         match field("grant_type") {
             Some("client_credentials") => {}
             Some(other) => {
-                return Err(OAuthError::new(400, "unsupported_grant_type", 70003, format!(
-                    "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret).",
-                    other.chars().take(60).collect::<String>()
-                )));
+                return Err(OAuthError::new(
+                    400,
+                    "unsupported_grant_type",
+                    70003,
+                    format!(
+                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret).",
+                        other.chars().take(60).collect::<String>()
+                    ),
+                ));
             }
-            None => return Err(OAuthError::new(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'grant_type'.")),
+            None => {
+                return Err(OAuthError::new(
+                    400,
+                    "invalid_request",
+                    900_144,
+                    "The request body must contain the following parameter: 'grant_type'.",
+                ));
+            }
         }
         let (client_id, secret) = match &basic {
             Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
@@ -87,11 +110,21 @@ impl Authenticator {
     async fn client(&self, client_id: &str, secret: Option<&str>) -> Result<Principal, OAuthError> {
         let unknown = || {
             let shown: String = client_id.chars().take(80).collect();
-            OAuthError::new(400, "unauthorized_client", 700_016, format!("Application with identifier '{shown}' was not found in the directory."))
+            OAuthError::new(
+                400,
+                "unauthorized_client",
+                700_016,
+                format!("Application with identifier '{shown}' was not found in the directory."),
+            )
         };
         let principal = directory::by_app_id(self.platform.store.as_ref(), client_id).await?.ok_or_else(unknown)?;
         let secret = secret.ok_or_else(|| {
-            OAuthError::new(401, "invalid_client", 7_000_218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+            OAuthError::new(
+                401,
+                "invalid_client",
+                7_000_218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            )
         })?;
         if principal.kind != PrincipalKind::ServicePrincipal || secret.len() > 1024 {
             return Err(unknown());
@@ -103,13 +136,17 @@ impl Authenticator {
                 401,
                 "invalid_client",
                 7_000_215,
-                format!("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."),
+                format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."
+                ),
             )),
             Some(stored) if stored.expires <= now => Err(OAuthError::new(
                 401,
                 "invalid_client",
                 7_000_222,
-                format!("The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset."),
+                format!(
+                    "The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset."
+                ),
             )),
             Some(_) => Ok(principal),
         }
@@ -148,7 +185,12 @@ fn resource_of(scope: Option<&str>, resource: Option<&str>) -> Result<String, OA
         _ => return Err(OAuthError::new(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'scope'.")),
     };
     if text.len() > 512 {
-        return Err(OAuthError::new(400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is too long."));
+        return Err(OAuthError::new(
+            400,
+            "invalid_scope",
+            70011,
+            "The provided value for the input parameter 'scope' is too long.",
+        ));
     }
     Ok(text.into())
 }

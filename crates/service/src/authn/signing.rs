@@ -29,7 +29,8 @@ impl SigningKey {
     /// Internal, when the provider cannot make one.
     pub fn generate() -> Result<Zeroizing<Vec<u8>>> {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::internal("RSA key generation failed"))?;
-        let der: Pkcs8V1Der<'_> = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| Error::internal("RSA key does not encode"))?;
+        let der: Pkcs8V1Der<'_> =
+            AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| Error::internal("RSA key does not encode"))?;
         Ok(Zeroizing::new(der.as_ref().to_vec()))
     }
 
@@ -40,7 +41,8 @@ impl SigningKey {
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self> {
         let bad = |e: jsonwebtoken::errors::Error| Error::internal(format!("token signing key: {e}"));
         let body = Zeroizing::new(STANDARD.encode(pkcs8));
-        let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str()));
+        let pem =
+            Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str()));
         let encoding = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(bad)?;
         let mut public = Jwk::from_encoding_key(&encoding, Algorithm::RS256).map_err(bad)?;
         let decoding = DecodingKey::from_jwk(&public).map_err(bad)?;
@@ -57,7 +59,8 @@ impl SigningKey {
     pub fn sign(&self, claims: &impl Serialize) -> Result<String> {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(self.id.clone());
-        jsonwebtoken::encode(&header, claims, &self.encoding).map_err(|e| Error::internal(format!("token signing: {e}")))
+        jsonwebtoken::encode(&header, claims, &self.encoding)
+            .map_err(|e| Error::internal(format!("token signing: {e}")))
     }
 
     /// The claims of a token whose RS256 signature is ours. Times and audience are the caller's to check.
@@ -74,7 +77,9 @@ impl SigningKey {
         rules.validate_nbf = false;
         rules.validate_aud = false;
         rules.required_spec_claims.clear();
-        jsonwebtoken::decode::<C>(token, &self.decoding, &rules).map(|data| data.claims).map_err(|e| refused().with_context(e.to_string()))
+        jsonwebtoken::decode::<C>(token, &self.decoding, &rules)
+            .map(|data| data.claims)
+            .map_err(|e| refused().with_context(e.to_string()))
     }
 
     /// The JSON Web Key Set with the public half.

@@ -13,10 +13,24 @@ pub const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
 pub const USER_ACCESS_ADMINISTRATOR: &str = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9";
 
 /// Text of a built-in role: GUID, name, description, actions, notActions, dataActions.
-struct BuiltIn(&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+struct BuiltIn(
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
 
 const ALL: &[BuiltIn] = &[
-    BuiltIn(OWNER, "Owner", "Grants full access to manage all resources, including the ability to assign roles.", &["*"], &[], &[]),
+    BuiltIn(
+        OWNER,
+        "Owner",
+        "Grants full access to manage all resources, including the ability to assign roles.",
+        &["*"],
+        &[],
+        &[],
+    ),
     BuiltIn(
         CONTRIBUTOR,
         "Contributor",
@@ -62,13 +76,19 @@ const ALL: &[BuiltIn] = &[
             "Microsoft.Devices/IotHubs/read",
         ],
         &[],
-        &["Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action", "Microsoft.Devices/IotHubs/devices/*"],
+        &[
+            "Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action",
+            "Microsoft.Devices/IotHubs/devices/*",
+        ],
     ),
     BuiltIn(
         "09267e11-2e06-40b5-8fe4-68cea20794c9",
         "Azure Device Registry Credentials Contributor",
         "Manage the credentials and policies of a Device Registry namespace.",
-        &["Microsoft.DeviceRegistry/namespaces/credentials/*", "Microsoft.DeviceRegistry/namespaces/credentials/policies/*"],
+        &[
+            "Microsoft.DeviceRegistry/namespaces/credentials/*",
+            "Microsoft.DeviceRegistry/namespaces/credentials/policies/*",
+        ],
         &[],
         &[],
     ),
@@ -86,7 +106,10 @@ const ALL: &[BuiltIn] = &[
             "Microsoft.Devices/provisioningServices/*",
         ],
         &[],
-        &["Microsoft.Devices/provisioningServices/enrollments/*", "Microsoft.Devices/provisioningServices/enrollmentGroups/*"],
+        &[
+            "Microsoft.Devices/provisioningServices/enrollments/*",
+            "Microsoft.Devices/provisioningServices/enrollmentGroups/*",
+        ],
     ),
     BuiltIn(
         "12675fd7-7f59-493f-9201-f7944860a2f1",

@@ -67,7 +67,13 @@ pub enum Plane {
 ///
 /// # Errors
 /// `AuthorizationFailed` naming principal, action and scope, and the command that grants it.
-pub fn authorize(snapshot: &AccessSnapshot, actor: &Actor, plane: Plane, action: &str, scope: &ResourceId) -> Result<()> {
+pub fn authorize(
+    snapshot: &AccessSnapshot,
+    actor: &Actor,
+    plane: Plane,
+    action: &str,
+    scope: &ResourceId,
+) -> Result<()> {
     if snapshot.allows(actor.id(), plane, action, scope) {
         return Ok(());
     }

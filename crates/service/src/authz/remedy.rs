@@ -4,7 +4,13 @@ use super::{AccessSnapshot, Actor, Plane, builtin};
 use ferrohub_model::resource_id::ResourceId;
 
 /// An `az role assignment create` line with the narrowest built-in role that grants `action`.
-pub(super) fn command(snapshot: &AccessSnapshot, actor: &Actor, plane: Plane, action: &str, scope: &ResourceId) -> String {
+pub(super) fn command(
+    snapshot: &AccessSnapshot,
+    actor: &Actor,
+    plane: Plane,
+    action: &str,
+    scope: &ResourceId,
+) -> String {
     let role = builtin::BY_BREADTH
         .iter()
         .filter_map(|guid| snapshot.definition(guid))

@@ -84,11 +84,9 @@ impl AccessSnapshot {
     pub fn reaches_into(&self, principal: &str, scope: &ResourceId) -> bool {
         let key = scope.key();
         let below = format!("{key}/");
-        self.by_principal
-            .get(&principal.to_ascii_lowercase())
-            .into_iter()
-            .flatten()
-            .any(|a| a.scope == "/" || a.scope == key || a.scope.starts_with(&below) || key.starts_with(&format!("{}/", a.scope)))
+        self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten().any(|a| {
+            a.scope == "/" || a.scope == key || a.scope.starts_with(&below) || key.starts_with(&format!("{}/", a.scope))
+        })
     }
 
     /// Permission entries that the principal has at `scope`, for the `permissions` listing.
@@ -110,7 +108,10 @@ mod tests {
     use super::*;
 
     fn snapshot(scope: &str, role: &str) -> AccessSnapshot {
-        AccessSnapshot::new(Vec::new(), vec![Assignment { scope: scope.into(), principal: "p".into(), role: role.into() }])
+        AccessSnapshot::new(
+            Vec::new(),
+            vec![Assignment { scope: scope.into(), principal: "p".into(), role: role.into() }],
+        )
     }
 
     #[test]
@@ -121,7 +122,12 @@ mod tests {
         assert!(roles.allows("P", Plane::Control, read, &at("/subscriptions/S/resourceGroups/G/providers/A.B/c/d")));
         assert!(!roles.allows("p", Plane::Control, read, &at("/subscriptions/s/resourceGroups/gg")));
         assert!(!roles.allows("p", Plane::Control, read, &at("/subscriptions/s")));
-        assert!(!roles.allows("p", Plane::Control, "Microsoft.Devices/IotHubs/write", &at("/subscriptions/s/resourceGroups/g")));
+        assert!(!roles.allows(
+            "p",
+            Plane::Control,
+            "Microsoft.Devices/IotHubs/write",
+            &at("/subscriptions/s/resourceGroups/g")
+        ));
         assert!(!roles.allows("q", Plane::Control, read, &at("/subscriptions/s/resourceGroups/g")));
     }
 

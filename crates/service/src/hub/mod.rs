@@ -4,7 +4,7 @@
 //! hub or device stops being served with the commit that deleted it. What is kept in memory is keyed
 //! by the version of the rows it was made from. Only telemetry never touches the store.
 //!
-//! To add a way of authenticating a device: one arm in `connect.rs` and one [`connect::Proof`].
+//! To add a way of authenticating a device: one arm in `connect.rs` and one `Proof`.
 
 pub mod access;
 mod admin;
@@ -72,7 +72,8 @@ impl HubRef {
     /// Internal, when the stored id does not parse.
     pub fn of(stored: Stored) -> Result<Self> {
         let partitions = stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"]);
-        let partition_count = partitions.and_then(serde_json::Value::as_u64).and_then(|count| u16::try_from(count).ok());
+        let partition_count =
+            partitions.and_then(serde_json::Value::as_u64).and_then(|count| u16::try_from(count).ok());
         Ok(Self {
             uid: stored.resource.uid,
             id: stored.id()?,
@@ -100,7 +101,12 @@ pub struct HubService {
 impl HubService {
     /// A service over `platform`.
     pub fn new(platform: Arc<Platform>) -> Self {
-        Self { platform, trust: Arc::new(Trust::default()), keys: Arc::new(HubKeys::default()), presence: Arc::new(Presence::default()) }
+        Self {
+            platform,
+            trust: Arc::new(Trust::default()),
+            keys: Arc::new(HubKeys::default()),
+            presence: Arc::new(Presence::default()),
+        }
     }
 
     /// The hub with this host name; case and a port are ignored.
@@ -150,12 +156,24 @@ impl HubService {
     ///
     /// # Errors
     /// `PartitionNotFound` (404000) for a partition that the hub does not have; the log's own errors.
-    pub async fn read_events(&self, hub: &HubRef, partition: u16, from: ReadFrom, max: usize) -> Result<Vec<StoredEvent>> {
+    pub async fn read_events(
+        &self,
+        hub: &HubRef,
+        partition: u16,
+        from: ReadFrom,
+        max: usize,
+    ) -> Result<Vec<StoredEvent>> {
         event_page(&self.platform, hub, partition, from, max).await
     }
 }
 
-async fn event_page(platform: &Platform, hub: &HubRef, partition: u16, from: ReadFrom, max: usize) -> Result<Vec<StoredEvent>> {
+async fn event_page(
+    platform: &Platform,
+    hub: &HubRef,
+    partition: u16,
+    from: ReadFrom,
+    max: usize,
+) -> Result<Vec<StoredEvent>> {
     if partition >= hub.partition_count {
         return Err(Error::not_found(format!(
             "The hub '{}' has the partitions 0 to {}; there is no partition {partition}.",
@@ -177,9 +195,11 @@ fn without_port(host: &str) -> &str {
 
 fn unknown_hub(host: &str) -> Error {
     let shown: String = host.chars().filter(|c| !c.is_control()).take(255).collect();
-    Error::unauthenticated(format!("There is no IoT hub with the host name '{shown}'; check the name, or create the hub."))
-        .with_code("IotHubNotFound")
-        .with_iot_code(401_001)
+    Error::unauthenticated(format!(
+        "There is no IoT hub with the host name '{shown}'; check the name, or create the hub."
+    ))
+    .with_code("IotHubNotFound")
+    .with_iot_code(401_001)
 }
 
 /// Too many writers met on one row.

@@ -7,10 +7,9 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 
-/// What mirroring a device needs on the namespace.
+/// What mirroring a device needs on the namespace: making, changing and removing it. The seeds' six-action
+/// role has no `devices/delete`, and what a hub mirrors it must be able to take back.
 pub const DEVICES_WRITE: &str = "Microsoft.DeviceRegistry/namespaces/devices/write";
-/// What removing a mirrored device needs on the namespace.
-pub const DEVICES_DELETE: &str = "Microsoft.DeviceRegistry/namespaces/devices/delete";
 /// One of the two rights with which a provisioning service may have certificates issued.
 pub const POLICIES_READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/read";
 /// The other one, a data action.

@@ -1,6 +1,6 @@
 //! Writing and removing the ADR device of a hub device.
 
-use super::edge::{DEVICES_DELETE, DEVICES_WRITE};
+use super::edge::DEVICES_WRITE;
 use super::naming::free_name;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
@@ -106,7 +106,7 @@ pub(crate) async fn mirror_move(
 /// Adds to `change` the removal of the ADR device of a hub device; nothing happens where there is none.
 ///
 /// # Errors
-/// `AuthorizationFailed` (403000) unless `actor` may delete devices on the namespace; when the store cannot be read.
+/// `AuthorizationFailed` (403000) unless `actor` may write devices on the namespace; when the store cannot be read.
 pub async fn mirror_delete(
     platform: &Platform,
     actor: &Actor,
@@ -115,7 +115,7 @@ pub async fn mirror_delete(
     device: &DeviceIdentity,
     change: &mut Change,
 ) -> Result<()> {
-    platform.authorize(actor, DEVICES_DELETE, &namespace.id()?)?;
+    platform.authorize(actor, DEVICES_WRITE, &namespace.id()?)?;
     let Some(stored) = mirrored(platform, namespace.resource.uid, hub.resource.uid, &device.device_id).await? else {
         return Ok(());
     };

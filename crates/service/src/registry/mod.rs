@@ -9,9 +9,7 @@ mod enabled;
 mod mirror;
 mod naming;
 
-pub use edge::{
-    DEVICES_DELETE, DEVICES_WRITE, ISSUE_CERTIFICATE, NamespaceEdge, POLICIES_READ, check_issue, dps_edge, hub_edge,
-};
+pub use edge::{DEVICES_WRITE, ISSUE_CERTIFICATE, NamespaceEdge, POLICIES_READ, check_issue, dps_edge, hub_edge};
 pub use enabled::{apply_enabled, hub_device_exists};
 pub(crate) use mirror::mirror_move;
 pub use mirror::{lookup_key, mirror_delete, mirror_put, mirrored};

@@ -14,11 +14,7 @@ pub(super) enum Node {
     /// Element of an array; negative counts from the end.
     Index(i64),
     /// Part of an array.
-    Slice {
-        start: Option<i64>,
-        stop: Option<i64>,
-        step: Option<i64>,
-    },
+    Slice { start: Option<i64>, stop: Option<i64>, step: Option<i64> },
     /// The second is evaluated against the result of the first: `.`, `|` and `[n]`.
     Then(Box<Node>, Box<Node>),
     /// The second is evaluated against each element of the first; nulls are dropped.
@@ -26,19 +22,11 @@ pub(super) enum Node {
     /// The same over the members of an object.
     ValueProjection(Box<Node>, Box<Node>),
     /// The same over the elements for which the condition holds.
-    FilterProjection {
-        left: Box<Node>,
-        condition: Box<Node>,
-        right: Box<Node>,
-    },
+    FilterProjection { left: Box<Node>, condition: Box<Node>, right: Box<Node> },
     /// Merges arrays inside an array.
     Flatten(Box<Node>),
     /// `==` and its like.
-    Compare {
-        comparator: Comparator,
-        left: Box<Node>,
-        right: Box<Node>,
-    },
+    Compare { comparator: Comparator, left: Box<Node>, right: Box<Node> },
     /// `||`
     Or(Box<Node>, Box<Node>),
     /// `&&`
@@ -50,10 +38,7 @@ pub(super) enum Node {
     /// `{a: b}`
     Hash(Vec<(String, Node)>),
     /// `name(arguments)`
-    Call {
-        name: String,
-        arguments: Vec<Argument>,
-    },
+    Call { name: String, arguments: Vec<Argument> },
 }
 
 /// Argument of a function.

@@ -21,9 +21,7 @@ pub(super) type Found<'v> = Result<Cow<'v, Value>, RuntimeError>;
 
 /// Evaluates a whole expression.
 pub(super) fn search(root: &Node, value: &Value) -> Result<Value, RuntimeError> {
-    let evaluator = Evaluator {
-        budget: Cell::new(JMESPATH_BUDGET),
-    };
+    let evaluator = Evaluator { budget: Cell::new(JMESPATH_BUDGET) };
     let found = evaluator.eval(root, value)?;
     evaluator.own(found)
 }
@@ -36,11 +34,7 @@ pub(super) struct Evaluator {
 impl Evaluator {
     /// Takes `work` off the budget.
     pub(super) fn charge(&self, work: usize) -> Result<(), RuntimeError> {
-        let left = self
-            .budget
-            .get()
-            .checked_sub(work)
-            .ok_or(RuntimeError::TooMuchWork)?;
+        let left = self.budget.get().checked_sub(work).ok_or(RuntimeError::TooMuchWork)?;
         self.budget.set(left);
         Ok(())
     }
@@ -77,26 +71,16 @@ impl Evaluator {
         self.charge(STEP)?;
         match node {
             Node::Identity => Ok(Cow::Borrowed(value)),
-            Node::Field(name) => Ok(borrowed(
-                value.as_object().and_then(|object| object.get(name)),
-            )),
+            Node::Field(name) => Ok(borrowed(value.as_object().and_then(|object| object.get(name)))),
             Node::Literal(literal) => Ok(Cow::Borrowed(literal)),
             Node::Index(index) => Ok(borrowed(element(value, *index))),
             Node::Slice { start, stop, step } => self.slice(value, *start, *stop, *step),
             Node::Then(left, right) => self.then(self.eval(left, value)?, right),
             Node::Projection(left, right) => self.projection(left, right, value),
             Node::ValueProjection(left, right) => self.value_projection(left, right, value),
-            Node::FilterProjection {
-                left,
-                condition,
-                right,
-            } => self.filter(left, condition, right, value),
+            Node::FilterProjection { left, condition, right } => self.filter(left, condition, right, value),
             Node::Flatten(left) => self.flatten(left, value),
-            Node::Compare {
-                comparator,
-                left,
-                right,
-            } => self.compare(*comparator, left, right, value),
+            Node::Compare { comparator, left, right } => self.compare(*comparator, left, right, value),
             Node::Or(left, right) => self.either(left, right, value, false),
             Node::And(left, right) => self.either(left, right, value, true),
             Node::Not(inner) => Ok(owned(Value::Bool(!is_true(&*self.eval(inner, value)?)))),
@@ -117,19 +101,9 @@ impl Evaluator {
     }
 
     /// The left side if its truth is not `truth`, else the right side.
-    fn either<'v>(
-        &self,
-        left: &'v Node,
-        right: &'v Node,
-        value: &'v Value,
-        truth: bool,
-    ) -> Found<'v> {
+    fn either<'v>(&self, left: &'v Node, right: &'v Node, value: &'v Value, truth: bool) -> Found<'v> {
         let found = self.eval(left, value)?;
-        if is_true(&found) == truth {
-            self.eval(right, value)
-        } else {
-            Ok(found)
-        }
+        if is_true(&found) == truth { self.eval(right, value) } else { Ok(found) }
     }
 
     /// `right` against each of `items`, without nulls.
@@ -162,13 +136,7 @@ impl Evaluator {
         }
     }
 
-    fn filter<'v>(
-        &self,
-        left: &'v Node,
-        condition: &'v Node,
-        right: &'v Node,
-        value: &'v Value,
-    ) -> Found<'v> {
+    fn filter<'v>(&self, left: &'v Node, condition: &'v Node, right: &'v Node, value: &'v Value) -> Found<'v> {
         let base = self.eval(left, value)?;
         let Value::Array(items) = &*base else {
             return Ok(owned(Value::Null));
@@ -201,13 +169,7 @@ impl Evaluator {
         Ok(owned(Value::Array(merged)))
     }
 
-    fn slice<'v>(
-        &self,
-        value: &'v Value,
-        start: Option<i64>,
-        stop: Option<i64>,
-        step: Option<i64>,
-    ) -> Found<'v> {
+    fn slice<'v>(&self, value: &'v Value, start: Option<i64>, stop: Option<i64>, step: Option<i64>) -> Found<'v> {
         let Value::Array(items) = value else {
             return Ok(owned(Value::Null));
         };
@@ -224,13 +186,7 @@ impl Evaluator {
         Ok(owned(Value::Array(picked)))
     }
 
-    fn compare<'v>(
-        &self,
-        comparator: Comparator,
-        left: &'v Node,
-        right: &'v Node,
-        value: &'v Value,
-    ) -> Found<'v> {
+    fn compare<'v>(&self, comparator: Comparator, left: &'v Node, right: &'v Node, value: &'v Value) -> Found<'v> {
         let left = self.eval(left, value)?;
         let right = self.eval(right, value)?;
         // Ordering anything but two numbers or two strings gives null.
@@ -296,37 +252,20 @@ fn borrowed(value: Option<&Value>) -> Cow<'_, Value> {
 fn element(value: &Value, index: i64) -> Option<&Value> {
     let items = value.as_array()?;
     let from_end = usize::try_from(index.unsigned_abs()).ok()?;
-    let index = if index < 0 {
-        items.len().checked_sub(from_end)?
-    } else {
-        from_end
-    };
+    let index = if index < 0 { items.len().checked_sub(from_end)? } else { from_end };
     items.get(index)
 }
 
 /// Indices of a slice over `length` elements, by the rules of the standard's slices; `step` is not 0.
-fn slice_indices(
-    length: usize,
-    start: Option<i64>,
-    stop: Option<i64>,
-    step: i64,
-) -> impl Iterator<Item = usize> {
+fn slice_indices(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
     let (length, step) = (length as i128, i128::from(step));
     // Going backwards, -1 stands for "before the first element".
-    let (least, most) = if step > 0 {
-        (0, length)
-    } else {
-        (-1, length - 1)
-    };
+    let (least, most) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let clamp = |bound: i64| {
         let bound = i128::from(bound);
         (if bound < 0 { bound + length } else { bound }).clamp(least, most)
     };
-    let (first, end) = if step > 0 {
-        (least, most)
-    } else {
-        (most, least)
-    };
+    let (first, end) = if step > 0 { (least, most) } else { (most, least) };
     let (first, end) = (start.map_or(first, clamp), stop.map_or(end, clamp));
     std::iter::successors(Some(first), move |index| Some(index + step))
         .take_while(move |index| if step > 0 { *index < end } else { *index > end })

@@ -38,18 +38,8 @@ fn number_functions() {
             ("to_number(`true`)", json!(null)),
         ],
     );
-    for text in [
-        "abs('a')",
-        "sum(s)",
-        "max(m)",
-        "sort(m)",
-        "avg(@)",
-        "max(`[true]`)",
-    ] {
-        assert!(
-            matches!(failure(text, &value), RuntimeError::Type { .. }),
-            "{text}"
-        );
+    for text in ["abs('a')", "sum(s)", "max(m)", "sort(m)", "avg(@)", "max(`[true]`)"] {
+        assert!(matches!(failure(text, &value), RuntimeError::Type { .. }), "{text}");
     }
 }
 
@@ -74,10 +64,7 @@ fn text_and_collection_functions() {
             ("join('', `[]`)", json!("")),
             ("keys(o)", json!(["b", "a"])),
             ("values(o)", json!([1, null])),
-            (
-                "merge(o, `{\"a\": 2, \"c\": 3}`)",
-                json!({"b": 1, "a": 2, "c": 3}),
-            ),
+            ("merge(o, `{\"a\": 2, \"c\": 3}`)", json!({"b": 1, "a": 2, "c": 3})),
             ("merge(`{}`)", json!({})),
             ("not_null(none, o.a, s)", json!("añb")),
             ("not_null(none)", json!(null)),
@@ -98,8 +85,7 @@ fn text_and_collection_functions() {
 
 #[test]
 fn functions_over_expressions() {
-    let value =
-        json!([{"n": "b", "v": 2}, {"n": "a", "v": 3}, {"n": "c", "v": 2}, {"n": "d", "v": 3}]);
+    let value = json!([{"n": "b", "v": 2}, {"n": "a", "v": 3}, {"n": "c", "v": 2}, {"n": "d", "v": 3}]);
     check(
         &value,
         &[
@@ -125,10 +111,7 @@ fn functions_over_expressions() {
         "type(&n)",
         "map(@, &n)",
     ] {
-        assert!(
-            matches!(failure(text, &value), RuntimeError::Type { .. }),
-            "{text}"
-        );
+        assert!(matches!(failure(text, &value), RuntimeError::Type { .. }), "{text}");
     }
 }
 
@@ -136,18 +119,9 @@ fn functions_over_expressions() {
 fn errors_read_as_az_prints_them() {
     for (text, wanted) in [
         ("nothing(@)", "Unknown function: nothing()"),
-        (
-            "length()",
-            "Expected 1 argument for function length(), received 0",
-        ),
-        (
-            "join('a')",
-            "Expected 2 arguments for function join(), received 1",
-        ),
-        (
-            "merge()",
-            "Expected at least 1 argument for function merge(), received 0",
-        ),
+        ("length()", "Expected 1 argument for function length(), received 0"),
+        ("join('a')", "Expected 2 arguments for function join(), received 1"),
+        ("merge()", "Expected at least 1 argument for function merge(), received 0"),
         (
             "length(`5`)",
             "In function length(), invalid type for value: 5, expected one of: ['string', 'array', 'object'], received: \"number\"",

@@ -46,12 +46,8 @@ impl Kind {
             Self::String => value.is_string(),
             Self::Array => value.is_array(),
             Self::Object => value.is_object(),
-            Self::Numbers => value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_number)),
-            Self::Strings => value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_string)),
+            Self::Numbers => value.as_array().is_some_and(|items| items.iter().all(Value::is_number)),
+            Self::Strings => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
             Self::Expression => false,
         }
     }
@@ -66,19 +62,11 @@ struct Signature {
 }
 
 const fn takes(name: &'static str, parameters: &'static [&'static [Kind]]) -> Signature {
-    Signature {
-        name,
-        parameters,
-        variadic: false,
-    }
+    Signature { name, parameters, variadic: false }
 }
 
 const fn takes_many(name: &'static str, parameters: &'static [&'static [Kind]]) -> Signature {
-    Signature {
-        name,
-        parameters,
-        variadic: true,
-    }
+    Signature { name, parameters, variadic: true }
 }
 
 const ANY: &[Kind] = &[];
@@ -120,16 +108,9 @@ enum Given<'v> {
 }
 
 /// Calls the function `name`.
-pub(super) fn call<'v>(
-    evaluator: &Evaluator,
-    name: &str,
-    arguments: &'v [Argument],
-    value: &'v Value,
-) -> Found<'v> {
+pub(super) fn call<'v>(evaluator: &Evaluator, name: &str, arguments: &'v [Argument], value: &'v Value) -> Found<'v> {
     let Some(signature) = SIGNATURES.iter().find(|signature| signature.name == name) else {
-        return Err(RuntimeError::UnknownFunction {
-            name: name.to_owned(),
-        });
+        return Err(RuntimeError::UnknownFunction { name: name.to_owned() });
     };
     let mut given = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -161,23 +142,15 @@ fn check(signature: &Signature, given: &[Given<'_>]) -> Result<(), RuntimeError>
         if !fits {
             let expected = kinds.iter().map(|kind| kind.name()).collect();
             return Err(match argument {
-                Given::Expression(_) => {
-                    type_error(signature.name, "&expression".into(), "expref", expected)
-                }
-                Given::Value(value) => {
-                    type_error(signature.name, shown(value), type_name(value), expected)
-                }
+                Given::Expression(_) => type_error(signature.name, "&expression".into(), "expref", expected),
+                Given::Value(value) => type_error(signature.name, shown(value), type_name(value), expected),
             });
         }
     }
     Ok(())
 }
 
-fn run(
-    evaluator: &Evaluator,
-    name: &'static str,
-    given: &[Given<'_>],
-) -> Result<Value, RuntimeError> {
+fn run(evaluator: &Evaluator, name: &'static str, given: &[Given<'_>]) -> Result<Value, RuntimeError> {
     let first = value_at(given, 0);
     let second = value_at(given, 1);
     let items = items_of(first);
@@ -196,19 +169,12 @@ fn run(
         "max" => extreme(evaluator, items, items, Ordering::Greater),
         "min" => extreme(evaluator, items, items, Ordering::Less),
         "max_by" | "min_by" => {
-            let wanted = if name == "max_by" {
-                Ordering::Greater
-            } else {
-                Ordering::Less
-            };
+            let wanted = if name == "max_by" { Ordering::Greater } else { Ordering::Less };
             let keys = sort_keys(evaluator, name, items, expression_at(given, 1))?;
             extreme(evaluator, items, &keys, wanted)
         }
         "merge" => merge(evaluator, given),
-        "not_null" => match (0..given.len())
-            .map(|at| value_at(given, at))
-            .find(|value| !value.is_null())
-        {
+        "not_null" => match (0..given.len()).map(|at| value_at(given, at)).find(|value| !value.is_null()) {
             Some(value) => evaluator.copy(value),
             None => Ok(Value::Null),
         },
@@ -229,9 +195,7 @@ fn run(
             Some(members) => copies(evaluator, members.values()),
             None => Ok(Value::Null),
         },
-        _ => Err(RuntimeError::UnknownFunction {
-            name: name.to_owned(),
-        }),
+        _ => Err(RuntimeError::UnknownFunction { name: name.to_owned() }),
     }
 }
 
@@ -258,20 +222,13 @@ fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn copies<'a>(
-    evaluator: &Evaluator,
-    values: impl Iterator<Item = &'a Value>,
-) -> Result<Value, RuntimeError> {
-    let copies: Result<Vec<Value>, RuntimeError> =
-        values.map(|value| evaluator.copy(value)).collect();
+fn copies<'a>(evaluator: &Evaluator, values: impl Iterator<Item = &'a Value>) -> Result<Value, RuntimeError> {
+    let copies: Result<Vec<Value>, RuntimeError> = values.map(|value| evaluator.copy(value)).collect();
     copies.map(Value::Array)
 }
 
 fn absolute(value: &Value) -> Value {
-    match value
-        .as_number()
-        .map(|found| (number::integer(found), number::float(found)))
-    {
+    match value.as_number().map(|found| (number::integer(found), number::float(found))) {
         Some((Some(integer), _)) => number::from_integer(integer.abs()),
         Some((None, float)) => number::from_float(float.abs()),
         None => Value::Null,
@@ -282,9 +239,7 @@ fn absolute(value: &Value) -> Value {
 fn rounded(value: &Value, round: fn(f64) -> f64) -> Value {
     match value.as_f64().map(round) {
         // Within 2^63 the cast keeps the value, because it has no fraction.
-        Some(float) if value.is_f64() && float.abs() < 9.2e18 => {
-            number::from_integer(float as i128)
-        }
+        Some(float) if value.is_f64() && float.abs() < 9.2e18 => number::from_integer(float as i128),
         _ => value.clone(),
     }
 }
@@ -294,10 +249,7 @@ fn float_sum(items: &[Value]) -> f64 {
 }
 
 fn sum(items: &[Value]) -> Value {
-    let integers: Option<Vec<i128>> = items
-        .iter()
-        .map(|item| item.as_number().and_then(number::integer))
-        .collect();
+    let integers: Option<Vec<i128>> = items.iter().map(|item| item.as_number().and_then(number::integer)).collect();
     match integers {
         Some(integers) => number::from_integer(integers.iter().sum()),
         None => number::from_float(float_sum(items)),
@@ -349,12 +301,7 @@ fn map(evaluator: &Evaluator, node: &Node, items: &[Value]) -> Result<Value, Run
 }
 
 /// The first item whose key is `wanted` (greatest or least) among `keys`; null of none.
-fn extreme(
-    evaluator: &Evaluator,
-    items: &[Value],
-    keys: &[Value],
-    wanted: Ordering,
-) -> Result<Value, RuntimeError> {
+fn extreme(evaluator: &Evaluator, items: &[Value], keys: &[Value], wanted: Ordering) -> Result<Value, RuntimeError> {
     let mut best: Option<(&Value, &Value)> = None;
     for (item, key) in items.iter().zip(keys) {
         if best.is_none_or(|(_, top)| number::order(key, top) == Some(wanted)) {
@@ -419,9 +366,7 @@ fn reverse(evaluator: &Evaluator, value: &Value) -> Result<Value, RuntimeError> 
 fn to_number(value: &Value) -> Value {
     match value {
         Value::Number(_) => value.clone(),
-        Value::String(text) => {
-            serde_json::from_str::<Number>(text.trim()).map_or(Value::Null, Value::Number)
-        }
+        Value::String(text) => serde_json::from_str::<Number>(text.trim()).map_or(Value::Null, Value::Number),
         _ => Value::Null,
     }
 }
@@ -457,10 +402,5 @@ fn type_error(
     actual: &'static str,
     expected: Vec<&'static str>,
 ) -> RuntimeError {
-    RuntimeError::Type {
-        function,
-        value,
-        expected,
-        actual,
-    }
+    RuntimeError::Type { function, value, expected, actual }
 }

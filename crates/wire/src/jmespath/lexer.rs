@@ -63,11 +63,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_space(&mut self) {
-        self.at = self.text.len()
-            - self
-                .rest()
-                .trim_start_matches([' ', '\t', '\n', '\r'])
-                .len();
+        self.at = self.text.len() - self.rest().trim_start_matches([' ', '\t', '\n', '\r']).len();
     }
 
     /// Takes `text` if it comes next.
@@ -101,9 +97,7 @@ impl<'a> Lexer<'a> {
         }
         match first {
             '"' => self.quoted(start),
-            '\'' => Ok(Token::Literal(Value::String(
-                self.delimited('\'')?.replace("\\'", "'"),
-            ))),
+            '\'' => Ok(Token::Literal(Value::String(self.delimited('\'')?.replace("\\'", "'")))),
             '`' => self.literal(start),
             _ => self.symbol(start, first),
         }
@@ -166,9 +160,7 @@ impl<'a> Lexer<'a> {
         let inner = self.delimited('`')?.replace("\\`", "`");
         // The old way to write a string, still common in az examples: `text` without quotes.
         let value = serde_json::from_str(&inner)
-            .or_else(|_| {
-                serde_json::from_str(&format!("\"{}\"", inner.trim_start())).map(Value::String)
-            })
+            .or_else(|_| serde_json::from_str(&format!("\"{}\"", inner.trim_start())).map(Value::String))
             .map_err(|_| error("Literal that is no JSON".into(), start))?;
         Ok(Token::Literal(value))
     }
@@ -219,10 +211,7 @@ mod tests {
     #[test]
     fn offsets_are_in_bytes() {
         let found = tokens(" \"é\" . b").unwrap();
-        assert_eq!(
-            found.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
-            [1, 6, 8, 9]
-        );
+        assert_eq!(found.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [1, 6, 8, 9]);
     }
 
     #[test]
@@ -233,9 +222,7 @@ mod tests {
 
     #[test]
     fn faults() {
-        for bad in [
-            "-", "#", "'a", "\"a", "`a", "\"\\x\"", "`\"a`", "a = b", "é", "'\\'",
-        ] {
+        for bad in ["-", "#", "'a", "\"a", "`a", "\"\\x\"", "`\"a`", "a = b", "é", "'\\'"] {
             assert!(tokens(bad).is_err(), "{bad}");
         }
     }

@@ -26,17 +26,11 @@ pub(super) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => compare(left, right) == Ordering::Equal,
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| equal(left, right))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(key, value)| right.get(key).is_some_and(|other| equal(value, other)))
+                && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| equal(value, other)))
         }
         _ => left == right,
     }
@@ -44,10 +38,7 @@ pub(super) fn equal(left: &Value, right: &Value) -> bool {
 
 /// The number as an integer, if it was written as one.
 pub(super) fn integer(number: &Number) -> Option<i128> {
-    number
-        .as_i64()
-        .map(i128::from)
-        .or_else(|| number.as_u64().map(i128::from))
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 /// The number as a float; adding 0 makes -0.0 equal to 0.0 under `total_cmp`.
@@ -77,10 +68,7 @@ mod tests {
         assert!(equal(&json!(-0.0), &json!(0)));
         assert!(!equal(&json!(u64::MAX), &json!(u64::MAX - 1)));
         assert!(!equal(&json!(1), &json!(true)));
-        assert!(equal(
-            &json!({"a": [1], "b": null}),
-            &json!({"b": null, "a": [1.0]})
-        ));
+        assert!(equal(&json!({"a": [1], "b": null}), &json!({"b": null, "a": [1.0]})));
         assert!(!equal(&json!({"a": 1}), &json!({"b": 1})));
         assert!(!equal(&json!([1]), &json!([1, 2])));
     }

@@ -18,16 +18,9 @@ const BRACKET: u8 = 55;
 /// Parses a whole expression.
 pub(super) fn parse(text: &str) -> Result<Node, ParseError> {
     if text.len() > JMESPATH_BYTES {
-        return Err(error(
-            format!("Expression over {JMESPATH_BYTES} bytes"),
-            JMESPATH_BYTES,
-        ));
+        return Err(error(format!("Expression over {JMESPATH_BYTES} bytes"), JMESPATH_BYTES));
     }
-    let mut parser = Parser {
-        tokens: tokens(text)?,
-        at: 0,
-        nesting: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, nesting: 0 };
     let tree = parser.expression(0)?;
     parser.expect(&Token::End)?;
     Ok(tree.node)
@@ -73,9 +66,7 @@ struct Parser {
 impl Parser {
     /// The token `ahead` of the next one; beyond the end it is the end.
     fn peek_at(&self, ahead: usize) -> &Token {
-        self.tokens
-            .get(self.at + ahead)
-            .map_or(&Token::End, |(token, _)| token)
+        self.tokens.get(self.at + ahead).map_or(&Token::End, |(token, _)| token)
     }
 
     fn peek(&self) -> &Token {
@@ -90,9 +81,7 @@ impl Parser {
 
     fn offset(&self) -> usize {
         let last = self.tokens.len().saturating_sub(1);
-        self.tokens
-            .get(self.at.min(last))
-            .map_or(0, |(_, offset)| *offset)
+        self.tokens.get(self.at.min(last)).map_or(0, |(_, offset)| *offset)
     }
 
     fn unexpected(&self) -> ParseError {
@@ -112,10 +101,7 @@ impl Parser {
     }
 
     fn too_deep(&self) -> ParseError {
-        error(
-            format!("Expression nested over {JMESPATH_DEPTH} levels"),
-            self.offset(),
-        )
+        error(format!("Expression nested over {JMESPATH_DEPTH} levels"), self.offset())
     }
 
     /// A node over children of the given depth.
@@ -123,18 +109,10 @@ impl Parser {
         if depth >= JMESPATH_DEPTH {
             return Err(self.too_deep());
         }
-        Ok(Tree {
-            node,
-            depth: depth + 1,
-        })
+        Ok(Tree { node, depth: depth + 1 })
     }
 
-    fn pair(
-        &self,
-        make: impl Fn(Box<Node>, Box<Node>) -> Node,
-        left: Tree,
-        right: Tree,
-    ) -> Result<Tree, ParseError> {
+    fn pair(&self, make: impl Fn(Box<Node>, Box<Node>) -> Node, left: Tree, right: Tree) -> Result<Tree, ParseError> {
         let depth = left.depth.max(right.depth);
         self.grow(make(Box::new(left.node), Box::new(right.node)), depth)
     }
@@ -203,10 +181,9 @@ impl Parser {
         let called = *self.peek_at(1) == Token::LeftParenthesis;
         match self.next() {
             Token::Identifier(name) if called => self.call(name),
-            Token::Quoted(_) if called => Err(error(
-                "Quoted identifier not allowed for function names".into(),
-                self.offset(),
-            )),
+            Token::Quoted(_) if called => {
+                Err(error("Quoted identifier not allowed for function names".into(), self.offset()))
+            }
             Token::Identifier(name) | Token::Quoted(name) => Ok(Tree::leaf(Node::Field(name))),
             _ => Err(self.unexpected()),
         }
@@ -229,15 +206,7 @@ impl Parser {
             }
             Token::Compare(comparator) => {
                 let right = self.expression(5)?;
-                self.pair(
-                    |left, right| Node::Compare {
-                        comparator,
-                        left,
-                        right,
-                    },
-                    left,
-                    right,
-                )
+                self.pair(|left, right| Node::Compare { comparator, left, right }, left, right)
             }
             Token::Flatten => {
                 let flat = self.grow(Node::Flatten(Box::new(left.node)), left.depth)?;
@@ -419,10 +388,7 @@ mod tests {
     fn an_error_tells_the_place() {
         let error = parse("a.b.]").unwrap_err();
         assert_eq!(error.offset, 4);
-        assert_eq!(
-            parse("a.").unwrap_err().to_string(),
-            "Unexpected end of the expression at offset 2"
-        );
+        assert_eq!(parse("a.").unwrap_err().to_string(), "Unexpected end of the expression at offset 2");
     }
 
     #[test]
@@ -444,14 +410,10 @@ mod tests {
             ("a||", "a", ""),
             ("*.", "a", ""),
         ] {
-            let nested =
-                |levels: usize| format!("{}{core}{}", open.repeat(levels), close.repeat(levels));
+            let nested = |levels: usize| format!("{}{core}{}", open.repeat(levels), close.repeat(levels));
             assert!(parse(&nested(20)).is_ok(), "{open}{core}{close}");
             let error = parse(&nested(deep)).unwrap_err();
-            assert!(
-                error.message.contains("nested over"),
-                "{open}{core}{close}: {error}"
-            );
+            assert!(error.message.contains("nested over"), "{open}{core}{close}: {error}");
         }
         assert!(parse(&"a".repeat(JMESPATH_BYTES + 1)).is_err());
     }

@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::packet::{
-    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode,
-    Subscribe, TopicFilter, Unsubscribe,
+    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe, TopicFilter,
+    Unsubscribe,
 };
 use super::text::{check_filter, check_string, check_topic};
 use super::{MAX_REMAINING_LENGTH, MqttError};
@@ -46,10 +46,7 @@ impl Decoder {
         };
         let size = 1 + header_bytes + remaining;
         if size > self.max_packet_bytes {
-            return Err(MqttError::TooLarge {
-                size,
-                limit: self.max_packet_bytes,
-            });
+            return Err(MqttError::TooLarge { size, limit: self.max_packet_bytes });
         }
         if buffer.len() < size {
             return Ok(None);
@@ -70,11 +67,7 @@ fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, MqttError> {
             return Ok(Some((value, index + 1)));
         }
     }
-    if bytes.len() >= 4 {
-        Err(MqttError::BadLength)
-    } else {
-        Ok(None)
-    }
+    if bytes.len() >= 4 { Err(MqttError::BadLength) } else { Ok(None) }
 }
 
 /// Refuses reserved types and flags (standard, tables 2.1 and 2.2) before the length arrives.
@@ -154,45 +147,21 @@ fn connect(reader: &mut Reader) -> Result<Connect, MqttError> {
     if has_password && !has_user_name {
         return Err(MqttError::PasswordWithoutUserName);
     }
-    let user_name = if has_user_name {
-        Some(reader.string()?)
-    } else {
-        None
-    };
-    let password = if has_password {
-        Some(reader.binary()?)
-    } else {
-        None
-    };
-    Ok(Connect {
-        client_id,
-        clean_session: flags & 0x02 != 0,
-        keep_alive_seconds,
-        will,
-        user_name,
-        password,
-    })
+    let user_name = if has_user_name { Some(reader.string()?) } else { None };
+    let password = if has_password { Some(reader.binary()?) } else { None };
+    Ok(Connect { client_id, clean_session: flags & 0x02 != 0, keep_alive_seconds, will, user_name, password })
 }
 
 fn will(flags: u8, reader: &mut Reader) -> Result<Option<LastWill>, MqttError> {
     if flags & 0x04 == 0 {
         // Will level and retain flag must be 0 without a will (standard, 3.1.2.6 and 3.1.2.7).
-        return if flags & 0x38 == 0 {
-            Ok(None)
-        } else {
-            Err(MqttError::ReservedFlags("CONNECT"))
-        };
+        return if flags & 0x38 == 0 { Ok(None) } else { Err(MqttError::ReservedFlags("CONNECT")) };
     }
     let qos = QoS::from_bits((flags >> 3) & 3)?;
     let topic = reader.string()?;
     check_topic(&topic)?;
     let payload = reader.binary()?;
-    Ok(Some(LastWill {
-        topic,
-        payload,
-        qos,
-        retain: flags & 0x20 != 0,
-    }))
+    Ok(Some(LastWill { topic, payload, qos, retain: flags & 0x20 != 0 }))
 }
 
 fn conn_ack(reader: &mut Reader) -> Result<ConnAck, MqttError> {
@@ -205,29 +174,15 @@ fn conn_ack(reader: &mut Reader) -> Result<ConnAck, MqttError> {
     if session_present && code != ConnectReturnCode::Accepted {
         return Err(MqttError::ReservedFlags("CONNACK"));
     }
-    Ok(ConnAck {
-        session_present,
-        code,
-    })
+    Ok(ConnAck { session_present, code })
 }
 
 fn publish(flags: u8, mut reader: Reader) -> Result<Publish, MqttError> {
     let qos = QoS::from_bits((flags >> 1) & 3)?;
     let topic = reader.string()?;
     check_topic(&topic)?;
-    let packet_id = if qos == QoS::AtMostOnce {
-        None
-    } else {
-        Some(reader.packet_id()?)
-    };
-    Ok(Publish {
-        dup: flags & 8 != 0,
-        qos,
-        retain: flags & 1 != 0,
-        topic,
-        packet_id,
-        payload: reader.0,
-    })
+    let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
+    Ok(Publish { dup: flags & 8 != 0, qos, retain: flags & 1 != 0, topic, packet_id, payload: reader.0 })
 }
 
 fn subscribe(reader: &mut Reader) -> Result<Subscribe, MqttError> {
@@ -240,10 +195,7 @@ fn subscribe(reader: &mut Reader) -> Result<Subscribe, MqttError> {
         if options & 0xfc != 0 {
             return Err(MqttError::ReservedFlags("SUBSCRIBE"));
         }
-        filters.push(TopicFilter {
-            filter,
-            qos: QoS::from_bits(options)?,
-        });
+        filters.push(TopicFilter { filter, qos: QoS::from_bits(options)? });
     }
     if filters.is_empty() {
         return Err(MqttError::EmptyList);
@@ -357,57 +309,26 @@ mod tests {
     #[test]
     fn other_versions_are_named_whatever_follows() {
         let five = connect_bytes("MQTT", 5, 0x02, &[5, 0x11, 0, 0, 0, 10, 0, 1, b'd']);
-        assert_eq!(
-            decode(&five),
-            Err(MqttError::UnsupportedProtocol { level: 5 })
-        );
+        assert_eq!(decode(&five), Err(MqttError::UnsupportedProtocol { level: 5 }));
         let three = connect_bytes("MQIsdp", 3, 0x02, b"\0\x01d");
-        assert_eq!(
-            decode(&three),
-            Err(MqttError::UnsupportedProtocol { level: 3 })
-        );
-        assert_eq!(
-            decode(&connect_bytes("HTTP", 4, 2, b"\0\x01d")),
-            Err(MqttError::BadProtocolName)
-        );
+        assert_eq!(decode(&three), Err(MqttError::UnsupportedProtocol { level: 3 }));
+        assert_eq!(decode(&connect_bytes("HTTP", 4, 2, b"\0\x01d")), Err(MqttError::BadProtocolName));
     }
 
     #[test]
     fn connect_flags() {
         let reserved = Err(MqttError::ReservedFlags("CONNECT"));
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x03, b"\0\x01d")),
-            reserved
-        );
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x20, b"\0\x01d")),
-            reserved
-        );
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x08, b"\0\x01d")),
-            reserved
-        );
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x1c, b"\0\x01d\0\x01t\0\0")),
-            Err(MqttError::BadQoS)
-        );
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x42, b"\0\x01d\0\x01p")),
-            Err(MqttError::PasswordWithoutUserName)
-        );
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x03, b"\0\x01d")), reserved);
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x20, b"\0\x01d")), reserved);
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x08, b"\0\x01d")), reserved);
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x1c, b"\0\x01d\0\x01t\0\0")), Err(MqttError::BadQoS));
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x42, b"\0\x01d\0\x01p")), Err(MqttError::PasswordWithoutUserName));
         let only_user = connect_bytes("MQTT", 4, 0x82, b"\0\x01d\0\x01u");
         assert!(matches!(
             decode(&only_user),
-            Ok(Some(Packet::Connect(Connect {
-                password: None,
-                user_name: Some(_),
-                ..
-            })))
+            Ok(Some(Packet::Connect(Connect { password: None, user_name: Some(_), .. })))
         ));
-        assert_eq!(
-            decode(&connect_bytes("MQTT", 4, 0x06, b"\0\x01d\0\x01#\0\0")),
-            Err(MqttError::BadTopic)
-        );
+        assert_eq!(decode(&connect_bytes("MQTT", 4, 0x06, b"\0\x01d\0\x01#\0\0")), Err(MqttError::BadTopic));
     }
 
     #[test]
@@ -421,13 +342,7 @@ mod tests {
             (&[0x60], MqttError::ReservedFlags("PUBREL")),
             (&[0xc1], MqttError::ReservedFlags("PINGREQ")),
             (&[0x30, 0xff, 0xff, 0xff, 0xff], MqttError::BadLength),
-            (
-                &[0x30, 0xff, 0xff, 0x7f],
-                MqttError::TooLarge {
-                    size: 2_097_155,
-                    limit: 1024,
-                },
-            ),
+            (&[0x30, 0xff, 0xff, 0x7f], MqttError::TooLarge { size: 2_097_155, limit: 1024 }),
             (&[0xc0, 1, 0], MqttError::TrailingBytes(1)),
             (&[0x40, 2, 0, 0], MqttError::BadPacketId),
             (&[0x40, 1, 0], MqttError::Truncated),
@@ -437,10 +352,7 @@ mod tests {
             (&[0x30, 3, 0, 1, b'+'], MqttError::BadTopic),
             (&[0x82, 2, 0, 1], MqttError::EmptyList),
             (&[0x82, 6, 0, 1, 0, 1, b'a', 3], MqttError::BadQoS),
-            (
-                &[0x82, 6, 0, 1, 0, 1, b'a', 4],
-                MqttError::ReservedFlags("SUBSCRIBE"),
-            ),
+            (&[0x82, 6, 0, 1, 0, 1, b'a', 4], MqttError::ReservedFlags("SUBSCRIBE")),
         ];
         for (bytes, error) in cases {
             assert_eq!(decode(bytes), Err(error), "{bytes:x?}");
@@ -449,19 +361,10 @@ mod tests {
 
     #[test]
     fn server_packets_for_the_device_role() {
-        assert_eq!(
-            decode(&[0x20, 2, 1, 5]),
-            Err(MqttError::ReservedFlags("CONNACK"))
-        );
-        assert_eq!(
-            decode(&[0x20, 2, 2, 0]),
-            Err(MqttError::ReservedFlags("CONNACK"))
-        );
+        assert_eq!(decode(&[0x20, 2, 1, 5]), Err(MqttError::ReservedFlags("CONNACK")));
+        assert_eq!(decode(&[0x20, 2, 2, 0]), Err(MqttError::ReservedFlags("CONNACK")));
         assert_eq!(decode(&[0x20, 2, 0, 9]), Err(MqttError::BadReturnCode(9)));
-        assert_eq!(
-            decode(&[0x90, 3, 0, 1, 3]),
-            Err(MqttError::BadReturnCode(3))
-        );
+        assert_eq!(decode(&[0x90, 3, 0, 1, 3]), Err(MqttError::BadReturnCode(3)));
         assert_eq!(
             decode(&[0x90, 4, 0, 1, 1, 0x80]),
             Ok(Some(Packet::SubAck(SubAck {
@@ -475,10 +378,7 @@ mod tests {
     fn the_limit_holds_before_the_body_arrives_and_can_be_raised() {
         let mut decoder = Decoder::new(4);
         let mut buffer = BytesMut::from(&[0x30, 3, 0, 1, b'a'][..]);
-        assert_eq!(
-            decoder.decode(&mut buffer),
-            Err(MqttError::TooLarge { size: 5, limit: 4 })
-        );
+        assert_eq!(decoder.decode(&mut buffer), Err(MqttError::TooLarge { size: 5, limit: 4 }));
         decoder.set_max(5);
         assert!(decoder.decode(&mut buffer).unwrap().is_some());
         assert!(buffer.is_empty());

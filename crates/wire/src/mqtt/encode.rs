@@ -145,10 +145,7 @@ fn write_body(first: u8, body: &[u8], out: &mut BytesMut) -> Result<(), MqttErro
 
 fn write_header(first: u8, remaining: usize, out: &mut BytesMut) -> Result<(), MqttError> {
     if remaining > MAX_REMAINING_LENGTH {
-        return Err(MqttError::TooLarge {
-            size: remaining,
-            limit: MAX_REMAINING_LENGTH,
-        });
+        return Err(MqttError::TooLarge { size: remaining, limit: MAX_REMAINING_LENGTH });
     }
     out.reserve(5 + remaining);
     out.put_u8(first);
@@ -190,11 +187,7 @@ mod tests {
     use crate::mqtt::{Decoder, SubAck, Subscribe, TopicFilter, Unsubscribe};
 
     fn qos() -> impl Strategy<Value = QoS> {
-        prop_oneof![
-            Just(QoS::AtMostOnce),
-            Just(QoS::AtLeastOnce),
-            Just(QoS::ExactlyOnce)
-        ]
+        prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)]
     }
 
     fn payload() -> impl Strategy<Value = Bytes> {
@@ -242,20 +235,14 @@ mod tests {
         (0_u8..=5, any::<bool>()).prop_map(|(code, present)| {
             let code = ConnectReturnCode::from_byte(code).unwrap();
             let session_present = present && code == ConnectReturnCode::Accepted;
-            Packet::ConnAck(ConnAck {
-                session_present,
-                code,
-            })
+            Packet::ConnAck(ConnAck { session_present, code })
         })
     }
 
     fn any_packet() -> impl Strategy<Value = Packet> {
         let id = || 1..=u16::MAX;
         let entry = (filter(), qos()).prop_map(|(filter, qos)| TopicFilter { filter, qos });
-        let code = prop_oneof![
-            qos().prop_map(SubAckCode::Granted),
-            Just(SubAckCode::Failure)
-        ];
+        let code = prop_oneof![qos().prop_map(SubAckCode::Granted), Just(SubAckCode::Failure)];
         prop_oneof![
             connect(),
             publish(),
@@ -265,14 +252,11 @@ mod tests {
             id().prop_map(Packet::PubRel),
             id().prop_map(Packet::PubComp),
             id().prop_map(Packet::UnsubAck),
-            (id(), vec(entry, 1..5)).prop_map(|(packet_id, filters)| {
-                Packet::Subscribe(Subscribe { packet_id, filters })
-            }),
-            (id(), vec(code, 1..5))
-                .prop_map(|(packet_id, codes)| Packet::SubAck(SubAck { packet_id, codes })),
-            (id(), vec(filter(), 1..5)).prop_map(|(packet_id, filters)| {
-                Packet::Unsubscribe(Unsubscribe { packet_id, filters })
-            }),
+            (id(), vec(entry, 1..5))
+                .prop_map(|(packet_id, filters)| { Packet::Subscribe(Subscribe { packet_id, filters }) }),
+            (id(), vec(code, 1..5)).prop_map(|(packet_id, codes)| Packet::SubAck(SubAck { packet_id, codes })),
+            (id(), vec(filter(), 1..5))
+                .prop_map(|(packet_id, filters)| { Packet::Unsubscribe(Unsubscribe { packet_id, filters }) }),
             Just(Packet::PingReq),
             Just(Packet::PingResp),
             Just(Packet::Disconnect),
@@ -331,54 +315,23 @@ mod tests {
             payload: Bytes::from_static(b"hi"),
         });
         encode(&packet, &mut out).unwrap();
-        assert_eq!(
-            &out[..],
-            &[0x32, 9, 0, 3, b'a', b'/', b'b', 0, 10, b'h', b'i']
-        );
+        assert_eq!(&out[..], &[0x32, 9, 0, 3, b'a', b'/', b'b', 0, 10, b'h', b'i']);
     }
 
     #[test]
     fn what_the_standard_forbids_is_not_written() {
         let publish = |qos, packet_id, dup, topic: &str| {
             let topic = topic.to_owned();
-            Packet::Publish(Publish {
-                dup,
-                qos,
-                retain: false,
-                topic,
-                packet_id,
-                payload: Bytes::new(),
-            })
+            Packet::Publish(Publish { dup, qos, retain: false, topic, packet_id, payload: Bytes::new() })
         };
         let cases = [
-            (
-                publish(QoS::AtMostOnce, Some(1), false, "t"),
-                MqttError::BadPacketId,
-            ),
-            (
-                publish(QoS::AtLeastOnce, None, false, "t"),
-                MqttError::BadPacketId,
-            ),
-            (
-                publish(QoS::AtLeastOnce, Some(0), false, "t"),
-                MqttError::BadPacketId,
-            ),
-            (
-                publish(QoS::AtMostOnce, None, true, "t"),
-                MqttError::ReservedFlags("PUBLISH"),
-            ),
-            (
-                publish(QoS::AtMostOnce, None, false, "a/#"),
-                MqttError::BadTopic,
-            ),
+            (publish(QoS::AtMostOnce, Some(1), false, "t"), MqttError::BadPacketId),
+            (publish(QoS::AtLeastOnce, None, false, "t"), MqttError::BadPacketId),
+            (publish(QoS::AtLeastOnce, Some(0), false, "t"), MqttError::BadPacketId),
+            (publish(QoS::AtMostOnce, None, true, "t"), MqttError::ReservedFlags("PUBLISH")),
+            (publish(QoS::AtMostOnce, None, false, "a/#"), MqttError::BadTopic),
             (Packet::PubAck(0), MqttError::BadPacketId),
-            (
-                Packet::Subscribe(Subscribe {
-                    packet_id: 1,
-                    filters: vec![],
-                }),
-                MqttError::EmptyList,
-            ),
+            (Packet::Subscribe(Subscribe { packet_id: 1, filters: vec![] }), MqttError::EmptyList),
         ];
         for (packet, error) in cases {
             let mut out = BytesMut::from(&b"before"[..]);
@@ -389,9 +342,7 @@ mod tests {
 
     #[test]
     fn lengths_of_one_to_four_bytes() {
-        for (payload_bytes, header) in
-            [(124, 2), (125, 3), (16_380, 3), (16_381, 4), (2_097_149, 5)]
-        {
+        for (payload_bytes, header) in [(124, 2), (125, 3), (16_380, 3), (16_381, 4), (2_097_149, 5)] {
             let mut out = BytesMut::new();
             let packet = Packet::Publish(Publish {
                 dup: false,

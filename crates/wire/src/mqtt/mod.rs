@@ -12,8 +12,8 @@ mod text;
 pub use decode::Decoder;
 pub use encode::encode;
 pub use packet::{
-    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode,
-    Subscribe, TopicFilter, Unsubscribe,
+    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe, TopicFilter,
+    Unsubscribe,
 };
 
 /// Largest remaining length that four length bytes can say (standard, table 2.4).

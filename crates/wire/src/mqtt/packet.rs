@@ -244,10 +244,7 @@ mod tests {
         for byte in 0..=5 {
             assert_eq!(ConnectReturnCode::from_byte(byte).unwrap().byte(), byte);
         }
-        assert_eq!(
-            ConnectReturnCode::from_byte(6),
-            Err(MqttError::BadReturnCode(6))
-        );
+        assert_eq!(ConnectReturnCode::from_byte(6), Err(MqttError::BadReturnCode(6)));
         for bits in 0..=2 {
             assert_eq!(QoS::from_bits(bits).unwrap().bits(), bits);
         }

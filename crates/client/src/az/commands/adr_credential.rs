@@ -54,10 +54,12 @@ fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
 }
 
 /// Adds the way out to a missing credential; a missing namespace keeps the server's words.
-fn explained(failure: Failure, args: &Args) -> Failure {
-    let about_credential = failure.message.to_lowercase().contains("credentials");
-    if !failure.is_not_found() || !about_credential {
+async fn explained(session: &mut Session<'_>, args: &Args, namespace: &str, failure: Failure) -> Failure {
+    if !failure.is_not_found() {
         return failure;
+    }
+    if let Err(missing) = session.arm_get(namespace, versions::REGISTRY).await {
+        return missing;
     }
     let (ns, group) = (args.text("--namespace").unwrap_or_default(), args.text("--resource-group").unwrap_or_default());
     let message = format!(
@@ -76,33 +78,35 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = credential_path(&namespace(session, args)?);
-        let found = session.arm_get(&path, versions::REGISTRY).await;
-        Ok(found.map_err(|failure| explained(failure, args))?.into())
+        let namespace = namespace(session, args)?;
+        match session.arm_get(&credential_path(&namespace), versions::REGISTRY).await {
+            Ok(credential) => Ok(credential.into()),
+            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+        }
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = credential_path(&namespace(session, args)?);
-        session
-            .arm_act(Method::DELETE, &path, versions::REGISTRY, None, false)
-            .await
-            .map_err(|failure| explained(failure, args))?;
-        Ok(Outcome::nothing())
+        let namespace = namespace(session, args)?;
+        let path = credential_path(&namespace);
+        match session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await {
+            Ok(_) => Ok(Outcome::nothing()),
+            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+        }
     })
 }
 
 fn sync<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/synchronize", credential_path(&namespace(session, args)?));
-        session
-            .arm_act(Method::POST, &path, versions::REGISTRY, None, false)
-            .await
-            .map_err(|failure| explained(failure, args))?;
-        Ok(Outcome::text(format!(
-            "Successfully synchronized credentials for namespace '{}'\n",
-            args.required("--namespace")?
-        )))
+        let namespace = namespace(session, args)?;
+        let path = format!("{}/synchronize", credential_path(&namespace));
+        match session.arm_act(Method::POST, &path, versions::REGISTRY, None, false).await {
+            Ok(_) => {
+                let name = args.required("--namespace")?;
+                Ok(Outcome::text(format!("Successfully synchronized credentials for namespace '{name}'\n")))
+            }
+            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+        }
     })
 }

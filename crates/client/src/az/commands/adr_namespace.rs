@@ -180,19 +180,8 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(session, args)?;
         session.warn("Deleting a namespace deletes its credential, policies and devices.");
-        let deleted = session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await;
-        deleted.map_err(|failure| match failure.status {
-            // The server names the hubs and services that hold the namespace.
-            Some(409) => Failure {
-                message: format!(
-                    "{}\nDelete the hubs and provisioning services that are linked to namespace '{}' first: az iot hub delete …, az iot dps delete …",
-                    failure.message,
-                    args.text("--namespace").unwrap_or_default()
-                ),
-                ..failure
-            },
-            _ => failure,
-        })?;
+        // While hubs or provisioning services are linked, the server refuses and names them.
+        session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await?;
         Ok(Outcome::nothing())
     })
 }

@@ -140,6 +140,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = args.filled("--name")?;
         let group = args.filled("--resource-group")?;
+        args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
         let check = format!(
             "{}/providers/Microsoft.Devices/checkProvisioningServiceNameAvailability",
             session.subscription_path()?

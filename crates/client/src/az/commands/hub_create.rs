@@ -60,6 +60,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = hub_name(args)?;
         let group = args.filled("--resource-group")?;
+        args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
         let identity = identity(args);
         let link = hub_link::choose(session, args, group).await?;
         let mut properties = default_properties(args);

@@ -6,7 +6,7 @@
 use super::directory::Principal;
 use super::hub_create::user_identities;
 use super::role_assignment::{assign, of_principal};
-use super::role_definition::resolve;
+use super::role_definition::{definitions, resolve};
 use super::{adr_namespace, rooted, text, versions};
 use crate::az::failure::{Failure, Result};
 use crate::az::parser::Args;
@@ -63,20 +63,16 @@ pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) 
 
 /// The group's one namespace on which one of the identities may read and write.
 async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Option<Link>> {
-    let mut found: Vec<Link> = Vec::new();
-    let path = session.collection_path(Some(group), adr_namespace::KIND)?;
-    let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
-    for identity in identities {
-        let resource = session.arm_get(&rooted(identity), versions::IDENTITIES).await?;
-        let principal = text(&resource, "/properties/principalId").to_owned();
-        for namespace in &namespaces {
-            let id = text(namespace, "/id");
-            let known = found.iter().any(|link| link.namespace == id);
-            if !known && may_read_and_write(session, id, &principal).await? {
-                found.push(Link { namespace: id.to_owned(), identity: identity.clone() });
-            }
+    let found = match candidates(session, group, identities).await {
+        Ok(found) => found,
+        // Who may not look cannot be told to which namespace the hub would belong.
+        Err(failure) if failure.status == Some(403) => {
+            let reason = failure.message.lines().next().unwrap_or_default().to_owned();
+            session.warn(&format!("Which namespaces the hub's identity may use cannot be read: {reason}"));
+            Vec::new()
         }
-    }
+        Err(failure) => return Err(failure),
+    };
     match found.as_slice() {
         [] => {
             session.warn(&format!(
@@ -103,13 +99,36 @@ async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) ->
     }
 }
 
+/// The namespaces of the group that one of the identities may read and write, each once.
+async fn candidates(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Vec<Link>> {
+    let mut found: Vec<Link> = Vec::new();
+    let path = session.collection_path(Some(group), adr_namespace::KIND)?;
+    let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
+    for identity in identities {
+        let resource = session.arm_get(&rooted(identity), versions::IDENTITIES).await?;
+        let principal = text(&resource, "/properties/principalId").to_owned();
+        for namespace in &namespaces {
+            let id = text(namespace, "/id");
+            let known = found.iter().any(|link| link.namespace == id);
+            if !known && may_read_and_write(session, id, &principal).await? {
+                found.push(Link { namespace: id.to_owned(), identity: identity.clone() });
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Whether the principal's roles allow reading the namespace, and writing it or its devices.
 async fn may_read_and_write(session: &mut Session<'_>, namespace: &str, principal: &str) -> Result<bool> {
-    let mut definitions = Vec::new();
-    for assignment in of_principal(session, namespace, principal).await? {
-        let id = text(&assignment, "/properties/roleDefinitionId").to_owned();
-        definitions.extend(session.arm_find(&id, versions::ROLE_DEFINITIONS).await?);
+    let held = of_principal(session, namespace, principal).await?;
+    let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let roles: Vec<String> = held.iter().map(|one| last(text(one, "/properties/roleDefinitionId"))).collect();
+    if roles.is_empty() {
+        return Ok(false);
     }
+    // Asked at the namespace: a caller with rights on the group only may not read roles above it.
+    let mut definitions = definitions(session, namespace, None).await?;
+    definitions.retain(|definition| roles.contains(&text(definition, "/name").to_lowercase()));
     let allows = |action: &str| definitions.iter().any(|definition| grants(definition, action));
     Ok(allows(READ) && WRITES.iter().any(|action| allows(action)))
 }

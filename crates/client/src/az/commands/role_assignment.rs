@@ -150,9 +150,7 @@ async fn assignee(session: &mut Session<'_>, args: &Args, kind: Option<&str>) ->
         return Ok(Some(Principal { object_id: object_id.to_owned(), kind: kind.map(str::to_owned), name: None }));
     }
     match args.text("--assignee") {
-        Some("") => Err(Failure::error(
-            "The value of --assignee is empty. If it comes from a shell variable, set that variable first.",
-        )),
+        Some("") => args.filled("--assignee").map(|_| None),
         Some(name) => directory::resolve(session, name).await.map(Some),
         None => Ok(None),
     }

@@ -24,7 +24,12 @@ pub static DECL: TypeDecl = TypeDecl {
     singleton: Some("default"),
     views: &[View { versions: &["2025-11-01-preview", "2026-03-01-preview"], hidden: &["etag"] }],
     any_version: false,
-    name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case("default"), text: "it is always 'default'" },
+    name: NameRule {
+        min: 7,
+        max: 7,
+        legal: |name| name.eq_ignore_ascii_case("default"),
+        text: "it is always 'default'",
+    },
     global_name: None,
     properties: &[],
     read_only: &["provisioningState"],

@@ -25,7 +25,12 @@ pub static DECL: TypeDecl = TypeDecl {
         View { versions: &["2026-04-01"], hidden: &["properties.policy"] },
     ],
     any_version: false,
-    name: NameRule { min: 3, max: 63, legal: is_registry_name, text: "letters, digits and '-', starting with a letter or digit" },
+    name: NameRule {
+        min: 3,
+        max: 63,
+        legal: is_registry_name,
+        text: "letters, digits and '-', starting with a letter or digit",
+    },
     global_name: None,
     properties: &[
         "enabled",
@@ -63,7 +68,10 @@ impl Behavior for Device {
             v.as_bool().ok_or_else(|| Error::invalid_property("properties.enabled", "'enabled' is true or false."))
         })?;
         if cx.resource.properties.get("attributes").is_some_and(|a| a.to_string().len() > ATTRIBUTES_BYTES) {
-            return Err(Error::invalid_property("properties.attributes", format!("'attributes' may have {ATTRIBUTES_BYTES} bytes at most.")));
+            return Err(Error::invalid_property(
+                "properties.attributes",
+                format!("'attributes' may have {ATTRIBUTES_BYTES} bytes at most."),
+            ));
         }
         check_policy(cx)?;
         let version = before.and_then(|r| r.value(&["version"])).and_then(Value::as_u64).unwrap_or(0) + 1;
@@ -108,12 +116,17 @@ impl Behavior for Device {
 
 /// A device's policy must be one of its own namespace.
 fn check_policy(cx: &PutContext<'_>) -> Result<()> {
-    let Some(policy) = cx.resource.properties.get("policy").and_then(|p| p.get("resourceId")).and_then(Value::as_str) else { return Ok(()) };
+    let Some(policy) = cx.resource.properties.get("policy").and_then(|p| p.get("resourceId")).and_then(Value::as_str)
+    else {
+        return Ok(());
+    };
     let id = ResourceId::parse(policy)?;
     let inside = cx.id.parent().is_some_and(|namespace| id.is_within(&namespace));
     if inside && id.resource_type().eq_ignore_ascii_case(kind::POLICY) {
         return Ok(());
     }
-    Err(Error::invalid_property("properties.policy.resourceId", format!("'{policy}' is not a policy of this device's namespace.")))
+    Err(Error::invalid_property(
+        "properties.policy.resourceId",
+        format!("'{policy}' is not a policy of this device's namespace."),
+    ))
 }
-

@@ -35,7 +35,12 @@ pub static DECL: TypeDecl = TypeDecl {
         View { versions: super::iot_hub::REGISTRY_VERSIONS, hidden: &["location", "systemData"] },
     ],
     any_version: false,
-    name: NameRule { min: 1, max: 64, legal: |name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)), text: "letters, digits, '-', '.' and '_'" },
+    name: NameRule {
+        min: 1,
+        max: 64,
+        legal: |name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+        text: "letters, digits, '-', '.' and '_'",
+    },
     global_name: None,
     properties: &["certificate", "isVerified"],
     read_only: &["subject", "expiry", "thumbprint", "created", "updated", "policyResourceId"],
@@ -72,7 +77,10 @@ impl Behavior for HubCertificate {
         let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
         let count = resources::all_where(cx.platform.store.as_ref(), "parent", &hub.id()?.key()).await?.len();
         if cx.is_new() && count >= CERTIFICATES_PER_HUB {
-            return Err(Error::conflict(format!("A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first.")).with_code("QuotaExceeded"));
+            return Err(Error::conflict(format!(
+                "A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first."
+            ))
+            .with_code("QuotaExceeded"));
         }
         cx.resource.properties = describe(cx.platform, &certificate, &text, verified, created);
         cx.change.trust_changed(hub.resource.uid);
@@ -108,7 +116,10 @@ impl Behavior for HubCertificate {
 fn read_upload(text: &str) -> Result<Certificate> {
     let path = "properties.certificate";
     if text.is_empty() || text.len() > CERTIFICATE_TEXT_BYTES {
-        return Err(Error::invalid_property(path, "A certificate is expected: the base64 of its PEM or DER form, 32 KB at most."));
+        return Err(Error::invalid_property(
+            path,
+            "A certificate is expected: the base64 of its PEM or DER form, 32 KB at most.",
+        ));
     }
     let bytes = if text.trim_start().starts_with("-----BEGIN") {
         text.as_bytes().to_vec()
@@ -121,12 +132,21 @@ fn read_upload(text: &str) -> Result<Certificate> {
         _ => Certificate::from_der(&bytes),
     }?;
     if !certificate.is_ca() {
-        return Err(Error::invalid_property(path, "The certificate is not that of a certificate authority (basic constraints CA:TRUE are missing)."));
+        return Err(Error::invalid_property(
+            path,
+            "The certificate is not that of a certificate authority (basic constraints CA:TRUE are missing).",
+        ));
     }
     Ok(certificate)
 }
 
-fn describe(platform: &Platform, certificate: &Certificate, text: &str, verified: bool, created: Option<String>) -> Map<String, Value> {
+fn describe(
+    platform: &Platform,
+    certificate: &Certificate,
+    text: &str,
+    verified: bool,
+    created: Option<String>,
+) -> Map<String, Value> {
     let now = rfc1123(platform.now());
     let mut properties = Map::new();
     properties.insert("subject".into(), certificate.subject().to_string().into());

@@ -15,7 +15,8 @@ use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
 
 /// api-versions before the link to a namespace.
-pub(super) const CLASSIC_VERSIONS: &[&str] = &["2018-04-01", "2019-11-04", "2020-03-01", "2021-07-02", "2022-04-30-preview", "2023-06-30", "2023-06-30-preview"];
+pub(super) const CLASSIC_VERSIONS: &[&str] =
+    &["2018-04-01", "2019-11-04", "2020-03-01", "2021-07-02", "2022-04-30-preview", "2023-06-30", "2023-06-30-preview"];
 /// api-versions that know the link.
 pub(super) const REGISTRY_VERSIONS: &[&str] = &["2025-08-01-preview", "2026-03-01-preview", "2026-05-01-preview"];
 
@@ -35,10 +36,29 @@ pub static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 3, max: 50, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("iothubs"),
     properties: &[
-        "authorizationPolicies", "disableLocalAuth", "disableDeviceSAS", "disableModuleSAS", "restrictOutboundNetworkAccess", "allowedFqdnList",
-        "publicNetworkAccess", "ipFilterRules", "networkRuleSets", "minTlsVersion", "eventHubEndpoints", "routing", "storageEndpoints",
-        "messagingEndpoints", "enableFileUploadNotifications", "cloudToDevice", "comments", "features", "encryption", "enableDataResidency",
-        "rootCertificate", "ipVersion", "deviceRegistry",
+        "authorizationPolicies",
+        "disableLocalAuth",
+        "disableDeviceSAS",
+        "disableModuleSAS",
+        "restrictOutboundNetworkAccess",
+        "allowedFqdnList",
+        "publicNetworkAccess",
+        "ipFilterRules",
+        "networkRuleSets",
+        "minTlsVersion",
+        "eventHubEndpoints",
+        "routing",
+        "storageEndpoints",
+        "messagingEndpoints",
+        "enableFileUploadNotifications",
+        "cloudToDevice",
+        "comments",
+        "features",
+        "encryption",
+        "enableDataResidency",
+        "rootCertificate",
+        "ipVersion",
+        "deviceRegistry",
     ],
     read_only: &["provisioningState", "state", "hostName", "locations", "privateEndpointConnections"],
     create_only: &[],
@@ -62,7 +82,14 @@ const RIGHTS: &[&str] = &["RegistryRead", "RegistryWrite", "ServiceConnect", "De
 
 /// SKUs and their tiers; GEN2 lived in 2025-08-01-preview (reference: device-registry-api.md section 8).
 const SKUS: &[(&str, &str)] = &[
-    ("F1", "Free"), ("B1", "Basic"), ("B2", "Basic"), ("B3", "Basic"), ("S1", "Standard"), ("S2", "Standard"), ("S3", "Standard"), ("GEN2", "Generation2"),
+    ("F1", "Free"),
+    ("B1", "Basic"),
+    ("B2", "Basic"),
+    ("B3", "Basic"),
+    ("S1", "Standard"),
+    ("S2", "Standard"),
+    ("S3", "Standard"),
+    ("GEN2", "Generation2"),
 ];
 /// Partitions of the event log, least, default and most (IoT Hub: 2 to 128 by tier, CLI default 4).
 const PARTITIONS: (u64, u64, u64) = (1, 4, 32);
@@ -84,7 +111,10 @@ impl Behavior for IotHub {
         properties.insert("provisioningState".into(), "Succeeded".into());
         properties.insert("state".into(), "Active".into());
         properties.insert("hostName".into(), host.clone().into());
-        properties.insert("locations".into(), json!([{"location": crate::arm::region::display(&location), "role": "primary"}]));
+        properties.insert(
+            "locations".into(),
+            json!([{"location": crate::arm::region::display(&location), "role": "primary"}]),
+        );
         for (name, value) in defaults() {
             properties.entry(name).or_insert(value);
         }
@@ -96,7 +126,11 @@ impl Behavior for IotHub {
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let uid = cx.stored.resource.uid;
-        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::DEVICES, column: "hub", value: uid.to_string() });
+        cx.change.unit.expect(Expect::NoneWith {
+            table: &crate::tables::DEVICES,
+            column: "hub",
+            value: uid.to_string(),
+        });
         cx.change.trust_changed(uid);
         Ok(())
     }
@@ -157,7 +191,8 @@ impl IotHub {
             return Ok(());
         };
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_string);
-        let namespace_id = text(&wanted, "namespaceResourceId").ok_or_else(|| Error::invalid_property(path, "'deviceRegistry' needs a 'namespaceResourceId'."))?;
+        let namespace_id = text(&wanted, "namespaceResourceId")
+            .ok_or_else(|| Error::invalid_property(path, "'deviceRegistry' needs a 'namespaceResourceId'."))?;
         let stored_id = before.as_ref().and_then(|b| text(b, "namespaceResourceId"));
         if !cx.is_new() && !stored_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&namespace_id)) {
             return Err(Error::conflict(format!(
@@ -171,7 +206,8 @@ impl IotHub {
         let target = namespace::link_target(cx, path, &namespace_id).await?;
         let mut link = Map::new();
         link.insert("namespaceResourceId".into(), target.resource.id.clone().into());
-        let identity = text(&wanted, "identityResourceId").or_else(|| before.as_ref().and_then(|b| text(b, "identityResourceId")));
+        let identity =
+            text(&wanted, "identityResourceId").or_else(|| before.as_ref().and_then(|b| text(b, "identityResourceId")));
         if let Some(identity) = identity {
             link.insert("identityResourceId".into(), attached(cx, &identity)?.into());
         } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
@@ -192,7 +228,10 @@ pub(super) fn attached(cx: &PutContext<'_>, identity: &str) -> Result<String> {
         Some(_) => Ok(id.to_string()),
         None => Err(Error::invalid_property(
             "identity.userAssignedIdentities",
-            format!("The identity '{id}' is not attached to '{}'. Attach it: put it into identity.userAssignedIdentities.", cx.id.name()),
+            format!(
+                "The identity '{id}' is not attached to '{}'. Attach it: put it into identity.userAssignedIdentities.",
+                cx.id.name()
+            ),
         )),
     }
 }
@@ -211,10 +250,20 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
     let known = SKUS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     let Some((name, tier)) = known else {
         let list: Vec<&str> = SKUS.iter().map(|(name, _)| *name).collect();
-        return Err(Error::invalid_property("sku.name", format!("The SKU '{}' is not known; there are: {}.", name.chars().take(20).collect::<String>(), list.join(", "))));
+        return Err(Error::invalid_property(
+            "sku.name",
+            format!(
+                "The SKU '{}' is not known; there are: {}.",
+                name.chars().take(20).collect::<String>(),
+                list.join(", ")
+            ),
+        ));
     };
     let capacity = match sent.and_then(|s| s.get("capacity")).filter(|c| !c.is_null()) {
-        Some(value) => value.as_u64().filter(|c| (1..=200).contains(c)).ok_or_else(|| Error::invalid_property("sku.capacity", "'capacity' is a whole number from 1 to 200."))?,
+        Some(value) => value
+            .as_u64()
+            .filter(|c| (1..=200).contains(c))
+            .ok_or_else(|| Error::invalid_property("sku.capacity", "'capacity' is a whole number from 1 to 200."))?,
         None => 1,
     };
     Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
@@ -224,20 +273,47 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
 fn events(cx: &mut PutContext<'_>) -> Result<()> {
     let path = "properties.eventHubEndpoints.events";
     let sent = cx.resource.value(&["eventHubEndpoints", "events"]).cloned().unwrap_or(Value::Null);
-    let before = cx.existing.and_then(|stored| stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"])).and_then(Value::as_u64);
-    let number = |name: &str| sent.get(name).filter(|v| !v.is_null()).map(|v| v.as_u64().ok_or_else(|| Error::invalid_property(format!("{path}.{name}"), format!("'{name}' is a whole number.")))).transpose();
+    let before = cx
+        .existing
+        .and_then(|stored| stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"]))
+        .and_then(Value::as_u64);
+    let number = |name: &str| {
+        sent.get(name)
+            .filter(|v| !v.is_null())
+            .map(|v| {
+                v.as_u64().ok_or_else(|| {
+                    Error::invalid_property(format!("{path}.{name}"), format!("'{name}' is a whole number."))
+                })
+            })
+            .transpose()
+    };
     let partitions = match (number("partitionCount")?, before) {
         (Some(now), Some(before)) if now != before => {
-            return Err(Error::conflict(format!("The number of partitions of hub '{}' is {before} and cannot be changed.", cx.id.name())).with_code("PropertyChangeNotAllowed"));
+            return Err(Error::conflict(format!(
+                "The number of partitions of hub '{}' is {before} and cannot be changed.",
+                cx.id.name()
+            ))
+            .with_code("PropertyChangeNotAllowed"));
         }
         (sent, before) => sent.or(before).unwrap_or(PARTITIONS.1),
     };
     let retention = number("retentionTimeInDays")?.unwrap_or(RETENTION_DAYS.0);
-    if !(PARTITIONS.0..=PARTITIONS.2).contains(&partitions) || !(RETENTION_DAYS.0..=RETENTION_DAYS.1).contains(&retention) {
-        return Err(Error::invalid_property(path, format!("A hub has {} to {} partitions and keeps events {} to {} days.", PARTITIONS.0, PARTITIONS.2, RETENTION_DAYS.0, RETENTION_DAYS.1)));
+    if !(PARTITIONS.0..=PARTITIONS.2).contains(&partitions)
+        || !(RETENTION_DAYS.0..=RETENTION_DAYS.1).contains(&retention)
+    {
+        return Err(Error::invalid_property(
+            path,
+            format!(
+                "A hub has {} to {} partitions and keeps events {} to {} days.",
+                PARTITIONS.0, PARTITIONS.2, RETENTION_DAYS.0, RETENTION_DAYS.1
+            ),
+        ));
     }
     let ids: Vec<String> = (0..partitions).map(|p| p.to_string()).collect();
-    cx.resource.properties.insert("eventHubEndpoints".into(), json!({"events": {"retentionTimeInDays": retention, "partitionCount": partitions, "partitionIds": ids}}));
+    cx.resource.properties.insert(
+        "eventHubEndpoints".into(),
+        json!({"events": {"retentionTimeInDays": retention, "partitionCount": partitions, "partitionIds": ids}}),
+    );
     Ok(())
 }
 
@@ -245,15 +321,27 @@ fn events(cx: &mut PutContext<'_>) -> Result<()> {
 fn defaults() -> [(&'static str, Value); 9] {
     [
         ("ipFilterRules", json!([])),
-        ("routing", json!({
-            "endpoints": {"serviceBusQueues": [], "serviceBusTopics": [], "eventHubs": [], "storageContainers": [], "cosmosDBSqlContainers": []},
-            "routes": [],
-            "fallbackRoute": {"name": "$fallback", "source": "DeviceMessages", "condition": "true", "endpointNames": ["events"], "isEnabled": true}
-        })),
-        ("storageEndpoints", json!({"$default": {"sasTtlAsIso8601": "PT1H", "connectionString": "", "containerName": ""}})),
-        ("messagingEndpoints", json!({"fileNotifications": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}})),
+        (
+            "routing",
+            json!({
+                "endpoints": {"serviceBusQueues": [], "serviceBusTopics": [], "eventHubs": [], "storageContainers": [], "cosmosDBSqlContainers": []},
+                "routes": [],
+                "fallbackRoute": {"name": "$fallback", "source": "DeviceMessages", "condition": "true", "endpointNames": ["events"], "isEnabled": true}
+            }),
+        ),
+        (
+            "storageEndpoints",
+            json!({"$default": {"sasTtlAsIso8601": "PT1H", "connectionString": "", "containerName": ""}}),
+        ),
+        (
+            "messagingEndpoints",
+            json!({"fileNotifications": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}}),
+        ),
         ("enableFileUploadNotifications", json!(false)),
-        ("cloudToDevice", json!({"maxDeliveryCount": 10, "defaultTtlAsIso8601": "PT1H", "feedback": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}})),
+        (
+            "cloudToDevice",
+            json!({"maxDeliveryCount": 10, "defaultTtlAsIso8601": "PT1H", "feedback": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}}),
+        ),
         ("features", json!("None")),
         ("disableLocalAuth", json!(false)),
         ("enableDataResidency", json!(false)),

@@ -18,14 +18,25 @@ const POLICIES: usize = 20;
 
 /// Makes the default policies of a new service, or takes over those that the body sends with or without keys.
 pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], known_rights: &[&str]) -> Result<()> {
-    let sent = cx.body.get("properties").and_then(|p| p.get("authorizationPolicies")).and_then(Value::as_array).filter(|list| !list.is_empty()).cloned();
+    let sent = cx
+        .body
+        .get("properties")
+        .and_then(|p| p.get("authorizationPolicies"))
+        .and_then(Value::as_array)
+        .filter(|list| !list.is_empty())
+        .cloned();
     let policies = match (sent, cx.is_new()) {
         (Some(list), _) => list,
-        (None, true) => defaults.iter().map(|DefaultPolicy(name, rights)| json!({"keyName": name, "rights": rights})).collect(),
+        (None, true) => {
+            defaults.iter().map(|DefaultPolicy(name, rights)| json!({"keyName": name, "rights": rights})).collect()
+        }
         (None, false) => return Ok(()),
     };
     if policies.len() > POLICIES {
-        return Err(Error::invalid_property("properties.authorizationPolicies", format!("At most {POLICIES} shared access policies are possible.")));
+        return Err(Error::invalid_property(
+            "properties.authorizationPolicies",
+            format!("At most {POLICIES} shared access policies are possible."),
+        ));
     }
     let mut kept = Vec::new();
     let mut fields = Vec::new();
@@ -33,7 +44,10 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
         let name = policy.get("keyName").and_then(Value::as_str).unwrap_or_default();
         let rights = check_rights(policy.get("rights").and_then(Value::as_str).unwrap_or_default(), known_rights)?;
         if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-            return Err(Error::invalid_property("properties.authorizationPolicies", "A policy's keyName has 1 to 64 letters, digits, '-', '.' and '_'."));
+            return Err(Error::invalid_property(
+                "properties.authorizationPolicies",
+                "A policy's keyName has 1 to 64 letters, digits, '-', '.' and '_'.",
+            ));
         }
         for (member, which) in [("primaryKey", "primary"), ("secondaryKey", "secondary")] {
             let field = format!("{name}/{which}");
@@ -61,13 +75,20 @@ async fn seal_key(cx: &mut PutContext<'_>, field: &str, sent: Option<&str>) -> R
         None => ferrohub_pki::key::generate_symmetric_key(cx.platform.random.as_ref()),
     };
     let owner = cx.resource.uid.to_string();
-    let sealed = cx.platform.keyring.seal(cx.platform.store.as_ref(), &owner, "resources", &cx.id.key(), field, key.as_bytes()).await?;
+    let sealed = cx
+        .platform
+        .keyring
+        .seal(cx.platform.store.as_ref(), &owner, "resources", &cx.id.key(), field, key.as_bytes())
+        .await?;
     cx.resource.secrets.insert(field.into(), sealed);
     Ok(())
 }
 
 fn bad_key() -> Error {
-    Error::invalid_property("properties.authorizationPolicies", "A shared access key is 16 to 64 bytes, base64-encoded.")
+    Error::invalid_property(
+        "properties.authorizationPolicies",
+        "A shared access key is 16 to 64 bytes, base64-encoded.",
+    )
 }
 
 /// The rights in canonical spelling, joined by ", " as clients expect them.
@@ -79,13 +100,20 @@ fn check_rights(text: &str, known: &[&str]) -> Result<String> {
             None => {
                 return Err(Error::invalid_property(
                     "properties.authorizationPolicies",
-                    format!("The right '{}' is not known; there are: {}.", word.chars().take(40).collect::<String>(), known.join(", ")),
+                    format!(
+                        "The right '{}' is not known; there are: {}.",
+                        word.chars().take(40).collect::<String>(),
+                        known.join(", ")
+                    ),
                 ));
             }
         }
     }
     if rights.is_empty() {
-        return Err(Error::invalid_property("properties.authorizationPolicies", format!("A policy needs rights: {}.", known.join(", "))));
+        return Err(Error::invalid_property(
+            "properties.authorizationPolicies",
+            format!("A policy needs rights: {}.", known.join(", ")),
+        ));
     }
     Ok(rights.join(", "))
 }
@@ -94,10 +122,18 @@ fn check_rights(text: &str, known: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// Internal, when the key is missing or does not open.
-pub(super) async fn open_key(platform: &Platform, resource: &Resource, field: &str) -> Result<zeroize::Zeroizing<String>> {
-    let sealed = resource.secrets.get(field).ok_or_else(|| Error::internal(format!("{} has no key {field}", resource.id)))?;
+pub(super) async fn open_key(
+    platform: &Platform,
+    resource: &Resource,
+    field: &str,
+) -> Result<zeroize::Zeroizing<String>> {
+    let sealed =
+        resource.secrets.get(field).ok_or_else(|| Error::internal(format!("{} has no key {field}", resource.id)))?;
     let row = ResourceId::parse(&resource.id)?.key();
-    let bytes = platform.keyring.open(platform.store.as_ref(), &resource.uid.to_string(), "resources", &row, field, sealed).await?;
+    let bytes = platform
+        .keyring
+        .open(platform.store.as_ref(), &resource.uid.to_string(), "resources", &row, field, sealed)
+        .await?;
     String::from_utf8(bytes.to_vec()).map(zeroize::Zeroizing::new).map_err(|_| Error::internal("a key is not text"))
 }
 
@@ -105,12 +141,21 @@ async fn policy_view(platform: &Platform, stored: &Stored, policy: &Value) -> Re
     let name = policy.get("keyName").and_then(Value::as_str).unwrap_or_default();
     let primary = open_key(platform, &stored.resource, &format!("{name}/primary")).await?;
     let secondary = open_key(platform, &stored.resource, &format!("{name}/secondary")).await?;
-    Ok(json!({"keyName": name, "primaryKey": primary.as_str(), "secondaryKey": secondary.as_str(), "rights": policy.get("rights")}))
+    Ok(
+        json!({"keyName": name, "primaryKey": primary.as_str(), "secondaryKey": secondary.as_str(), "rights": policy.get("rights")}),
+    )
 }
 
 /// Answers `listkeys` with all policies, or with the one called `only`.
 pub(super) async fn list(cx: &SubContext<'_>, only: Option<&str>) -> Result<Value> {
-    let policies = cx.stored.resource.properties.get("authorizationPolicies").and_then(Value::as_array).cloned().unwrap_or_default();
+    let policies = cx
+        .stored
+        .resource
+        .properties
+        .get("authorizationPolicies")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let Some(wanted) = only else {
         let mut value = Vec::new();
         for policy in &policies {
@@ -118,7 +163,9 @@ pub(super) async fn list(cx: &SubContext<'_>, only: Option<&str>) -> Result<Valu
         }
         return Ok(json!({ "value": value }));
     };
-    let found = policies.iter().find(|p| p.get("keyName").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(wanted)));
+    let found = policies
+        .iter()
+        .find(|p| p.get("keyName").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(wanted)));
     match found {
         Some(policy) => policy_view(cx.platform, cx.stored, policy).await,
         None => Err(Error::not_found(format!(

@@ -42,5 +42,7 @@ pub fn by_key(kind: &str) -> Option<&'static TypeDecl> {
 /// Whether `name` has only ASCII letters, digits and '-', starting and ending with a letter or digit.
 fn inner_dashes(name: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    edge(name.chars().next())
+        && edge(name.chars().last())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }

@@ -20,7 +20,10 @@ pub static DECL: TypeDecl = TypeDecl {
     scope: Scope::InGroup,
     tracked: true,
     singleton: None,
-    views: &[View { versions: &["2025-07-01-preview", "2025-10-01", "2025-11-01-preview", "2026-03-01-preview", "2026-04-01"], hidden: &["etag"] }],
+    views: &[View {
+        versions: &["2025-07-01-preview", "2025-10-01", "2025-11-01-preview", "2026-03-01-preview", "2026-04-01"],
+        hidden: &["etag"],
+    }],
     any_version: false,
     name: NameRule {
         min: 3,
@@ -52,8 +55,11 @@ impl Behavior for Namespace {
         properties.insert("uuid".into(), uid.into());
         properties.insert("provisioningState".into(), "Succeeded".into());
         // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
-        let linked: Vec<String> = linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
-        if let Some(endpoints) = properties.get_mut("messaging").and_then(|m| m.get_mut("endpoints")).and_then(Value::as_object_mut) {
+        let linked: Vec<String> =
+            linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
+        if let Some(endpoints) =
+            properties.get_mut("messaging").and_then(|m| m.get_mut("endpoints")).and_then(Value::as_object_mut)
+        {
             endpoints.retain(|_, endpoint| {
                 let target = endpoint.get("resourceId").and_then(Value::as_str).unwrap_or_default().to_lowercase();
                 !linked.contains(&target)
@@ -65,7 +71,8 @@ impl Behavior for Namespace {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let holders = resources::all_where(cx.platform.store.as_ref(), "link", &cx.id.key()).await?;
         if !holders.is_empty() {
-            let list: Vec<String> = holders.iter().map(|s| format!("{} '{}'", word(&s.resource.kind), s.resource.name)).collect();
+            let list: Vec<String> =
+                holders.iter().map(|s| format!("{} '{}'", word(&s.resource.kind), s.resource.name)).collect();
             let mut error = Error::conflict(format!(
                 "The namespace '{}' cannot be deleted while these are linked to it: {}. Delete the hubs and delete or unlink the provisioning services first.",
                 cx.id.name(),
@@ -85,14 +92,12 @@ impl Behavior for Namespace {
         if hubs.is_empty() {
             return Ok(());
         }
-        let mut endpoints: Map<String, Value> = view
-            .pointer("/properties/messaging/endpoints")
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
+        let mut endpoints: Map<String, Value> =
+            view.pointer("/properties/messaging/endpoints").and_then(Value::as_object).cloned().unwrap_or_default();
         for hub in hubs {
             let address = hub.resource.text(&["hostName"]).unwrap_or_default();
-            let entry = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.resource.id});
+            let entry =
+                json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.resource.id});
             endpoints.insert(hub.resource.name.clone(), entry);
         }
         view["properties"]["messaging"] = json!({ "endpoints": endpoints });
@@ -101,7 +106,9 @@ impl Behavior for Namespace {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["migrate"]) {
-            return Err(Error::not_implemented("Ferrohub has no assets yet, so there is nothing to migrate into a namespace."));
+            return Err(Error::not_implemented(
+                "Ferrohub has no assets yet, so there is nothing to migrate into a namespace.",
+            ));
         }
         Ok(None)
     }
@@ -129,7 +136,10 @@ pub(super) async fn link_target(cx: &mut PutContext<'_>, path: &str, text: &str)
         error
     })?;
     let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
-        Error::invalid_property(path, format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create."))
+        Error::invalid_property(
+            path,
+            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create."),
+        )
     })?;
     cx.change.unit.expect_exists(&RESOURCES, id.key());
     cx.extra.link = Some(id.key());

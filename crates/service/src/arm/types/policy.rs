@@ -27,7 +27,10 @@ pub static DECL: TypeDecl = TypeDecl {
     name: NameRule {
         min: 3,
         max: 63,
-        legal: |name| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+        legal: |name| {
+            name.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        },
         text: "letters, digits and '-', starting with a letter or digit",
     },
     global_name: None,
@@ -55,7 +58,14 @@ impl Behavior for Policy {
         let (subject, not_before, not_after) = match cx.existing {
             None => {
                 let namespace = namespace_of(cx).await?;
-                let made = certificate::create_issuing(cx.platform, &namespace, cx.id, wanted.subject.as_deref(), &mut cx.change).await?;
+                let made = certificate::create_issuing(
+                    cx.platform,
+                    &namespace,
+                    cx.id,
+                    wanted.subject.as_deref(),
+                    &mut cx.change,
+                )
+                .await?;
                 (made.subject, made.not_before.to_string(), made.not_after.to_string())
             }
             Some(existing) => {
@@ -84,7 +94,9 @@ impl Behavior for Policy {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["revokeIssuer"]) {
-            return Err(Error::not_implemented("Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete."));
+            return Err(Error::not_implemented(
+                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete.",
+            ));
         }
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
             return Err(byor());
@@ -94,7 +106,9 @@ impl Behavior for Policy {
 }
 
 fn byor() -> Error {
-    Error::not_implemented("Ferrohub does not support a root of your own (bringYourOwnRoot) yet; leave it out or set enabled to false.")
+    Error::not_implemented(
+        "Ferrohub does not support a root of your own (bringYourOwnRoot) yet; leave it out or set enabled to false.",
+    )
 }
 
 fn authority_text<'a>(stored: &'a Stored, name: &str) -> Option<&'a str> {
@@ -103,7 +117,11 @@ fn authority_text<'a>(stored: &'a Stored, name: &str) -> Option<&'a str> {
 
 /// The namespace above the policy's credential.
 async fn namespace_of(cx: &PutContext<'_>) -> Result<Stored> {
-    let id = cx.id.parent().and_then(|credential| credential.parent()).ok_or_else(|| Error::internal("a policy without namespace"))?;
+    let id = cx
+        .id
+        .parent()
+        .and_then(|credential| credential.parent())
+        .ok_or_else(|| Error::internal("a policy without namespace"))?;
     resources::require(cx.platform.store.as_ref(), &id).await
 }
 
@@ -121,24 +139,37 @@ impl Wanted {
         if let Some(key) = text("keyType")
             && !key.eq_ignore_ascii_case("ECC")
         {
-            return Err(Error::invalid_property(format!("{AUTHORITY}.keyType"), format!("The key type '{}' is not supported; 'ECC' is.", key.chars().take(20).collect::<String>())));
+            return Err(Error::invalid_property(
+                format!("{AUTHORITY}.keyType"),
+                format!("The key type '{}' is not supported; 'ECC' is.", key.chars().take(20).collect::<String>()),
+            ));
         }
         if authority.and_then(|a| a.pointer("/bringYourOwnRoot/enabled")).and_then(Value::as_bool) == Some(true) {
             return Err(byor());
         }
         let sent = certificate.and_then(|c| c.pointer("/leafCertificateConfiguration/validityPeriodInDays"));
-        let kept = cx.existing.and_then(|e| e.resource.value(&["certificate", "leafCertificateConfiguration", "validityPeriodInDays"])).and_then(Value::as_u64);
+        let kept = cx
+            .existing
+            .and_then(|e| e.resource.value(&["certificate", "leafCertificateConfiguration", "validityPeriodInDays"]))
+            .and_then(Value::as_u64);
         let days = match sent.filter(|value| !value.is_null()) {
-            Some(value) => value.as_u64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).ok_or_else(bad_days)?,
+            Some(value) => {
+                value.as_u64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).ok_or_else(bad_days)?
+            }
             None => kept.unwrap_or_else(|| u64::from(LEAF_VALIDITY_DEFAULT_DAYS)),
         };
-        let days = u32::try_from(days).ok().filter(|d| (LEAF_VALIDITY_DAYS.0..=LEAF_VALIDITY_DAYS.1).contains(d)).ok_or_else(bad_days)?;
+        let days = u32::try_from(days)
+            .ok()
+            .filter(|d| (LEAF_VALIDITY_DAYS.0..=LEAF_VALIDITY_DAYS.1).contains(d))
+            .ok_or_else(bad_days)?;
         Ok(Self { subject: text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string), days })
     }
 
     /// An existing policy keeps its subject; the same subject in another spelling is no change.
     fn keep_subject(&self, existing: &Stored) -> Result<()> {
-        let (Some(wanted), Some(stored)) = (self.subject.as_deref(), authority_text(existing, "subject")) else { return Ok(()) };
+        let (Some(wanted), Some(stored)) = (self.subject.as_deref(), authority_text(existing, "subject")) else {
+            return Ok(());
+        };
         if SubjectName::parse(wanted)?.canonical() == SubjectName::parse(stored)?.canonical() {
             return Ok(());
         }
@@ -152,5 +183,11 @@ impl Wanted {
 }
 
 fn bad_days() -> Error {
-    Error::invalid_property(VALIDITY, format!("The validity of leaf certificates is a whole number of days from {} to {}.", LEAF_VALIDITY_DAYS.0, LEAF_VALIDITY_DAYS.1))
+    Error::invalid_property(
+        VALIDITY,
+        format!(
+            "The validity of leaf certificates is a whole number of days from {} to {}.",
+            LEAF_VALIDITY_DAYS.0, LEAF_VALIDITY_DAYS.1
+        ),
+    )
 }

@@ -41,8 +41,24 @@ pub static DECL: TypeDecl = TypeDecl {
     any_version: false,
     name: NameRule { min: 3, max: 64, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("provisioningservices"),
-    properties: &["iotHubs", "allocationPolicy", "authorizationPolicies", "publicNetworkAccess", "ipFilterRules", "enableDataResidency", "deviceRegistryNamespace", "disableLocalAuth"],
-    read_only: &["provisioningState", "state", "serviceOperationsHostName", "deviceProvisioningHostName", "idScope", "privateEndpointConnections"],
+    properties: &[
+        "iotHubs",
+        "allocationPolicy",
+        "authorizationPolicies",
+        "publicNetworkAccess",
+        "ipFilterRules",
+        "enableDataResidency",
+        "deviceRegistryNamespace",
+        "disableLocalAuth",
+    ],
+    read_only: &[
+        "provisioningState",
+        "state",
+        "serviceOperationsHostName",
+        "deviceProvisioningHostName",
+        "idScope",
+        "privateEndpointConnections",
+    ],
     create_only: &[],
     identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     sku: true,
@@ -53,9 +69,18 @@ pub static DECL: TypeDecl = TypeDecl {
     behavior: &ProvisioningService,
 };
 
-const DEFAULT_POLICIES: &[DefaultPolicy] =
-    &[DefaultPolicy("provisioningserviceowner", "ServiceConfig, EnrollmentRead, EnrollmentWrite, DeviceConnect, RegistrationStatusRead, RegistrationStatusWrite")];
-const RIGHTS: &[&str] = &["ServiceConfig", "EnrollmentRead", "EnrollmentWrite", "DeviceConnect", "RegistrationStatusRead", "RegistrationStatusWrite"];
+const DEFAULT_POLICIES: &[DefaultPolicy] = &[DefaultPolicy(
+    "provisioningserviceowner",
+    "ServiceConfig, EnrollmentRead, EnrollmentWrite, DeviceConnect, RegistrationStatusRead, RegistrationStatusWrite",
+)];
+const RIGHTS: &[&str] = &[
+    "ServiceConfig",
+    "EnrollmentRead",
+    "EnrollmentWrite",
+    "DeviceConnect",
+    "RegistrationStatusRead",
+    "RegistrationStatusWrite",
+];
 const LINK: &str = "properties.deviceRegistryNamespace";
 
 struct ProvisioningService;
@@ -86,7 +111,11 @@ impl Behavior for ProvisioningService {
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let dps = cx.stored.resource.uid.to_string();
-        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::ENROLLMENT_GROUPS, column: "dps", value: dps.clone() });
+        cx.change.unit.expect(Expect::NoneWith {
+            table: &crate::tables::ENROLLMENT_GROUPS,
+            column: "dps",
+            value: dps.clone(),
+        });
         cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::REGISTRATIONS, column: "dps", value: dps });
         Ok(())
     }
@@ -158,7 +187,9 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
         return Ok(());
     };
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_string);
-    let id = text("resourceId").ok_or_else(|| Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'."))?;
+    let id = text("resourceId").ok_or_else(|| {
+        Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'.")
+    })?;
     let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id).await?;
     if target.resource.location != cx.resource.location {
         return Err(Error::invalid_property(
@@ -178,11 +209,17 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     link.insert("authenticationType".into(), if user { "UserAssigned" } else { "SystemAssigned" }.into());
     if user {
         let identity = selected.ok_or_else(|| {
-            Error::invalid_property(format!("{LINK}.selectedUserAssignedIdentityResourceId"), "With the authentication type UserAssigned, this names the identity.")
+            Error::invalid_property(
+                format!("{LINK}.selectedUserAssignedIdentityResourceId"),
+                "With the authentication type UserAssigned, this names the identity.",
+            )
         })?;
         link.insert("selectedUserAssignedIdentityResourceId".into(), attached(cx, &identity)?.into());
     } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
-        return Err(Error::invalid_property(LINK, "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity."));
+        return Err(Error::invalid_property(
+            LINK,
+            "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity.",
+        ));
     }
     cx.resource.properties.insert("deviceRegistryNamespace".into(), Value::Object(link));
     Ok(())
@@ -196,15 +233,24 @@ async fn link_hubs(cx: &mut PutContext<'_>) -> Result<()> {
         Some(_) => return Err(Error::invalid_property("properties.iotHubs", "'iotHubs' is a list.")),
     };
     if sent.len() > LINKED_HUBS {
-        return Err(Error::invalid_property("properties.iotHubs", format!("At most {LINKED_HUBS} hubs can be linked.")));
+        return Err(Error::invalid_property(
+            "properties.iotHubs",
+            format!("At most {LINKED_HUBS} hubs can be linked."),
+        ));
     }
     let mut linked: Vec<Value> = Vec::new();
     let mut fields = Vec::new();
     for entry in &sent {
         let view = link_hub(cx, entry).await?;
         let name = view.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        if linked.iter().any(|other| other.get("name").and_then(Value::as_str).is_some_and(|o| o.eq_ignore_ascii_case(&name))) {
-            return Err(Error::invalid_property("properties.iotHubs", format!("The hub '{name}' is linked twice (IH400303 duplicate iot hubs).")));
+        if linked
+            .iter()
+            .any(|other| other.get("name").and_then(Value::as_str).is_some_and(|o| o.eq_ignore_ascii_case(&name)))
+        {
+            return Err(Error::invalid_property(
+                "properties.iotHubs",
+                format!("The hub '{name}' is linked twice (IH400303 duplicate iot hubs)."),
+            ));
         }
         fields.push(format!("linkedHub/{name}"));
         linked.push(view);
@@ -220,7 +266,8 @@ async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
     let parsed = ConnectionString::parse(text).map_err(|e| e.with_target(path))?;
     let host = parsed.host_name().unwrap_or_default().to_lowercase();
     let field = format!("linkedHub/{host}");
-    let hub = cx.platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?.into_iter().next();
+    let hub =
+        cx.platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?.into_iter().next();
     let hub = hub.map(resources::from_row).transpose()?.ok_or_else(|| {
         Error::invalid_property(path, format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show."))
     })?;
@@ -228,17 +275,36 @@ async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
     let key = parsed.key().unwrap_or_default();
     let masked = key.contains('*') || key.is_empty();
     if masked && !cx.resource.secrets.contains_key(&field) {
-        return Err(Error::invalid_property(path, format!("The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string.")));
+        return Err(Error::invalid_property(
+            path,
+            format!(
+                "The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string."
+            ),
+        ));
     }
     if !masked {
         check_hub_key(cx.platform, &hub, &policy, key).await?;
         let (owner, row) = (cx.resource.uid.to_string(), cx.id.key());
-        let sealed = cx.platform.keyring.seal(cx.platform.store.as_ref(), &owner, "resources", &row, &field, text.as_bytes()).await?;
+        let sealed = cx
+            .platform
+            .keyring
+            .seal(cx.platform.store.as_ref(), &owner, "resources", &row, &field, text.as_bytes())
+            .await?;
         cx.resource.secrets.insert(field, sealed);
     }
-    let location = entry.get("location").and_then(Value::as_str).filter(|t| !t.is_empty()).map(|t| region::normalize(t, "Microsoft.Devices/IotHubs")).transpose()?;
+    let location = entry
+        .get("location")
+        .and_then(Value::as_str)
+        .filter(|t| !t.is_empty())
+        .map(|t| region::normalize(t, "Microsoft.Devices/IotHubs"))
+        .transpose()?;
     let weight = entry.get("allocationWeight").filter(|v| !v.is_null()).map_or(Ok(1), |v| {
-        v.as_u64().filter(|w| *w <= 1000).ok_or_else(|| Error::invalid_property("properties.iotHubs.allocationWeight", "'allocationWeight' is a whole number from 0 to 1000."))
+        v.as_u64().filter(|w| *w <= 1000).ok_or_else(|| {
+            Error::invalid_property(
+                "properties.iotHubs.allocationWeight",
+                "'allocationWeight' is a whole number from 0 to 1000.",
+            )
+        })
     })?;
     Ok(json!({
         "name": host,
@@ -252,9 +318,21 @@ async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
 /// The key must be one of the hub's, with the rights that provisioning needs.
 async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &str) -> Result<()> {
     let path = "properties.iotHubs.connectionString";
-    let wrong = |why: &str| Error::invalid_property(path, format!("The connection string of '{}' cannot be used: {why}. Take the one that `az iot hub connection-string show --hub-name {}` prints.", hub.resource.name, hub.resource.name));
-    let policies = hub.resource.properties.get("authorizationPolicies").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found = policies.iter().find(|p| p.get("keyName").and_then(Value::as_str) == Some(policy)).ok_or_else(|| wrong("the hub has no such shared access policy"))?;
+    let wrong = |why: &str| {
+        Error::invalid_property(
+            path,
+            format!(
+                "The connection string of '{}' cannot be used: {why}. Take the one that `az iot hub connection-string show --hub-name {}` prints.",
+                hub.resource.name, hub.resource.name
+            ),
+        )
+    };
+    let policies =
+        hub.resource.properties.get("authorizationPolicies").and_then(Value::as_array).cloned().unwrap_or_default();
+    let found = policies
+        .iter()
+        .find(|p| p.get("keyName").and_then(Value::as_str) == Some(policy))
+        .ok_or_else(|| wrong("the hub has no such shared access policy"))?;
     let rights = found.get("rights").and_then(Value::as_str).unwrap_or_default();
     if !["RegistryWrite", "ServiceConnect"].iter().all(|right| rights.contains(right)) {
         return Err(wrong("its policy needs the rights RegistryWrite and ServiceConnect"));

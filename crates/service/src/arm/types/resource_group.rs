@@ -14,7 +14,10 @@ pub static DECL: TypeDecl = TypeDecl {
     scope: Scope::Group,
     tracked: true,
     singleton: None,
-    views: &[View { versions: &["2016-09-01", "2019-10-01", "2020-06-01", "2021-04-01", "2022-09-01", "2024-11-01", "2025-04-01"], hidden: &["systemData", "etag"] }],
+    views: &[View {
+        versions: &["2016-09-01", "2019-10-01", "2020-06-01", "2021-04-01", "2022-09-01", "2024-11-01", "2025-04-01"],
+        hidden: &["systemData", "etag"],
+    }],
     any_version: true,
     name: NameRule {
         min: 1,

@@ -20,11 +20,22 @@ pub static DECL: TypeDecl = TypeDecl {
     scope: Scope::Extension,
     tracked: false,
     singleton: None,
-    views: &[View { versions: &["2015-07-01", "2018-01-01-preview", "2020-04-01-preview", "2022-04-01"], hidden: &["systemData", "etag", "location"] }],
+    views: &[View {
+        versions: &["2015-07-01", "2018-01-01-preview", "2020-04-01-preview", "2022-04-01"],
+        hidden: &["systemData", "etag", "location"],
+    }],
     any_version: true,
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
     global_name: Some("roleassignments"),
-    properties: &["roleDefinitionId", "principalId", "principalType", "description", "condition", "conditionVersion", "delegatedManagedIdentityResourceId"],
+    properties: &[
+        "roleDefinitionId",
+        "principalId",
+        "principalType",
+        "description",
+        "condition",
+        "conditionVersion",
+        "delegatedManagedIdentityResourceId",
+    ],
     read_only: &["scope", "createdOn", "createdBy", "updatedOn", "updatedBy"],
     create_only: &[],
     identity: IdentityRule::No,
@@ -50,18 +61,32 @@ impl Behavior for RoleAssignment {
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
         check_role(cx, &role)?;
-        if text(&cx.resource, "condition") != "" {
-            return Err(Error::not_implemented("Ferrohub does not evaluate conditions on role assignments; leave 'condition' out."));
+        if !text(&cx.resource, "condition").is_empty() {
+            return Err(Error::not_implemented(
+                "Ferrohub does not evaluate conditions on role assignments; leave 'condition' out.",
+            ));
         }
         if let Some(existing) = cx.existing {
-            let same = |name: &str, now: &str| existing.resource.text(&[name]).is_some_and(|before| before.rsplit('/').next().is_some_and(|b| b.eq_ignore_ascii_case(now)));
+            let same = |name: &str, now: &str| {
+                existing
+                    .resource
+                    .text(&[name])
+                    .is_some_and(|before| before.rsplit('/').next().is_some_and(|b| b.eq_ignore_ascii_case(now)))
+            };
             if !same("principalId", &principal) || !same("roleDefinitionId", &role) {
                 return Err(not_permitted());
             }
         }
         // One assignment per scope, principal and role: the second creation gets RoleAssignmentExists.
         let lookup = format!("assignment/{}/{principal}/{role}", scope.key());
-        if cx.is_new() && !cx.platform.store.find(&crate::tables::RESOURCES, "lookup", &lookup, ferrohub_store::Page::first(1)).await?.is_empty() {
+        if cx.is_new()
+            && !cx
+                .platform
+                .store
+                .find(&crate::tables::RESOURCES, "lookup", &lookup, ferrohub_store::Page::first(1))
+                .await?
+                .is_empty()
+        {
             return Err(exists());
         }
         cx.extra.lookup = Some(lookup);
@@ -78,9 +103,14 @@ impl Behavior for RoleAssignment {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let resource = &cx.stored.resource;
         let owner = text(resource, "roleDefinitionId").to_ascii_lowercase().ends_with(builtin::OWNER);
-        if owner && text(resource, "scope").eq_ignore_ascii_case(&ResourceId::subscription(&cx.platform.tenancy.subscription_id).to_string()) {
-            let all = resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", builtin::OWNER)).await?;
-            let at_subscription = all.iter().filter(|s| text(&s.resource, "scope").eq_ignore_ascii_case(text(resource, "scope"))).count();
+        if owner
+            && text(resource, "scope")
+                .eq_ignore_ascii_case(&ResourceId::subscription(&cx.platform.tenancy.subscription_id).to_string())
+        {
+            let all =
+                resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", builtin::OWNER)).await?;
+            let at_subscription =
+                all.iter().filter(|s| text(&s.resource, "scope").eq_ignore_ascii_case(text(resource, "scope"))).count();
             if at_subscription < 2 {
                 return Err(Error::conflict("Cannot delete the last RBAC admin assignment. Assign Owner to somebody else at the subscription first.").with_code("LastRbacAdmin"));
             }
@@ -117,7 +147,8 @@ fn text<'a>(resource: &'a Resource, name: &str) -> &'a str {
 /// Assignments live below existing scopes of the subscription, never at the tenant.
 async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
     if scope.subscription.is_none() {
-        return Err(Error::invalid("Role assignments are made at a subscription, a resource group or a resource.").with_code("InvalidScope"));
+        return Err(Error::invalid("Role assignments are made at a subscription, a resource group or a resource.")
+            .with_code("InvalidScope"));
     }
     if scope.resource_group.is_some() {
         resources::require(cx.platform.store.as_ref(), scope).await?;
@@ -127,7 +158,10 @@ async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
 
 async fn check_principal(cx: &PutContext<'_>, principal: &str) -> Result<()> {
     if Uuid::parse_str(principal).is_err() {
-        return Err(Error::invalid_property("properties.principalId", format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>())));
+        return Err(Error::invalid_property(
+            "properties.principalId",
+            format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>()),
+        ));
     }
     if directory::by_id(cx.platform.store.as_ref(), principal).await?.is_some() {
         return Ok(());
@@ -143,12 +177,20 @@ fn check_role(cx: &PutContext<'_>, role: &str) -> Result<()> {
     if cx.platform.access().definition(role).is_some() {
         return Ok(());
     }
-    Err(Error::invalid(format!("The specified role definition with ID '{}' does not exist.", role.chars().take(60).collect::<String>())).with_code("RoleDefinitionDoesNotExist"))
+    Err(Error::invalid(format!(
+        "The specified role definition with ID '{}' does not exist.",
+        role.chars().take(60).collect::<String>()
+    ))
+    .with_code("RoleDefinitionDoesNotExist"))
 }
 
 fn complete(cx: &mut PutContext<'_>, scope: &ResourceId, principal: &str, role: &str) {
     let data = cx.resource.system_data.clone();
-    let definition = ResourceId::subscription(&cx.platform.tenancy.subscription_id).resource("Microsoft.Authorization", "roleDefinitions", role);
+    let definition = ResourceId::subscription(&cx.platform.tenancy.subscription_id).resource(
+        "Microsoft.Authorization",
+        "roleDefinitions",
+        role,
+    );
     let properties = &mut cx.resource.properties;
     properties.insert("roleDefinitionId".into(), definition.to_string().into());
     properties.insert("principalId".into(), principal.into());
@@ -177,7 +219,8 @@ impl AssignmentFilter {
             let quoted = |text: &str| text.trim().trim_matches(|c| c == '\'' || c == ')' || c == '(').to_string();
             if lower == "atscope()" {
                 parsed.at_scope = true;
-            } else if let Some(rest) = lower.strip_prefix("principalid eq").or_else(|| lower.strip_prefix("assignedto")) {
+            } else if let Some(rest) = lower.strip_prefix("principalid eq").or_else(|| lower.strip_prefix("assignedto"))
+            {
                 parsed.principal = Some(quoted(rest));
             } else {
                 return Err(Error::invalid(format!(

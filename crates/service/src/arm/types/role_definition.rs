@@ -21,7 +21,10 @@ pub static DECL: TypeDecl = TypeDecl {
     scope: Scope::Extension,
     tracked: false,
     singleton: None,
-    views: &[View { versions: &["2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview"], hidden: &["systemData", "etag", "location"] }],
+    views: &[View {
+        versions: &["2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview"],
+        hidden: &["systemData", "etag", "location"],
+    }],
     any_version: true,
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
     global_name: None,
@@ -54,12 +57,16 @@ impl Behavior for RoleDefinition {
         let name = check_name(&cx.resource)?;
         check_permissions(cx.resource.properties.get("permissions"))?;
         let scopes = assignable_scopes(cx)?;
-        cx.resource.properties.insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
+        cx.resource
+            .properties
+            .insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
         for scope in &scopes {
-            cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(|mut error| {
-                error.code = "LinkedAuthorizationFailed";
-                error
-            })?;
+            cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(
+                |mut error| {
+                    error.code = "LinkedAuthorizationFailed";
+                    error
+                },
+            )?;
         }
         if builtin::definitions().iter().any(|role| role.name.eq_ignore_ascii_case(&name)) {
             return Err(same_name(&name));
@@ -84,7 +91,12 @@ impl Behavior for RoleDefinition {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let users = resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?;
+        let users = resources::all_where(
+            cx.platform.store.as_ref(),
+            "link",
+            &format!("role/{}", cx.id.name().to_ascii_lowercase()),
+        )
+        .await?;
         if let Some(first) = users.first()
             && !cx.cascade
         {
@@ -109,7 +121,8 @@ impl Behavior for RoleDefinition {
     }
 
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
-        let mut all: Vec<Resource> = builtin::definitions().iter().filter_map(|role| built_in(cx.platform, &role.guid)).collect();
+        let mut all: Vec<Resource> =
+            builtin::definitions().iter().filter_map(|role| built_in(cx.platform, &role.guid)).collect();
         all.extend(custom(cx.platform).await?.into_iter().filter(|resource| assignable_at(resource, cx.scope)));
         if let Some(filter) = cx.filter {
             let wanted = RoleFilter::parse(filter)?;
@@ -132,7 +145,10 @@ impl RoleFilter {
         for part in text.split(" and ") {
             let part = part.trim();
             let quoted = |prefix: &str| {
-                let rest = part.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix)).map(|_| &part[prefix.len()..])?;
+                let rest = part
+                    .get(..prefix.len())
+                    .filter(|head| head.eq_ignore_ascii_case(prefix))
+                    .map(|_| &part[prefix.len()..])?;
                 rest.trim().strip_prefix('\'')?.strip_suffix('\'').map(|value| value.replace("''", "'"))
             };
             if let Some(name) = quoted("roleName eq") {
@@ -140,15 +156,20 @@ impl RoleFilter {
             } else if let Some(kind) = quoted("type eq") {
                 filter.kind = Some(kind);
             } else if !["atscopeandbelow()", "atscope()"].contains(&part.to_ascii_lowercase().as_str()) {
-                return Err(Error::invalid(format!("The $filter '{}' is not served here; roleName eq, type eq, atScope() and atScopeAndBelow() are.", text.chars().take(200).collect::<String>()))
-                    .with_code("InvalidFilterInQueryString"));
+                return Err(Error::invalid(format!(
+                    "The $filter '{}' is not served here; roleName eq, type eq, atScope() and atScopeAndBelow() are.",
+                    text.chars().take(200).collect::<String>()
+                ))
+                .with_code("InvalidFilterInQueryString"));
             }
         }
         Ok(filter)
     }
 
     fn matches(&self, resource: &Resource) -> bool {
-        let is = |path: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|w| resource.text(&[path]).is_some_and(|t| t.eq_ignore_ascii_case(w)));
+        let is = |path: &str, wanted: &Option<String>| {
+            wanted.as_ref().is_none_or(|w| resource.text(&[path]).is_some_and(|t| t.eq_ignore_ascii_case(w)))
+        };
         is("roleName", &self.name) && is("type", &self.kind)
     }
 }
@@ -161,44 +182,70 @@ async fn custom(platform: &Platform) -> Result<Vec<Resource>> {
 /// Whether a custom role can be assigned at `scope` (or is assignable somewhere below it, so that listings show it).
 fn assignable_at(resource: &Resource, scope: &ResourceId) -> bool {
     let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array).cloned().unwrap_or_default();
-    scopes.iter().filter_map(Value::as_str).filter_map(|text| ResourceId::parse(text).ok()).any(|s| scope.is_within(&s) || s.is_within(scope))
+    scopes
+        .iter()
+        .filter_map(Value::as_str)
+        .filter_map(|text| ResourceId::parse(text).ok())
+        .any(|s| scope.is_within(&s) || s.is_within(scope))
 }
 
 fn same_name(name: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "RoleDefinitionWithSameNameExists",
-        format!("A role definition with the name '{name}' exists in the directory already. Names of roles are unique in the tenant; use the existing one or choose another name."),
+        format!(
+            "A role definition with the name '{name}' exists in the directory already. Names of roles are unique in the tenant; use the existing one or choose another name."
+        ),
     )
 }
 
 fn check_name(resource: &Resource) -> Result<String> {
     let name = resource.text(&["roleName"]).unwrap_or_default().trim();
     if name.is_empty() || name.chars().count() > ROLE_NAME_CHARS {
-        return Err(Error::invalid_property("properties.roleName", "A role needs a 'roleName' of 1 to 128 characters."));
+        return Err(Error::invalid_property(
+            "properties.roleName",
+            "A role needs a 'roleName' of 1 to 128 characters.",
+        ));
     }
     Ok(name.into())
 }
 
 fn check_permissions(sent: Option<&Value>) -> Result<()> {
     let entries: Vec<Permission> = match sent {
-        Some(value) => serde_json::from_value(value.clone())
-            .map_err(|e| Error::invalid_property("properties.permissions", format!("'permissions' is malformed: {e}")))?,
+        Some(value) => serde_json::from_value(value.clone()).map_err(|e| {
+            Error::invalid_property("properties.permissions", format!("'permissions' is malformed: {e}"))
+        })?,
         None => Vec::new(),
     };
-    let count: usize = entries.iter().map(|e| e.actions.len() + e.not_actions.len() + e.data_actions.len() + e.not_data_actions.len()).sum();
+    let count: usize = entries
+        .iter()
+        .map(|e| e.actions.len() + e.not_actions.len() + e.data_actions.len() + e.not_data_actions.len())
+        .sum();
     if entries.is_empty() || count == 0 || count > ACTIONS {
-        return Err(Error::invalid_property("properties.permissions", format!("A role needs permissions with 1 to {ACTIONS} actions or data actions.")));
+        return Err(Error::invalid_property(
+            "properties.permissions",
+            format!("A role needs permissions with 1 to {ACTIONS} actions or data actions."),
+        ));
     }
     Ok(())
 }
 
 /// The assignable scopes, accepted without their leading '/'.
 fn assignable_scopes(cx: &PutContext<'_>) -> Result<Vec<ResourceId>> {
-    let texts: Vec<&str> =
-        cx.resource.properties.get("assignableScopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let texts: Vec<&str> = cx
+        .resource
+        .properties
+        .get("assignableScopes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if texts.is_empty() {
-        return Err(Error::invalid_property("properties.assignableScopes", "A custom role needs at least one assignable scope: a subscription or resource group."));
+        return Err(Error::invalid_property(
+            "properties.assignableScopes",
+            "A custom role needs at least one assignable scope: a subscription or resource group.",
+        ));
     }
     texts
         .into_iter()

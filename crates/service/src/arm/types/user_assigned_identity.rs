@@ -18,14 +18,24 @@ pub static DECL: TypeDecl = TypeDecl {
     tracked: true,
     singleton: None,
     views: &[View {
-        versions: &["2018-11-30", "2021-09-30-preview", "2022-01-31-preview", "2023-01-31", "2024-11-30", "2025-05-31-preview"],
+        versions: &[
+            "2018-11-30",
+            "2021-09-30-preview",
+            "2022-01-31-preview",
+            "2023-01-31",
+            "2024-11-30",
+            "2025-05-31-preview",
+        ],
         hidden: &["etag"],
     }],
     any_version: true,
     name: NameRule {
         min: 3,
         max: 128,
-        legal: |name| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+        legal: |name| {
+            name.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        },
         text: "letters, digits, '-' and '_', starting with a letter or digit",
     },
     global_name: None,

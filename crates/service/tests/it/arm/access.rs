@@ -17,18 +17,26 @@ async fn without_a_right_nothing_is_told_or_done() {
             ["resourceGroups"] => plant.group.clone(),
             [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.namespace),
             [first, second] => format!("{}/providers/{}/{first}/thing/{second}/default", plant.group, decl.namespace),
-            [first, second, third] => format!("{}/providers/{}/{first}/thing/{second}/default/{third}/x", plant.group, decl.namespace),
+            [first, second, third] => {
+                format!("{}/providers/{}/{first}/thing/{second}/default/{third}/x", plant.group, decl.namespace)
+            }
             _ => unreachable!(),
         };
         let version = decl.versions()[0];
         for method in ["GET", "PUT", "PATCH", "DELETE"] {
             let error = world.refused(&stranger, method, &id, version, Some(json!({"location": "westeurope"}))).await;
             assert_eq!(error.code, "AuthorizationFailed", "{method} {id}");
-            assert!(error.message.contains(stranger.id()) && error.message.contains("az role assignment create"), "{error}");
+            assert!(
+                error.message.contains(stranger.id()) && error.message.contains("az role assignment create"),
+                "{error}"
+            );
         }
     }
     for action in ["listkeys", "IotHubKeys/iothubowner/listkeys", "readEvents"] {
-        assert_eq!(world.refused(&stranger, "POST", &format!("{}/{action}", plant.hub), HUB, None).await.http_status(), 403);
+        assert_eq!(
+            world.refused(&stranger, "POST", &format!("{}/{action}", plant.hub), HUB, None).await.http_status(),
+            403
+        );
     }
     let none = world.send(&stranger, "GET", "/subscriptions", "2022-12-01", None).await.unwrap().body.unwrap();
     assert_eq!(none["value"], json!([]));
@@ -41,9 +49,24 @@ async fn a_role_reaches_exactly_as_far_as_it_says() {
     let stranger = world.stranger().await;
     let made = world.assign(stranger.id(), builtin::READER, &plant.hub).await;
     assert_eq!(world.send(&stranger, "GET", &plant.hub, HUB, None).await.unwrap().status, 200);
-    assert_eq!(world.refused(&stranger, "GET", &plant.dps, "2025-02-01-preview", None).await.code, "AuthorizationFailed");
-    assert_eq!(world.refused(&stranger, "POST", &format!("{}/listkeys", plant.hub), HUB, None).await.code, "AuthorizationFailed");
-    let again = world.send(&world.owner, "PUT", &format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", plant.hub, uuid_like(7)), "2022-04-01", Some(json!({"properties": made["properties"]}))).await.unwrap_err();
+    assert_eq!(
+        world.refused(&stranger, "GET", &plant.dps, "2025-02-01-preview", None).await.code,
+        "AuthorizationFailed"
+    );
+    assert_eq!(
+        world.refused(&stranger, "POST", &format!("{}/listkeys", plant.hub), HUB, None).await.code,
+        "AuthorizationFailed"
+    );
+    let again = world
+        .send(
+            &world.owner,
+            "PUT",
+            &format!("{}/providers/Microsoft.Authorization/roleAssignments/{}", plant.hub, uuid_like(7)),
+            "2022-04-01",
+            Some(json!({"properties": made["properties"]})),
+        )
+        .await
+        .unwrap_err();
     assert_eq!(again.code, "RoleAssignmentExists");
     let gone = world.send(&world.owner, "DELETE", made["id"].as_str().unwrap(), "2022-04-01", None).await.unwrap();
     assert_eq!(gone.status, 200);
@@ -60,15 +83,32 @@ async fn custom_roles_have_unique_names_and_reachable_scopes() {
     let made = world.put(&path(1), "2022-05-01-preview", body("ADR integration", group.trim_start_matches('/'))).await;
     assert_eq!(made["properties"]["assignableScopes"][0], group);
     assert_eq!(made["properties"]["type"], "CustomRole");
-    let twice = world.refused(&world.owner, "PUT", &path(2), "2022-05-01-preview", Some(body("adr INTEGRATION", &group))).await;
+    let twice =
+        world.refused(&world.owner, "PUT", &path(2), "2022-05-01-preview", Some(body("adr INTEGRATION", &group))).await;
     assert_eq!(twice.code, "RoleDefinitionWithSameNameExists");
-    let literal = world.refused(&world.owner, "PUT", &path(3), "2022-05-01-preview", Some(body("x", "/subscriptions/$SUBSCRIPTION_ID"))).await;
+    let literal = world
+        .refused(
+            &world.owner,
+            "PUT",
+            &path(3),
+            "2022-05-01-preview",
+            Some(body("x", "/subscriptions/$SUBSCRIPTION_ID")),
+        )
+        .await;
     assert!(literal.message.contains("double quotes"), "{literal}");
-    let found = world.get(&format!("{group}/providers/Microsoft.Authorization/roleDefinitions?$filter=roleName eq 'ADR integration'"), "2022-05-01-preview").await;
+    let found = world
+        .get(
+            &format!("{group}/providers/Microsoft.Authorization/roleDefinitions?$filter=roleName eq 'ADR integration'"),
+            "2022-05-01-preview",
+        )
+        .await;
     assert_eq!(found["value"].as_array().unwrap().len(), 1);
     let stranger = world.stranger().await;
     world.assign(stranger.id(), &uuid_like(1), &group).await;
-    assert_eq!(world.refused(&world.owner, "DELETE", &path(1), "2022-05-01-preview", None).await.code, "RoleDefinitionHasAssignments");
+    assert_eq!(
+        world.refused(&world.owner, "DELETE", &path(1), "2022-05-01-preview", None).await.code,
+        "RoleDefinitionHasAssignments"
+    );
 }
 
 #[tokio::test]
@@ -76,19 +116,40 @@ async fn tokens_expire_and_belong_to_one_audience() {
     let world = World::new().await;
     let form = |scope: &str, secret: &str| {
         let app = world.owner.principal().app_id.clone();
-        [("grant_type", "client_credentials"), ("client_id", app.as_str()), ("client_secret", secret), ("scope", scope)].map(|(k, v)| (k.to_string(), v.to_string())).to_vec()
+        [("grant_type", "client_credentials"), ("client_id", app.as_str()), ("client_secret", secret), ("scope", scope)]
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .to_vec()
     };
     let tenant = world.service.platform.tenancy.tenant_id.clone();
-    let wrong = world.service.authn.token(&tenant, &form("https://management.azure.com/.default", "wrong"), None, true).await.unwrap_err();
+    let wrong = world
+        .service
+        .authn
+        .token(&tenant, &form("https://management.azure.com/.default", "wrong"), None, true)
+        .await
+        .unwrap_err();
     assert_eq!((wrong.status, wrong.error, wrong.code), (401, "invalid_client", 7_000_215));
-    let elsewhere = world.service.authn.token("11111111-1111-4111-8111-111111111111", &form("x/.default", "y"), None, true).await.unwrap_err();
+    let elsewhere = world
+        .service
+        .authn
+        .token("11111111-1111-4111-8111-111111111111", &form("x/.default", "y"), None, true)
+        .await
+        .unwrap_err();
     assert_eq!(elsewhere.code, 90002);
     let authn = &world.service.authn;
     assert_eq!(authn.bearer(None, Audience::Arm, BASE).await.unwrap_err().code, "AuthenticationFailed");
-    assert_eq!(authn.bearer(Some("Basic x"), Audience::Arm, BASE).await.unwrap_err().code, "AuthenticationFailedInvalidHeader");
-    assert_eq!(authn.bearer(Some("Bearer a.b.c"), Audience::Arm, BASE).await.unwrap_err().code, "InvalidAuthenticationToken");
+    assert_eq!(
+        authn.bearer(Some("Basic x"), Audience::Arm, BASE).await.unwrap_err().code,
+        "AuthenticationFailedInvalidHeader"
+    );
+    assert_eq!(
+        authn.bearer(Some("Bearer a.b.c"), Audience::Arm, BASE).await.unwrap_err().code,
+        "InvalidAuthenticationToken"
+    );
     let stranger_token = world.token("https://iothubs.azure.net/.default").await;
-    assert_eq!(authn.bearer(Some(&stranger_token), Audience::Arm, BASE).await.unwrap_err().code, "InvalidAuthenticationTokenAudience");
+    assert_eq!(
+        authn.bearer(Some(&stranger_token), Audience::Arm, BASE).await.unwrap_err().code,
+        "InvalidAuthenticationTokenAudience"
+    );
     let good = world.token("https://management.azure.com//.default").await;
     assert!(authn.bearer(Some(&good), Audience::Arm, BASE).await.is_ok());
     world.clock.advance(Duration::from_secs(3600));

@@ -37,7 +37,9 @@ impl World {
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
-        let log = LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default()).unwrap();
+        let log =
+            LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
+                .unwrap();
         let engines = Engines {
             store: Arc::new(store),
             log: Arc::new(log),
@@ -60,13 +62,29 @@ impl World {
         format!("/subscriptions/{}/resourceGroups/{name}", self.subscription)
     }
 
-    pub(super) async fn send(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse, Error> {
+    pub(super) async fn send(
+        &self,
+        actor: &Actor,
+        method: &str,
+        path: &str,
+        version: &str,
+        body: Option<Value>,
+    ) -> Result<ArmResponse, Error> {
         self.request(actor, method, path, version, body, None).await
     }
 
-    pub(super) async fn request(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>, if_match: Option<&str>) -> Result<ArmResponse, Error> {
+    pub(super) async fn request(
+        &self,
+        actor: &Actor,
+        method: &str,
+        path: &str,
+        version: &str,
+        body: Option<Value>,
+        if_match: Option<&str>,
+    ) -> Result<ArmResponse, Error> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut query: Vec<(String, String)> = query.split('&').filter_map(|p| p.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
+        let mut query: Vec<(String, String)> =
+            query.split('&').filter_map(|p| p.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
         query.push(("api-version".into(), version.into()));
         self.service
             .arm
@@ -86,16 +104,30 @@ impl World {
     }
 
     pub(super) async fn put(&self, path: &str, version: &str, body: Value) -> Value {
-        let answer = self.send(&self.owner, "PUT", path, version, Some(body)).await.unwrap_or_else(|e| panic!("PUT {path}: {} {e} {:?}", e.code, e.context));
+        let answer = self
+            .send(&self.owner, "PUT", path, version, Some(body))
+            .await
+            .unwrap_or_else(|e| panic!("PUT {path}: {} {e} {:?}", e.code, e.context));
         assert!(matches!(answer.status, 200 | 201), "PUT {path}: {}", answer.status);
         answer.body.unwrap()
     }
 
     pub(super) async fn get(&self, path: &str, version: &str) -> Value {
-        self.send(&self.owner, "GET", path, version, None).await.unwrap_or_else(|e| panic!("GET {path}: {e}")).body.unwrap()
+        self.send(&self.owner, "GET", path, version, None)
+            .await
+            .unwrap_or_else(|e| panic!("GET {path}: {e}"))
+            .body
+            .unwrap()
     }
 
-    pub(super) async fn refused(&self, actor: &Actor, method: &str, path: &str, version: &str, body: Option<Value>) -> Error {
+    pub(super) async fn refused(
+        &self,
+        actor: &Actor,
+        method: &str,
+        path: &str,
+        version: &str,
+        body: Option<Value>,
+    ) -> Error {
         match self.send(actor, method, path, version, body).await {
             Ok(answer) => panic!("{method} {path} was answered {}", answer.status),
             Err(error) => error,
@@ -112,9 +144,23 @@ impl World {
             actor: self.owner.clone(),
             base_url: BASE.into(),
         };
-        let made = self.service.graph.handle(graph("POST", &["applications"], json!({"displayName": "stranger"}))).await.unwrap().1.unwrap();
+        let made = self
+            .service
+            .graph
+            .handle(graph("POST", &["applications"], json!({"displayName": "stranger"})))
+            .await
+            .unwrap()
+            .1
+            .unwrap();
         let id = made["id"].as_str().unwrap();
-        let secret = self.service.graph.handle(graph("POST", &["applications", id, "addPassword"], json!({}))).await.unwrap().1.unwrap();
+        let secret = self
+            .service
+            .graph
+            .handle(graph("POST", &["applications", id, "addPassword"], json!({})))
+            .await
+            .unwrap()
+            .1
+            .unwrap();
         sign_in(&self.service, made["appId"].as_str().unwrap(), secret["secretText"].as_str().unwrap()).await
     }
 
@@ -141,7 +187,8 @@ impl World {
     }
 
     pub(super) async fn assign(&self, principal: &str, role: &str, scope: &str) -> Value {
-        let definition = format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", self.subscription);
+        let definition =
+            format!("/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{role}", self.subscription);
         let name = SystemRandom.uuid_v4();
         self.put(
             &format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"),
@@ -171,7 +218,6 @@ async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
 pub(super) struct Plant {
     pub(super) group: String,
     pub(super) identity: String,
-    pub(super) identity_principal: String,
     pub(super) namespace: String,
     pub(super) hub: String,
     pub(super) dps: String,
@@ -181,10 +227,10 @@ pub(super) async fn plant(world: &World) -> Plant {
     let group = world.group("rg1");
     world.put(&group, "2024-11-01", json!({"location": "West Europe"})).await;
     let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uami1");
-    let made = world.put(&identity, "2025-05-31-preview", json!({"location": "westeurope"})).await;
-    let principal = made["properties"]["principalId"].as_str().unwrap().to_string();
+    world.put(&identity, "2025-05-31-preview", json!({"location": "westeurope"})).await;
     let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/plant7");
-    let made = world.put(&namespace, ADR, json!({"location": "westeurope", "identity": {"type": "SystemAssigned"}})).await;
+    let made =
+        world.put(&namespace, ADR, json!({"location": "westeurope", "identity": {"type": "SystemAssigned"}})).await;
     let namespace_principal = made["identity"]["principalId"].as_str().unwrap().to_string();
     world.put(&format!("{namespace}/credentials/default"), ADR, json!({"location": "westeurope"})).await;
     world.put(&format!("{namespace}/credentials/default/policies/default"), ADR, json!({"properties": {}})).await;
@@ -215,5 +261,5 @@ pub(super) async fn plant(world: &World) -> Plant {
             }),
         )
         .await;
-    Plant { group, identity, identity_principal: principal, namespace, hub, dps }
+    Plant { group, identity, namespace, hub, dps }
 }

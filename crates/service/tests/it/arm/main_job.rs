@@ -7,9 +7,17 @@ use serde_json::json;
 async fn the_seeds_resources_link_and_synchronize() {
     let world = World::new().await;
     let plant = plant(&world).await;
-    let keys = world.send(&world.owner, "POST", &format!("{}/IotHubKeys/iothubowner/listkeys", plant.hub), HUB, None).await.unwrap().body.unwrap();
+    let keys = world
+        .send(&world.owner, "POST", &format!("{}/IotHubKeys/iothubowner/listkeys", plant.hub), HUB, None)
+        .await
+        .unwrap()
+        .body
+        .unwrap();
     assert_eq!(keys["rights"], "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect");
-    let connection = format!("HostName=hub1.azure-devices.localhost;SharedAccessKeyName=iothubowner;SharedAccessKey={}", keys["primaryKey"].as_str().unwrap());
+    let connection = format!(
+        "HostName=hub1.azure-devices.localhost;SharedAccessKeyName=iothubowner;SharedAccessKey={}",
+        keys["primaryKey"].as_str().unwrap()
+    );
     let mut dps = world.get(&plant.dps, DPS).await;
     assert_eq!(dps["properties"]["iotHubs"], json!([]));
     assert_eq!(dps["resourcegroup"], "rg1");
@@ -21,7 +29,10 @@ async fn the_seeds_resources_link_and_synchronize() {
     let again = world.put(&plant.dps, DPS, linked.clone()).await;
     assert_eq!(again["properties"]["iotHubs"], linked["properties"]["iotHubs"]);
 
-    let answer = world.send(&world.owner, "POST", &format!("{}/credentials/default/synchronize", plant.namespace), ADR, None).await.unwrap();
+    let answer = world
+        .send(&world.owner, "POST", &format!("{}/credentials/default/synchronize", plant.namespace), ADR, None)
+        .await
+        .unwrap();
     assert_eq!(answer.status, 202);
     let location = answer.headers.iter().find(|(name, _)| *name == "Location").unwrap().1.clone();
     let path = location.strip_prefix(super::fixture::BASE).unwrap().split('?').next().unwrap().to_string();
@@ -29,7 +40,10 @@ async fn the_seeds_resources_link_and_synchronize() {
     let certificates = world.get(&format!("{}/certificates", plant.hub), HUB).await;
     let list = certificates["value"].as_array().unwrap();
     assert_eq!(list.len(), 1);
-    assert_eq!(list[0]["properties"]["policyResourceId"], format!("{}/credentials/default/policies/default", plant.namespace));
+    assert_eq!(
+        list[0]["properties"]["policyResourceId"],
+        format!("{}/credentials/default/policies/default", plant.namespace)
+    );
     assert_eq!(list[0]["properties"]["isVerified"], true);
     let namespace = world.get(&plant.namespace, ADR).await;
     assert_eq!(namespace["properties"]["messaging"]["endpoints"]["hub1"]["address"], "hub1.azure-devices.localhost");
@@ -53,7 +67,10 @@ async fn names_regions_and_uniqueness() {
     let moved = world.refused(&world.owner, "PUT", &plant.namespace, ADR, Some(json!({"location": "eastus"}))).await;
     assert_eq!(moved.code, "InvalidResourceLocation");
     let no_group = format!("{}/providers/Microsoft.Devices/IotHubs/hub9", world.group("nowhere"));
-    assert_eq!(world.refused(&world.owner, "PUT", &no_group, HUB, Some(json!({"location": "eastus"}))).await.code, "ResourceGroupNotFound");
+    assert_eq!(
+        world.refused(&world.owner, "PUT", &no_group, HUB, Some(json!({"location": "eastus"}))).await.code,
+        "ResourceGroupNotFound"
+    );
     let far = format!("{}/providers/Microsoft.Devices/provisioningServices/dps2", plant.group);
     let body = json!({"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"deviceRegistryNamespace": {"resourceId": plant.namespace, "authenticationType": "SystemAssigned"}}});
     let error = world.refused(&world.owner, "PUT", &far, DPS, Some(body)).await;
@@ -73,15 +90,25 @@ async fn policies_keep_their_subject_and_bounds() {
     assert!(made.get("location").is_none() && made.get("tags").is_none());
     // The same DN in another spelling is no change; another one is.
     world.put(&policy("custom"), ADR, body("cn = testdevice", 1)).await;
-    assert_eq!(world.refused(&world.owner, "PUT", &policy("custom"), ADR, Some(body("CN=Other", 30))).await.code, "PropertyChangeNotAllowed");
-    assert_eq!(world.refused(&world.owner, "PUT", &policy("second"), ADR, Some(body("CN= TESTDEVICE", 30))).await.http_status(), 409);
+    assert_eq!(
+        world.refused(&world.owner, "PUT", &policy("custom"), ADR, Some(body("CN=Other", 30))).await.code,
+        "PropertyChangeNotAllowed"
+    );
+    assert_eq!(
+        world
+            .refused(&world.owner, "PUT", &policy("second"), ADR, Some(body("CN= TESTDEVICE", 30)))
+            .await
+            .http_status(),
+        409
+    );
     for days in [0, 3651, -1] {
         let error = world.refused(&world.owner, "PUT", &policy("third"), ADR, Some(body("CN=Third", days))).await;
         assert_eq!(error.http_status(), 400, "{days}");
     }
     let idempotent = world.put(&policy("custom"), ADR, json!({"properties": {}})).await;
     assert_eq!(idempotent["properties"]["certificate"]["leafCertificateConfiguration"]["validityPeriodInDays"], 1);
-    let error = world.refused(&world.owner, "DELETE", &format!("{}/credentials/default", plant.namespace), ADR, None).await;
+    let error =
+        world.refused(&world.owner, "DELETE", &format!("{}/credentials/default", plant.namespace), ADR, None).await;
     assert!(error.message.contains("custom") && error.message.contains("default"), "{error}");
 }
 
@@ -111,14 +138,21 @@ async fn etags_and_bodies() {
     let plant = plant(&world).await;
     let hub = world.get(&plant.hub, HUB).await;
     let etag = hub["etag"].as_str().unwrap().to_string();
-    let stale = world.request(&world.owner, "PUT", &plant.hub, HUB, Some(hub.clone()), Some("\"other\"")).await.unwrap_err();
+    let stale =
+        world.request(&world.owner, "PUT", &plant.hub, HUB, Some(hub.clone()), Some("\"other\"")).await.unwrap_err();
     assert_eq!(stale.code, "PreconditionFailed");
-    let fresh = world.request(&world.owner, "PUT", &plant.hub, HUB, Some(hub), Some(&format!("\"{etag}\""))).await.unwrap();
+    let fresh =
+        world.request(&world.owner, "PUT", &plant.hub, HUB, Some(hub), Some(&format!("\"{etag}\""))).await.unwrap();
     assert_eq!(fresh.status, 200);
     for body in [None, Some(json!([])), Some(json!("x"))] {
         assert_eq!(world.refused(&world.owner, "PUT", &plant.hub, HUB, body).await.code, "InvalidRequestContent");
     }
-    let patched = world.send(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"tags": {"a": "b"}}))).await.unwrap().body.unwrap();
+    let patched = world
+        .send(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"tags": {"a": "b"}})))
+        .await
+        .unwrap()
+        .body
+        .unwrap();
     assert_eq!(patched["tags"], json!({"a": "b"}));
     assert_eq!(patched["properties"]["deviceRegistry"]["namespaceResourceId"], plant.namespace);
     for (path, version, code) in [

@@ -1,10 +1,10 @@
 //! Long operations end, whatever happens on the way, and leave no orphans.
 
 use super::fixture::{ADR, HUB, World, plant};
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::arm::operations::{self, Outcome, Record};
 use ferrohub_service::platform::Change;
 use ferrohub_service::tables::{DEVICES, PRINCIPALS, RESOURCES};
-use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Page;
 use serde_json::json;
 use uuid::Uuid;
@@ -51,8 +51,11 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     let id = ResourceId::parse(&plant.group).unwrap();
     let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({}));
     let operation = operations::start(platform, record, Change::new()).await.unwrap();
-    assert_eq!(operations::abandoned(platform, 10).await.unwrap(), [operation.clone()]);
-    let poll = format!("/subscriptions/{}/providers/Microsoft.Resources/locations/x/operationStatuses/{operation}", world.subscription);
+    assert_eq!(operations::abandoned(platform, 10).await.unwrap(), std::slice::from_ref(&operation));
+    let poll = format!(
+        "/subscriptions/{}/providers/Microsoft.Resources/locations/x/operationStatuses/{operation}",
+        world.subscription
+    );
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "InProgress");
     assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "Succeeded");
@@ -71,7 +74,11 @@ async fn two_writers_at_once_both_get_an_answer() {
         assert_eq!(answer.unwrap().status, 200);
     }
     let same_name = (0..8).map(|n| {
-        let path = format!("{}/providers/Microsoft.Devices/IotHubs/{}", plant.group, if n % 2 == 0 { "racer" } else { "RACER" });
+        let path = format!(
+            "{}/providers/Microsoft.Devices/IotHubs/{}",
+            plant.group,
+            if n % 2 == 0 { "racer" } else { "RACER" }
+        );
         let world = &world;
         async move { world_send(world, &path).await }
     });

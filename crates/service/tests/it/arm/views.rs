@@ -45,7 +45,10 @@ async fn get_then_put_through_any_view_keeps_everything() {
                 before.push(stable(world.get(&path, shape).await));
             }
             let view = world.get(&path, version).await;
-            let answer = world.send(&world.owner, "PUT", &path, version, Some(view)).await.unwrap_or_else(|e| panic!("{path} {version}: {e}"));
+            let answer = world
+                .send(&world.owner, "PUT", &path, version, Some(view))
+                .await
+                .unwrap_or_else(|e| panic!("{path} {version}: {e}"));
             assert_eq!(answer.status, decl.put.1, "{path} {version}");
             let mut after = Vec::new();
             for shape in decl.views.iter().filter_map(|view| view.versions.last()) {
@@ -74,7 +77,8 @@ async fn the_older_az_keeps_a_dps_linked() {
 async fn listed_resources_are_those_that_were_made() {
     let world = World::new().await;
     let plant = plant(&world).await;
-    let hubs = world.get(&format!("/subscriptions/{}/providers/Microsoft.Devices/IotHubs", world.subscription), HUB).await;
+    let hubs =
+        world.get(&format!("/subscriptions/{}/providers/Microsoft.Devices/IotHubs", world.subscription), HUB).await;
     assert_eq!(hubs["value"].as_array().unwrap().len(), 1);
     assert!(hubs.get("nextLink").is_none());
     let all = world.get(&format!("{}/resources", plant.group), "2024-11-01").await;

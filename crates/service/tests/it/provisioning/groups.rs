@@ -1,7 +1,12 @@
 //! Enrollment groups and registrations through the service API.
 
-use super::world::{SCOPE, World};
+use super::world::{CONTRIBUTOR, SCOPE, World};
+use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
+use ferrohub_pki::key::hash_secret;
+use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::directory;
+use ferrohub_service::platform::Change;
 use ferrohub_service::provisioning::{PageRequest, Right};
 use ferrohub_wire::sas_token::sign;
 use serde_json::{Value, json};
@@ -178,4 +183,53 @@ async fn callers_of_the_service_api() {
         .await
         .unwrap_err();
     assert_eq!(bearer.http_status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bearer_token_needs_the_data_action_on_the_service() {
+    let world = World::new().await;
+    let dps = world.dps().await;
+    let authenticator = Authenticator::new(
+        Arc::clone(&world.platform),
+        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
+    );
+    let (object, client) = ("44444444-4444-4444-4444-444444444444", "55555555-5555-5555-5555-555555555555");
+    let expires = world.platform.clock.unix_seconds() + 9999;
+    let secret = ClientSecret { key_id: "k".into(), hash: hash_secret("s3cret", &SystemRandom), expires };
+    let principal = Principal {
+        id: object.into(),
+        app_id: client.into(),
+        display_name: "operator".into(),
+        kind: PrincipalKind::ServicePrincipal,
+        resource_id: None,
+        application_object_id: None,
+        secrets: vec![secret],
+    };
+    let mut change = Change::new();
+    change.unit.put(directory::put(&principal).unwrap());
+    world.platform.commit(change).await.unwrap();
+    let token = async |scope: &str| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_secret", "s3cret"),
+            ("scope", scope),
+        ];
+        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let answer = authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        format!("Bearer {}", answer["access_token"].as_str().unwrap())
+    };
+    let call = async |token: &str| {
+        world.service.service_caller(&dps, Some(token), Right::EnrollmentRead, GROUP_READ, &authenticator).await
+    };
+    let good = token("https://azure-devices-provisioning.net/.default").await;
+    let denied = call(&good).await.unwrap_err();
+    assert_eq!((denied.numeric_code(), denied.denial.as_ref().unwrap().action.as_str()), (403_000, GROUP_READ));
+    assert!(denied.message.contains("Device Provisioning Service Data Reader"), "{denied}");
+    // Control-plane rights are no data rights; the role that the refusal names is.
+    world.grant(object, &world.dps, CONTRIBUTOR).await;
+    assert_eq!(call(&good).await.unwrap_err().numeric_code(), 403_000);
+    world.grant(object, &world.dps, "10745317-c249-44a1-a5ce-3a4353c0bbd8").await;
+    call(&good).await.unwrap();
+    assert_eq!(call(&token("https://iothubs.azure.net/.default").await).await.unwrap_err().http_status(), 401);
 }

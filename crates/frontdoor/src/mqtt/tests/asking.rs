@@ -1,0 +1,101 @@
+//! Requests that are answered: twin, certificate renewal, registration.
+
+use super::*;
+
+#[tokio::test]
+async fn twin_requests_are_answered_once_subscribed() {
+    let rig = Rig::new(0);
+    let mut client = rig.device().await;
+    client.send(&[publish("$iothub/twin/GET/?$rid=0", "", Some(1))]).await;
+    assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
+    let codes = client
+        .subscribe(&["$iothub/twin/res/#", "$iothub/methods/POST/#", "devices/d1/messages/devicebound/#", "x/#"])
+        .await;
+    let granted = SubAckCode::Granted(QoS::AtLeastOnce);
+    assert_eq!(codes, [granted, granted, granted, SubAckCode::Failure]);
+    client.send(&[publish("$iothub/twin/GET/?$rid=a", "", None)]).await;
+    assert_eq!(
+        client.delivered().await,
+        ("$iothub/twin/res/200/?$rid=a".into(), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}))
+    );
+    client.send(&[publish("$iothub/twin/PATCH/properties/reported/?$rid=b", r#"{"t":1}"#, None)]).await;
+    assert_eq!(client.delivered().await, ("$iothub/twin/res/204/?$rid=b&$version=2".into(), Value::Null));
+    for (rid, body) in [("c", "[1]"), ("d", "{")] {
+        client.send(&[publish(&format!("$iothub/twin/PATCH/properties/reported/?$rid={rid}"), body, None)]).await;
+        let (topic, answer) = client.delivered().await;
+        assert_eq!(topic, format!("$iothub/twin/res/400/?$rid={rid}"));
+        assert!(answer["message"].is_string() && answer["trackingId"].is_string(), "{answer}");
+    }
+    assert_eq!(*rig.gate.link.reported.lock().unwrap(), [json!({"t": 1})]);
+}
+
+#[tokio::test]
+async fn desired_changes_and_the_end_of_the_session() {
+    let rig = Rig::new(0);
+    let mut client = rig.device().await;
+    client.subscribe(&["$iothub/twin/PATCH/properties/desired/#"]).await;
+    rig.events.send(SessionEvent::Desired { version: 4, patch: json!({"a": 1, "$version": 4}) }).unwrap();
+    assert_eq!(
+        client.delivered().await,
+        ("$iothub/twin/PATCH/properties/desired/?$version=4".into(), json!({"a": 1, "$version": 4}))
+    );
+    rig.events.send(SessionEvent::Closed { reason: CloseReason::Replaced }).unwrap();
+    assert_eq!(client.receive().await, None);
+}
+
+#[tokio::test]
+async fn certificate_renewal_is_refused_in_words() {
+    let rig = Rig::new(0);
+    let mut client = rig.device().await;
+    client.subscribe(&["$iothub/credentials/res/#"]).await;
+    let topic = "$iothub/credentials/POST/issueCertificate/";
+    client.send(&[publish(topic, "{}", Some(1)), publish(&format!("{topic}?$rid=abcd"), "{}", None)]).await;
+    assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
+    let (topic, answer) = client.delivered().await;
+    assert_eq!(topic, "$iothub/credentials/res/501/?$rid=abcd");
+    assert_eq!(answer["errorCode"], 501_000);
+}
+
+#[tokio::test]
+async fn registration_over_mqtt() {
+    let rig = Rig::new(0);
+    let mut client = rig.dial();
+    let user = "0ne1/registrations/r1/api-version=2025-07-01-preview&ClientVersion=x";
+    assert_eq!(client.connect(connect("r1", user, "sas")).await, ConnectReturnCode::Accepted);
+    assert_eq!(
+        client.subscribe(&["$dps/registrations/res/#", "#"]).await,
+        [SubAckCode::Granted(QoS::AtLeastOnce), SubAckCode::Failure]
+    );
+    client
+        .send(&[publish(
+            "$dps/registrations/PUT/iotdps-register/?$rid=1",
+            r#"{"registrationId":"r1","csr":"AA=="}"#,
+            Some(1),
+        )])
+        .await;
+    assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
+    let (topic, body) = client.delivered().await;
+    assert_eq!(topic, "$dps/registrations/res/202/?$rid=1&retry-after=3");
+    assert_eq!(body["operationId"], "op1");
+    client
+        .send(&[publish("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=op1", " ", Some(2))])
+        .await;
+    assert_eq!(client.receive().await, Some(Packet::PubAck(2)));
+    let (topic, body) = client.delivered().await;
+    assert_eq!((topic.as_str(), &body["status"]), ("$dps/registrations/res/200/?$rid=2", &json!("assigned")));
+    client
+        .send(&[publish("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=3&operationId=op9", "", None)])
+        .await;
+    let (topic, body) = client.delivered().await;
+    assert_eq!((topic.as_str(), &body["errorCode"]), ("$dps/registrations/res/404/?$rid=3", &json!(404_202)));
+    client.send(&[publish("$dps/registrations/PUT/iotdps-register/?$rid=4", "{", None)]).await;
+    assert_eq!(client.delivered().await.0, "$dps/registrations/res/400/?$rid=4");
+    let registered = rig.gate.registered.lock().unwrap().clone();
+    assert_eq!(registered.len(), 1);
+    assert_eq!(
+        (registered[0].csr.as_deref(), registered[0].api_version.as_deref()),
+        (Some("AA=="), Some("2025-07-01-preview"))
+    );
+    client.send(&[publish("devices/r1/messages/events/", "x", None)]).await;
+    assert_eq!(client.receive().await, None);
+}

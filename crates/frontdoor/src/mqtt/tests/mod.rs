@@ -1,0 +1,256 @@
+//! The state of a connection, over a pipe instead of a socket and a gate instead of the services.
+
+mod asking;
+mod connecting;
+mod publishing;
+
+use super::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use super::*;
+use crate::listener::Life;
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use ferrohub_model::clock::ManualClock;
+use ferrohub_model::error::Result;
+use ferrohub_model::random::SeededRandom;
+use ferrohub_model::registration::RegistrationStatus;
+use ferrohub_service::hub::{CloseReason, ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
+use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, encode};
+use serde_json::{Value, json};
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+const HUB_USER: &str = "hub1.azure-devices.localhost/d1/?api-version=2021-04-12";
+
+/// A gate that remembers what it was asked.
+struct FakeGate {
+    link: Arc<FakeLink>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<SessionEvent>>>,
+    registered: Mutex<Vec<RegisterRequest>>,
+}
+
+/// A device's rights at a log that takes a batch for each permit.
+struct FakeLink {
+    stored: Mutex<Vec<Vec<Telemetry>>>,
+    permits: Semaphore,
+    failures: Mutex<Vec<Error>>,
+    reported: Mutex<Vec<Value>>,
+}
+
+struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
+
+#[async_trait]
+impl Gate for FakeGate {
+    async fn connect(&self, request: ConnectRequest) -> Result<Opened> {
+        match request.password.as_deref() {
+            Some("good") => {}
+            Some(_) => return Err(Error::unauthenticated("wrong key")),
+            None if request.peer_chain.is_empty() => return Err(Error::unauthenticated("no credentials")),
+            None => {}
+        }
+        let events = self.events.lock().unwrap().take().unwrap_or_else(|| mpsc::unbounded_channel().1);
+        Ok(Opened { link: self.link.clone(), events: Box::new(FakeEvents(events)) })
+    }
+
+    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
+        if caller.id_scope == "0ne1" { Ok(()) } else { Err(Error::not_found("scope").with_iot_code(404_201)) }
+    }
+
+    async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {
+        let body = json!({"operationId": "op1", "status": "assigning"});
+        self.registered.lock().unwrap().push(request);
+        Ok(OperationStatus {
+            operation_id: "op1".into(),
+            status: RegistrationStatus::Assigning,
+            retry_after_seconds: 3,
+            body,
+        })
+    }
+
+    async fn operation_status(&self, _caller: DeviceCaller<'_>, operation_id: &str) -> Result<OperationStatus> {
+        if operation_id != "op1" {
+            return Err(Error::not_found("no such operation").with_iot_code(404_202));
+        }
+        let body = json!({"operationId": "op1", "status": "assigned", "registrationState": {"assignedHub": "h"}});
+        Ok(OperationStatus {
+            operation_id: "op1".into(),
+            status: RegistrationStatus::Assigned,
+            retry_after_seconds: 3,
+            body,
+        })
+    }
+}
+
+#[async_trait]
+impl DeviceLink for FakeLink {
+    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()> {
+        self.permits.acquire().await.unwrap().forget();
+        if let Some(error) = self.failures.lock().unwrap().pop() {
+            return Err(error);
+        }
+        self.stored.lock().unwrap().push(batch);
+        Ok(())
+    }
+
+    async fn twin(&self) -> Result<Value> {
+        Ok(json!({"desired": {"$version": 1}, "reported": {"$version": 1}}))
+    }
+
+    async fn patch_reported(&self, patch: Value) -> Result<u64> {
+        if !patch.is_object() {
+            return Err(Error::invalid("not an object"));
+        }
+        self.reported.lock().unwrap().push(patch);
+        Ok(2)
+    }
+
+    fn heard(&self) {}
+}
+
+#[async_trait]
+impl DeviceEvents for FakeEvents {
+    async fn next_event(&mut self) -> SessionEvent {
+        match self.0.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A server with one gate, to which clients connect over pipes.
+struct Rig {
+    mqtt: Arc<Mqtt>,
+    gate: Arc<FakeGate>,
+    events: mpsc::UnboundedSender<SessionEvent>,
+    stop: watch::Sender<bool>,
+    life: Life,
+}
+
+impl Rig {
+    fn new(permits: usize) -> Self {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let link = FakeLink {
+            stored: Mutex::default(),
+            permits: Semaphore::new(permits),
+            failures: Mutex::default(),
+            reported: Mutex::default(),
+        };
+        let gate = Arc::new(FakeGate {
+            link: Arc::new(link),
+            events: Mutex::new(Some(receiver)),
+            registered: Mutex::default(),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
+        let mqtt = Arc::new(Mqtt::new(gate.clone(), clock, Arc::new(SeededRandom::new(1))));
+        Self { mqtt, gate, events, stop, life: Life::new(stopped) }
+    }
+
+    fn dial(&self) -> Client {
+        self.dial_until(Instant::now() + Duration::from_secs(limits::CONNECT_TIMEOUT_SECONDS))
+    }
+
+    fn dial_until(&self, deadline: Instant) -> Client {
+        let (near, far) = tokio::io::duplex(1024 * 1024);
+        let (mqtt, life) = (self.mqtt.clone(), self.life.clone());
+        tokio::spawn(async move { mqtt.serve(far, Vec::new(), &life, deadline).await });
+        Client { stream: near, decoder: Decoder::new(1 << 20), buffer: BytesMut::new() }
+    }
+
+    async fn device(&self) -> Client {
+        let mut client = self.dial();
+        assert_eq!(client.connect(connect("d1", HUB_USER, "good")).await, ConnectReturnCode::Accepted);
+        client
+    }
+
+    fn stored(&self) -> Vec<String> {
+        let batches = self.gate.link.stored.lock().unwrap();
+        batches.iter().flatten().map(|message| String::from_utf8(message.payload.to_vec()).unwrap()).collect()
+    }
+}
+
+struct Client {
+    stream: DuplexStream,
+    decoder: Decoder,
+    buffer: BytesMut,
+}
+
+impl Client {
+    async fn send(&mut self, packets: &[Packet]) {
+        let mut bytes = BytesMut::new();
+        for packet in packets {
+            encode(packet, &mut bytes).unwrap();
+        }
+        self.raw(&bytes).await;
+    }
+
+    async fn raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next packet; `None` once the server has closed.
+    async fn receive(&mut self) -> Option<Packet> {
+        loop {
+            if let Some(packet) = self.decoder.decode(&mut self.buffer).unwrap() {
+                return Some(packet);
+            }
+            if self.stream.read_buf(&mut self.buffer).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    async fn connect(&mut self, connect: Connect) -> ConnectReturnCode {
+        self.send(&[Packet::Connect(connect)]).await;
+        match self.receive().await {
+            Some(Packet::ConnAck(ack)) => ack.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn subscribe(&mut self, filters: &[&str]) -> Vec<SubAckCode> {
+        let filters =
+            filters.iter().map(|filter| TopicFilter { filter: (*filter).into(), qos: QoS::ExactlyOnce }).collect();
+        self.send(&[Packet::Subscribe(Subscribe { packet_id: 9, filters })]).await;
+        match self.receive().await {
+            Some(Packet::SubAck(ack)) => ack.codes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn delivered(&mut self) -> (String, Value) {
+        match self.receive().await {
+            Some(Packet::Publish(publish)) => {
+                assert_eq!(publish.qos, QoS::AtMostOnce);
+                (publish.topic, serde_json::from_slice(&publish.payload).unwrap_or(Value::Null))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn connect(client_id: &str, user_name: &str, password: &str) -> Connect {
+    Connect {
+        client_id: client_id.into(),
+        clean_session: true,
+        keep_alive_seconds: 60,
+        will: None,
+        user_name: Some(user_name.into()),
+        password: Some(Bytes::copy_from_slice(password.as_bytes())),
+    }
+}
+
+fn publish(topic: &str, payload: &str, packet_id: Option<u16>) -> Packet {
+    Packet::Publish(Publish {
+        dup: false,
+        qos: if packet_id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
+        retain: false,
+        topic: topic.into(),
+        packet_id,
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+    })
+}
+
+const EVENTS: &str = "devices/d1/messages/events/";

@@ -1,0 +1,100 @@
+"""Shared access signatures, derived keys, certificate requests, chains."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def sas(resource: str, key: str, policy: str | None = None, lifetime: int = 3600) -> str:
+    """A SharedAccessSignature for `resource` (iot-hub-and-dps.md A.3)."""
+    expiry = int(time.time()) + lifetime
+    encoded = quote(resource, safe="")
+    signature = hmac.new(base64.b64decode(key), f"{encoded}\n{expiry}".encode(), hashlib.sha256).digest()
+    text = f"SharedAccessSignature sr={encoded}&sig={quote(base64.b64encode(signature), safe='')}&se={expiry}"
+    return f"{text}&skn={policy}" if policy else text
+
+
+def derived(group_key: str, registration_id: str) -> str:
+    """A device's key from its enrollment group's."""
+    return base64.b64encode(hmac.new(base64.b64decode(group_key), registration_id.encode(), hashlib.sha256).digest()).decode()
+
+
+def new_key(kind: str = "P-256") -> PrivateKey:
+    """A private key of a kind that the service documents."""
+    if kind.startswith("RSA-"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("RSA-")))
+    return ec.generate_private_key({"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}[kind])
+
+
+def csr(key: PrivateKey, common_name: str, extensions: list[x509.ExtensionType] | None = None) -> bytes:
+    """A PKCS#10 request, DER."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+    for extension in extensions or []:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def b64(der: bytes) -> str:
+    return base64.b64encode(der).decode()
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain as it was issued, leaf first, with the leaf's key, in files."""
+
+    certificates: list[x509.Certificate]
+    certificate_file: Path
+    key_file: Path
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        return self.certificates[0]
+
+
+def save_chain(folder: Path, name: str, encoded: list[str], key: PrivateKey) -> Chain:
+    """Writes leaf and issuing CA, and the key, as a client sends them."""
+    certificates = [x509.load_der_x509_certificate(base64.b64decode(one, validate=True)) for one in encoded]
+    certificate_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate_file.write_bytes(b"".join(pem(one) for one in certificates[:2]))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return Chain(certificates, certificate_file, key_file)
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def check_chain(folder: Path, chain: Chain, device: str, key: PrivateKey) -> None:
+    """Judges a chain with OpenSSL, strictly, and looks at the leaf."""
+    assert len(chain.certificates) == 3, f"{len(chain.certificates)} certificates instead of three"
+    leaf, issuing, root = chain.certificates
+    for name, certificate in (("leaf", leaf), ("issuing", issuing), ("root", root)):
+        (folder / f"{name}.pem").write_bytes(pem(certificate))
+    verdict = subprocess.run(
+        ["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "issuing.pem", "leaf.pem"],
+        cwd=folder, text=True, capture_output=True,
+    )
+    assert verdict.returncode == 0 and verdict.stdout.strip() == "leaf.pem: OK", verdict.stdout + verdict.stderr
+    names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert [name.value for name in names] == [device]
+    assert leaf.public_key() == key.public_key(), "the leaf certifies another key"
+    constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert not constraints.value.ca, "the leaf is a CA"
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert usage.digital_signature and not usage.key_cert_sign and not usage.crl_sign
