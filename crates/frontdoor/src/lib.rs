@@ -166,7 +166,8 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, mqtt
             // One deadline for TLS and CONNECT together.
             let deadline = Instant::now() + handshake_timeout();
             if let Some(accepted) = handshake(&acceptor, stream, Ask::Always, peer, &life, deadline).await {
-                mqtt.serve(accepted.stream, accepted.peer_chain, &life, deadline).await;
+                // Boxed, because a TLS stream is large and passes through several futures on its way.
+                mqtt.serve(Box::new(accepted.stream), accepted.peer_chain, &life, deadline).await;
             }
         }
     });

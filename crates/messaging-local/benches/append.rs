@@ -13,7 +13,6 @@ use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging::{EventLog, EventProperties, NewEvent};
 use ferrohub_messaging_local::{LocalEventLog, Options};
 use ferrohub_model::clock::SystemClock;
-use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
@@ -24,6 +23,8 @@ const WRITERS: usize = 64;
 const RECORD_BYTES: usize = 256;
 /// The framing of a record in the journal.
 const HEADER_BYTES: usize = 64;
+/// Pairs of measurements behind the ratio.
+const TURNS: usize = 300;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
@@ -34,20 +35,12 @@ fn main() {
     let log =
         LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), Arc::new(SystemClock), Options::default());
     let log: Arc<dyn EventLog> = Arc::new(log.unwrap());
-    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("64 writers, one record each", |bencher| {
-        bencher.iter_custom(|count| {
-            let took = runtime.block_on(append_rounds(&log, count));
-            rounds.set(rounds.get() + count);
-            spent.set(spent.get() + took);
-            took
-        });
+        bencher.iter_custom(|count| runtime.block_on(append_rounds(&log, count)));
     });
-    let append = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
 
     let mut file = OpenOptions::new().create(true).append(true).open(folder.path().join("probe")).unwrap();
     let bytes = vec![7; WRITERS * (RECORD_BYTES + HEADER_BYTES)];
-    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {
         bencher.iter_custom(|count| {
             let started = Instant::now();
@@ -55,18 +48,30 @@ fn main() {
                 file.write_all(&bytes).unwrap();
                 file.sync_data().unwrap();
             }
-            rounds.set(rounds.get() + count);
-            spent.set(spent.get() + started.elapsed());
             started.elapsed()
         });
     });
-    let probe = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
+    // In turns, so that whatever else the machine does strikes both alike.
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        ours.push(runtime.block_on(append_rounds(&log, 1)));
+        let started = Instant::now();
+        file.write_all(&bytes).unwrap();
+        file.sync_data().unwrap();
+        bare.push(started.elapsed());
+    }
+    let (ours, bare) = (median(ours), median(bare));
     println!(
-        "64 appends take {append:?}, the probe {probe:?}: ratio {:.2}; {:.0} records per second",
-        append.as_secs_f64() / probe.as_secs_f64().max(f64::EPSILON),
-        WRITERS as f64 / append.as_secs_f64().max(f64::EPSILON)
+        "medians: 64 appends take {ours:?}, the probe {bare:?}: ratio {:.2}; {:.0} records per second",
+        ours.as_secs_f64() / bare.as_secs_f64().max(f64::EPSILON),
+        64.0 / ours.as_secs_f64().max(f64::EPSILON)
     );
     criterion.final_summary();
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Each writer appends `count` records, one after the other.

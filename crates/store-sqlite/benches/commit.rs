@@ -11,7 +11,6 @@ use criterion::Criterion;
 use ferrohub_store::{Put, Store, Table, UnitOfWork};
 use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
-use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
@@ -22,6 +21,8 @@ const CALLERS: usize = 64;
 const DOCUMENT_BYTES: usize = 300;
 
 static ROWS: Table = Table { name: "rows", columns: &[], schema_version: 1, migrate: &[] };
+/// Pairs of measurements behind the ratio.
+const TURNS: usize = 300;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
@@ -31,21 +32,13 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let path = folder.path().join("bench.db");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap());
-    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("64 callers, one commit each", |bencher| {
-        bencher.iter_custom(|count| {
-            let took = runtime.block_on(commit_rounds(&store, count));
-            rounds.set(rounds.get() + count);
-            spent.set(spent.get() + took);
-            took
-        });
+        bencher.iter_custom(|count| runtime.block_on(commit_rounds(&store, count)));
     });
-    let commit = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
 
     let file = folder.path().join("probe");
     let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
     let bytes = vec![7; CALLERS * (DOCUMENT_BYTES + 64)];
-    let (rounds, spent) = (Cell::new(0), Cell::new(Duration::ZERO));
     criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {
         bencher.iter_custom(|count| {
             let started = Instant::now();
@@ -53,18 +46,30 @@ fn main() {
                 file.write_all(&bytes).unwrap();
                 file.sync_data().unwrap();
             }
-            rounds.set(rounds.get() + count);
-            spent.set(spent.get() + started.elapsed());
             started.elapsed()
         });
     });
-    let probe = spent.get() / u32::try_from(rounds.get().max(1)).unwrap();
+    // In turns, so that whatever else the machine does strikes both alike.
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        ours.push(runtime.block_on(commit_rounds(&store, 1)));
+        let started = Instant::now();
+        file.write_all(&bytes).unwrap();
+        file.sync_data().unwrap();
+        bare.push(started.elapsed());
+    }
+    let (ours, bare) = (median(ours), median(bare));
     println!(
-        "64 commits take {commit:?}, the probe {probe:?}: ratio {:.2}; {:.0} commits per second",
-        commit.as_secs_f64() / probe.as_secs_f64().max(f64::EPSILON),
-        CALLERS as f64 / commit.as_secs_f64().max(f64::EPSILON)
+        "medians: 64 commits take {ours:?}, the probe {bare:?}: ratio {:.2}; {:.0} commits per second",
+        ours.as_secs_f64() / bare.as_secs_f64().max(f64::EPSILON),
+        64.0 / ours.as_secs_f64().max(f64::EPSILON)
     );
     criterion.final_summary();
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Each caller commits `count` times, one after the other.

@@ -59,6 +59,19 @@ async fn a_missing_data_folder_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_run_is_named_with_the_way_to_start_it() {
+    let server = Scripted::signed_in(|_| None).await;
+    let file = server.folder().join("data/server.json");
+    let mut moved: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    // Port 1 (tcpmux) is served by nobody.
+    moved["urls"] = json!({"resourceManager": "https://localhost:1", "login": "https://localhost:1", "graph": "https://localhost:1"});
+    std::fs::write(&file, moved.to_string()).unwrap();
+    let ran = server.az(&["group", "list"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("Cannot reach localhost:1") && ran.err.contains("ferrohub serve"), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn an_operation_is_polled_and_the_resource_read_at_its_end() {
     let server = Scripted::signed_in(|seen| match (seen.call.split(' ').next()?, seen.before) {
         ("PUT", _) => {

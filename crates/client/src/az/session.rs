@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::http::{Client, Response};
 use crate::profile::{Endpoint, Profile, ServerUrls, Settings};
 use bytes::Bytes;
+use ferrohub_model::error::Error;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -188,7 +189,8 @@ impl<'e> Session<'e> {
         );
         let url = format!("{}/{}/oauth2/v2.0/token", connection.urls.login, segment(&connection.profile.tenant_id));
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
-        let response = connection.client.request(Method::POST, &url, &headers, Bytes::from(form)).await?;
+        let sent = connection.client.request(Method::POST, &url, &headers, Bytes::from(form)).await;
+        let response = sent.map_err(explained)?;
         let body = response.json().unwrap_or(Value::Null);
         let Some(secret) = body.get("access_token").and_then(Value::as_str) else {
             let said =
@@ -229,11 +231,7 @@ impl<'e> Session<'e> {
                 answer.as_ref().map_or_else(|error| error.message.clone(), |response| response.status.to_string());
             self.say(&format!("INFO: {shown} {url} -> {result}"));
         }
-        answer.map_err(|error| {
-            let hint = " Is the server running? 'ferrohub serve' starts it; 'az login' chooses another.";
-            let unreachable = error.message.starts_with("Cannot reach");
-            Failure::error(if unreachable { format!("{}{hint}", error.message) } else { error.message })
-        })
+        answer.map_err(explained)
     }
 
     /// Whether `url` belongs to the signed-in server, so that a token may go there.
@@ -262,4 +260,11 @@ impl<'e> Session<'e> {
 /// `az`'s text for a subscription that the profile does not have.
 pub(crate) fn unknown_subscription(name: &str) -> Failure {
     Failure::error(format!("The subscription of '{name}' doesn't exist in cloud 'AzureCloud'."))
+}
+
+/// Adds to a server that cannot be reached what to do about it.
+fn explained(error: Error) -> Failure {
+    let hint = " Is the server running? 'ferrohub serve' starts it; 'az login' chooses another.";
+    let unreachable = error.message.starts_with("Cannot reach");
+    Failure::error(if unreachable { format!("{}{hint}", error.message) } else { error.message })
 }

@@ -98,9 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let end = async {
             self.stream.shutdown().await?;
             // Closing a socket with unread bytes resets it, and the peer may then lose our last packet.
-            let mut unread = [0; 4096];
             for _ in 0..LAST_READS {
-                if self.stream.read(&mut unread).await? == 0 {
+                self.inbound.clear();
+                if !self.fill().await? {
                     break;
                 }
             }

@@ -1,17 +1,15 @@
 //! PUT and PATCH: read, check, build one unit of work, commit; again when somebody else was faster.
 
 use super::context::PutContext;
-use super::declaration::{IdentityRule, Scope};
+use super::declaration::Scope;
 use super::read::group_of;
+use super::tags::tags;
 use super::{ArmResponse, Call, activity, region, view};
-use crate::directory;
 use crate::platform::Change;
-use crate::resources::{self, RowExtra, Stored, kind};
+use crate::resources::{self, RowExtra, Stored};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits;
-use ferrohub_model::principal::{Principal, PrincipalKind};
-use ferrohub_model::resource::{AssignedIdentity, Identity, Resource, SystemData};
+use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_store::{ConflictKind, StoreError};
@@ -331,86 +329,6 @@ impl Call<'_> {
             },
         }
     }
-
-    /// Attaches and detaches managed identities as `identity` of the body asks.
-    async fn apply_identity(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        if self.decl.identity == IdentityRule::No || !view::shows(self.view, "identity") {
-            return Ok(());
-        }
-        let Some(sent) = cx.body.get("identity").filter(|value| !value.is_null()).cloned() else { return Ok(()) };
-        let words = identity_words(&sent)?;
-        let mut identity = cx.resource.identity.take().unwrap_or_default();
-        if words.system && identity.system_principal_id.is_none() {
-            identity.system_principal_id = Some(self.new_system_identity(cx)?);
-        }
-        if !words.system
-            && let Some(gone) = identity.system_principal_id.take()
-        {
-            cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
-        }
-        let wanted = if words.user {
-            sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default()
-        } else {
-            Map::new()
-        };
-        if words.user && !matches!(self.decl.identity, IdentityRule::Both(_)) {
-            return Err(Error::invalid_property(
-                "identity.type",
-                format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full()),
-            ));
-        }
-        let mut assigned = std::collections::BTreeMap::new();
-        for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
-            assigned.insert(id.clone(), self.user_identity(&identity, id).await?);
-        }
-        identity.user_assigned = assigned;
-        cx.resource.identity = if identity.is_none() { None } else { Some(identity) };
-        Ok(())
-    }
-
-    fn new_system_identity(&self, cx: &mut PutContext<'_>) -> Result<String> {
-        let principal = Principal {
-            id: self.platform.random.uuid_v4().to_string(),
-            app_id: self.platform.random.uuid_v4().to_string(),
-            display_name: cx.id.name().into(),
-            kind: PrincipalKind::ManagedIdentity,
-            resource_id: Some(cx.id.to_string()),
-            application_object_id: None,
-            secrets: Vec::new(),
-        };
-        cx.change.unit.put(directory::put(&principal)?);
-        Ok(principal.id)
-    }
-
-    async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
-        let parsed = ResourceId::parse(id)?;
-        if !parsed.resource_type().eq_ignore_ascii_case(kind::USER_ASSIGNED_IDENTITY) {
-            return Err(Error::invalid_property(
-                "identity.userAssignedIdentities",
-                format!("'{id}' is not the id of a user-assigned identity."),
-            ));
-        }
-        let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
-            Error::invalid(format!(
-                "The user-assigned identity '{id}' does not exist. Make it first: az identity create."
-            ))
-            .with_code("FailedIdentityOperation")
-        })?;
-        if before.user_assigned(id).is_none() {
-            self.platform
-                .authorize(
-                    &self.request.actor,
-                    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
-                    &parsed,
-                )
-                .map_err(|mut error| {
-                    error.code = "LinkedAuthorizationFailed";
-                    error
-                })?;
-        }
-        let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
-        Ok(AssignedIdentity { principal_id: text("principalId"), client_id: text("clientId") })
-    }
 }
 
 /// Ids compare ignoring case; everything else exactly.
@@ -418,93 +336,5 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a.and_then(Value::as_str), b.and_then(Value::as_str)) {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
         _ => a == b,
-    }
-}
-
-struct IdentityWords {
-    system: bool,
-    user: bool,
-}
-
-/// Parses `identity.type`: `None`, `SystemAssigned`, `UserAssigned` or both with a comma, with or without a space.
-fn identity_words(sent: &Value) -> Result<IdentityWords> {
-    let text = sent.get("type").and_then(Value::as_str).unwrap_or("None");
-    let mut words = IdentityWords { system: false, user: false };
-    for word in text.split(',').map(str::trim) {
-        match word.to_ascii_lowercase().as_str() {
-            "systemassigned" => words.system = true,
-            "userassigned" => words.user = true,
-            "none" | "" => {}
-            _ => {
-                return Err(Error::invalid_property(
-                    "identity.type",
-                    format!(
-                        "The identity type '{}' is not valid: None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.",
-                        word.chars().take(40).collect::<String>()
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(words)
-}
-
-/// Checks tags against ARM's limits.
-fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
-    let map = match sent {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Object(map)) => map,
-        Some(_) => return Err(Error::invalid("'tags' must be an object of text values.").with_code("InvalidTags")),
-    };
-    if map.len() > limits::TAGS {
-        return Err(Error::invalid(format!("A resource has at most {} tags; {} were sent.", limits::TAGS, map.len()))
-            .with_code("InvalidTags"));
-    }
-    let mut checked = Map::new();
-    for (name, value) in map {
-        let bad = |c: char| c.is_control() || "<>%&\\?/".contains(c);
-        let Some(text) = value.as_str() else {
-            return Err(Error::invalid(format!("The tag '{name}' must have a text value.")).with_code("InvalidTags"));
-        };
-        if name.is_empty()
-            || name.chars().count() > limits::TAG_NAME_CHARS
-            || name.chars().any(bad)
-            || text.chars().count() > limits::TAG_VALUE_CHARS
-        {
-            return Err(Error::invalid(format!(
-                "The tag '{}' is not valid: names have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
-                name.chars().take(60).collect::<String>()
-            ))
-            .with_code("InvalidTags"));
-        }
-        if checked.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) {
-            return Err(Error::invalid(format!("The tag '{name}' stands twice; names of tags ignore case."))
-                .with_code("InvalidTags"));
-        }
-        checked.insert(name.clone(), value.clone());
-    }
-    Ok(Some(checked))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn identity_types_with_and_without_the_space() {
-        for text in ["SystemAssigned,UserAssigned", "systemAssigned, userassigned"] {
-            let words = identity_words(&json!({"type": text})).unwrap();
-            assert!(words.system && words.user);
-        }
-        assert!(identity_words(&json!({"type": "Sometimes"})).is_err());
-    }
-
-    #[test]
-    fn tag_rules() {
-        assert!(tags(Some(&json!({"a": "b"}))).unwrap().is_some());
-        for bad in [json!({"a": 1}), json!({"a/b": "x"}), json!({"A": "x", "a": "y"}), json!([]), json!({"": "x"})] {
-            assert_eq!(tags(Some(&bad)).unwrap_err().code, "InvalidTags", "{bad}");
-        }
     }
 }

@@ -1,0 +1,138 @@
+//! Managed identities of a resource: attached and detached as `identity` of a body asks.
+
+use super::Call;
+use super::context::PutContext;
+use super::declaration::IdentityRule;
+use super::view;
+use crate::directory;
+use crate::resources::{self, kind};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::principal::{Principal, PrincipalKind};
+use ferrohub_model::resource::{AssignedIdentity, Identity};
+use ferrohub_model::resource_id::ResourceId;
+use serde_json::{Map, Value};
+
+impl Call<'_> {
+    /// Attaches and detaches managed identities as `identity` of the body asks.
+    pub(super) async fn apply_identity(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        if self.decl.identity == IdentityRule::No || !view::shows(self.view, "identity") {
+            return Ok(());
+        }
+        let Some(sent) = cx.body.get("identity").filter(|value| !value.is_null()).cloned() else { return Ok(()) };
+        let words = identity_words(&sent)?;
+        let mut identity = cx.resource.identity.take().unwrap_or_default();
+        if words.system && identity.system_principal_id.is_none() {
+            identity.system_principal_id = Some(self.new_system_identity(cx)?);
+        }
+        if !words.system
+            && let Some(gone) = identity.system_principal_id.take()
+        {
+            cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
+        }
+        let wanted = if words.user {
+            sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default()
+        } else {
+            Map::new()
+        };
+        if words.user && !matches!(self.decl.identity, IdentityRule::Both(_)) {
+            return Err(Error::invalid_property(
+                "identity.type",
+                format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full()),
+            ));
+        }
+        let mut assigned = std::collections::BTreeMap::new();
+        for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
+            assigned.insert(id.clone(), self.user_identity(&identity, id).await?);
+        }
+        identity.user_assigned = assigned;
+        cx.resource.identity = if identity.is_none() { None } else { Some(identity) };
+        Ok(())
+    }
+
+    fn new_system_identity(&self, cx: &mut PutContext<'_>) -> Result<String> {
+        let principal = Principal {
+            id: self.platform.random.uuid_v4().to_string(),
+            app_id: self.platform.random.uuid_v4().to_string(),
+            display_name: cx.id.name().into(),
+            kind: PrincipalKind::ManagedIdentity,
+            resource_id: Some(cx.id.to_string()),
+            application_object_id: None,
+            secrets: Vec::new(),
+        };
+        cx.change.unit.put(directory::put(&principal)?);
+        Ok(principal.id)
+    }
+
+    async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
+        let parsed = ResourceId::parse(id)?;
+        if !parsed.resource_type().eq_ignore_ascii_case(kind::USER_ASSIGNED_IDENTITY) {
+            return Err(Error::invalid_property(
+                "identity.userAssignedIdentities",
+                format!("'{id}' is not the id of a user-assigned identity."),
+            ));
+        }
+        let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
+            Error::invalid(format!(
+                "The user-assigned identity '{id}' does not exist. Make it first: az identity create."
+            ))
+            .with_code("FailedIdentityOperation")
+        })?;
+        if before.user_assigned(id).is_none() {
+            self.platform
+                .authorize(
+                    &self.request.actor,
+                    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+                    &parsed,
+                )
+                .map_err(|mut error| {
+                    error.code = "LinkedAuthorizationFailed";
+                    error
+                })?;
+        }
+        let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
+        Ok(AssignedIdentity { principal_id: text("principalId"), client_id: text("clientId") })
+    }
+}
+
+struct IdentityWords {
+    system: bool,
+    user: bool,
+}
+
+/// Parses `identity.type`: `None`, `SystemAssigned`, `UserAssigned` or both with a comma, with or without a space.
+fn identity_words(sent: &Value) -> Result<IdentityWords> {
+    let text = sent.get("type").and_then(Value::as_str).unwrap_or("None");
+    let mut words = IdentityWords { system: false, user: false };
+    for word in text.split(',').map(str::trim) {
+        match word.to_ascii_lowercase().as_str() {
+            "systemassigned" => words.system = true,
+            "userassigned" => words.user = true,
+            "none" | "" => {}
+            _ => {
+                return Err(Error::invalid_property(
+                    "identity.type",
+                    format!(
+                        "The identity type '{}' is not valid: None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.",
+                        word.chars().take(40).collect::<String>()
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn identity_types_with_and_without_the_space() {
+        for text in ["SystemAssigned,UserAssigned", "systemAssigned, userassigned"] {
+            let words = identity_words(&json!({"type": text})).unwrap();
+            assert!(words.system && words.user);
+        }
+        assert!(identity_words(&json!({"type": "Sometimes"})).is_err());
+    }
+}

@@ -1,0 +1,121 @@
+"""azure-iot-device 2.14.0, unpatched: it dials port 8883, trusts SSL_CERT_FILE, and gets the hub's address by GatewayHostName."""
+
+from __future__ import annotations
+
+import json
+import queue
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.iot.device import IoTHubDeviceClient, Message, ProvisioningDeviceClient, X509
+
+from lib.keys import Chain, b64, csr, new_key, save_chain
+from lib.plant import Plant
+from lib.server import until
+
+
+@pytest.fixture(autouse=True)
+def trust(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", plant.server.ca)
+
+
+def issued(plant: Plant, device: str, folder: Path) -> Chain:
+    """A chain, by the exchange that this SDK cannot do yet."""
+    key = new_key()
+    answer = plant.register(device, b64(csr(key, device)))
+    assert answer.body["status"] == "assigned", answer.body
+    return save_chain(folder, device, answer.state["issuedCertificateChain"], key)
+
+
+def events_of(plant: Plant, device: str) -> list[dict[str, Any]]:
+    """The device's events in the hub's log."""
+    done = plant.server.run("events", plant.hub_name, "--json")
+    assert done.code == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    return [event for event in events if device in json.dumps(event)]
+
+
+def use(plant: Plant, client: IoTHubDeviceClient, device: str) -> None:
+    """Telemetry, twin, reported and desired properties over one connection."""
+    patches: queue.Queue[dict[str, Any]] = queue.Queue()
+    client.on_twin_desired_properties_patch_received = patches.put
+    client.connect()
+    try:
+        for number in range(3):
+            message = Message(f'{{"number":{number}}}', message_id=f"{device}-{number}", content_encoding="utf-8", content_type="application/json")
+            message.custom_properties["level"] = "info & more"
+            client.send_message(message)
+        twin = client.get_twin()
+        assert twin["reported"]["$version"] >= 1 and twin["desired"]["$version"] >= 1, twin
+        client.patch_twin_reported_properties({"firmware": "1.2.3", "nested": {"on": True}})
+        again = client.get_twin()
+        assert again["reported"]["firmware"] == "1.2.3" and again["reported"]["nested"] == {"on": True}
+        assert again["reported"]["$version"] == twin["reported"]["$version"] + 1
+        changed = plant.hub_rest("PATCH", f"/twins/{device}", {"properties": {"desired": {"interval": 7}}})
+        assert changed.status_code == 200, changed.text
+        patch = patches.get(timeout=30)
+        assert patch == {"interval": 7, "$version": twin["desired"]["$version"] + 1}
+        seen = plant.hub_rest("GET", f"/twins/{device}").json()
+        assert seen["properties"]["reported"]["firmware"] == "1.2.3"
+        assert seen["properties"]["desired"]["interval"] == 7
+        assert seen["connectionState"] == "Connected", seen
+    finally:
+        client.shutdown()
+    events = events_of(plant, device)
+    assert len(events) == 3, events
+    assert "info & more" in str(events[0]) and "application/json" in str(events[0]), events[0]
+
+
+def test_dps_with_symmetric_key_then_hub_with_sas(plant: Plant) -> None:
+    device = "sdk-sas-device"
+    key = plant.key(device)
+    provisioning = ProvisioningDeviceClient.create_from_symmetric_key(
+        provisioning_host="localhost", id_scope=plant.id_scope, registration_id=device, symmetric_key=key
+    )
+    provisioning.provisioning_payload = {"model": "x"}
+    result = provisioning.register()
+    assert result.status == "assigned", result
+    state = result.registration_state
+    assert (state.assigned_hub, state.device_id, state.sub_status) == (plant.hub_host, device, "initialAssignment")
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={state.assigned_hub};DeviceId={device};SharedAccessKey={key};GatewayHostName=localhost"
+    )
+    use(plant, client, device)
+
+
+def test_hub_with_the_chain_just_issued(plant: Plant, tmp_path: Path) -> None:
+    device = "sdk-x509-device"
+    chain = issued(plant, device, tmp_path)
+    client = IoTHubDeviceClient.create_from_x509_certificate(
+        x509=X509(str(chain.certificate_file), str(chain.key_file)), hostname=plant.hub_host, device_id=device,
+        gateway_hostname="localhost",
+    )
+    use(plant, client, device)
+
+
+def test_a_wrong_group_key_is_unauthorized(plant: Plant) -> None:
+    provisioning = ProvisioningDeviceClient.create_from_symmetric_key(
+        provisioning_host="localhost", id_scope=plant.id_scope, registration_id="sdk-wrong-key", symmetric_key=plant.key("another")
+    )
+    with pytest.raises(Exception) as refused:
+        provisioning.register()
+    assert "authorized" in f"{refused.value!r} {refused.value.__cause__!r}", refused.value.__cause__
+
+
+def test_a_disabled_device_is_disconnected_and_refused(plant: Plant) -> None:
+    device = "sdk-disabled-device"
+    assert plant.register(device).body["status"] == "assigned"
+    connection = f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    client = IoTHubDeviceClient.create_from_connection_string(connection, connection_retry=False)
+    client.connect()
+    try:
+        identity = plant.hub_rest("GET", f"/devices/{device}").json()
+        identity["status"] = "disabled"
+        changed = plant.hub_rest("PUT", f"/devices/{device}", identity, If_Match="*")
+        assert changed.status_code == 200, changed.text
+        until("the device is disconnected", lambda: not client.connected, 30)
+        with pytest.raises(Exception):
+            client.connect()
+    finally:
+        client.shutdown()

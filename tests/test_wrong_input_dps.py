@@ -1,0 +1,188 @@
+"""Wrong input at registration: each gets a clear answer, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from cryptography import x509
+
+from lib import arm as versions
+from lib import dps
+from lib.keys import b64, check_chain, csr, derived, new_key, sas, save_chain
+from lib.mqtt import Mqtt, Refused
+from lib.plant import Plant, enroll
+
+KEY = new_key()
+
+
+def refusal(answer: dps.Answer) -> tuple[int, str]:
+    """Code and sentence of a registration that was refused, at once or at its end."""
+    if answer.status >= 400:
+        return int(answer.body["errorCode"]), str(answer.body["message"])
+    assert answer.body["status"] == "failed", f"not refused: {answer}"
+    return int(answer.state["errorCode"]), str(answer.state["errorMessage"])
+
+
+def assert_nothing_left(plant: Plant, device: str) -> None:
+    """Neither a hub identity nor a registry device nor an assigned registration."""
+    found = plant.hub_rest("GET", f"/devices/{device}")
+    assert found.status_code == 404, found.text
+    devices = plant.arm.get(f"{plant.namespace}/devices", versions.REGISTRY)["value"]
+    assert device not in [one["name"] for one in devices]
+    registration = plant.dps_rest("GET", f"/registrations/{device}")
+    assert registration.status_code == 404 or registration.json()["status"] != "assigned", registration.text
+
+
+def broken_signature(device: str) -> bytes:
+    request = bytearray(csr(KEY, device))
+    request[-3] ^= 1
+    return bytes(request)
+
+
+WRONG_REQUESTS: dict[str, tuple[Any, str]] = {
+    "not-base64": (lambda device: "!!! not base64 !!!", "base64"),
+    "not-a-csr": (lambda device: b64(b"no certificate request at all"), "PKCS#10"),
+    "bad-signature": (lambda device: b64(broken_signature(device)), "signature"),
+    "other-name": (lambda device: b64(csr(KEY, "another-device")), "another-device"),
+    "too-long": (lambda device: b64(csr(KEY, device) + bytes(7000)), "8192"),
+    "a-number": (lambda device: 17, "csr"),
+    "empty": (lambda device: "", "csr"),
+    "weak-key": (lambda device: b64(csr(new_key("RSA-1024"), device)), "1024"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_REQUESTS)
+def test_certificate_requests_over_mqtt(plant: Plant, wrong: str) -> None:
+    device = f"wrong-mqtt-{wrong}"
+    make, word = WRONG_REQUESTS[wrong]
+    with dps.connect(plant.server, plant.id_scope, device, plant.key(device)) as client:
+        answers = dps.exchange(client, {"registrationId": device, "csr": make(device)})
+        code, message = refusal(answers[-1])
+        assert 400_000 <= code < 401_000, (code, message)
+        assert word.lower() in message.lower(), message
+        assert_nothing_left(plant, device)
+        # The connection still serves: the same device asks again, properly.
+        again = dps.exchange(client, {"csr": b64(csr(KEY, device))}, first_request=50)[-1]
+    assert again.body["status"] == "assigned", again.body
+
+
+@pytest.mark.parametrize("wrong", WRONG_REQUESTS)
+def test_certificate_requests_over_https(plant: Plant, wrong: str) -> None:
+    device = f"wrong-https-{wrong}"
+    make, word = WRONG_REQUESTS[wrong]
+    name = dps.resource(plant.id_scope, device)
+    authorization = sas(name, plant.key(device), "registration")
+    answer = dps.https(plant.server, "PUT", f"{name}/register", authorization, {"registrationId": device, "csr": make(device)})
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["x-ms-error-code"] == str(answer.json()["errorCode"])
+    assert word.lower() in answer.json()["message"].lower(), answer.text
+    assert_nothing_left(plant, device)
+
+
+def test_a_request_to_be_a_ca_is_issued_as_a_leaf(plant: Plant, tmp_path: Path) -> None:
+    device, key = "wants-to-be-a-ca", new_key()
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    request = csr(key, device, [x509.BasicConstraints(ca=True, path_length=3), usage])
+    answer = plant.register(device, b64(request))
+    assert answer.body["status"] == "assigned", answer.body
+    check_chain(tmp_path, save_chain(tmp_path, device, answer.state["issuedCertificateChain"], key), device, key)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1,2]", b"\xff\xfe", b'"text"', b"{}" + b" " * 300_000], ids=["open", "array", "bytes", "text", "long"])
+def test_bodies_over_https(plant: Plant, body: bytes) -> None:
+    name = dps.resource(plant.id_scope, "wrong-body")
+    answer = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("wrong-body"), "registration"), raw=body)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.json()["errorCode"] // 1000 == answer.status_code and answer.json()["message"], answer.text
+
+
+def test_a_body_for_another_registration(plant: Plant) -> None:
+    with dps.connect(plant.server, plant.id_scope, "one-device", plant.key("one-device")) as client:
+        code, message = refusal(dps.exchange(client, {"registrationId": "another-device"})[-1])
+    assert code // 1000 in (400, 401) and "another-device" in message, (code, message)
+
+
+def test_unknown_id_scope(plant: Plant) -> None:
+    with pytest.raises(Refused) as refused:
+        dps.connect(plant.server, "0ne00000000", "some-device", plant.key("some-device"))
+    assert refused.value.code == 5
+    name = dps.resource("0ne00000000", "some-device")
+    answer = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("some-device"), "registration"), {})
+    assert answer.status_code in (401, 404) and answer.json()["errorCode"] // 1000 == answer.status_code, answer.text
+
+
+def credentials(plant: Plant, device: str) -> dict[str, str]:
+    """Passwords that do not let `device` in."""
+    name = dps.resource(plant.id_scope, device)
+    return {
+        "wrong key": sas(name, plant.key("another-device"), "registration"),
+        "group key": sas(name, plant.group_key, "registration"),
+        "expired": sas(name, plant.key(device), "registration", lifetime=-60),
+        "other device": sas(dps.resource(plant.id_scope, "another-device"), plant.key("another-device"), "registration"),
+        "no signature": f"SharedAccessSignature sr={plant.id_scope}",
+        "nonsense": "password",
+    }
+
+
+@pytest.mark.parametrize("wrong", ["wrong key", "group key", "expired", "other device", "no signature", "nonsense"])
+def test_credentials(plant: Plant, wrong: str) -> None:
+    device = "unauthorized-device"
+    password = credentials(plant, device)[wrong]
+    with pytest.raises(Refused) as refused:
+        dps.connect(plant.server, plant.id_scope, device, plant.key(device), password=password)
+    assert refused.value.code in (4, 5)
+    answer = dps.https(plant.server, "PUT", f"{dps.resource(plant.id_scope, device)}/register", password, {})
+    assert answer.status_code == 401 and answer.json()["errorCode"] // 1000 == 401, answer.text
+    assert_nothing_left(plant, device)
+
+
+def test_no_credential(plant: Plant) -> None:
+    name = dps.resource(plant.id_scope, "no-credential")
+    answer = dps.https(plant.server, "PUT", f"{name}/register", None, {})
+    assert answer.status_code == 401, answer.text
+    with pytest.raises(Refused):
+        Mqtt(plant.server, "no-credential", f"{name}/api-version={dps.API}", None)
+
+
+@pytest.mark.parametrize("device", ["a" * 129, "ends-with.", "with space", "with*star", "umläut"])
+def test_registration_ids(plant: Plant, device: str) -> None:
+    with pytest.raises(Refused) as refused:
+        dps.connect(plant.server, plant.id_scope, device, plant.key(device))
+    assert refused.value.code in (2, 4, 5)
+    path = f"{plant.id_scope}/registrations/{quote(device, safe='')}"
+    authorization = sas(dps.resource(plant.id_scope, device), plant.key(device), "registration")
+    answer = dps.https(plant.server, "PUT", f"{path}/register", authorization, {})
+    assert answer.status_code == 400 and "registration" in answer.json()["message"].lower(), answer.text
+
+
+def test_unknown_policy(plant: Plant) -> None:
+    body = {
+        "enrollmentGroupId": "unknown-policy", "attestation": {"type": "symmetricKey", "symmetricKey": {}},
+        "credentialPolicyName": "no-such-policy",
+    }
+    answer = plant.dps_rest("PUT", "/enrollmentGroups/unknown-policy", body)
+    assert answer.status_code in (400, 404) and "no-such-policy" in answer.json()["message"], answer.text
+    assert plant.dps_rest("GET", "/enrollmentGroups/unknown-policy").status_code == 404
+
+
+def test_a_policy_that_is_gone(plant: Plant) -> None:
+    policy = f"{plant.namespace}/credentials/default/policies/short-lived"
+    plant.arm.put(policy, versions.REGISTRY, {"location": "swedencentral", "properties": {}})
+    group_key = enroll(plant, "gone-policy", "short-lived")
+    plant.arm.delete(policy, versions.REGISTRY)
+    device = "gone-policy-device"
+    answer = dps.register(plant.server, plant.id_scope, device, derived(group_key, device), b64(csr(KEY, device)))
+    code, message = refusal(answer)
+    assert code // 1000 in (400, 404) and "short-lived" in message, (code, message)
+    assert_nothing_left(plant, device)
+
+
+def test_unknown_operation(plant: Plant) -> None:
+    device = "unknown-operation"
+    with dps.connect(plant.server, plant.id_scope, device, plant.key(device)) as client:
+        client.publish("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=4.0.00000000-0000-0000-0000-000000000000")
+        topic, payload = client.receive("$dps/registrations/res/404/")
+    assert b"errorCode" in payload, payload
