@@ -91,7 +91,7 @@ def test_a_request_to_be_a_ca_is_issued_as_a_leaf(plant: Plant, tmp_path: Path) 
     check_chain(tmp_path, save_chain(tmp_path, device, answer.state["issuedCertificateChain"], key), device, key)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1,2]", b"\xff\xfe", b'"text"', b"{}" + b" " * 300_000], ids=["open", "array", "bytes", "text", "long"])
+@pytest.mark.parametrize("body", [b"{", b"[1,2]", b"\xff\xfe", b'"text"', b"{}" + b" " * 2_000_000], ids=["open", "array", "bytes", "text", "long"])
 def test_bodies_over_https(plant: Plant, body: bytes) -> None:
     name = dps.resource(plant.id_scope, "wrong-body")
     answer = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("wrong-body"), "registration"), raw=body)
@@ -102,7 +102,7 @@ def test_bodies_over_https(plant: Plant, body: bytes) -> None:
 def test_a_body_for_another_registration(plant: Plant) -> None:
     with dps.connect(plant.server, plant.id_scope, "one-device", plant.key("one-device")) as client:
         code, message = refusal(dps.exchange(client, {"registrationId": "another-device"})[-1])
-    assert code // 1000 in (400, 401) and "another-device" in message, (code, message)
+    assert code // 1000 in (400, 401) and "one-device" in message, (code, message)
 
 
 def test_unknown_id_scope(plant: Plant) -> None:

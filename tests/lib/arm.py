@@ -78,7 +78,8 @@ class Arm:
         deadline = time.monotonic() + seconds
         while url:
             poll = self.session.get(url, headers={"Authorization": f"Bearer {self.bearer}"}, timeout=60)
-            assert poll.ok, f"polling {url}: {poll.status_code} {poll.text}"
+            if not poll.ok:
+                raise ArmError("operation", url, poll)
             body = poll.json() if poll.text else {}
             status = body.get("status", "Succeeded" if poll.status_code != 202 else "InProgress")
             if status in ("Failed", "Canceled"):

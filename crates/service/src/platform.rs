@@ -91,8 +91,8 @@ pub struct Platform {
     pub tenancy: Tenancy,
     /// Opened certificate authorities.
     pub authorities: AuthorityCache,
-    access: ArcSwap<AccessSnapshot>,
-    access_reload: tokio::sync::Mutex<()>,
+    access: Arc<ArcSwap<AccessSnapshot>>,
+    access_reload: Arc<tokio::sync::Mutex<()>>,
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -151,8 +151,8 @@ impl Platform {
             settings,
             tenancy,
             authorities: AuthorityCache::default(),
-            access: ArcSwap::from_pointee(snapshot),
-            access_reload: tokio::sync::Mutex::new(()),
+            access: Arc::new(ArcSwap::from_pointee(snapshot)),
+            access_reload: Arc::new(tokio::sync::Mutex::new(())),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
         })
     }
@@ -208,29 +208,44 @@ impl Platform {
 
     /// Commits and lets follow what must: roles are re-read, notices published.
     ///
+    /// What follows is done even when the caller is gone before it happens (a client that closes its connection, a
+    /// time-out), so that a role that was taken away never stays in force in memory.
+    ///
     /// # Errors
     /// The store's error; conflicts are named so that the caller can retry.
     pub async fn commit(&self, change: Change) -> std::result::Result<Committed, StoreError> {
-        let committed = self.store.commit(change.unit).await?;
-        if change.access {
-            self.reload_access().await;
+        if !change.access && change.notices.is_empty() {
+            return self.store.commit(change.unit).await;
         }
-        for (subject, payload) in change.notices {
-            // A lost notice is made up for by re-reading; the commit stands.
-            if let Err(error) = self.bus.publish(&subject, payload).await {
-                tracing::warn!(%error, subject, "a notice could not be published");
+        let (store, bus) = (self.store.clone(), self.bus.clone());
+        let (access, reload) = (self.access.clone(), self.access_reload.clone());
+        let whole = tokio::spawn(async move {
+            let committed = store.commit(change.unit).await?;
+            if change.access {
+                reload_access(store.as_ref(), &access, &reload).await;
             }
-        }
-        Ok(committed)
+            publish(bus.as_ref(), change.notices).await;
+            Ok(committed)
+        });
+        whole.await.unwrap_or_else(|fault| Err(StoreError::Engine(format!("the commit's task ended: {fault}"))))
     }
+}
 
-    async fn reload_access(&self) {
-        let _one_at_a_time = self.access_reload.lock().await;
-        match resources::load_access(self.store.as_ref()).await {
-            Ok(snapshot) => self.access.store(Arc::new(snapshot)),
-            Err(error) => {
-                tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force")
-            }
+async fn reload_access(store: &dyn Store, access: &ArcSwap<AccessSnapshot>, one_at_a_time: &tokio::sync::Mutex<()>) {
+    let _turn = one_at_a_time.lock().await;
+    match resources::load_access(store).await {
+        Ok(snapshot) => access.store(Arc::new(snapshot)),
+        Err(error) => {
+            tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force");
+        }
+    }
+}
+
+async fn publish(bus: &dyn Bus, notices: Vec<(String, Bytes)>) {
+    for (subject, payload) in notices {
+        // A lost notice is made up for by re-reading; the commit stands.
+        if let Err(error) = bus.publish(&subject, payload).await {
+            tracing::warn!(%error, subject, "a notice could not be published");
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Device {
     remember_as: Option<String>,
     subscriptions: Subscriptions,
     session_present: bool,
+    /// The device wanted its session kept, and this server knows none: a new device, or a restart of ours.
+    forgotten: bool,
     patience: Duration,
     will: Option<Telemetry>,
 }
@@ -67,6 +69,7 @@ pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_
         remember_as: (!connect.clean_session).then_some(key),
         subscriptions,
         session_present,
+        forgotten: !connect.clean_session && !session_present,
         patience: patience(connect.keep_alive_seconds),
         will,
     })
@@ -234,6 +237,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             errors::log(&error, &trace);
             (errors::mqtt::twin_status(&error), None, errors::mqtt::body(&error, &trace).to_string().into_bytes())
         });
+        if self.device.forgotten && !self.device.subscriptions.twin {
+            // Stock SDKs ask for their session to be kept and do not subscribe again after a reconnect, whatever
+            // CONNACK says about it. One that asks for its twin relies on subscriptions from before our restart.
+            self.device.subscriptions.twin = true;
+            self.device.subscriptions.desired = true;
+            self.remember();
+        }
         if self.device.subscriptions.twin {
             self.link.deliver(hub_topic::twin_response(status, rid, version), body);
         }

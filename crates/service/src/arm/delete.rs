@@ -4,12 +4,13 @@
 use super::context::DeleteContext;
 use super::operations::{self, Outcome, Record};
 use super::{ArmResponse, Call, activity, types};
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored, kind};
 use crate::tables::RESOURCES;
-use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::{Expect, Page, StoreError};
+use ferrohub_store::{Expect, StoreError};
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::json;
 
@@ -43,7 +44,7 @@ impl Call<'_> {
         for _ in 0..RETRIES {
             let mut change = Change::new();
             change.unit.put(row.clone());
-            match delete_one(self.platform, id, false, change).await {
+            match delete_one(self.platform, id, Some(&self.request.actor), change).await {
                 Ok(()) => return Ok(ArmResponse::new(self.decl.delete.0, None)),
                 Err(error) if error.code == RACE => {}
                 Err(error) => return Err(error),
@@ -73,7 +74,7 @@ impl Call<'_> {
 }
 
 /// Code of the private error that says: somebody else wrote in between, try again.
-const RACE: &str = "Race";
+pub(super) const RACE: &str = "Race";
 
 fn race() -> Error {
     Error::conflict("another write was faster").with_code(RACE)
@@ -82,15 +83,20 @@ fn race() -> Error {
 /// Asks the type whether the resource may go, without doing anything.
 async fn check_delete(platform: &Platform, id: &ResourceId, stored: &Stored) -> Result<()> {
     let Some(decl) = types::by_key(&stored.resource.kind) else { return Ok(()) };
-    let mut context = DeleteContext { platform, id, stored, cascade: false, change: Change::new() };
+    let mut context = DeleteContext { platform, actor: None, id, stored, cascade: false, change: Change::new() };
     decl.behavior.before_delete(&mut context).await
 }
 
 /// Deletes one resource that owns no other stored resource, with everything its type hangs on it.
-async fn delete_one(platform: &Platform, id: &ResourceId, cascade: bool, change: Change) -> Result<()> {
+pub(super) async fn delete_one(
+    platform: &Platform,
+    id: &ResourceId,
+    actor: Option<&Actor>,
+    change: Change,
+) -> Result<()> {
     let store = platform.store.as_ref();
     let Some(stored) = resources::get(store, id).await? else { return Ok(()) };
-    let mut context = DeleteContext { platform, id, stored: &stored, cascade, change };
+    let mut context = DeleteContext { platform, actor, id, stored: &stored, cascade: actor.is_none(), change };
     if let Some(decl) = types::by_key(&stored.resource.kind) {
         decl.behavior.purge(platform, &stored).await?;
         decl.behavior.before_delete(&mut context).await?;
@@ -100,6 +106,7 @@ async fn delete_one(platform: &Platform, id: &ResourceId, cascade: bool, change:
     {
         change.unit.delete(&crate::tables::PRINCIPALS, principal);
     }
+    remove_assignments(platform, id).await?;
     change.unit.expect_version(&RESOURCES, id.key(), stored.version);
     change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "parent", value: id.key() });
     change.unit.delete(&RESOURCES, id.key());
@@ -110,109 +117,18 @@ async fn delete_one(platform: &Platform, id: &ResourceId, cascade: bool, change:
     }
 }
 
-/// The step of a delete operation: removes everything below the target, deepest first, then the target.
-/// Safe to run again at any point.
-pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut operations::Lease) -> Result<()> {
-    let target = ResourceId::parse(&record.resource)?;
-    let group = target.providers.is_empty();
-    if group {
-        mark_group(platform, &target, "Deleting").await?;
-    }
-    let outcome = run_tree(platform, &target, lease).await;
-    if group && outcome.is_err() {
-        mark_group(platform, &target, "Succeeded").await?;
-    }
-    outcome
-}
-
-async fn run_tree(platform: &Platform, target: &ResourceId, lease: &mut operations::Lease) -> Result<()> {
-    loop {
-        let refused = delete_below(platform, target, lease).await?;
-        match delete_one(platform, target, false, Change::new()).await {
-            Ok(()) => return Ok(()),
-            // Something was made below the target meanwhile: once more.
-            Err(error) if error.code == RACE && refused.is_empty() => lease.renew(platform).await?,
-            Err(error) if error.code == RACE => return Err(held(target, refused)),
-            Err(error) => return Err(error),
+/// Removes the role assignments and definitions that were made on a resource that is about to go, in a unit of their own.
+async fn remove_assignments(platform: &Platform, id: &ResourceId) -> Result<()> {
+    let mut change = Change::new();
+    for child in resources::all_where(platform.store.as_ref(), "parent", &id.key()).await? {
+        let child_id = child.id()?;
+        if child_id.resource_type().to_lowercase().starts_with("microsoft.authorization/") {
+            change.unit.delete(&RESOURCES, child_id.key());
+            change.access = true;
         }
     }
-}
-
-/// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
-async fn delete_below(
-    platform: &Platform,
-    target: &ResourceId,
-    lease: &mut operations::Lease,
-) -> Result<Vec<(String, String)>> {
-    loop {
-        let mut below = list_below(platform, target).await?;
-        below.sort_by_key(|id| std::cmp::Reverse(id.key().matches('/').count()));
-        let mut refused = Vec::new();
-        let mut progress = false;
-        for id in &below {
-            lease.renew(platform).await?;
-            match delete_one(platform, id, true, Change::new()).await {
-                Ok(()) => progress = true,
-                Err(error) if error.code == RACE => {
-                    refused.push((id.to_string(), "it still owns other resources".to_string()))
-                }
-                Err(error) if error.kind == ErrorKind::Conflict => refused.push((id.to_string(), error.message)),
-                Err(error) => return Err(error),
-            }
-        }
-        if refused.is_empty() || !progress {
-            return Ok(refused);
-        }
+    if change.access {
+        platform.commit(change).await?;
     }
-}
-
-/// The ids of all stored resources below `target`.
-async fn list_below(platform: &Platform, target: &ResourceId) -> Result<Vec<ResourceId>> {
-    let prefix = format!("{}/", target.key());
-    let mut ids = Vec::new();
-    let mut after = None;
-    loop {
-        let rows = platform.store.scan(&RESOURCES, &prefix, Page { after: after.take(), limit: 1000 }).await?;
-        let full = rows.len() == 1000;
-        after = rows.last().map(|row| row.key.clone());
-        for row in rows {
-            ids.push(resources::from_row(row)?.id()?);
-        }
-        if !full {
-            return Ok(ids);
-        }
-    }
-}
-
-fn held(target: &ResourceId, refused: Vec<(String, String)>) -> Error {
-    let list: Vec<String> = refused.iter().map(|(id, why)| format!("{id} ({why})")).collect();
-    let mut error = Error::conflict(format!(
-        "'{target}' cannot be deleted because it still holds: {}. Delete those first.",
-        list.join("; ")
-    ));
-    error.code = "ResourceGroupDeletionBlocked";
-    error.details = refused.into_iter().map(|(id, why)| ("Conflict".to_string(), format!("{id}: {why}"))).collect();
-    error
-}
-
-/// Sets the state of a group, so that nothing new is made in it while it goes.
-async fn mark_group(platform: &Platform, id: &ResourceId, state: &str) -> Result<()> {
-    for _ in 0..RETRIES {
-        let Some(row) = platform.store.get(&RESOURCES, &id.key()).await? else { return Ok(()) };
-        let extra = resources::RowExtra::of(&row);
-        let mut stored = resources::from_row(row)?;
-        if stored.resource.text(&["provisioningState"]) == Some(state) {
-            return Ok(());
-        }
-        stored.resource.properties.insert("provisioningState".into(), state.into());
-        let mut change = Change::new();
-        change.unit.expect_version(&RESOURCES, id.key(), stored.version);
-        change.unit.put(resources::put(&stored.resource, extra)?);
-        match platform.commit(change).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::Conflict { .. }) => {}
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again.")))
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod providers;
 mod read;
 pub mod region;
 mod tags;
+mod tree;
 pub mod types;
 mod view;
 mod write;

@@ -2,7 +2,7 @@
 //! moment; what is not done by then, or was cut off, the worker finishes. Steps are safe to run twice.
 
 use super::declaration::TypeDecl;
-use super::{ArmRequest, ArmResponse, delete, types};
+use super::{ArmRequest, ArmResponse, tree, types};
 use crate::platform::{Change, Platform};
 use crate::tables::OPERATIONS;
 use ferrohub_model::api_version::ApiVersion;
@@ -266,7 +266,7 @@ async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>> {
 
 async fn execute(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
     match record.kind.as_str() {
-        "delete" => delete::run(platform, record, lease).await,
+        "delete" => tree::run(platform, record, lease).await,
         "synchronize" => types::credential::run_synchronize(platform, record, lease).await,
         other => Err(Error::internal(format!("operation {} is of unknown kind {other}", record.id))),
     }

@@ -139,6 +139,13 @@ fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Resul
             Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId")
         );
     }
+    if decl.scope == Scope::InGroup && !scope.providers.is_empty() {
+        return Err(Error::invalid(format!(
+            "A resource of type '{}' lies in a resource group, not on another resource.",
+            decl.full()
+        ))
+        .with_code("InvalidResourceId"));
+    }
     let named = parts.len().min(depth * 2) / 2;
     let segments: Vec<Segment> =
         (0..named).map(|i| Segment { kind: decl.kinds[i].into(), name: parts[i * 2 + 1].clone() }).collect();
@@ -186,6 +193,7 @@ mod tests {
             (format!("{g}/providers/No.Such/x/y"), "error InvalidResourceNamespace".into()),
             (format!("{g}/providers/Microsoft.Devices/nothing/y"), "error InvalidResourceType".into()),
             ("/subscriptions/s/providers/Microsoft.Devices/IotHubs/h".into(), "error InvalidResourceId".into()),
+            (format!("{g}/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Devices/IotHubs/i"), "error InvalidResourceId".into()),
             ("/elsewhere".into(), "none".into()),
         ] {
             assert_eq!(show(&path), want, "{path}");

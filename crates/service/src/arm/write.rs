@@ -19,31 +19,40 @@ use serde_json::{Map, Value};
 /// Times a write is tried anew after another one was faster.
 const RETRIES: usize = 16;
 
+/// What a write asks for.
+enum Body {
+    /// The resource as it should be.
+    Put(Value),
+    /// What should change.
+    Patch(Value),
+}
+
 impl Call<'_> {
     pub(super) async fn put(&self, id: &ResourceId) -> Result<ArmResponse> {
         let body = self.object_body()?;
-        self.write(id, &|_| Ok(body.clone())).await
+        self.write(id, &Body::Put(body)).await
     }
 
+    /// A PATCH is merged into what a GET shows, and written like a PUT of the result.
     pub(super) async fn patch(&self, id: &ResourceId) -> Result<ArmResponse> {
         let patch = self.object_body()?;
-        self.write(id, &|existing| {
-            let stored = existing.ok_or_else(|| resources::missing(id))?;
-            let mut doc = view::full(self.decl, &stored.resource, &self.platform.tenancy.tenant_id);
-            view::hide(self.view, &mut doc);
-            for (name, value) in patch.as_object().into_iter().flatten() {
-                match (name.as_str(), doc.as_object_mut()) {
-                    // ARM replaces the tags of a PATCH as a whole.
-                    ("tags", Some(map)) => drop(map.insert("tags".into(), value.clone())),
-                    ("identity" | "sku" | "properties", Some(map)) => {
-                        view::merge_patch(map.entry(name.clone()).or_insert(Value::Null), value);
-                    }
-                    _ => {}
+        self.write(id, &Body::Patch(patch)).await
+    }
+
+    async fn patched(&self, id: &ResourceId, patch: &Value, existing: Option<&Stored>) -> Result<Value> {
+        let stored = existing.ok_or_else(|| resources::missing(id))?;
+        let mut doc = self.render(&stored.resource).await?;
+        for (name, value) in patch.as_object().into_iter().flatten() {
+            match (name.as_str(), doc.as_object_mut()) {
+                // ARM replaces the tags of a PATCH as a whole.
+                ("tags", Some(map)) => drop(map.insert("tags".into(), value.clone())),
+                ("identity" | "sku" | "properties", Some(map)) => {
+                    view::merge_patch(map.entry(name.clone()).or_insert(Value::Null), value);
                 }
+                _ => {}
             }
-            Ok(doc)
-        })
-        .await
+        }
+        Ok(doc)
     }
 
     fn object_body(&self) -> Result<Value> {
@@ -60,14 +69,10 @@ impl Call<'_> {
         }
     }
 
-    async fn write(
-        &self,
-        id: &ResourceId,
-        body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync),
-    ) -> Result<ArmResponse> {
+    async fn write(&self, id: &ResourceId, body: &Body) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
         for _ in 0..RETRIES {
-            if let Some(answer) = self.try_write(id, body_of).await? {
+            if let Some(answer) = self.try_write(id, body).await? {
                 return Ok(answer);
             }
         }
@@ -76,15 +81,14 @@ impl Call<'_> {
     }
 
     /// One try; `None` when another write came between reading and committing.
-    async fn try_write(
-        &self,
-        id: &ResourceId,
-        body_of: &(dyn Fn(Option<&Stored>) -> Result<Value> + Sync),
-    ) -> Result<Option<ArmResponse>> {
+    async fn try_write(&self, id: &ResourceId, body: &Body) -> Result<Option<ArmResponse>> {
         let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
         let extra = row.as_ref().map(RowExtra::of).unwrap_or_default();
         let existing = row.map(resources::from_row).transpose()?;
-        let body = body_of(existing.as_ref())?;
+        let body = match body {
+            Body::Put(body) => body.clone(),
+            Body::Patch(patch) => self.patched(id, patch, existing.as_ref()).await?,
+        };
         self.check_conditions(existing.as_ref())?;
         if existing.is_none() {
             self.check_name(id)?;
@@ -200,6 +204,10 @@ impl Call<'_> {
         }
         let Some(parent) = id.parent() else { return Ok(None) };
         match resources::get(store, &parent).await? {
+            Some(stored) if stored.resource.text(&["provisioningState"]) == Some("Deleting") => {
+                Err(Error::conflict(format!("'{parent}' is being deleted; nothing can be made in it."))
+                    .with_code("ParentResourceBeingDeleted"))
+            }
             Some(stored) => Ok(Some(stored)),
             None => Err(Error::not_found(format!(
                 "Failed to perform 'write' on resource(s) of type '{}', because the parent resource '{parent}' could not be found.",

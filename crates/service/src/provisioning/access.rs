@@ -79,6 +79,12 @@ impl ProvisioningService {
             let actor = authenticator.bearer(Some(header), Audience::Dps, "").await?;
             return self.platform.authorize_data(&actor, data_action, &dps.id);
         }
+        if dps.stored.resource.value(&["disableLocalAuth"]).and_then(serde_json::Value::as_bool) == Some(true) {
+            return Err(unauthorized(format!(
+                "The provisioning service '{}' has local authentication switched off (disableLocalAuth): SAS tokens of its policies are refused. Use a bearer token.",
+                dps.name
+            )));
+        }
         let token = SasToken::parse(header).map_err(|e| e.with_iot_code(401_002))?;
         let host = dps.stored.resource.text(&["serviceOperationsHostName"]).unwrap_or_default();
         if host.is_empty() || !token.covers(host) {

@@ -102,6 +102,7 @@ struct IotHub;
 impl Behavior for IotHub {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
+        refuse_unbuilt(&cx.resource)?;
         self.link(cx).await?;
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
@@ -203,7 +204,7 @@ impl IotHub {
             .with_code("PropertyChangeNotAllowed")
             .with_target(path));
         }
-        let target = namespace::link_target(cx, path, &namespace_id).await?;
+        let target = namespace::link_target(cx, path, &namespace_id, stored_id.as_deref()).await?;
         let mut link = Map::new();
         link.insert("namespaceResourceId".into(), target.resource.id.clone().into());
         let identity =
@@ -267,6 +268,37 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
         None => 1,
     };
     Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
+}
+
+/// Settings that would promise what Ferrohub does not do yet are refused, not stored.
+fn refuse_unbuilt(resource: &Resource) -> Result<()> {
+    let filled = |path: &[&str]| match resource.value(path) {
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(map)) => map.values().any(|v| v.as_array().is_some_and(|list| !list.is_empty())),
+        _ => false,
+    };
+    for path in [
+        &["ipFilterRules"][..],
+        &["routing", "routes"],
+        &["routing", "endpoints"],
+        &["routing", "enrichments"],
+        &["networkRuleSets", "ipRules"],
+    ] {
+        if filled(path) {
+            let name = path.join(".");
+            return Err(Error::not_implemented(format!(
+                "Ferrohub does not act on 'properties.{name}' of a hub yet; leave it empty."
+            ))
+            .with_target(format!("properties.{name}")));
+        }
+    }
+    if resource.text(&["publicNetworkAccess"]).is_some_and(|text| text.eq_ignore_ascii_case("Disabled")) {
+        return Err(Error::not_implemented(
+            "Ferrohub does not close a hub's public network; bind the server to the addresses that may be reached, and leave publicNetworkAccess out.",
+        )
+        .with_target("properties.publicNetworkAccess"));
+    }
+    Ok(())
 }
 
 /// Partitions are fixed when the hub is made; retention may change.

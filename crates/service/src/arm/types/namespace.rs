@@ -125,23 +125,37 @@ pub(super) async fn linked_hubs(platform: &Platform, namespace_key: &str) -> Res
     Ok(linked)
 }
 
-/// The namespace to which a hub or DPS wants to be linked: it must exist, and the caller must be able to read it.
-pub(super) async fn link_target(cx: &mut PutContext<'_>, path: &str, text: &str) -> Result<Stored> {
+/// The namespace to which a hub or DPS wants to be linked: it must exist, and whoever makes the link must be able to
+/// read it. A link that stands already is not asked about again.
+pub(super) async fn link_target(
+    cx: &mut PutContext<'_>,
+    path: &str,
+    text: &str,
+    former: Option<&str>,
+) -> Result<Stored> {
     let id = ResourceId::parse(text)?;
     if !id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE) {
         return Err(Error::invalid_property(path, format!("'{text}' is not the id of a Device Registry namespace.")));
     }
-    cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
-        error.code = "LinkedAuthorizationFailed";
-        error
-    })?;
+    let stands = former.is_some_and(|former| ResourceId::parse(former).is_ok_and(|former| former.same(&id)));
+    if !stands {
+        cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
+            error.code = "LinkedAuthorizationFailed";
+            error
+        })?;
+    }
     let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
         Error::invalid_property(
             path,
             format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create."),
         )
     })?;
-    cx.change.unit.expect_exists(&RESOURCES, id.key());
+    if !stands && stored.resource.text(&["provisioningState"]) == Some("Deleting") {
+        return Err(Error::conflict(format!("The namespace '{id}' is being deleted; nothing can be linked to it."))
+            .with_code("NamespaceBeingDeleted"));
+    }
+    // The version, not only the existence: a namespace that is marked for deletion meanwhile wins.
+    cx.change.unit.expect_version(&RESOURCES, id.key(), stored.version);
     cx.extra.link = Some(id.key());
     Ok(stored)
 }

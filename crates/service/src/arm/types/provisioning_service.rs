@@ -181,6 +181,8 @@ fn new_id_scope(platform: &Platform) -> String {
 /// The link to a namespace: may be set, changed and taken away; the service lies in the namespace's region.
 async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     let wanted = cx.resource.properties.get("deviceRegistryNamespace").filter(|v| !v.is_null()).cloned();
+    let former =
+        cx.existing.and_then(|e| e.resource.text(&["deviceRegistryNamespace", "resourceId"])).map(str::to_string);
     let Some(wanted) = wanted else {
         cx.resource.properties.shift_remove("deviceRegistryNamespace");
         cx.extra.link = None;
@@ -190,7 +192,7 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     let id = text("resourceId").ok_or_else(|| {
         Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'.")
     })?;
-    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id).await?;
+    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id, former.as_deref()).await?;
     if target.resource.location != cx.resource.location {
         return Err(Error::invalid_property(
             LINK,
@@ -266,53 +268,60 @@ async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
     let parsed = ConnectionString::parse(text).map_err(|e| e.with_target(path))?;
     let host = parsed.host_name().unwrap_or_default().to_lowercase();
     let field = format!("linkedHub/{host}");
-    let hub =
-        cx.platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?.into_iter().next();
-    let hub = hub.map(resources::from_row).transpose()?.ok_or_else(|| {
-        Error::invalid_property(path, format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show."))
-    })?;
-    let policy = parsed.policy().unwrap_or_default().to_string();
     let key = parsed.key().unwrap_or_default();
     let masked = key.contains('*') || key.is_empty();
-    if masked && !cx.resource.secrets.contains_key(&field) {
-        return Err(Error::invalid_property(
-            path,
-            format!(
-                "The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string."
-            ),
-        ));
+    let mut link = match (masked, stored_link(cx, &host)) {
+        // A masked key keeps the stored one, even when the hub is gone meanwhile: the entry must stay removable.
+        (true, Some(link)) => link,
+        (true, None) => {
+            return Err(Error::invalid_property(
+                path,
+                format!(
+                    "The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string."
+                ),
+            ));
+        }
+        (false, _) => {
+            let hub = hub_at(cx.platform, &host, path).await?;
+            let policy = parsed.policy().unwrap_or_default();
+            check_hub_key(cx.platform, &hub, policy, key).await?;
+            let (owner, row) = (cx.resource.uid.to_string(), cx.id.key());
+            let store = cx.platform.store.as_ref();
+            let sealed = cx.platform.keyring.seal(store, &owner, "resources", &row, &field, text.as_bytes()).await?;
+            cx.resource.secrets.insert(field, sealed);
+            json!({"name": host, "location": hub.resource.location, "keyName": policy})
+        }
+    };
+    if let Some(location) = entry.get("location").and_then(Value::as_str).filter(|t| !t.is_empty()) {
+        link["location"] = region::normalize(location, "Microsoft.Devices/IotHubs")?.into();
     }
-    if !masked {
-        check_hub_key(cx.platform, &hub, &policy, key).await?;
-        let (owner, row) = (cx.resource.uid.to_string(), cx.id.key());
-        let sealed = cx
-            .platform
-            .keyring
-            .seal(cx.platform.store.as_ref(), &owner, "resources", &row, &field, text.as_bytes())
-            .await?;
-        cx.resource.secrets.insert(field, sealed);
-    }
-    let location = entry
-        .get("location")
-        .and_then(Value::as_str)
-        .filter(|t| !t.is_empty())
-        .map(|t| region::normalize(t, "Microsoft.Devices/IotHubs"))
-        .transpose()?;
     let weight = entry.get("allocationWeight").filter(|v| !v.is_null()).map_or(Ok(1), |v| {
-        v.as_u64().filter(|w| *w <= 1000).ok_or_else(|| {
-            Error::invalid_property(
-                "properties.iotHubs.allocationWeight",
-                "'allocationWeight' is a whole number from 0 to 1000.",
-            )
-        })
+        let rule = "'allocationWeight' is a whole number from 0 to 1000.";
+        v.as_u64()
+            .filter(|w| *w <= 1000)
+            .ok_or_else(|| Error::invalid_property("properties.iotHubs.allocationWeight", rule))
     })?;
-    Ok(json!({
-        "name": host,
-        "location": location.map_or_else(|| hub.resource.location.clone().unwrap_or_default(), str::to_string),
-        "keyName": policy,
-        "applyAllocationPolicy": entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true),
-        "allocationWeight": weight
-    }))
+    link["applyAllocationPolicy"] = entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true).into();
+    link["allocationWeight"] = weight.into();
+    Ok(link)
+}
+
+/// The link to `host` as it is stored, with its key.
+fn stored_link(cx: &PutContext<'_>, host: &str) -> Option<Value> {
+    let links = cx.existing?.resource.properties.get("iotHubs")?.as_array()?;
+    let named =
+        |link: &&Value| link.get("name").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(host));
+    links.iter().find(named).filter(|_| cx.resource.secrets.contains_key(&format!("linkedHub/{host}"))).cloned()
+}
+
+async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
+    let rows = platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?;
+    rows.into_iter().next().map(resources::from_row).transpose()?.ok_or_else(|| {
+        Error::invalid_property(
+            path,
+            format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show."),
+        )
+    })
 }
 
 /// The key must be one of the hub's, with the rights that provisioning needs.

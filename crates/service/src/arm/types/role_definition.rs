@@ -60,13 +60,10 @@ impl Behavior for RoleDefinition {
         cx.resource
             .properties
             .insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
-        for scope in &scopes {
-            cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(
-                |mut error| {
-                    error.code = "LinkedAuthorizationFailed";
-                    error
-                },
-            )?;
+        // Who may write it at its new scopes must also have been able to write it where it reaches already.
+        let former = cx.existing.map(|stored| scopes_of(&stored.resource)).unwrap_or_default();
+        for scope in scopes.iter().chain(&former) {
+            cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(linked)?;
         }
         if builtin::definitions().iter().any(|role| role.name.eq_ignore_ascii_case(&name)) {
             return Err(same_name(&name));
@@ -79,15 +76,25 @@ impl Behavior for RoleDefinition {
         }
         // Two creations at the same time are told apart by the row, not by the look above.
         cx.extra.unique_name = Some(format!("roledefinitions/{}", name.to_lowercase()));
+        // The same GUID at any scope is one definition: a second row would change the meaning of every assignment of it.
+        cx.extra.lookup = Some(format!("roledefinition/{}", cx.id.name().to_lowercase()));
         stamp(cx);
         cx.resource.properties.insert("type".into(), "CustomRole".into());
-        // The same GUID at any scope is one definition; it lives below its first assignable scope.
         cx.change.access = true;
         Ok(())
     }
 
-    fn taken(&self, id: &ResourceId, _column: &str) -> Option<Error> {
-        Some(same_name(id.name()))
+    fn taken(&self, id: &ResourceId, column: &str) -> Option<Error> {
+        if column != "lookup" {
+            return Some(same_name(id.name()));
+        }
+        Some(
+            Error::conflict(format!(
+                "A role definition with the id '{}' exists at another scope. Change it there, or give the new one another GUID.",
+                id.name()
+            ))
+            .with_code("RoleDefinitionExists"),
+        )
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
@@ -106,6 +113,13 @@ impl Behavior for RoleDefinition {
                 first.resource.id
             ))
             .with_code("RoleDefinitionHasAssignments"));
+        }
+        if let Some(actor) = cx.actor {
+            for scope in scopes_of(&cx.stored.resource) {
+                cx.platform
+                    .authorize(actor, "Microsoft.Authorization/roleDefinitions/delete", &scope)
+                    .map_err(linked)?;
+            }
         }
         cx.change.access = true;
         Ok(())
@@ -187,6 +201,18 @@ fn assignable_at(resource: &Resource, scope: &ResourceId) -> bool {
         .filter_map(Value::as_str)
         .filter_map(|text| ResourceId::parse(text).ok())
         .any(|s| scope.is_within(&s) || s.is_within(scope))
+}
+
+/// A refusal at a scope that the request reaches through the role's assignable scopes.
+fn linked(mut error: Error) -> Error {
+    error.code = "LinkedAuthorizationFailed";
+    error
+}
+
+/// The assignable scopes of a stored role.
+fn scopes_of(resource: &Resource) -> Vec<ResourceId> {
+    let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array);
+    scopes.into_iter().flatten().filter_map(Value::as_str).filter_map(|text| ResourceId::parse(text).ok()).collect()
 }
 
 fn same_name(name: &str) -> Error {

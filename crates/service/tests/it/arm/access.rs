@@ -112,6 +112,33 @@ async fn custom_roles_have_unique_names_and_reachable_scopes() {
 }
 
 #[tokio::test]
+async fn a_narrow_right_to_write_roles_does_not_reach_further() {
+    let world = World::new().await;
+    let group = world.group("rg1");
+    world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
+    let subscription = format!("/subscriptions/{}", world.subscription);
+    let role =
+        |scope: &str, n: u8| format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{}", uuid_like(n));
+    let body = |name: &str, scope: &str, action: &str| json!({"properties": {"roleName": name, "assignableScopes": [scope], "permissions": [{"actions": [action]}]}});
+    let version = "2022-04-01";
+    world.put(&role(&subscription, 1), version, body("wide", &subscription, "Microsoft.Devices/IotHubs/read")).await;
+    world.put(&role(&group, 2), version, body("wide by path", &subscription, "Microsoft.Devices/IotHubs/read")).await;
+    let attacker = world.stranger().await;
+    world.assign(attacker.id(), builtin::OWNER, &group).await;
+    // The same GUID at a narrower scope would change what every assignment of it means.
+    let twin = world.refused(&attacker, "PUT", &role(&group, 1), version, Some(body("mine", &group, "*"))).await;
+    assert_eq!(twin.code, "RoleDefinitionExists");
+    // A role that reaches the subscription is not for somebody of the group to change or delete.
+    let rewrite =
+        world.refused(&attacker, "PUT", &role(&group, 2), version, Some(body("wide by path", &group, "*"))).await;
+    assert_eq!(rewrite.code, "LinkedAuthorizationFailed");
+    let delete = world.refused(&attacker, "DELETE", &role(&group, 2), version, None).await;
+    assert_eq!(delete.code, "LinkedAuthorizationFailed");
+    world.put(&role(&group, 3), version, body("narrow", &group, "Microsoft.Devices/IotHubs/read")).await;
+    assert_eq!(world.send(&attacker, "DELETE", &role(&group, 3), version, None).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn tokens_expire_and_belong_to_one_audience() {
     let world = World::new().await;
     let form = |scope: &str, secret: &str| {

@@ -29,6 +29,9 @@ async fn the_seeds_resources_link_and_synchronize() {
     let again = world.put(&plant.dps, DPS, linked.clone()).await;
     assert_eq!(again["properties"]["iotHubs"], linked["properties"]["iotHubs"]);
 
+    let tagged = world.send(&world.owner, "PATCH", &plant.dps, DPS, Some(json!({"tags": {"a": "b"}}))).await.unwrap();
+    assert_eq!(tagged.body.unwrap()["properties"]["iotHubs"], linked["properties"]["iotHubs"]);
+
     let answer = world
         .send(&world.owner, "POST", &format!("{}/credentials/default/synchronize", plant.namespace), ADR, None)
         .await
@@ -162,5 +165,41 @@ async fn etags_and_bodies() {
         (format!("{}/credentials/default", plant.namespace), "2026-02-01", "NoRegisteredProviderFound"),
     ] {
         assert_eq!(world.refused(&world.owner, "GET", &path, version, None).await.code, code, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_hub_can_be_unlinked() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let keys = format!("{}/IotHubKeys/iothubowner/listkeys", plant.hub);
+    let key = world.send(&world.owner, "POST", &keys, HUB, None).await.unwrap().body.unwrap();
+    let host = "hub1.azure-devices.localhost";
+    let connection = format!(
+        "HostName={host};SharedAccessKeyName=iothubowner;SharedAccessKey={}",
+        key["primaryKey"].as_str().unwrap()
+    );
+    let mut dps = world.get(&plant.dps, DPS).await;
+    dps["properties"]["iotHubs"] = json!([{"connectionString": connection}]);
+    let linked = world.put(&plant.dps, DPS, dps).await;
+    world.send(&world.owner, "DELETE", &plant.hub, HUB, None).await.unwrap();
+    let mut kept = world.put(&plant.dps, DPS, linked).await;
+    assert_eq!(kept["properties"]["iotHubs"][0]["name"], host);
+    kept["properties"]["iotHubs"] = json!([]);
+    assert_eq!(world.put(&plant.dps, DPS, kept).await["properties"]["iotHubs"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_not_built_is_not_promised() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    for properties in [
+        json!({"routing": {"routes": [{"name": "r", "source": "DeviceMessages", "endpointNames": ["events"], "isEnabled": true}]}}),
+        json!({"ipFilterRules": [{"filterName": "a", "action": "Reject", "ipMask": "0.0.0.0/0"}]}),
+        json!({"publicNetworkAccess": "Disabled"}),
+    ] {
+        let error =
+            world.refused(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"properties": properties}))).await;
+        assert_eq!(error.code, "NotImplemented", "{error}");
     }
 }

@@ -40,7 +40,26 @@ async fn a_group_that_cannot_go_says_what_holds_it() {
     assert!(error.message.contains("plant7") && error.message.contains("hub2"), "{error}");
     let group = world.get(&plant.group, "2024-11-01").await;
     assert_eq!(group["properties"]["provisioningState"], "Succeeded");
-    assert_eq!(world.get(&plant.namespace, ADR).await["name"], "plant7");
+    // Nothing was touched: the CA, the policy and the devices are there, and so is what was linked inside the group.
+    let namespace = world.get(&plant.namespace, ADR).await;
+    assert_eq!(namespace["properties"]["provisioningState"], "Succeeded");
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    assert_eq!(world.get(&policy, ADR).await["name"], "default");
+    assert_eq!(world.get(&plant.hub, HUB).await["name"], "hub1");
+    assert_eq!(world.get(&plant.dps, super::fixture::DPS).await["name"], "dps1");
+}
+
+#[tokio::test]
+async fn a_resource_goes_with_the_roles_that_were_assigned_on_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let stranger = world.stranger().await;
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let assignment = world.assign(stranger.id(), ferrohub_service::authz::builtin::READER, &policy).await;
+    let answer = world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
+    assert_eq!(answer.status, 204);
+    let id = assignment["id"].as_str().unwrap();
+    assert_eq!(world.refused(&world.owner, "GET", id, "2022-04-01", None).await.http_status(), 404);
 }
 
 #[tokio::test]

@@ -1,0 +1,162 @@
+"""The rights by which services act on each other, and those of a person: without one, a refusal that names principal,
+action and scope and the command that grants it; after that command the next try works, without a restart."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any, Callable
+
+import pytest
+
+from lib import arm as versions
+from lib.arm import Arm, ArmError
+from lib.keys import b64, csr, new_key
+from lib.plant import LOCATION, Plant, build
+from lib.server import Server
+from test_wrong_input_dps import refusal
+
+COMMAND = re.compile(r"az role assignment create [^\n]*?--scope \"?[^\s\"']+\"?")
+
+
+def assert_named(message: str, principal: str, action: str, scope: str) -> None:
+    """The refusal says who may not do what, and where."""
+    for part in (principal, action, scope):
+        assert part.lower() in message.lower(), f"no '{part}' in: {message}"
+
+
+def grant(server: Server, message: str) -> None:
+    """Runs the command that a refusal prints, as the owner."""
+    # A hub's message is JSON in JSON.
+    found = COMMAND.search(message.replace('\\"', '"'))
+    assert found, f"no command in: {message}"
+    words = shlex.split(found[0])
+    assert words[0] == "az"
+    server.az(*words[1:])
+
+
+def revoke(plant: Plant, *names: str) -> None:
+    for name in names:
+        plant.arm.delete(plant.assignments[name], versions.ROLE)
+
+
+def register(plant: Plant, device: str) -> Any:
+    return plant.register(device, b64(csr(new_key(), device)))
+
+
+def test_dps_to_namespace(server: Server) -> None:
+    """DPS writes devices into the namespace and uses the policy, as its identity."""
+    plant = build(server, "edge1")
+    assert register(plant, "before").body["status"] == "assigned"
+    revoke(plant, "identity on namespace")
+    code, message = refusal(register(plant, "after"))
+    assert code // 1000 == 403, (code, message)
+    assert_named(message, plant.identity_principal, "Microsoft.DeviceRegistry/namespaces/", plant.namespace)
+    assert plant.hub_rest("GET", "/devices/after").status_code == 404
+    for _ in range(4):
+        # One command grants one role; where that lacks a second right, the next refusal names it.
+        grant(server, message)
+        answer = register(plant, "after")
+        if answer.body["status"] == "assigned":
+            break
+        _, message = refusal(answer)
+    assert answer.body["status"] == "assigned", answer.body
+
+
+@pytest.mark.parametrize("action", ["devices/write", "credentials/policies/read"])
+def test_each_right_of_dps(server: Server, action: str) -> None:
+    """The custom role without one of its actions."""
+    plant = build(server, f"edge-{action.split('/')[0]}")
+    role = plant.arm.get(plant.role, versions.ROLE)
+    full = f"Microsoft.DeviceRegistry/namespaces/{action}"
+    permissions = role["properties"]["permissions"]
+    permissions[0]["actions"].remove(full)
+    plant.arm.put(plant.role, versions.ROLE, {"properties": {**role["properties"], "permissions": permissions}})
+    code, message = refusal(register(plant, "device"))
+    assert code // 1000 == 403, (code, message)
+    assert_named(message, plant.identity_principal, full, plant.namespace)
+    grant(server, message)
+    assert register(plant, "device").body["status"] == "assigned"
+
+
+def test_hub_to_namespace(server: Server) -> None:
+    """A hub mirrors its device identities into the namespace, as its identity."""
+    plant = build(server, "edge2")
+    device = {"deviceId": "mirrored", "authentication": {"type": "sas"}}
+    revoke(plant, "identity on namespace")
+    refused = plant.hub_rest("PUT", "/devices/mirrored", device)
+    assert refused.status_code == 403, refused.text
+    assert_named(refused.text, plant.identity_principal, "Microsoft.DeviceRegistry/namespaces/devices/write", plant.namespace)
+    assert plant.hub_rest("GET", "/devices/mirrored").status_code == 404
+    grant(server, refused.json().get("Message", refused.text))
+    made = plant.hub_rest("PUT", "/devices/mirrored", device)
+    assert made.status_code == 200, made.text
+    devices = plant.arm.get(f"{plant.namespace}/devices", versions.REGISTRY)["value"]
+    assert "mirrored" in [one["name"] for one in devices]
+
+
+def test_namespace_to_hub(server: Server) -> None:
+    """Synchronizing writes certificates to each linked hub, as the namespace's identity."""
+    plant = build(server, "edge3", synchronize=False)
+    revoke(plant, "namespace contributor", "namespace registry")
+    with pytest.raises(ArmError) as caught:
+        plant.synchronize()
+    message = caught.value.message
+    assert_named(message, plant.namespace_principal, "Microsoft.Devices/IotHubs/certificates/write", plant.hub)
+    assert plant.hub_certificates() == []
+    grant(server, message)
+    plant.synchronize()
+    assert len(plant.hub_certificates()) == 1
+
+
+def service_principal(server: Server, name: str) -> tuple[Arm, str]:
+    """A caller without any right, and its object id."""
+    made = server.az("ad", "sp", "create-for-rbac", "--name", name)
+    shown = server.az("ad", "sp", "show", "--id", made["appId"])
+    return Arm(server, made["appId"], made["password"]), shown["id"]
+
+
+def test_a_person_without_the_right(server: Server, plant: Plant) -> None:
+    caller, principal = service_principal(server, "edge-person")
+    body = {"location": LOCATION, "identity": {"type": "SystemAssigned"}}
+    tries: list[tuple[str, str, Callable[[], ArmError]]] = [
+        ("resourceGroups/read", plant.group, lambda: caller.refused("GET", plant.group, versions.GROUP)),
+        ("namespaces/write", plant.group, lambda: caller.refused("PUT", f"{plant.group}/providers/Microsoft.DeviceRegistry/namespaces/person", versions.REGISTRY, body)),
+        ("IotHubs/delete", plant.hub, lambda: caller.refused("DELETE", plant.hub, versions.HUB)),
+        ("IotHubs/listkeys/action", plant.hub, lambda: caller.refused("POST", f"{plant.hub}/listkeys", versions.HUB)),
+        ("synchronize/action", plant.namespace, lambda: caller.refused("POST", f"{plant.namespace}/credentials/default/synchronize", versions.REGISTRY)),
+        ("roleAssignments/write", plant.group, lambda: _assign(caller, plant)),
+    ]
+    for action, scope, attempt in tries:
+        refused = attempt()
+        assert (refused.status, refused.code) == (403, "AuthorizationFailed"), refused
+        assert_named(refused.message, principal, action, scope)
+    assert plant.arm.get(plant.hub, versions.HUB)["id"]
+    grant(server, tries[0][2]().message)
+    assert caller.get(plant.group, versions.GROUP)["name"] == plant.group_name
+    listed = caller.get(f"{caller.subscription}/resourcegroups", versions.GROUP)["value"]
+    assert [group["name"] for group in listed] == [plant.group_name]
+
+
+def _assign(caller: Arm, plant: Plant) -> ArmError:
+    with pytest.raises(ArmError) as caught:
+        caller.assign(plant.group, plant.identity_principal, versions.CONTRIBUTOR)
+    return caught.value
+
+
+def test_linking_an_identity_needs_a_right_on_it(server: Server, plant: Plant) -> None:
+    """Contributor on a group of one's own is not enough to act as somebody else's identity."""
+    caller, principal = service_principal(server, "edge-linker")
+    group = f"{plant.arm.subscription}/resourceGroups/edge-linker-rg"
+    plant.arm.put(group, versions.GROUP, {"location": LOCATION})
+    plant.arm.assign(group, principal, versions.CONTRIBUTOR)
+    body = {
+        "location": LOCATION, "sku": {"name": "GEN2", "capacity": 1},
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity: {}}},
+        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}},
+    }
+    hub = f"{group}/providers/Microsoft.Devices/IotHubs/edge-linker-hub"
+    refused = caller.refused("PUT", hub, versions.HUB, body)
+    assert refused.status == 403 and principal in refused.message, refused
+    assert plant.identity.lower() in refused.message.lower() or plant.namespace.lower() in refused.message.lower(), refused
+    assert caller.refused("GET", hub, versions.HUB).status == 404
