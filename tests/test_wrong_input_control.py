@@ -72,7 +72,7 @@ def test_a_token_of_another_audience_at_a_hub(plant: Plant) -> None:
 
 def test_an_expired_token(own_server: Callable[..., Server], tmp_path: Path) -> None:
     """A server whose clock runs two hours late issues a token; after a start with the right time it is over."""
-    library = compile_shim(Path(__file__).parent / "lib" / "shifted_clock.c", tmp_path)
+    library = compile_shim(Path(__file__).parent / "shifted_clock.c", tmp_path)
     server = own_server(environment={"LD_PRELOAD": library, "SHIFTED_CLOCK_SECONDS": "-7200"})
     old = Arm(server).bearer
     assert with_token(server, old).status_code == 200

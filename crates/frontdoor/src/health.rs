@@ -3,23 +3,42 @@
 use crate::https::reply::Reply;
 use crate::listener::Life;
 use crate::plain::{self, Sources};
+use ferrohub_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves `/healthz`, `/readyz` and `/metrics` on `listeners`.
-pub(crate) fn listen(listeners: Vec<TcpListener>, life: &Life, sources: &Sources, metrics: Option<PrometheusHandle>) {
+pub(crate) fn listen(
+    listeners: Vec<TcpListener>,
+    life: &Life,
+    sources: &Sources,
+    metrics: Option<PrometheusHandle>,
+    service: Arc<Service>,
+) {
     let ended = life.clone();
     plain::listen(listeners, life, sources, move |path| {
-        let reply = answer(&path, ended.is_stopping(), metrics.as_ref());
-        async move { reply }
+        let (ended, metrics, service) = (ended.clone(), metrics.clone(), service.clone());
+        async move {
+            if path == "/readyz" && !ended.is_stopping() {
+                return ready(service.platform.store.ready().await.err());
+            }
+            answer(&path, ended.is_stopping(), metrics.as_ref())
+        }
     });
+}
+
+/// Ready while the store takes reads and writes; what it said goes to the log.
+fn ready(fault: Option<impl std::fmt::Display>) -> Reply {
+    let Some(fault) = fault else { return plain::text(200, "ready\n") };
+    tracing::error!(%fault, "the store is not ready");
+    plain::text(503, "the store is not ready; the log says why\n")
 }
 
 fn answer(path: &str, stopping: bool, metrics: Option<&PrometheusHandle>) -> Reply {
     match (path, metrics) {
         ("/healthz", _) => plain::text(200, "ok\n"),
         ("/readyz", _) if stopping => plain::text(503, "stopping\n"),
-        ("/readyz", _) => plain::text(200, "ready\n"),
         ("/metrics", Some(metrics)) => Reply::bytes("text/plain; version=0.0.4; charset=utf-8", metrics.render()),
         ("/metrics", None) => plain::text(404, "Metrics are switched off.\n"),
         _ => plain::text(404, "Served here are /healthz, /readyz and /metrics.\n"),
@@ -34,7 +53,8 @@ mod tests {
     #[test]
     fn states() {
         assert_eq!(answer("/healthz", true, None).status, 200);
-        assert_eq!(answer("/readyz", false, None).status, 200);
+        assert_eq!(ready(None::<&str>).status, 200);
+        assert_eq!(ready(Some("disk full")).status, 503);
         assert_eq!(answer("/readyz", true, None).status, 503);
         assert_eq!(answer("/x", false, None).status, 404);
         assert_eq!(answer("/metrics", false, None).status, 404);

@@ -93,10 +93,10 @@ impl Frontdoor {
     /// [`StartError`] with a sentence that says what to change.
     pub async fn start(config: FrontdoorConfig, service: Arc<Service>) -> Result<Running, StartError> {
         let acceptor = Acceptor::new(&config.identity)?;
-        let https = bind("https", &config.https).await?;
-        let mqtt = bind("mqtt", &config.mqtt).await?;
-        let pki = bind("pki", &config.pki).await?;
-        let health = bind("health", config.health.as_slice()).await?;
+        let https = bind("HTTPS (--https-port)", &config.https).await?;
+        let mqtt = bind("MQTT (--mqtt-port)", &config.mqtt).await?;
+        let pki = bind("CRLs and CA certificates (--pki-port)", &config.pki).await?;
+        let health = bind("health and metrics (--metrics-port)", config.health.as_slice()).await?;
         let ports = Ports {
             https: port(&https).unwrap_or_default(),
             mqtt: port(&mqtt).unwrap_or_default(),
@@ -111,7 +111,7 @@ impl Frontdoor {
         let gate = Arc::new(ServiceGate::new(service.clone()));
         serve_mqtt(mqtt, &life, acceptor, Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone())));
         pki::listen(pki, &life, &sources, &service);
-        health::listen(health, &life, &sources, config.metrics);
+        health::listen(health, &life, &sources, config.metrics, service);
         Ok(Running { ports, stop, life })
     }
 }
