@@ -120,7 +120,7 @@ static void sync_file(int fd, struct file *file) {
     snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
     int source = REAL(open)(own, O_RDONLY);
     if (source < 0) fail("open for reading");
-    if (ftruncate(shadow, status.st_size) != 0) fail("ftruncate in the shadow");
+    if (REAL(ftruncate)(shadow, status.st_size) != 0) fail("ftruncate in the shadow");
     off_t at = file->from, end = file->to < status.st_size ? file->to : status.st_size;
     while (at < end) {
         size_t want = end - at < (off_t)sizeof buffer ? (size_t)(end - at) : sizeof buffer;

@@ -57,7 +57,7 @@ def test_only_what_was_synced_is_left(tmp_path: Path) -> None:
         "PATH": os.environ["PATH"], "LD_PRELOAD": compile_shim(Path(__file__).parent / "forgetful_disk.c", tmp_path),
         "FORGETFUL_DIR": str(real), "FORGETFUL_SHADOW": str(shadow),
     }
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(real)], env=environment, text=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(real)], env=environment, text=True, capture_output=True, timeout=30)
     assert done.returncode == -9, done.stderr
     left = {path.name: path.read_bytes() for path in shadow.iterdir()}
     assert left == {

@@ -9,11 +9,14 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Batches after which SQLite is asked to look at its statistics again.
 const OPTIMIZE_EVERY: u64 = 10_000;
+
+/// Versions that are reserved on disk at a time, so that not every commit has to write where they stand: ours.
+const VERSIONS_RESERVED: i64 = 100_000;
 
 /// The bounded queue before the writing thread.
 pub(crate) struct Writer {
@@ -37,7 +40,9 @@ impl Writer {
     /// Starts the thread.
     pub(crate) fn start(connection: Connection, tables: Tables, batch_units: usize) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
-        let mut batcher = Batcher { connection, tables, sequence: 0, batches: 0 };
+        let mut batcher = Batcher { connection, tables, sequence: 0, reserved: 0, batches: 0 };
+        batcher.sequence = batcher.read_sequence()?;
+        batcher.reserved = batcher.sequence;
         let thread = Builder::new()
             .name("store-write".to_owned())
             .spawn(move || batcher.serve(&jobs, batch_units))
@@ -98,25 +103,45 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
     Ok(Write::Put { statements: statements(put.table)?, key: put.key, columns: put.columns, doc })
 }
 
-/// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just
-/// answered get the processor to bring their next unit: a sync costs far more than that.
-fn gather(first: Job, jobs: &Receiver<Job>, most: usize) -> Vec<Job> {
+/// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
+/// processor to bring their next unit: a sync costs far more than that. Where the last batch was larger, its callers are
+/// waited for, but never longer than a part of what a sync takes, so that a lone caller loses nothing.
+fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace) -> Vec<Job> {
     let mut batch = vec![first];
-    let mut before = 0;
-    while before < batch.len() {
-        before = batch.len();
+    let started = Instant::now();
+    loop {
+        let before = batch.len();
         std::thread::yield_now();
         batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
+        let full = batch.len() >= most || batch.len() >= pace.last_units;
+        if batch.len() == before && (full || started.elapsed() >= pace.patience()) {
+            return batch;
+        }
     }
-    batch
+}
+
+/// What the last batch was like: how many units are likely to come together, and what a commit takes.
+#[derive(Default)]
+struct Pace {
+    last_units: usize,
+    last_commit: Duration,
+}
+
+impl Pace {
+    /// Longest wait for the callers of the last batch: a quarter of its commit, and at most a millisecond.
+    fn patience(&self) -> Duration {
+        (self.last_commit / 4).min(Duration::from_millis(1))
+    }
 }
 
 /// The state of the writing thread.
 struct Batcher {
     connection: Connection,
     tables: Tables,
-    /// The last version given out; read at the start of each transaction.
+    /// The last version given out.
     sequence: i64,
+    /// Versions up to this one are reserved on disk: none of them is given out again after a restart.
+    reserved: i64,
     batches: u64,
 }
 
@@ -124,8 +149,12 @@ type Outcome = Result<Committed, StoreError>;
 
 impl Batcher {
     fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
+        let mut pace = Pace::default();
         while let Ok(first) = jobs.recv() {
-            self.run(gather(first, jobs, batch_units));
+            let batch = gather(first, jobs, batch_units, &pace);
+            let (units, started) = (batch.len(), Instant::now());
+            self.run(batch);
+            pace = Pace { last_units: units, last_commit: started.elapsed() };
         }
         // The statistics of this session help the next one; failing to write them harms nobody.
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
@@ -159,21 +188,33 @@ impl Batcher {
     /// Applies a batch; an error here means that none of it was committed, as far as we can know.
     fn transaction(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
-        self.sequence = self.read_sequence()?;
-        let before = self.sequence;
+        let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
+        let reserved = self.reserve(wanted)?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for job in batch {
             outcomes.push(self.unit(job)?);
         }
-        if self.sequence != before {
-            self.write_sequence()?;
-        }
         self.execute("COMMIT")?;
+        self.reserved = reserved;
         Ok(outcomes)
+    }
+
+    /// Makes sure that `wanted` more versions are reserved on disk once the transaction is committed; answers up to where.
+    fn reserve(&mut self, wanted: usize) -> Result<i64, StoreError> {
+        let needed = self.sequence.saturating_add(i64::try_from(wanted).unwrap_or(i64::MAX));
+        if needed <= self.reserved {
+            return Ok(self.reserved);
+        }
+        let reserved = needed.saturating_add(VERSIONS_RESERVED);
+        self.write_sequence(reserved)?;
+        Ok(reserved)
     }
 
     /// Applies one unit inside a savepoint. The outer error ends the whole batch.
     fn unit(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+        if job.changes.len() <= 1 {
+            return self.single(job);
+        }
         self.execute("SAVEPOINT unit")?;
         let outcome = self.apply(job);
         if let Err(error) = &outcome {
@@ -185,6 +226,15 @@ impl Batcher {
         }
         self.execute("RELEASE unit")?;
         Ok(outcome)
+    }
+
+    /// A unit of one change needs no savepoint: its expectations write nothing, and a statement that fails undoes itself.
+    fn single(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+        let outcome = self.apply(job);
+        match &outcome {
+            Err(error) if self.connection.is_autocommit() => Err(error.clone()),
+            _ => Ok(outcome),
+        }
     }
 
     fn apply(&mut self, job: &Job) -> Outcome {
@@ -281,10 +331,10 @@ impl Batcher {
             .map_err(|error| engine("reading the sequence", &error))
     }
 
-    fn write_sequence(&self) -> Result<(), StoreError> {
+    fn write_sequence(&self, reserved: i64) -> Result<(), StoreError> {
         self.connection
             .prepare_cached("UPDATE ferrohub_meta SET value = ?2 WHERE name = ?1")
-            .and_then(|mut statement| statement.execute(params![SEQUENCE, self.sequence]))
+            .and_then(|mut statement| statement.execute(params![SEQUENCE, reserved]))
             .map_err(|error| engine("writing the sequence", &error))?;
         Ok(())
     }
