@@ -1,6 +1,7 @@
 //! What readers see: partitions, their runs in the segments, and nothing that is not synced.
 
 use crate::record::{Head, Key};
+use crate::seal::Seal;
 use ferrohub_messaging::Bounds;
 use std::collections::{BTreeMap, VecDeque};
 use uuid::Uuid;
@@ -47,16 +48,19 @@ pub(crate) struct Partition {
     pub(crate) runs: VecDeque<Run>,
 }
 
-/// A segment as retention sees it.
+/// A segment as retention sees it, and what reads its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
+    pub(crate) seal: Seal,
     pub(crate) events: u64,
     pub(crate) last_enqueued_ms: i64,
 }
 
 impl Segment {
     /// A segment without events.
-    pub(crate) const EMPTY: Self = Self { events: 0, last_enqueued_ms: i64::MIN };
+    pub(crate) const fn empty(seal: Seal) -> Self {
+        Self { seal, events: 0, last_enqueued_ms: i64::MIN }
+    }
 }
 
 /// The whole log. The segment with the highest number is the one being written.
@@ -70,6 +74,7 @@ pub(crate) struct Index {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
     pub(crate) segment: u64,
+    pub(crate) seal: Seal,
     pub(crate) first_sequence: u64,
     pub(crate) places: Places,
 }
@@ -84,9 +89,9 @@ pub(crate) enum Places {
 }
 
 impl Index {
-    /// Takes over a segment's runs, which must continue what is known.
-    pub(crate) fn add_runs(&mut self, segment: u64, runs: BTreeMap<Key, Run>) -> Result<(), String> {
-        let mut summary = Segment::EMPTY;
+    /// Takes over a segment and its runs, which must continue what is known.
+    pub(crate) fn add_runs(&mut self, segment: u64, seal: Seal, runs: BTreeMap<Key, Run>) -> Result<(), String> {
+        let mut summary = Segment::empty(seal);
         for (key, run) in runs {
             summary.events += u64::from(run.count);
             summary.last_enqueued_ms = summary.last_enqueued_ms.max(run.head.last_enqueued_ms);
@@ -118,9 +123,11 @@ impl Index {
                 positions: Positions::Memory(vec![position]),
             }),
         }
-        let summary = self.segments.entry(segment).or_insert(Segment::EMPTY);
-        summary.events += 1;
-        summary.last_enqueued_ms = summary.last_enqueued_ms.max(head.last_enqueued_ms);
+        // Begun segments are in the index before anything is written to them.
+        if let Some(summary) = self.segments.get_mut(&segment) {
+            summary.events += 1;
+            summary.last_enqueued_ms = summary.last_enqueued_ms.max(head.last_enqueued_ms);
+        }
     }
 
     /// Forgets the oldest segment's events; partitions keep their count.
@@ -192,6 +199,7 @@ impl Index {
             Positions::Memory(positions) => Places::Known(positions[skip..skip + count].to_vec()),
             Positions::Sidecar(at) => Places::Sidecar { at: at + skip as u64 * 4, count },
         };
-        Some(Stretch { segment: run.segment, first_sequence, places })
+        let seal = self.segments.get(&run.segment)?.seal;
+        Some(Stretch { segment: run.segment, seal, first_sequence, places })
     }
 }

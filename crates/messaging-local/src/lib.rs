@@ -2,8 +2,9 @@
 //!
 //! The journal is a row of segment files that hold the events of all partitions in the order of
 //! their arrival. One thread takes everything that waits, appends it, syncs once, publishes the
-//! index and answers. `record.rs` says what a record looks like, `sidecar.rs` what is written
-//! beside a sealed segment, `recovery.rs` what is believed after a crash and why.
+//! index and answers. `record.rs` says what a record looks like, `seal.rs` why no body passes for
+//! one, `sidecar.rs` what is written beside a sealed segment, `recovery.rs` what is believed after a
+//! crash and why.
 
 mod bus;
 mod crc32c;
@@ -13,6 +14,7 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod seal;
 mod segment;
 mod sidecar;
 mod writer;

@@ -95,10 +95,11 @@ impl LocalEventLog {
     ///
     /// # Errors
     /// Internal, with a sentence for the operator, when the disk fails, a record that was
-    /// acknowledged is damaged (file and offset are named) or a newer program wrote the journal.
+    /// acknowledged is damaged (file and offset are named) or the journal has another format.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self> {
         let recovered = recovery::open(&*disk, dir)?;
-        let published = Published { index: recovered.index, active: recovered.active, file: recovered.file };
+        let last = recovered.last;
+        let published = Published { index: recovered.index, active: recovered.active, file: last.file };
         let shared = Arc::new(Shared {
             disk,
             dir: dir.to_owned(),
@@ -111,7 +112,7 @@ impl LocalEventLog {
             segment_bytes: options.segment_bytes.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()),
             ..options
         };
-        let mut journal = Journal::new(Arc::clone(&shared), clock, options, recovered.length);
+        let mut journal = Journal::new(Arc::clone(&shared), clock, options, last.seal, last.length);
         let (queue, messages) = channel();
         let thread = Builder::new()
             .name("event-log".to_owned())

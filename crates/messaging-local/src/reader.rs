@@ -4,6 +4,7 @@ use crate::fault;
 use crate::index::{Places, Stretch};
 use crate::log::Shared;
 use crate::record::{self, Header, Key, Kind, Record};
+use crate::seal::Seal;
 use crate::segment::{records_path, sidecar_path};
 use bytes::Bytes;
 use ferrohub_messaging::disk::DiskFile;
@@ -139,6 +140,7 @@ fn stored(record: &Record<'_>) -> Result<StoredEvent> {
 struct Source {
     file: Arc<dyn DiskFile>,
     path: PathBuf,
+    seal: Seal,
     positions: Vec<u32>,
     window: Vec<u8>,
     window_start: u64,
@@ -167,21 +169,21 @@ impl Source {
                 read_positions(&*sidecar, &path, at, count)?
             }
         };
-        Ok(Some(Self { file, path, positions, window: Vec::new(), window_start: 0 }))
+        Ok(Some(Self { file, path, seal: stretch.seal, positions, window: Vec::new(), window_start: 0 }))
     }
 
     /// The record at `positions[index]`, which must be event `sequence` of partition `key`.
     fn record(&mut self, index: usize, key: Key, sequence: u64) -> Result<Record<'_>> {
         let position = u64::from(self.positions[index]);
         let damaged = |path: &Path, what| fault::damaged(path, position, what);
-        let length = match self.held(position).map(record::length) {
+        let length = match self.held(position).map(|held| record::length(self.seal, held)) {
             Some(Ok(length)) => length,
             // Not in the window, or the window ends within the header.
             Some(Err(_)) | None => {
                 let ahead = self.ahead(index);
                 self.fill(position, ahead)?;
                 let held = self.held(position).unwrap_or_default();
-                record::length(held).map_err(|what| damaged(&self.path, what))?
+                record::length(self.seal, held).map_err(|what| damaged(&self.path, what))?
             }
         };
         if self.held(position).is_none_or(|held| held.len() < length) {
@@ -189,7 +191,7 @@ impl Source {
             self.fill(position, ahead)?;
         }
         let held = self.held(position).unwrap_or_default();
-        let found = record::decode(held).map_err(|what| damaged(&self.path, what))?;
+        let found = record::decode(self.seal, held).map_err(|what| damaged(&self.path, what))?;
         let header = &found.header;
         if (header.kind, header.key, header.sequence) != (Kind::Event, key, sequence) {
             return Err(damaged(&self.path, "another event is here"));

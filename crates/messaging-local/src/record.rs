@@ -5,31 +5,30 @@
 //!
 //! | at | bytes | what |
 //! |---|---|---|
-//! | 0 | 4 | magic `FHR1` |
+//! | 0 | 4 | marker: `FHR1`, mixed with the segment's seed |
 //! | 4 | 4 | length of the record, header included |
-//! | 8 | 4 | CRC-32C of the record without these four bytes |
+//! | 8 | 4 | CRC-32C of the record without these four bytes, begun with the seed |
 //! | 12 | 2 | kind: 0 event, 1 heads |
 //! | 14 | 2 | partition |
 //! | 16 | 16 | stream |
 //! | 32 | 8 | sequence number (heads: number of the segment) |
 //! | 40 | 8 | offset in the partition (heads: format of the journal) |
-//! | 48 | 8 | enqueued, milliseconds since the Unix epoch |
+//! | 48 | 8 | enqueued, milliseconds since the Unix epoch (heads: the segment's seed) |
 //! | 56 | 4 | where in the file the record's batch starts: all before it was synced earlier |
 //! | 60 | 4 | length of the properties |
 //!
 //! A segment starts with one or more heads records: what every partition had reached, so that
-//! sequence numbers go on after retention took a partition's last event.
+//! sequence numbers go on after retention took a partition's last event. The first of them tells the
+//! seed and is therefore written without it; `seal.rs` says what it is for.
 
-use crate::crc32c::crc32c;
+use crate::seal::Seal;
 use ferrohub_model::limits;
 use uuid::Uuid;
 
 /// Length of a record's header.
 pub(crate) const HEADER: usize = 64;
-/// The first four bytes of a record.
-pub(crate) const MAGIC: [u8; 4] = *b"FHR1";
-/// The format that this program writes and the newest that it reads.
-pub(crate) const FORMAT: u64 = 1;
+/// The format that this program writes and reads. Format 1 had no seed.
+pub(crate) const FORMAT: u64 = 2;
 
 /// A partition of a stream.
 pub(crate) type Key = (Uuid, u16);
@@ -87,6 +86,13 @@ impl Head {
     }
 }
 
+impl Header {
+    /// The seal that a heads record tells.
+    pub(crate) fn seal(&self) -> Seal {
+        Seal::of(self.enqueued_ms.cast_unsigned())
+    }
+}
+
 impl Record<'_> {
     /// Length in the journal.
     pub(crate) fn length(&self) -> usize {
@@ -94,14 +100,14 @@ impl Record<'_> {
     }
 
     /// Appends the record. The caller has checked the length against `limits::LOG_RECORD_BYTES`.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, seal: Seal, out: &mut Vec<u8>) {
         let start = out.len();
         let header = &self.header;
         let kind: u16 = match header.kind {
             Kind::Event => 0,
             Kind::Heads => 1,
         };
-        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&seal.marker());
         out.extend_from_slice(&(self.length() as u32).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&kind.to_le_bytes());
@@ -114,15 +120,15 @@ impl Record<'_> {
         out.extend_from_slice(&(self.properties.len() as u32).to_le_bytes());
         out.extend_from_slice(self.properties);
         out.extend_from_slice(self.body);
-        let crc = crc32c(&[&out[start..start + 8], &out[start + 12..]]);
+        let crc = seal.checksum(&[&out[start..start + 8], &out[start + 12..]]);
         out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
     }
 }
 
 /// Length of the record whose header `bytes` starts with, not yet checked against its CRC.
-pub(crate) fn length(bytes: &[u8]) -> Result<usize, &'static str> {
+pub(crate) fn length(seal: Seal, bytes: &[u8]) -> Result<usize, &'static str> {
     let mut fields = Fields(bytes);
-    if fields.take::<4>()? != MAGIC {
+    if fields.take::<4>()? != seal.marker() {
         return Err("no record starts here");
     }
     let length = u32::from_le_bytes(fields.take()?) as usize;
@@ -130,12 +136,12 @@ pub(crate) fn length(bytes: &[u8]) -> Result<usize, &'static str> {
 }
 
 /// The record at the start of `bytes`, checked.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Record<'_>, &'static str> {
-    let length = length(bytes)?;
+pub(crate) fn decode(seal: Seal, bytes: &[u8]) -> Result<Record<'_>, &'static str> {
+    let length = length(seal, bytes)?;
     let bytes = bytes.get(..length).ok_or("the record is cut short")?;
     let (mut fields, payload) = (Fields(&bytes[8..]), &bytes[HEADER..]);
     let crc = u32::from_le_bytes(fields.take()?);
-    if crc != crc32c(&[&bytes[..8], &bytes[12..]]) {
+    if crc != seal.checksum(&[&bytes[..8], &bytes[12..]]) {
         return Err("the checksum does not match");
     }
     let kind = match u16::from_le_bytes(fields.take()?) {
@@ -164,10 +170,16 @@ const HEAD_BYTES: usize = 16 + 2 + 4 * 8;
 const HEADS: usize = 20_000;
 const _: () = assert!(HEADER + HEADS * HEAD_BYTES <= limits::LOG_RECORD_BYTES);
 
+/// Length of the start of a segment with the heads of this many partitions.
+pub(crate) fn heads_length(partitions: usize) -> usize {
+    HEADER * partitions.div_ceil(HEADS).max(1) + HEAD_BYTES * partitions
+}
+
 /// The start of segment `segment`: at least one heads record.
-pub(crate) fn encode_heads(segment: u64, heads: &[(Key, Head)]) -> Vec<u8> {
+pub(crate) fn encode_heads(segment: u64, seal: Seal, heads: &[(Key, Head)]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = heads;
+    let mut seal_of_next = Seal::OPEN;
     loop {
         let (now, later) = rest.split_at(rest.len().min(HEADS));
         let mut body = Vec::with_capacity(now.len() * HEAD_BYTES);
@@ -185,13 +197,14 @@ pub(crate) fn encode_heads(segment: u64, heads: &[(Key, Head)]) -> Vec<u8> {
                 key: (Uuid::nil(), 0),
                 sequence: segment,
                 offset: FORMAT,
-                enqueued_ms: 0,
+                enqueued_ms: seal.seed().cast_signed(),
                 batch_start: 0,
             },
             properties: &[],
             body: &body,
         };
-        record.encode(&mut out);
+        record.encode(seal_of_next, &mut out);
+        seal_of_next = seal;
         rest = later;
         if rest.is_empty() {
             return out;
@@ -234,6 +247,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SEAL: Seal = Seal::of(0x0123_4567_89ab_cdef);
+
     fn record<'a>(properties: &'a [u8], body: &'a [u8]) -> Record<'a> {
         Record {
             header: Header {
@@ -254,41 +269,51 @@ mod tests {
         let heads: Vec<(Key, Head)> = (0..HEADS as u128 + 1)
             .map(|number| ((Uuid::from_u128(number), 3), Head { next_sequence: 1, ..Head::EMPTY }))
             .collect();
-        let bytes = encode_heads(9, &heads);
-        let first = decode(&bytes).unwrap();
-        let second = decode(&bytes[first.length()..]).unwrap();
+        let bytes = encode_heads(9, SEAL, &heads);
+        let first = decode(Seal::OPEN, &bytes).unwrap();
+        let second = decode(SEAL, &bytes[first.length()..]).unwrap();
         assert_eq!(first.length() + second.length(), bytes.len());
+        assert_eq!(bytes.len(), heads_length(heads.len()));
+        assert_eq!((first.header.seal(), second.header.seal()), (SEAL, SEAL));
         let mut found = decode_heads(first.body).unwrap();
         found.extend(decode_heads(second.body).unwrap());
         assert_eq!(found, heads);
-        let empty = encode_heads(9, &[]);
-        assert_eq!((empty.len(), decode(&empty).unwrap().header.sequence), (HEADER, 9));
+        let empty = encode_heads(9, SEAL, &[]);
+        assert_eq!((empty.len(), decode(Seal::OPEN, &empty).unwrap().header.sequence), (HEADER, 9));
+        assert_eq!(heads_length(0), HEADER);
     }
 
     proptest! {
         #[test]
         fn what_was_encoded_is_decoded(properties in any::<Vec<u8>>(), body in any::<Vec<u8>>(), tail in any::<Vec<u8>>()) {
             let mut bytes = Vec::new();
-            record(&properties, &body).encode(&mut bytes);
+            record(&properties, &body).encode(SEAL, &mut bytes);
             bytes.extend(&tail);
-            prop_assert_eq!(decode(&bytes), Ok(record(&properties, &body)));
+            prop_assert_eq!(decode(SEAL, &bytes), Ok(record(&properties, &body)));
+        }
+
+        #[test]
+        fn another_segments_record_is_none(body in any::<Vec<u8>>(), flip in 1u64..) {
+            let mut bytes = Vec::new();
+            record(b"{}", &body).encode(SEAL, &mut bytes);
+            prop_assert!(decode(Seal::of(SEAL.seed() ^ flip), &bytes).is_err());
         }
 
         #[test]
         fn a_changed_byte_is_noticed(body in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), flip in 1u8..) {
             let mut bytes = Vec::new();
-            record(b"{}", &body).encode(&mut bytes);
+            record(b"{}", &body).encode(SEAL, &mut bytes);
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
-            prop_assert!(decode(&bytes).is_err());
+            prop_assert!(decode(SEAL, &bytes).is_err());
         }
 
         #[test]
         fn any_bytes_are_decoded_without_panic(mut bytes in any::<Vec<u8>>()) {
-            let _ = decode(&bytes);
+            let _ = decode(SEAL, &bytes);
             let _ = decode_heads(&bytes);
-            bytes.splice(0..0, MAGIC);
-            let _ = decode(&bytes);
+            bytes.splice(0..0, SEAL.marker());
+            let _ = decode(SEAL, &bytes);
         }
     }
 }

@@ -5,7 +5,8 @@
 //!   is missing, torn or stale, the segment is read and the index written again.
 //! - The last segment may end in the torn remains of a batch that was never acknowledged; they are
 //!   cut off. Each record names the start of its batch, and all before that start had been synced:
-//!   so a bad record with a later batch behind it is damage too, not a torn tail.
+//!   so a bad record with a later batch behind it is damage too, not a torn tail. What lies behind a
+//!   torn record are bytes that devices chose: only the segment's seal makes one a record.
 //! - What was found whole is synced before readers may see it: after `kill -9` it may so far only
 //!   be in the machine's memory. The last batch is written again first: if its sync failed, the
 //!   kernel shows its bytes but no longer knows that they are not on the disk.
@@ -15,8 +16,9 @@
 use crate::fault;
 use crate::index::{Index, Run};
 use crate::record::{self, Head, Key, Kind};
+use crate::seal::Seal;
 use crate::segment::{self, Walk, records_path, sidecar_path};
-use crate::sidecar;
+use crate::sidecar::{self, Sealed};
 use ferrohub_messaging::disk::{Disk, DiskFile};
 use ferrohub_model::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +30,13 @@ use std::sync::Arc;
 pub(crate) struct Recovered {
     pub(crate) index: Index,
     pub(crate) active: u64,
+    pub(crate) last: Last,
+}
+
+/// The segment that is written to.
+pub(crate) struct Last {
     pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) seal: Seal,
     pub(crate) length: u64,
 }
 
@@ -41,10 +49,10 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     let (mut segments, sidecars) = (numbers(".log"), numbers(".idx"));
     check_no_hole(dir, &segments)?;
     let Some(active) = segments.pop_last() else {
-        let (file, length) = start(disk, dir, 0, &[]).map_err(at)?;
+        let last = start(disk, dir, 0, &[]).map_err(at)?;
         let mut index = Index::default();
-        index.add_runs(0, BTreeMap::new()).map_err(fault::open)?;
-        return Ok(Recovered { index, active: 0, file, length });
+        index.add_runs(0, last.seal, BTreeMap::new()).map_err(fault::open)?;
+        return Ok(Recovered { index, active: 0, last });
     };
     // A segment's index without the segment, or beside the one that is written to, is left over.
     for stale in sidecars.difference(&segments) {
@@ -52,28 +60,24 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     }
     let mut index = Index::default();
     for (position, number) in segments.iter().enumerate() {
-        let runs = sealed(disk, dir, *number, (position == 0).then_some(&mut index))?;
-        index.add_runs(*number, runs).map_err(|text| broken_chain(dir, *number, &text))?;
+        let (seal, runs) = sealed(disk, dir, *number, (position == 0).then_some(&mut index))?;
+        index.add_runs(*number, seal, runs).map_err(|text| broken_chain(dir, *number, &text))?;
     }
-    let (file, length) = last(disk, dir, active, segments.is_empty(), &mut index)?;
-    Ok(Recovered { index, active, file, length })
+    let last = last(disk, dir, active, segments.is_empty(), &mut index)?;
+    Ok(Recovered { index, active, last })
 }
 
-/// Makes a segment's file, with its heads, durably. Gives the file and its length.
-pub(crate) fn start(
-    disk: &dyn Disk,
-    dir: &Path,
-    number: u64,
-    heads: &[(Key, Head)],
-) -> io::Result<(Arc<dyn DiskFile>, u64)> {
+/// Makes a segment's file, with a seal of its own and its heads, durably.
+pub(crate) fn start(disk: &dyn Disk, dir: &Path, number: u64, heads: &[(Key, Head)]) -> io::Result<Last> {
     let path = records_path(dir, number);
     remove_if_there(disk, &path)?;
     let file = disk.create(&path)?;
-    let bytes = record::encode_heads(number, heads);
+    let seal = Seal::random();
+    let bytes = record::encode_heads(number, seal, heads);
     file.append(&bytes)?;
     file.sync()?;
     disk.sync_dir(dir)?;
-    Ok((file, bytes.len() as u64))
+    Ok(Last { file, seal, length: bytes.len() as u64 })
 }
 
 /// Writes a sealed segment's index; its name becomes durable with the next directory sync.
@@ -106,9 +110,9 @@ fn check_no_hole(dir: &Path, segments: &BTreeSet<u64>) -> Result<()> {
     }
 }
 
-/// The runs of a sealed segment, from its index or from its records. `first` takes the heads of the
+/// The seal and the runs of a sealed segment, from its index or from its records. `first` takes the heads of the
 /// oldest segment.
-fn sealed(disk: &dyn Disk, dir: &Path, number: u64, first: Option<&mut Index>) -> Result<BTreeMap<Key, Run>> {
+fn sealed(disk: &dyn Disk, dir: &Path, number: u64, first: Option<&mut Index>) -> Result<Sealed> {
     let path = records_path(dir, number);
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let file = disk.open(&path).map_err(at)?;
@@ -117,7 +121,7 @@ fn sealed(disk: &dyn Disk, dir: &Path, number: u64, first: Option<&mut Index>) -
         take_heads(index, read_heads(&*file, &path, number)?);
     }
     let reason = match sidecar_of(disk, dir, number, length) {
-        Ok(runs) => return Ok(runs),
+        Ok(sealed) => return Ok(sealed),
         Err(reason) => reason,
     };
     tracing::info!(segment = number, %reason, "rebuilding the index of a segment of the event log");
@@ -129,36 +133,39 @@ fn sealed(disk: &dyn Disk, dir: &Path, number: u64, first: Option<&mut Index>) -
     rebuild(disk, dir, number, length, walk)
 }
 
-fn sidecar_of(disk: &dyn Disk, dir: &Path, number: u64, length: u64) -> Result<BTreeMap<Key, Run>, String> {
+fn sidecar_of(disk: &dyn Disk, dir: &Path, number: u64, length: u64) -> Result<Sealed, String> {
     let file = disk.open(&sidecar_path(dir, number)).map_err(|error| error.to_string())?;
     let bytes = read_all(&*file).map_err(|error| error.to_string())?;
     sidecar::decode(number, length, &bytes).map_err(str::to_owned)
 }
 
-fn rebuild(disk: &dyn Disk, dir: &Path, number: u64, length: u64, walk: Walk) -> Result<BTreeMap<Key, Run>> {
-    let bytes = sidecar::encode(length, walk.runs.iter());
+fn rebuild(disk: &dyn Disk, dir: &Path, number: u64, length: u64, walk: Walk) -> Result<Sealed> {
+    let bytes = sidecar::encode(length, walk.seal, walk.runs.iter());
     let written = write_sidecar(disk, dir, number, &bytes).and_then(|()| disk.sync_dir(dir));
     match written {
         Ok(()) => sidecar::decode(number, length, &bytes).map_err(fault::open),
         Err(error) => {
             tracing::warn!(segment = number, %error, "an index of the event log could not be written");
-            Ok(walk.runs)
+            Ok((walk.seal, walk.runs))
         }
     }
 }
 
 /// Walks the last segment, cuts a torn tail and syncs the rest.
-fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index) -> Result<(Arc<dyn DiskFile>, u64)> {
+fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index) -> Result<Last> {
     let path = records_path(dir, number);
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let file = disk.open(&path).map_err(at)?;
     let bytes = read_all(&*file).map_err(at)?;
     let walk = segment::walk(number, &bytes);
-    if let Some(format) = walk.newer_format {
-        return Err(newer(&path, format));
+    if let Some(format) = walk.other_format {
+        return Err(other_format(&path, format));
     }
     if let Some(what) = walk.damage {
-        if segment::synced_behind(&bytes, walk.end).is_some() {
+        // Events are written once the heads are synced: a file longer than those had its heads whole.
+        let had_heads = bytes.len() > record::heads_length(index.partitions.len());
+        let synced = if walk.end == 0 { had_heads } else { segment::synced_behind(&bytes, &walk) };
+        if synced {
             return Err(damaged(&path, walk.end, what));
         }
         // The oldest segment alone knows what expired partitions had reached.
@@ -170,7 +177,7 @@ fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index
         if walk.runs.is_empty() && !(alone && walk.end > 0) {
             // The crash came while the segment was begun; older ones know everything it would say.
             let begun = start(disk, dir, number, &index.heads()).map_err(at)?;
-            index.add_runs(number, BTreeMap::new()).map_err(fault::open)?;
+            index.add_runs(number, begun.seal, BTreeMap::new()).map_err(fault::open)?;
             return Ok(begun);
         }
         file.truncate(walk.end as u64).map_err(at)?;
@@ -182,8 +189,8 @@ fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index
     if alone {
         take_heads(index, walk.heads);
     }
-    index.add_runs(number, walk.runs).map_err(|text| broken_chain(dir, number, &text))?;
-    Ok((file, walk.end as u64))
+    index.add_runs(number, walk.seal, walk.runs).map_err(|text| broken_chain(dir, number, &text))?;
+    Ok(Last { file, seal: walk.seal, length: walk.end as u64 })
 }
 
 fn take_heads(index: &mut Index, heads: Vec<(Key, Head)>) {
@@ -196,6 +203,7 @@ fn take_heads(index: &mut Index, heads: Vec<(Key, Head)>) {
 fn read_heads(file: &dyn DiskFile, path: &Path, number: u64) -> Result<Vec<(Key, Head)>> {
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let mut heads = Vec::new();
+    let mut seal = Seal::OPEN;
     let mut position = 0;
     let mut buffer = vec![0; ferrohub_model::limits::LOG_RECORD_BYTES];
     loop {
@@ -204,17 +212,18 @@ fn read_heads(file: &dyn DiskFile, path: &Path, number: u64) -> Result<Vec<(Key,
             return Ok(heads);
         }
         let place = usize::try_from(position).unwrap_or(usize::MAX);
-        let record = record::decode(&buffer[..count]).map_err(|what| damaged(path, place, what))?;
+        let record = record::decode(seal, &buffer[..count]).map_err(|what| damaged(path, place, what))?;
         if record.header.kind != Kind::Heads {
             return Ok(heads);
         }
-        if record.header.offset > record::FORMAT {
-            return Err(newer(path, record.header.offset));
+        if record.header.offset != record::FORMAT {
+            return Err(other_format(path, record.header.offset));
         }
         if record.header.sequence != number {
             return Err(damaged(path, place, "the records are those of another segment"));
         }
         heads.extend(record::decode_heads(record.body).map_err(|what| damaged(path, place, what))?);
+        seal = record.header.seal();
         position += record.length() as u64;
     }
 }
@@ -238,10 +247,10 @@ fn broken_chain(dir: &Path, number: u64, what: &str) -> ferrohub_model::error::E
     ))
 }
 
-fn newer(path: &Path, format: u64) -> ferrohub_model::error::Error {
+fn other_format(path: &Path, format: u64) -> ferrohub_model::error::Error {
     fault::open(format!(
-        "{} was written by a newer Ferrohub (journal format {format}, this program knows {}): start the newer \
-         program again, or restore a backup made by this one",
+        "{} has journal format {format}, this program knows {}: start the Ferrohub that wrote it, or restore a backup \
+         made by this one",
         path.display(),
         record::FORMAT
     ))

@@ -2,6 +2,7 @@
 
 use crate::index::{Positions, Run};
 use crate::record::{self, Head, Key, Kind};
+use crate::seal::Seal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +22,10 @@ pub(crate) fn number(name: &str, ending: &str) -> Option<u64> {
 }
 
 /// What a walk through a segment found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Walk {
+    /// What all records behind the first are sealed with.
+    pub(crate) seal: Seal,
     /// What partitions had reached when the segment began.
     pub(crate) heads: Vec<(Key, Head)>,
     /// Events by partition.
@@ -33,13 +36,21 @@ pub(crate) struct Walk {
     pub(crate) batch_start: usize,
     /// Why the walk stopped before the end of the file.
     pub(crate) damage: Option<&'static str>,
-    /// The journal's format when it is newer than this program's.
-    pub(crate) newer_format: Option<u64>,
+    /// The journal's format when it is not this program's.
+    pub(crate) other_format: Option<u64>,
 }
 
 /// Walks through the records of `segment`, up to the first that is not whole.
 pub(crate) fn walk(segment: u64, bytes: &[u8]) -> Walk {
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        seal: Seal::OPEN,
+        heads: Vec::new(),
+        runs: BTreeMap::new(),
+        end: 0,
+        batch_start: 0,
+        damage: None,
+        other_format: None,
+    };
     while walk.end < bytes.len() {
         if let Err(damage) = step(&mut walk, segment, bytes) {
             walk.damage = Some(damage);
@@ -53,7 +64,7 @@ pub(crate) fn walk(segment: u64, bytes: &[u8]) -> Walk {
 }
 
 fn step(walk: &mut Walk, segment: u64, bytes: &[u8]) -> Result<(), &'static str> {
-    let record = record::decode(&bytes[walk.end..])?;
+    let record = record::decode(walk.seal, &bytes[walk.end..])?;
     let header = &record.header;
     if walk.end == 0 && header.kind != Kind::Heads {
         return Err("the segment does not begin with its heads");
@@ -63,9 +74,11 @@ fn step(walk: &mut Walk, segment: u64, bytes: &[u8]) -> Result<(), &'static str>
             if header.sequence != segment {
                 return Err("the records are those of another segment");
             }
-            if header.offset > record::FORMAT {
-                walk.newer_format = Some(header.offset);
+            if header.offset != record::FORMAT {
+                walk.other_format = Some(header.offset);
+                return Err("the journal has another format");
             }
+            walk.seal = header.seal();
             walk.heads.extend(record::decode_heads(record.body)?);
         }
         Kind::Event => {
@@ -91,19 +104,23 @@ fn step(walk: &mut Walk, segment: u64, bytes: &[u8]) -> Result<(), &'static str>
     Ok(())
 }
 
-/// Whether the damage at `end` lies before bytes that had been synced earlier, so that it cannot be
-/// the torn tail of the last batch: some later record names a batch that starts behind `end`. Gives
-/// that record's position.
-pub(crate) fn synced_behind(bytes: &[u8], end: usize) -> Option<usize> {
-    let mut at = end;
-    while let Some(found) = bytes[at..].windows(record::MAGIC.len()).position(|window| window == record::MAGIC) {
+/// Whether the damage at which the walk ended lies before bytes that had been synced earlier, so that
+/// it cannot be the torn tail of the last batch: some record behind it names a batch that starts
+/// between the damage and itself. One such record is evidence enough, because only this program can
+/// have sealed it; that its batch be whole is not asked for, or damage before a torn batch would be
+/// cut off as if it were one with it.
+pub(crate) fn synced_behind(bytes: &[u8], walk: &Walk) -> bool {
+    let marker = walk.seal.marker();
+    let mut at = walk.end;
+    while let Some(found) = bytes[at..].windows(marker.len()).position(|window| window == marker) {
         at += found;
-        if let Ok(record) = record::decode(&bytes[at..])
-            && record.header.batch_start as usize > end
-        {
-            return Some(at);
+        if let Ok(record) = record::decode(walk.seal, &bytes[at..]) {
+            let batch_start = record.header.batch_start as usize;
+            if walk.end < batch_start && batch_start <= at {
+                return true;
+            }
         }
         at += 1;
     }
-    None
+    false
 }

@@ -1,9 +1,11 @@
 //! The one thread that writes: append, sync once, publish, answer.
 
 use crate::fault;
+use crate::index::{Run, Segment};
 use crate::log::{Options, Shared};
 use crate::record::{Head, Header, Key, Kind, Record};
 use crate::recovery;
+use crate::seal::Seal;
 use crate::segment::{records_path, sidecar_path};
 use crate::sidecar;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use ferrohub_messaging::Position;
 use ferrohub_messaging::disk::DiskFile;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,9 +50,10 @@ pub(crate) struct Journal {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     options: Options,
-    /// The segment being written, its file and its length.
+    /// The segment being written, its file, its seal and its length.
     active: u64,
     file: Arc<dyn DiskFile>,
+    seal: Seal,
     length: u64,
     /// A new segment could not be begun. Its remains may come back after a crash and would make the
     /// present one a sealed one, so nothing more may be written here.
@@ -69,8 +72,8 @@ struct Placed {
 }
 
 impl Journal {
-    /// A journal whose last segment has `length` bytes.
-    pub(crate) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, options: Options, length: u64) -> Self {
+    /// A journal whose last segment has this seal and `length` bytes.
+    pub(crate) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, options: Options, seal: Seal, length: u64) -> Self {
         let (active, file) = {
             let published = shared.published();
             (published.active, Arc::clone(&published.file))
@@ -81,6 +84,7 @@ impl Journal {
             options,
             active,
             file,
+            seal,
             length,
             must_roll: false,
             doomed: VecDeque::new(),
@@ -210,7 +214,7 @@ impl Journal {
                 position: place(self.length + self.buffer.len() as u64)?,
                 head: *head,
             });
-            record.encode(&mut self.buffer);
+            record.encode(self.seal, &mut self.buffer);
         }
         Ok(placed)
     }
@@ -244,7 +248,7 @@ impl Journal {
         let sealed = self.seal();
         let next = self.active + 1;
         let heads = self.shared.published().index.heads();
-        let (file, length) = match recovery::start(disk, dir, next, &heads) {
+        let begun = match recovery::start(disk, dir, next, &heads) {
             Ok(begun) => begun,
             Err(error) => {
                 let removed = recovery::remove_if_there(disk, &records_path(dir, next));
@@ -265,35 +269,35 @@ impl Journal {
                 }
             }
         }
-        let empty = crate::index::Segment::EMPTY;
-        published.index.segments.insert(next, empty);
+        published.index.segments.insert(next, Segment::empty(begun.seal));
         published.active = next;
-        published.file = Arc::clone(&file);
+        published.file = Arc::clone(&begun.file);
         drop(published);
         self.active = next;
-        self.file = file;
-        self.length = length;
+        self.file = begun.file;
+        self.seal = begun.seal;
+        self.length = begun.length;
         self.must_roll = false;
         Ok(())
     }
 
     /// Writes the segment's index. Without it the positions stay in memory and the next start reads
     /// the segment.
-    fn seal(&self) -> Option<std::collections::BTreeMap<Key, crate::index::Run>> {
+    fn seal(&self) -> Option<BTreeMap<Key, Run>> {
         let bytes = {
             let published = self.shared.published();
             let runs = published.index.partitions.iter().filter_map(|(key, partition)| {
                 let run = partition.runs.back()?;
                 (run.segment == self.active).then_some((key, run))
             });
-            sidecar::encode(self.length, runs)
+            sidecar::encode(self.length, self.seal, runs)
         };
         let written = recovery::write_sidecar(&*self.shared.disk, &self.shared.dir, self.active, &bytes);
         if let Err(error) = written {
             tracing::warn!(segment = self.active, %error, "an index of the event log could not be written");
             return None;
         }
-        sidecar::decode(self.active, self.length, &bytes).ok()
+        sidecar::decode(self.active, self.length, &bytes).ok().map(|(_, runs)| runs)
     }
 
     /// Removes segments whose events are all older, oldest first.

@@ -105,6 +105,7 @@ async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
     unit.put(meta("tenancy", serde_json::to_value(&tenancy).map_err(|e| Error::internal(format!("tenancy: {e}")))?));
     unit.put(directory::put(&Principal { application_object_id: None, ..first_party })?);
     unit.put(directory::put(&owner)?);
+    unit.put(meta("owner", owner.id.clone().into()));
     unit.put(owner_assignment(engines, &tenancy, &owner)?);
     engines.store.commit(unit).await?;
     let credential = OwnerCredential {
@@ -122,13 +123,11 @@ async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
 /// When the store fails or there is no owner.
 pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCredential> {
     let store = engines.store.as_ref();
-    let scope = ResourceId::subscription(&tenancy.subscription_id).to_string();
-    let assignments = resources::all_where(store, "link", &format!("role/{}", builtin::OWNER)).await?;
-    let owner_id = assignments
-        .iter()
-        .find(|s| s.resource.text(&["scope"]).is_some_and(|text| text.eq_ignore_ascii_case(&scope)))
-        .and_then(|s| s.resource.text(&["principalId"]))
-        .ok_or_else(|| Error::internal("no owner is assigned at the subscription"))?;
+    let row = store.get(&META, "owner").await?;
+    let owner_id = row
+        .as_ref()
+        .and_then(|row| row.doc.as_str())
+        .ok_or_else(|| Error::internal("the founding owner is not recorded"))?;
     let mut owner =
         directory::by_id(store, owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
     let secret = key::generate_client_secret(engines.random.as_ref());

@@ -5,6 +5,7 @@ use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_store::{Page, Put, Row, Store};
+use uuid::Uuid;
 
 /// Azure's first-party application "IoT Hub"; scripts assign roles to it (reference: cli.md section 5, line 8).
 pub const IOT_HUB_APP_ID: &str = "89d10474-74af-4874-99a7-c23c2f643083";
@@ -26,14 +27,20 @@ pub fn from_row(row: Row) -> Result<Principal> {
     serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("principal {} does not parse: {e}", row.key)))
 }
 
-/// A principal by object id.
+/// A principal by object id; a text that is no GUID names none.
 pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
-    store.get(&PRINCIPALS, &id.to_ascii_lowercase()).await?.map(from_row).transpose()
+    match Uuid::parse_str(id) {
+        Ok(id) => store.get(&PRINCIPALS, &id.to_string()).await?.map(from_row).transpose(),
+        Err(_) => Ok(None),
+    }
 }
 
-/// A principal by application id.
+/// A principal by application id; a text that is no GUID names none.
 pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Principal>> {
-    first(store, "app_id", &app_id.to_ascii_lowercase()).await
+    match Uuid::parse_str(app_id) {
+        Ok(id) => first(store, "app_id", &id.to_string()).await,
+        Err(_) => Ok(None),
+    }
 }
 
 /// The principal of a resource's managed identity, by the resource's id.

@@ -141,6 +141,14 @@ fn role_definition(resource: &Resource) -> Result<RoleDefinition> {
         guid: resource.name.to_ascii_lowercase(),
         name: resource.text(&["roleName"]).unwrap_or_default().into(),
         permissions,
+        assignable: resource
+            .properties
+            .get("assignableScopes")
+            .and_then(serde_json::Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|scope| Some(ResourceId::parse(scope.as_str()?).ok()?.key()))
+            .collect(),
     })
 }
 

@@ -3,7 +3,10 @@
 
 use crate::arm::operations;
 use crate::certificate;
-use crate::platform::Platform;
+use crate::platform::{Change, Platform};
+use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
+use ferrohub_model::error::Result;
+use ferrohub_store::{Page, Row, Table};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,9 +16,16 @@ const ROUND: Duration = Duration::from_secs(2);
 /// Rounds between two sweeps of what is merely old: ours (ten minutes).
 const SWEEP_EVERY: u32 = 300;
 /// Operations taken up in one round: ours.
-const OPERATIONS: usize = 16;
+const TAKEN_UP: usize = 16;
 /// Longest retention of events, milliseconds (IoT Hub: 7 days).
 const RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Days for which activity is kept (Azure: 90).
+const ACTIVITY_DAYS: i64 = 90;
+/// Days for which an ended operation can be polled: ours.
+const OPERATION_DAYS: i64 = 7;
+/// Rows looked at in one step of a sweep: ours.
+const SWEEP_ROWS: usize = 200;
 
 /// Runs until `stop` becomes true.
 pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
@@ -34,7 +44,7 @@ pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn take_up(platform: &Platform) {
-    let ids = match operations::abandoned(platform, OPERATIONS).await {
+    let ids = match operations::abandoned(platform, TAKEN_UP).await {
         Ok(ids) => ids,
         Err(error) => {
             tracing::warn!(%error, context = error.context, "the worker could not read the operations");
@@ -49,11 +59,60 @@ async fn take_up(platform: &Platform) {
 }
 
 async fn sweep(platform: &Platform) {
+    if let Err(error) = sweep_rows(platform).await {
+        tracing::warn!(%error, context = error.context, "old rows could not be swept");
+    }
     if let Err(error) = certificate::sweep_intents(platform).await {
         tracing::warn!(%error, context = error.context, "old certificate intents could not be swept");
     }
     let older_than = platform.now().as_millisecond() - RETENTION_MS;
     if let Err(error) = platform.log.expire(older_than).await {
         tracing::warn!(%error, context = error.context, "old events could not be expired");
+    }
+}
+
+/// Removes what nobody will ask for again: old activity, ended operations, certificates past their validity.
+async fn sweep_rows(platform: &Platform) -> Result<()> {
+    let now = platform.now();
+    let before = |days: i64| now.as_second() - days * 24 * 3600;
+    // Keys of activity rows begin with their time, so the oldest come first.
+    sweep_table(platform, &ACTIVITY, Some(before(ACTIVITY_DAYS)), &|row| time_of(row, "time")).await?;
+    sweep_table(platform, &OPERATIONS, None, &|row| time_of(row, "ended").filter(|at| *at < before(OPERATION_DAYS)))
+        .await?;
+    sweep_table(platform, &CERTIFICATES, None, &|row| time_of(row, "notAfter").filter(|at| *at < now.as_second())).await
+}
+
+fn time_of(row: &Row, member: &str) -> Option<i64> {
+    row.doc.get(member)?.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+/// Goes through a table once. With `until` it stops at the first row that is younger; without, `age` answers only for rows
+/// that are to go.
+async fn sweep_table(
+    platform: &Platform,
+    table: &'static Table,
+    until: Option<i64>,
+    age: &(dyn Fn(&Row) -> Option<i64> + Sync),
+) -> Result<()> {
+    let mut after = None;
+    loop {
+        let rows = platform.store.scan(table, "", Page { after: after.take(), limit: SWEEP_ROWS }).await?;
+        let full = rows.len() == SWEEP_ROWS;
+        after = rows.last().map(|row| row.key.clone());
+        let mut change = Change::new();
+        let mut younger = false;
+        for row in rows {
+            match (age(&row), until) {
+                (Some(at), Some(until)) if at >= until => younger = true,
+                (Some(_), _) => drop(change.unit.delete(table, row.key)),
+                (None, _) => {}
+            }
+        }
+        if !change.unit.is_empty() {
+            platform.commit(change).await?;
+        }
+        if !full || younger {
+            return Ok(());
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
 use super::{
-    ArmRequest, ArmResponse, name_check, operations, providers, read, region, require_subscription, types, view,
+    ArmRequest, ArmResponse, listing, name_check, operations, providers, read, region, require_subscription, types,
+    view,
 };
 use crate::platform::Platform;
 use crate::resources;
@@ -59,11 +60,11 @@ pub(super) async fn answer(
         ["providers", ..] => providers::answer(platform, request, &segments[1..]),
         ["subscriptions", id, "resources"] if get => {
             require_subscription(platform, id)?;
-            list(platform, request, &ResourceId::subscription(id)).await.map(Some)
+            listing::answer(platform, request, &ResourceId::subscription(id)).await.map(Some)
         }
         ["subscriptions", id, "resourcegroups", _, "resources"] if get => {
             require_subscription(platform, id)?;
-            list(platform, request, &ResourceId::group(id, words[3])).await.map(Some)
+            listing::answer(platform, request, &ResourceId::group(id, words[3])).await.map(Some)
         }
         ["subscriptions", id, "resourcegroups"] if get => {
             require_subscription(platform, id)?;
@@ -132,78 +133,6 @@ async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -
         decl.views.iter().for_each(|shape| view::hide(shape, doc));
     }
     Ok(read::envelope(value, None))
-}
-
-/// Tracked resources in a subscription or group that the caller may read, in ARM's generic shape.
-async fn list(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> Result<ArmResponse> {
-    if scope.resource_group.is_some() {
-        resources::require(platform.store.as_ref(), scope).await?;
-    }
-    let (column, key) = match (&scope.resource_group, &scope.subscription) {
-        (None, Some(subscription)) => ("subscription", subscription.to_lowercase()),
-        _ => ("resource_group", scope.key()),
-    };
-    let filter = request.query("$filter").map(Filter::parse).transpose()?;
-    let mut value = Vec::new();
-    for stored in resources::all_where(platform.store.as_ref(), column, &key).await? {
-        let Some(decl) = types::by_key(&stored.resource.kind) else { continue };
-        let listed = decl.tracked
-            && decl.key != resources::kind::RESOURCE_GROUP
-            && decl.scope != super::declaration::Scope::Extension;
-        if !listed
-            || filter.as_ref().is_some_and(|f| !f.matches(&stored))
-            || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_err()
-        {
-            continue;
-        }
-        let mut doc = view::full(decl, &stored.resource, &platform.tenancy.tenant_id);
-        if let Some(map) = doc.as_object_mut() {
-            map.shift_remove("properties");
-            map.shift_remove("systemData");
-            map.insert("createdTime".into(), stored.resource.system_data.created_at.clone().into());
-            map.insert("changedTime".into(), stored.resource.system_data.last_modified_at.clone().into());
-            map.insert(
-                "provisioningState".into(),
-                stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded").into(),
-            );
-        }
-        value.push(doc);
-    }
-    Ok(read::envelope(value, None))
-}
-
-/// The part of the `$filter` grammar that the CLI uses: `name eq 'v'` terms joined with `and`.
-struct Filter(Vec<(String, String)>);
-
-impl Filter {
-    fn parse(text: &str) -> Result<Self> {
-        let term = |part: &str| {
-            let (name, value) = part.split_once(" eq ")?;
-            let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
-            let name = name.trim().to_ascii_lowercase();
-            ["resourcegroup", "resourcetype", "name", "location"]
-                .contains(&name.as_str())
-                .then(|| (name, value.to_lowercase()))
-        };
-        let terms: Option<Vec<_>> = text.split(" and ").map(term).collect();
-        terms.map(Self).ok_or_else(|| {
-            Error::invalid(format!(
-                "The $filter '{}' is not served here; resourceGroup, resourceType, name and location with eq, joined by and, are.",
-                text.chars().take(200).collect::<String>()
-            ))
-            .with_code("InvalidFilterInQueryString")
-        })
-    }
-
-    fn matches(&self, stored: &resources::Stored) -> bool {
-        let resource = &stored.resource;
-        self.0.iter().all(|(name, value)| match name.as_str() {
-            "resourcegroup" => resource.id.to_lowercase().split('/').nth(4) == Some(value),
-            "resourcetype" => resource.kind.to_lowercase() == *value,
-            "name" => resource.name.to_lowercase() == *value,
-            _ => resource.location.as_deref() == Some(value),
-        })
-    }
 }
 
 fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<ArmResponse> {

@@ -1,5 +1,6 @@
 //! What the engine hands to a type's hooks.
 
+use super::ArmRequest;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{RowExtra, Stored};
@@ -80,8 +81,8 @@ pub struct SubContext<'a> {
     pub tail: &'a [String],
     /// The body, if any.
     pub body: Option<&'a Value>,
-    /// Correlation id of the request.
-    pub correlation: uuid::Uuid,
+    /// The whole request, for its activity row.
+    pub request: &'a ArmRequest,
 }
 
 impl SubContext<'_> {

@@ -138,6 +138,18 @@ pub trait Behavior: Send + Sync {
         Ok(())
     }
 
+    /// The id under which a resource is stored that can be reached through several scopes.
+    fn home(&self, platform: &Platform, id: &ResourceId) -> ResourceId {
+        let _ = platform;
+        id.clone()
+    }
+
+    /// Removes what must not outlive the resource, once it is gone. Run again when a delete is.
+    async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        let _ = (platform, stored);
+        Ok(())
+    }
+
     /// The error when a unique column of the row is taken; without one, the name is reported as taken.
     fn taken(&self, id: &ResourceId, column: &str) -> Option<Error> {
         let _ = (id, column);

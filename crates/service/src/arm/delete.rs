@@ -111,9 +111,13 @@ pub(super) async fn delete_one(
     change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "parent", value: id.key() });
     change.unit.delete(&RESOURCES, id.key());
     match platform.commit(change).await {
-        Ok(_) => Ok(()),
-        Err(StoreError::Conflict { .. }) => Err(race()),
-        Err(other) => Err(other.into()),
+        Ok(_) => {}
+        Err(StoreError::Conflict { .. }) => return Err(race()),
+        Err(other) => return Err(other.into()),
+    }
+    match types::by_key(&stored.resource.kind) {
+        Some(decl) => decl.behavior.after_delete(platform, &stored).await,
+        None => Ok(()),
     }
 }
 

@@ -101,7 +101,10 @@ struct IdentityWords {
 
 /// Parses `identity.type`: `None`, `SystemAssigned`, `UserAssigned` or both with a comma, with or without a space.
 fn identity_words(sent: &Value) -> Result<IdentityWords> {
-    let text = sent.get("type").and_then(Value::as_str).unwrap_or("None");
+    let text = sent.get("type").and_then(Value::as_str).ok_or_else(|| {
+        let rule = "'identity' is an object with a 'type': None, SystemAssigned, UserAssigned, or 'SystemAssigned,UserAssigned'.";
+        Error::invalid_property("identity.type", rule)
+    })?;
     let mut words = IdentityWords { system: false, user: false };
     for word in text.split(',').map(str::trim) {
         match word.to_ascii_lowercase().as_str() {
@@ -133,6 +136,8 @@ mod tests {
             let words = identity_words(&json!({"type": text})).unwrap();
             assert!(words.system && words.user);
         }
-        assert!(identity_words(&json!({"type": "Sometimes"})).is_err());
+        for bad in [json!({"type": "Sometimes"}), json!({}), json!("SystemAssigned"), json!({"type": 1})] {
+            assert!(identity_words(&bad).is_err(), "{bad}");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod context;
 pub mod declaration;
 mod delete;
 mod identity;
+mod listing;
 pub mod metadata;
 mod name_check;
 pub mod operations;
@@ -21,10 +22,10 @@ pub mod types;
 mod view;
 mod write;
 
-use crate::authz::Actor;
+use crate::authz::{self, Actor, Plane};
 use crate::platform::Platform;
 use crate::resources;
-use declaration::{SubAnswer, TypeDecl, View};
+use declaration::{Scope, SubAnswer, TypeDecl, View};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
@@ -142,8 +143,11 @@ impl Engine {
         })?)?;
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version };
-        let scope = target_id(target);
-        call.platform.authorize(&request.actor, &action_of(&request.method, target), &scope)?;
+        let (scope, action) = (target_id(target), action_of(&request.method, target));
+        if let Err(refusal) = call.platform.authorize(&request.actor, &action, &scope) {
+            return Err(self.grantable(refusal, request, &action, target));
+        }
+        let target = &at_home(&self.platform, target);
         match (request.method.as_str(), target) {
             ("GET", Target::Resource { id, .. }) => call.get(id).await,
             ("HEAD", Target::Resource { id, .. }) => call.head(id).await,
@@ -158,6 +162,29 @@ impl Engine {
                 format!("The method {method} is not possible on '{}'.", request.path),
             )),
         }
+    }
+}
+
+impl Engine {
+    /// The refusal with a grant that can be made: what is to be created does not exist yet, so the right is granted on
+    /// what is above it; rights on roles are granted on the scope of the roles.
+    fn grantable(&self, refusal: Error, request: &ArmRequest, action: &str, target: &Target) -> Error {
+        let scope = target_id(target);
+        let extension = matches!(target, Target::Resource { decl, .. } if decl.scope == Scope::Extension);
+        let above = match scope.parent() {
+            Some(parent) if request.method == "PUT" || extension => parent,
+            _ => return refusal,
+        };
+        authz::denied(&self.platform.access(), &request.actor, Plane::Control, action, &scope, &above)
+    }
+}
+
+/// The target with the id under which it is stored: a role definition is one, whatever scope it is reached through.
+fn at_home(platform: &Platform, target: &Target) -> Target {
+    match target {
+        Target::Resource { decl, id } => Target::Resource { decl, id: decl.behavior.home(platform, id) },
+        Target::Collection { decl, scope } => Target::Collection { decl, scope: scope.clone() },
+        Target::Sub { decl, id, tail } => Target::Sub { decl, id: id.clone(), tail: tail.clone() },
     }
 }
 
@@ -245,7 +272,7 @@ impl Call<'_> {
             stored: &stored,
             tail,
             body: self.request.body.as_ref(),
-            correlation: self.request.correlation_id,
+            request: self.request,
         };
         let answer = self.decl.behavior.sub(&context).await?.ok_or_else(|| {
             Error::new(

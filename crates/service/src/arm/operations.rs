@@ -187,7 +187,8 @@ pub async fn start(platform: &Platform, record: Record, mut change: Change) -> R
 /// # Errors
 /// When the store cannot be read.
 pub async fn load(platform: &Platform, id: &str) -> Result<Option<(Record, u64)>> {
-    let Some(row) = platform.store.get(&OPERATIONS, &id.to_ascii_lowercase()).await? else { return Ok(None) };
+    let Ok(key) = Uuid::parse_str(id) else { return Ok(None) };
+    let Some(row) = platform.store.get(&OPERATIONS, &key.to_string()).await? else { return Ok(None) };
     let record = serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("operation {id}: {e}")))?;
     Ok(Some((record, row.version)))
 }

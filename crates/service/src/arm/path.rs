@@ -65,7 +65,7 @@ fn bad_uri(why: &str) -> Error {
 pub(super) fn resolve(segments: &[String]) -> Result<Option<Target>> {
     let (scope, rest) = scope_of(segments);
     if rest.is_empty() {
-        return Ok(group_target(scope, segments));
+        return group_target(&scope);
     }
     let last = rest.iter().rposition(|word| word.eq_ignore_ascii_case("providers")).unwrap_or(0);
     let (before, block) = rest.split_at(last);
@@ -104,11 +104,12 @@ fn scope_of(segments: &[String]) -> (ResourceId, &[String]) {
     (scope, rest)
 }
 
-fn group_target(scope: ResourceId, _segments: &[String]) -> Option<Target> {
-    if scope.resource_group.is_some() {
-        return Some(Target::Resource { decl: &types::resource_group::DECL, id: scope });
+fn group_target(scope: &ResourceId) -> Result<Option<Target>> {
+    if scope.resource_group.is_none() {
+        return Ok(None);
     }
-    None
+    let id = ResourceId::parse(&scope.to_string())?;
+    Ok(Some(Target::Resource { decl: &types::resource_group::DECL, id }))
 }
 
 fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Result<Target> {

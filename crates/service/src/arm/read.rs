@@ -2,7 +2,7 @@
 
 use super::context::ListContext;
 use super::declaration::Scope;
-use super::{ArmResponse, Call, view};
+use super::{ArmRequest, ArmResponse, Call, view};
 use crate::resources::{self, Stored};
 use crate::tables::RESOURCES;
 use base64::Engine as _;
@@ -70,7 +70,7 @@ impl Call<'_> {
         for stored in &found {
             value.push(self.render(&stored.resource).await?);
         }
-        Ok(envelope(value, next.map(|after| self.next_link(&after))))
+        Ok(envelope(value, next.map(|after| next_link(self.request, &after))))
     }
 
     async fn check_list_scope(&self, scope: &ResourceId) -> Result<()> {
@@ -89,23 +89,25 @@ impl Call<'_> {
     }
 
     /// One page of the type's rows below `scope`, in the order of their keys.
+    ///
+    /// Children are found by their parent, top-level types by their kind: neither walks the devices of a namespace to
+    /// list hubs.
     async fn page(&self, scope: &ResourceId) -> Result<(Vec<Stored>, Option<String>)> {
-        let after = self.request.query("$skipToken").map(decode_token).transpose()?;
-        let top = self
-            .request
-            .query("$top")
-            .and_then(|t| t.parse::<usize>().ok())
-            .unwrap_or(limits::ARM_PAGE)
-            .clamp(1, limits::ARM_PAGE);
-        let mut after = after;
+        let top = self.request.query("$top").and_then(|t| t.parse::<usize>().ok());
+        let top = top.unwrap_or(limits::ARM_PAGE).clamp(1, limits::ARM_PAGE);
+        let (column, value) =
+            if scope.providers.is_empty() { ("kind", self.decl.key.to_string()) } else { ("parent", scope.key()) };
+        let below = format!("{}/", scope.key());
+        let mut after = self.request.query("$skipToken").map(decode_token).transpose()?;
         let mut found = Vec::new();
         loop {
             let page = Page { after: after.clone(), limit: 500 };
-            let rows = self.platform.store.find(&RESOURCES, list_column(scope), &list_value(scope), page).await?;
+            let rows = self.platform.store.find(&RESOURCES, column, &value, page).await?;
             let full = rows.len() == 500;
             for row in rows {
                 after = Some(row.key.clone());
-                if row.columns.get(2).cloned().flatten().as_deref() != Some(self.decl.key) {
+                let kind = row.columns.get(2).and_then(Option::as_deref);
+                if kind != Some(self.decl.key) || !row.key.starts_with(&below) {
                     continue;
                 }
                 found.push(resources::from_row(row)?);
@@ -120,41 +122,25 @@ impl Call<'_> {
             }
         }
     }
-
-    fn next_link(&self, after: &str) -> String {
-        let mut query: Vec<String> = self
-            .request
-            .query
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("$skipToken"))
-            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-            .collect();
-        query.push(format!("$skipToken={}", URL_SAFE_NO_PAD.encode(after)));
-        format!("{}{}?{}", self.request.base_url, self.request.path, query.join("&"))
-    }
 }
 
-/// The column by which rows of a list are found: parent resource, group or subscription.
-fn list_column(scope: &ResourceId) -> &'static str {
-    match (scope.providers.is_empty(), &scope.resource_group) {
-        (false, _) => "parent",
-        (true, Some(_)) => "resource_group",
-        (true, None) => "subscription",
-    }
-}
-
-fn list_value(scope: &ResourceId) -> String {
-    match (scope.providers.is_empty(), &scope.resource_group, &scope.subscription) {
-        (true, None, Some(subscription)) => subscription.to_lowercase(),
-        _ => scope.key(),
-    }
+/// The link to the page behind `after`, with the query as it was sent.
+pub(super) fn next_link(request: &ArmRequest, after: &str) -> String {
+    let mut query: Vec<String> = request
+        .query
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("$skipToken"))
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    query.push(format!("$skipToken={}", URL_SAFE_NO_PAD.encode(after)));
+    format!("{}{}?{}", request.base_url, request.path, query.join("&"))
 }
 
 fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn decode_token(token: &str) -> Result<String> {
+pub(super) fn decode_token(token: &str) -> Result<String> {
     URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
         Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken")
     })

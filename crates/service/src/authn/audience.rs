@@ -55,7 +55,8 @@ impl Audience {
 
 /// Whether `wanted` is the origin the client used, or one of our names for this service on any port.
 fn is_own_origin(wanted: &str, base_url: &str, domain: &str, label: &str) -> bool {
-    if wanted.eq_ignore_ascii_case(base_url.trim_end_matches('/')) {
+    // The client chose the Host header, so only an address of ours counts from it, never a name.
+    if wanted.eq_ignore_ascii_case(base_url.trim_end_matches('/')) && is_address(base_url) {
         return true;
     }
     let Some(host) = wanted.strip_prefix("https://") else { return false };
@@ -64,6 +65,13 @@ fn is_own_origin(wanted: &str, base_url: &str, domain: &str, label: &str) -> boo
         .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
         .map_or(host, |(name, _)| name);
     name.eq_ignore_ascii_case(domain) || name.eq_ignore_ascii_case(&format!("{label}.{domain}"))
+}
+
+/// Whether the host of `https://host[:port]` is an IP address.
+fn is_address(base_url: &str) -> bool {
+    let host = base_url.trim_end_matches('/').strip_prefix("https://").unwrap_or_default();
+    host.parse::<std::net::SocketAddr>().is_ok()
+        || host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -90,6 +98,9 @@ mod tests {
                 "{bad}"
             );
         }
+        // A Host header of the client's choice makes no audience.
+        assert!(Audience::Arm.check("https://iothubs.azure.net", "https://iothubs.azure.net", "localhost").is_err());
+        assert!(Audience::Arm.check("https://127.0.0.1:8443", "https://127.0.0.1:8443", "localhost").is_ok());
         assert!(Audience::Hub.check("https://localhost:8443", base, "localhost").is_err());
         assert!(Audience::Hub.check("https://iothubs.azure.net/", base, "localhost").is_ok());
     }

@@ -198,6 +198,10 @@ const ALL: &[BuiltIn] = &[
     ),
 ];
 
+/// General roles from the narrowest to the widest: the order in which a remedy is looked for when people manage resources.
+pub const FOR_PEOPLE: &[&str] =
+    &[READER, CONTRIBUTOR, "f58310d9-a9f6-439a-9e8d-f62e7b41a168", USER_ACCESS_ADMINISTRATOR, OWNER];
+
 /// Roles from the narrowest to the widest: the order in which a remedy is looked for.
 pub const BY_BREADTH: &[&str] = &[
     "494bdba2-168f-4f31-a0a1-191d2f7c028c",
@@ -230,7 +234,12 @@ pub fn definitions() -> Vec<RoleDefinition> {
                 data_actions: texts(data_actions),
                 not_data_actions: Vec::new(),
             };
-            RoleDefinition { guid: (*guid).into(), name: (*name).into(), permissions: vec![entry] }
+            RoleDefinition {
+                guid: (*guid).into(),
+                name: (*name).into(),
+                permissions: vec![entry],
+                assignable: vec!["/".into()],
+            }
         })
         .collect()
 }

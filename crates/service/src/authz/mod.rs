@@ -77,12 +77,20 @@ pub fn authorize(
     if snapshot.allows(actor.id(), plane, action, scope) {
         return Ok(());
     }
-    Err(denied(snapshot, actor, plane, action, scope))
+    Err(denied(snapshot, actor, plane, action, scope, scope))
 }
 
-/// The refusal itself, for callers that accept more than one right and name the plainest.
-pub fn denied(snapshot: &AccessSnapshot, actor: &Actor, plane: Plane, action: &str, scope: &ResourceId) -> Error {
-    let grant = remedy::command(snapshot, actor, plane, action, scope);
+/// The refusal itself, for callers that accept more than one right and name the plainest. The command that it prints
+/// grants on `grant_scope`, which differs from `scope` where that does not exist yet.
+pub fn denied(
+    snapshot: &AccessSnapshot,
+    actor: &Actor,
+    plane: Plane,
+    action: &str,
+    scope: &ResourceId,
+    grant_scope: &ResourceId,
+) -> Error {
+    let grant = remedy::command(snapshot, actor, plane, action, grant_scope);
     let mut error = Error::new(
         ErrorKind::Forbidden,
         "AuthorizationFailed",

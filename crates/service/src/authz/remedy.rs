@@ -1,9 +1,13 @@
 //! The command that would have let a refused actor pass.
 
 use super::{AccessSnapshot, Actor, Plane, builtin};
+use ferrohub_model::principal::PrincipalKind;
 use ferrohub_model::resource_id::ResourceId;
 
-/// An `az role assignment create` line with the narrowest built-in role that grants `action`.
+/// An `az role assignment create` line with a built-in role that grants `action`.
+///
+/// A service's identity gets the narrowest role, made for services. A person or application that manages resources
+/// gets the general role that people expect: Reader, Contributor, and for roles those that may assign them.
 pub(super) fn command(
     snapshot: &AccessSnapshot,
     actor: &Actor,
@@ -11,7 +15,9 @@ pub(super) fn command(
     action: &str,
     scope: &ResourceId,
 ) -> String {
-    let role = builtin::BY_BREADTH
+    let service = actor.principal().kind == PrincipalKind::ManagedIdentity;
+    let order = if service || plane == Plane::Data { builtin::BY_BREADTH } else { builtin::FOR_PEOPLE };
+    let role = order
         .iter()
         .filter_map(|guid| snapshot.definition(guid))
         .find(|definition| definition.grants(plane, action))

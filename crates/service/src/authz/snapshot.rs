@@ -14,9 +14,16 @@ pub struct RoleDefinition {
     pub name: String,
     /// Permission entries; a grant by any one of them suffices.
     pub permissions: Vec<Permission>,
+    /// Lower-cased scopes at and below which it may be assigned; `/` is everywhere.
+    pub assignable: Vec<String>,
 }
 
 impl RoleDefinition {
+    /// Whether it may be assigned at the scope with this key.
+    pub fn assignable_at(&self, scope: &str) -> bool {
+        self.assignable.iter().any(|root| covers(root, scope))
+    }
+
     /// Whether any entry grants the action.
     pub fn grants(&self, plane: Plane, action: &str) -> bool {
         self.permissions.iter().any(|entry| match plane {
@@ -61,17 +68,14 @@ impl AccessSnapshot {
     /// Whether an assignment at or above `scope` grants `action` to the principal.
     pub fn allows(&self, principal: &str, plane: Plane, action: &str, scope: &ResourceId) -> bool {
         let key = scope.key();
-        let covers = |assignment: &&Assignment| {
-            assignment.scope == "/"
-                || key == assignment.scope
-                || (key.starts_with(&assignment.scope) && key.as_bytes().get(assignment.scope.len()) == Some(&b'/'))
-        };
         self.by_principal
             .get(&principal.to_ascii_lowercase())
             .into_iter()
             .flatten()
-            .filter(covers)
-            .filter_map(|assignment| self.definitions.get(&assignment.role))
+            .filter(|assignment| covers(&assignment.scope, &key))
+            .filter_map(|assignment| {
+                self.definitions.get(&assignment.role).filter(|role| role.assignable_at(&assignment.scope))
+            })
             .any(|definition| definition.grants(plane, action))
     }
 
@@ -96,11 +100,16 @@ impl AccessSnapshot {
             .get(&principal.to_ascii_lowercase())
             .into_iter()
             .flatten()
-            .filter(|a| a.scope == "/" || key == a.scope || key.starts_with(&format!("{}/", a.scope)))
+            .filter(|a| covers(&a.scope, &key))
             .filter_map(|a| self.definitions.get(&a.role))
             .flat_map(|definition| definition.permissions.clone())
             .collect()
     }
+}
+
+/// Whether the scope with key `root` is, or lies above, the one with key `key`; whole segments count.
+fn covers(root: &str, key: &str) -> bool {
+    root == "/" || key == root || (key.starts_with(root) && key.as_bytes().get(root.len()) == Some(&b'/'))
 }
 
 #[cfg(test)]

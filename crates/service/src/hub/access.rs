@@ -10,6 +10,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_wire::sas_token::{SasFailure, SasToken};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -45,26 +46,32 @@ struct PolicyKeys {
     secondary: Zeroizing<Vec<u8>>,
 }
 
-type Policies = HashMap<String, PolicyKeys>;
+type Policies = HashMap<String, Arc<PolicyKeys>>;
 
-/// Opened keys of hubs, kept for as long as the hub's row has the version they were read from.
+/// Opened keys of hubs, kept for as long as the hub's row has the version they were read from. They are opened once
+/// for all who ask at the same time.
 #[derive(Default)]
-pub(super) struct HubKeys(Mutex<HashMap<Uuid, (u64, Arc<Policies>)>>);
+pub(super) struct HubKeys(Mutex<HashMap<Uuid, (u64, Arc<OnceCell<Policies>>)>>);
 
 impl HubKeys {
-    async fn of(&self, platform: &Platform, hub: &HubRef) -> Result<Arc<Policies>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&hub.uid).cloned();
-        if let Some((version, policies)) = known.filter(|(version, _)| *version == hub.stored.version) {
-            tracing::trace!(version, hub = %hub.name, "policy keys from memory");
-            return Ok(policies);
-        }
-        let policies = Arc::new(open_policies(platform, hub).await?);
+    /// The policy `name` of the hub with its keys; `None` when there is none.
+    async fn policy(&self, platform: &Platform, hub: &HubRef, name: &str) -> Result<Option<Arc<PolicyKeys>>> {
+        let cell = self.cell(hub);
+        let policies = cell.get_or_try_init(|| open_policies(platform, hub)).await?;
+        Ok(policies.get(name).cloned())
+    }
+
+    fn cell(&self, hub: &HubRef) -> Arc<OnceCell<Policies>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= CACHED_HUBS {
+        if let Some((_, cell)) = all.get(&hub.uid).filter(|(version, _)| *version == hub.stored.version) {
+            return Arc::clone(cell);
+        }
+        if all.len() >= CACHED_HUBS && !all.contains_key(&hub.uid) {
             all.clear();
         }
-        all.insert(hub.uid, (hub.stored.version, Arc::clone(&policies)));
-        Ok(policies)
+        let cell = Arc::<OnceCell<Policies>>::default();
+        all.insert(hub.uid, (hub.stored.version, Arc::clone(&cell)));
+        cell
     }
 }
 
@@ -77,7 +84,7 @@ async fn open_policies(platform: &Platform, hub: &HubRef) -> Result<Policies> {
         let rights = text("rights").split(',').map(|right| right.trim().to_owned()).collect();
         let primary = open_key(platform, hub, &format!("{name}/primary")).await?;
         let secondary = open_key(platform, hub, &format!("{name}/secondary")).await?;
-        policies.insert(name.to_owned(), PolicyKeys { rights, primary, secondary });
+        policies.insert(name.to_owned(), Arc::new(PolicyKeys { rights, primary, secondary }));
     }
     Ok(policies)
 }
@@ -152,8 +159,7 @@ pub(super) async fn check_policy_token(
         .policy
         .as_deref()
         .ok_or_else(|| unauthorized_access("The SAS token names no policy (skn); sign it with a policy of the hub."))?;
-    let policies = keys.of(platform, hub).await?;
-    let Some(policy) = policies.get(name) else {
+    let Some(policy) = keys.policy(platform, hub, name).await? else {
         // The same text as for a wrong key: names of policies are not for strangers.
         return Err(bad_signature());
     };

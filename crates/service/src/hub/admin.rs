@@ -10,6 +10,7 @@ use ferrohub_messaging::{ReadFrom, StoredEvent};
 use ferrohub_model::device::{DeviceStatus, argument_invalid};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits::QUERY_PAGE;
+use ferrohub_model::resource::Resource;
 use ferrohub_model::time::rfc3339;
 use ferrohub_store::Page;
 use jiff::Timestamp;
@@ -64,6 +65,16 @@ async fn purge_registry(platform: &Platform, hub: &Stored) -> Result<()> {
             platform.commit(change).await?;
         }
     }
+}
+
+/// Whether a write of a hub changes what its open sessions rest on: policies and their keys, the switches that
+/// refuse tokens, the host name that tokens are for. Tags and other settings do not concern them.
+pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
+    let on = |hub: &Resource, switch: &str| hub.value(&[switch]).and_then(Value::as_bool).unwrap_or(false);
+    was.secrets != now.secrets
+        || was.value(&["authorizationPolicies"]) != now.value(&["authorizationPolicies"])
+        || was.value(&["hostName"]) != now.value(&["hostName"])
+        || ["disableLocalAuth", "disableDeviceSAS"].iter().any(|switch| on(was, switch) != on(now, switch))
 }
 
 /// Counts of a hub's devices, as ARM's `IotHubStats` and `/statistics/devices` show them.

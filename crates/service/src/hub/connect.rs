@@ -1,8 +1,9 @@
 //! Who a connecting device is: the checks of a CONNECT.
 
 use super::access::{HubKeys, Right, check_policy_token, check_resource, unauthorized, unauthorized_access, verify};
-use super::session::Session;
-use super::{HubRef, HubService, identity};
+use super::session::{CloseReason, Session};
+use super::trust::View;
+use super::{HubRef, HubService, identity, unknown_hub};
 use crate::platform::Platform;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,10 +41,10 @@ pub(super) enum Proof {
     DeviceKey { sealed: String, expiry_unix: i64 },
     /// A token under a policy of the hub, kept to be verified again when the hub's keys change.
     Policy { token: SasToken, expiry_unix: i64 },
-    /// A chain to a CA of the hub, with the credential id in its leaf.
-    Chain { credential_id: Option<Uuid> },
-    /// A certificate with these thumbprints.
-    Thumbprint { sha1: String, sha256: String },
+    /// A chain to a CA of the hub, with the credential id in its leaf and the end of the leaf's validity.
+    Chain { credential_id: Option<Uuid>, expiry_unix: i64 },
+    /// A certificate with these thumbprints, and the end of its validity.
+    Thumbprint { sha1: String, sha256: String, expiry_unix: i64 },
 }
 
 impl Proof {
@@ -56,11 +57,21 @@ impl Proof {
         }
     }
 
-    /// When the connection ends by itself, Unix seconds.
-    pub(super) fn expiry_unix(&self) -> Option<i64> {
+    /// When the connection ends by itself, Unix seconds: a token by its `se`, a certificate by its `notAfter`.
+    pub(super) fn expiry_unix(&self) -> i64 {
         match self {
-            Self::DeviceKey { expiry_unix, .. } | Self::Policy { expiry_unix, .. } => Some(*expiry_unix),
-            Self::Chain { .. } | Self::Thumbprint { .. } => None,
+            Self::DeviceKey { expiry_unix, .. }
+            | Self::Policy { expiry_unix, .. }
+            | Self::Chain { expiry_unix, .. }
+            | Self::Thumbprint { expiry_unix, .. } => *expiry_unix,
+        }
+    }
+
+    /// Why the connection ends then.
+    pub(super) fn expired(&self) -> CloseReason {
+        match self {
+            Self::DeviceKey { .. } | Self::Policy { .. } => CloseReason::TokenExpired,
+            Self::Chain { .. } | Self::Thumbprint { .. } => CloseReason::CertificateExpired,
         }
     }
 
@@ -74,10 +85,10 @@ impl Proof {
                         || now.sealed_secondary_key.as_ref() == Some(sealed))
             }
             Self::Policy { .. } => now.kind == AuthenticationType::Sas,
-            Self::Chain { credential_id } => {
+            Self::Chain { credential_id, .. } => {
                 now.kind == AuthenticationType::CertificateAuthority && credential_allows(device, *credential_id)
             }
-            Self::Thumbprint { sha1, sha256 } => {
+            Self::Thumbprint { sha1, sha256, .. } => {
                 now.kind == AuthenticationType::SelfSigned && thumbprint_fits(device, sha1, sha256)
             }
         }
@@ -103,24 +114,27 @@ impl HubService {
                 request.device_id
             )));
         }
-        // Listening starts before the identity is read, so that no change falls between the two.
+        // Listening starts before hub and identity are read, so that no change falls between the two.
         let ears = self.listen(&hub, &request.device_id).await?;
+        let view = self.trust.look(self.platform.store.as_ref(), &hub).await?;
+        let view = view.ok_or_else(|| unknown_hub(&request.host))?;
+        let hub = &view.hub;
         let found = identity::load(self.platform.store.as_ref(), hub.uid, &request.device_id).await?;
-        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(&hub, &request.device_id))?;
-        let proof = self.authenticate(&hub, &device, &request).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(hub, &request.device_id))?;
+        let proof = self.authenticate(&view, &device, &request).await?;
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
-        self.open_session(hub, device, proof, request.peer_chain, ears).await
+        self.open_session(hub.clone(), device, proof, request.peer_chain, ears).await
     }
 
-    async fn authenticate(&self, hub: &HubRef, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {
+    async fn authenticate(&self, view: &View, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {
         match request.password.as_deref().filter(|password| !password.is_empty()) {
-            Some(token) => self.authenticate_token(hub, device, token).await,
+            Some(token) => self.authenticate_token(&view.hub, device, token).await,
             None if request.peer_chain.is_empty() => Err(unauthorized(
                 "The device presents neither a SAS token (as password) nor a client certificate; send one.",
             )),
-            None => self.authenticate_chain(hub, device, &request.peer_chain).await,
+            None => self.authenticate_chain(view, device, &request.peer_chain),
         }
     }
 
@@ -159,10 +173,10 @@ impl HubService {
         Ok(sealed.clone().unwrap_or_default())
     }
 
-    async fn authenticate_chain(&self, hub: &HubRef, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
+    fn authenticate_chain(&self, view: &View, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
         match device.authentication.kind {
             AuthenticationType::CertificateAuthority => {
-                let leaf = self.trust.verify(self.platform.store.as_ref(), hub, chain, self.platform.now()).await?;
+                let leaf = self.trust.verify(view, chain, self.platform.now())?;
                 if leaf.common_name.as_deref() != Some(device.device_id.as_str()) {
                     let name: String =
                         leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
@@ -177,7 +191,7 @@ impl HubService {
                         device.device_id
                     )));
                 }
-                Ok(Proof::Chain { credential_id: leaf.credential_id })
+                Ok(Proof::Chain { credential_id: leaf.credential_id, expiry_unix: leaf.not_after.as_second() })
             }
             AuthenticationType::SelfSigned => by_thumbprint(&self.platform, device, chain),
             AuthenticationType::Sas | AuthenticationType::None => Err(wrong_type(device, "a client certificate")),
@@ -235,7 +249,7 @@ fn by_thumbprint(platform: &Platform, device: &DeviceIdentity, chain: &[Vec<u8>]
             device.device_id
         )));
     }
-    Ok(Proof::Thumbprint { sha1, sha256 })
+    Ok(Proof::Thumbprint { sha1, sha256, expiry_unix: leaf.not_after().as_second() })
 }
 
 fn thumbprint_fits(device: &DeviceIdentity, sha1: &str, sha256: &str) -> bool {

@@ -1,9 +1,10 @@
 //! The registry part of a hub's service API: devices as JSON.
 
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
-use super::{HubRef, HubService, contended};
+use super::{HubRef, HubService, contended, unknown_hub};
 use crate::platform::Change;
 use crate::registry;
+use crate::resources;
 use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFLICT_RETRIES;
@@ -37,22 +38,23 @@ impl HubService {
     ) -> Result<Value> {
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
+        let mut hub = hub.clone();
         for _ in 0..CONFLICT_RETRIES {
             let was = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
             let mut change = Change::new();
             let device = match (&condition, was) {
-                (None, Some(_)) => return Err(already_exists(hub, device_id)),
-                (None, None) => self.create(hub, device_id, &wanted, &mut change).await?,
-                (Some(_), None) => return Err(not_found(hub, device_id)),
+                (None, Some(_)) => return Err(already_exists(&hub, device_id)),
+                (None, None) => self.create(&hub, device_id, &wanted, &mut change).await?,
+                (Some(_), None) => return Err(not_found(&hub, device_id)),
                 (Some(condition), Some(was)) => {
                     check_match(condition, &was.device.etag)?;
-                    self.update(hub, &was, &wanted, &mut change).await?
+                    self.update(&hub, &was, &wanted, &mut change).await?
                 }
             };
             match self.platform.commit(change).await {
-                Ok(_) => return self.device_view(hub, &device).await,
+                Ok(_) => return self.device_view(&hub, &device).await,
                 // Somebody was faster: what they left decides whether this is a conflict for the caller too.
-                Err(error) if error.is_conflict() => {}
+                Err(error) if error.is_conflict() => hub = self.again(&hub).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -95,6 +97,13 @@ impl HubService {
         Err(contended(&format!("The device '{device_id}'")))
     }
 
+    /// The hub as it is now.
+    async fn again(&self, hub: &HubRef) -> Result<HubRef> {
+        let found = resources::get(self.platform.store.as_ref(), &hub.id).await?;
+        let found = found.filter(|found| found.resource.uid == hub.uid);
+        found.map(HubRef::of).transpose()?.ok_or_else(|| unknown_hub(&hub.host))
+    }
+
     pub(super) async fn require_device(&self, hub: &HubRef, device_id: &str) -> Result<StoredDevice> {
         let found = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
         found.ok_or_else(|| not_found(hub, device_id))
@@ -115,8 +124,9 @@ impl HubService {
         let mut device = identity::draft(&self.platform, hub, spec).await?;
         self.mirror(hub, &mut device, change).await?;
         identity::add_create(&self.platform, &mut device, &Twin::new(&rfc3339(self.platform.now())), change)?;
-        // The hub must still be there, so that a device made while it is deleted is not left behind.
-        change.unit.expect_exists(&crate::tables::RESOURCES, hub.id.key());
+        // The hub must still be there, and the same: a device made while it is deleted, or made anew under its name,
+        // would be left behind.
+        change.unit.expect_version(&crate::tables::RESOURCES, hub.id.key(), hub.stored.version);
         Ok(device)
     }
 

@@ -11,14 +11,16 @@ mod admin;
 pub mod connect;
 mod devices;
 pub mod identity;
+mod patience;
 mod presence;
 pub mod session;
+mod shared_read;
 pub mod telemetry;
 mod trust;
 mod twins;
 
 pub use access::Right;
-pub use admin::{purge, read_events_view, statistics};
+pub use admin::{concerns_sessions, purge, read_events_view, statistics};
 pub use connect::ConnectRequest;
 pub use identity::{Credentials, DeviceSpec, StoredDevice};
 pub use session::{CloseReason, Link, Session, SessionEvent};

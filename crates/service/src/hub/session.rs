@@ -2,12 +2,12 @@
 
 use super::access::HubKeys;
 use super::connect::{Proof, recheck_token};
+use super::patience::Patience;
 use super::presence::Present;
 use super::telemetry::{self, Telemetry};
 use super::trust::Trust;
 use super::{HubRef, HubService, identity, twins};
 use crate::platform::{self, Platform};
-use crate::resources;
 use ferrohub_messaging::{Claim, Delivery, Subscription, partition_for};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -19,6 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// The longest sleep until the clock is looked at again, so that a corrected clock is noticed: ours.
@@ -41,7 +42,9 @@ pub enum CloseReason {
     HubDeleted,
     /// The SAS token's time is over.
     TokenExpired,
-    /// A check that must be made could not be made; the device may come back at once.
+    /// The `notAfter` of the device's certificate passed.
+    CertificateExpired,
+    /// A check that must be made could not be made, or not for a minute; the device may come back at once.
     Unavailable,
 }
 
@@ -55,6 +58,7 @@ impl fmt::Display for CloseReason {
             Self::TrustLost => "the hub no longer trusts the device's certificate chain",
             Self::HubDeleted => "the hub was deleted",
             Self::TokenExpired => "the SAS token expired",
+            Self::CertificateExpired => "the device's certificate expired",
             Self::Unavailable => "the connection could not be checked",
         })
     }
@@ -106,6 +110,11 @@ struct Todo {
 }
 
 /// An open connection of a device. The device counts as disconnected when the session and all its links are dropped.
+///
+/// It ends by itself when what it rests on ends: the SAS token with its `se`, the client certificate with its
+/// `notAfter`. Of a change of the device, of the hub or of its trust it hears by a notice, and looks at them again. When
+/// the store is too busy for that, the session stays open, keeps in mind what it must look at, gives out no desired
+/// properties, and tries again after random pauses of up to 5 seconds; after 60 seconds without an answer it closes.
 pub struct Session {
     link: Arc<Link>,
     hub: HubRef,
@@ -117,6 +126,7 @@ pub struct Session {
     claim: Claim,
     ears: Ears,
     todo: Todo,
+    patience: Patience,
     /// `$version` of the desired properties that the device knows of.
     told: u64,
     closed: Option<CloseReason>,
@@ -164,6 +174,7 @@ impl HubService {
             claim,
             ears,
             todo: Todo::default(),
+            patience: Patience::default(),
             told,
             closed: None,
         })
@@ -260,13 +271,14 @@ impl Session {
     /// Waits for the next event. May be dropped and called again without loss. After `Closed` it gives `Closed` again.
     pub async fn next_event(&mut self) -> SessionEvent {
         loop {
-            if let Some(reason) = self.ended().await {
-                self.closed = Some(reason);
-                self.link.closed.store(true, Ordering::Release);
-                return SessionEvent::Closed { reason };
-            }
-            if let Some(change) = self.next_desired().await {
-                return SessionEvent::Desired { version: change.version, patch: change.patch };
+            match self.look().await {
+                Ok(Some(event)) => return event,
+                Ok(None) => {}
+                Err(error) => {
+                    if let Some(reason) = self.postpone(&error) {
+                        return self.close(reason);
+                    }
+                }
             }
             self.wait().await;
         }
@@ -274,20 +286,54 @@ impl Session {
 
     /// Waits until something is to be looked at; writes into `todo` only after the wait.
     async fn wait(&mut self) {
-        let sleep = self.proof.expiry_unix().map_or(LONGEST_SLEEP, |expiry| {
-            let left = expiry.saturating_sub(self.link.platform.clock.unix_seconds());
-            Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP)
-        });
+        let left = self.proof.expiry_unix().saturating_sub(self.link.platform.clock.unix_seconds());
+        let sleep = Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP);
+        let until = Instant::now() + sleep;
+        let until = self.patience.due().map_or(until, |due| due.min(until));
         tokio::select! {
             () = self.claim.lost() => {}
             delivery = self.ears.device.next() => self.todo.note_device(delivery.as_ref()),
             delivery = self.ears.trust.next() => self.todo.note_trust(delivery.as_ref()),
             delivery = self.ears.desired.next() => self.todo.note_desired(delivery),
-            () = tokio::time::sleep(sleep) => {}
+            () = tokio::time::sleep_until(until) => {}
         }
     }
 
-    async fn ended(&mut self) -> Option<CloseReason> {
+    /// Looks at everything that is to be looked at, unless the pause after a failed try is not over.
+    async fn look(&mut self) -> Result<Option<SessionEvent>> {
+        if let Some(reason) = self.over() {
+            return Ok(Some(self.close(reason)));
+        }
+        if self.patience.waits(Instant::now()) {
+            return Ok(None);
+        }
+        if let Some(reason) = self.check().await? {
+            return Ok(Some(self.close(reason)));
+        }
+        let change = self.next_desired().await?;
+        self.patience.rest();
+        Ok(change.map(|change| SessionEvent::Desired { version: change.version, patch: change.patch }))
+    }
+
+    fn close(&mut self, reason: CloseReason) -> SessionEvent {
+        self.closed = Some(reason);
+        self.link.closed.store(true, Ordering::Release);
+        SessionEvent::Closed { reason }
+    }
+
+    /// Keeps a check that the store was too busy for; gives why the session ends when it cannot be kept.
+    fn postpone(&mut self, error: &Error) -> Option<CloseReason> {
+        let busy = error.kind == ErrorKind::Unavailable;
+        if busy && self.patience.failed(Instant::now(), self.link.platform.random.as_ref()) {
+            tracing::debug!(%error, device = self.link.device_id(), "a session will be checked later");
+            return None;
+        }
+        tracing::warn!(%error, context = error.context, device = self.link.device_id(), "a session ends because it could not be checked");
+        Some(CloseReason::Unavailable)
+    }
+
+    /// What ends the session without a look at the store.
+    fn over(&self) -> Option<CloseReason> {
         if self.closed.is_some() {
             return self.closed;
         }
@@ -297,100 +343,93 @@ impl Session {
         if self.todo.bus_is_gone {
             return Some(CloseReason::Unavailable);
         }
-        if self.proof.expiry_unix().is_some_and(|expiry| self.link.platform.clock.unix_seconds() >= expiry) {
-            return Some(CloseReason::TokenExpired);
-        }
+        (self.link.platform.clock.unix_seconds() >= self.proof.expiry_unix()).then(|| self.proof.expired())
+    }
+
+    async fn check(&mut self) -> Result<Option<CloseReason>> {
         if self.todo.device {
-            let reason = self.check_device().await;
+            let reason = self.check_device().await?;
             if reason.is_some() {
-                return reason;
+                return Ok(reason);
             }
             self.todo.device = false;
         }
         if self.todo.trust {
-            let reason = self.check_trust().await;
+            let reason = self.check_trust().await?;
             if reason.is_some() {
-                return reason;
+                return Ok(reason);
             }
             self.todo.trust = false;
         }
-        None
+        Ok(None)
     }
 
-    async fn check_device(&self) -> Option<CloseReason> {
-        let found = match identity::load(self.link.platform.store.as_ref(), self.hub.uid, self.link.device_id()).await {
-            Ok(found) => found,
-            Err(error) => return Some(self.unavailable(&error)),
-        };
+    async fn check_device(&self) -> Result<Option<CloseReason>> {
+        let found = identity::load(self.link.platform.store.as_ref(), self.hub.uid, self.link.device_id()).await?;
         let Some(device) = found.map(|found| found.device).filter(|device| device.uid == self.uid) else {
-            return Some(CloseReason::Deleted);
+            return Ok(Some(CloseReason::Deleted));
         };
         if device.status == DeviceStatus::Disabled {
-            return Some(CloseReason::Disabled);
+            return Ok(Some(CloseReason::Disabled));
         }
-        (!self.proof.still_holds(&device)).then_some(CloseReason::CredentialsChanged)
+        Ok((!self.proof.still_holds(&device)).then_some(CloseReason::CredentialsChanged))
     }
 
     /// The hub was written, or the CAs that it trusts.
-    async fn check_trust(&self) -> Option<CloseReason> {
+    async fn check_trust(&self) -> Result<Option<CloseReason>> {
         let platform = &self.link.platform;
-        let found = match resources::get(platform.store.as_ref(), &self.hub.id).await {
-            Ok(found) => found.filter(|hub| hub.resource.uid == self.hub.uid).map(HubRef::of).transpose(),
-            Err(error) => Err(error),
+        let Some(view) = self.trust.look(platform.store.as_ref(), &self.hub).await? else {
+            return Ok(Some(CloseReason::HubDeleted));
         };
-        let hub = match found {
-            Ok(Some(hub)) => hub,
-            Ok(None) => return Some(CloseReason::HubDeleted),
-            Err(error) => return Some(self.unavailable(&error)),
-        };
-        let token = recheck_token(platform, &self.keys, &hub, self.link.device_id(), &self.proof).await;
-        if let Err(error) = token {
-            return Some(self.refused(&error, CloseReason::CredentialsChanged));
+        let token = recheck_token(platform, &self.keys, &view.hub, self.link.device_id(), &self.proof).await;
+        let reason = refused(token, CloseReason::CredentialsChanged)?;
+        if reason.is_some() || self.chain.is_empty() {
+            return Ok(reason);
         }
-        if self.chain.is_empty() {
-            return None;
-        }
-        let verified = self.trust.verify(platform.store.as_ref(), &hub, &self.chain, platform.now()).await;
-        verified.err().map(|error| self.refused(&error, CloseReason::TrustLost))
-    }
-
-    /// `reason` when the check itself said no, else that it could not be made.
-    fn refused(&self, error: &Error, reason: CloseReason) -> CloseReason {
-        if error.kind == ErrorKind::Unauthenticated { reason } else { self.unavailable(error) }
-    }
-
-    fn unavailable(&self, error: &Error) -> CloseReason {
-        tracing::warn!(%error, context = error.context, device = self.link.device_id(), "a session ends because it could not be checked");
-        CloseReason::Unavailable
+        refused(self.trust.verify(&view, &self.chain, platform.now()), CloseReason::TrustLost)
     }
 
     /// The next change that the device does not know yet. A gap in the versions, or lost notices, are filled
     /// with all desired properties.
-    async fn next_desired(&mut self) -> Option<DesiredChange> {
+    async fn next_desired(&mut self) -> Result<Option<DesiredChange>> {
         if let Some(change) = self.todo.desired.take() {
             if change.version == self.told.saturating_add(1) {
                 self.told = change.version;
-                return Some(change);
+                return Ok(Some(change));
             }
             self.todo.all_desired |= change.version > self.told;
         }
         if !self.todo.all_desired {
-            return None;
+            return Ok(None);
         }
         let found = twins::require(&self.link.platform, self.hub.uid, self.link.device_id()).await;
+        if let Err(error) = &found
+            && error.kind == ErrorKind::Unavailable
+        {
+            return Err(error.clone());
+        }
         self.todo.all_desired = false;
         match found {
             Ok(stored) if stored.twin.desired.version > self.told => {
                 self.told = stored.twin.desired.version;
-                Some(DesiredChange { version: self.told, patch: stored.twin.desired_view() })
+                Ok(Some(DesiredChange { version: self.told, patch: stored.twin.desired_view() }))
             }
-            Ok(_) => None,
+            Ok(_) => Ok(None),
             Err(error) => {
                 // The device's next look at its twin shows the change; closing would help no more.
                 tracing::warn!(%error, context = error.context, device = self.link.device_id(), "desired properties could not be read");
-                None
+                Ok(None)
             }
         }
+    }
+}
+
+/// `reason` when a check said no; its error when it could not be made.
+fn refused<T>(outcome: Result<T>, reason: CloseReason) -> Result<Option<CloseReason>> {
+    match outcome {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind == ErrorKind::Unauthenticated => Ok(Some(reason)),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,20 +1,18 @@
 //! Which CAs a hub trusts, and whether a presented chain ends in one of them.
 
+use super::shared_read::SharedRead;
 use super::{CACHED_HUBS, HubRef};
 use crate::resources::{self, kind};
 use aws_lc_rs::digest::{Context, SHA256};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::{VerifiedLeaf, verify_client_chain};
+use ferrohub_pki::chain::{ANCHORS, VerifiedLeaf, verify_client_chain};
 use ferrohub_store::Store;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
-
-/// Seconds after which a chain is verified anew, so that the end of an intermediate's validity is seen: ours.
-const VERIFIED_SECONDS: i64 = 3600;
 
 type Hash = [u8; 32];
 
@@ -23,53 +21,85 @@ struct Anchors {
     /// Hash over ids and versions of the rows they came from: changes with every change of trust.
     generation: Hash,
     ders: Vec<Vec<u8>>,
+    /// Their SHA-256 thumbprints, upper-case hex.
+    prints: HashSet<String>,
 }
+
+/// A hub and whom it trusts, as they stood at one moment.
+pub(super) struct View {
+    /// The hub.
+    pub(super) hub: HubRef,
+    anchors: Arc<Anchors>,
+}
+
+type Look = SharedRead<Option<Arc<View>>>;
 
 struct Verified {
     leaf: VerifiedLeaf,
-    at: i64,
+    from: Timestamp,
+    /// When the first certificate of the chain ends.
+    until: Timestamp,
 }
 
-/// Anchors and verified chains. The rows are read each time; what is remembered is the parsing and the verifying,
-/// under the generation of the rows, so nothing has to be told when trust changes.
+/// Anchors and verified chains. The rows are read anew for everybody who asks, in one reading for all who ask at the
+/// same time. What is remembered is the parsing, under the generation of the rows, and to which anchor a chain led,
+/// which counts for as long as that anchor is trusted: nothing has to be told when trust changes, and sessions that
+/// a change does not concern cost no signature check.
 #[derive(Default)]
 pub(super) struct Trust {
+    looks: Mutex<HashMap<Uuid, Arc<Look>>>,
     anchors: Mutex<HashMap<Uuid, Arc<Anchors>>>,
-    verified: Mutex<HashMap<(Hash, Hash), Verified>>,
+    verified: Mutex<HashMap<Hash, Verified>>,
 }
 
 impl Trust {
-    /// Verifies a chain against the hub's CA certificates as they are now.
+    /// The hub and its anchors as they are now; `None` when the hub is gone, or another one of its name took its place.
     ///
     /// # Errors
-    /// Those of [`verify_client_chain`]; the store's.
-    pub(super) async fn verify(
-        &self,
-        store: &dyn Store,
-        hub: &HubRef,
-        chain: &[Vec<u8>],
-        now: Timestamp,
-    ) -> Result<VerifiedLeaf> {
-        let anchors = self.anchors(store, hub).await?;
-        let key = (chain_hash(chain), anchors.generation);
-        if let Some(leaf) = self.remembered(&key, now) {
+    /// The store's.
+    pub(super) async fn look(&self, store: &dyn Store, hub: &HubRef) -> Result<Option<Arc<View>>> {
+        let look = {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            if looks.len() >= CACHED_HUBS && !looks.contains_key(&hub.uid) {
+                looks.clear();
+            }
+            Arc::clone(looks.entry(hub.uid).or_default())
+        };
+        look.get(self.read(store, hub)).await
+    }
+
+    async fn read(&self, store: &dyn Store, hub: &HubRef) -> Result<Option<Arc<View>>> {
+        let found = resources::get(store, &hub.id).await?.filter(|found| found.resource.uid == hub.uid);
+        let Some(found) = found else { return Ok(None) };
+        let hub = HubRef::of(found)?;
+        let anchors = self.anchors(store, &hub).await?;
+        Ok(Some(Arc::new(View { hub, anchors })))
+    }
+
+    /// Verifies a chain against the CA certificates of the hub in `view`.
+    ///
+    /// # Errors
+    /// Those of [`verify_client_chain`].
+    pub(super) fn verify(&self, view: &View, chain: &[Vec<u8>], now: Timestamp) -> Result<VerifiedLeaf> {
+        let key = chain_hash(chain);
+        if let Some(leaf) = self.remembered(&key, &view.anchors, now) {
             return Ok(leaf);
         }
-        let leaf = verify_client_chain(chain, &anchors.ders, now)?;
+        let leaf = verify_client_chain(chain, &view.anchors.ders, now)?;
+        let until = first_end(chain, &leaf, now);
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= limits::VERIFIED_CHAINS {
             verified.clear();
         }
-        verified.insert(key, Verified { leaf: leaf.clone(), at: now.as_second() });
+        verified.insert(key, Verified { leaf: leaf.clone(), from: now, until });
         Ok(leaf)
     }
 
-    fn remembered(&self, key: &(Hash, Hash), now: Timestamp) -> Option<VerifiedLeaf> {
+    fn remembered(&self, key: &Hash, anchors: &Anchors, now: Timestamp) -> Option<VerifiedLeaf> {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         let known = verified.get(key)?;
-        let age = now.as_second().saturating_sub(known.at);
-        let fresh = (0..VERIFIED_SECONDS).contains(&age) && now < known.leaf.not_after;
-        fresh.then(|| known.leaf.clone())
+        let holds = (known.from..known.until).contains(&now) && anchors.prints.contains(&known.leaf.anchor_sha256);
+        holds.then(|| known.leaf.clone())
     }
 
     async fn anchors(&self, store: &dyn Store, hub: &HubRef) -> Result<Arc<Anchors>> {
@@ -86,19 +116,25 @@ impl Trust {
         if let Some(known) = known.filter(|known| known.generation == generation) {
             return Ok(known);
         }
-        let mut ders = Vec::new();
+        let (mut ders, mut prints) = (Vec::new(), HashSet::new());
         for row in rows
             .iter()
             .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
         {
             match Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()) {
-                Ok(certificate) => ders.push(certificate.der().to_vec()),
+                Ok(certificate) => {
+                    // Those beyond the verifier's limit verify nothing.
+                    if ders.len() < ANCHORS {
+                        prints.insert(certificate.sha256().to_owned());
+                        ders.push(certificate.der().to_vec());
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, id = row.resource.id, "a CA certificate of the hub does not parse; it trusts nobody")
                 }
             }
         }
-        let fresh = Arc::new(Anchors { generation, ders });
+        let fresh = Arc::new(Anchors { generation, ders, prints });
         let mut all = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= CACHED_HUBS {
             all.clear();
@@ -106,6 +142,13 @@ impl Trust {
         all.insert(hub.uid, Arc::clone(&fresh));
         Ok(fresh)
     }
+}
+
+/// When the first certificate of a chain that is valid now ends. One that has ended already was not needed, and one
+/// that does not parse gives `now`: such a chain is not remembered.
+fn first_end(chain: &[Vec<u8>], leaf: &VerifiedLeaf, now: Timestamp) -> Timestamp {
+    let above = chain.iter().skip(1).map(|der| Certificate::from_der(der).map_or(now, |parsed| parsed.not_after()));
+    above.filter(|end| *end >= now).fold(leaf.not_after, Timestamp::min)
 }
 
 /// Hash of a chain with its lengths, so that no two chains share one.

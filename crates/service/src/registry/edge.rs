@@ -70,7 +70,7 @@ pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceI
     if may {
         return Ok(());
     }
-    Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy))
+    Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy, policy))
 }
 
 async fn open(

@@ -2,6 +2,7 @@
 //! `synchronize`, which brings the issuing CAs to the linked hubs.
 
 use super::{hub_certificate, namespace};
+use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
 use crate::arm::operations::{self, Lease, Record};
@@ -56,7 +57,8 @@ impl Behavior for Credential {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let policies = resources::all_where(cx.platform.store.as_ref(), "parent", &cx.id.key()).await?;
+        let mut policies = resources::all_where(cx.platform.store.as_ref(), "parent", &cx.id.key()).await?;
+        policies.retain(|child| child.resource.kind.eq_ignore_ascii_case(kind::POLICY));
         if !policies.is_empty() {
             let names: Vec<&str> = policies.iter().map(|s| s.resource.name.as_str()).collect();
             return Err(Error::conflict(format!(
@@ -73,8 +75,11 @@ impl Behavior for Credential {
         if !cx.is("POST", &["synchronize"]) {
             return Ok(None);
         }
-        let record = Record::with(cx.platform, cx.actor.id(), cx.correlation, "synchronize", cx.id, 204, json!({}));
-        let operation = operations::start(cx.platform, record, Change::new()).await?;
+        let record = Record::new(cx.platform, cx.request, "synchronize", cx.id, 204, json!({}));
+        let mut change = Change::new();
+        let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
+        change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
+        let operation = operations::start(cx.platform, record, change).await?;
         // Synchronize is answered 202 always; by the first poll it is usually done.
         operations::drive_briefly(cx.platform, &operation).await?;
         Ok(Some(SubAnswer::Accepted { operation }))

@@ -65,7 +65,12 @@ struct HubCertificate;
 impl Behavior for HubCertificate {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         let hub = cx.parent.ok_or_else(|| Error::internal("a hub certificate without hub"))?;
-        if cx.existing.is_some_and(|stored| stored.resource.text(&["policyResourceId"]).is_some()) {
+        if let Some(stored) = cx.existing.filter(|stored| stored.resource.text(&["policyResourceId"]).is_some()) {
+            if stored.resource.text(&["certificate"]) == cx.resource.text(&["certificate"]) {
+                // Put back as it was read: it stays what it is.
+                cx.resource.properties = stored.resource.properties.clone();
+                return Ok(());
+            }
             return Err(Error::conflict(format!(
                 "The certificate '{}' was brought by a credential synchronization and cannot be replaced by hand. Delete it, or upload yours under another name.",
                 cx.id.name()

@@ -120,8 +120,10 @@ impl Behavior for IotHub {
             properties.entry(name).or_insert(value);
         }
         cx.extra.lookup = Some(format!("host/{host}"));
-        // Connections and caches of this hub look at it again.
-        cx.change.trust_changed(cx.resource.uid);
+        // Open connections look at the hub again, thousands at once: only when there is something to see.
+        if cx.existing.is_some_and(|was| hub::concerns_sessions(&was.resource, &cx.resource)) {
+            cx.change.trust_changed(cx.resource.uid);
+        }
         Ok(())
     }
 
@@ -143,6 +145,10 @@ impl Behavior for IotHub {
             platform.bus.publish(&subject, bytes::Bytes::new()).await?;
         }
         Ok(())
+    }
+
+    async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
     }
 
     async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {

@@ -43,7 +43,11 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
     for policy in &policies {
         let name = policy.get("keyName").and_then(Value::as_str).unwrap_or_default();
         let rights = check_rights(policy.get("rights").and_then(Value::as_str).unwrap_or_default(), known_rights)?;
-        if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+        if name.is_empty()
+            || name.eq_ignore_ascii_case("linkedHub")
+            || name.len() > 64
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        {
             return Err(Error::invalid_property(
                 "properties.authorizationPolicies",
                 "A policy's keyName has 1 to 64 letters, digits, '-', '.' and '_'.",

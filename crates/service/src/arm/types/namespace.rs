@@ -87,6 +87,10 @@ impl Behavior for Namespace {
         Ok(())
     }
 
+    async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
+    }
+
     async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
         let hubs = linked_hubs(platform, &resource.id.to_lowercase()).await?;
         if hubs.is_empty() {

@@ -124,6 +124,10 @@ impl Behavior for ProvisioningService {
         provisioning::purge(platform, stored.resource.uid).await
     }
 
+    async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
+    }
+
     async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
         add_scope_members(resource, view);
         for hub in view.pointer_mut("/properties/iotHubs").and_then(Value::as_array_mut).into_iter().flatten() {

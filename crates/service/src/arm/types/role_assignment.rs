@@ -60,7 +60,7 @@ impl Behavior for RoleAssignment {
         let principal = text(&cx.resource, "principalId").to_ascii_lowercase();
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
-        check_role(cx, &role)?;
+        check_role(cx, &scope, &role)?;
         if !text(&cx.resource, "condition").is_empty() {
             return Err(Error::not_implemented(
                 "Ferrohub does not evaluate conditions on role assignments; leave 'condition' out.",
@@ -173,15 +173,22 @@ async fn check_principal(cx: &PutContext<'_>, principal: &str) -> Result<()> {
     .with_code("PrincipalNotFound"))
 }
 
-fn check_role(cx: &PutContext<'_>, role: &str) -> Result<()> {
-    if cx.platform.access().definition(role).is_some() {
+fn check_role(cx: &PutContext<'_>, scope: &ResourceId, role: &str) -> Result<()> {
+    let access = cx.platform.access();
+    let Some(definition) = access.definition(role) else {
+        let shown: String = role.chars().take(60).collect();
+        return Err(Error::invalid(format!("The specified role definition with ID '{shown}' does not exist."))
+            .with_code("RoleDefinitionDoesNotExist"));
+    };
+    if definition.assignable_at(&scope.key()) {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "The specified role definition with ID '{}' does not exist.",
-        role.chars().take(60).collect::<String>()
+        "The role '{}' cannot be assigned at '{scope}': its assignable scopes are {}.",
+        definition.name,
+        definition.assignable.join(", ")
     ))
-    .with_code("RoleDefinitionDoesNotExist"))
+    .with_code("RoleAssignmentScopeNotAssignableToRoleDefinition"))
 }
 
 fn complete(cx: &mut PutContext<'_>, scope: &ResourceId, principal: &str, role: &str) {

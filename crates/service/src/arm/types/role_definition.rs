@@ -5,11 +5,13 @@ use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl,
 use crate::authz::builtin;
 use crate::platform::Platform;
 use crate::resources::{self, kind};
+use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
+use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -50,6 +52,11 @@ struct RoleDefinition;
 
 #[async_trait]
 impl Behavior for RoleDefinition {
+    fn home(&self, platform: &Platform, id: &ResourceId) -> ResourceId {
+        let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
+        subscription.resource(DECL.namespace, DECL.kinds[0], &id.name().to_lowercase())
+    }
+
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         if builtin::description(&cx.id.name().to_ascii_lowercase()).is_some() {
             return Err(Error::forbidden(format!("The role '{}' is built in and cannot be changed.", cx.id.name())));
@@ -76,25 +83,14 @@ impl Behavior for RoleDefinition {
         }
         // Two creations at the same time are told apart by the row, not by the look above.
         cx.extra.unique_name = Some(format!("roledefinitions/{}", name.to_lowercase()));
-        // The same GUID at any scope is one definition: a second row would change the meaning of every assignment of it.
-        cx.extra.lookup = Some(format!("roledefinition/{}", cx.id.name().to_lowercase()));
         stamp(cx);
         cx.resource.properties.insert("type".into(), "CustomRole".into());
         cx.change.access = true;
         Ok(())
     }
 
-    fn taken(&self, id: &ResourceId, column: &str) -> Option<Error> {
-        if column != "lookup" {
-            return Some(same_name(id.name()));
-        }
-        Some(
-            Error::conflict(format!(
-                "A role definition with the id '{}' exists at another scope. Change it there, or give the new one another GUID.",
-                id.name()
-            ))
-            .with_code("RoleDefinitionExists"),
-        )
+    fn taken(&self, id: &ResourceId, _column: &str) -> Option<Error> {
+        Some(same_name(id.name()))
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
@@ -121,17 +117,15 @@ impl Behavior for RoleDefinition {
                     .map_err(linked)?;
             }
         }
+        // An assignment that is made meanwhile wins.
+        let users = format!("role/{}", cx.id.name().to_ascii_lowercase());
+        cx.change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "link", value: users });
         cx.change.access = true;
         Ok(())
     }
 
     async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Resource>> {
-        let guid = id.name().to_ascii_lowercase();
-        if let Some(found) = built_in(platform, &guid) {
-            return Ok(Some(found));
-        }
-        // A definition may be read through any scope, not only the one it was made at.
-        Ok(custom(platform).await?.into_iter().find(|resource| resource.name.eq_ignore_ascii_case(&guid)))
+        Ok(built_in(platform, &id.name().to_ascii_lowercase()))
     }
 
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {

@@ -125,17 +125,27 @@ async fn a_narrow_right_to_write_roles_does_not_reach_further() {
     world.put(&role(&group, 2), version, body("wide by path", &subscription, "Microsoft.Devices/IotHubs/read")).await;
     let attacker = world.stranger().await;
     world.assign(attacker.id(), builtin::OWNER, &group).await;
-    // The same GUID at a narrower scope would change what every assignment of it means.
-    let twin = world.refused(&attacker, "PUT", &role(&group, 1), version, Some(body("mine", &group, "*"))).await;
-    assert_eq!(twin.code, "RoleDefinitionExists");
-    // A role that reaches the subscription is not for somebody of the group to change or delete.
-    let rewrite =
-        world.refused(&attacker, "PUT", &role(&group, 2), version, Some(body("wide by path", &group, "*"))).await;
-    assert_eq!(rewrite.code, "LinkedAuthorizationFailed");
-    let delete = world.refused(&attacker, "DELETE", &role(&group, 2), version, None).await;
-    assert_eq!(delete.code, "LinkedAuthorizationFailed");
+    // One definition per GUID, whatever scope the path names: who may write roles in the group changes none that reach further.
+    for n in [1, 2] {
+        let rewrite = world.refused(&attacker, "PUT", &role(&group, n), version, Some(body("mine", &group, "*"))).await;
+        assert_eq!(rewrite.code, "LinkedAuthorizationFailed", "{n}");
+        let delete = world.refused(&attacker, "DELETE", &role(&group, n), version, None).await;
+        assert_eq!(delete.code, "LinkedAuthorizationFailed", "{n}");
+    }
+    // A role of the group can be assigned in the group only.
+    world.put(&role(&group, 4), version, body("all of the group", &group, "*")).await;
+    let properties = json!({
+        "roleDefinitionId": role(&subscription, 4), "principalId": attacker.id(), "principalType": "ServicePrincipal"
+    });
+    let path = format!("{subscription}/providers/Microsoft.Authorization/roleAssignments/{}", uuid_like(9));
+    let beyond = world.refused(&world.owner, "PUT", &path, "2022-04-01", Some(json!({"properties": properties}))).await;
+    assert_eq!(beyond.code, "RoleAssignmentScopeNotAssignableToRoleDefinition");
     world.put(&role(&group, 3), version, body("narrow", &group, "Microsoft.Devices/IotHubs/read")).await;
-    assert_eq!(world.send(&attacker, "DELETE", &role(&group, 3), version, None).await.unwrap().status, 200);
+    // az deletes through the subscription what it made in the group.
+    let refused = world.refused(&attacker, "DELETE", &role(&subscription, 3), version, None).await;
+    assert_eq!(refused.code, "AuthorizationFailed");
+    assert_eq!(world.send(&world.owner, "DELETE", &role(&subscription, 3), version, None).await.unwrap().status, 200);
+    assert_eq!(world.refused(&world.owner, "GET", &role(&group, 3), version, None).await.http_status(), 404);
 }
 
 #[tokio::test]

@@ -269,7 +269,7 @@ impl World {
     pub(super) async fn role(&self, actions: &[&str], data_actions: &[&str]) -> String {
         let guid = SystemRandom.uuid_v4().to_string();
         let role = ResourceId::parse(&format!("/providers/Microsoft.Authorization/roleDefinitions/{guid}")).unwrap();
-        let properties = json!({"roleName": format!("custom {guid}"), "permissions": [{"actions": actions, "dataActions": data_actions}]});
+        let properties = json!({"roleName": format!("custom {guid}"), "assignableScopes": ["/"], "permissions": [{"actions": actions, "dataActions": data_actions}]});
         self.write(&resource(&role, self.platform.new_id(), properties), RowExtra::default()).await;
         guid
     }

@@ -1,0 +1,192 @@
+"""The real azure-cli 2.91, unpatched (reference/clients.md, sections 1 and 2)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib import arm as versions
+from lib.plant import LOCATION, ROLE_ACTIONS, Plant
+from lib.server import ROOT, Output, Server
+
+GROUP = "azcli-rg"
+
+
+class Az:
+    """`az` with a configuration folder of its own."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.program = os.environ.get("FERROHUB_TEST_AZ", str(ROOT / "target" / "foreign" / "az" / "bin" / "az"))
+        assert Path(self.program).is_file(), f"azure-cli is not at {self.program}; run 'cargo xtask test-foreign'"
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": str(folder), "AZURE_CONFIG_DIR": str(folder / "config"),
+            "AZURE_EXTENSION_DIR": str(folder / "extensions"), "REQUESTS_CA_BUNDLE": server.ca, "SSL_CERT_FILE": server.ca,
+            "AZURE_CORE_INSTANCE_DISCOVERY": "false", "AZURE_CORE_COLLECT_TELEMETRY": "no",
+            "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no", "PYTHONWARNINGS": "ignore",
+        }
+
+    def run(self, *arguments: str) -> Output:
+        done = subprocess.run(
+            [self.program, *arguments], env=self.environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=180
+        )
+        return Output(done.returncode, done.stdout, done.stderr)
+
+    def __call__(self, *arguments: str) -> Any:
+        """Runs a command that must succeed and gives its JSON, if any."""
+        done = self.run(*arguments)
+        assert done.code == 0, f"az {' '.join(arguments)}: exit {done.code}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def rest(self, method: str, path: str, version: str, body: Any = None) -> Any:
+        arguments = ["rest", "--method", method, "--url", f"{path}?api-version={version}"]
+        return self(*arguments, *(["--body", json.dumps(body)] if body is not None else []))
+
+
+@pytest.fixture(scope="module")
+def az(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Signed in as the owner, by a service principal, on a registered cloud."""
+    folder = tmp_path_factory.mktemp("azcli")
+    az = Az(server, folder)
+    owner = server.owner
+    az("cloud", "register", "-n", "ferrohub", "--endpoint-resource-manager", server.url)
+    az("cloud", "set", "-n", "ferrohub")
+    listed = az("login", "--service-principal", "-u", owner["clientId"], "-p", owner["clientSecret"], "--tenant", owner["tenantId"])
+    assert [one["id"] for one in listed] == [owner["subscriptionId"]]
+    yield az
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def group(az: Az) -> str:
+    made = az("group", "create", "--name", GROUP, "--location", LOCATION, "--tags", "purpose=test")
+    assert made["name"] == GROUP and made["properties"]["provisioningState"] == "Succeeded" and made["tags"] == {"purpose": "test"}
+    return str(made["id"])
+
+
+def test_account(az: Az, server: Server) -> None:
+    shown = az("account", "show")
+    assert shown["id"] == server.owner["subscriptionId"] and shown["tenantId"] == server.owner["tenantId"]
+    assert shown["environmentName"] == "ferrohub"
+    assert LOCATION in [one["name"] for one in az("account", "list-locations")]
+    assert az("account", "get-access-token")["accessToken"].count(".") == 2
+
+
+def test_a_wrong_secret(server: Server, tmp_path: Path) -> None:
+    az, owner = Az(server, tmp_path), server.owner
+    az("cloud", "register", "-n", "ferrohub", "--endpoint-resource-manager", server.url)
+    az("cloud", "set", "-n", "ferrohub")
+    refused = az.run("login", "--service-principal", "-u", owner["clientId"], "-p", "wrong", "--tenant", owner["tenantId"])
+    assert refused.code == 1 and "AADSTS7000215" in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
+
+
+def test_groups(az: Az, group: str) -> None:
+    assert az("group", "show", "--name", GROUP.upper())["id"] == group
+    assert GROUP in [one["name"] for one in az("group", "list")]
+    assert az("group", "exists", "--name", GROUP) is True and az("group", "exists", "--name", "nowhere") is False
+    missing = az.run("group", "show", "--name", "nowhere")
+    assert missing.code == 3 and "ResourceGroupNotFound" in missing.stderr, missing.stderr
+    az("group", "create", "--name", "azcli-gone", "--location", LOCATION)
+    az("identity", "create", "--name", "inside", "--resource-group", "azcli-gone", "--location", LOCATION)
+    az("group", "delete", "--name", "azcli-gone", "--yes")
+    assert az("group", "exists", "--name", "azcli-gone") is False
+
+
+def test_roles(az: Az, group: str) -> None:
+    role = {"Name": "azcli-role", "Description": "d", "Actions": ROLE_ACTIONS, "AssignableScopes": [group]}
+    made = az("role", "definition", "create", "--role-definition", json.dumps(role))
+    assert made["roleName"] == "azcli-role" and made["roleType"] == "CustomRole" and made["permissions"][0]["actions"] == ROLE_ACTIONS
+    assert az.run("role", "definition", "create", "--role-definition", json.dumps(role)).code != 0, "a role name is unique in the tenant"
+    listed = az("role", "definition", "list", "--name", "azcli-role", "--scope", group)
+    assert [one["id"] for one in listed] == [made["id"]]
+    role["Description"] = "changed"
+    assert az("role", "definition", "update", "--role-definition", json.dumps({**role, "id": made["id"], "roleName": "azcli-role"}))["description"] == "changed"
+
+    first_party = az("role", "assignment", "create", "--assignee", "89d10474-74af-4874-99a7-c23c2f643083", "--role", "Contributor", "--scope", group)
+    again = az("role", "assignment", "create", "--assignee", "89d10474-74af-4874-99a7-c23c2f643083", "--role", "Contributor", "--scope", group)
+    assert again["id"] == first_party["id"]
+    identity = az("identity", "create", "--name", "azcli-assignee", "--resource-group", GROUP, "--location", LOCATION)
+    custom = az(
+        "role", "assignment", "create", "--assignee-object-id", identity["principalId"], "--assignee-principal-type", "ServicePrincipal",
+        "--role", "azcli-role", "--scope", group,
+    )
+    listed = az("role", "assignment", "list", "--scope", group)
+    names = {one["id"]: one["roleDefinitionName"] for one in listed}
+    assert names[first_party["id"]] == "Contributor" and names[custom["id"]] == "azcli-role"
+    az("role", "assignment", "delete", "--ids", custom["id"])
+    az("role", "definition", "delete", "--name", "azcli-role", "--scope", group)
+    assert az("role", "definition", "list", "--name", "azcli-role", "--scope", group) == []
+
+
+def test_identities(az: Az, group: str) -> None:
+    made = az("identity", "create", "--name", "azcli-identity", "--resource-group", GROUP, "--location", LOCATION)
+    assert uuid.UUID(made["principalId"]) and uuid.UUID(made["clientId"]) and made["resourceGroup"] == GROUP
+    assert az("identity", "show", "--name", "azcli-identity", "--resource-group", GROUP) == made
+    assert made["id"] in [one["id"] for one in az("identity", "list", "--resource-group", GROUP)]
+    az("identity", "delete", "--name", "azcli-identity", "--resource-group", GROUP)
+    assert az.run("identity", "show", "--name", "azcli-identity", "--resource-group", GROUP).code == 3
+
+
+def test_hubs_and_provisioning(az: Az, group: str) -> None:
+    hub = az("iot", "hub", "create", "--name", "azcli-hub", "--resource-group", GROUP, "--location", LOCATION, "--sku", "S1")
+    assert hub["properties"]["hostName"] == "azcli-hub.azure-devices.localhost" and hub["resourcegroup"] == GROUP
+    assert az("iot", "hub", "show", "--name", "azcli-hub")["id"] == hub["id"]
+    assert az("iot", "hub", "show", "--name", "azcli-hub", "--resource-group", GROUP)["id"] == hub["id"]
+    assert "azcli-hub" in [one["name"] for one in az("iot", "hub", "list", "--resource-group", GROUP)]
+    policies = az("iot", "hub", "policy", "list", "--hub-name", "azcli-hub")
+    assert {one["keyName"] for one in policies} >= {"iothubowner", "service", "device", "registryRead", "registryReadWrite"}
+    assert az("iot", "hub", "certificate", "list", "--hub-name", "azcli-hub", "--resource-group", GROUP) == {"value": []}
+    updated = az("iot", "hub", "update", "--name", "azcli-hub", "--resource-group", GROUP, "--set", "tags.colour=blue")
+    assert updated["tags"] == {"colour": "blue"}
+
+    dps = az("iot", "dps", "create", "--name", "azcli-dps", "--resource-group", GROUP, "--location", LOCATION)
+    assert dps["properties"]["iotHubs"] == [] and dps["properties"]["idScope"]
+    linked = az("iot", "dps", "linked-hub", "create", "--dps-name", "azcli-dps", "--resource-group", GROUP, "--hub-name", "azcli-hub")
+    assert [one["name"] for one in linked] == [hub["properties"]["hostName"]]
+    listed = az("iot", "dps", "linked-hub", "list", "--dps-name", "azcli-dps", "--resource-group", GROUP)
+    assert listed == linked and "****" in listed[0]["connectionString"], listed
+    shown = az("iot", "dps", "linked-hub", "show", "--dps-name", "azcli-dps", "--resource-group", GROUP, "--linked-hub", "azcli-hub")
+    assert shown["name"] == hub["properties"]["hostName"]
+    changed = az("iot", "dps", "update", "--name", "azcli-dps", "--resource-group", GROUP, "--set", "properties.allocationPolicy=GeoLatency")
+    assert changed["properties"]["allocationPolicy"] == "GeoLatency" and len(changed["properties"]["iotHubs"]) == 1
+    az("iot", "dps", "linked-hub", "delete", "--dps-name", "azcli-dps", "--resource-group", GROUP, "--linked-hub", "azcli-hub")
+    az("iot", "dps", "delete", "--name", "azcli-dps", "--resource-group", GROUP)
+    az("iot", "hub", "delete", "--name", "azcli-hub", "--resource-group", GROUP)
+    assert az("resource", "list", "--resource-group", GROUP, "--query", "[?contains(type, 'Devices')]") == []
+
+
+def test_old_versions_keep_what_they_cannot_say(az: Az, plant: Plant) -> None:
+    """Core az reads and writes the hub with 2023-06-30-preview and DPS with 2021-10-15, which know no namespace."""
+    before = plant.arm.get(plant.hub, versions.HUB), plant.arm.get(plant.dps, versions.DPS)
+    az("iot", "hub", "update", "--name", plant.hub_name, "--resource-group", plant.group_name, "--set", "tags.by=az")
+    az("iot", "dps", "update", "--name", plant.dps.rsplit("/", 1)[1], "--resource-group", plant.group_name, "--set", "tags.by=az")
+    after = plant.arm.get(plant.hub, versions.HUB), plant.arm.get(plant.dps, versions.DPS)
+    for name, old, new in zip(("deviceRegistry", "deviceRegistryNamespace"), before, after):
+        assert old["properties"][name] and new["properties"][name] == old["properties"][name]
+        assert new["identity"] == old["identity"] and new["tags"] == {"by": "az"}
+    certificates = az("iot", "hub", "certificate", "list", "--hub-name", plant.hub_name, "--resource-group", plant.group_name)["value"]
+    assert len(certificates) >= 1 and certificates[0]["properties"]["thumbprint"]
+    assert plant.register("after-az-update").body["status"] == "assigned", "the linked hub's key was lost"
+
+
+def test_registry_by_rest(az: Az, group: str) -> None:
+    path = f"/subscriptions/{{subscriptionId}}/resourceGroups/{GROUP}/providers/Microsoft.DeviceRegistry/namespaces/azcli-ns"
+    version = versions.REGISTRY
+    made = az.rest("put", path, version, {"location": LOCATION, "identity": {"type": "SystemAssigned"}})
+    assert made["properties"]["provisioningState"] == "Succeeded" and made["identity"]["principalId"]
+    az.rest("put", f"{path}/credentials/default", version, {"location": LOCATION, "properties": {}})
+    az.rest("put", f"{path}/credentials/default/policies/default", version, {"location": LOCATION, "properties": {}})
+    policies = az.rest("get", f"{path}/credentials/default/policies", version)["value"]
+    assert [one["name"] for one in policies] == ["default"]
+    assert az.rest("get", path, "2025-11-01-preview")["id"] == made["id"]
+    az.rest("post", f"{path}/credentials/default/synchronize", version)
+    assert az.rest("get", f"{path}/devices", version)["value"] == []
+    az.rest("delete", path, version)
+    missing = az.run("rest", "--method", "get", "--url", f"{path}?api-version={version}")
+    assert missing.code != 0 and "ResourceNotFound" in missing.stderr, missing.stderr
