@@ -14,7 +14,7 @@
 //!   means that somebody else removed a file.
 
 use crate::fault;
-use crate::index::{Index, Run};
+use crate::index::Index;
 use crate::record::{self, Head, Key, Kind};
 use crate::seal::Seal;
 use crate::segment::{self, Walk, records_path, sidecar_path};

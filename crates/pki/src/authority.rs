@@ -58,6 +58,7 @@ pub fn create_self_signed(profile: &Profile, kind: KeyKind, random: &dyn Random,
     let copy = SoftwareSigner::from_pkcs8(&signer.to_pkcs8()?)?;
     let signing = Signing::for_root(Box::new(copy), profile.subject())?;
     let certificate = signing.prepare(profile, signing.public_key_info(), Serial::random(random), now)?.issue()?;
+    certificate.verify_signed_by(&certificate)?;
     Ok(Authority { certificate, signer })
 }
 
@@ -102,5 +103,7 @@ pub fn issue_authority(
             root.certificate().not_after()
         )));
     }
-    prepared.issue()
+    let certificate = prepared.issue()?;
+    certificate.verify_signed_by(root.certificate())?;
+    Ok(certificate)
 }

@@ -4,6 +4,7 @@
 
 mod crash;
 mod faults;
+mod forgery;
 mod segments;
 mod simulation;
 

@@ -3,7 +3,7 @@
 use super::*;
 use std::time::Duration;
 
-fn log_file(number: u64) -> PathBuf {
+pub(super) fn log_file(number: u64) -> PathBuf {
     dir().join(format!("{number:020}.log"))
 }
 
@@ -20,7 +20,7 @@ async fn filled() -> ForgetfulDisk {
     disk
 }
 
-fn refusal(disk: &ForgetfulDisk) -> String {
+pub(super) fn refusal(disk: &ForgetfulDisk) -> String {
     match open(disk) {
         Ok(_) => String::new(),
         Err(error) => error.message,
@@ -100,28 +100,30 @@ async fn a_torn_tail_is_cut_but_acknowledged_damage_is_not() {
 }
 
 #[tokio::test]
-async fn a_missing_segment_and_a_newer_format_are_refused() {
+async fn a_missing_segment_and_another_format_are_refused() {
     let disk = filled().await;
     disk.remove(&log_file(2)).unwrap();
     let text = refusal(&disk);
     assert!(text.contains("00002.log is missing"), "{text}");
 
-    let disk = ForgetfulDisk::new();
-    drop(open(&disk).unwrap());
-    let mut heads = disk.contents(&log_file(0)).unwrap();
-    heads[40] = 2;
-    let crc = crc32c_bitwise(heads[..8].iter().chain(&heads[12..]));
-    heads[8..12].copy_from_slice(&crc.to_le_bytes());
-    let file = disk.open(&log_file(0)).unwrap();
-    file.truncate(0).unwrap();
-    file.append(&heads).unwrap();
-    let text = refusal(&disk);
-    assert!(text.contains("journal format 2, this program knows 1"), "{text}");
+    for format in [1, 3] {
+        let disk = ForgetfulDisk::new();
+        drop(open(&disk).unwrap());
+        let mut heads = disk.contents(&log_file(0)).unwrap();
+        heads[40] = format;
+        let crc = crc32c_bitwise(0, heads[..8].iter().chain(&heads[12..]));
+        heads[8..12].copy_from_slice(&crc.to_le_bytes());
+        let file = disk.open(&log_file(0)).unwrap();
+        file.truncate(0).unwrap();
+        file.append(&heads).unwrap();
+        let text = refusal(&disk);
+        assert!(text.contains(&format!("has journal format {format}, this program knows 2")), "{text}");
+    }
 }
 
 /// An independent way to the same checksum.
-fn crc32c_bitwise<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
-    !bytes.fold(!0, |crc, byte| {
+pub(super) fn crc32c_bitwise<'a>(seed: u32, bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    !bytes.fold(!seed, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0x82F6_3B78 } else { 0 })
     })
 }

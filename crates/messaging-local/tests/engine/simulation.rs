@@ -164,6 +164,10 @@ impl Simulation {
         };
         let mut body = format!("{}:", self.tried.len()).into_bytes();
         body.resize(body.len() + usize::try_from(length).unwrap(), b'x');
+        if self.below(4) == 0 {
+            // A device may send anything, a record too.
+            body.extend(forgery::forged(0, u32::MAX, b"hi"));
+        }
         let body = Bytes::from(body);
         self.tried.insert(body.clone());
         NewEvent { stream, partition, body, properties: EventProperties::default() }

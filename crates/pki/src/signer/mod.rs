@@ -16,6 +16,12 @@ pub trait Signer: Send + Sync {
     /// The one algorithm that [`Signer::sign`] uses.
     fn algorithm(&self) -> SignatureAlgorithm;
 
+    /// Whether the key lives in this process. What a device signs is verified each time before it is handed out; the
+    /// provider's own signature only when the signer is taken into use (verifying costs more than twice what signing does).
+    fn is_in_process(&self) -> bool {
+        false
+    }
+
     /// Hashes and signs `message`; an ECDSA signature is ASN.1 DER.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ impl Signer for SoftwareSigner {
         self.algorithm
     }
 
+    fn is_in_process(&self) -> bool {
+        true
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let signature = self
             .key

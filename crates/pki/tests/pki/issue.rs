@@ -1,4 +1,5 @@
 //! Authorities, validity, profiles, and authorities that openssl made.
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::openssl::{Oracle, Pair, assert_ok, issue, leaf_fields, root_at};
 use ferrohub_model::clock::{Clock, SystemClock};
@@ -139,20 +140,24 @@ fn an_issuer_needs_its_own_key_and_a_ca_certificate() {
     assert!(error.message.contains("CA:TRUE"), "{error}");
 }
 
-/// A device that returns a well-formed signature over something else.
-struct Faulty(SoftwareSigner);
+/// A device that, after `good` signatures, returns well-formed ones over something else.
+struct Faulty {
+    key: SoftwareSigner,
+    good: AtomicUsize,
+}
 
 impl Signer for Faulty {
     fn public_key_info_der(&self) -> &[u8] {
-        self.0.public_key_info_der()
+        self.key.public_key_info_der()
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        self.0.algorithm()
+        self.key.algorithm()
     }
 
-    fn sign(&self, _message: &[u8]) -> Result<Vec<u8>> {
-        self.0.sign(b"something else")
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let left = self.good.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        self.key.sign(if left.is_ok() { message } else { b"something else" })
     }
 }
 
@@ -160,7 +165,12 @@ impl Signer for Faulty {
 fn a_signature_that_does_not_verify_is_never_handed_out() {
     let pair = Pair::new();
     let authority = root_at(pair.now);
-    let issuer = Issuer::new(authority.certificate, Box::new(Faulty(authority.signer))).unwrap();
+    let faulty = |good| {
+        let key = SoftwareSigner::from_pkcs8(&authority.signer.to_pkcs8().unwrap()).unwrap();
+        Box::new(Faulty { key, good: AtomicUsize::new(good) })
+    };
+    assert!(Issuer::new(authority.certificate.clone(), faulty(0)).is_err());
+    let issuer = Issuer::new(authority.certificate.clone(), faulty(1)).unwrap();
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
     let serial = Serial::from_random([3; 16]);

@@ -31,12 +31,8 @@ pub struct NamespaceEdge {
 /// Forbidden (403000) when the identity is not attached or was deleted; `ResourceNotFound` when the namespace was deleted.
 pub async fn hub_edge(platform: &Platform, hub: &Stored) -> Result<Option<NamespaceEdge>> {
     let Some(namespace) = hub.resource.text(&["deviceRegistry", "namespaceResourceId"]) else { return Ok(None) };
-    let identity = hub.resource.text(&["deviceRegistry", "identityResourceId"]);
-    let principal = match identity {
-        Some(id) => user_assigned(&hub.resource, id),
-        None => system_assigned(&hub.resource),
-    };
-    open(platform, namespace, principal, &hub.resource, "az iot hub identity assign --name").await.map(Some)
+    let user = hub.resource.text(&["deviceRegistry", "identityResourceId"]);
+    open(platform, namespace, Service { resource: &hub.resource, word: "hub", user }).await.map(Some)
 }
 
 /// The edge of a provisioning service: `deviceRegistryNamespace` names the namespace and which identity is
@@ -52,11 +48,8 @@ pub async fn dps_edge(platform: &Platform, dps: &Stored) -> Result<Option<Namesp
         .resource
         .text(&[property, "authenticationType"])
         .is_some_and(|kind| kind.eq_ignore_ascii_case("UserAssigned"));
-    let principal = match selected {
-        Some(id) if user => user_assigned(&dps.resource, id),
-        _ => system_assigned(&dps.resource),
-    };
-    open(platform, namespace, principal, &dps.resource, "az iot dps identity assign --name").await.map(Some)
+    let user = selected.filter(|_| user);
+    open(platform, namespace, Service { resource: &dps.resource, word: "dps", user }).await.map(Some)
 }
 
 /// Refuses unless the edge may have certificates of `policy` issued: reading policies or issuing, either will do.
@@ -73,30 +66,79 @@ pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceI
     Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy, policy))
 }
 
-async fn open(
-    platform: &Platform,
-    namespace: &str,
-    principal: Option<&str>,
-    service: &Resource,
-    assign: &str,
-) -> Result<NamespaceEdge> {
-    let id = ResourceId::parse(namespace)?;
-    let principal = principal.ok_or_else(|| {
-        Error::forbidden(format!(
-            "'{0}' has no identity with which it could act on the namespace '{id}'. Attach the identity that its link names: {assign} {0}",
-            service.name
+/// The service at the near end of an edge.
+struct Service<'a> {
+    resource: &'a Resource,
+    /// Its word in `az iot`.
+    word: &'static str,
+    /// The user-assigned identity as which it acts; its own identity without one.
+    user: Option<&'a str>,
+}
+
+impl Service<'_> {
+    fn principal(&self) -> Option<&str> {
+        let identity = self.resource.identity.as_ref()?;
+        match self.user {
+            Some(id) => Some(identity.user_assigned(id)?.principal_id.as_str()),
+            None => identity.system_principal_id.as_deref(),
+        }
+    }
+
+    /// How a person calls it.
+    fn title(&self) -> String {
+        let kind = if self.word == "hub" { "IoT hub" } else { "provisioning service" };
+        format!("{kind} '{}'", self.resource.name)
+    }
+
+    /// The `az` command that gives it, or takes from it, the identity as which it acts.
+    fn command(&self, verb: &str) -> Result<String> {
+        let group = ResourceId::parse(&self.resource.id)?.resource_group.unwrap_or_default();
+        let (word, name) = (self.word, &self.resource.name);
+        let which = match self.user {
+            Some(id) => format!("--user-assigned \"{id}\""),
+            None => "--system-assigned".to_owned(),
+        };
+        Ok(format!("az iot {word} identity {verb} --name \"{name}\" --resource-group \"{group}\" {which}"))
+    }
+
+    /// What to do when the principal of the attached identity is gone.
+    async fn repair(&self, platform: &Platform) -> Result<String> {
+        let assign = self.command("assign")?;
+        let Some(id) = self.user else {
+            return Ok(format!("Give it a new one: {} && {assign}", self.command("remove")?));
+        };
+        let id = ResourceId::parse(id)?;
+        if resources::get(platform.store.as_ref(), &id).await?.is_some() {
+            return Ok(format!("The identity '{id}' was made anew under its name; attach it again: {assign}"));
+        }
+        let (name, group) = (id.name(), id.resource_group.as_deref().unwrap_or_default());
+        Ok(format!(
+            "The identity '{id}' was deleted; make it anew and attach it again: az identity create --name \"{name}\" --resource-group \"{group}\" && {assign}"
         ))
-        .with_iot_code(403_000)
-    })?;
-    let actor = platform.identity_actor(principal).await?;
+    }
+}
+
+async fn open(platform: &Platform, namespace: &str, service: Service<'_>) -> Result<NamespaceEdge> {
+    let id = ResourceId::parse(namespace)?;
+    let Some(principal) = service.principal() else {
+        let (title, assign) = (service.title(), service.command("assign")?);
+        return Err(Error::forbidden(format!(
+            "The {title} has no identity with which it could act on the namespace '{id}'. Attach the identity that its link names: {assign}"
+        ))
+        .with_iot_code(403_000));
+    };
+    let actor = match platform.identity_actor(principal).await {
+        Ok(actor) => actor,
+        Err(mut error) if error.code == "PrincipalNotFound" => {
+            error.message = format!(
+                "The {} acts on the namespace '{id}' as the identity with object id '{principal}', which does not exist any more. {}",
+                service.title(),
+                service.repair(platform).await?
+            );
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
     let namespace = resources::require(platform.store.as_ref(), &id).await?;
     Ok(NamespaceEdge { namespace, id, actor })
-}
-
-fn user_assigned<'a>(service: &'a Resource, id: &str) -> Option<&'a str> {
-    Some(service.identity.as_ref()?.user_assigned(id)?.principal_id.as_str())
-}
-
-fn system_assigned(service: &Resource) -> Option<&str> {
-    service.identity.as_ref()?.system_principal_id.as_deref()
 }
