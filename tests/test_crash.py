@@ -55,12 +55,12 @@ class Crash:
             self.server.environment = {}
 
 
-def doomed_group(arm: Arm, name: str) -> tuple[str, list[str]]:
+def doomed_group(arm: Arm, name: str, count: int) -> tuple[str, list[str]]:
     """A resource group with much in it, so that its delete takes a while."""
     group = f"{arm.subscription}/resourceGroups/{name}"
     arm.put(group, versions.GROUP, {"location": LOCATION})
     body = {"location": LOCATION, "sku": {"name": "S1", "capacity": 1}, "properties": {}}
-    hubs = [f"{group}/providers/Microsoft.Devices/IotHubs/{name}-{number}" for number in range(DOOMED_HUBS)]
+    hubs = [f"{group}/providers/Microsoft.Devices/IotHubs/{name}-{number}" for number in range(count)]
     for hub in hubs:
         arm.call("PUT", hub, versions.HUB, body)
     return group, hubs
@@ -113,7 +113,7 @@ def publisher(number: int) -> str:
 def test_in_the_middle_of_everything(own_server: Callable[..., Server], tmp_path: Path, forgetful: bool) -> None:
     server = own_server()
     plant = build(server, "crash")
-    doomed, hubs = doomed_group(plant.arm, "doomed-rg")
+    doomed, hubs = doomed_group(plant.arm, "doomed-rg", DOOMED_HUBS)
     for number in range(PUBLISHERS):
         assert plant.register(publisher(number)).body["status"] == "assigned"
     server.stop()
@@ -185,7 +185,7 @@ def check_operation(plant: Plant, doomed: str, hubs: list[str]) -> None:
     listed = plant.arm.get(f"{plant.arm.subscription}/providers/Microsoft.Devices/IotHubs", versions.HUB)["value"]
     assert [hub["name"] for hub in listed] == [plant.hub_name]
     # Their names are free again.
-    doomed_group(plant.arm, "doomed-rg")
+    doomed_group(plant.arm, "doomed-rg", 3)
 
 
 def check_serials(plant: Plant, record: load.Record, folder: Path) -> None:

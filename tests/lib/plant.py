@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -50,6 +50,8 @@ class Plant:
     id_scope: str
     group_key: str
     assignments: dict[str, str]
+    # Keeps connections, which a test with hundreds of requests needs.
+    session: requests.Session = field(default_factory=requests.Session)
 
     @property
     def policy(self) -> str:
@@ -86,7 +88,7 @@ class Plant:
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         url = f"https://localhost:{self.server.https_port}{path}?api-version={HUB_DATA_API}"
-        return requests.request(method, url, json=body, headers=sent, verify=self.server.ca, timeout=60)
+        return self.session.request(method, url, json=body, headers=sent, verify=self.server.ca, timeout=60)
 
     def dps_rest(self, method: str, path: str, body: Any = None, authorization: str | None = None) -> requests.Response:
         """One request to the provisioning service's service API."""
@@ -95,7 +97,7 @@ class Plant:
             "Authorization": authorization or sas(self.dps_host, self.dps_key, "provisioningserviceowner"),
         }
         url = f"https://localhost:{self.server.https_port}{path}?api-version={ENROLLMENT_API}"
-        return requests.request(method, url, json=body, headers=sent, verify=self.server.ca, timeout=60)
+        return self.session.request(method, url, json=body, headers=sent, verify=self.server.ca, timeout=60)
 
     def synchronize(self) -> None:
         self.arm.post(f"{self.namespace}/credentials/default/synchronize", versions.REGISTRY)

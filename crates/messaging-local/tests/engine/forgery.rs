@@ -40,8 +40,8 @@ fn below(random: &SeededRandom, limit: u64) -> u64 {
     u64::from_le_bytes(bytes) % limit
 }
 
-/// A body that will lie at `position`, full of records that name batches from before it to far behind.
-/// Gives the records' places too.
+/// A body that will lie at `position`, full of records that name batches in it and far behind it. Gives
+/// the places of those that are believable: the others' batches start behind themselves.
 fn hostile(random: &SeededRandom, position: usize, seed: u64) -> (Vec<u8>, Vec<std::ops::Range<usize>>) {
     let (mut body, mut places) = (Vec::new(), Vec::new());
     for _ in 0..40 {
@@ -55,7 +55,6 @@ fn hostile(random: &SeededRandom, position: usize, seed: u64) -> (Vec<u8>, Vec<s
             _ => own,
         };
         body.extend(forged(seed, batch_start, b"hi"));
-        // The last kind names no place that a record's batch can have.
         if batch_start != u32::MAX {
             places.push(at..position + body.len());
         }

@@ -166,7 +166,8 @@ impl Simulation {
         body.resize(body.len() + usize::try_from(length).unwrap(), b'x');
         if self.below(4) == 0 {
             // A device may send anything, a record too.
-            body.extend(forgery::forged(0, u32::MAX, b"hi"));
+            let batch_start = u32::try_from(self.below(SMALL.segment_bytes)).unwrap();
+            body.extend(forgery::forged(0, batch_start, b"hi"));
         }
         let body = Bytes::from(body);
         self.tried.insert(body.clone());

@@ -48,10 +48,13 @@ struct PolicyKeys {
 
 type Policies = HashMap<String, Arc<PolicyKeys>>;
 
+/// The version of a hub's row, and the keys that were opened from it.
+type Opened = (u64, Arc<OnceCell<Policies>>);
+
 /// Opened keys of hubs, kept for as long as the hub's row has the version they were read from. They are opened once
 /// for all who ask at the same time.
 #[derive(Default)]
-pub(super) struct HubKeys(Mutex<HashMap<Uuid, (u64, Arc<OnceCell<Policies>>)>>);
+pub(super) struct HubKeys(Mutex<HashMap<Uuid, Opened>>);
 
 impl HubKeys {
     /// The policy `name` of the hub with its keys; `None` when there is none.

@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::{create_issuing, create_root};
+use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::{Issuer, Serial};
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::{LeafFields, Profile};
@@ -160,6 +161,53 @@ async fn a_remembered_chain_expires_too() {
     assert!(world.service.connect(request("d", None, chain.clone())).await.is_ok());
     world.clock.advance(Duration::from_secs(31 * 24 * 3600));
     assert!(refusal(&world, "d", chain).await.1.contains("expired"));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_certificate() {
+    let world = World::new().await;
+    let mine = Hierarchy::new(&world, "ns1");
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    ca_device(&world, "issued", None).await;
+    let issued = mine.chain(&world, "issued", Uuid::nil());
+    let own = mine.chain(&world, "whatever", Uuid::nil());
+    let print = ferrohub_pki::chain::thumbprints(&own[0]).1;
+    let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": print}}});
+    world.service.put_device(&world.hub, "pinned", &body, None).await.unwrap();
+    let mut sessions = Vec::new();
+    for (id, chain) in [("issued", &issued), ("pinned", &own)] {
+        sessions.push(world.service.connect(request(id, None, chain.clone())).await.unwrap());
+    }
+    let end = Certificate::from_der(&issued[0]).unwrap().not_after();
+    let left = u64::try_from(end.as_second() - world.now_unix()).unwrap();
+    world.clock.advance(Duration::from_secs(left - 1));
+    for session in &mut sessions {
+        let waited = tokio::time::timeout(Duration::from_millis(50), session.next_event()).await;
+        assert!(waited.is_err(), "{waited:?}");
+    }
+    world.clock.advance(Duration::from_secs(1));
+    for session in &mut sessions {
+        let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+        assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CertificateExpired });
+    }
+    assert_eq!(CloseReason::CertificateExpired.to_string(), "the device's certificate expired");
+}
+
+#[tokio::test]
+async fn a_chain_with_two_trusted_cas_survives_the_loss_of_one() {
+    let world = World::new().await;
+    let mine = Hierarchy::new(&world, "ns1");
+    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    trust(&world, "root", &mine.root, true).await;
+    ca_device(&world, "d", None).await;
+    let chain = mine.chain(&world, "d", Uuid::nil());
+    let mut session = world.service.connect(request("d", None, chain)).await.unwrap();
+    distrust(&world, "policy1").await;
+    let waited = tokio::time::timeout(Duration::from_millis(100), session.next_event()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    distrust(&world, "root").await;
+    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    assert_eq!(event, SessionEvent::Closed { reason: CloseReason::TrustLost });
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A platform over the embedded engines in a temporary folder, with one hub in it.
 
+use super::counted::Counted;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::disk::RealDisk;
@@ -39,6 +40,7 @@ pub(super) struct World {
     pub(super) service: HubService,
     pub(super) clock: Arc<ManualClock>,
     pub(super) hub: HubRef,
+    pub(super) store: Arc<Counted>,
     _folder: tempfile::TempDir,
 }
 
@@ -51,8 +53,9 @@ impl World {
         let log =
             LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
                 .unwrap();
+        let store = Arc::new(Counted::new(store));
         let engines = Engines {
-            store: Arc::new(store),
+            store: store.clone(),
             log: Arc::new(log),
             bus: Arc::new(LocalBus::new()),
             clock: clock.clone(),
@@ -65,7 +68,7 @@ impl World {
         let service = HubService::new(Arc::clone(&platform));
         put_hub(&platform, "h1", Map::new()).await;
         let hub = service.by_host(HOST).await.unwrap();
-        Self { platform, service, clock, hub, _folder: folder }
+        Self { platform, service, clock, hub, store, _folder: folder }
     }
 
     pub(super) fn now_unix(&self) -> i64 {

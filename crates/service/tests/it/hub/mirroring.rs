@@ -7,8 +7,8 @@ use ferrohub_service::directory;
 use ferrohub_service::hub::HubRef;
 use ferrohub_service::platform::Change;
 use ferrohub_service::registry;
-use ferrohub_service::resources::{self, RowExtra};
-use ferrohub_service::tables::DEVICES;
+use ferrohub_service::resources::{self, RowExtra, Stored};
+use ferrohub_service::tables::{DEVICES, PRINCIPALS};
 use serde_json::{Map, json};
 
 const IDENTITY_OBJECT: &str = "11111111-1111-1111-1111-111111111111";
@@ -87,4 +87,46 @@ async fn a_linked_hub_mirrors_its_devices_with_its_identity() {
     assert_eq!(mirrored().await.unwrap().resource.value(&["enabled"]), Some(&json!(false)));
     world.service.delete_device(&hub, "Pump:1", Some("*")).await.unwrap();
     assert!(mirrored().await.is_none());
+}
+
+#[tokio::test]
+async fn an_identity_that_is_gone_is_named_with_the_command_that_repairs_it() {
+    let world = World::new().await;
+    let hub = link(&world).await;
+    let mut change = Change::new();
+    change.unit.delete(&PRINCIPALS, IDENTITY_OBJECT);
+    world.platform.commit(change).await.unwrap();
+    let identity_id = format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1");
+    let refusal = async || {
+        let error = world.service.put_device(&hub, "d", &json!({}), None).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.code, error.numeric_code()),
+            (ErrorKind::Forbidden, "PrincipalNotFound", 403_000)
+        );
+        error.message
+    };
+    let shown = identity_id.to_lowercase();
+    let attach =
+        format!("az iot hub identity assign --name \"h1\" --resource-group \"g1\" --user-assigned \"{shown}\"");
+    let message = refusal().await;
+    assert!(message.contains("IoT hub 'h1'") && message.contains(IDENTITY_OBJECT), "{message}");
+    assert!(message.contains("az identity create --name \"id1\"") && message.ends_with(&attach), "{message}");
+    let anew =
+        resource(&identity_id, "Microsoft.ManagedIdentity/userAssignedIdentities", world.platform.new_id(), json!({}));
+    world.put(&anew, RowExtra::default()).await;
+    let message = refusal().await;
+    assert!(message.contains("made anew") && message.ends_with(&attach), "{message}");
+    assert!(!message.contains("az identity create"), "{message}");
+
+    let dps_id = format!("{GROUP}/providers/Microsoft.Devices/provisioningServices/dps1");
+    let link =
+        json!({"deviceRegistryNamespace": {"resourceId": namespace_id(), "authenticationType": "SystemAssigned"}});
+    let mut dps = resource(&dps_id, "Microsoft.Devices/provisioningServices", world.platform.new_id(), link);
+    let command = "az iot dps identity assign --name \"dps1\" --resource-group \"g1\" --system-assigned";
+    for gone in [None, Some(IDENTITY_OBJECT.to_owned())] {
+        dps.identity = gone.map(|id| Identity { system_principal_id: Some(id), user_assigned: [].into() });
+        let stored = Stored { resource: dps.clone(), version: 1 };
+        let message = registry::dps_edge(&world.platform, &stored).await.err().unwrap().message;
+        assert!(message.contains("provisioning service 'dps1'") && message.ends_with(command), "{message}");
+    }
 }

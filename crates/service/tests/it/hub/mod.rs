@@ -1,7 +1,9 @@
 //! Hubs: identities, twins, connections, certificates, telemetry.
 
 mod certificates;
+mod counted;
 mod fixture;
+mod fleet;
 mod mirroring;
 mod registry;
 mod sessions;
