@@ -21,6 +21,11 @@ pub(super) async fn answer(
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
     let get = request.method == "GET";
+    let owned = matches!(lower.as_slice(), ["tenants" | "subscriptions", ..]) && !lower.contains(&"providers");
+    let with_group = lower.len() > 3 && lower[2] == "resourcegroups" && lower.get(4) != Some(&"resources");
+    if owned && !with_group {
+        check_version(request)?;
+    }
     if let [.., "operationstatuses" | "operationresults" | "asyncoperationstatuses", _] = lower.as_slice()
         && get
     {
@@ -28,8 +33,8 @@ pub(super) async fn answer(
         return operations::poll(platform, request, results, words[words.len() - 1]).await.map(Some);
     }
     match lower.as_slice() {
-        ["tenants"] if get => checked(request, tenants(platform)),
-        ["subscriptions"] if get => checked(request, json!({"value": visible_subscriptions(platform, request)})),
+        ["tenants"] if get => done(tenants(platform)),
+        ["subscriptions"] if get => done(json!({"value": visible_subscriptions(platform, request)})),
         ["subscriptions", id] if get => {
             require_subscription(platform, id)?;
             platform.authorize(
@@ -37,11 +42,11 @@ pub(super) async fn answer(
                 "Microsoft.Resources/subscriptions/read",
                 &ResourceId::subscription(id),
             )?;
-            checked(request, subscription(platform))
+            done(subscription(platform))
         }
         ["subscriptions", id, "locations"] if get => {
             require_subscription(platform, id)?;
-            checked(request, region::listing(&platform.tenancy.subscription_id))
+            done(region::listing(&platform.tenancy.subscription_id))
         }
         [
             "subscriptions",
@@ -77,12 +82,16 @@ pub(super) async fn answer(
     }
 }
 
-fn checked(request: &ArmRequest, body: Value) -> Result<Option<ArmResponse>> {
+/// ARM's own types take any well-formed api-version, but they take one.
+fn check_version(request: &ArmRequest) -> Result<()> {
     let version = request.query("api-version").ok_or_else(|| {
         Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
             .with_code("MissingApiVersionParameter")
     })?;
-    ApiVersion::parse(version)?;
+    ApiVersion::parse(version).map(drop)
+}
+
+fn done(body: Value) -> Result<Option<ArmResponse>> {
     Ok(Some(ArmResponse::new(200, Some(body))))
 }
 

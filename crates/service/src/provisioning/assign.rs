@@ -70,7 +70,8 @@ impl ProvisioningService {
         let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
         let hub = HubRef::of(self.open_hub(dps, &host).await?)?;
         let mut change = Change::new();
-        change.unit.expect_exists(&RESOURCES, hub.id.key());
+        // The version, not only the existence: a hub made anew under the same name is another hub.
+        change.unit.expect_version(&RESOURCES, hub.id.key(), hub.stored.version);
         let edge = self.edge(dps, &hub).await?;
         let issuing = match (&settings.credential_policy_name, csr) {
             (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, name, csr, &mut change).await?),
