@@ -4,7 +4,7 @@
  * cut: fsync and fdatasync carry a file's written range and its length over; a new name, a new name of an old file and a
  * removed name are carried over when the file (except for removals) or its folder is synced. The shadow starts as a copy of
  * the folder, made by whoever starts the program. Files are told apart by inode, so that duplicated descriptors need no
- * care. Mappings are not watched: SQLite's -shm file is rebuilt after a crash anyway.
+ * care. With FORGETFUL_LIES set, a sync carries nothing over: the tests must notice that. Mappings are not watched: SQLite's -shm file is rebuilt after a crash anyway.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -156,8 +156,8 @@ static void sync_folder(const char *folder) {
 static int synced(int fd, int (*real)(int)) {
     struct stat status;
     char own[64], path[PATH_MAX];
-    (void)real;
     if (!dir()) return real(fd);
+    if (getenv("FORGETFUL_LIES")) return 0;
     if (fstat(fd, &status) != 0) return -1;
     pthread_mutex_lock(&lock);
     struct file *file = of(fd);

@@ -32,8 +32,9 @@ KEYS = [new_key() for _ in range(8)]
 class Crash:
     """How the process ends, and what the disk then holds."""
 
-    def __init__(self, server: Server, forgetful: bool, folder: Path) -> None:
+    def __init__(self, server: Server, forgetful: bool, folder: Path, lies: bool = False) -> None:
         self.server = server
+        self.lies = {"FORGETFUL_LIES": "1"} if lies else {}
         self.shadow = folder / "shadow" if forgetful else None
         self.library = compile_shim(Path(__file__).parent / "forgetful_disk.c", folder) if forgetful else ""
 
@@ -44,6 +45,7 @@ class Crash:
             shutil.copytree(self.server.data, self.shadow)
             self.server.environment = {
                 "LD_PRELOAD": self.library, "FORGETFUL_DIR": str(self.server.data.resolve()), "FORGETFUL_SHADOW": str(self.shadow),
+                **self.lies,
             }
         self.server.start()
 
@@ -246,3 +248,24 @@ def test_again_and_again(own_server: Callable[..., Server], tmp_path: Path) -> N
     check_devices(plant, record)
     check_messages(plant, record)
     check_serials(plant, record, tmp_path)
+
+
+def test_lost_writes_are_noticed(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    """The judgement itself: on a disk whose sync does nothing, the checks above must fail."""
+    server = own_server()
+    plant = build(server, "lies")
+    assert plant.register(publisher(0)).body["status"] == "assigned"
+    server.stop()
+    crash = Crash(server, True, tmp_path, lies=True)
+    crash.start()
+    record = load.Record()
+    asyncio.run(load.publish(plant, raw.context(server), publisher(0), 10, record))
+    asyncio.run(load.register(plant, raw.context(server), device(0), b64(csr(KEYS[0], device(0))), record))
+    assert record.messages() == 10 and record.chains
+    crash.happen()
+    server.start()
+    plant.arm = Arm(server)
+    with pytest.raises(AssertionError, match="acknowledged messages are lost"):
+        check_messages(plant, record)
+    with pytest.raises(AssertionError, match="was acknowledged and is lost"):
+        check_devices(plant, record)

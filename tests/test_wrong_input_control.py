@@ -12,7 +12,8 @@ import requests
 
 from lib import arm as versions
 from lib.arm import Arm, token
-from lib.plant import LOCATION, Plant
+from lib.keys import sas
+from lib.plant import ENROLLMENT_API, LOCATION, Plant, add_dps, shared_key
 from lib.server import Server
 from lib.shim import compile_shim
 
@@ -218,3 +219,51 @@ def test_what_is_not_built_says_so(arm: Arm, plant: Plant) -> None:
     for path in ("/devices/x/modules", "/devices/query", "/jobs/v2"):
         answer = plant.hub_rest("POST" if path.endswith("query") else "GET", path, {"query": "select * from devices"} if path.endswith("query") else None)
         assert answer.status_code in (404, 405, 501) and answer.text, f"{path}: {answer.status_code} {answer.text}"
+
+
+def test_rules_of_links(arm: Arm, plant: Plant) -> None:
+    """A hub keeps its namespace; a DPS lies in its namespace's region; a policy needs a linked DPS."""
+    other = f"{plant.group}/providers/Microsoft.DeviceRegistry/namespaces/other-ns"
+    arm.put(other, versions.REGISTRY, {"location": LOCATION, "identity": {"type": "SystemAssigned"}})
+    hub = arm.get(plant.hub, versions.HUB)
+    hub["properties"]["deviceRegistry"]["namespaceResourceId"] = other
+    refused = arm.refused("PUT", plant.hub, versions.HUB, hub)
+    assert refused.status in (400, 409) and plant.namespace.rsplit("/", 1)[1] in refused.message, refused
+    body = arm.get(plant.dps, versions.DPS)
+    far = {"location": "westus2", "sku": body["sku"], "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity: {}}}}
+    far["properties"] = {"deviceRegistryNamespace": body["properties"]["deviceRegistryNamespace"]}
+    refused = arm.refused("PUT", f"{plant.group}/providers/Microsoft.Devices/provisioningServices/far-dps", versions.DPS, far)
+    assert refused.status in (400, 409) and LOCATION in refused.message and "westus2" in refused.message, refused
+    arm.delete(other, versions.REGISTRY)
+
+
+def test_a_credential_policy_needs_a_linked_dps(arm: Arm, plant: Plant) -> None:
+    made = add_dps(arm, plant.group, "unlinked-dps", None, None, [])
+    host = made["properties"]["serviceOperationsHostName"]
+    key = shared_key(arm, made["id"], versions.DPS, "provisioningserviceowner")
+    body = {"enrollmentGroupId": "g", "attestation": {"type": "symmetricKey", "symmetricKey": {}}, "credentialPolicyName": "default"}
+    answer = requests.put(
+        f"{arm.server.url}/enrollmentGroups/g?api-version={ENROLLMENT_API}", json=body, verify=arm.server.ca, timeout=30,
+        headers={"Host": f"{host}:{arm.server.https_port}", "Authorization": sas(host, key, "provisioningserviceowner")},
+    )
+    assert answer.status_code in (400, 409), answer.text
+    # The linking command, ready to run.
+    assert "az iot dps" in answer.json()["message"] and "--ns-resource-id" in answer.json()["message"], answer.text
+
+
+def test_a_masked_key_sent_back_keeps_the_stored_one(arm: Arm, plant: Plant) -> None:
+    dps = arm.get(plant.dps, versions.DPS)
+    assert plant.hub_key not in json.dumps(dps) and "****" in dps["properties"]["iotHubs"][0]["connectionString"]
+    assert arm.put(plant.dps, versions.DPS, dps)["properties"]["iotHubs"] == dps["properties"]["iotHubs"]
+    assert plant.register("after-masked-key").body["status"] == "assigned"
+    # A wrong key is another matter.
+    wrong = f"HostName={plant.hub_host};SharedAccessKeyName=iothubowner;SharedAccessKey={base64.b64encode(bytes(64)).decode()}"
+    dps["properties"]["iotHubs"] = [{"connectionString": wrong, "location": LOCATION}]
+    answer = arm.send("PUT", plant.dps, versions.DPS, dps)
+    if answer.ok:
+        state = plant.register("wrong-linked-key")
+        assert state.body["status"] == "failed", state
+        right = f"HostName={plant.hub_host};SharedAccessKeyName=iothubowner;SharedAccessKey={plant.hub_key}"
+        dps["properties"]["iotHubs"] = [{"connectionString": right, "location": LOCATION}]
+        arm.put(plant.dps, versions.DPS, dps)
+    assert plant.register("after-wrong-key").body["status"] == "assigned"

@@ -12,12 +12,13 @@ use tokio::net::TcpListener;
 pub(crate) fn listen(
     listeners: Vec<TcpListener>,
     life: &Life,
+    share: usize,
     sources: &Sources,
     metrics: Option<PrometheusHandle>,
     service: Arc<Service>,
 ) {
     let ended = life.clone();
-    plain::listen(listeners, life, sources, move |path| {
+    plain::listen(listeners, life, share, sources, move |path| {
         let (ended, metrics, service) = (ended.clone(), metrics.clone(), service.clone());
         async move {
             if path == "/readyz" && !ended.is_stopping() {

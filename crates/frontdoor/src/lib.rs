@@ -11,6 +11,7 @@
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
+//! | `patience` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
 mod errors;
@@ -18,6 +19,7 @@ mod health;
 mod https;
 mod listener;
 mod mqtt;
+mod patience;
 mod pki;
 mod plain;
 mod registration;
@@ -28,15 +30,17 @@ pub use tls::{ServerIdentity, TlsError};
 
 use ferrohub_service::Service;
 use https::Https;
-use listener::{Life, bind, handshake_timeout, serve, slots};
+use listener::{Life, Shares, bind, handshake_timeout, serve, slots};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::{Mqtt, ServiceGate};
+use patience::Patient;
 use plain::Sources;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{Accepted, Acceptor, Ask};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -53,6 +57,9 @@ pub struct FrontdoorConfig {
     pub pki: Vec<SocketAddr>,
     /// Address for health and metrics: a loopback one, because it asks for no credentials.
     pub health: Option<SocketAddr>,
+    /// Connections that all ports together may hold, which is what the caller's file descriptors allow.
+    /// Each kind of port gets a share of its own, at most [`ferrohub_model::limits::CONNECTIONS`].
+    pub connections: usize,
     /// The server's certificate.
     pub identity: ServerIdentity,
     /// What `/metrics` prints.
@@ -107,11 +114,14 @@ impl Frontdoor {
         let life = Life::new(stopped);
         let platform = &service.platform;
         let sources = Sources { clock: platform.clock.clone(), random: platform.random.clone() };
-        serve_https(https, &life, acceptor.clone(), &service);
+        let shares = Shares::of(config.connections, !pki.is_empty());
+        tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
+        serve_https(https, &life, shares.https, acceptor.clone(), &service);
         let gate = Arc::new(ServiceGate::new(service.clone()));
-        serve_mqtt(mqtt, &life, acceptor, Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone())));
-        pki::listen(pki, &life, &sources, &service);
-        health::listen(health, &life, &sources, config.metrics, service);
+        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone()));
+        serve_mqtt(mqtt, &life, shares.mqtt, acceptor, devices);
+        pki::listen(pki, &life, shares.pki, &sources, &service);
+        health::listen(health, &life, shares.health, &sources, config.metrics, service);
         Ok(Running { ports, stop, life })
     }
 }
@@ -144,13 +154,14 @@ fn port(listeners: &[TcpListener]) -> Option<u16> {
     listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
-fn serve_https(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, service: &Arc<Service>) {
+fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, service: &Arc<Service>) {
     let https = Arc::new(Https::new(service.clone(), life.clone()));
     let ended = life.clone();
-    serve(listeners, life, &slots(), move |stream, peer| {
+    serve(listeners, life, &slots(share), move |stream, peer| {
         let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
         async move {
             let deadline = Instant::now() + handshake_timeout();
+            let stream = Patient::new(stream);
             if let Some(accepted) = handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline).await {
                 https.serve(accepted.stream, accepted.peer_chain).await;
             }
@@ -158,9 +169,9 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, ser
     });
 }
 
-fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
+fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
     let ended = life.clone();
-    serve(listeners, life, &slots(), move |stream, peer| {
+    serve(listeners, life, &slots(share), move |stream, peer| {
         let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
         async move {
             // One deadline for TLS and CONNECT together.
@@ -173,14 +184,14 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, acceptor: Acceptor, mqtt
     });
 }
 
-async fn handshake(
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     acceptor: &Acceptor,
-    stream: TcpStream,
+    stream: S,
     ask: Ask,
     peer: SocketAddr,
     life: &Life,
     deadline: Instant,
-) -> Option<Accepted<TcpStream>> {
+) -> Option<Accepted<S>> {
     let outcome = tokio::select! {
         () = life.stopping() => return None,
         outcome = tokio::time::timeout_at(deadline, acceptor.accept(stream, ask)) => outcome,

@@ -13,6 +13,9 @@ use tokio_util::task::TaskTracker;
 /// Pause after a failed accept, so that a process out of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections to health and metrics: a scraper, a probe and a person.
+const HEALTH_CONNECTIONS: usize = 16;
+
 /// What every connection is told, and by what the door waits for them.
 #[derive(Clone)]
 pub(crate) struct Life {
@@ -98,15 +101,28 @@ fn is_missing_ipv6(error: &std::io::Error) -> bool {
 
 /// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}: cannot listen on {address}: {source}. Choose another port, or stop the program that uses it")]
+#[error("{what}: cannot listen on {address}: {source}. {}", remedy(source))]
 pub struct BindError {
     what: String,
     address: SocketAddr,
     source: std::io::Error,
 }
 
-/// Accepts until the door closes; `handle` makes the task of one connection. At most
-/// [`limits::CONNECTIONS`] of `slots` run at once: after that the kernel's queue holds the rest.
+/// What to do about an address that cannot be bound.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrNotAvailable => {
+            "This machine does not have that address: choose others with --listen, or leave it out"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE): choose another port, or grant it"
+        }
+        _ => "Choose another port, or stop the program that uses it",
+    }
+}
+
+/// Accepts until the door closes; `handle` makes the task of one connection. As many run at once as there
+/// are `slots`: after that the kernel's queue holds the rest.
 pub(crate) fn serve<H, F>(listeners: Vec<TcpListener>, life: &Life, slots: &Arc<Semaphore>, handle: H)
 where
     H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
@@ -155,9 +171,31 @@ where
     }
 }
 
+/// Connections that each kind of port may hold. None can take the places of another: who fills the
+/// HTTPS port must not keep devices out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) https: usize,
+    pub(crate) mqtt: usize,
+    pub(crate) pki: usize,
+    pub(crate) health: usize,
+}
+
+impl Shares {
+    /// Divides `total` connections: a few for health and metrics, an eighth for the publishing point if it is
+    /// on, the rest in halves. At least one and at most [`limits::CONNECTIONS`] each.
+    pub(crate) fn of(total: usize, with_pki: bool) -> Self {
+        let health = HEALTH_CONNECTIONS.min(total / 8);
+        let pki = if with_pki { total / 8 } else { 0 };
+        let half = total.saturating_sub(health + pki) / 2;
+        let bounded = |share: usize| share.clamp(1, limits::CONNECTIONS);
+        Self { https: bounded(half), mqtt: bounded(half), pki: bounded(pki), health: bounded(health) }
+    }
+}
+
 /// The places of one kind of port.
-pub(crate) fn slots() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(limits::CONNECTIONS))
+pub(crate) fn slots(share: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(share))
 }
 
 /// Time a peer has for its handshake.
@@ -180,6 +218,30 @@ mod tests {
         let taken = first[0].local_addr().unwrap();
         let error = bind("https", &[taken]).await.unwrap_err().to_string();
         assert!(error.contains(&taken.to_string()) && error.starts_with("https: cannot listen"), "{error}");
+        assert!(error.contains("Choose another port"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_names_the_flag() {
+        // TEST-NET-1 (RFC 5737) belongs to nobody.
+        let error = bind("https", &["192.0.2.1:0".parse().unwrap()]).await.unwrap_err().to_string();
+        assert!(error.contains("--listen") && !error.contains("another port"), "{error}");
+    }
+
+    #[test]
+    fn shares_stay_within_the_total_and_within_the_limit() {
+        for total in [32, 64, 100, 768, 20_000] {
+            for with_pki in [false, true] {
+                let shares = Shares::of(total, with_pki);
+                let pki = if with_pki { shares.pki } else { 0 };
+                let sum = shares.https + shares.mqtt + pki + shares.health;
+                assert!(sum <= total && sum + 2 > total, "{total}: {shares:?}");
+                assert!(shares.https >= total / 3, "{total}: {shares:?}");
+            }
+        }
+        let most = Shares::of(usize::MAX, true);
+        assert_eq!((most.https, most.mqtt, most.pki), (limits::CONNECTIONS, limits::CONNECTIONS, limits::CONNECTIONS));
+        assert_eq!(Shares::of(0, true), Shares { https: 1, mqtt: 1, pki: 1, health: 1 });
     }
 
     #[tokio::test]
@@ -188,7 +250,7 @@ mod tests {
         let life = Life::new(stopped);
         let listeners = bind("test", &[local()]).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
-        serve(listeners, &life, &slots(), |mut stream, _| async move {
+        serve(listeners, &life, &slots(10), |mut stream, _| async move {
             let _ = stream.write_all(b"hello").await;
             std::future::pending::<()>().await;
         });

@@ -19,9 +19,15 @@ enum Published {
 }
 
 /// Serves the publishing point on `listeners`.
-pub(crate) fn listen(listeners: Vec<TcpListener>, life: &Life, sources: &Sources, service: &Arc<Service>) {
+pub(crate) fn listen(
+    listeners: Vec<TcpListener>,
+    life: &Life,
+    share: usize,
+    sources: &Sources,
+    service: &Arc<Service>,
+) {
     let (service, trace_of) = (service.clone(), sources.clone());
-    plain::listen(listeners, life, sources, move |path| {
+    plain::listen(listeners, life, share, sources, move |path| {
         let (service, trace_of) = (service.clone(), trace_of.clone());
         async move {
             answer(&service, &path).await.unwrap_or_else(|error| {

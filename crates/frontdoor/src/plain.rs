@@ -4,6 +4,7 @@ use crate::errors::Trace;
 use crate::https;
 use crate::https::reply::{Head, Reply};
 use crate::listener::{Life, serve, slots};
+use crate::patience::Patient;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::random::Random;
 use http::{Method, Request};
@@ -30,14 +31,15 @@ pub(crate) struct Sources {
     pub(crate) random: Arc<dyn Random>,
 }
 
-/// Answers GET and HEAD requests on `listeners` with what `answer` makes of the path.
-pub(crate) fn listen<A, F>(listeners: Vec<TcpListener>, life: &Life, sources: &Sources, answer: A)
+/// Answers GET and HEAD requests on `listeners` with what `answer` makes of the path, on at most `share`
+/// connections at once.
+pub(crate) fn listen<A, F>(listeners: Vec<TcpListener>, life: &Life, share: usize, sources: &Sources, answer: A)
 where
     A: Fn(String) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
     let (sources, ended) = (sources.clone(), life.clone());
-    serve(listeners, life, &slots(), move |stream, _| {
+    serve(listeners, life, &slots(share), move |stream, _| {
         let (answer, sources, life) = (answer.clone(), sources.clone(), ended.clone());
         async move {
             let respond = service_fn(move |request: Request<Incoming>| {
@@ -56,7 +58,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(HEAD_BYTES)
-                .serve_connection(TokioIo::new(stream), respond);
+                .serve_connection(TokioIo::new(Patient::new(stream)), respond);
             https::run(connection, &life).await;
         }
     });

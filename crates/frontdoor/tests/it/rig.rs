@@ -50,6 +50,7 @@ impl Rig {
             mqtt: vec![any],
             pki: vec![any],
             health: Some(any),
+            connections: 1000,
             identity: ServerIdentity::from(&started.server),
             metrics: None,
         };
