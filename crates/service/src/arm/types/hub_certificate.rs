@@ -80,7 +80,9 @@ impl Behavior for HubCertificate {
         let certificate = read_upload(&text)?;
         let verified = cx.resource.properties.get("isVerified").and_then(Value::as_bool).unwrap_or(false);
         let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
-        let count = resources::all_where(cx.platform.store.as_ref(), "parent", &hub.id()?.key()).await?.len();
+        let siblings = resources::all_where(cx.platform.store.as_ref(), "parent", &hub.id()?.key()).await?;
+        let count =
+            siblings.iter().filter(|sibling| sibling.resource.kind.eq_ignore_ascii_case(kind::HUB_CERTIFICATE)).count();
         if cx.is_new() && count >= CERTIFICATES_PER_HUB {
             return Err(Error::conflict(format!(
                 "A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first."
