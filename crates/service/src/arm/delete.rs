@@ -2,6 +2,7 @@
 //! durable operation over the tree, so that a process that ends half-way leaves no orphans.
 
 use super::context::DeleteContext;
+use super::declaration::Scope;
 use super::operations::{self, Outcome, Record};
 use super::{ArmResponse, Call, activity, types};
 use crate::authz::Actor;
@@ -45,13 +46,22 @@ impl Call<'_> {
             let mut change = Change::new();
             change.unit.put(row.clone());
             match delete_one(self.platform, id, Some(&self.request.actor), change).await {
-                Ok(()) => return Ok(ArmResponse::new(self.decl.delete.0, None)),
+                Ok(()) => return self.deleted(&stored).await,
                 Err(error) if error.code == RACE => {}
                 Err(error) => return Err(error),
             }
         }
         Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
             .with_code("AnotherOperationInProgress"))
+    }
+
+    /// Roles answer with what was deleted (reference: resource-manager.md section 11); everything else without a body.
+    async fn deleted(&self, stored: &Stored) -> Result<ArmResponse> {
+        let body = match self.decl.scope {
+            Scope::Extension => Some(self.render(&stored.resource).await?),
+            Scope::Group | Scope::InGroup => None,
+        };
+        Ok(ArmResponse::new(self.decl.delete.0, body))
     }
 
     async fn delete_tree(&self, id: &ResourceId, stored: &Stored) -> Result<ArmResponse> {

@@ -70,6 +70,7 @@ async fn a_role_reaches_exactly_as_far_as_it_says() {
     assert_eq!(again.code, "RoleAssignmentExists");
     let gone = world.send(&world.owner, "DELETE", made["id"].as_str().unwrap(), "2022-04-01", None).await.unwrap();
     assert_eq!(gone.status, 200);
+    assert_eq!(gone.body.unwrap()["properties"]["principalId"], stranger.id());
     assert_eq!(world.refused(&stranger, "GET", &plant.hub, HUB, None).await.code, "AuthorizationFailed");
 }
 
