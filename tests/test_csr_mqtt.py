@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from lib import dps
 from lib.keys import b64, check_chain, csr, derived, new_key, sas, save_chain
-from lib.plant import Plant, enroll
+from lib.plant import Plant, build, enroll
+from lib.server import Server
 
 
 @pytest.mark.parametrize("variant", ["with registration id", "csr only", "csr and payload"])
@@ -104,3 +109,34 @@ def test_a_second_registration_keeps_the_device_and_issues_anew(plant: Plant, tm
     assert chains[0].leaf.serial_number != chains[1].leaf.serial_number
     devices = plant.hub_rest("GET", f"/devices/{device}")
     assert devices.status_code == 200 and devices.json()["deviceId"] == device, devices.text
+
+
+def test_certificates_name_where_their_revocation_is_published(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    """With --pki-port, CRLs and CA certificates are there at the URLs in the certificates, and OpenSSL accepts them."""
+    server = own_server(flags=["--pki-port", "0"])
+    plant = build(server, "pki")
+    device, key = "pki-device", new_key()
+    answer = plant.register(device, b64(csr(key, device)))
+    assert answer.body["status"] == "assigned", answer.body
+    chain = save_chain(tmp_path, device, answer.state["issuedCertificateChain"], key)
+    check_chain(tmp_path, chain, device, key)
+    crls = b""
+    for subject, issuer in ((chain.certificates[0], chain.certificates[1]), (chain.certificates[1], chain.certificates[2])):
+        points = subject.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        url = points[0].full_name[0].value
+        assert url.startswith(f"http://localhost:{server.info['pkiPort']}/"), url
+        revocation = requests.get(url, timeout=30)
+        assert revocation.status_code == 200 and revocation.headers["Content-Type"] == "application/pkix-crl", url
+        parsed = x509.load_der_x509_crl(revocation.content)
+        assert parsed.is_signature_valid(issuer.public_key()) and parsed.issuer == issuer.subject
+        crls += parsed.public_bytes(Encoding.PEM)
+        access = subject.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+        published = requests.get(access[0].access_location.value, timeout=30)
+        assert published.content == issuer.public_bytes(Encoding.DER)
+    (tmp_path / "crls.pem").write_bytes(crls)
+    files = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", "crls.pem", "leaf.pem"]
+    verdict = subprocess.run(
+        ["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-crl_check_all", *files], cwd=tmp_path, text=True, capture_output=True
+    )
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    assert requests.get(f"http://localhost:{server.info['pkiPort']}/nothing", timeout=30).status_code == 404

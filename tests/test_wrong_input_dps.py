@@ -91,7 +91,7 @@ def test_a_request_to_be_a_ca_is_issued_as_a_leaf(plant: Plant, tmp_path: Path) 
     check_chain(tmp_path, save_chain(tmp_path, device, answer.state["issuedCertificateChain"], key), device, key)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1,2]", b"\xff\xfe", b'"text"', b"{}" + b" " * 2_000_000], ids=["open", "array", "bytes", "text", "long"])
+@pytest.mark.parametrize("body", [b"{", b"[1,2]", b"\xff\xfe", b'"text"', b"{}" + b" " * 600_000], ids=["open", "array", "bytes", "text", "long"])
 def test_bodies_over_https(plant: Plant, body: bytes) -> None:
     name = dps.resource(plant.id_scope, "wrong-body")
     answer = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("wrong-body"), "registration"), raw=body)

@@ -225,6 +225,39 @@ def test_wrong_twin_documents(plant: Plant) -> None:
     assert plant.hub_rest("GET", f"/twins/{device}").json()["properties"]["reported"]["a"] == 1
 
 
+def test_wrong_service_requests(plant: Plant) -> None:
+    """The services' own APIs: ids, bodies, conditions."""
+    device = "service-device"
+    assert plant.register(device).body["status"] == "assigned"
+    too_long = {"properties": {"desired": {"a": "b" * 40_000}}}
+    for method, path, body, status, word in (
+        ("PUT", "/devices/with%20space", {"deviceId": "with space"}, 400, "with space"),
+        ("PUT", f"/devices/{'a' * 129}", {}, 400, "128"),
+        ("PUT", "/devices/one", {"deviceId": "another"}, 400, "deviceId"),
+        ("PUT", f"/devices/{device}", {"deviceId": device, "status": "sleeping"}, 400, "status"),
+        ("PUT", f"/devices/{device}", {"deviceId": device, "authentication": {"type": "sas", "symmetricKey": {"primaryKey": "short"}}}, 400, "primaryKey"),
+        ("GET", "/devices/no-such-device", None, 404, "no-such-device"),
+        ("DELETE", "/devices/no-such-device", None, 404, "no-such-device"),
+        ("PATCH", "/twins/no-such-device", {"tags": {}}, 404, "no-such-device"),
+        ("PATCH", f"/twins/{device}", {"tags": {"a.b": 1}}, 400, "a.b"),
+        ("PATCH", f"/twins/{device}", too_long, 400, "desired"),
+        ("PATCH", f"/twins/{device}", [], 400, ""),
+    ):
+        answer = plant.hub_rest(method, path, body)
+        assert answer.status_code == status and word in answer.text, f"{method} {path}: {answer.status_code} {answer.text}"
+    stale = plant.hub_rest("PATCH", f"/twins/{device}", {"tags": {"a": 1}}, If_Match='"stale"')
+    assert stale.status_code == 412, stale.text
+    assert plant.hub_rest("GET", f"/twins/{device}").json()["tags"] == {}
+    for group, body, word in (
+        ("Bad*Id", {"attestation": {"type": "symmetricKey", "symmetricKey": {}}}, "Bad*Id"),
+        ("no-attestation", {}, "attestation"),
+        ("short-key", {"attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": "YQ==", "secondaryKey": "YQ=="}}}, "primaryKey"),
+    ):
+        answer = plant.dps_rest("PUT", f"/enrollmentGroups/{group}", {"enrollmentGroupId": group, **body})
+        assert answer.status_code == 400 and word in answer.text, answer.text
+    assert plant.dps_rest("GET", "/enrollmentGroups/no-such-group").status_code == 404
+
+
 def test_connections_that_never_finish(server: Server) -> None:
     """A half CONNECT, and a TLS handshake that never begins: both are ended, in the time that the server gives them."""
     half = raw.dial(server, raw.context(server))

@@ -6,6 +6,7 @@ import json
 import queue
 import ssl
 import threading
+import time
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -94,9 +95,11 @@ class Mqtt:
         sent = self.client.publish(topic, data, qos)
         if qos == 0:
             return
-        sent.wait_for_publish(SECONDS)
-        if not sent.is_published():
-            raise Dropped(f"no PUBACK for {topic}")
+        deadline = time.monotonic() + SECONDS
+        while not sent.is_published():
+            if self.closed.is_set() or time.monotonic() > deadline:
+                raise Dropped(f"no PUBACK for {topic}")
+            sent.wait_for_publish(0.2)
 
     def receive(self, prefix: str = "") -> tuple[str, bytes]:
         """The next message, whose topic must start with `prefix`."""

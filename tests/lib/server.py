@@ -50,8 +50,9 @@ class Output:
 class Server:
     """`ferrohub serve` on a data folder; may be killed and started again."""
 
-    def __init__(self, data: Path, mqtt_port: int = 0, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, data: Path, mqtt_port: int = 0, environment: dict[str, str] | None = None, flags: list[str] | None = None) -> None:
         self.data = data
+        self.flags = flags or []
         self.mqtt_argument = mqtt_port
         self.environment = environment or {}
         self.process: subprocess.Popen[str] | None = None
@@ -61,7 +62,7 @@ class Server:
     def start(self) -> "Server":
         """Starts the program and waits until it says that it is ready."""
         arguments = ["serve", "--data-dir", str(self.data), "--https-port", "0", "--metrics-port", "0"]
-        arguments += ["--mqtt-port", str(self.mqtt_argument), "--log-level", "warn"]
+        arguments += ["--mqtt-port", str(self.mqtt_argument), "--log-level", "warn", *self.flags]
         environment = {"HOME": str(self.data.parent), "PATH": os.environ["PATH"], **self.environment}
         self.process = subprocess.Popen(
             [str(binary()), *arguments], env=environment, text=True,

@@ -5,6 +5,17 @@ use crate::rules::Rules;
 use crate::step::{cargo, output, root, say};
 use std::collections::BTreeSet;
 
+/// The task.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    match arguments {
+        [] => check(),
+        [first, ..] => Err(format!("dependencies takes no arguments, not '{first}'")),
+    }
+}
+
 /// Checks bans, licences, sources and duplicates.
 ///
 /// # Errors

@@ -21,8 +21,9 @@ struct Task {
     run: fn(&[String]) -> Result<(), String>,
 }
 
-const TASKS: [Task; 4] = [
+const TASKS: [Task; 5] = [
     Task { name: "check", help: "format, lints, dependency rules, documentation", run: check::run },
+    Task { name: "dependencies", help: "dependency rules only", run: dependencies::run },
     Task { name: "test", help: "Rust tests, then the foreign clients; FILTER limits both", run: tests::run },
     Task { name: "test-rust", help: "Rust tests only", run: tests::run_rust },
     Task { name: "test-foreign", help: "foreign clients only; arguments go to pytest", run: tests::run_foreign },

@@ -44,18 +44,17 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The person's home folder (`HOME`, on Windows `USERPROFILE`), else the current folder.
-    pub fn home(&self) -> PathBuf {
-        self.variable("HOME")
-            .or_else(|| self.variable("USERPROFILE"))
-            .map_or_else(|| self.current_dir.clone(), PathBuf::from)
+    /// The person's home folder (`HOME`, on Windows `USERPROFILE`), if there is one.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.variable("HOME").or_else(|| self.variable("USERPROFILE")).map(PathBuf::from)
     }
 
-    /// `path` as this process would open it: `~/` expanded, relative paths from the current folder.
+    /// `path` as this process would open it: `~/` expanded where there is a home, relative paths from the
+    /// current folder.
     pub fn path(&self, path: &str) -> PathBuf {
-        match path.strip_prefix("~/") {
-            Some(rest) => self.home().join(rest),
-            None => self.current_dir.join(Path::new(path)),
+        match (path.strip_prefix("~/"), self.home()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => self.current_dir.join(Path::new(path)),
         }
     }
 }

@@ -136,11 +136,11 @@ impl Profile {
     /// # Errors
     /// `Invalid` where the file cannot be read or is not ours.
     pub fn load(environment: &Environment) -> Result<Option<Self>> {
-        let path = config_dir(environment).join("profile.json");
+        let path = config_dir(environment)?.join("profile.json");
         if !path.exists() {
             return Ok(None);
         }
-        read_json(&path).map(Some)
+        read_json(&path, "Delete it and run 'az login' again").map(Some)
     }
 
     /// Stores the profile, readable by its owner only.
@@ -149,7 +149,7 @@ impl Profile {
     /// `Invalid` where the file cannot be written.
     pub fn save(&self, environment: &Environment) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(|error| Error::internal(error.to_string()))?;
-        write_private(&config_dir(environment).join("profile.json"), &text)
+        write_private(&config_dir(environment)?.join("profile.json"), &text)
     }
 
     /// Removes the stored profile; fine where there is none.
@@ -157,7 +157,7 @@ impl Profile {
     /// # Errors
     /// `Invalid` where the file cannot be removed.
     pub fn remove(environment: &Environment) -> Result<()> {
-        let path = config_dir(environment).join("profile.json");
+        let path = config_dir(environment)?.join("profile.json");
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -185,7 +185,7 @@ impl Profile {
             return Ok(secret.clone());
         }
         if let ServerReference::DataFolder { path } = &self.server {
-            let owner: OwnerFile = read_json(&path.join("owner.json"))?;
+            let owner = read_owner_file(&path.join("owner.json"))?;
             if owner.client_id == self.client_id {
                 return Ok(owner.client_secret);
             }
@@ -232,22 +232,34 @@ impl ServerUrls {
 }
 
 /// The folder of the command line's own state.
-pub fn config_dir(environment: &Environment) -> PathBuf {
-    match environment.variable("FERROHUB_CONFIG_DIR") {
-        Some(path) => environment.path(path),
-        None => environment.home().join(".config").join("ferrohub"),
+///
+/// # Errors
+/// `Invalid` where there is not even a home folder.
+pub fn config_dir(environment: &Environment) -> Result<PathBuf> {
+    if let Some(path) = environment.variable("FERROHUB_CONFIG_DIR") {
+        return Ok(environment.path(path));
+    }
+    match environment.home() {
+        Some(home) => Ok(home.join(".config").join("ferrohub")),
+        None => Err(Error::invalid("There is no home folder to keep the sign-in in; set HOME or FERROHUB_CONFIG_DIR.")),
     }
 }
 
 /// The server's data folder: `$FERROHUB_DATA_DIR`, else `$XDG_DATA_HOME/ferrohub`, else
 /// `~/.local/share/ferrohub`. It need not exist.
-pub fn data_dir(environment: &Environment) -> PathBuf {
+///
+/// # Errors
+/// `Invalid` where there is not even a home folder.
+pub fn data_dir(environment: &Environment) -> Result<PathBuf> {
     if let Some(path) = environment.variable("FERROHUB_DATA_DIR") {
-        return environment.path(path);
+        return Ok(environment.path(path));
     }
-    match environment.variable("XDG_DATA_HOME") {
-        Some(path) => environment.path(path).join("ferrohub"),
-        None => environment.home().join(".local").join("share").join("ferrohub"),
+    if let Some(path) = environment.variable("XDG_DATA_HOME") {
+        return Ok(environment.path(path).join("ferrohub"));
+    }
+    match environment.home() {
+        Some(home) => Ok(home.join(".local").join("share").join("ferrohub")),
+        None => Err(Error::invalid("There is no home folder to look for the data folder in; set FERROHUB_DATA_DIR.")),
     }
 }
 
@@ -264,7 +276,7 @@ pub fn read_server_file(data_dir: &Path) -> Result<ServerFile> {
             path.display()
         )));
     }
-    read_json(&path)
+    read_json(&path, "Restart 'ferrohub serve', which writes it anew")
 }
 
 /// The `owner.json` at `path`.
@@ -272,7 +284,14 @@ pub fn read_server_file(data_dir: &Path) -> Result<ServerFile> {
 /// # Errors
 /// `Invalid` where it is missing or malformed.
 pub fn read_owner_file(path: &Path) -> Result<OwnerFile> {
-    read_json(path)
+    if !path.exists() {
+        return Err(Error::invalid(format!(
+            "{} does not exist. If it is a data folder's, restart 'ferrohub serve', which makes a new one; or sign in with \
+             'az login --service-principal -u APP_ID -p SECRET -t TENANT'.",
+            path.display()
+        )));
+    }
+    read_json(path, "If it is a data folder's, delete it and restart 'ferrohub serve', which makes a new one")
 }
 
 /// Settings of `az config`: section, then key, then value.
@@ -283,7 +302,7 @@ pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
 /// # Errors
 /// `Invalid` where the file is not TOML of two levels.
 pub fn load_settings(environment: &Environment) -> Result<Settings> {
-    let path = config_dir(environment).join("config.toml");
+    let path = config_dir(environment)?.join("config.toml");
     if !path.exists() {
         return Ok(Settings::new());
     }
@@ -297,16 +316,18 @@ pub fn load_settings(environment: &Environment) -> Result<Settings> {
 /// `Invalid` where the file cannot be written.
 pub fn save_settings(environment: &Environment, settings: &Settings) -> Result<()> {
     let text = toml::to_string(settings).map_err(|error| Error::internal(error.to_string()))?;
-    write_private(&config_dir(environment).join("config.toml"), text.as_bytes())
+    write_private(&config_dir(environment)?.join("config.toml"), text.as_bytes())
 }
 
 fn default_ca_file() -> String {
     "ca.pem".to_owned()
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+/// Reads a JSON file; `remedy` says what to do about a damaged one.
+fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T> {
     let bytes = read_bounded(path)?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::invalid(format!("{} is not valid: {error}. {remedy}.", path.display())))
 }
 
 /// Reads a file of at most [`MAX_STATE_BYTES`].

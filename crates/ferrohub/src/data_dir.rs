@@ -178,6 +178,8 @@ fn create_master_key(path: &Path, random: &dyn Random) -> Result<MasterKey> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Err(Error::invalid(format!("{} is no file name.", path.display())));
     };
+    // A bare name lies in the current folder, which Path::parent calls "".
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let key = MasterKey::generate(random);
     let mut text = key.to_hex();
     text.push('\n');
@@ -258,6 +260,16 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(folder.master_key(&SeededRandom::new(3)).unwrap_err().message.contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_master_key_may_be_named_without_a_folder() {
+        // Tests share the current folder, so the name is one of a kind and removed again.
+        let name = format!("ferrohub-test-{}.key", std::process::id());
+        let made = master_key_file(Path::new(&name), true, &SeededRandom::new(1));
+        let read = master_key_file(Path::new(&name), false, &SeededRandom::new(2));
+        std::fs::remove_file(&name).unwrap();
+        assert_eq!(made.unwrap().check_value(), read.unwrap().check_value());
     }
 
     #[test]

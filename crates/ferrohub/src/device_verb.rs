@@ -3,7 +3,7 @@
 use crate::cli::DeviceRunArgs;
 use crate::config::{Variables, default_data_dir};
 use crate::data_dir::read_bounded;
-use crate::output::{duration, line};
+use crate::output::{duration, print};
 use ferrohub_client::device::csr::DeviceKey;
 use ferrohub_client::device::dial::{ClientCertificate, Dial};
 use ferrohub_client::device::hub::{HubDevice, Proof};
@@ -61,12 +61,12 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
     let begun = Instant::now();
     let registration =
         register(&Dial::new(server.address, &server.dps_host, &server.ca_pem, None)?, &request, clock).await?;
-    line(&format!(
+    print(&format!(
         "{id}: assigned to {} as {} in {}",
         registration.assigned_hub,
         registration.device_id,
         duration(begun.elapsed())
-    ));
+    ))?;
     let begun = Instant::now();
     let hub = &registration.assigned_hub;
     let (certificate, proof) = if args.csr {
@@ -79,7 +79,7 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
     };
     let dial = Dial::new(server.address, hub, &server.ca_pem, certificate)?;
     let device = HubDevice::connect(&dial, hub, &registration.device_id, proof, clock).await?;
-    line(&format!("{id}: connected in {}", duration(begun.elapsed())));
+    print(&format!("{id}: connected in {}", duration(begun.elapsed())))?;
     let begun = Instant::now();
     for number in 1..=args.count {
         let body = serde_json::json!({ "number": number }).to_string();
@@ -88,7 +88,7 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
             tokio::time::sleep(Duration::from_millis(args.interval)).await;
         }
     }
-    line(&format!("{id}: {} messages acknowledged in {}", args.count, duration(begun.elapsed())));
+    print(&format!("{id}: {} messages acknowledged in {}", args.count, duration(begun.elapsed())))?;
     device.close().await;
     Ok(())
 }

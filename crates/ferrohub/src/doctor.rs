@@ -3,7 +3,7 @@
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
-use crate::output::{endpoint, line};
+use crate::output::{endpoint, print};
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_model::error::Result;
 use ferrohub_pki::certificate::Certificate;
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool
     }
     let domain = server.as_ref().map_or(config.domain.as_str(), |server| server.domain.as_str());
     names(domain, args.hub.as_deref(), server.as_ref(), &mut findings).await;
-    Ok(findings.print())
+    findings.print()
 }
 
 fn folder(path: &Path, findings: &mut Findings) {
@@ -157,16 +157,17 @@ impl Findings {
         self.0.push((grade, text));
     }
 
-    fn print(&self) -> bool {
+    /// Prints every finding; `false` where one is bad.
+    fn print(&self) -> Result<bool> {
         for (grade, text) in &self.0 {
             let mark = match grade {
                 Grade::Good => "ok   ",
                 Grade::Hint => "hint ",
                 Grade::Bad => "BAD  ",
             };
-            line(&format!("{mark} {text}"));
+            print(&format!("{mark} {text}"))?;
         }
-        self.0.iter().all(|(grade, _)| *grade != Grade::Bad)
+        Ok(self.0.iter().all(|(grade, _)| *grade != Grade::Bad))
     }
 }
 
@@ -191,8 +192,8 @@ mod tests {
     fn a_missing_folder_is_bad_and_a_hint_is_not() {
         let mut findings = Findings(Vec::new());
         findings.add(Grade::Hint, "x".into());
-        assert!(findings.print());
+        assert!(findings.print().unwrap());
         folder(Path::new("/nonexistent/ferrohub"), &mut findings);
-        assert!(!findings.print());
+        assert!(!findings.print().unwrap());
     }
 }

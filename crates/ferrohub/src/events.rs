@@ -2,21 +2,25 @@
 
 use crate::cli::EventsArgs;
 use crate::config::{Variables, default_data_dir};
-use crate::output::line;
+use crate::output::{notice, print};
 use crate::owner::Owner;
 use crate::quickstart::HUB_VERSION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// Events asked for at once: ours.
 const PAGE: u64 = 500;
 /// Pause between two looks with `--follow`: ours.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between two tries to find a server that went away: ours.
+const RETURN_PAUSE: Duration = Duration::from_secs(2);
 
-/// Prints the events; with `--follow` until the process is stopped.
+/// Prints the events; with `--follow` until the process is stopped or nobody reads, also while the server restarts.
 ///
 /// # Errors
 /// The server's error, or that there is no such hub.
@@ -25,7 +29,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
     };
-    let owner = Owner::sign_in(&data_dir).await?;
+    let mut owner = Owner::sign_in(&data_dir).await?;
     let (hub, partitions) = find_hub(&owner, &args.hub).await?;
     let wanted: Vec<u16> = match args.partition {
         Some(partition) if partition >= partitions => {
@@ -40,29 +44,51 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
     };
     let mut next: Vec<(u16, u64)> = wanted.into_iter().map(|partition| (partition, args.from)).collect();
     loop {
-        for (partition, from) in &mut next {
-            *from = print_partition(&owner, &hub, *partition, *from, args.json).await?;
+        match print_round(&owner, &hub, &mut next, args.json).await {
+            Ok(()) if !args.follow => return Ok(()),
+            Ok(()) => tokio::time::sleep(FOLLOW_PAUSE).await,
+            Err(error) if args.follow && error.kind == ErrorKind::Unavailable => {
+                notice(&format!("{} Waiting for the server.", error.message));
+                owner = wait_for_server(&data_dir).await?;
+                notice("The server is back.");
+            }
+            Err(error) => return Err(error),
         }
-        if !args.follow {
-            return Ok(());
-        }
-        tokio::time::sleep(FOLLOW_PAUSE).await;
     }
 }
 
-/// Prints what a partition holds from a sequence number on; gives the next number.
-async fn print_partition(owner: &Owner, hub: &str, partition: u16, mut from: u64, as_json: bool) -> Result<u64> {
+/// Signs in again once the server is there; a restart may have given it other ports.
+async fn wait_for_server(data_dir: &Path) -> Result<Owner> {
     loop {
-        let body = json!({ "partition": partition, "fromSequence": from, "maxEvents": PAGE });
+        tokio::time::sleep(RETURN_PAUSE).await;
+        match Owner::sign_in(data_dir).await {
+            Err(error) if error.kind == ErrorKind::Unavailable => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Prints what is new in every partition; `next` holds the partitions, each with the next number to print.
+async fn print_round(owner: &Owner, hub: &str, next: &mut [(u16, u64)], as_json: bool) -> Result<()> {
+    for (partition, from) in next {
+        print_partition(owner, hub, *partition, from, as_json).await?;
+    }
+    Ok(())
+}
+
+/// Prints what a partition holds from the sequence number `from` on, which moves with every event printed.
+async fn print_partition(owner: &Owner, hub: &str, partition: u16, from: &mut u64, as_json: bool) -> Result<()> {
+    loop {
+        let body = json!({ "partition": partition, "fromSequence": *from, "maxEvents": PAGE });
         let answer = owner.post(&format!("{hub}/readEvents"), HUB_VERSION, Some(&body)).await?;
         let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         for event in events {
-            line(&if as_json { event.to_string() } else { text(event) });
+            print(&if as_json { json_line(event) } else { text(event) })?;
             let sequence = event["sequenceNumber"].as_u64();
-            from = sequence.ok_or_else(|| Error::internal("an event has no sequence number"))?.saturating_add(1);
+            *from = sequence.ok_or_else(|| Error::internal("an event has no sequence number"))?.saturating_add(1);
         }
         if events.is_empty() {
-            return Ok(from);
+            return Ok(());
         }
     }
 }
@@ -98,7 +124,38 @@ fn rest_of_link(link: &str) -> Option<String> {
     Some(format!("{}?{}", uri.path(), query.join("&")))
 }
 
-/// One event as a line.
+/// Whether a character could do more on a terminal than stand there: control characters, line separators,
+/// and marks that turn the direction of the text. Devices choose names, values and bodies.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with its unsafe characters as `\u{1b}`.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut all, c| {
+        if is_unsafe(c) {
+            all.extend(c.escape_default())
+        } else {
+            all.push(c)
+        }
+        all
+    })
+}
+
+/// One event as JSON; what is unsafe in its texts, as JSON escapes it (all such characters have four digits).
+fn json_line(event: &Value) -> String {
+    event.to_string().chars().fold(String::new(), |mut all, c| {
+        if is_unsafe(c) {
+            let _ = write!(all, "\\u{:04x}", u32::from(c));
+        } else {
+            all.push(c);
+        }
+        all
+    })
+}
+
+/// One event as one line.
 fn text(event: &Value) -> String {
     let word = |name: &str| match &event[name] {
         Value::String(text) => text.clone(),
@@ -116,7 +173,7 @@ fn text(event: &Value) -> String {
             }
         }
     }
-    format!(
+    escaped(&format!(
         "partition {}  sequence {}  offset {}  {}  {device}  {{{}}}  {}",
         word("partition"),
         word("sequenceNumber"),
@@ -124,14 +181,14 @@ fn text(event: &Value) -> String {
         word("enqueuedTimeUtc"),
         properties.join(", "),
         body(event["body"].as_str().unwrap_or(""))
-    )
+    ))
 }
 
 /// The body as text where it is printable, else its base64 with a mark.
 fn body(encoded: &str) -> String {
     let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded {
-        Some(text) if !text.chars().any(char::is_control) => text,
+        Some(text) if !text.chars().any(is_unsafe) => text,
         _ => format!("base64:{encoded}"),
     }
 }
@@ -153,6 +210,23 @@ mod tests {
             "partition 2  sequence 7  offset 4096  2026-11-20T16:00:00.0000000Z  Pump:1  \
              {$.content-type=application/json, level=high, flag=null}  {\"t\":1}"
         );
+    }
+
+    #[test]
+    fn what_a_device_chose_cannot_write_a_second_line_or_steer_the_terminal() {
+        let evil = "\u{1b}[31mRED\npartition 0  sequence 99\u{9b}2J\u{202e}";
+        let event = json!({
+            "partition": 0, "sequenceNumber": 1, "offset": "0", "enqueuedTimeUtc": "t",
+            "systemProperties": {"iothub-connection-device-id": evil, "content-type": evil},
+            "applicationProperties": {"evil": evil, evil: "x"},
+            "body": STANDARD.encode("x"),
+        });
+        let line = text(&event);
+        assert!(!line.chars().any(is_unsafe), "{line:?}");
+        assert!(line.contains(r"evil=\u{1b}[31mRED\npartition 0  sequence 99\u{9b}2J\u{202e}"), "{line}");
+        let line = json_line(&event);
+        assert!(!line.chars().any(is_unsafe), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), event);
     }
 
     #[test]

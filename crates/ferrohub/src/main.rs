@@ -7,6 +7,7 @@
 mod cli;
 mod config;
 mod data_dir;
+mod descriptors;
 mod device_verb;
 mod doctor;
 mod events;
@@ -15,6 +16,7 @@ mod output;
 mod owner;
 mod quickstart;
 mod serve;
+mod tls_files;
 
 use clap::Parser;
 use cli::{Cli, DeviceVerb, Verb};
@@ -23,7 +25,6 @@ use ferrohub_client::environment::Environment;
 use ferrohub_model::clock::SystemClock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
+        // As with any program in a pipe: the reader has what it wanted.
+        Err(error) if error.code == output::CLOSED => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(context) = &error.context {
                 tracing::error!(context, "{}", error.message);
@@ -62,7 +65,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let healthy = doctor::run(&args, &variables).await?;
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Verb::Version => output::line(concat!("ferrohub ", env!("CARGO_PKG_VERSION"))),
+        Verb::Version => output::print(concat!("ferrohub ", env!("CARGO_PKG_VERSION")))?,
         // Only for the help text; `main` took this verb before.
         Verb::Az { .. } => return Err(Error::invalid("Write 'az' right after 'ferrohub'.")),
     }
@@ -91,7 +94,6 @@ fn variables() -> Variables {
 }
 
 fn complain(message: &str) -> ExitCode {
-    // A stderr that is closed takes no complaint.
-    let _ = writeln!(std::io::stderr(), "ferrohub: {message}");
+    output::notice(message);
     ExitCode::FAILURE
 }

@@ -1,11 +1,34 @@
 //! What people read on stdout: progress lines and tables of names. Logs go to stderr.
 
-use ferrohub_model::error::Result;
-use std::io::Write;
+use ferrohub_model::error::{Error, ErrorKind, Result};
+use std::io::{ErrorKind as Fault, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Writes a line to stdout; a reader that went away is no error of ours.
+/// Code of the error that ends a program whose reader has gone away; nobody is told of it.
+pub(crate) const CLOSED: &str = "OutputClosed";
+
+/// Writes a line that the program exists for to stdout.
+///
+/// # Errors
+/// [`CLOSED`] where the reader is gone, otherwise a sentence on why the line is lost.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| lost(&error))
+}
+
+fn lost(error: &std::io::Error) -> Error {
+    let code = if error.kind() == Fault::BrokenPipe { CLOSED } else { "OutputLost" };
+    Error::new(ErrorKind::Internal, code, format!("Cannot write to standard output: {error}."))
+}
+
+/// Writes a line to stderr: for a person beside the output, not in it.
+pub(crate) fn notice(text: &str) {
+    // A stderr that is closed takes no notice.
+    let _ = writeln!(std::io::stderr(), "ferrohub: {text}");
+}
+
+/// Writes a line of progress to stdout; the work goes on where nobody reads it.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
@@ -107,6 +130,13 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(420)), "0.4 ms");
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_millis(1250)), "1.25 s");
+    }
+
+    #[test]
+    fn only_a_reader_that_left_is_passed_over() {
+        assert_eq!(lost(&Fault::BrokenPipe.into()).code, CLOSED);
+        let full = lost(&Fault::StorageFull.into());
+        assert!(full.code != CLOSED && full.message.contains("standard output"), "{full}");
     }
 
     #[test]

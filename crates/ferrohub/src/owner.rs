@@ -12,6 +12,7 @@ use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,7 +33,8 @@ pub(crate) struct Owner {
     ca_pem: Vec<u8>,
     ca_file: PathBuf,
     subscription: String,
-    token: String,
+    /// For Resource Manager. It lives for an hour, and who follows events stays longer.
+    token: Mutex<String>,
 }
 
 impl Owner {
@@ -54,8 +56,8 @@ impl Owner {
             https_port: server.https_port,
         };
         let client = Client::new(&ca_pem, address)?;
-        let mut owner = Self { client, server, credential, ca_pem, ca_file, subscription, token: String::new() };
-        owner.token = owner.request_token(&owner.server.urls.resource_manager).await?;
+        let owner = Self { client, server, credential, ca_pem, ca_file, subscription, token: Mutex::default() };
+        owner.renew().await?;
         Ok(owner)
     }
 
@@ -178,7 +180,25 @@ impl Owner {
     async fn arm(&self, method: Method, path: &str, version: &str, body: Option<&Value>) -> Result<Response> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let base = self.server.urls.resource_manager.trim_end_matches('/');
-        self.bearer(method, &format!("{base}{path}{separator}api-version={version}"), &self.token, body).await
+        self.manage(method, &format!("{base}{path}{separator}api-version={version}"), body).await
+    }
+
+    /// A request to Resource Manager; when its token is not accepted any more, with a new one.
+    async fn manage(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Response> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let response = self.bearer(method.clone(), url, &token, body).await?;
+        if response.status.as_u16() != 401 {
+            return Ok(response);
+        }
+        let token = self.renew().await?;
+        self.bearer(method, url, &token, body).await
+    }
+
+    /// Takes a new token for Resource Manager into use.
+    async fn renew(&self) -> Result<String> {
+        let token = self.request_token(&self.server.urls.resource_manager).await?;
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
+        Ok(token)
     }
 
     async fn bearer(&self, method: Method, url: &str, token: &str, body: Option<&Value>) -> Result<Response> {
@@ -199,7 +219,7 @@ impl Owner {
         };
         let deadline = Instant::now() + OPERATION_TIMEOUT;
         loop {
-            let answer = checked(self.bearer(Method::GET, &url, &self.token, None).await?)?;
+            let answer = checked(self.manage(Method::GET, &url, None).await?)?;
             let document = answer.json()?;
             match document["status"].as_str() {
                 Some("Succeeded") => return Ok(true),
@@ -300,7 +320,30 @@ fn failure(status: u16, document: &Value) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ServerFlags;
+    use crate::config::Config;
     use serde_json::json;
+
+    /// The only test of this program that starts a server in its own process: metrics have one recorder.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_that_is_not_accepted_any_more_is_renewed() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = ServerFlags {
+            data_dir: Some(folder.path().to_owned()),
+            https_port: Some(0),
+            mqtt_port: Some(0),
+            metrics_port: Some(0),
+            ..ServerFlags::default()
+        };
+        let server = crate::serve::start(&Config::load(&flags, &Default::default()).unwrap()).await.unwrap();
+        let owner = Owner::sign_in(folder.path()).await.unwrap();
+        *owner.token.lock().unwrap() = "expired".into();
+        let path = format!("/subscriptions/{}", owner.subscription());
+        let found = owner.get(&path, "2022-12-01").await.unwrap().unwrap();
+        assert_eq!(found["subscriptionId"], owner.subscription());
+        assert_ne!(*owner.token.lock().unwrap(), "expired");
+        server.stop().await;
+    }
 
     #[test]
     fn error_documents_become_sentences() {

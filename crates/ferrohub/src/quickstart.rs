@@ -44,7 +44,11 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
     let server = progress.step(&format!("server on {}", config.data_dir.display()), starting).await?;
     let result = tokio::select! {
         result = steps(&server, &mut progress) => result,
-        () = serve::interrupted() => Err(Error::unavailable("The quickstart was interrupted.", 1)),
+        () = serve::interrupted() => {
+            // Ends the line of the step that was running.
+            line("interrupted");
+            Err(Error::unavailable("The quickstart was interrupted.", 1))
+        }
     };
     if result.is_ok() && !args.once {
         line("Serving; stop with Ctrl-C. A second start finds everything as it is now.");

@@ -2,11 +2,9 @@
 
 use crate::cli::ServeArgs;
 use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
-use crate::data_dir::{
-    CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key, read_bounded,
-};
-use crate::logs;
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
 use crate::output::{duration, endpoint, line};
+use crate::{descriptors, logs, tls_files};
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
@@ -90,6 +88,9 @@ pub(crate) fn warn_of_unknown(variables: &Variables) {
 /// # Errors
 /// A sentence on what keeps it from starting.
 pub(crate) async fn start(config: &Config) -> Result<Server> {
+    let connections = descriptors::connections()?;
+    let from_files =
+        config.tls.as_ref().map(|files| tls_files::load(files, &config.domain, &SystemClock)).transpose()?;
     let folder = DataDir::open(&config.data_dir)?;
     let metrics = recorder()?;
     let master_key = master_key(config, &folder)?;
@@ -104,8 +105,10 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     };
     let start = StartConfig { settings, master_key, owner_file_missing: !folder.path().join(OWNER_FILE).exists() };
     let started = Service::start(engines.clone(), start).await?;
-    write_credentials(&folder, config, &started)?;
-    let identity = identity(config, &started)?;
+    // A certificate from a file has an issuer of its own, which clients must trust instead of ours.
+    let trusted = from_files.as_ref().map_or(started.ca_pem.as_bytes(), |identity| &identity.chain_pem);
+    write_credentials(&folder, trusted, &started)?;
+    let identity = from_files.unwrap_or_else(|| ServerIdentity::from(&started.server));
     let service = started.service;
     let https_port = config.https_port.unwrap_or_else(|| default_https_port(&config.listen));
     let at = |port: u16| config.listen.iter().map(|&address| SocketAddr::new(address, port)).collect::<Vec<_>>();
@@ -114,6 +117,7 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
         mqtt: at(config.mqtt_port),
         pki: pki_port.map(at).unwrap_or_default(),
         health: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.metrics_port)),
+        connections,
         identity,
         metrics: Some(metrics),
     };
@@ -161,13 +165,8 @@ impl Server {
 }
 
 /// Writes what clients trust and, when this start made it, the owner's credential.
-fn write_credentials(folder: &DataDir, config: &Config, started: &Started) -> Result<()> {
-    let trusted = match &config.tls {
-        // A certificate from a file has an issuer of its own, which clients must trust instead of ours.
-        Some(tls) => read_bounded(&tls.certificate)?,
-        None => started.ca_pem.clone().into_bytes(),
-    };
-    folder.write(CA_FILE, &trusted, 0o644)?;
+fn write_credentials(folder: &DataDir, trusted: &[u8], started: &Started) -> Result<()> {
+    folder.write(CA_FILE, trusted, 0o644)?;
     if let Some(owner) = &started.owner {
         let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
         folder.write(OWNER_FILE, &text, 0o600)?;
@@ -234,18 +233,6 @@ async fn engines(folder: &DataDir) -> Result<Engines> {
         clock,
         random: Arc::new(SystemRandom),
     })
-}
-
-fn identity(config: &Config, started: &Started) -> Result<ServerIdentity> {
-    match &config.tls {
-        Some(tls) => {
-            Ok(ServerIdentity { chain_pem: read_bounded(&tls.certificate)?, key_pem: read_bounded(&tls.key)? })
-        }
-        None => Ok(ServerIdentity {
-            chain_pem: started.server.chain_pem().into_bytes(),
-            key_pem: started.server.key_pem().as_bytes().to_vec(),
-        }),
-    }
 }
 
 fn server_file(config: &Config, door: &Running) -> ServerFile {

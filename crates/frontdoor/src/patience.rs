@@ -84,7 +84,9 @@ mod tests {
             ))))
         });
         let io = hyper_util::rt::TokioIo::new(Patient::new(far));
-        tokio::spawn(async move { hyper::server::conn::http1::Builder::new().serve_connection(io, answer).await.is_ok() })
+        tokio::spawn(
+            async move { hyper::server::conn::http1::Builder::new().serve_connection(io, answer).await.is_ok() },
+        )
     }
 
     #[tokio::test(start_paused = true)]

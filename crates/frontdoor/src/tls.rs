@@ -40,6 +40,16 @@ impl From<&ferrohub_pki::platform::ServerIdentity> for ServerIdentity {
     }
 }
 
+impl ServerIdentity {
+    /// Whether TLS can be served with it: chain and key are readable and belong together.
+    ///
+    /// # Errors
+    /// [`TlsError`] as [`crate::Frontdoor::start`] would give it.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Acceptor::new(self).map(|_| ())
+    }
+}
+
 /// Why the server's certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -414,3 +414,71 @@ async fn words_help_files_and_configuration() {
         assert_eq!(server.az(line).await.code, 0);
     }
 }
+
+#[tokio::test]
+async fn a_hub_is_linked_although_another_command_changed_the_service() {
+    let server = Scripted::signed_in(|seen| match (seen.call.split(' ').next()?, seen.before) {
+        ("GET", before) => {
+            let linked = vec![json!({"name": "other.azure-devices.localhost"}); before];
+            let properties = json!({"iotHubs": linked});
+            Some(Answer::ok(
+                json!({"id": seen.call.strip_prefix("GET ")?, "etag": before.to_string(), "properties": properties}),
+            ))
+        }
+        ("PUT", 0) => Some(Answer::error(412, "PreconditionFailed", "The condition of If-Match is not met.")),
+        ("PUT", _) => Some(Answer::ok(json!({"id": "x"}))),
+        _ => None,
+    })
+    .await;
+    let string = "HostName=h1.azure-devices.localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=QUFBQQ==";
+    let words = ["iot", "dps", "linked-hub", "create", "-g", "rg", "--dps-name", "d1", "-l", "westus"];
+    let ran = server.az(&[&words[..], &["--connection-string", string]].concat()).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let puts: Vec<Value> = server.seen().into_iter().filter(|s| s.call.starts_with("PUT")).map(|s| s.body).collect();
+    let linked = |put: &Value| put["properties"]["iotHubs"].as_array().unwrap().len();
+    assert_eq!(puts.iter().map(linked).collect::<Vec<_>>(), [1, 2], "the second try starts from what is there then");
+}
+
+#[tokio::test]
+async fn without_a_home_nothing_is_written_anywhere() {
+    let server = Scripted::start(|_| None).await;
+    let mut environment = server.environment();
+    environment.variables.remove("FERROHUB_CONFIG_DIR");
+    let ran = server.az_in(&mut environment, &["login"]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no home folder") && ran.err.contains("FERROHUB_CONFIG_DIR"), "{}", ran.err);
+    assert!(!server.folder().join(".config").exists());
+}
+
+#[tokio::test]
+async fn damaged_files_say_what_to_do() {
+    let server = Scripted::signed_in(|_| None).await;
+    for (file, remedy) in [
+        ("config/profile.json", "run 'az login' again"),
+        ("data/owner.json", "delete it and restart 'ferrohub serve'"),
+        ("data/server.json", "Restart 'ferrohub serve'"),
+    ] {
+        let path = server.folder().join(file);
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "{damaged").unwrap();
+        let ran = server.az(&["group", "list"]).await;
+        assert!(ran.code == 1 && ran.err.contains(remedy), "{file}: {}", ran.err);
+        std::fs::write(&path, good).unwrap();
+    }
+    std::fs::remove_file(server.folder().join("data/owner.json")).unwrap();
+    let ran = server.az(&["login"]).await;
+    assert!(ran.err.contains("does not exist") && ran.err.contains("makes a new one"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_server_elsewhere_needs_https_and_its_own_ca() {
+    let (server, other) = (Scripted::start(|_| None).await, Scripted::start(|_| None).await);
+    let file = std::fs::read_to_string(server.folder().join("data/server.json")).unwrap();
+    let port = serde_json::from_str::<Value>(&file).unwrap()["httpsPort"].as_u64().unwrap();
+    let ca = |one: &Scripted| one.folder().join("data/ca.pem").to_string_lossy().into_owned();
+    let bare = server.az(&["login", "--server", &format!("localhost:{port}"), "--ca", &ca(&server)]).await;
+    assert!(bare.err.contains(&format!("such as https://localhost:{port}")), "{}", bare.err);
+    let url = format!("https://localhost:{port}");
+    let ran = server.az(&["login", "--server", &url, "--ca", &ca(&other)]).await;
+    assert!(ran.err.contains(&format!("is not from the CA in {}", ca(&other))), "{}", ran.err);
+}

@@ -345,15 +345,14 @@ fn accepted(code: ConnectReturnCode, server: &str, client_id: &str) -> Result<()
         ConnectReturnCode::Accepted => Ok(()),
         ConnectReturnCode::UnacceptableProtocol => Err(Error::invalid(refused("it does not speak MQTT 3.1.1"))),
         ConnectReturnCode::IdentifierRejected => Err(Error::invalid(refused("the client id is not allowed"))),
-        ConnectReturnCode::ServerUnavailable => Err(Error::unavailable(
-            refused("the service is not available at the moment, or it does not know this host name"),
-            1,
-        )),
+        ConnectReturnCode::ServerUnavailable => {
+            Err(Error::unavailable(refused("the service is not available at the moment"), 1))
+        }
         ConnectReturnCode::BadUserNameOrPassword => Err(Error::unauthenticated(refused(
-            "the user name or the SAS token is malformed, or names another device or id scope",
+            "the user name is malformed, or names a registration id or id scope that breaks a rule",
         ))),
         ConnectReturnCode::NotAuthorized => Err(Error::unauthenticated(refused(
-            "the key, SAS token or certificate is not accepted, or the device is disabled or unknown",
+            "the key, SAS token or certificate is not accepted, the user name does not fit, or there is no such hub, id scope or enabled device",
         ))),
     }
 }

@@ -1,5 +1,6 @@
 //! The program as people run it: child processes on free ports, over real sockets.
 
+mod edges;
 mod program;
 
 use program::{Home, Running, hub_name, steps};

@@ -9,8 +9,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ferrohub");
+
 /// Longest wait for a process: an unoptimised build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A home folder of its own, with a data folder in it.
 pub(crate) struct Home(TempDir);
@@ -64,8 +67,11 @@ impl Home {
         output.stdout.trim().to_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ferrohub"));
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.at_home(Command::new(PROGRAM), arguments)
+    }
+
+    fn at_home(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
             .env_clear()
@@ -82,8 +88,18 @@ pub(crate) struct Running(Child);
 impl Running {
     /// Starts `ferrohub serve` and waits until it says that it is ready.
     pub(crate) fn serve(home: &Home) -> Self {
-        let mut child =
-            home.command(&Home::serve_arguments()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::ready(home.command(&Home::serve_arguments()))
+    }
+
+    /// The same in a process that may open `files` files.
+    pub(crate) fn serve_with_files(home: &Home, files: u32) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(PROGRAM);
+        Self::ready(home.at_home(shell, &Home::serve_arguments()))
+    }
+
+    fn ready(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut errors = child.stderr.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         let stdout = child.stdout.take().unwrap();

@@ -182,8 +182,10 @@ async fn read(
     correlation_id: uuid::Uuid,
 ) -> Result<Call> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
-    if authority.is_empty() || !authority.bytes().all(plain) {
-        return Err(Error::invalid("The Host header is missing or is not a host name."));
+    // More than one (RFC 9112, 3.2): whoever stands in front of us may have looked at another one.
+    let hosts = request.headers().get_all("host").iter().count();
+    if hosts != 1 || authority.is_empty() || !authority.bytes().all(plain) {
+        return Err(Error::invalid("The Host header is missing, is there twice, or is not a host name."));
     }
     let (parts, body) = request.into_parts();
     let body = read_body(body, route.body_limit()).await?;

@@ -119,3 +119,13 @@ async fn both_loopback_addresses_are_served_on_one_port() {
     assert_eq!(TcpStream::connect(("::1", port)).await.is_ok(), has_ipv6);
     rig.running.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_has_one_host() {
+    let rig = Rig::start().await;
+    let path = "/metadata/endpoints?api-version=2022-09-01";
+    let twice = rig.https.send("GET", "localhost", path, &[("host", "other.localhost")], "").await;
+    assert!(twice.expect(400).to_string().contains("Host header"), "{}", twice.text);
+    rig.https.send("GET", "localhost", path, &[], "").await.expect(200);
+    rig.running.stop().await;
+}

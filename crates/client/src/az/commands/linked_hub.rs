@@ -18,6 +18,9 @@ const CHOICES: &str = "--allocation-weight int # Weight in the allocation.
 --apply-allocation-policy 3st # Whether devices are allocated to it.
 --no-wait flag # Do not wait for the end.";
 
+/// Tries to write a service that others change at the same time: ours.
+const ATTEMPTS: u32 = 20;
+
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
@@ -84,26 +87,42 @@ fn apply_choices(args: &Args, hub: &mut Value) {
     }
 }
 
-/// Puts the hubs into the service and yields the list that it then has.
-async fn write(session: &mut Session<'_>, mut dps: Value, hubs: Vec<Value>, no_wait: bool) -> Result<Value> {
-    super::set_at(&mut dps, &["properties", "iotHubs"], Value::Array(hubs))?;
-    dps::write(session, &dps, no_wait).await?;
-    if no_wait {
-        return Ok(Value::Null);
+/// Reads the service, changes its hubs, puts it back and yields the list that it then has. When another
+/// command changed the service in between, all of that again.
+async fn change(
+    session: &mut Session<'_>,
+    args: &Args,
+    edit: impl Fn(&mut Vec<Value>) -> Result<()> + Send,
+) -> Result<Value> {
+    let no_wait = args.flag("--no-wait");
+    for attempt in 1.. {
+        let mut dps = dps::find(session, args, "--dps-name").await?;
+        let mut all = hubs(&dps);
+        edit(&mut all)?;
+        super::set_at(&mut dps, &["properties", "iotHubs"], Value::Array(all))?;
+        match dps::write(session, &dps, no_wait).await {
+            Err(failure) if failure.status == Some(412) && attempt < ATTEMPTS => {}
+            Err(failure) => return Err(failure),
+            Ok(_) if no_wait => break,
+            Ok(_) => {
+                let fresh = session.arm_get(text(&dps, "/id"), versions::DPS).await?;
+                return Ok(Value::Array(hubs(&fresh)));
+            }
+        }
     }
-    let fresh = session.arm_get(text(&dps, "/id"), versions::DPS).await?;
-    Ok(Value::Array(self::hubs(&fresh)))
+    Ok(Value::Null)
 }
 
 fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let (connection_string, region) = hub_to_link(session, args).await?;
-        let dps = dps::find(session, args, "--dps-name").await?;
-        let mut all = hubs(&dps);
         let mut hub = json!({"connectionString": connection_string, "location": region});
         apply_choices(args, &mut hub);
-        all.push(hub);
-        Ok(write(session, dps, all, args.flag("--no-wait")).await?.into())
+        let link = |all: &mut Vec<Value>| {
+            all.push(hub.clone());
+            Ok(())
+        };
+        Ok(change(session, args, link).await?.into())
     })
 }
 
@@ -141,20 +160,22 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let dps = dps::find(session, args, "--dps-name").await?;
-        let mut all = hubs(&dps);
-        let at = position(&all, args)?;
-        apply_choices(args, &mut all[at]);
-        Ok(write(session, dps, all, args.flag("--no-wait")).await?.into())
+        let apply = |all: &mut Vec<Value>| {
+            let at = position(all, args)?;
+            apply_choices(args, &mut all[at]);
+            Ok(())
+        };
+        Ok(change(session, args, apply).await?.into())
     })
 }
 
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let dps = dps::find(session, args, "--dps-name").await?;
-        let mut all = hubs(&dps);
-        all.remove(position(&all, args)?);
-        write(session, dps, all, args.flag("--no-wait")).await?;
+        let unlink = |all: &mut Vec<Value>| {
+            all.remove(position(all, args)?);
+            Ok(())
+        };
+        change(session, args, unlink).await?;
         Ok(Outcome::nothing())
     })
 }

@@ -7,7 +7,7 @@ use crate::az::grammar::Command;
 use crate::az::output::Outcome;
 use crate::az::parser::Args;
 use crate::az::session::{ARM_SCOPE, Session, Task};
-use crate::http::{Client, ServerAddress};
+use crate::http::{Client, ServerAddress, UNTRUSTED};
 use crate::profile::{
     self, Endpoint, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir, read_bounded,
     read_owner_file,
@@ -15,6 +15,7 @@ use crate::profile::{
 use bytes::Bytes;
 use http::{Method, Uri};
 use serde_json::Value;
+use std::path::Path;
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -100,7 +101,7 @@ fn refuse_unbuilt(args: &Args) -> Result<()> {
 /// The server to sign in at: `--server`, else the local data folder's.
 async fn find_server(session: &mut Session<'_>, args: &Args) -> Result<(ServerReference, Endpoint)> {
     let Some(url) = args.text("--server") else {
-        let path = data_dir(session.environment);
+        let path = data_dir(session.environment)?;
         let reference = ServerReference::DataFolder { path };
         let endpoint = reference.endpoint()?;
         return Ok((reference, endpoint));
@@ -109,21 +110,33 @@ async fn find_server(session: &mut Session<'_>, args: &Args) -> Result<(ServerRe
         Failure::error("--server needs --ca FILE: the server's ca.pem, which is in its data folder.")
     })?);
     let uri: Uri = url.parse().map_err(|_| Failure::error(format!("'{url}' is not a URL.")))?;
+    if uri.scheme_str() != Some("https") {
+        let bare = url.strip_prefix("http://").unwrap_or(url);
+        return Err(Failure::error(format!("--server {url}: give it with https://, such as https://{bare}.")));
+    }
     let host = uri.host().ok_or_else(|| Failure::error(format!("'{url}' has no host.")))?.to_owned();
     let https_port = uri.port_u16().unwrap_or(443);
     // The server's names lie beside its management name: management.example.org -> example.org.
     let domain = host.strip_prefix("management.").unwrap_or(&host).to_owned();
     let address = ServerAddress { domain: domain.clone(), host: host.clone(), https_port };
     let ca_pem = read_bounded(&ca_file)?;
-    let urls = discover(&Client::new(&ca_pem, address.clone())?, url.trim_end_matches('/')).await?;
+    let client = Client::new(&ca_pem, address.clone())?;
+    let urls = discover(&client, &ca_file, url.trim_end_matches('/')).await?;
     let reference = ServerReference::Remote { domain, host, https_port, urls: urls.clone(), ca_file };
     Ok((reference, Endpoint { address, urls, ca_pem }))
 }
 
 /// The base URLs that a server announces.
-async fn discover(client: &Client, base: &str) -> Result<ServerUrls> {
+async fn discover(client: &Client, ca_file: &Path, base: &str) -> Result<ServerUrls> {
     let url = format!("{base}/metadata/endpoints?api-version={}", versions::METADATA);
-    let response = client.request(Method::GET, &url, &[("accept", "application/json")], Bytes::new()).await?;
+    let answer = client.request(Method::GET, &url, &[("accept", "application/json")], Bytes::new()).await;
+    let response = answer.map_err(|error| match error.code {
+        UNTRUSTED => Failure::error(format!(
+            "The certificate of {base} is not from the CA in {}. Give the ca.pem of that server's data folder with --ca.",
+            ca_file.display()
+        )),
+        _ => error.into(),
+    })?;
     if !response.status.is_success() {
         return Err(Failure::error(format!("{url} answered {}; is this a Ferrohub server?", response.status)));
     }

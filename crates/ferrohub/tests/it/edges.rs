@@ -1,0 +1,107 @@
+//! What happens when something around the program gives way: files, the reader of its output, the server.
+
+use crate::program::{Home, PATIENCE, Running, hub_name};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Killed when the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_strangers_leave_files_to_store_and_log() {
+    let home = Home::new();
+    let server = Running::serve_with_files(&home, 160);
+    let text = std::fs::read_to_string(home.data().join("server.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let ports =
+        ["httpsPort", "mqttPort", "metricsPort"].map(|name| u16::try_from(file[name].as_u64().unwrap()).unwrap());
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = open();
+    let strangers: Vec<TcpStream> = ports
+        .iter()
+        .flat_map(|port| std::iter::repeat_n(*port, 100))
+        .map(|port| TcpStream::connect(("127.0.0.1", port)).unwrap())
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    // Half of so low a limit is kept back.
+    let held = open();
+    assert!(held > before + 60 && held <= before + 80, "{before} files, then {held}");
+    drop(strangers);
+    let login = home.run(&["az", "login"]);
+    assert!(login.success, "{}", login.stderr);
+    assert!(server.terminate(), "serve did not end well on SIGTERM");
+}
+
+#[test]
+fn a_limit_that_carries_no_server_is_refused_with_the_remedy() {
+    let home = Home::new();
+    let script = format!("ulimit -n 60; exec \"{}\" serve", env!("CARGO_BIN_EXE_ferrohub"));
+    let output = std::process::Command::new("/bin/sh").args(["-c", &script]).env("HOME", home.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && errors.contains("may open 60 files") && errors.contains("ulimit -n"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn output_that_is_lost_is_an_error_and_a_reader_that_left_is_none() {
+    let home = Home::new();
+    for arguments in [&["version"][..], &["doctor"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let lost = home.command(arguments).stdout(full).output().unwrap();
+        let errors = String::from_utf8_lossy(&lost.stderr);
+        assert!(
+            !lost.status.success() && errors.contains("Cannot write to standard output"),
+            "{arguments:?}: {errors}"
+        );
+    }
+    let mut child = home.command(&["version"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let left = child.wait_with_output().unwrap();
+    assert!(left.status.success() && left.stderr.is_empty(), "{}", String::from_utf8_lossy(&left.stderr));
+}
+
+#[test]
+fn following_goes_on_after_a_restart_of_the_server() {
+    let home = Home::new();
+    let hub = hub_name(&home.quickstart());
+    let server = Running::serve(&home);
+    let follow =
+        home.command(&["events", &hub, "--follow", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut follow = Killed(follow.unwrap());
+    let (sender, lines) = mpsc::channel();
+    let stdout = follow.0.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let number = |line: String| {
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        event["sequenceNumber"].as_u64().unwrap()
+    };
+    for expected in 0..10 {
+        assert_eq!(number(lines.recv_timeout(PATIENCE).unwrap()), expected);
+    }
+    // Another start takes other ports.
+    assert!(server.terminate(), "serve did not end well on SIGTERM");
+    home.quickstart();
+    let _server = Running::serve(&home);
+    for expected in 10..20 {
+        assert_eq!(number(lines.recv_timeout(PATIENCE).unwrap()), expected, "printed twice or lost");
+    }
+    assert!(follow.0.try_wait().unwrap().is_none(), "it ended");
+}
