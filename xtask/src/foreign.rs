@@ -41,7 +41,8 @@ fn prepare() -> Result<Command, String> {
     run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
     let binary = target().join("debug").join("ferrohub");
     let mut command = program(sdk.join("bin").join("python"));
-    command.args(["-m", "pytest", "tests"]).env("PYTHONDONTWRITEBYTECODE", "1");
+    // In that folder, so that paths among the arguments are the names of test files.
+    command.current_dir(root().join("tests")).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
     Ok(command)
 }

@@ -44,6 +44,12 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// Time for the head of a request, which is also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Most of a body over its limit that is read and thrown away: ours.
+const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+
+/// Time for that: ours.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Time for the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -202,9 +208,9 @@ async fn read(
     })
 }
 
-async fn read_body<B>(body: B, limit: usize) -> Result<Bytes>
+async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let too_large = || {
@@ -216,16 +222,39 @@ where
         .with_iot_code(413_001)
     };
     if body.size_hint().lower() > limit as u64 {
+        discard(&mut body).await;
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Error::invalid("The request's body ended early or is damaged.")),
         Err(_) => {
             Err(Error::invalid(format!("The request's body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs())))
         }
     }
+}
+
+/// Reads on without keeping anything, so that a client that is still writing gets to see the answer. What is much too
+/// long, or comes slowly, is not waited for.
+async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
+    let mut left = DISCARD_BYTES;
+    if body.size_hint().lower() > left as u64 {
+        return;
+    }
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether it ended or the time did makes no difference to the answer.
+    drop(tokio::time::timeout(DISCARD_TIMEOUT, all).await);
 }
 
 fn nothing_here(call: &Call) -> Error {
