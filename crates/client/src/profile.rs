@@ -330,7 +330,7 @@ fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T> {
         .map_err(|error| Error::invalid(format!("{} is not valid: {error}. {remedy}.", path.display())))
 }
 
-/// Reads a file of at most [`MAX_STATE_BYTES`].
+/// Reads a file of at most `MAX_STATE_BYTES`.
 ///
 /// # Errors
 /// `Invalid` where it cannot be read or is larger.

@@ -1,9 +1,9 @@
 //! `ferrohub az …`: the command line of Azure's `az`, as far as the product's services go.
 //!
-//! - [`grammar`] is the notation of the command table, [`table`] the table, [`parser`] argparse.
+//! - `grammar` is the notation of the command table, `table` the table, `parser` argparse.
 //! - `commands` has one file per command group.
-//! - [`output`] and [`failure`] are the formats, texts and exit codes.
-//! - [`session`] and [`arm`] talk to the server.
+//! - `output` and `failure` are the formats, texts and exit codes.
+//! - `session` and `arm` talk to the server.
 
 mod arm;
 mod commands;
