@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// What the thread is asked for.
@@ -62,6 +62,21 @@ pub(crate) struct Journal {
     doomed: VecDeque<u64>,
     /// The batch's bytes; kept for its capacity.
     buffer: Vec<u8>,
+    pace: Pace,
+}
+
+/// What the last batch was like: how many appends are likely to come together, and what writing them takes.
+#[derive(Default)]
+struct Pace {
+    last_appends: usize,
+    last_write: Duration,
+}
+
+impl Pace {
+    /// Longest wait for the callers of the last batch: a quarter of its time, and at most a millisecond.
+    fn patience(&self) -> Duration {
+        (self.last_write / 4).min(Duration::from_millis(1))
+    }
 }
 
 /// An event of the batch at hand.
@@ -89,6 +104,7 @@ impl Journal {
             must_roll: false,
             doomed: VecDeque::new(),
             buffer: Vec::new(),
+            pace: Pace::default(),
         }
     }
 
@@ -100,7 +116,9 @@ impl Journal {
                 Message::Append(first) => {
                     let (batch, other) = self.gather(first, messages);
                     kept = other;
+                    let (appends, started) = (batch.len(), Instant::now());
                     self.write(batch);
+                    self.pace = Pace { last_appends: appends, last_write: started.elapsed() };
                 }
                 Message::Expire { older_than_ms, answer } => {
                     // A caller that went away wants no answer; so below.
@@ -114,15 +132,16 @@ impl Journal {
         }
     }
 
-    /// Everything that waits behind `first`, up to the size of a batch or another message. As long as
-    /// more comes, those who were just answered get the processor to bring their next events: a sync
-    /// costs far more than that.
+    /// Everything that waits behind `first`, up to the size of a batch or another message. As long as more comes, those
+    /// who were just answered get the processor to bring their next events: a sync costs far more than that. Where the
+    /// last batch was larger, its callers are waited for, but never longer than a part of what a batch takes, so that a
+    /// lone caller loses nothing.
     fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
+        let started = Instant::now();
         let mut bytes = first.bytes;
         let mut batch = vec![first];
-        let mut before = 0;
-        while before < batch.len() {
-            before = batch.len();
+        loop {
+            let before = batch.len();
             std::thread::yield_now();
             while bytes < self.options.batch_bytes {
                 match messages.try_recv() {
@@ -134,8 +153,11 @@ impl Journal {
                     Err(_) => break,
                 }
             }
+            let full = batch.len() >= self.pace.last_appends || bytes >= self.options.batch_bytes;
+            if batch.len() == before && (full || started.elapsed() >= self.pace.patience()) {
+                return (batch, None);
+            }
         }
-        (batch, None)
     }
 
     fn write(&mut self, batch: Vec<Append>) {
