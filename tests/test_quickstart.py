@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import stat
 import subprocess
+import threading
 from pathlib import Path
 
 from lib.keys import b64, check_chain, csr, derived, new_key, save_chain
 from lib.dps import register
-from lib.server import Output, Server, binary
+from lib.server import PATIENCE_SECONDS, Output, Server, binary, until
 
 FLAGS = ["--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]
+# The steps that make something, which a second start finds.
+MADE = [
+    "resource group", "role definition", "role assignment: Azure IoT Hub", "user-assigned identity", "namespace quickstart-ns",
+    "credential default", "policy default", "role assignment: the identity", "hub quickstart-hub-", "role assignment: the namespace is Contributor",
+    "role assignment: the namespace is IoT Hub Registry Contributor", "provisioning service", "linked hub", "enrollment group",
+]
+
+
+def environment(data: Path) -> dict[str, str]:
+    return {"HOME": str(data.parent), "PATH": os.environ["PATH"]}
 
 
 def quickstart(data: Path) -> Output:
-    environment = {"HOME": str(data.parent), "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [str(binary()), "quickstart", "--once", "--data-dir", str(data), *FLAGS],
-        env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
+        env=environment(data), text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
     )
     return Output(done.returncode, done.stdout, done.stderr)
 
@@ -34,8 +46,9 @@ def test_twice(tmp_path: Path) -> None:
 
     second = quickstart(data)
     assert second.code == 0, second.stdout + second.stderr
-    made = [line for line in second.stdout.splitlines() if "namespace quickstart-ns" in line or "hub quickstart-hub" in line]
-    assert made and all("found" in line for line in made if "linked to" in line or "quickstart-ns …" in line), second.stdout
+    for step in MADE:
+        line = next((line for line in second.stdout.splitlines() if f" {step}" in line and " … " in line), None)
+        assert line and "… found, " in line, f"{step} was made again: {line}\n{second.stdout}"
     assert (data / "owner.json").read_text() == owner
 
     # What it made serves a client that is not its own.
@@ -65,3 +78,26 @@ def test_a_step_that_fails_ends_it_with_a_sentence(tmp_path: Path) -> None:
     (data / "owner.json").write_text((data / "owner.json").read_text().replace(owner["clientSecret"], "x" * 40))
     failed = quickstart(data)
     assert failed.code != 0 and "AADSTS" in failed.stdout + failed.stderr, failed.stdout + failed.stderr
+
+
+def test_without_once_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    process = subprocess.Popen(
+        [str(binary()), "quickstart", "--data-dir", str(data), *FLAGS],
+        env=environment(data), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout or []), daemon=True)
+    reader.start()
+    try:
+        until("the quickstart is done", lambda: any(line.startswith("Done: ") for line in lines))
+        server = Server(data)
+        server.info = json.loads((data / "server.json").read_text())
+        assert [one["name"] for one in server.az("iot", "adr", "ns", "list")] == ["quickstart-ns"]
+        assert process.poll() is None, "it ended by itself"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0, "".join(lines)
+    finally:
+        process.kill()
+        process.wait()
+    reader.join()

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from lib import arm as versions
-from lib import dps
+from lib import dps, raw
 from lib.keys import b64, check_chain, csr, derived, new_key, sas, save_chain
 from lib.mqtt import Mqtt, Refused
 from lib.plant import Plant, enroll
@@ -112,6 +112,45 @@ def test_unknown_id_scope(plant: Plant) -> None:
     name = dps.resource("0ne00000000", "some-device")
     answer = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("some-device"), "registration"), {})
     assert answer.status_code in (401, 404) and answer.json()["errorCode"] // 1000 == answer.status_code, answer.text
+
+
+def test_unknown_registration(plant: Plant) -> None:
+    """A device with a good key that never registered."""
+    device = "never-registered"
+    name = dps.resource(plant.id_scope, device)
+    for method, path in (("POST", name), ("GET", f"{name}/operations/4.0.00000000-0000-0000-0000-000000000000")):
+        answer = dps.https(plant.server, method, path, sas(name, plant.key(device), "registration"), {} if method == "POST" else None)
+        assert answer.status_code == 404 and answer.json()["errorCode"] // 1000 == 404 and answer.json()["message"], answer.text
+    assert plant.dps_rest("GET", f"/registrations/{device}").status_code == 404
+
+
+REGISTER = raw.text("$dps/registrations/PUT/iotdps-register/?$rid=1") + b"\0\1"
+WRONG_PACKETS = {
+    "no-request-id": raw.packet(0x32, raw.text("$dps/registrations/PUT/iotdps-register/") + b"\0\1{}"),
+    "verb": raw.packet(0x32, raw.text("$dps/registrations/PUT/iotdps-nonsense/?$rid=1") + b"\0\1{}"),
+    "hub-topic": raw.packet(0x32, raw.text("devices/packet-device/messages/events/") + b"\0\1x"),
+    "poll-without-operation": raw.packet(0x32, raw.text("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1") + b"\0\1"),
+    "wildcard": raw.packet(0x32, raw.text("$dps/registrations/+/iotdps-register/?$rid=1") + b"\0\1{}"),
+    "large": raw.packet(0x32, REGISTER + b"{}" + b" " * 200_000),
+    "qos2": raw.packet(0x34, REGISTER + b"{}"),
+    "cut": raw.packet(0x32, b"\xff\xff"),
+    "reserved": raw.packet(0xF0, b""),
+    "subscribe-empty": raw.packet(0x82, b"\0\1"),
+    "second-connect": raw.connect_packet("packet-device", "x"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_PACKETS)
+def test_wrong_packets(plant: Plant, wrong: str) -> None:
+    device = f"packet-{wrong}"
+    name = dps.resource(plant.id_scope, device)
+    connection = raw.dial(plant.server, raw.context(plant.server))
+    connection.sendall(raw.connect_packet(device, f"{name}/api-version={dps.API}", sas(name, plant.key(device), "registration")))
+    assert raw.connack(connection) == 0
+    connection.sendall(WRONG_PACKETS[wrong])
+    assert raw.ends(connection), "the connection goes on"
+    assert_nothing_left(plant, device)
+    assert plant.register(device).body["status"] == "assigned"
 
 
 def credentials(plant: Plant, device: str) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Arm:
     def __init__(self, server: Server, client_id: str | None = None, secret: str | None = None) -> None:
         self.server = server
         owner = server.owner
-        answer = token(server, client_id or owner["clientId"], secret or owner["clientSecret"])
+        self.client_id, self.secret = client_id or owner["clientId"], secret or owner["clientSecret"]
+        answer = token(server, self.client_id, self.secret)
         assert answer.status_code == 200, answer.text
         self.bearer: str = answer.json()["access_token"]
         self.session = requests.Session()
@@ -119,9 +120,8 @@ class Arm:
         properties = {"roleDefinitionId": definition, "principalId": principal, "principalType": "ServicePrincipal"}
         return self.put(path, ROLE, {"properties": properties})["id"]
 
-    def as_data_caller(self) -> dict[str, str]:
-        """Header of a bearer request to a hub."""
-        owner = self.server.owner
-        answer = token(self.server, owner["clientId"], owner["clientSecret"], "https://iothubs.azure.net/.default")
+    def data_bearer(self) -> str:
+        """Authorization of a bearer request to a hub."""
+        answer = token(self.server, self.client_id, self.secret, "https://iothubs.azure.net/.default")
         assert answer.status_code == 200, answer.text
-        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return f"Bearer {answer.json()['access_token']}"

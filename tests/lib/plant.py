@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,6 +103,15 @@ class Plant:
 
     def synchronize(self) -> None:
         self.arm.post(f"{self.namespace}/credentials/default/synchronize", versions.REGISTRY)
+
+    def renew_hub_keys(self) -> None:
+        """New keys for the hub's `iothubowner`, written as `az iot hub policy renew-key` does."""
+        hub, rules = self.arm.get(self.hub, versions.HUB), self.arm.post(f"{self.hub}/listkeys", versions.HUB)["value"]
+        owner = next(rule for rule in rules if rule["keyName"] == "iothubowner")
+        owner["primaryKey"], owner["secondaryKey"] = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
+        hub["properties"]["authorizationPolicies"] = rules
+        self.arm.put(self.hub, versions.HUB, hub)
+        self.hub_key = owner["primaryKey"]
 
     def hub_certificates(self) -> list[dict[str, Any]]:
         return self.arm.get(f"{self.hub}/certificates", versions.HUB)["value"]

@@ -132,21 +132,33 @@ class Server:
 
     def run(self, *arguments: str, profile: str = "az", variables: dict[str, str] | None = None) -> Output:
         """Runs a verb of the program against this server; `profile` names its sign-in."""
+        return self._finish([str(binary()), *arguments], profile, variables)
+
+    def _finish(self, command: list[str], profile: str, variables: dict[str, str] | None = None) -> Output:
         environment = {
             "HOME": str(self.data.parent), "PATH": os.environ["PATH"], "FERROHUB_DATA_DIR": str(self.data),
             "FERROHUB_CONFIG_DIR": str(self.data.parent / profile), **(variables or {}),
         }
         done = subprocess.run(
-            [str(binary()), *arguments], env=environment, text=True, capture_output=True,
-            stdin=subprocess.DEVNULL, timeout=PATIENCE_SECONDS * 2,
+            command, env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE_SECONDS * 2
         )
         return Output(done.returncode, done.stdout, done.stderr)
 
-    def az(self, *arguments: str, profile: str = "az") -> Any:
-        """Runs `ferrohub az` as the owner; it must succeed. Gives its JSON, if any."""
+    def _sign_in(self, profile: str) -> None:
+        """As the owner, unless the profile is signed in."""
         if not (self.data.parent / profile).exists():
             login = self.run("az", "login", profile=profile)
             assert login.code == 0, login.stderr
+
+    def az(self, *arguments: str, profile: str = "az") -> Any:
+        """Runs `ferrohub az` as the owner; it must succeed. Gives its JSON, if any."""
+        self._sign_in(profile)
         done = self.run("az", *arguments, profile=profile)
         assert done.code == 0, f"az {' '.join(arguments)}: exit {done.code}\n{done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def paste(self, line: str, profile: str = "az") -> None:
+        """Runs a line that the server printed as a person would: in bash, where `az` is `ferrohub az`. It must succeed."""
+        self._sign_in(profile)
+        done = self._finish(["bash", "-c", f'az() {{ "$FERROHUB" az "$@"; }}\n{line}'], profile, {"FERROHUB": str(binary())})
+        assert done.code == 0, f"{line}: exit {done.code}\n{done.stdout}\n{done.stderr}"

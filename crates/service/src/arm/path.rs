@@ -116,9 +116,7 @@ fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Resul
     let candidates: Vec<&'static TypeDecl> =
         types::all().iter().copied().filter(|decl| decl.namespace.eq_ignore_ascii_case(namespace)).collect();
     if candidates.is_empty() {
-        let shown: String = namespace.chars().take(100).collect();
-        return Err(Error::not_found(format!("The resource namespace '{shown}' is invalid."))
-            .with_code("InvalidResourceNamespace"));
+        return Err(super::providers::unknown(namespace));
     }
     let matching = candidates.into_iter().filter(|decl| {
         let depth = decl.kinds.len();

@@ -37,14 +37,25 @@ pub(super) fn answer(platform: &Platform, request: &ArmRequest, tail: &[String])
 }
 
 fn known(namespace: &str) -> Result<&'static str> {
-    namespaces().into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| {
-        Error::not_found(format!(
-            "The resource namespace '{}' is invalid. Ferrohub has: {}.",
-            namespace.chars().take(80).collect::<String>(),
-            namespaces().join(", ")
-        ))
+    namespaces().into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(namespace))
+}
+
+/// Azure's providers that are planned and not built.
+const PLANNED: &[(&str, &str)] = &[
+    ("Microsoft.ResourceGraph", "Resource Graph queries"),
+    ("Microsoft.Insights", "queries of the activity log"),
+    ("Microsoft.PolicyInsights", "Azure Policy"),
+];
+
+/// The error for a provider namespace that is not served.
+pub(super) fn unknown(namespace: &str) -> Error {
+    let have = namespaces().join(", ");
+    if let Some((name, what)) = PLANNED.iter().find(|(name, _)| name.eq_ignore_ascii_case(namespace)) {
+        return Error::not_implemented(format!("Ferrohub does not have {what} ({name}) yet. It has: {have}."));
+    }
+    let shown: String = namespace.chars().take(80).collect();
+    Error::not_found(format!("The resource namespace '{shown}' is invalid. Ferrohub has: {have}."))
         .with_code("InvalidResourceNamespace")
-    })
 }
 
 fn provider(platform: &Platform, namespace: &str) -> Value {

@@ -97,7 +97,7 @@ impl ProvisioningService {
             }
             if !full {
                 return Err(unauthorized(format!(
-                    "No enrollment group of the provisioning service '{}' has a key from which the device key of '{}' was derived. Derive it from the group's primary or secondary key: az iot dps enrollment-group compute-device-key",
+                    "No enrollment group of the provisioning service '{0}' has a key from which the device key of '{1}' was derived. Derive it from the group's primary or secondary key: az iot dps enrollment-group compute-device-key --dps-name {0} --enrollment-id '<group>' --registration-id {1}",
                     dps.name, caller.registration_id
                 )));
             }
@@ -197,7 +197,7 @@ fn admitted(attested: Attested) -> Result<Attested> {
     match attested.group.settings.provisioning_status {
         ProvisioningStatus::Enabled => Ok(attested),
         ProvisioningStatus::Disabled => Err(unauthorized(format!(
-            "The enrollment group '{}' is disabled; enable it: az iot dps enrollment-group update --provisioning-status enabled",
+            "The enrollment group '{0}' is disabled; enable it: az iot dps enrollment-group update --dps-name '<service>' --enrollment-id {0} --provisioning-status enabled",
             attested.group.id
         ))),
     }

@@ -257,8 +257,9 @@ impl ProvisioningService {
         known.truncate(20);
         let known = if known.is_empty() {
             format!(
-                "it has none; create one: az iot adr ns policy create --namespace {} --name {name}",
-                namespace.name()
+                "it has none; create one: az iot adr ns policy create --namespace {} --resource-group {} --name {name}",
+                namespace.name(),
+                namespace.resource_group.as_deref().unwrap_or_default()
             )
         } else {
             format!("it has {}", known.join(", "))
@@ -280,7 +281,7 @@ pub(super) fn policy_namespace(dps: &DpsRef, policy: &str) -> Result<ResourceId>
     match dps.stored.resource.text(&["deviceRegistryNamespace", "resourceId"]) {
         Some(id) => ResourceId::parse(id),
         None => Err(bad(format!(
-            "The credential policy '{policy}' needs a namespace, and the provisioning service '{0}' is linked to none. Link it: az iot dps update --name {0} --resource-group {1} --ns-resource-id <id of the namespace> --ns-identity-id <id of an identity>",
+            "The credential policy '{policy}' needs a namespace, and the provisioning service '{0}' is linked to none. Link it: az iot dps update --name {0} --resource-group {1} --ns-resource-id '<id of the namespace>' --mi-user-assigned '<id of the identity>' --ns-identity-id '<id of the identity>'",
             dps.name,
             dps.id.resource_group.as_deref().unwrap_or("<resource group>")
         ))),

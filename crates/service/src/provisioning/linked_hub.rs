@@ -53,7 +53,12 @@ impl ProvisioningService {
     /// `Invalid` (400209) saying what does not fit any more and how to link the hub again.
     pub(super) async fn open_hub(&self, dps: &DpsRef, host: &str) -> Result<Stored> {
         let Some(hub) = self.hub_by_host(host).await? else {
-            return Err(unauthorized_hub(dps, host, "the hub does not exist any more"));
+            let unlink = unlink_command(dps, host);
+            return Err(Error::invalid(format!(
+                "The provisioning service '{}' cannot use its linked hub '{host}': the hub does not exist any more. Take the link away: {unlink}",
+                dps.name
+            ))
+            .with_iot_code(400_209));
         };
         let field = format!("linkedHub/{}", host.to_lowercase());
         let Some(text) = self.open_secret(&dps.stored, &field).await? else {
@@ -100,14 +105,24 @@ impl ProvisioningService {
     }
 }
 
+/// The refusal with the commands that link the hub again with a key of now.
 fn unauthorized_hub(dps: &DpsRef, host: &str, why: &str) -> Error {
     let group = dps.id.resource_group.as_deref().unwrap_or("<resource group>");
     let name = host.split('.').next().unwrap_or(host);
     Error::invalid(format!(
-        "The provisioning service '{0}' cannot use its linked hub '{host}': {why}. Link it again: az iot dps linked-hub update --dps-name {0} --resource-group {group} --linked-hub {host} (or delete the entry and run: az iot dps linked-hub create --dps-name {0} --resource-group {group} --hub-name {name})",
-        dps.name
+        "The provisioning service '{0}' cannot use its linked hub '{host}': {why}. Link it again: {1} && az iot dps linked-hub create --dps-name \"{0}\" --resource-group \"{group}\" --hub-name \"{name}\"",
+        dps.name,
+        unlink_command(dps, host)
     ))
     .with_iot_code(400_209)
+}
+
+fn unlink_command(dps: &DpsRef, host: &str) -> String {
+    format!(
+        "az iot dps linked-hub delete --dps-name \"{}\" --resource-group \"{}\" --linked-hub \"{host}\"",
+        dps.name,
+        dps.id.resource_group.as_deref().unwrap_or("<resource group>")
+    )
 }
 
 #[cfg(test)]

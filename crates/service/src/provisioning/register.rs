@@ -198,7 +198,7 @@ impl ProvisioningService {
         }
         let registration = from_row(row)?;
         Err(Error::conflict(format!(
-            "The registration '{}' belongs to the enrollment group '{}', and the token is of the group '{}'. Delete the registration first: az iot dps enrollment-group registration delete --registration-id {0}",
+            "The registration '{0}' belongs to the enrollment group '{1}', and the token is of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '<service>' --registration-id {0}",
             registration.id, registration.group, attested.group.id
         ))
         .with_iot_code(409_201))

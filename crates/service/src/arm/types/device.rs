@@ -95,7 +95,7 @@ impl Behavior for Device {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         if !cx.cascade && registry::hub_device_exists(cx.platform, &cx.stored.resource).await? {
             return Err(Error::conflict(format!(
-                "The device '{}' mirrors an identity of an IoT hub. Delete that identity: az iot hub device-identity delete --device-id '{}'; this one goes with it.",
+                "The device '{}' mirrors an identity of an IoT hub. Delete that identity: az iot hub device-identity delete --hub-name '<hub>' --device-id '{}'; this one goes with it.",
                 cx.id.name(),
                 cx.stored.resource.text(&["externalDeviceId"]).unwrap_or_default()
             ))
@@ -106,9 +106,12 @@ impl Behavior for Device {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["revoke"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub does not revoke a device's certificates yet. To keep the device out, disable it: az iot adr ns device update --enabled false.",
-            ));
+            let namespace = cx.id.parent().map(|parent| parent.name().to_string()).unwrap_or_default();
+            return Err(Error::not_implemented(format!(
+                "Ferrohub does not revoke a device's certificates yet. To keep the device out, disable it: az iot adr ns device update --namespace {namespace} --resource-group {} --name {} --enabled false",
+                cx.id.resource_group.as_deref().unwrap_or_default(),
+                cx.id.name()
+            )));
         }
         Ok(None)
     }

@@ -50,13 +50,14 @@ struct Namespace;
 #[async_trait]
 impl Behavior for Namespace {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
+        let linked: Vec<String> =
+            linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
+        refuse_links(cx.body, &linked)?;
         let uid = cx.resource.uid.to_string();
         let properties = &mut cx.resource.properties;
         properties.insert("uuid".into(), uid.into());
         properties.insert("provisioningState".into(), "Succeeded".into());
-        // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
-        let linked: Vec<String> =
-            linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
         if let Some(endpoints) =
             properties.get_mut("messaging").and_then(|m| m.get_mut("endpoints")).and_then(Value::as_object_mut)
         {
@@ -118,6 +119,31 @@ impl Behavior for Namespace {
     }
 }
 
+/// Newer api-versions make links by writing endpoints on the namespace. Ferrohub makes them from the hub and the DPS;
+/// what it would not act on, it does not store.
+fn refuse_links(body: &Value, linked: &[String]) -> Result<()> {
+    for (room, command) in [
+        ("messaging", "make the hub with --ns-resource-id and --ns-identity-id: az iot hub create"),
+        ("provisioning", "link the service with --ns-resource-id and --ns-identity-id: az iot dps update"),
+        ("updating", "there is none, because Device Update is not part of Ferrohub"),
+    ] {
+        let endpoints = body.pointer(&format!("/properties/{room}/endpoints")).and_then(Value::as_object);
+        for (name, endpoint) in endpoints.into_iter().flatten() {
+            let text = |member: &str| endpoint.get(member).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            // Other brokers (Event Grid) are only noted; a hub is fine where it is linked already.
+            let noted = !text("endpointType").starts_with("microsoft.devices/") || linked.contains(&text("resourceId"));
+            if room == "messaging" && noted {
+                continue;
+            }
+            return Err(Error::not_implemented(format!(
+                "The endpoint '{name}' would be a link written on the namespace, which Ferrohub does not have yet. The link is made from the other side: {command}."
+            ))
+            .with_target(format!("properties.{room}.endpoints.{name}")));
+        }
+    }
+    Ok(())
+}
+
 fn word(kind: &str) -> &'static str {
     if kind.eq_ignore_ascii_case(kind::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
 }
@@ -151,7 +177,7 @@ pub(super) async fn link_target(
     let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
         Error::invalid_property(
             path,
-            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create."),
+            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location <region>", id.name(), id.resource_group.as_deref().unwrap_or_default()),
         )
     })?;
     if !stands && stored.resource.text(&["provisioningState"]) == Some("Deleting") {

@@ -323,7 +323,7 @@ async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
     rows.into_iter().next().map(resources::from_row).transpose()?.ok_or_else(|| {
         Error::invalid_property(
             path,
-            format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show."),
+            format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show --hub-name '<hub>'"),
         )
     })
 }

@@ -203,3 +203,38 @@ async fn what_is_not_built_is_not_promised() {
         assert_eq!(error.code, "NotImplemented", "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_link_written_on_the_namespace_is_refused_not_stored() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let endpoint =
+        |kind: &str, id: &str| json!({"endpoints": {"e1": {"endpointType": kind, "resourceId": id, "address": "a"}}});
+    let nowhere = format!("{}/providers/Microsoft.Devices/IotHubs/nowhere", plant.group);
+    for properties in [
+        json!({"messaging": endpoint("Microsoft.Devices/IotHubs", &nowhere)}),
+        json!({"provisioning": endpoint("Microsoft.Devices/provisioningServices", &plant.dps)}),
+        json!({"updating": endpoint("Microsoft.DeviceUpdate/updateInstances", "/x")}),
+    ] {
+        for version in [ADR, "2026-11-02-preview"] {
+            let body = json!({"location": "westeurope", "properties": properties.clone()});
+            let error = world.refused(&world.owner, "PUT", &plant.namespace, version, Some(body)).await;
+            assert_eq!(error.code, "NotImplemented", "{properties} {version}");
+        }
+    }
+    let broker = json!({"messaging": endpoint("Microsoft.EventGrid/namespaces", "/x")});
+    let kept = world.put(&plant.namespace, ADR, json!({"location": "westeurope", "properties": broker})).await;
+    assert_eq!(kept["properties"]["messaging"]["endpoints"]["e1"]["address"], "a");
+}
+
+#[tokio::test]
+async fn what_is_planned_says_so() {
+    let world = World::new().await;
+    let log =
+        format!("/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values", world.subscription);
+    for (method, path) in [("POST", "/providers/Microsoft.ResourceGraph/resources"), ("GET", log.as_str())] {
+        let error = world.refused(&world.owner, method, path, "2021-03-01", Some(json!({}))).await;
+        assert_eq!(error.code, "NotImplemented", "{path}");
+        assert!(error.message.contains("Ferrohub does not have"), "{error}");
+    }
+}

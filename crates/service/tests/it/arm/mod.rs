@@ -1,6 +1,7 @@
 //! Resource Manager over the embedded engines.
 
 mod access;
+mod activity;
 mod fixture;
 mod main_job;
 mod operations;

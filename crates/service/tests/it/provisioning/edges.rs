@@ -63,7 +63,7 @@ async fn a_linked_hub_whose_key_was_rotated_must_be_linked_again() {
     world.rotate_hub_key("hub1").await;
     let done = world.register(&key, "d1", None).await;
     assert_eq!((&done["status"], &done["registrationState"]["errorCode"]), (&json!("failed"), &json!(400_209)));
-    assert!(done["registrationState"]["errorMessage"].as_str().unwrap().contains("az iot dps linked-hub update"));
+    assert!(done["registrationState"]["errorMessage"].as_str().unwrap().contains("az iot dps linked-hub delete"));
     world.link(&["hub1"]).await;
     assert_eq!(world.register(&key, "d1", None).await["status"], "assigned");
 }

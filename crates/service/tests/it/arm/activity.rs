@@ -1,0 +1,60 @@
+//! Every write leaves a row in the activity log, in the unit of work of what it reports.
+
+use super::fixture::{ADR, HUB, World, plant};
+use ferrohub_service::tables::ACTIVITY;
+use ferrohub_store::Page;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The rows of a resource, oldest first; what follows is younger, so that the order is that of time.
+async fn rows(world: &World, resource: &str) -> Vec<Value> {
+    world.clock.advance(Duration::from_millis(1));
+    let all = world.service.platform.store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
+    all.into_iter().map(|row| row.doc).filter(|doc| doc["resourceId"] == resource).collect()
+}
+
+#[tokio::test]
+async fn writes_actions_and_deletes_are_reported_once_each() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let made = rows(&world, &policy).await;
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0]["operationName"], "Microsoft.DeviceRegistry/namespaces/credentials/policies/write");
+    assert_eq!((&made[0]["status"], &made[0]["httpStatus"]), (&json!("Succeeded"), &json!(201)));
+    assert_eq!((&made[0]["caller"], &made[0]["callerId"]), (&json!(world.owner.name()), &json!(world.owner.id())));
+    let credential = format!("{}/credentials/default", plant.namespace);
+    world.send(&world.owner, "POST", &format!("{credential}/synchronize"), ADR, None).await.unwrap();
+    assert_eq!(rows(&world, &credential).await.len(), 2);
+    world.send(&world.owner, "POST", &format!("{}/listkeys", plant.hub), HUB, None).await.unwrap();
+    let of_hub = rows(&world, &plant.hub).await;
+    assert_eq!(of_hub.last().unwrap()["operationName"], "Microsoft.Devices/IotHubs/listkeys/action");
+    world.clock.advance(Duration::from_millis(1));
+    world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
+    assert_eq!(rows(&world, &policy).await.last().unwrap()["httpStatus"], 204);
+    // Reading leaves nothing behind.
+    let before = rows(&world, &plant.namespace).await.len();
+    world.get(&plant.namespace, ADR).await;
+    assert_eq!(rows(&world, &plant.namespace).await.len(), before);
+}
+
+#[tokio::test]
+async fn a_refused_write_of_a_known_caller_is_a_row_and_changes_nothing_else() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let stranger = world.stranger().await;
+    let before = rows(&world, &plant.hub).await.len();
+    world.refused(&stranger, "PUT", &plant.hub, HUB, Some(json!({"location": "westeurope"}))).await;
+    let after = rows(&world, &plant.hub).await;
+    assert_eq!(after.len(), before + 1);
+    let last = after.last().unwrap();
+    assert_eq!((&last["status"], &last["httpStatus"]), (&json!("Failed"), &json!(403)));
+    assert_eq!((&last["callerId"], &last["error"]["code"]), (&json!(stranger.id()), &json!("AuthorizationFailed")));
+    world.clock.advance(Duration::from_millis(1));
+    // A write that lost against its condition reports its failure, and no success.
+    let hub = world.get(&plant.hub, HUB).await;
+    world.request(&world.owner, "PUT", &plant.hub, HUB, Some(hub), Some("\"stale\"")).await.unwrap_err();
+    let statuses: Vec<Value> =
+        rows(&world, &plant.hub).await.iter().skip(before).map(|row| row["httpStatus"].clone()).collect();
+    assert_eq!(statuses, [json!(403), json!(412)]);
+}
