@@ -133,7 +133,7 @@ fn find(arguments: &[String]) -> Result<Found> {
             .filter_map(|rest| rest.split(' ').next())
             .collect();
         if !choices.contains(&word.as_str()) {
-            return Err(misspelled(word, &choices));
+            return Err(misspelled(&prefix, word, &choices));
         }
     }
     if arguments[words.len()..].iter().any(|argument| argument == "-h" || argument == "--help") {
@@ -145,7 +145,8 @@ fn find(arguments: &[String]) -> Result<Found> {
     )))
 }
 
-fn misspelled(word: &str, choices: &[&str]) -> Failure {
+/// `az`'s text for an unknown word, then ours: the word may be one of Azure's that is not built here.
+fn misspelled(prefix: &str, word: &str, choices: &[&str]) -> Failure {
     let closest = choices
         .iter()
         .map(|choice| (similarity(word, choice), *choice))
@@ -155,6 +156,8 @@ fn misspelled(word: &str, choices: &[&str]) -> Failure {
     if let Some((_, choice)) = closest {
         text.push_str(&format!("\nDid you mean '{choice}' ?"));
     }
+    let group = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
+    text.push_str(&format!("\nFerrohub's az has no '{group}{word}'; what it has is listed by 'az {group}--help'."));
     Failure::usage(text)
 }
 

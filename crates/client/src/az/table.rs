@@ -13,6 +13,8 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("", "The command line of Ferrohub, as Azure's az has it."),
     ("account", "The signed-in subscription."),
     ("ad", "The directory."),
+    ("ad app", "Applications."),
+    ("ad app credential", "Secrets of an application."),
     ("ad sp", "Service principals."),
     ("cloud", "The cloud in use."),
     ("config", "Settings of this command line."),

@@ -1,4 +1,4 @@
-//! `az ad sp …` and the look-up of principals in the directory.
+//! `az ad sp …`, `az ad app credential reset` and the look-up of principals in the directory.
 
 use super::role_assignment::assign;
 use super::role_definition::resolve as resolve_role;
@@ -6,15 +6,28 @@ use super::{rooted, text};
 use crate::az::failure::{Failure, Result};
 use crate::az::grammar::Command;
 use crate::az::parser::Args;
+use crate::az::run::shell_quoted;
 use crate::az::session::{Session, Task, segment};
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Longest secret life that is asked for, years: ours.
 const MAX_SECRET_YEARS: i64 = 100;
+const SECRET_WARNING: &str = "The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "ad app credential reset",
+        "Give an application a new secret.",
+        &["--id! # Application id or object id of the application.
+--append flag # Keep the secrets that it has; needed where it has any.
+--display-name # Description of the secret.
+--years int # Life of the secret; one year without it.
+--end-date # End of the secret's life, such as 2027-12-31 or 2027-12-31T11:59:59+00:00."],
+        credential_reset,
+    ),
     Command::new(
         "ad sp create-for-rbac",
         "Create a service principal with a secret, and give it roles.",
@@ -140,14 +153,11 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
             Some(name) => name.to_owned(),
             None => format!("azure-cli-{}", now.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d-%H-%M-%S")),
         };
-        let years = args.integer("--years").unwrap_or(1).clamp(1, MAX_SECRET_YEARS);
-        let ends = now + jiff::SignedDuration::from_hours(years * 365 * 24);
+        let ends = years_after(now, args.integer("--years"));
         let application = session.graph(Method::POST, "/applications", Some(&json!({"displayName": name}))).await?;
         let app_id = text(&application, "/appId").to_owned();
         let service = session.graph(Method::POST, "/servicePrincipals", Some(&json!({"appId": app_id}))).await?;
-        let add = format!("/applications/{}/addPassword", segment(text(&application, "/id")));
-        let credential = json!({"passwordCredential": {"displayName": "rbac", "endDateTime": ends.to_string()}});
-        let secret = session.graph(Method::POST, &add, Some(&credential)).await?;
+        let secret = add_secret(session, &application, Some("rbac"), ends).await?;
         let principal = Principal {
             object_id: text(&service, "/id").to_owned(),
             kind: Some("ServicePrincipal".to_owned()),
@@ -161,10 +171,72 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
                 assign(session, &principal, &role_id, &scope, Map::new()).await?;
             }
         }
-        session.warn("The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.");
+        session.warn(SECRET_WARNING);
         let tenant = session.profile()?.tenant_id.clone();
-        Ok(json!({"appId": app_id, "displayName": name, "password": text(&secret, "/secretText"), "tenant": tenant})
-            .into())
+        Ok(json!({"appId": app_id, "displayName": name, "password": secret, "tenant": tenant}).into())
+    })
+}
+
+fn years_after(now: Timestamp, years: Option<i64>) -> Timestamp {
+    now + jiff::SignedDuration::from_hours(years.unwrap_or(1).clamp(1, MAX_SECRET_YEARS) * 365 * 24)
+}
+
+/// Gives an application a secret and yields its text.
+async fn add_secret(
+    session: &mut Session<'_>,
+    application: &Value,
+    name: Option<&str>,
+    ends: Timestamp,
+) -> Result<String> {
+    let path = format!("/applications/{}/addPassword", segment(text(application, "/id")));
+    let credential = json!({"passwordCredential": {"displayName": name, "endDateTime": ends.to_string()}});
+    let secret = session.graph(Method::POST, &path, Some(&credential)).await?;
+    Ok(text(&secret, "/secretText").to_owned())
+}
+
+/// The application that a person named by its application id or its object id.
+async fn application(session: &mut Session<'_>, id: &str) -> Result<Value> {
+    let filter = format!("appId eq '{}'", quoted(id));
+    if let Some(found) = session.graph_list("/applications", Some(&filter)).await?.into_iter().next() {
+        return Ok(found);
+    }
+    session.graph(Method::GET, &format!("/applications/{}", segment(id)), None).await
+}
+
+/// A date or a point in time; without an offset it is UTC.
+fn end_date(value: &str) -> Result<Timestamp> {
+    let date_time = || value.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let parsed = value.parse::<Timestamp>().ok().or_else(|| date_time().map(|time| time.timestamp()));
+    parsed.ok_or_else(|| {
+        Failure::error(format!(
+            "--end-date '{value}' is no time. Give one such as 2027-12-31 or 2027-12-31T11:59:59+00:00."
+        ))
+    })
+}
+
+fn credential_reset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let id = args.filled("--id")?;
+        if args.given("--years") && args.given("--end-date") {
+            return Err(Failure::error("usage error: --years | --end-date"));
+        }
+        let ends = match args.text("--end-date") {
+            Some(date) => end_date(date)?,
+            None => years_after(session.environment.clock.now(), args.integer("--years")),
+        };
+        let application = application(session, id).await?;
+        let held = application.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
+        if held > 0 && !args.flag("--append") {
+            return Err(Failure::error(format!(
+                "The application '{id}' has {held} secret(s), and Ferrohub's directory does not take secrets away yet. Nothing was changed. To add \
+                 one beside them: az ad app credential reset --id {} --append",
+                shell_quoted(id)
+            )));
+        }
+        let secret = add_secret(session, &application, args.text("--display-name"), ends).await?;
+        session.warn(SECRET_WARNING);
+        let tenant = session.profile()?.tenant_id.clone();
+        Ok(json!({"appId": text(&application, "/appId"), "password": secret, "tenant": tenant}).into())
     })
 }
 
@@ -188,4 +260,21 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         };
         Ok(Value::Array(session.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_date_is_a_date_or_a_time() {
+        for (given, meant) in [
+            ("2027-12-31", "2027-12-31T00:00:00Z"),
+            ("2027-12-31T11:59:59", "2027-12-31T11:59:59Z"),
+            ("2027-12-31T11:59:59+02:00", "2027-12-31T09:59:59Z"),
+        ] {
+            assert_eq!(end_date(given).unwrap().to_string(), meant);
+        }
+        assert!(end_date("tomorrow").unwrap_err().message.contains("such as"));
+    }
 }

@@ -93,32 +93,7 @@ pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'sta
 
 /// Writes the identity and namespace options into a service's body.
 fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
-    let users: Option<Vec<&String>> =
-        args.list("--mi-user-assigned").map(|ids| ids.iter().filter(|id| !id.is_empty()).collect());
-    let own = args.switch("--mi-system-assigned");
-    if users.is_some() || own.is_some() {
-        let held = text(body, "/identity/type").to_lowercase();
-        let own = own.unwrap_or_else(|| held.contains("systemassigned"));
-        let users: Map<String, Value> = match users {
-            Some(ids) => ids.into_iter().map(|id| (id.clone(), json!({}))).collect(),
-            None => {
-                let held = body.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
-                held.map(|held| held.keys().map(|id| (id.clone(), json!({}))).collect()).unwrap_or_default()
-            }
-        };
-        let kind = match (own, users.is_empty()) {
-            (true, true) => "SystemAssigned",
-            (true, false) => "SystemAssigned,UserAssigned",
-            (false, false) => "UserAssigned",
-            (false, true) => "None",
-        };
-        let mut identity = Map::new();
-        put(&mut identity, "type", Some(json!(kind)));
-        if !users.is_empty() {
-            put(&mut identity, "userAssignedIdentities", Some(Value::Object(users)));
-        }
-        body["identity"] = Value::Object(identity);
-    }
+    apply_identity(args, body);
     match (args.text("--ns-resource-id"), args.text("--ns-identity-id").filter(|id| !id.is_empty())) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(Failure::error(
@@ -134,6 +109,39 @@ fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
             super::set_at(body, &["properties", "deviceRegistryNamespace"], link)
         }
     }
+}
+
+/// Writes the service's identities: those held, unless `--mi-user-assigned` names others, and the one that a
+/// link works with. Azure's `az` leaves that one out, and its link of a service without identities is refused.
+fn apply_identity(args: &Args, body: &mut Value) {
+    let given = args.list("--mi-user-assigned");
+    let own = args.switch("--mi-system-assigned");
+    let linked = args.text("--ns-resource-id").filter(|namespace| !namespace.is_empty());
+    let worker = linked.and(args.text("--ns-identity-id")).filter(|id| !id.is_empty()).map(rooted);
+    let held = body.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
+    let mut users: Vec<String> = match given {
+        Some(ids) => ids.iter().filter(|id| !id.is_empty()).map(|id| rooted(id)).collect(),
+        None => held.into_iter().flat_map(Map::keys).cloned().collect(),
+    };
+    let missing = worker.filter(|id| !users.iter().any(|user| user.eq_ignore_ascii_case(id)));
+    if given.is_none() && own.is_none() && missing.is_none() {
+        return;
+    }
+    users.extend(missing);
+    let own = own.unwrap_or_else(|| text(body, "/identity/type").to_lowercase().contains("systemassigned"));
+    let kind = match (own, users.is_empty()) {
+        (true, true) => "SystemAssigned",
+        (true, false) => "SystemAssigned,UserAssigned",
+        (false, false) => "UserAssigned",
+        (false, true) => "None",
+    };
+    let mut identity = Map::new();
+    put(&mut identity, "type", Some(json!(kind)));
+    if !users.is_empty() {
+        let users: Map<String, Value> = users.into_iter().map(|id| (id, json!({}))).collect();
+        put(&mut identity, "userAssignedIdentities", Some(Value::Object(users)));
+    }
+    body["identity"] = Value::Object(identity);
 }
 
 fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
@@ -276,10 +284,13 @@ mod tests {
     use std::collections::HashMap;
 
     fn body(options: &[&str]) -> Result<Value> {
+        changed(json!({"properties": {}}), options)
+    }
+
+    fn changed(mut body: Value, options: &[&str]) -> Result<Value> {
         let arguments: Vec<String> =
             ["-n", "d", "-g", "g"].iter().chain(options).map(|option| (*option).to_owned()).collect();
         let args = parser::parse(&COMMANDS[0], &arguments, &HashMap::new())?;
-        let mut body = json!({"properties": {}});
         apply_link(&args, &mut body)?;
         Ok(body)
     }
@@ -298,5 +309,22 @@ mod tests {
     fn an_empty_namespace_unlinks_and_a_lone_identity_is_refused() {
         assert_eq!(body(&["--ns-id", ""]).unwrap()["properties"], json!({"deviceRegistryNamespace": null}));
         assert!(body(&["--ns-identity-id", "/i"]).unwrap_err().message.contains("--ns-resource-id"));
+    }
+
+    #[test]
+    fn the_identity_of_a_link_is_attached_unless_it_is_already() {
+        let link = ["--ns-id", "/ns", "--ns-identity-id", "/i"];
+        assert_eq!(
+            body(&link).unwrap()["identity"],
+            json!({"type": "UserAssigned", "userAssignedIdentities": {"/i": {}}})
+        );
+        let holds = |users: Value| json!({"identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": users}, "properties": {}});
+        let added = changed(holds(json!({"/j": {"clientId": "c"}})), &link).unwrap();
+        assert_eq!(added["identity"], holds(json!({"/j": {}, "/i": {}}))["identity"]);
+        let there = holds(json!({"/I": {"clientId": "c"}}));
+        assert_eq!(changed(there.clone(), &link).unwrap()["identity"], there["identity"]);
+        let named = changed(there, &[&link[..], &["--mi-user-assigned", "/j"]].concat()).unwrap();
+        assert_eq!(named["identity"], holds(json!({"/j": {}, "/i": {}}))["identity"]);
+        assert!(body(&["--ns-id", "", "--ns-identity-id", "/i"]).unwrap().get("identity").is_none());
     }
 }

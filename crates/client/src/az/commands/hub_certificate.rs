@@ -1,11 +1,16 @@
 //! `az iot hub certificate …`: the CA certificates that a hub trusts.
 
 use super::{hub, text, versions};
-use crate::az::failure::Result;
+use crate::az::failure::{Failure, Result};
 use crate::az::grammar::Command;
 use crate::az::output::Outcome;
 use crate::az::parser::Args;
+use crate::az::run::shell_quoted;
 use crate::az::session::{Session, Task, segment};
+use crate::profile::read_bounded;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
 use serde_json::json;
 
 const HUB: &str = "--hub-name! # Name of the hub.
@@ -18,6 +23,17 @@ pub(crate) const COMMANDS: &[Command] = &[
         .with_ids(&["--hub-name"]),
     Command::new("iot hub certificate show", "Show a CA certificate of a hub.", &[HUB, NAME], show)
         .with_ids(&["--hub-name", "--name"]),
+    Command::new(
+        "iot hub certificate create",
+        "Upload a CA certificate to a hub.",
+        &[
+            HUB,
+            NAME,
+            "--path/-p! # File of the certificate, PEM or DER.
+--verified/-v 3st # Trust it at once, without proof of possession.",
+        ],
+        create,
+    ),
     Command::new(
         "iot hub certificate delete",
         "Take a CA certificate from a hub.",
@@ -47,10 +63,50 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
+/// A certificate file as the service takes it: PEM as it is, DER in base64.
+fn upload(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(pem) => pem.trim_end().to_owned(),
+        Err(der) => STANDARD.encode(der.as_bytes()),
+    }
+}
+
+fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let name = args.filled("--name")?;
+        let certificate = upload(read_bounded(&session.environment.path(args.filled("--path")?))?);
+        let hub = hub::find(session, args, "--hub-name").await?;
+        let path = format!("{}/certificates/{}", text(&hub, "/id"), segment(name));
+        if let Some(held) = session.arm_find(&path, versions::HUB).await? {
+            return Err(Failure::error(format!(
+                "Certificate '{name}' already exists. Choose another name, or delete it first: az iot hub certificate delete --hub-name {} --name {} --etag {}",
+                shell_quoted(args.filled("--hub-name")?),
+                shell_quoted(name),
+                shell_quoted(text(&held, "/etag"))
+            )));
+        }
+        let verified = args.switch("--verified") == Some(true);
+        let body = json!({"properties": {"certificate": certificate, "isVerified": verified}});
+        Ok(session.arm_write(Method::PUT, &path, versions::HUB, &body, false).await?.into())
+    })
+}
+
 fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = format!("{}/{}", collection(session, args).await?, segment(args.filled("--name")?));
         session.arm_delete_if(&path, versions::HUB, args.filled("--etag")?).await?;
         Ok(Outcome::nothing())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_goes_as_it_is_and_der_in_base64() {
+        let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        assert_eq!(upload(pem.as_bytes().to_vec()), pem.trim_end());
+        assert_eq!(upload(vec![0x30, 0x82, 0xff]), "MIL/");
+    }
 }

@@ -89,6 +89,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         &["--name/-n! # Name of the extension."],
         extension_show,
     ),
+    Command::new(
+        "extension list-versions",
+        "List the versions to install: none, everything is built in.",
+        &["--name/-n! # Name of the extension."],
+        none_to_install,
+    ),
+    Command::new(
+        "extension list-available",
+        "List the extensions to install: none, everything is built in.",
+        &["--show-details/-d flag # Ignored."],
+        none_to_install,
+    ),
 ];
 
 fn split_key(text: &str) -> Result<(String, String)> {
@@ -225,6 +237,10 @@ fn extension_show<'a>(_session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
             other => Err(Failure::error(format!("The extension {other} is not installed."))),
         }
     })
+}
+
+fn none_to_install<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(json!([]).into()) })
 }
 
 fn nothing<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
