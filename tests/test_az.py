@@ -161,6 +161,49 @@ def test_hubs_and_provisioning(az: Az, group: str) -> None:
     assert az("resource", "list", "--resource-group", GROUP, "--query", "[?contains(type, 'Devices')]") == []
 
 
+def test_providers(az: Az) -> None:
+    for namespace, kind in (("Microsoft.DeviceRegistry", "namespaces"), ("Microsoft.Devices", "IotHubs")):
+        az("provider", "register", "--namespace", namespace, "--wait")
+        shown = az("provider", "show", "--namespace", namespace)
+        assert shown["registrationState"] == "Registered"
+        assert kind.lower() in [one["resourceType"].lower() for one in shown["resourceTypes"]]
+    assert "Microsoft.Devices" in [one["namespace"] for one in az("provider", "list")]
+    missing = az.run("provider", "show", "--namespace", "Microsoft.Nonsense")
+    assert missing.code != 0 and "InvalidResourceNamespace" in missing.stderr, missing.stderr
+
+
+def test_groups_and_resources_by_their_generic_commands(az: Az, group: str) -> None:
+    az("group", "wait", "--name", GROUP, "--exists", "--timeout", "30")
+    assert az("group", "update", "--name", GROUP, "--set", "tags.by=update")["tags"]["by"] == "update"
+    made = az("identity", "create", "--name", "azcli-generic", "--resource-group", GROUP, "--location", LOCATION)
+    shown = az("identity", "show", "--ids", made["id"])
+    assert shown["principalId"] == made["principalId"]
+    kind = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    listed = az("resource", "list", "--resource-group", GROUP, "--resource-type", kind)
+    assert "azcli-generic" in [one["name"] for one in listed]
+    generic = az("resource", "show", "--ids", made["id"])
+    assert generic["properties"]["principalId"] == made["principalId"]
+    assert az("resource", "show", "--resource-group", GROUP, "--name", "azcli-generic", "--resource-type", kind)["id"] == generic["id"]
+    az("identity", "delete", "--ids", made["id"])
+
+
+def test_policies_of_a_hub(az: Az, group: str) -> None:
+    """Shared access policies, of which core az reads and writes the whole list with their keys."""
+    hub = ["--hub-name", "azcli-policies"]
+    az("iot", "hub", "create", "--name", "azcli-policies", "--resource-group", GROUP, "--location", LOCATION, "--sku", "S1")
+    before = az("iot", "hub", "policy", "show", *hub, "--name", "iothubowner")
+    az("iot", "hub", "policy", "create", *hub, "--name", "azcli-policy", "--permissions", "RegistryRead", "ServiceConnect")
+    made = az("iot", "hub", "policy", "show", *hub, "--name", "azcli-policy")
+    assert made["rights"].replace(" ", "") == "RegistryRead,ServiceConnect" and made["primaryKey"] != made["secondaryKey"]
+    az("iot", "hub", "policy", "renew-key", *hub, "--name", "azcli-policy", "--renew-key", "primary")
+    renewed = az("iot", "hub", "policy", "show", *hub, "--name", "azcli-policy")
+    assert renewed["primaryKey"] != made["primaryKey"] and renewed["secondaryKey"] == made["secondaryKey"]
+    assert az("iot", "hub", "policy", "show", *hub, "--name", "iothubowner") == before, "another policy's keys changed"
+    az("iot", "hub", "policy", "delete", *hub, "--name", "azcli-policy")
+    assert "azcli-policy" not in [one["keyName"] for one in az("iot", "hub", "policy", "list", *hub)]
+    az("iot", "hub", "delete", "--name", "azcli-policies", "--resource-group", GROUP)
+
+
 def test_old_versions_keep_what_they_cannot_say(az: Az, plant: Plant) -> None:
     """Core az reads and writes the hub with 2023-06-30-preview and DPS with 2021-10-15, which know no namespace."""
     before = plant.arm.get(plant.hub, versions.HUB), plant.arm.get(plant.dps, versions.DPS)
@@ -172,6 +215,8 @@ def test_old_versions_keep_what_they_cannot_say(az: Az, plant: Plant) -> None:
         assert new["identity"] == old["identity"] and new["tags"] == {"by": "az"}
     certificates = az("iot", "hub", "certificate", "list", "--hub-name", plant.hub_name, "--resource-group", plant.group_name)["value"]
     assert len(certificates) >= 1 and certificates[0]["properties"]["thumbprint"]
+    named = ["--hub-name", plant.hub_name, "--resource-group", plant.group_name, "--name", certificates[0]["name"]]
+    assert az("iot", "hub", "certificate", "show", *named)["properties"]["thumbprint"] == certificates[0]["properties"]["thumbprint"]
     assert plant.register("after-az-update").body["status"] == "assigned", "the linked hub's key was lost"
 
 

@@ -11,7 +11,7 @@ import pytest
 from lib import arm as versions
 from lib.arm import Arm, ArmError
 from lib.keys import b64, csr, new_key
-from lib.plant import LOCATION, Plant, build
+from lib.plant import LOCATION, Plant, add_hub, build
 from lib.server import Server
 from test_wrong_input_dps import refusal
 
@@ -184,6 +184,22 @@ def test_dps_to_its_linked_hub(server: Server) -> None:
     assert [one["name"] for one in linked] == [plant.hub_host]
 
 
+def test_a_linked_hub_that_is_gone(server: Server) -> None:
+    """The refusal prints the command that takes the link away; another hub can take its place."""
+    plant = build(server, "edge6")
+    plant.arm.delete(plant.hub, versions.HUB)
+    code, message = refusal(register(plant, "device"))
+    assert (code, plant.hub_host in message) == (400209, True), (code, message)
+    assert "linked-hub create" not in message, message
+    server.paste(linking(message))
+    assert plant.arm.get(plant.dps, versions.DPS)["properties"]["iotHubs"] == []
+    other = add_hub(plant.arm, plant.group, "edge6-other", plant.namespace, plant.identity)
+    service = ["--dps-name", "edge6-dps", "--resource-group", plant.group_name]
+    server.az("iot", "dps", "linked-hub", "create", *service, "--hub-name", "edge6-other")
+    answer = register(plant, "device")
+    assert answer.body["status"] == "assigned" and answer.state["assignedHub"] == other["properties"]["hostName"], answer.body
+
+
 def linking(message: str) -> str:
     """The line that a refusal prints for a hub that a provisioning service cannot use."""
     found = re.search(r"az iot dps linked-hub delete [^\n]*", message)
@@ -192,21 +208,34 @@ def linking(message: str) -> str:
 
 
 def test_a_bearer_at_a_hub(server: Server, plant: Plant) -> None:
-    """A person without a data role at a hub is refused; after the command that the refusal prints, each call works."""
+    """A person at a hub's service API: refused without a data role, served with one, refused again when it is gone."""
     caller, principal = service_principal(server, "edge-data")
     bearer = caller.data_bearer()
     device = {"deviceId": "by-bearer", "authentication": {"type": "sas"}}
-    calls: list[tuple[str, str, Any, int]] = [
-        ("PUT", "/devices/by-bearer", device, 200),
-        ("GET", "/devices/by-bearer", None, 200),
-        ("PATCH", "/twins/by-bearer", {"properties": {"desired": {"a": 1}}}, 200),
-        ("DELETE", "/devices/by-bearer", None, 204),
+    calls: list[tuple[str, str, Any, str, int]] = [
+        ("PUT", "/devices/by-bearer", device, "devices/write", 200),
+        ("GET", "/devices/by-bearer", None, "devices/read", 200),
+        ("PATCH", "/twins/by-bearer", {"properties": {"desired": {"a": 1}}}, "twins/write", 200),
+        ("DELETE", "/devices/by-bearer", None, "devices/delete", 204),
     ]
-    for method, path, body, _ in calls:
-        refused = plant.hub_rest(method, path, body, authorization=bearer)
-        assert refused.status_code == 403, f"{method} {path}: {refused.status_code} {refused.text}"
-        assert_named(refused.text, principal, "Microsoft.Devices/IotHubs/", plant.hub)
-    grant(server, refused.json().get("Message", refused.text))
-    for method, path, body, status in calls:
+
+    def all_refused() -> None:
+        for method, path, body, action, _ in calls:
+            refused = plant.hub_rest(method, path, body, authorization=bearer)
+            assert refused.status_code == 403, f"{method} {path}: {refused.status_code} {refused.text}"
+            assert_named(refused.text, principal, f"Microsoft.Devices/IotHubs/{action}", plant.hub)
+
+    all_refused()
+    role = plant.arm.assign(plant.hub, principal, versions.HUB_DATA_CONTRIBUTOR)
+    for method, path, body, _, status in calls:
         answer = plant.hub_rest(method, path, body, authorization=bearer)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+    plant.arm.delete(role, versions.ROLE)
+    all_refused()
+    # The printed command gives what the one call needs.
+    method, path, body, _, status = calls[0]
+    grant(server, plant.hub_rest(method, path, body, authorization=bearer).json()["Message"])
+    assert plant.hub_rest(method, path, body, authorization=bearer).status_code == status
+    method, path, body, action, _ = calls[2]
+    assert action in plant.hub_rest(method, path, body, authorization=bearer).text
+    assert plant.hub_rest("DELETE", calls[3][1]).status_code == 204

@@ -388,7 +388,10 @@ async fn words_help_files_and_configuration() {
     let unknown = server.az(&["iot", "hubx"]).await;
     assert_eq!(
         (unknown.code, unknown.err.as_str()),
-        (2, "ERROR: 'hubx' is misspelled or not recognized by the system.\nDid you mean 'hub' ?\n")
+        (
+            2,
+            "ERROR: 'hubx' is misspelled or not recognized by the system.\nDid you mean 'hub' ?\nFerrohub's az has no 'iot hubx'; what it has is listed by 'az iot --help'.\n"
+        )
     );
     let bare = server.az(&["iot", "adr"]).await;
     assert_eq!(bare.code, 2);

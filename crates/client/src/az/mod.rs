@@ -24,6 +24,8 @@ mod yaml;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod printed_tests;
+#[cfg(test)]
 mod scripted;
 
 pub use run::run;

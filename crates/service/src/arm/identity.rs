@@ -73,7 +73,9 @@ impl Call<'_> {
         }
         let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
             Error::invalid(format!(
-                "The user-assigned identity '{id}' does not exist. Make it first: az identity create."
+                "The user-assigned identity '{id}' does not exist. Make it first: az identity create --name {} --resource-group {}",
+                parsed.name(),
+                parsed.resource_group.as_deref().unwrap_or_default()
             ))
             .with_code("FailedIdentityOperation")
         })?;

@@ -19,7 +19,7 @@ pub(super) fn allocate(
     let linked = linked_hubs(dps);
     if linked.is_empty() {
         return Err(no_hub(format!(
-            "The provisioning service '{0}' has no linked hub. Link one: az iot dps linked-hub create --dps-name {0} --resource-group {1} --hub-name <hub>",
+            "The provisioning service '{0}' has no linked hub. Link one: az iot dps linked-hub create --dps-name {0} --resource-group {1} --hub-name '<hub>'",
             dps.name,
             dps.id.resource_group.as_deref().unwrap_or("<resource group>")
         )));

@@ -83,7 +83,7 @@ impl ProvisioningService {
         }
         let shown: String = id_scope.chars().take(64).collect();
         Err(Error::not_found(format!(
-            "The id scope '{shown}' is unknown. The provisioning service shows its own: az iot dps show --name <name> --query properties.idScope"
+            "The id scope '{shown}' is unknown. The provisioning service shows its own: az iot dps show --name '<name>' --query properties.idScope"
         ))
         .with_iot_code(404_201))
     }

@@ -62,7 +62,7 @@ impl Behavior for Credential {
         if !policies.is_empty() {
             let names: Vec<&str> = policies.iter().map(|s| s.resource.name.as_str()).collect();
             return Err(Error::conflict(format!(
-                "The credential of namespace '{0}' cannot be deleted while it has policies: {1}. Delete them first: az iot adr ns policy delete --namespace {0} --resource-group {2} --name <policy>",
+                "The credential of namespace '{0}' cannot be deleted while it has policies: {1}. Delete them first: az iot adr ns policy delete --namespace {0} --resource-group {2} --name '<policy>'",
                 namespace_name(cx.id),
                 names.join(", "),
                 cx.id.resource_group.as_deref().unwrap_or_default()

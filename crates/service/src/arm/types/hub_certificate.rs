@@ -112,7 +112,7 @@ impl Behavior for HubCertificate {
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["generateVerificationCode"]) || cx.is("POST", &["verify"]) {
             return Err(Error::not_implemented(
-                "Ferrohub has no proof of possession by verification code yet. Upload the certificate as verified: az iot hub certificate create --verified.",
+                "Ferrohub has no proof of possession by verification code yet. Upload the certificate as verified: az iot hub certificate create --hub-name '<hub>' --name '<name>' --path '<file>' --verified",
             ));
         }
         Ok(None)

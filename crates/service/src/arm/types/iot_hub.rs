@@ -236,7 +236,7 @@ pub(super) fn attached(cx: &PutContext<'_>, identity: &str) -> Result<String> {
         None => Err(Error::invalid_property(
             "identity.userAssignedIdentities",
             format!(
-                "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id}, or name it in identity.userAssignedIdentities of the same request.",
+                "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id} (or name it in identity.userAssignedIdentities of the same request)",
                 cx.id.name(),
                 if cx.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB) { "hub" } else { "dps" },
                 cx.id.resource_group.as_deref().unwrap_or_default()

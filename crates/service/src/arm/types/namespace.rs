@@ -123,8 +123,14 @@ impl Behavior for Namespace {
 /// what it would not act on, it does not store.
 fn refuse_links(body: &Value, linked: &[String]) -> Result<()> {
     for (room, command) in [
-        ("messaging", "make the hub with --ns-resource-id and --ns-identity-id: az iot hub create"),
-        ("provisioning", "link the service with --ns-resource-id and --ns-identity-id: az iot dps update"),
+        (
+            "messaging",
+            "az iot hub create --name '<hub>' --resource-group '<group>' --mi-user-assigned '<identity>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'",
+        ),
+        (
+            "provisioning",
+            "az iot dps update --name '<service>' --resource-group '<group>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'",
+        ),
         ("updating", "there is none, because Device Update is not part of Ferrohub"),
     ] {
         let endpoints = body.pointer(&format!("/properties/{room}/endpoints")).and_then(Value::as_object);
@@ -136,7 +142,7 @@ fn refuse_links(body: &Value, linked: &[String]) -> Result<()> {
                 continue;
             }
             return Err(Error::not_implemented(format!(
-                "The endpoint '{name}' would be a link written on the namespace, which Ferrohub does not have yet. The link is made from the other side: {command}."
+                "The endpoint '{name}' would be a link written on the namespace, which Ferrohub does not have yet. The link is made from the other side: {command}"
             ))
             .with_target(format!("properties.{room}.endpoints.{name}")));
         }
@@ -177,7 +183,7 @@ pub(super) async fn link_target(
     let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
         Error::invalid_property(
             path,
-            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location <region>", id.name(), id.resource_group.as_deref().unwrap_or_default()),
+            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location '<region>'", id.name(), id.resource_group.as_deref().unwrap_or_default()),
         )
     })?;
     if !stands && stored.resource.text(&["provisioningState"]) == Some("Deleting") {

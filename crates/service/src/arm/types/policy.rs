@@ -95,7 +95,7 @@ impl Behavior for Policy {
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["revokeIssuer"]) {
             return Err(Error::not_implemented(
-                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete.",
+                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete --hub-name '<hub>' --name '<entry>' --etag '*'",
             ));
         }
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
