@@ -36,18 +36,15 @@ pub(super) enum Target {
 /// Splits a raw path into decoded segments.
 ///
 /// # Errors
-/// `InvalidRequestUri` for text that is not UTF-8 or has empty parts.
+/// `InvalidRequestUri` for text that is not UTF-8 or hides a '/' or a control character.
 pub(super) fn segments(path: &str) -> Result<Vec<String>> {
-    let trimmed = path.trim_matches('/');
-    if trimmed.is_empty() {
-        return Ok(Vec::new());
-    }
-    trimmed
-        .split('/')
+    // SDKs leave an empty part where an optional one stands (`providers/{ns}//{type}`); Azure does not mind.
+    path.split('/')
+        .filter(|part| !part.is_empty())
         .map(|part| {
             let text = percent_decode_str(part).decode_utf8().map_err(|_| bad_uri("it is not UTF-8"))?;
-            if text.is_empty() || text.contains('/') || text.chars().any(char::is_control) {
-                return Err(bad_uri("it has an empty part, an encoded '/' or a control character"));
+            if text.contains('/') || text.chars().any(char::is_control) {
+                return Err(bad_uri("it has an encoded '/' or a control character"));
             }
             Ok(text.into_owned())
         })
@@ -197,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(show(&path), want, "{path}");
         }
-        assert_eq!(segments("/a//b").unwrap_err().code, "InvalidRequestUri");
+        assert_eq!(segments("/a//b/").unwrap(), ["a", "b"]);
         assert_eq!(segments("/a%2Fb").unwrap_err().code, "InvalidRequestUri");
     }
 }

@@ -53,9 +53,16 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
                 "A policy's keyName has 1 to 64 letters, digits, '-', '.' and '_'.",
             ));
         }
-        for (member, which) in [("primaryKey", "primary"), ("secondaryKey", "secondary")] {
+        let sent = |member: &str| policy.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
+        for (member, other, which) in
+            [("primaryKey", "secondaryKey", "primary"), ("secondaryKey", "primaryKey", "secondary")]
+        {
             let field = format!("{name}/{which}");
-            seal_key(cx, &field, policy.get(member).and_then(Value::as_str)).await?;
+            // `az iot hub policy renew-key` sends only the key that stays: the other one is made anew.
+            if sent(member).is_none() && sent(other).is_some() {
+                cx.resource.secrets.remove(&field);
+            }
+            seal_key(cx, &field, sent(member)).await?;
             fields.push(field);
         }
         kept.push(json!({"keyName": name, "rights": rights}));

@@ -238,3 +238,21 @@ async fn what_is_planned_says_so() {
         assert!(error.message.contains("Ferrohub does not have"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_key_that_a_policy_leaves_out_is_made_anew() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let keys = format!("{}/IotHubKeys/service/listkeys", plant.hub);
+    let read = async || world.send(&world.owner, "POST", &keys, HUB, None).await.unwrap().body.unwrap();
+    let before = read().await;
+    let rule = |primary: serde_json::Value| json!({"properties": {"authorizationPolicies": [{"keyName": "service", "rights": "ServiceConnect", "primaryKey": primary, "secondaryKey": before["secondaryKey"]}]}});
+    world.send(&world.owner, "PATCH", &plant.hub, HUB, Some(rule(json!(null)))).await.unwrap();
+    let renewed = read().await;
+    assert_ne!(renewed["primaryKey"], before["primaryKey"]);
+    assert_eq!(renewed["secondaryKey"], before["secondaryKey"]);
+    world.send(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"tags": {"a": "b"}}))).await.unwrap();
+    assert_eq!(read().await, renewed);
+    world.send(&world.owner, "PATCH", &plant.hub, HUB, Some(rule(before["primaryKey"].clone()))).await.unwrap();
+    assert_eq!(read().await, before);
+}
