@@ -85,16 +85,9 @@ impl Keyring {
         seal::open(opened.id, &opened.key, &Aad { table, row, field }, &bytes)
     }
 
-    /// Forgets and deletes the data key of an owner that was deleted: everything sealed under it is gone for good.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn destroy(&self, store: &dyn Store, owner: &str) -> Result<()> {
-        let mut unit = UnitOfWork::new();
-        unit.delete(&DATA_KEYS, owner);
-        store.commit(unit).await?;
+    /// Forgets the opened data key of an owner whose row in [`DATA_KEYS`] was deleted: everything sealed under it is gone for good.
+    pub fn forget(&self, owner: &str) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
-        Ok(())
     }
 
     async fn data_key(&self, store: &dyn Store, owner: &str, make: bool) -> Result<Arc<Opened>> {

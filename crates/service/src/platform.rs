@@ -15,7 +15,11 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::{Committed, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// Times the roles are re-read after a change before giving up, about a minute: ours.
+const RELOADS: u32 = 66;
 
 /// Queues over which writers of one process are spread: ours.
 const TURNS: usize = 256;
@@ -231,14 +235,22 @@ impl Platform {
     }
 }
 
+/// Re-reads the roles until it succeeds: a right that was taken away must not stay in force because the store was busy.
 async fn reload_access(store: &dyn Store, access: &ArcSwap<AccessSnapshot>, one_at_a_time: &tokio::sync::Mutex<()>) {
-    let _turn = one_at_a_time.lock().await;
-    match resources::load_access(store).await {
-        Ok(snapshot) => access.store(Arc::new(snapshot)),
-        Err(error) => {
-            tracing::error!(%error, context = error.context, "roles could not be re-read; the former ones stay in force");
+    let mut pause = Duration::from_millis(20);
+    for attempt in 1..=RELOADS {
+        let turn = one_at_a_time.lock().await;
+        match resources::load_access(store).await {
+            Ok(snapshot) => return access.store(Arc::new(snapshot)),
+            Err(error) => tracing::error!(%error, context = error.context, attempt, "roles could not be re-read"),
         }
+        drop(turn);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
     }
+    tracing::error!(
+        "roles could not be re-read for a minute; the former ones stay in force until the next change or start"
+    );
 }
 
 async fn publish(bus: &dyn Bus, notices: Vec<(String, Bytes)>) {

@@ -6,7 +6,7 @@ use crate::certificate;
 use crate::platform::{Change, Platform};
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
 use ferrohub_model::error::Result;
-use ferrohub_store::{Page, Row, Table};
+use ferrohub_store::{Page, Row, StoreError, Table};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -79,7 +79,9 @@ async fn sweep_rows(platform: &Platform) -> Result<()> {
     sweep_table(platform, &ACTIVITY, Some(before(ACTIVITY_DAYS)), &|row| time_of(row, "time")).await?;
     sweep_table(platform, &OPERATIONS, None, &|row| time_of(row, "ended").filter(|at| *at < before(OPERATION_DAYS)))
         .await?;
-    sweep_table(platform, &CERTIFICATES, None, &|row| time_of(row, "notAfter").filter(|at| *at < now.as_second())).await
+    let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
+    let issued = |row: &Row| row.columns.get(2).and_then(Option::as_deref) != Some("intent");
+    sweep_table(platform, &CERTIFICATES, None, &|row| ended(row).filter(|_| issued(row))).await
 }
 
 fn time_of(row: &Row, member: &str) -> Option<i64> {
@@ -104,12 +106,19 @@ async fn sweep_table(
         for row in rows {
             match (age(&row), until) {
                 (Some(at), Some(until)) if at >= until => younger = true,
-                (Some(_), _) => drop(change.unit.delete(table, row.key)),
+                (Some(_), _) => {
+                    change.unit.expect_version(table, row.key.clone(), row.version);
+                    change.unit.delete(table, row.key);
+                }
                 (None, _) => {}
             }
         }
         if !change.unit.is_empty() {
-            platform.commit(change).await?;
+            match platform.commit(change).await {
+                // Somebody wrote one of them meanwhile: the next sweep looks again.
+                Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                Err(other) => return Err(other.into()),
+            }
         }
         if !full || younger {
             return Ok(());

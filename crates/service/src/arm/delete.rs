@@ -42,6 +42,8 @@ impl Call<'_> {
         }
         let row =
             activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
+        // One delete of a kind at a time, for the rules that look at the others, such as "not the last owner".
+        let _turn = self.platform.turn(self.decl.key).await;
         for _ in 0..RETRIES {
             let mut change = Change::new();
             change.unit.put(row.clone());
@@ -70,7 +72,14 @@ impl Call<'_> {
         }
         let mut change = Change::new();
         change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), 202)?);
-        let record = Record::new(self.platform, self.request, "delete", id, self.decl.delete.0, json!({}));
+        let record = Record::new(
+            self.platform,
+            self.request,
+            "delete",
+            id,
+            self.decl.delete.0,
+            json!({"uid": stored.resource.uid.to_string()}),
+        );
         let operation = operations::start(self.platform, record, change).await?;
         let location = stored.resource.location.as_deref().unwrap_or("global");
         match operations::drive_briefly(self.platform, &operation).await? {

@@ -224,6 +224,11 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
             return Ok(Outcome::Running);
         }
         Err(error) => {
+            if record.kind == "delete"
+                && let Err(stuck) = tree::give_up(platform, &record).await
+            {
+                tracing::error!(operation = id, %stuck, context = stuck.context, "a mark of deletion could not be taken off");
+            }
             lease.record.state = State::Failed;
             lease.record.error = Some((error.code.into(), error.message.clone(), error.http_status()));
         }

@@ -14,29 +14,69 @@ use ferrohub_store::{Page, StoreError};
 const RETRIES: usize = 16;
 
 /// Runs a delete operation, or what is left of it. Safe to run again at any point.
+///
+/// The operation is for the very resource that it was asked for, known by its uid: what was made anew under the same
+/// name meanwhile is left alone.
 pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
-    let target = ResourceId::parse(&record.resource)?;
-    let marked = marked_resources(platform, &target).await?;
+    let tree = Tree::of(record)?;
+    if !tree.stands(platform).await? {
+        return Ok(());
+    }
+    // The target first: from then on nothing is made in it, and the list of what is below is complete.
+    let target = std::slice::from_ref(&tree.target);
+    for id in target.iter().filter(|id| is_marked(id)) {
+        mark(platform, id, "Deleting").await?;
+    }
+    let marked = marked_resources(platform, &tree.target).await?;
     for id in &marked {
         mark(platform, id, "Deleting").await?;
     }
-    let outcome = match refuse_held(platform, &target, &marked).await {
-        Ok(()) => run_tree(platform, &target, lease).await,
-        Err(error) => Err(error),
-    };
-    if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Conflict) {
-        for id in &marked {
-            mark(platform, id, "Succeeded").await?;
-        }
+    refuse_held(platform, &tree.target, &marked).await?;
+    run_tree(platform, &tree, lease).await
+}
+
+/// Takes the marks off again when the operation has failed for good.
+pub(super) async fn give_up(platform: &Platform, record: &Record) -> Result<()> {
+    let tree = Tree::of(record)?;
+    if !tree.stands(platform).await? {
+        return Ok(());
     }
-    outcome
+    for id in marked_resources(platform, &tree.target).await? {
+        mark(platform, &id, "Succeeded").await?;
+    }
+    Ok(())
+}
+
+/// What a delete operation is about.
+struct Tree {
+    target: ResourceId,
+    uid: String,
+}
+
+impl Tree {
+    fn of(record: &Record) -> Result<Self> {
+        let uid = record.input.get("uid").and_then(serde_json::Value::as_str);
+        let uid = uid.ok_or_else(|| Error::internal(format!("delete operation {} names no uid", record.id)))?;
+        Ok(Self { target: ResourceId::parse(&record.resource)?, uid: uid.to_string() })
+    }
+
+    /// Whether the resource that was to go is still there.
+    async fn stands(&self, platform: &Platform) -> Result<bool> {
+        let stored = resources::get(platform.store.as_ref(), &self.target).await?;
+        Ok(stored.is_some_and(|stored| stored.resource.uid.to_string() == self.uid))
+    }
+}
+
+/// Groups and namespaces are marked while they go: nothing new is made in them or linked to them.
+fn is_marked(id: &ResourceId) -> bool {
+    id.providers.is_empty() || id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE)
 }
 
 /// The target, if it is a group, and every namespace in the tree: what must not get anything new while it goes.
 async fn marked_resources(platform: &Platform, target: &ResourceId) -> Result<Vec<ResourceId>> {
     let mut marked: Vec<ResourceId> = list_below(platform, target).await?;
     marked.push(target.clone());
-    marked.retain(|id| id.providers.is_empty() || id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE));
+    marked.retain(is_marked);
     Ok(marked)
 }
 
@@ -54,9 +94,13 @@ async fn refuse_held(platform: &Platform, target: &ResourceId, marked: &[Resourc
     if refused.is_empty() { Ok(()) } else { Err(held(target, refused)) }
 }
 
-async fn run_tree(platform: &Platform, target: &ResourceId, lease: &mut Lease) -> Result<()> {
+async fn run_tree(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Result<()> {
+    let target = &tree.target;
     loop {
-        let refused = delete_below(platform, target, lease).await?;
+        let refused = delete_below(platform, tree, lease).await?;
+        if !tree.stands(platform).await? {
+            return Ok(());
+        }
         match delete_one(platform, target, None, Change::new()).await {
             Ok(()) => return Ok(()),
             // Something was made below the target meanwhile: once more.
@@ -68,14 +112,17 @@ async fn run_tree(platform: &Platform, target: &ResourceId, lease: &mut Lease) -
 }
 
 /// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
-async fn delete_below(platform: &Platform, target: &ResourceId, lease: &mut Lease) -> Result<Vec<(String, String)>> {
+async fn delete_below(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Result<Vec<(String, String)>> {
     loop {
-        let mut below = list_below(platform, target).await?;
+        let mut below = list_below(platform, &tree.target).await?;
         below.sort_by_key(|id| std::cmp::Reverse(id.key().matches('/').count()));
         let mut refused = Vec::new();
         let mut progress = false;
         for id in &below {
             lease.renew(platform).await?;
+            if !tree.stands(platform).await? {
+                return Ok(Vec::new());
+            }
             match delete_one(platform, id, None, Change::new()).await {
                 Ok(()) => progress = true,
                 Err(error) if error.code == RACE => {

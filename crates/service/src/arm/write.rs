@@ -85,6 +85,10 @@ impl Call<'_> {
         let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
         let extra = row.as_ref().map(RowExtra::of).unwrap_or_default();
         let existing = row.map(resources::from_row).transpose()?;
+        if existing.as_ref().is_some_and(|stored| stored.resource.text(&["provisioningState"]) == Some("Deleting")) {
+            return Err(Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
+                .with_code("ResourceBeingDeleted"));
+        }
         let body = match body {
             Body::Put(body) => body.clone(),
             Body::Patch(patch) => self.patched(id, patch, existing.as_ref()).await?,

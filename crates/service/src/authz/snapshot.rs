@@ -101,7 +101,7 @@ impl AccessSnapshot {
             .into_iter()
             .flatten()
             .filter(|a| covers(&a.scope, &key))
-            .filter_map(|a| self.definitions.get(&a.role))
+            .filter_map(|a| self.definitions.get(&a.role).filter(|role| role.assignable_at(&a.scope)))
             .flat_map(|definition| definition.permissions.clone())
             .collect()
     }

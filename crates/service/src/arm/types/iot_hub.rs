@@ -128,6 +128,8 @@ impl Behavior for IotHub {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        // Everything that is sealed under its data key goes for good with it.
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
         let uid = cx.stored.resource.uid;
         cx.change.unit.expect(Expect::NoneWith {
             table: &crate::tables::DEVICES,
@@ -148,7 +150,8 @@ impl Behavior for IotHub {
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
+        platform.keyring.forget(&stored.resource.uid.to_string());
+        Ok(())
     }
 
     async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {

@@ -54,12 +54,13 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
             ));
         }
         let sent = |member: &str| policy.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let given = |member: &str| sent(member).is_some_and(|text| !text.contains('*'));
         for (member, other, which) in
             [("primaryKey", "secondaryKey", "primary"), ("secondaryKey", "primaryKey", "secondary")]
         {
             let field = format!("{name}/{which}");
             // `az iot hub policy renew-key` sends only the key that stays: the other one is made anew.
-            if sent(member).is_none() && sent(other).is_some() {
+            if sent(member).is_none() && given(other) {
                 cx.resource.secrets.remove(&field);
             }
             seal_key(cx, &field, sent(member)).await?;

@@ -70,6 +70,8 @@ impl Behavior for Namespace {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        // Everything that is sealed under its data key goes for good with it.
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
         let holders = resources::all_where(cx.platform.store.as_ref(), "link", &cx.id.key()).await?;
         if !holders.is_empty() {
             let list: Vec<String> =
@@ -89,7 +91,8 @@ impl Behavior for Namespace {
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
+        platform.keyring.forget(&stored.resource.uid.to_string());
+        Ok(())
     }
 
     async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {

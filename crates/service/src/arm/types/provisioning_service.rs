@@ -110,6 +110,8 @@ impl Behavior for ProvisioningService {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        // Everything that is sealed under its data key goes for good with it.
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
         let dps = cx.stored.resource.uid.to_string();
         cx.change.unit.expect(Expect::NoneWith {
             table: &crate::tables::ENROLLMENT_GROUPS,
@@ -125,7 +127,8 @@ impl Behavior for ProvisioningService {
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.destroy(platform.store.as_ref(), &stored.resource.uid.to_string()).await
+        platform.keyring.forget(&stored.resource.uid.to_string());
+        Ok(())
     }
 
     async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {

@@ -57,7 +57,7 @@ impl Behavior for RoleAssignment {
         if scope.resource_group.is_some() {
             cx.change.unit.expect_exists(&crate::tables::RESOURCES, scope.key());
         }
-        let principal = text(&cx.resource, "principalId").to_ascii_lowercase();
+        let principal = plain_guid(text(&cx.resource, "principalId"));
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
         check_role(cx, &scope, &role)?;
@@ -129,6 +129,11 @@ impl Behavior for RoleAssignment {
         }
         Ok(Some(found))
     }
+}
+
+/// A GUID in its plain form, however it was written; another text as it is, to be refused by name.
+fn plain_guid(text: &str) -> String {
+    Uuid::parse_str(text).map_or_else(|_| text.to_ascii_lowercase(), |id| id.to_string())
 }
 
 fn exists() -> Error {

@@ -68,7 +68,8 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     let plant = plant(&world).await;
     let platform = &world.service.platform;
     let id = ResourceId::parse(&plant.group).unwrap();
-    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({}));
+    let uid = uid_of(&world, &plant.group).await;
+    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({ "uid": uid }));
     let operation = operations::start(platform, record, Change::new()).await.unwrap();
     assert_eq!(operations::abandoned(platform, 10).await.unwrap(), std::slice::from_ref(&operation));
     let poll = format!(
@@ -108,4 +109,49 @@ async fn two_writers_at_once_both_get_an_answer() {
 
 async fn world_send(world: &World, path: &str) -> u16 {
     world.send(&world.owner, "PUT", path, HUB, Some(json!({"location": "westeurope"}))).await.unwrap().status
+}
+
+async fn uid_of(world: &World, path: &str) -> String {
+    let id = ResourceId::parse(path).unwrap();
+    let row = world.service.platform.store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
+    row.doc["uid"].as_str().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn an_old_delete_leaves_what_was_made_anew_alone() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let platform = &world.service.platform;
+    let id = ResourceId::parse(&plant.group).unwrap();
+    let uid = uid_of(&world, &plant.group).await;
+    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({ "uid": uid }));
+    let old = operations::start(platform, record, Change::new()).await.unwrap();
+    world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
+    world.put(&plant.group, "2024-11-01", json!({"location": "eastus"})).await;
+    world.put(&plant.namespace, ADR, json!({"location": "eastus"})).await;
+    assert!(matches!(operations::drive(platform, &old).await.unwrap(), Outcome::Succeeded));
+    let kept = world.get(&plant.namespace, ADR).await;
+    assert_eq!(kept["properties"]["provisioningState"], "Succeeded");
+    assert_eq!(world.get(&plant.group, "2024-11-01").await["properties"]["provisioningState"], "Succeeded");
+}
+
+#[tokio::test]
+async fn what_is_being_deleted_takes_no_writes() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let id = ResourceId::parse(&plant.namespace).unwrap();
+    let store = &world.service.platform.store;
+    let mut row = store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
+    row.doc["properties"]["provisioningState"] = json!("Deleting");
+    let mut change = Change::new();
+    change.unit.put(ferrohub_store::Put { table: &RESOURCES, key: row.key, columns: row.columns, doc: row.doc });
+    world.service.platform.commit(change).await.unwrap();
+    let body = json!({"location": "westeurope", "tags": {"a": "b"}});
+    for method in ["PUT", "PATCH"] {
+        let error = world.refused(&world.owner, method, &plant.namespace, ADR, Some(body.clone())).await;
+        assert_eq!(error.code, "ResourceBeingDeleted", "{method}");
+    }
+    let child = format!("{}/devices/pump-1", plant.namespace);
+    let error = world.refused(&world.owner, "PUT", &child, ADR, Some(json!({"location": "westeurope"}))).await;
+    assert_eq!(error.code, "ParentResourceBeingDeleted");
 }
