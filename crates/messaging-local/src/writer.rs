@@ -13,12 +13,13 @@ use ferrohub_messaging::Position;
 use ferrohub_messaging::disk::DiskFile;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::pace::Pace;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// What the thread is asked for.
@@ -65,20 +66,6 @@ pub(crate) struct Journal {
     pace: Pace,
 }
 
-/// What the last batch was like: how many appends are likely to come together, and what writing them takes.
-#[derive(Default)]
-struct Pace {
-    last_appends: usize,
-    last_write: Duration,
-}
-
-impl Pace {
-    /// Longest wait for the callers of the last batch: a quarter of its time, and at most a millisecond.
-    fn patience(&self) -> Duration {
-        (self.last_write / 4).min(Duration::from_millis(1))
-    }
-}
-
 /// An event of the batch at hand.
 struct Placed {
     key: Key,
@@ -118,7 +105,7 @@ impl Journal {
                     kept = other;
                     let (appends, started) = (batch.len(), Instant::now());
                     self.write(batch);
-                    self.pace = Pace { last_appends: appends, last_write: started.elapsed() };
+                    self.pace = Pace::after(appends, started.elapsed());
                 }
                 Message::Expire { older_than_ms, answer } => {
                     // A caller that went away wants no answer; so below.
@@ -153,8 +140,9 @@ impl Journal {
                     Err(_) => break,
                 }
             }
-            let full = batch.len() >= self.pace.last_appends || bytes >= self.options.batch_bytes;
-            if batch.len() == before && (full || started.elapsed() >= self.pace.patience()) {
+            let room = bytes < self.options.batch_bytes;
+            let more = room && self.pace.expects_more(batch.len(), started.elapsed());
+            if batch.len() == before && !more {
                 return (batch, None);
             }
         }

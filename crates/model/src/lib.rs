@@ -12,6 +12,7 @@ pub mod enrollment;
 pub mod error;
 pub mod limits;
 pub mod message;
+pub mod pace;
 pub mod principal;
 pub mod random;
 pub mod registration;

@@ -4,12 +4,13 @@ use crate::schema::SEQUENCE;
 use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
 use ferrohub_model::limits;
+use ferrohub_model::pace::Pace;
 use ferrohub_store::{Change, Committed, ConflictKind, Expect, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Batches after which SQLite is asked to look at its statistics again.
@@ -104,8 +105,8 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
 }
 
 /// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
-/// processor to bring their next unit: a sync costs far more than that. Where the last batch was larger, its callers are
-/// waited for, but never longer than a part of what a sync takes, so that a lone caller loses nothing.
+/// processor to bring their next unit: a sync costs far more than that. The callers of the last
+/// batch are waited for as [`Pace`] says.
 fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace) -> Vec<Job> {
     let mut batch = vec![first];
     let started = Instant::now();
@@ -113,24 +114,10 @@ fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace) -> Vec<Job
         let before = batch.len();
         std::thread::yield_now();
         batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
-        let full = batch.len() >= most || batch.len() >= pace.last_units;
-        if batch.len() == before && (full || started.elapsed() >= pace.patience()) {
+        let more = batch.len() < most && pace.expects_more(batch.len(), started.elapsed());
+        if batch.len() == before && !more {
             return batch;
         }
-    }
-}
-
-/// What the last batch was like: how many units are likely to come together, and what a commit takes.
-#[derive(Default)]
-struct Pace {
-    last_units: usize,
-    last_commit: Duration,
-}
-
-impl Pace {
-    /// Longest wait for the callers of the last batch: a quarter of its commit, and at most a millisecond.
-    fn patience(&self) -> Duration {
-        (self.last_commit / 4).min(Duration::from_millis(1))
     }
 }
 
@@ -154,7 +141,7 @@ impl Batcher {
             let batch = gather(first, jobs, batch_units, &pace);
             let (units, started) = (batch.len(), Instant::now());
             self.run(batch);
-            pace = Pace { last_units: units, last_commit: started.elapsed() };
+            pace = Pace::after(units, started.elapsed());
         }
         // The statistics of this session help the next one; failing to write them harms nobody.
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {

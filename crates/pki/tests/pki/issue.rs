@@ -1,5 +1,4 @@
 //! Authorities, validity, profiles, and authorities that openssl made.
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::openssl::{Oracle, Pair, assert_ok, issue, leaf_fields, root_at};
 use ferrohub_model::clock::{Clock, SystemClock};
@@ -13,6 +12,7 @@ use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use jiff::Timestamp;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const DAY: i64 = 86_400;

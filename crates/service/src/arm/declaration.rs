@@ -144,7 +144,8 @@ pub trait Behavior: Send + Sync {
         id.clone()
     }
 
-    /// Removes what must not outlive the resource, once it is gone. Run again when a delete is.
+    /// Drops what this process holds in memory about the resource, once it is gone. Rows go in [`Behavior::before_delete`]
+    /// or [`Behavior::purge`]: this is not run again after a crash.
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
         let _ = (platform, stored);
         Ok(())

@@ -154,7 +154,7 @@ impl Behavior for IotHub {
         Ok(())
     }
 
-    async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
+    async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
         add_scope_members(resource, view);
         let name = &resource.name;
         let host = resource.text(&["hostName"]).unwrap_or_default().to_string();
@@ -162,7 +162,6 @@ impl Behavior for IotHub {
             events.insert("path".into(), name.to_lowercase().into());
             events.insert("endpoint".into(), format!("sb://{host}/").into());
         }
-        let _ = platform;
         Ok(())
     }
 
