@@ -24,6 +24,7 @@ use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, 
 use ferrohub_pki::profile::ServerFields;
 use ferrohub_pki::signer::SoftwareSigner;
 use ferrohub_store::{Put, Store, UnitOfWork};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -69,11 +70,11 @@ pub struct Installation {
 pub async fn open(engines: &Engines, keyring: &Keyring, dns_names: &[String]) -> Result<Installation> {
     let store = engines.store.as_ref();
     match store.get(&META, "master-check").await? {
-        Some(row) => keyring.verify_check_value(row.doc.as_str().unwrap_or_default())?,
-        None => put_meta(store, "master-check", keyring.check_value().into()).await?,
+        Some(row) => keyring.verify_check_value(&row.parse::<String>()?)?,
+        None => put_meta(store, "master-check", &keyring.check_value()).await?,
     }
     let (tenancy, owner) = match store.get(&META, "tenancy").await? {
-        Some(row) => (serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("tenancy: {e}")))?, None),
+        Some(row) => ((*row.parse::<Tenancy>()?).clone(), None),
         None => found(engines).await.map(|(tenancy, owner)| (tenancy, Some(owner)))?,
     };
     let signing = match read_secret(store, keyring, "signing-key").await? {
@@ -102,10 +103,10 @@ async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
     let first_party = application(random, "Azure IoT Hub", IOT_HUB_APP_ID.into(), Vec::new());
     let mut unit = UnitOfWork::new();
     unit.expect_absent(&META, "tenancy");
-    unit.put(meta("tenancy", serde_json::to_value(&tenancy).map_err(|e| Error::internal(format!("tenancy: {e}")))?));
+    unit.put(meta("tenancy", &tenancy)?);
     unit.put(directory::put(&Principal { application_object_id: None, ..first_party })?);
     unit.put(directory::put(&owner)?);
-    unit.put(meta("owner", owner.id.clone().into()));
+    unit.put(meta("owner", &owner.id)?);
     unit.put(owner_assignment(engines, &tenancy, &owner)?);
     engines.store.commit(unit).await?;
     let credential = OwnerCredential {
@@ -124,12 +125,9 @@ async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
 pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCredential> {
     let store = engines.store.as_ref();
     let row = store.get(&META, "owner").await?;
-    let owner_id = row
-        .as_ref()
-        .and_then(|row| row.doc.as_str())
-        .ok_or_else(|| Error::internal("the founding owner is not recorded"))?;
+    let owner_id = row.ok_or_else(|| Error::internal("the founding owner is not recorded"))?.parse::<String>()?;
     let mut owner =
-        directory::by_id(store, owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
+        directory::by_id(store, &owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
     let secret = key::generate_client_secret(engines.random.as_ref());
     owner.secrets.push(ClientSecret {
         key_id: engines.random.uuid_v4().to_string(),
@@ -209,10 +207,10 @@ async fn server_identity(
     dns_names: &[String],
 ) -> Result<(String, ServerIdentity)> {
     let (store, random, clock) = (engines.store.as_ref(), engines.random.as_ref(), engines.clock.as_ref());
-    let stored = store
-        .get(&META, "platform-ca")
-        .await?
-        .and_then(|row| row.doc.get("certificate").and_then(Value::as_str).map(str::to_string));
+    let stored = match store.get(&META, "platform-ca").await? {
+        Some(row) => row.value()?.get("certificate").and_then(Value::as_str).map(str::to_string),
+        None => None,
+    };
     let (certificate, signer) = match (stored, read_secret(store, keyring, "platform-ca").await?) {
         (Some(text), Some(pkcs8)) => {
             let der = STANDARD.decode(text).map_err(|e| Error::internal(format!("platform CA: {e}")))?;
@@ -265,9 +263,10 @@ async fn reuse_server(
     ca: &Certificate,
 ) -> Result<Option<ServerIdentity>> {
     let Some(row) = store.get(&META, "server-certificate").await? else { return Ok(None) };
+    let doc = row.value()?;
     let names: Vec<String> =
-        serde_json::from_value(row.doc.get("names").cloned().unwrap_or(Value::Null)).unwrap_or_default();
-    let der = row.doc.get("certificate").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+        serde_json::from_value(doc.get("names").cloned().unwrap_or(Value::Null)).unwrap_or_default();
+    let der = doc.get("certificate").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
     let (Some(der), Some(key)) = (der, read_secret(store, keyring, "server-certificate").await?) else {
         return Ok(None);
     };
@@ -279,13 +278,13 @@ async fn reuse_server(
     Ok(Some(ServerIdentity { chain: vec![certificate, ca.clone()], key_pkcs8: key }))
 }
 
-fn meta(key: &str, doc: Value) -> Put {
-    Put { table: &META, key: key.into(), columns: Vec::new(), doc }
+fn meta(key: &str, doc: &impl Serialize) -> Result<Put> {
+    Ok(Put::new(&META, key, Vec::new(), doc)?)
 }
 
-async fn put_meta(store: &dyn Store, key: &str, doc: Value) -> Result<()> {
+async fn put_meta(store: &dyn Store, key: &str, doc: &impl Serialize) -> Result<()> {
     let mut unit = UnitOfWork::new();
-    unit.put(meta(key, doc));
+    unit.put(meta(key, doc)?);
     store.commit(unit).await?;
     Ok(())
 }
@@ -294,12 +293,12 @@ async fn put_secret(store: &dyn Store, keyring: &Keyring, key: &str, secret: &[u
     let sealed = keyring.seal(store, OWNER_SCOPE, "meta", key, "secret", secret).await?;
     let mut doc = if doc.is_object() { doc } else { json!({}) };
     doc["secret"] = sealed.into();
-    put_meta(store, key, doc).await
+    put_meta(store, key, &doc).await
 }
 
 async fn read_secret(store: &dyn Store, keyring: &Keyring, key: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
     let Some(row) = store.get(&META, key).await? else { return Ok(None) };
-    match row.doc.get("secret").and_then(Value::as_str) {
+    match row.value()?.get("secret").and_then(Value::as_str) {
         Some(sealed) => keyring.open(store, OWNER_SCOPE, "meta", key, "secret", sealed).await.map(Some),
         None => Ok(None),
     }

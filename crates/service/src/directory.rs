@@ -4,7 +4,7 @@ use crate::authz::Actor;
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
-use ferrohub_store::{Page, Put, Row, Store};
+use ferrohub_store::{Put, Row, Store};
 use uuid::Uuid;
 
 /// Azure's first-party application "IoT Hub"; scripts assign roles to it (reference: cli.md section 5, line 8).
@@ -12,25 +12,19 @@ pub const IOT_HUB_APP_ID: &str = "89d10474-74af-4874-99a7-c23c2f643083";
 
 /// The row that stores a principal.
 pub fn put(principal: &Principal) -> Result<Put> {
-    let doc =
-        serde_json::to_value(principal).map_err(|e| Error::internal(format!("principal does not serialize: {e}")))?;
-    Ok(Put {
-        table: &PRINCIPALS,
-        key: principal.id.clone(),
-        columns: vec![Some(principal.app_id.clone()), principal.resource_id.as_deref().map(str::to_lowercase)],
-        doc,
-    })
+    let columns = vec![Some(principal.app_id.clone()), principal.resource_id.as_deref().map(str::to_lowercase)];
+    Ok(Put::new(&PRINCIPALS, principal.id.clone(), columns, principal)?)
 }
 
 /// Reads a stored principal.
-pub fn from_row(row: Row) -> Result<Principal> {
-    serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("principal {} does not parse: {e}", row.key)))
+pub fn from_row(row: &Row) -> Result<Principal> {
+    Ok((*row.parse::<Principal>()?).clone())
 }
 
 /// A principal by object id; a text that is no GUID names none.
 pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
     match Uuid::parse_str(id) {
-        Ok(id) => store.get(&PRINCIPALS, &id.to_string()).await?.map(from_row).transpose(),
+        Ok(id) => store.get(&PRINCIPALS, &id.to_string()).await?.as_deref().map(from_row).transpose(),
         Err(_) => Ok(None),
     }
 }
@@ -49,8 +43,7 @@ pub async fn by_resource(store: &dyn Store, resource_id: &str) -> Result<Option<
 }
 
 async fn first(store: &dyn Store, column: &'static str, value: &str) -> Result<Option<Principal>> {
-    let rows = store.find(&PRINCIPALS, column, value, Page { after: None, limit: 1 }).await?;
-    rows.into_iter().next().map(from_row).transpose()
+    store.find_one(&PRINCIPALS, column, value).await?.as_deref().map(from_row).transpose()
 }
 
 /// The actor of a managed identity.

@@ -123,7 +123,7 @@ impl Graph {
             let full = rows.len() == 500;
             after = rows.last().map(|row| row.key.clone());
             for row in rows {
-                found.push(directory::from_row(row)?);
+                found.push(directory::from_row(&row)?);
             }
             if !full {
                 return Ok(found);
@@ -258,7 +258,7 @@ impl Graph {
         for _ in 0..16 {
             let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
             let version = row.version;
-            let mut principal = directory::from_row(row)?;
+            let mut principal = directory::from_row(&row)?;
             if principal.secrets.len() >= SECRETS {
                 return Err(Error::conflict(format!(
                     "An application has at most {SECRETS} secrets; remove one first."

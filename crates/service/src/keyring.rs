@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::random::Random;
 use ferrohub_pki::seal::{self, Aad, DataKey, MasterKey};
-use ferrohub_store::{Put, Store, StoreError, UnitOfWork};
+use ferrohub_store::{Put, Row, Store, StoreError, UnitOfWork};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -95,7 +95,7 @@ impl Keyring {
             return Ok(opened.clone());
         }
         let opened = match store.get(&DATA_KEYS, owner).await? {
-            Some(row) => self.unwrap(&row.doc)?,
+            Some(row) => self.unwrap(&row)?,
             None if make => self.make(store, owner).await?,
             None => return Err(Error::internal(format!("no data key for owner {owner}"))),
         };
@@ -108,7 +108,8 @@ impl Keyring {
         Ok(opened)
     }
 
-    fn unwrap(&self, doc: &serde_json::Value) -> Result<Opened> {
+    fn unwrap(&self, row: &Row) -> Result<Opened> {
+        let doc = row.value()?;
         let text = |name: &str| {
             doc.get(name)
                 .and_then(serde_json::Value::as_str)
@@ -125,16 +126,11 @@ impl Keyring {
         let wrapped = STANDARD.encode(self.master.wrap(id, &key, self.random.as_ref())?);
         let mut unit = UnitOfWork::new();
         unit.expect_absent(&DATA_KEYS, owner);
-        unit.put(Put {
-            table: &DATA_KEYS,
-            key: owner.into(),
-            columns: Vec::new(),
-            doc: json!({"id": id.to_string(), "wrapped": wrapped}),
-        });
+        unit.put(Put::new(&DATA_KEYS, owner, Vec::new(), &json!({"id": id.to_string(), "wrapped": wrapped}))?);
         match store.commit(unit).await {
             Ok(_) => Ok(Opened { id, key }),
             Err(StoreError::Conflict { .. }) => match store.get(&DATA_KEYS, owner).await? {
-                Some(row) => self.unwrap(&row.doc),
+                Some(row) => self.unwrap(&row),
                 None => Err(Error::unavailable("the data key was deleted while it was made; try again", 1)),
             },
             Err(other) => Err(other.into()),

@@ -57,10 +57,9 @@ impl Stored {
 ///
 /// # Errors
 /// Internal, when the document does not parse.
-pub fn from_row(row: Row) -> Result<Stored> {
-    let resource = serde_json::from_value(row.doc)
-        .map_err(|e| Error::internal(format!("resource {} does not parse: {e}", row.key)))?;
-    Ok(Stored { resource, version: row.version })
+pub fn from_row(row: &Row) -> Result<Stored> {
+    let resource = row.parse::<Resource>()?;
+    Ok(Stored { resource: (*resource).clone(), version: row.version })
 }
 
 /// A resource by id.
@@ -68,7 +67,7 @@ pub fn from_row(row: Row) -> Result<Stored> {
 /// # Errors
 /// When the store cannot be read.
 pub async fn get(store: &dyn Store, id: &ResourceId) -> Result<Option<Stored>> {
-    store.get(&RESOURCES, &id.key()).await?.map(from_row).transpose()
+    store.get(&RESOURCES, &id.key()).await?.as_deref().map(from_row).transpose()
 }
 
 /// A resource by id that must exist.
@@ -106,7 +105,7 @@ pub async fn all_where(store: &dyn Store, column: &'static str, value: &str) -> 
         let full = rows.len() == 500;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            found.push(from_row(row)?);
+            found.push(from_row(&row)?);
         }
         if !full {
             return Ok(found);
@@ -197,7 +196,5 @@ pub fn put(resource: &Resource, extra: RowExtra) -> Result<Put> {
         extra.link,
         extra.lookup,
     ];
-    let doc =
-        serde_json::to_value(resource).map_err(|e| Error::internal(format!("resource does not serialize: {e}")))?;
-    Ok(Put { table: &RESOURCES, key: id.key(), columns, doc })
+    Ok(Put::new(&RESOURCES, id.key(), columns, resource)?)
 }

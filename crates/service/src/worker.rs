@@ -85,7 +85,7 @@ async fn sweep_rows(platform: &Platform) -> Result<()> {
 }
 
 fn time_of(row: &Row, member: &str) -> Option<i64> {
-    row.doc.get(member)?.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    row.value().ok()?.get(member)?.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 /// Goes through a table once. With `until` it stops at the first row that is younger; without, `age` answers only for rows
@@ -108,7 +108,7 @@ async fn sweep_table(
                 (Some(at), Some(until)) if at >= until => younger = true,
                 (Some(_), _) => {
                     change.unit.expect_version(table, row.key.clone(), row.version);
-                    change.unit.delete(table, row.key);
+                    change.unit.delete(table, row.key.clone());
                 }
                 (None, _) => {}
             }

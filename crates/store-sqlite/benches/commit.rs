@@ -81,12 +81,8 @@ async fn commit_rounds(store: &Arc<dyn Store>, count: u64) -> Duration {
             tokio::spawn(async move {
                 for number in 0..count {
                     let mut unit = UnitOfWork::new();
-                    unit.put(Put {
-                        table: &ROWS,
-                        key: format!("{caller}-{}", number % 1000),
-                        columns: Vec::new(),
-                        doc: json!({ "text": "x".repeat(DOCUMENT_BYTES) }),
-                    });
+                    let doc = json!({ "text": "x".repeat(DOCUMENT_BYTES) });
+                    unit.put(Put::new(&ROWS, format!("{caller}-{}", number % 1000), Vec::new(), &doc).unwrap());
                     store.commit(unit).await.unwrap();
                 }
             })

@@ -17,7 +17,10 @@ use crate::sql::Statements;
 use crate::writer::Writer;
 use async_trait::async_trait;
 use ferrohub_model::limits;
-use ferrohub_store::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page};
+use ferrohub_store::{
+    Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
+    check_unique_column,
+};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,13 +99,13 @@ impl Store for SqliteStore {
         self.writer.commit(&self.tables, unit).await
     }
 
-    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError> {
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         check_key(table, key)?;
         let (statements, key) = (self.statements(table)?, key.to_owned());
         self.readers.run(move |connection| statements.get(connection, &key)).await
     }
 
-    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
         if keys.len() > limits::STORE_PAGE {
             return Err(StoreError::TooLarge(format!(
                 "a look-up of {} keys; at most {} are taken",
@@ -115,20 +118,44 @@ impl Store for SqliteStore {
         self.readers.run(move |connection| statements.get_many(connection, &keys)).await
     }
 
+    async fn find_one(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Arc<Row>>, StoreError> {
+        let index = check_unique_column(table, column, value)?;
+        let (statements, value) = (self.statements(table)?, value.to_owned());
+        self.readers.run(move |connection| statements.find_one(connection, index, &value)).await
+    }
+
+    async fn range(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        let index = check_unique_column(table, column, prefix)?;
+        check_page(&page)?;
+        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
+        self.readers.run(move |connection| statements.range(connection, index, &prefix, &page)).await
+    }
+
     async fn find(
         &self,
         table: &'static Table,
         column: &'static str,
         value: &str,
         page: Page,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_column(table, column, value)?;
         check_page(&page)?;
         let (statements, value) = (self.statements(table)?, value.to_owned());
         self.readers.run(move |connection| statements.find(connection, index, &value, &page)).await
     }
 
-    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Row>, StoreError> {
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&page)?;
         let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
         self.readers.run(move |connection| statements.scan(connection, &prefix, &page)).await
@@ -140,7 +167,7 @@ impl Store for SqliteStore {
         self.readers.run(move |connection| statements.count(connection, index, &value)).await
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
+    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&Page::first(limit))?;
         let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
         self.readers.run(move |connection| statements.last(connection, &prefix, limit)).await

@@ -6,6 +6,7 @@
 use crate::engine;
 use ferrohub_store::{Column, Page, Row, StoreError, Table, prefix_end};
 use rusqlite::{Connection, OptionalExtension, Params, params};
+use std::sync::Arc;
 
 /// The statements of one table, as text; connections keep them prepared.
 pub(crate) struct Statements {
@@ -24,9 +25,13 @@ pub(crate) struct Statements {
     last: Range,
     find: Vec<String>,
     count: Vec<String>,
+    /// For each column: the row with value ?1 in it, if the column is unique.
+    find_one: Vec<String>,
+    /// For each column: rows by value, if the column is unique.
+    range: Vec<Range>,
 }
 
-/// A statement over a range of keys, with an upper end and without.
+/// A statement over a range of keys or values, with an upper end and without.
 struct Range {
     bounded: String,
     open: String,
@@ -38,9 +43,9 @@ impl Statements {
         let name = format!("t_{}", table.name);
         let columns: String = table.columns.iter().map(|column| format!(", c_{}", column.name)).collect();
         let select = format!("SELECT key, version, schema, doc{columns} FROM {name}");
-        let range = |order: &str| Range {
-            bounded: format!("{select} WHERE key >= ?1 AND key < ?2 ORDER BY key {order} LIMIT ?3"),
-            open: format!("{select} WHERE key >= ?1 ORDER BY key {order} LIMIT ?2"),
+        let range = |by: &str, order: &str| Range {
+            bounded: format!("{select} WHERE {by} >= ?1 AND {by} < ?2 ORDER BY {by} {order} LIMIT ?3"),
+            open: format!("{select} WHERE {by} >= ?1 ORDER BY {by} {order} LIMIT ?2"),
         };
         let each = |text: &dyn Fn(&str) -> String| table.columns.iter().map(|column| text(column.name)).collect();
         Self {
@@ -50,10 +55,12 @@ impl Statements {
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
             exists_with: each(&|column| format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")),
             get: format!("{select} WHERE key = ?1"),
-            scan: range("ASC"),
-            last: range("DESC"),
+            scan: range("key", "ASC"),
+            last: range("key", "DESC"),
             find: each(&|column| format!("{select} WHERE c_{column} = ?1 AND key > ?2 ORDER BY key LIMIT ?3")),
             count: each(&|column| format!("SELECT count(*) FROM {name} WHERE c_{column} = ?1")),
+            find_one: each(&|column| format!("{select} WHERE c_{column} = ?1")),
+            range: table.columns.iter().map(|column| range(&format!("c_{}", column.name), "ASC")).collect(),
         }
     }
 
@@ -95,12 +102,8 @@ impl Statements {
     }
 
     /// The row with `key`.
-    pub(crate) fn get(&self, connection: &Connection, key: &str) -> Result<Option<Row>, StoreError> {
-        let raw = connection
-            .prepare_cached(&self.get)
-            .and_then(|mut statement| statement.query_row([key], |row| self.raw(row)).optional())
-            .map_err(|error| self.failed(&error))?;
-        raw.map(|raw| self.row(raw)).transpose()
+    pub(crate) fn get(&self, connection: &Connection, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        self.one(connection, &self.get, key)
     }
 
     /// The rows with `keys`, from one snapshot.
@@ -108,7 +111,7 @@ impl Statements {
         &self,
         connection: &mut Connection,
         keys: &[String],
-    ) -> Result<Vec<Option<Row>>, StoreError> {
+    ) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
         let snapshot = connection.transaction().map_err(|error| self.failed(&error))?;
         keys.iter().map(|key| self.get(&snapshot, key)).collect()
     }
@@ -120,22 +123,45 @@ impl Statements {
         index: usize,
         value: &str,
         page: &Page,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
         let after = page.after.as_deref().unwrap_or("");
         self.rows(connection, &self.find[index], params![value, after, limit(page.limit)])
     }
 
+    /// The row with `value` in the unique column `index`.
+    pub(crate) fn find_one(
+        &self,
+        connection: &Connection,
+        index: usize,
+        value: &str,
+    ) -> Result<Option<Arc<Row>>, StoreError> {
+        self.one(connection, &self.find_one[index], value)
+    }
+
+    /// Rows whose unique column `index` starts with `prefix`, ascending by it.
+    pub(crate) fn range(
+        &self,
+        connection: &Connection,
+        index: usize,
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.following(connection, &self.range[index], prefix, page)
+    }
+
     /// Rows whose key starts with `prefix`, ascending.
-    pub(crate) fn scan(&self, connection: &Connection, prefix: &str, page: &Page) -> Result<Vec<Row>, StoreError> {
-        // Keys hold no NUL, so the key after `after` is not below this.
-        let successor = page.after.as_ref().map(|after| format!("{after}\0"));
-        let start = successor.as_deref().map_or(prefix, |next| next.max(prefix));
-        self.range(connection, &self.scan, start, prefix, page.limit)
+    pub(crate) fn scan(&self, connection: &Connection, prefix: &str, page: &Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.following(connection, &self.scan, prefix, page)
     }
 
     /// Rows whose key starts with `prefix`, descending.
-    pub(crate) fn last(&self, connection: &Connection, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.range(connection, &self.last, prefix, prefix, limit)
+    pub(crate) fn last(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.within(connection, &self.last, prefix, prefix, limit)
     }
 
     /// Number of rows with `value` in column `index`.
@@ -147,21 +173,42 @@ impl Statements {
         Ok(count.unsigned_abs())
     }
 
-    fn range(
+    fn following(
+        &self,
+        connection: &Connection,
+        range: &Range,
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        // Keys and values hold no NUL, so what comes after `after` is not below this.
+        let successor = page.after.as_ref().map(|after| format!("{after}\0"));
+        let start = successor.as_deref().map_or(prefix, |next| next.max(prefix));
+        self.within(connection, range, start, prefix, page.limit)
+    }
+
+    fn within(
         &self,
         connection: &Connection,
         range: &Range,
         start: &str,
         prefix: &str,
         count: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
         match prefix_end(prefix) {
             Some(end) => self.rows(connection, &range.bounded, params![start, end, limit(count)]),
             None => self.rows(connection, &range.open, params![start, limit(count)]),
         }
     }
 
-    fn rows(&self, connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<Row>, StoreError> {
+    fn one(&self, connection: &Connection, sql: &str, value: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        let raw = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([value], |row| self.raw(row)).optional())
+            .map_err(|error| self.failed(&error))?;
+        raw.map(|raw| self.row(raw)).transpose()
+    }
+
+    fn rows(&self, connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<Arc<Row>>, StoreError> {
         let raws: Vec<Raw> = connection
             .prepare_cached(sql)
             .and_then(|mut statement| {
@@ -182,12 +229,9 @@ impl Statements {
         })
     }
 
-    fn row(&self, raw: Raw) -> Result<Row, StoreError> {
-        let doc = serde_json::from_str(&raw.doc).map_err(|error| {
-            StoreError::Engine(format!("row {:?} of table {:?} holds no JSON: {error}", raw.key, self.table.name))
-        })?;
-        let doc = self.table.upgrade(&raw.key, raw.schema, doc)?;
-        Ok(Row { key: raw.key, version: raw.version.unsigned_abs(), columns: raw.columns, doc })
+    fn row(&self, raw: Raw) -> Result<Arc<Row>, StoreError> {
+        let Raw { key, version, schema, doc, columns } = raw;
+        Row::stored(self.table, key, version.unsigned_abs(), columns, schema, doc).map(Arc::new)
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -254,6 +298,9 @@ mod tests {
             (&statements.count[0], label),
             (&statements.exists_with[0], label),
             (&statements.count[1], serial),
+            (&statements.find_one[1], serial),
+            (&statements.range[1].bounded, serial),
+            (&statements.range[1].open, serial),
             (&statements.exists_with[1], serial),
         ];
         for (sql, index) in expected {

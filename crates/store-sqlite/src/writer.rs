@@ -5,7 +5,7 @@ use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
-use ferrohub_store::{Change, Committed, ConflictKind, Expect, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -31,9 +31,9 @@ struct Job {
     answer: oneshot::Sender<Result<Committed, StoreError>>,
 }
 
-/// A change with its document as text, made by the caller so that the writer has less to do.
+/// A change with the statements of its table.
 enum Write {
-    Put { statements: Arc<Statements>, key: String, columns: Vec<Option<String>>, doc: String },
+    Put { statements: Arc<Statements>, put: Put },
     Delete { statements: Arc<Statements>, key: String },
 }
 
@@ -84,24 +84,10 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
         let found = tables.get(table.name).map(Arc::clone);
         found.ok_or_else(|| unknown_table(table))
     };
-    let put = match change {
-        Change::Put(put) => put,
-        Change::Delete { table, key } => {
-            return Ok(Write::Delete { statements: statements(table)?, key });
-        }
-    };
-    let doc = serde_json::to_string(&put.doc)
-        .map_err(|error| StoreError::Invalid(format!("a document that is no JSON: {error}")))?;
-    if doc.len() > limits::STORE_DOCUMENT_BYTES {
-        return Err(StoreError::TooLarge(format!(
-            "row {:?} of table {:?} has a document of {} bytes; at most {} are taken",
-            put.key,
-            put.table.name,
-            doc.len(),
-            limits::STORE_DOCUMENT_BYTES
-        )));
+    match change {
+        Change::Put(put) => Ok(Write::Put { statements: statements(put.table)?, put }),
+        Change::Delete { table, key } => Ok(Write::Delete { statements: statements(table)?, key }),
     }
-    Ok(Write::Put { statements: statements(put.table)?, key: put.key, columns: put.columns, doc })
 }
 
 /// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
@@ -231,7 +217,7 @@ impl Batcher {
         let mut versions = Vec::new();
         for change in &job.changes {
             match change {
-                Write::Put { statements, key, columns, doc } => versions.push(self.put(statements, key, columns, doc)?),
+                Write::Put { statements, put } => versions.push(self.put(statements, put)?),
                 Write::Delete { statements, key } => self.delete(statements, key)?,
             }
         }
@@ -281,16 +267,11 @@ impl Batcher {
             .map_err(|error| failed(table, &error))
     }
 
-    fn put(
-        &mut self,
-        statements: &Statements,
-        key: &str,
-        columns: &[Option<String>],
-        doc: &str,
-    ) -> Result<u64, StoreError> {
+    fn put(&mut self, statements: &Statements, put: &Put) -> Result<u64, StoreError> {
         self.sequence += 1;
-        let fixed: [&dyn ToSql; 4] = [&key, &self.sequence, &statements.table.schema_version, &doc];
-        let values = fixed.into_iter().chain(columns.iter().map(|value| value as &dyn ToSql));
+        let doc = put.text();
+        let fixed: [&dyn ToSql; 4] = [&put.key, &self.sequence, &put.table.schema_version, &doc];
+        let values = fixed.into_iter().chain(put.columns.iter().map(|value| value as &dyn ToSql));
         self.connection
             .prepare_cached(&statements.put)
             .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))

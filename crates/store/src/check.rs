@@ -25,6 +25,18 @@ pub fn check_column(table: &Table, column: &str, value: &str) -> Result<usize, S
         .ok_or_else(|| StoreError::Invalid(format!("table {:?} declares no column {column:?}", table.name)))
 }
 
+/// Checks that `column` is declared unique and `value` fits, and gives the column's position.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
+pub fn check_unique_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
+    let index = check_column(table, column, value)?;
+    if table.columns[index].unique {
+        return Ok(index);
+    }
+    Err(StoreError::Invalid(format!("column {column:?} of table {:?} is not unique", table.name)))
+}
+
 /// Checks a page's limit: 1 to `limits::STORE_PAGE`. More is refused rather than cut, because a
 /// short page means to the caller that there is nothing after it.
 ///

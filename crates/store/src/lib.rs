@@ -1,7 +1,8 @@
 //! The Store trait, the unit of work and the conformance suite that every engine passes.
 //!
 //! A table is declared once ([`Table`]); every engine builds it. A row is a key, a version, some
-//! columns that queries need and a JSON document. The service reads first, then submits a
+//! columns that queries need and a JSON document, kept as text and parsed once per row object. The
+//! service reads first, then submits a
 //! [`UnitOfWork`] whole, and retries when the engine names a conflict; no transaction stays open
 //! across an await.
 //!
@@ -13,20 +14,24 @@
 mod check;
 pub mod conformance;
 mod error;
+mod row;
 mod table;
 mod unit;
 
-pub use check::{check_column, check_key, check_page, prefix_end};
+pub use check::{check_column, check_key, check_page, check_unique_column, prefix_end};
 pub use error::{ConflictKind, StoreError};
-pub use table::{Column, MigrateStep, Row, Table};
+pub use row::Row;
+pub use table::{Column, MigrateStep, Table};
 pub use unit::{Change, Committed, Expect, Put, UnitOfWork};
 
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Which part of an ordered result is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The key after which the page starts, exclusive; it need not exist any more.
+    /// The key after which the page starts, exclusive; for [`Store::range`] the column's value. It
+    /// need not exist any more.
     pub after: Option<String>,
     /// Most rows to return, 1 to `limits::STORE_PAGE`.
     pub limit: usize,
@@ -38,7 +43,7 @@ impl Page {
         Self { after: None, limit }
     }
 
-    /// The page of at most `limit` rows whose keys follow `after`.
+    /// The page of at most `limit` rows whose keys (or values) follow `after`.
     pub fn following(after: impl Into<String>, limit: usize) -> Self {
         Self { after: Some(after.into()), limit }
     }
@@ -48,7 +53,7 @@ impl Page {
 ///
 /// Keys are UTF-8 text of 1 to `limits::STORE_KEY_BYTES` bytes without NUL, compared in binary
 /// order; lower-casing is the caller's job. Every read sees every commit that was answered before
-/// the read began. Every method fails with [`StoreError::Busy`] when the engine's queue is full,
+/// the read began. Rows are shared: an engine may hand the same object to several callers. Every method fails with [`StoreError::Busy`] when the engine's queue is full,
 /// [`StoreError::Invalid`] when an argument breaks a rule of this crate, [`StoreError::Newer`]
 /// when a newer program wrote the row, and [`StoreError::Engine`] when the engine itself fails.
 #[async_trait]
@@ -62,10 +67,18 @@ pub trait Store: Send + Sync + 'static {
     async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError>;
 
     /// The row with `key`, its document in the table's newest schema.
-    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError>;
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError>;
 
     /// The rows with `keys` (at most `limits::STORE_PAGE`), in the order of `keys`, from one snapshot.
-    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError>;
+
+    /// The row whose unique `column` equals `value`; [`StoreError::Invalid`] for a plain column.
+    async fn find_one(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Arc<Row>>, StoreError>;
 
     /// Rows whose `column` equals `value`, ordered by key.
     async fn find(
@@ -74,17 +87,27 @@ pub trait Store: Send + Sync + 'static {
         column: &'static str,
         value: &str,
         page: Page,
-    ) -> Result<Vec<Row>, StoreError>;
+    ) -> Result<Vec<Arc<Row>>, StoreError>;
+
+    /// Rows whose unique `column` starts with `prefix` (empty: all that have a value), ordered by it,
+    /// paged after a value of it; [`StoreError::Invalid`] for a plain column.
+    async fn range(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError>;
 
     /// Rows whose key starts with `prefix` (empty: all), ordered by key.
-    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Row>, StoreError>;
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError>;
 
     /// Number of rows whose `column` equals `value`.
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError>;
 
     /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
     /// order of key.
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError>;
+    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;
 
     /// `Ok` when the engine can read and write.
     async fn ready(&self) -> Result<(), StoreError>;

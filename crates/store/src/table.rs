@@ -1,4 +1,4 @@
-//! Declarations of tables, and the rows that come out of them.
+//! Declarations of tables.
 
 use crate::StoreError;
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub type MigrateStep = fn(Value) -> Value;
 pub struct Table {
     /// Name, under the same rule as [`Column::name`].
     pub name: &'static str,
-    /// The columns, in the order in which [`Row::columns`] and `Put::columns` give them.
+    /// The columns, in the order in which `Row::columns` and `Put::columns` give them.
     pub columns: &'static [Column],
     /// Version of the document's shape that this program writes; starts at 1.
     pub schema_version: u32,
@@ -38,19 +38,6 @@ impl PartialEq for Table {
 }
 
 impl Eq for Table {}
-
-/// A row as read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The key.
-    pub key: String,
-    /// Grows with each put of this key and is never used twice, even after a delete.
-    pub version: u64,
-    /// The columns in the order of the table's declaration.
-    pub columns: Vec<Option<String>>,
-    /// The document in the table's newest schema.
-    pub doc: Value,
-}
 
 const NAME_BYTES: usize = 48;
 
@@ -88,11 +75,16 @@ impl Table {
         Ok(())
     }
 
-    /// Brings a document of `schema` up to this table's `schema_version`.
+    /// Brings the text of a document of `schema` up to this table's `schema_version`; a document of
+    /// that version is handed back as it is.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] when `schema` is above `schema_version`, [`StoreError::Engine`] when it is 0.
-    pub fn upgrade(&self, key: &str, schema: u32, doc: Value) -> Result<Value, StoreError> {
+    /// [`StoreError::Newer`] when `schema` is above `schema_version`, [`StoreError::Engine`] when it
+    /// is 0 or an old document is no JSON.
+    pub fn upgrade(&self, key: &str, schema: u32, doc: String) -> Result<String, StoreError> {
+        if schema == self.schema_version {
+            return Ok(doc);
+        }
         if schema > self.schema_version {
             return Err(StoreError::Newer(format!(
                 "row {key:?} of table {:?} was written by a newer Ferrohub (document version {schema}, this \
@@ -103,7 +95,13 @@ impl Table {
         let Some(done) = (schema as usize).checked_sub(1) else {
             return Err(StoreError::Engine(format!("row {key:?} of table {:?} carries document version 0", self.name)));
         };
-        Ok(self.migrate.iter().skip(done).fold(doc, |doc, step| step(doc)))
+        let value: Value = serde_json::from_str(&doc).map_err(|error| self.no_document(key, &error))?;
+        Ok(self.migrate.iter().skip(done).fold(value, |doc, step| step(doc)).to_string())
+    }
+
+    /// A document that cannot be read, named by table and key.
+    pub(crate) fn no_document(&self, key: &str, error: &serde_json::Error) -> StoreError {
+        StoreError::Engine(format!("row {key:?} of table {:?} does not parse: {error}", self.name))
     }
 }
 
@@ -141,10 +139,14 @@ mod tests {
         let steps: &'static [MigrateStep] =
             &[|_| json!("two"), |doc| json!(format!("{}+three", doc.as_str().unwrap_or("?")))];
         let table = table("hubs", &[], 3, steps);
-        assert_eq!(table.upgrade("k", 1, json!("one")).unwrap(), json!("two+three"));
-        assert_eq!(table.upgrade("k", 2, json!("x")).unwrap(), json!("x+three"));
-        assert_eq!(table.upgrade("k", 3, json!("x")).unwrap(), json!("x"));
-        assert!(matches!(table.upgrade("k", 4, json!("x")), Err(StoreError::Newer(_))));
-        assert!(matches!(table.upgrade("k", 0, json!("x")), Err(StoreError::Engine(_))));
+        let upgrade = |schema, doc: &str| table.upgrade("k", schema, doc.to_owned());
+        assert_eq!(upgrade(1, "\"one\"").unwrap(), "\"two+three\"");
+        assert_eq!(upgrade(2, "\"x\"").unwrap(), "\"x+three\"");
+        assert_eq!(upgrade(3, " \"x\"").unwrap(), " \"x\"", "the newest is not touched");
+        assert!(matches!(upgrade(4, "1"), Err(StoreError::Newer(_))));
+        assert!(matches!(upgrade(0, "1"), Err(StoreError::Engine(_))));
+        assert!(
+            matches!(upgrade(1, "{"), Err(StoreError::Engine(text)) if text.contains("hubs") && text.contains("\"k\""))
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{StoreError, Table, check_column, check_key};
 use ferrohub_model::limits;
-use serde_json::Value;
+use serde::Serialize;
 
 /// What must hold before a unit is applied. All expectations are checked before the first change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +50,35 @@ pub struct Put {
     pub key: String,
     /// One value for each declared column, in the order of the declaration.
     pub columns: Vec<Option<String>>,
-    /// The document in the table's `schema_version`.
-    pub doc: Value,
+    /// The document in the table's `schema_version`, as JSON text.
+    pub(crate) doc: String,
+}
+
+impl Put {
+    /// A row of `table` with `doc` as its document, which is written as JSON text here.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when `doc` cannot be JSON, for example a map whose keys are no text.
+    pub fn new(
+        table: &'static Table,
+        key: impl Into<String>,
+        columns: Vec<Option<String>>,
+        doc: &impl Serialize,
+    ) -> Result<Self, StoreError> {
+        let key = key.into();
+        match serde_json::to_string(doc) {
+            Ok(doc) => Ok(Self { table, key, columns, doc }),
+            Err(error) => Err(StoreError::Invalid(format!(
+                "row {key:?} of table {:?} would have a document that is no JSON: {error}",
+                table.name
+            ))),
+        }
+    }
+
+    /// The document's JSON text.
+    pub fn text(&self) -> &str {
+        &self.doc
+    }
 }
 
 /// A change of a unit, for engines.
@@ -157,9 +184,9 @@ impl UnitOfWork {
     /// Checks limits, keys and columns. Every engine calls it before it takes a unit.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] for more than `limits::UNIT_ROWS` rows or expectations, a long key
-    /// or a long column value; [`StoreError::Invalid`] for an empty key, NUL or wrong columns. The
-    /// size of a document is checked by the engine, which writes it as text anyway.
+    /// [`StoreError::TooLarge`] for more than `limits::UNIT_ROWS` rows or expectations, a long key,
+    /// a long column value or a large document; [`StoreError::Invalid`] for an empty key, NUL or
+    /// wrong columns.
     pub fn check(&self) -> Result<(), StoreError> {
         for (what, count) in [("rows", self.changes.len()), ("expectations", self.expectations.len())] {
             if count > limits::UNIT_ROWS {
@@ -196,6 +223,15 @@ fn check_change(change: &Change) -> Result<(), StoreError> {
             put.table.name,
             put.columns.len(),
             put.table.columns.len()
+        )));
+    }
+    if put.doc.len() > limits::STORE_DOCUMENT_BYTES {
+        return Err(StoreError::TooLarge(format!(
+            "row {:?} of table {:?} has a document of {} bytes; at most {} are taken",
+            put.key,
+            put.table.name,
+            put.doc.len(),
+            limits::STORE_DOCUMENT_BYTES
         )));
     }
     for (column, value) in put.table.columns.iter().zip(&put.columns) {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// The row for a request that succeeded with `status`.
 ///
 /// # Errors
-/// None today; the signature leaves room for limits.
+/// Those of [`Put::new`].
 pub fn success_row(
     platform: &Platform,
     request: &ArmRequest,
@@ -21,7 +21,7 @@ pub fn success_row(
     action: &str,
     status: u16,
 ) -> Result<Put> {
-    Ok(row(platform, request, id, action, "Succeeded", status, None))
+    row(platform, request, id, action, "Succeeded", status, None)
 }
 
 /// Writes the row of a request whose effect was not one unit of work.
@@ -43,11 +43,14 @@ pub async fn record_success(
 
 /// Writes the row of a request that was refused or failed. A store that cannot write it is logged; the client gets the first error.
 pub async fn record_failure(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, error: &Error) {
-    let mut change = Change::new();
     let cause = json!({"code": error.code, "message": error.message});
-    change.unit.put(row(platform, request, id, action, "Failed", error.http_status(), Some(cause)));
-    if let Err(store) = platform.commit(change).await {
-        tracing::error!(%store, request = %request.request_id, "a failed request could not be written to the activity log");
+    let written = async {
+        let mut change = Change::new();
+        change.unit.put(row(platform, request, id, action, "Failed", error.http_status(), Some(cause))?);
+        platform.commit(change).await.map_err(Error::from)
+    };
+    if let Err(store) = written.await {
+        tracing::error!(%store, context = store.context, request = %request.request_id, "a failed request could not be written to the activity log");
     }
 }
 
@@ -59,7 +62,7 @@ fn row(
     outcome: &str,
     status: u16,
     error: Option<Value>,
-) -> Put {
+) -> Result<Put> {
     let key = platform.new_id().to_string();
     let at = rfc3339(platform.now());
     let doc = json!({
@@ -79,14 +82,10 @@ fn row(
         "requestId": request.request_id.to_string(),
         "correlationId": request.correlation_id.to_string()
     });
-    Put {
-        table: &ACTIVITY,
-        key,
-        columns: vec![
-            id.subscription.as_deref().map(str::to_lowercase),
-            id.resource_group.as_deref().map(str::to_lowercase),
-            Some(request.correlation_id.to_string()),
-        ],
-        doc,
-    }
+    let columns = vec![
+        id.subscription.as_deref().map(str::to_lowercase),
+        id.resource_group.as_deref().map(str::to_lowercase),
+        Some(request.correlation_id.to_string()),
+    ];
+    Ok(Put::new(&ACTIVITY, key, columns, &doc)?)
 }

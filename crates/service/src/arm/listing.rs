@@ -34,7 +34,7 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &Re
         let full = rows.len() == 500;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            let stored = resources::from_row(row)?;
+            let stored = resources::from_row(&row)?;
             if let Some(decl) = types::by_key(&stored.resource.kind)
                 && is_listed(platform, request, decl, &stored)?
                 && filter.as_ref().is_none_or(|filter| filter.matches(&stored))

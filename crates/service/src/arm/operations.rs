@@ -9,7 +9,7 @@ use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::{Page, Put, StoreError};
+use ferrohub_store::{Page, Put, Row, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -121,13 +121,8 @@ impl Record {
 
     fn put(&self) -> Result<Put> {
         let state = if self.state == State::Running { "running" } else { "done" };
-        Ok(Put {
-            table: &OPERATIONS,
-            key: self.id.clone(),
-            columns: vec![Some(state.into()), Some(self.resource.to_lowercase())],
-            doc: serde_json::to_value(self)
-                .map_err(|e| Error::internal(format!("operation does not serialize: {e}")))?,
-        })
+        let columns = vec![Some(state.into()), Some(self.resource.to_lowercase())];
+        Ok(Put::new(&OPERATIONS, self.id.clone(), columns, self)?)
     }
 }
 
@@ -189,8 +184,7 @@ pub async fn start(platform: &Platform, record: Record, mut change: Change) -> R
 pub async fn load(platform: &Platform, id: &str) -> Result<Option<(Record, u64)>> {
     let Ok(key) = Uuid::parse_str(id) else { return Ok(None) };
     let Some(row) = platform.store.get(&OPERATIONS, &key.to_string()).await? else { return Ok(None) };
-    let record = serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("operation {id}: {e}")))?;
-    Ok(Some((record, row.version)))
+    Ok(Some(((*row.parse::<Record>()?).clone(), row.version)))
 }
 
 /// Drives an operation for as long as a request may wait.
@@ -285,10 +279,8 @@ async fn execute(platform: &Platform, record: &Record, lease: &mut Lease) -> Res
 pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>> {
     let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
     let now = platform.now().as_millisecond();
-    let free = |doc: &Value| {
-        serde_json::from_value::<Record>(doc.clone()).is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now))
-    };
-    Ok(rows.into_iter().filter(|row| free(&row.doc)).map(|row| row.key).collect())
+    let free = |row: &Row| row.parse::<Record>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
+    Ok(rows.iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
 }
 
 /// The 202 answer of an accepted operation.

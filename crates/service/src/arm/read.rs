@@ -110,7 +110,7 @@ impl Call<'_> {
                 if kind != Some(self.decl.key) || !row.key.starts_with(&below) {
                     continue;
                 }
-                found.push(resources::from_row(row)?);
+                found.push(resources::from_row(&row)?);
                 if found.len() > top {
                     found.pop();
                     let last = found.last().and_then(|stored| stored.id().ok()).map(|id| id.key());

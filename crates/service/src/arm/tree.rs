@@ -148,7 +148,7 @@ async fn list_below(platform: &Platform, target: &ResourceId) -> Result<Vec<Reso
         let full = rows.len() == 1000;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            ids.push(resources::from_row(row)?.id()?);
+            ids.push(resources::from_row(&row)?.id()?);
         }
         if !full {
             return Ok(ids);
@@ -172,7 +172,7 @@ async fn mark(platform: &Platform, id: &ResourceId, state: &str) -> Result<()> {
     for _ in 0..RETRIES {
         let Some(row) = platform.store.get(&RESOURCES, &id.key()).await? else { return Ok(()) };
         let extra = resources::RowExtra::of(&row);
-        let mut stored = resources::from_row(row)?;
+        let mut stored = resources::from_row(&row)?;
         if stored.resource.text(&["provisioningState"]) == Some(state) {
             return Ok(());
         }

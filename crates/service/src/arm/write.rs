@@ -83,8 +83,8 @@ impl Call<'_> {
     /// One try; `None` when another write came between reading and committing.
     async fn try_write(&self, id: &ResourceId, body: &Body) -> Result<Option<ArmResponse>> {
         let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
-        let extra = row.as_ref().map(RowExtra::of).unwrap_or_default();
-        let existing = row.map(resources::from_row).transpose()?;
+        let extra = row.as_deref().map(RowExtra::of).unwrap_or_default();
+        let existing = row.as_deref().map(resources::from_row).transpose()?;
         if existing.as_ref().is_some_and(|stored| stored.resource.text(&["provisioningState"]) == Some("Deleting")) {
             return Err(Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
                 .with_code("ResourceBeingDeleted"));

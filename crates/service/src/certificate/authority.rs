@@ -83,7 +83,7 @@ pub async fn create_issuing(
     let made = pki::create_issuing(&issuer, &profile, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
     // The root must still be there, with its key, when the unit is committed.
     let row = row_of(platform, root.id).await?;
-    change.unit.expect_version(&AUTHORITIES, row.key, row.version);
+    change.unit.expect_version(&AUTHORITIES, row.key.clone(), row.version);
     store(platform, &Draft { id, namespace: namespace_uid, owner: policy_id, issuer: Some(root.id) }, &made, change)
         .await
 }
@@ -101,7 +101,7 @@ pub async fn authority_of(platform: &Platform, owner: &ResourceId) -> Result<Opt
 /// # Errors
 /// When the store cannot be read.
 pub async fn authority(platform: &Platform, id: Uuid) -> Result<Option<AuthorityRecord>> {
-    platform.store.get(&AUTHORITIES, &id.to_string()).await?.map(from_row).transpose()
+    platform.store.get(&AUTHORITIES, &id.to_string()).await?.as_deref().map(from_row).transpose()
 }
 
 /// The living issuing authorities of a namespace: what `synchronize` brings to its hubs.
@@ -170,16 +170,14 @@ pub(super) fn ca_url(base: &str, authority: Uuid) -> String {
 }
 
 /// The row of an authority that must exist, for its version.
-pub(super) async fn row_of(platform: &Platform, id: Uuid) -> Result<Row> {
+pub(super) async fn row_of(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {
     let row = platform.store.get(&AUTHORITIES, &id.to_string()).await?;
     row.ok_or_else(|| Error::internal(format!("authority {id} has no row")))
 }
 
 async fn row_of_owner(platform: &Platform, owner: &ResourceId) -> Result<Option<(AuthorityRecord, u64)>> {
-    let rows = platform.store.find(&AUTHORITIES, "owner", &owner.key(), Page::first(1)).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let version = row.version;
-    Ok(Some((from_row(row)?, version)))
+    let Some(row) = platform.store.find_one(&AUTHORITIES, "owner", &owner.key()).await? else { return Ok(None) };
+    Ok(Some((from_row(&row)?, row.version)))
 }
 
 async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
@@ -191,7 +189,7 @@ async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Auth
         let full = rows.len() == 500;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            let record = from_row(row)?;
+            let record = from_row(&row)?;
             if record.state == AuthorityState::Active {
                 found.push(record);
             }
@@ -271,13 +269,11 @@ fn put(record: &AuthorityRecord) -> Result<Put> {
         living.then(|| format!("{}/{canonical}", record.namespace)),
         Some(record.thumbprint.clone()),
     ];
-    let doc =
-        serde_json::to_value(record).map_err(|e| Error::internal(format!("authority does not serialize: {e}")))?;
-    Ok(Put { table: &AUTHORITIES, key: record.id.to_string(), columns, doc })
+    Ok(Put::new(&AUTHORITIES, record.id.to_string(), columns, record)?)
 }
 
-fn from_row(row: Row) -> Result<AuthorityRecord> {
-    serde_json::from_value(row.doc).map_err(|e| Error::internal(format!("authority {} does not parse: {e}", row.key)))
+fn from_row(row: &Row) -> Result<AuthorityRecord> {
+    Ok((*row.parse::<AuthorityRecord>()?).clone())
 }
 
 /// The random end of a UUID, short enough for a name.

@@ -12,6 +12,7 @@ use ferrohub_pki::issue::{Issuer, Serial};
 use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_store::{ConflictKind, Page, Put, StoreError, UnitOfWork};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -142,11 +143,11 @@ pub async fn sweep_intents(platform: &Platform) -> Result<usize> {
         after = rows.last().map(|row| row.key.clone());
         let mut change = Change::new();
         for row in rows {
-            let record = parse(&row.key, row.doc)?;
+            let record = row.parse::<CertificateRecord>()?;
             let stale = now.duration_since(record.created).unsigned_abs() > INTENT_AGE && now > record.created;
             if stale {
                 change.unit.expect_version(&CERTIFICATES, row.key.clone(), row.version);
-                change.unit.delete(&CERTIFICATES, row.key);
+                change.unit.delete(&CERTIFICATES, row.key.clone());
             }
         }
         let count = change.unit.len();
@@ -165,7 +166,7 @@ pub async fn sweep_intents(platform: &Platform) -> Result<usize> {
 }
 
 /// Revoked certificates of an authority that have not expired: what its revocation list holds.
-pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<Vec<CertificateRecord>> {
+pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<Vec<Arc<CertificateRecord>>> {
     let now = platform.now();
     let mut found = Vec::new();
     let mut after = None;
@@ -175,7 +176,7 @@ pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<V
         let full = rows.len() == 1000;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            let record = parse(&row.key, row.doc)?;
+            let record = row.parse::<CertificateRecord>()?;
             if record.issuer == authority && record.not_after > now {
                 found.push(record);
             }
@@ -248,11 +249,5 @@ async fn reserve_serial(platform: &Platform, record: &mut CertificateRecord) -> 
 fn put(record: &CertificateRecord) -> Result<Put> {
     let columns =
         vec![Some(record.issuer.to_string()), Some(record.device.to_string()), Some(record.state.as_str().to_owned())];
-    let doc =
-        serde_json::to_value(record).map_err(|e| Error::internal(format!("certificate does not serialize: {e}")))?;
-    Ok(Put { table: &CERTIFICATES, key: record.serial.clone(), columns, doc })
-}
-
-fn parse(key: &str, doc: serde_json::Value) -> Result<CertificateRecord> {
-    serde_json::from_value(doc).map_err(|e| Error::internal(format!("certificate {key} does not parse: {e}")))
+    Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)
 }

@@ -61,7 +61,7 @@ async fn sign(
     platform: &Platform,
     record: &AuthorityRecord,
     next_update: Timestamp,
-    revoked: &[CertificateRecord],
+    revoked: &[Arc<CertificateRecord>],
 ) -> Result<Vec<u8>> {
     let issuer = open_issuer(platform, record).await?;
     let now = platform.now();

@@ -2,7 +2,7 @@
 
 use super::{HubRef, event_page, identity};
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Stored, kind};
+use crate::resources::{Stored, kind};
 use crate::tables::{DEVICES, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -56,9 +56,8 @@ async fn purge_registry(platform: &Platform, hub: &Stored) -> Result<()> {
         after = Some(last.key.clone());
         let mut change = Change::new();
         for row in rows {
-            let key = row.key.clone();
-            if resources::from_row(row)?.resource.kind.eq_ignore_ascii_case(kind::DEVICE) {
-                change.unit.delete(&RESOURCES, key);
+            if row.parse::<Resource>()?.kind.eq_ignore_ascii_case(kind::DEVICE) {
+                change.unit.delete(&RESOURCES, row.key.clone());
             }
         }
         if !change.unit.is_empty() {
@@ -91,7 +90,7 @@ pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
         after = Some(last.key.clone());
         for row in rows {
             total += 1;
-            disabled += u64::from(identity::device_from_row(row)?.device.status == DeviceStatus::Disabled);
+            disabled += u64::from(identity::device_from_row(&row)?.device.status == DeviceStatus::Disabled);
         }
     }
     Ok(json!({"totalDeviceCount": total, "enabledDeviceCount": total - disabled, "disabledDeviceCount": disabled}))

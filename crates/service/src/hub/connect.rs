@@ -125,7 +125,7 @@ impl HubService {
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
-        self.open_session(hub.clone(), device, proof, request.peer_chain, ears).await
+        self.open_session(hub.clone(), &device, proof, request.peer_chain, ears).await
     }
 
     async fn authenticate(&self, view: &View, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {

@@ -137,7 +137,7 @@ impl HubService {
         wanted: &DevicePut,
         change: &mut Change,
     ) -> Result<DeviceIdentity> {
-        let mut device = was.device.clone();
+        let mut device = (*was.device).clone();
         device.status = wanted.status.unwrap_or(device.status);
         device.iot_edge = wanted.iot_edge.unwrap_or(device.iot_edge);
         if let Some(reason) = &wanted.status_reason {

@@ -16,6 +16,7 @@ use ferrohub_model::twin::{DesiredChange, Twin};
 use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_store::{Put, Row, Store};
 use jiff::Timestamp;
+use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -83,7 +84,7 @@ impl DeviceSpec {
 #[derive(Debug, Clone)]
 pub struct StoredDevice {
     /// The identity.
-    pub device: DeviceIdentity,
+    pub device: Arc<DeviceIdentity>,
     /// Version of its row.
     pub version: u64,
 }
@@ -92,7 +93,7 @@ pub struct StoredDevice {
 #[derive(Debug, Clone)]
 pub struct StoredTwin {
     /// The twin.
-    pub twin: Twin,
+    pub twin: Arc<Twin>,
     /// Version of its row.
     pub version: u64,
 }
@@ -102,17 +103,15 @@ pub struct StoredTwin {
 /// # Errors
 /// `ArgumentInvalid` for an illegal id; when the store cannot be read.
 pub async fn load(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredDevice>> {
-    store.get(&DEVICES, &device_key(hub, device_id)?).await?.map(device_from_row).transpose()
+    store.get(&DEVICES, &device_key(hub, device_id)?).await?.as_deref().map(device_from_row).transpose()
 }
 
 /// The identity in a row of [`DEVICES`].
 ///
 /// # Errors
 /// Internal, when the document does not parse.
-pub fn device_from_row(row: Row) -> Result<StoredDevice> {
-    let device = serde_json::from_value(row.doc)
-        .map_err(|e| Error::internal(format!("device {} does not parse: {e}", row.key)))?;
-    Ok(StoredDevice { device, version: row.version })
+pub fn device_from_row(row: &Row) -> Result<StoredDevice> {
+    Ok(StoredDevice { device: row.parse()?, version: row.version })
 }
 
 /// The twin of a device, if there is one.
@@ -121,9 +120,7 @@ pub fn device_from_row(row: Row) -> Result<StoredDevice> {
 /// `ArgumentInvalid` for an illegal id; when the store cannot be read.
 pub async fn load_twin(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredTwin>> {
     let Some(row) = store.get(&TWINS, &device_key(hub, device_id)?).await? else { return Ok(None) };
-    let twin = serde_json::from_value(row.doc)
-        .map_err(|e| Error::internal(format!("twin {} does not parse: {e}", row.key)))?;
-    Ok(Some(StoredTwin { twin, version: row.version }))
+    Ok(Some(StoredTwin { twin: row.parse()?, version: row.version }))
 }
 
 /// A new identity that is not stored yet; its keys are generated where none are given, and sealed.
@@ -318,18 +315,12 @@ pub fn notify(device: &DeviceIdentity, change: &mut Change) {
 }
 
 fn device_put(device: &DeviceIdentity) -> Result<Put> {
-    let doc = serde_json::to_value(device).map_err(|e| Error::internal(format!("device does not serialize: {e}")))?;
-    Ok(Put {
-        table: &DEVICES,
-        key: device_key(device.hub, &device.device_id)?,
-        columns: vec![Some(device.hub.to_string()), Some(device.uid.to_string())],
-        doc,
-    })
+    let columns = vec![Some(device.hub.to_string()), Some(device.uid.to_string())];
+    Ok(Put::new(&DEVICES, device_key(device.hub, &device.device_id)?, columns, device)?)
 }
 
 fn twin_put(hub: Uuid, device_id: &str, twin: &Twin) -> Result<Put> {
-    let doc = serde_json::to_value(twin).map_err(|e| Error::internal(format!("twin does not serialize: {e}")))?;
-    Ok(Put { table: &TWINS, key: device_key(hub, device_id)?, columns: vec![Some(hub.to_string())], doc })
+    Ok(Put::new(&TWINS, device_key(hub, device_id)?, vec![Some(hub.to_string())], twin)?)
 }
 
 /// IoT Hub's device etags are base64 of a decimal number.

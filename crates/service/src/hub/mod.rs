@@ -36,7 +36,6 @@ use ferrohub_messaging::{ReadFrom, StoredEvent};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Page;
 use ferrohub_wire::sas_token::SasToken;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -145,9 +144,9 @@ impl HubService {
         if name.is_empty() || name.len() > 255 {
             return Ok(None);
         }
-        let rows = self.platform.store.find(&RESOURCES, "lookup", &format!("host/{name}"), Page::first(1)).await?;
-        let Some(row) = rows.into_iter().next() else { return Ok(None) };
-        let stored = resources::from_row(row)?;
+        let row = self.platform.store.find_one(&RESOURCES, "lookup", &format!("host/{name}")).await?;
+        let Some(row) = row else { return Ok(None) };
+        let stored = resources::from_row(&row)?;
         if !stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB) {
             return Ok(None);
         }

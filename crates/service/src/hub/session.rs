@@ -145,7 +145,7 @@ impl HubService {
     pub(super) async fn open_session(
         &self,
         hub: HubRef,
-        device: DeviceIdentity,
+        device: &DeviceIdentity,
         proof: Proof,
         chain: Vec<Vec<u8>>,
         ears: Ears,
@@ -158,7 +158,11 @@ impl HubService {
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
             present: self.presence.enter(hub.uid, &device.device_id, Arc::clone(&self.platform.clock)),
-            origin: Origin { device_id: device.device_id, generation_id: device.generation_id, method: proof.method() },
+            origin: Origin {
+                device_id: device.device_id.clone(),
+                generation_id: device.generation_id.clone(),
+                method: proof.method(),
+            },
             closed: AtomicBool::new(false),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { chain } else { Vec::new() };

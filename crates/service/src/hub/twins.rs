@@ -63,7 +63,7 @@ impl HubService {
             if let Some(condition) = &condition {
                 check_match(condition, &was.twin.etag())?;
             }
-            let mut twin = was.twin.clone();
+            let mut twin = (*was.twin).clone();
             let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
             if commit_twin(&self.platform, hub.uid, device_id, &was, &twin, desired.as_ref()).await? {
                 return self.twin_view(hub, device_id, &twin).await;
@@ -90,7 +90,7 @@ impl HubService {
 pub(super) async fn report(platform: &Platform, hub: Uuid, device_id: &str, patch: &Value) -> Result<u64> {
     for _ in 0..CONFLICT_RETRIES {
         let was = require(platform, hub, device_id).await?;
-        let mut twin = was.twin.clone();
+        let mut twin = (*was.twin).clone();
         let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;
         if commit_twin(platform, hub, device_id, &was, &twin, None).await? {
             return Ok(version);

@@ -21,6 +21,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::csr::CertificateRequest;
 use serde_json::json;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a registration comes to; `change` lacks only the registration's own row.
@@ -187,7 +188,7 @@ impl ProvisioningService {
         let moving = place.former.as_ref().and_then(|former| former.device.as_ref());
         let mut device = match (&place.present, moving) {
             (Some(present), _) => {
-                let mut device = present.device.clone();
+                let mut device = (*present.device).clone();
                 identity::set_credentials(&self.platform, &mut device, credentials).await?;
                 device
             }
@@ -245,7 +246,7 @@ impl ProvisioningService {
         let now = self.platform.now();
         let resets =
             !settings.reprovision_policy.migrate_device_data && settings.reprovision_policy.update_hub_assignment;
-        let fresh = initial_twin(settings, now)?;
+        let fresh = Arc::new(initial_twin(settings, now)?);
         if let Some(present) = &place.present {
             identity::add_update(&self.platform, present, device, change)?;
             self.leave(place, change)?;
@@ -255,7 +256,7 @@ impl ProvisioningService {
                 return Ok(if stays { had.substatus } else { Substatus::DeviceDataMigrated });
             }
             if let Some(was) = identity::load_twin(store, place.hub.uid, &device.device_id).await? {
-                let mut twin = was.twin.clone();
+                let mut twin = (*was.twin).clone();
                 let body = json!({"tags": settings.initial_twin.tags, "properties": {"desired": settings.initial_twin.desired}});
                 let desired = twin.replace(&body, &rfc3339(now))?;
                 identity::add_twin(place.hub.uid, &device.device_id, &was, &twin, desired.as_ref(), change)?;

@@ -55,7 +55,7 @@ impl DeviceKeys {
 /// A device that proved which group it belongs to.
 pub(super) struct Attested {
     /// The group.
-    pub(super) group: EnrollmentGroup,
+    pub(super) group: Arc<EnrollmentGroup>,
     /// Key of its row.
     pub(super) group_key: String,
     /// Version of its row.
@@ -104,7 +104,7 @@ impl ProvisioningService {
         }
     }
 
-    async fn home_group(&self, dps: &DpsRef, registration_id: &str) -> Result<Option<Row>> {
+    async fn home_group(&self, dps: &DpsRef, registration_id: &str) -> Result<Option<Arc<Row>>> {
         let store = self.platform.store.as_ref();
         let Some(registration) = store.get(&REGISTRATIONS, &dps.row_key(registration_id)).await? else {
             return Ok(None);

@@ -21,6 +21,7 @@ use ferrohub_store::{Put, Row};
 use ferrohub_wire::etag::EtagCondition;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const PRIMARY: &str = "primary";
@@ -49,8 +50,8 @@ impl ProvisioningService {
         let policy = self.check_policy(dps, &settings, body).await?;
         for _ in 0..CONFLICT_RETRIES {
             let existing = self.group_row(dps, id).await?;
-            check_match(if_match, existing.as_ref(), dps, id)?;
-            let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_ref()).await?;
+            check_match(if_match, existing.as_deref(), dps, id)?;
+            let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
             if let Some(policy) = &policy {
                 change.unit.expect_exists(&RESOURCES, policy.key());
             }
@@ -73,7 +74,7 @@ impl ProvisioningService {
             check_match(if_match, Some(&row), dps, id)?;
             let mut change = Change::new();
             change.unit.expect_version(&ENROLLMENT_GROUPS, row.key.clone(), row.version);
-            change.unit.delete(&ENROLLMENT_GROUPS, row.key);
+            change.unit.delete(&ENROLLMENT_GROUPS, row.key.clone());
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_conflict() => {}
@@ -93,7 +94,7 @@ impl ProvisioningService {
         let prefix = dps.row_key("");
         let rows =
             self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page.of_store(&prefix)?).await?;
-        page.answer(&prefix, rows, |row| Ok(from_row(&row)?.view()))
+        page.answer(&prefix, rows, |row| Ok(from_row(row)?.view()))
     }
 
     /// The attestation mechanism with its keys.
@@ -102,7 +103,8 @@ impl ProvisioningService {
     /// `NotFound` (404201).
     pub async fn attestation_mechanism(&self, dps: &DpsRef, id: &str) -> Result<Value> {
         let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
-        let (primary, secondary) = self.open_group_keys(&row.key, &from_row(&row)?).await?;
+        let group = from_row(&row)?;
+        let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
         Ok(json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": *primary, "secondaryKey": *secondary}}))
     }
 
@@ -117,7 +119,7 @@ impl ProvisioningService {
         .with_iot_code(501_000))
     }
 
-    pub(super) async fn group_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Row>> {
+    pub(super) async fn group_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Arc<Row>>> {
         if id.is_empty() || id.len() > 256 || id.contains('\0') {
             return Ok(None);
         }
@@ -185,15 +187,13 @@ impl ProvisioningService {
             updated: now,
             etag: self.new_etag(),
         };
-        let doc = serde_json::to_value(&group)
-            .map_err(|e| Error::internal(format!("enrollment group does not serialize: {e}")))?;
         let mut change = Change::new();
         match existing {
             Some(row) => change.unit.expect_version(&ENROLLMENT_GROUPS, key.clone(), row.version),
             None => change.unit.expect_absent(&ENROLLMENT_GROUPS, key.clone()),
         };
         change.unit.expect_exists(&RESOURCES, dps.id.key());
-        change.unit.put(Put { table: &ENROLLMENT_GROUPS, key, columns: vec![Some(dps.uid.to_string())], doc });
+        change.unit.put(Put::new(&ENROLLMENT_GROUPS, key, vec![Some(dps.uid.to_string())], &group)?);
         Ok((group, change))
     }
 
@@ -294,9 +294,8 @@ pub(super) fn policy_id(namespace: &ResourceId, name: &str) -> ResourceId {
 }
 
 /// Parses a stored group.
-pub(super) fn from_row(row: &Row) -> Result<EnrollmentGroup> {
-    serde_json::from_value(row.doc.clone())
-        .map_err(|e| Error::internal(format!("enrollment group {} does not parse: {e}", row.key)))
+pub(super) fn from_row(row: &Row) -> Result<Arc<EnrollmentGroup>> {
+    Ok(row.parse()?)
 }
 
 /// The etag rule of the service API: no `If-Match` means no condition.
@@ -311,8 +310,9 @@ pub(super) fn precondition(if_match: Option<&str>, etag: Option<&str>, what: &st
 }
 
 fn check_match(if_match: Option<&str>, row: Option<&Row>, dps: &DpsRef, id: &str) -> Result<()> {
-    let etag = row.map(from_row).transpose()?.map(|group| group.etag);
-    precondition(if_match, etag.as_deref(), &format!("The enrollment group '{}' of '{}'", shown(id), dps.name))
+    let group = row.map(from_row).transpose()?;
+    let etag = group.as_ref().map(|group| group.etag.as_str());
+    precondition(if_match, etag, &format!("The enrollment group '{}' of '{}'", shown(id), dps.name))
 }
 
 fn check_hubs(dps: &DpsRef, settings: &GroupSettings) -> Result<()> {

@@ -5,7 +5,6 @@ use super::{DpsRef, ProvisioningService};
 use crate::resources::{self, Stored, kind};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_store::Page;
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::Value;
 
@@ -41,8 +40,8 @@ impl ProvisioningService {
     /// The hub with this host name, if it exists.
     pub(super) async fn hub_by_host(&self, host: &str) -> Result<Option<Stored>> {
         let key = format!("host/{}", host.to_lowercase());
-        let rows = self.platform.store.find(&RESOURCES, "lookup", &key, Page::first(1)).await?;
-        let stored = rows.into_iter().next().map(resources::from_row).transpose()?;
+        let row = self.platform.store.find_one(&RESOURCES, "lookup", &key).await?;
+        let stored = row.as_deref().map(resources::from_row).transpose()?;
         Ok(stored.filter(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB)))
     }
 

@@ -5,7 +5,6 @@ use crate::resources::{self, Stored, kind};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Page;
 use ferrohub_wire::sas_token::SasToken;
 use uuid::Uuid;
 
@@ -89,9 +88,8 @@ impl ProvisioningService {
     }
 
     async fn find(&self, column: &'static str, value: &str) -> Result<Option<DpsRef>> {
-        let rows = self.platform.store.find(&RESOURCES, column, value, Page::first(1)).await?;
-        let Some(row) = rows.into_iter().next() else { return Ok(None) };
-        let stored = resources::from_row(row)?;
+        let Some(row) = self.platform.store.find_one(&RESOURCES, column, value).await? else { return Ok(None) };
+        let stored = resources::from_row(&row)?;
         if !stored.resource.kind.eq_ignore_ascii_case(kind::PROVISIONING_SERVICE) {
             return Ok(None);
         }

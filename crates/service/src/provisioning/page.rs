@@ -6,6 +6,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::QUERY_PAGE;
 use ferrohub_store::{Page, Row};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Items of a page where the client names no number: ours.
 const DEFAULT_ITEMS: usize = 100;
@@ -57,13 +58,13 @@ impl PageRequest {
     pub(super) fn answer(
         &self,
         prefix: &str,
-        mut rows: Vec<Row>,
-        view: impl Fn(Row) -> Result<Value>,
+        mut rows: Vec<Arc<Row>>,
+        view: impl Fn(&Row) -> Result<Value>,
     ) -> Result<Paged> {
         let more = rows.len() > self.items();
         rows.truncate(self.items());
         let last = rows.last().and_then(|row| row.key.strip_prefix(prefix)).map(|name| URL_SAFE_NO_PAD.encode(name));
-        let items = rows.into_iter().map(view).collect::<Result<_>>()?;
+        let items = rows.iter().map(|row| view(row)).collect::<Result<_>>()?;
         Ok(Paged { items, continuation: last.filter(|_| more) })
     }
 }
@@ -71,22 +72,24 @@ impl PageRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_store::{Put, Table};
 
-    fn rows(count: usize) -> Vec<Row> {
-        (0..count)
-            .map(|n| Row { key: format!("p/{n:03}"), version: 1, columns: Vec::new(), doc: Value::from(n) })
-            .collect()
+    static ROWS: Table = Table { name: "rows", columns: &[], schema_version: 1, migrate: &[] };
+
+    fn rows(count: usize) -> Vec<Arc<Row>> {
+        let row = |n| Row::written(Put::new(&ROWS, format!("p/{n:03}"), Vec::new(), &n).unwrap(), 1);
+        (0..count).map(|n| Arc::new(row(n))).collect()
     }
 
     #[test]
     fn a_continuation_leads_to_the_next_row() {
         let request = PageRequest { max_items: Some(2), continuation: None };
         assert_eq!(request.of_store("p/").unwrap().limit, 3);
-        let page = request.answer("p/", rows(3), |row| Ok(row.doc)).unwrap();
+        let page = request.answer("p/", rows(3), |row| Ok(row.value()?)).unwrap();
         assert_eq!(page.items, [Value::from(0), Value::from(1)]);
         let next = PageRequest { max_items: Some(2), continuation: page.continuation };
         assert_eq!(next.of_store("p/").unwrap().after.as_deref(), Some("p/001"));
-        assert!(next.answer("p/", rows(2), |row| Ok(row.doc)).unwrap().continuation.is_none());
+        assert!(next.answer("p/", rows(2), |row| Ok(row.value()?)).unwrap().continuation.is_none());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_store::Row;
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// First api-version that honours `csr` (reference: iot-hub-and-dps.md A.1).
@@ -113,9 +114,9 @@ impl ProvisioningService {
                 attested = self.attest(&dps, &caller).await?;
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
-            self.refuse_other_group(existing.as_ref(), &attested).await?;
+            self.refuse_other_group(existing.as_deref(), &attested).await?;
             let (registration, change) =
-                self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing).await?;
+                self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing.as_deref()).await?;
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(self.accepted(&registration)),
                 Err(error) if error.is_conflict() => {
@@ -176,7 +177,7 @@ impl ProvisioningService {
         self.attest(&dps, &caller).await.map(|_| ())
     }
 
-    async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Registration)> {
+    async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Arc<Registration>)> {
         let dps = self.dps_by_scope(caller.id_scope).await?;
         let attested = self.attest(&dps, &caller).await?;
         let row = self
@@ -211,12 +212,12 @@ impl ProvisioningService {
         attested: &Attested,
         registration_id: &str,
         csr: Option<&CertificateRequest>,
-        existing: Option<Row>,
+        existing: Option<&Row>,
     ) -> Result<(Registration, Change)> {
         let now = self.platform.now();
-        let version = existing.as_ref().map(|row| row.version);
-        let mut registration = match &existing {
-            Some(row) => from_row(row)?,
+        let version = existing.map(|row| row.version);
+        let mut registration = match existing {
+            Some(row) => (*from_row(row)?).clone(),
             None => Registration {
                 id: registration_id.to_owned(),
                 group: String::new(),

@@ -11,6 +11,7 @@ use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::registration::Registration;
 use ferrohub_store::{Put, Row};
 use serde_json::Value;
+use std::sync::Arc;
 
 impl ProvisioningService {
     /// A registration's state, never with certificates.
@@ -29,11 +30,15 @@ impl ProvisioningService {
     pub async fn delete_registration(&self, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
         for _ in 0..CONFLICT_RETRIES {
             let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
-            let etag = from_row(&row)?.etag;
-            precondition(if_match, Some(&etag), &format!("The registration '{}' of '{}'", shown(id), dps.name))?;
+            let registration = from_row(&row)?;
+            precondition(
+                if_match,
+                Some(&registration.etag),
+                &format!("The registration '{}' of '{}'", shown(id), dps.name),
+            )?;
             let mut change = Change::new();
             change.unit.expect_version(&REGISTRATIONS, row.key.clone(), row.version);
-            change.unit.delete(&REGISTRATIONS, row.key);
+            change.unit.delete(&REGISTRATIONS, row.key.clone());
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_conflict() => {}
@@ -59,10 +64,10 @@ impl ProvisioningService {
         let prefix = dps.row_key("");
         let rows =
             self.platform.store.find(&REGISTRATIONS, "group", &dps.row_key(group), page.of_store(&prefix)?).await?;
-        page.answer(&prefix, rows, |row| Ok(from_row(&row)?.view()))
+        page.answer(&prefix, rows, |row| Ok(from_row(row)?.view()))
     }
 
-    pub(super) async fn registration_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Row>> {
+    pub(super) async fn registration_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Arc<Row>>> {
         if id.is_empty() || id.len() > 256 || id.contains('\0') {
             return Ok(None);
         }
@@ -71,22 +76,15 @@ impl ProvisioningService {
 }
 
 /// Parses a stored registration.
-pub(super) fn from_row(row: &Row) -> Result<Registration> {
-    serde_json::from_value(row.doc.clone())
-        .map_err(|e| Error::internal(format!("registration {} does not parse: {e}", row.key)))
+pub(super) fn from_row(row: &Row) -> Result<Arc<Registration>> {
+    Ok(row.parse()?)
 }
 
 /// The row of a registration.
 pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) -> Result<Put> {
-    let doc = serde_json::to_value(registration)
-        .map_err(|e| Error::internal(format!("registration does not serialize: {e}")))?;
     let operation = registration.operations.first().map(|operation| operation.id.clone());
-    Ok(Put {
-        table: &REGISTRATIONS,
-        key: dps.row_key(&registration.id),
-        columns: vec![Some(dps.uid.to_string()), Some(group_key.to_owned()), operation],
-        doc,
-    })
+    let columns = vec![Some(dps.uid.to_string()), Some(group_key.to_owned()), operation];
+    Ok(Put::new(&REGISTRATIONS, dps.row_key(&registration.id), columns, registration)?)
 }
 
 /// The refusal for a registration that does not exist.

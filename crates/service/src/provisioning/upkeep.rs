@@ -28,7 +28,7 @@ async fn purge_where(platform: &Platform, table: &'static Table, column: &'stati
         }
         let mut change = Change::new();
         for row in rows {
-            change.unit.delete(table, row.key);
+            change.unit.delete(table, row.key.clone());
         }
         platform.commit(change).await?;
     }

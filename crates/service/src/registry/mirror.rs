@@ -11,7 +11,6 @@ use ferrohub_model::error::Result;
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::Page;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -28,8 +27,7 @@ pub fn lookup_key(namespace: Uuid, hub: Uuid, device_id: &str) -> String {
 /// When the store cannot be read.
 pub async fn mirrored(platform: &Platform, namespace: Uuid, hub: Uuid, device_id: &str) -> Result<Option<Stored>> {
     let key = lookup_key(namespace, hub, device_id);
-    let rows = platform.store.find(&RESOURCES, "lookup", &key, Page::first(1)).await?;
-    rows.into_iter().next().map(resources::from_row).transpose()
+    platform.store.find_one(&RESOURCES, "lookup", &key).await?.as_deref().map(resources::from_row).transpose()
 }
 
 /// Adds to `change` the ADR device of `device` as it will stand, and returns its name. A device that is mirrored

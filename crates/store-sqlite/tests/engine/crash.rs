@@ -34,7 +34,7 @@ async fn acknowledged_commits_outlive_kill_minus_nine() {
             let rows = store.scan(&KEPT, "", page).await.unwrap();
             let Some(last) = rows.last() else { break };
             page = Page::following(last.key.clone(), 1000);
-            found.extend(rows.into_iter().map(|row| row.key));
+            found.extend(rows.iter().map(|row| row.key.clone()));
         }
         let lost: Vec<_> = acknowledged.difference(&found).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
@@ -72,12 +72,8 @@ async fn commit_for_ever(path: &Path) -> ! {
             for number in 0u64.. {
                 let key = format!("{}-{task}-{number}", std::process::id());
                 let mut unit = UnitOfWork::new();
-                unit.put(Put {
-                    table: &KEPT,
-                    key: key.clone(),
-                    columns: Vec::new(),
-                    doc: json!({ "padding": "x".repeat(500) }),
-                });
+                let doc = json!({ "padding": "x".repeat(500) });
+                unit.put(Put::new(&KEPT, key.clone(), Vec::new(), &doc).unwrap());
                 store.commit(unit).await.unwrap();
                 let mut out = std::io::stdout().lock();
                 writeln!(out, "acknowledged {key}").unwrap();

@@ -11,12 +11,7 @@ static ITEMS: Table =
 
 fn unit(key: &str) -> UnitOfWork {
     let mut unit = UnitOfWork::new();
-    unit.put(Put {
-        table: &ITEMS,
-        key: key.to_owned(),
-        columns: vec![Some("x".to_owned())],
-        doc: json!({ "key": key }),
-    });
+    unit.put(Put::new(&ITEMS, key, vec![Some("x".to_owned())], &json!({ "key": key })).unwrap());
     unit
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn a_commit_outlives_the_store(place: &dyn Place) {
 
     let store = open(place, "reopen").await;
     let row = get(&*store, "a").await.expect("the row outlived the store");
-    assert_eq!((row.version, row.doc), (version, json!({"n": 1})));
+    assert_eq!((row.version, doc(&row)), (version, json!({"n": 1})));
     assert_eq!(get(&*store, "gone").await, None);
     let next = put(&*store, thing("gone", None, None, json!(2))).await;
     assert!(next > last, "versions are not reused after a restart");
@@ -42,12 +42,12 @@ pub(super) async fn documents_are_migrated(place: &dyn Place) {
     for (table, key, doc) in generations {
         let store = place.open("migrate", &[table]).await.expect("the data set opens");
         let mut unit = UnitOfWork::new();
-        unit.put(Put { table, key: key.to_owned(), columns: Vec::new(), doc });
+        unit.put(made(table, key, Vec::new(), &doc));
         store.commit(unit).await.expect("the put commits");
     }
     let store = place.open("migrate", &[&THIRD]).await.expect("the data set opens");
     let rows = store.scan(&THIRD, "", Page::first(10)).await.expect("the scan works");
-    let docs: Vec<Value> = rows.into_iter().map(|row| row.doc).collect();
+    let docs: Vec<Value> = rows.iter().map(|row| doc(row)).collect();
     assert_eq!(
         docs,
         [
@@ -68,12 +68,7 @@ static WIDE: Table =
     Table { name: "widening", columns: &[Column { name: "serial", unique: true }], schema_version: 1, migrate: &[] };
 
 pub(super) async fn columns_may_be_added(place: &dyn Place) {
-    let row = |table: &'static Table, key: &str, columns: Vec<Option<String>>| Put {
-        table,
-        key: key.to_owned(),
-        columns,
-        doc: json!(1),
-    };
+    let row = |table: &'static Table, key: &str, columns| made(table, key, columns, &json!(1));
     let store = place.open("widen", &[&NARROW]).await.expect("the data set opens");
     put(&*store, row(&NARROW, "old", vec![])).await;
     drop(store);

@@ -37,6 +37,9 @@ pub async fn run(place: &dyn Place) {
     reads::get_many_keeps_the_order(&*open(place, "get_many").await).await;
     reads::pages_are_stable(&*open(place, "pages").await).await;
     reads::prefixes_are_literal(&*open(place, "prefixes").await).await;
+    reads::unique_values_find_one_row(&*open(place, "find_one").await).await;
+    reads::unique_columns_have_ranges(&*open(place, "range").await).await;
+    reads::a_row_is_parsed_once(&*open(place, "parse").await).await;
     reads::find_and_count(&*open(place, "find_and_count").await).await;
     reads::keys_are_compared_in_binary_order(&*open(place, "binary_order").await).await;
     durability::a_commit_outlives_the_store(place).await;
@@ -63,16 +66,20 @@ async fn open(place: &dyn Place, name: &str) -> Arc<dyn Store> {
 }
 
 fn thing(key: &str, serial: Option<&str>, colour: Option<&str>, doc: Value) -> Put {
-    Put {
-        table: &THINGS,
-        key: key.to_owned(),
-        columns: vec![serial.map(str::to_owned), colour.map(str::to_owned)],
-        doc,
-    }
+    made(&THINGS, key, vec![serial.map(str::to_owned), colour.map(str::to_owned)], &doc)
 }
 
 fn other(key: &str, doc: Value) -> Put {
-    Put { table: &OTHERS, key: key.to_owned(), columns: Vec::new(), doc }
+    made(&OTHERS, key, Vec::new(), &doc)
+}
+
+fn made(table: &'static Table, key: &str, columns: Vec<Option<String>>, doc: &Value) -> Put {
+    Put::new(table, key, columns, doc).expect("a JSON value is a document")
+}
+
+/// The document of a row, parsed.
+fn doc(row: &Row) -> Value {
+    row.value().expect("the document parses")
 }
 
 async fn put(store: &dyn Store, put: Put) -> u64 {
@@ -83,11 +90,11 @@ async fn put(store: &dyn Store, put: Put) -> u64 {
     committed.versions[0]
 }
 
-async fn get(store: &dyn Store, key: &str) -> Option<Row> {
+async fn get(store: &dyn Store, key: &str) -> Option<Arc<Row>> {
     store.get(&THINGS, key).await.expect("the get works")
 }
 
-fn keys(rows: &[Row]) -> Vec<&str> {
+fn keys(rows: &[Arc<Row>]) -> Vec<&str> {
     rows.iter().map(|row| row.key.as_str()).collect()
 }
 

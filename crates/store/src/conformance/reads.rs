@@ -8,7 +8,7 @@ pub(super) async fn get_many_keeps_the_order(store: &dyn Store) {
     }
     let wanted: Vec<String> = ["c", "missing", "a", "c"].map(str::to_owned).to_vec();
     let rows = store.get_many(&THINGS, &wanted).await.expect("get_many works");
-    let docs: Vec<Option<Value>> = rows.into_iter().map(|row| row.map(|row| row.doc)).collect();
+    let docs: Vec<Option<Value>> = rows.into_iter().map(|row| row.map(|row| doc(&row))).collect();
     assert_eq!(docs, [Some(json!("c")), None, Some(json!("a")), Some(json!("c"))]);
     assert_eq!(store.get_many(&THINGS, &[]).await, Ok(Vec::new()));
 }
@@ -75,6 +75,90 @@ pub(super) async fn prefixes_are_literal(store: &dyn Store) {
     assert_eq!(keys(&rows.expect("the scan works")), ["tenant/1/x", "tenant/10/x"]);
     let rows = store.scan(&THINGS, "a", Page::following("tenant", 100)).await;
     assert!(rows.expect("the scan works").is_empty());
+}
+
+pub(super) async fn unique_values_find_one_row(store: &dyn Store) {
+    put(store, thing("a", Some("s1"), Some("red"), json!(1))).await;
+    put(store, thing("b", None, Some("red"), json!(1))).await;
+    let one = |value: &'static str| async move {
+        let row = store.find_one(&THINGS, "serial", value).await.expect("the look-up works");
+        row.map(|row| (row.key.clone(), row.version))
+    };
+    assert_eq!(one("s2").await, None);
+    assert_eq!(one("S1").await, None, "values are not folded to one case");
+    // The value moves to another row, comes back and goes away; each look-up sees what was just answered.
+    let version = put(store, thing("a", Some("s1"), None, json!(2))).await;
+    assert_eq!(one("s1").await, Some(("a".to_owned(), version)));
+    let mut unit = UnitOfWork::new();
+    unit.put(thing("a", Some("s2"), None, json!(3))).put(thing("b", Some("s1"), None, json!(3)));
+    let versions = store.commit(unit).await.expect("the value is handed over").versions;
+    assert_eq!(one("s1").await, Some(("b".to_owned(), versions[1])));
+    assert_eq!(one("s2").await, Some(("a".to_owned(), versions[0])));
+    let mut unit = UnitOfWork::new();
+    unit.delete(&THINGS, "b").put(thing("a", None, None, json!(4)));
+    store.commit(unit).await.expect("the delete commits");
+    assert_eq!((one("s1").await, one("s2").await), (None, None));
+    for column in ["colour", "no_such_column"] {
+        let result = store.find_one(&THINGS, column, "red").await;
+        assert!(matches!(result, Err(StoreError::Invalid(_))), "{column} is no unique column");
+        let result = store.range(&THINGS, column, "red", Page::first(1)).await;
+        assert!(matches!(result, Err(StoreError::Invalid(_))), "{column} is no unique column");
+    }
+}
+
+pub(super) async fn unique_columns_have_ranges(store: &dyn Store) {
+    // Keys run against the order of the values, and one row has none.
+    let all = ["hub/a", "hub/a%", "hub/ab", "hub/b", "hub0", "hubs/a", "\u{10FFFF}z"];
+    for (number, serial) in all.into_iter().enumerate() {
+        put(store, thing(&format!("k{}", 9 - number), Some(serial), None, json!(1))).await;
+    }
+    put(store, thing("without", None, None, json!(1))).await;
+    let serials = |rows: Vec<Arc<Row>>| -> Vec<String> {
+        rows.iter().filter_map(|row| row.columns.first().cloned().flatten()).collect()
+    };
+    for prefix in ["", "hub/", "hub/a", "hub/a%", "hub", "none", "\u{10FFFF}"] {
+        let mut wanted: Vec<&str> = all.into_iter().filter(|serial| serial.starts_with(prefix)).collect();
+        wanted.sort_unstable();
+        let mut found = Vec::new();
+        let mut page = Page::first(2);
+        loop {
+            let rows = store.range(&THINGS, "serial", prefix, page).await.expect("the range works");
+            let values = serials(rows);
+            let Some(last) = values.last() else { break };
+            page = Page::following(last.clone(), 2);
+            found.extend(values);
+        }
+        assert_eq!(found, wanted, "prefix {prefix:?}");
+    }
+    // The page's edge need not exist, nor start with the prefix.
+    let rows = store.range(&THINGS, "serial", "hub/", Page::following("hub/aa", 10)).await;
+    assert_eq!(serials(rows.expect("the range works")), ["hub/ab", "hub/b"]);
+    let rows = store.range(&THINGS, "serial", "hub/", Page::following("a", 1)).await;
+    assert_eq!(serials(rows.expect("the range works")), ["hub/a"]);
+    let rows = store.range(&THINGS, "serial", "hub/", Page::following("hubs", 10)).await;
+    assert!(rows.expect("the range works").is_empty());
+}
+
+pub(super) async fn a_row_is_parsed_once(store: &dyn Store) {
+    put(store, thing("a", Some("s1"), None, json!(["x", "y"]))).await;
+    let row = get(store, "a").await.expect("the row is there");
+    let parsed = row.parse::<Vec<String>>().expect("the document parses");
+    assert_eq!(*parsed, ["x", "y"]);
+    let again = row.parse::<Vec<String>>().expect("the document parses");
+    assert!(Arc::ptr_eq(&parsed, &again), "the parsed document is remembered");
+    assert_eq!(*row.parse::<Value>().expect("another type parses"), json!(["x", "y"]));
+    let Err(StoreError::Engine(sentence)) = row.parse::<u64>() else { unreachable_row(&row) };
+    assert!(sentence.contains("things") && sentence.contains("\"a\""), "{sentence}");
+    // What was remembered belongs to the version that was read.
+    put(store, thing("a", Some("s1"), None, json!(["z"]))).await;
+    let next = get(store, "a").await.expect("the row is there");
+    assert_eq!(*next.parse::<Vec<String>>().expect("the document parses"), ["z"]);
+    assert_eq!(*row.parse::<Vec<String>>().expect("the document parses"), ["x", "y"]);
+}
+
+#[expect(clippy::panic, reason = "a conformance suite reports by panicking")]
+fn unreachable_row(row: &Row) -> ! {
+    panic!("{row:?} was parsed as a number")
 }
 
 pub(super) async fn find_and_count(store: &dyn Store) {

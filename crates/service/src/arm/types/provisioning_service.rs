@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LINKED_HUBS;
 use ferrohub_model::resource::Resource;
-use ferrohub_store::{Expect, Page};
+use ferrohub_store::Expect;
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::{Map, Value, json};
 
@@ -322,8 +322,8 @@ fn stored_link(cx: &PutContext<'_>, host: &str) -> Option<Value> {
 }
 
 async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
-    let rows = platform.store.find(&RESOURCES, "lookup", &format!("host/{host}"), Page::first(1)).await?;
-    rows.into_iter().next().map(resources::from_row).transpose()?.ok_or_else(|| {
+    let row = platform.store.find_one(&RESOURCES, "lookup", &format!("host/{host}")).await?;
+    row.as_deref().map(resources::from_row).transpose()?.ok_or_else(|| {
         Error::invalid_property(
             path,
             format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show --hub-name '<hub>'"),

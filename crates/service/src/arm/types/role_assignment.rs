@@ -79,14 +79,7 @@ impl Behavior for RoleAssignment {
         }
         // One assignment per scope, principal and role: the second creation gets RoleAssignmentExists.
         let lookup = format!("assignment/{}/{principal}/{role}", scope.key());
-        if cx.is_new()
-            && !cx
-                .platform
-                .store
-                .find(&crate::tables::RESOURCES, "lookup", &lookup, ferrohub_store::Page::first(1))
-                .await?
-                .is_empty()
-        {
+        if cx.is_new() && cx.platform.store.find_one(&crate::tables::RESOURCES, "lookup", &lookup).await?.is_some() {
             return Err(exists());
         }
         cx.extra.lookup = Some(lookup);

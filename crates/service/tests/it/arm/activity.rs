@@ -10,7 +10,7 @@ use std::time::Duration;
 async fn rows(world: &World, resource: &str) -> Vec<Value> {
     world.clock.advance(Duration::from_millis(1));
     let all = world.service.platform.store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
-    all.into_iter().map(|row| row.doc).filter(|doc| doc["resourceId"] == resource).collect()
+    all.iter().map(|row| row.value().unwrap()).filter(|doc| doc["resourceId"] == resource).collect()
 }
 
 #[tokio::test]

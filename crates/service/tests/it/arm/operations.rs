@@ -114,7 +114,7 @@ async fn world_send(world: &World, path: &str) -> u16 {
 async fn uid_of(world: &World, path: &str) -> String {
     let id = ResourceId::parse(path).unwrap();
     let row = world.service.platform.store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
-    row.doc["uid"].as_str().unwrap().to_string()
+    row.value().unwrap()["uid"].as_str().unwrap().to_string()
 }
 
 #[tokio::test]
@@ -141,10 +141,11 @@ async fn what_is_being_deleted_takes_no_writes() {
     let plant = plant(&world).await;
     let id = ResourceId::parse(&plant.namespace).unwrap();
     let store = &world.service.platform.store;
-    let mut row = store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
-    row.doc["properties"]["provisioningState"] = json!("Deleting");
+    let row = store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
+    let mut doc = row.value().unwrap();
+    doc["properties"]["provisioningState"] = json!("Deleting");
     let mut change = Change::new();
-    change.unit.put(ferrohub_store::Put { table: &RESOURCES, key: row.key, columns: row.columns, doc: row.doc });
+    change.unit.put(ferrohub_store::Put::new(&RESOURCES, row.key.clone(), row.columns.clone(), &doc).unwrap());
     world.service.platform.commit(change).await.unwrap();
     let body = json!({"location": "westeurope", "tags": {"a": "b"}});
     for method in ["PUT", "PATCH"] {

@@ -220,7 +220,7 @@ async fn rotating_the_credential_id_closes_the_connection() {
     let chain = mine.chain(&world, "d", id);
     let mut session = world.service.connect(request("d", None, chain.clone())).await.unwrap();
     let was = identity::load(world.platform.store.as_ref(), world.hub.uid, "d").await.unwrap().unwrap();
-    let mut device = was.device.clone();
+    let mut device = (*was.device).clone();
     device.credential_id = Some(Uuid::from_u128(8));
     let mut change = Change::new();
     identity::add_update(&world.platform, &was, &mut device, &mut change).unwrap();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ferrohub_store::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct Counted {
     store: SqliteStore,
@@ -53,14 +53,35 @@ impl Store for Counted {
         self.store.commit(unit).await
     }
 
-    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Row>, StoreError> {
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         self.check()?;
         self.note(self.store.get(table, key).await)
     }
 
-    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
         self.check()?;
         self.note(self.store.get_many(table, keys).await)
+    }
+
+    async fn find_one(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Arc<Row>>, StoreError> {
+        self.check()?;
+        self.note(self.store.find_one(table, column, value).await)
+    }
+
+    async fn range(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.check()?;
+        self.note(self.store.range(table, column, prefix, page).await)
     }
 
     async fn find(
@@ -69,12 +90,12 @@ impl Store for Counted {
         column: &'static str,
         value: &str,
         page: Page,
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
         self.check()?;
         self.note(self.store.find(table, column, value, page).await)
     }
 
-    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Row>, StoreError> {
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
         self.check()?;
         self.note(self.store.scan(table, prefix, page).await)
     }
@@ -84,7 +105,7 @@ impl Store for Counted {
         self.note(self.store.count(table, column, value).await)
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
+    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.check()?;
         self.note(self.store.last(table, prefix, limit).await)
     }

@@ -70,7 +70,7 @@ async fn keys_are_sealed_where_they_lie() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
     let row = world.platform.store.get(&DEVICES, &format!("{}/d", world.hub.uid)).await.unwrap().unwrap();
-    assert!(!row.doc.to_string().contains(&key));
+    assert!(!row.text().contains(&key));
 }
 
 #[tokio::test]

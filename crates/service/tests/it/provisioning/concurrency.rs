@@ -47,11 +47,12 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
         assert_eq!(world.rows(table).await.len(), DEVICES_AT_ONCE, "{}", table.name);
     }
     for row in world.rows(&DEVICES).await {
-        let mirrored = &registry[row.doc["deviceId"].as_str().unwrap()];
-        assert_eq!((&mirrored["uid"], &mirrored["name"]), (&row.doc["uid"], &row.doc["registryName"]));
+        let doc = row.value().unwrap();
+        let mirrored = &registry[doc["deviceId"].as_str().unwrap()];
+        assert_eq!((&mirrored["uid"], &mirrored["name"]), (&doc["uid"], &doc["registryName"]));
     }
     assert_eq!(world.certificates("issued").await, chains);
-    let serials: HashSet<String> = world.rows(&CERTIFICATES).await.into_iter().map(|row| row.key).collect();
+    let serials: HashSet<String> = world.rows(&CERTIFICATES).await.iter().map(|row| row.key.clone()).collect();
     assert!(serials.len() >= chains && serials.iter().all(|serial| serial.len() == 32));
     // Young intents stay: somebody may be about to use them.
     assert_eq!(certificate::sweep_intents(&world.platform).await.unwrap(), 0);

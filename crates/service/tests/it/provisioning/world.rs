@@ -354,12 +354,12 @@ impl World {
         done.body
     }
 
-    pub(super) async fn rows(&self, table: &'static Table) -> Vec<Row> {
+    pub(super) async fn rows(&self, table: &'static Table) -> Vec<Arc<Row>> {
         self.platform.store.scan(table, "", Page::first(5000)).await.unwrap()
     }
 
     pub(super) async fn certificates(&self, state: &str) -> usize {
-        self.rows(&CERTIFICATES).await.iter().filter(|row| row.doc["state"] == state).count()
+        self.rows(&CERTIFICATES).await.iter().filter(|row| row.value().unwrap()["state"] == state).count()
     }
 
     /// The ADR devices of the namespace by their external device id.
