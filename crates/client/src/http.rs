@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits::CLIENT_RESPONSE_BYTES;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -19,8 +20,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Largest response body that is read: ours (an ARM page of 200 resources is far below it).
-pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 /// Time to connect and finish TLS: ours.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time from the request to the last byte of its response: ours.
@@ -57,7 +56,7 @@ pub struct Response {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body, at most [`MAX_RESPONSE_BYTES`].
+    /// Body, at most [`CLIENT_RESPONSE_BYTES`].
     pub body: Bytes,
 }
 
@@ -127,7 +126,7 @@ impl Client {
     ///
     /// # Errors
     /// `Invalid` for a bad URL or header, `Unavailable` where the server cannot be reached or does
-    /// not answer in time, [`UNTRUSTED`] where its certificate is not trusted, `TooLarge` for a response over [`MAX_RESPONSE_BYTES`].
+    /// not answer in time, [`UNTRUSTED`] where its certificate is not trusted, `TooLarge` for a response over [`CLIENT_RESPONSE_BYTES`].
     pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Response> {
         let uri: Uri = url.parse().map_err(|_| Error::invalid(format!("'{url}' is not a URL.")))?;
         let target = Target::of(&uri, &self.server)?;
@@ -173,9 +172,9 @@ impl Client {
         target: &Target,
     ) -> Result<Response> {
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(|error| {
+        let body = Limited::new(body, CLIENT_RESPONSE_BYTES).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
-                let text = format!("The answer of {} is over {MAX_RESPONSE_BYTES} bytes.", target.authority);
+                let text = format!("The answer of {} is over {CLIENT_RESPONSE_BYTES} bytes.", target.authority);
                 return Error::new(ErrorKind::TooLarge, "ResponseTooLarge", text);
             }
             broken(target, error.as_ref())

@@ -5,13 +5,11 @@
 use crate::environment::Environment;
 use crate::http::ServerAddress;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CLIENT_FILE_BYTES;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// Largest state file that is read: ours.
-const MAX_STATE_BYTES: u64 = 1024 * 1024;
 
 /// `server.json`: written by the server at each start. Members we do not know are ignored.
 #[derive(Debug, Clone, Deserialize)]
@@ -330,15 +328,18 @@ fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T> {
         .map_err(|error| Error::invalid(format!("{} is not valid: {error}. {remedy}.", path.display())))
 }
 
-/// Reads a file of at most `MAX_STATE_BYTES`.
+/// Reads a file of at most `CLIENT_FILE_BYTES`.
 ///
 /// # Errors
 /// `Invalid` where it cannot be read or is larger.
 pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_STATE_BYTES {
-        return Err(Error::invalid(format!("{} is {size} bytes; at most {MAX_STATE_BYTES} are read.", path.display())));
+    if size > CLIENT_FILE_BYTES {
+        return Err(Error::invalid(format!(
+            "{} is {size} bytes; at most {CLIENT_FILE_BYTES} are read.",
+            path.display()
+        )));
     }
     std::fs::read(path).map_err(unreadable)
 }

@@ -2,13 +2,12 @@
 
 use crate::cli::ServerFlags;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CONFIGURATION_FILE_BYTES;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-/// Largest configuration file that is read, bytes: ours.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// MQTT over TLS (IANA 8883, which the SDKs have built in).
 const MQTT_PORT: u16 = 8883;
 /// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
@@ -261,9 +260,9 @@ fn read_file(path: &Path) -> Result<ConfigFile> {
         Error::invalid(format!("Cannot read the configuration file {}: {error}.", path.display()))
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
+    if size > CONFIGURATION_FILE_BYTES {
         return Err(Error::invalid(format!(
-            "The configuration file {} is {size} bytes; at most {MAX_FILE_BYTES} are read.",
+            "The configuration file {} is {size} bytes; at most {CONFIGURATION_FILE_BYTES} are read.",
             path.display()
         )));
     }

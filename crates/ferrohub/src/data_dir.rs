@@ -1,6 +1,7 @@
 //! The data folder: its lock, and the files in it that are not the store's or the log's.
 
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::DATA_FILE_BYTES;
 use ferrohub_model::random::Random;
 use ferrohub_pki::seal::MasterKey;
 use serde::Serialize;
@@ -8,9 +9,6 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// Largest file of ours in the folder, bytes: ours.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A data folder that no other process uses while this value lives.
 #[derive(Debug)]
@@ -195,9 +193,9 @@ fn create_master_key(path: &Path, random: &dyn Random) -> Result<MasterKey> {
 pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
     let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(Error::invalid(format!("{} is over {MAX_FILE_BYTES} bytes.", path.display())));
+    File::open(path).map_err(unreadable)?.take(DATA_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > DATA_FILE_BYTES {
+        return Err(Error::invalid(format!("{} is over {DATA_FILE_BYTES} bytes.", path.display())));
     }
     Ok(bytes)
 }

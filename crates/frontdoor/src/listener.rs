@@ -13,9 +13,6 @@ use tokio_util::task::TaskTracker;
 /// Pause after a failed accept, so that a process out of file descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections to health and metrics: a scraper, a probe and a person.
-const HEALTH_CONNECTIONS: usize = 16;
-
 /// What every connection is told, and by what the door waits for them.
 #[derive(Clone)]
 pub(crate) struct Life {
@@ -185,7 +182,7 @@ impl Shares {
     /// Divides `total` connections: a few for health and metrics, an eighth for the publishing point if it is
     /// on, the rest in halves. At least one and at most [`limits::CONNECTIONS`] each.
     pub(crate) fn of(total: usize, with_pki: bool) -> Self {
-        let health = HEALTH_CONNECTIONS.min(total / 8);
+        let health = limits::HEALTH_CONNECTIONS.min(total / 8);
         let pki = if with_pki { total / 8 } else { 0 };
         let half = total.saturating_sub(health + pki) / 2;
         let bounded = |share: usize| share.clamp(1, limits::CONNECTIONS);

@@ -1,18 +1,15 @@
 //! A stream whose peer must take what is written to it. HTTP has timeouts for what a peer sends only: one
 //! that asks and never reads would otherwise hold its connection for ever.
 
+use ferrohub_model::limits::HTTP_WRITE_TIMEOUT;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Time in which a peer must take at least a byte of what is written to it: ours.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A stream that fails with `TimedOut` once a write made no progress for [`WRITE_TIMEOUT`].
+/// A stream that fails with `TimedOut` once a write made no progress for [`HTTP_WRITE_TIMEOUT`].
 pub(crate) struct Patient<S> {
     stream: S,
     /// Runs while a write waits.
@@ -30,7 +27,7 @@ impl<S> Patient<S> {
             self.waiting = None;
             return outcome;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(HTTP_WRITE_TIMEOUT)));
         waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -96,7 +93,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         near.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(!served.await.unwrap(), "the connection ended well");
-        assert_eq!(begun.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
+        assert_eq!(begun.elapsed().as_secs(), HTTP_WRITE_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
@@ -107,7 +104,7 @@ mod tests {
         let (mut total, mut part) = (0, [0; 1024]);
         loop {
             // Longer than the timeout in all, shorter between two reads.
-            tokio::time::sleep(WRITE_TIMEOUT / 2).await;
+            tokio::time::sleep(HTTP_WRITE_TIMEOUT / 2).await;
             match near.read(&mut part).await.unwrap() {
                 0 => break,
                 read => total += read,

@@ -6,6 +6,7 @@ use crate::https::reply::{Head, Reply};
 use crate::listener::{Life, serve, slots};
 use crate::patience::Patient;
 use ferrohub_model::clock::Clock;
+use ferrohub_model::limits::{PLAIN_HEAD_BYTES, PLAIN_HEAD_TIMEOUT};
 use ferrohub_model::random::Random;
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -15,14 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// Longest request head: ours.
-const HEAD_BYTES: usize = 16 * 1024;
-
-/// Time for the head of a request, which is also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where ids and times of answers come from.
 #[derive(Clone)]
@@ -56,8 +50,8 @@ where
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(HEAD_BYTES)
+                .header_read_timeout(PLAIN_HEAD_TIMEOUT)
+                .max_buf_size(PLAIN_HEAD_BYTES)
                 .serve_connection(TokioIo::new(Patient::new(stream)), respond);
             https::run(connection, &life).await;
         }

@@ -188,6 +188,15 @@ fn or_never(time: Option<&str>) -> &str {
     time.unwrap_or(NEVER)
 }
 
+/// Key of the rows of a device: `{hub uid}/{device id}`.
+///
+/// # Errors
+/// `ArgumentInvalid` (400004) for an illegal device id.
+pub fn device_key(hub: Uuid, device_id: &str) -> Result<String> {
+    check_device_id(device_id)?;
+    Ok(format!("{hub}/{device_id}"))
+}
+
 /// What a client asks for with a PUT of a device. `None` is "not given": create takes the
 /// default, update keeps what is there. Read-only and unknown members are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Enrollment groups of a provisioning service: what a client may write, what is stored, what is shown.
 
 use crate::error::{Error, Result};
+use crate::limits::{DEVICE_KEY_BYTES, ENROLLMENT_GROUP_ID_CHARS};
 use crate::time::rfc3339;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,13 +12,6 @@ use serde_json::{Map, Value, json};
 mod parse;
 
 pub use parse::parse_group;
-
-/// Bytes of a decoded symmetric key, least and most (DPS docs: 16 to 64).
-pub const KEY_BYTES: (usize, usize) = (16, 64);
-/// Characters of an enrollment group id (DPS docs: 128).
-pub const GROUP_ID_CHARS: usize = 128;
-/// Longest initial twin as JSON text: the sum of the twin's own limits (8 KB of tags, 32 KB of desired properties).
-pub const INITIAL_TWIN_BYTES: usize = 40 * 1024;
 
 /// Whether devices may register through an enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -210,7 +204,7 @@ impl EnrollmentGroup {
 pub fn check_group_id(id: &str) -> Result<()> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
     let last_ok = id.chars().last().is_some_and(|c| c.is_ascii_alphanumeric() || c == '-');
-    if id.len() > GROUP_ID_CHARS || !id.chars().all(legal) || !last_ok {
+    if id.len() > ENROLLMENT_GROUP_ID_CHARS || !id.chars().all(legal) || !last_ok {
         return Err(bad(
             "enrollmentGroupId",
             format!(
@@ -227,11 +221,15 @@ pub fn check_group_id(id: &str) -> Result<()> {
 /// # Errors
 /// `ArgumentInvalid` (400004) naming the rule, never the key.
 pub fn check_key(property: &str, key: &str) -> Result<()> {
-    let long_enough = STANDARD.decode(key).is_ok_and(|bytes| (KEY_BYTES.0..=KEY_BYTES.1).contains(&bytes.len()));
+    let long_enough =
+        STANDARD.decode(key).is_ok_and(|bytes| (DEVICE_KEY_BYTES.0..=DEVICE_KEY_BYTES.1).contains(&bytes.len()));
     if !long_enough {
         return Err(bad(
             property,
-            format!("{property} is not a key: give the standard base64 of {} to {} bytes.", KEY_BYTES.0, KEY_BYTES.1),
+            format!(
+                "{property} is not a key: give the standard base64 of {} to {} bytes.",
+                DEVICE_KEY_BYTES.0, DEVICE_KEY_BYTES.1
+            ),
         ));
     }
     Ok(())

@@ -1,31 +1,86 @@
 //! Every limit of the product, with Azure's figure and its source where there is one.
+//!
+//! Here stands what a stranger can run into: sizes, counts, lengths, lifetimes, and times after which a peer is
+//! given up. How an engine works inside (pauses, caches, batches) stays with the engine.
+
+use std::time::Duration;
 
 /// Longest request body that the HTTPS front door reads (ARM accepts 4 MB).
 pub const HTTP_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Longest device-facing or service-facing data-plane body: 256 KB message plus JSON framing (IoT Hub docs).
 pub const DATA_PLANE_BODY_BYTES: usize = 512 * 1024;
+/// Longest form of a token request: ours (a client assertion has a few kilobytes).
+pub const TOKEN_FORM_BYTES: usize = 64 * 1024;
+/// Longest head of an HTTPS request: ours (tokens and twelve ARM segments stay far below).
+pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
+/// Time for the head of an HTTPS request, which is also how long an idle connection is kept: ours.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time for the body of an HTTPS request: ours.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Most of a body over its limit that is read and thrown away, so that the client sees the refusal: ours.
+pub const HTTP_DISCARD_BYTES: usize = 8 * 1024 * 1024;
+/// Time for that: ours.
+pub const HTTP_DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time in which an HTTP peer must take at least a byte of what is written to it: ours.
+pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest head of a plain HTTP request (health, metrics, CRLs): ours.
+pub const PLAIN_HEAD_BYTES: usize = 16 * 1024;
+/// Time for that head, which is also how long an idle plain connection is kept: ours.
+pub const PLAIN_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest MQTT packet the hub reads: 256 KB message limit plus topic and header (IoT Hub MQTT docs).
 pub const MQTT_PACKET_BYTES: usize = 256 * 1024 + 16 * 1024;
 /// Largest device-to-cloud message, payload and properties (IoT Hub quotas).
 pub const TELEMETRY_BYTES: usize = 256 * 1024;
 /// Largest MQTT packet before CONNECT was accepted: ours.
 pub const MQTT_CONNECT_BYTES: usize = 16 * 1024;
+/// Largest MQTT packet of a registration: ours; a CSR has 8 KB and DPS documents no limit for the payload.
+pub const DPS_MQTT_PACKET_BYTES: usize = 64 * 1024;
 /// Time a peer has to finish TLS and CONNECT: ours.
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 30;
 /// Topic filters of one MQTT connection (IoT Hub documents 5; its SDKs use up to 7; ours is wider).
 pub const MQTT_SUBSCRIPTIONS: usize = 32;
 /// Unacknowledged publishes in work for one connection before its socket is no longer read: ours.
 pub const MQTT_IN_FLIGHT: usize = 1024;
+/// Bytes that wait for one MQTT connection before its socket is no longer read: ours, sixteen of the largest messages.
+pub const MQTT_QUEUE_BYTES: usize = 16 * TELEMETRY_BYTES;
+/// Time in which an MQTT peer must take what is written to it; one that does not read is dropped: ours.
+pub const MQTT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest keep-alive that the hub honours, seconds (IoT Hub MQTT docs: 29.45 minutes).
 pub const MQTT_MAX_KEEP_ALIVE_SECONDS: u16 = 1767;
 /// CSR length in base64 characters (IoT Hub certificate management: 8 KB).
 pub const CSR_BASE64_BYTES: usize = 8 * 1024;
 /// Certificates that a TLS peer may present: ours.
 pub const CHAIN_LENGTH: usize = 8;
+/// Anchors of one verification: ours.
+pub const CHAIN_ANCHORS: usize = 256;
 /// Largest certificate in a presented chain, DER bytes: ours.
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
+/// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).
+pub const RSA_MIN_BITS: usize = 2048;
 /// Largest RSA modulus accepted from a peer, bits: ours.
 pub const RSA_MAX_BITS: usize = 4096;
+/// Longest distinguished name as text, characters: ours.
+pub const DISTINGUISHED_NAME_CHARS: usize = 512;
+/// Longest common name, characters: the length of an IoT Hub device id (RFC 5280 says 64, Azure issues longer ones).
+pub const COMMON_NAME_CHARS: usize = 128;
+/// Longest CRL or issuer URL in a certificate, characters: ours.
+pub const CERTIFICATE_URL_CHARS: usize = 1024;
+/// Least years of a root (design: so that the longest leaf is never cut).
+pub const ROOT_YEARS_MIN: u32 = 30;
+/// Years of a root where none are given.
+pub const ROOT_YEARS_DEFAULT: u32 = 40;
+/// Least years of an issuing CA (design).
+pub const ISSUING_YEARS_MIN: u32 = 15;
+/// Years of an issuing CA where none are given.
+pub const ISSUING_YEARS_DEFAULT: u32 = 20;
+/// Most years of any CA: ours.
+pub const CA_YEARS_MAX: u32 = 100;
+/// Most days of the platform's own server certificate: ours.
+pub const SERVER_CERTIFICATE_DAYS: u32 = 3650;
+/// Most names of a server certificate: ours.
+pub const SERVER_CERTIFICATE_NAMES: usize = 100;
+/// Largest plaintext of one sealed value: ours (the largest secret is an RSA-4096 PKCS#8 of 2.4 KB).
+pub const SEALED_PLAINTEXT_BYTES: usize = 64 * 1024;
 /// Device twin: tags, bytes of JSON (IoT Hub docs: 8 KB).
 pub const TWIN_TAGS_BYTES: usize = 8 * 1024;
 /// Device twin: desired or reported, bytes of JSON (IoT Hub docs: 32 KB).
@@ -40,6 +95,14 @@ pub const TWIN_STRING_BYTES: usize = 4 * 1024;
 pub const TWIN_INTEGER: i64 = 4_503_599_627_370_496;
 /// Device id length (IoT Hub docs: 128).
 pub const DEVICE_ID_CHARS: usize = 128;
+/// Longest ARM resource id, characters (ours; ARM documents limits for its parts only).
+pub const RESOURCE_ID_CHARS: usize = 2048;
+/// Characters of an enrollment group id (DPS docs: 128).
+pub const ENROLLMENT_GROUP_ID_CHARS: usize = 128;
+/// Longest initial twin as JSON text: the sum of the twin's own limits (8 KB of tags, 32 KB of desired properties).
+pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
+/// Operations whose result a registration keeps: ours. A device that registers twice at once can poll both.
+pub const REGISTRATION_OPERATIONS: usize = 8;
 /// Rows of one page of an ARM list: ours.
 pub const ARM_PAGE: usize = 200;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
@@ -62,6 +125,8 @@ pub const STORE_QUEUE: usize = 1024;
 pub const LOG_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// Connections that one process accepts at once: ours.
 pub const CONNECTIONS: usize = 50_000;
+/// Connections to health and metrics: a scraper, a probe and a person. Ours.
+pub const HEALTH_CONNECTIONS: usize = 16;
 /// Hubs linked to one DPS (DPS quotas: 50).
 pub const LINKED_HUBS: usize = 50;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).
@@ -90,7 +155,7 @@ pub const JMESPATH_BYTES: usize = 64 * 1024;
 pub const JMESPATH_DEPTH: usize = 128;
 /// Work of one JMESPath search: bytes of memory for copies plus 16 for each step: ours.
 pub const JMESPATH_BUDGET: usize = 256 * 1024 * 1024;
-/// Bytes of a device's symmetric key after base64, least and most (IoT Hub docs: 16 to 64).
+/// Bytes of a device's or an enrollment's symmetric key after base64, least and most (IoT Hub and DPS docs: 16 to 64).
 pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
 /// Length of a device's `statusReason` (IoT Hub docs: 128).
 pub const STATUS_REASON_CHARS: usize = 128;
@@ -100,3 +165,23 @@ pub const PRESENCE_ENTRIES: usize = 1_000_000;
 pub const VERIFIED_CHAINS: usize = 100_000;
 /// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.
 pub const CONFLICT_RETRIES: usize = 16;
+/// Largest configuration file, bytes: ours.
+pub const CONFIGURATION_FILE_BYTES: u64 = 64 * 1024;
+/// Largest file of ours in the data folder, bytes: ours.
+pub const DATA_FILE_BYTES: u64 = 1024 * 1024;
+/// Largest file that the command line reads besides an argument's `@file`, bytes: ours.
+pub const CLIENT_FILE_BYTES: u64 = 1024 * 1024;
+/// Largest file that an argument's `@file` reads, bytes: ours (ARM takes bodies of 4 MB).
+pub const CLIENT_ARGUMENT_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest response body that our client reads: ours (an ARM page of 200 resources is far below it).
+pub const CLIENT_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+/// Pages of one list that our client follows: ours.
+pub const CLIENT_LIST_PAGES: usize = 10_000;
+/// Longest life of a secret that our command line asks for, years: ours.
+pub const CLIENT_SECRET_YEARS: i64 = 100;
+/// Messages from the server that wait for the simulated device to read them: ours.
+pub const DEVICE_INCOMING_QUEUE: usize = 256;
+/// Publishes and subscriptions of the simulated device that wait for its socket: ours.
+pub const DEVICE_OUTGOING_QUEUE: usize = 64;
+/// Changes of desired properties that wait for the simulated device; the oldest ones go first: ours.
+pub const DEVICE_DESIRED_QUEUE: usize = 64;

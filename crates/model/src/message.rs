@@ -3,11 +3,9 @@
 //! Names are those that Event Hubs consumers see. The device's own names stand in the table of
 //! "Communicate with IoT Hub using MQTT" (`$.mid` and so on) and of the HTTPS device API.
 
-use crate::device_id::check_device_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MESSAGE_PROPERTIES, TELEMETRY_BYTES};
 use serde_json::json;
-use uuid::Uuid;
 
 /// How a connection proved its device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,15 +120,6 @@ pub fn check_size(
         .with_iot_code(413_001));
     }
     Ok(())
-}
-
-/// Key of the rows of a device: `{hub uid}/{device id}`.
-///
-/// # Errors
-/// `ArgumentInvalid` (400004) for an illegal device id.
-pub fn device_key(hub: Uuid, device_id: &str) -> Result<String> {
-    check_device_id(device_id)?;
-    Ok(format!("{hub}/{device_id}"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! Registrations of devices at a provisioning service, and the operations that made them.
 
+use crate::limits::REGISTRATION_OPERATIONS;
 use crate::time::rfc3339;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-/// Operations whose result a registration keeps: ours. A device that registers twice at once can poll both.
-pub const OPERATIONS_KEPT: usize = 8;
 
 /// State of a registration or of one of its operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +114,7 @@ pub struct Registration {
     pub updated: Timestamp,
     /// Entity tag: base64 of a quoted GUID.
     pub etag: String,
-    /// The newest operations, newest first, at most [`OPERATIONS_KEPT`].
+    /// The newest operations, newest first, at most [`REGISTRATION_OPERATIONS`].
     #[serde(default)]
     pub operations: Vec<RegistrationOperation>,
 }
@@ -132,7 +130,7 @@ impl Registration {
         self.updated = operation.ended;
         self.etag = etag;
         self.operations.insert(0, operation);
-        self.operations.truncate(OPERATIONS_KEPT);
+        self.operations.truncate(REGISTRATION_OPERATIONS);
     }
 
     /// An operation of this registration.
@@ -243,12 +241,12 @@ mod tests {
     #[test]
     fn a_look_up_never_shows_certificates_and_old_operations_go() {
         let mut registration = registration();
-        for number in 0..=OPERATIONS_KEPT {
+        for number in 0..=REGISTRATION_OPERATIONS {
             registration.record(operation(&number.to_string(), RegistrationStatus::Assigned), "e".into());
         }
         assert!(!registration.view().to_string().contains("TEVBRg"));
         assert!(registration.operation("0").is_none());
-        assert_eq!(registration.operations.len(), OPERATIONS_KEPT);
+        assert_eq!(registration.operations.len(), REGISTRATION_OPERATIONS);
         let doc = serde_json::to_value(&registration).unwrap();
         assert_eq!(serde_json::from_value::<Registration>(doc).unwrap(), registration);
     }

@@ -1,6 +1,7 @@
 //! ARM resource ids: parsed ignoring case, printed with the case they came in.
 
 use crate::error::{Error, Result};
+use crate::limits::RESOURCE_ID_CHARS;
 
 /// One `type/name` step of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +41,8 @@ impl ResourceId {
         let parts: Vec<&str> = text.strip_prefix('/').unwrap_or(text).split('/').collect();
         let mut id = Self { subscription: None, resource_group: None, providers: Vec::new() };
         let mut rest = parts.as_slice();
-        if text.len() > 2048 || text.is_empty() {
-            return Err(malformed(text, "it is empty or longer than 2048 characters"));
+        if text.len() > RESOURCE_ID_CHARS || text.is_empty() {
+            return Err(malformed(text, &format!("it is empty or longer than {RESOURCE_ID_CHARS} characters")));
         }
         if text == "/" {
             return Ok(id);

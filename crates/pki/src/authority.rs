@@ -4,9 +4,10 @@ use crate::algorithm::KeyKind;
 use crate::certificate::Certificate;
 use crate::issue::{Issuer, Serial, Signing};
 use crate::name::SubjectName;
-use crate::profile::{ISSUING_YEARS_MIN, Profile};
+use crate::profile::Profile;
 use crate::signer::{Signer, SoftwareSigner};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::ISSUING_YEARS_MIN;
 use ferrohub_model::random::Random;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 

@@ -20,8 +20,6 @@ pub use crate::certificate::thumbprints;
 pub const CODE_BAD_CERTIFICATE: u32 = 401_002;
 /// IoT numeric code of a client certificate that is not trusted (401003 IotHubUnauthorized).
 pub const CODE_UNTRUSTED: u32 = 401_003;
-/// Anchors of one verification: ours.
-pub const ANCHORS: usize = 256;
 
 /// What a verified leaf says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +57,7 @@ pub fn verify_client_chain(
     let ders: Vec<CertificateDer<'_>> = presented.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
     let (leaf_der, intermediates) = ders.split_first().ok_or_else(no_certificate)?;
     let anchor_ders: Vec<CertificateDer<'_>> =
-        anchors.iter().take(ANCHORS).map(|der| CertificateDer::from(der.as_ref())).collect();
+        anchors.iter().take(limits::CHAIN_ANCHORS).map(|der| CertificateDer::from(der.as_ref())).collect();
     // An anchor that does not parse can verify nothing, and must not take the others down with it.
     let trusted: Vec<(usize, TrustAnchor<'_>)> = anchor_ders
         .iter()

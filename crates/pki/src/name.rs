@@ -10,15 +10,11 @@ use const_oid::ObjectIdentifier;
 use der::asn1::{Any, SetOfVec};
 use der::{Decode, Encode, Tag, Tagged};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::DISTINGUISHED_NAME_CHARS;
 use std::fmt;
 use text::{checked, escape, invalid, parse_attribute, split_unescaped, trim_unescaped, type_name};
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::name::Name;
-
-/// Longest distinguished name as text, characters: ours.
-pub const NAME_CHARS: usize = 512;
-/// Longest common name, characters: the length of an IoT Hub device id (RFC 5280 says 64, Azure issues longer ones).
-pub const COMMON_NAME_CHARS: usize = 128;
 
 /// One attribute: its type and its value as text (`#` and hex of the DER where it is no string).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +32,7 @@ pub struct SubjectName {
 
 impl SubjectName {
     /// Parses `CN=TestDevice,O=Plant 7` (RFC 4514 with `\` escapes and quotes) or `/O=Plant 7/CN=TestDevice`.
-    /// At most [`NAME_CHARS`] characters, each of the known attributes CN, O, OU, C, L, ST, DC, serialNumber, emailAddress.
+    /// At most [`DISTINGUISHED_NAME_CHARS`] characters, each of the known attributes CN, O, OU, C, L, ST, DC, serialNumber, emailAddress.
     ///
     /// # Errors
     /// `InvalidPropertyValue` with target `subject`.
@@ -45,8 +41,10 @@ impl SubjectName {
         if trimmed.is_empty() {
             return Err(invalid("The subject is empty; give a distinguished name such as 'CN=Plant 7 Root'."));
         }
-        if trimmed.chars().count() > NAME_CHARS {
-            return Err(invalid(format!("The subject has more than {NAME_CHARS} characters; shorten it.")));
+        if trimmed.chars().count() > DISTINGUISHED_NAME_CHARS {
+            return Err(invalid(format!(
+                "The subject has more than {DISTINGUISHED_NAME_CHARS} characters; shorten it."
+            )));
         }
         let (separator, body, reversed) = match trimmed.strip_prefix('/') {
             Some(body) => ('/', body, false),
@@ -62,7 +60,7 @@ impl SubjectName {
         Ok(Self { rdns })
     }
 
-    /// A name of one common name of 1 to [`COMMON_NAME_CHARS`] characters, taken as it is.
+    /// A name of one common name of 1 to `limits::COMMON_NAME_CHARS` characters, taken as it is.
     ///
     /// # Errors
     /// `InvalidPropertyValue` with target `subject`.

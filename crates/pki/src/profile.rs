@@ -23,22 +23,6 @@ use x509_cert::ext::pkix::{
 
 /// How far before now a certificate starts, for devices whose clocks are behind: ours.
 pub const BACKDATE: Duration = Duration::from_secs(300);
-/// Least years of a root (design: so that the longest leaf is never cut).
-pub const ROOT_YEARS_MIN: u32 = 30;
-/// Years of a root where none are given.
-pub const ROOT_YEARS_DEFAULT: u32 = 40;
-/// Least years of an issuing CA (design).
-pub const ISSUING_YEARS_MIN: u32 = 15;
-/// Years of an issuing CA where none are given.
-pub const ISSUING_YEARS_DEFAULT: u32 = 20;
-/// Most years of any CA: ours.
-pub const CA_YEARS_MAX: u32 = 100;
-/// Most days of the platform's own server certificate: ours.
-pub const SERVER_DAYS_MAX: u32 = 3650;
-/// Most names of a server certificate: ours.
-pub const SERVER_NAMES: usize = 100;
-/// Longest CRL or issuer URL, characters: ours.
-pub const URL_CHARS: usize = 1024;
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,7 +81,7 @@ pub struct ServerFields {
     pub dns_names: Vec<String>,
     /// IP addresses.
     pub ip_addresses: Vec<IpAddr>,
-    /// Validity, 1 to [`SERVER_DAYS_MAX`] days.
+    /// Validity, 1 to [`limits::SERVER_CERTIFICATE_DAYS`] days.
     pub days: u32,
 }
 
@@ -114,22 +98,22 @@ pub struct Profile {
 
 impl Profile {
     /// A root CA: path length 1, keyCertSign, cRLSign and digitalSignature. `years` is
-    /// [`ROOT_YEARS_MIN`] to [`CA_YEARS_MAX`], default [`ROOT_YEARS_DEFAULT`].
+    /// [`limits::ROOT_YEARS_MIN`] to [`limits::CA_YEARS_MAX`], default [`limits::ROOT_YEARS_DEFAULT`].
     ///
     /// # Errors
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn root(subject: SubjectName, years: Option<u32>) -> Result<Self> {
-        let years = checked_years(years, ROOT_YEARS_DEFAULT, ROOT_YEARS_MIN)?;
+        let years = checked_years(years, limits::ROOT_YEARS_DEFAULT, limits::ROOT_YEARS_MIN)?;
         Ok(Self::bare(ProfileKind::Root, subject, Lifetime::Years(years)))
     }
 
-    /// An issuing CA: path length 0, no extended key usage. `years` is [`ISSUING_YEARS_MIN`] to
-    /// [`CA_YEARS_MAX`], default [`ISSUING_YEARS_DEFAULT`].
+    /// An issuing CA: path length 0, no extended key usage. `years` is [`limits::ISSUING_YEARS_MIN`] to
+    /// [`limits::CA_YEARS_MAX`], default [`limits::ISSUING_YEARS_DEFAULT`].
     ///
     /// # Errors
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn issuing(subject: SubjectName, years: Option<u32>) -> Result<Self> {
-        let years = checked_years(years, ISSUING_YEARS_DEFAULT, ISSUING_YEARS_MIN)?;
+        let years = checked_years(years, limits::ISSUING_YEARS_DEFAULT, limits::ISSUING_YEARS_MIN)?;
         Ok(Self::bare(ProfileKind::Issuing, subject, Lifetime::Years(years)))
     }
 
@@ -138,7 +122,7 @@ impl Profile {
     /// # Errors
     /// `InvalidPropertyValue` (target `validityYears`).
     pub fn platform_root(subject: SubjectName, years: Option<u32>) -> Result<Self> {
-        let years = checked_years(years, ROOT_YEARS_DEFAULT, ROOT_YEARS_MIN)?;
+        let years = checked_years(years, limits::ROOT_YEARS_DEFAULT, limits::ROOT_YEARS_MIN)?;
         Ok(Self::bare(ProfileKind::PlatformRoot, subject, Lifetime::Years(years)))
     }
 
@@ -162,12 +146,15 @@ impl Profile {
     /// # Errors
     /// `InvalidPropertyValue` where there is no name, too many, or one is malformed.
     pub fn server(fields: ServerFields) -> Result<Self> {
-        let days = checked_days(fields.days, 1, SERVER_DAYS_MAX)?;
+        let days = checked_days(fields.days, 1, limits::SERVER_CERTIFICATE_DAYS)?;
         let count = fields.dns_names.len() + fields.ip_addresses.len();
-        if count == 0 || count > SERVER_NAMES {
+        if count == 0 || count > limits::SERVER_CERTIFICATE_NAMES {
             return Err(Error::invalid_property(
                 "dnsNames",
-                format!("A server certificate needs 1 to {SERVER_NAMES} names; {count} were given."),
+                format!(
+                    "A server certificate needs 1 to {} names; {count} were given.",
+                    limits::SERVER_CERTIFICATE_NAMES
+                ),
             ));
         }
         let mut names = Vec::with_capacity(count);
@@ -313,11 +300,12 @@ fn uri(text: &str) -> Result<GeneralName> {
 
 fn checked_years(years: Option<u32>, default: u32, least: u32) -> Result<u32> {
     let years = years.unwrap_or(default);
-    if !(least..=CA_YEARS_MAX).contains(&years) {
+    if !(least..=limits::CA_YEARS_MAX).contains(&years) {
         return Err(Error::invalid_property(
             "validityYears",
             format!(
-                "A validity of {years} years is out of range for this certificate authority; give {least} to {CA_YEARS_MAX} years."
+                "A validity of {years} years is out of range for this certificate authority; give {least} to {} years.",
+                limits::CA_YEARS_MAX
             ),
         ));
     }
@@ -336,10 +324,13 @@ fn checked_days(days: u32, least: u32, most: u32) -> Result<u32> {
 
 fn checked_url(url: String) -> Result<String> {
     let known = url.starts_with("http://") || url.starts_with("https://");
-    if !known || url.len() > URL_CHARS || !url.bytes().all(|b| b.is_ascii_graphic()) {
+    if !known || url.len() > limits::CERTIFICATE_URL_CHARS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::invalid_property(
             "url",
-            format!("'{url}' is not an http or https URL of at most {URL_CHARS} printable ASCII characters."),
+            format!(
+                "'{url}' is not an http or https URL of at most {} printable ASCII characters.",
+                limits::CERTIFICATE_URL_CHARS
+            ),
         ));
     }
     Ok(url)

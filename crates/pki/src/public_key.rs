@@ -9,9 +9,6 @@ use ferrohub_model::limits;
 use spki::SubjectPublicKeyInfoRef;
 use std::fmt;
 
-/// Smallest RSA modulus, bits (NIST SP 800-57 and the design: RSA >= 2048).
-pub const RSA_MIN_BITS: usize = 2048;
-
 /// Why a key is not accepted. `Display` is a clause for a sentence such as "the request's key is not usable: ...".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyProblem {
@@ -21,7 +18,7 @@ pub enum KeyProblem {
     ExplicitParameters,
     /// An algorithm or curve that is not supported; the text names it.
     Unsupported(String),
-    /// RSA with fewer than [`RSA_MIN_BITS`] bits; holds the bits found.
+    /// RSA with fewer than [`limits::RSA_MIN_BITS`] bits; holds the bits found.
     WeakRsa(usize),
     /// RSA with more than `limits::RSA_MAX_BITS` bits; holds the bits found.
     LargeRsa(usize),
@@ -37,7 +34,9 @@ impl fmt::Display for KeyProblem {
             Self::Unsupported(what) => {
                 write!(f, "{what} is not supported; use P-256, P-384, P-521, RSA of 2048 to 4096 bits or Ed25519")
             }
-            Self::WeakRsa(bits) => write!(f, "RSA with {bits} bits is too weak; use at least {RSA_MIN_BITS} bits"),
+            Self::WeakRsa(bits) => {
+                write!(f, "RSA with {bits} bits is too weak; use at least {} bits", limits::RSA_MIN_BITS)
+            }
             Self::LargeRsa(bits) => {
                 write!(f, "RSA with {bits} bits is too large; use at most {} bits", limits::RSA_MAX_BITS)
             }
@@ -117,7 +116,7 @@ fn rsa_kind(bits: &[u8]) -> Result<KeyKind, KeyProblem> {
     if key.exponent.as_bytes() == [1] {
         return Err(KeyProblem::Unsupported("an RSA exponent of 1".to_owned()));
     }
-    if size < RSA_MIN_BITS {
+    if size < limits::RSA_MIN_BITS {
         return Err(KeyProblem::WeakRsa(size));
     }
     if size > limits::RSA_MAX_BITS {

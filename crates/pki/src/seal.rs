@@ -10,6 +10,7 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::SEALED_PLAINTEXT_BYTES;
 use ferrohub_model::random::Random;
 use std::fmt;
 use uuid::Uuid;
@@ -19,8 +20,6 @@ use zeroize::{Zeroize, Zeroizing};
 pub const KEY_BYTES: usize = 32;
 /// Bytes that sealing adds to a plaintext.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + NONCE_LEN + TAG_BYTES;
-/// Largest plaintext of one sealed value: ours (the largest secret is an RSA-4096 PKCS#8 of 2.4 KB).
-pub const PLAINTEXT_BYTES: usize = 64 * 1024;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 16;
@@ -130,11 +129,11 @@ impl DataKey {
 /// Seals `plaintext` for one place, with `key`, whose id is written in front.
 ///
 /// # Errors
-/// `Internal` where the plaintext is over [`PLAINTEXT_BYTES`] or on a fault of the provider.
+/// `Internal` where the plaintext is over [`SEALED_PLAINTEXT_BYTES`] or on a fault of the provider.
 pub fn seal(key_id: Uuid, key: &DataKey, aad: &Aad<'_>, plaintext: &[u8], random: &dyn Random) -> Result<Vec<u8>> {
-    if plaintext.len() > PLAINTEXT_BYTES {
+    if plaintext.len() > SEALED_PLAINTEXT_BYTES {
         return Err(Error::internal(format!(
-            "a secret of {} bytes is over the limit of {PLAINTEXT_BYTES}",
+            "a secret of {} bytes is over the limit of {SEALED_PLAINTEXT_BYTES}",
             plaintext.len()
         )));
     }
@@ -189,7 +188,9 @@ fn seal_with(
 }
 
 fn open_with(key: &[u8; KEY_BYTES], key_id: Uuid, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    if key_id_of(sealed)? != key_id || sealed.len() < OVERHEAD_BYTES || sealed.len() > PLAINTEXT_BYTES + OVERHEAD_BYTES
+    if key_id_of(sealed)? != key_id
+        || sealed.len() < OVERHEAD_BYTES
+        || sealed.len() > SEALED_PLAINTEXT_BYTES + OVERHEAD_BYTES
     {
         return Err(cannot_open());
     }

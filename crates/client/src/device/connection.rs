@@ -6,7 +6,9 @@
 use super::dial::Dial;
 use bytes::{Bytes, BytesMut};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{CONNECT_TIMEOUT_SECONDS, MQTT_IN_FLIGHT, MQTT_PACKET_BYTES};
+use ferrohub_model::limits::{
+    CONNECT_TIMEOUT_SECONDS, DEVICE_INCOMING_QUEUE, DEVICE_OUTGOING_QUEUE, MQTT_IN_FLIGHT, MQTT_PACKET_BYTES,
+};
 use ferrohub_wire::mqtt::{
     Connect, ConnectReturnCode, Decoder, Packet, Publish, QoS, SubAckCode, Subscribe, TopicFilter, encode,
 };
@@ -22,10 +24,6 @@ use tokio_rustls::client::TlsStream;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Keep-alive that the device asks for, seconds: ours (hubs honour up to 1767).
 const KEEP_ALIVE_SECONDS: u16 = 60;
-/// Messages from the server that may wait to be read: ours.
-const INCOMING: usize = 256;
-/// Commands that may wait for the socket: ours.
-const COMMANDS: usize = 64;
 
 /// Who a device says it is.
 #[derive(Clone)]
@@ -80,8 +78,8 @@ impl Connection {
             Ok(other) => return Err(unexpected(&dial.name(), &other)),
             Err(error) => return Err(error),
         }
-        let (commands, command_queue) = mpsc::channel(COMMANDS);
-        let (message_queue, messages) = mpsc::channel(INCOMING);
+        let (commands, command_queue) = mpsc::channel(DEVICE_OUTGOING_QUEUE);
+        let (message_queue, messages) = mpsc::channel(DEVICE_INCOMING_QUEUE);
         let (ended, end) = watch::channel(None);
         let driver =
             Driver { socket, commands: command_queue, messages: message_queue, waiting: HashMap::new(), last_id: 0 };
@@ -269,7 +267,7 @@ impl Driver {
                 let acknowledge = message.packet_id;
                 if self.messages.try_send(message).is_err() && !self.messages.is_closed() {
                     return Err(Error::unavailable(
-                        format!("The device did not read {INCOMING} messages of the server."),
+                        format!("The device did not read {DEVICE_INCOMING_QUEUE} messages of the server."),
                         1,
                     ));
                 }

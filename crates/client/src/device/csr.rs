@@ -31,7 +31,7 @@ impl DeviceKey {
     /// key: standard base64 of the DER, without armour or line breaks, as DPS takes it.
     ///
     /// # Errors
-    /// `Invalid` where the registration id is no common name (see `name::COMMON_NAME_CHARS`).
+    /// `Invalid` where the registration id is no common name (see `limits::COMMON_NAME_CHARS`).
     pub fn certificate_request(&self, registration_id: &str) -> Result<String> {
         let public_key = SubjectPublicKeyInfoOwned::from_der(self.0.public_key_info_der()).map_err(encoding)?;
         let info = CertReqInfo {
@@ -65,9 +65,9 @@ fn encoding(error: der::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_model::limits::COMMON_NAME_CHARS;
     use ferrohub_model::limits::CSR_BASE64_BYTES;
     use ferrohub_pki::csr::CertificateRequest;
-    use ferrohub_pki::name::COMMON_NAME_CHARS;
 
     #[test]
     fn the_server_accepts_the_request_and_reads_key_and_name_from_it() {

@@ -6,7 +6,7 @@ use super::key::{device_token, token_expiry};
 use bytes::Bytes;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::limits::TELEMETRY_BYTES;
+use ferrohub_model::limits::{DEVICE_DESIRED_QUEUE, TELEMETRY_BYTES};
 use ferrohub_wire::hub_topic::{self, HubDelivery, HubLogin, PropertyBag};
 use ferrohub_wire::mqtt::Publish;
 use serde_json::Value;
@@ -16,8 +16,6 @@ use tokio::time::Instant;
 
 /// Hub device api-version: that of the Python SDK's branch with certificate renewal.
 const API_VERSION: &str = "2025-08-01-preview";
-/// Changes of desired properties that wait to be read: ours; the oldest ones go first.
-const DESIRED_QUEUE: usize = 64;
 
 /// How a device proves its identity to the hub.
 #[derive(Clone, Copy)]
@@ -162,7 +160,7 @@ impl HubDevice {
 
     fn keep_desired(&mut self, message: &Publish) {
         if let Some(change) = desired_change(message) {
-            if self.desired.len() == DESIRED_QUEUE {
+            if self.desired.len() == DEVICE_DESIRED_QUEUE {
                 self.desired.pop_front();
             }
             self.desired.push_back(change);

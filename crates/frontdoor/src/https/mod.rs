@@ -22,6 +22,9 @@ use crate::errors::{self, Trace};
 use crate::listener::Life;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits::{
+    HTTP_BODY_TIMEOUT, HTTP_DISCARD_BYTES, HTTP_DISCARD_TIMEOUT, HTTP_HEAD_BYTES, HTTP_HEAD_TIMEOUT,
+};
 use ferrohub_service::Service;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
@@ -34,24 +37,8 @@ use request::{Call, host_of, parse_query, shown};
 use route::{Route, Shape};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument;
-
-/// Longest request head: ours (tokens and twelve ARM segments stay far below).
-const HEAD_BYTES: usize = 64 * 1024;
-
-/// Time for the head of a request, which is also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Most of a body over its limit that is read and thrown away: ours.
-const DISCARD_BYTES: usize = 8 * 1024 * 1024;
-
-/// Time for that: ours.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Time for the body of a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What every HTTPS connection shares.
 pub(crate) struct Https {
@@ -77,8 +64,8 @@ impl Https {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_BYTES)
+            .header_read_timeout(HTTP_HEAD_TIMEOUT)
+            .max_buf_size(HTTP_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), respond);
         run(connection, &self.life).await;
     }
@@ -225,23 +212,24 @@ where
         discard(&mut body).await;
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await {
+    match tokio::time::timeout(HTTP_BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             discard(&mut body).await;
             Err(too_large())
         }
         Ok(Err(_)) => Err(Error::invalid("The request's body ended early or is damaged.")),
-        Err(_) => {
-            Err(Error::invalid(format!("The request's body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs())))
-        }
+        Err(_) => Err(Error::invalid(format!(
+            "The request's body did not arrive within {} seconds.",
+            HTTP_BODY_TIMEOUT.as_secs()
+        ))),
     }
 }
 
 /// Reads on without keeping anything, so that a client that is still writing gets to see the answer. What is much too
 /// long, or comes slowly, is not waited for.
 async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
-    let mut left = DISCARD_BYTES;
+    let mut left = HTTP_DISCARD_BYTES;
     if body.size_hint().lower() > left as u64 {
         return;
     }
@@ -254,7 +242,7 @@ async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
         }
     };
     // Whether it ended or the time did makes no difference to the answer.
-    drop(tokio::time::timeout(DISCARD_TIMEOUT, all).await);
+    drop(tokio::time::timeout(HTTP_DISCARD_TIMEOUT, all).await);
 }
 
 fn nothing_here(call: &Call) -> Error {
@@ -271,6 +259,7 @@ fn nothing_here(call: &Call) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_before_and_while_it_is_read() {

@@ -86,7 +86,7 @@ impl Route {
         match self {
             Self::Arm | Self::Graph => limits::HTTP_BODY_BYTES,
             Self::Hub | Self::DpsDevice | Self::DpsService => limits::DATA_PLANE_BODY_BYTES,
-            Self::Login | Self::WebSocket | Self::Unknown => FORM_BYTES,
+            Self::Login | Self::WebSocket | Self::Unknown => limits::TOKEN_FORM_BYTES,
         }
     }
 
@@ -100,9 +100,6 @@ impl Route {
         }
     }
 }
-
-/// Longest form of a token request: ours (a client assertion has a few kilobytes).
-const FORM_BYTES: usize = 64 * 1024;
 
 fn by_path(segments: &[&str]) -> Option<Route> {
     match segments {

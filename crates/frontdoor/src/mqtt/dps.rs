@@ -14,9 +14,6 @@ use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, Packet, Publish, 
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Largest packet of a registration: ours; a CSR has 8 KB and DPS documents no limit for the payload.
-const REGISTRATION_BYTES: usize = 64 * 1024;
-
 /// A device that was let in.
 pub(super) struct Applicant {
     /// Who it is; the document comes with its PUBLISH.
@@ -57,7 +54,7 @@ pub(super) async fn run<S>(mqtt: &Mqtt, mut applicant: Applicant, mut link: Link
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    link.set_max(REGISTRATION_BYTES);
+    link.set_max(limits::DPS_MQTT_PACKET_BYTES);
     // Sessions are never persistent here, whatever CONNECT says.
     link.send(&Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }));
     let end = loop {

@@ -1,6 +1,7 @@
 //! Packets over a stream: one buffer each way, bounded by the decoder's limit.
 
 use bytes::BytesMut;
+use ferrohub_model::limits::MQTT_WRITE_TIMEOUT;
 use ferrohub_wire::mqtt::{Decoder, MqttError, Packet, Publish, QoS, encode};
 use std::io;
 use std::time::Duration;
@@ -8,9 +9,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Bytes asked for with each read: about four TLS records' worth of small messages.
 const READ_BYTES: usize = 16 * 1024;
-
-/// Time in which a peer must take what is written to it; one that does not read is dropped.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time in which a peer is expected to close its side too.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -89,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.stream.write_all_buf(&mut self.outbound).await?;
             self.stream.flush().await
         };
-        tokio::time::timeout(WRITE_TIMEOUT, write).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        tokio::time::timeout(MQTT_WRITE_TIMEOUT, write).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Writes what is queued and ends the stream; a peer that is gone already is no fault.

@@ -11,9 +11,6 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes that wait for one connection before its socket is no longer read: ours, sixteen of the largest messages.
-const QUEUE_BYTES: usize = 16 * limits::TELEMETRY_BYTES;
-
 /// Pauses between attempts while the log is full.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -44,7 +41,7 @@ impl Pipeline {
     pub(super) fn has_room(&self) -> bool {
         self.waiting.telemetry.len() < limits::MQTT_IN_FLIGHT
             && self.waiting.acknowledge.len() < limits::MQTT_IN_FLIGHT
-            && self.waiting.bytes < QUEUE_BYTES
+            && self.waiting.bytes < limits::MQTT_QUEUE_BYTES
     }
 
     /// Whether everything was acknowledged.

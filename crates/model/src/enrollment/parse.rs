@@ -1,10 +1,11 @@
 //! Reading the body of an enrollment group's PUT.
 
 use super::{
-    AllocationPolicy, GroupSettings, INITIAL_TWIN_BYTES, InitialTwin, ProvisioningStatus, ReprovisionPolicy,
-    RequestedKeys, bad, check_group_id, check_key, not_built, shown,
+    AllocationPolicy, GroupSettings, InitialTwin, ProvisioningStatus, ReprovisionPolicy, RequestedKeys, bad,
+    check_group_id, check_key, not_built, shown,
 };
 use crate::error::Result;
+use crate::limits::INITIAL_TWIN_BYTES;
 use serde_json::{Map, Value};
 
 /// Reads the body of an enrollment group's PUT. Null and absent are the same; unknown and read-only fields are ignored.

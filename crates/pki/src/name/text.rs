@@ -1,9 +1,10 @@
 //! The text side of names: RFC 4514 and the slash form, escaping, and the checks of each value.
 
-use super::{Attribute, COMMON_NAME_CHARS, NAME_CHARS};
+use super::Attribute;
 use crate::oid;
 use const_oid::ObjectIdentifier;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::{COMMON_NAME_CHARS, DISTINGUISHED_NAME_CHARS};
 
 const TARGET: &str = "subject";
 
@@ -75,7 +76,7 @@ pub(super) fn checked(kind: ObjectIdentifier, value: String) -> Result<Attribute
     let most = match kind {
         oid::COUNTRY => 2,
         oid::COMMON_NAME => COMMON_NAME_CHARS,
-        _ => NAME_CHARS,
+        _ => DISTINGUISHED_NAME_CHARS,
     };
     let count = value.chars().count();
     if count == 0 || count > most {

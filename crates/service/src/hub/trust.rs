@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::{ANCHORS, VerifiedLeaf, verify_client_chain};
+use ferrohub_pki::chain::{VerifiedLeaf, verify_client_chain};
 use ferrohub_store::Store;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -124,7 +124,7 @@ impl Trust {
             match Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()) {
                 Ok(certificate) => {
                     // Those beyond the verifier's limit verify nothing.
-                    if ders.len() < ANCHORS {
+                    if ders.len() < limits::CHAIN_ANCHORS {
                         prints.insert(certificate.sha256().to_owned());
                         ders.push(certificate.der().to_vec());
                     }

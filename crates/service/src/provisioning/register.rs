@@ -129,7 +129,7 @@ impl ProvisioningService {
     }
 
     /// The state of an operation that [`ProvisioningService::register`] returned. The newest
-    /// [`ferrohub_model::registration::OPERATIONS_KEPT`] operations of a registration are known.
+    /// [`ferrohub_model::limits::REGISTRATION_OPERATIONS`] operations of a registration are known.
     ///
     /// # Errors
     /// As for registering; `NotFound` (404202) for an unknown registration or operation.
