@@ -4,6 +4,7 @@ use super::failure::{Failure, Result};
 use super::session::{ARM_SCOPE, GRAPH_SCOPE, Session, query_value, segment};
 use crate::http::Response;
 use bytes::Bytes;
+use ferrohub_model::limits::CLIENT_LIST_PAGES;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -14,8 +15,6 @@ const DEFAULT_RETRY_SECONDS: u64 = 2;
 const MAX_RETRY_SECONDS: u64 = 60;
 /// Polls of one operation before the client gives up: ours.
 const MAX_POLLS: usize = 3600;
-/// Pages of one list: ours.
-const MAX_PAGES: usize = 10_000;
 
 /// What a poll of a long-running operation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Session<'_> {
     pub(crate) async fn arm_list(&mut self, path: &str, version: &str) -> Result<Vec<Value>> {
         let mut page = self.arm_get(path, version).await?;
         let mut items = Vec::new();
-        for _ in 0..MAX_PAGES {
+        for _ in 0..CLIENT_LIST_PAGES {
             if let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) {
                 items.extend(values);
             }
@@ -137,7 +136,7 @@ impl Session<'_> {
             let next = next.to_owned();
             page = arm_json(&self.arm_url(Method::GET, &next, None, &[]).await?)?;
         }
-        Err(Failure::error(format!("The list has more than {MAX_PAGES} pages.")))
+        Err(Failure::error(format!("The list has more than {CLIENT_LIST_PAGES} pages.")))
     }
 
     /// POST without a long-running operation.

@@ -1,10 +1,10 @@
 //! Data-plane calls to a hub or a Device Provisioning Service: find it, authorise, send JSON.
 
-use super::commands::versions;
+use super::args::Args;
 use super::failure::{Failure, Result};
-use super::parser::Args;
 use super::sas;
 use super::session::{DPS_SCOPE, HUB_SCOPE, Session};
+use super::versions;
 use bytes::Bytes;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;

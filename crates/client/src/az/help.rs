@@ -1,6 +1,7 @@
 //! Help texts, at every level of the command tree.
 
-use super::grammar::{Command, GLOBAL, OptionSpec};
+use super::command::{Command, GLOBAL};
+use super::grammar::OptionSpec;
 use super::table::{GROUPS, all};
 use std::collections::BTreeMap;
 

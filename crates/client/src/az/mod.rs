@@ -1,24 +1,34 @@
 //! `ferrohub az …`: the command line of Azure's `az`, as far as the product's services go.
 //!
-//! - `grammar` is the notation of the command table, `table` the table, `parser` argparse.
-//! - `commands` has one file per command group.
-//! - `output` and `failure` are the formats, texts and exit codes.
-//! - `session` and `arm` talk to the server.
+//! Each line knows only those above it:
+//! - `failure`, `output`, `yaml`, `json_text`, `members`, `shell`: texts, formats, exit codes, JSON.
+//! - `session`, `arm`, `versions`: who is signed in, and calls to the server.
+//! - `grammar`, `args`, `command`, `parser`: the notation of an option, the values given, a row of the table, argparse.
+//! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`: what several commands do alike.
+//! - `commands` has one file per command group, `table` is all of them, `help` and `run` use it.
 
+mod adr_paths;
+mod args;
 mod arm;
+mod command;
 mod commands;
 mod data_plane;
 mod failure;
 mod grammar;
 mod help;
 mod json_text;
+mod members;
+mod options;
 mod output;
 mod parser;
+mod principals;
 mod run;
 mod sas;
 mod session;
+mod shell;
 mod table;
 mod update;
+mod versions;
 mod yaml;
 
 #[cfg(test)]

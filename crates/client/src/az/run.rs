@@ -1,19 +1,21 @@
 //! From a command line to an exit code.
 
+use super::args::Args;
+use super::command::Command;
 use super::failure::{Failure, Result};
-use super::grammar::Command;
-use super::output::{self, Format, Outcome, Query};
-use super::parser::{self, Args};
+use super::help;
+use super::output;
+use super::output::{Format, Outcome, Query};
+use super::parser;
 use super::session::Session;
-use super::{help, table};
+use super::shell::shell_quoted;
+use super::table;
 use crate::environment::Environment;
 use crate::profile::{self, Settings};
+use ferrohub_model::limits::CLIENT_ARGUMENT_FILE_BYTES;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{Read, Write};
-
-/// Largest file that `@file` reads: ours (ARM takes bodies of 4 MB).
-const MAX_ARGUMENT_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Runs one command line (`arguments` come after `az`) and yields its exit code: 0 success, 1
 /// error, 2 wrong command line, 3 not found. Results go to `out`, everything else to `err`.
@@ -197,11 +199,11 @@ fn expand_files(arguments: Vec<String>, environment: &mut Environment) -> Vec<St
 fn read_argument(file: &str, environment: &mut Environment) -> Option<String> {
     let mut content = String::new();
     if file == "-" {
-        let mut limited = Read::take(&mut environment.stdin, MAX_ARGUMENT_FILE_BYTES);
+        let mut limited = Read::take(&mut environment.stdin, CLIENT_ARGUMENT_FILE_BYTES);
         limited.read_to_string(&mut content).ok()?;
     } else {
         let open = std::fs::File::open(environment.path(file)).ok()?;
-        open.take(MAX_ARGUMENT_FILE_BYTES).read_to_string(&mut content).ok()?;
+        open.take(CLIENT_ARGUMENT_FILE_BYTES).read_to_string(&mut content).ok()?;
     }
     Some(content.trim_end_matches(['\n', '\r']).to_owned())
 }
@@ -255,10 +257,4 @@ fn confirm(session: &mut Session<'_>, command: &Command, rest: &[String]) -> Res
         }
     }
     Err(Failure::error("Operation cancelled."))
-}
-
-/// An argument as it can be typed into a POSIX shell.
-pub(crate) fn shell_quoted(argument: &str) -> String {
-    let safe = !argument.is_empty() && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c));
-    if safe { argument.to_owned() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
 }

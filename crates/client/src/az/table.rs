@@ -1,7 +1,7 @@
 //! The command table: every command, and what each group is.
 
+use super::command::Command;
 use super::commands;
-use super::grammar::Command;
 
 /// Every command.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {

@@ -1,8 +1,8 @@
 //! The generic update: `--set a.b=c list[0].x=y`, `--add path k=v`, `--remove path [index]`.
 
+use super::args::{Args, GENERIC_END};
 use super::failure::{Failure, Result};
 use super::json_text;
-use super::parser::{Args, GENERIC_END};
 use serde_json::{Map, Value};
 
 /// Applies the generic options to `resource`.

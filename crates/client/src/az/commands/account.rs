@@ -1,11 +1,11 @@
 //! `az account …`: the signed-in subscriptions.
 
-use super::versions;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::Result;
-use crate::az::grammar::Command;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{ARM_SCOPE, GRAPH_SCOPE, Session, Task, unknown_subscription};
+use crate::az::versions;
 use crate::profile::{Profile, Subscription};
 use serde_json::{Value, json};
 

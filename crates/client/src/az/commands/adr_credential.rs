@@ -1,12 +1,14 @@
 //! `az iot adr ns credential …`: the root CA of a namespace.
 
-use super::adr_namespace::{namespace_path, region_of};
-use super::{put, tags, versions};
+use crate::az::adr_paths::{credential_path, namespace_path, region_of};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::put;
+use crate::az::options::tags;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task};
+use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -26,11 +28,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         .confirmed(),
     Command::new("iot adr ns credential sync", "Make the linked hubs trust the CAs of all policies.", &[TARGET], sync),
 ];
-
-/// The path of a namespace's one credential.
-pub(crate) fn credential_path(namespace: &str) -> String {
-    format!("{namespace}/credentials/default")
-}
 
 /// Makes the credential.
 ///

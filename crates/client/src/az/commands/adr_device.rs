@@ -1,13 +1,15 @@
 //! `az iot adr ns device …`: devices of a namespace.
 
-use super::adr_namespace::namespace_path;
-use super::{put, tags, versions};
+use crate::az::adr_paths::namespace_path;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
 use crate::az::json_text;
+use crate::az::members::put;
+use crate::az::options::tags;
 use crate::az::output::{Columns, Outcome};
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, segment};
+use crate::az::versions;
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};

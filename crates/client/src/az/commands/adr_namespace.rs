@@ -1,18 +1,19 @@
 //! `az iot adr ns …`: namespaces.
 
-use super::adr_credential::{create_credential, credential_path};
-use super::adr_policy::{PolicyRequest, create_policy, policy_path};
-use super::{location, put, tags, text, versions};
+use super::adr_credential::create_credential;
+use super::adr_policy::{PolicyRequest, create_policy};
+use crate::az::adr_paths::{NAMESPACES, credential_path, namespace_path, policy_path};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::put;
+use crate::az::options::{location, tags};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
-use crate::az::session::{Session, Task, segment};
+use crate::az::session::{Session, Task};
+use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-/// Resource type of a namespace.
-pub(crate) const KIND: &str = "Microsoft.DeviceRegistry/namespaces";
 /// Name of the credential, and of the policy that a bare `create` makes.
 const DEFAULT: &str = "default";
 
@@ -59,14 +60,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .confirmed(),
 ];
-
-/// The path of the namespace `name`.
-///
-/// # Errors
-/// Not signed in.
-pub(crate) fn namespace_path(session: &mut Session<'_>, group: &str, name: &str) -> Result<String> {
-    Ok(format!("{}/{}", session.collection_path(Some(group), KIND)?, segment(name)))
-}
 
 fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
     namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
@@ -160,7 +153,7 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 
 fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.collection_path(args.text("--resource-group"), KIND)?;
+        let path = session.collection_path(args.text("--resource-group"), NAMESPACES)?;
         Ok(Value::Array(session.arm_list(&path, versions::REGISTRY).await?).into())
     })
 }
@@ -184,15 +177,6 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await?;
         Ok(Outcome::nothing())
     })
-}
-
-/// The region of a namespace, for the children that are made in it.
-///
-/// # Errors
-/// ARM's error.
-pub(crate) async fn region_of(session: &mut Session<'_>, namespace: &str) -> Result<String> {
-    let found = session.arm_get(namespace, versions::REGISTRY).await?;
-    Ok(text(&found, "/location").to_owned())
 }
 
 #[cfg(test)]

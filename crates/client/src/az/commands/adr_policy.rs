@@ -1,13 +1,14 @@
 //! `az iot adr ns policy …`: certificate policies, each with its issuing CA.
 
-use super::adr_credential::credential_path;
-use super::adr_namespace::{namespace_path, region_of};
-use super::{put, set_at, tags, text, versions};
+use crate::az::adr_paths::{credential_path, namespace_path, policy_path, region_of};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::{put, set_at, text};
+use crate::az::options::tags;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
-use crate::az::session::{Session, Task, segment};
+use crate::az::session::{Session, Task};
+use crate::az::versions;
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -73,11 +74,6 @@ pub(crate) struct PolicyRequest<'r> {
     pub(crate) tags: Option<Value>,
     /// Whether the issuing CA is signed by a root of the customer.
     pub(crate) bring_your_own_root: Option<bool>,
-}
-
-/// The path of a policy.
-pub(crate) fn policy_path(namespace: &str, name: &str) -> String {
-    format!("{}/policies/{}", credential_path(namespace), segment(name))
 }
 
 /// Makes a policy.

@@ -1,12 +1,12 @@
 //! `az iot hub device-identity …`.
 
-use super::hub_keys::key_member;
-use super::text;
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
 use crate::az::data_plane::{DataPlane, Service};
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, GENERIC_UPDATE, HUB_CONTEXT};
+use crate::az::members::{set_at, text};
+use crate::az::options::{first, if_match, key_member};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, segment};
 use crate::az::update;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -14,7 +14,6 @@ use http::Method;
 use serde_json::{Value, json};
 
 const DEVICE: &str = "--device-id/-d! # Id of the device.";
-const ANY_ETAG: &str = "\"*\"";
 const AUTHENTICATION: &str =
     "--auth-method/--am {shared_private_key,x509_thumbprint,x509_ca} # How the device signs in.
 --primary-key/--pk # Its primary key, base64.
@@ -97,11 +96,11 @@ fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
     }
     for (option, at) in PROPERTIES {
         if let Some(value) = args.text(option) {
-            super::set_at(identity, at, json!(value))?;
+            set_at(identity, at, json!(value))?;
         }
     }
     if let Some(edge) = args.switch("--edge-enabled") {
-        super::set_at(identity, &["capabilities", "iotEdge"], json!(edge))?;
+        set_at(identity, &["capabilities", "iotEdge"], json!(edge))?;
     }
     Ok(())
 }
@@ -148,21 +147,6 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let found = session.call(&plane, Method::POST, "/devices/query", Some(&json!({"query": query})), None).await?;
         Ok(first(found, args).into())
     })
-}
-
-/// At most `--top` elements of a list; all where it is negative.
-pub(crate) fn first(mut list: Value, args: &Args) -> Value {
-    if let (Some(items), Some(top)) =
-        (list.as_array_mut(), args.integer("--top").and_then(|top| usize::try_from(top).ok()))
-    {
-        items.truncate(top);
-    }
-    list
-}
-
-/// The `If-Match` of a change: the ETag given, else any.
-pub(crate) fn if_match(args: &Args) -> String {
-    args.text("--etag").map_or_else(|| ANY_ETAG.to_owned(), |etag| format!("\"{}\"", etag.trim_matches('"')))
 }
 
 fn update_device<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {

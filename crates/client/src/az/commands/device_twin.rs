@@ -1,11 +1,11 @@
 //! `az iot hub device-twin …`.
 
-use super::device_identity::if_match;
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, GENERIC_UPDATE, HUB_CONTEXT};
 use crate::az::json_text;
-use crate::az::parser::Args;
+use crate::az::options::if_match;
 use crate::az::session::{Session, Task, segment};
 use crate::az::update;
 use crate::profile::read_bounded;

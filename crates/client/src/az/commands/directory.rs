@@ -2,18 +2,19 @@
 
 use super::role_assignment::assign;
 use super::role_definition::resolve as resolve_role;
-use super::{rooted, text};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
-use crate::az::parser::Args;
-use crate::az::run::shell_quoted;
+use crate::az::members::text;
+use crate::az::options::rooted;
+use crate::az::principals::{Principal, by_service_principal_name, quoted};
 use crate::az::session::{Session, Task, segment};
+use crate::az::shell::shell_quoted;
+use ferrohub_model::limits::CLIENT_SECRET_YEARS;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Longest secret life that is asked for, years: ours.
-const MAX_SECRET_YEARS: i64 = 100;
 const SECRET_WARNING: &str = "The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.";
 
 /// This file's part of the table.
@@ -57,89 +58,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// A principal of the directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Principal {
-    /// Object id.
-    pub(crate) object_id: String,
-    /// `ServicePrincipal`, `User` or `Group`, where known.
-    pub(crate) kind: Option<String>,
-    /// Display name, where known.
-    pub(crate) name: Option<String>,
-}
-
-impl Principal {
-    fn of(object: &Value) -> Self {
-        let kind = match text(object, "/@odata.type").rsplit('.').next() {
-            Some("user") => "User",
-            Some("group") => "Group",
-            _ => "ServicePrincipal",
-        };
-        Self {
-            object_id: text(object, "/id").to_owned(),
-            kind: Some(kind.to_owned()),
-            name: object.get("displayName").and_then(Value::as_str).map(str::to_owned),
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    text.replace('\'', "''")
-}
-
-async fn by_service_principal_name(session: &mut Session<'_>, name: &str) -> Result<Option<Value>> {
-    let filter = format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name));
-    let found = session.graph_list("/servicePrincipals", Some(&filter)).await?;
-    Ok(found.into_iter().next())
-}
-
-/// Directory objects by object id; those that do not exist are left out.
-///
-/// # Errors
-/// Graph's error.
-pub(crate) async fn by_ids(session: &mut Session<'_>, ids: &[&str]) -> Result<Vec<Value>> {
-    let body = json!({"ids": ids, "types": ["user", "group", "servicePrincipal", "directoryObjectPartnerReference"]});
-    let mut answer = session.graph(Method::POST, "/directoryObjects/getByIds", Some(&body)).await?;
-    match answer.get_mut("value").map(Value::take) {
-        Some(Value::Array(values)) => Ok(values),
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// What `az` shows as a principal's name: the user's or the first service principal name.
-pub(crate) fn short_name(object: &Value) -> &str {
-    let user = text(object, "/userPrincipalName");
-    let service = text(object, "/servicePrincipalNames/0");
-    [user, service, text(object, "/displayName")].into_iter().find(|name| !name.is_empty()).unwrap_or_default()
-}
-
-/// The principal that a person named: application id, service principal name, user or object id.
-///
-/// # Errors
-/// `az`'s text where the directory has none.
-pub(crate) async fn resolve(session: &mut Session<'_>, assignee: &str) -> Result<Principal> {
-    let mut found = None;
-    if assignee.contains('@') {
-        let filter = format!("userPrincipalName eq '{}'", quoted(assignee));
-        found = session.graph_list("/users", Some(&filter)).await?.into_iter().next().map(|mut user| {
-            user["@odata.type"] = json!("#microsoft.graph.user");
-            user
-        });
-    }
-    if found.is_none() {
-        found = by_service_principal_name(session, assignee).await?;
-    }
-    if found.is_none() && uuid::Uuid::parse_str(assignee).is_ok() {
-        found = by_ids(session, &[assignee]).await?.into_iter().next();
-    }
-    found.as_ref().map(Principal::of).ok_or_else(|| {
-        Failure::error(format!(
-            "Cannot find user or service principal in graph database for '{assignee}'. If the assignee is an appId, make sure the \
-             corresponding service principal is created with 'az ad sp create --id {assignee}'."
-        ))
-    })
-}
-
 fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--role") != args.given("--scopes") {
@@ -178,7 +96,7 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
 }
 
 fn years_after(now: Timestamp, years: Option<i64>) -> Timestamp {
-    now + jiff::SignedDuration::from_hours(years.unwrap_or(1).clamp(1, MAX_SECRET_YEARS) * 365 * 24)
+    now + jiff::SignedDuration::from_hours(years.unwrap_or(1).clamp(1, CLIENT_SECRET_YEARS) * 365 * 24)
 }
 
 /// Gives an application a secret and yields its text.

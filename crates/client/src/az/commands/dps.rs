@@ -1,14 +1,15 @@
 //! `az iot dps …`: provisioning services, their policies and connection strings.
 
-use super::hub_keys::key_member;
-use super::{location, put, rooted, tags, text, versions};
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, GENERIC_UPDATE};
+use crate::az::members::{put, set_at, text};
+use crate::az::options::{key_member, location, rooted, tags};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, segment};
 use crate::az::update;
+use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -99,14 +100,14 @@ fn apply_link(args: &Args, body: &mut Value) -> Result<()> {
         (None, Some(_)) => Err(Failure::error(
             "Device Registry namespace id (--ns-resource-id) is required when specifying namespace user identity.",
         )),
-        (Some(""), _) => super::set_at(body, &["properties", "deviceRegistryNamespace"], Value::Null),
+        (Some(""), _) => set_at(body, &["properties", "deviceRegistryNamespace"], Value::Null),
         (Some(namespace), identity) => {
             let mut link = json!({"resourceId": rooted(namespace), "authenticationType": "SystemAssigned"});
             if let Some(identity) = identity {
                 link["authenticationType"] = json!("UserAssigned");
                 link["selectedUserAssignedIdentityResourceId"] = json!(rooted(identity));
             }
-            super::set_at(body, &["properties", "deviceRegistryNamespace"], link)
+            set_at(body, &["properties", "deviceRegistryNamespace"], link)
         }
     }
 }

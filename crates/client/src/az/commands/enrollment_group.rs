@@ -1,13 +1,13 @@
 //! `az iot dps enrollment-group …` and its registrations.
 
-use super::device_identity::first;
-use super::{put, text};
+use crate::az::args::Args;
+use crate::az::command::{Command, DPS_CONTEXT};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, DPS_CONTEXT};
 use crate::az::json_text;
+use crate::az::members::{put, set_at, text};
+use crate::az::options::first;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::sas;
 use crate::az::session::{Session, Task, segment};
 use crate::profile::read_bounded;
@@ -157,7 +157,7 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
         group["iotHubs"] = json!(hosts);
     }
     if let Some(edge) = args.switch("--edge-enabled") {
-        super::set_at(group, &["capabilities", "iotEdge"], json!(edge))?;
+        set_at(group, &["capabilities", "iotEdge"], json!(edge))?;
     }
     if let Some(policy) = args.text("--reprovision-policy") {
         let (update, migrate) = match policy {
@@ -179,7 +179,7 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
             } else {
                 given.to_owned()
             };
-            super::set_at(group, at, json_text::parse(&content)?)?;
+            set_at(group, at, json_text::parse(&content)?)?;
         }
     }
     Ok(())

@@ -1,12 +1,14 @@
 //! `az group …`: resource groups.
 
-use super::{put, region, tags, versions};
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE};
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, GENERIC_UPDATE};
+use crate::az::members::put;
+use crate::az::options::{region, tags};
 use crate::az::output::{Columns, Outcome};
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task};
 use crate::az::update;
+use crate::az::versions;
 use ferrohub_wire::jmespath;
 use http::Method;
 use serde_json::{Map, Value, json};

@@ -1,14 +1,16 @@
 //! `az iot hub show|list|update|delete`.
 
 use super::hub_create::{SETTINGS, apply_settings};
-use super::{tags, text, versions};
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, GENERIC_UPDATE};
+use crate::az::members::text;
+use crate::az::options::tags;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, segment};
 use crate::az::update;
+use crate::az::versions;
 use http::Method;
 use serde_json::{Value, json};
 

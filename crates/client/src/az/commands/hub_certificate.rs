@@ -1,12 +1,14 @@
 //! `az iot hub certificate …`: the CA certificates that a hub trusts.
 
-use super::{hub, text, versions};
+use super::hub;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::text;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
-use crate::az::run::shell_quoted;
 use crate::az::session::{Session, Task, segment};
+use crate::az::shell::shell_quoted;
+use crate::az::versions;
 use crate::profile::read_bounded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

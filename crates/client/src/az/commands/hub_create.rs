@@ -1,10 +1,13 @@
 //! `az iot hub create`.
 
-use super::{hub_link, location, put, tags, versions};
+use super::hub_link;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
-use crate::az::parser::Args;
+use crate::az::members::{put, set_at};
+use crate::az::options::{location, tags, user_identities};
 use crate::az::session::{Session, Task, segment};
+use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -127,12 +130,6 @@ fn identity(args: &Args) -> Option<Value> {
     Some(Value::Object(identity))
 }
 
-/// The user-assigned identities that a create names.
-pub(crate) fn user_identities(args: &Args) -> Vec<String> {
-    let given = args.list("--mi-user-assigned").unwrap_or_default();
-    given.iter().filter(|id| !id.is_empty() && *id != "[system]").cloned().collect()
-}
-
 /// The properties that `az` sends for a hub with nothing said.
 fn default_properties(args: &Args) -> Value {
     let mut properties = json!({
@@ -208,7 +205,7 @@ pub(crate) fn apply_settings(args: &Args, properties: &mut Value) -> Result<()> 
         };
         if let Some(value) = value {
             let path: Vec<&str> = path.split('/').collect();
-            super::set_at(properties, &path, value)?;
+            set_at(properties, &path, value)?;
         }
     }
     Ok(())

@@ -1,12 +1,15 @@
 //! `az iot hub policy|connection-string|generate-sas-token`: shared access keys of a hub.
 
-use super::{hub, text, versions};
+use super::hub;
+use crate::az::args::Args;
+use crate::az::command::{Command, HUB_CONTEXT};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::{Command, HUB_CONTEXT};
-use crate::az::parser::Args;
+use crate::az::members::text;
+use crate::az::options::key_member;
 use crate::az::sas;
 use crate::az::session::{Session, Task, segment};
+use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
 use serde_json::{Value, json};
@@ -53,11 +56,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         generate_sas,
     ),
 ];
-
-/// The member of a key object that `--key-type` names.
-pub(crate) fn key_member(args: &Args) -> &'static str {
-    if args.text("--key-type") == Some("secondary") { "/secondaryKey" } else { "/primaryKey" }
-}
 
 async fn keys(session: &mut Session<'_>, resource: &Value) -> Result<Vec<Value>> {
     let path = format!("{}/listkeys", text(resource, "/id"));

@@ -3,14 +3,16 @@
 //!
 //! Azure infers nothing. The published instructions rely on it, so it lives in this client.
 
-use super::directory::Principal;
-use super::hub_create::user_identities;
 use super::role_assignment::{assign, of_principal};
 use super::role_definition::{definitions, resolve};
-use super::{adr_namespace, rooted, text, versions};
+use crate::az::adr_paths::NAMESPACES;
+use crate::az::args::Args;
 use crate::az::failure::{Failure, Result};
-use crate::az::parser::Args;
+use crate::az::members::text;
+use crate::az::options::{rooted, user_identities};
+use crate::az::principals::Principal;
 use crate::az::session::Session;
+use crate::az::versions;
 use serde_json::{Map, Value};
 
 /// Roles of the namespace's identity on a linked hub, as `az` grants them.
@@ -102,7 +104,7 @@ async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) ->
 /// The namespaces of the group that one of the identities may read and write, each once.
 async fn candidates(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Vec<Link>> {
     let mut found: Vec<Link> = Vec::new();
-    let path = session.collection_path(Some(group), adr_namespace::KIND)?;
+    let path = session.collection_path(Some(group), NAMESPACES)?;
     let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
     for identity in identities {
         let resource = session.arm_get(&rooted(identity), versions::IDENTITIES).await?;

@@ -1,12 +1,14 @@
 //! `az identity …`: user-assigned managed identities.
 
-use super::{flattened, location, put, tags, versions};
+use crate::az::args::Args;
+use crate::az::command::{Command, GENERIC_UPDATE};
 use crate::az::failure::Result;
-use crate::az::grammar::{Command, GENERIC_UPDATE};
+use crate::az::members::{flattened, put};
+use crate::az::options::{location, tags};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, segment};
 use crate::az::update;
+use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 

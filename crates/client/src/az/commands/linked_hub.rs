@@ -1,13 +1,15 @@
 //! `az iot dps linked-hub …`: the hubs that a provisioning service assigns devices to.
 
-use super::{dps, text, versions};
+use super::dps;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::{set_at, text};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::sas;
 use crate::az::session::{Session, Task};
+use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::{Value, json};
 
@@ -99,7 +101,7 @@ async fn change(
         let mut dps = dps::find(session, args, "--dps-name").await?;
         let mut all = hubs(&dps);
         edit(&mut all)?;
-        super::set_at(&mut dps, &["properties", "iotHubs"], Value::Array(all))?;
+        set_at(&mut dps, &["properties", "iotHubs"], Value::Array(all))?;
         match dps::write(session, &dps, no_wait).await {
             Err(failure) if failure.status == Some(412) && attempt < ATTEMPTS => {}
             Err(failure) => return Err(failure),

@@ -1,11 +1,13 @@
 //! `az iot hub identity …` and `az iot dps identity …`: managed identities of a service.
 
+use super::dps;
+use super::hub;
 use super::hub_link::grant_own_identity;
-use super::{dps, hub, text};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
-use crate::az::parser::Args;
+use crate::az::members::text;
 use crate::az::session::{Session, Task};
 use http::Method;
 use serde_json::{Map, Value, json};

@@ -1,11 +1,13 @@
 //! `az resource …` and `az provider …`: resources of any type, and their providers.
 
-use super::{text, versions};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::text;
+use crate::az::options::rooted;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, query_value, segment};
+use crate::az::versions;
 use http::Method;
 use serde_json::Value;
 
@@ -97,7 +99,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 /// The ids that the target options name.
 fn targets(session: &mut Session<'_>, args: &Args) -> Result<Vec<String>> {
     if let Some(ids) = args.list("--ids") {
-        return Ok(ids.iter().flat_map(|ids| ids.split_whitespace()).map(super::rooted).collect());
+        return Ok(ids.iter().flat_map(|ids| ids.split_whitespace()).map(rooted).collect());
     }
     let (Some(kind), Some(name)) = (full_type(args), args.text("--name")) else {
         return Err(Failure::error("--ids, or --name with --resource-type and --resource-group, is required."));

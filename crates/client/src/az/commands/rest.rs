@@ -1,9 +1,9 @@
 //! `az rest`: any request, signed.
 
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{EXIT_ERROR, Failure, Result};
-use crate::az::grammar::Command;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{ARM_SCOPE, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Session, Task, query_value};
 use bytes::Bytes;
 use http::Method;

@@ -1,13 +1,15 @@
 //! `az role assignment …`.
 
-use super::directory::{self, Principal};
-use super::role_definition::{definitions, resolve, scope_of};
-use super::{put, rooted, text, versions};
+use super::role_definition::{definitions, resolve};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
+use crate::az::members::{put, text};
+use crate::az::options::{rooted, scope_of};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
+use crate::az::principals::{self, Principal};
 use crate::az::session::{Session, Task, query_value};
+use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -151,7 +153,7 @@ async fn assignee(session: &mut Session<'_>, args: &Args, kind: Option<&str>) ->
     }
     match args.text("--assignee") {
         Some("") => args.filled("--assignee").map(|_| None),
-        Some(name) => directory::resolve(session, name).await.map(Some),
+        Some(name) => principals::resolve(session, name).await.map(Some),
         None => Ok(None),
     }
 }
@@ -211,7 +213,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         };
         let names = if args.switch("--fill-principal-name") == Some(true) && !found.is_empty() {
             let ids: Vec<&str> = found.iter().map(|one| text(one, "/properties/principalId")).collect();
-            directory::by_ids(session, &ids).await?
+            principals::by_ids(session, &ids).await?
         } else {
             Vec::new()
         };
@@ -227,7 +229,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             let principal = names
                 .iter()
                 .find(|object| text(object, "/id").eq_ignore_ascii_case(text(one, "/properties/principalId")));
-            put(&mut row, "principalName", principal.map(|object| json!(directory::short_name(object))));
+            put(&mut row, "principalName", principal.map(|object| json!(principals::short_name(object))));
             Value::Object(row)
         });
         Ok(Value::Array(rows.collect()).into())

@@ -1,12 +1,14 @@
 //! `az role definition …`.
 
-use super::{flattened, rooted, text, versions};
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
 use crate::az::json_text;
+use crate::az::members::{flattened, text};
+use crate::az::options::{rooted, scope_of};
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task, query_value};
+use crate::az::versions;
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -193,15 +195,6 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             .await?;
         Ok(shown(made).into())
     })
-}
-
-/// The scope that the options of a list name: a scope, a group, else the subscription.
-pub(crate) fn scope_of(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    match (args.text("--scope"), args.text("--resource-group")) {
-        (Some(scope), _) => Ok(rooted(scope.trim_end_matches('/'))),
-        (None, Some(group)) => session.group_path(group),
-        (None, None) => session.subscription_path(),
-    }
 }
 
 async fn matching(session: &mut Session<'_>, args: &Args) -> Result<Vec<Value>> {

@@ -1,9 +1,9 @@
 //! `az config`, `configure`, `cloud`, `version`, and the commands that have nothing to do here.
 
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{Session, Task};
 use crate::profile::save_settings;
 use serde_json::{Value, json};

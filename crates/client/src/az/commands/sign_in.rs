@@ -1,12 +1,12 @@
 //! `az login` and `az logout`.
 
 use super::account::listing;
-use super::versions;
+use crate::az::args::Args;
+use crate::az::command::Command;
 use crate::az::failure::{Failure, Result};
-use crate::az::grammar::Command;
 use crate::az::output::Outcome;
-use crate::az::parser::Args;
 use crate::az::session::{ARM_SCOPE, Session, Task};
+use crate::az::versions;
 use crate::http::{Client, ServerAddress, UNTRUSTED};
 use crate::profile::{
     self, Endpoint, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir, read_bounded,

@@ -1,0 +1,36 @@
+//! Where namespaces, their credential and their policies are.
+
+use super::failure::Result;
+use super::members::text;
+use super::session::{Session, segment};
+use super::versions;
+
+/// Resource type of a namespace.
+pub(crate) const NAMESPACES: &str = "Microsoft.DeviceRegistry/namespaces";
+
+/// The path of the namespace `name`.
+///
+/// # Errors
+/// Not signed in.
+pub(crate) fn namespace_path(session: &mut Session<'_>, group: &str, name: &str) -> Result<String> {
+    Ok(format!("{}/{}", session.collection_path(Some(group), NAMESPACES)?, segment(name)))
+}
+
+/// The path of a namespace's one credential.
+pub(crate) fn credential_path(namespace: &str) -> String {
+    format!("{namespace}/credentials/default")
+}
+
+/// The path of a policy.
+pub(crate) fn policy_path(namespace: &str, name: &str) -> String {
+    format!("{}/policies/{}", credential_path(namespace), segment(name))
+}
+
+/// The region of a namespace, for the children that are made in it.
+///
+/// # Errors
+/// ARM's error.
+pub(crate) async fn region_of(session: &mut Session<'_>, namespace: &str) -> Result<String> {
+    let found = session.arm_get(namespace, versions::REGISTRY).await?;
+    Ok(text(&found, "/location").to_owned())
+}

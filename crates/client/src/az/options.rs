@@ -1,0 +1,84 @@
+//! Options that several commands have: what their values mean.
+
+use super::args::Args;
+use super::failure::Result;
+use super::members::text;
+use super::session::Session;
+use super::versions;
+use serde_json::{Map, Value};
+
+const ANY_ETAG: &str = "\"*\"";
+
+/// `--tags a=b c "d=e f"` as an object; an empty text clears; `None` where not given.
+pub(crate) fn tags(args: &Args) -> Option<Value> {
+    let given = args.list("--tags")?;
+    let mut tags = Map::new();
+    for pair in given.iter().filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        tags.insert(key.to_owned(), Value::String(value.to_owned()));
+    }
+    Some(Value::Object(tags))
+}
+
+/// The region to create in: `--location` (a display name is looked up), else the group's.
+pub(crate) async fn location(session: &mut Session<'_>, args: &Args, group: &str) -> Result<String> {
+    match args.text("--location").filter(|location| !location.is_empty()) {
+        Some(location) => region(session, location).await,
+        None => {
+            let path = session.group_path(group)?;
+            let group = session.arm_get(&path, versions::RESOURCES).await?;
+            Ok(text(&group, "/location").to_owned())
+        }
+    }
+}
+
+/// The short name of a region; one with a space is taken for a display name and looked up.
+pub(crate) async fn region(session: &mut Session<'_>, location: &str) -> Result<String> {
+    if !location.contains(' ') {
+        return Ok(location.to_owned());
+    }
+    let path = format!("{}/locations", session.subscription_path()?);
+    let all = session.arm_list(&path, versions::SUBSCRIPTIONS).await?;
+    let found = all.iter().find(|one| text(one, "/displayName").eq_ignore_ascii_case(location));
+    Ok(found.map_or(location, |one| text(one, "/name")).to_owned())
+}
+
+/// A scope or id with its leading slash: shells of Windows swallow it.
+pub(crate) fn rooted(scope: &str) -> String {
+    if scope.starts_with('/') { scope.to_owned() } else { format!("/{scope}") }
+}
+
+/// The scope that the options of a list name: a scope, a group, else the subscription.
+pub(crate) fn scope_of(session: &mut Session<'_>, args: &Args) -> Result<String> {
+    match (args.text("--scope"), args.text("--resource-group")) {
+        (Some(scope), _) => Ok(rooted(scope.trim_end_matches('/'))),
+        (None, Some(group)) => session.group_path(group),
+        (None, None) => session.subscription_path(),
+    }
+}
+
+/// The user-assigned identities that a create names.
+pub(crate) fn user_identities(args: &Args) -> Vec<String> {
+    let given = args.list("--mi-user-assigned").unwrap_or_default();
+    given.iter().filter(|id| !id.is_empty() && *id != "[system]").cloned().collect()
+}
+
+/// The member of a key object that `--key-type` names.
+pub(crate) fn key_member(args: &Args) -> &'static str {
+    if args.text("--key-type") == Some("secondary") { "/secondaryKey" } else { "/primaryKey" }
+}
+
+/// The `If-Match` of a change: the ETag given, else any.
+pub(crate) fn if_match(args: &Args) -> String {
+    args.text("--etag").map_or_else(|| ANY_ETAG.to_owned(), |etag| format!("\"{}\"", etag.trim_matches('"')))
+}
+
+/// At most `--top` elements of a list; all where it is negative.
+pub(crate) fn first(mut list: Value, args: &Args) -> Value {
+    if let (Some(items), Some(top)) =
+        (list.as_array_mut(), args.integer("--top").and_then(|top| usize::try_from(top).ok()))
+    {
+        items.truncate(top);
+    }
+    list
+}
