@@ -6,8 +6,7 @@
 mod check;
 mod dependencies;
 mod foreign;
-mod graph;
-mod rules;
+mod rooms;
 mod step;
 mod tests;
 
