@@ -12,6 +12,7 @@ use ferrohub_model::clock::SystemClock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::types::Types;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store_sqlite::SqliteStore;
@@ -103,7 +104,8 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
         domain: config.domain.clone(),
         pki_url: pki_port.map(|port| format!("http://{}:{port}", pki_host(&config.domain))),
     };
-    let start = StartConfig { settings, master_key, owner_file_missing: !folder.path().join(OWNER_FILE).exists() };
+    let owner_file_missing = !folder.path().join(OWNER_FILE).exists();
+    let start = StartConfig { settings, master_key, owner_file_missing, types: Types::built_in() };
     let started = Service::start(engines.clone(), start).await?;
     // A certificate from a file has an issuer of its own, which clients must trust instead of ours.
     let trusted = from_files.as_ref().map_or(started.ca_pem.as_bytes(), |identity| &identity.chain_pem);

@@ -14,7 +14,7 @@ pub enum AuthorityState {
     Retired,
 }
 
-/// A certificate authority as stored: the root of a credential or the issuing authority of a policy.
+/// Key and certificate of a certificate authority, root or issuing, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorityRecord {
@@ -22,8 +22,8 @@ pub struct AuthorityRecord {
     pub id: Uuid,
     /// Uid of the namespace.
     pub namespace: Uuid,
-    /// ARM id of the credential or policy that it belongs to, as the client wrote it.
-    pub owner: String,
+    /// Uid of the certificate authority resource whose key and certificate these are.
+    pub owner: Uuid,
     /// Distinguished name, RFC 4514.
     pub subject: String,
     /// Its certificate, DER.
@@ -127,7 +127,7 @@ mod tests {
         let record = AuthorityRecord {
             id: Uuid::from_u128(1),
             namespace: Uuid::from_u128(2),
-            owner: "/subscriptions/s".into(),
+            owner: Uuid::from_u128(3),
             subject: "CN=Root".into(),
             certificate_der: vec![0x30, 0x03, 0xff],
             not_before: Timestamp::from_second(10).unwrap(),

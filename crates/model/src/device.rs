@@ -6,6 +6,7 @@ use crate::device_id::check_device_id;
 use crate::error::{Error, Result};
 use crate::limits::{DEVICE_KEY_BYTES, STATUS_REASON_CHARS};
 use crate::time::NEVER;
+use crate::uid::uid_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -74,54 +75,80 @@ pub struct Authentication {
     #[serde(rename = "type")]
     pub kind: AuthenticationType,
     /// Primary key, sealed, base64. Present exactly when `kind` is [`AuthenticationType::Sas`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed_primary_key: Option<String>,
     /// Secondary key, sealed, base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed_secondary_key: Option<String>,
     /// Primary thumbprint: SHA-1 or SHA-256, upper-case hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_thumbprint: Option<String>,
     /// Secondary thumbprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secondary_thumbprint: Option<String>,
 }
 
-/// A device identity as stored under `{hub uid}/{device id}`.
+/// A device identity. Its row's key is [`DeviceIdentity::uid`], its place `{hub uid}/{device id}`; the document holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceIdentity {
     /// Internal id of the hub.
+    #[serde(skip)]
     pub hub: Uuid,
     /// Internal id of the device; a device made again under the same name has another one.
+    #[serde(skip)]
     pub uid: Uuid,
     /// The device id; case matters.
+    #[serde(skip)]
     pub device_id: String,
     /// Tells devices of the same name apart: 100-nanosecond ticks since year 1 at its creation, as text.
     pub generation_id: String,
     /// Entity tag without quotes.
     pub etag: String,
     /// Whether it may connect.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub status: DeviceStatus,
     /// Why it has this status, in the operator's words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// When the status last changed (RFC 3339), or [`NEVER`].
+    #[serde(default = "never", skip_serializing_if = "is_never")]
     pub status_updated: String,
     /// Its credentials.
     #[serde(default)]
     pub authentication: Authentication,
     /// Whether it is an IoT Edge device.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub iot_edge: bool,
     /// Id that every certificate issued to the device carries; rotated to revoke them all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::uid::short_option")]
     pub credential_id: Option<Uuid>,
-    /// ARM id of the certificate policy that its certificates come from.
-    #[serde(default)]
-    pub policy_id: Option<String>,
-    /// Name of its ADR device, when the hub is linked to a namespace.
-    #[serde(default)]
-    pub registry_name: Option<String>,
+    /// Uid of the certificate policy that its certificates come from.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::uid::short_option")]
+    pub policy: Option<Uuid>,
     /// When it was made (RFC 3339).
     pub created: String,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn never() -> String {
+    NEVER.into()
+}
+
+fn is_never(time: &str) -> bool {
+    time == NEVER
+}
+
+/// The place of a device's row: `{hub uid}/{device id}`, unique.
+///
+/// # Errors
+/// `ArgumentInvalid` for an illegal device id.
+pub fn device_place(hub: Uuid, device_id: &str) -> Result<String> {
+    check_device_id(device_id)?;
+    Ok(format!("{}/{device_id}", uid_key(hub)))
 }
 
 /// What a view needs and the stored identity does not hold.
@@ -186,15 +213,6 @@ impl DeviceIdentity {
 
 fn or_never(time: Option<&str>) -> &str {
     time.unwrap_or(NEVER)
-}
-
-/// Key of the rows of a device: `{hub uid}/{device id}`.
-///
-/// # Errors
-/// `ArgumentInvalid` (400004) for an illegal device id.
-pub fn device_key(hub: Uuid, device_id: &str) -> Result<String> {
-    check_device_id(device_id)?;
-    Ok(format!("{hub}/{device_id}"))
 }
 
 /// What a client asks for with a PUT of a device. `None` is "not given": create takes the

@@ -18,8 +18,7 @@ fn identity() -> DeviceIdentity {
         },
         iot_edge: false,
         credential_id: None,
-        policy_id: None,
-        registry_name: None,
+        policy: None,
         created: NEVER.into(),
     }
 }

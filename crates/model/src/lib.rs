@@ -21,3 +21,4 @@ pub mod resource_id;
 pub mod role;
 pub mod time;
 pub mod twin;
+pub mod uid;

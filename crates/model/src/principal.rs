@@ -1,6 +1,7 @@
 //! Directory principals: applications and managed identities that may hold roles.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What kind of principal it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +38,9 @@ pub struct Principal {
     pub display_name: String,
     /// Kind of principal.
     pub kind: PrincipalKind,
-    /// ARM id of the resource whose identity this is.
+    /// Internal id of the resource whose identity this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource_id: Option<String>,
+    pub resource: Option<Uuid>,
     /// Object id of the application object, for service principals made through Graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_object_id: Option<String>,

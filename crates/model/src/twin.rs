@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The properties, without `$metadata` and `$version`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub properties: Map<String, Value>,
     /// The `$metadata` object: the same tree, with `$lastUpdated` (and `$lastUpdatedVersion` for desired) at each level.
     pub metadata: Map<String, Value>,
@@ -24,10 +25,11 @@ pub struct Section {
     pub version: u64,
 }
 
-/// A device twin as stored under `{hub uid}/{device id}`.
+/// A device twin; its row's key is the device's uid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Twin {
     /// Tags, seen by services only.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub tags: Map<String, Value>,
     /// What services want.
     pub desired: Section,

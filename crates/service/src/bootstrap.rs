@@ -1,5 +1,6 @@
 //! First start: tenant, subscription, owner, token key, platform CA. Later starts read what the first one made.
 
+use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authn::SigningKey;
 use crate::authz::builtin;
 use crate::directory::{self, IOT_HUB_APP_ID};
@@ -26,7 +27,7 @@ use ferrohub_pki::signer::SoftwareSigner;
 use ferrohub_store::{Put, Store, UnitOfWork};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// Seconds for which the owner's secret is good: ten years. It is replaced by adding another one.
 const OWNER_SECRET_SECONDS: i64 = 10 * 365 * 24 * 3600;
@@ -151,7 +152,7 @@ fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<Cli
         app_id,
         display_name: name.into(),
         kind: PrincipalKind::ServicePrincipal,
-        resource_id: None,
+        resource: None,
         application_object_id: Some(random.uuid_v4().to_string()),
         secrets,
     }
@@ -167,37 +168,32 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
         ("roleDefinitionId", definition),
         ("principalId", owner.id.clone()),
         ("principalType", "ServicePrincipal".into()),
-        ("scope", scope.to_string()),
         ("createdOn", now.clone()),
+        ("createdBy", owner.app_id.clone()),
         ("updatedOn", now.clone()),
+        ("updatedBy", owner.app_id.clone()),
     ] {
         properties.insert(key.into(), value.into());
     }
+    for key in ["condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"] {
+        properties.insert(key.into(), Value::Null);
+    }
     let resource = Resource {
-        id: scope.resource("Microsoft.Authorization", "roleAssignments", &name).to_string(),
-        uid: engines.random.uuid_v7(u64::try_from(engines.clock.now().as_millisecond()).unwrap_or(0)),
         name: name.clone(),
-        kind: "Microsoft.Authorization/roleAssignments".into(),
-        location: None,
-        tags: None,
-        sku: None,
-        identity: None,
         properties,
-        secrets: BTreeMap::new(),
-        system_data: SystemData {
-            created_by: owner.app_id.clone(),
-            created_by_type: "Application".into(),
-            created_at: now,
-            ..SystemData::default()
-        },
+        system_data: SystemData::from(vec![owner.app_id.clone(), "Application".into(), now]),
         etag: engines.random.uuid_v4().to_string(),
+        ..Resource::default()
     };
+    let above = Uuid::parse_str(&tenancy.subscription_id)
+        .map_err(|e| Error::internal(format!("subscription {}: {e}", tenancy.subscription_id)))?;
     let extra = RowExtra {
         unique_name: Some(format!("roleassignments/{name}")),
         link: Some(format!("role/{}", builtin::OWNER)),
-        lookup: Some(format!("assignment/{}/{}/{}", scope.key(), owner.id, builtin::OWNER)),
+        lookup: Some(role_assignment_lookup(above, &owner.id, builtin::OWNER)),
     };
-    resources::put(&resource, extra)
+    let uid = engines.random.uuid_v7(u64::try_from(engines.clock.now().as_millisecond()).unwrap_or(0));
+    resources::founding_row(uid, &ROLE_ASSIGNMENT, above, &resource, extra)
 }
 
 /// The platform CA, and a server certificate from it that covers `dns_names`.

@@ -1,4 +1,4 @@
-//! The directory: principals by object id, application id or owning resource.
+//! The directory: principals by object id or application id.
 
 use crate::authz::Actor;
 use crate::tables::PRINCIPALS;
@@ -12,13 +12,12 @@ pub const IOT_HUB_APP_ID: &str = "89d10474-74af-4874-99a7-c23c2f643083";
 
 /// The row that stores a principal.
 pub fn put(principal: &Principal) -> Result<Put> {
-    let columns = vec![Some(principal.app_id.clone()), principal.resource_id.as_deref().map(str::to_lowercase)];
-    Ok(Put::new(&PRINCIPALS, principal.id.clone(), columns, principal)?)
+    Ok(Put::new(&PRINCIPALS, principal.id.clone(), vec![Some(principal.app_id.clone())], principal)?)
 }
 
 /// Reads a stored principal.
 pub fn from_row(row: &Row) -> Result<Principal> {
-    Ok((*row.parse::<Principal>()?).clone())
+    Ok(row.parse::<Principal>()?.as_ref().clone())
 }
 
 /// A principal by object id; a text that is no GUID names none.
@@ -32,18 +31,9 @@ pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
 /// A principal by application id; a text that is no GUID names none.
 pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Principal>> {
     match Uuid::parse_str(app_id) {
-        Ok(id) => first(store, "app_id", &id.to_string()).await,
+        Ok(id) => store.find_one(&PRINCIPALS, "app_id", &id.to_string()).await?.as_deref().map(from_row).transpose(),
         Err(_) => Ok(None),
     }
-}
-
-/// The principal of a resource's managed identity, by the resource's id.
-pub async fn by_resource(store: &dyn Store, resource_id: &str) -> Result<Option<Principal>> {
-    first(store, "resource", &resource_id.to_lowercase()).await
-}
-
-async fn first(store: &dyn Store, column: &'static str, value: &str) -> Result<Option<Principal>> {
-    store.find_one(&PRINCIPALS, column, value).await?.as_deref().map(from_row).transpose()
 }
 
 /// The actor of a managed identity.

@@ -3,6 +3,7 @@
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
 use crate::platform::{Change, Platform};
+use crate::resources;
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
@@ -59,11 +60,13 @@ impl Graph {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let original = |index: usize| request.path.get(index).map(String::as_str).unwrap_or_default();
         match (request.method.as_str(), words.as_slice()) {
-            ("GET", ["serviceprincipals"]) => self.list(&request, principal_view, "servicePrincipals").await,
-            ("GET", ["applications"]) => self.list(&request, application_view, "applications").await,
-            ("GET", ["serviceprincipals", _]) => Ok((200, Some(principal_view(&self.principal(original(1)).await?)))),
+            ("GET", ["serviceprincipals"]) => self.list(&request, false).await,
+            ("GET", ["applications"]) => self.list(&request, true).await,
+            ("GET", ["serviceprincipals" | "directoryobjects", _]) => {
+                let principal = self.principal(original(1)).await?;
+                Ok((200, Some(self.principal_view(&principal).await?)))
+            }
             ("GET", ["applications", _]) => Ok((200, Some(application_view(&self.application(original(1)).await?)))),
-            ("GET", ["directoryobjects", _]) => Ok((200, Some(principal_view(&self.principal(original(1)).await?)))),
             ("POST", ["directoryobjects", "getbyids"]) => self.get_by_ids(&request).await,
             ("GET", ["users"]) => Ok((200, Some(json!({"value": []})))),
             ("POST", ["applications"]) => self.create_application(&request).await,
@@ -131,26 +134,26 @@ impl Graph {
         }
     }
 
-    async fn list(
-        &self,
-        request: &GraphRequest,
-        view: fn(&Principal) -> Value,
-        what: &str,
-    ) -> Result<(u16, Option<Value>)> {
+    /// Lists service principals, or the applications among them.
+    async fn list(&self, request: &GraphRequest, applications: bool) -> Result<(u16, Option<Value>)> {
         let filter = request
             .query
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("$filter"))
             .map(|(_, value)| value.as_str());
         let mut all = self.all().await?;
-        if what == "applications" {
+        if applications {
             all.retain(|p| p.application_object_id.is_some());
         }
         if let Some(filter) = filter {
             let wanted = PrincipalFilter::parse(filter)?;
             all.retain(|p| wanted.matches(p));
         }
-        let value: Vec<Value> = all.iter().map(view).collect();
+        let what = if applications { "applications" } else { "servicePrincipals" };
+        let mut value = Vec::with_capacity(all.len());
+        for principal in &all {
+            value.push(if applications { application_view(principal) } else { self.principal_view(principal).await? });
+        }
         Ok((
             200,
             Some(json!({"@odata.context": format!("{}/v1.0/$metadata#{what}", request.base_url), "value": value})),
@@ -173,7 +176,7 @@ impl Graph {
         let mut value = Vec::new();
         for id in ids {
             if let Some(principal) = directory::by_id(self.platform.store.as_ref(), id).await? {
-                value.push(principal_view(&principal));
+                value.push(self.principal_view(&principal).await?);
             }
         }
         Ok((200, Some(json!({ "value": value }))))
@@ -200,7 +203,7 @@ impl Graph {
             app_id: self.platform.random.uuid_v4().to_string(),
             display_name: name,
             kind: PrincipalKind::ServicePrincipal,
-            resource_id: None,
+            resource: None,
             application_object_id: Some(self.platform.random.uuid_v4().to_string()),
             secrets: Vec::new(),
         };
@@ -216,7 +219,16 @@ impl Graph {
         let app_id = request.body.as_ref().and_then(|b| b.get("appId")).and_then(Value::as_str).unwrap_or_default();
         let principal =
             directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(app_id))?;
-        Ok((201, Some(principal_view(&principal))))
+        Ok((201, Some(self.principal_view(&principal).await?)))
+    }
+
+    /// A principal as Graph shows it; a managed identity with the id of its resource as it is now.
+    async fn principal_view(&self, principal: &Principal) -> Result<Value> {
+        let resource = match principal.resource {
+            Some(uid) => resources::id_of(&self.platform, uid).await?.map(|id| id.to_string()),
+            None => None,
+        };
+        Ok(principal_view(principal, resource))
     }
 
     async fn add_password(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
@@ -335,7 +347,7 @@ impl PrincipalFilter {
     }
 }
 
-fn principal_view(principal: &Principal) -> Value {
+fn principal_view(principal: &Principal, resource: Option<String>) -> Value {
     let kind = match principal.kind {
         PrincipalKind::ManagedIdentity => "ManagedIdentity",
         PrincipalKind::ServicePrincipal | PrincipalKind::User => "Application",
@@ -349,7 +361,7 @@ fn principal_view(principal: &Principal) -> Value {
         "servicePrincipalNames": [principal.app_id],
         "servicePrincipalType": kind,
         "accountEnabled": true,
-        "alternativeNames": principal.resource_id.iter().collect::<Vec<_>>()
+        "alternativeNames": resource.into_iter().collect::<Vec<_>>()
     })
 }
 

@@ -1,10 +1,11 @@
 //! What every service stands on: the engines, the clock, randomness, the keys and the roles.
 
+use crate::arm::types::Types;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::AuthorityCache;
 use crate::directory;
 use crate::keyring::Keyring;
-use crate::resources;
+use crate::resources::{self, Kinds};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
@@ -14,7 +15,7 @@ use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::{Committed, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -95,8 +96,13 @@ pub struct Platform {
     pub tenancy: Tenancy,
     /// Opened certificate authorities.
     pub authorities: AuthorityCache,
-    access: Arc<ArcSwap<AccessSnapshot>>,
-    access_reload: Arc<tokio::sync::Mutex<()>>,
+    /// The resource types that are served.
+    pub types: Types,
+    /// What rows and ids need to know of them.
+    pub kinds: Kinds,
+    own: Weak<Platform>,
+    access: ArcSwap<AccessSnapshot>,
+    access_reload: tokio::sync::Mutex<()>,
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -139,13 +145,21 @@ pub fn desired_subject(hub: Uuid, device_id: &str) -> String {
 }
 
 impl Platform {
-    /// A platform over `engines`; reads all roles.
+    /// A platform over `engines` that serves `types`; reads all roles.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(engines: Engines, keyring: Keyring, settings: Settings, tenancy: Tenancy) -> Result<Self> {
-        let snapshot = resources::load_access(engines.store.as_ref()).await?;
-        Ok(Self {
+    pub async fn open(
+        engines: Engines,
+        keyring: Keyring,
+        settings: Settings,
+        tenancy: Tenancy,
+        types: Types,
+    ) -> Result<Arc<Self>> {
+        let platform = Arc::new_cyclic(|own| Self {
+            own: own.clone(),
+            kinds: types.kinds(),
+            types,
             store: engines.store,
             log: engines.log,
             bus: engines.bus,
@@ -155,10 +169,12 @@ impl Platform {
             settings,
             tenancy,
             authorities: AuthorityCache::default(),
-            access: Arc::new(ArcSwap::from_pointee(snapshot)),
-            access_reload: Arc::new(tokio::sync::Mutex::new(())),
+            access: ArcSwap::from_pointee(AccessSnapshot::default()),
+            access_reload: tokio::sync::Mutex::new(()),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
-        })
+        });
+        platform.access.store(Arc::new(resources::load_access(&platform).await?));
+        Ok(platform)
     }
 
     /// Wall-clock time.
@@ -221,36 +237,35 @@ impl Platform {
         if !change.access && change.notices.is_empty() {
             return self.store.commit(change.unit).await;
         }
-        let (store, bus) = (self.store.clone(), self.bus.clone());
-        let (access, reload) = (self.access.clone(), self.access_reload.clone());
+        let Some(own) = self.own.upgrade() else { return Err(StoreError::Engine("the platform is going away".into())) };
         let whole = tokio::spawn(async move {
-            let committed = store.commit(change.unit).await?;
+            let committed = own.store.commit(change.unit).await?;
             if change.access {
-                reload_access(store.as_ref(), &access, &reload).await;
+                own.reload_access().await;
             }
-            publish(bus.as_ref(), change.notices).await;
+            publish(own.bus.as_ref(), change.notices).await;
             Ok(committed)
         });
         whole.await.unwrap_or_else(|fault| Err(StoreError::Engine(format!("the commit's task ended: {fault}"))))
     }
-}
 
-/// Re-reads the roles until it succeeds: a right that was taken away must not stay in force because the store was busy.
-async fn reload_access(store: &dyn Store, access: &ArcSwap<AccessSnapshot>, one_at_a_time: &tokio::sync::Mutex<()>) {
-    let mut pause = Duration::from_millis(20);
-    for attempt in 1..=RELOADS {
-        let turn = one_at_a_time.lock().await;
-        match resources::load_access(store).await {
-            Ok(snapshot) => return access.store(Arc::new(snapshot)),
-            Err(error) => tracing::error!(%error, context = error.context, attempt, "roles could not be re-read"),
+    /// Re-reads the roles until it succeeds: a right that was taken away must not stay in force because the store was busy.
+    async fn reload_access(&self) {
+        let mut pause = Duration::from_millis(20);
+        for attempt in 1..=RELOADS {
+            let turn = self.access_reload.lock().await;
+            match resources::load_access(self).await {
+                Ok(snapshot) => return self.access.store(Arc::new(snapshot)),
+                Err(error) => tracing::error!(%error, context = error.context, attempt, "roles could not be re-read"),
+            }
+            drop(turn);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
         }
-        drop(turn);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        tracing::error!(
+            "roles could not be re-read for a minute; the former ones stay in force until the next change or start"
+        );
     }
-    tracing::error!(
-        "roles could not be re-read for a minute; the former ones stay in force until the next change or start"
-    );
 }
 
 async fn publish(bus: &dyn Bus, notices: Vec<(String, Bytes)>) {

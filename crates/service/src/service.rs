@@ -1,6 +1,7 @@
 //! All services over one platform, as the front door and the binary use them.
 
 use crate::arm::Engine;
+use crate::arm::types::Types;
 use crate::authn::Authenticator;
 use crate::bootstrap::{self, OwnerCredential};
 use crate::graph::Graph;
@@ -21,6 +22,8 @@ pub struct StartConfig {
     pub settings: Settings,
     /// The key under which all secrets are sealed.
     pub master_key: MasterKey,
+    /// The resource types to serve; the product's own are [`Types::built_in`].
+    pub types: Types,
     /// Whether the owner's credential file is missing, so that a new secret must be made.
     pub owner_file_missing: bool,
 }
@@ -65,7 +68,7 @@ impl Service {
         if installation.owner.is_none() && config.owner_file_missing {
             installation.owner = Some(bootstrap::renew_owner(&engines, &installation.tenancy).await?);
         }
-        let platform = Arc::new(Platform::open(engines, keyring, config.settings, installation.tenancy).await?);
+        let platform = Platform::open(engines, keyring, config.settings, installation.tenancy, config.types).await?;
         let service = Arc::new(Self {
             arm: Engine::new(platform.clone()),
             authn: Authenticator::new(platform.clone(), installation.signing_key),

@@ -17,37 +17,29 @@ const fn table(name: &'static str, columns: &'static [Column]) -> Table {
 /// Single values of the installation: tenancy, signing key, platform CA, master-key check. Key: the name.
 pub static META: Table = table("meta", &[]);
 
-/// ARM resources of every type ([`ferrohub_model::resource::Resource`]). Key: lower-cased resource id.
+/// ARM resources of every type ([`ferrohub_model::resource::Resource`]). Key: uid.
 ///
-/// Columns: `subscription`; `resource_group` (lower-cased group id); `kind` (lower-cased type);
-/// `parent` (lower-cased id of the parent resource or scope); `unique_name` (for names that are unique
-/// beyond their scope, such as `iothubs/hub1`); `link` (lower-cased id of the namespace a hub or DPS is
-/// linked to, or of the role definition of an assignment); `lookup` (what the data planes search by:
-/// `{namespace uid}/{external device id}` of an ADR device, the id scope of a DPS).
-pub static RESOURCES: Table = table(
-    "resources",
-    &[
-        plain("subscription"),
-        plain("resource_group"),
-        plain("kind"),
-        plain("parent"),
-        unique("unique_name"),
-        plain("link"),
-        unique("lookup"),
-    ],
-);
+/// Columns: `place` (`{uid of the parent}/{tag of the type}/{lower-cased name}`: what an ARM id is looked up by, step by
+/// step, and what children are listed by; a subscription is its own uid, the tenant the nil one); `kind` (the tag of types
+/// that are listed over a whole subscription, else nothing); `unique_name` (for names that are unique beyond their scope,
+/// such as `iothubs/hub1`); `link` (uid of what it is linked to: the namespace of a hub or DPS; `role/{guid}` of an
+/// assignment); `lookup` (what else it is searched by, such as the host of a hub or the id scope of a DPS).
+///
+/// Nothing in a row repeats a name or an id from above it: a namespace that moves to another group is one row written.
+pub static RESOURCES: Table =
+    table("resources", &[unique("place"), plain("kind"), unique("unique_name"), plain("link"), unique("lookup")]);
 
-/// Directory principals. Key: object id. Columns: `app_id`; `resource` (lower-cased ARM id of a managed identity's owner).
-pub static PRINCIPALS: Table = table("principals", &[unique("app_id"), unique("resource")]);
+/// Directory principals. Key: object id. Column: `app_id`.
+pub static PRINCIPALS: Table = table("principals", &[unique("app_id")]);
 
-/// Long-running operations. Key: operation id. Columns: `state` (`running`, `done`), `resource` (lower-cased id).
-pub static OPERATIONS: Table = table("operations", &[plain("state"), plain("resource")]);
+/// Long-running operations. Key: operation id. Column: `state` (`running`, `done`).
+pub static OPERATIONS: Table = table("operations", &[plain("state")]);
 
 /// The activity log. Key: UUID version 7 (time order). Columns: `subscription`, `resource_group` (lower-cased name), `correlation`.
 pub static ACTIVITY: Table = table("activity", &[plain("subscription"), plain("resource_group"), plain("correlation")]);
 
-/// Certificate authorities with their sealed keys. Key: UUID of the authority.
-/// Columns: `owner` (lower-cased id of the credential or policy resource), `namespace` (namespace uid),
+/// Keys and certificates of certificate authorities. Key: UUID of the pair, which names its files at the publishing point.
+/// Columns: `owner` (uid of the living authority's resource), `namespace` (namespace uid),
 /// `subject` (`{namespace uid}/{canonical DN}`, unique among the living ones), `thumbprint` (SHA-256, upper-case hex).
 pub static AUTHORITIES: Table =
     table("authorities", &[unique("owner"), plain("namespace"), unique("subject"), unique("thumbprint")]);
@@ -56,18 +48,19 @@ pub static AUTHORITIES: Table =
 /// `device` (device uid), `state` (`intent`, `issued`).
 pub static CERTIFICATES: Table = table("certificates", &[plain("issuer"), plain("device"), plain("state")]);
 
-/// Hub device identities. Key: `{hub uid}/{device id}`. Columns: `hub` (hub uid), `uid` (device uid).
-pub static DEVICES: Table = table("devices", &[plain("hub"), unique("uid")]);
+/// Hub device identities. Key: uid of the device, which its twin and its ADR device share. Column: `place`
+/// (`{hub uid}/{device id}`).
+pub static DEVICES: Table = table("devices", &[unique("place")]);
 
-/// Device twins. Key: `{hub uid}/{device id}`. Column: `hub` (hub uid).
-pub static TWINS: Table = table("twins", &[plain("hub")]);
+/// Device twins. Key: uid of the device.
+pub static TWINS: Table = table("twins", &[]);
 
-/// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`. Column: `dps` (dps uid).
-pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[plain("dps")]);
+/// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`.
+pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[]);
 
-/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Columns: `dps` (dps uid), `group` (key of the enrollment group),
+/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Columns: `group` (key of the enrollment group),
 /// `operation` (operation id).
-pub static REGISTRATIONS: Table = table("registrations", &[plain("dps"), plain("group"), unique("operation")]);
+pub static REGISTRATIONS: Table = table("registrations", &[plain("group"), unique("operation")]);
 
 /// Wrapped data keys. Key: uid of the namespace, hub or DPS whose secrets they seal, or `platform`.
 pub static DATA_KEYS: Table = table("data_keys", &[]);

@@ -20,6 +20,10 @@ pub(crate) struct Statements {
     pub(crate) delete: String,
     /// For each column: whether a row has value ?1.
     pub(crate) exists_with: Vec<String>,
+    /// For each column: whether a row has a value from ?1 up to, without, ?2.
+    pub(crate) exists_prefixed: Vec<String>,
+    /// Whether a row has a key from ?1 up to, without, ?2.
+    pub(crate) exists_below: String,
     get: String,
     scan: Range,
     last: Range,
@@ -54,6 +58,10 @@ impl Statements {
             put: put(table, &name, &columns),
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
             exists_with: each(&|column| format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")),
+            exists_prefixed: each(&|column| {
+                format!("SELECT 1 FROM {name} WHERE c_{column} >= ?1 AND c_{column} < ?2 LIMIT 1")
+            }),
+            exists_below: format!("SELECT 1 FROM {name} WHERE key >= ?1 AND key < ?2 LIMIT 1"),
             get: format!("{select} WHERE key = ?1"),
             scan: range("key", "ASC"),
             last: range("key", "DESC"),
@@ -302,6 +310,8 @@ mod tests {
             (&statements.range[1].bounded, serial),
             (&statements.range[1].open, serial),
             (&statements.exists_with[1], serial),
+            (&statements.exists_prefixed[1], serial),
+            (&statements.exists_below, key),
         ];
         for (sql, index) in expected {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -246,6 +246,19 @@ impl Batcher {
                 }
                 Ok(())
             }
+            Expect::NonePrefixed { table, column, prefix } => {
+                let index = ferrohub_store::check_unique_column(table, column, prefix)?;
+                if self.exists_in(table, &self.statements(table)?.exists_prefixed[index], prefix)? {
+                    return conflict(ConflictKind::Unique, table, column);
+                }
+                Ok(())
+            }
+            Expect::NoneBelow { table, prefix } => {
+                if self.exists_in(table, &self.statements(table)?.exists_below, prefix)? {
+                    return conflict(ConflictKind::Unique, table, "key");
+                }
+                Ok(())
+            }
         }
     }
 
@@ -257,6 +270,16 @@ impl Batcher {
             .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
             .map_err(|error| failed(table, &error))?;
         Ok(version.map(i64::unsigned_abs))
+    }
+
+    /// Whether the statement, over a range, finds a row that starts with `prefix`.
+    fn exists_in(&self, table: &'static Table, sql: &str, prefix: &str) -> Result<bool, StoreError> {
+        let end = ferrohub_store::prefix_end(prefix)
+            .ok_or_else(|| StoreError::Invalid(format!("a prefix {prefix:?} of table {:?} has no end", table.name)))?;
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.exists([prefix, end.as_str()]))
+            .map_err(|error| failed(table, &error))
     }
 
     fn exists_with(&self, table: &'static Table, column: &str, value: &str) -> Result<bool, StoreError> {

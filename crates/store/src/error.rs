@@ -11,7 +11,7 @@ pub enum ConflictKind {
     Absent,
     /// `Expect::Exists`: the row is not there.
     Exists,
-    /// `Expect::NoneWith` or a unique column: another row has the value.
+    /// `Expect::NoneWith`, `NonePrefixed`, `NoneBelow` or a unique column: another row has the value.
     Unique,
     /// `Expect::Version`: the row is not there at all.
     NoRow,

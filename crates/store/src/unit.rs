@@ -1,6 +1,6 @@
 //! The unit of work: expectations and changes, submitted whole.
 
-use crate::{StoreError, Table, check_column, check_key};
+use crate::{StoreError, Table, check_column, check_key, check_unique_column};
 use ferrohub_model::limits;
 use serde::Serialize;
 
@@ -38,6 +38,22 @@ pub enum Expect {
         column: &'static str,
         /// The value.
         value: String,
+    },
+    /// No row has a value in this unique column that starts with `prefix`.
+    NonePrefixed {
+        /// The table.
+        table: &'static Table,
+        /// Name of the unique column.
+        column: &'static str,
+        /// The prefix, not empty.
+        prefix: String,
+    },
+    /// No row has a key that starts with `prefix`.
+    NoneBelow {
+        /// The table.
+        table: &'static Table,
+        /// The prefix, not empty.
+        prefix: String,
     },
 }
 
@@ -207,6 +223,8 @@ fn check_expectation(expectation: &Expect) -> Result<(), StoreError> {
             check_key(table, key)
         }
         Expect::NoneWith { table, column, value } => check_column(table, column, value).map(|_| ()),
+        Expect::NonePrefixed { table, column, prefix } => check_unique_column(table, column, prefix).map(|_| ()),
+        Expect::NoneBelow { table, prefix } => check_key(table, prefix),
     }
 }
 

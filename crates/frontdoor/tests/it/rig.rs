@@ -7,6 +7,7 @@ use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::SystemClock;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, tables};
@@ -41,8 +42,12 @@ impl Rig {
             random: random.clone(),
         };
         let settings = Settings { domain: "localhost".into(), pki_url: Some("http://localhost:1".into()) };
-        let config =
-            StartConfig { settings, master_key: MasterKey::generate(random.as_ref()), owner_file_missing: true };
+        let config = StartConfig {
+            settings,
+            master_key: MasterKey::generate(random.as_ref()),
+            owner_file_missing: true,
+            types: Types::built_in(),
+        };
         let started = Service::start(engines, config).await.unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let door = FrontdoorConfig {

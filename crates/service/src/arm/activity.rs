@@ -2,6 +2,7 @@
 //! Refused and failed requests of known callers are rows too; unauthenticated ones are only counted.
 
 use super::ArmRequest;
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::tables::ACTIVITY;
 use ferrohub_model::error::{Error, Result};
@@ -9,11 +10,12 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_store::Put;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// The row for a request that succeeded with `status`.
 ///
 /// # Errors
-/// Those of [`Put::new`].
+/// Internal, when the row does not serialize.
 pub fn success_row(
     platform: &Platform,
     request: &ArmRequest,
@@ -43,20 +45,59 @@ pub async fn record_success(
 
 /// Writes the row of a request that was refused or failed. A store that cannot write it is logged; the client gets the first error.
 pub async fn record_failure(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, error: &Error) {
+    let mut change = Change::new();
     let cause = json!({"code": error.code, "message": error.message});
-    let written = async {
-        let mut change = Change::new();
-        change.unit.put(row(platform, request, id, action, "Failed", error.http_status(), Some(cause))?);
-        platform.commit(change).await.map_err(Error::from)
+    let written = match row(platform, request, id, action, "Failed", error.http_status(), Some(cause)) {
+        Ok(row) => {
+            change.unit.put(row);
+            platform.commit(change).await.map(|_| ()).map_err(Error::from)
+        }
+        Err(error) => Err(error),
     };
-    if let Err(store) = written.await {
-        tracing::error!(%store, context = store.context, request = %request.request_id, "a failed request could not be written to the activity log");
+    if let Err(store) = written {
+        tracing::error!(%store, request = %request.request_id, "a failed request could not be written to the activity log");
     }
 }
 
 fn row(
     platform: &Platform,
     request: &ArmRequest,
+    id: &ResourceId,
+    action: &str,
+    outcome: &str,
+    status: u16,
+    error: Option<Value>,
+) -> Result<Put> {
+    let origin = Origin {
+        actor: &request.actor,
+        method: &request.method,
+        request_id: request.request_id,
+        correlation_id: request.correlation_id,
+    };
+    row_of(platform, &origin, id, action, outcome, status, error)
+}
+
+/// Who did something, and in answer to what.
+pub struct Origin<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// HTTP method of the request; empty for work that a service does by itself.
+    pub method: &'a str,
+    /// Request that caused it.
+    pub request_id: Uuid,
+    /// What ties it to other rows.
+    pub correlation_id: Uuid,
+}
+
+/// The row of a write that a service made in answer to an operation.
+pub fn of_service(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, action: &str) -> Result<Put> {
+    row_of(platform, origin, id, action, "Succeeded", 200, None)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row's columns; a struct would only rename them")]
+fn row_of(
+    platform: &Platform,
+    origin: &Origin<'_>,
     id: &ResourceId,
     action: &str,
     outcome: &str,
@@ -73,19 +114,19 @@ fn row(
         "resourceType": id.resource_type(),
         "resourceGroup": id.resource_group,
         "subscriptionId": id.subscription,
-        "caller": request.actor.name(),
-        "callerId": request.actor.id(),
-        "method": request.method,
+        "caller": origin.actor.name(),
+        "callerId": origin.actor.id(),
+        "method": origin.method,
         "status": outcome,
         "httpStatus": status,
         "error": error,
-        "requestId": request.request_id.to_string(),
-        "correlationId": request.correlation_id.to_string()
+        "requestId": origin.request_id.to_string(),
+        "correlationId": origin.correlation_id.to_string()
     });
     let columns = vec![
         id.subscription.as_deref().map(str::to_lowercase),
         id.resource_group.as_deref().map(str::to_lowercase),
-        Some(request.correlation_id.to_string()),
+        Some(origin.correlation_id.to_string()),
     ];
     Ok(Put::new(&ACTIVITY, key, columns, &doc)?)
 }

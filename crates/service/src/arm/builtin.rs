@@ -1,11 +1,11 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
+use super::declaration::TypeDecl;
 use super::{
-    ArmRequest, ArmResponse, listing, name_check, operations, providers, read, region, require_subscription, types,
-    view,
+    ArmRequest, ArmResponse, listing, name_check, operations, providers, read, region, require_subscription, view,
 };
 use crate::platform::Platform;
-use crate::resources;
+use crate::resources::{self, tag};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
@@ -48,21 +48,20 @@ pub(super) async fn answer(
             require_subscription(platform, id)?;
             done(region::listing(&platform.tenancy.subscription_id))
         }
-        [
-            "subscriptions",
-            id,
-            "providers",
-            _,
-            word @ ("checknameavailability" | "checkprovisioningservicenameavailability"),
-        ] if request.method == "POST" => {
+        ["subscriptions", id, "providers", provider, word]
+            if request.method == "POST" && name_checked(platform, provider, word).is_some() =>
+        {
             require_subscription(platform, id)?;
-            name_check::answer(platform, request, word).await.map(Some)
+            match name_checked(platform, provider, word) {
+                Some(decl) => name_check::answer(platform, request, decl).await.map(Some),
+                None => Ok(None),
+            }
         }
         ["subscriptions", id, "providers", ..] => {
             require_subscription(platform, id)?;
-            providers::answer(platform, request, &segments[3..])
+            providers::answer(platform, &platform.types, request, &segments[3..])
         }
-        ["providers", ..] => providers::answer(platform, request, &segments[1..]),
+        ["providers", ..] => providers::answer(platform, &platform.types, request, &segments[1..]),
         ["subscriptions", id, "resources"] if get => {
             require_subscription(platform, id)?;
             listing::answer(platform, request, &ResourceId::subscription(id)).await.map(Some)
@@ -80,6 +79,14 @@ pub(super) async fn answer(
         }
         _ => Ok(None),
     }
+}
+
+/// The type whose names this action of a provider checks.
+fn name_checked(platform: &Platform, provider: &str, word: &str) -> Option<&'static TypeDecl> {
+    platform.types.all().iter().copied().find(|decl| {
+        decl.kind.provider.eq_ignore_ascii_case(provider)
+            && decl.name_check.is_some_and(|action| action.eq_ignore_ascii_case(word))
+    })
 }
 
 /// ARM's own types take any well-formed api-version, but they take one.
@@ -130,16 +137,14 @@ fn visible_subscriptions(platform: &Platform, request: &ArmRequest) -> Vec<Value
 
 async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {
     let scope = ResourceId::subscription(subscription);
-    let decl = &types::resource_group::DECL;
+    let Some(decl) = platform.types.tagged(tag::RESOURCE_GROUP) else { return Ok(read::envelope(Vec::new(), None)) };
     let everything = platform.authorize(&request.actor, &decl.action("read"), &scope).is_ok();
     let mut value = Vec::new();
-    for stored in resources::all_where(platform.store.as_ref(), "kind", decl.key).await? {
-        if everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_ok() {
-            value.push(view::full(decl, &stored.resource, &platform.tenancy.tenant_id));
+    let Some(shape) = decl.views.last() else { return Ok(read::envelope(value, None)) };
+    for stored in resources::every(platform, decl.kind.tag).await? {
+        if everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok() {
+            value.push(view::render(platform, decl, shape, &stored).await?);
         }
-    }
-    for doc in &mut value {
-        decl.views.iter().for_each(|shape| view::hide(shape, doc));
     }
     Ok(read::envelope(value, None))
 }

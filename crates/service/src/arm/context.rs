@@ -1,12 +1,15 @@
 //! What the engine hands to a type's hooks.
 
 use super::ArmRequest;
+use super::declaration::View;
+use super::view;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
-use crate::resources::{RowExtra, Stored};
+use crate::resources::{Kind, RowExtra, Stored};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// A PUT or PATCH about to be written.
 pub struct PutContext<'a> {
@@ -16,10 +19,16 @@ pub struct PutContext<'a> {
     pub actor: &'a Actor,
     /// The resource's id as the client wrote it.
     pub id: &'a ResourceId,
+    /// The resource's internal id.
+    pub uid: Uuid,
+    /// The type whose row it is.
+    pub kind: &'static Kind,
     /// The resource as it stands.
     pub existing: Option<&'a Stored>,
     /// The parent resource, when the type has one.
     pub parent: Option<&'a Stored>,
+    /// The shape in which the client wrote.
+    pub view: &'static View,
     /// The body as sent (for PATCH: merged).
     pub body: &'a Value,
     /// The resource as it will be written.
@@ -34,6 +43,11 @@ impl PutContext<'_> {
     /// Whether the resource is new.
     pub fn is_new(&self) -> bool {
         self.existing.is_none()
+    }
+
+    /// Whether the client's shape knows the member at this path, so that leaving it out means something.
+    pub fn can_say(&self, path: &str) -> bool {
+        view::shows(self.view, path)
     }
 }
 
@@ -59,6 +73,8 @@ pub struct ListContext<'a> {
     pub platform: &'a Platform,
     /// Who asks.
     pub actor: &'a Actor,
+    /// The resource below which is listed, where it is one.
+    pub parent: Option<&'a Stored>,
     /// The scope or parent below which is listed.
     pub scope: &'a ResourceId,
     /// `$filter`, if any.

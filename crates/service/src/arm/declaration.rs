@@ -2,8 +2,10 @@
 //! the engine does the rest: ids, rights, ETags, tags, systemData, paging, operations, activity.
 
 use super::context::{DeleteContext, ListContext, PutContext, SubContext};
+use super::operations::{Lease, Record};
+use super::schema::Rule;
 use crate::platform::Platform;
-use crate::resources::Stored;
+use crate::resources::{Kind, Scope, Stored};
 use async_trait::async_trait;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
@@ -11,20 +13,14 @@ use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
 
-/// A declared resource type.
+/// A declared resource type. Start from [`TypeDecl::new`] and say what is different.
 pub struct TypeDecl {
-    /// Provider namespace, canonical case.
-    pub namespace: &'static str,
-    /// Type path below the namespace, canonical case, outermost first.
-    pub kinds: &'static [&'static str],
-    /// The type's lower-cased full name, as the `kind` column holds it.
-    pub key: &'static str,
-    /// Where resources of the type live.
-    pub scope: Scope,
+    /// Name, place and tag.
+    pub kind: Kind,
     /// Whether the type has a location and tags of its own.
     pub tracked: bool,
-    /// The only name a singleton may have.
-    pub singleton: Option<&'static str>,
+    /// The api-versions of the type's family that are known, oldest first.
+    pub family: &'static [&'static str],
     /// Views, oldest first.
     pub views: &'static [View],
     /// Whether any syntactically valid api-version is served by the newest view.
@@ -33,37 +29,77 @@ pub struct TypeDecl {
     pub name: NameRule,
     /// Prefix under which names are unique over all subscriptions, ignoring case.
     pub global_name: Option<&'static str>,
+    /// Action of the provider that says whether such a name is free.
+    pub name_check: Option<&'static str>,
     /// Known members of `properties`; others are ignored on input.
     pub properties: &'static [&'static str],
     /// Dotted paths below `properties` that only the server writes.
     pub read_only: &'static [&'static str],
     /// Dotted paths below `properties` that cannot change after creation.
     pub create_only: &'static [&'static str],
+    /// What values members of `properties` may have.
+    pub schema: &'static [Rule],
     /// Which identities resources may have.
     pub identity: IdentityRule,
     /// Whether `sku` is stored.
     pub sku: bool,
     /// Success codes of PUT: created, replaced.
     pub put: (u16, u16),
-    /// Success codes of DELETE: existed, did not exist.
+    /// Success codes of DELETE: existed, did not exist; 404 as the second is an error.
     pub delete: (u16, u16),
+    /// Whether DELETE answers with what was deleted.
+    pub delete_answers: bool,
     /// Whether resources of the type own others, so that a delete is a durable operation over the tree.
     pub tree: bool,
-    /// Whether the collection also exists at subscription scope.
-    pub subscription_list: bool,
+    /// Whether a resource is marked while it goes, so that nothing new is made in it or linked to it.
+    pub marked: bool,
+    /// Whether accepted actions are answered with `Azure-AsyncOperation` beside `Location`.
+    pub action_status: bool,
+    /// The type's path in actions of roles, where it is not its own.
+    pub action_path: Option<&'static str>,
+    /// Actions (POST) on resources of the type, as roles name them.
+    pub actions: &'static [&'static str],
     /// What is particular to the type.
     pub behavior: &'static dyn Behavior,
 }
 
-/// Where resources of a type live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The type is the resource group itself.
-    Group,
-    /// In a resource group, or below a resource that is.
-    InGroup,
-    /// On any scope, as an extension.
-    Extension,
+impl TypeDecl {
+    /// A proxy resource in a group, with names of letters, digits and inner dashes and no properties.
+    pub const fn new(kind: Kind, family: &'static [&'static str], views: &'static [View]) -> Self {
+        Self {
+            kind,
+            tracked: false,
+            family,
+            views,
+            any_version: false,
+            name: NameRule { min: 3, max: 63, legal: inner_dashes, text: "letters, digits and inner '-'" },
+            global_name: None,
+            name_check: None,
+            properties: &[],
+            read_only: &["provisioningState"],
+            create_only: &[],
+            schema: &[],
+            identity: IdentityRule::No,
+            sku: false,
+            put: (201, 200),
+            delete: (200, 204),
+            delete_answers: false,
+            tree: false,
+            marked: false,
+            action_status: true,
+            action_path: None,
+            actions: &[],
+            behavior: &Plain,
+        }
+    }
+}
+
+/// Whether `name` has only ASCII letters, digits and '-', starting and ending with a letter or digit.
+pub fn inner_dashes(name: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    edge(name.chars().next())
+        && edge(name.chars().last())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 /// Which identities resources of a type may have.
@@ -77,13 +113,35 @@ pub enum IdentityRule {
     Both(&'static str),
 }
 
-/// One shape of a type, shared by some api-versions.
+/// One shape of a type, from a first to a last api-version of its family.
 pub struct View {
-    /// The api-versions, lower case, oldest first.
-    pub versions: &'static [&'static str],
+    /// First api-version of the shape.
+    pub first: &'static str,
+    /// Last api-version of the shape; `None` while newer ones keep it.
+    pub last: Option<&'static str>,
     /// Dotted paths from the resource's root that this shape does not know, such as `properties.deviceRegistry`.
     pub hidden: &'static [&'static str],
+    /// From the newest shape, less what is hidden, to this one.
+    pub to: fn(&mut Value),
+    /// From this shape back to the newest one.
+    pub from: fn(&mut Value),
 }
+
+impl View {
+    /// A shape that only knows less than the newest one.
+    pub const fn hiding(first: &'static str, last: Option<&'static str>, hidden: &'static [&'static str]) -> Self {
+        Self { first, last, hidden, to: unchanged, from: unchanged }
+    }
+
+    /// Whether an api-version has this shape.
+    fn covers(&self, version: &ApiVersion) -> bool {
+        let at = |text: &str| ApiVersion::parse(text).ok();
+        at(self.first).is_some_and(|first| first <= *version)
+            && self.last.is_none_or(|last| at(last).is_some_and(|last| *version <= last))
+    }
+}
+
+fn unchanged(_: &mut Value) {}
 
 /// What names are legal.
 pub struct NameRule {
@@ -144,6 +202,18 @@ pub trait Behavior: Send + Sync {
         id.clone()
     }
 
+    /// Type and parent under which a new resource of a type without rows is stored; `None` for a type with rows.
+    async fn stored_as(&self, platform: &Platform, parent: &Stored) -> Result<Option<(&'static Kind, Stored)>> {
+        let _ = (platform, parent);
+        Ok(None)
+    }
+
+    /// What uses the resource from outside of what is about to go; one reason each.
+    async fn held_by(&self, platform: &Platform, stored: &Stored, going: &ResourceId) -> Result<Vec<String>> {
+        let _ = (platform, stored, going);
+        Ok(Vec::new())
+    }
+
     /// Drops what this process holds in memory about the resource, once it is gone. Rows go in [`Behavior::before_delete`]
     /// or [`Behavior::purge`]: this is not run again after a crash.
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
@@ -157,20 +227,20 @@ pub trait Behavior: Send + Sync {
         None
     }
 
-    /// Adds what a view shows beyond the stored resource, such as computed members.
-    async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
-        let _ = (platform, resource, view);
+    /// Adds what a view shows beyond the stored document: references as ids, computed members.
+    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+        let _ = (platform, stored, view);
         Ok(())
     }
 
     /// A resource that is not stored, such as a built-in role.
-    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Resource>> {
+    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Stored>> {
         let _ = (platform, id);
         Ok(None)
     }
 
     /// Replaces the default listing.
-    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let _ = cx;
         Ok(None)
     }
@@ -179,6 +249,12 @@ pub trait Behavior: Send + Sync {
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         let _ = cx;
         Ok(None)
+    }
+
+    /// Carries out a durable operation of the type, or what is left of it; safe to run again.
+    async fn run(&self, platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+        let _ = (platform, lease);
+        Err(Error::internal(format!("operation {} is of unknown kind {}", record.id, record.kind)))
     }
 }
 
@@ -202,45 +278,69 @@ impl Behavior for Plain {}
 impl TypeDecl {
     /// Full type in canonical case.
     pub fn full(&self) -> String {
-        format!("{}/{}", self.namespace, self.kinds.join("/"))
+        self.kind.full()
     }
 
     /// The action of a verb on this type, such as `Microsoft.Devices/IotHubs/write`.
     pub fn action(&self, verb: &str) -> String {
-        match self.scope {
-            Scope::Group => format!("Microsoft.Resources/subscriptions/resourceGroups/{verb}"),
-            Scope::InGroup | Scope::Extension => format!("{}/{verb}", self.full()),
+        match self.action_path {
+            Some(path) => format!("{path}/{verb}"),
+            None => format!("{}/{verb}", self.full()),
         }
     }
 
     /// All api-versions of the type, newest first.
     pub fn versions(&self) -> Vec<&'static str> {
-        let mut all: Vec<&'static str> = self.views.iter().flat_map(|view| view.versions.iter().copied()).collect();
+        let mut all: Vec<&'static str> = self
+            .family
+            .iter()
+            .copied()
+            .filter(|version| ApiVersion::parse(version).is_ok_and(|version| self.view_of(&version).is_some()))
+            .collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
         all
     }
 
-    /// The view of an api-version: the one that names it, or the newest for a version newer than all known ones.
+    fn view_of(&self, version: &ApiVersion) -> Option<&'static View> {
+        self.views.iter().find(|view| view.covers(version))
+    }
+
+    /// The view of an api-version: one of the family's that has the type, or one newer than all of the family, which is
+    /// served by the newest view if the type lives on.
     ///
     /// # Errors
     /// `NoRegisteredProviderFound` listing what is served.
     pub fn view(&self, version: &ApiVersion, location: Option<&str>) -> Result<&'static View> {
-        let views = self.views;
-        if let Some(view) = views.iter().find(|view| view.versions.contains(&version.as_str())) {
-            return Ok(view);
-        }
-        let newest = views.iter().flat_map(|v| v.versions.iter()).filter_map(|v| ApiVersion::parse(v).ok()).max();
+        let newest = self.family.iter().filter_map(|v| ApiVersion::parse(v).ok()).max();
         let newer = newest.is_some_and(|known| *version > known);
-        match views.last() {
-            Some(view) if self.any_version || newer => Ok(view),
+        if newer || self.family.contains(&version.as_str()) {
+            if let Some(view) = self.view_of(version) {
+                return Ok(view);
+            }
+        }
+        match self.views.last() {
+            Some(view) if self.any_version => Ok(view),
             _ => Err(Error::invalid(format!(
                 "No registered resource provider found for location '{}' and API version '{version}' for type '{}'. The supported api-versions are '{}'. The supported locations are '{}'.",
                 location.unwrap_or("global"),
-                self.kinds.join("/"),
+                self.kind.path.join("/"),
                 self.versions().join(", "),
                 super::region::names().join(", ")
             ))
             .with_code("NoRegisteredProviderFound")),
         }
+    }
+
+    /// Whether the type lies on any scope, as an extension.
+    pub fn is_extension(&self) -> bool {
+        self.kind.scope == Scope::Extension
+    }
+
+    /// Checks a resource against the schema of its type.
+    ///
+    /// # Errors
+    /// `InvalidPropertyValue` naming the member and the rule.
+    pub fn check_schema(&self, resource: &Resource) -> Result<()> {
+        self.schema.iter().try_for_each(|rule| rule.check(resource))
     }
 }

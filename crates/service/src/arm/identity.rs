@@ -5,7 +5,7 @@ use super::context::PutContext;
 use super::declaration::IdentityRule;
 use super::view;
 use crate::directory;
-use crate::resources::{self, kind};
+use crate::resources::{self, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource::{AssignedIdentity, Identity};
@@ -40,9 +40,12 @@ impl Call<'_> {
                 format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full()),
             ));
         }
-        let mut assigned = std::collections::BTreeMap::new();
+        let mut assigned: Vec<AssignedIdentity> = Vec::new();
         for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
-            assigned.insert(id.clone(), self.user_identity(&identity, id).await?);
+            let identity = self.user_identity(&identity, id).await?;
+            if !assigned.iter().any(|known| known.uid == identity.uid) {
+                assigned.push(identity);
+            }
         }
         identity.user_assigned = assigned;
         cx.resource.identity = if identity.is_none() { None } else { Some(identity) };
@@ -55,7 +58,7 @@ impl Call<'_> {
             app_id: self.platform.random.uuid_v4().to_string(),
             display_name: cx.id.name().into(),
             kind: PrincipalKind::ManagedIdentity,
-            resource_id: Some(cx.id.to_string()),
+            resource: Some(cx.uid),
             application_object_id: None,
             secrets: Vec::new(),
         };
@@ -65,13 +68,13 @@ impl Call<'_> {
 
     async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
         let parsed = ResourceId::parse(id)?;
-        if !parsed.resource_type().eq_ignore_ascii_case(kind::USER_ASSIGNED_IDENTITY) {
+        if self.platform.kinds.of(&parsed).is_none_or(|kind| kind.tag != tag::USER_ASSIGNED_IDENTITY) {
             return Err(Error::invalid_property(
                 "identity.userAssignedIdentities",
                 format!("'{id}' is not the id of a user-assigned identity."),
             ));
         }
-        let stored = resources::get(self.platform.store.as_ref(), &parsed).await?.ok_or_else(|| {
+        let stored = resources::get(self.platform, &parsed).await?.ok_or_else(|| {
             Error::invalid(format!(
                 "The user-assigned identity '{id}' does not exist. Make it first: az identity create --name {} --resource-group {}",
                 parsed.name(),
@@ -79,7 +82,7 @@ impl Call<'_> {
             ))
             .with_code("FailedIdentityOperation")
         })?;
-        if before.user_assigned(id).is_none() {
+        if before.assigned(stored.uid).is_none() {
             self.platform
                 .authorize(
                     &self.request.actor,
@@ -92,7 +95,8 @@ impl Call<'_> {
                 })?;
         }
         let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
-        Ok(AssignedIdentity { principal_id: text("principalId"), client_id: text("clientId") })
+        let (principal_id, client_id) = (text("principalId"), text("clientId"));
+        Ok(AssignedIdentity { uid: stored.uid, id: parsed.to_string(), principal_id, client_id })
     }
 }
 

@@ -1,64 +1,128 @@
 //! `GET .../resources`: tracked resources of every type in a subscription or group, page by page.
 
-use super::declaration::{Scope, TypeDecl};
+use super::declaration::TypeDecl;
 use super::read::{decode_token, envelope, next_link};
-use super::{ArmRequest, ArmResponse, types, view};
+use super::{ArmRequest, ArmResponse, view};
 use crate::platform::Platform;
-use crate::resources::{self, Stored};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Scope, Stored, root_of, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Page;
+use ferrohub_model::uid::{parse_uid_key, uid_key};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Resources of one page (ARM: 1000).
 const PAGE: usize = 1000;
-/// Rows looked at for one page at most, so that a page of few matches stays cheap: ours.
-const ROWS: usize = 5000;
+/// Resources looked at for one page at most, so that a page of few matches stays cheap: ours.
+const LOOKED_AT: usize = 5000;
+/// Children read at once: ours.
+const STEP: usize = 500;
+/// Deepest level below a group: ours.
+const DEPTH: usize = 8;
 
 /// One page of what the caller may read, in ARM's generic shape.
 pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> Result<ArmResponse> {
-    if scope.resource_group.is_some() {
-        resources::require(platform.store.as_ref(), scope).await?;
-    }
-    let (column, key) = match (&scope.resource_group, &scope.subscription) {
-        (None, Some(subscription)) => ("subscription", subscription.to_lowercase()),
-        _ => ("resource_group", scope.key()),
-    };
     let filter = request.query("$filter").map(Filter::parse).transpose()?;
-    let mut after = request.query("$skipToken").map(decode_token).transpose()?;
+    let mut walk = Walk::start(platform, scope, request.query("$skipToken")).await?;
     let mut value = Vec::new();
-    for _ in 0..ROWS / 500 {
-        let page = Page { after: after.take(), limit: 500 };
-        let rows = platform.store.find(&RESOURCES, column, &key, page).await?;
-        let full = rows.len() == 500;
-        after = rows.last().map(|row| row.key.clone());
-        for row in rows {
-            let stored = resources::from_row(&row)?;
-            if let Some(decl) = types::by_key(&stored.resource.kind)
-                && is_listed(platform, request, decl, &stored)?
-                && filter.as_ref().is_none_or(|filter| filter.matches(&stored))
-            {
-                value.push(generic(platform, decl, &stored));
-            }
-        }
-        if !full {
-            return Ok(envelope(value, None));
+    for _ in 0..LOOKED_AT {
+        let Some(stored) = walk.next(platform).await? else { return Ok(envelope(value, None)) };
+        if let Some(decl) = platform.types.tagged(stored.kind.tag)
+            && is_listed(platform, request, decl, &stored)
+            && filter.as_ref().is_none_or(|filter| filter.matches(&stored))
+        {
+            value.push(generic(platform, decl, &stored).await?);
         }
         if value.len() >= PAGE {
             break;
         }
     }
-    Ok(envelope(value, after.map(|after| next_link(request, &after))))
+    let token = walk.token();
+    Ok(envelope(value, Some(next_link(request, &token))))
 }
 
-fn is_listed(platform: &Platform, request: &ArmRequest, decl: &TypeDecl, stored: &Stored) -> Result<bool> {
-    let tracked = decl.tracked && decl.scope == Scope::InGroup;
-    Ok(tracked && platform.authorize(&request.actor, &decl.action("read"), &stored.id()?).is_ok())
+/// Goes through everything below a scope, parents before their children, and can go on where it stopped.
+struct Walk {
+    /// From the scope down: what is walked below, and the `tag/name` of the last child taken.
+    levels: Vec<Level>,
 }
 
-fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Value {
-    let mut doc = view::full(decl, &stored.resource, &platform.tenancy.tenant_id);
+struct Level {
+    uid: Uuid,
+    id: ResourceId,
+    after: Option<String>,
+    /// Children read and not taken yet, last one first.
+    ahead: Vec<Stored>,
+}
+
+impl Level {
+    fn new(uid: Uuid, id: ResourceId, after: Option<String>) -> Self {
+        Self { uid, id, after, ahead: Vec::new() }
+    }
+}
+
+impl Walk {
+    async fn start(platform: &Platform, scope: &ResourceId, token: Option<&str>) -> Result<Self> {
+        let uid = if scope.resource_group.is_some() {
+            Some(resources::require(platform, scope).await?.uid)
+        } else {
+            root_of(scope)
+        };
+        let top = Level::new(uid.ok_or_else(|| resources::missing(scope))?, scope.clone(), None);
+        let mut walk = Self { levels: vec![top] };
+        let Some(token) = token.map(decode_token).transpose()? else { return Ok(walk) };
+        // `after` of the first level, then `uid after` of each one below it.
+        for (depth, part) in token.split('\n').take(DEPTH).enumerate() {
+            let (uid, after) = part.split_once(' ').unwrap_or(("", part));
+            let after = Some(after.to_owned()).filter(|after| !after.is_empty());
+            if depth == 0 {
+                walk.levels[0].after = after;
+                continue;
+            }
+            // What was deleted meanwhile is not walked any more.
+            let Some(uid) = parse_uid_key(uid) else { break };
+            let Some(stored) = resources::by_uid(platform, uid).await? else { break };
+            if !stored.id.is_within(scope) {
+                break;
+            }
+            walk.levels.push(Level::new(uid, stored.id, after));
+        }
+        Ok(walk)
+    }
+
+    async fn next(&mut self, platform: &Platform) -> Result<Option<Stored>> {
+        while let Some(level) = self.levels.last_mut() {
+            if level.ahead.is_empty() {
+                let (uid, after) = (level.uid, level.after.as_deref());
+                level.ahead = resources::children_page(platform, uid, &level.id, None, after, STEP).await?;
+                level.ahead.reverse();
+            }
+            let Some(stored) = level.ahead.pop() else {
+                self.levels.pop();
+                continue;
+            };
+            level.after = Some(format!("{}/{}", stored.kind.tag, stored.name().to_lowercase()));
+            if self.levels.len() < DEPTH && platform.kinds.holds_others(stored.kind) {
+                self.levels.push(Level::new(stored.uid, stored.id.clone(), None));
+            }
+            return Ok(Some(stored));
+        }
+        Ok(None)
+    }
+
+    fn token(&self) -> String {
+        let part = |level: &Level| format!("{} {}", uid_key(level.uid), level.after.as_deref().unwrap_or_default());
+        self.levels.iter().map(part).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn is_listed(platform: &Platform, request: &ArmRequest, decl: &TypeDecl, stored: &Stored) -> bool {
+    let tracked = decl.tracked && decl.kind.scope == Scope::InGroup && stored.kind.tag != tag::RESOURCE_GROUP;
+    tracked && platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok()
+}
+
+async fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
+    let mut doc = view::full(platform, decl, stored).await?;
     if let Some(map) = doc.as_object_mut() {
         map.shift_remove("properties");
         map.shift_remove("systemData");
@@ -67,7 +131,7 @@ fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Value {
         let state = stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded");
         map.insert("provisioningState".into(), state.into());
     }
-    doc
+    Ok(doc)
 }
 
 /// The part of the `$filter` grammar that the CLI uses: `name eq 'v'` terms joined with `and`.
@@ -94,12 +158,11 @@ impl Filter {
     }
 
     fn matches(&self, stored: &Stored) -> bool {
-        let resource = &stored.resource;
         self.0.iter().all(|(name, value)| match name.as_str() {
-            "resourcegroup" => resource.id.to_lowercase().split('/').nth(4) == Some(value),
-            "resourcetype" => resource.kind.to_lowercase() == *value,
-            "name" => resource.name.to_lowercase() == *value,
-            _ => resource.location.as_deref() == Some(value),
+            "resourcegroup" => stored.group().to_lowercase() == *value,
+            "resourcetype" => stored.full_type().to_lowercase() == *value,
+            "name" => stored.name().to_lowercase() == *value,
+            _ => stored.resource.location.as_deref() == Some(value),
         })
     }
 }

@@ -16,16 +16,17 @@ mod path;
 mod providers;
 mod read;
 pub mod region;
+pub mod schema;
 mod tags;
 mod tree;
 pub mod types;
-mod view;
+pub(crate) mod view;
 mod write;
 
 use crate::authz::{self, Actor, Plane};
 use crate::platform::Platform;
 use crate::resources;
-use declaration::{Scope, SubAnswer, TypeDecl, View};
+use declaration::{SubAnswer, TypeDecl, View};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
@@ -113,7 +114,7 @@ impl Engine {
         if let Some(answer) = builtin::answer(&self.platform, &request, &segments).await? {
             return Ok(answer);
         }
-        let Some(target) = path::resolve(&segments)? else {
+        let Some(target) = path::resolve(&self.platform.types, &segments)? else {
             return Err(not_served(&request));
         };
         check_subscription(&self.platform, &target)?;
@@ -170,7 +171,7 @@ impl Engine {
     /// what is above it; rights on roles are granted on the scope of the roles.
     fn grantable(&self, refusal: Error, request: &ArmRequest, action: &str, target: &Target) -> Error {
         let scope = target_id(target);
-        let extension = matches!(target, Target::Resource { decl, .. } if decl.scope == Scope::Extension);
+        let extension = matches!(target, Target::Resource { decl, .. } if decl.is_extension());
         let above = match scope.parent() {
             Some(parent) if request.method == "PUT" || extension => parent,
             _ => return refusal,
@@ -263,7 +264,7 @@ fn sub_kinds(tail: &[String]) -> Vec<String> {
 impl Call<'_> {
     /// Puts the answer of a sub-path into its HTTP shape.
     async fn sub(&self, id: &ResourceId, tail: &[String]) -> Result<ArmResponse> {
-        let stored = resources::require(self.platform.store.as_ref(), id).await?;
+        let stored = resources::require(self.platform, id).await?;
         let context = context::SubContext {
             platform: self.platform,
             actor: &self.request.actor,

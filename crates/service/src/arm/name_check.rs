@@ -1,24 +1,17 @@
-//! Name checks of hubs and provisioning services.
+//! Whether a name that is unique over all subscriptions is free.
 
 use super::declaration::TypeDecl;
-use super::types;
 use super::{ArmRequest, ArmResponse};
 use crate::platform::Platform;
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_store::Page;
 use serde_json::{Value, json};
 
-/// Answers `checkNameAvailability` (hubs) or `checkProvisioningServiceNameAvailability`.
+/// Answers an action such as `checkNameAvailability` with whether a name of the type is free.
 ///
 /// # Errors
 /// A body without a name.
-pub(super) async fn answer(platform: &Platform, request: &ArmRequest, word: &str) -> Result<ArmResponse> {
-    let decl: &TypeDecl = if word.eq_ignore_ascii_case("checkNameAvailability") {
-        &types::iot_hub::DECL
-    } else {
-        &types::provisioning_service::DECL
-    };
+pub(super) async fn answer(platform: &Platform, request: &ArmRequest, decl: &TypeDecl) -> Result<ArmResponse> {
     let name = request.body.as_ref().and_then(|body| body.get("name")).and_then(Value::as_str).unwrap_or_default();
     if name.is_empty() {
         return Err(Error::invalid_property("name", "The body needs a 'name'."));
@@ -30,7 +23,7 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, word: &str
         ));
     }
     let unique = format!("{}/{}", decl.global_name.unwrap_or_default(), name.to_lowercase());
-    let taken = !platform.store.find(&RESOURCES, "unique_name", &unique, Page::first(1)).await?.is_empty();
+    let taken = platform.store.find_one(&RESOURCES, "unique_name", &unique).await?.is_some();
     let body = if taken {
         json!({"nameAvailable": false, "reason": "AlreadyExists", "message": format!("The name '{name}' is taken. Names are unique over all subscriptions, ignoring case.")})
     } else {

@@ -2,7 +2,7 @@
 //! moment; what is not done by then, or was cut off, the worker finishes. Steps are safe to run twice.
 
 use super::declaration::TypeDecl;
-use super::{ArmRequest, ArmResponse, tree, types};
+use super::{ArmRequest, ArmResponse, tree};
 use crate::platform::{Change, Platform};
 use crate::tables::OPERATIONS;
 use ferrohub_model::api_version::ApiVersion;
@@ -22,6 +22,9 @@ const BRIEFLY: Duration = Duration::from_secs(8);
 /// Seconds a client is told to wait between polls; clients wait 30 where none is given.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// The operation that every type has: the delete of a tree.
+pub const DELETE: &str = "delete";
+
 /// Where an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
@@ -39,8 +42,11 @@ pub enum State {
 pub struct Record {
     /// Id, a GUID.
     pub id: String,
-    /// What is done: `delete` or `synchronize`.
+    /// What is done: [`DELETE`], or an operation that the type knows.
     pub kind: String,
+    /// Tag of the type that knows it.
+    #[serde(rename = "type")]
+    pub of: String,
     /// Resource that it is done to.
     pub resource: String,
     /// Object id of who started it; checked once, when it was accepted.
@@ -56,9 +62,9 @@ pub struct Record {
     /// End, RFC 3339.
     #[serde(default)]
     pub ended: Option<String>,
-    /// Error of a failed operation: code, message, HTTP status.
+    /// Error of a failed operation.
     #[serde(default)]
-    pub error: Option<(String, String, u16)>,
+    pub error: Option<Failure>,
     /// Who works on it and until when (Unix milliseconds).
     #[serde(default)]
     pub lease: Option<(Uuid, i64)>,
@@ -69,12 +75,49 @@ pub struct Record {
     pub correlation: String,
 }
 
+/// Why an operation failed, as whoever asks later is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// ARM's code.
+    pub code: String,
+    /// Text for a person.
+    pub message: String,
+    /// HTTP status that the synchronous form would have answered.
+    pub status: u16,
+    /// Further errors: code and message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<(String, String)>,
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        Self {
+            code: error.code.into(),
+            message: error.message.clone(),
+            status: error.http_status(),
+            details: error.details.clone(),
+        }
+    }
+
+    /// The answer for whoever waited: the same code and status, whoever finished the operation.
+    pub(super) fn answer(&self) -> ArmResponse {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if !self.details.is_empty() {
+            let details = self.details.iter().map(|(code, message)| json!({"code": code, "message": message}));
+            error["details"] = details.collect();
+        }
+        ArmResponse::new(self.status, Some(json!({ "error": error })))
+    }
+}
+
 /// What driving an operation came to.
 pub enum Outcome {
     /// Finished well.
     Succeeded,
-    /// Finished with this error.
+    /// Finished here with this error.
     Failed(Error),
+    /// Finished with this error by somebody else.
+    Settled(Failure),
     /// Still at work, here or elsewhere.
     Running,
 }
@@ -84,19 +127,23 @@ impl Record {
     pub fn new(
         platform: &Platform,
         request: &ArmRequest,
+        decl: &TypeDecl,
         kind: &str,
         resource: &ResourceId,
         result_status: u16,
         input: Value,
     ) -> Self {
-        Self::with(platform, request.actor.id(), request.correlation_id, kind, resource, result_status, input)
+        let (initiator, correlation) = (request.actor.id(), request.correlation_id);
+        Self::with(platform, initiator, correlation, decl.kind.tag, kind, resource, result_status, input)
     }
 
-    /// A new operation started by the principal `initiator`.
+    /// A new operation of `kind` on the resource of the type with the tag `of`, started by the principal `initiator`.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a row; a struct would only rename them")]
     pub fn with(
         platform: &Platform,
         initiator: &str,
         correlation: Uuid,
+        of: &str,
         kind: &str,
         resource: &ResourceId,
         result_status: u16,
@@ -105,6 +152,7 @@ impl Record {
         Self {
             id: platform.random.uuid_v4().to_string(),
             kind: kind.into(),
+            of: of.into(),
             resource: resource.to_string(),
             initiator: initiator.into(),
             state: State::Running,
@@ -121,8 +169,7 @@ impl Record {
 
     fn put(&self) -> Result<Put> {
         let state = if self.state == State::Running { "running" } else { "done" };
-        let columns = vec![Some(state.into()), Some(self.resource.to_lowercase())];
-        Ok(Put::new(&OPERATIONS, self.id.clone(), columns, self)?)
+        Ok(Put::new(&OPERATIONS, self.id.clone(), vec![Some(state.into())], self)?)
     }
 }
 
@@ -184,7 +231,7 @@ pub async fn start(platform: &Platform, record: Record, mut change: Change) -> R
 pub async fn load(platform: &Platform, id: &str) -> Result<Option<(Record, u64)>> {
     let Ok(key) = Uuid::parse_str(id) else { return Ok(None) };
     let Some(row) = platform.store.get(&OPERATIONS, &key.to_string()).await? else { return Ok(None) };
-    Ok(Some(((*row.parse::<Record>()?).clone(), row.version)))
+    Ok(Some((row.parse::<Record>()?.as_ref().clone(), row.version)))
 }
 
 /// Drives an operation for as long as a request may wait.
@@ -218,13 +265,13 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
             return Ok(Outcome::Running);
         }
         Err(error) => {
-            if record.kind == "delete"
+            if record.kind == DELETE
                 && let Err(stuck) = tree::give_up(platform, &record).await
             {
                 tracing::error!(operation = id, %stuck, context = stuck.context, "a mark of deletion could not be taken off");
             }
             lease.record.state = State::Failed;
-            lease.record.error = Some((error.code.into(), error.message.clone(), error.http_status()));
+            lease.record.error = Some(Failure::of(error));
         }
     }
     lease.record.lease = None;
@@ -239,10 +286,7 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
 fn settled(found: Option<(Record, u64)>) -> Outcome {
     match found {
         Some((record, _)) if record.state == State::Succeeded => Outcome::Succeeded,
-        Some((record, _)) if record.state == State::Failed => {
-            let (_, message, _) = record.error.unwrap_or_default();
-            Outcome::Failed(Error::conflict(message))
-        }
+        Some((record, _)) if record.state == State::Failed => record.error.map_or(Outcome::Running, Outcome::Settled),
         _ => Outcome::Running,
     }
 }
@@ -265,10 +309,12 @@ async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>> {
 }
 
 async fn execute(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
-    match record.kind.as_str() {
-        "delete" => tree::run(platform, record, lease).await,
-        "synchronize" => types::credential::run_synchronize(platform, record, lease).await,
-        other => Err(Error::internal(format!("operation {} is of unknown kind {other}", record.id))),
+    if record.kind == DELETE {
+        return tree::run(platform, record, lease).await;
+    }
+    match platform.types.tagged(&record.of) {
+        Some(decl) => decl.behavior.run(platform, record, lease).await,
+        None => Err(Error::internal(format!("operation {} is of the unknown type {}", record.id, record.of))),
     }
 }
 
@@ -280,7 +326,7 @@ pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>>
     let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
     let now = platform.now().as_millisecond();
     let free = |row: &Row| row.parse::<Record>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
-    Ok(rows.iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
+    Ok(rows.into_iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
 }
 
 /// The 202 answer of an accepted operation.
@@ -294,11 +340,11 @@ pub(super) fn accepted(
 ) -> ArmResponse {
     let base = format!(
         "{}/subscriptions/{}/providers/{}/locations/{location}",
-        request.base_url, platform.tenancy.subscription_id, decl.namespace
+        request.base_url, platform.tenancy.subscription_id, decl.kind.provider
     );
     let mut answer = ArmResponse::new(202, None);
     answer.headers.push(("Location", format!("{base}/operationResults/{id}?api-version={version}")));
-    if request.method != "POST" || decl.namespace != "Microsoft.DeviceRegistry" {
+    if request.method != "POST" || decl.action_status {
         answer.headers.push(("Azure-AsyncOperation", format!("{base}/operationStatuses/{id}?api-version={version}")));
     }
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string()));
@@ -330,9 +376,7 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
                     .push(("Location", format!("{}{}?{}", request.base_url, request.path, query_text(request))));
                 waiting
             }
-            (Some((code, message, status)), _) => {
-                ArmResponse::new(*status, Some(json!({"error": {"code": code, "message": message}})))
-            }
+            (Some(failure), _) => failure.answer(),
             (None, _) => ArmResponse::new(if record.result_status == 202 { 204 } else { record.result_status }, None),
         }
     } else {
@@ -360,8 +404,8 @@ fn status_body(request: &ArmRequest, record: &Record) -> Value {
     if let Some(ended) = &record.ended {
         body["endTime"] = ended.clone().into();
     }
-    if let Some((code, message, _)) = &record.error {
-        body["error"] = json!({"code": code, "message": message});
+    if let Some(failure) = &record.error {
+        body["error"] = json!({"code": failure.code, "message": failure.message});
     }
     body
 }

@@ -1,7 +1,8 @@
 //! From a request path to what it means: a resource, a collection, or a path below a resource.
 
-use super::declaration::{Scope, TypeDecl};
-use super::types;
+use super::declaration::TypeDecl;
+use super::types::Types;
+use crate::resources::Scope;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::{Provider, ResourceId, Segment};
 use percent_encoding::percent_decode_str;
@@ -59,10 +60,10 @@ fn bad_uri(why: &str) -> Error {
 ///
 /// # Errors
 /// `InvalidResourceId`, `InvalidResourceNamespace` or `InvalidResourceType`.
-pub(super) fn resolve(segments: &[String]) -> Result<Option<Target>> {
+pub(super) fn resolve(types: &Types, segments: &[String]) -> Result<Option<Target>> {
     let (scope, rest) = scope_of(segments);
     if rest.is_empty() {
-        return group_target(&scope);
+        return group_target(types, &scope);
     }
     let last = rest.iter().rposition(|word| word.eq_ignore_ascii_case("providers")).unwrap_or(0);
     let (before, block) = rest.split_at(last);
@@ -79,7 +80,7 @@ pub(super) fn resolve(segments: &[String]) -> Result<Option<Target>> {
     if parts.is_empty() {
         return Ok(None);
     }
-    resolve_block(&scope, namespace, parts).map(Some)
+    resolve_block(types, &scope, namespace, parts).map(Some)
 }
 
 /// The `subscriptions/x[/resourceGroups/y]` head and what follows it.
@@ -101,41 +102,42 @@ fn scope_of(segments: &[String]) -> (ResourceId, &[String]) {
     (scope, rest)
 }
 
-fn group_target(scope: &ResourceId) -> Result<Option<Target>> {
+fn group_target(types: &Types, scope: &ResourceId) -> Result<Option<Target>> {
     if scope.resource_group.is_none() {
         return Ok(None);
     }
+    let Some(decl) = types.all().iter().copied().find(|decl| decl.kind.scope == Scope::Group) else { return Ok(None) };
     let id = ResourceId::parse(&scope.to_string())?;
-    Ok(Some(Target::Resource { decl: &types::resource_group::DECL, id }))
+    Ok(Some(Target::Resource { decl, id }))
 }
 
-fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Result<Target> {
+fn resolve_block(types: &Types, scope: &ResourceId, namespace: &str, parts: &[String]) -> Result<Target> {
     let candidates: Vec<&'static TypeDecl> =
-        types::all().iter().copied().filter(|decl| decl.namespace.eq_ignore_ascii_case(namespace)).collect();
+        types.all().iter().copied().filter(|decl| decl.kind.provider.eq_ignore_ascii_case(namespace)).collect();
     if candidates.is_empty() {
-        return Err(super::providers::unknown(namespace));
+        return Err(super::providers::unknown(types, namespace));
     }
     let matching = candidates.into_iter().filter(|decl| {
-        let depth = decl.kinds.len();
+        let depth = decl.kind.path.len();
         parts.len() + 1 >= depth * 2
-            && decl.kinds.iter().enumerate().all(|(i, kind)| parts[i * 2].eq_ignore_ascii_case(kind))
+            && decl.kind.path.iter().enumerate().all(|(i, kind)| parts[i * 2].eq_ignore_ascii_case(kind))
     });
-    let Some(decl) = matching.max_by_key(|decl| decl.kinds.len()) else {
+    let Some(decl) = matching.max_by_key(|decl| decl.kind.path.len()) else {
         let kinds: Vec<&str> = parts.iter().step_by(2).map(String::as_str).collect();
         let shown: String = kinds.join("/").chars().take(200).collect();
         return Err(Error::not_found(format!(
             "The resource type '{shown}' could not be found in the namespace '{namespace}'. Ferrohub serves: {}.",
-            types::all().iter().map(|decl| decl.full()).collect::<Vec<_>>().join(", ")
+            types.all().iter().map(|decl| decl.full()).collect::<Vec<_>>().join(", ")
         ))
         .with_code("InvalidResourceType"));
     };
-    let depth = decl.kinds.len();
-    if decl.scope == Scope::InGroup && scope.resource_group.is_none() && !(parts.len() == 1 && depth == 1) {
+    let depth = decl.kind.path.len();
+    if decl.kind.scope == Scope::InGroup && scope.resource_group.is_none() && !(parts.len() == 1 && depth == 1) {
         return Err(
             Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId")
         );
     }
-    if decl.scope == Scope::InGroup && !scope.providers.is_empty() {
+    if decl.kind.scope == Scope::InGroup && !scope.providers.is_empty() {
         return Err(Error::invalid(format!(
             "A resource of type '{}' lies in a resource group, not on another resource.",
             decl.full()
@@ -144,10 +146,10 @@ fn resolve_block(scope: &ResourceId, namespace: &str, parts: &[String]) -> Resul
     }
     let named = parts.len().min(depth * 2) / 2;
     let segments: Vec<Segment> =
-        (0..named).map(|i| Segment { kind: decl.kinds[i].into(), name: parts[i * 2 + 1].clone() }).collect();
+        (0..named).map(|i| Segment { kind: decl.kind.path[i].into(), name: parts[i * 2 + 1].clone() }).collect();
     let mut id = scope.clone();
     if !segments.is_empty() {
-        id.providers.push(Provider { namespace: decl.namespace.into(), segments });
+        id.providers.push(Provider { namespace: decl.kind.provider.into(), segments });
     }
     if parts.len() < depth * 2 {
         return Ok(Target::Collection { decl, scope: id });
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     fn show(path: &str) -> String {
-        match resolve(&segments(path).unwrap()) {
+        match resolve(&Types::built_in(), &segments(path).unwrap()) {
             Ok(Some(Target::Resource { decl, id })) => format!("resource {} {id}", decl.full()),
             Ok(Some(Target::Collection { decl, scope })) => format!("list {} {scope}", decl.full()),
             Ok(Some(Target::Sub { decl, id, tail })) => format!("sub {} {id} {}", decl.full(), tail.join("/")),

@@ -1,43 +1,50 @@
 //! Resource providers: what there is, and the registration that clients ask for. All are always registered.
 
-use super::types;
+use super::types::Types;
 use super::{ArmRequest, ArmResponse, region};
 use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Value, json};
 
 /// Provider namespaces in use.
-fn namespaces() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = types::all().iter().map(|decl| decl.namespace).collect();
+fn namespaces(types: &Types) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = types.all().iter().map(|decl| decl.kind.provider).collect();
     names.sort_unstable();
     names.dedup();
     names
 }
 
 /// Answers `providers`, `providers/{ns}`, `providers/{ns}/register` and `/unregister` below a subscription or the tenant.
-pub(super) fn answer(platform: &Platform, request: &ArmRequest, tail: &[String]) -> Result<Option<ArmResponse>> {
+pub(super) fn answer(
+    platform: &Platform,
+    types: &Types,
+    request: &ArmRequest,
+    tail: &[String],
+) -> Result<Option<ArmResponse>> {
     match (request.method.as_str(), tail) {
         ("GET", []) => {
-            let value: Vec<Value> = namespaces().into_iter().map(|ns| provider(platform, ns)).collect();
+            let value: Vec<Value> = namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect();
             Ok(Some(ArmResponse::new(200, Some(json!({ "value": value })))))
         }
-        ("GET", [namespace]) => Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?))))),
+        ("GET", [namespace]) => {
+            Ok(Some(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?)))))
+        }
         ("GET", [namespace, word]) if word.eq_ignore_ascii_case("operations") => {
-            Ok(Some(ArmResponse::new(200, Some(operations(known(namespace)?)))))
+            Ok(Some(ArmResponse::new(200, Some(operations(types, known(types, namespace)?)))))
         }
         ("POST", [namespace, word]) if word.eq_ignore_ascii_case("register") => {
-            Ok(Some(ArmResponse::new(200, Some(provider(platform, known(namespace)?)))))
+            Ok(Some(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?)))))
         }
         ("POST", [namespace, word]) if word.eq_ignore_ascii_case("unregister") => Err(Error::conflict(format!(
             "The resource provider '{}' is part of Ferrohub and always registered.",
-            known(namespace)?
+            known(types, namespace)?
         ))),
         _ => Ok(None),
     }
 }
 
-fn known(namespace: &str) -> Result<&'static str> {
-    namespaces().into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(namespace))
+fn known(types: &Types, namespace: &str) -> Result<&'static str> {
+    namespaces(types).into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(types, namespace))
 }
 
 /// Azure's providers that are planned and not built.
@@ -48,8 +55,8 @@ const PLANNED: &[(&str, &str)] = &[
 ];
 
 /// The error for a provider namespace that is not served.
-pub(super) fn unknown(namespace: &str) -> Error {
-    let have = namespaces().join(", ");
+pub(super) fn unknown(types: &Types, namespace: &str) -> Error {
+    let have = namespaces(types).join(", ");
     if let Some((name, what)) = PLANNED.iter().find(|(name, _)| name.eq_ignore_ascii_case(namespace)) {
         return Error::not_implemented(format!("Ferrohub does not have {what} ({name}) yet. It has: {have}."));
     }
@@ -58,12 +65,13 @@ pub(super) fn unknown(namespace: &str) -> Error {
         .with_code("InvalidResourceNamespace")
 }
 
-fn provider(platform: &Platform, namespace: &str) -> Value {
+fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
     let locations: Vec<&str> = region::names().into_iter().map(region::display).collect();
-    let kinds: Vec<Value> = types::all()
+    let kinds: Vec<Value> = types
+        .all()
         .iter()
-        .filter(|decl| decl.namespace == namespace)
-        .map(|decl| json!({"resourceType": decl.kinds.join("/"), "locations": locations, "apiVersions": decl.versions(), "capabilities": "None"}))
+        .filter(|decl| decl.kind.provider == namespace)
+        .map(|decl| json!({"resourceType": decl.kind.path.join("/"), "locations": locations, "apiVersions": decl.versions(), "capabilities": "None"}))
         .collect();
     json!({
         "id": format!("/subscriptions/{}/providers/{namespace}", platform.tenancy.subscription_id),
@@ -74,12 +82,18 @@ fn provider(platform: &Platform, namespace: &str) -> Value {
     })
 }
 
-fn operations(namespace: &str) -> Value {
+fn operations(types: &Types, namespace: &str) -> Value {
     let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
-    for decl in types::all().iter().filter(|decl| decl.namespace == namespace) {
+    for decl in types.all().iter().filter(|decl| decl.kind.provider == namespace) {
         for verb in ["read", "write", "delete"] {
-            let display = json!({"provider": namespace, "resource": decl.kinds.join("/"), "operation": verb});
+            let display = json!({"provider": namespace, "resource": decl.kind.path.join("/"), "operation": verb});
             value.push(json!({"name": decl.action(verb), "isDataAction": false, "display": display}));
+        }
+        for action in decl.actions {
+            let display = json!({"provider": namespace, "resource": decl.kind.path.join("/"), "operation": action});
+            value.push(
+                json!({"name": decl.action(&format!("{action}/action")), "isDataAction": false, "display": display}),
+            );
         }
     }
     json!({ "value": value })

@@ -1,126 +1,115 @@
 //! GET, HEAD and lists.
 
 use super::context::ListContext;
-use super::declaration::Scope;
 use super::{ArmRequest, ArmResponse, Call, view};
-use crate::resources::{self, Stored};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Scope, Stored};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
-use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Page;
 use serde_json::{Map, Value};
 
 impl Call<'_> {
     pub(super) async fn get(&self, id: &ResourceId) -> Result<ArmResponse> {
-        let resource = self.find(id).await?;
-        let mut answer = ArmResponse::new(200, Some(self.render(&resource).await?));
-        answer.headers.push(("ETag", format!("\"{}\"", resource.etag)));
+        let stored = self.find(id).await?;
+        let mut answer = ArmResponse::new(200, Some(self.render(&stored).await?));
+        answer.headers.push(("ETag", format!("\"{}\"", stored.resource.etag)));
         Ok(answer)
     }
 
     pub(super) async fn head(&self, id: &ResourceId) -> Result<ArmResponse> {
-        let there = resources::get(self.platform.store.as_ref(), id).await?.is_some();
+        let there = resources::get(self.platform, id).await?.is_some();
         Ok(ArmResponse::new(if there { 204 } else { 404 }, None))
     }
 
-    async fn find(&self, id: &ResourceId) -> Result<Resource> {
-        if let Some(stored) = resources::get(self.platform.store.as_ref(), id).await? {
-            return Ok(stored.resource);
+    async fn find(&self, id: &ResourceId) -> Result<Stored> {
+        if let Some(stored) = resources::get(self.platform, id).await? {
+            return Ok(stored);
         }
-        if let Some(resource) = self.decl.behavior.virtual_get(self.platform, id).await? {
-            return Ok(resource);
+        if let Some(stored) = self.decl.behavior.virtual_get(self.platform, id).await? {
+            return Ok(stored);
         }
         if let Some(group) = group_of(id)
-            && self.decl.scope != Scope::Group
+            && self.decl.kind.scope != Scope::Group
         {
-            resources::require(self.platform.store.as_ref(), &group).await?;
+            resources::require(self.platform, &group).await?;
         }
         Err(resources::missing(id))
     }
 
     /// The resource in this call's view.
-    pub(super) async fn render(&self, resource: &Resource) -> Result<Value> {
-        let mut doc = view::full(self.decl, resource, &self.platform.tenancy.tenant_id);
-        self.decl.behavior.decorate(self.platform, resource, &mut doc).await?;
-        view::hide(self.view, &mut doc);
-        Ok(doc)
+    pub(super) async fn render(&self, stored: &Stored) -> Result<Value> {
+        view::render(self.platform, self.decl, self.view, stored).await
     }
 
     pub(super) async fn list(&self, scope: &ResourceId) -> Result<ArmResponse> {
-        self.check_list_scope(scope).await?;
+        let parent = self.list_parent(scope).await?;
         let context = ListContext {
             platform: self.platform,
             actor: &self.request.actor,
+            parent: parent.as_ref(),
             scope,
             filter: self.request.query("$filter").filter(|f| !f.is_empty()),
         };
         if let Some(all) = self.decl.behavior.list(&context).await? {
             let mut value = Vec::with_capacity(all.len());
-            for resource in &all {
-                value.push(self.render(resource).await?);
+            for stored in &all {
+                value.push(self.render(stored).await?);
             }
             return Ok(envelope(value, None));
         }
-        let (found, next) = self.page(scope).await?;
+        let (found, next) = self.page(scope, parent.as_ref()).await?;
         let mut value = Vec::with_capacity(found.len());
         for stored in &found {
-            value.push(self.render(&stored.resource).await?);
+            value.push(self.render(stored).await?);
         }
         Ok(envelope(value, next.map(|after| next_link(self.request, &after))))
     }
 
-    async fn check_list_scope(&self, scope: &ResourceId) -> Result<()> {
-        if self.decl.scope == Scope::Extension {
-            return Ok(());
+    /// What is listed below, where it is a resource or a group; it must exist.
+    async fn list_parent(&self, scope: &ResourceId) -> Result<Option<Stored>> {
+        if self.decl.is_extension() {
+            return Ok(None);
         }
         if !scope.providers.is_empty() || scope.resource_group.is_some() {
-            resources::require(self.platform.store.as_ref(), scope).await?;
-            return Ok(());
+            return resources::require(self.platform, scope).await.map(Some);
         }
-        if self.decl.subscription_list || self.decl.scope == Scope::Group {
-            return Ok(());
+        if self.decl.kind.listed {
+            return Ok(None);
         }
         Err(Error::invalid(format!("Resources of type '{}' are listed below their parent.", self.decl.full()))
             .with_code("InvalidRequestUri"))
     }
 
-    /// One page of the type's rows below `scope`, in the order of their keys.
-    ///
-    /// Children are found by their parent, top-level types by their kind: neither walks the devices of a namespace to
-    /// list hubs.
-    async fn page(&self, scope: &ResourceId) -> Result<(Vec<Stored>, Option<String>)> {
+    /// One page of the type's resources below `scope`: children in the order of their names, those of a subscription in
+    /// the order in which they were made. Neither walks the devices of a namespace to list hubs.
+    async fn page(&self, scope: &ResourceId, parent: Option<&Stored>) -> Result<(Vec<Stored>, Option<String>)> {
         let top = self.request.query("$top").and_then(|t| t.parse::<usize>().ok());
         let top = top.unwrap_or(limits::ARM_PAGE).clamp(1, limits::ARM_PAGE);
-        let (column, value) =
-            if scope.providers.is_empty() { ("kind", self.decl.key.to_string()) } else { ("parent", scope.key()) };
-        let below = format!("{}/", scope.key());
-        let mut after = self.request.query("$skipToken").map(decode_token).transpose()?;
-        let mut found = Vec::new();
-        loop {
-            let page = Page { after: after.clone(), limit: 500 };
-            let rows = self.platform.store.find(&RESOURCES, column, &value, page).await?;
-            let full = rows.len() == 500;
-            for row in rows {
-                after = Some(row.key.clone());
-                let kind = row.columns.get(2).and_then(Option::as_deref);
-                if kind != Some(self.decl.key) || !row.key.starts_with(&below) {
-                    continue;
-                }
-                found.push(resources::from_row(&row)?);
-                if found.len() > top {
-                    found.pop();
-                    let last = found.last().and_then(|stored| stored.id().ok()).map(|id| id.key());
-                    return Ok((found, last));
-                }
-            }
-            if !full {
-                return Ok((found, None));
-            }
-        }
+        let after = self.request.query("$skipToken").map(decode_token).transpose()?;
+        let Some(parent) = parent else { return self.listed_page(scope, after, top).await };
+        let tag = Some(self.decl.kind.tag);
+        let mut found =
+            resources::children_page(self.platform, parent.uid, &parent.id, tag, after.as_deref(), top + 1).await?;
+        let more = found.len() > top;
+        found.truncate(top);
+        let next = found.last().filter(|_| more).map(|last| last.name().to_lowercase());
+        Ok((found, next))
+    }
+
+    async fn listed_page(
+        &self,
+        scope: &ResourceId,
+        after: Option<String>,
+        top: usize,
+    ) -> Result<(Vec<Stored>, Option<String>)> {
+        let mut all = resources::every(self.platform, self.decl.kind.tag).await?;
+        all.retain(|stored| stored.id.is_within(scope) && after.as_ref().is_none_or(|after| stored.key() > *after));
+        let more = all.len() > top;
+        all.truncate(top);
+        let next = all.last().filter(|_| more).map(Stored::key);
+        Ok((all, next))
     }
 }
 

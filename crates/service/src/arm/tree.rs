@@ -1,107 +1,94 @@
 //! The delete operation over a tree: what is below goes first, deepest first; what goes is marked before, so that
 //! nothing new is made in it or linked to it; and what cannot go is found out before anything went.
 
+use super::declaration::TypeDecl;
 use super::delete::{RACE, delete_one};
 use super::operations::{Lease, Record};
 use crate::platform::{Change, Platform};
-use crate::resources::{self, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::{Page, StoreError};
+use ferrohub_model::limits::CONFLICT_RETRIES;
+use ferrohub_model::uid::parse_uid_key;
+use ferrohub_store::StoreError;
+use serde_json::Value;
+use uuid::Uuid;
 
-/// Times a mark is tried anew after another write was faster.
-const RETRIES: usize = 16;
+/// Deepest level of a tree; more is a circle in damaged data: ours.
+const DEPTH: usize = 16;
 
 /// Runs a delete operation, or what is left of it. Safe to run again at any point.
 ///
 /// The operation is for the very resource that it was asked for, known by its uid: what was made anew under the same
 /// name meanwhile is left alone.
 pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
-    let tree = Tree::of(record)?;
-    if !tree.stands(platform).await? {
-        return Ok(());
-    }
+    let Some(target) = resources::by_uid(platform, target_of(record)?).await? else { return Ok(()) };
     // The target first: from then on nothing is made in it, and the list of what is below is complete.
-    let target = std::slice::from_ref(&tree.target);
-    for id in target.iter().filter(|id| is_marked(id)) {
-        mark(platform, id, "Deleting").await?;
+    if is_marked(platform, &target)? {
+        mark(platform, target.uid, GOING).await?;
     }
-    let marked = marked_resources(platform, &tree.target).await?;
-    for id in &marked {
-        mark(platform, id, "Deleting").await?;
+    let marked = marked_in(platform, &target).await?;
+    for resource in &marked {
+        mark(platform, resource.uid, GOING).await?;
     }
-    refuse_held(platform, &tree.target, &marked).await?;
-    run_tree(platform, &tree, lease).await
+    refuse_held(platform, &target, &marked).await?;
+    run_tree(platform, &target, lease).await
 }
 
 /// Takes the marks off again when the operation has failed for good.
 pub(super) async fn give_up(platform: &Platform, record: &Record) -> Result<()> {
-    let tree = Tree::of(record)?;
-    if !tree.stands(platform).await? {
-        return Ok(());
-    }
-    for id in marked_resources(platform, &tree.target).await? {
-        mark(platform, &id, "Succeeded").await?;
+    let Some(target) = resources::by_uid(platform, target_of(record)?).await? else { return Ok(()) };
+    for resource in marked_in(platform, &target).await? {
+        mark(platform, resource.uid, "Succeeded").await?;
     }
     Ok(())
 }
 
-/// What a delete operation is about.
-struct Tree {
-    target: ResourceId,
-    uid: String,
+fn target_of(record: &Record) -> Result<Uuid> {
+    let uid = record.input.get("uid").and_then(Value::as_str).and_then(parse_uid_key);
+    uid.ok_or_else(|| Error::internal(format!("delete operation {} names no uid", record.id)))
 }
 
-impl Tree {
-    fn of(record: &Record) -> Result<Self> {
-        let uid = record.input.get("uid").and_then(serde_json::Value::as_str);
-        let uid = uid.ok_or_else(|| Error::internal(format!("delete operation {} names no uid", record.id)))?;
-        Ok(Self { target: ResourceId::parse(&record.resource)?, uid: uid.to_string() })
+fn decl_of(platform: &Platform, stored: &Stored) -> Result<&'static TypeDecl> {
+    let decl = platform.types.tagged(stored.kind.tag);
+    decl.ok_or_else(|| Error::internal(format!("'{}' is of no declared type", stored.id)))
+}
+
+fn is_marked(platform: &Platform, stored: &Stored) -> Result<bool> {
+    Ok(decl_of(platform, stored)?.marked)
+}
+
+/// The target, and everything in the tree, whose type says that nothing new may come into it while it goes.
+async fn marked_in(platform: &Platform, target: &Stored) -> Result<Vec<Stored>> {
+    let mut marked = vec![target.clone()];
+    for stored in below(platform, target, 1).await? {
+        marked.push(stored);
     }
-
-    /// Whether the resource that was to go is still there.
-    async fn stands(&self, platform: &Platform) -> Result<bool> {
-        let stored = resources::get(platform.store.as_ref(), &self.target).await?;
-        Ok(stored.is_some_and(|stored| stored.resource.uid.to_string() == self.uid))
+    let mut kept = Vec::new();
+    for stored in marked {
+        if is_marked(platform, &stored)? {
+            kept.push(stored);
+        }
     }
+    Ok(kept)
 }
 
-/// Groups and namespaces are marked while they go: nothing new is made in them or linked to them.
-fn is_marked(id: &ResourceId) -> bool {
-    id.providers.is_empty() || id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE)
-}
-
-/// The target, if it is a group, and every namespace in the tree: what must not get anything new while it goes.
-async fn marked_resources(platform: &Platform, target: &ResourceId) -> Result<Vec<ResourceId>> {
-    let mut marked: Vec<ResourceId> = list_below(platform, target).await?;
-    marked.push(target.clone());
-    marked.retain(is_marked);
-    Ok(marked)
-}
-
-/// Refuses while a namespace of the tree is used from outside of it. Nothing was deleted yet, and nothing new can be
-/// linked, because the namespaces are marked.
-async fn refuse_held(platform: &Platform, target: &ResourceId, marked: &[ResourceId]) -> Result<()> {
+/// Refuses while something of the tree is used from outside of it. Nothing was deleted yet, and nothing new can be
+/// linked, because what can be linked to is marked.
+async fn refuse_held(platform: &Platform, target: &Stored, marked: &[Stored]) -> Result<()> {
     let mut refused = Vec::new();
-    for namespace in marked.iter().filter(|id| !id.providers.is_empty()) {
-        for holder in resources::all_where(platform.store.as_ref(), "link", &namespace.key()).await? {
-            if !holder.id()?.is_within(target) {
-                refused.push((namespace.to_string(), format!("linked to it is '{}'", holder.resource.id)));
-            }
+    for stored in marked {
+        for why in decl_of(platform, stored)?.behavior.held_by(platform, stored, &target.id).await? {
+            refused.push((stored.id.to_string(), why));
         }
     }
     if refused.is_empty() { Ok(()) } else { Err(held(target, refused)) }
 }
 
-async fn run_tree(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Result<()> {
-    let target = &tree.target;
+async fn run_tree(platform: &Platform, target: &Stored, lease: &mut Lease) -> Result<()> {
+    let decl = decl_of(platform, target)?;
     loop {
-        let refused = delete_below(platform, tree, lease).await?;
-        if !tree.stands(platform).await? {
-            return Ok(());
-        }
-        match delete_one(platform, target, None, Change::new()).await {
+        let refused = delete_below(platform, target, lease).await?;
+        match delete_one(platform, decl, target, None, Change::new()).await {
             Ok(()) => return Ok(()),
             // Something was made below the target meanwhile: once more.
             Err(error) if error.code == RACE && refused.is_empty() => lease.renew(platform).await?,
@@ -112,23 +99,18 @@ async fn run_tree(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Result
 }
 
 /// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
-async fn delete_below(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Result<Vec<(String, String)>> {
+async fn delete_below(platform: &Platform, target: &Stored, lease: &mut Lease) -> Result<Vec<(String, String)>> {
     loop {
-        let mut below = list_below(platform, &tree.target).await?;
-        below.sort_by_key(|id| std::cmp::Reverse(id.key().matches('/').count()));
         let mut refused = Vec::new();
         let mut progress = false;
-        for id in &below {
+        for stored in below(platform, target, 1).await? {
             lease.renew(platform).await?;
-            if !tree.stands(platform).await? {
-                return Ok(Vec::new());
-            }
-            match delete_one(platform, id, None, Change::new()).await {
+            match delete_one(platform, decl_of(platform, &stored)?, &stored, None, Change::new()).await {
                 Ok(()) => progress = true,
                 Err(error) if error.code == RACE => {
-                    refused.push((id.to_string(), "it still owns other resources".to_string()))
+                    refused.push((stored.id.to_string(), "it still owns other resources".to_string()))
                 }
-                Err(error) if error.kind == ErrorKind::Conflict => refused.push((id.to_string(), error.message)),
+                Err(error) if error.kind == ErrorKind::Conflict => refused.push((stored.id.to_string(), error.message)),
                 Err(error) => return Err(error),
             }
         }
@@ -138,28 +120,26 @@ async fn delete_below(platform: &Platform, tree: &Tree, lease: &mut Lease) -> Re
     }
 }
 
-/// The ids of all stored resources below `target`.
-async fn list_below(platform: &Platform, target: &ResourceId) -> Result<Vec<ResourceId>> {
-    let prefix = format!("{}/", target.key());
-    let mut ids = Vec::new();
-    let mut after = None;
-    loop {
-        let rows = platform.store.scan(&RESOURCES, &prefix, Page { after: after.take(), limit: 1000 }).await?;
-        let full = rows.len() == 1000;
-        after = rows.last().map(|row| row.key.clone());
-        for row in rows {
-            ids.push(resources::from_row(&row)?.id()?);
-        }
-        if !full {
-            return Ok(ids);
-        }
+/// Everything stored below a resource, what lies deepest first.
+async fn below(platform: &Platform, stored: &Stored, depth: usize) -> Result<Vec<Stored>> {
+    if depth > DEPTH {
+        return Err(Error::internal(format!("'{}' lies too deep", stored.id)));
     }
+    let mut found = Vec::new();
+    for child in resources::children(platform, stored.uid, &stored.id, None).await? {
+        if platform.kinds.holds_others(child.kind) {
+            found.extend(Box::pin(below(platform, &child, depth + 1)).await?);
+        }
+        found.push(child);
+    }
+    Ok(found)
 }
 
-fn held(target: &ResourceId, refused: Vec<(String, String)>) -> Error {
+fn held(target: &Stored, refused: Vec<(String, String)>) -> Error {
     let list: Vec<String> = refused.iter().map(|(id, why)| format!("{id} ({why})")).collect();
     let mut error = Error::conflict(format!(
-        "'{target}' cannot be deleted because it still holds: {}. Delete those first.",
+        "'{}' cannot be deleted because it still holds: {}. Delete those first.",
+        target.id,
         list.join("; ")
     ));
     error.code = "ResourceGroupDeletionBlocked";
@@ -167,24 +147,22 @@ fn held(target: &ResourceId, refused: Vec<(String, String)>) -> Error {
     error
 }
 
-/// Sets the state of a group or namespace; nothing happens when it is gone.
-async fn mark(platform: &Platform, id: &ResourceId, state: &str) -> Result<()> {
-    for _ in 0..RETRIES {
-        let Some(row) = platform.store.get(&RESOURCES, &id.key()).await? else { return Ok(()) };
-        let extra = resources::RowExtra::of(&row);
-        let mut stored = resources::from_row(&row)?;
+/// Sets the state of a marked resource; nothing happens when it is gone.
+async fn mark(platform: &Platform, uid: Uuid, state: &str) -> Result<()> {
+    for _ in 0..CONFLICT_RETRIES {
+        let Some(stored) = resources::by_uid(platform, uid).await? else { return Ok(()) };
         if stored.resource.text(&["provisioningState"]) == Some(state) {
             return Ok(());
         }
-        stored.resource.properties.insert("provisioningState".into(), state.into());
+        let mut resource = stored.resource.as_ref().clone();
+        resource.properties.insert("provisioningState".into(), state.into());
         let mut change = Change::new();
-        change.unit.expect_version(&RESOURCES, id.key(), stored.version);
-        change.unit.put(resources::put(&stored.resource, extra)?);
+        resources::rewrite(&stored, &resource, &mut change)?;
         match platform.commit(change).await {
             Ok(_) => return Ok(()),
             Err(StoreError::Conflict { .. }) => {}
             Err(other) => return Err(other.into()),
         }
     }
-    Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again.")))
+    Err(Error::conflict("The resource is being changed by others at the same time; try again."))
 }

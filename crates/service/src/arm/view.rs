@@ -3,15 +3,19 @@
 //! A write never drops what its view cannot express: hidden and read-only members keep their stored values.
 
 use super::declaration::{IdentityRule, TypeDecl, View};
-use ferrohub_model::resource::{Identity, Resource};
+use crate::platform::Platform;
+use crate::resources::{self, Stored};
+use ferrohub_model::error::Result;
+use ferrohub_model::resource::{AssignedIdentity, Identity, Reference, Resource};
 use serde_json::{Map, Value, json};
 
-/// The stored resource in its newest shape, before a view hides anything.
-pub(super) fn full(decl: &TypeDecl, resource: &Resource, tenant: &str) -> Value {
+/// The stored resource in its newest shape, before the type adds to it and a view takes away.
+pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
+    let (resource, tenant) = (stored.resource.as_ref(), &platform.tenancy.tenant_id);
     let mut doc = Map::new();
-    doc.insert("id".into(), resource.id.clone().into());
-    doc.insert("name".into(), resource.name.clone().into());
-    doc.insert("type".into(), resource.kind.clone().into());
+    doc.insert("id".into(), stored.id.to_string().into());
+    doc.insert("name".into(), stored.id.name().into());
+    doc.insert("type".into(), decl.full().into());
     if let Some(location) = &resource.location {
         doc.insert("location".into(), location.clone().into());
     }
@@ -23,18 +27,33 @@ pub(super) fn full(decl: &TypeDecl, resource: &Resource, tenant: &str) -> Value 
     }
     if let IdentityRule::Both(joint) = decl.identity {
         if let Some(identity) = resource.identity.as_ref().filter(|identity| !identity.is_none()) {
-            doc.insert("identity".into(), identity_view(identity, joint, tenant));
+            doc.insert("identity".into(), identity_view(platform, identity, joint).await?);
         }
     } else if let Some(id) = resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_ref()) {
         doc.insert("identity".into(), json!({"type": "SystemAssigned", "principalId": id, "tenantId": tenant}));
     }
     doc.insert("properties".into(), Value::Object(resource.properties.clone()));
-    doc.insert("systemData".into(), serde_json::to_value(&resource.system_data).unwrap_or(Value::Null));
+    doc.insert("systemData".into(), resource.system_data.view());
     doc.insert("etag".into(), resource.etag.clone().into());
-    Value::Object(doc)
+    Ok(Value::Object(doc))
 }
 
-fn identity_view(identity: &Identity, joint: &str, tenant: &str) -> Value {
+/// The resource as an api-version shows it.
+pub(super) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, stored: &Stored) -> Result<Value> {
+    let mut doc = full(platform, decl, stored).await?;
+    decl.behavior.decorate(platform, stored, &mut doc).await?;
+    hide(view, &mut doc);
+    (view.to)(&mut doc);
+    Ok(doc)
+}
+
+/// The id of what a reference points at, as it is now; the one that the client wrote, once it is gone.
+pub(super) async fn reference_id(platform: &Platform, reference: &Reference) -> Result<String> {
+    let now = resources::id_of(platform, reference.uid).await?;
+    Ok(now.map_or_else(|| reference.id.clone(), |id| id.to_string()))
+}
+
+async fn identity_view(platform: &Platform, identity: &Identity, joint: &str) -> Result<Value> {
     let mut view = Map::new();
     let kind = match (identity.system_principal_id.is_some(), identity.user_assigned.is_empty()) {
         (true, false) => joint,
@@ -44,17 +63,17 @@ fn identity_view(identity: &Identity, joint: &str, tenant: &str) -> Value {
     view.insert("type".into(), kind.into());
     if let Some(id) = &identity.system_principal_id {
         view.insert("principalId".into(), id.clone().into());
-        view.insert("tenantId".into(), tenant.into());
+        view.insert("tenantId".into(), platform.tenancy.tenant_id.clone().into());
     }
     if !identity.user_assigned.is_empty() {
-        let assigned: Map<String, Value> = identity
-            .user_assigned
-            .iter()
-            .map(|(id, a)| (id.clone(), json!({"principalId": a.principal_id, "clientId": a.client_id})))
-            .collect();
+        let mut assigned = Map::new();
+        for AssignedIdentity { uid, id, principal_id, client_id } in &identity.user_assigned {
+            let id = reference_id(platform, &Reference { uid: *uid, id: id.clone() }).await?;
+            assigned.insert(id, json!({"principalId": principal_id, "clientId": client_id}));
+        }
         view.insert("userAssignedIdentities".into(), Value::Object(assigned));
     }
-    Value::Object(view)
+    Ok(Value::Object(view))
 }
 
 /// Takes away what the view does not know.
@@ -73,7 +92,7 @@ pub(super) fn shows(view: &View, path: &str) -> bool {
         .any(|hidden| *hidden == path || path.strip_prefix(hidden).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The properties to store for a PUT of `sent` through `view`: the known ones of the body, with the stored values
+/// The properties to store for a PUT of `sent` (in the newest shape) through `view`: the known ones of the body, with the stored values
 /// of everything that the view hides or that only the server writes.
 pub(super) fn merge_properties(
     decl: &TypeDecl,
@@ -81,12 +100,11 @@ pub(super) fn merge_properties(
     sent: &Map<String, Value>,
     existing: Option<&Resource>,
 ) -> Map<String, Value> {
-    let mut merged = Value::Object(
-        sent.iter()
-            .filter(|(name, _)| decl.properties.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-    );
+    let known = |name: &str| decl.properties.contains(&name);
+    // What the type does not know, another generation that shows the same row may: it stays.
+    let kept = existing.into_iter().flat_map(|resource| &resource.properties).filter(|(name, _)| !known(name));
+    let given = sent.iter().filter(|(name, _)| known(name));
+    let mut merged = Value::Object(kept.chain(given).map(|(name, value)| (name.clone(), value.clone())).collect());
     let stored = existing.map(|resource| Value::Object(resource.properties.clone()));
     let hidden = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));
     for path in decl.read_only.iter().copied().chain(hidden) {
@@ -166,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_hidden_path_hides_what_is_below() {
-        let view = View { versions: &["2020-01-01"], hidden: &["identity", "properties.deviceRegistry"] };
+        let view = View::hiding("2020-01-01", None, &["identity", "properties.deviceRegistry"]);
         assert!(!shows(&view, "properties.deviceRegistry.namespaceResourceId"));
         assert!(shows(&view, "properties.deviceRegistryNamespace"));
     }

@@ -1,23 +1,20 @@
 //! PUT and PATCH: read, check, build one unit of work, commit; again when somebody else was faster.
 
 use super::context::PutContext;
-use super::declaration::Scope;
 use super::read::group_of;
 use super::tags::tags;
 use super::{ArmResponse, Call, activity, region, view};
 use crate::platform::Change;
-use crate::resources::{self, RowExtra, Stored};
+use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::{Resource, SystemData};
+use ferrohub_model::limits::CONFLICT_RETRIES;
+use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::time::rfc3339;
 use ferrohub_store::{ConflictKind, StoreError};
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::{Map, Value};
-
-/// Times a write is tried anew after another one was faster.
-const RETRIES: usize = 16;
+use uuid::Uuid;
 
 /// What a write asks for.
 enum Body {
@@ -41,7 +38,7 @@ impl Call<'_> {
 
     async fn patched(&self, id: &ResourceId, patch: &Value, existing: Option<&Stored>) -> Result<Value> {
         let stored = existing.ok_or_else(|| resources::missing(id))?;
-        let mut doc = self.render(&stored.resource).await?;
+        let mut doc = self.render(stored).await?;
         for (name, value) in patch.as_object().into_iter().flatten() {
             match (name.as_str(), doc.as_object_mut()) {
                 // ARM replaces the tags of a PATCH as a whole.
@@ -71,7 +68,7 @@ impl Call<'_> {
 
     async fn write(&self, id: &ResourceId, body: &Body) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
-        for _ in 0..RETRIES {
+        for _ in 0..CONFLICT_RETRIES {
             if let Some(answer) = self.try_write(id, body).await? {
                 return Ok(answer);
             }
@@ -82,38 +79,39 @@ impl Call<'_> {
 
     /// One try; `None` when another write came between reading and committing.
     async fn try_write(&self, id: &ResourceId, body: &Body) -> Result<Option<ArmResponse>> {
-        let row = self.platform.store.get(&RESOURCES, &id.key()).await?;
-        let extra = row.as_deref().map(RowExtra::of).unwrap_or_default();
-        let existing = row.as_deref().map(resources::from_row).transpose()?;
-        if existing.as_ref().is_some_and(|stored| stored.resource.text(&["provisioningState"]) == Some("Deleting")) {
+        let existing = resources::get(self.platform, id).await?;
+        if existing.as_ref().is_some_and(Stored::is_going) {
             return Err(Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
                 .with_code("ResourceBeingDeleted"));
         }
-        let body = match body {
+        let mut body = match body {
             Body::Put(body) => body.clone(),
             Body::Patch(patch) => self.patched(id, patch, existing.as_ref()).await?,
         };
+        (self.view.from)(&mut body);
         self.check_conditions(existing.as_ref())?;
         if existing.is_none() {
             self.check_name(id)?;
         }
         let parent = self.parents(id).await?;
+        let (kind, above) = self.home(id, existing.as_ref(), parent.as_ref()).await?;
         let resource = self.build(id, &body, existing.as_ref(), parent.as_ref())?;
+        self.decl.check_schema(&resource)?;
+        self.check_create_only(id, &resource.properties, existing.as_ref().map(|stored| stored.resource.as_ref()))?;
         let mut change = Change::new();
-        match &existing {
-            Some(stored) => change.unit.expect_version(&RESOURCES, id.key(), stored.version),
-            None => change.unit.expect_absent(&RESOURCES, id.key()),
-        };
-        self.expect_parents(id, &mut change);
+        self.expect_parents(parent.as_ref(), &mut change);
         let mut context = PutContext {
             platform: self.platform,
             actor: &self.request.actor,
             id,
+            uid: existing.as_ref().map_or_else(|| self.platform.new_id(), |stored| stored.uid),
+            kind,
             existing: existing.as_ref(),
             parent: parent.as_ref(),
+            view: self.view,
             body: &body,
             resource,
-            extra,
+            extra: existing.as_ref().map(|stored| stored.extra.clone()).unwrap_or_default(),
             change,
         };
         if let Some(prefix) = self.decl.global_name {
@@ -121,23 +119,49 @@ impl Call<'_> {
         }
         self.apply_identity(&mut context).await?;
         self.decl.behavior.before_put(&mut context).await?;
-        self.commit(context).await
+        self.commit(context, above).await
     }
 
-    async fn commit(&self, context: PutContext<'_>) -> Result<Option<ArmResponse>> {
-        let (id, created) = (context.id, context.existing.is_none());
-        let PutContext { resource, extra, mut change, .. } = context;
-        let status = if created { self.decl.put.0 } else { self.decl.put.1 };
-        change.unit.put(resources::put(&resource, extra)?);
+    /// Type and parent of the row: the resource's own, or those of what the type shows.
+    async fn home(
+        &self,
+        id: &ResourceId,
+        existing: Option<&Stored>,
+        parent: Option<&Stored>,
+    ) -> Result<(&'static Kind, Uuid)> {
+        if let Some(stored) = existing {
+            return Ok((stored.kind, stored.parent));
+        }
+        if self.decl.kind.face.is_some() {
+            let parent = parent.ok_or_else(|| Error::internal(format!("'{id}' lies below nothing")))?;
+            let stored_as = self.decl.behavior.stored_as(self.platform, parent).await?;
+            let (kind, above) =
+                stored_as.ok_or_else(|| Error::internal(format!("'{}' is stored nowhere", self.decl.full())))?;
+            return Ok((kind, above.uid));
+        }
+        let above = id.parent().unwrap_or_else(|| id.clone());
+        let uid = match parent {
+            Some(parent) => Some(parent.uid),
+            None => resources::uid_of(self.platform, &above).await?,
+        };
+        Ok((&self.decl.kind, uid.ok_or_else(|| resources::missing(&above))?))
+    }
+
+    async fn commit(&self, context: PutContext<'_>, above: Uuid) -> Result<Option<ArmResponse>> {
+        let PutContext { id, uid, kind, existing, resource, extra, mut change, .. } = context;
+        let status = if existing.is_none() { self.decl.put.0 } else { self.decl.put.1 };
+        let entry =
+            Entry { uid, kind, parent: above, id: id.clone(), below_new: false, was: existing, resource, extra };
+        let stored = resources::put(self.platform, &self.request.actor, entry, &mut change)?;
         change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("write"), status)?);
         match self.platform.commit(change).await {
             Ok(_) => {
-                let mut answer = ArmResponse::new(status, Some(self.render(&resource).await?));
-                answer.headers.push(("ETag", format!("\"{}\"", resource.etag)));
+                let mut answer = ArmResponse::new(status, Some(self.render(&stored).await?));
+                answer.headers.push(("ETag", format!("\"{}\"", stored.resource.etag)));
                 Ok(Some(answer))
             }
             Err(StoreError::Conflict { kind: ConflictKind::Unique, table, key_or_column })
-                if table == RESOURCES.name =>
+                if table == RESOURCES.name && key_or_column != "place" =>
             {
                 Err(self.decl.behavior.taken(id, &key_or_column).unwrap_or_else(|| self.name_taken(id)))
             }
@@ -174,63 +198,44 @@ impl Call<'_> {
     }
 
     fn check_name(&self, id: &ResourceId) -> Result<()> {
-        if let Some(only) = self.decl.singleton {
-            if id.name().eq_ignore_ascii_case(only) {
-                return Ok(());
-            }
-            return Err(Error::invalid(format!(
-                "A resource of type '{}' can only be named '{only}'.",
-                self.decl.full()
-            ))
-            .with_code("InvalidResourceName"));
-        }
         self.decl.name.check(&self.decl.full(), id.name())
     }
 
-    /// The parent resource; also checks that the group exists and is not going away.
+    /// The parent resource or group, which must exist and not be going away.
     async fn parents(&self, id: &ResourceId) -> Result<Option<Stored>> {
-        if self.decl.scope != Scope::InGroup {
+        if self.decl.kind.scope != Scope::InGroup {
             return Ok(None);
         }
-        let store = self.platform.store.as_ref();
+        let mut nearest = None;
         if let Some(group) = group_of(id) {
-            let stored = resources::require(store, &group).await?;
-            if stored.resource.text(&["provisioningState"]) == Some("Deleting") {
+            let stored = resources::require(self.platform, &group).await?;
+            if stored.is_going() {
                 return Err(Error::conflict(format!(
                     "The resource group '{}' is in deprovisioning state and cannot perform this operation.",
                     group.name()
                 ))
                 .with_code("ResourceGroupBeingDeleted"));
             }
+            nearest = Some(stored);
         }
-        if self.decl.kinds.len() < 2 {
-            return Ok(None);
-        }
-        let Some(parent) = id.parent() else { return Ok(None) };
-        match resources::get(store, &parent).await? {
-            Some(stored) if stored.resource.text(&["provisioningState"]) == Some("Deleting") => {
+        let Some(parent) = id.parent().filter(|_| self.decl.kind.is_nested()) else { return Ok(nearest) };
+        match resources::get(self.platform, &parent).await? {
+            Some(stored) if stored.is_going() => {
                 Err(Error::conflict(format!("'{parent}' is being deleted; nothing can be made in it."))
                     .with_code("ParentResourceBeingDeleted"))
             }
             Some(stored) => Ok(Some(stored)),
             None => Err(Error::not_found(format!(
                 "Failed to perform 'write' on resource(s) of type '{}', because the parent resource '{parent}' could not be found.",
-                self.decl.kinds.join("/")
+                self.decl.kind.path.join("/")
             ))
             .with_code("ParentResourceNotFound")),
         }
     }
 
-    fn expect_parents(&self, id: &ResourceId, change: &mut Change) {
-        if self.decl.scope != Scope::InGroup {
-            return;
-        }
-        if let Some(group) = group_of(id) {
-            change.unit.expect_exists(&RESOURCES, group.key());
-        }
-        if self.decl.kinds.len() > 1
-            && let Some(parent) = id.parent()
-        {
+    /// What the resource lies below must still be there, and unmarked, when it is written.
+    fn expect_parents(&self, parent: Option<&Stored>, change: &mut Change) {
+        if let Some(parent) = parent {
             change.unit.expect_exists(&RESOURCES, parent.key());
         }
     }
@@ -243,15 +248,13 @@ impl Call<'_> {
         existing: Option<&Stored>,
         parent: Option<&Stored>,
     ) -> Result<Resource> {
-        let old = existing.map(|stored| &stored.resource);
-        let now = rfc3339(self.platform.now());
+        let old = existing.map(|stored| stored.resource.as_ref());
         let sent = match body.get("properties") {
             Some(Value::Object(map)) => map.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => return Err(Error::invalid_property("properties", "'properties' must be a JSON object.")),
         };
         let properties = view::merge_properties(self.decl, self.view, &sent, old);
-        self.check_create_only(&properties, old)?;
         let location = self.location(id, body, old, parent)?;
         let tags = if self.decl.tracked && view::shows(self.view, "tags") {
             tags(body.get("tags"))?
@@ -262,37 +265,21 @@ impl Call<'_> {
             Some(sku) if self.decl.sku && !sku.is_null() => Some(sku.clone()),
             _ => old.and_then(|resource| resource.sku.clone()),
         };
-        let mut system_data = old.map(|resource| resource.system_data.clone()).unwrap_or_else(|| SystemData {
-            created_by: self.request.actor.name().into(),
-            created_by_type: self.request.actor.kind_name().into(),
-            created_at: now.clone(),
-            ..SystemData::default()
-        });
-        system_data.last_modified_by = self.request.actor.name().into();
-        system_data.last_modified_by_type = self.request.actor.kind_name().into();
-        system_data.last_modified_at = now;
-        Ok(Resource {
-            // ARM answers with the casing that was used last; the id of an existing resource follows it.
-            id: id.to_string(),
-            uid: old.map_or_else(|| self.platform.new_id(), |resource| resource.uid),
-            name: id.name().into(),
-            kind: if self.decl.scope == Scope::Group {
-                "Microsoft.Resources/resourceGroups".into()
-            } else {
-                self.decl.full()
-            },
-            location,
-            tags,
-            sku,
-            identity: old.and_then(|resource| resource.identity.clone()),
-            properties,
-            secrets: old.map(|resource| resource.secrets.clone()).unwrap_or_default(),
-            system_data,
-            etag: self.platform.random.uuid_v4().to_string(),
-        })
+        let kept = old.cloned().unwrap_or_default();
+        // ARM answers with the casing that was used last; a singleton that another generation shows keeps its own name.
+        let name = match existing {
+            Some(stored) if self.decl.kind.singleton => stored.name().to_owned(),
+            _ => id.name().to_owned(),
+        };
+        Ok(Resource { name, location, tags, sku, properties, ..kept })
     }
 
-    fn check_create_only(&self, properties: &Map<String, Value>, old: Option<&Resource>) -> Result<()> {
+    fn check_create_only(
+        &self,
+        id: &ResourceId,
+        properties: &Map<String, Value>,
+        old: Option<&Resource>,
+    ) -> Result<()> {
         let Some(old) = old else { return Ok(()) };
         let (now, before) = (Value::Object(properties.clone()), Value::Object(old.properties.clone()));
         for path in self.decl.create_only {
@@ -300,8 +287,7 @@ impl Call<'_> {
             let (now, before) = (view::get(&now, &steps), view::get(&before, &steps));
             if now.is_some() && before.is_some() && !same(now, before) {
                 return Err(Error::conflict(format!(
-                    "The property 'properties.{path}' of '{}' cannot be changed after creation. Delete the resource and make it anew.",
-                    old.id
+                    "The property 'properties.{path}' of '{id}' cannot be changed after creation. Delete the resource and make it anew."
                 ))
                 .with_code("PropertyChangeNotAllowed")
                 .with_target(format!("properties.{path}")));
@@ -322,7 +308,7 @@ impl Call<'_> {
         let sent =
             sent.filter(|_| self.decl.tracked).map(|text| region::normalize(text, &self.decl.full())).transpose()?;
         match (sent, old.and_then(|resource| resource.location.as_deref())) {
-            (Some(now), Some(before)) if now != before && self.decl.scope == Scope::Group => Err(Error::conflict(format!(
+            (Some(now), Some(before)) if now != before && self.decl.kind.scope == Scope::Group => Err(Error::conflict(format!(
                 "Invalid resource group location '{now}'. The Resource group already exists in location '{before}'."
             ))
             .with_code("InvalidResourceGroupLocation")),

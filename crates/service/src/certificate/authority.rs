@@ -2,12 +2,12 @@
 
 use super::publishing::last_crl;
 use crate::platform::{Change, Platform};
-use crate::resources::Stored;
+use crate::resources::{self, Stored};
 use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::POLICIES_PER_NAMESPACE;
-use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::uid::uid_key;
 use ferrohub_pki::authority::{self as pki, Authority, DEFAULT_KEY};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::Issuer;
@@ -20,27 +20,40 @@ use uuid::Uuid;
 
 const KEY_FIELD: &str = "key";
 
-/// Makes the root authority of a namespace's credential and adds its row to `change`.
+/// Makes key and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
+/// Without a `subject` it is `CN={namespace} root {short id}`.
 ///
 /// # Errors
-/// `Conflict` when the credential has an authority already; internal when the key cannot be made or sealed.
+/// `InvalidPropertyValue` for a malformed subject; internal when the key cannot be made or sealed.
 pub async fn create_root(
     platform: &Platform,
     namespace: &Stored,
-    credential_id: &ResourceId,
+    owner: Uuid,
+    subject: Option<&str>,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
-    refuse_second(platform, credential_id).await?;
     let id = platform.new_id();
-    let subject = SubjectName::from_common_name(&format!("{} root {}", namespace.resource.name, short(id)))?;
+    let subject = match subject {
+        Some(text) => SubjectName::parse(text)?,
+        None => SubjectName::from_common_name(&format!("{} root {}", namespace.name(), short(id)))?,
+    };
     let made =
         pki::create_self_signed(&Profile::root(subject, None)?, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
-    store(platform, &Draft { id, namespace: namespace.resource.uid, owner: credential_id, issuer: None }, &made, change)
-        .await
+    store(platform, &Draft { id, namespace: namespace.uid, owner, issuer: None }, &made, change).await
 }
 
-/// Makes the issuing authority of a policy, signed by the namespace's root, and adds its row to `change`.
-/// `subject` is a distinguished name (`CN=Plant 7`); without one it is `CN={policy}.{namespace}-{short id}`.
+/// What an issuing authority is to be.
+pub struct Issuing<'a> {
+    /// Name of its resource.
+    pub name: &'a str,
+    /// Resource group of the namespace, for messages.
+    pub group: &'a str,
+    /// Distinguished name (`CN=Plant 7`); without one it is `CN={name}.{namespace}-{short id}`.
+    pub subject: Option<&'a str>,
+}
+
+/// Makes key and certificate of an issuing authority, the resource with the uid `owner`, signed by the root whose resource
+/// has the uid `signer`, and adds the row to `change`.
 ///
 /// # Errors
 /// `SubjectAlreadyExists` (409) when another authority of the namespace has the subject; `Conflict` when the
@@ -48,33 +61,31 @@ pub async fn create_root(
 pub async fn create_issuing(
     platform: &Platform,
     namespace: &Stored,
-    policy_id: &ResourceId,
-    subject: Option<&str>,
+    owner: Uuid,
+    signer: Uuid,
+    wanted: &Issuing<'_>,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
-    refuse_second(platform, policy_id).await?;
-    let namespace_uid = namespace.resource.uid;
+    let namespace_uid = namespace.uid;
     let id = platform.new_id();
-    let subject = match subject {
+    let subject = match wanted.subject {
         Some(text) => SubjectName::parse(text)?,
-        None => {
-            SubjectName::from_common_name(&format!("{}.{}-{}", policy_id.name(), namespace.resource.name, short(id)))?
-        }
+        None => SubjectName::from_common_name(&format!("{}.{}-{}", wanted.name, namespace.name(), short(id)))?,
     };
     let siblings = authorities_of(platform, namespace_uid).await?;
-    refuse_same_subject(&siblings, &subject)?;
+    refuse_same_subject(platform, &siblings, &subject).await?;
     if siblings.iter().filter(|record| record.issuer.is_some()).count() >= POLICIES_PER_NAMESPACE {
         return Err(Error::conflict(format!(
             "The namespace '{}' has {POLICIES_PER_NAMESPACE} policies, which is the most; delete one first.",
-            namespace.resource.name
+            namespace.name()
         ))
         .with_code("QuotaExceeded"));
     }
-    let root = siblings.into_iter().find(|record| record.issuer.is_none()).ok_or_else(|| {
+    let root = siblings.into_iter().find(|record| record.owner == signer && record.issuer.is_none()).ok_or_else(|| {
         Error::conflict(format!(
             "The namespace '{0}' has no credential, so there is no root that could sign this policy. Create it first: az iot adr ns credential create --namespace {0} --resource-group {1}",
-            namespace.resource.name,
-            policy_id.resource_group.as_deref().unwrap_or("<resource group>")
+            namespace.name(),
+            wanted.group
         ))
         .with_code("CredentialNotFound")
     })?;
@@ -84,15 +95,14 @@ pub async fn create_issuing(
     // The root must still be there, with its key, when the unit is committed.
     let row = row_of(platform, root.id).await?;
     change.unit.expect_version(&AUTHORITIES, row.key.clone(), row.version);
-    store(platform, &Draft { id, namespace: namespace_uid, owner: policy_id, issuer: Some(root.id) }, &made, change)
-        .await
+    store(platform, &Draft { id, namespace: namespace_uid, owner, issuer: Some(root.id) }, &made, change).await
 }
 
-/// The living authority of a credential or policy.
+/// Key and certificate of the authority resource with the uid `owner`.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn authority_of(platform: &Platform, owner: &ResourceId) -> Result<Option<AuthorityRecord>> {
+pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<AuthorityRecord>> {
     Ok(row_of_owner(platform, owner).await?.map(|(record, _)| record))
 }
 
@@ -114,12 +124,12 @@ pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Resul
     Ok(records)
 }
 
-/// Retires the authority of a credential or policy that is deleted: its key goes, its certificate and a last
+/// Retires the key of an authority that is deleted, the resource with the uid `owner`: the key goes, its certificate and a last
 /// revocation list that never runs out stay published. Nothing happens where there is none.
 ///
 /// # Errors
 /// When the store cannot be read or the last list cannot be signed.
-pub async fn remove_authority(platform: &Platform, owner: &ResourceId, change: &mut Change) -> Result<()> {
+pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Result<()> {
     let Some((mut record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
     record.last_crl = last_crl(platform, &record).await?;
     record.state = AuthorityState::Retired;
@@ -145,7 +155,7 @@ pub(super) async fn open_issuer(platform: &Platform, record: &AuthorityRecord) -
     let row = record.id.to_string();
     let pkcs8 = platform
         .keyring
-        .open(store, &record.namespace.to_string(), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key)
+        .open(store, &uid_key(record.namespace), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key)
         .await?;
     let signer =
         SoftwareSigner::from_pkcs8(&pkcs8).map_err(|e| Error::internal(format!("key of authority {row}: {e}")))?;
@@ -175,8 +185,8 @@ pub(super) async fn row_of(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {
     row.ok_or_else(|| Error::internal(format!("authority {id} has no row")))
 }
 
-async fn row_of_owner(platform: &Platform, owner: &ResourceId) -> Result<Option<(AuthorityRecord, u64)>> {
-    let Some(row) = platform.store.find_one(&AUTHORITIES, "owner", &owner.key()).await? else { return Ok(None) };
+async fn row_of_owner(platform: &Platform, owner: Uuid) -> Result<Option<(AuthorityRecord, u64)>> {
+    let Some(row) = platform.store.find_one(&AUTHORITIES, "owner", &uid_key(owner)).await? else { return Ok(None) };
     Ok(Some((from_row(&row)?, row.version)))
 }
 
@@ -185,7 +195,7 @@ async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Auth
     let mut after = None;
     loop {
         let page = Page { after: after.take(), limit: 500 };
-        let rows = platform.store.find(&AUTHORITIES, "namespace", &namespace.to_string(), page).await?;
+        let rows = platform.store.find(&AUTHORITIES, "namespace", &uid_key(namespace), page).await?;
         let full = rows.len() == 500;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
@@ -200,50 +210,38 @@ async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Auth
     }
 }
 
-async fn refuse_second(platform: &Platform, owner: &ResourceId) -> Result<()> {
-    if authority_of(platform, owner).await?.is_some() {
-        return Err(Error::conflict(format!("'{owner}' has a certificate authority already.")));
-    }
-    Ok(())
-}
-
-fn refuse_same_subject(siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {
+async fn refuse_same_subject(platform: &Platform, siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {
     let same =
         siblings.iter().find(|record| SubjectName::parse(&record.subject).is_ok_and(|other| other.matches(subject)));
     match same {
         None => Ok(()),
         Some(other) => Err(Error::conflict(format!(
             "The subject '{subject}' is taken in this namespace by '{}'; choose another subject.",
-            other.owner
+            resources::id_of(platform, other.owner).await?.map(|id| id.to_string()).unwrap_or_default()
         ))
         .with_code("SubjectAlreadyExists")
         .with_target("subject")),
     }
 }
 
-struct Draft<'a> {
+struct Draft {
     id: Uuid,
     namespace: Uuid,
-    owner: &'a ResourceId,
+    owner: Uuid,
     issuer: Option<Uuid>,
 }
 
-async fn store(
-    platform: &Platform,
-    draft: &Draft<'_>,
-    made: &Authority,
-    change: &mut Change,
-) -> Result<AuthorityRecord> {
+async fn store(platform: &Platform, draft: &Draft, made: &Authority, change: &mut Change) -> Result<AuthorityRecord> {
     let row = draft.id.to_string();
     let pkcs8 = made.signer.to_pkcs8()?;
-    let owner_key = draft.namespace.to_string();
+    let owner_key = uid_key(draft.namespace);
     let sealed_key =
         platform.keyring.seal(platform.store.as_ref(), &owner_key, AUTHORITIES.name, &row, KEY_FIELD, &pkcs8).await?;
     let certificate = &made.certificate;
     let record = AuthorityRecord {
         id: draft.id,
         namespace: draft.namespace,
-        owner: draft.owner.to_string(),
+        owner: draft.owner,
         subject: certificate.subject().to_string(),
         certificate_der: certificate.der().to_vec(),
         not_before: certificate.not_before(),
@@ -264,9 +262,9 @@ fn put(record: &AuthorityRecord) -> Result<Put> {
     let living = record.state == AuthorityState::Active;
     let canonical = SubjectName::parse(&record.subject)?.canonical();
     let columns = vec![
-        living.then(|| record.owner.to_lowercase()),
-        Some(record.namespace.to_string()),
-        living.then(|| format!("{}/{canonical}", record.namespace)),
+        living.then(|| uid_key(record.owner)),
+        Some(uid_key(record.namespace)),
+        living.then(|| format!("{}/{canonical}", uid_key(record.namespace))),
         Some(record.thumbprint.clone()),
     ];
     Ok(Put::new(&AUTHORITIES, record.id.to_string(), columns, record)?)

@@ -7,6 +7,7 @@ use crate::tables::{AUTHORITIES, CERTIFICATES};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
+use ferrohub_model::uid::uid_key;
 use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
 use ferrohub_pki::issue::{Issuer, Serial};
 use ferrohub_pki::profile::{LeafFields, Profile};
@@ -27,7 +28,9 @@ const SWEEP_ROWS: usize = 200;
 pub struct IssueRequest<'a> {
     /// Namespace of the policy.
     pub namespace: &'a Stored,
-    /// The policy whose authority signs.
+    /// The authority that signs.
+    pub authority: &'a Stored,
+    /// Its certificate policy.
     pub policy: &'a Stored,
     /// The verified request; only its key is taken.
     pub csr: &'a CertificateRequest,
@@ -188,15 +191,15 @@ pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<V
 }
 
 async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(AuthorityRecord, AuthorityRecord)> {
-    let policy_id = request.policy.id()?;
     let missing = || {
         Error::conflict(format!(
             "The policy '{}' of the namespace '{}' has no certificate authority any more, so it issues nothing; create it again.",
-            request.policy.resource.name, request.namespace.resource.name
+            request.authority.name(),
+            request.namespace.name()
         ))
         .with_iot_code(409_000)
     };
-    let issuing = authority_of(platform, &policy_id).await?.ok_or_else(missing)?;
+    let issuing = authority_of(platform, request.authority.uid).await?.ok_or_else(missing)?;
     let root = match issuing.issuer {
         Some(id) => authority(platform, id).await?.ok_or_else(missing)?,
         None => return Err(Error::internal(format!("authority {} of a policy is a root", issuing.id))),
@@ -208,7 +211,7 @@ fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRe
     let days = request
         .policy
         .resource
-        .value(&["certificate", "leafCertificateConfiguration", "validityPeriodInDays"])
+        .value(&["certificate", "validityPeriodInDays"])
         .and_then(serde_json::Value::as_u64)
         .and_then(|days| u32::try_from(days).ok())
         .unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS);
@@ -248,6 +251,6 @@ async fn reserve_serial(platform: &Platform, record: &mut CertificateRecord) -> 
 
 fn put(record: &CertificateRecord) -> Result<Put> {
     let columns =
-        vec![Some(record.issuer.to_string()), Some(record.device.to_string()), Some(record.state.as_str().to_owned())];
+        vec![Some(uid_key(record.issuer)), Some(uid_key(record.device)), Some(record.state.as_str().to_owned())];
     Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)
 }

@@ -9,7 +9,7 @@ mod cache;
 mod issue;
 mod publishing;
 
-pub use authority::{authority, authority_of, create_issuing, create_root, issuing_of_namespace, remove_authority};
+pub use authority::{Issuing, authority, authority_of, create_issuing, create_root, issuing_of_namespace, retire};
 pub use cache::AuthorityCache;
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf, sweep_intents};
 pub use publishing::{ca_certificate, crl};

@@ -97,9 +97,8 @@ async fn open_key(platform: &Platform, hub: &HubRef, field: &str) -> Result<Zero
     let Some(sealed) = hub.stored.resource.secrets.get(field) else {
         return Ok(Zeroizing::new(Vec::new()));
     };
-    let owner = hub.uid.to_string();
-    let text =
-        platform.keyring.open(platform.store.as_ref(), &owner, RESOURCES.name, &hub.id.key(), field, sealed).await?;
+    let owner = hub.stored.key();
+    let text = platform.keyring.open(platform.store.as_ref(), &owner, RESOURCES.name, &owner, field, sealed).await?;
     let key = STANDARD
         .decode(text.as_slice())
         .map_err(|_| Error::internal(format!("key {field} of hub {} is not base64", hub.name)))?;

@@ -2,7 +2,7 @@
 
 use super::{HubRef, event_page, identity};
 use crate::platform::{Change, Platform};
-use crate::resources::{Stored, kind};
+use crate::resources::Stored;
 use crate::tables::{DEVICES, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,8 +16,8 @@ use ferrohub_store::Page;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Devices taken away in one unit of work: two rows each, well below `limits::UNIT_ROWS`.
-const PURGE_ROWS: usize = 200;
+/// Devices taken away in one unit of work: three rows each, below `limits::UNIT_ROWS`.
+const PURGE_ROWS: usize = 150;
 
 /// Removes all devices of a hub that is being deleted, with their twins and ADR devices, in steps; gives the
 /// device ids, whose connections the caller tells. May be run again after an interruption. A device that is made
@@ -26,43 +26,22 @@ const PURGE_ROWS: usize = 200;
 /// # Errors
 /// When the store cannot be read or written.
 pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
-    let uid = hub.resource.uid.to_string();
+    let prefix = format!("{}/", hub.key());
     let mut gone = Vec::new();
     loop {
-        let rows = platform.store.find(&DEVICES, "hub", &uid, Page::first(PURGE_ROWS)).await?;
+        let rows = platform.store.range(&DEVICES, "place", &prefix, Page::first(PURGE_ROWS)).await?;
         if rows.is_empty() {
-            break;
+            return Ok(gone);
         }
         let mut change = Change::new();
         for row in rows {
-            change.unit.delete(&DEVICES, row.key.clone());
-            change.unit.delete(&TWINS, row.key.clone());
-            gone.extend(row.key.split_once('/').map(|(_, device_id)| device_id.to_owned()));
+            // Identity, twin and ADR device share their key.
+            for table in [&DEVICES, &TWINS, &RESOURCES] {
+                change.unit.delete(table, row.key.clone());
+            }
+            gone.push(identity::device_from_row(&row)?.device.device_id.clone());
         }
         platform.commit(change).await?;
-    }
-    purge_registry(platform, hub).await?;
-    Ok(gone)
-}
-
-/// Removes the ADR devices that mirror devices of the hub; what else is linked to the hub stays.
-async fn purge_registry(platform: &Platform, hub: &Stored) -> Result<()> {
-    let link = hub.id()?.key();
-    let mut after = None;
-    loop {
-        let rows =
-            platform.store.find(&RESOURCES, "link", &link, Page { after: after.take(), limit: PURGE_ROWS }).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = Some(last.key.clone());
-        let mut change = Change::new();
-        for row in rows {
-            if row.parse::<Resource>()?.kind.eq_ignore_ascii_case(kind::DEVICE) {
-                change.unit.delete(&RESOURCES, row.key.clone());
-            }
-        }
-        if !change.unit.is_empty() {
-            platform.commit(change).await?;
-        }
     }
 }
 
@@ -81,13 +60,14 @@ pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
 /// # Errors
 /// When the store cannot be read.
 pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
-    let uid = hub.resource.uid.to_string();
+    let prefix = format!("{}/", hub.key());
     let (mut total, mut disabled) = (0u64, 0u64);
     let mut after = None;
     loop {
-        let rows = platform.store.find(&DEVICES, "hub", &uid, Page { after: after.take(), limit: QUERY_PAGE }).await?;
+        let rows =
+            platform.store.range(&DEVICES, "place", &prefix, Page { after: after.take(), limit: QUERY_PAGE }).await?;
         let Some(last) = rows.last() else { break };
-        after = Some(last.key.clone());
+        after = last.columns.first().cloned().flatten();
         for row in rows {
             total += 1;
             disabled += u64::from(identity::device_from_row(&row)?.device.status == DeviceStatus::Disabled);
@@ -102,7 +82,7 @@ pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
 /// # Errors
 /// `ArgumentInvalid` (400004) for a malformed body; `PartitionNotFound` for a partition that the hub does not have.
 pub async fn read_events_view(platform: &Platform, hub: &Stored, body: Option<&Value>) -> Result<Value> {
-    let hub = HubRef::of(hub.clone())?;
+    let hub = HubRef::of(hub.clone());
     let partition = number(body, "partition")?.unwrap_or(0);
     let partition = u16::try_from(partition)
         .map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;

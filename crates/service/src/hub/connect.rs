@@ -116,7 +116,7 @@ impl HubService {
         }
         // Listening starts before hub and identity are read, so that no change falls between the two.
         let ears = self.listen(&hub, &request.device_id).await?;
-        let view = self.trust.look(self.platform.store.as_ref(), &hub).await?;
+        let view = self.trust.look(&self.platform, &hub).await?;
         let view = view.ok_or_else(|| unknown_hub(&request.host))?;
         let hub = &view.hub;
         let found = identity::load(self.platform.store.as_ref(), hub.uid, &request.device_id).await?;

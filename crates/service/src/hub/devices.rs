@@ -8,7 +8,6 @@ use crate::resources;
 use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFLICT_RETRIES;
-use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
 use ferrohub_wire::etag::EtagCondition;
@@ -74,17 +73,9 @@ impl HubService {
             }
             let mut change = Change::new();
             if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
-                registry::mirror_delete(
-                    &self.platform,
-                    &edge.actor,
-                    &edge.namespace,
-                    &hub.stored,
-                    &was.device,
-                    &mut change,
-                )
-                .await?;
+                registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &was.device, &mut change).await?;
             }
-            identity::add_delete(&was, &mut change)?;
+            identity::add_delete(&was, &mut change);
             match self.platform.commit(change).await {
                 Ok(_) => {
                     self.presence.forget(hub.uid, device_id);
@@ -99,9 +90,8 @@ impl HubService {
 
     /// The hub as it is now.
     async fn again(&self, hub: &HubRef) -> Result<HubRef> {
-        let found = resources::get(self.platform.store.as_ref(), &hub.id).await?;
-        let found = found.filter(|found| found.resource.uid == hub.uid);
-        found.map(HubRef::of).transpose()?.ok_or_else(|| unknown_hub(&hub.host))
+        let found = resources::by_uid(&self.platform, hub.uid).await?;
+        found.map(HubRef::of).ok_or_else(|| unknown_hub(&hub.host))
     }
 
     pub(super) async fn require_device(&self, hub: &HubRef, device_id: &str) -> Result<StoredDevice> {
@@ -122,11 +112,11 @@ impl HubService {
         spec.status_reason = wanted.status_reason.clone().flatten();
         spec.iot_edge = wanted.iot_edge.unwrap_or(false);
         let mut device = identity::draft(&self.platform, hub, spec).await?;
-        self.mirror(hub, &mut device, change).await?;
+        self.mirror(hub, &device, change).await?;
         identity::add_create(&self.platform, &mut device, &Twin::new(&rfc3339(self.platform.now())), change)?;
         // The hub must still be there, and the same: a device made while it is deleted, or made anew under its name,
         // would be left behind.
-        change.unit.expect_version(&crate::tables::RESOURCES, hub.id.key(), hub.stored.version);
+        change.unit.expect_version(&crate::tables::RESOURCES, hub.stored.key(), hub.stored.version);
         Ok(device)
     }
 
@@ -146,26 +136,15 @@ impl HubService {
         if let Some(given) = &wanted.authentication {
             identity::set_credentials(&self.platform, &mut device, credentials(given.clone())).await?;
         }
-        self.mirror(hub, &mut device, change).await?;
+        self.mirror(hub, &device, change).await?;
         identity::add_update(&self.platform, was, &mut device, change)?;
         Ok(device)
     }
 
     /// Writes the ADR device, when the hub is linked to a namespace.
-    async fn mirror(&self, hub: &HubRef, device: &mut DeviceIdentity, change: &mut Change) -> Result<()> {
+    async fn mirror(&self, hub: &HubRef, device: &DeviceIdentity, change: &mut Change) -> Result<()> {
         let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? else { return Ok(()) };
-        let policy = device.policy_id.as_deref().and_then(|id| ResourceId::parse(id).ok());
-        let name = registry::mirror_put(
-            &self.platform,
-            &edge.actor,
-            &edge.namespace,
-            &hub.stored,
-            device,
-            policy.as_ref(),
-            change,
-        )
-        .await?;
-        device.registry_name = Some(name);
+        registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, device, device.policy, change).await?;
         Ok(())
     }
 

@@ -8,12 +8,13 @@ use crate::platform::{self, Change, Platform};
 use crate::tables::{DEVICES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_key};
+use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_place};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::{NEVER, rfc3339};
 use ferrohub_model::twin::{DesiredChange, Twin};
+use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_pki::key::generate_symmetric_key;
-use ferrohub_store::{Put, Row, Store};
+use ferrohub_store::{Expect, Put, Row, Store};
 use jiff::Timestamp;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -60,8 +61,8 @@ pub struct DeviceSpec {
     pub iot_edge: bool,
     /// Id that its certificates carry.
     pub credential_id: Option<Uuid>,
-    /// ARM id of the policy that its certificates come from.
-    pub policy_id: Option<String>,
+    /// Uid of the certificate policy that its certificates come from.
+    pub policy: Option<Uuid>,
 }
 
 impl DeviceSpec {
@@ -74,8 +75,26 @@ impl DeviceSpec {
             status_reason: None,
             iot_edge: false,
             credential_id: None,
-            policy_id: None,
+            policy: None,
         }
+    }
+}
+
+/// Which device is meant: by its uid in rows, by hub and device id in notices.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceRef<'a> {
+    /// Uid of the device.
+    pub uid: Uuid,
+    /// Uid of its hub.
+    pub hub: Uuid,
+    /// Its device id.
+    pub device_id: &'a str,
+}
+
+impl<'a> DeviceRef<'a> {
+    /// The device that an identity is of.
+    pub fn of(device: &'a DeviceIdentity) -> Self {
+        Self { uid: device.uid, hub: device.hub, device_id: &device.device_id }
     }
 }
 
@@ -102,7 +121,15 @@ pub struct StoredTwin {
 /// # Errors
 /// `ArgumentInvalid` for an illegal id; when the store cannot be read.
 pub async fn load(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredDevice>> {
-    store.get(&DEVICES, &device_key(hub, device_id)?).await?.as_deref().map(device_from_row).transpose()
+    store.find_one(&DEVICES, "place", &device_place(hub, device_id)?).await?.as_deref().map(device_from_row).transpose()
+}
+
+/// The identity with this uid, if there is one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn by_uid(store: &dyn Store, uid: Uuid) -> Result<Option<StoredDevice>> {
+    store.get(&DEVICES, &uid_key(uid)).await?.as_deref().map(device_from_row).transpose()
 }
 
 /// The identity in a row of [`DEVICES`].
@@ -110,15 +137,22 @@ pub async fn load(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Optio
 /// # Errors
 /// Internal, when the document does not parse.
 pub fn device_from_row(row: &Row) -> Result<StoredDevice> {
-    Ok(StoredDevice { device: row.parse()?, version: row.version })
+    let broken = || Error::internal(format!("device row {} has no place", row.key));
+    let mut device = row.parse::<DeviceIdentity>()?.as_ref().clone();
+    let place = row.columns.first().and_then(Option::as_deref).and_then(|place| place.split_once('/'));
+    let (hub, device_id) = place.ok_or_else(broken)?;
+    device.hub = parse_uid_key(hub).ok_or_else(broken)?;
+    device.uid = parse_uid_key(&row.key).ok_or_else(broken)?;
+    device.device_id = device_id.to_owned();
+    Ok(StoredDevice { device: Arc::new(device), version: row.version })
 }
 
-/// The twin of a device, if there is one.
+/// The twin of the device with this uid, if there is one.
 ///
 /// # Errors
-/// `ArgumentInvalid` for an illegal id; when the store cannot be read.
-pub async fn load_twin(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredTwin>> {
-    let Some(row) = store.get(&TWINS, &device_key(hub, device_id)?).await? else { return Ok(None) };
+/// When the store cannot be read.
+pub async fn load_twin(store: &dyn Store, device: Uuid) -> Result<Option<StoredTwin>> {
+    let Some(row) = store.get(&TWINS, &uid_key(device)).await? else { return Ok(None) };
     Ok(Some(StoredTwin { twin: row.parse()?, version: row.version }))
 }
 
@@ -127,7 +161,7 @@ pub async fn load_twin(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<
 /// # Errors
 /// `ArgumentInvalid` for an illegal id; when sealing fails.
 pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Result<DeviceIdentity> {
-    device_key(hub.uid, &spec.device_id)?;
+    device_place(hub.uid, &spec.device_id)?;
     let now = platform.now();
     let mut device = DeviceIdentity {
         hub: hub.uid,
@@ -141,8 +175,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
         authentication: Authentication { kind: AuthenticationType::None, ..Authentication::default() },
         iot_edge: spec.iot_edge,
         credential_id: spec.credential_id,
-        policy_id: spec.policy_id,
-        registry_name: None,
+        policy: spec.policy,
         created: rfc3339(now),
     };
     set_credentials(platform, &mut device, spec.credentials).await?;
@@ -195,8 +228,7 @@ async fn sealed(
             wanted
         }
     };
-    let row = device_key(device.hub, &device.device_id)?;
-    let owner = device.hub.to_string();
+    let (row, owner) = (uid_key(device.uid), uid_key(device.hub));
     platform.keyring.seal(platform.store.as_ref(), &owner, DEVICES.name, &row, field, wanted.as_bytes()).await
 }
 
@@ -206,8 +238,7 @@ async fn open_key(
     field: &'static str,
     sealed: &str,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let row = device_key(device.hub, &device.device_id)?;
-    let owner = device.hub.to_string();
+    let (row, owner) = (uid_key(device.uid), uid_key(device.hub));
     platform.keyring.open(platform.store.as_ref(), &owner, DEVICES.name, &row, field, sealed).await
 }
 
@@ -238,11 +269,11 @@ pub async fn open_keys(
 /// # Errors
 /// Internal, when a document does not serialize.
 pub fn add_create(platform: &Platform, device: &mut DeviceIdentity, twin: &Twin, change: &mut Change) -> Result<()> {
-    let key = device_key(device.hub, &device.device_id)?;
     device.etag = new_etag(platform);
-    change.unit.expect_absent(&DEVICES, key);
+    let value = device_place(device.hub, &device.device_id)?;
+    change.unit.expect(Expect::NoneWith { table: &DEVICES, column: "place", value });
     change.unit.put(device_put(device)?);
-    change.unit.put(twin_put(device.hub, &device.device_id, twin)?);
+    change.unit.put(twin_put(device.uid, twin)?);
     Ok(())
 }
 
@@ -257,12 +288,11 @@ pub fn add_update(
     device: &mut DeviceIdentity,
     change: &mut Change,
 ) -> Result<()> {
-    let key = device_key(device.hub, &device.device_id)?;
     device.etag = new_etag(platform);
     if device.status != was.device.status {
         device.status_updated = rfc3339(platform.now());
     }
-    change.unit.expect_version(&DEVICES, key, was.version);
+    change.unit.expect_version(&DEVICES, uid_key(device.uid), was.version);
     change.unit.put(device_put(device)?);
     let same = device.status == was.device.status
         && device.authentication == was.device.authentication
@@ -275,15 +305,12 @@ pub fn add_update(
 
 /// Adds the removal of a device and its twin to `change`, and the notice to an open connection.
 ///
-/// # Errors
-/// `ArgumentInvalid` for an illegal id.
-pub fn add_delete(was: &StoredDevice, change: &mut Change) -> Result<()> {
-    let key = device_key(was.device.hub, &was.device.device_id)?;
+pub fn add_delete(was: &StoredDevice, change: &mut Change) {
+    let key = uid_key(was.device.uid);
     change.unit.expect_version(&DEVICES, key.clone(), was.version);
     change.unit.delete(&DEVICES, key.clone());
     change.unit.delete(&TWINS, key);
     notify(&was.device, change);
-    Ok(())
 }
 
 /// Adds a changed twin to `change`, and tells an open connection when desired properties changed.
@@ -291,19 +318,18 @@ pub fn add_delete(was: &StoredDevice, change: &mut Change) -> Result<()> {
 /// # Errors
 /// Internal, when the document does not serialize.
 pub fn add_twin(
-    hub: Uuid,
-    device_id: &str,
+    device: DeviceRef<'_>,
     was: &StoredTwin,
     twin: &Twin,
     desired: Option<&DesiredChange>,
     change: &mut Change,
 ) -> Result<()> {
-    change.unit.expect_version(&TWINS, device_key(hub, device_id)?, was.version);
-    change.unit.put(twin_put(hub, device_id, twin)?);
+    change.unit.expect_version(&TWINS, uid_key(device.uid), was.version);
+    change.unit.put(twin_put(device.uid, twin)?);
     if let Some(desired) = desired {
         let notice = serde_json::to_vec(desired)
             .map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
-        change.notices.push((platform::desired_subject(hub, device_id), notice.into()));
+        change.notices.push((platform::desired_subject(device.hub, device.device_id), notice.into()));
     }
     Ok(())
 }
@@ -314,12 +340,12 @@ pub fn notify(device: &DeviceIdentity, change: &mut Change) {
 }
 
 fn device_put(device: &DeviceIdentity) -> Result<Put> {
-    let columns = vec![Some(device.hub.to_string()), Some(device.uid.to_string())];
-    Ok(Put::new(&DEVICES, device_key(device.hub, &device.device_id)?, columns, device)?)
+    let columns = vec![Some(device_place(device.hub, &device.device_id)?)];
+    Ok(Put::new(&DEVICES, uid_key(device.uid), columns, device)?)
 }
 
-fn twin_put(hub: Uuid, device_id: &str, twin: &Twin) -> Result<Put> {
-    Ok(Put::new(&TWINS, device_key(hub, device_id)?, vec![Some(hub.to_string())], twin)?)
+fn twin_put(device: Uuid, twin: &Twin) -> Result<Put> {
+    Ok(Put::new(&TWINS, uid_key(device), Vec::new(), twin)?)
 }
 
 /// IoT Hub's device etags are base64 of a decimal number.

@@ -30,8 +30,7 @@ use crate::hub::access::HubKeys;
 use crate::hub::presence::Presence;
 use crate::hub::trust::Trust;
 use crate::platform::Platform;
-use crate::resources::{self, Stored, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Stored, tag};
 use ferrohub_messaging::{ReadFrom, StoredEvent};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -68,21 +67,18 @@ pub struct HubRef {
 
 impl HubRef {
     /// The hub that a stored resource is.
-    ///
-    /// # Errors
-    /// Internal, when the stored id does not parse.
-    pub fn of(stored: Stored) -> Result<Self> {
+    pub fn of(stored: Stored) -> Self {
         let partitions = stored.resource.value(&["eventHubEndpoints", "events", "partitionCount"]);
         let partition_count =
             partitions.and_then(serde_json::Value::as_u64).and_then(|count| u16::try_from(count).ok());
-        Ok(Self {
-            uid: stored.resource.uid,
-            id: stored.id()?,
-            name: stored.resource.name.clone(),
+        Self {
+            uid: stored.uid,
+            id: stored.id.clone(),
+            name: stored.name().to_owned(),
             host: stored.resource.text(&["hostName"]).unwrap_or_default().to_lowercase(),
             partition_count: partition_count.filter(|count| *count > 0).unwrap_or(DEFAULT_PARTITIONS),
             stored: Arc::new(stored),
-        })
+        }
     }
 
     /// Whether a switch such as `disableLocalAuth` is on.
@@ -144,13 +140,8 @@ impl HubService {
         if name.is_empty() || name.len() > 255 {
             return Ok(None);
         }
-        let row = self.platform.store.find_one(&RESOURCES, "lookup", &format!("host/{name}")).await?;
-        let Some(row) = row else { return Ok(None) };
-        let stored = resources::from_row(&row)?;
-        if !stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB) {
-            return Ok(None);
-        }
-        HubRef::of(stored).map(Some)
+        let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{name}")).await?;
+        Ok(found.filter(|found| found.is(tag::IOT_HUB)).map(HubRef::of))
     }
 
     /// Events of one partition, at most `max` (and `limits::QUERY_PAGE`). The caller has checked `ServiceConnect`.

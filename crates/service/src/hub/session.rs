@@ -2,6 +2,7 @@
 
 use super::access::HubKeys;
 use super::connect::{Proof, recheck_token};
+use super::identity::DeviceRef;
 use super::patience::Patience;
 use super::presence::Present;
 use super::telemetry::{self, Telemetry};
@@ -91,6 +92,7 @@ pub(super) struct Ears {
 /// What a device may do with its connection. Cheap to share between the tasks of one connection.
 pub struct Link {
     platform: Arc<Platform>,
+    uid: Uuid,
     hub: Uuid,
     partition: u16,
     origin: Origin,
@@ -150,11 +152,12 @@ impl HubService {
         chain: Vec<Vec<u8>>,
         ears: Ears,
     ) -> Result<Session> {
-        let told = twins::require(&self.platform, hub.uid, &device.device_id).await?.twin.desired.version;
+        let told = twins::require(&self.platform, DeviceRef::of(device)).await?.twin.desired.version;
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
         let link = Arc::new(Link {
             platform: Arc::clone(&self.platform),
+            uid: device.uid,
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
             present: self.presence.enter(hub.uid, &device.device_id, Arc::clone(&self.platform.clock)),
@@ -186,6 +189,10 @@ impl HubService {
 }
 
 impl Link {
+    fn device(&self) -> DeviceRef<'_> {
+        DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
+    }
+
     /// The device id.
     pub fn device_id(&self) -> &str {
         &self.origin.device_id
@@ -214,7 +221,7 @@ impl Link {
     pub async fn twin(&self) -> Result<Value> {
         self.check_open()?;
         self.present.heard();
-        Ok(twins::require(&self.platform, self.hub, self.device_id()).await?.twin.device_view())
+        Ok(twins::require(&self.platform, self.device()).await?.twin.device_view())
     }
 
     /// Merges a patch into the reported properties and gives their new `$version`.
@@ -224,7 +231,7 @@ impl Link {
     pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
         self.check_open()?;
         self.present.heard();
-        twins::report(&self.platform, self.hub, self.device_id(), &patch).await
+        twins::report(&self.platform, self.device(), &patch).await
     }
 
     /// Notes that the device was heard, for a keep-alive.
@@ -382,7 +389,7 @@ impl Session {
     /// The hub was written, or the CAs that it trusts.
     async fn check_trust(&self) -> Result<Option<CloseReason>> {
         let platform = &self.link.platform;
-        let Some(view) = self.trust.look(platform.store.as_ref(), &self.hub).await? else {
+        let Some(view) = self.trust.look(platform, &self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
         };
         let token = recheck_token(platform, &self.keys, &view.hub, self.link.device_id(), &self.proof).await;
@@ -406,7 +413,7 @@ impl Session {
         if !self.todo.all_desired {
             return Ok(None);
         }
-        let found = twins::require(&self.link.platform, self.hub.uid, self.link.device_id()).await;
+        let found = twins::require(&self.link.platform, self.link.device()).await;
         if let Err(error) = &found
             && error.kind == ErrorKind::Unavailable
         {

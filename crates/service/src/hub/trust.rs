@@ -2,13 +2,13 @@
 
 use super::shared_read::SharedRead;
 use super::{CACHED_HUBS, HubRef};
-use crate::resources::{self, kind};
+use crate::platform::Platform;
+use crate::resources::{self, tag};
 use aws_lc_rs::digest::{Context, SHA256};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{VerifiedLeaf, verify_client_chain};
-use ferrohub_store::Store;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +57,7 @@ impl Trust {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn look(&self, store: &dyn Store, hub: &HubRef) -> Result<Option<Arc<View>>> {
+    pub(super) async fn look(&self, platform: &Platform, hub: &HubRef) -> Result<Option<Arc<View>>> {
         let look = {
             let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
             if looks.len() >= CACHED_HUBS && !looks.contains_key(&hub.uid) {
@@ -65,14 +65,13 @@ impl Trust {
             }
             Arc::clone(looks.entry(hub.uid).or_default())
         };
-        look.get(self.read(store, hub)).await
+        look.get(self.read(platform, hub)).await
     }
 
-    async fn read(&self, store: &dyn Store, hub: &HubRef) -> Result<Option<Arc<View>>> {
-        let found = resources::get(store, &hub.id).await?.filter(|found| found.resource.uid == hub.uid);
-        let Some(found) = found else { return Ok(None) };
-        let hub = HubRef::of(found)?;
-        let anchors = self.anchors(store, &hub).await?;
+    async fn read(&self, platform: &Platform, hub: &HubRef) -> Result<Option<Arc<View>>> {
+        let Some(found) = resources::by_uid(platform, hub.uid).await? else { return Ok(None) };
+        let hub = HubRef::of(found);
+        let anchors = self.anchors(platform, &hub).await?;
         Ok(Some(Arc::new(View { hub, anchors })))
     }
 
@@ -102,13 +101,12 @@ impl Trust {
         holds.then(|| known.leaf.clone())
     }
 
-    async fn anchors(&self, store: &dyn Store, hub: &HubRef) -> Result<Arc<Anchors>> {
-        let mut rows = resources::all_where(store, "parent", &hub.id.key()).await?;
-        rows.retain(|row| row.resource.kind.eq_ignore_ascii_case(kind::HUB_CERTIFICATE));
+    async fn anchors(&self, platform: &Platform, hub: &HubRef) -> Result<Arc<Anchors>> {
+        let rows = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
         let mut context = Context::new(&SHA256);
         context.update(hub.uid.as_bytes());
         for row in &rows {
-            context.update(row.resource.uid.as_bytes());
+            context.update(row.uid.as_bytes());
             context.update(&row.version.to_be_bytes());
         }
         let generation = finish(context);
@@ -130,7 +128,7 @@ impl Trust {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, id = row.resource.id, "a CA certificate of the hub does not parse; it trusts nobody")
+                    tracing::warn!(%error, id = %row.id, "a CA certificate of the hub does not parse; it trusts nobody")
                 }
             }
         }

@@ -1,16 +1,16 @@
 //! The twin part of a hub's service API, and the twin as a device sees it.
 
 use super::devices::{check_match, not_found};
-use super::identity::{self, StoredTwin};
+use super::identity::{self, DeviceRef, StoredTwin};
 use super::{HubRef, HubService, contended};
 use crate::platform::{Change, Platform};
+use ferrohub_model::device::DeviceIdentity;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::{DesiredChange, Twin};
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::Value;
-use uuid::Uuid;
 
 impl HubService {
     /// A twin as `GET /twins/{id}` shows it.
@@ -18,8 +18,9 @@ impl HubService {
     /// # Errors
     /// `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
     pub async fn get_twin(&self, hub: &HubRef, device_id: &str) -> Result<Value> {
-        let stored = self.require_twin(hub, device_id).await?;
-        self.twin_view(hub, device_id, &stored.twin).await
+        let device = self.require_device(hub, device_id).await?.device;
+        let stored = self.require_twin(hub, &device).await?;
+        Ok(self.twin_view(&device, &stored.twin))
     }
 
     /// Merges `tags` and `properties.desired` of the body into a twin, as `PATCH /twins/{id}` does, and tells a connected device.
@@ -59,27 +60,27 @@ impl HubService {
     ) -> Result<Value> {
         let condition = if_match.map(EtagCondition::parse);
         for _ in 0..CONFLICT_RETRIES {
-            let was = self.require_twin(hub, device_id).await?;
+            let device = self.require_device(hub, device_id).await?.device;
+            let was = self.require_twin(hub, &device).await?;
             if let Some(condition) = &condition {
                 check_match(condition, &was.twin.etag())?;
             }
             let mut twin = (*was.twin).clone();
             let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
-            if commit_twin(&self.platform, hub.uid, device_id, &was, &twin, desired.as_ref()).await? {
-                return self.twin_view(hub, device_id, &twin).await;
+            if commit_twin(&self.platform, DeviceRef::of(&device), &was, &twin, desired.as_ref()).await? {
+                return Ok(self.twin_view(&device, &twin));
             }
         }
         Err(contended(&format!("The twin of '{device_id}'")))
     }
 
-    async fn require_twin(&self, hub: &HubRef, device_id: &str) -> Result<StoredTwin> {
-        let found = identity::load_twin(self.platform.store.as_ref(), hub.uid, device_id).await?;
-        found.ok_or_else(|| not_found(hub, device_id))
+    async fn require_twin(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<StoredTwin> {
+        let found = identity::load_twin(self.platform.store.as_ref(), device.uid).await?;
+        found.ok_or_else(|| not_found(hub, &device.device_id))
     }
 
-    async fn twin_view(&self, hub: &HubRef, device_id: &str, twin: &Twin) -> Result<Value> {
-        let found = self.require_device(hub, device_id).await?;
-        Ok(twin.service_view(&found.device, &self.presence.view(hub.uid, device_id)))
+    fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Value {
+        twin.service_view(device, &self.presence.view(device.hub, &device.device_id))
     }
 }
 
@@ -87,25 +88,25 @@ impl HubService {
 ///
 /// # Errors
 /// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
-pub(super) async fn report(platform: &Platform, hub: Uuid, device_id: &str, patch: &Value) -> Result<u64> {
+pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &Value) -> Result<u64> {
     for _ in 0..CONFLICT_RETRIES {
-        let was = require(platform, hub, device_id).await?;
+        let was = require(platform, device).await?;
         let mut twin = (*was.twin).clone();
         let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;
-        if commit_twin(platform, hub, device_id, &was, &twin, None).await? {
+        if commit_twin(platform, device, &was, &twin, None).await? {
             return Ok(version);
         }
     }
-    Err(contended(&format!("The twin of '{device_id}'")))
+    Err(contended(&format!("The twin of '{}'", device.device_id)))
 }
 
 /// The twin of a device that is connected.
 ///
 /// # Errors
 /// `DeviceNotFound` (404001) when the device was deleted.
-pub(super) async fn require(platform: &Platform, hub: Uuid, device_id: &str) -> Result<StoredTwin> {
-    identity::load_twin(platform.store.as_ref(), hub, device_id).await?.ok_or_else(|| {
-        Error::not_found(format!("The device '{device_id}' was deleted."))
+pub(super) async fn require(platform: &Platform, device: DeviceRef<'_>) -> Result<StoredTwin> {
+    identity::load_twin(platform.store.as_ref(), device.uid).await?.ok_or_else(|| {
+        Error::not_found(format!("The device '{}' was deleted.", device.device_id))
             .with_code("DeviceNotFound")
             .with_iot_code(404_001)
     })
@@ -114,14 +115,13 @@ pub(super) async fn require(platform: &Platform, hub: Uuid, device_id: &str) -> 
 /// `false` when somebody else changed the twin meanwhile.
 async fn commit_twin(
     platform: &Platform,
-    hub: Uuid,
-    device_id: &str,
+    device: DeviceRef<'_>,
     was: &StoredTwin,
     twin: &Twin,
     desired: Option<&DesiredChange>,
 ) -> Result<bool> {
     let mut change = Change::new();
-    identity::add_twin(hub, device_id, was, twin, desired, &mut change)?;
+    identity::add_twin(device, was, twin, desired, &mut change)?;
     match platform.commit(change).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),

@@ -138,11 +138,10 @@ impl ProvisioningService {
         field: &str,
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(sealed) = stored.resource.secrets.get(field) else { return Ok(None) };
-        let owner = stored.resource.uid.to_string();
-        let row = stored.id()?.key();
+        let row = stored.key();
         self.platform
             .keyring
-            .open(self.platform.store.as_ref(), &owner, RESOURCES.name, &row, field, sealed)
+            .open(self.platform.store.as_ref(), &row, RESOURCES.name, &row, field, sealed)
             .await
             .map(Some)
     }

@@ -2,11 +2,12 @@
 
 use super::allocate::allocate;
 use super::attest::Attested;
-use super::groups::{initial_twin, policy_id, policy_namespace};
+use super::groups::{initial_twin, policy_id};
 use super::{DpsRef, ProvisioningService};
+use crate::arm::types::certificate_policy_of;
 use crate::certificate::{IssueRequest, issue_leaf};
 use crate::hub::HubRef;
-use crate::hub::identity::{self, Credentials, DeviceSpec, StoredDevice};
+use crate::hub::identity::{self, Credentials, DeviceRef, DeviceSpec, StoredDevice};
 use crate::platform::Change;
 use crate::registry::{self, NamespaceEdge};
 use crate::resources::{self, Stored};
@@ -17,7 +18,6 @@ use ferrohub_model::device::DeviceIdentity;
 use ferrohub_model::enrollment::GroupSettings;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::{Assignment, Substatus};
-use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::csr::CertificateRequest;
 use serde_json::json;
@@ -35,8 +35,8 @@ pub(super) struct Outcome {
 struct Issuing<'a> {
     csr: &'a CertificateRequest,
     namespace: Stored,
+    authority: Stored,
     policy: Stored,
-    policy_id: ResourceId,
 }
 
 /// Where the device stands before and after.
@@ -48,11 +48,8 @@ struct Place {
     present: Option<StoredDevice>,
 }
 
-/// What a device leaves behind at another hub.
-struct Former {
-    hub: Uuid,
-    device: Option<StoredDevice>,
-}
+/// What a device leaves behind at another hub, if it is still there.
+struct Former(Option<StoredDevice>);
 
 impl ProvisioningService {
     /// Decides everything about a registration and builds the unit of work; nothing but a serial number is written.
@@ -69,10 +66,10 @@ impl ProvisioningService {
     ) -> Result<Outcome> {
         let settings = &attested.group.settings;
         let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
-        let hub = HubRef::of(self.open_hub(dps, &host).await?)?;
+        let hub = HubRef::of(self.open_hub(dps, &host).await?);
         let mut change = Change::new();
         // The version, not only the existence: a hub made anew under the same name is another hub.
-        change.unit.expect_version(&RESOURCES, hub.id.key(), hub.stored.version);
+        change.unit.expect_version(&RESOURCES, hub.stored.key(), hub.stored.version);
         let edge = self.edge(dps, &hub).await?;
         let issuing = match (&settings.credential_policy_name, csr) {
             (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, name, csr, &mut change).await?),
@@ -82,7 +79,7 @@ impl ProvisioningService {
         let place = self.place(hub, device_id, had).await?;
         self.refuse_other_namespace(&place, had).await?;
         let mut device = self.identity(&place, device_id, attested, issuing.as_ref()).await?;
-        self.mirror(edge.as_ref(), &place, &mut device, issuing.as_ref(), &mut change).await?;
+        self.mirror(edge.as_ref(), &device, issuing.as_ref(), &mut change).await?;
         let substatus = self.write_rows(&place, settings, had, &mut device, &mut change).await?;
         let chain = match &issuing {
             Some(issuing) => self.issue(issuing, registration_id, &device, &mut change).await?,
@@ -102,7 +99,7 @@ impl ProvisioningService {
     /// for a hub without a namespace.
     async fn edge(&self, dps: &DpsRef, hub: &HubRef) -> Result<Option<NamespaceEdge>> {
         let Some(namespace) = namespace_of(hub) else { return Ok(None) };
-        if dps_namespace(dps).is_some_and(|own| own.eq_ignore_ascii_case(namespace)) {
+        if dps.stored.resource.link(registry::NAMESPACE) == Some(namespace) {
             return registry::dps_edge(&self.platform, &dps.stored).await;
         }
         registry::hub_edge(&self.platform, &hub.stored).await
@@ -117,8 +114,8 @@ impl ProvisioningService {
         csr: &'a CertificateRequest,
         change: &mut Change,
     ) -> Result<Issuing<'a>> {
-        let own = policy_namespace(dps, policy)?;
-        if !namespace_of(hub).is_some_and(|theirs| theirs.eq_ignore_ascii_case(&own.to_string())) {
+        let own = self.policy_namespace(dps, policy).await?;
+        if namespace_of(hub) != Some(own.uid) {
             return Err(Error::invalid(format!(
                 "The hub '{}' is not linked to the namespace '{}', so it would never trust a certificate of the policy '{policy}'. Let the enrollment choose a hub of that namespace (iotHubs), or leave the credential policy out.",
                 hub.host,
@@ -131,18 +128,20 @@ impl ProvisioningService {
             edge.ok_or_else(|| Error::internal("a provisioning service lost its namespace while it was read"))?;
         let policy_id = policy_id(&edge.id, policy);
         registry::check_issue(&self.platform, &edge, &policy_id)?;
-        let Some(stored) = resources::get(self.platform.store.as_ref(), &policy_id).await? else {
-            return Err(Error::not_found(self.unknown_policy(&edge.id, policy).await?).with_iot_code(404_000));
+        let Some(authority) = resources::get(&self.platform, &policy_id).await? else {
+            return Err(Error::not_found(self.unknown_policy(&edge.namespace, policy).await?).with_iot_code(404_000));
         };
-        change.unit.expect_exists(&RESOURCES, policy_id.key());
-        Ok(Issuing { csr, namespace: edge.namespace, policy: stored, policy_id })
+        let leaf = certificate_policy_of(&self.platform, authority.uid).await?;
+        let leaf = leaf.ok_or_else(|| Error::internal(format!("'{policy_id}' lost its certificate policy")))?;
+        change.unit.expect_exists(&RESOURCES, leaf.key());
+        Ok(Issuing { csr, namespace: edge.namespace, authority, policy: leaf })
     }
 
     async fn place(&self, hub: HubRef, device_id: &str, had: Option<&Assignment>) -> Result<Place> {
         let store = self.platform.store.as_ref();
         let present = identity::load(store, hub.uid, device_id).await?;
         let former = match had.filter(|had| had.hub != hub.uid) {
-            Some(had) => Some(Former { hub: had.hub, device: identity::load(store, had.hub, device_id).await? }),
+            Some(had) => Some(Former(identity::load(store, had.hub, device_id).await?)),
             None => None,
         };
         Ok(Place { hub, former, present })
@@ -150,14 +149,12 @@ impl ProvisioningService {
 
     /// A device belongs to one namespace for good (reference/certificates.md section 5): it moves between hubs of the same one.
     async fn refuse_other_namespace(&self, place: &Place, had: Option<&Assignment>) -> Result<()> {
-        let leaves = place.former.as_ref().and_then(|former| former.device.as_ref());
+        let leaves = place.former.as_ref().and_then(|former| former.0.as_ref());
         let (Some(StoredDevice { device, .. }), Some(had)) = (leaves, had) else { return Ok(()) };
-        let Some(former) = self.hub_by_host(&had.hub_host).await?.filter(|hub| hub.resource.uid == had.hub) else {
-            return Ok(());
-        };
-        let former = HubRef::of(former)?;
+        let Some(former) = resources::by_uid(&self.platform, had.hub).await? else { return Ok(()) };
+        let former = HubRef::of(former);
         let same = match (namespace_of(&former), namespace_of(&place.hub)) {
-            (Some(left), Some(right)) => left.eq_ignore_ascii_case(right),
+            (Some(left), Some(right)) => left == right,
             (left, _) => left.is_none(),
         };
         if same {
@@ -185,7 +182,7 @@ impl ProvisioningService {
                 Credentials::Keys { primary: Some(primary.to_string()), secondary: Some(secondary.to_string()) }
             }
         };
-        let moving = place.former.as_ref().and_then(|former| former.device.as_ref());
+        let moving = place.former.as_ref().and_then(|former| former.0.as_ref());
         let mut device = match (&place.present, moving) {
             (Some(present), _) => {
                 let mut device = (*present.device).clone();
@@ -209,7 +206,7 @@ impl ProvisioningService {
         };
         if let Some(issuing) = issuing {
             device.credential_id = Some(device.credential_id.unwrap_or_else(|| self.platform.random.uuid_v4()));
-            device.policy_id = Some(issuing.policy_id.to_string());
+            device.policy = Some(issuing.policy.uid);
         }
         Ok(device)
     }
@@ -217,19 +214,14 @@ impl ProvisioningService {
     async fn mirror(
         &self,
         edge: Option<&NamespaceEdge>,
-        place: &Place,
-        device: &mut DeviceIdentity,
+        device: &DeviceIdentity,
         issuing: Option<&Issuing<'_>>,
         change: &mut Change,
     ) -> Result<()> {
         let Some(edge) = edge else { return Ok(()) };
-        let policy = issuing.map(|issuing| &issuing.policy_id);
-        let from = place.former.as_ref().map(|former| former.hub);
-        let hub = &place.hub.stored;
-        let name =
-            registry::mirror_move(&self.platform, &edge.actor, &edge.namespace, hub, device, policy, from, change)
-                .await?;
-        device.registry_name = Some(name);
+        // A device that moves between hubs keeps its uid, and with it its ADR device.
+        let policy = issuing.map(|issuing| issuing.policy.uid);
+        registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, device, policy, change).await?;
         Ok(())
     }
 
@@ -249,24 +241,24 @@ impl ProvisioningService {
         let fresh = Arc::new(initial_twin(settings, now)?);
         if let Some(present) = &place.present {
             identity::add_update(&self.platform, present, device, change)?;
-            self.leave(place, change)?;
+            self.leave(place, change);
             let Some(had) = had else { return Ok(Substatus::InitialAssignment) };
             if !resets {
                 let stays = !settings.reprovision_policy.migrate_device_data;
                 return Ok(if stays { had.substatus } else { Substatus::DeviceDataMigrated });
             }
-            if let Some(was) = identity::load_twin(store, place.hub.uid, &device.device_id).await? {
+            if let Some(was) = identity::load_twin(store, device.uid).await? {
                 let mut twin = (*was.twin).clone();
                 let body = json!({"tags": settings.initial_twin.tags, "properties": {"desired": settings.initial_twin.desired}});
                 let desired = twin.replace(&body, &rfc3339(now))?;
-                identity::add_twin(place.hub.uid, &device.device_id, &was, &twin, desired.as_ref(), change)?;
+                identity::add_twin(DeviceRef::of(device), &was, &twin, desired.as_ref(), change)?;
             }
             return Ok(Substatus::DeviceDataReset);
         }
-        // The unique uid must be free before the row of the new place takes it.
-        self.leave(place, change)?;
-        let moved = match place.former.as_ref().filter(|former| former.device.is_some()) {
-            Some(former) => identity::load_twin(store, former.hub, &device.device_id).await?,
+        // The rows of the former place go before those of the new one come under the same key.
+        self.leave(place, change);
+        let moved = match place.former.as_ref().filter(|former| former.0.is_some()) {
+            Some(_) => identity::load_twin(store, device.uid).await?,
             None => None,
         };
         let (twin, substatus) = match moved {
@@ -278,10 +270,9 @@ impl ProvisioningService {
         Ok(substatus)
     }
 
-    fn leave(&self, place: &Place, change: &mut Change) -> Result<()> {
-        match place.former.as_ref().and_then(|former| former.device.as_ref()) {
-            Some(was) => identity::add_delete(was, change),
-            None => Ok(()),
+    fn leave(&self, place: &Place, change: &mut Change) {
+        if let Some(was) = place.former.as_ref().and_then(|former| former.0.as_ref()) {
+            identity::add_delete(was, change);
         }
     }
 
@@ -299,6 +290,7 @@ impl ProvisioningService {
             &self.platform,
             IssueRequest {
                 namespace: &issuing.namespace,
+                authority: &issuing.authority,
                 policy: &issuing.policy,
                 csr: issuing.csr,
                 registration_id,
@@ -313,10 +305,6 @@ impl ProvisioningService {
     }
 }
 
-fn namespace_of(hub: &HubRef) -> Option<&str> {
-    hub.stored.resource.text(&["deviceRegistry", "namespaceResourceId"])
-}
-
-fn dps_namespace(dps: &DpsRef) -> Option<&str> {
-    dps.stored.resource.text(&["deviceRegistryNamespace", "resourceId"])
+fn namespace_of(hub: &HubRef) -> Option<Uuid> {
+    hub.stored.resource.link(registry::NAMESPACE)
 }

@@ -84,7 +84,7 @@ impl ProvisioningService {
         let mut after = None;
         loop {
             let page = Page { after: after.take(), limit: GROUP_PAGE };
-            let rows = self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page).await?;
+            let rows = self.platform.store.scan(&ENROLLMENT_GROUPS, &dps.row_key(""), page).await?;
             let full = rows.len() == GROUP_PAGE;
             after = rows.last().map(|row| row.key.clone());
             for row in &rows {
@@ -109,7 +109,7 @@ impl ProvisioningService {
         let Some(registration) = store.get(&REGISTRATIONS, &dps.row_key(registration_id)).await? else {
             return Ok(None);
         };
-        match registration.columns.get(1).cloned().flatten() {
+        match registration.columns.first().cloned().flatten() {
             Some(key) => Ok(store.get(&ENROLLMENT_GROUPS, &key).await?),
             None => Ok(None),
         }

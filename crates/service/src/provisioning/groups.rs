@@ -3,8 +3,10 @@
 use super::access::shown;
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
+use crate::arm::types::certificate_policy_of;
 use crate::platform::Change;
-use crate::resources::{self, kind};
+use crate::registry;
+use crate::resources::{self, Stored, tag};
 use crate::tables::{ENROLLMENT_GROUPS, RESOURCES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,12 +18,14 @@ use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
+use ferrohub_model::uid::uid_key;
 use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_store::{Put, Row};
 use ferrohub_wire::etag::EtagCondition;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 const PRIMARY: &str = "primary";
@@ -53,7 +57,7 @@ impl ProvisioningService {
             check_match(if_match, existing.as_deref(), dps, id)?;
             let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
             if let Some(policy) = &policy {
-                change.unit.expect_exists(&RESOURCES, policy.key());
+                change.unit.expect_exists(&RESOURCES, uid_key(*policy));
             }
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(group.view()),
@@ -92,8 +96,7 @@ impl ProvisioningService {
     pub async fn query_groups(&self, dps: &DpsRef, body: Option<&Value>, page: &PageRequest) -> Result<Paged> {
         refuse_condition(body)?;
         let prefix = dps.row_key("");
-        let rows =
-            self.platform.store.find(&ENROLLMENT_GROUPS, "dps", &dps.uid.to_string(), page.of_store(&prefix)?).await?;
+        let rows = self.platform.store.scan(&ENROLLMENT_GROUPS, &prefix, page.of_store(&prefix)?).await?;
         page.answer(&prefix, rows, |row| Ok(from_row(row)?.view()))
     }
 
@@ -192,8 +195,8 @@ impl ProvisioningService {
             Some(row) => change.unit.expect_version(&ENROLLMENT_GROUPS, key.clone(), row.version),
             None => change.unit.expect_absent(&ENROLLMENT_GROUPS, key.clone()),
         };
-        change.unit.expect_exists(&RESOURCES, dps.id.key());
-        change.unit.put(Put::new(&ENROLLMENT_GROUPS, key, vec![Some(dps.uid.to_string())], &group)?);
+        change.unit.expect_exists(&RESOURCES, dps.stored.key());
+        change.unit.put(Put::new(&ENROLLMENT_GROUPS, key, Vec::new(), &group)?);
         Ok((group, change))
     }
 
@@ -216,7 +219,7 @@ impl ProvisioningService {
             }
         };
         let platform = &self.platform;
-        let owner = dps.uid.to_string();
+        let owner = dps.stored.key();
         platform
             .keyring
             .seal(platform.store.as_ref(), &owner, ENROLLMENT_GROUPS.name, key, field, plain.as_bytes())
@@ -224,9 +227,9 @@ impl ProvisioningService {
     }
 
     /// The credential policy that the settings name, checked to exist in the linked namespace.
-    async fn check_policy(&self, dps: &DpsRef, settings: &GroupSettings, body: &Value) -> Result<Option<ResourceId>> {
+    async fn check_policy(&self, dps: &DpsRef, settings: &GroupSettings, body: &Value) -> Result<Option<Uuid>> {
         let Some(name) = &settings.credential_policy_name else { return Ok(None) };
-        let namespace = policy_namespace(dps, name)?;
+        let namespace = self.policy_namespace(dps, name).await?;
         if let Some(given) = body.get("namespaceName").and_then(Value::as_str)
             && !given.eq_ignore_ascii_case(namespace.name())
         {
@@ -237,29 +240,47 @@ impl ProvisioningService {
                 namespace.name()
             )));
         }
-        let policy = policy_id(&namespace, name);
-        if resources::get(self.platform.store.as_ref(), &policy).await?.is_some() {
-            return Ok(Some(policy));
+        if let Some(authority) = resources::get(&self.platform, &policy_id(&namespace.id, name)).await? {
+            return Ok(Some(authority.uid));
         }
         Err(bad(self.unknown_policy(&namespace, name).await?))
     }
 
+    /// The namespace in which a service's credential policies live.
+    ///
+    /// # Errors
+    /// `Invalid` (400004) with the linking command where there is none.
+    pub(super) async fn policy_namespace(&self, dps: &DpsRef, policy: &str) -> Result<Stored> {
+        let namespace = match dps.stored.resource.link(registry::NAMESPACE) {
+            Some(uid) => resources::by_uid(&self.platform, uid).await?,
+            None => None,
+        };
+        namespace.ok_or_else(|| {
+            bad(format!(
+                "The credential policy '{policy}' needs a namespace, and the provisioning service '{0}' is linked to none. Link it: az iot dps update --name {0} --resource-group {1} --ns-resource-id '<id of the namespace>' --mi-user-assigned '<id of the identity>' --ns-identity-id '<id of the identity>'",
+                dps.name,
+                dps.stored.group()
+            ))
+        })
+    }
+
     /// The sentence for a policy that does not exist: it lists those that do.
-    pub(super) async fn unknown_policy(&self, namespace: &ResourceId, name: &str) -> Result<String> {
-        let credential = namespace.child("credentials", "default");
-        let mut known: Vec<String> = resources::all_where(self.platform.store.as_ref(), "parent", &credential.key())
-            .await?
-            .into_iter()
-            .filter(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::POLICY))
-            .map(|stored| format!("'{}'", stored.resource.name))
-            .collect();
+    pub(super) async fn unknown_policy(&self, namespace: &Stored, name: &str) -> Result<String> {
+        let authorities =
+            resources::children(&self.platform, namespace.uid, &namespace.id, Some(tag::CERTIFICATE_AUTHORITY));
+        let mut known = Vec::new();
+        for authority in authorities.await? {
+            if certificate_policy_of(&self.platform, authority.uid).await?.is_some() {
+                known.push(format!("'{}'", authority.name()));
+            }
+        }
         known.sort_unstable();
         known.truncate(20);
         let known = if known.is_empty() {
             format!(
                 "it has none; create one: az iot adr ns policy create --namespace {} --resource-group {} --name {name}",
                 namespace.name(),
-                namespace.resource_group.as_deref().unwrap_or_default()
+                namespace.group()
             )
         } else {
             format!("it has {}", known.join(", "))
@@ -270,21 +291,6 @@ impl ProvisioningService {
     /// A new entity tag in DPS's form: base64 of a quoted GUID.
     pub(super) fn new_etag(&self) -> String {
         STANDARD.encode(format!("\"{}\"", self.platform.random.uuid_v4()))
-    }
-}
-
-/// The namespace in which a service's credential policies live.
-///
-/// # Errors
-/// `Invalid` (400004) with the linking command where there is none.
-pub(super) fn policy_namespace(dps: &DpsRef, policy: &str) -> Result<ResourceId> {
-    match dps.stored.resource.text(&["deviceRegistryNamespace", "resourceId"]) {
-        Some(id) => ResourceId::parse(id),
-        None => Err(bad(format!(
-            "The credential policy '{policy}' needs a namespace, and the provisioning service '{0}' is linked to none. Link it: az iot dps update --name {0} --resource-group {1} --ns-resource-id '<id of the namespace>' --mi-user-assigned '<id of the identity>' --ns-identity-id '<id of the identity>'",
-            dps.name,
-            dps.id.resource_group.as_deref().unwrap_or("<resource group>")
-        ))),
     }
 }
 

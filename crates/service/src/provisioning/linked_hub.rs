@@ -2,8 +2,7 @@
 
 use super::access::{rights_of, same_key};
 use super::{DpsRef, ProvisioningService};
-use crate::resources::{self, Stored, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Stored, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::Value;
@@ -39,10 +38,8 @@ fn linked_hub(entry: &Value) -> Option<LinkedHub> {
 impl ProvisioningService {
     /// The hub with this host name, if it exists.
     pub(super) async fn hub_by_host(&self, host: &str) -> Result<Option<Stored>> {
-        let key = format!("host/{}", host.to_lowercase());
-        let row = self.platform.store.find_one(&RESOURCES, "lookup", &key).await?;
-        let stored = row.as_deref().map(resources::from_row).transpose()?;
-        Ok(stored.filter(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB)))
+        let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{}", host.to_lowercase())).await?;
+        Ok(found.filter(|found| found.is(tag::IOT_HUB)))
     }
 
     /// Opens a linked hub with the connection string that the provisioning service keeps: it must name a policy of

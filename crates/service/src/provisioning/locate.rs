@@ -1,8 +1,7 @@
 //! Which provisioning service is meant.
 
 use super::ProvisioningService;
-use crate::resources::{self, Stored, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Stored, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::SasToken;
@@ -25,13 +24,13 @@ pub struct DpsRef {
 }
 
 impl DpsRef {
-    fn of(stored: Stored) -> Result<Self> {
-        Ok(Self { uid: stored.resource.uid, id: stored.id()?, name: stored.resource.name.clone(), stored })
+    fn of(stored: Stored) -> Self {
+        Self { uid: stored.uid, id: stored.id.clone(), name: stored.name().to_owned(), stored }
     }
 
     /// Key of a row that belongs to this service and is named by a person, ignoring case.
     pub(super) fn row_key(&self, name: &str) -> String {
-        format!("{}/{}", self.uid, name.to_ascii_lowercase())
+        format!("{}/{}", self.stored.key(), name.to_ascii_lowercase())
     }
 }
 
@@ -88,11 +87,7 @@ impl ProvisioningService {
     }
 
     async fn find(&self, column: &'static str, value: &str) -> Result<Option<DpsRef>> {
-        let Some(row) = self.platform.store.find_one(&RESOURCES, column, value).await? else { return Ok(None) };
-        let stored = resources::from_row(&row)?;
-        if !stored.resource.kind.eq_ignore_ascii_case(kind::PROVISIONING_SERVICE) {
-            return Ok(None);
-        }
-        DpsRef::of(stored).map(Some)
+        let found = resources::by_lookup(&self.platform, column, value).await?;
+        Ok(found.filter(|found| found.is(tag::PROVISIONING_SERVICE)).map(DpsRef::of))
     }
 }

@@ -191,7 +191,7 @@ impl ProvisioningService {
     /// A key of one group must not open what a device of another group registered.
     async fn refuse_other_group(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
         let Some(row) = existing else { return Ok(()) };
-        let Some(owner) = row.columns.get(1).cloned().flatten().filter(|key| *key != attested.group_key) else {
+        let Some(owner) = row.columns.first().cloned().flatten().filter(|key| *key != attested.group_key) else {
             return Ok(());
         };
         if self.platform.store.get(&ENROLLMENT_GROUPS, &owner).await?.is_none() {
@@ -269,7 +269,7 @@ impl ProvisioningService {
         };
         // A group that was disabled or a service that was deleted meanwhile registers nobody.
         change.unit.expect_version(&ENROLLMENT_GROUPS, attested.group_key.clone(), attested.group_version);
-        change.unit.expect_exists(&RESOURCES, dps.id.key());
+        change.unit.expect_exists(&RESOURCES, dps.stored.key());
         change.unit.put(row);
         Ok((registration, change))
     }

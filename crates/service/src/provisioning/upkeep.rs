@@ -3,6 +3,7 @@
 use crate::platform::{Change, Platform};
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
 use ferrohub_model::error::Result;
+use ferrohub_model::uid::uid_key;
 use ferrohub_store::{Page, Table};
 use uuid::Uuid;
 
@@ -14,15 +15,16 @@ const BATCH: usize = 200;
 /// # Errors
 /// When the store fails.
 pub async fn purge(platform: &Platform, dps: Uuid) -> Result<()> {
-    purge_where(platform, &ENROLLMENT_GROUPS, "dps", &dps.to_string()).await?;
-    purge_where(platform, &REGISTRATIONS, "dps", &dps.to_string()).await?;
+    let prefix = format!("{}/", uid_key(dps));
+    purge_below(platform, &ENROLLMENT_GROUPS, &prefix).await?;
+    purge_below(platform, &REGISTRATIONS, &prefix).await?;
     Ok(())
 }
 
-/// Deletes all rows whose column has the value, batch by batch.
-async fn purge_where(platform: &Platform, table: &'static Table, column: &'static str, value: &str) -> Result<()> {
+/// Deletes all rows whose key starts with the prefix, batch by batch.
+async fn purge_below(platform: &Platform, table: &'static Table, prefix: &str) -> Result<()> {
     loop {
-        let rows = platform.store.find(table, column, value, Page::first(BATCH)).await?;
+        let rows = platform.store.scan(table, prefix, Page::first(BATCH)).await?;
         if rows.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use crate::authz::{self, Actor, Plane};
 use crate::platform::Platform;
 use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
+use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 
 /// What mirroring a device needs on the namespace: making, changing and removing it. The seeds' six-action
@@ -14,6 +14,11 @@ pub const DEVICES_WRITE: &str = "Microsoft.DeviceRegistry/namespaces/devices/wri
 pub const POLICIES_READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/read";
 /// The other one, a data action.
 pub const ISSUE_CERTIFICATE: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action";
+
+/// The reference from a hub or DPS to its namespace.
+pub const NAMESPACE: &str = "namespace";
+/// The reference from a hub or DPS to the user-assigned identity as which it acts on its namespace.
+pub const IDENTITY: &str = "identity";
 
 /// A service's link to its namespace, with the identity as which it acts there.
 pub struct NamespaceEdge {
@@ -30,9 +35,7 @@ pub struct NamespaceEdge {
 /// # Errors
 /// Forbidden (403000) when the identity is not attached or was deleted; `ResourceNotFound` when the namespace was deleted.
 pub async fn hub_edge(platform: &Platform, hub: &Stored) -> Result<Option<NamespaceEdge>> {
-    let Some(namespace) = hub.resource.text(&["deviceRegistry", "namespaceResourceId"]) else { return Ok(None) };
-    let user = hub.resource.text(&["deviceRegistry", "identityResourceId"]);
-    open(platform, namespace, Service { resource: &hub.resource, word: "hub", user }).await.map(Some)
+    open(platform, Service { stored: hub, word: "hub" }).await
 }
 
 /// The edge of a provisioning service: `deviceRegistryNamespace` names the namespace and which identity is
@@ -41,15 +44,7 @@ pub async fn hub_edge(platform: &Platform, hub: &Stored) -> Result<Option<Namesp
 /// # Errors
 /// As [`hub_edge`].
 pub async fn dps_edge(platform: &Platform, dps: &Stored) -> Result<Option<NamespaceEdge>> {
-    let property = "deviceRegistryNamespace";
-    let Some(namespace) = dps.resource.text(&[property, "resourceId"]) else { return Ok(None) };
-    let selected = dps.resource.text(&[property, "selectedUserAssignedIdentityResourceId"]);
-    let user = dps
-        .resource
-        .text(&[property, "authenticationType"])
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("UserAssigned"));
-    let user = selected.filter(|_| user);
-    open(platform, namespace, Service { resource: &dps.resource, word: "dps", user }).await.map(Some)
+    open(platform, Service { stored: dps, word: "dps" }).await
 }
 
 /// Refuses unless the edge may have certificates of `policy` issued: reading policies or issuing, either will do.
@@ -68,47 +63,49 @@ pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceI
 
 /// The service at the near end of an edge.
 struct Service<'a> {
-    resource: &'a Resource,
+    stored: &'a Stored,
     /// Its word in `az iot`.
     word: &'static str,
-    /// The user-assigned identity as which it acts; its own identity without one.
-    user: Option<&'a str>,
 }
 
 impl Service<'_> {
     fn principal(&self) -> Option<&str> {
-        let identity = self.resource.identity.as_ref()?;
-        match self.user {
-            Some(id) => Some(identity.user_assigned(id)?.principal_id.as_str()),
+        let identity = self.stored.resource.identity.as_ref()?;
+        match self.user() {
+            Some(user) => Some(identity.assigned(user.uid)?.principal_id.as_str()),
             None => identity.system_principal_id.as_deref(),
         }
+    }
+
+    /// The user-assigned identity as which it acts; its own identity without one.
+    fn user(&self) -> Option<&Reference> {
+        self.stored.resource.links.get(IDENTITY)
     }
 
     /// How a person calls it.
     fn title(&self) -> String {
         let kind = if self.word == "hub" { "IoT hub" } else { "provisioning service" };
-        format!("{kind} '{}'", self.resource.name)
+        format!("{kind} '{}'", self.stored.name())
     }
 
     /// The `az` command that gives it, or takes from it, the identity as which it acts.
-    fn command(&self, verb: &str) -> Result<String> {
-        let group = ResourceId::parse(&self.resource.id)?.resource_group.unwrap_or_default();
-        let (word, name) = (self.word, &self.resource.name);
-        let which = match self.user {
-            Some(id) => format!("--user-assigned \"{id}\""),
+    fn command(&self, verb: &str) -> String {
+        let (word, name, group) = (self.word, self.stored.name(), self.stored.group());
+        let which = match self.user() {
+            Some(user) => format!("--user-assigned \"{}\"", user.id),
             None => "--system-assigned".to_owned(),
         };
-        Ok(format!("az iot {word} identity {verb} --name \"{name}\" --resource-group \"{group}\" {which}"))
+        format!("az iot {word} identity {verb} --name \"{name}\" --resource-group \"{group}\" {which}")
     }
 
     /// What to do when the principal of the attached identity is gone.
     async fn repair(&self, platform: &Platform) -> Result<String> {
-        let assign = self.command("assign")?;
-        let Some(id) = self.user else {
-            return Ok(format!("Give it a new one: {} && {assign}", self.command("remove")?));
+        let assign = self.command("assign");
+        let Some(user) = self.user() else {
+            return Ok(format!("Give it a new one: {} && {assign}", self.command("remove")));
         };
-        let id = ResourceId::parse(id)?;
-        if resources::get(platform.store.as_ref(), &id).await?.is_some() {
+        let id = ResourceId::parse(&user.id)?;
+        if resources::get(platform, &id).await?.is_some() {
             return Ok(format!("The identity '{id}' was made anew under its name; attach it again: {assign}"));
         }
         let (name, group) = (id.name(), id.resource_group.as_deref().unwrap_or_default());
@@ -118,10 +115,16 @@ impl Service<'_> {
     }
 }
 
-async fn open(platform: &Platform, namespace: &str, service: Service<'_>) -> Result<NamespaceEdge> {
-    let id = ResourceId::parse(namespace)?;
+async fn open(platform: &Platform, service: Service<'_>) -> Result<Option<NamespaceEdge>> {
+    let Some(link) = service.stored.resource.links.get(NAMESPACE) else { return Ok(None) };
+    let namespace = resources::by_uid(platform, link.uid).await?;
+    let namespace = match namespace {
+        Some(namespace) => namespace,
+        None => return Err(resources::missing(&ResourceId::parse(&link.id)?)),
+    };
+    let id = namespace.id.clone();
     let Some(principal) = service.principal() else {
-        let (title, assign) = (service.title(), service.command("assign")?);
+        let (title, assign) = (service.title(), service.command("assign"));
         return Err(Error::forbidden(format!(
             "The {title} has no identity with which it could act on the namespace '{id}'. Attach the identity that its link names: {assign}"
         ))
@@ -139,6 +142,5 @@ async fn open(platform: &Platform, namespace: &str, service: Service<'_>) -> Res
         }
         Err(error) => return Err(error),
     };
-    let namespace = resources::require(platform.store.as_ref(), &id).await?;
-    Ok(NamespaceEdge { namespace, id, actor })
+    Ok(Some(NamespaceEdge { namespace, id, actor }))
 }

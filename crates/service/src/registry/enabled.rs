@@ -2,33 +2,70 @@
 
 use crate::hub::identity;
 use crate::platform::{Change, Platform};
-use crate::tables::DEVICES;
-use ferrohub_model::device::DeviceStatus;
+use crate::resources;
+use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::Result;
-use ferrohub_model::resource::Resource;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// Adds to `change` what `enabled` on an ADR device means for the hub identity behind it: its status, and the notice
 /// that closes an open connection. Nothing happens where the status is that already, or no hub device stands behind it.
 ///
 /// # Errors
 /// When the store cannot be read. The commit fails with a conflict when the identity changed meanwhile.
-pub async fn apply_enabled(platform: &Platform, device: &Resource, enabled: bool, change: &mut Change) -> Result<()> {
-    let Some(row) = platform.store.find_one(&DEVICES, "uid", &device.uid.to_string()).await? else { return Ok(()) };
-    let was = identity::device_from_row(&row)?;
+pub async fn apply_enabled(platform: &Platform, device: Uuid, enabled: bool, change: &mut Change) -> Result<()> {
+    let Some(was) = identity::by_uid(platform.store.as_ref(), device).await? else { return Ok(()) };
     let status = if enabled { DeviceStatus::Enabled } else { DeviceStatus::Disabled };
     if was.device.status == status {
         return Ok(());
     }
-    let mut next = (*was.device).clone();
+    let mut next = was.device.as_ref().clone();
     next.status = status;
     next.status_reason = (!enabled).then(|| "Disabled in the device registry".to_owned());
     identity::add_update(platform, &was, &mut next, change)
 }
 
-/// Whether a hub identity stands behind an ADR device.
+/// The hub identity behind an ADR device, if there is one: the two share their uid.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn hub_device_exists(platform: &Platform, device: &Resource) -> Result<bool> {
-    Ok(platform.store.count(&DEVICES, "uid", &device.uid.to_string()).await? > 0)
+pub async fn hub_device(platform: &Platform, device: Uuid) -> Result<Option<Arc<DeviceIdentity>>> {
+    Ok(identity::by_uid(platform.store.as_ref(), device).await?.map(|found| found.device))
+}
+
+/// Adds to the shown properties of an ADR device what follows from the hub identity behind it: its id and where it is
+/// assigned.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn show_hub_device(platform: &Platform, device: Uuid, properties: &mut Value) -> Result<()> {
+    let Some(device) = hub_device(platform, device).await? else { return Ok(()) };
+    properties["externalDeviceId"] = device.device_id.clone().into();
+    let Some(hub) = resources::by_uid(platform, device.hub).await? else { return Ok(()) };
+    let address = hub.resource.text(&["hostName"]).unwrap_or_default();
+    let assigned = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address});
+    if !properties["endpoints"].is_object() {
+        properties["endpoints"] = json!({});
+    }
+    if !properties["endpoints"]["outbound"].is_object() {
+        properties["endpoints"]["outbound"] = json!({});
+    }
+    properties["endpoints"]["outbound"]["assigned"] = json!({(hub.name().to_owned()): assigned});
+    Ok(())
+}
+
+/// Takes out of properties that are to be stored what [`show_hub_device`] shows.
+pub fn without_assigned(properties: &mut Map<String, Value>) {
+    properties.shift_remove("externalDeviceId");
+    let Some(endpoints) = properties.get_mut("endpoints").and_then(Value::as_object_mut) else { return };
+    if let Some(outbound) = endpoints.get_mut("outbound").and_then(Value::as_object_mut) {
+        outbound.shift_remove("assigned");
+        if outbound.is_empty() {
+            endpoints.shift_remove("outbound");
+        }
+    }
+    if endpoints.is_empty() {
+        properties.shift_remove("endpoints");
+    }
 }

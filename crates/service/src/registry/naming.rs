@@ -1,11 +1,11 @@
 //! The ADR name of a hub device.
 
 use crate::platform::Platform;
-use crate::resources;
+use crate::resources::{Stored, place, tag};
+use crate::tables::RESOURCES;
 use aws_lc_rs::digest;
 use ferrohub_model::device_id::{is_registry_name, registry_slug};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource_id::ResourceId;
 use uuid::Uuid;
 
 /// Hexadecimal digits of a hash in a name: with the longest slug (51) and a dash they stay below 63 characters.
@@ -16,16 +16,11 @@ const HASH_DIGITS: [usize; 2] = [10, 11];
 ///
 /// # Errors
 /// `Conflict` when all candidates are taken; when the store cannot be read.
-pub(super) async fn free_name(
-    platform: &Platform,
-    namespace: &ResourceId,
-    hub: Uuid,
-    device_id: &str,
-) -> Result<ResourceId> {
+pub(super) async fn free_name(platform: &Platform, namespace: &Stored, hub: Uuid, device_id: &str) -> Result<String> {
     for name in candidates(hub, device_id) {
-        let id = namespace.child("devices", &name);
-        if resources::get(platform.store.as_ref(), &id).await?.is_none() {
-            return Ok(id);
+        let taken = platform.store.find_one(&RESOURCES, "place", &place(namespace.uid, tag::DEVICE, &name)).await?;
+        if taken.is_none() {
+            return Ok(name);
         }
     }
     Err(Error::conflict(format!(

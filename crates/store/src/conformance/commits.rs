@@ -38,11 +38,17 @@ pub(super) async fn every_expectation(store: &dyn Store) {
     let b = || "b".to_owned();
     let table = &THINGS;
     let none_with = |column, value: &str| Expect::NoneWith { table, column, value: value.to_owned() };
+    let none_prefixed = |prefix: &str| Expect::NonePrefixed { table, column: "serial", prefix: prefix.to_owned() };
+    let none_below = |prefix: &str| Expect::NoneBelow { table, prefix: prefix.to_owned() };
     let holds = [
         Expect::Version { table, key: a(), version },
         Expect::Absent { table, key: b() },
         Expect::Exists { table, key: a() },
         none_with("colour", "blue"),
+        none_prefixed("s2"),
+        none_prefixed("s11"),
+        none_below("b"),
+        none_below("aa"),
     ];
     let mut unit = UnitOfWork::new();
     for expectation in holds {
@@ -57,6 +63,9 @@ pub(super) async fn every_expectation(store: &dyn Store) {
         (Expect::Absent { table, key: a() }, (ConflictKind::Absent, "a")),
         (Expect::Exists { table, key: b() }, (ConflictKind::Exists, "b")),
         (none_with("colour", "red"), (ConflictKind::Unique, "colour")),
+        (none_prefixed("s"), (ConflictKind::Unique, "serial")),
+        (none_prefixed("s1"), (ConflictKind::Unique, "serial")),
+        (none_below("a"), (ConflictKind::Unique, "key")),
     ];
     for (expectation, (kind, name)) in fails {
         let mut unit = UnitOfWork::new();

@@ -1,66 +1,84 @@
-//! Credentials: the root CA of a namespace (`Microsoft.DeviceRegistry/namespaces/credentials/default`), and
-//! `synchronize`, which brings the issuing CAs to the linked hubs.
+//! Credentials: the root CA of a namespace as 2025-11-01-preview and 2026-03-01-preview show it
+//! (`Microsoft.DeviceRegistry/namespaces/credentials/default`), and `synchronize`, which brings the issuing CAs to the
+//! linked hubs. The row behind it is the namespace's root certificate authority.
 
-use super::{hub_certificate, namespace};
+use super::certificate_authority::{self as authority, is_root, write_root};
+use super::{REGISTRY_FAMILY, hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operations::{self, Lease, Record};
 use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Stored, kind};
+use crate::resources::{self, Face, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.DeviceRegistry",
-    kinds: &["namespaces", "credentials"],
-    key: kind::CREDENTIAL,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: Some("default"),
-    views: &[View { versions: &["2025-11-01-preview", "2026-03-01-preview"], hidden: &["etag"] }],
-    any_version: false,
-    name: NameRule {
-        min: 7,
-        max: 7,
-        legal: |name| name.eq_ignore_ascii_case("default"),
-        text: "it is always 'default'",
-    },
-    global_name: None,
-    properties: &[],
-    read_only: &["provisioningState"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
-    put: (201, 200),
+    name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
     delete: (204, 204),
-    tree: false,
-    subscription_list: false,
+    action_status: false,
+    actions: &["synchronize"],
     behavior: &Credential,
+    ..TypeDecl::new(
+        Kind {
+            singleton: true,
+            face: Some(&Credential),
+            ..Kind::new("cr", "Microsoft.DeviceRegistry", &["namespaces", "credentials"])
+        },
+        REGISTRY_FAMILY,
+        &[View::hiding("2025-11-01-preview", Some("2026-03-01-preview"), &["etag"])],
+    )
 };
+
+/// The only name of a credential.
+pub(super) const NAME: &str = "default";
+/// Name of the root certificate authority behind a credential that was made as one.
+const ROOT_NAME: &str = "default-root";
+const SYNCHRONIZE: &str = "synchronize";
 
 struct Credential;
 
 #[async_trait]
-impl Behavior for Credential {
-    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        cx.resource.properties.insert("provisioningState".into(), "Succeeded".into());
-        if let (true, Some(namespace)) = (cx.is_new(), cx.parent) {
-            certificate::create_root(cx.platform, namespace, cx.id, &mut cx.change).await?;
+impl Face for Credential {
+    async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>> {
+        if !name.eq_ignore_ascii_case(NAME) {
+            return Ok(None);
         }
-        Ok(())
+        authority::root(platform, parent.uid).await
+    }
+
+    async fn id_of(&self, _platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>> {
+        let shown = stored.is(tag::CERTIFICATE_AUTHORITY) && is_root(stored);
+        Ok(stored.id.parent().filter(|_| shown).map(|namespace| namespace.child("credentials", NAME)))
+    }
+}
+
+#[async_trait]
+impl Behavior for Credential {
+    async fn stored_as(&self, _platform: &Platform, parent: &Stored) -> Result<Option<(&'static Kind, Stored)>> {
+        Ok(Some((&authority::KIND, parent.clone())))
+    }
+
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let namespace = cx.parent.ok_or_else(|| Error::internal("a credential without namespace"))?;
+        if cx.is_new() {
+            // Policies are authorities beside it, and 'default' is what the first of them is called.
+            cx.resource.name = ROOT_NAME.into();
+        }
+        write_root(cx, namespace, None).await
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let mut policies = resources::all_where(cx.platform.store.as_ref(), "parent", &cx.id.key()).await?;
-        policies.retain(|child| child.resource.kind.eq_ignore_ascii_case(kind::POLICY));
-        if !policies.is_empty() {
-            let names: Vec<&str> = policies.iter().map(|s| s.resource.name.as_str()).collect();
+        let issued = resources::linked(cx.platform, &cx.stored.key()).await?;
+        if !issued.is_empty() {
+            let names: Vec<&str> = issued.iter().map(Stored::name).collect();
             return Err(Error::conflict(format!(
                 "The credential of namespace '{0}' cannot be deleted while it has policies: {1}. Delete them first: az iot adr ns policy delete --namespace {0} --resource-group {2} --name '<policy>'",
                 namespace_name(cx.id),
@@ -69,14 +87,29 @@ impl Behavior for Credential {
             ))
             .with_code("CredentialInUse"));
         }
-        certificate::remove_authority(cx.platform, cx.id, &mut cx.change).await
+        certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
+    }
+
+    async fn decorate(&self, _platform: &Platform, _stored: &Stored, doc: &mut Value) -> Result<()> {
+        doc["name"] = NAME.into();
+        let mut shown = Map::new();
+        shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
+        doc["properties"] = Value::Object(shown);
+        Ok(())
+    }
+
+    async fn list(&self, cx: &crate::arm::context::ListContext<'_>) -> Result<Option<Vec<Stored>>> {
+        let Some(namespace) = cx.parent else { return Ok(None) };
+        let found = resources::get(cx.platform, &namespace.id.child("credentials", NAME)).await?;
+        Ok(Some(found.into_iter().collect()))
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
-        if !cx.is("POST", &["synchronize"]) {
+        if !cx.is("POST", &[SYNCHRONIZE]) {
             return Ok(None);
         }
-        let record = Record::new(cx.platform, cx.request, "synchronize", cx.id, 204, json!({}));
+        let input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
+        let record = Record::new(cx.platform, cx.request, &DECL, SYNCHRONIZE, cx.id, 204, input);
         let mut change = Change::new();
         let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
         change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
@@ -85,29 +118,37 @@ impl Behavior for Credential {
         operations::drive_briefly(cx.platform, &operation).await?;
         Ok(Some(SubAnswer::Accepted { operation }))
     }
+
+    /// The steps of `synchronize`: one unit of work for each linked hub, safe to run again. Gives the first refusal, after
+    /// every hub was tried.
+    async fn run(&self, platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+        let credential = ResourceId::parse(&record.resource)?;
+        let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
+        let namespace = resources::require(platform, &namespace_id).await?;
+        let actor = namespace_actor(platform, &namespace).await?;
+        let cause = |name: &str| {
+            let text = record.input.get(name).and_then(Value::as_str);
+            text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
+        };
+        let origin = activity::Origin {
+            actor: &actor,
+            method: "",
+            request_id: cause("request"),
+            correlation_id: cause("correlation"),
+        };
+        let mut refused: Option<Error> = None;
+        for hub in namespace::linked_hubs(platform, &namespace).await? {
+            lease.renew(platform).await?;
+            if let Err(error) = synchronize_hub(platform, &namespace, &origin, &hub).await {
+                refused.get_or_insert(error);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
 }
 
 fn namespace_name(id: &ResourceId) -> String {
     id.parent().map(|parent| parent.name().to_string()).unwrap_or_default()
-}
-
-/// The steps of `synchronize`: one unit of work for each linked hub, safe to run again.
-///
-/// # Errors
-/// The first refusal, after every hub was tried.
-pub(crate) async fn run_synchronize(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
-    let credential = ResourceId::parse(&record.resource)?;
-    let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
-    let namespace = resources::require(platform.store.as_ref(), &namespace_id).await?;
-    let actor = namespace_actor(platform, &namespace).await?;
-    let mut refused: Option<Error> = None;
-    for hub in namespace::linked_hubs(platform, &namespace_id.key()).await? {
-        lease.renew(platform).await?;
-        if let Err(error) = synchronize_hub(platform, &namespace, &actor, &hub).await {
-            refused.get_or_insert(error);
-        }
-    }
-    refused.map_or(Ok(()), Err)
 }
 
 async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
@@ -115,17 +156,21 @@ async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Acto
         Some(principal) => platform.identity_actor(principal).await,
         None => Err(Error::forbidden(format!(
             "The namespace '{}' has no system-assigned identity with which it could write to its hubs. Give it one: PUT it with \"identity\": {{\"type\": \"SystemAssigned\"}}.",
-            namespace.resource.name
+            namespace.name()
         ))
         .with_code("NamespaceIdentityMissing")),
     }
 }
 
-async fn synchronize_hub(platform: &Platform, namespace: &Stored, actor: &Actor, hub: &Stored) -> Result<()> {
-    let hub_id = hub.id()?;
-    platform.authorize(actor, "Microsoft.Devices/IotHubs/certificates/write", &hub_id)?;
-    for authority in certificate::issuing_of_namespace(platform, namespace.resource.uid).await? {
-        hub_certificate::bring(platform, actor, hub, &authority).await?;
+async fn synchronize_hub(
+    platform: &Platform,
+    namespace: &Stored,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+) -> Result<()> {
+    platform.authorize(origin.actor, "Microsoft.Devices/IotHubs/certificates/write", &hub.id)?;
+    for authority in certificate::issuing_of_namespace(platform, namespace.uid).await? {
+        hub_certificate::bring(platform, origin, hub, &authority).await?;
     }
     Ok(())
 }

@@ -1,37 +1,32 @@
 //! ADR devices (`Microsoft.DeviceRegistry/namespaces/devices`): mirrored hub identities, and devices made by people.
 
+use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::schema::{Check, Rule};
+use crate::platform::Platform;
 use crate::registry;
-use crate::resources::kind;
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::time::rfc3339;
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Name and place.
+pub(crate) const KIND: Kind = Kind::new(tag::DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "devices"]);
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.DeviceRegistry",
-    kinds: &["namespaces", "devices"],
-    key: kind::DEVICE,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[
-        View { versions: &["2025-07-01-preview", "2025-10-01"], hidden: &["properties.policy"] },
-        View { versions: &["2025-11-01-preview", "2026-03-01-preview"], hidden: &[] },
-        View { versions: &["2026-04-01"], hidden: &["properties.policy"] },
-    ],
-    any_version: false,
     name: NameRule {
         min: 3,
         max: 63,
         legal: is_registry_name,
         text: "letters, digits and '-', starting with a letter or digit",
     },
-    global_name: None,
     properties: &[
         "enabled",
         "externalDeviceId",
@@ -46,13 +41,23 @@ pub static DECL: TypeDecl = TypeDecl {
     ],
     read_only: &["uuid", "version", "lastTransitionTime", "status", "provisioningState"],
     create_only: &["externalDeviceId", "discoveredDeviceRef", "manufacturer", "model", "operatingSystem"],
-    identity: IdentityRule::No,
-    sku: false,
-    put: (201, 200),
+    schema: &[
+        Rule { path: "enabled", check: Check::Bool },
+        Rule { path: "attributes", check: Check::Object(ATTRIBUTES_BYTES) },
+    ],
     delete: (204, 204),
-    tree: false,
-    subscription_list: false,
+    action_status: true,
+    actions: &["revoke"],
     behavior: &Device,
+    ..TypeDecl::new(
+        KIND,
+        REGISTRY_FAMILY,
+        &[
+            View::hiding("2025-07-01-preview", Some("2025-10-01"), &["properties.policy"]),
+            View::hiding("2025-11-01-preview", Some("2026-03-01-preview"), &[]),
+            View::hiding("2026-04-01", None, &["properties.policy"]),
+        ],
+    )
 };
 
 /// Largest `attributes` object, bytes of JSON: ours.
@@ -63,43 +68,62 @@ struct Device;
 #[async_trait]
 impl Behavior for Device {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        let before = cx.existing.map(|stored| &stored.resource);
-        let enabled = cx.resource.properties.get("enabled").filter(|v| !v.is_null()).map_or(Ok(true), |v| {
-            v.as_bool().ok_or_else(|| Error::invalid_property("properties.enabled", "'enabled' is true or false."))
-        })?;
-        if cx.resource.properties.get("attributes").is_some_and(|a| a.to_string().len() > ATTRIBUTES_BYTES) {
-            return Err(Error::invalid_property(
-                "properties.attributes",
-                format!("'attributes' may have {ATTRIBUTES_BYTES} bytes at most."),
-            ));
-        }
-        check_policy(cx)?;
+        let before = cx.existing.map(|stored| stored.resource.as_ref());
+        let enabled = cx.resource.value(&["enabled"]).and_then(Value::as_bool).unwrap_or(true);
+        link_policy(cx).await?;
         let version = before.and_then(|r| r.value(&["version"])).and_then(Value::as_u64).unwrap_or(0) + 1;
-        let (uid, now) = (cx.resource.uid.to_string(), rfc3339(cx.platform.now()));
+        let was_enabled = before.and_then(|r| r.value(&["enabled"])).and_then(Value::as_bool);
         let name = cx.id.name().to_string();
+        let mirrored = match cx.existing {
+            Some(stored) => registry::hub_device(cx.platform, stored.uid).await?,
+            None => None,
+        };
         let properties = &mut cx.resource.properties;
-        properties.insert("uuid".into(), uid.into());
         properties.insert("enabled".into(), enabled.into());
-        properties.entry("externalDeviceId").or_insert_with(|| name.into());
         properties.insert("version".into(), version.into());
-        properties.insert("lastTransitionTime".into(), now.into());
-        properties.insert("provisioningState".into(), "Succeeded".into());
+        // What follows from the row, its stamps or the hub identity behind it is shown, not stored.
+        for shown in ["uuid", "lastTransitionTime", "provisioningState"] {
+            properties.shift_remove(shown);
+        }
+        match (&mirrored, properties.get("endpoints")) {
+            (Some(_), Some(Value::Object(_))) => registry::without_assigned(properties),
+            (None, _) => {
+                properties.entry("externalDeviceId").or_insert_with(|| name.into());
+            }
+            _ => {}
+        }
         // A change of `enabled` reaches the hub identity in the same unit of work.
-        let changed = before.is_some_and(|r| r.value(&["enabled"]).and_then(Value::as_bool) != Some(enabled));
-        if changed {
-            registry::apply_enabled(cx.platform, &cx.resource, enabled, &mut cx.change).await?;
+        if was_enabled.is_some_and(|was| was != enabled) {
+            registry::apply_enabled(cx.platform, cx.uid, enabled, &mut cx.change).await?;
         }
         Ok(())
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        if !cx.cascade && registry::hub_device_exists(cx.platform, &cx.stored.resource).await? {
+        if cx.cascade {
+            return Ok(());
+        }
+        if let Some(device) = registry::hub_device(cx.platform, cx.stored.uid).await? {
             return Err(Error::conflict(format!(
                 "The device '{}' mirrors an identity of an IoT hub. Delete that identity: az iot hub device-identity delete --hub-name '<hub>' --device-id '{}'; this one goes with it.",
                 cx.id.name(),
-                cx.stored.resource.text(&["externalDeviceId"]).unwrap_or_default()
+                device.device_id
             ))
             .with_code("DeviceInUse"));
+        }
+        Ok(())
+    }
+
+    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        let properties = &mut doc["properties"];
+        properties["uuid"] = stored.uid.to_string().into();
+        properties["lastTransitionTime"] = stored.resource.system_data.last_modified_at.clone().into();
+        properties["provisioningState"] = "Succeeded".into();
+        registry::show_hub_device(platform, stored.uid, properties).await?;
+        if let Some(policy) = stored.resource.links.get(registry::POLICY)
+            && let Some(id) = certificate_face(platform, policy.uid).await?
+        {
+            properties["policy"] = json!({"resourceId": id.to_string()});
         }
         Ok(())
     }
@@ -117,19 +141,39 @@ impl Behavior for Device {
     }
 }
 
-/// A device's policy must be one of its own namespace.
-fn check_policy(cx: &PutContext<'_>) -> Result<()> {
-    let Some(policy) = cx.resource.properties.get("policy").and_then(|p| p.get("resourceId")).and_then(Value::as_str)
-    else {
-        return Ok(());
-    };
-    let id = ResourceId::parse(policy)?;
-    let inside = cx.id.parent().is_some_and(|namespace| id.is_within(&namespace));
-    if inside && id.resource_type().eq_ignore_ascii_case(kind::POLICY) {
+/// The id of a certificate policy as the generation shows it that has `policy` on devices; `None` once it is gone.
+async fn certificate_face(platform: &Platform, policy: Uuid) -> Result<Option<ResourceId>> {
+    let Some(policy) = resources::by_uid(platform, policy).await? else { return Ok(None) };
+    super::policy::face(platform, &policy).await
+}
+
+/// A device's policy must be one of its own namespace. It is kept as a reference to the certificate policy.
+async fn link_policy(cx: &mut PutContext<'_>) -> Result<()> {
+    if !cx.can_say("properties.policy") {
         return Ok(());
     }
-    Err(Error::invalid_property(
-        "properties.policy.resourceId",
-        format!("'{policy}' is not a policy of this device's namespace."),
-    ))
+    let sent = cx.resource.properties.shift_remove("policy");
+    let text = sent.as_ref().and_then(|policy| policy.get("resourceId")).and_then(Value::as_str);
+    let Some(text) = text else {
+        cx.resource.links.remove(registry::POLICY);
+        return Ok(());
+    };
+    let id = ResourceId::parse(text)?;
+    let inside = cx.id.parent().is_some_and(|namespace| id.is_within(&namespace));
+    let found = if inside { resources::get(cx.platform, &id).await? } else { None };
+    let policy = match found {
+        Some(authority) if authority.is(tag::CERTIFICATE_AUTHORITY) => {
+            super::certificate_policy::of_authority(cx.platform, authority.uid).await?
+        }
+        found => found.filter(|found| found.is(tag::CERTIFICATE_POLICY)),
+    };
+    let Some(policy) = policy else {
+        return Err(Error::invalid_property(
+            "properties.policy.resourceId",
+            format!("'{text}' is not a policy of this device's namespace."),
+        ));
+    };
+    let reference = Reference { uid: policy.uid, id: String::new() };
+    cx.resource.links.insert(registry::POLICY.into(), reference);
+    Ok(())
 }

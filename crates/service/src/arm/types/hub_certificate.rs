@@ -2,56 +2,59 @@
 //! A hub trusts a device's chain to a verified one of these; deleting the entry takes the trust away.
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
-use crate::authz::Actor;
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::schema::{Check, Rule};
+use crate::arm::{activity, view};
 use crate::certificate::AuthorityRecord;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, RowExtra, Stored, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::{Resource, SystemData};
-use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::time::{rfc1123, rfc3339};
+use ferrohub_model::resource::{Reference, Resource};
+use ferrohub_model::time::rfc1123;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::{Map, Value};
 
+const KIND: Kind = Kind::new(tag::HUB_CERTIFICATE, "Microsoft.Devices", &["IotHubs", "certificates"]);
+
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.Devices",
-    kinds: &["IotHubs", "certificates"],
-    key: kind::HUB_CERTIFICATE,
-    scope: Scope::InGroup,
-    tracked: false,
-    singleton: None,
-    views: &[
-        View {
-            versions: super::iot_hub::CLASSIC_VERSIONS,
-            hidden: &["location", "systemData", "properties.policyResourceId"],
-        },
-        View { versions: super::iot_hub::REGISTRY_VERSIONS, hidden: &["location", "systemData"] },
-    ],
-    any_version: false,
+pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule {
         min: 1,
         max: 64,
         legal: |name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
         text: "letters, digits, '-', '.' and '_'",
     },
-    global_name: None,
     properties: &["certificate", "isVerified"],
-    read_only: &["subject", "expiry", "thumbprint", "created", "updated", "policyResourceId"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
-    put: (201, 200),
-    delete: (200, 204),
-    tree: false,
-    subscription_list: false,
+    read_only: &["subject", "expiry", "thumbprint", "created", "updated", AUTHORITY_ID],
+    schema: &[Rule { path: "isVerified", check: Check::Bool }],
+    actions: &["generateVerificationCode", "verify"],
     behavior: &HubCertificate,
+    ..TypeDecl::new(
+        KIND,
+        super::iot_hub::FAMILY,
+        &[
+            View::hiding(
+                super::iot_hub::FIRST,
+                Some(super::iot_hub::LAST_CLASSIC),
+                &["location", "systemData", "properties.certificateAuthorityResourceId"],
+            ),
+            // The older name, and the older generation's id, of the authority that it was brought from.
+            View {
+                to: to_policy,
+                from: from_policy,
+                ..View::hiding(
+                    super::iot_hub::FIRST_REGISTRY,
+                    Some(super::iot_hub::LAST_POLICY),
+                    &["location", "systemData"],
+                )
+            },
+            View::hiding(super::iot_hub::FIRST_AUTHORITY, None, &["location", "systemData"]),
+        ],
+    )
 };
 
 /// Certificates of one hub (IoT Hub: 25; ours is wider, for many policies).
@@ -59,13 +62,38 @@ const CERTIFICATES_PER_HUB: usize = 200;
 /// Largest uploaded certificate text: ours.
 const CERTIFICATE_TEXT_BYTES: usize = 32 * 1024;
 
+/// The certificate authority that an entry was brought from, in the newest shape.
+const AUTHORITY_ID: &str = "certificateAuthorityResourceId";
+/// The same from 2025-08-01-preview to 2026-05-01-preview.
+const POLICY_ID: &str = "policyResourceId";
+/// The reference to it.
+const AUTHORITY: &str = "authority";
+const AUTHORITIES_SEGMENT: &str = "/certificateAuthorities/";
+const POLICIES_SEGMENT: &str = "/credentials/default/policies/";
+
+fn to_policy(doc: &mut Value) {
+    rename(doc, (AUTHORITY_ID, AUTHORITIES_SEGMENT), (POLICY_ID, POLICIES_SEGMENT));
+}
+
+fn from_policy(doc: &mut Value) {
+    rename(doc, (POLICY_ID, POLICIES_SEGMENT), (AUTHORITY_ID, AUTHORITIES_SEGMENT));
+}
+
+fn rename(doc: &mut Value, from: (&str, &str), to: (&str, &str)) {
+    let Some(properties) = doc.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    if let Some(id) = properties.shift_remove(from.0) {
+        let id = id.as_str().map(|text| text.replacen(from.1, to.1, 1)).map_or(id, Value::from);
+        properties.insert(to.0.into(), id);
+    }
+}
+
 struct HubCertificate;
 
 #[async_trait]
 impl Behavior for HubCertificate {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         let hub = cx.parent.ok_or_else(|| Error::internal("a hub certificate without hub"))?;
-        if let Some(stored) = cx.existing.filter(|stored| stored.resource.text(&["policyResourceId"]).is_some()) {
+        if let Some(stored) = cx.existing.filter(|stored| stored.resource.links.contains_key(AUTHORITY)) {
             if stored.resource.text(&["certificate"]) == cx.resource.text(&["certificate"]) {
                 // Put back as it was read: it stays what it is.
                 cx.resource.properties = stored.resource.properties.clone();
@@ -80,33 +108,34 @@ impl Behavior for HubCertificate {
         let certificate = read_upload(&text)?;
         let verified = cx.resource.properties.get("isVerified").and_then(Value::as_bool).unwrap_or(false);
         let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
-        let siblings = resources::all_where(cx.platform.store.as_ref(), "parent", &hub.id()?.key()).await?;
-        let count =
-            siblings.iter().filter(|sibling| sibling.resource.kind.eq_ignore_ascii_case(kind::HUB_CERTIFICATE)).count();
-        if cx.is_new() && count >= CERTIFICATES_PER_HUB {
+        let siblings = resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+        if cx.is_new() && siblings.len() >= CERTIFICATES_PER_HUB {
             return Err(Error::conflict(format!(
                 "A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first."
             ))
             .with_code("QuotaExceeded"));
         }
         cx.resource.properties = describe(cx.platform, &certificate, &text, verified, created);
-        cx.change.trust_changed(hub.resource.uid);
+        cx.change.trust_changed(hub.uid);
         Ok(())
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let hub = cx.id.parent().ok_or_else(|| Error::internal("a hub certificate without hub"))?;
-        if let Some(hub) = resources::get(cx.platform.store.as_ref(), &hub).await? {
-            cx.change.trust_changed(hub.resource.uid);
-        }
+        cx.change.trust_changed(cx.stored.parent);
         Ok(())
     }
 
     /// The list is not paged: `{"value": [...]}` whole, as `az iot hub certificate list` expects it.
-    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
-        let mut all = resources::all_where(cx.platform.store.as_ref(), "parent", &cx.scope.key()).await?;
-        all.retain(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::HUB_CERTIFICATE));
-        Ok(Some(all.into_iter().map(|stored| stored.resource).collect()))
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
+        let Some(hub) = cx.parent else { return Ok(None) };
+        resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await.map(Some)
+    }
+
+    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        if let Some(authority) = stored.resource.links.get(AUTHORITY) {
+            doc["properties"][AUTHORITY_ID] = view::reference_id(platform, authority).await?.into();
+        }
+        Ok(())
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -170,46 +199,38 @@ fn describe(
 ///
 /// # Errors
 /// When the hub went away or the store fails.
-pub(super) async fn bring(platform: &Platform, actor: &Actor, hub: &Stored, authority: &AuthorityRecord) -> Result<()> {
-    let hub_id = hub.id()?;
-    let policy = ResourceId::parse(&authority.owner)?;
+pub(super) async fn bring(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    authority: &AuthorityRecord,
+) -> Result<()> {
+    let Some(owner) = resources::by_uid(platform, authority.owner).await? else { return Ok(()) };
     // The name carries the CA's thumbprint, so that a policy made anew does not take away the trust in the former CA.
     let short = authority.thumbprint.get(..12).unwrap_or_default().to_lowercase();
-    let policy_name: String = policy.name().chars().take(48).collect();
-    let id = hub_id.child("certificates", &format!("{policy_name}-{short}"));
-    if resources::get(platform.store.as_ref(), &id).await?.is_some() {
+    let owner_name: String = owner.name().chars().take(48).collect();
+    let id = KIND.child_of(&hub.id, &format!("{owner_name}-{short}"));
+    if resources::get(platform, &id).await?.is_some() {
         return Ok(());
     }
     let certificate = Certificate::from_der(&authority.certificate_der)?;
-    let mut properties = describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
-    properties.insert("policyResourceId".into(), authority.owner.clone().into());
-    let now = rfc3339(platform.now());
-    let resource = Resource {
-        id: id.to_string(),
-        uid: platform.new_id(),
-        name: id.name().into(),
-        kind: DECL.full(),
-        location: None,
-        tags: None,
-        sku: None,
-        identity: None,
-        properties,
-        secrets: std::collections::BTreeMap::new(),
-        system_data: SystemData {
-            created_by: actor.name().into(),
-            created_by_type: actor.kind_name().into(),
-            created_at: now.clone(),
-            last_modified_by: actor.name().into(),
-            last_modified_by_type: actor.kind_name().into(),
-            last_modified_at: now,
-        },
-        etag: platform.random.uuid_v4().to_string(),
-    };
+    let properties = describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
+    let mut resource = Resource { name: id.name().into(), properties, ..Resource::default() };
+    resource.links.insert(AUTHORITY.into(), Reference { uid: owner.uid, id: owner.id.to_string() });
     let mut change = Change::new();
-    change.unit.expect_exists(&RESOURCES, hub_id.key());
-    change.unit.expect_absent(&RESOURCES, id.key());
-    change.unit.put(resources::put(&resource, RowExtra::default())?);
-    change.trust_changed(hub.resource.uid);
+    let entry = Entry {
+        uid: platform.new_id(),
+        kind: &KIND,
+        parent: hub.uid,
+        id: id.clone(),
+        below_new: false,
+        was: None,
+        resource,
+        extra: RowExtra::default(),
+    };
+    resources::put(platform, origin.actor, entry, &mut change)?;
+    change.unit.put(activity::of_service(platform, origin, &id, &DECL.action("write"))?);
+    change.trust_changed(hub.uid);
     match platform.commit(change).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(other) => Err(other.into()),

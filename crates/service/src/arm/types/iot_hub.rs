@@ -3,38 +3,55 @@
 use super::keys::{self, DefaultPolicy};
 use super::namespace;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::schema::{Check, Rule};
+use crate::arm::view;
 use crate::hub;
 use crate::platform::{Platform, device_subject};
-use crate::resources::{Stored, kind};
+use crate::registry;
+use crate::resources::{Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
+use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
 
-/// api-versions before the link to a namespace.
-pub(super) const CLASSIC_VERSIONS: &[&str] =
-    &["2018-04-01", "2019-11-04", "2020-03-01", "2021-07-02", "2022-04-30-preview", "2023-06-30", "2023-06-30-preview"];
-/// api-versions that know the link.
-pub(super) const REGISTRY_VERSIONS: &[&str] = &["2025-08-01-preview", "2026-03-01-preview", "2026-05-01-preview"];
+/// The api-versions that are known, oldest first.
+pub(super) const FAMILY: &[&str] = &[
+    FIRST,
+    "2019-11-04",
+    "2020-03-01",
+    "2021-07-02",
+    "2022-04-30-preview",
+    "2023-06-30-preview",
+    LAST_CLASSIC,
+    FIRST_REGISTRY,
+    "2026-03-01-preview",
+    LAST_POLICY,
+];
+/// The oldest api-version.
+pub(super) const FIRST: &str = "2018-04-01";
+/// The last one before the link to a namespace.
+pub(super) const LAST_CLASSIC: &str = "2023-06-30";
+/// The first one that knows the link.
+pub(super) const FIRST_REGISTRY: &str = "2025-08-01-preview";
+/// The last one whose certificates name a policy.
+pub(super) const LAST_POLICY: &str = "2026-05-01-preview";
+/// The first one whose certificates name a certificate authority.
+pub(super) const FIRST_AUTHORITY: &str = "2026-10-01-preview";
+
+/// The reference from a hub or DPS to its namespace.
+pub(super) const NAMESPACE: &str = registry::NAMESPACE;
+/// The reference to the identity as which it acts there.
+pub(super) const IDENTITY: &str = registry::IDENTITY;
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.Devices",
-    kinds: &["IotHubs"],
-    key: kind::IOT_HUB,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[
-        View { versions: CLASSIC_VERSIONS, hidden: &["properties.deviceRegistry", "properties.authorizationPolicies"] },
-        View { versions: REGISTRY_VERSIONS, hidden: &["properties.authorizationPolicies"] },
-    ],
-    any_version: false,
-    name: NameRule { min: 3, max: 50, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
+    name: NameRule { min: 3, max: 50, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("iothubs"),
+    name_check: Some("checkNameAvailability"),
     properties: &[
         "authorizationPolicies",
         "disableLocalAuth",
@@ -61,14 +78,27 @@ pub static DECL: TypeDecl = TypeDecl {
         "deviceRegistry",
     ],
     read_only: &["provisioningState", "state", "hostName", "locations", "privateEndpointConnections"],
-    create_only: &[],
+    schema: &[
+        Rule { path: "disableLocalAuth", check: Check::Bool },
+        Rule { path: "disableDeviceSAS", check: Check::Bool },
+        Rule { path: "disableModuleSAS", check: Check::Bool },
+        Rule { path: "enableFileUploadNotifications", check: Check::Bool },
+        Rule { path: "enableDataResidency", check: Check::Bool },
+        Rule { path: "publicNetworkAccess", check: Check::OneOf(&["Enabled", "Disabled"]) },
+    ],
     identity: IdentityRule::Both("SystemAssigned, UserAssigned"),
     sku: true,
-    put: (201, 200),
-    delete: (200, 204),
     tree: true,
-    subscription_list: true,
+    actions: &["listkeys", "IotHubKeys/listkeys", "readEvents"],
     behavior: &IotHub,
+    ..TypeDecl::new(
+        Kind { listed: true, ..Kind::new(tag::IOT_HUB, "Microsoft.Devices", &["IotHubs"]) },
+        FAMILY,
+        &[
+            View::hiding(FIRST, Some(LAST_CLASSIC), &["properties.deviceRegistry", "properties.authorizationPolicies"]),
+            View::hiding(FIRST_REGISTRY, None, &["properties.authorizationPolicies"]),
+        ],
+    )
 };
 
 const DEFAULT_POLICIES: &[DefaultPolicy] = &[
@@ -122,42 +152,51 @@ impl Behavior for IotHub {
         cx.extra.lookup = Some(format!("host/{host}"));
         // Open connections look at the hub again, thousands at once: only when there is something to see.
         if cx.existing.is_some_and(|was| hub::concerns_sessions(&was.resource, &cx.resource)) {
-            cx.change.trust_changed(cx.resource.uid);
+            cx.change.trust_changed(cx.uid);
         }
         Ok(())
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
-        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
-        let uid = cx.stored.resource.uid;
-        cx.change.unit.expect(Expect::NoneWith {
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.key());
+        cx.change.unit.expect(Expect::NonePrefixed {
             table: &crate::tables::DEVICES,
-            column: "hub",
-            value: uid.to_string(),
+            column: "place",
+            prefix: format!("{}/", cx.stored.key()),
         });
-        cx.change.trust_changed(uid);
+        cx.change.trust_changed(cx.stored.uid);
         Ok(())
     }
 
     async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
         let gone = hub::purge(platform, stored).await?;
         for device in gone {
-            let subject = device_subject(stored.resource.uid, &device);
+            let subject = device_subject(stored.uid, &device);
             platform.bus.publish(&subject, bytes::Bytes::new()).await?;
         }
         Ok(())
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.forget(&stored.resource.uid.to_string());
+        platform.keyring.forget(&stored.key());
         Ok(())
     }
 
-    async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
-        add_scope_members(resource, view);
-        let name = &resource.name;
-        let host = resource.text(&["hostName"]).unwrap_or_default().to_string();
+    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+        add_scope_members(stored, view);
+        let name = stored.name();
+        let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
+        if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
+            let mut link = Map::new();
+            let id = view::reference_id(platform, namespace).await?;
+            link.insert("namespaceResourceId".into(), id.into());
+            if let Some(identity) = stored.resource.links.get(IDENTITY) {
+                let id = view::reference_id(platform, identity).await?;
+                link.insert("identityResourceId".into(), id.into());
+            }
+            view["properties"]["deviceRegistry"] = Value::Object(link);
+        }
         if let Some(events) = view.pointer_mut("/properties/eventHubEndpoints/events").and_then(Value::as_object_mut) {
             events.insert("path".into(), name.to_lowercase().into());
             events.insert("endpoint".into(), format!("sb://{host}/").into());
@@ -190,69 +229,79 @@ impl IotHub {
     /// The link to a namespace: chosen when the hub is made, never changed, kept by every later write.
     async fn link(&self, cx: &mut PutContext<'_>) -> Result<()> {
         let path = "properties.deviceRegistry.namespaceResourceId";
-        let wanted = cx.resource.properties.get("deviceRegistry").filter(|v| !v.is_null()).cloned();
-        let before = cx.existing.and_then(|stored| stored.resource.value(&["deviceRegistry"])).cloned();
-        let Some(wanted) = wanted else {
-            cx.resource.properties.shift_remove("deviceRegistry");
-            if let Some(kept) = before {
-                cx.resource.properties.insert("deviceRegistry".into(), kept);
-            }
+        let Some(wanted) = cx.resource.properties.shift_remove("deviceRegistry").filter(|v| !v.is_null()) else {
             return Ok(());
         };
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_string);
-        let namespace_id = text(&wanted, "namespaceResourceId")
+        let text = |name: &str| wanted.get(name).and_then(Value::as_str).map(str::to_string);
+        let namespace_id = text("namespaceResourceId")
             .ok_or_else(|| Error::invalid_property(path, "'deviceRegistry' needs a 'namespaceResourceId'."))?;
-        let stored_id = before.as_ref().and_then(|b| text(b, "namespaceResourceId"));
-        if !cx.is_new() && !stored_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&namespace_id)) {
-            return Err(Error::conflict(format!(
-                "The namespace of hub '{}' is {} and never changes; it is chosen when the hub is made. Delete the hub and make it anew.",
-                cx.id.name(),
-                stored_id.map_or_else(|| "none".to_string(), |id| format!("'{id}'"))
-            ))
-            .with_code("PropertyChangeNotAllowed")
-            .with_target(path));
+        let former = cx.existing.and_then(|stored| stored.resource.links.get(NAMESPACE)).cloned();
+        let target = match &former {
+            // What is linked already is not asked about again; gone or not, it is what it was.
+            Some(former) if same_target(cx, former, &namespace_id).await? => None,
+            _ if cx.is_new() => Some(namespace::link_target(cx, path, &namespace_id, None).await?),
+            _ => {
+                let stands = match &former {
+                    Some(former) => format!("'{}'", view::reference_id(cx.platform, former).await?),
+                    None => "none".to_string(),
+                };
+                return Err(Error::conflict(format!(
+                    "The namespace of hub '{}' is {stands} and never changes; it is chosen when the hub is made. Delete the hub and make it anew.",
+                    cx.id.name()
+                ))
+                .with_code("PropertyChangeNotAllowed")
+                .with_target(path));
+            }
+        };
+        if let Some(target) = target {
+            cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
         }
-        let target = namespace::link_target(cx, path, &namespace_id, stored_id.as_deref()).await?;
-        let mut link = Map::new();
-        link.insert("namespaceResourceId".into(), target.resource.id.clone().into());
-        let identity =
-            text(&wanted, "identityResourceId").or_else(|| before.as_ref().and_then(|b| text(b, "identityResourceId")));
-        if let Some(identity) = identity {
-            link.insert("identityResourceId".into(), attached(cx, &identity)?.into());
-        } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
+        if let Some(identity) = text("identityResourceId") {
+            let reference = attached(cx, &identity).await?;
+            cx.resource.links.insert(IDENTITY.into(), reference);
+        } else if !cx.resource.links.contains_key(IDENTITY)
+            && cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none())
+        {
             return Err(Error::invalid_property(
                 "properties.deviceRegistry.identityResourceId",
                 "A hub that is linked to a namespace needs an identity to act as: 'identityResourceId' names one of its user-assigned identities.",
             ));
         }
-        cx.resource.properties.insert("deviceRegistry".into(), Value::Object(link));
         Ok(())
     }
 }
 
-/// The identity that a link names must be attached to the resource.
-pub(super) fn attached(cx: &PutContext<'_>, identity: &str) -> Result<String> {
+/// Whether a reference points at what the id names, or is shown under that very id.
+async fn same_target(cx: &PutContext<'_>, reference: &Reference, id: &str) -> Result<bool> {
+    let shown = view::reference_id(cx.platform, reference).await?;
+    Ok(ResourceId::parse(id)?.same(&ResourceId::parse(&shown)?))
+}
+
+/// The identity that a link names must be attached to the resource. One that is attached and was deleted stays named.
+pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Reference> {
     let id = ResourceId::parse(identity)?;
-    match cx.resource.identity.as_ref().and_then(|i| i.user_assigned(&id.to_string())) {
-        Some(_) => Ok(id.to_string()),
-        None => Err(Error::invalid_property(
-            "identity.userAssignedIdentities",
-            format!(
-                "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id} (or name it in identity.userAssignedIdentities of the same request)",
-                cx.id.name(),
-                if cx.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB) { "hub" } else { "dps" },
-                cx.id.resource_group.as_deref().unwrap_or_default()
-            ),
-        )),
+    for assigned in cx.resource.identity.iter().flat_map(|identity| &identity.user_assigned) {
+        let reference = Reference { uid: assigned.uid, id: assigned.id.clone() };
+        if same_target(cx, &reference, identity).await? {
+            return Ok(reference);
+        }
     }
+    Err(Error::invalid_property(
+        "identity.userAssignedIdentities",
+        format!(
+            "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id} (or name it in identity.userAssignedIdentities of the same request)",
+            cx.id.name(),
+            if cx.kind.tag == tag::IOT_HUB { "hub" } else { "dps" },
+            cx.id.resource_group.as_deref().unwrap_or_default()
+        ),
+    ))
 }
 
 /// The members that the CLI reads in lower case (reference: cli.md section 8).
-pub(super) fn add_scope_members(resource: &Resource, view: &mut Value) {
-    let Ok(id) = ResourceId::parse(&resource.id) else { return };
+pub(super) fn add_scope_members(stored: &Stored, view: &mut Value) {
     if let Some(map) = view.as_object_mut() {
-        map.insert("resourcegroup".into(), id.resource_group.unwrap_or_default().into());
-        map.insert("subscriptionid".into(), id.subscription.unwrap_or_default().into());
+        map.insert("resourcegroup".into(), stored.group().into());
+        map.insert("subscriptionid".into(), stored.id.subscription.clone().unwrap_or_default().into());
     }
 }
 

@@ -6,8 +6,7 @@ use crate::resources::Stored;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
-use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::uid::uid_key;
 use serde_json::{Value, json};
 
 /// A default policy: name and rights as ARM prints them.
@@ -86,11 +85,11 @@ async fn seal_key(cx: &mut PutContext<'_>, field: &str, sent: Option<&str>) -> R
         None if cx.resource.secrets.contains_key(field) => return Ok(()),
         None => ferrohub_pki::key::generate_symmetric_key(cx.platform.random.as_ref()),
     };
-    let owner = cx.resource.uid.to_string();
+    let owner = uid_key(cx.uid);
     let sealed = cx
         .platform
         .keyring
-        .seal(cx.platform.store.as_ref(), &owner, "resources", &cx.id.key(), field, key.as_bytes())
+        .seal(cx.platform.store.as_ref(), &owner, "resources", &owner, field, key.as_bytes())
         .await?;
     cx.resource.secrets.insert(field.into(), sealed);
     Ok(())
@@ -134,25 +133,21 @@ fn check_rights(text: &str, known: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// Internal, when the key is missing or does not open.
-pub(super) async fn open_key(
-    platform: &Platform,
-    resource: &Resource,
-    field: &str,
-) -> Result<zeroize::Zeroizing<String>> {
-    let sealed =
-        resource.secrets.get(field).ok_or_else(|| Error::internal(format!("{} has no key {field}", resource.id)))?;
-    let row = ResourceId::parse(&resource.id)?.key();
-    let bytes = platform
-        .keyring
-        .open(platform.store.as_ref(), &resource.uid.to_string(), "resources", &row, field, sealed)
-        .await?;
+pub(super) async fn open_key(platform: &Platform, stored: &Stored, field: &str) -> Result<zeroize::Zeroizing<String>> {
+    let sealed = stored
+        .resource
+        .secrets
+        .get(field)
+        .ok_or_else(|| Error::internal(format!("{} has no key {field}", stored.id)))?;
+    let row = stored.key();
+    let bytes = platform.keyring.open(platform.store.as_ref(), &row, "resources", &row, field, sealed).await?;
     String::from_utf8(bytes.to_vec()).map(zeroize::Zeroizing::new).map_err(|_| Error::internal("a key is not text"))
 }
 
 async fn policy_view(platform: &Platform, stored: &Stored, policy: &Value) -> Result<Value> {
     let name = policy.get("keyName").and_then(Value::as_str).unwrap_or_default();
-    let primary = open_key(platform, &stored.resource, &format!("{name}/primary")).await?;
-    let secondary = open_key(platform, &stored.resource, &format!("{name}/secondary")).await?;
+    let primary = open_key(platform, stored, &format!("{name}/primary")).await?;
+    let secondary = open_key(platform, stored, &format!("{name}/secondary")).await?;
     Ok(
         json!({"keyName": name, "primaryKey": primary.as_str(), "secondaryKey": secondary.as_str(), "rights": policy.get("rights")}),
     )
@@ -183,7 +178,7 @@ pub(super) async fn list(cx: &SubContext<'_>, only: Option<&str>) -> Result<Valu
         None => Err(Error::not_found(format!(
             "The shared access policy '{}' does not exist on '{}'. There are: {}.",
             wanted.chars().take(64).collect::<String>(),
-            cx.stored.resource.name,
+            cx.stored.name(),
             policies.iter().filter_map(|p| p.get("keyName").and_then(Value::as_str)).collect::<Vec<_>>().join(", ")
         ))),
     }

@@ -1,19 +1,36 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
-pub mod credential;
-pub mod device;
-pub mod hub_certificate;
-pub mod iot_hub;
+mod certificate_authority;
+pub(crate) mod certificate_policy;
+mod credential;
+mod device;
+mod hub_certificate;
+mod iot_hub;
 mod keys;
-pub mod namespace;
-pub mod policy;
-pub mod provisioning_service;
-pub mod resource_group;
-pub mod role_assignment;
-pub mod role_definition;
-pub mod user_assigned_identity;
+mod namespace;
+mod policy;
+mod provisioning_service;
+mod resource_group;
+mod role_assignment;
+mod role_definition;
+mod user_assigned_identity;
 
 use super::declaration::TypeDecl;
+use crate::resources::Kinds;
+
+pub(crate) use certificate_policy::of_authority as certificate_policy_of;
+pub(crate) use device::KIND as DEVICE;
+pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
+
+/// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).
+const REGISTRY_FAMILY: &[&str] = &[
+    "2025-07-01-preview",
+    "2025-10-01",
+    "2025-11-01-preview",
+    "2026-03-01-preview",
+    "2026-04-01",
+    "2026-11-02-preview",
+];
 
 static ALL: &[&TypeDecl] = &[
     &resource_group::DECL,
@@ -23,26 +40,42 @@ static ALL: &[&TypeDecl] = &[
     &namespace::DECL,
     &credential::DECL,
     &policy::DECL,
+    &certificate_authority::DECL,
+    &certificate_policy::DECL,
     &device::DECL,
     &iot_hub::DECL,
     &hub_certificate::DECL,
     &provisioning_service::DECL,
 ];
 
-/// Every declared type.
-pub fn all() -> &'static [&'static TypeDecl] {
-    ALL
-}
+/// The types that an engine serves.
+pub struct Types(Vec<&'static TypeDecl>);
 
-/// A type by its full name, ignoring case.
-pub fn by_key(kind: &str) -> Option<&'static TypeDecl> {
-    ALL.iter().copied().find(|decl| decl.key.eq_ignore_ascii_case(kind))
-}
+impl Types {
+    /// Every type of the product.
+    pub fn built_in() -> Self {
+        Self(ALL.to_vec())
+    }
 
-/// Whether `name` has only ASCII letters, digits and '-', starting and ending with a letter or digit.
-fn inner_dashes(name: &str) -> bool {
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    edge(name.chars().next())
-        && edge(name.chars().last())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    /// These types and some more.
+    #[must_use]
+    pub fn with(mut self, more: &[&'static TypeDecl]) -> Self {
+        self.0.extend_from_slice(more);
+        self
+    }
+
+    /// Every type.
+    pub fn all(&self) -> &[&'static TypeDecl] {
+        &self.0
+    }
+
+    /// The type with this tag.
+    pub fn tagged(&self, tag: &str) -> Option<&'static TypeDecl> {
+        self.0.iter().copied().find(|decl| decl.kind.tag == tag)
+    }
+
+    /// What rows and ids need to know of the types.
+    pub fn kinds(&self) -> Kinds {
+        Kinds::new(self.0.iter().map(|decl| &decl.kind).collect())
+    }
 }

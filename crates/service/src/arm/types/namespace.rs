@@ -1,48 +1,42 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
+use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::platform::Platform;
-use crate::resources::{self, Stored, kind};
+use crate::resources::{self, Kind, Stored, tag};
 use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.DeviceRegistry",
-    kinds: &["namespaces"],
-    key: kind::NAMESPACE,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[View {
-        versions: &["2025-07-01-preview", "2025-10-01", "2025-11-01-preview", "2026-03-01-preview", "2026-04-01"],
-        hidden: &["etag"],
-    }],
-    any_version: false,
     name: NameRule {
         min: 3,
         max: 64,
-        legal: |name| super::inner_dashes(name) && !name.chars().any(|c| c.is_ascii_uppercase()),
+        legal: |name| inner_dashes(name) && !name.chars().any(|c| c.is_ascii_uppercase()),
         text: "lower-case letters, digits and inner '-' (^[a-z0-9][a-z0-9-]*[a-z0-9]$)",
     },
-    global_name: None,
     properties: &["messaging", "management"],
     read_only: &["uuid", "provisioningState"],
-    create_only: &[],
     identity: IdentityRule::System,
-    sku: false,
-    put: (201, 200),
     // ADR answers 202 or 204 to a delete, never 200 (reference: device-registry-api.md section 3).
     delete: (204, 204),
     tree: true,
-    subscription_list: true,
+    marked: true,
+    action_status: false,
+    actions: &["migrate"],
     behavior: &Namespace,
+    ..TypeDecl::new(
+        Kind { listed: true, ..Kind::new(tag::NAMESPACE, "Microsoft.DeviceRegistry", &["namespaces"]) },
+        REGISTRY_FAMILY,
+        &[View::hiding("2025-07-01-preview", None, &["etag"])],
+    )
 };
 
 struct Namespace;
@@ -51,10 +45,13 @@ struct Namespace;
 impl Behavior for Namespace {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
-        let linked: Vec<String> =
-            linked_hubs(cx.platform, &cx.id.key()).await?.into_iter().map(|s| s.resource.id.to_lowercase()).collect();
+        let linked = match cx.existing {
+            Some(stored) => linked_hubs(cx.platform, stored).await?,
+            None => Vec::new(),
+        };
+        let linked: Vec<String> = linked.into_iter().map(|hub| hub.id.key()).collect();
         refuse_links(cx.body, &linked)?;
-        let uid = cx.resource.uid.to_string();
+        let uid = cx.uid.to_string();
         let properties = &mut cx.resource.properties;
         properties.insert("uuid".into(), uid.into());
         properties.insert("provisioningState".into(), "Succeeded".into());
@@ -71,32 +68,37 @@ impl Behavior for Namespace {
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
-        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
-        let holders = resources::all_where(cx.platform.store.as_ref(), "link", &cx.id.key()).await?;
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.key());
+        let holders = resources::linked(cx.platform, &cx.stored.key()).await?;
         if !holders.is_empty() {
-            let list: Vec<String> =
-                holders.iter().map(|s| format!("{} '{}'", word(&s.resource.kind), s.resource.name)).collect();
+            let list: Vec<String> = holders.iter().map(|s| format!("{} '{}'", word(s), s.name())).collect();
             let mut error = Error::conflict(format!(
                 "The namespace '{}' cannot be deleted while these are linked to it: {}. Delete the hubs and delete or unlink the provisioning services first.",
                 cx.id.name(),
                 list.join(", ")
             ))
             .with_code("NamespaceInUse");
-            error.details = holders.into_iter().map(|s| ("LinkedResource".to_string(), s.resource.id)).collect();
+            error.details = holders.into_iter().map(|s| ("LinkedResource".to_string(), s.id.to_string())).collect();
             return Err(error);
         }
         // A hub or DPS that is linked while the namespace goes loses the race, whichever comes first.
-        cx.change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "link", value: cx.id.key() });
+        cx.change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "link", value: cx.stored.key() });
         Ok(())
+    }
+
+    async fn held_by(&self, platform: &Platform, stored: &Stored, going: &ResourceId) -> Result<Vec<String>> {
+        let mut holders = resources::linked(platform, &stored.key()).await?;
+        holders.retain(|holder| !holder.id.is_within(going));
+        Ok(holders.into_iter().map(|holder| format!("linked to it is '{}'", holder.id)).collect())
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.forget(&stored.resource.uid.to_string());
+        platform.keyring.forget(&stored.key());
         Ok(())
     }
 
-    async fn decorate(&self, platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
-        let hubs = linked_hubs(platform, &resource.id.to_lowercase()).await?;
+    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+        let hubs = linked_hubs(platform, stored).await?;
         if hubs.is_empty() {
             return Ok(());
         }
@@ -104,9 +106,8 @@ impl Behavior for Namespace {
             view.pointer("/properties/messaging/endpoints").and_then(Value::as_object).cloned().unwrap_or_default();
         for hub in hubs {
             let address = hub.resource.text(&["hostName"]).unwrap_or_default();
-            let entry =
-                json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.resource.id});
-            endpoints.insert(hub.resource.name.clone(), entry);
+            let entry = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.id.to_string()});
+            endpoints.insert(hub.name().to_owned(), entry);
         }
         view["properties"]["messaging"] = json!({ "endpoints": endpoints });
         Ok(())
@@ -153,14 +154,14 @@ fn refuse_links(body: &Value, linked: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn word(kind: &str) -> &'static str {
-    if kind.eq_ignore_ascii_case(kind::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
+fn word(stored: &Stored) -> &'static str {
+    if stored.is(tag::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
 }
 
-/// The hubs that are linked to the namespace with this key.
-pub(super) async fn linked_hubs(platform: &Platform, namespace_key: &str) -> Result<Vec<Stored>> {
-    let mut linked = resources::all_where(platform.store.as_ref(), "link", namespace_key).await?;
-    linked.retain(|stored| stored.resource.kind.eq_ignore_ascii_case(kind::IOT_HUB));
+/// The hubs that are linked to a namespace.
+pub(super) async fn linked_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
+    let mut linked = resources::linked(platform, &namespace.key()).await?;
+    linked.retain(|stored| stored.is(tag::IOT_HUB));
     Ok(linked)
 }
 
@@ -170,31 +171,32 @@ pub(super) async fn link_target(
     cx: &mut PutContext<'_>,
     path: &str,
     text: &str,
-    former: Option<&str>,
+    former: Option<Uuid>,
 ) -> Result<Stored> {
     let id = ResourceId::parse(text)?;
-    if !id.resource_type().eq_ignore_ascii_case(kind::NAMESPACE) {
+    if cx.platform.kinds.of(&id).is_none_or(|kind| kind.tag != tag::NAMESPACE) {
         return Err(Error::invalid_property(path, format!("'{text}' is not the id of a Device Registry namespace.")));
     }
-    let stands = former.is_some_and(|former| ResourceId::parse(former).is_ok_and(|former| former.same(&id)));
+    let found = resources::get(cx.platform, &id).await?;
+    let stands = former.is_some() && found.as_ref().map(|found| found.uid) == former;
     if !stands {
         cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
             error.code = "LinkedAuthorizationFailed";
             error
         })?;
     }
-    let stored = resources::get(cx.platform.store.as_ref(), &id).await?.ok_or_else(|| {
+    let stored = found.ok_or_else(|| {
         Error::invalid_property(
             path,
             format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location '<region>'", id.name(), id.resource_group.as_deref().unwrap_or_default()),
         )
     })?;
-    if !stands && stored.resource.text(&["provisioningState"]) == Some("Deleting") {
+    if !stands && stored.is_going() {
         return Err(Error::conflict(format!("The namespace '{id}' is being deleted; nothing can be linked to it."))
             .with_code("NamespaceBeingDeleted"));
     }
     // The version, not only the existence: a namespace that is marked for deletion meanwhile wins.
-    cx.change.unit.expect_version(&RESOURCES, id.key(), stored.version);
-    cx.extra.link = Some(id.key());
+    cx.change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
+    cx.extra.link = Some(stored.key());
     Ok(stored)
 }

@@ -1,49 +1,45 @@
-//! Policies: an issuing CA with its leaf settings (`Microsoft.DeviceRegistry/namespaces/credentials/policies`).
+//! Policies: an issuing CA with its leaf settings, as 2025-11-01-preview and 2026-03-01-preview show them
+//! (`Microsoft.DeviceRegistry/namespaces/credentials/policies`). Behind one stand two rows: an issuing certificate
+//! authority, whose name it has, and that authority's certificate policy.
 
-use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
+use super::REGISTRY_FAMILY;
+use super::certificate_authority::{self as authority, AUTHORITY_NAME, is_authority_name, is_root, write_issuing};
+use super::certificate_policy::{self, checked_days, policy_lookup};
+use super::credential;
+use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::certificate;
-use crate::resources::{self, Stored, kind};
+use crate::platform::Platform;
+use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{LEAF_VALIDITY_DAYS, LEAF_VALIDITY_DEFAULT_DAYS};
+use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::name::SubjectName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.DeviceRegistry",
-    kinds: &["namespaces", "credentials", "policies"],
-    key: kind::POLICY,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[
-        View { versions: &["2025-11-01-preview"], hidden: &["etag"] },
-        // A proxy resource from here on: no location, no tags (reference: device-registry-api.md section 1).
-        View { versions: &["2026-03-01-preview"], hidden: &["etag", "location", "tags"] },
-    ],
-    any_version: false,
-    name: NameRule {
-        min: 3,
-        max: 63,
-        legal: |name| {
-            name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        },
-        text: "letters, digits and '-', starting with a letter or digit",
-    },
-    global_name: None,
+    name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
     properties: &["certificate"],
-    read_only: &["provisioningState"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
-    put: (201, 200),
     delete: (204, 204),
-    tree: false,
-    subscription_list: false,
+    action_status: false,
+    actions: &["revokeIssuer", "activateBringYourOwnRoot"],
     behavior: &Policy,
+    ..TypeDecl::new(
+        Kind {
+            face: Some(&Policy),
+            ..Kind::new("po", "Microsoft.DeviceRegistry", &["namespaces", "credentials", "policies"])
+        },
+        REGISTRY_FAMILY,
+        &[
+            View::hiding("2025-11-01-preview", Some("2025-11-01-preview"), &["etag"]),
+            // A proxy resource from here on: no location, no tags (reference: device-registry-api.md section 1).
+            View::hiding("2026-03-01-preview", Some("2026-03-01-preview"), &["etag", "location", "tags"]),
+        ],
+    )
 };
 
 const AUTHORITY: &str = "properties.certificate.certificateAuthorityConfiguration";
@@ -52,44 +48,96 @@ const VALIDITY: &str = "properties.certificate.leafCertificateConfiguration.vali
 struct Policy;
 
 #[async_trait]
-impl Behavior for Policy {
-    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        let wanted = Wanted::read(cx)?;
-        let (subject, not_before, not_after) = match cx.existing {
-            None => {
-                let namespace = namespace_of(cx).await?;
-                let made = certificate::create_issuing(
-                    cx.platform,
-                    &namespace,
-                    cx.id,
-                    wanted.subject.as_deref(),
-                    &mut cx.change,
-                )
-                .await?;
-                (made.subject, made.not_before.to_string(), made.not_after.to_string())
-            }
-            Some(existing) => {
-                wanted.keep_subject(existing)?;
-                let text = |name: &str| authority_text(existing, name).unwrap_or_default().to_string();
-                (text("subject"), text("validityNotBefore"), text("validityNotAfter"))
-            }
+impl Face for Policy {
+    async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>> {
+        // The parent is the root; authorities lie beside it, in the namespace.
+        let Some(namespace) = resources::id_of(platform, parent.parent).await? else { return Ok(None) };
+        let found = resources::get(platform, &namespace.child("certificateAuthorities", name)).await?;
+        let Some(found) = found.filter(|found| !is_root(found)) else { return Ok(None) };
+        let complete = certificate_policy::of_authority(platform, found.uid).await?.is_some();
+        Ok(Some(found).filter(|_| complete))
+    }
+
+    async fn id_of(&self, platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>> {
+        let authority = match stored.kind.tag {
+            tag::CERTIFICATE_AUTHORITY if !is_root(stored) => Some(stored.id.clone()),
+            tag::CERTIFICATE_POLICY => resources::id_of(platform, stored.parent).await?,
+            _ => None,
         };
-        cx.resource.properties.insert("provisioningState".into(), "Succeeded".into());
-        cx.resource.properties.insert(
-            "certificate".into(),
-            json!({
-                "certificateAuthorityConfiguration": {
-                    "keyType": "ECC", "subject": subject, "validityNotBefore": not_before, "validityNotAfter": not_after
-                },
-                "leafCertificateConfiguration": {"validityPeriodInDays": wanted.days}
-            }),
-        );
-        Ok(())
+        Ok(authority.and_then(|id| Some(policy_id(&id.parent()?, id.name()))))
+    }
+}
+
+/// The id under which the older generation shows an issuing authority or its certificate policy.
+pub(super) async fn face(platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>> {
+    Policy.id_of(platform, stored).await
+}
+
+/// The id under which the older generation shows the issuing authority `name` of a namespace.
+pub(super) fn policy_id(namespace: &ResourceId, name: &str) -> ResourceId {
+    namespace.child("credentials", credential::NAME).child("policies", name)
+}
+
+#[async_trait]
+impl Behavior for Policy {
+    async fn stored_as(&self, platform: &Platform, parent: &Stored) -> Result<Option<(&'static Kind, Stored)>> {
+        Ok(resources::by_uid(platform, parent.parent).await?.map(|namespace| (&authority::KIND, namespace)))
+    }
+
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let wanted = Wanted::read(cx).await?;
+        let root = cx.parent.ok_or_else(|| Error::internal("a policy without credential"))?;
+        let namespace = resources::by_uid(cx.platform, root.parent).await?;
+        let namespace = namespace.ok_or_else(|| Error::internal("a policy without namespace"))?;
+        if let Some(existing) = cx.existing {
+            wanted.keep_subject(cx.platform, existing).await?;
+        } else {
+            refuse_unfinished(cx, &namespace).await?;
+        }
+        cx.resource.properties.shift_remove("certificate");
+        write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?;
+        write_leaf(cx, wanted.days).await
+    }
+
+    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        authority::remove_policies(platform, stored).await
     }
 
     /// No new certificates come from a deleted policy; hubs trust what it issued until their entry is deleted (reference: certificates.md section 4).
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        certificate::remove_authority(cx.platform, cx.id, &mut cx.change).await
+        certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
+    }
+
+    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        let mut shown = Map::new();
+        shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
+        let pair = certificate::authority_of(platform, stored.uid).await?;
+        let mut ca = json!({"keyType": "ECC"});
+        if let Some(pair) = pair {
+            ca["subject"] = pair.subject.clone().into();
+            ca["validityNotBefore"] = pair.not_before.to_string().into();
+            ca["validityNotAfter"] = pair.not_after.to_string().into();
+        }
+        let policy = certificate_policy::of_authority(platform, stored.uid).await?;
+        let days = policy.as_ref().and_then(certificate_policy::days);
+        let leaf = json!({"validityPeriodInDays": days});
+        let certificate = json!({"certificateAuthorityConfiguration": ca, "leafCertificateConfiguration": leaf});
+        shown.insert("certificate".into(), certificate);
+        doc["properties"] = Value::Object(shown);
+        Ok(())
+    }
+
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
+        let Some(root) = cx.parent else { return Ok(None) };
+        let mut found = Vec::new();
+        for issuing in resources::linked(cx.platform, &root.key()).await? {
+            if certificate_policy::of_authority(cx.platform, issuing.uid).await?.is_some() {
+                let id = root.id.child("policies", issuing.name());
+                found.push(Stored { id, ..issuing });
+            }
+        }
+        found.sort_by_key(|stored| stored.name().to_lowercase());
+        Ok(Some(found))
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -105,24 +153,53 @@ impl Behavior for Policy {
     }
 }
 
+/// Writes the certificate policy that stands behind a policy, beside its authority.
+async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
+    let was = match cx.existing {
+        Some(existing) => certificate_policy::of_authority(cx.platform, existing.uid).await?,
+        None => None,
+    };
+    if was.as_ref().and_then(certificate_policy::days) == Some(u64::from(days)) {
+        return Ok(());
+    }
+    let mut resource = was.as_ref().map(|was| was.resource.as_ref().clone()).unwrap_or_default();
+    if was.is_none() {
+        resource = Resource { name: cx.id.name().into(), location: cx.resource.location.clone(), ..resource };
+        resource.properties.insert("provisioningState".into(), "Succeeded".into());
+    }
+    resource.properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
+    let entry = Entry {
+        uid: was.as_ref().map_or_else(|| cx.platform.new_id(), |was| was.uid),
+        kind: &certificate_policy::KIND,
+        parent: cx.uid,
+        id: certificate_policy::KIND.child_of(cx.id, &resource.name),
+        below_new: cx.is_new(),
+        was: was.as_ref(),
+        resource,
+        extra: RowExtra { lookup: Some(policy_lookup(cx.uid)), ..RowExtra::default() },
+    };
+    resources::put(cx.platform, cx.actor, entry, &mut cx.change)?;
+    Ok(())
+}
+
+/// A new policy needs a name that no authority of the namespace has.
+async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()> {
+    let id = namespace.id.child("certificateAuthorities", cx.id.name());
+    match resources::get(cx.platform, &id).await? {
+        None => Ok(()),
+        Some(stored) => Err(Error::conflict(format!(
+            "The namespace '{}' has a certificate authority '{}' that is no issuing authority with a certificate policy, so the name is taken. Choose another one, or give that authority a policy (api-version 2026-11-02-preview).",
+            namespace.name(),
+            stored.name()
+        ))
+        .with_code("NameNotAvailable")),
+    }
+}
+
 fn byor() -> Error {
     Error::not_implemented(
         "Ferrohub does not support a root of your own (bringYourOwnRoot) yet; leave it out or set enabled to false.",
     )
-}
-
-fn authority_text<'a>(stored: &'a Stored, name: &str) -> Option<&'a str> {
-    stored.resource.text(&["certificate", "certificateAuthorityConfiguration", name])
-}
-
-/// The namespace above the policy's credential.
-async fn namespace_of(cx: &PutContext<'_>) -> Result<Stored> {
-    let id = cx
-        .id
-        .parent()
-        .and_then(|credential| credential.parent())
-        .ok_or_else(|| Error::internal("a policy without namespace"))?;
-    resources::require(cx.platform.store.as_ref(), &id).await
 }
 
 /// What a body asks of a policy.
@@ -132,7 +209,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(cx: &PutContext<'_>) -> Result<Self> {
+    async fn read(cx: &PutContext<'_>) -> Result<Self> {
         let certificate = cx.body.get("properties").and_then(|p| p.get("certificate"));
         let authority = certificate.and_then(|c| c.get("certificateAuthorityConfiguration"));
         let text = |name: &str| authority.and_then(|a| a.get(name)).and_then(Value::as_str);
@@ -148,46 +225,31 @@ impl Wanted {
             return Err(byor());
         }
         let sent = certificate.and_then(|c| c.pointer("/leafCertificateConfiguration/validityPeriodInDays"));
-        let kept = cx
-            .existing
-            .and_then(|e| e.resource.value(&["certificate", "leafCertificateConfiguration", "validityPeriodInDays"]))
-            .and_then(Value::as_u64);
-        let days = match sent.filter(|value| !value.is_null()) {
-            Some(value) => {
-                value.as_u64().or_else(|| value.as_str().and_then(|t| t.parse().ok())).ok_or_else(bad_days)?
+        let days = match (sent.filter(|value| !value.is_null()), cx.existing) {
+            (Some(value), _) => checked_days(value, VALIDITY)?,
+            (None, Some(existing)) => {
+                let policy = certificate_policy::of_authority(cx.platform, existing.uid).await?;
+                let kept = policy.as_ref().and_then(certificate_policy::days);
+                kept.and_then(|days| u32::try_from(days).ok()).unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS)
             }
-            None => kept.unwrap_or_else(|| u64::from(LEAF_VALIDITY_DEFAULT_DAYS)),
+            (None, None) => LEAF_VALIDITY_DEFAULT_DAYS,
         };
-        let days = u32::try_from(days)
-            .ok()
-            .filter(|d| (LEAF_VALIDITY_DAYS.0..=LEAF_VALIDITY_DAYS.1).contains(d))
-            .ok_or_else(bad_days)?;
         Ok(Self { subject: text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string), days })
     }
 
     /// An existing policy keeps its subject; the same subject in another spelling is no change.
-    fn keep_subject(&self, existing: &Stored) -> Result<()> {
-        let (Some(wanted), Some(stored)) = (self.subject.as_deref(), authority_text(existing, "subject")) else {
-            return Ok(());
-        };
+    async fn keep_subject(&self, platform: &Platform, existing: &Stored) -> Result<()> {
+        let pair = certificate::authority_of(platform, existing.uid).await?;
+        let (Some(wanted), Some(pair)) = (self.subject.as_deref(), pair) else { return Ok(()) };
+        let stored = pair.subject.as_str();
         if SubjectName::parse(wanted)?.canonical() == SubjectName::parse(stored)?.canonical() {
             return Ok(());
         }
         Err(Error::conflict(format!(
             "The subject of policy '{}' is '{stored}' and cannot be changed. Create another policy for another subject.",
-            existing.resource.name
+            existing.name()
         ))
         .with_code("PropertyChangeNotAllowed")
         .with_target(format!("{AUTHORITY}.subject")))
     }
-}
-
-fn bad_days() -> Error {
-    Error::invalid_property(
-        VALIDITY,
-        format!(
-            "The validity of leaf certificates is a whole number of days from {} to {}.",
-            LEAF_VALIDITY_DAYS.0, LEAF_VALIDITY_DAYS.1
-        ),
-    )
 }

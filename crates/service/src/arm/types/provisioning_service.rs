@@ -1,46 +1,30 @@
 //! Device Provisioning Services (`Microsoft.Devices/provisioningServices`).
 
-use super::iot_hub::{add_scope_members, attached};
+use super::iot_hub::{IDENTITY, NAMESPACE, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
 use super::namespace;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, SubAnswer, TypeDecl, View};
-use crate::arm::region;
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::schema::{Check, Rule};
+use crate::arm::{region, view};
 use crate::platform::Platform;
 use crate::provisioning;
-use crate::resources::{self, Stored, kind};
-use crate::tables::RESOURCES;
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LINKED_HUBS;
-use ferrohub_model::resource::Resource;
+use ferrohub_model::resource::Reference;
+use ferrohub_model::uid::uid_key;
 use ferrohub_store::Expect;
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::{Map, Value, json};
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.Devices",
-    kinds: &["provisioningServices"],
-    key: kind::PROVISIONING_SERVICE,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[
-        // Core `az` 2.91 speaks 2021-10-15, which knows neither identity nor namespace (reference: cli.md section 1).
-        View {
-            versions: &["2017-11-15", "2018-01-22", "2020-03-01", "2021-10-15", "2022-02-05"],
-            hidden: &["identity", "properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
-        },
-        View {
-            versions: &["2022-12-12", "2023-03-01-preview"],
-            hidden: &["properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
-        },
-        View { versions: &["2025-02-01-preview", "2026-03-01-preview"], hidden: &["properties.authorizationPolicies"] },
-    ],
-    any_version: false,
-    name: NameRule { min: 3, max: 64, legal: super::inner_dashes, text: "letters, digits and inner '-'" },
+    name: NameRule { min: 3, max: 64, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("provisioningservices"),
+    name_check: Some("checkProvisioningServiceNameAvailability"),
     properties: &[
         "iotHubs",
         "allocationPolicy",
@@ -59,15 +43,47 @@ pub static DECL: TypeDecl = TypeDecl {
         "idScope",
         "privateEndpointConnections",
     ],
-    create_only: &[],
+    schema: &[
+        Rule { path: "disableLocalAuth", check: Check::Bool },
+        Rule { path: "enableDataResidency", check: Check::Bool },
+        Rule { path: "allocationPolicy", check: Check::OneOf(ALLOCATION_POLICIES) },
+    ],
     identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     sku: true,
-    put: (201, 200),
-    delete: (200, 204),
     tree: true,
-    subscription_list: true,
+    actions: &["listkeys", "keys/listkeys"],
     behavior: &ProvisioningService,
+    ..TypeDecl::new(
+        Kind { listed: true, ..Kind::new(tag::PROVISIONING_SERVICE, "Microsoft.Devices", &["provisioningServices"]) },
+        &[
+            "2017-11-15",
+            "2018-01-22",
+            "2020-03-01",
+            "2021-10-15",
+            "2022-02-05",
+            "2022-12-12",
+            "2023-03-01-preview",
+            "2025-02-01-preview",
+            "2026-03-01-preview",
+        ],
+        &[
+            // Core `az` 2.91 speaks 2021-10-15, which knows neither identity nor namespace (reference: cli.md section 1).
+            View::hiding(
+                "2017-11-15",
+                Some("2022-02-05"),
+                &["identity", "properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
+            ),
+            View::hiding(
+                "2022-12-12",
+                Some("2023-03-01-preview"),
+                &["properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
+            ),
+            View::hiding("2025-02-01-preview", None, &["properties.authorizationPolicies"]),
+        ],
+    )
 };
+
+const ALLOCATION_POLICIES: &[&str] = &["Hashed", "GeoLatency", "Static"];
 
 const DEFAULT_POLICIES: &[DefaultPolicy] = &[DefaultPolicy(
     "provisioningserviceowner",
@@ -111,28 +127,38 @@ impl Behavior for ProvisioningService {
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
-        cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.resource.uid.to_string());
-        let dps = cx.stored.resource.uid.to_string();
-        cx.change.unit.expect(Expect::NoneWith {
-            table: &crate::tables::ENROLLMENT_GROUPS,
-            column: "dps",
-            value: dps.clone(),
-        });
-        cx.change.unit.expect(Expect::NoneWith { table: &crate::tables::REGISTRATIONS, column: "dps", value: dps });
+        let key = cx.stored.key();
+        for table in [&crate::tables::ENROLLMENT_GROUPS, &crate::tables::REGISTRATIONS] {
+            cx.change.unit.expect(Expect::NoneBelow { table, prefix: format!("{key}/") });
+        }
+        cx.change.unit.delete(&crate::tables::DATA_KEYS, key);
         Ok(())
     }
 
     async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        provisioning::purge(platform, stored.resource.uid).await
+        provisioning::purge(platform, stored.uid).await
     }
 
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        platform.keyring.forget(&stored.resource.uid.to_string());
+        platform.keyring.forget(&stored.key());
         Ok(())
     }
 
-    async fn decorate(&self, _platform: &Platform, resource: &Resource, view: &mut Value) -> Result<()> {
-        add_scope_members(resource, view);
+    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+        add_scope_members(stored, view);
+        if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
+            let mut link = Map::new();
+            let id = view::reference_id(platform, namespace).await?;
+            link.insert("resourceId".into(), id.into());
+            let user = stored.resource.links.get(IDENTITY);
+            let word = if user.is_some() { "UserAssigned" } else { "SystemAssigned" };
+            link.insert("authenticationType".into(), word.into());
+            if let Some(identity) = user {
+                let id = view::reference_id(platform, identity).await?;
+                link.insert("selectedUserAssignedIdentityResourceId".into(), id.into());
+            }
+            view["properties"]["deviceRegistryNamespace"] = Value::Object(link);
+        }
         for hub in view.pointer_mut("/properties/iotHubs").and_then(Value::as_array_mut).into_iter().flatten() {
             let name = hub.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
             let policy = hub.get("keyName").and_then(Value::as_str).unwrap_or("iothubowner").to_string();
@@ -173,7 +199,7 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
 
 fn allocation_policy(sent: Option<&str>) -> Result<&'static str> {
     let wanted = sent.unwrap_or("Hashed");
-    ["Hashed", "GeoLatency", "Static"].into_iter().find(|known| known.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+    ALLOCATION_POLICIES.iter().copied().find(|known| known.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
         Error::invalid_property("properties.allocationPolicy", "The allocation policy is Hashed, GeoLatency or Static.")
     })
 }
@@ -187,11 +213,13 @@ fn new_id_scope(platform: &Platform) -> String {
 
 /// The link to a namespace: may be set, changed and taken away; the service lies in the namespace's region.
 async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
-    let wanted = cx.resource.properties.get("deviceRegistryNamespace").filter(|v| !v.is_null()).cloned();
-    let former =
-        cx.existing.and_then(|e| e.resource.text(&["deviceRegistryNamespace", "resourceId"])).map(str::to_string);
-    let Some(wanted) = wanted else {
-        cx.resource.properties.shift_remove("deviceRegistryNamespace");
+    if !cx.can_say(LINK) {
+        return Ok(());
+    }
+    let former = cx.existing.and_then(|stored| stored.resource.link(NAMESPACE));
+    let Some(wanted) = cx.resource.properties.shift_remove("deviceRegistryNamespace").filter(|v| !v.is_null()) else {
+        cx.resource.links.remove(NAMESPACE);
+        cx.resource.links.remove(IDENTITY);
         cx.extra.link = None;
         return Ok(());
     };
@@ -199,23 +227,20 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     let id = text("resourceId").ok_or_else(|| {
         Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'.")
     })?;
-    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id, former.as_deref()).await?;
+    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id, former).await?;
     if target.resource.location != cx.resource.location {
         return Err(Error::invalid_property(
             LINK,
             format!(
                 "A Device Provisioning Service lies in the region of its namespace: '{}' is in '{}', this service in '{}'.",
-                target.resource.name,
+                target.name(),
                 target.resource.location.as_deref().unwrap_or_default(),
                 cx.resource.location.as_deref().unwrap_or_default()
             ),
         ));
     }
-    let mut link = Map::new();
-    link.insert("resourceId".into(), target.resource.id.into());
     let selected = text("selectedUserAssignedIdentityResourceId");
     let user = text("authenticationType").map_or(selected.is_some(), |t| t.eq_ignore_ascii_case("UserAssigned"));
-    link.insert("authenticationType".into(), if user { "UserAssigned" } else { "SystemAssigned" }.into());
     if user {
         let identity = selected.ok_or_else(|| {
             Error::invalid_property(
@@ -223,14 +248,17 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
                 "With the authentication type UserAssigned, this names the identity.",
             )
         })?;
-        link.insert("selectedUserAssignedIdentityResourceId".into(), attached(cx, &identity)?.into());
+        let reference = attached(cx, &identity).await?;
+        cx.resource.links.insert(IDENTITY.into(), reference);
     } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
         return Err(Error::invalid_property(
             LINK,
             "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity.",
         ));
+    } else {
+        cx.resource.links.remove(IDENTITY);
     }
-    cx.resource.properties.insert("deviceRegistryNamespace".into(), Value::Object(link));
+    cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
     Ok(())
 }
 
@@ -292,9 +320,9 @@ async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
             let hub = hub_at(cx.platform, &host, path).await?;
             let policy = parsed.policy().unwrap_or_default();
             check_hub_key(cx.platform, &hub, policy, key).await?;
-            let (owner, row) = (cx.resource.uid.to_string(), cx.id.key());
+            let owner = uid_key(cx.uid);
             let store = cx.platform.store.as_ref();
-            let sealed = cx.platform.keyring.seal(store, &owner, "resources", &row, &field, text.as_bytes()).await?;
+            let sealed = cx.platform.keyring.seal(store, &owner, "resources", &owner, &field, text.as_bytes()).await?;
             cx.resource.secrets.insert(field, sealed);
             json!({"name": host, "location": hub.resource.location, "keyName": policy})
         }
@@ -322,8 +350,7 @@ fn stored_link(cx: &PutContext<'_>, host: &str) -> Option<Value> {
 }
 
 async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
-    let row = platform.store.find_one(&RESOURCES, "lookup", &format!("host/{host}")).await?;
-    row.as_deref().map(resources::from_row).transpose()?.ok_or_else(|| {
+    resources::by_lookup(platform, "lookup", &format!("host/{host}")).await?.ok_or_else(|| {
         Error::invalid_property(
             path,
             format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show --hub-name '<hub>'"),
@@ -339,7 +366,8 @@ async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &st
             path,
             format!(
                 "The connection string of '{}' cannot be used: {why}. Take the one that `az iot hub connection-string show --hub-name {}` prints.",
-                hub.resource.name, hub.resource.name
+                hub.name(),
+                hub.name()
             ),
         )
     };
@@ -354,7 +382,7 @@ async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &st
         return Err(wrong("its policy needs the rights RegistryWrite and ServiceConnect"));
     }
     for which in ["primary", "secondary"] {
-        let stored = keys::open_key(platform, &hub.resource, &format!("{policy}/{which}")).await?;
+        let stored = keys::open_key(platform, hub, &format!("{policy}/{which}")).await?;
         if aws_lc_rs::constant_time::verify_slices_are_equal(stored.as_bytes(), key.as_bytes()).is_ok() {
             return Ok(());
         }

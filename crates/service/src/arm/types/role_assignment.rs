@@ -1,29 +1,29 @@
 //! Role assignments (`Microsoft.Authorization/roleAssignments`).
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::authz::builtin;
 use crate::directory;
-use crate::resources::{self, kind};
+use crate::platform::Platform;
+use crate::resources::{self, Kind, Scope, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_model::uid::uid_key;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.Authorization",
-    kinds: &["roleAssignments"],
-    key: kind::ROLE_ASSIGNMENT,
+/// Name and place.
+pub(crate) const KIND: Kind = Kind {
     scope: Scope::Extension,
-    tracked: false,
-    singleton: None,
-    views: &[View {
-        versions: &["2015-07-01", "2018-01-01-preview", "2020-04-01-preview", "2022-04-01"],
-        hidden: &["systemData", "etag", "location"],
-    }],
+    listed: true,
+    ..Kind::new(tag::ROLE_ASSIGNMENT, "Microsoft.Authorization", &["roleAssignments"])
+};
+
+/// The declaration.
+pub(super) static DECL: TypeDecl = TypeDecl {
     any_version: true,
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
     global_name: Some("roleassignments"),
@@ -37,14 +37,15 @@ pub static DECL: TypeDecl = TypeDecl {
         "delegatedManagedIdentityResourceId",
     ],
     read_only: &["scope", "createdOn", "createdBy", "updatedOn", "updatedBy"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
     put: (201, 201),
-    delete: (200, 204),
-    tree: false,
-    subscription_list: true,
+    // Roles answer with what was deleted (reference: resource-manager.md section 11).
+    delete_answers: true,
     behavior: &RoleAssignment,
+    ..TypeDecl::new(
+        KIND,
+        &["2015-07-01", "2018-01-01-preview", "2020-04-01-preview", "2022-04-01"],
+        &[View::hiding("2015-07-01", None, &["systemData", "etag", "location"])],
+    )
 };
 
 struct RoleAssignment;
@@ -54,9 +55,7 @@ impl Behavior for RoleAssignment {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         let scope = cx.id.parent().unwrap_or_else(|| cx.id.clone());
         check_scope(cx, &scope).await?;
-        if scope.resource_group.is_some() {
-            cx.change.unit.expect_exists(&crate::tables::RESOURCES, scope.key());
-        }
+        let above = resources::uid_of(cx.platform, &scope).await?.ok_or_else(|| resources::missing(&scope))?;
         let principal = plain_guid(text(&cx.resource, "principalId"));
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
@@ -78,13 +77,13 @@ impl Behavior for RoleAssignment {
             }
         }
         // One assignment per scope, principal and role: the second creation gets RoleAssignmentExists.
-        let lookup = format!("assignment/{}/{principal}/{role}", scope.key());
+        let lookup = lookup(above, &principal, &role);
         if cx.is_new() && cx.platform.store.find_one(&crate::tables::RESOURCES, "lookup", &lookup).await?.is_some() {
             return Err(exists());
         }
         cx.extra.lookup = Some(lookup);
         cx.extra.link = Some(format!("role/{role}"));
-        complete(cx, &scope, &principal, &role);
+        complete(cx, &principal, &role);
         cx.change.access = true;
         Ok(())
     }
@@ -96,15 +95,10 @@ impl Behavior for RoleAssignment {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         let resource = &cx.stored.resource;
         let owner = text(resource, "roleDefinitionId").to_ascii_lowercase().ends_with(builtin::OWNER);
-        if owner
-            && text(resource, "scope")
-                .eq_ignore_ascii_case(&ResourceId::subscription(&cx.platform.tenancy.subscription_id).to_string())
-        {
-            let all =
-                resources::all_where(cx.platform.store.as_ref(), "link", &format!("role/{}", builtin::OWNER)).await?;
-            let at_subscription =
-                all.iter().filter(|s| text(&s.resource, "scope").eq_ignore_ascii_case(text(resource, "scope"))).count();
-            if at_subscription < 2 {
+        let scope = cx.stored.id.parent();
+        if owner && scope.is_some_and(|scope| scope.resource_group.is_none() && scope.providers.is_empty()) {
+            let all = resources::linked(cx.platform, &format!("role/{}", builtin::OWNER)).await?;
+            if all.iter().filter(|other| other.parent == cx.stored.parent).count() < 2 {
                 return Err(Error::conflict("Cannot delete the last RBAC admin assignment. Assign Owner to somebody else at the subscription first.").with_code("LastRbacAdmin"));
             }
         }
@@ -112,16 +106,23 @@ impl Behavior for RoleAssignment {
         Ok(())
     }
 
-    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let wanted = AssignmentFilter::parse(cx.filter)?;
-        let mut found = Vec::new();
-        for stored in resources::all_where(cx.platform.store.as_ref(), "kind", DECL.key).await? {
-            if wanted.matches(&stored.resource, cx.scope)? {
-                found.push(stored.resource);
-            }
-        }
+        let mut found = resources::every(cx.platform, tag::ROLE_ASSIGNMENT).await?;
+        found.retain(|stored| wanted.matches(stored, cx.scope));
         Ok(Some(found))
     }
+
+    async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        let scope = stored.id.parent().unwrap_or_else(|| stored.id.clone());
+        doc["properties"]["scope"] = scope.to_string().into();
+        Ok(())
+    }
+}
+
+/// The `lookup` column of an assignment.
+pub(crate) fn lookup(scope: Uuid, principal: &str, role: &str) -> String {
+    format!("assignment/{}/{principal}/{role}", uid_key(scope))
 }
 
 /// A GUID in its plain form, however it was written; another text as it is, to be refused by name.
@@ -149,7 +150,7 @@ async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
             .with_code("InvalidScope"));
     }
     if scope.resource_group.is_some() {
-        resources::require(cx.platform.store.as_ref(), scope).await?;
+        resources::require(cx.platform, scope).await?;
     }
     Ok(())
 }
@@ -189,8 +190,11 @@ fn check_role(cx: &PutContext<'_>, scope: &ResourceId, role: &str) -> Result<()>
     .with_code("RoleAssignmentScopeNotAssignableToRoleDefinition"))
 }
 
-fn complete(cx: &mut PutContext<'_>, scope: &ResourceId, principal: &str, role: &str) {
-    let data = cx.resource.system_data.clone();
+fn complete(cx: &mut PutContext<'_>, principal: &str, role: &str) {
+    let (by, now) = (cx.actor.name().to_owned(), rfc3339(cx.platform.now()));
+    let was = cx.existing.map(|stored| &stored.resource.system_data);
+    let (created_at, created_by) =
+        was.map_or((now.clone(), by.clone()), |was| (was.created_at.clone(), was.created_by.clone()));
     let definition = ResourceId::subscription(&cx.platform.tenancy.subscription_id).resource(
         "Microsoft.Authorization",
         "roleDefinitions",
@@ -200,11 +204,11 @@ fn complete(cx: &mut PutContext<'_>, scope: &ResourceId, principal: &str, role: 
     properties.insert("roleDefinitionId".into(), definition.to_string().into());
     properties.insert("principalId".into(), principal.into());
     properties.entry("principalType").or_insert_with(|| "ServicePrincipal".into());
-    properties.insert("scope".into(), scope.to_string().into());
-    properties.insert("createdOn".into(), data.created_at.into());
-    properties.insert("createdBy".into(), data.created_by.into());
-    properties.insert("updatedOn".into(), data.last_modified_at.into());
-    properties.insert("updatedBy".into(), data.last_modified_by.into());
+    properties.shift_remove("scope");
+    properties.insert("createdOn".into(), created_at.into());
+    properties.insert("createdBy".into(), created_by.into());
+    properties.insert("updatedOn".into(), now.into());
+    properties.insert("updatedBy".into(), by.into());
     for name in ["condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"] {
         properties.entry(name).or_insert(Value::Null);
     }
@@ -238,9 +242,10 @@ impl AssignmentFilter {
         Ok(parsed)
     }
 
-    fn matches(&self, resource: &Resource, at: &ResourceId) -> Result<bool> {
-        let scope = ResourceId::parse(text(resource, "scope"))?;
+    fn matches(&self, stored: &Stored, at: &ResourceId) -> bool {
+        let Some(scope) = stored.id.parent() else { return false };
         let placed = at.is_within(&scope) || (!self.at_scope && scope.is_within(at));
-        Ok(placed && self.principal.as_ref().is_none_or(|id| text(resource, "principalId").eq_ignore_ascii_case(id)))
+        let of = text(&stored.resource, "principalId");
+        placed && self.principal.as_ref().is_none_or(|id| of.eq_ignore_ascii_case(id))
     }
 }

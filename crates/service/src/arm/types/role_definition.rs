@@ -1,46 +1,44 @@
 //! Role definitions, built-in and custom (`Microsoft.Authorization/roleDefinitions`).
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::authz::builtin;
 use crate::platform::Platform;
-use crate::resources::{self, kind};
+use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
 use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::resource::{Resource, SystemData};
+use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
+use ferrohub_model::time::rfc3339;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.Authorization",
-    kinds: &["roleDefinitions"],
-    key: kind::ROLE_DEFINITION,
+/// Name and place.
+const KIND: Kind = Kind {
     scope: Scope::Extension,
-    tracked: false,
-    singleton: None,
-    views: &[View {
-        versions: &["2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview"],
-        hidden: &["systemData", "etag", "location"],
-    }],
+    listed: true,
+    ..Kind::new(tag::ROLE_DEFINITION, "Microsoft.Authorization", &["roleDefinitions"])
+};
+
+/// The declaration.
+pub(super) static DECL: TypeDecl = TypeDecl {
     any_version: true,
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
-    global_name: None,
     properties: &["roleName", "description", "type", "permissions", "assignableScopes"],
     read_only: &["createdOn", "createdBy", "updatedOn", "updatedBy"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
     // The Python SDK accepts 201 only (reference: resource-manager.md section 11).
     put: (201, 201),
-    delete: (200, 204),
-    tree: false,
-    subscription_list: true,
+    delete_answers: true,
     behavior: &RoleDefinition,
+    ..TypeDecl::new(
+        KIND,
+        &["2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview"],
+        &[View::hiding("2015-07-01", None, &["systemData", "etag", "location"])],
+    )
 };
 
 /// Longest role name (Azure: 128).
@@ -54,7 +52,7 @@ struct RoleDefinition;
 impl Behavior for RoleDefinition {
     fn home(&self, platform: &Platform, id: &ResourceId) -> ResourceId {
         let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
-        subscription.resource(DECL.namespace, DECL.kinds[0], &id.name().to_lowercase())
+        KIND.child_of(&subscription, &id.name().to_lowercase())
     }
 
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
@@ -75,9 +73,9 @@ impl Behavior for RoleDefinition {
         if builtin::definitions().iter().any(|role| role.name.eq_ignore_ascii_case(&name)) {
             return Err(same_name(&name));
         }
-        for stored in resources::all_where(cx.platform.store.as_ref(), "kind", DECL.key).await? {
+        for stored in resources::every(cx.platform, tag::ROLE_DEFINITION).await? {
             let other = stored.resource.text(&["roleName"]).unwrap_or_default();
-            if other.eq_ignore_ascii_case(&name) && !stored.id()?.same(cx.id) {
+            if other.eq_ignore_ascii_case(&name) && stored.uid != cx.uid {
                 return Err(same_name(&name));
             }
         }
@@ -94,19 +92,14 @@ impl Behavior for RoleDefinition {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let users = resources::all_where(
-            cx.platform.store.as_ref(),
-            "link",
-            &format!("role/{}", cx.id.name().to_ascii_lowercase()),
-        )
-        .await?;
+        let users = resources::linked(cx.platform, &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?;
         if let Some(first) = users.first()
             && !cx.cascade
         {
             return Err(Error::conflict(format!(
                 "There are existing role assignments referencing role '{}' (code: RoleDefinitionHasAssignments), for example '{}'. Delete them first.",
                 cx.stored.resource.text(&["roleName"]).unwrap_or_default(),
-                first.resource.id
+                first.id
             ))
             .with_code("RoleDefinitionHasAssignments"));
         }
@@ -124,17 +117,18 @@ impl Behavior for RoleDefinition {
         Ok(())
     }
 
-    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Resource>> {
+    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Stored>> {
         Ok(built_in(platform, &id.name().to_ascii_lowercase()))
     }
 
-    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Resource>>> {
-        let mut all: Vec<Resource> =
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
+        let mut all: Vec<Stored> =
             builtin::definitions().iter().filter_map(|role| built_in(cx.platform, &role.guid)).collect();
-        all.extend(custom(cx.platform).await?.into_iter().filter(|resource| assignable_at(resource, cx.scope)));
+        let custom = resources::every(cx.platform, tag::ROLE_DEFINITION).await?;
+        all.extend(custom.into_iter().filter(|stored| assignable_at(&stored.resource, cx.scope)));
         if let Some(filter) = cx.filter {
             let wanted = RoleFilter::parse(filter)?;
-            all.retain(|resource| wanted.matches(resource));
+            all.retain(|stored| wanted.matches(&stored.resource));
         }
         Ok(Some(all))
     }
@@ -180,11 +174,6 @@ impl RoleFilter {
         };
         is("roleName", &self.name) && is("type", &self.kind)
     }
-}
-
-async fn custom(platform: &Platform) -> Result<Vec<Resource>> {
-    let stored = resources::all_where(platform.store.as_ref(), "kind", DECL.key).await?;
-    Ok(stored.into_iter().map(|s| s.resource).collect())
 }
 
 /// Whether a custom role can be assigned at `scope` (or is assignable somewhere below it, so that listings show it).
@@ -287,36 +276,34 @@ fn assignable_scopes(cx: &PutContext<'_>) -> Result<Vec<ResourceId>> {
 }
 
 fn stamp(cx: &mut PutContext<'_>) {
-    let data = cx.resource.system_data.clone();
+    let (by, now) = (cx.actor.name().to_owned(), rfc3339(cx.platform.now()));
+    let was = cx.existing.map(|stored| &stored.resource.system_data);
+    let (created_at, created_by) =
+        was.map_or((now.clone(), by.clone()), |was| (was.created_at.clone(), was.created_by.clone()));
     let properties = &mut cx.resource.properties;
-    properties.insert("createdOn".into(), data.created_at.into());
-    properties.insert("createdBy".into(), data.created_by.into());
-    properties.insert("updatedOn".into(), data.last_modified_at.into());
-    properties.insert("updatedBy".into(), data.last_modified_by.into());
+    properties.insert("createdOn".into(), created_at.into());
+    properties.insert("createdBy".into(), created_by.into());
+    properties.insert("updatedOn".into(), now.into());
+    properties.insert("updatedBy".into(), by.into());
 }
 
 /// A built-in role as a resource; its id is qualified by the subscription, as Azure lists it.
-fn built_in(platform: &Platform, guid: &str) -> Option<Resource> {
+fn built_in(platform: &Platform, guid: &str) -> Option<Stored> {
     let role = builtin::definitions().into_iter().find(|role| role.guid == guid)?;
-    let id = ResourceId::subscription(&platform.tenancy.subscription_id).resource(DECL.namespace, DECL.kinds[0], guid);
+    let above = ResourceId::subscription(&platform.tenancy.subscription_id);
     let mut properties = Map::new();
     properties.insert("roleName".into(), role.name.into());
     properties.insert("type".into(), "BuiltInRole".into());
     properties.insert("description".into(), builtin::description(guid).unwrap_or_default().into());
     properties.insert("assignableScopes".into(), json!(["/"]));
     properties.insert("permissions".into(), serde_json::to_value(&role.permissions).unwrap_or(Value::Null));
-    Some(Resource {
-        id: id.to_string(),
+    Some(Stored {
         uid: Uuid::parse_str(guid).ok()?,
-        name: guid.into(),
-        kind: DECL.full(),
-        location: None,
-        tags: None,
-        sku: None,
-        identity: None,
-        properties,
-        secrets: std::collections::BTreeMap::new(),
-        system_data: SystemData::default(),
-        etag: String::new(),
+        kind: &DECL.kind,
+        parent: root_of(&above)?,
+        id: KIND.child_of(&above, guid),
+        resource: Arc::new(Resource { name: guid.into(), properties, ..Resource::default() }),
+        extra: RowExtra::default(),
+        version: 0,
     })
 }

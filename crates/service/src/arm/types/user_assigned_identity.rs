@@ -1,33 +1,17 @@
 //! User-assigned managed identities (`Microsoft.ManagedIdentity/userAssignedIdentities`).
 
 use crate::arm::context::{DeleteContext, PutContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Scope, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::directory;
-use crate::resources::kind;
+use crate::resources::{Kind, tag};
 use crate::tables::PRINCIPALS;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_model::principal::{Principal, PrincipalKind};
 
 /// The declaration.
-pub static DECL: TypeDecl = TypeDecl {
-    namespace: "Microsoft.ManagedIdentity",
-    kinds: &["userAssignedIdentities"],
-    key: kind::USER_ASSIGNED_IDENTITY,
-    scope: Scope::InGroup,
+pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    singleton: None,
-    views: &[View {
-        versions: &[
-            "2018-11-30",
-            "2021-09-30-preview",
-            "2022-01-31-preview",
-            "2023-01-31",
-            "2024-11-30",
-            "2025-05-31-preview",
-        ],
-        hidden: &["etag"],
-    }],
     any_version: true,
     name: NameRule {
         min: 3,
@@ -38,17 +22,18 @@ pub static DECL: TypeDecl = TypeDecl {
         },
         text: "letters, digits, '-' and '_', starting with a letter or digit",
     },
-    global_name: None,
     properties: &["isolationScope"],
     read_only: &["tenantId", "principalId", "clientId"],
-    create_only: &[],
-    identity: IdentityRule::No,
-    sku: false,
-    put: (201, 200),
-    delete: (200, 204),
-    tree: false,
-    subscription_list: true,
+    actions: &["assign"],
     behavior: &UserAssignedIdentity,
+    ..TypeDecl::new(
+        Kind {
+            listed: true,
+            ..Kind::new(tag::USER_ASSIGNED_IDENTITY, "Microsoft.ManagedIdentity", &["userAssignedIdentities"])
+        },
+        &["2018-11-30", "2021-09-30-preview", "2022-01-31-preview", "2023-01-31", "2024-11-30", "2025-05-31-preview"],
+        &[View::hiding("2018-11-30", None, &["etag"])],
+    )
 };
 
 struct UserAssignedIdentity;
@@ -64,7 +49,7 @@ impl Behavior for UserAssignedIdentity {
             app_id: cx.platform.random.uuid_v4().to_string(),
             display_name: cx.id.name().into(),
             kind: PrincipalKind::ManagedIdentity,
-            resource_id: Some(cx.id.to_string()),
+            resource: Some(cx.uid),
             application_object_id: None,
             secrets: Vec::new(),
         };

@@ -1,7 +1,6 @@
 //! Rights are asked for on every request, and tokens are checked.
 
 use super::fixture::{BASE, HUB, World, plant};
-use ferrohub_service::arm::types;
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::builtin;
 use serde_json::json;
@@ -12,13 +11,15 @@ async fn without_a_right_nothing_is_told_or_done() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let stranger = world.stranger().await;
-    for decl in types::all() {
-        let id = match decl.kinds {
+    for decl in world.service.platform.types.all() {
+        let id = match decl.kind.path {
             ["resourceGroups"] => plant.group.clone(),
-            [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.namespace),
-            [first, second] => format!("{}/providers/{}/{first}/thing/{second}/default", plant.group, decl.namespace),
+            [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.kind.provider),
+            [first, second] => {
+                format!("{}/providers/{}/{first}/thing/{second}/default", plant.group, decl.kind.provider)
+            }
             [first, second, third] => {
-                format!("{}/providers/{}/{first}/thing/{second}/default/{third}/x", plant.group, decl.namespace)
+                format!("{}/providers/{}/{first}/thing/{second}/default/{third}/x", plant.group, decl.kind.provider)
             }
             _ => unreachable!(),
         };

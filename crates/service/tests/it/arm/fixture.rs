@@ -7,6 +7,7 @@ use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::types::Types;
 use ferrohub_service::arm::{ArmRequest, ArmResponse};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
@@ -33,6 +34,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_types(Types::built_in()).await
+    }
+
+    /// A world that serves these types.
+    pub(super) async fn with_types(types: Types) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -51,6 +57,7 @@ impl World {
             settings: Settings { domain: "localhost".into(), pki_url: None },
             master_key: MasterKey::generate(random.as_ref()),
             owner_file_missing: true,
+            types,
         };
         let started = Service::start(engines, config).await.unwrap();
         let owner = started.owner.unwrap();

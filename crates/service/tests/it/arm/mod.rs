@@ -2,7 +2,9 @@
 
 mod access;
 mod activity;
+mod authorities;
 mod fixture;
 mod main_job;
 mod operations;
 mod views;
+mod widget;

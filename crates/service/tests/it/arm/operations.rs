@@ -4,6 +4,7 @@ use super::fixture::{ADR, HUB, World, plant};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::arm::operations::{self, Outcome, Record};
 use ferrohub_service::platform::Change;
+use ferrohub_service::resources;
 use ferrohub_service::tables::{DEVICES, PRINCIPALS, RESOURCES};
 use ferrohub_store::Page;
 use serde_json::json;
@@ -16,9 +17,10 @@ async fn deleting_a_group_takes_everything_with_it() {
     let answer = world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
     assert_eq!(answer.status, 200);
     let store = &world.service.platform.store;
-    let left = store.scan(&RESOURCES, &plant.group.to_lowercase(), Page::first(100)).await.unwrap();
-    assert!(left.is_empty(), "{:?}", left.iter().map(|r| &r.key).collect::<Vec<_>>());
-    assert_eq!(store.count(&DEVICES, "hub", "any").await.unwrap(), 0);
+    // The owner's assignment stands at the subscription; everything else lay in the group.
+    let left = store.scan(&RESOURCES, "", Page::first(100)).await.unwrap();
+    assert_eq!(left.len(), 1, "{:?}", left.iter().map(|r| &r.columns).collect::<Vec<_>>());
+    assert!(store.scan(&DEVICES, "", Page::first(100)).await.unwrap().is_empty());
     // Owner and the first-party principal stay; the identities of the group are gone.
     assert_eq!(store.scan(&PRINCIPALS, "", Page::first(100)).await.unwrap().len(), 2);
     let error = world.refused(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await;
@@ -69,7 +71,16 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     let platform = &world.service.platform;
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
-    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({ "uid": uid }));
+    let record = Record::with(
+        platform,
+        world.owner.id(),
+        Uuid::nil(),
+        "rg",
+        operations::DELETE,
+        &id,
+        200,
+        json!({ "uid": uid }),
+    );
     let operation = operations::start(platform, record, Change::new()).await.unwrap();
     assert_eq!(operations::abandoned(platform, 10).await.unwrap(), std::slice::from_ref(&operation));
     let poll = format!(
@@ -113,8 +124,7 @@ async fn world_send(world: &World, path: &str) -> u16 {
 
 async fn uid_of(world: &World, path: &str) -> String {
     let id = ResourceId::parse(path).unwrap();
-    let row = world.service.platform.store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
-    row.value().unwrap()["uid"].as_str().unwrap().to_string()
+    resources::require(&world.service.platform, &id).await.unwrap().key()
 }
 
 #[tokio::test]
@@ -124,7 +134,16 @@ async fn an_old_delete_leaves_what_was_made_anew_alone() {
     let platform = &world.service.platform;
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
-    let record = Record::with(platform, world.owner.id(), Uuid::nil(), "delete", &id, 200, json!({ "uid": uid }));
+    let record = Record::with(
+        platform,
+        world.owner.id(),
+        Uuid::nil(),
+        "rg",
+        operations::DELETE,
+        &id,
+        200,
+        json!({ "uid": uid }),
+    );
     let old = operations::start(platform, record, Change::new()).await.unwrap();
     world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
     world.put(&plant.group, "2024-11-01", json!({"location": "eastus"})).await;
@@ -140,12 +159,11 @@ async fn what_is_being_deleted_takes_no_writes() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let id = ResourceId::parse(&plant.namespace).unwrap();
-    let store = &world.service.platform.store;
-    let row = store.get(&RESOURCES, &id.key()).await.unwrap().unwrap();
-    let mut doc = row.value().unwrap();
-    doc["properties"]["provisioningState"] = json!("Deleting");
+    let stored = resources::require(&world.service.platform, &id).await.unwrap();
+    let mut resource = stored.resource.as_ref().clone();
+    resource.properties.insert("provisioningState".into(), json!("Deleting"));
     let mut change = Change::new();
-    change.unit.put(ferrohub_store::Put::new(&RESOURCES, row.key.clone(), row.columns.clone(), &doc).unwrap());
+    resources::rewrite(&stored, &resource, &mut change).unwrap();
     world.service.platform.commit(change).await.unwrap();
     let body = json!({"location": "westeurope", "tags": {"a": "b"}});
     for method in ["PUT", "PATCH"] {

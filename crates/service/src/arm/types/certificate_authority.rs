@@ -1,0 +1,265 @@
+//! Certificate authorities of a namespace, root and issuing
+//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities`, from 2026-11-02-preview).
+//!
+//! The rows behind both generations: `credentials/default` shows the root, `credentials/default/policies/{p}` an issuing
+//! authority with its certificate policy. Key and certificate are rows of their own ([`crate::certificate`]).
+
+use super::REGISTRY_FAMILY;
+use crate::arm::context::{DeleteContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::schema::{Check, Rule};
+use crate::arm::view;
+use crate::certificate;
+use crate::platform::{Change, Platform};
+use crate::resources::{self, Kind, Stored, tag};
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Reference;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_model::uid::uid_key;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Name and place.
+pub(super) const KIND: Kind =
+    Kind::new(tag::CERTIFICATE_AUTHORITY, "Microsoft.DeviceRegistry", &["namespaces", "certificateAuthorities"]);
+
+/// The declaration.
+pub(super) static DECL: TypeDecl = TypeDecl {
+    tracked: true,
+    name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
+    properties: &["certificateAuthorityType", "keyType", "issuer"],
+    read_only: &["subject", "validityNotBefore", "validityNotAfter", "uuid", "provisioningState"],
+    create_only: &["certificateAuthorityType", "keyType"],
+    schema: &[
+        Rule { path: "certificateAuthorityType", check: Check::OneOf(&[ROOT, ISSUING]) },
+        Rule { path: "keyType", check: Check::OneOf(&["ECC"]) },
+    ],
+    delete: (204, 204),
+    action_status: false,
+    actions: &["activate", "revokeAndRotate"],
+    behavior: &Authority,
+    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
+};
+
+/// `certificateAuthorityType` of a root.
+pub(super) const ROOT: &str = "Root";
+/// `certificateAuthorityType` of an issuing authority.
+pub(super) const ISSUING: &str = "ICA";
+/// The reference from an issuing authority to the one that signed it.
+pub(super) const ISSUER: &str = "issuer";
+/// The rule for names, in words (reference: iot-hub-and-dps.md G.4).
+pub(super) const AUTHORITY_NAME: &str = "letters, digits and '-', starting with a letter or digit";
+
+/// Whether the characters of a name are legal for an authority or a policy.
+pub(super) fn is_authority_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// The `lookup` column of the one root of a namespace.
+pub(super) fn root_lookup(namespace: Uuid) -> String {
+    format!("root/{}", uid_key(namespace))
+}
+
+/// The root of a namespace, if it has one.
+pub(super) async fn root(platform: &Platform, namespace: Uuid) -> Result<Option<Stored>> {
+    resources::by_lookup(platform, "lookup", &root_lookup(namespace)).await
+}
+
+/// Whether a stored authority is a root.
+pub(super) fn is_root(stored: &Stored) -> bool {
+    stored.resource.text(&["certificateAuthorityType"]) == Some(ROOT)
+}
+
+struct Authority;
+
+#[async_trait]
+impl Behavior for Authority {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let namespace = cx.parent.ok_or_else(|| Error::internal("a certificate authority without namespace"))?;
+        let root = match cx.resource.text(&["certificateAuthorityType"]) {
+            Some(kind) => kind.eq_ignore_ascii_case(ROOT),
+            None => {
+                return Err(Error::invalid_property(
+                    "properties.certificateAuthorityType",
+                    "A certificate authority needs a 'certificateAuthorityType': Root or ICA.",
+                ));
+            }
+        };
+        let issuer = cx.resource.properties.shift_remove("issuer");
+        if root {
+            return write_root(cx, namespace, None).await;
+        }
+        let signer = issuing_root(cx, namespace, issuer.as_ref()).await?;
+        write_issuing(cx, namespace, &signer, None).await
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        refuse_needed(cx).await?;
+        certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
+    }
+
+    fn taken(&self, id: &ResourceId, column: &str) -> Option<Error> {
+        (column == "lookup").then(|| second_root(id))
+    }
+
+    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        let properties = &mut doc["properties"];
+        properties["uuid"] = stored.uid.to_string().into();
+        if let Some(pair) = certificate::authority_of(platform, stored.uid).await? {
+            properties["subject"] = pair.subject.clone().into();
+            properties["validityNotBefore"] = rfc3339(pair.not_before).into();
+            properties["validityNotAfter"] = rfc3339(pair.not_after).into();
+        }
+        if let Some(issuer) = stored.resource.links.get(ISSUER) {
+            let id = view::reference_id(platform, issuer).await?;
+            properties["issuer"] = json!({"issuerType": "Microsoft", "certificateAuthorityResourceId": id});
+        }
+        Ok(())
+    }
+
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if cx.is("POST", &["activate"]) {
+            return Err(external());
+        }
+        if cx.is("POST", &["revokeAndRotate"]) {
+            return Err(Error::not_implemented(
+                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete --hub-name '<hub>' --name '<entry>' --etag '*'",
+            ));
+        }
+        Ok(None)
+    }
+}
+
+/// Completes the row of a namespace's root, whichever generation writes it, and makes its key and certificate.
+pub(super) async fn write_root(cx: &mut PutContext<'_>, namespace: &Stored, subject: Option<&str>) -> Result<()> {
+    if cx.is_new() {
+        if root(cx.platform, namespace.uid).await?.is_some() {
+            return Err(second_root(cx.id));
+        }
+        certificate::create_root(cx.platform, namespace, cx.uid, subject, &mut cx.change).await?;
+    }
+    cx.extra.lookup = Some(root_lookup(namespace.uid));
+    complete(cx, ROOT);
+    Ok(())
+}
+
+/// Completes the row of an issuing authority, whichever generation writes it, and makes its key and certificate.
+pub(super) async fn write_issuing(
+    cx: &mut PutContext<'_>,
+    namespace: &Stored,
+    signer: &Stored,
+    subject: Option<&str>,
+) -> Result<()> {
+    if cx.is_new() {
+        let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
+        let wanted = certificate::Issuing { name: &name, group: &group, subject };
+        certificate::create_issuing(cx.platform, namespace, cx.uid, signer.uid, &wanted, &mut cx.change).await?;
+        cx.change.unit.expect_exists(&crate::tables::RESOURCES, signer.key());
+        let reference = Reference { uid: signer.uid, id: signer.id.to_string() };
+        cx.resource.links.insert(ISSUER.into(), reference);
+        cx.extra.link = Some(signer.key());
+    }
+    complete(cx, ISSUING);
+    Ok(())
+}
+
+fn complete(cx: &mut PutContext<'_>, kind: &str) {
+    let properties = &mut cx.resource.properties;
+    properties.insert("certificateAuthorityType".into(), kind.into());
+    properties.insert("keyType".into(), "ECC".into());
+    properties.insert("provisioningState".into(), "Succeeded".into());
+}
+
+/// The root that is to sign, as `issuer` of a body names it.
+async fn issuing_root(cx: &PutContext<'_>, namespace: &Stored, issuer: Option<&Value>) -> Result<Stored> {
+    let path = "properties.issuer";
+    let text = |name: &str| issuer.and_then(|issuer| issuer.get(name)).and_then(Value::as_str);
+    let kept = cx.existing.and_then(|stored| stored.resource.link(ISSUER));
+    match text("issuerType") {
+        Some(kind) if kind.eq_ignore_ascii_case("External") => return Err(external()),
+        Some(kind) if kind.eq_ignore_ascii_case("Microsoft") => {}
+        None if kept.is_some() => {}
+        _ => {
+            return Err(Error::invalid_property(
+                format!("{path}.issuerType"),
+                "An issuing authority needs an 'issuer' with the 'issuerType' Microsoft.",
+            ));
+        }
+    }
+    let found = match text("certificateAuthorityResourceId") {
+        Some(id) => resources::get(cx.platform, &ResourceId::parse(id)?).await?,
+        None => match kept {
+            Some(uid) => resources::by_uid(cx.platform, uid).await?,
+            None => None,
+        },
+    };
+    let found = found.filter(|found| found.is(tag::CERTIFICATE_AUTHORITY) && found.parent == namespace.uid);
+    let Some(signer) = found.filter(is_root) else {
+        return Err(Error::invalid_property(
+            format!("{path}.certificateAuthorityResourceId"),
+            "The issuer is not a Root certificate authority of this namespace.",
+        ));
+    };
+    if kept.is_some_and(|kept| kept != signer.uid) {
+        return Err(Error::conflict(format!(
+            "The issuer of '{}' cannot be changed after creation. Create another authority.",
+            cx.id
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target(path));
+    }
+    Ok(signer)
+}
+
+/// An authority with policies or with authorities that it signed stays, unless everything goes.
+async fn refuse_needed(cx: &DeleteContext<'_>) -> Result<()> {
+    let policies =
+        resources::children(cx.platform, cx.stored.uid, &cx.stored.id, Some(tag::CERTIFICATE_POLICY)).await?;
+    if let Some(policy) = policies.first().filter(|_| !cx.cascade) {
+        return Err(Error::conflict(format!(
+            "The certificate authority '{}' cannot be deleted while it has the policy '{}'. Delete that first.",
+            cx.stored.name(),
+            policy.name()
+        ))
+        .with_code("CertificateAuthorityInUse"));
+    }
+    let signed = resources::linked(cx.platform, &cx.stored.key()).await?;
+    if signed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = signed.iter().map(Stored::name).collect();
+    Err(Error::conflict(format!(
+        "The certificate authority '{}' cannot be deleted while it is the issuer of: {}. Delete those first.",
+        cx.stored.name(),
+        names.join(", ")
+    ))
+    .with_code("CertificateAuthorityInUse"))
+}
+
+fn second_root(id: &ResourceId) -> Error {
+    Error::conflict(format!(
+        "The namespace '{}' has a root certificate authority already, and it can have one only. Delete it first, or use it.",
+        id.parent().map(|parent| parent.name().to_owned()).unwrap_or_default()
+    ))
+    .with_code("CredentialQuotaExceeded")
+}
+
+fn external() -> Error {
+    Error::not_implemented(
+        "Ferrohub does not support issuing authorities that are signed by a root of your own (issuerType External) yet.",
+    )
+}
+
+/// Removes the certificate policies of an issuing authority, in a unit of their own.
+pub(super) async fn remove_policies(platform: &Platform, stored: &Stored) -> Result<()> {
+    let mut change = Change::new();
+    for policy in resources::children(platform, stored.uid, &stored.id, Some(tag::CERTIFICATE_POLICY)).await? {
+        resources::delete(&policy, &mut change);
+    }
+    if !change.unit.is_empty() {
+        platform.commit(change).await?;
+    }
+    Ok(())
+}

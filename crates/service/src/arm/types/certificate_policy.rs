@@ -1,0 +1,117 @@
+//! Certificate policies: the leaf settings of an issuing authority
+//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities/certificatePolicies`, from 2026-11-02-preview).
+
+use super::REGISTRY_FAMILY;
+use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
+use crate::arm::context::{DeleteContext, PutContext};
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::platform::Platform;
+use crate::resources::{self, Kind, Stored, tag};
+use async_trait::async_trait;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::LEAF_VALIDITY_DAYS;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::uid::uid_key;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Name and place.
+pub(super) const KIND: Kind = Kind::new(
+    tag::CERTIFICATE_POLICY,
+    "Microsoft.DeviceRegistry",
+    &["namespaces", "certificateAuthorities", "certificatePolicies"],
+);
+
+/// The declaration.
+pub(super) static DECL: TypeDecl = TypeDecl {
+    tracked: true,
+    name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
+    properties: &["certificate"],
+    read_only: &["uuid", "provisioningState"],
+    delete: (204, 204),
+    behavior: &Policy,
+    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
+};
+
+const VALIDITY: &str = "properties.certificate.validityPeriodInDays";
+
+/// The `lookup` column of the one policy of an issuing authority.
+pub(super) fn policy_lookup(authority: Uuid) -> String {
+    format!("leaf/{}", uid_key(authority))
+}
+
+/// The policy of an issuing authority, if it has one.
+pub(crate) async fn of_authority(platform: &Platform, authority: Uuid) -> Result<Option<Stored>> {
+    resources::by_lookup(platform, "lookup", &policy_lookup(authority)).await
+}
+
+/// Days for which certificates of a stored policy are good.
+pub(super) fn days(policy: &Stored) -> Option<u64> {
+    policy.resource.value(&["certificate", "validityPeriodInDays"]).and_then(Value::as_u64)
+}
+
+/// Checks the days that a body asks for.
+///
+/// # Errors
+/// `InvalidPropertyValue` at `path`.
+pub(super) fn checked_days(value: &Value, path: &str) -> Result<u32> {
+    let given = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    given
+        .and_then(|days| u32::try_from(days).ok())
+        .filter(|days| (LEAF_VALIDITY_DAYS.0..=LEAF_VALIDITY_DAYS.1).contains(days))
+        .ok_or_else(|| {
+            Error::invalid_property(
+                path,
+                format!(
+                    "The validity of leaf certificates is a whole number of days from {} to {}.",
+                    LEAF_VALIDITY_DAYS.0, LEAF_VALIDITY_DAYS.1
+                ),
+            )
+        })
+}
+
+struct Policy;
+
+#[async_trait]
+impl Behavior for Policy {
+    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let authority = cx.parent.ok_or_else(|| Error::internal("a certificate policy without authority"))?;
+        if is_root(authority) {
+            return Err(Error::conflict(format!(
+                "The certificate authority '{}' is a Root; certificate policies are made below an issuing authority (ICA).",
+                authority.name()
+            ))
+            .with_code("PolicyRequiresIssuingCa"));
+        }
+        let sent = cx.resource.value(&["certificate", "validityPeriodInDays"]).filter(|value| !value.is_null());
+        let sent = sent.ok_or_else(|| {
+            Error::invalid_property(VALIDITY, "A certificate policy needs 'certificate.validityPeriodInDays'.")
+        })?;
+        let days = checked_days(sent, VALIDITY)?;
+        let properties = &mut cx.resource.properties;
+        properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
+        properties.insert("provisioningState".into(), "Succeeded".into());
+        cx.extra.lookup = Some(policy_lookup(authority.uid));
+        Ok(())
+    }
+
+    fn taken(&self, id: &ResourceId, _column: &str) -> Option<Error> {
+        Some(
+            Error::conflict(format!(
+                "The certificate authority '{}' has a certificate policy already, and it can have one only. Change that one.",
+                id.parent().map(|parent| parent.name().to_owned()).unwrap_or_default()
+            ))
+            .with_code("CertificatePolicyQuotaExceeded"),
+        )
+    }
+
+    async fn before_delete(&self, _cx: &mut DeleteContext<'_>) -> Result<()> {
+        // What it issued stays trusted until its authority goes (reference: certificates.md section 4).
+        Ok(())
+    }
+
+    async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        doc["properties"]["uuid"] = stored.uid.to_string().into();
+        Ok(())
+    }
+}

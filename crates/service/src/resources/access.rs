@@ -1,0 +1,53 @@
+//! Reading the roles: assignments point at uids; the snapshot that answers knows them by the ids of now.
+
+use super::{every, ids_of, tag};
+use crate::authz::{AccessSnapshot, Assignment, RoleDefinition};
+use crate::platform::Platform;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::role::Permission;
+use serde_json::Value;
+
+/// Reads the roles.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn load_access(platform: &Platform) -> Result<AccessSnapshot> {
+    let mut definitions = Vec::new();
+    for stored in every(platform, tag::ROLE_DEFINITION).await? {
+        definitions.push(role_definition(&stored.resource)?);
+    }
+    let mut assignments = Vec::new();
+    for stored in every(platform, tag::ROLE_ASSIGNMENT).await? {
+        let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_ascii_lowercase();
+        // A resource that two generations show is one scope under several ids.
+        for scope in ids_of(platform, stored.parent).await? {
+            assignments.push(Assignment {
+                scope: scope.key(),
+                principal: text("principalId"),
+                role: text("roleDefinitionId").rsplit('/').next().unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    Ok(AccessSnapshot::new(definitions, assignments))
+}
+
+fn role_definition(resource: &Resource) -> Result<RoleDefinition> {
+    let permissions: Vec<Permission> = match resource.properties.get("permissions") {
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|e| Error::internal(format!("role {}: {e}", resource.name)))?,
+        None => Vec::new(),
+    };
+    let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array);
+    Ok(RoleDefinition {
+        guid: resource.name.to_ascii_lowercase(),
+        name: resource.text(&["roleName"]).unwrap_or_default().into(),
+        permissions,
+        assignable: scopes
+            .into_iter()
+            .flatten()
+            .filter_map(|scope| Some(ResourceId::parse(scope.as_str()?).ok()?.key()))
+            .collect(),
+    })
+}

@@ -1,0 +1,273 @@
+//! From an ARM id to its row, and from a row to its ARM id.
+
+use super::kind::Kind;
+use super::{RowExtra, Stored, missing, place, place_of, root_of};
+use crate::platform::Platform;
+use crate::tables::RESOURCES;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::{Provider, ResourceId};
+use ferrohub_model::uid::{parse_uid_key, uid_key};
+use ferrohub_store::{Page, Row};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Rows read at once: ours.
+const PAGE: usize = 500;
+/// Most steps from a row up to its subscription; more is a circle in damaged data: ours.
+const DEPTH: usize = 16;
+
+/// A resource by id.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn get(platform: &Platform, id: &ResourceId) -> Result<Option<Stored>> {
+    let Some(root) = root_of(id) else { return Ok(None) };
+    let mut shown = ResourceId { subscription: id.subscription.clone(), resource_group: None, providers: Vec::new() };
+    let (mut parent, mut found) = (root, None);
+    if let Some(group) = &id.resource_group {
+        let asked = ResourceId { resource_group: Some(group.clone()), ..shown.clone() };
+        let Some(kind) = platform.kinds.of(&asked) else { return Ok(None) };
+        let Some(stored) = step(platform, kind, parent, &shown, found.as_ref(), group).await? else { return Ok(None) };
+        (parent, shown, found) = (stored.uid, stored.id.clone(), Some(stored));
+    }
+    for provider in &id.providers {
+        for depth in 1..=provider.segments.len() {
+            let mut asked = shown.clone();
+            if depth > 1 {
+                asked.providers.pop();
+            }
+            let segments = provider.segments[..depth].to_vec();
+            asked.providers.push(Provider { namespace: provider.namespace.clone(), segments });
+            let Some(kind) = platform.kinds.of(&asked) else { return Ok(None) };
+            let name = provider.segments[depth - 1].name.as_str();
+            let Some(stored) = step(platform, kind, parent, &shown, found.as_ref(), name).await? else {
+                return Ok(None);
+            };
+            (parent, shown, found) = (stored.uid, stored.id.clone(), Some(stored));
+        }
+    }
+    Ok(found)
+}
+
+/// One step down: the resource `name` of `kind` below `parent`, whose id is `above`.
+async fn step(
+    platform: &Platform,
+    kind: &'static Kind,
+    parent: Uuid,
+    above: &ResourceId,
+    parent_row: Option<&Stored>,
+    name: &str,
+) -> Result<Option<Stored>> {
+    if let Some(face) = kind.face {
+        let Some(parent) = parent_row else { return Ok(None) };
+        let Some(mut stored) = face.behind(platform, parent, name).await? else { return Ok(None) };
+        // It keeps its uid, its row and its own type; it is named as it was asked for.
+        stored.id = kind.child_of(above, face_name(kind, name, &stored));
+        return Ok(Some(stored));
+    }
+    let row = platform.store.find_one(&RESOURCES, "place", &place(parent, kind.tag, name)).await?;
+    row.map(|row| from_row(kind, above, parent, &row)).transpose()
+}
+
+/// A face has the name of what is behind it, unless it is a singleton with a name of its own.
+fn face_name<'a>(kind: &Kind, asked: &'a str, stored: &'a Stored) -> &'a str {
+    if kind.singleton { asked } else { stored.name() }
+}
+
+/// A resource by id that must exist.
+///
+/// # Errors
+/// `ResourceNotFound` with Azure's text.
+pub async fn require(platform: &Platform, id: &ResourceId) -> Result<Stored> {
+    get(platform, id).await?.ok_or_else(|| missing(id))
+}
+
+/// The uid of what an id names: a resource, a group, a subscription or the tenant.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn uid_of(platform: &Platform, id: &ResourceId) -> Result<Option<Uuid>> {
+    if id.resource_group.is_none() && id.providers.is_empty() {
+        return Ok(root_of(id));
+    }
+    Ok(get(platform, id).await?.map(|stored| stored.uid))
+}
+
+/// A resource by its uid.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn by_uid(platform: &Platform, uid: Uuid) -> Result<Option<Stored>> {
+    match platform.store.get(&RESOURCES, &uid_key(uid)).await? {
+        Some(row) => with_id(platform, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The ARM id of a resource, a subscription or the tenant; `None` when there is no such resource.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn id_of(platform: &Platform, uid: Uuid) -> Result<Option<ResourceId>> {
+    if let Some(root) = root_id(platform, uid) {
+        return Ok(Some(root));
+    }
+    Ok(by_uid(platform, uid).await?.map(|stored| stored.id))
+}
+
+/// All ids under which a resource is reached: its own, and those of the types that show it in another generation.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn ids_of(platform: &Platform, uid: Uuid) -> Result<Vec<ResourceId>> {
+    if let Some(root) = root_id(platform, uid) {
+        return Ok(vec![root]);
+    }
+    let Some(stored) = by_uid(platform, uid).await? else { return Ok(Vec::new()) };
+    let mut ids = vec![stored.id.clone()];
+    for face in platform.kinds.faces() {
+        ids.extend(face.id_of(platform, &stored).await?);
+    }
+    Ok(ids)
+}
+
+fn root_id(platform: &Platform, uid: Uuid) -> Option<ResourceId> {
+    let subscription = &platform.tenancy.subscription_id;
+    if uid.is_nil() {
+        return Some(ResourceId { subscription: None, resource_group: None, providers: Vec::new() });
+    }
+    (Uuid::parse_str(subscription).ok() == Some(uid)).then(|| ResourceId::subscription(subscription))
+}
+
+/// The resource whose `lookup` column has this value.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn by_lookup(platform: &Platform, column: &'static str, value: &str) -> Result<Option<Stored>> {
+    match platform.store.find_one(&RESOURCES, column, value).await? {
+        Some(row) => with_id(platform, &row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// One page of what lies directly below `parent`, of the type with this tag or of all, in the order of type and name.
+/// `after` is the name (with a tag) or the `tag/name` (without) of the last one of the page before.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn children_page(
+    platform: &Platform,
+    parent: Uuid,
+    above: &ResourceId,
+    tag: Option<&str>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Stored>> {
+    let prefix = match tag {
+        Some(tag) => format!("{}/{tag}/", uid_key(parent)),
+        None => format!("{}/", uid_key(parent)),
+    };
+    let page = Page { after: after.map(|after| format!("{prefix}{after}")), limit };
+    let rows = platform.store.range(&RESOURCES, "place", &prefix, page).await?;
+    rows.iter()
+        .map(|row| {
+            let (_, tag) = place_of(row)?;
+            from_row(known(platform, row, tag)?, above, parent, row)
+        })
+        .collect()
+}
+
+/// Everything directly below a resource, of the type with this tag or of all.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn children(platform: &Platform, parent: Uuid, above: &ResourceId, tag: Option<&str>) -> Result<Vec<Stored>> {
+    let mut found: Vec<Stored> = Vec::new();
+    loop {
+        let after = found.last().map(|last| {
+            let name = last.name().to_lowercase();
+            if tag.is_some() { name } else { format!("{}/{name}", last.kind.tag) }
+        });
+        let page = children_page(platform, parent, above, tag, after.as_deref(), PAGE).await?;
+        let full = page.len() == PAGE;
+        found.extend(page);
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+/// All resources of a listed type.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn every(platform: &Platform, tag: &str) -> Result<Vec<Stored>> {
+    all_where(platform, "kind", tag).await
+}
+
+/// All resources that are linked to `to`, the text of their `link` column.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn linked(platform: &Platform, to: &str) -> Result<Vec<Stored>> {
+    all_where(platform, "link", to).await
+}
+
+async fn all_where(platform: &Platform, column: &'static str, value: &str) -> Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Page { after: after.take(), limit: PAGE };
+        let rows = platform.store.find(&RESOURCES, column, value, page).await?;
+        let full = rows.len() == PAGE;
+        after = rows.last().map(|row| row.key.clone());
+        for row in rows {
+            found.push(with_id(platform, &row).await?);
+        }
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+/// The resource in a row, with its id put together from the rows above it.
+async fn with_id(platform: &Platform, row: &Row) -> Result<Stored> {
+    let mut above = Vec::new();
+    let (mut parent, tag) = place_of(row)?;
+    let kind = known(platform, row, tag)?;
+    let (first, mut id) = (parent, root_id(platform, parent));
+    while id.is_none() {
+        let up = platform.store.get(&RESOURCES, &uid_key(parent)).await?;
+        let up = up.filter(|_| above.len() < DEPTH);
+        let up = up.ok_or_else(|| Error::internal(format!("resource row {} lies below nothing", row.key)))?;
+        let (next, tag) = place_of(&up)?;
+        above.push((known(platform, &up, tag)?, Arc::clone(&up)));
+        (parent, id) = (next, root_id(platform, next));
+    }
+    let mut id = id.unwrap_or_else(|| ResourceId::subscription(&platform.tenancy.subscription_id));
+    for (kind, row) in above.iter().rev() {
+        id = kind.child_of(&id, &row.parse::<Resource>()?.name);
+    }
+    from_row(kind, &id, first, row)
+}
+
+fn known(platform: &Platform, row: &Row, tag: &str) -> Result<&'static Kind> {
+    platform.kinds.tagged(tag).ok_or_else(|| Error::internal(format!("resource row {}: no type '{tag}'", row.key)))
+}
+
+/// The resource in a row of `kind` below `above`.
+fn from_row(kind: &'static Kind, above: &ResourceId, parent: Uuid, row: &Row) -> Result<Stored> {
+    let uid = parse_uid_key(&row.key).ok_or_else(|| Error::internal(format!("resource key {} is no uid", row.key)))?;
+    let resource = row.parse::<Resource>()?;
+    let column = |index: usize| row.columns.get(index).cloned().flatten();
+    Ok(Stored {
+        uid,
+        kind,
+        parent,
+        id: kind.child_of(above, &resource.name),
+        resource,
+        extra: RowExtra { unique_name: column(2), link: column(3), lookup: column(4) },
+        version: row.version,
+    })
+}

@@ -1,0 +1,166 @@
+//! What a resource type is to whoever reads and writes rows: its name, where its resources lie, and the tag under which
+//! rows know it. A type declares its [`Kind`]; everything else about it is the ARM engine's.
+
+use super::Stored;
+use crate::platform::Platform;
+use async_trait::async_trait;
+use ferrohub_model::error::Result;
+use ferrohub_model::resource_id::{Provider, ResourceId};
+
+/// Tags of the types that services look at by name. A tag stands in stored rows: it never changes.
+pub mod tag {
+    /// Resource groups.
+    pub const RESOURCE_GROUP: &str = "rg";
+    /// Role definitions.
+    pub const ROLE_DEFINITION: &str = "rd";
+    /// Role assignments.
+    pub const ROLE_ASSIGNMENT: &str = "ra";
+    /// User-assigned identities.
+    pub const USER_ASSIGNED_IDENTITY: &str = "id";
+    /// Device Registry namespaces.
+    pub const NAMESPACE: &str = "ns";
+    /// Certificate authorities, root and issuing.
+    pub const CERTIFICATE_AUTHORITY: &str = "ca";
+    /// Certificate policies: the leaf settings of an issuing authority.
+    pub const CERTIFICATE_POLICY: &str = "cp";
+    /// ADR devices.
+    pub const DEVICE: &str = "dv";
+    /// IoT hubs.
+    pub const IOT_HUB: &str = "hub";
+    /// CA certificates of a hub.
+    pub const HUB_CERTIFICATE: &str = "hc";
+    /// Provisioning services.
+    pub const PROVISIONING_SERVICE: &str = "dps";
+}
+
+/// Where resources of a type live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The type is the resource group itself.
+    Group,
+    /// In a resource group, or below a resource that is.
+    InGroup,
+    /// On any scope, as an extension.
+    Extension,
+}
+
+/// The part of a type's declaration that rows and ids need.
+pub struct Kind {
+    /// Short text under which rows know the type: 2 to 8 lower-case letters and digits, unique, unchangeable.
+    pub tag: &'static str,
+    /// Provider namespace, canonical case.
+    pub provider: &'static str,
+    /// Type path below the provider, canonical case, outermost first.
+    pub path: &'static [&'static str],
+    /// Where resources of the type live.
+    pub scope: Scope,
+    /// Whether resources of the type are listed over a whole subscription.
+    pub listed: bool,
+    /// Whether there is only one, with a name of its own.
+    pub singleton: bool,
+    /// How the type shows rows of another one; `None` for a type that has rows of its own.
+    pub face: Option<&'static dyn Face>,
+}
+
+/// A type without rows: another generation's picture of rows that some other type stores.
+#[async_trait]
+pub trait Face: Send + Sync {
+    /// The resource that stands behind `name` below `parent`, with its own id; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>>;
+
+    /// Whether `stored` is seen through this type, and under which id; `None` where it is not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn id_of(&self, platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>>;
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.tag == other.tag
+    }
+}
+
+impl Kind {
+    /// The least that a type says about itself.
+    pub const fn new(tag: &'static str, provider: &'static str, path: &'static [&'static str]) -> Self {
+        Self { tag, provider, path, scope: Scope::InGroup, listed: false, singleton: false, face: None }
+    }
+
+    /// Full type in canonical case.
+    pub fn full(&self) -> String {
+        format!("{}/{}", self.provider, self.path.join("/"))
+    }
+
+    /// Whether the type lies below another resource of its provider.
+    pub fn is_nested(&self) -> bool {
+        self.path.len() > 1
+    }
+
+    /// Whether the last type of `provider` is this one.
+    fn fits(&self, provider: &Provider) -> bool {
+        self.provider.eq_ignore_ascii_case(&provider.namespace)
+            && self.path.len() == provider.segments.len()
+            && self.path.iter().zip(&provider.segments).all(|(own, given)| own.eq_ignore_ascii_case(&given.kind))
+    }
+
+    /// The id of the resource `name` of this type below `parent`.
+    pub fn child_of(&self, parent: &ResourceId, name: &str) -> ResourceId {
+        match self.scope {
+            Scope::Group => ResourceId { resource_group: Some(name.to_owned()), ..parent.clone() },
+            Scope::InGroup if self.is_nested() => parent.child(self.path[self.path.len() - 1], name),
+            Scope::InGroup | Scope::Extension => parent.resource(self.provider, self.path[0], name),
+        }
+    }
+}
+
+/// All types that this installation knows.
+pub struct Kinds(Vec<&'static Kind>);
+
+impl Kinds {
+    /// The types in `all`.
+    pub fn new(all: Vec<&'static Kind>) -> Self {
+        for (index, kind) in all.iter().enumerate() {
+            assert!(
+                (2..=8).contains(&kind.tag.len()) && all.iter().skip(index + 1).all(|other| other.tag != kind.tag),
+                "the tag '{}' of '{}' is not 2 to 8 characters of its own",
+                kind.tag,
+                kind.full()
+            );
+        }
+        Self(all)
+    }
+
+    /// The type with this tag.
+    pub fn tagged(&self, tag: &str) -> Option<&'static Kind> {
+        self.0.iter().copied().find(|kind| kind.tag == tag)
+    }
+
+    /// The type of what `id` names.
+    pub fn of(&self, id: &ResourceId) -> Option<&'static Kind> {
+        match id.providers.last() {
+            Some(provider) => self.0.iter().copied().find(|kind| kind.scope != Scope::Group && kind.fits(provider)),
+            None if id.resource_group.is_some() => self.0.iter().copied().find(|kind| kind.scope == Scope::Group),
+            None => None,
+        }
+    }
+
+    /// Whether resources of other types lie below those of `kind`; roles, which may lie anywhere, apart.
+    pub fn holds_others(&self, kind: &Kind) -> bool {
+        kind.scope == Scope::Group
+            || self.0.iter().any(|other| {
+                other.face.is_none()
+                    && other.provider == kind.provider
+                    && other.path.len() == kind.path.len() + 1
+                    && other.path.starts_with(kind.path)
+            })
+    }
+
+    /// The types that show rows of others.
+    pub fn faces(&self) -> impl Iterator<Item = &'static dyn Face> {
+        self.0.iter().filter_map(|kind| kind.face)
+    }
+}

@@ -1,0 +1,132 @@
+//! The one way in which a resource row is written: stamps, etag, expectation and row belong together.
+
+use super::kind::Kind;
+use super::{RowExtra, Stored, place};
+use crate::authz::Actor;
+use crate::platform::{Change, Platform};
+use crate::tables::RESOURCES;
+use ferrohub_model::error::Result;
+use ferrohub_model::resource::{Resource, SystemData};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_model::uid::uid_key;
+use ferrohub_store::{Expect, Put};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A resource as it is to be stored.
+pub struct Entry<'a> {
+    /// Internal id; that of the stored resource when there is one.
+    pub uid: Uuid,
+    /// Its type.
+    pub kind: &'static Kind,
+    /// Internal id of what it lies below.
+    pub parent: Uuid,
+    /// Its ARM id, as whoever writes it sees it.
+    pub id: ResourceId,
+    /// Whether the parent is made in the same unit, so that it cannot be expected.
+    pub below_new: bool,
+    /// The resource as it stands, when it is changed.
+    pub was: Option<&'a Stored>,
+    /// The document; its stamps and etag are set here.
+    pub resource: Resource,
+    /// Further columns.
+    pub extra: RowExtra,
+}
+
+/// Stamps the resource in the name of `actor`, gives it a new etag and adds its row to `change`, which then expects that
+/// nobody else wrote or made it meanwhile and that its parent is there. Returns the resource as it will be read; its
+/// version is known after the commit only.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Change) -> Result<Stored> {
+    let now = rfc3339(platform.now());
+    let (by, kind) = (actor.name().to_owned(), actor.kind_name().to_owned());
+    let Entry { uid, kind: of, parent, id, below_new, was, mut resource, extra } = entry;
+    let mut stamps = match was {
+        Some(was) => was.resource.system_data.clone(),
+        None => SystemData {
+            created_by: by.clone(),
+            created_by_type: kind.clone(),
+            created_at: now.clone(),
+            ..SystemData::default()
+        },
+    };
+    stamps.last_modified_by = by;
+    stamps.last_modified_by_type = kind;
+    stamps.last_modified_at = now;
+    resource.system_data = stamps;
+    resource.etag = platform.random.uuid_v4().to_string();
+    match was {
+        Some(was) => {
+            debug_assert_eq!(was.uid, uid, "a resource keeps its uid");
+            change.unit.expect_version(&RESOURCES, uid_key(uid), was.version);
+        }
+        None => {
+            let value = place(parent, of.tag, &resource.name);
+            change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "place", value });
+        }
+    }
+    if !below_new && parent_has_a_row(platform, parent) {
+        change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    }
+    change.unit.put(row(uid, of, parent, &resource, extra.clone())?);
+    Ok(Stored { uid, kind: of, parent, id, resource: Arc::new(resource), extra, version: 0 })
+}
+
+/// Adds the row of a stored resource with another document to `change`, for what is no change in the sense of ARM: stamps
+/// and etag stay.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn rewrite(was: &Stored, resource: &Resource, change: &mut Change) -> Result<()> {
+    change.unit.expect_version(&RESOURCES, was.key(), was.version);
+    change.unit.put(row(was.uid, was.kind, was.parent, resource, was.extra.clone())?);
+    Ok(())
+}
+
+/// Adds a resource's row at another place to `change`: everything below it, and whatever points at it, goes along unwritten.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn relocate(was: &Stored, parent: Uuid, change: &mut Change) -> Result<()> {
+    change.unit.expect_version(&RESOURCES, was.key(), was.version);
+    change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    change.unit.put(row(was.uid, was.kind, parent, &was.resource, was.extra.clone())?);
+    // Roles that were assigned in it reach as far as before, under other ids.
+    change.access = true;
+    Ok(())
+}
+
+/// Adds the removal of a resource's row to `change`: it must not have changed, and nothing may lie below it.
+pub fn delete(stored: &Stored, change: &mut Change) {
+    let key = stored.key();
+    change.unit.expect_version(&RESOURCES, key.clone(), stored.version);
+    change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix: format!("{key}/") });
+    change.unit.delete(&RESOURCES, key);
+}
+
+/// Subscription and tenant have no rows.
+fn parent_has_a_row(platform: &Platform, parent: Uuid) -> bool {
+    !parent.is_nil() && Uuid::parse_str(&platform.tenancy.subscription_id).ok() != Some(parent)
+}
+
+fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {
+    let columns = vec![
+        Some(place(parent, kind.tag, &resource.name)),
+        kind.listed.then(|| kind.tag.to_owned()),
+        extra.unique_name,
+        extra.link,
+        extra.lookup,
+    ];
+    Ok(Put::new(&RESOURCES, uid_key(uid), columns, resource)?)
+}
+
+/// The row of a resource that stands before anybody could act: what the first start makes.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub(crate) fn founding_row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {
+    row(uid, kind, parent, resource, extra)
+}
