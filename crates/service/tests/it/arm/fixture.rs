@@ -65,6 +65,14 @@ impl World {
         Self { service: started.service, clock, owner: actor, subscription: owner.subscription_id, _folder: folder }
     }
 
+    /// Closes everything and gives the bytes of the store's file.
+    pub(super) fn close(self) -> u64 {
+        let Self { service, _folder: folder, .. } = self;
+        // Closing the store folds the write-ahead log in.
+        drop(service);
+        std::fs::metadata(folder.path().join("store.db")).unwrap().len()
+    }
+
     pub(super) fn group(&self, name: &str) -> String {
         format!("/subscriptions/{}/resourceGroups/{name}", self.subscription)
     }

@@ -4,6 +4,7 @@ mod access;
 mod activity;
 mod authorities;
 mod fixture;
+mod footprint;
 mod main_job;
 mod operations;
 mod views;
