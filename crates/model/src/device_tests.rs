@@ -41,8 +41,13 @@ fn the_view_shows_keys_only_when_they_were_opened() {
 
 #[test]
 fn the_stored_form_survives_json() {
-    let stored = serde_json::to_value(identity()).unwrap();
-    assert_eq!(serde_json::from_value::<DeviceIdentity>(stored).unwrap(), identity());
+    let stored = serde_json::to_string(&identity()).unwrap();
+    // Hub, uid and device id stand in the row, not in the document; neither does what is as usual.
+    for absent in ["Pump:1", "hub", "iotEdge", "statusUpdated", "null"] {
+        assert!(!stored.contains(absent), "{stored}");
+    }
+    let read = DeviceIdentity { device_id: "Pump:1".into(), ..serde_json::from_str(&stored).unwrap() };
+    assert_eq!(read, identity());
 }
 
 #[test]
