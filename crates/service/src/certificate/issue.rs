@@ -1,6 +1,7 @@
 //! Issuing a device's certificate: serial number first, signature second, and the row for the caller's unit.
 
 use super::authority::{authority, authority_of, ca_url, crl_url, open_issuer, row_of};
+use super::policy::leaf_days;
 use crate::platform::{Change, Platform};
 use crate::resources::Stored;
 use crate::tables::{AUTHORITIES, CERTIFICATES};
@@ -208,13 +209,7 @@ async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(Au
 }
 
 fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRecord) -> LeafFields {
-    let days = request
-        .policy
-        .resource
-        .value(&["certificate", "validityPeriodInDays"])
-        .and_then(serde_json::Value::as_u64)
-        .and_then(|days| u32::try_from(days).ok())
-        .unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS);
+    let days = leaf_days(request.policy).unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS);
     let base = platform.settings.pki_url.as_deref();
     LeafFields {
         common_name: request.device_id.to_owned(),

@@ -7,11 +7,13 @@
 mod authority;
 mod cache;
 mod issue;
+mod policy;
 mod publishing;
 
 pub use authority::{Issuing, authority, authority_of, create_issuing, create_root, issuing_of_namespace, retire};
 pub use cache::AuthorityCache;
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf, sweep_intents};
+pub use policy::{leaf_days, policy_lookup, policy_of};
 pub use publishing::{ca_certificate, crl};
 
 pub use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, CertificateState};

@@ -4,8 +4,7 @@ use super::allocate::allocate;
 use super::attest::Attested;
 use super::groups::{initial_twin, policy_id};
 use super::{DpsRef, ProvisioningService};
-use crate::arm::types::certificate_policy_of;
-use crate::certificate::{IssueRequest, issue_leaf};
+use crate::certificate::{self, IssueRequest, issue_leaf};
 use crate::hub::HubRef;
 use crate::hub::identity::{self, Credentials, DeviceRef, DeviceSpec, StoredDevice};
 use crate::platform::Change;
@@ -131,7 +130,7 @@ impl ProvisioningService {
         let Some(authority) = resources::get(&self.platform, &policy_id).await? else {
             return Err(Error::not_found(self.unknown_policy(&edge.namespace, policy).await?).with_iot_code(404_000));
         };
-        let leaf = certificate_policy_of(&self.platform, authority.uid).await?;
+        let leaf = certificate::policy_of(&self.platform, authority.uid).await?;
         let leaf = leaf.ok_or_else(|| Error::internal(format!("'{policy_id}' lost its certificate policy")))?;
         change.unit.expect_exists(&RESOURCES, leaf.key());
         Ok(Issuing { csr, namespace: edge.namespace, authority, policy: leaf })

@@ -3,7 +3,7 @@
 use super::access::shown;
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
-use crate::arm::types::certificate_policy_of;
+use crate::certificate;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources::{self, Stored, tag};
@@ -270,7 +270,7 @@ impl ProvisioningService {
             resources::children(&self.platform, namespace.uid, &namespace.id, Some(tag::CERTIFICATE_AUTHORITY));
         let mut known = Vec::new();
         for authority in authorities.await? {
-            if certificate_policy_of(&self.platform, authority.uid).await?.is_some() {
+            if certificate::policy_of(&self.platform, authority.uid).await?.is_some() {
                 known.push(format!("'{}'", authority.name()));
             }
         }

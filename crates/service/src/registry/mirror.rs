@@ -2,16 +2,17 @@
 
 use super::edge::DEVICES_WRITE;
 use super::naming::free_name;
-use crate::arm::types::DEVICE;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, RowExtra, Stored};
+use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::{Reference, Resource};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// The type of ADR devices.
+pub const DEVICE: Kind = Kind::new(tag::DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "devices"]);
 /// The reference from an ADR device to its certificate policy.
 pub const POLICY: &str = "policy";
 

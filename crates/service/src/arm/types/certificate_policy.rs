@@ -5,15 +5,14 @@ use super::REGISTRY_FAMILY;
 use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::certificate;
 use crate::platform::Platform;
-use crate::resources::{self, Kind, Stored, tag};
+use crate::resources::{Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DAYS;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::uid::uid_key;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// Name and place.
 pub(super) const KIND: Kind = Kind::new(
@@ -34,21 +33,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 };
 
 const VALIDITY: &str = "properties.certificate.validityPeriodInDays";
-
-/// The `lookup` column of the one policy of an issuing authority.
-pub(super) fn policy_lookup(authority: Uuid) -> String {
-    format!("leaf/{}", uid_key(authority))
-}
-
-/// The policy of an issuing authority, if it has one.
-pub(crate) async fn of_authority(platform: &Platform, authority: Uuid) -> Result<Option<Stored>> {
-    resources::by_lookup(platform, "lookup", &policy_lookup(authority)).await
-}
-
-/// Days for which certificates of a stored policy are good.
-pub(super) fn days(policy: &Stored) -> Option<u64> {
-    policy.resource.value(&["certificate", "validityPeriodInDays"]).and_then(Value::as_u64)
-}
 
 /// Checks the days that a body asks for.
 ///
@@ -91,7 +75,7 @@ impl Behavior for Policy {
         let properties = &mut cx.resource.properties;
         properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
         properties.insert("provisioningState".into(), "Succeeded".into());
-        cx.extra.lookup = Some(policy_lookup(authority.uid));
+        cx.extra.lookup = Some(certificate::policy_lookup(authority.uid));
         Ok(())
     }
 

@@ -4,9 +4,10 @@ use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::schema::{Check, Rule};
+use crate::certificate;
 use crate::platform::Platform;
 use crate::registry;
-use crate::resources::{self, Kind, Stored, tag};
+use crate::resources::{self, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
@@ -14,9 +15,6 @@ use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-/// Name and place.
-pub(crate) const KIND: Kind = Kind::new(tag::DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "devices"]);
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -50,7 +48,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     actions: &["revoke"],
     behavior: &Device,
     ..TypeDecl::new(
-        KIND,
+        registry::DEVICE,
         REGISTRY_FAMILY,
         &[
             View::hiding("2025-07-01-preview", Some("2025-10-01"), &["properties.policy"]),
@@ -163,7 +161,7 @@ async fn link_policy(cx: &mut PutContext<'_>) -> Result<()> {
     let found = if inside { resources::get(cx.platform, &id).await? } else { None };
     let policy = match found {
         Some(authority) if authority.is(tag::CERTIFICATE_AUTHORITY) => {
-            super::certificate_policy::of_authority(cx.platform, authority.uid).await?
+            certificate::policy_of(cx.platform, authority.uid).await?
         }
         found => found.filter(|found| found.is(tag::CERTIFICATE_POLICY)),
     };

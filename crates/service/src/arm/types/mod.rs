@@ -1,7 +1,7 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
 mod certificate_authority;
-pub(crate) mod certificate_policy;
+mod certificate_policy;
 mod credential;
 mod device;
 mod hub_certificate;
@@ -18,8 +18,6 @@ mod user_assigned_identity;
 use super::declaration::TypeDecl;
 use crate::resources::Kinds;
 
-pub(crate) use certificate_policy::of_authority as certificate_policy_of;
-pub(crate) use device::KIND as DEVICE;
 pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
 
 /// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).

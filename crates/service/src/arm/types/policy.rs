@@ -4,7 +4,7 @@
 
 use super::REGISTRY_FAMILY;
 use super::certificate_authority::{self as authority, AUTHORITY_NAME, is_authority_name, is_root, write_issuing};
-use super::certificate_policy::{self, checked_days, policy_lookup};
+use super::certificate_policy::{self, checked_days};
 use super::credential;
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
@@ -54,7 +54,7 @@ impl Face for Policy {
         let Some(namespace) = resources::id_of(platform, parent.parent).await? else { return Ok(None) };
         let found = resources::get(platform, &namespace.child("certificateAuthorities", name)).await?;
         let Some(found) = found.filter(|found| !is_root(found)) else { return Ok(None) };
-        let complete = certificate_policy::of_authority(platform, found.uid).await?.is_some();
+        let complete = certificate::policy_of(platform, found.uid).await?.is_some();
         Ok(Some(found).filter(|_| complete))
     }
 
@@ -118,8 +118,8 @@ impl Behavior for Policy {
             ca["validityNotBefore"] = pair.not_before.to_string().into();
             ca["validityNotAfter"] = pair.not_after.to_string().into();
         }
-        let policy = certificate_policy::of_authority(platform, stored.uid).await?;
-        let days = policy.as_ref().and_then(certificate_policy::days);
+        let policy = certificate::policy_of(platform, stored.uid).await?;
+        let days = policy.as_ref().and_then(certificate::leaf_days);
         let leaf = json!({"validityPeriodInDays": days});
         let certificate = json!({"certificateAuthorityConfiguration": ca, "leafCertificateConfiguration": leaf});
         shown.insert("certificate".into(), certificate);
@@ -131,7 +131,7 @@ impl Behavior for Policy {
         let Some(root) = cx.parent else { return Ok(None) };
         let mut found = Vec::new();
         for issuing in resources::linked(cx.platform, &root.key()).await? {
-            if certificate_policy::of_authority(cx.platform, issuing.uid).await?.is_some() {
+            if certificate::policy_of(cx.platform, issuing.uid).await?.is_some() {
                 let id = root.id.child("policies", issuing.name());
                 found.push(Stored { id, ..issuing });
             }
@@ -156,10 +156,10 @@ impl Behavior for Policy {
 /// Writes the certificate policy that stands behind a policy, beside its authority.
 async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
     let was = match cx.existing {
-        Some(existing) => certificate_policy::of_authority(cx.platform, existing.uid).await?,
+        Some(existing) => certificate::policy_of(cx.platform, existing.uid).await?,
         None => None,
     };
-    if was.as_ref().and_then(certificate_policy::days) == Some(u64::from(days)) {
+    if was.as_ref().and_then(certificate::leaf_days) == Some(days) {
         return Ok(());
     }
     let mut resource = was.as_ref().map(|was| was.resource.as_ref().clone()).unwrap_or_default();
@@ -176,7 +176,7 @@ async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
         below_new: cx.is_new(),
         was: was.as_ref(),
         resource,
-        extra: RowExtra { lookup: Some(policy_lookup(cx.uid)), ..RowExtra::default() },
+        extra: RowExtra { lookup: Some(certificate::policy_lookup(cx.uid)), ..RowExtra::default() },
     };
     resources::put(cx.platform, cx.actor, entry, &mut cx.change)?;
     Ok(())
@@ -228,9 +228,8 @@ impl Wanted {
         let days = match (sent.filter(|value| !value.is_null()), cx.existing) {
             (Some(value), _) => checked_days(value, VALIDITY)?,
             (None, Some(existing)) => {
-                let policy = certificate_policy::of_authority(cx.platform, existing.uid).await?;
-                let kept = policy.as_ref().and_then(certificate_policy::days);
-                kept.and_then(|days| u32::try_from(days).ok()).unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS)
+                let policy = certificate::policy_of(cx.platform, existing.uid).await?;
+                policy.as_ref().and_then(certificate::leaf_days).unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS)
             }
             (None, None) => LEAF_VALIDITY_DEFAULT_DAYS,
         };
