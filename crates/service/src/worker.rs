@@ -1,7 +1,7 @@
 //! Work that no request waits for: operations that were cut off, certificates that were never issued,
 //! events that are past their retention.
 
-use crate::arm::operations;
+use crate::arm::{operation, operations};
 use crate::certificate;
 use crate::platform::{Change, Platform};
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
@@ -44,7 +44,7 @@ pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn take_up(platform: &Platform) {
-    let ids = match operations::abandoned(platform, TAKEN_UP).await {
+    let ids = match operation::abandoned(platform, TAKEN_UP).await {
         Ok(ids) => ids,
         Err(error) => {
             tracing::warn!(%error, context = error.context, "the worker could not read the operations");

@@ -1,7 +1,7 @@
 //! The activity log: one row for each write, delete and action, in the unit of work of what it reports.
 //! Refused and failed requests of known callers are rows too; unauthenticated ones are only counted.
 
-use super::ArmRequest;
+use super::request::ArmRequest;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::tables::ACTIVITY;

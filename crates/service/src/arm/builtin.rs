@@ -1,9 +1,8 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
 use super::declaration::TypeDecl;
-use super::{
-    ArmRequest, ArmResponse, listing, name_check, operations, providers, read, region, require_subscription, view,
-};
+use super::request::{ArmRequest, ArmResponse};
+use super::{listing, name_check, operations, providers, read, region, render, require_subscription};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use ferrohub_model::api_version::ApiVersion;
@@ -143,7 +142,7 @@ async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -
     let Some(shape) = decl.views.last() else { return Ok(read::envelope(value, None)) };
     for stored in resources::every(platform, decl.kind.tag).await? {
         if everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok() {
-            value.push(view::render(platform, decl, shape, &stored).await?);
+            value.push(render::render(platform, decl, shape, &stored).await?);
         }
     }
     Ok(read::envelope(value, None))

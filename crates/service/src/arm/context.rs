@@ -1,8 +1,8 @@
 //! What the engine hands to a type's hooks.
 
-use super::ArmRequest;
-use super::declaration::View;
+use super::request::ArmRequest;
 use super::view;
+use super::view::View;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{Kind, RowExtra, Stored};

@@ -2,8 +2,9 @@
 //! the engine does the rest: ids, rights, ETags, tags, systemData, paging, operations, activity.
 
 use super::context::{DeleteContext, ListContext, PutContext, SubContext};
-use super::operations::{Lease, Record};
+use super::operation::{Lease, Record};
 use super::schema::Rule;
+pub use super::view::View;
 use crate::platform::Platform;
 use crate::resources::{Kind, Scope, Stored};
 use async_trait::async_trait;
@@ -112,36 +113,6 @@ pub enum IdentityRule {
     /// Both. The text joins the two words when both are set: IoT Hub writes a space after the comma, others do not.
     Both(&'static str),
 }
-
-/// One shape of a type, from a first to a last api-version of its family.
-pub struct View {
-    /// First api-version of the shape.
-    pub first: &'static str,
-    /// Last api-version of the shape; `None` while newer ones keep it.
-    pub last: Option<&'static str>,
-    /// Dotted paths from the resource's root that this shape does not know, such as `properties.deviceRegistry`.
-    pub hidden: &'static [&'static str],
-    /// From the newest shape, less what is hidden, to this one.
-    pub to: fn(&mut Value),
-    /// From this shape back to the newest one.
-    pub from: fn(&mut Value),
-}
-
-impl View {
-    /// A shape that only knows less than the newest one.
-    pub const fn hiding(first: &'static str, last: Option<&'static str>, hidden: &'static [&'static str]) -> Self {
-        Self { first, last, hidden, to: unchanged, from: unchanged }
-    }
-
-    /// Whether an api-version has this shape.
-    fn covers(&self, version: &ApiVersion) -> bool {
-        let at = |text: &str| ApiVersion::parse(text).ok();
-        at(self.first).is_some_and(|first| first <= *version)
-            && self.last.is_none_or(|last| at(last).is_some_and(|last| *version <= last))
-    }
-}
-
-fn unchanged(_: &mut Value) {}
 
 /// What names are legal.
 pub struct NameRule {

@@ -1,18 +1,18 @@
 //! DELETE. A resource that owns nothing goes in one unit of work; one that owns others goes by a
 //! durable operation over the tree, so that a process that ends half-way leaves no orphans.
 
-use super::context::DeleteContext;
-use super::declaration::TypeDecl;
-use super::operations::{self, Outcome, Record};
-use super::{ArmResponse, Call, activity};
-use crate::authz::Actor;
-use crate::platform::{Change, Platform};
-use crate::resources::{self, Stored, tag};
+use super::activity;
+use super::call::Call;
+use super::operation::{DELETE, Record};
+use super::operations::{self, Outcome};
+use super::remove::{RACE, check_delete, delete_one};
+use super::request::ArmResponse;
+use crate::platform::Change;
+use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::uid_key;
-use ferrohub_store::StoreError;
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::json;
 
@@ -67,8 +67,8 @@ impl Call<'_> {
         let record = Record::new(
             self.platform,
             self.request,
-            self.decl,
-            operations::DELETE,
+            self.decl.kind.tag,
+            DELETE,
             id,
             self.decl.delete.0,
             json!({"uid": uid_key(stored.uid)}),
@@ -84,66 +84,4 @@ impl Call<'_> {
             }
         }
     }
-}
-
-/// Code of the private error that says: somebody else wrote in between, try again.
-pub(super) const RACE: &str = "Race";
-
-fn race() -> Error {
-    Error::conflict("another write was faster").with_code(RACE)
-}
-
-/// Asks the type whether the resource may go, without doing anything.
-async fn check_delete(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<()> {
-    let mut context =
-        DeleteContext { platform, actor: None, id: &stored.id, stored, cascade: false, change: Change::new() };
-    decl.behavior.before_delete(&mut context).await
-}
-
-/// Deletes one resource that owns no other stored resource, with everything its type hangs on it. What was made anew
-/// under its name meanwhile is left alone.
-pub(super) async fn delete_one(
-    platform: &Platform,
-    decl: &TypeDecl,
-    seen: &Stored,
-    actor: Option<&Actor>,
-    change: Change,
-) -> Result<()> {
-    let Some(mut stored) = resources::by_uid(platform, seen.uid).await? else { return Ok(()) };
-    stored.id = seen.id.clone();
-    decl.behavior.purge(platform, &stored).await?;
-    let mut context =
-        DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_none(), change };
-    decl.behavior.before_delete(&mut context).await?;
-    let DeleteContext { mut change, .. } = context;
-    if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone())
-    {
-        change.unit.delete(&crate::tables::PRINCIPALS, principal);
-    }
-    remove_roles(platform, &stored).await?;
-    resources::delete(&stored, &mut change);
-    match platform.commit(change).await {
-        Ok(_) => decl.behavior.after_delete(platform, &stored).await,
-        Err(StoreError::Conflict { .. }) => Err(race()),
-        Err(other) => Err(other.into()),
-    }
-}
-
-/// Removes the role assignments and definitions that were made on a resource that is about to go, in a unit of their own.
-async fn remove_roles(platform: &Platform, stored: &Stored) -> Result<()> {
-    let mut change = Change::new();
-    for child in resources::children(platform, stored.uid, &stored.id, None).await? {
-        if child.is(tag::ROLE_ASSIGNMENT) || child.is(tag::ROLE_DEFINITION) {
-            resources::delete(&child, &mut change);
-            change.access = true;
-        }
-    }
-    if change.access {
-        match platform.commit(change).await {
-            Ok(_) => {}
-            Err(StoreError::Conflict { .. }) => return Err(race()),
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Ok(())
 }

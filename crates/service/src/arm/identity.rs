@@ -1,6 +1,6 @@
 //! Managed identities of a resource: attached and detached as `identity` of a body asks.
 
-use super::Call;
+use super::call::Call;
 use super::context::PutContext;
 use super::declaration::IdentityRule;
 use super::view;

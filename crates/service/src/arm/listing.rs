@@ -2,7 +2,8 @@
 
 use super::declaration::TypeDecl;
 use super::read::{decode_token, envelope, next_link};
-use super::{ArmRequest, ArmResponse, view};
+use super::render;
+use super::request::{ArmRequest, ArmResponse};
 use crate::platform::Platform;
 use crate::resources::{self, Scope, Stored, root_of, tag};
 use ferrohub_model::error::{Error, Result};
@@ -122,7 +123,7 @@ fn is_listed(platform: &Platform, request: &ArmRequest, decl: &TypeDecl, stored:
 }
 
 async fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
-    let mut doc = view::full(platform, decl, stored).await?;
+    let mut doc = render::full(platform, decl, stored).await?;
     if let Some(map) = doc.as_object_mut() {
         map.shift_remove("properties");
         map.shift_remove("systemData");

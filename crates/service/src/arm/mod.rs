@@ -4,6 +4,7 @@
 
 pub mod activity;
 mod builtin;
+mod call;
 pub mod context;
 pub mod declaration;
 mod delete;
@@ -11,92 +12,39 @@ mod identity;
 mod listing;
 pub mod metadata;
 mod name_check;
+pub mod operation;
 pub mod operations;
 mod path;
 mod providers;
 mod read;
 pub mod region;
+mod remove;
+pub(crate) mod render;
+pub mod request;
 pub mod schema;
 mod tags;
 mod tree;
 pub mod types;
-pub(crate) mod view;
+pub mod view;
 mod write;
 
-use crate::authz::{self, Actor, Plane};
+pub use request::{ArmRequest, ArmResponse};
+
+use crate::authz::{self, Plane};
 use crate::platform::Platform;
 use crate::resources;
-use declaration::{SubAnswer, TypeDecl, View};
+use call::Call;
+use declaration::SubAnswer;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use path::Target;
-use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// A request to Resource Manager, free of HTTP.
-#[derive(Debug, Clone)]
-pub struct ArmRequest {
-    /// Method, upper case.
-    pub method: String,
-    /// Path as sent, without the query.
-    pub path: String,
-    /// Query parameters, decoded, in order.
-    pub query: Vec<(String, String)>,
-    /// JSON body, if one was sent.
-    pub body: Option<Value>,
-    /// `If-Match` as sent.
-    pub if_match: Option<String>,
-    /// `If-None-Match` as sent.
-    pub if_none_match: Option<String>,
-    /// Who asks.
-    pub actor: Actor,
-    /// Origin under which the client reached us, such as `https://localhost:8443`; links start with it.
-    pub base_url: String,
-    /// Id of this request.
-    pub request_id: Uuid,
-    /// Correlation id, the client's or ours.
-    pub correlation_id: Uuid,
-}
-
-impl ArmRequest {
-    /// A query parameter by name, ignoring case.
-    pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
-/// An answer of Resource Manager, free of HTTP.
-#[derive(Debug, Clone)]
-pub struct ArmResponse {
-    /// HTTP status.
-    pub status: u16,
-    /// JSON body.
-    pub body: Option<Value>,
-    /// Further headers.
-    pub headers: Vec<(&'static str, String)>,
-}
-
-impl ArmResponse {
-    /// An answer without headers.
-    pub fn new(status: u16, body: Option<Value>) -> Self {
-        Self { status, body, headers: Vec::new() }
-    }
-}
 
 /// Resource Manager.
 pub struct Engine {
     platform: Arc<Platform>,
-}
-
-/// A typed request on its way through the engine.
-pub(crate) struct Call<'a> {
-    pub(crate) platform: &'a Platform,
-    pub(crate) request: &'a ArmRequest,
-    pub(crate) decl: &'static TypeDecl,
-    pub(crate) view: &'static View,
-    pub(crate) version: ApiVersion,
 }
 
 impl Engine {

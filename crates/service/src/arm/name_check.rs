@@ -1,7 +1,7 @@
 //! Whether a name that is unique over all subscriptions is free.
 
 use super::declaration::TypeDecl;
-use super::{ArmRequest, ArmResponse};
+use super::request::{ArmRequest, ArmResponse};
 use crate::platform::Platform;
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};

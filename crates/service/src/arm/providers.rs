@@ -1,7 +1,8 @@
 //! Resource providers: what there is, and the registration that clients ask for. All are always registered.
 
+use super::region;
+use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
-use super::{ArmRequest, ArmResponse, region};
 use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Value, json};

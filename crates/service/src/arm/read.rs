@@ -1,7 +1,8 @@
 //! GET, HEAD and lists.
 
+use super::call::Call;
 use super::context::ListContext;
-use super::{ArmRequest, ArmResponse, Call, view};
+use super::request::{ArmRequest, ArmResponse};
 use crate::resources::{self, Scope, Stored};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,11 +37,6 @@ impl Call<'_> {
             resources::require(self.platform, &group).await?;
         }
         Err(resources::missing(id))
-    }
-
-    /// The resource in this call's view.
-    pub(super) async fn render(&self, stored: &Stored) -> Result<Value> {
-        view::render(self.platform, self.decl, self.view, stored).await
     }
 
     pub(super) async fn list(&self, scope: &ResourceId) -> Result<ArmResponse> {

@@ -2,8 +2,8 @@
 //! nothing new is made in it or linked to it; and what cannot go is found out before anything went.
 
 use super::declaration::TypeDecl;
-use super::delete::{RACE, delete_one};
-use super::operations::{Lease, Record};
+use super::operation::{Lease, Record};
+use super::remove::{RACE, delete_one};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};

@@ -2,79 +2,39 @@
 //!
 //! A write never drops what its view cannot express: hidden and read-only members keep their stored values.
 
-use super::declaration::{IdentityRule, TypeDecl, View};
-use crate::platform::Platform;
-use crate::resources::{self, Stored};
-use ferrohub_model::error::Result;
-use ferrohub_model::resource::{AssignedIdentity, Identity, Reference, Resource};
-use serde_json::{Map, Value, json};
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::resource::Resource;
+use serde_json::{Map, Value};
 
-/// The stored resource in its newest shape, before the type adds to it and a view takes away.
-pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
-    let (resource, tenant) = (stored.resource.as_ref(), &platform.tenancy.tenant_id);
-    let mut doc = Map::new();
-    doc.insert("id".into(), stored.id.to_string().into());
-    doc.insert("name".into(), stored.id.name().into());
-    doc.insert("type".into(), decl.full().into());
-    if let Some(location) = &resource.location {
-        doc.insert("location".into(), location.clone().into());
-    }
-    if decl.tracked {
-        doc.insert("tags".into(), Value::Object(resource.tags.clone().unwrap_or_default()));
-    }
-    if let Some(sku) = &resource.sku {
-        doc.insert("sku".into(), sku.clone());
-    }
-    if let IdentityRule::Both(joint) = decl.identity {
-        if let Some(identity) = resource.identity.as_ref().filter(|identity| !identity.is_none()) {
-            doc.insert("identity".into(), identity_view(platform, identity, joint).await?);
-        }
-    } else if let Some(id) = resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_ref()) {
-        doc.insert("identity".into(), json!({"type": "SystemAssigned", "principalId": id, "tenantId": tenant}));
-    }
-    doc.insert("properties".into(), Value::Object(resource.properties.clone()));
-    doc.insert("systemData".into(), resource.system_data.view());
-    doc.insert("etag".into(), resource.etag.clone().into());
-    Ok(Value::Object(doc))
+/// One shape of a type, from a first to a last api-version of its family.
+pub struct View {
+    /// First api-version of the shape.
+    pub first: &'static str,
+    /// Last api-version of the shape; `None` while newer ones keep it.
+    pub last: Option<&'static str>,
+    /// Dotted paths from the resource's root that this shape does not know, such as `properties.deviceRegistry`.
+    pub hidden: &'static [&'static str],
+    /// From the newest shape, less what is hidden, to this one.
+    pub to: fn(&mut Value),
+    /// From this shape back to the newest one.
+    pub from: fn(&mut Value),
 }
 
-/// The resource as an api-version shows it.
-pub(super) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, stored: &Stored) -> Result<Value> {
-    let mut doc = full(platform, decl, stored).await?;
-    decl.behavior.decorate(platform, stored, &mut doc).await?;
-    hide(view, &mut doc);
-    (view.to)(&mut doc);
-    Ok(doc)
+impl View {
+    /// A shape that only knows less than the newest one.
+    pub const fn hiding(first: &'static str, last: Option<&'static str>, hidden: &'static [&'static str]) -> Self {
+        Self { first, last, hidden, to: unchanged, from: unchanged }
+    }
+
+    /// Whether an api-version has this shape.
+    pub(super) fn covers(&self, version: &ApiVersion) -> bool {
+        let at = |text: &str| ApiVersion::parse(text).ok();
+        at(self.first).is_some_and(|first| first <= *version)
+            && self.last.is_none_or(|last| at(last).is_some_and(|last| *version <= last))
+    }
 }
 
-/// The id of what a reference points at, as it is now; the one that the client wrote, once it is gone.
-pub(super) async fn reference_id(platform: &Platform, reference: &Reference) -> Result<String> {
-    let now = resources::id_of(platform, reference.uid).await?;
-    Ok(now.map_or_else(|| reference.id.clone(), |id| id.to_string()))
-}
-
-async fn identity_view(platform: &Platform, identity: &Identity, joint: &str) -> Result<Value> {
-    let mut view = Map::new();
-    let kind = match (identity.system_principal_id.is_some(), identity.user_assigned.is_empty()) {
-        (true, false) => joint,
-        (true, true) => "SystemAssigned",
-        (false, _) => "UserAssigned",
-    };
-    view.insert("type".into(), kind.into());
-    if let Some(id) = &identity.system_principal_id {
-        view.insert("principalId".into(), id.clone().into());
-        view.insert("tenantId".into(), platform.tenancy.tenant_id.clone().into());
-    }
-    if !identity.user_assigned.is_empty() {
-        let mut assigned = Map::new();
-        for AssignedIdentity { uid, id, principal_id, client_id } in &identity.user_assigned {
-            let id = reference_id(platform, &Reference { uid: *uid, id: id.clone() }).await?;
-            assigned.insert(id, json!({"principalId": principal_id, "clientId": client_id}));
-        }
-        view.insert("userAssignedIdentities".into(), Value::Object(assigned));
-    }
-    Ok(Value::Object(view))
-}
+fn unchanged(_: &mut Value) {}
 
 /// Takes away what the view does not know.
 pub(super) fn hide(view: &View, doc: &mut Value) {
@@ -92,22 +52,31 @@ pub(super) fn shows(view: &View, path: &str) -> bool {
         .any(|hidden| *hidden == path || path.strip_prefix(hidden).is_some_and(|rest| rest.starts_with('.')))
 }
 
+/// What a type says of its properties.
+#[derive(Clone, Copy)]
+pub(super) struct Members {
+    /// Known members; others are ignored on input.
+    pub(super) known: &'static [&'static str],
+    /// Dotted paths that only the server writes.
+    pub(super) read_only: &'static [&'static str],
+}
+
 /// The properties to store for a PUT of `sent` (in the newest shape) through `view`: the known ones of the body, with the stored values
 /// of everything that the view hides or that only the server writes.
 pub(super) fn merge_properties(
-    decl: &TypeDecl,
+    members: Members,
     view: &View,
     sent: &Map<String, Value>,
     existing: Option<&Resource>,
 ) -> Map<String, Value> {
-    let known = |name: &str| decl.properties.contains(&name);
+    let known = |name: &str| members.known.contains(&name);
     // What the type does not know, another generation that shows the same row may: it stays.
     let kept = existing.into_iter().flat_map(|resource| &resource.properties).filter(|(name, _)| !known(name));
     let given = sent.iter().filter(|(name, _)| known(name));
     let mut merged = Value::Object(kept.chain(given).map(|(name, value)| (name.clone(), value.clone())).collect());
     let stored = existing.map(|resource| Value::Object(resource.properties.clone()));
     let hidden = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));
-    for path in decl.read_only.iter().copied().chain(hidden) {
+    for path in members.read_only.iter().copied().chain(hidden) {
         let steps: Vec<&str> = path.split('.').collect();
         remove(&mut merged, &steps);
         if let Some(value) = stored.as_ref().and_then(|doc| get(doc, &steps)) {
@@ -170,6 +139,7 @@ pub(super) fn merge_patch(target: &mut Value, patch: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn paths_and_patches() {

@@ -1,9 +1,12 @@
 //! PUT and PATCH: read, check, build one unit of work, commit; again when somebody else was faster.
 
+use super::call::Call;
 use super::context::PutContext;
 use super::read::group_of;
+use super::request::ArmResponse;
 use super::tags::tags;
-use super::{ArmResponse, Call, activity, region, view};
+use super::view::Members;
+use super::{activity, region, view};
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
@@ -254,7 +257,8 @@ impl Call<'_> {
             None | Some(Value::Null) => Map::new(),
             Some(_) => return Err(Error::invalid_property("properties", "'properties' must be a JSON object.")),
         };
-        let properties = view::merge_properties(self.decl, self.view, &sent, old);
+        let members = Members { known: self.decl.properties, read_only: self.decl.read_only };
+        let properties = view::merge_properties(members, self.view, &sent, old);
         let location = self.location(id, body, old, parent)?;
         let tags = if self.decl.tracked && view::shows(self.view, "tags") {
             tags(body.get("tags"))?

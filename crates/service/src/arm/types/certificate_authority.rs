@@ -7,8 +7,8 @@
 use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::render;
 use crate::arm::schema::{Check, Rule};
-use crate::arm::view;
 use crate::certificate;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, Stored, tag};
@@ -113,7 +113,7 @@ impl Behavior for Authority {
             properties["validityNotAfter"] = rfc3339(pair.not_after).into();
         }
         if let Some(issuer) = stored.resource.links.get(ISSUER) {
-            let id = view::reference_id(platform, issuer).await?;
+            let id = render::reference_id(platform, issuer).await?;
             properties["issuer"] = json!({"issuerType": "Microsoft", "certificateAuthorityResourceId": id});
         }
         Ok(())

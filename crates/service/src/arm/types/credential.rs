@@ -7,7 +7,8 @@ use super::{REGISTRY_FAMILY, hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::operations::{self, Lease, Record};
+use crate::arm::operation::{Lease, Record};
+use crate::arm::operations;
 use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::{Change, Platform};
@@ -109,7 +110,7 @@ impl Behavior for Credential {
             return Ok(None);
         }
         let input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
-        let record = Record::new(cx.platform, cx.request, &DECL, SYNCHRONIZE, cx.id, 204, input);
+        let record = Record::new(cx.platform, cx.request, DECL.kind.tag, SYNCHRONIZE, cx.id, 204, input);
         let mut change = Change::new();
         let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
         change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);

@@ -4,7 +4,7 @@
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::schema::{Check, Rule};
-use crate::arm::{activity, view};
+use crate::arm::{activity, render};
 use crate::certificate::AuthorityRecord;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
@@ -133,7 +133,7 @@ impl Behavior for HubCertificate {
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
         if let Some(authority) = stored.resource.links.get(AUTHORITY) {
-            doc["properties"][AUTHORITY_ID] = view::reference_id(platform, authority).await?.into();
+            doc["properties"][AUTHORITY_ID] = render::reference_id(platform, authority).await?.into();
         }
         Ok(())
     }

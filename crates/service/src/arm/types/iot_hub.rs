@@ -4,8 +4,8 @@ use super::keys::{self, DefaultPolicy};
 use super::namespace;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::render;
 use crate::arm::schema::{Check, Rule};
-use crate::arm::view;
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::registry;
@@ -189,10 +189,10 @@ impl Behavior for IotHub {
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();
-            let id = view::reference_id(platform, namespace).await?;
+            let id = render::reference_id(platform, namespace).await?;
             link.insert("namespaceResourceId".into(), id.into());
             if let Some(identity) = stored.resource.links.get(IDENTITY) {
-                let id = view::reference_id(platform, identity).await?;
+                let id = render::reference_id(platform, identity).await?;
                 link.insert("identityResourceId".into(), id.into());
             }
             view["properties"]["deviceRegistry"] = Value::Object(link);
@@ -242,7 +242,7 @@ impl IotHub {
             _ if cx.is_new() => Some(namespace::link_target(cx, path, &namespace_id, None).await?),
             _ => {
                 let stands = match &former {
-                    Some(former) => format!("'{}'", view::reference_id(cx.platform, former).await?),
+                    Some(former) => format!("'{}'", render::reference_id(cx.platform, former).await?),
                     None => "none".to_string(),
                 };
                 return Err(Error::conflict(format!(
@@ -273,7 +273,7 @@ impl IotHub {
 
 /// Whether a reference points at what the id names, or is shown under that very id.
 async fn same_target(cx: &PutContext<'_>, reference: &Reference, id: &str) -> Result<bool> {
-    let shown = view::reference_id(cx.platform, reference).await?;
+    let shown = render::reference_id(cx.platform, reference).await?;
     Ok(ResourceId::parse(id)?.same(&ResourceId::parse(&shown)?))
 }
 

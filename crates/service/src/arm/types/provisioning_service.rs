@@ -6,7 +6,7 @@ use super::namespace;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, Rule};
-use crate::arm::{region, view};
+use crate::arm::{region, render};
 use crate::platform::Platform;
 use crate::provisioning;
 use crate::resources::{self, Kind, Stored, tag};
@@ -148,13 +148,13 @@ impl Behavior for ProvisioningService {
         add_scope_members(stored, view);
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();
-            let id = view::reference_id(platform, namespace).await?;
+            let id = render::reference_id(platform, namespace).await?;
             link.insert("resourceId".into(), id.into());
             let user = stored.resource.links.get(IDENTITY);
             let word = if user.is_some() { "UserAssigned" } else { "SystemAssigned" };
             link.insert("authenticationType".into(), word.into());
             if let Some(identity) = user {
-                let id = view::reference_id(platform, identity).await?;
+                let id = render::reference_id(platform, identity).await?;
                 link.insert("selectedUserAssignedIdentityResourceId".into(), id.into());
             }
             view["properties"]["deviceRegistryNamespace"] = Value::Object(link);

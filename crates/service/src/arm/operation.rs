@@ -1,0 +1,234 @@
+//! A long-running operation as it is stored: a durable row with a lease.
+
+use super::request::{ArmRequest, ArmResponse};
+use crate::platform::{Change, Platform};
+use crate::tables::OPERATIONS;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::time::rfc3339;
+use ferrohub_store::{Page, Put, Row, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// How long a lease lasts without renewal, milliseconds: ours.
+const LEASE_MS: i64 = 15_000;
+
+/// The operation that every type has: the delete of a tree.
+pub const DELETE: &str = "delete";
+
+/// Where an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Not finished.
+    Running,
+    /// Finished well.
+    Succeeded,
+    /// Finished with an error.
+    Failed,
+}
+
+/// The stored form of an operation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Id, a GUID.
+    pub id: String,
+    /// What is done: [`DELETE`], or an operation that the type knows.
+    pub kind: String,
+    /// Tag of the type that knows it.
+    #[serde(rename = "type")]
+    pub of: String,
+    /// Resource that it is done to.
+    pub resource: String,
+    /// Object id of who started it; checked once, when it was accepted.
+    pub initiator: String,
+    /// Where it stands.
+    pub state: State,
+    /// HTTP status that the synchronous form would have answered.
+    pub result_status: u16,
+    /// What the executor needs to know.
+    pub input: Value,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    #[serde(default)]
+    pub ended: Option<String>,
+    /// Error of a failed operation.
+    #[serde(default)]
+    pub error: Option<Failure>,
+    /// Who works on it and until when (Unix milliseconds).
+    #[serde(default)]
+    pub lease: Option<(Uuid, i64)>,
+    /// Times that somebody took it up.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Correlation id of the starting request.
+    pub correlation: String,
+}
+
+/// Why an operation failed, as whoever asks later is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// ARM's code.
+    pub code: String,
+    /// Text for a person.
+    pub message: String,
+    /// HTTP status that the synchronous form would have answered.
+    pub status: u16,
+    /// Further errors: code and message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<(String, String)>,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        Self {
+            code: error.code.into(),
+            message: error.message.clone(),
+            status: error.http_status(),
+            details: error.details.clone(),
+        }
+    }
+
+    /// The answer for whoever waited: the same code and status, whoever finished the operation.
+    pub(super) fn answer(&self) -> ArmResponse {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if !self.details.is_empty() {
+            let details = self.details.iter().map(|(code, message)| json!({"code": code, "message": message}));
+            error["details"] = details.collect();
+        }
+        ArmResponse::new(self.status, Some(json!({ "error": error })))
+    }
+}
+
+impl Record {
+    /// A new operation of `kind` on `resource`, which the type with the tag `of` knows.
+    pub fn new(
+        platform: &Platform,
+        request: &ArmRequest,
+        of: &str,
+        kind: &str,
+        resource: &ResourceId,
+        result_status: u16,
+        input: Value,
+    ) -> Self {
+        let (initiator, correlation) = (request.actor.id(), request.correlation_id);
+        Self::with(platform, initiator, correlation, of, kind, resource, result_status, input)
+    }
+
+    /// A new operation of `kind` on the resource of the type with the tag `of`, started by the principal `initiator`.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a row; a struct would only rename them")]
+    pub fn with(
+        platform: &Platform,
+        initiator: &str,
+        correlation: Uuid,
+        of: &str,
+        kind: &str,
+        resource: &ResourceId,
+        result_status: u16,
+        input: Value,
+    ) -> Self {
+        Self {
+            id: platform.random.uuid_v4().to_string(),
+            kind: kind.into(),
+            of: of.into(),
+            resource: resource.to_string(),
+            initiator: initiator.into(),
+            state: State::Running,
+            result_status,
+            input,
+            started: rfc3339(platform.now()),
+            ended: None,
+            error: None,
+            lease: None,
+            attempts: 0,
+            correlation: correlation.to_string(),
+        }
+    }
+
+    pub(super) fn put(&self) -> Result<Put> {
+        let state = if self.state == State::Running { "running" } else { "done" };
+        Ok(Put::new(&OPERATIONS, self.id.clone(), vec![Some(state.into())], self)?)
+    }
+}
+
+/// The right to work on an operation, renewed between steps.
+pub struct Lease {
+    pub(super) record: Record,
+    version: u64,
+    owner: Uuid,
+}
+
+impl Lease {
+    /// Extends the lease once a third of it has passed.
+    ///
+    /// # Errors
+    /// Unavailable, when another process took the operation over.
+    pub async fn renew(&mut self, platform: &Platform) -> Result<()> {
+        let now = platform.now().as_millisecond();
+        if self.record.lease.is_some_and(|(_, until)| until - now > LEASE_MS * 2 / 3) {
+            return Ok(());
+        }
+        self.record.lease = Some((self.owner, now + LEASE_MS));
+        self.save(platform).await
+    }
+
+    pub(super) async fn save(&mut self, platform: &Platform) -> Result<()> {
+        let mut change = Change::new();
+        change.unit.expect_version(&OPERATIONS, self.record.id.clone(), self.version);
+        change.unit.put(self.record.put()?);
+        match platform.commit(change).await {
+            Ok(committed) => {
+                self.version = committed.versions.first().copied().unwrap_or(self.version);
+                Ok(())
+            }
+            Err(StoreError::Conflict { .. }) => {
+                Err(Error::unavailable("another process works on this operation", 1).with_code(LEASE_LOST))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// Code of the private error that says: the lease is somebody else's now.
+const LEASE_LOST: &str = "LeaseLost";
+
+/// An operation by id.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn load(platform: &Platform, id: &str) -> Result<Option<(Record, u64)>> {
+    let Ok(key) = Uuid::parse_str(id) else { return Ok(None) };
+    let Some(row) = platform.store.get(&OPERATIONS, &key.to_string()).await? else { return Ok(None) };
+    Ok(Some((row.parse::<Record>()?.as_ref().clone(), row.version)))
+}
+
+/// Takes the lease of an operation; `None` when it has ended or somebody else has it.
+pub(super) async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>> {
+    let Some((mut record, version)) = load(platform, id).await? else { return Ok(None) };
+    let now = platform.now().as_millisecond();
+    if record.state != State::Running || record.lease.is_some_and(|(_, until)| until > now) {
+        return Ok(None);
+    }
+    let owner = platform.random.uuid_v4();
+    record.lease = Some((owner, now + LEASE_MS));
+    record.attempts += 1;
+    let mut lease = Lease { record, version, owner };
+    match lease.save(platform).await {
+        Ok(()) => Ok(Some(lease)),
+        Err(error) if error.code == LEASE_LOST => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ids of operations that nobody works on, for the worker.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>> {
+    let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
+    let now = platform.now().as_millisecond();
+    let free = |row: &Row| row.parse::<Record>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
+    Ok(rows.into_iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
+}
