@@ -2,16 +2,19 @@
 //!
 //! One thread owns the writing connection. It takes every unit of work that waits, applies each
 //! inside a savepoint of one transaction, commits once with a full sync and then answers all of
-//! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL).
+//! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL); rows by key and by
+//! unique value come from memory where they are kept (`cache.rs`).
 //!
 //! Tables are built from their declarations (`schema.rs`); statements are made once per table from
 //! declared names only (`sql.rs`), every value is bound.
 
+mod cache;
 mod reader;
 mod schema;
 mod sql;
 mod writer;
 
+use crate::cache::{Lookup, RowCache, has};
 use crate::reader::Readers;
 use crate::sql::Statements;
 use crate::writer::Writer;
@@ -32,11 +35,13 @@ pub struct Options {
     pub readers: usize,
     /// Most units of work in one synced transaction, at least 1.
     pub batch_units: usize,
+    /// Bytes of rows kept in memory, about; 0 keeps none.
+    pub cache_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 2, batch_units: 512 }
+        Self { readers: 2, batch_units: 512, cache_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -46,6 +51,7 @@ const MOST_READERS: usize = 64;
 /// Dropping it finishes the commits under way and closes the file; it blocks until that is done.
 pub struct SqliteStore {
     tables: Tables,
+    cache: Arc<RowCache>,
     // Before the writer, so that the writer closes last and folds the write-ahead log in.
     readers: Readers,
     writer: Writer,
@@ -72,9 +78,10 @@ impl SqliteStore {
         }
         let tables: Tables = Arc::new(statements);
         let connection = schema::open(path, &tables)?;
-        let writer = Writer::start(connection, Arc::clone(&tables), options.batch_units.max(1))?;
+        let cache = Arc::new(RowCache::new(options.cache_bytes));
+        let writer = Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), options.batch_units.max(1))?;
         let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS))?;
-        Ok(Self { tables, readers, writer })
+        Ok(Self { tables, cache, readers, writer })
     }
 
     fn statements(&self, table: &'static Table) -> Result<Arc<Statements>, StoreError> {
@@ -101,8 +108,16 @@ impl Store for SqliteStore {
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         check_key(table, key)?;
+        let stamp = match self.cache.get(table, key) {
+            Lookup::Hit(row) => return Ok(Some(row)),
+            Lookup::Miss(stamp) => stamp,
+        };
         let (statements, key) = (self.statements(table)?, key.to_owned());
-        self.readers.run(move |connection| statements.get(connection, &key)).await
+        let found = self.readers.run(move |connection| statements.get(connection, &key)).await?;
+        if let Some(row) = &found {
+            self.cache.fill(stamp, table, row);
+        }
+        Ok(found)
     }
 
     async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
@@ -125,8 +140,23 @@ impl Store for SqliteStore {
         value: &str,
     ) -> Result<Option<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, value)?;
-        let (statements, value) = (self.statements(table)?, value.to_owned());
-        self.readers.run(move |connection| statements.find_one(connection, index, &value)).await
+        let (kept, hint) = self.cache.find(table, index, value);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        // By key, so that the row is kept from here on; a hint that leads elsewhere by now is passed over.
+        if let Some(key) = hint
+            && let Some(row) = self.get(table, &key).await?
+            && has(&row, index, value)
+        {
+            return Ok(Some(row));
+        }
+        let (statements, wanted) = (self.statements(table)?, value.to_owned());
+        let found = self.readers.run(move |connection| statements.find_one(connection, index, &wanted)).await?;
+        if let Some(row) = &found {
+            self.cache.hint(table, index, value, &row.key);
+        }
+        Ok(found)
     }
 
     async fn range(

@@ -4,6 +4,7 @@ use crate::reader::STATEMENT_CACHE;
 use crate::sql::Statements;
 use crate::{Tables, engine};
 use ferrohub_store::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,10 +14,13 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x4648_7562;
 /// Format of the file that this program writes (`PRAGMA user_version`). Raise it with each change
 /// that is not an added table, column or index.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+/// The oldest format that this program opens. 1 was written before the first release: its rows point
+/// at each other by path and are not carried over.
+const OLDEST_READ: i64 = 2;
 /// The oldest format whose programs can still work with what this program writes. Keep it at the
 /// format before, so that going back one release works.
-const OLDEST_READER: i64 = 1;
+const OLDEST_READER: i64 = 2;
 /// The write-ahead log is cut back to this after a burst, bytes.
 const WAL_BYTES: i64 = 64 * 1024 * 1024;
 /// Page cache of the writing connection, KiB.
@@ -47,8 +51,6 @@ pub(crate) fn open(path: &Path, tables: &Tables) -> Result<Connection, StoreErro
         build(&mut connection, statements)
             .map_err(|error| engine(&at(&format!("building table {:?} in", statements.table.name)), &error))?;
     }
-    // Looks at tables that were never analysed or grew much; bounded by SQLite itself.
-    connection.execute_batch("PRAGMA optimize=0x10002").map_err(fail)?;
     Ok(connection)
 }
 
@@ -82,6 +84,14 @@ fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError>
             path.display()
         )));
     }
+    if (1..OLDEST_READ).contains(&format) {
+        return Err(StoreError::Engine(format!(
+            "the data in {} was written by a Ferrohub from before the first release (data format {format}; this program \
+             opens format {OLDEST_READ} and later) and cannot be carried over: start with an empty data folder, or start \
+             the program that wrote it",
+            path.display()
+        )));
+    }
     Ok(format)
 }
 
@@ -92,6 +102,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // Every look-up has one index by design: a plan need not be made again for each bound value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     Ok(())
 }

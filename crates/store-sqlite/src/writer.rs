@@ -1,20 +1,19 @@
 //! The one thread that writes: group commit.
 
+use crate::cache::{RowCache, Touched};
 use crate::schema::SEQUENCE;
 use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
-use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, Row, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 use tokio::sync::oneshot;
-
-/// Batches after which SQLite is asked to look at its statistics again.
-const OPTIMIZE_EVERY: u64 = 10_000;
 
 /// Versions that are reserved on disk at a time, so that not every commit has to write where they stand: ours.
 const VERSIONS_RESERVED: i64 = 100_000;
@@ -39,9 +38,14 @@ enum Write {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, tables: Tables, batch_units: usize) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        connection: Connection,
+        tables: Tables,
+        cache: Arc<RowCache>,
+        batch_units: usize,
+    ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
-        let mut batcher = Batcher { connection, tables, sequence: 0, reserved: 0, batches: 0 };
+        let mut batcher = Batcher { connection, tables, cache, sequence: 0, reserved: 0 };
         batcher.sequence = batcher.read_sequence()?;
         batcher.reserved = batcher.sequence;
         let thread = Builder::new()
@@ -111,11 +115,11 @@ fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace) -> Vec<Job
 struct Batcher {
     connection: Connection,
     tables: Tables,
+    cache: Arc<RowCache>,
     /// The last version given out.
     sequence: i64,
     /// Versions up to this one are reserved on disk: none of them is given out again after a restart.
     reserved: i64,
-    batches: u64,
 }
 
 type Outcome = Result<Committed, StoreError>;
@@ -129,15 +133,11 @@ impl Batcher {
             self.run(batch);
             pace = Pace::after(units, started.elapsed());
         }
-        // The statistics of this session help the next one; failing to write them harms nobody.
-        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
-            tracing::warn!(%error, "optimizing at close failed");
-        }
     }
 
-    fn run(&mut self, batch: Vec<Job>) {
+    fn run(&mut self, mut batch: Vec<Job>) {
         let started = Instant::now();
-        let outcomes = self.transaction(&batch).unwrap_or_else(|error| {
+        let outcomes = self.transaction(&mut batch).unwrap_or_else(|error| {
             tracing::error!(%error, units = batch.len(), "a commit failed");
             self.abandon();
             batch.iter().map(|_| Err(error.clone())).collect()
@@ -150,24 +150,22 @@ impl Batcher {
             // A caller that went away wants no answer.
             let _ = job.answer.send(outcome);
         }
-        self.batches += 1;
-        if self.batches.is_multiple_of(OPTIMIZE_EVERY)
-            && let Err(error) = self.connection.execute_batch("PRAGMA optimize")
-        {
-            tracing::warn!(%error, "optimizing failed");
-        }
     }
 
     /// Applies a batch; an error here means that none of it was committed, as far as we can know.
-    fn transaction(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
+    fn transaction(&mut self, batch: &mut [Job]) -> Result<Vec<Outcome>, StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
         let reserved = self.reserve(wanted)?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        for job in batch {
+        for job in batch.iter() {
             outcomes.push(self.unit(job)?);
         }
-        self.execute("COMMIT")?;
+        let touched = touched(batch, &outcomes);
+        self.cache.begin(&touched);
+        let committed = self.execute("COMMIT");
+        self.cache.end(touched, committed.is_ok());
+        committed?;
         self.reserved = reserved;
         Ok(outcomes)
     }
@@ -346,6 +344,27 @@ impl Batcher {
             tracing::error!(%error, "rolling back failed");
         }
     }
+}
+
+/// The keys that the units of a batch which were applied leave behind, each with its last row.
+fn touched(batch: &mut [Job], outcomes: &[Outcome]) -> Vec<Touched> {
+    let mut last: HashMap<(&'static str, String), Touched> = HashMap::new();
+    for (job, outcome) in batch.iter_mut().zip(outcomes) {
+        let Ok(Committed { versions }) = outcome else { continue };
+        let mut versions = versions.iter();
+        for change in std::mem::take(&mut job.changes) {
+            let touched = match change {
+                Write::Delete { statements, key } => Touched { table: statements.table, key, row: None },
+                Write::Put { put, .. } => {
+                    let (table, key) = (put.table, put.key.clone());
+                    let version = versions.next().copied().unwrap_or_default();
+                    Touched { table, key, row: Some(Arc::new(Row::written(put, version))) }
+                }
+            };
+            last.insert((touched.table.name, touched.key.clone()), touched);
+        }
+    }
+    last.into_values().collect()
 }
 
 fn failed(table: &Table, error: &rusqlite::Error) -> StoreError {

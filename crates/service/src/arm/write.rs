@@ -325,7 +325,7 @@ impl Call<'_> {
             (_, Some(before)) => Ok(Some(before.into())),
             (Some(now), None) => Ok(Some(now.into())),
             (None, None) if !self.decl.tracked => Ok(parent.and_then(|stored| stored.resource.location.clone())),
-            (None, None) => match parent.and_then(|stored| stored.resource.location.clone()) {
+            (None, None) => match parent.filter(|_| self.decl.kind.is_nested()).and_then(|stored| stored.resource.location.clone()) {
                 Some(inherited) => Ok(Some(inherited)),
                 None => Err(Error::invalid("The location property is required for this definition.").with_code("LocationRequired")),
             },

@@ -28,13 +28,30 @@ async fn a_file_of_a_newer_program_is_refused_with_a_sentence() {
         connection.execute_batch(sql).unwrap();
     };
     // A newer format that still lets this program work, for one step back.
-    set("PRAGMA user_version = 2");
+    set("PRAGMA user_version = 3");
     open(&folder).unwrap().commit(unit("b")).await.unwrap();
-    set("UPDATE ferrohub_meta SET value = 2 WHERE name = 'oldest_reader'");
+    set("UPDATE ferrohub_meta SET value = 3 WHERE name = 'oldest_reader'");
     let Err(StoreError::Newer(sentence)) = open(&folder) else {
         panic!("a newer file was opened");
     };
-    assert!(sentence.contains("items.db") && sentence.contains("data format 2, this program knows 1"));
+    assert!(sentence.contains("items.db") && sentence.contains("data format 3, this program knows 2"));
+}
+
+#[tokio::test]
+async fn a_file_from_before_the_first_release_is_refused_with_a_sentence_and_left_alone() {
+    let folder = Folder::new();
+    drop(open(&folder).unwrap());
+    let connection = rusqlite::Connection::open(folder.file("items")).unwrap();
+    connection
+        .execute_batch("PRAGMA user_version = 1; UPDATE ferrohub_meta SET value = 1 WHERE name = 'oldest_reader'")
+        .unwrap();
+    drop(connection);
+    let before = std::fs::read(folder.file("items")).unwrap();
+    let Err(StoreError::Engine(sentence)) = open(&folder) else {
+        panic!("an old file was opened");
+    };
+    assert!(sentence.contains("items.db") && sentence.contains("empty data folder"), "{sentence}");
+    assert_eq!(std::fs::read(folder.file("items")).unwrap(), before);
 }
 
 #[tokio::test]
