@@ -4,6 +4,7 @@ use crate::https::reply::Reply;
 use crate::listener::Life;
 use crate::plain::{self, Sources};
 use ferrohub_service::Service;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -21,10 +22,10 @@ pub(crate) fn listen(
     plain::listen(listeners, life, share, sources, move |path| {
         let (ended, metrics, service) = (ended.clone(), metrics.clone(), service.clone());
         async move {
-            if path == "/readyz" && !ended.is_stopping() {
-                return ready(service.platform.store.ready().await.err());
+            match wanted(&path) {
+                Some(Wanted::Ready) if !ended.is_stopping() => ready(service.ready().await.err()),
+                wanted => answer(wanted, metrics.as_ref()),
             }
-            answer(&path, ended.is_stopping(), metrics.as_ref())
         }
     });
 }
@@ -36,13 +37,42 @@ fn ready(fault: Option<impl std::fmt::Display>) -> Reply {
     plain::text(503, "the store is not ready; the log says why\n")
 }
 
-fn answer(path: &str, stopping: bool, metrics: Option<&PrometheusHandle>) -> Reply {
-    match (path, metrics) {
-        ("/healthz", _) => plain::text(200, "ok\n"),
-        ("/readyz", _) if stopping => plain::text(503, "stopping\n"),
-        ("/metrics", Some(metrics)) => Reply::bytes("text/plain; version=0.0.4; charset=utf-8", metrics.render()),
-        ("/metrics", None) => plain::text(404, "Metrics are switched off.\n"),
-        _ => plain::text(404, "Served here are /healthz, /readyz and /metrics.\n"),
+/// What the paths stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Health,
+    Ready,
+    Metrics,
+}
+
+static ROUTES: &[Row<Wanted>] = &[
+    Row { method: "GET", path: "/healthz", wants: Wants::Nothing, run: Wanted::Health },
+    Row { method: "GET", path: "/readyz", wants: Wants::Nothing, run: Wanted::Ready },
+    Row { method: "GET", path: "/metrics", wants: Wants::Nothing, run: Wanted::Metrics },
+];
+
+/// The routes of the port for health and metrics.
+pub(crate) fn routes() -> Vec<RouteInfo> {
+    route::info("health", ROUTES)
+}
+
+fn wanted(path: &str) -> Option<Wanted> {
+    match plain::find(ROUTES, path) {
+        Found::Row(row, _) => Some(row.run),
+        Found::OtherMethods(_) | Found::Nothing => None,
+    }
+}
+
+/// The answer of a server that stops, for `/readyz`.
+fn answer(wanted: Option<Wanted>, metrics: Option<&PrometheusHandle>) -> Reply {
+    match (wanted, metrics) {
+        (Some(Wanted::Health), _) => plain::text(200, "ok\n"),
+        (Some(Wanted::Ready), _) => plain::text(503, "stopping\n"),
+        (Some(Wanted::Metrics), Some(metrics)) => {
+            Reply::bytes("text/plain; version=0.0.4; charset=utf-8", metrics.render())
+        }
+        (Some(Wanted::Metrics), None) => plain::text(404, "Metrics are switched off.\n"),
+        (None, _) => plain::text(404, "Served here are /healthz, /readyz and /metrics.\n"),
     }
 }
 
@@ -53,15 +83,15 @@ mod tests {
 
     #[test]
     fn states() {
-        assert_eq!(answer("/healthz", true, None).status, 200);
+        assert_eq!(answer(wanted("/healthz"), None).status, 200);
         assert_eq!(ready(None::<&str>).status, 200);
         assert_eq!(ready(Some("disk full")).status, 503);
-        assert_eq!(answer("/readyz", true, None).status, 503);
-        assert_eq!(answer("/x", false, None).status, 404);
-        assert_eq!(answer("/metrics", false, None).status, 404);
+        assert_eq!(answer(wanted("/readyz"), None).status, 503);
+        assert_eq!(answer(wanted("/x"), None).status, 404);
+        assert_eq!(answer(wanted("/metrics"), None).status, 404);
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || metrics::counter!("things_total").increment(2));
-        let reply = answer("/metrics", false, Some(&recorder.handle()));
+        let reply = answer(wanted("/metrics"), Some(&recorder.handle()));
         assert!(String::from_utf8(reply.body.to_vec()).unwrap().contains("things_total 2"));
     }
 }

@@ -1,20 +1,21 @@
 //! Sockets and shapes: TLS, HTTPS routes, MQTT, and the tables that map errors to each protocol.
 //!
-//! Nothing is decided here. A request is parsed, handed to a service and its answer printed; services
-//! authenticate, authorize and write. To add a route, name it in `https/route.rs` and write one file
-//! beside it; to add a protocol, add a folder beside `mqtt/` and a table in `errors/`.
+//! Nothing is decided here. A request is parsed, its caller proven by the service it is for, handed over and the answer
+//! printed; services authenticate, authorize and write. To add a route, add a row to the table of its plane; to add a protocol, add a folder beside `mqtt/` and a table in `errors/`.
 //!
 //! | Module | What it is |
 //! |---|---|
 //! | `tls` | the server's certificate; client certificates accepted on proof of possession |
 //! | `listener` | bind, accept with a limit, stop in an orderly way |
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
+//! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
 //! | `patience` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
 mod errors;
+mod gate;
 mod health;
 mod https;
 mod listener;
@@ -23,18 +24,21 @@ mod patience;
 mod pki;
 mod plain;
 mod registration;
+mod service_gate;
 mod tls;
 
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
 
 use ferrohub_service::Service;
+use ferrohub_service::route::RouteInfo;
 use https::Https;
 use listener::{Life, Shares, bind, handshake_timeout, serve, slots};
 use metrics_exporter_prometheus::PrometheusHandle;
-use mqtt::{Mqtt, ServiceGate};
+use mqtt::Mqtt;
 use patience::Patient;
 use plain::Sources;
+use service_gate::ServiceGate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +94,11 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
+/// Every route of every port that speaks HTTP, from the tables that the routers use.
+pub fn routes() -> Vec<RouteInfo> {
+    [https::routes(), pki::routes(), health::routes()].concat()
+}
+
 /// The front door.
 pub struct Frontdoor;
 
@@ -112,8 +121,7 @@ impl Frontdoor {
         };
         let (stop, stopped) = watch::channel(false);
         let life = Life::new(stopped);
-        let platform = &service.platform;
-        let sources = Sources { clock: platform.clock.clone(), random: platform.random.clone() };
+        let sources = Sources { clock: service.clock().clone(), random: service.random().clone() };
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
         serve_https(https, &life, shares.https, acceptor.clone(), &service);

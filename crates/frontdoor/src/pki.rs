@@ -6,7 +6,8 @@ use crate::https::reply::Reply;
 use crate::listener::Life;
 use crate::plain::{self, Sources};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_service::{Service, certificate};
+use ferrohub_service::Service;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -42,21 +43,28 @@ pub(crate) fn listen(
 async fn answer(service: &Service, path: &str) -> Result<Reply> {
     match parse(path) {
         Some(Published::Certificate(id)) => {
-            Ok(Reply::bytes("application/pkix-cert", certificate::ca_certificate(&service.platform, id).await?))
+            Ok(Reply::bytes("application/pkix-cert", service.ca_certificate(id).await?))
         }
-        Some(Published::RevocationList(id)) => {
-            Ok(Reply::bytes("application/pkix-crl", certificate::crl(&service.platform, id).await?.to_vec()))
-        }
+        Some(Published::RevocationList(id)) => Ok(Reply::bytes("application/pkix-crl", service.crl(id).await?)),
         None => Err(Error::not_found("Served here are /ca/{id}.cer and /crl/{id}.crl, as certificates name them.")),
     }
 }
 
+static ROUTES: &[Row<fn(Uuid) -> Published>] = &[
+    Row { method: "GET", path: "/ca/{id}.cer", wants: Wants::Nothing, run: Published::Certificate },
+    Row { method: "GET", path: "/crl/{id}.crl", wants: Wants::Nothing, run: Published::RevocationList },
+];
+
+/// The routes of the publishing point.
+pub(crate) fn routes() -> Vec<RouteInfo> {
+    route::info("pki", ROUTES)
+}
+
+/// What is published under `path`; the name of a file ends as its route says.
 fn parse(path: &str) -> Option<Published> {
-    if let Some(name) = path.strip_prefix("/ca/") {
-        return Uuid::parse_str(name.strip_suffix(".cer")?).ok().map(Published::Certificate);
-    }
-    let name = path.strip_prefix("/crl/")?.strip_suffix(".crl")?;
-    Uuid::parse_str(name).ok().map(Published::RevocationList)
+    let Found::Row(row, name) = plain::find(ROUTES, path) else { return None };
+    let ending = row.path.rsplit('}').next().unwrap_or_default();
+    Uuid::parse_str(name.first()?.strip_suffix(ending)?).ok().map(row.run)
 }
 
 #[cfg(test)]

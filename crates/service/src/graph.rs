@@ -4,6 +4,7 @@ use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
 use crate::platform::{Change, Platform};
 use crate::resources;
+use crate::route::{self, Found, RouteInfo, Row, Wants};
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
@@ -11,6 +12,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::key;
 use ferrohub_store::{Page, StoreError};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -40,6 +42,50 @@ const SECRET_SECONDS: i64 = 365 * 24 * 3600;
 /// Most ids of one `getByIds` (Graph: 1000).
 const IDS: usize = 1000;
 
+/// Status and body.
+type Answer = (u16, Option<Value>);
+
+type Run = for<'a> fn(&'a Graph, &'a GraphRequest, &'a [String]) -> BoxFuture<'a, Result<Answer>>;
+
+/// Any principal may read the directory, as Entra's members may.
+const fn read(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::Principal, run }
+}
+
+const fn change(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::Right, run }
+}
+
+static ROUTES: &[Row<Run>] = &[
+    read("GET", "/servicePrincipals", |graph, request, _| Box::pin(graph.list(request, false))),
+    read("GET", "/applications", |graph, request, _| Box::pin(graph.list(request, true))),
+    read("GET", "/servicePrincipals/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
+    read("GET", "/applications/{id}", |graph, _, path| Box::pin(graph.show_application(&path[0]))),
+    read("GET", "/directoryObjects/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
+    read("POST", "/directoryObjects/getByIds", |graph, request, _| Box::pin(graph.get_by_ids(request))),
+    read("GET", "/users", |_, _, _| Box::pin(async { Ok((200, Some(json!({"value": []})))) })),
+    change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
+    change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
+    change("POST", "/applications/{id}/addPassword", |graph, request, path| {
+        Box::pin(async move { graph.add_password(request, &graph.application(&path[0]).await?).await })
+    }),
+    change("POST", "/servicePrincipals/{id}/addPassword", |graph, request, path| {
+        Box::pin(async move { graph.add_password(request, &graph.principal(&path[0]).await?).await })
+    }),
+    change("DELETE", "/applications/{id}", |graph, _, path| {
+        Box::pin(async move { graph.delete(&graph.application(&path[0]).await?).await })
+    }),
+    change("DELETE", "/servicePrincipals/{id}", |graph, _, path| {
+        Box::pin(async move { graph.delete(&graph.principal(&path[0]).await?).await })
+    }),
+];
+
+/// The routes of Graph, below `/v1.0`.
+pub fn routes() -> Vec<RouteInfo> {
+    let below = |route: RouteInfo| RouteInfo { path: format!("/v1.0{}", route.path), ..route };
+    route::info("graph", ROUTES).into_iter().map(below).collect()
+}
+
 /// Microsoft Graph.
 pub struct Graph {
     platform: Arc<Platform>,
@@ -55,31 +101,15 @@ impl Graph {
     ///
     /// # Errors
     /// The product's error, in Graph's shape the same as ARM's.
-    pub async fn handle(&self, request: GraphRequest) -> Result<(u16, Option<Value>)> {
-        let words: Vec<String> = request.path.iter().map(|word| word.to_lowercase()).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let original = |index: usize| request.path.get(index).map(String::as_str).unwrap_or_default();
-        match (request.method.as_str(), words.as_slice()) {
-            ("GET", ["serviceprincipals"]) => self.list(&request, false).await,
-            ("GET", ["applications"]) => self.list(&request, true).await,
-            ("GET", ["serviceprincipals" | "directoryobjects", _]) => {
-                let principal = self.principal(original(1)).await?;
-                Ok((200, Some(self.principal_view(&principal).await?)))
+    pub async fn handle(&self, request: GraphRequest) -> Result<Answer> {
+        match route::find(ROUTES, &request.method, &request.path) {
+            Found::Row(row, path) => {
+                if row.wants == Wants::Right {
+                    self.may_change(&request.actor)?;
+                }
+                (row.run)(self, &request, &path).await
             }
-            ("GET", ["applications", _]) => Ok((200, Some(application_view(&self.application(original(1)).await?)))),
-            ("POST", ["directoryobjects", "getbyids"]) => self.get_by_ids(&request).await,
-            ("GET", ["users"]) => Ok((200, Some(json!({"value": []})))),
-            ("POST", ["applications"]) => self.create_application(&request).await,
-            ("POST", ["serviceprincipals"]) => self.create_principal(&request).await,
-            ("POST", ["applications", _, "addpassword"]) => {
-                self.add_password(&request, &self.application(original(1)).await?).await
-            }
-            ("POST", ["serviceprincipals", _, "addpassword"]) => {
-                self.add_password(&request, &self.principal(original(1)).await?).await
-            }
-            ("DELETE", ["applications", _]) => self.delete(&request, &self.application(original(1)).await?).await,
-            ("DELETE", ["serviceprincipals", _]) => self.delete(&request, &self.principal(original(1)).await?).await,
-            _ => Err(Error::not_implemented(format!(
+            Found::OtherMethods(_) | Found::Nothing => Err(Error::not_implemented(format!(
                 "Ferrohub serves service principals, applications and directory objects of Graph; not '{} /{}'.",
                 request.method,
                 request.path.join("/")
@@ -101,6 +131,14 @@ impl Graph {
             error.code = "Authorization_RequestDenied";
             error
         })
+    }
+
+    async fn show_principal(&self, id: &str) -> Result<Answer> {
+        Ok((200, Some(self.principal_view(&self.principal(id).await?).await?)))
+    }
+
+    async fn show_application(&self, id: &str) -> Result<Answer> {
+        Ok((200, Some(application_view(&self.application(id).await?))))
     }
 
     async fn principal(&self, id: &str) -> Result<Principal> {
@@ -135,7 +173,7 @@ impl Graph {
     }
 
     /// Lists service principals, or the applications among them.
-    async fn list(&self, request: &GraphRequest, applications: bool) -> Result<(u16, Option<Value>)> {
+    async fn list(&self, request: &GraphRequest, applications: bool) -> Result<Answer> {
         let filter = request
             .query
             .iter()
@@ -160,7 +198,7 @@ impl Graph {
         ))
     }
 
-    async fn get_by_ids(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
+    async fn get_by_ids(&self, request: &GraphRequest) -> Result<Answer> {
         let ids: Vec<&str> = request
             .body
             .as_ref()
@@ -182,8 +220,7 @@ impl Graph {
         Ok((200, Some(json!({ "value": value }))))
     }
 
-    async fn create_application(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
-        self.may_change(&request.actor)?;
+    async fn create_application(&self, request: &GraphRequest) -> Result<Answer> {
         let name = request
             .body
             .as_ref()
@@ -214,8 +251,7 @@ impl Graph {
     }
 
     /// The principal of an application exists from the start; creating it answers with it.
-    async fn create_principal(&self, request: &GraphRequest) -> Result<(u16, Option<Value>)> {
-        self.may_change(&request.actor)?;
+    async fn create_principal(&self, request: &GraphRequest) -> Result<Answer> {
         let app_id = request.body.as_ref().and_then(|b| b.get("appId")).and_then(Value::as_str).unwrap_or_default();
         let principal =
             directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(app_id))?;
@@ -231,8 +267,7 @@ impl Graph {
         Ok(principal_view(principal, resource))
     }
 
-    async fn add_password(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
-        self.may_change(&request.actor)?;
+    async fn add_password(&self, request: &GraphRequest, principal: &Principal) -> Result<Answer> {
         let credential = request.body.as_ref().and_then(|b| b.get("passwordCredential"));
         let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
         let now = self.platform.clock.unix_seconds();
@@ -289,8 +324,7 @@ impl Graph {
         Err(Error::conflict("The application is being changed by others at the same time; try again."))
     }
 
-    async fn delete(&self, request: &GraphRequest, principal: &Principal) -> Result<(u16, Option<Value>)> {
-        self.may_change(&request.actor)?;
+    async fn delete(&self, principal: &Principal) -> Result<Answer> {
         if principal.application_object_id.is_none() {
             return Err(Error::forbidden(format!(
                 "The principal '{}' is built in or belongs to a resource and cannot be deleted here.",

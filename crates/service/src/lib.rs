@@ -1,8 +1,8 @@
 //! What the product does: authentication, authorization, the ARM engine, registry, hub,
 //! provisioning, certificates and the worker.
 //!
-//! Services decide and write; they know no socket, no TLS and no SQL. Each service method asks
-//! [`platform::Platform::authorize`] itself. Each write is one [`platform::Change`].
+//! Services decide and write; they know no socket, no TLS and no SQL. Each service method that a client can reach takes
+//! an [`authz::Actor`] and asks whether it may, itself. Each write is one [`platform::Change`].
 //!
 //! To add an ARM resource type, add one file under `arm/types/` and name it in `arm/types/mod.rs`.
 
@@ -19,7 +19,9 @@ pub mod platform;
 pub mod provisioning;
 pub mod registry;
 pub mod resources;
+pub mod route;
 mod service;
+pub mod shared_access;
 pub mod tables;
 pub mod worker;
 

@@ -6,6 +6,7 @@ use crate::certificate::AuthorityCache;
 use crate::directory;
 use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
+use crate::shared_access::{Holder, Need, PolicyCache};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
@@ -96,6 +97,8 @@ pub struct Platform {
     pub tenancy: Tenancy,
     /// Opened certificate authorities.
     pub authorities: AuthorityCache,
+    /// Opened keys of shared access policies.
+    pub(crate) policies: PolicyCache,
     /// The resource types that are served.
     pub types: Types,
     /// What rows and ids need to know of them.
@@ -169,6 +172,7 @@ impl Platform {
             settings,
             tenancy,
             authorities: AuthorityCache::default(),
+            policies: PolicyCache::default(),
             access: ArcSwap::from_pointee(AccessSnapshot::default()),
             access_reload: tokio::sync::Mutex::new(()),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
@@ -206,6 +210,14 @@ impl Platform {
     /// `AuthorizationFailed` with the command that grants the right.
     pub fn authorize_data(&self, actor: &Actor, action: &str, scope: &ResourceId) -> Result<()> {
         authz::authorize(&self.access.load(), actor, Plane::Data, action, scope)
+    }
+
+    /// Refuses unless `actor` may do what `need` says at the hub or provisioning service `holder`.
+    ///
+    /// # Errors
+    /// The service's refusal of a policy without the right; `AuthorizationFailed` for everybody else.
+    pub(crate) fn authorize_need(&self, actor: &Actor, need: &Need, holder: &Holder<'_>) -> Result<()> {
+        authz::authorize_need(&self.access.load(), actor, need, holder)
     }
 
     /// The actor of a managed identity, by the object id of its principal.

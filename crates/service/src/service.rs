@@ -4,17 +4,22 @@ use crate::arm::Engine;
 use crate::arm::types::Types;
 use crate::authn::Authenticator;
 use crate::bootstrap::{self, OwnerCredential};
+use crate::certificate;
 use crate::graph::Graph;
 use crate::hub::HubService;
 use crate::keyring::Keyring;
-use crate::platform::{Engines, Platform, Settings};
+use crate::platform::{Engines, Platform, Settings, Tenancy};
 use crate::provisioning::ProvisioningService;
 use crate::worker;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
+use ferrohub_model::random::Random;
 use ferrohub_pki::platform::ServerIdentity;
 use ferrohub_pki::seal::MasterKey;
+use ferrohub_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// What a start needs to know.
 pub struct StartConfig {
@@ -28,14 +33,37 @@ pub struct StartConfig {
     pub owner_file_missing: bool,
 }
 
-/// The services.
+/// The services. A front door holds this value and nothing else, so what it can reach asks for an [`crate::authz::Actor`]
+/// or is public; rows it cannot reach at all:
+///
+/// ```compile_fail
+/// fn peek(service: &ferrohub_service::Service) -> &ferrohub_service::platform::Platform {
+///     &service.platform
+/// }
+/// ```
+///
+/// nor the resource behind a hub or a provisioning service, which it may look for by a host name:
+///
+/// ```compile_fail
+/// fn peek(hub: &ferrohub_service::hub::HubRef) {
+///     println!("{:?}", hub.stored);
+/// }
+/// ```
+///
+/// and it cannot make an actor up, only prove one:
+///
+/// ```compile_fail
+/// fn forge(principal: ferrohub_model::principal::Principal) -> ferrohub_service::authz::Actor {
+///     ferrohub_service::authz::Actor::of(principal)
+/// }
+/// ```
 pub struct Service {
-    /// Shared state.
-    pub platform: Arc<Platform>,
+    /// Shared state. Private: it is the key to every row, and whoever holds this value only asks through the services.
+    platform: Arc<Platform>,
     /// Resource Manager.
     pub arm: Engine,
     /// Tokens.
-    pub authn: Authenticator,
+    pub authn: Arc<Authenticator>,
     /// Directory.
     pub graph: Graph,
     /// Hubs' data plane.
@@ -48,6 +76,8 @@ pub struct Service {
 pub struct Started {
     /// The services.
     pub service: Arc<Service>,
+    /// What the services stand on, for whoever brought the engines.
+    pub platform: Arc<Platform>,
     /// The owner's credential, when this start made one.
     pub owner: Option<OwnerCredential>,
     /// What TLS clients trust, PEM.
@@ -69,15 +99,66 @@ impl Service {
             installation.owner = Some(bootstrap::renew_owner(&engines, &installation.tenancy).await?);
         }
         let platform = Platform::open(engines, keyring, config.settings, installation.tenancy, config.types).await?;
+        let authn = Arc::new(Authenticator::new(platform.clone(), installation.signing_key));
         let service = Arc::new(Self {
             arm: Engine::new(platform.clone()),
-            authn: Authenticator::new(platform.clone(), installation.signing_key),
+            hub: HubService::new(platform.clone(), authn.clone()),
+            provisioning: ProvisioningService::new(platform.clone(), authn.clone()),
+            authn,
             graph: Graph::new(platform.clone()),
-            hub: HubService::new(platform.clone()),
-            provisioning: ProvisioningService::new(platform.clone()),
-            platform,
+            platform: platform.clone(),
         });
-        Ok(Started { service, owner: installation.owner, ca_pem: installation.ca_pem, server: installation.server })
+        Ok(Started {
+            service,
+            platform,
+            owner: installation.owner,
+            ca_pem: installation.ca_pem,
+            server: installation.server,
+        })
+    }
+
+    /// Time, as the services see it.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.platform.clock
+    }
+
+    /// Randomness.
+    pub fn random(&self) -> &Arc<dyn Random> {
+        &self.platform.random
+    }
+
+    /// Names and addresses.
+    pub fn settings(&self) -> &Settings {
+        &self.platform.settings
+    }
+
+    /// Tenant and subscription.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.platform.tenancy
+    }
+
+    /// Whether the store takes reads and writes.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn ready(&self) -> std::result::Result<(), StoreError> {
+        self.platform.store.ready().await
+    }
+
+    /// The certificate of a certificate authority, DER. Public: certificates name where it is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn ca_certificate(&self, id: Uuid) -> Result<Vec<u8>> {
+        certificate::ca_certificate(&self.platform, id).await
+    }
+
+    /// The revocation list of a certificate authority, DER. Public: certificates name where it is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn crl(&self, id: Uuid) -> Result<Vec<u8>> {
+        Ok(certificate::crl(&self.platform, id).await?.to_vec())
     }
 
     /// Does background work until `stop` becomes true.

@@ -6,15 +6,22 @@ use ferrohub_model::error::Result;
 use ferrohub_service::Service;
 use ferrohub_service::arm::{ArmRequest, metadata};
 use ferrohub_service::authn::Audience;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use http::HeaderName;
 use http::header::ETAG;
-use http::{HeaderName, Method};
+
+/// What is answered before anyone can have signed in.
+static PUBLIC: &[Row<()>] = &[Row { method: "GET", path: "/metadata/endpoints", wants: Wants::Nothing, run: () }];
+
+/// The routes of Resource Manager.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    route::info("arm", PUBLIC)
+}
 
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let path = call.path.trim_end_matches('/');
-    if call.method == Method::GET && path.eq_ignore_ascii_case("/metadata/endpoints") {
-        // Read before anyone can have signed in.
-        return Ok(Reply::json(200, &metadata::endpoints(&call.base_url(), &service.platform.settings)));
+    if matches!(route::find(PUBLIC, call.method.as_str(), &call.segments()?), Found::Row(..)) {
+        return Ok(Reply::json(200, &metadata::endpoints(&call.base_url(), service.settings())));
     }
     let actor = service.authn.bearer(call.authorization(), Audience::Arm, &call.base_url()).await?;
     let answer = service

@@ -6,47 +6,78 @@ use crate::registration;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
-use http::Method;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use futures_util::future::BoxFuture;
 use http::header::{LOCATION, RETRY_AFTER};
+
+type Run = for<'a> fn(&'a Service, &'a Call, RegisterRequest, &'a [String]) -> BoxFuture<'a, Result<Reply>>;
+
+const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::Device, run }
+}
+
+const DEVICE: &str = "/{idScope}/registrations/{registrationId}";
+
+static ROUTES: &[Row<Run>] = &[
+    row("PUT", "/{idScope}/registrations/{registrationId}/register", |service, call, caller, path| {
+        Box::pin(register(service, call, caller, path))
+    }),
+    row("GET", "/{idScope}/registrations/{registrationId}/operations/{operationId}", |service, _, caller, path| {
+        Box::pin(poll(service, caller, &path[2]))
+    }),
+    row("POST", DEVICE, |service, call, caller, _| Box::pin(look_up(service, call, caller))),
+    row("*", "/{idScope}/registrations/{registrationId}/getDeviceUpdate", |service, _, caller, _| {
+        Box::pin(device_update(service, caller))
+    }),
+    row("*", "/{idScope}/registrations/{registrationId}/reportDeviceUpdateStatus", |service, _, caller, _| {
+        Box::pin(device_update(service, caller))
+    }),
+];
+
+/// The routes of a provisioning service for devices.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    route::info("dps-device", ROUTES)
+}
 
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let segments = call.segments()?;
-    let [id_scope, _registrations, registration_id, rest @ ..] = segments.as_slice() else { return Err(unknown(call)) };
+    let (run, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+        Found::Row(row, path) => (row.run, path),
+        Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => return Err(unknown(call)),
+    };
     let caller = RegisterRequest {
-        id_scope: id_scope.clone(),
-        registration_id: registration_id.clone(),
+        id_scope: path[0].clone(),
+        registration_id: path[1].clone(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
         peer_chain: call.peer_chain.to_vec(),
         csr: None,
         payload: None,
     };
-    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    match rest.as_slice() {
-        [word] if word.eq_ignore_ascii_case("register") => {
-            expect(call, &Method::PUT)?;
-            let request = registration::request(&call.body, caller)?;
-            let status = service.provisioning.register(request).await?;
-            let path = format!("/{id_scope}/registrations/{registration_id}/register");
-            Ok(reply(status).with(LOCATION, location(call, &path)))
-        }
-        [word, operation_id] if word.eq_ignore_ascii_case("operations") => {
-            expect(call, &Method::GET)?;
-            Ok(reply(service.provisioning.operation_status(registration::caller(&caller), operation_id).await?))
-        }
-        [] => {
-            expect(call, &Method::POST)?;
-            let request = registration::request(&call.body, caller)?;
-            let found =
-                service.provisioning.registration_lookup(registration::caller(&request), request.csr.is_some()).await?;
-            Ok(Reply::json_with_etag(200, &found))
-        }
-        [.., word] if ["getdeviceupdate", "reportdeviceupdatestatus"].contains(&word.to_ascii_lowercase().as_str()) => {
-            Err(Error::not_implemented("Device Update is not built.").with_iot_code(501_000))
-        }
-        _ => Err(unknown(call)),
-    }
+    run(service, call, caller, &path).await
+}
+
+async fn register(service: &Service, call: &Call, caller: RegisterRequest, path: &[String]) -> Result<Reply> {
+    let request = registration::request(&call.body, caller)?;
+    let status = service.provisioning.register(request).await?;
+    let path = format!("/{}/registrations/{}/register", path[0], path[1]);
+    Ok(reply(status).with(LOCATION, location(call, &path)))
+}
+
+async fn poll(service: &Service, caller: RegisterRequest, operation_id: &str) -> Result<Reply> {
+    Ok(reply(service.provisioning.operation_status(registration::caller(&caller), operation_id).await?))
+}
+
+async fn look_up(service: &Service, call: &Call, caller: RegisterRequest) -> Result<Reply> {
+    let request = registration::request(&call.body, caller)?;
+    let found = service.provisioning.registration_lookup(registration::caller(&request), request.csr.is_some()).await?;
+    Ok(Reply::json_with_etag(200, &found))
+}
+
+async fn device_update(service: &Service, caller: RegisterRequest) -> Result<Reply> {
+    service.provisioning.authenticate_device(registration::caller(&caller)).await?;
+    Err(Error::not_implemented("Device Update is not built.").with_iot_code(501_000))
 }
 
 fn reply(status: OperationStatus) -> Reply {
@@ -56,10 +87,6 @@ fn reply(status: OperationStatus) -> Reply {
         Some(seconds) => reply.with(RETRY_AFTER, seconds.to_string()),
         None => reply,
     }
-}
-
-fn expect(call: &Call, method: &Method) -> Result<()> {
-    if call.method == *method { Ok(()) } else { Err(method_not_allowed(call, method.as_str())) }
 }
 
 fn unknown(call: &Call) -> Error {

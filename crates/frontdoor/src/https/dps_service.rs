@@ -5,117 +5,104 @@ use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use ferrohub_service::provisioning::{DpsRef, PageRequest, Paged, Right};
-use http::{HeaderName, Method};
+use ferrohub_service::authz::Actor;
+use ferrohub_service::provisioning::{DpsRef, PageRequest, Paged, ProvisioningService};
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use futures_util::future::BoxFuture;
+use http::HeaderName;
 use serde_json::Value;
 
-/// Prefix of every data action here.
-const ACTIONS: &str = "Microsoft.Devices/provisioningServices";
+type Run = for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>;
 
-/// Answers a request.
+const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::PolicyOrBearer, run }
+}
+
+static ROUTES: &[Row<Run>] = &[
+    row("*", "/enrollmentGroups", |door, _| Box::pin(door.bulk())),
+    row("POST", "/enrollmentGroups/query", |door, _| Box::pin(door.query_groups())),
+    row("GET", "/enrollmentGroups/{id}", |door, path| Box::pin(door.group(&path[0]))),
+    row("PUT", "/enrollmentGroups/{id}", |door, path| Box::pin(door.put_group(&path[0]))),
+    row("DELETE", "/enrollmentGroups/{id}", |door, path| Box::pin(door.delete_group(&path[0]))),
+    row("POST", "/enrollmentGroups/{id}/attestationMechanism", |door, path| Box::pin(door.mechanism(&path[0]))),
+    row("POST", "/registrations/{group}/query", |door, path| Box::pin(door.query_registrations(&path[0]))),
+    row("GET", "/registrations/{id}", |door, path| Box::pin(door.registration(&path[0]))),
+    row("DELETE", "/registrations/{id}", |door, path| Box::pin(door.delete_registration(&path[0]))),
+    row("*", "/enrollments/**", |door, _| Box::pin(door.individual())),
+];
+
+/// The routes of a provisioning service for its operators.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    route::info("dps", ROUTES)
+}
+
+/// Answers a request. Who asks is proven first: a stranger does not learn what there is.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let dps = service.provisioning.dps_by_host(&call.service_host()).await?;
-    let door = Door { service, call, dps };
-    let segments = call.segments()?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let Some((collection, rest)) = segments.split_first() else { return Err(unknown(call)) };
-    match collection.to_ascii_lowercase().as_str() {
-        "enrollmentgroups" => door.groups(rest).await,
-        "registrations" => door.registrations(rest).await,
-        "enrollments" => {
-            door.allow(Right::EnrollmentRead, "enrollments/read").await?;
-            service.provisioning.individual_enrollments().map(|body| Reply::json(200, &body))
-        }
-        _ => Err(unknown(call)),
+    let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
+    let door = Door { provisioning: &service.provisioning, call, dps, actor };
+    match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+        Found::Row(row, path) => (row.run)(&door, &path).await,
+        Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => Err(unknown(call)),
     }
 }
 
 /// A request at its provisioning service.
 struct Door<'a> {
-    service: &'a Service,
+    provisioning: &'a ProvisioningService,
     call: &'a Call,
     dps: DpsRef,
+    actor: Actor,
 }
 
 impl Door<'_> {
-    /// Refuses unless the caller has `right`, or `action` below the provisioning service.
-    async fn allow(&self, right: Right, action: &str) -> Result<()> {
-        let action = format!("{ACTIONS}/{action}");
-        self.service
-            .provisioning
-            .service_caller(&self.dps, self.call.authorization(), right, &action, &self.service.authn)
-            .await
+    async fn bulk(&self) -> Result<Reply> {
+        Ok(Reply::json(200, &self.provisioning.bulk_groups(&self.actor, &self.dps)?))
     }
 
-    async fn groups(&self, rest: &[&str]) -> Result<Reply> {
-        let (provisioning, call) = (&self.service.provisioning, self.call);
-        match rest {
-            [] => {
-                self.allow(Right::EnrollmentWrite, "enrollmentGroups/write").await?;
-                Err(Error::not_implemented("Bulk changes of enrollment groups are not built; write them one by one with PUT /enrollmentGroups/{id}.")
-                    .with_iot_code(501_000))
-            }
-            [word] if word.eq_ignore_ascii_case("query") && call.method == Method::POST => {
-                self.allow(Right::EnrollmentRead, "enrollmentGroups/read").await?;
-                let page = provisioning.query_groups(&self.dps, query_body(call).as_ref(), &page(call)?).await?;
-                Ok(listed(page, "enrollmentGroup"))
-            }
-            [id] => self.group(id).await,
-            [id, word] if word.eq_ignore_ascii_case("attestationmechanism") => {
-                if call.method != Method::POST {
-                    return Err(method_not_allowed(call, "POST"));
-                }
-                self.allow(Right::EnrollmentWrite, "attestationmechanism/details/action").await?;
-                Ok(Reply::json(200, &provisioning.attestation_mechanism(&self.dps, id).await?))
-            }
-            _ => Err(unknown(call)),
-        }
+    async fn individual(&self) -> Result<Reply> {
+        Ok(Reply::json(200, &self.provisioning.individual_enrollments(&self.actor, &self.dps)?))
+    }
+
+    async fn query_groups(&self) -> Result<Reply> {
+        let (query, page) = (query_body(self.call), page(self.call)?);
+        let found = self.provisioning.query_groups(&self.actor, &self.dps, query.as_ref(), &page).await?;
+        Ok(listed(found, "enrollmentGroup"))
     }
 
     async fn group(&self, id: &str) -> Result<Reply> {
-        let (provisioning, call) = (&self.service.provisioning, self.call);
-        let if_match = call.header("if-match");
-        match call.method {
-            Method::GET => {
-                self.allow(Right::EnrollmentRead, "enrollmentGroups/read").await?;
-                Ok(Reply::json_with_etag(200, &provisioning.group(&self.dps, id).await?))
-            }
-            Method::PUT => {
-                self.allow(Right::EnrollmentWrite, "enrollmentGroups/write").await?;
-                Ok(Reply::json_with_etag(
-                    200,
-                    &provisioning.put_group(&self.dps, id, &call.require_json()?, if_match).await?,
-                ))
-            }
-            Method::DELETE => {
-                self.allow(Right::EnrollmentWrite, "enrollmentGroups/delete").await?;
-                provisioning.delete_group(&self.dps, id, if_match).await?;
-                Ok(Reply::empty(204))
-            }
-            _ => Err(method_not_allowed(call, "GET, PUT or DELETE")),
-        }
+        Ok(Reply::json_with_etag(200, &self.provisioning.group(&self.actor, &self.dps, id).await?))
     }
 
-    async fn registrations(&self, rest: &[&str]) -> Result<Reply> {
-        let (provisioning, call) = (&self.service.provisioning, self.call);
-        match (rest, &call.method) {
-            ([group, word], &Method::POST) if word.eq_ignore_ascii_case("query") => {
-                self.allow(Right::RegistrationStatusRead, "registrationStates/read").await?;
-                let page = provisioning.query_registrations(&self.dps, group, &page(call)?).await?;
-                Ok(listed(page, "deviceRegistration"))
-            }
-            ([id], &Method::GET) => {
-                self.allow(Right::RegistrationStatusRead, "registrationStates/read").await?;
-                Ok(Reply::json_with_etag(200, &provisioning.registration(&self.dps, id).await?))
-            }
-            ([id], &Method::DELETE) => {
-                self.allow(Right::RegistrationStatusWrite, "registrationStates/delete").await?;
-                provisioning.delete_registration(&self.dps, id, call.header("if-match")).await?;
-                Ok(Reply::empty(204))
-            }
-            ([_], _) => Err(method_not_allowed(call, "GET or DELETE")),
-            _ => Err(unknown(call)),
-        }
+    async fn put_group(&self, id: &str) -> Result<Reply> {
+        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
+        let group = self.provisioning.put_group(&self.actor, &self.dps, id, &body, if_match).await?;
+        Ok(Reply::json_with_etag(200, &group))
+    }
+
+    async fn delete_group(&self, id: &str) -> Result<Reply> {
+        self.provisioning.delete_group(&self.actor, &self.dps, id, self.call.header("if-match")).await?;
+        Ok(Reply::empty(204))
+    }
+
+    async fn mechanism(&self, id: &str) -> Result<Reply> {
+        Ok(Reply::json(200, &self.provisioning.attestation_mechanism(&self.actor, &self.dps, id).await?))
+    }
+
+    async fn query_registrations(&self, group: &str) -> Result<Reply> {
+        let page = page(self.call)?;
+        let found = self.provisioning.query_registrations(&self.actor, &self.dps, group, &page).await?;
+        Ok(listed(found, "deviceRegistration"))
+    }
+
+    async fn registration(&self, id: &str) -> Result<Reply> {
+        Ok(Reply::json_with_etag(200, &self.provisioning.registration(&self.actor, &self.dps, id).await?))
+    }
+
+    async fn delete_registration(&self, id: &str) -> Result<Reply> {
+        self.provisioning.delete_registration(&self.actor, &self.dps, id, self.call.header("if-match")).await?;
+        Ok(Reply::empty(204))
     }
 }
 

@@ -5,7 +5,13 @@ use super::request::{Call, shown};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authn::Audience;
-use ferrohub_service::graph::GraphRequest;
+use ferrohub_service::graph::{self, GraphRequest};
+use ferrohub_service::route::RouteInfo;
+
+/// The routes of Graph.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    graph::routes()
+}
 
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {

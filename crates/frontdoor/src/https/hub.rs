@@ -4,26 +4,103 @@ use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use ferrohub_service::hub::{HubRef, Right};
-use http::Method;
+use ferrohub_service::authz::Actor;
+use ferrohub_service::hub::HubRef;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use futures_util::future::BoxFuture;
 
-/// Prefix of every data action here.
-const ACTIONS: &str = "Microsoft.Devices/IotHubs";
+/// What answers a route.
+enum Run {
+    /// A method of the hub.
+    Call(for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>),
+    /// IoT Hub has it and Ferrohub does not.
+    NotBuilt(&'static str),
+}
 
-/// Answers a request.
+const fn call(
+    method: &'static str,
+    path: &'static str,
+    run: for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>,
+) -> Row<Run> {
+    Row { method, path, wants: Wants::PolicyOrBearer, run: Run::Call(run) }
+}
+
+const fn not_built(method: &'static str, path: &'static str, sentence: &'static str) -> Row<Run> {
+    Row { method, path, wants: Wants::PolicyOrBearer, run: Run::NotBuilt(sentence) }
+}
+
+const MODULES: &str = "Modules are not built; use device identities.";
+const CONFIGURATIONS: &str = "Configurations and IoT Edge deployments are not built.";
+const TO_DEVICES: &str = "Cloud-to-device messages and their feedback are not built; use desired properties.";
+
+static ROUTES: &[Row<Run>] = &[
+    not_built(
+        "*",
+        "/devices/query",
+        "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}.",
+    ),
+    call("GET", "/devices/{id}", |door, path| Box::pin(door.get_device(&path[0]))),
+    call("PUT", "/devices/{id}", |door, path| Box::pin(door.put_device(&path[0]))),
+    call("DELETE", "/devices/{id}", |door, path| Box::pin(door.delete_device(&path[0]))),
+    call("GET", "/twins/{id}", |door, path| Box::pin(door.get_twin(&path[0]))),
+    call("PATCH", "/twins/{id}", |door, path| Box::pin(door.patch_twin(&path[0]))),
+    call("PUT", "/twins/{id}", |door, path| Box::pin(door.put_twin(&path[0]))),
+    not_built(
+        "POST",
+        "/devices",
+        "Bulk changes of devices are not built; write them one by one with PUT /devices/{id}.",
+    ),
+    not_built(
+        "*",
+        "/devices",
+        "Listing devices is not built; read one with GET /devices/{id}, or list the namespace's devices through Resource Manager.",
+    ),
+    not_built(
+        "*",
+        "/devices/keys/regenerate",
+        "Regenerating device keys in bulk is not built; write new keys with PUT /devices/{id}.",
+    ),
+    not_built("*", "/devices/{id}/modules/**", MODULES),
+    not_built("*", "/twins/{id}/modules/**", MODULES),
+    not_built("*", "/devices/{id}/files/**", "File upload is not built."),
+    not_built(
+        "*",
+        "/devices/{id}/messages/deviceBound/**",
+        "Cloud-to-device messages are not built; use desired properties.",
+    ),
+    not_built(
+        "*",
+        "/devices/{id}/messages/events",
+        "Telemetry over HTTPS is not built; send it with MQTT over TLS on port 8883.",
+    ),
+    not_built("*", "/devices/{id}/commands", TO_DEVICES),
+    not_built("*", "/messages/**", TO_DEVICES),
+    not_built("*", "/devices/{id}/applyConfigurationContent", CONFIGURATIONS),
+    not_built("*", "/configurations/**", CONFIGURATIONS),
+    not_built("*", "/twins/{id}/methods", "Direct methods are not built; use desired properties."),
+    not_built("*", "/jobs/**", "Jobs are not built; change twins one by one with PATCH /twins/{id}."),
+    not_built("*", "/digitaltwins/**", "The digital twin API is not built; use GET and PATCH /twins/{id}."),
+    not_built("*", "/statistics/**", "Statistics are not built."),
+];
+
+/// The routes of a hub.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    route::info("hub", ROUTES)
+}
+
+/// Answers a request. Who asks is proven first: a stranger does not learn what there is.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let segments = call.segments()?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let Some((collection, rest)) = segments.split_first() else { return Err(unknown(call)) };
-    if let Some(missing) = not_built(&collection.to_ascii_lowercase(), rest, &call.method) {
-        return Err(missing);
-    }
     let hub = service.hub.by_request(&call.host(), call.authorization()).await?;
-    let door = Door { service, call, hub };
-    match (collection.to_ascii_lowercase().as_str(), rest) {
-        ("devices", [id]) => door.device(id).await,
-        ("twins", [id]) => door.twin(id).await,
-        _ => Err(unknown(call)),
+    let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    let door = Door { service, call, hub, actor };
+    match route::find(ROUTES, call.method.as_str(), &segments) {
+        Found::Row(Row { run: Run::Call(run), .. }, path) => run(&door, &path).await,
+        Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => {
+            Err(Error::not_implemented(*what).with_iot_code(501_000))
+        }
+        Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => Err(unknown(call)),
     }
 }
 
@@ -32,97 +109,40 @@ struct Door<'a> {
     service: &'a Service,
     call: &'a Call,
     hub: HubRef,
+    actor: Actor,
 }
 
 impl Door<'_> {
-    /// Refuses unless the caller has `right`, or `action` below the hub.
-    async fn allow(&self, right: Right, action: &str) -> Result<()> {
-        let action = format!("{ACTIONS}/{action}");
-        self.service.hub.service_caller(&self.hub, self.call.authorization(), right, &action, &self.service.authn).await
+    async fn get_device(&self, id: &str) -> Result<Reply> {
+        Ok(Reply::json_with_etag(200, &self.service.hub.get_device(&self.actor, &self.hub, id).await?))
     }
 
-    async fn device(&self, id: &str) -> Result<Reply> {
-        let (hubs, call) = (&self.service.hub, self.call);
-        let if_match = call.header("if-match");
-        match call.method {
-            Method::GET => {
-                self.allow(Right::RegistryRead, "devices/read").await?;
-                Ok(Reply::json_with_etag(200, &hubs.get_device(&self.hub, id).await?))
-            }
-            Method::PUT => {
-                self.allow(Right::RegistryWrite, "devices/write").await?;
-                Ok(Reply::json_with_etag(200, &hubs.put_device(&self.hub, id, &call.require_json()?, if_match).await?))
-            }
-            Method::DELETE => {
-                self.allow(Right::RegistryWrite, "devices/delete").await?;
-                hubs.delete_device(&self.hub, id, if_match).await?;
-                Ok(Reply::empty(204))
-            }
-            _ => Err(method_not_allowed(call, "GET, PUT or DELETE")),
-        }
+    async fn put_device(&self, id: &str) -> Result<Reply> {
+        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
+        let device = self.service.hub.put_device(&self.actor, &self.hub, id, &body, if_match).await?;
+        Ok(Reply::json_with_etag(200, &device))
     }
 
-    async fn twin(&self, id: &str) -> Result<Reply> {
-        let (hubs, call) = (&self.service.hub, self.call);
-        let if_match = call.header("if-match");
-        let twin = match call.method {
-            Method::GET => {
-                self.allow(Right::ServiceConnect, "twins/read").await?;
-                hubs.get_twin(&self.hub, id).await?
-            }
-            Method::PATCH => {
-                self.allow(Right::ServiceConnect, "twins/write").await?;
-                hubs.patch_twin(&self.hub, id, &call.require_json()?, if_match).await?
-            }
-            Method::PUT => {
-                self.allow(Right::ServiceConnect, "twins/write").await?;
-                hubs.replace_twin(&self.hub, id, &call.require_json()?, if_match).await?
-            }
-            _ => return Err(method_not_allowed(call, "GET, PATCH or PUT")),
-        };
+    async fn delete_device(&self, id: &str) -> Result<Reply> {
+        self.service.hub.delete_device(&self.actor, &self.hub, id, self.call.header("if-match")).await?;
+        Ok(Reply::empty(204))
+    }
+
+    async fn get_twin(&self, id: &str) -> Result<Reply> {
+        Ok(Reply::json_with_etag(200, &self.service.hub.get_twin(&self.actor, &self.hub, id).await?))
+    }
+
+    async fn patch_twin(&self, id: &str) -> Result<Reply> {
+        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
+        let twin = self.service.hub.patch_twin(&self.actor, &self.hub, id, &body, if_match).await?;
         Ok(Reply::json_with_etag(200, &twin))
     }
-}
 
-/// The answer for what IoT Hub has and Ferrohub does not.
-fn not_built(collection: &str, rest: &[&str], method: &Method) -> Option<Error> {
-    let last = rest.last().map(|segment| segment.to_ascii_lowercase()).unwrap_or_default();
-    let what = match (collection, rest, last.as_str()) {
-        ("devices", [], _) if *method == Method::POST => {
-            "Bulk changes of devices are not built; write them one by one with PUT /devices/{id}."
-        }
-        ("devices", [], _) => {
-            "Listing devices is not built; read one with GET /devices/{id}, or list the namespace's devices through Resource Manager."
-        }
-        ("devices", [_], "query") => {
-            "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}."
-        }
-        ("devices", ["keys", "regenerate"], _) => {
-            "Regenerating device keys in bulk is not built; write new keys with PUT /devices/{id}."
-        }
-        ("devices", [_, "modules", ..], _) | ("twins", [_, "modules", ..], _) => {
-            "Modules are not built; use device identities."
-        }
-        ("devices", [_, "files", ..], _) => "File upload is not built.",
-        ("devices", [_, "messages", bound, ..], _) if bound.eq_ignore_ascii_case("devicebound") => {
-            "Cloud-to-device messages are not built; use desired properties."
-        }
-        ("devices", [_, "messages", _], "events") => {
-            "Telemetry over HTTPS is not built; send it with MQTT over TLS on port 8883."
-        }
-        ("devices", [_, "commands"], _) | ("messages", _, _) => {
-            "Cloud-to-device messages and their feedback are not built; use desired properties."
-        }
-        ("devices", [_, _], "applyconfigurationcontent") | ("configurations", _, _) => {
-            "Configurations and IoT Edge deployments are not built."
-        }
-        ("twins", [_, "methods"], _) => "Direct methods are not built; use desired properties.",
-        ("jobs", _, _) => "Jobs are not built; change twins one by one with PATCH /twins/{id}.",
-        ("digitaltwins", _, _) => "The digital twin API is not built; use GET and PATCH /twins/{id}.",
-        ("statistics", _, _) => "Statistics are not built.",
-        _ => return None,
-    };
-    Some(Error::not_implemented(what).with_iot_code(501_000))
+    async fn put_twin(&self, id: &str) -> Result<Reply> {
+        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
+        let twin = self.service.hub.replace_twin(&self.actor, &self.hub, id, &body, if_match).await?;
+        Ok(Reply::json_with_etag(200, &twin))
+    }
 }
 
 fn unknown(call: &Call) -> Error {
@@ -139,9 +159,10 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_so() {
-        let get = Method::GET;
         for (path, word) in [
             ("devices/query", "Queries"),
+            ("devices", "Listing"),
+            ("devices/keys/regenerate", "Regenerating"),
             ("twins/d/methods", "methods"),
             ("twins/d/modules/m", "Modules"),
             ("devices/d/modules", "Modules"),
@@ -149,17 +170,26 @@ mod tests {
             ("configurations", "Configurations"),
             ("devices/d/files", "File"),
             ("devices/d/messages/events", "MQTT"),
-            ("devices/d/messages/deviceBound", "Cloud-to-device"),
+            ("devices/d/messages/devicebound", "Cloud-to-device"),
             ("messages/serviceBound/feedback", "feedback"),
             ("digitaltwins/d", "digital twin"),
             ("statistics/devices", "Statistics"),
         ] {
-            let segments: Vec<&str> = path.split('/').collect();
-            let error = not_built(segments[0], &segments[1..], &get).unwrap();
-            assert_eq!(error.http_status(), 501);
-            assert!(error.message.contains(word), "{path}: {error}");
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            match route::find(ROUTES, "GET", &segments) {
+                Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => assert!(what.contains(word), "{path}: {what}"),
+                _ => panic!("{path} is built, or unknown"),
+            }
         }
-        assert!(not_built("devices", &["d"], &get).is_none());
-        assert!(not_built("twins", &["d"], &get).is_none());
+        let bulk = route::find(ROUTES, "POST", &["devices".to_owned()]);
+        assert!(matches!(bulk, Found::Row(Row { run: Run::NotBuilt(what), .. }, _) if what.contains("Bulk")));
+        for path in ["devices/d", "twins/d"] {
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            assert!(matches!(
+                route::find(ROUTES, "GET", &segments),
+                Found::Row(Row { run: Run::Call(_), .. }, id) if id == ["d"]
+            ));
+            assert!(matches!(route::find(ROUTES, "POST", &segments), Found::OtherMethods(_)));
+        }
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use http::Method;
+use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use http::header::CACHE_CONTROL;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -27,43 +27,52 @@ enum Wanted {
     Interactive,
 }
 
+const fn row(method: &'static str, path: &'static str, run: Wanted) -> Row<Wanted> {
+    let wants = if matches!(run, Wanted::Token { .. }) { Wants::ClientSecret } else { Wants::Nothing };
+    Row { method, path, wants, run }
+}
+
+static ROUTES: &[Row<Wanted>] = &[
+    row("GET", "/{tenant}/.well-known/openid-configuration", Wanted::Configuration { v2: false }),
+    row("GET", "/{tenant}/v2.0/.well-known/openid-configuration", Wanted::Configuration { v2: true }),
+    row("POST", "/{tenant}/oauth2/token", Wanted::Token { v2: false }),
+    row("POST", "/{tenant}/oauth2/v2.0/token", Wanted::Token { v2: true }),
+    row("GET", "/{tenant}/discovery/keys", Wanted::Keys),
+    row("GET", "/{tenant}/discovery/v2.0/keys", Wanted::Keys),
+    row("GET", "/{tenant}/discovery/instance", Wanted::Instance),
+    row("*", "/{tenant}/oauth2/authorize", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/devicecode", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/logout", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/v2.0/authorize", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/v2.0/devicecode", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/v2.0/logout", Wanted::Interactive),
+];
+
+/// The routes of the token service.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    route::info("login", ROUTES)
+}
+
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let segments = call.segments()?;
-    let Some((tenant, rest)) = segments.split_first() else { return Err(unknown(call)) };
-    let Some(wanted) = wanted(rest) else { return Err(unknown(call)) };
-    let expected = if matches!(wanted, Wanted::Token { .. }) { Method::POST } else { Method::GET };
-    if wanted != Wanted::Interactive && call.method != expected {
-        return Err(method_not_allowed(call, expected.as_str()));
-    }
+    let (wanted, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+        Found::Row(row, path) => (row.run, path),
+        Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => return Err(unknown(call)),
+    };
+    let tenant = path.first().map(String::as_str).unwrap_or_default();
     let base_url = call.base_url();
     match wanted {
         Wanted::Configuration { v2 } => {
             Ok(Reply::json(200, &service.authn.openid_configuration(tenant, &base_url, v2)))
         }
         Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks())),
-        Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.platform.tenancy.tenant_id))),
+        Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.tenancy().tenant_id))),
         Wanted::Token { v2 } => token(service, call, tenant, v2).await,
         Wanted::Interactive => Err(Error::not_implemented(
             "Signing in as a person is not built. Sign in as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
         )),
     }
-}
-
-fn wanted(rest: &[String]) -> Option<Wanted> {
-    let lower: Vec<String> = rest.iter().map(|segment| segment.to_ascii_lowercase()).collect();
-    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    Some(match lower.as_slice() {
-        [".well-known", "openid-configuration"] => Wanted::Configuration { v2: false },
-        ["v2.0", ".well-known", "openid-configuration"] => Wanted::Configuration { v2: true },
-        ["oauth2", "token"] => Wanted::Token { v2: false },
-        ["oauth2", "v2.0", "token"] => Wanted::Token { v2: true },
-        ["discovery", "keys"] | ["discovery", "v2.0", "keys"] => Wanted::Keys,
-        ["discovery", "instance"] => Wanted::Instance,
-        ["oauth2", "authorize" | "devicecode" | "logout"]
-        | ["oauth2", "v2.0", "authorize" | "devicecode" | "logout"] => Wanted::Interactive,
-        _ => return None,
-    })
 }
 
 async fn token(service: &Service, call: &Call, tenant: &str, v2: bool) -> Result<Reply> {
@@ -135,7 +144,13 @@ mod tests {
 
     #[test]
     fn paths_below_a_tenant() {
-        let of = |path: &str| wanted(&path.split('/').map(str::to_owned).collect::<Vec<_>>());
+        let of = |path: &str| {
+            let segments: Vec<String> = format!("t/{path}").split('/').map(str::to_owned).collect();
+            ["GET", "POST"].into_iter().find_map(|method| match route::find(ROUTES, method, &segments) {
+                Found::Row(row, _) => Some(row.run),
+                _ => None,
+            })
+        };
         assert_eq!(of("oauth2/v2.0/token"), Some(Wanted::Token { v2: true }));
         assert_eq!(of("OAuth2/Token"), Some(Wanted::Token { v2: false }));
         assert_eq!(of("v2.0/.well-known/openid-configuration"), Some(Wanted::Configuration { v2: true }));

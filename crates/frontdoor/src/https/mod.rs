@@ -26,6 +26,7 @@ use ferrohub_model::limits::{
     HTTP_BODY_TIMEOUT, HTTP_DISCARD_BYTES, HTTP_DISCARD_TIMEOUT, HTTP_HEAD_BYTES, HTTP_HEAD_TIMEOUT,
 };
 use ferrohub_service::Service;
+use ferrohub_service::route::{RouteInfo, Wants};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -39,6 +40,21 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument;
+
+/// Every route of the HTTPS port.
+pub(crate) fn routes() -> Vec<RouteInfo> {
+    let web_socket = RouteInfo {
+        plane: Route::WebSocket.label(),
+        method: "*".into(),
+        path: "/$iothub/websocket".into(),
+        wants: Wants::Nothing,
+    };
+    [arm::routes(), login::routes(), graph::routes(), hub::routes(), dps::routes(), dps_service::routes()]
+        .into_iter()
+        .flatten()
+        .chain([web_socket])
+        .collect()
+}
 
 /// What every HTTPS connection shares.
 pub(crate) struct Https {
@@ -75,8 +91,7 @@ impl Https {
         request: Request<Incoming>,
         peer_chain: Arc<Vec<Vec<u8>>>,
     ) -> Response<Full<Bytes>> {
-        let platform = &self.service.platform;
-        let trace = Trace { request_id: platform.random.uuid_v4(), at: platform.clock.now() };
+        let trace = Trace { request_id: self.service.random().uuid_v4(), at: self.service.clock().now() };
         let head = Head::of(request.headers(), trace);
         let authority =
             request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
@@ -84,7 +99,7 @@ impl Https {
         let query = parse_query(request.uri().query().unwrap_or_default());
         let api_version =
             query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
-        let shape = route.shape(&format!("https://{authority}"), &platform.tenancy.tenant_id, api_version);
+        let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id, api_version);
         let span = tracing::info_span!(
             "request",
             request_id = %trace.request_id,

@@ -6,7 +6,7 @@ use super::{End, Mqtt};
 use crate::errors;
 use crate::listener::Life;
 use crate::registration;
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
 use ferrohub_wire::dps_topic::{self, DpsLogin, DpsPublish};
@@ -29,13 +29,7 @@ pub(super) async fn open(
     connect: &Connect,
     peer_chain: Vec<Vec<u8>>,
 ) -> Result<Applicant> {
-    let authorization = match &connect.password {
-        Some(bytes) if !bytes.is_empty() => Some(
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?,
-        ),
-        _ => None,
-    };
+    let authorization = super::token(connect)?;
     let caller = RegisterRequest {
         id_scope: login.id_scope,
         registration_id: login.registration_id,
@@ -45,7 +39,7 @@ pub(super) async fn open(
         csr: None,
         payload: None,
     };
-    mqtt.gate.authenticate(registration::caller(&caller)).await?;
+    mqtt.gate.attest(registration::caller(&caller)).await?;
     Ok(Applicant { caller, subscribed: false, patience: patience(connect.keep_alive_seconds) })
 }
 

@@ -1,16 +1,16 @@
 //! A device at its hub: telemetry, twin and what it subscribes to.
 
-use super::gate::{DeviceLink, Opened};
 use super::keep_alive::patience;
 use super::link::Link;
 use super::subscriptions::Subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
 use crate::errors;
+use crate::gate::{DeviceLink, Opened};
 use crate::listener::Life;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
-use ferrohub_service::hub::{ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_wire::hub_topic::{self, HubLogin, HubPublish};
 use ferrohub_wire::mqtt::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe,
@@ -41,22 +41,14 @@ pub(super) struct Device {
 /// Authenticates the device and reads its will.
 pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Device> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
-    let password = match &connect.password {
-        Some(bytes) if !bytes.is_empty() => Some(
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token."))?,
-        ),
-        _ => None,
-    };
+    let token = super::token(connect)?;
     let session = mqtt
         .gate
-        .connect(ConnectRequest {
+        .login(DeviceLogin {
             host: login.host.clone(),
-            client_id: connect.client_id.clone(),
             device_id: login.device_id.clone(),
             module_id: login.module_id.clone(),
-            api_version: login.api_version.clone(),
-            password,
+            token,
             peer_chain,
         })
         .await?;

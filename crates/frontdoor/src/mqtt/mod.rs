@@ -3,35 +3,30 @@
 //! | File | What it is |
 //! |---|---|
 //! | `link` | packets over a stream |
-//! | `gate` | what is asked of the services |
 //! | `hub` | the loop of a device at its hub |
 //! | `telemetry` | publishes on their way to the log, acknowledged in order |
 //! | `dps` | the loop of a device that wants to be provisioned |
 //! | `subscriptions` | what a device wants to hear |
 
 mod dps;
-mod gate;
 mod hub;
 mod keep_alive;
 mod link;
-mod service_gate;
 mod subscriptions;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use service_gate::ServiceGate;
-
 use crate::errors::{self, Trace};
+use crate::gate::Gate;
 use crate::listener::Life;
 use ferrohub_model::clock::Clock;
-use ferrohub_model::error::Error;
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::random::Random;
 use ferrohub_wire::dps_topic::DpsLogin;
 use ferrohub_wire::hub_topic::HubLogin;
 use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, MqttError, Packet};
-use gate::Gate;
 use link::{Link, LinkError};
 use std::sync::Arc;
 use subscriptions::Remembered;
@@ -186,6 +181,16 @@ impl Mqtt {
     /// Id and time for an error body.
     fn trace(&self) -> Trace {
         Trace { request_id: self.random.uuid_v4(), at: self.clock.now() }
+    }
+}
+
+/// The SAS token in a CONNECT's password; an empty password counts as none.
+fn token(connect: &Connect) -> Result<Option<String>> {
+    match &connect.password {
+        Some(bytes) if !bytes.is_empty() => String::from_utf8(bytes.to_vec())
+            .map(Some)
+            .map_err(|_| Error::invalid("The MQTT password is not text; send a SAS token.")),
+        _ => Ok(None),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Publishes on their way to the log: read ahead, appended in batches, acknowledged in order.
 
-use super::gate::DeviceLink;
+use crate::gate::DeviceLink;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_model::message::check_size;

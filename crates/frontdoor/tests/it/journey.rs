@@ -162,9 +162,12 @@ async fn from_a_certificate_request_to_stored_telemetry() {
 
     device.send(r#"{"t":1}"#, &[("$.ct", "application/json"), ("level", "hot")]).await.unwrap();
     let hub = plant.rig.service.hub.by_host(HUB_HOST).await.unwrap();
+    let owner = token(HUB_HOST, &plant.hub_key, "iothubowner");
+    let actor = plant.rig.service.hub.authenticate(&hub, Some(&owner)).await.unwrap();
     let mut stored = Vec::new();
     for partition in 0..hub.partition_count {
-        stored.extend(plant.rig.service.hub.read_events(&hub, partition, ReadFrom::Beginning, 10).await.unwrap());
+        stored
+            .extend(plant.rig.service.hub.read_events(&actor, &hub, partition, ReadFrom::Beginning, 10).await.unwrap());
     }
     assert_eq!(stored.len(), 1);
     assert_eq!(

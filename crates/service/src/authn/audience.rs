@@ -28,6 +28,11 @@ impl Audience {
         }
     }
 
+    /// The name that messages tell.
+    pub(crate) fn name(self) -> &'static str {
+        self.azure_names()[0]
+    }
+
     /// Accepts Azure's names, and for ARM and Graph also our own origin, with or without trailing slashes.
     ///
     /// # Errors

@@ -1,58 +1,21 @@
 //! Authorization: one question, `may this actor do this action on this scope?`, answered from a
-//! snapshot in memory that is swapped after every commit that touches roles.
+//! snapshot in memory that is swapped after every commit that touches roles, or from the rights of the
+//! shared access policy that the actor proved to hold.
 //!
 //! The service method that protects something asks itself; no front door can forget it.
 
+mod actor;
 pub mod builtin;
 mod remedy;
 mod snapshot;
 
+pub use actor::Actor;
+pub(crate) use actor::{DeviceProof, Who};
 pub use snapshot::{AccessSnapshot, Assignment, RoleDefinition};
 
+use crate::shared_access::{Holder, Need};
 use ferrohub_model::error::{Denial, Error, ErrorKind, Result};
-use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
-
-/// Who acts: an authenticated principal. Made only from a verified token or from the identity of a
-/// resource that the directory knows, so nobody can invent one.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    principal: Principal,
-}
-
-impl Actor {
-    /// The actor for a principal that was just authenticated or looked up. Crate-private on purpose.
-    pub(crate) fn of(principal: Principal) -> Self {
-        Self { principal }
-    }
-
-    /// Object id.
-    pub fn id(&self) -> &str {
-        &self.principal.id
-    }
-
-    /// What messages and `systemData` call the actor: the application id, as Azure does for applications.
-    pub fn name(&self) -> &str {
-        match self.principal.kind {
-            PrincipalKind::User => &self.principal.display_name,
-            PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity => &self.principal.app_id,
-        }
-    }
-
-    /// The principal itself.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// `systemData`'s word for the kind of actor.
-    pub fn kind_name(&self) -> &'static str {
-        match self.principal.kind {
-            PrincipalKind::User => "User",
-            PrincipalKind::ServicePrincipal => "Application",
-            PrincipalKind::ManagedIdentity => "ManagedIdentity",
-        }
-    }
-}
 
 /// Which side of a role an action belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +26,7 @@ pub enum Plane {
     Data,
 }
 
-/// Refuses unless the snapshot grants `action` on `scope` to `actor`.
+/// Refuses unless a role of `actor` grants `action` on `scope`. Policies and devices have no roles.
 ///
 /// # Errors
 /// `AuthorizationFailed` naming principal, action and scope, and the command that grants it.
@@ -74,10 +37,32 @@ pub fn authorize(
     action: &str,
     scope: &ResourceId,
 ) -> Result<()> {
-    if snapshot.allows(actor.id(), plane, action, scope) {
+    if allows(snapshot, actor, plane, action, scope) {
         return Ok(());
     }
     Err(denied(snapshot, actor, plane, action, scope, scope))
+}
+
+/// Refuses unless `actor` may do what `need` says at the hub or provisioning service `holder`: a principal by one of the
+/// actions, a shared access policy of this very service by its right, a device never.
+///
+/// # Errors
+/// The service's refusal of a policy without the right; `AuthorizationFailed` for everybody else.
+pub(crate) fn authorize_need(snapshot: &AccessSnapshot, actor: &Actor, need: &Need, holder: &Holder<'_>) -> Result<()> {
+    if let Who::Policy(grant) = actor.who()
+        && grant.owner == holder.stored.uid
+    {
+        return grant.require(need, holder);
+    }
+    let (plane, action) = need.actions[0];
+    if need.actions.iter().any(|(plane, action)| allows(snapshot, actor, *plane, action, holder.id)) {
+        return Ok(());
+    }
+    Err(denied(snapshot, actor, plane, action, holder.id, holder.id))
+}
+
+fn allows(snapshot: &AccessSnapshot, actor: &Actor, plane: Plane, action: &str, scope: &ResourceId) -> bool {
+    actor.principal().is_some_and(|principal| snapshot.allows(&principal.id, plane, action, scope))
 }
 
 /// The refusal itself, for callers that accept more than one right and name the plainest. The command that it prints
@@ -90,20 +75,23 @@ pub fn denied(
     scope: &ResourceId,
     grant_scope: &ResourceId,
 ) -> Error {
-    let grant = remedy::command(snapshot, actor, plane, action, grant_scope);
+    let grant = actor.principal().map_or_else(
+        || "Roles are granted to principals only: use a token of one.".to_owned(),
+        |principal| format!("To grant it: {}", remedy::command(snapshot, principal, plane, action, grant_scope)),
+    );
     let mut error = Error::new(
         ErrorKind::Forbidden,
         "AuthorizationFailed",
         format!(
             "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. \
-             If access was recently granted, please refresh your credentials. To grant it: {grant}",
+             If access was recently granted, please refresh your credentials. {grant}",
             actor.name(),
             actor.id()
         ),
     )
     .with_iot_code(403_000);
     error.denial = Some(Box::new(Denial {
-        principal: actor.principal.display_name.clone(),
+        principal: actor.principal().map_or_else(|| actor.id().to_owned(), |principal| principal.display_name.clone()),
         principal_id: actor.id().into(),
         action: action.into(),
         scope: scope.to_string(),

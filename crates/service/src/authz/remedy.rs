@@ -1,7 +1,7 @@
 //! The command that would have let a refused actor pass.
 
-use super::{AccessSnapshot, Actor, Plane, builtin};
-use ferrohub_model::principal::PrincipalKind;
+use super::{AccessSnapshot, Plane, builtin};
+use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
 
 /// An `az role assignment create` line with a built-in role that grants `action`.
@@ -10,12 +10,12 @@ use ferrohub_model::resource_id::ResourceId;
 /// gets the general role that people expect: Reader, Contributor, and for roles those that may assign them.
 pub(super) fn command(
     snapshot: &AccessSnapshot,
-    actor: &Actor,
+    principal: &Principal,
     plane: Plane,
     action: &str,
     scope: &ResourceId,
 ) -> String {
-    let service = actor.principal().kind == PrincipalKind::ManagedIdentity;
+    let service = principal.kind == PrincipalKind::ManagedIdentity;
     let order = if service || plane == Plane::Data { builtin::BY_BREADTH } else { builtin::FOR_PEOPLE };
     let role = order
         .iter()
@@ -24,6 +24,6 @@ pub(super) fn command(
         .map_or("Owner", |definition| definition.name.as_str());
     format!(
         "az role assignment create --assignee-object-id \"{}\" --assignee-principal-type ServicePrincipal --role \"{role}\" --scope \"{scope}\"",
-        actor.id()
+        principal.id
     )
 }

@@ -1,6 +1,7 @@
 //! What the control plane asks of a hub: its statistics, its events, and taking its devices away.
 
-use super::{HubRef, event_page, identity};
+use super::{HubRef, access, event_page, identity};
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::Stored;
 use crate::tables::{DEVICES, RESOURCES, TWINS};
@@ -58,8 +59,9 @@ pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
 /// Counts of a hub's devices, as ARM's `IotHubStats` and `/statistics/devices` show them.
 ///
 /// # Errors
-/// When the store cannot be read.
-pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
+/// The refusal of an actor without the right; when the store cannot be read.
+pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Result<Value> {
+    platform.authorize_need(actor, &access::READ_STATISTICS, &HubRef::of(hub.clone()).holder())?;
     let prefix = format!("{}/", hub.key());
     let (mut total, mut disabled) = (0u64, 0u64);
     let mut after = None;
@@ -77,12 +79,13 @@ pub async fn statistics(platform: &Platform, hub: &Stored) -> Result<Value> {
 }
 
 /// Events of one partition as JSON. Body: `{"partition": 0, "fromSequence": 0, "maxEvents": 100}`; without
-/// `fromSequence` from the oldest event kept. The caller has authorized the reading.
+/// `fromSequence` from the oldest event kept.
 ///
 /// # Errors
-/// `ArgumentInvalid` (400004) for a malformed body; `PartitionNotFound` for a partition that the hub does not have.
-pub async fn read_events_view(platform: &Platform, hub: &Stored, body: Option<&Value>) -> Result<Value> {
+/// The refusal of an actor without the right; `ArgumentInvalid` (400004) for a malformed body; `PartitionNotFound` for a partition that the hub does not have.
+pub async fn read_events_view(platform: &Platform, actor: &Actor, hub: &Stored, body: Option<&Value>) -> Result<Value> {
     let hub = HubRef::of(hub.clone());
+    platform.authorize_need(actor, &access::READ_EVENTS, &hub.holder())?;
     let partition = number(body, "partition")?.unwrap_or(0);
     let partition = u16::try_from(partition)
         .map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;

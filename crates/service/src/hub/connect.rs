@@ -1,10 +1,11 @@
-//! Who a connecting device is: the checks of a CONNECT.
+//! Who a device is that wants to use its hub, whatever protocol it speaks.
 
-use super::access::{HubKeys, Right, check_policy_token, check_resource, unauthorized, unauthorized_access, verify};
+use super::access::{unauthorized, unauthorized_access};
 use super::session::{CloseReason, Session};
 use super::trust::View;
 use super::{HubRef, HubService, identity, unknown_hub};
 use crate::platform::Platform;
+use crate::shared_access::{Right, check_resource, verify, verify_policy_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
@@ -15,22 +16,19 @@ use ferrohub_wire::sas_token::SasToken;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// What a device presents when it connects.
+/// Who a device says it is, and with what it proves that. Free of any protocol.
 #[derive(Clone)]
-pub struct ConnectRequest {
-    /// Host of the hub, as the MQTT user name says it.
+pub struct DeviceLogin {
+    /// Host of the hub.
     pub host: String,
-    /// MQTT client id.
-    pub client_id: String,
-    /// Device id in the user name.
+    /// Device id.
     pub device_id: String,
-    /// Module id in the user name.
+    /// Module id, when it is a module of the device.
     pub module_id: Option<String>,
-    /// `api-version` in the user name.
-    pub api_version: Option<String>,
-    /// The password: a SAS token; empty counts as none.
-    pub password: Option<String>,
-    /// Certificates of the TLS peer, leaf first, whose key it proved to hold; empty without a client certificate.
+    /// A SAS token; empty counts as none.
+    pub token: Option<String>,
+    /// Certificates of the TLS peer, leaf first, whose key it proved to hold; empty without a client certificate. They
+    /// count where there is no token.
     pub peer_chain: Vec<Vec<u8>>,
 }
 
@@ -96,45 +94,39 @@ impl Proof {
 }
 
 impl HubService {
-    /// Opens a device's session: checks hub, client id, credentials and status, and takes the device over from an older connection.
+    /// Opens a device's session: checks hub, credentials and status, and takes the device over from an older connection.
     ///
     /// # Errors
     /// 401001 unknown hub, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
-    pub async fn connect(&self, request: ConnectRequest) -> Result<Session> {
-        let hub = self.by_host(&request.host).await?;
-        if let Some(module) = &request.module_id {
+    pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
+        let hub = self.by_host(&login.host).await?;
+        if let Some(module) = &login.module_id {
             return Err(Error::not_implemented(format!(
                 "The module '{module}' of '{}' cannot connect: Ferrohub does not have module identities yet. Connect as the device.",
-                request.device_id
-            )));
-        }
-        if request.client_id != request.device_id {
-            return Err(unauthorized(format!(
-                "The client id is not the device id '{}' of the user name; make them equal.",
-                request.device_id
+                login.device_id
             )));
         }
         // Listening starts before hub and identity are read, so that no change falls between the two.
-        let ears = self.listen(&hub, &request.device_id).await?;
+        let ears = self.listen(&hub, &login.device_id).await?;
         let view = self.trust.look(&self.platform, &hub).await?;
-        let view = view.ok_or_else(|| unknown_hub(&request.host))?;
+        let view = view.ok_or_else(|| unknown_hub(&login.host))?;
         let hub = &view.hub;
-        let found = identity::load(self.platform.store.as_ref(), hub.uid, &request.device_id).await?;
-        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(hub, &request.device_id))?;
-        let proof = self.authenticate(&view, &device, &request).await?;
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(hub, &login.device_id))?;
+        let proof = self.prove(&view, &device, &login).await?;
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
-        self.open_session(hub.clone(), &device, proof, request.peer_chain, ears).await
+        self.open_session(hub.clone(), &device, proof, login.peer_chain, ears).await
     }
 
-    async fn authenticate(&self, view: &View, device: &DeviceIdentity, request: &ConnectRequest) -> Result<Proof> {
-        match request.password.as_deref().filter(|password| !password.is_empty()) {
+    async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {
+        match login.token.as_deref().filter(|token| !token.is_empty()) {
             Some(token) => self.authenticate_token(&view.hub, device, token).await,
-            None if request.peer_chain.is_empty() => Err(unauthorized(
-                "The device presents neither a SAS token (as password) nor a client certificate; send one.",
+            None if login.peer_chain.is_empty() => Err(unauthorized(
+                "The device presents neither a SAS token (as password over MQTT) nor a client certificate; send one.",
             )),
-            None => self.authenticate_chain(view, device, &request.peer_chain),
+            None => self.authenticate_chain(view, device, &login.peer_chain),
         }
     }
 
@@ -142,22 +134,22 @@ impl HubService {
         let token =
             SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorized").with_iot_code(401_003))?;
         let resource = audience(hub, &device.device_id);
-        check_resource(&token, &resource)?;
+        check_resource(&hub.holder(), &token, &resource)?;
         if device.authentication.kind != AuthenticationType::Sas {
             return Err(wrong_type(device, "a SAS token"));
         }
         let expiry_unix = token.expiry_unix;
         if token.policy.is_some() {
-            check_policy_token(&self.platform, &self.keys, hub, &token, &resource, Right::DeviceConnect).await?;
+            check_policy_token(&self.platform, hub, &token, &resource).await?;
             return Ok(Proof::Policy { token, expiry_unix });
         }
         check_device_keys(hub)?;
-        let sealed = self.fitting_key(device, &token).await?;
+        let sealed = self.fitting_key(hub, device, &token).await?;
         Ok(Proof::DeviceKey { sealed, expiry_unix })
     }
 
     /// The sealed text of the device key that signed the token.
-    async fn fitting_key(&self, device: &DeviceIdentity, token: &SasToken) -> Result<String> {
+    async fn fitting_key(&self, hub: &HubRef, device: &DeviceIdentity, token: &SasToken) -> Result<String> {
         let keys = identity::open_keys(&self.platform, device).await?;
         let (primary, secondary) =
             keys.ok_or_else(|| Error::internal(format!("device {} has no keys", device.device_id)))?;
@@ -167,7 +159,7 @@ impl HubService {
         let sealed = if token.verify(&primary, now).is_ok() {
             &authentication.sealed_primary_key
         } else {
-            verify(token, &[&primary, &secondary], now)?;
+            verify(&hub.holder(), token, &[&primary, &secondary], now)?;
             &authentication.sealed_secondary_key
         };
         Ok(sealed.clone().unwrap_or_default())
@@ -200,20 +192,19 @@ impl HubService {
 }
 
 /// Whether the hub, as it stands now, would accept the token of an open session again. Certificates are not looked at.
-pub(super) async fn recheck_token(
-    platform: &Platform,
-    keys: &HubKeys,
-    hub: &HubRef,
-    device_id: &str,
-    proof: &Proof,
-) -> Result<()> {
+pub(super) async fn recheck_token(platform: &Platform, hub: &HubRef, device_id: &str, proof: &Proof) -> Result<()> {
     match proof {
         Proof::DeviceKey { .. } => check_device_keys(hub),
-        Proof::Policy { token, .. } => {
-            check_policy_token(platform, keys, hub, token, &audience(hub, device_id), Right::DeviceConnect).await
-        }
+        Proof::Policy { token, .. } => check_policy_token(platform, hub, token, &audience(hub, device_id)).await,
         Proof::Chain { .. } | Proof::Thumbprint { .. } => Ok(()),
     }
+}
+
+/// Refuses unless the token was signed with a key of a policy of the hub that lets devices connect.
+async fn check_policy_token(platform: &Platform, hub: &HubRef, token: &SasToken, resource: &str) -> Result<()> {
+    let holder = hub.holder();
+    let grant = verify_policy_token(platform, &holder, token, resource).await?;
+    grant.require_right(Right::DeviceConnect, &holder)
 }
 
 fn audience(hub: &HubRef, device_id: &str) -> String {

@@ -1,7 +1,9 @@
 //! The registry part of a hub's service API: devices as JSON.
 
+use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
 use super::{HubRef, HubService, contended, unknown_hub};
+use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources;
@@ -17,8 +19,9 @@ impl HubService {
     /// A device with its keys, as `GET /devices/{id}` shows it.
     ///
     /// # Errors
-    /// `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
-    pub async fn get_device(&self, hub: &HubRef, device_id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
+    pub async fn get_device(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
+        self.authorize(actor, hub, &READ_DEVICE)?;
         let found = self.require_device(hub, device_id).await?;
         self.device_view(hub, &found.device).await
     }
@@ -26,15 +29,17 @@ impl HubService {
     /// Creates (no `If-Match`) or changes (`If-Match`) a device, with its twin and its ADR device, as `PUT /devices/{id}` does.
     ///
     /// # Errors
-    /// `ArgumentInvalid` (400004), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
+    /// The refusal of an actor without the right; `ArgumentInvalid` (400004), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
     /// 403000 when the hub's identity may not write devices on its namespace.
     pub async fn put_device(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         device_id: &str,
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
+        self.authorize(actor, hub, &WRITE_DEVICE)?;
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
         let mut hub = hub.clone();
@@ -63,8 +68,15 @@ impl HubService {
     /// Deletes a device with its twin and its ADR device. Without `If-Match`, whatever is there.
     ///
     /// # Errors
-    /// `DeviceNotFound` (404001), `PreconditionFailed` (412001); 403000 when the hub's identity may not delete devices on its namespace.
-    pub async fn delete_device(&self, hub: &HubRef, device_id: &str, if_match: Option<&str>) -> Result<()> {
+    /// The refusal of an actor without the right; `DeviceNotFound` (404001), `PreconditionFailed` (412001); 403000 when the hub's identity may not delete devices on its namespace.
+    pub async fn delete_device(
+        &self,
+        actor: &Actor,
+        hub: &HubRef,
+        device_id: &str,
+        if_match: Option<&str>,
+    ) -> Result<()> {
+        self.authorize(actor, hub, &DELETE_DEVICE)?;
         let condition = if_match.map(EtagCondition::parse);
         for _ in 0..CONFLICT_RETRIES {
             let was = self.require_device(hub, device_id).await?;

@@ -6,7 +6,7 @@
 //!
 //! To add a way of authenticating a device: one arm in `connect.rs` and one `Proof`.
 
-pub mod access;
+pub(crate) mod access;
 mod admin;
 pub mod connect;
 mod devices;
@@ -19,18 +19,20 @@ pub mod telemetry;
 mod trust;
 mod twins;
 
-pub use access::Right;
+pub use access::NEEDS;
 pub use admin::{concerns_sessions, purge, read_events_view, statistics};
-pub use connect::ConnectRequest;
+pub use connect::DeviceLogin;
 pub use identity::{Credentials, DeviceSpec, StoredDevice};
 pub use session::{CloseReason, Link, Session, SessionEvent};
 pub use telemetry::Telemetry;
 
-use crate::hub::access::HubKeys;
+use crate::authn::Authenticator;
+use crate::authz::Actor;
 use crate::hub::presence::Presence;
 use crate::hub::trust::Trust;
 use crate::platform::Platform;
 use crate::resources::{self, Stored, tag};
+use crate::shared_access::without_port;
 use ferrohub_messaging::{ReadFrom, StoredEvent};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -54,7 +56,7 @@ pub struct HubRef {
     /// Internal id: the owner of its rows and the stream of its events.
     pub uid: Uuid,
     /// ARM id.
-    pub id: ResourceId,
+    pub(crate) id: ResourceId,
     /// Name.
     pub name: String,
     /// Host name, lower case, without a port.
@@ -62,7 +64,7 @@ pub struct HubRef {
     /// Number of partitions of its event stream.
     pub partition_count: u16,
     /// The resource itself.
-    pub stored: Arc<Stored>,
+    pub(crate) stored: Arc<Stored>,
 }
 
 impl HubRef {
@@ -90,20 +92,15 @@ impl HubRef {
 /// The hubs' data plane.
 pub struct HubService {
     platform: Arc<Platform>,
+    authenticator: Arc<Authenticator>,
     trust: Arc<Trust>,
-    keys: Arc<HubKeys>,
     presence: Arc<Presence>,
 }
 
 impl HubService {
-    /// A service over `platform`.
-    pub fn new(platform: Arc<Platform>) -> Self {
-        Self {
-            platform,
-            trust: Arc::new(Trust::default()),
-            keys: Arc::new(HubKeys::default()),
-            presence: Arc::new(Presence::default()),
-        }
+    /// A service over `platform` that lets `authenticator` look at bearer tokens.
+    pub fn new(platform: Arc<Platform>, authenticator: Arc<Authenticator>) -> Self {
+        Self { platform, authenticator, trust: Arc::new(Trust::default()), presence: Arc::new(Presence::default()) }
     }
 
     /// The hub with this host name; case and a port are ignored.
@@ -144,17 +141,19 @@ impl HubService {
         Ok(found.filter(|found| found.is(tag::IOT_HUB)).map(HubRef::of))
     }
 
-    /// Events of one partition, at most `max` (and `limits::QUERY_PAGE`). The caller has checked `ServiceConnect`.
+    /// Events of one partition, at most `max` (and `limits::QUERY_PAGE`).
     ///
     /// # Errors
-    /// `PartitionNotFound` (404000) for a partition that the hub does not have; the log's own errors.
+    /// The refusal of an actor without the right `ServiceConnect` or `IotHubs/readEvents/action`; `PartitionNotFound` (404000) for a partition that the hub does not have; the log's own errors.
     pub async fn read_events(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         partition: u16,
         from: ReadFrom,
         max: usize,
     ) -> Result<Vec<StoredEvent>> {
+        self.authorize(actor, hub, &access::READ_EVENTS)?;
         event_page(&self.platform, hub, partition, from, max).await
     }
 }
@@ -175,14 +174,6 @@ async fn event_page(
         .with_code("PartitionNotFound"));
     }
     platform.log.read(hub.uid, partition, from, max.clamp(1, limits::QUERY_PAGE), READ_BYTES).await
-}
-
-/// The host without `:port`.
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }
 
 fn unknown_hub(host: &str) -> Error {

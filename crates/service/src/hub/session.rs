@@ -1,6 +1,5 @@
 //! An open connection of a device: what it may send, what it is told, and what ends it.
 
-use super::access::HubKeys;
 use super::connect::{Proof, recheck_token};
 use super::identity::DeviceRef;
 use super::patience::Patience;
@@ -8,6 +7,7 @@ use super::presence::Present;
 use super::telemetry::{self, Telemetry};
 use super::trust::Trust;
 use super::{HubRef, HubService, identity, twins};
+use crate::authz::{Actor, DeviceProof};
 use crate::platform::{self, Platform};
 use ferrohub_messaging::{Claim, Delivery, Subscription, partition_for};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
@@ -93,6 +93,8 @@ pub(super) struct Ears {
 pub struct Link {
     platform: Arc<Platform>,
     uid: Uuid,
+    /// The device, proven. It may do everything here, for here is nothing but its own.
+    actor: Actor,
     hub: Uuid,
     partition: u16,
     origin: Origin,
@@ -124,7 +126,6 @@ pub struct Session {
     proof: Proof,
     chain: Vec<Vec<u8>>,
     trust: Arc<Trust>,
-    keys: Arc<HubKeys>,
     claim: Claim,
     ears: Ears,
     todo: Todo,
@@ -158,6 +159,7 @@ impl HubService {
         let link = Arc::new(Link {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
+            actor: Actor::device(DeviceProof { home: hub.uid, id: device.device_id.clone() }),
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
             present: self.presence.enter(hub.uid, &device.device_id, Arc::clone(&self.platform.clock)),
@@ -169,7 +171,7 @@ impl HubService {
             closed: AtomicBool::new(false),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { chain } else { Vec::new() };
-        let (trust, keys) = (Arc::clone(&self.trust), Arc::clone(&self.keys));
+        let trust = Arc::clone(&self.trust);
         Ok(Session {
             link,
             hub,
@@ -177,7 +179,6 @@ impl HubService {
             proof,
             chain,
             trust,
-            keys,
             claim,
             ears,
             todo: Todo::default(),
@@ -191,6 +192,11 @@ impl HubService {
 impl Link {
     fn device(&self) -> DeviceRef<'_> {
         DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
+    }
+
+    /// Who acts by this link.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// The device id.
@@ -392,7 +398,7 @@ impl Session {
         let Some(view) = self.trust.look(platform, &self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
         };
-        let token = recheck_token(platform, &self.keys, &view.hub, self.link.device_id(), &self.proof).await;
+        let token = recheck_token(platform, &view.hub, self.link.device_id(), &self.proof).await;
         let reason = refused(token, CloseReason::CredentialsChanged)?;
         if reason.is_some() || self.chain.is_empty() {
             return Ok(reason);

@@ -1,8 +1,10 @@
 //! The twin part of a hub's service API, and the twin as a device sees it.
 
+use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::{self, DeviceRef, StoredTwin};
 use super::{HubRef, HubService, contended};
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use ferrohub_model::device::DeviceIdentity;
 use ferrohub_model::error::{Error, Result};
@@ -16,8 +18,9 @@ impl HubService {
     /// A twin as `GET /twins/{id}` shows it.
     ///
     /// # Errors
-    /// `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
-    pub async fn get_twin(&self, hub: &HubRef, device_id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
+    pub async fn get_twin(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
+        self.authorize(actor, hub, &READ_TWIN)?;
         let device = self.require_device(hub, device_id).await?.device;
         let stored = self.require_twin(hub, &device).await?;
         Ok(self.twin_view(&device, &stored.twin))
@@ -26,15 +29,17 @@ impl HubService {
     /// Merges `tags` and `properties.desired` of the body into a twin, as `PATCH /twins/{id}` does, and tells a connected device.
     ///
     /// # Errors
-    /// `ArgumentInvalid` (400004) naming the path and the limit, `DeviceNotFound` (404001), `PreconditionFailed` (412001).
+    /// The refusal of an actor without the right; `ArgumentInvalid` (400004) naming the path and the limit,
+    /// `DeviceNotFound` (404001), `PreconditionFailed` (412001).
     pub async fn patch_twin(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         device_id: &str,
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        self.write_twin(hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
+        self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
     }
 
     /// Replaces `tags` and `properties.desired` where the body has them, as `PUT /twins/{id}` does, and tells a connected device.
@@ -43,21 +48,24 @@ impl HubService {
     /// As [`HubService::patch_twin`].
     pub async fn replace_twin(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         device_id: &str,
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        self.write_twin(hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
+        self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
     }
 
     async fn write_twin(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         device_id: &str,
         if_match: Option<&str>,
         apply: impl Fn(&mut Twin, &str) -> Result<Option<DesiredChange>>,
     ) -> Result<Value> {
+        self.authorize(actor, hub, &WRITE_TWIN)?;
         let condition = if_match.map(EtagCondition::parse);
         for _ in 0..CONFLICT_RETRIES {
             let device = self.require_device(hub, device_id).await?.device;

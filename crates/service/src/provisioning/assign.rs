@@ -65,7 +65,7 @@ impl ProvisioningService {
     ) -> Result<Outcome> {
         let settings = &attested.group.settings;
         let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
-        let hub = HubRef::of(self.open_hub(dps, &host).await?);
+        let hub = self.open_hub(dps, &host).await?;
         let mut change = Change::new();
         // The version, not only the existence: a hub made anew under the same name is another hub.
         change.unit.expect_version(&RESOURCES, hub.stored.key(), hub.stored.version);

@@ -3,6 +3,7 @@
 use super::access::{shown, unauthorized};
 use super::register::DeviceCaller;
 use super::{DpsRef, ProvisioningService};
+use crate::authz::{Actor, DeviceProof};
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,6 +63,8 @@ pub(super) struct Attested {
     pub(super) group_version: u64,
     /// The device's own keys.
     pub(super) keys: DeviceKeys,
+    /// The device, proven.
+    pub(super) actor: Actor,
 }
 
 impl ProvisioningService {
@@ -77,7 +80,7 @@ impl ProvisioningService {
         // A device that registered before is looked for in its own group first.
         let home = self.home_group(dps, caller.registration_id).await?;
         if let Some(row) = &home
-            && let Some(attested) = self.try_group(row, caller.registration_id, &token, now).await?
+            && let Some(attested) = self.try_group(dps, row, caller.registration_id, &token, now).await?
         {
             return admitted(attested);
         }
@@ -91,7 +94,7 @@ impl ProvisioningService {
                 if home.as_ref().is_some_and(|home| home.key == row.key) {
                     continue;
                 }
-                if let Some(attested) = self.try_group(row, caller.registration_id, &token, now).await? {
+                if let Some(attested) = self.try_group(dps, row, caller.registration_id, &token, now).await? {
                     return admitted(attested);
                 }
             }
@@ -117,6 +120,7 @@ impl ProvisioningService {
 
     async fn try_group(
         &self,
+        dps: &DpsRef,
         row: &Row,
         registration_id: &str,
         token: &SasToken,
@@ -130,7 +134,9 @@ impl ProvisioningService {
             }
             Ok(()) => {
                 let group = super::groups::from_row(row)?;
-                Ok(Some(Attested { group, group_key: row.key.clone(), group_version: row.version, keys }))
+                let proof = DeviceProof { home: dps.uid, id: registration_id.to_owned() };
+                let actor = Actor::device(proof);
+                Ok(Some(Attested { group, group_key: row.key.clone(), group_version: row.version, keys, actor }))
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Enrollment groups, as the service API reads and writes them.
 
-use super::access::shown;
+use super::access::{DELETE_GROUP, READ_ENROLLMENT, READ_GROUP, READ_MECHANISM, WRITE_GROUP, shown};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
+use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Change;
 use crate::registry;
@@ -35,8 +36,9 @@ impl ProvisioningService {
     /// An enrollment group, without its keys.
     ///
     /// # Errors
-    /// `NotFound` (404201).
-    pub async fn group(&self, dps: &DpsRef, id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `NotFound` (404201).
+    pub async fn group(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
+        self.authorize(actor, dps, &READ_GROUP)?;
         let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         Ok(from_row(&row)?.view())
     }
@@ -45,9 +47,17 @@ impl ProvisioningService {
     /// kept, or generated for a new group.
     ///
     /// # Errors
-    /// `PreconditionFailed` (412001) when `if_match` does not fit; `Invalid` (400004) naming the property, also for a
-    /// credential policy that does not exist or a provisioning service that is linked to no namespace.
-    pub async fn put_group(&self, dps: &DpsRef, id: &str, body: &Value, if_match: Option<&str>) -> Result<Value> {
+    /// The refusal of an actor without the right; `PreconditionFailed` (412001) when `if_match` does not
+    /// fit; `Invalid` (400004) naming the property, also for a credential policy that does not exist or a provisioning service that is linked to no namespace.
+    pub async fn put_group(
+        &self,
+        actor: &Actor,
+        dps: &DpsRef,
+        id: &str,
+        body: &Value,
+        if_match: Option<&str>,
+    ) -> Result<Value> {
+        self.authorize(actor, dps, &WRITE_GROUP)?;
         let (settings, keys) = parse_group(id, body)?;
         check_hubs(dps, &settings)?;
         initial_twin(&settings, self.platform.now())?;
@@ -71,8 +81,10 @@ impl ProvisioningService {
     /// Deletes an enrollment group. Devices that registered through it keep their hub.
     ///
     /// # Errors
-    /// `NotFound` (404201); `PreconditionFailed` (412001) when `if_match` does not fit.
-    pub async fn delete_group(&self, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
+    /// The refusal of an actor without the right; `NotFound` (404201); `PreconditionFailed` (412001) when
+    /// `if_match` does not fit.
+    pub async fn delete_group(&self, actor: &Actor, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
+        self.authorize(actor, dps, &DELETE_GROUP)?;
         for _ in 0..CONFLICT_RETRIES {
             let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             check_match(if_match, Some(&row), dps, id)?;
@@ -92,8 +104,15 @@ impl ProvisioningService {
     /// except that a query with a condition is refused rather than answered wrongly.
     ///
     /// # Errors
-    /// `Invalid` (400004) for a condition or a foreign continuation.
-    pub async fn query_groups(&self, dps: &DpsRef, body: Option<&Value>, page: &PageRequest) -> Result<Paged> {
+    /// The refusal of an actor without the right; `Invalid` (400004) for a condition or a foreign continuation.
+    pub async fn query_groups(
+        &self,
+        actor: &Actor,
+        dps: &DpsRef,
+        body: Option<&Value>,
+        page: &PageRequest,
+    ) -> Result<Paged> {
+        self.authorize(actor, dps, &READ_GROUP)?;
         refuse_condition(body)?;
         let prefix = dps.row_key("");
         let rows = self.platform.store.scan(&ENROLLMENT_GROUPS, &prefix, page.of_store(&prefix)?).await?;
@@ -103,19 +122,33 @@ impl ProvisioningService {
     /// The attestation mechanism with its keys.
     ///
     /// # Errors
-    /// `NotFound` (404201).
-    pub async fn attestation_mechanism(&self, dps: &DpsRef, id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `NotFound` (404201).
+    pub async fn attestation_mechanism(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
+        self.authorize(actor, dps, &READ_MECHANISM)?;
         let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         let group = from_row(&row)?;
         let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
         Ok(json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": *primary, "secondaryKey": *secondary}}))
     }
 
+    /// Writes many enrollment groups at once: not built.
+    ///
+    /// # Errors
+    /// The refusal of an actor without the right; else always `NotImplemented` (501000).
+    pub fn bulk_groups(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
+        self.authorize(actor, dps, &WRITE_GROUP)?;
+        Err(Error::not_implemented(
+            "Bulk changes of enrollment groups are not built; write them one by one with PUT /enrollmentGroups/{id}.",
+        )
+        .with_iot_code(501_000))
+    }
+
     /// What individual enrollments answer: they are not built.
     ///
     /// # Errors
-    /// Always `NotImplemented` (501000).
-    pub fn individual_enrollments(&self) -> Result<Value> {
+    /// The refusal of an actor without the right; else always `NotImplemented` (501000).
+    pub fn individual_enrollments(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
+        self.authorize(actor, dps, &READ_ENROLLMENT)?;
         Err(Error::not_implemented(
             "Individual enrollments are not built yet; use an enrollment group with symmetricKey attestation.",
         )

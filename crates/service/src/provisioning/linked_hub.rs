@@ -1,14 +1,15 @@
 //! The hubs linked to a provisioning service, and whether the stored connection string still opens them.
 
-use super::access::{rights_of, same_key};
 use super::{DpsRef, ProvisioningService};
+use crate::hub::HubRef;
 use crate::resources::{self, Stored, tag};
+use crate::shared_access::{self, KeyRefusal, Right, open_secret};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::Value;
 
-/// What writing devices at a hub needs.
-const REGISTRY_WRITE: &str = "RegistryWrite";
+/// What a connection string must give at a hub that is linked.
+pub(crate) const LINK_RIGHTS: &[Right] = &[Right::RegistryWrite, Right::ServiceConnect];
 
 /// A linked hub as the provisioning service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl ProvisioningService {
     ///
     /// # Errors
     /// `Invalid` (400209) saying what does not fit any more and how to link the hub again.
-    pub(super) async fn open_hub(&self, dps: &DpsRef, host: &str) -> Result<Stored> {
+    pub(super) async fn open_hub(&self, dps: &DpsRef, host: &str) -> Result<HubRef> {
         let Some(hub) = self.hub_by_host(host).await? else {
             let unlink = unlink_command(dps, host);
             return Err(Error::invalid(format!(
@@ -57,7 +58,7 @@ impl ProvisioningService {
             .with_iot_code(400_209));
         };
         let field = format!("linkedHub/{}", host.to_lowercase());
-        let Some(text) = self.open_secret(&dps.stored, &field).await? else {
+        let Some(text) = open_secret(&self.platform, &dps.stored, &field).await? else {
             return Err(unauthorized_hub(dps, host, "no connection string is stored for it"));
         };
         let text = std::str::from_utf8(&text)
@@ -72,32 +73,18 @@ impl ProvisioningService {
                 "its stored connection string has no SharedAccessKeyName or SharedAccessKey",
             ));
         };
-        let Some(rights) = rights_of(hub.resource.value(&["authorizationPolicies"]), policy) else {
-            return Err(unauthorized_hub(
-                dps,
-                host,
-                &format!("the hub has no shared access policy '{policy}' any more"),
-            ));
-        };
-        if !rights.rights.split(',').any(|right| right.trim().eq_ignore_ascii_case(REGISTRY_WRITE)) {
-            return Err(unauthorized_hub(
-                dps,
-                host,
-                &format!("the policy '{policy}' has not the right {REGISTRY_WRITE}"),
-            ));
-        }
-        for field in [format!("{}/primary", rights.name), format!("{}/secondary", rights.name)] {
-            if let Some(current) = self.open_secret(&hub, &field).await?
-                && same_key(&current, key.as_bytes())
-            {
-                return Ok(hub);
-            }
-        }
-        Err(unauthorized_hub(
-            dps,
-            host,
-            &format!("the stored key is none of the present keys of the policy '{policy}'"),
-        ))
+        let hub = HubRef::of(hub);
+        let checked = shared_access::check_key(&self.platform, &hub.holder(), policy, key, LINK_RIGHTS).await?;
+        checked.map(|()| hub).map_err(|refusal| unauthorized_hub(dps, host, &why(refusal, policy)))
+    }
+}
+
+/// What is wrong with a linked hub's key. A policy that is gone reads like a key that is: names of policies are not for strangers.
+pub(crate) fn why(refusal: KeyRefusal, policy: &str) -> String {
+    match refusal {
+        KeyRefusal::LocalAuthOff => "the hub has local authentication switched off (disableLocalAuth)".to_owned(),
+        KeyRefusal::WrongKey => format!("its key is none of the present keys of the policy '{policy}'"),
+        KeyRefusal::NoRight(right) => format!("the policy '{policy}' has not the right {}", right.as_str()),
     }
 }
 

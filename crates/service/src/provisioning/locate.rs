@@ -16,11 +16,11 @@ pub struct DpsRef {
     /// Its uid.
     pub uid: Uuid,
     /// Its ARM id.
-    pub id: ResourceId,
+    pub(crate) id: ResourceId,
     /// Its name.
     pub name: String,
     /// The resource.
-    pub stored: Stored,
+    pub(crate) stored: Stored,
 }
 
 impl DpsRef {

@@ -3,24 +3,25 @@
 //! A registration is decided and written in one unit of work while the register request waits; the first
 //! answer is `assigning` all the same, because clients insist on a poll, and the poll reads the row.
 
-mod access;
+pub(crate) mod access;
 mod allocate;
 mod assign;
 mod attest;
 mod groups;
-mod linked_hub;
+pub(crate) mod linked_hub;
 mod locate;
 mod page;
 mod register;
 mod registrations;
 mod upkeep;
 
-pub use access::Right;
+pub use access::NEEDS;
 pub use locate::DpsRef;
 pub use page::{PageRequest, Paged};
 pub use register::{DeviceCaller, OperationStatus, RegisterRequest};
 pub use upkeep::purge;
 
+use crate::authn::Authenticator;
 use crate::platform::Platform;
 use attest::KeyCache;
 use std::sync::Arc;
@@ -35,21 +36,24 @@ const REGISTRATION_LOCKS: usize = 1024;
 /// The provisioning service.
 pub struct ProvisioningService {
     platform: Arc<Platform>,
+    authenticator: Arc<Authenticator>,
     keys: KeyCache,
     retry_after_seconds: u32,
     registering: Vec<Mutex<()>>,
 }
 
 impl ProvisioningService {
-    /// A service over `platform` that tells devices to wait [`RETRY_AFTER_SECONDS`].
-    pub fn new(platform: Arc<Platform>) -> Self {
-        Self::with_retry_after(platform, RETRY_AFTER_SECONDS)
+    /// A service over `platform` that lets `authenticator` look at bearer tokens and tells devices to wait
+    /// [`RETRY_AFTER_SECONDS`].
+    pub fn new(platform: Arc<Platform>, authenticator: Arc<Authenticator>) -> Self {
+        Self::with_retry_after(platform, authenticator, RETRY_AFTER_SECONDS)
     }
 
     /// A service that tells devices to wait so many seconds, 1 to 3.
-    pub fn with_retry_after(platform: Arc<Platform>, seconds: u32) -> Self {
+    pub fn with_retry_after(platform: Arc<Platform>, authenticator: Arc<Authenticator>, seconds: u32) -> Self {
         Self {
             platform,
+            authenticator,
             keys: KeyCache::default(),
             retry_after_seconds: seconds.clamp(1, 3),
             registering: (0..REGISTRATION_LOCKS).map(|_| Mutex::new(())).collect(),

@@ -6,6 +6,7 @@ use super::attest::Attested;
 use super::groups::contended;
 use super::registrations::{from_row, missing, put};
 use super::{DpsRef, ProvisioningService};
+use crate::authz::Actor;
 use crate::certificate::check_common_name;
 use crate::platform::Change;
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
@@ -114,7 +115,7 @@ impl ProvisioningService {
                 attested = self.attest(&dps, &caller).await?;
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
-            self.refuse_other_group(existing.as_deref(), &attested).await?;
+            self.authorize_device(existing.as_deref(), &attested).await?;
             let (registration, change) =
                 self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing.as_deref()).await?;
             match self.platform.commit(change).await {
@@ -168,13 +169,13 @@ impl ProvisioningService {
         Ok(view)
     }
 
-    /// Whether the caller may register, for MQTT's CONNECT.
+    /// The device that asks, attested: for protocols that answer the credentials before the first request.
     ///
     /// # Errors
     /// As for registering.
-    pub async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
+    pub async fn authenticate_device(&self, caller: DeviceCaller<'_>) -> Result<Actor> {
         let dps = self.dps_by_scope(caller.id_scope).await?;
-        self.attest(&dps, &caller).await.map(|_| ())
+        Ok(self.attest(&dps, &caller).await?.actor)
     }
 
     async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Arc<Registration>)> {
@@ -184,12 +185,12 @@ impl ProvisioningService {
             .registration_row(&dps, caller.registration_id)
             .await?
             .ok_or_else(|| missing(&dps, caller.registration_id))?;
-        self.refuse_other_group(Some(&row), &attested).await?;
+        self.authorize_device(Some(&row), &attested).await?;
         Ok((dps, from_row(&row)?))
     }
 
     /// A key of one group must not open what a device of another group registered.
-    async fn refuse_other_group(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
+    async fn authorize_device(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
         let Some(row) = existing else { return Ok(()) };
         let Some(owner) = row.columns.first().cloned().flatten().filter(|key| *key != attested.group_key) else {
             return Ok(());

@@ -1,9 +1,10 @@
 //! Registrations, as the service API reads and deletes them.
 
-use super::access::shown;
+use super::access::{DELETE_REGISTRATION, READ_REGISTRATION, shown};
 use super::groups::{contended, precondition};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
+use crate::authz::Actor;
 use crate::platform::Change;
 use crate::tables::REGISTRATIONS;
 use ferrohub_model::error::{Error, Result};
@@ -17,8 +18,9 @@ impl ProvisioningService {
     /// A registration's state, never with certificates.
     ///
     /// # Errors
-    /// `NotFound` (404202).
-    pub async fn registration(&self, dps: &DpsRef, id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `NotFound` (404202).
+    pub async fn registration(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
+        self.authorize(actor, dps, &READ_REGISTRATION)?;
         let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         Ok(from_row(&row)?.view())
     }
@@ -26,8 +28,16 @@ impl ProvisioningService {
     /// Deletes a registration. The device keeps its identity at the hub and registers anew with the next request.
     ///
     /// # Errors
-    /// `NotFound` (404202); `PreconditionFailed` (412001) when `if_match` does not fit.
-    pub async fn delete_registration(&self, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
+    /// The refusal of an actor without the right; `NotFound` (404202); `PreconditionFailed` (412001) when
+    /// `if_match` does not fit.
+    pub async fn delete_registration(
+        &self,
+        actor: &Actor,
+        dps: &DpsRef,
+        id: &str,
+        if_match: Option<&str>,
+    ) -> Result<()> {
+        self.authorize(actor, dps, &DELETE_REGISTRATION)?;
         for _ in 0..CONFLICT_RETRIES {
             let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             let registration = from_row(&row)?;
@@ -51,8 +61,16 @@ impl ProvisioningService {
     /// The registrations of an enrollment group, page by page.
     ///
     /// # Errors
-    /// `NotFound` (404201) for an unknown group; `Invalid` (400004) for a foreign continuation.
-    pub async fn query_registrations(&self, dps: &DpsRef, group: &str, page: &PageRequest) -> Result<Paged> {
+    /// The refusal of an actor without the right; `NotFound` (404201) for an unknown group; `Invalid` (400004)
+    /// for a foreign continuation.
+    pub async fn query_registrations(
+        &self,
+        actor: &Actor,
+        dps: &DpsRef,
+        group: &str,
+        page: &PageRequest,
+    ) -> Result<Paged> {
+        self.authorize(actor, dps, &READ_REGISTRATION)?;
         if self.group_row(dps, group).await?.is_none() {
             return Err(Error::not_found(format!(
                 "The provisioning service '{}' has no enrollment group '{}'.",

@@ -1,10 +1,13 @@
 //! From the ADR device to the hub: enabling and disabling.
 
+use super::DEVICES_WRITE;
+use crate::authz::Actor;
 use crate::hub::identity;
 use crate::platform::{Change, Platform};
 use crate::resources;
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::Result;
+use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -13,8 +16,17 @@ use uuid::Uuid;
 /// that closes an open connection. Nothing happens where the status is that already, or no hub device stands behind it.
 ///
 /// # Errors
-/// When the store cannot be read. The commit fails with a conflict when the identity changed meanwhile.
-pub async fn apply_enabled(platform: &Platform, device: Uuid, enabled: bool, change: &mut Change) -> Result<()> {
+/// The refusal of an actor that may not write the ADR device; when the store cannot be read. The commit fails with a
+/// conflict when the identity changed meanwhile.
+pub async fn apply_enabled(
+    platform: &Platform,
+    actor: &Actor,
+    device: Uuid,
+    id: &ResourceId,
+    enabled: bool,
+    change: &mut Change,
+) -> Result<()> {
+    platform.authorize(actor, DEVICES_WRITE, id)?;
     let Some(was) = identity::by_uid(platform.store.as_ref(), device).await? else { return Ok(()) };
     let status = if enabled { DeviceStatus::Enabled } else { DeviceStatus::Disabled };
     if was.device.status == status {

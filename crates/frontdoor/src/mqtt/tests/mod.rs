@@ -4,16 +4,15 @@ mod asking;
 mod connecting;
 mod publishing;
 
-use super::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use super::*;
+use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use crate::listener::Life;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use ferrohub_model::clock::ManualClock;
-use ferrohub_model::error::Result;
 use ferrohub_model::random::SeededRandom;
 use ferrohub_model::registration::RegistrationStatus;
-use ferrohub_service::hub::{CloseReason, ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_service::hub::{CloseReason, DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, encode};
 use serde_json::{Value, json};
@@ -43,18 +42,18 @@ struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
 
 #[async_trait]
 impl Gate for FakeGate {
-    async fn connect(&self, request: ConnectRequest) -> Result<Opened> {
-        match request.password.as_deref() {
+    async fn login(&self, login: DeviceLogin) -> Result<Opened> {
+        match login.token.as_deref() {
             Some("good") => {}
             Some(_) => return Err(Error::unauthenticated("wrong key")),
-            None if request.peer_chain.is_empty() => return Err(Error::unauthenticated("no credentials")),
+            None if login.peer_chain.is_empty() => return Err(Error::unauthenticated("no credentials")),
             None => {}
         }
         let events = self.events.lock().unwrap().take().unwrap_or_else(|| mpsc::unbounded_channel().1);
         Ok(Opened { link: self.link.clone(), events: Box::new(FakeEvents(events)) })
     }
 
-    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
+    async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
         if caller.id_scope == "0ne1" { Ok(()) } else { Err(Error::not_found("scope").with_iot_code(404_201)) }
     }
 

@@ -92,7 +92,7 @@ impl Behavior for Device {
         }
         // A change of `enabled` reaches the hub identity in the same unit of work.
         if was_enabled.is_some_and(|was| was != enabled) {
-            registry::apply_enabled(cx.platform, cx.uid, enabled, &mut cx.change).await?;
+            registry::apply_enabled(cx.platform, cx.actor, cx.uid, cx.id, enabled, &mut cx.change).await?;
         }
         Ok(())
     }

@@ -212,14 +212,17 @@ impl Behavior for IotHub {
             return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, Some(&cx.tail[1])).await?))));
         }
         if cx.is("POST", &["readEvents"]) {
-            return Ok(Some(SubAnswer::Done(200, Some(hub::read_events_view(cx.platform, cx.stored, cx.body).await?))));
+            return Ok(Some(SubAnswer::Done(
+                200,
+                Some(hub::read_events_view(cx.platform, cx.actor, cx.stored, cx.body).await?),
+            )));
         }
         if cx.is("GET", &["skus"]) {
             let value: Vec<Value> = SKUS.iter().map(|(name, tier)| json!({"resourceType": DECL.full(), "sku": {"name": name, "tier": tier}, "capacity": {"minimum": 1, "maximum": 200, "default": 1, "scaleType": "Manual"}})).collect();
             return Ok(Some(SubAnswer::Done(200, Some(json!({ "value": value })))));
         }
         if cx.is("GET", &["IotHubStats"]) {
-            return Ok(Some(SubAnswer::Done(200, Some(hub::statistics(cx.platform, cx.stored).await?))));
+            return Ok(Some(SubAnswer::Done(200, Some(hub::statistics(cx.platform, cx.actor, cx.stored).await?))));
         }
         Ok(None)
     }

@@ -3,6 +3,7 @@
 use crate::arm::context::{PutContext, SubContext};
 use crate::platform::Platform;
 use crate::resources::Stored;
+use crate::shared_access::open_secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
@@ -134,13 +135,8 @@ fn check_rights(text: &str, known: &[&str]) -> Result<String> {
 /// # Errors
 /// Internal, when the key is missing or does not open.
 pub(super) async fn open_key(platform: &Platform, stored: &Stored, field: &str) -> Result<zeroize::Zeroizing<String>> {
-    let sealed = stored
-        .resource
-        .secrets
-        .get(field)
-        .ok_or_else(|| Error::internal(format!("{} has no key {field}", stored.id)))?;
-    let row = stored.key();
-    let bytes = platform.keyring.open(platform.store.as_ref(), &row, "resources", &row, field, sealed).await?;
+    let bytes = open_secret(platform, stored, field).await?;
+    let bytes = bytes.ok_or_else(|| Error::internal(format!("{} has no key {field}", stored.id)))?;
     String::from_utf8(bytes.to_vec()).map(zeroize::Zeroizing::new).map_err(|_| Error::internal("a key is not text"))
 }
 

@@ -7,9 +7,11 @@ use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, Rule};
 use crate::arm::{region, render};
+use crate::hub::HubRef;
 use crate::platform::Platform;
-use crate::provisioning;
+use crate::provisioning::{self, linked_hub};
 use crate::resources::{self, Kind, Stored, tag};
+use crate::shared_access;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LINKED_HUBS;
@@ -360,32 +362,17 @@ async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
 
 /// The key must be one of the hub's, with the rights that provisioning needs.
 async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &str) -> Result<()> {
-    let path = "properties.iotHubs.connectionString";
-    let wrong = |why: &str| {
+    let hub = HubRef::of(hub.clone());
+    let checked = shared_access::check_key(platform, &hub.holder(), policy, key, linked_hub::LINK_RIGHTS).await?;
+    checked.map_err(|refusal| {
         Error::invalid_property(
-            path,
+            "properties.iotHubs.connectionString",
             format!(
-                "The connection string of '{}' cannot be used: {why}. Take the one that `az iot hub connection-string show --hub-name {}` prints.",
-                hub.name(),
-                hub.name()
+                "The connection string of '{}' cannot be used: {}. Take the one that `az iot hub connection-string show --hub-name {}` prints.",
+                hub.name,
+                linked_hub::why(refusal, policy),
+                hub.name
             ),
         )
-    };
-    let policies =
-        hub.resource.properties.get("authorizationPolicies").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found = policies
-        .iter()
-        .find(|p| p.get("keyName").and_then(Value::as_str) == Some(policy))
-        .ok_or_else(|| wrong("the hub has no such shared access policy"))?;
-    let rights = found.get("rights").and_then(Value::as_str).unwrap_or_default();
-    if !["RegistryWrite", "ServiceConnect"].iter().all(|right| rights.contains(right)) {
-        return Err(wrong("its policy needs the rights RegistryWrite and ServiceConnect"));
-    }
-    for which in ["primary", "secondary"] {
-        let stored = keys::open_key(platform, hub, &format!("{policy}/{which}")).await?;
-        if aws_lc_rs::constant_time::verify_slices_are_equal(stored.as_bytes(), key.as_bytes()).is_ok() {
-            return Ok(());
-        }
-    }
-    Err(wrong("its key is not the hub's"))
+    })
 }

@@ -11,7 +11,7 @@ async fn without_a_right_nothing_is_told_or_done() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let stranger = world.stranger().await;
-    for decl in world.service.platform.types.all() {
+    for decl in world.platform.types.all() {
         let id = match decl.kind.path {
             ["resourceGroups"] => plant.group.clone(),
             [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.kind.provider),
@@ -154,12 +154,12 @@ async fn a_narrow_right_to_write_roles_does_not_reach_further() {
 async fn tokens_expire_and_belong_to_one_audience() {
     let world = World::new().await;
     let form = |scope: &str, secret: &str| {
-        let app = world.owner.principal().app_id.clone();
+        let app = world.owner.name().to_owned();
         [("grant_type", "client_credentials"), ("client_id", app.as_str()), ("client_secret", secret), ("scope", scope)]
             .map(|(k, v)| (k.to_string(), v.to_string()))
             .to_vec()
     };
-    let tenant = world.service.platform.tenancy.tenant_id.clone();
+    let tenant = world.platform.tenancy.tenant_id.clone();
     let wrong = world
         .service
         .authn

@@ -12,7 +12,7 @@ use ferrohub_service::arm::{ArmRequest, ArmResponse};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::graph::GraphRequest;
-use ferrohub_service::platform::{Engines, Settings};
+use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::{Service, StartConfig, tables};
 use ferrohub_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ pub(super) const DPS: &str = "2025-02-01-preview";
 
 pub(super) struct World {
     pub(super) service: Arc<Service>,
+    pub(super) platform: Arc<Platform>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) owner: Actor,
     pub(super) subscription: String,
@@ -62,7 +63,14 @@ impl World {
         let started = Service::start(engines, config).await.unwrap();
         let owner = started.owner.unwrap();
         let actor = sign_in(&started.service, &owner.client_id, &owner.client_secret).await;
-        Self { service: started.service, clock, owner: actor, subscription: owner.subscription_id, _folder: folder }
+        Self {
+            service: started.service,
+            platform: started.platform,
+            clock,
+            owner: actor,
+            subscription: owner.subscription_id,
+            _folder: folder,
+        }
     }
 
     /// Closes everything and gives the bytes of the store's file.
@@ -182,13 +190,13 @@ impl World {
     /// An `Authorization` header of the owner for a scope; the owner gets a second secret for it.
     pub(super) async fn token(&self, scope: &str) -> String {
         let engines = Engines {
-            store: self.service.platform.store.clone(),
-            log: self.service.platform.log.clone(),
-            bus: self.service.platform.bus.clone(),
+            store: self.platform.store.clone(),
+            log: self.platform.log.clone(),
+            bus: self.platform.bus.clone(),
             clock: self.clock.clone(),
-            random: self.service.platform.random.clone(),
+            random: self.platform.random.clone(),
         };
-        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.service.platform.tenancy).await.unwrap();
+        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.platform.tenancy).await.unwrap();
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &owner.client_id),
@@ -223,7 +231,7 @@ async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
     ]
     .map(|(k, v)| (k.to_string(), v.to_string()))
     .to_vec();
-    let tenant = service.platform.tenancy.tenant_id.clone();
+    let tenant = service.tenancy().tenant_id.clone();
     let token = service.authn.token(&tenant, &form, None, true).await.unwrap();
     let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
     service.authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()

@@ -1,15 +1,15 @@
 //! The gate over the real services.
 
-use super::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
-use ferrohub_service::hub::{ConnectRequest, Link, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{DeviceLogin, Link, Session, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The services behind the MQTT port.
+/// The services behind the ports for devices.
 pub(crate) struct ServiceGate {
     service: Arc<Service>,
 }
@@ -22,13 +22,13 @@ impl ServiceGate {
 
 #[async_trait]
 impl Gate for ServiceGate {
-    async fn connect(&self, request: ConnectRequest) -> Result<Opened> {
-        let session = self.service.hub.connect(request).await?;
+    async fn login(&self, login: DeviceLogin) -> Result<Opened> {
+        let session = self.service.hub.connect(login).await?;
         Ok(Opened { link: session.link(), events: Box::new(session) })
     }
 
-    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()> {
-        self.service.provisioning.authenticate(caller).await
+    async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
+        self.service.provisioning.authenticate_device(caller).await.map(drop)
     }
 
     async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {

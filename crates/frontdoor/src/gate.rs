@@ -1,9 +1,10 @@
-//! What a device connection asks of the services, as a seam: the state machine of a connection is
-//! tested without them.
+//! What a device's connection asks of the services, whatever protocol it speaks: log in with a token or a certificate,
+//! publish, read and report a twin, hear what happens. A protocol translates and decides nothing; its state machine is
+//! tested without the services.
 
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
-use ferrohub_service::hub::{ConnectRequest, SessionEvent, Telemetry};
+use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use std::sync::Arc;
 #[async_trait]
 pub(crate) trait Gate: Send + Sync + 'static {
     /// Authenticates a device of a hub and opens its session.
-    async fn connect(&self, request: ConnectRequest) -> Result<Opened>;
+    async fn login(&self, login: DeviceLogin) -> Result<Opened>;
     /// Authenticates a device that wants to be provisioned.
-    async fn authenticate(&self, caller: DeviceCaller<'_>) -> Result<()>;
+    async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()>;
     /// Starts or repeats a registration.
     async fn register(&self, request: RegisterRequest) -> Result<OperationStatus>;
     /// State of a registration that was started.

@@ -1,0 +1,93 @@
+//! Who acts, and how that was proven. An actor is made inside this crate only, after the proof: from a verified token,
+//! from a token under a shared access policy, from a device's session or attestation, or from an identity that the
+//! directory knows. A front door asks for one and cannot invent one.
+
+use crate::shared_access::PolicyGrant;
+use ferrohub_model::principal::{Principal, PrincipalKind};
+use uuid::Uuid;
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    who: Who,
+    /// What identifies the actor in logs and activity; the object id for a principal, never a GUID for anyone else.
+    id: String,
+}
+
+/// What was proven.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    /// A principal of the directory: the bearer of a token, or the identity as which a service acts. Its rights are roles.
+    Principal(Principal),
+    /// A caller that signed with a key of a shared access policy. Its rights are the policy's, on the policy's service.
+    Policy(PolicyGrant),
+    /// A device. It may do what a device may, as itself.
+    Device(DeviceProof),
+}
+
+/// A device that proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeviceProof {
+    /// Uid of the hub at which it has an identity, or of the provisioning service that attested it.
+    pub(crate) home: Uuid,
+    /// Device id, or registration id.
+    pub(crate) id: String,
+}
+
+impl Actor {
+    /// The actor for a principal that was just authenticated or looked up.
+    pub(crate) fn of(principal: Principal) -> Self {
+        Self { id: principal.id.clone(), who: Who::Principal(principal) }
+    }
+
+    /// The actor for a caller whose token a key of the policy signed.
+    pub(crate) fn policy(grant: PolicyGrant) -> Self {
+        Self { id: format!("policy:{}", grant.name), who: Who::Policy(grant) }
+    }
+
+    /// The actor for a device that was let in.
+    pub(crate) fn device(proof: DeviceProof) -> Self {
+        Self { id: format!("device:{}", proof.id), who: Who::Device(proof) }
+    }
+
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The principal, unless a policy or a device acts.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        match &self.who {
+            Who::Principal(principal) => Some(principal),
+            Who::Policy(_) | Who::Device(_) => None,
+        }
+    }
+
+    /// Object id of a principal; `policy:{name}` and `device:{id}` for the others.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What messages and `systemData` call the actor: the application id of an application, as Azure does.
+    pub fn name(&self) -> &str {
+        match &self.who {
+            Who::Principal(principal) => match principal.kind {
+                PrincipalKind::User => &principal.display_name,
+                PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity => &principal.app_id,
+            },
+            Who::Policy(grant) => &grant.name,
+            Who::Device(proof) => &proof.id,
+        }
+    }
+
+    /// `systemData`'s word for the kind of actor (`createdByType`: User, Application, ManagedIdentity, Key).
+    pub fn kind_name(&self) -> &'static str {
+        match &self.who {
+            Who::Principal(principal) => match principal.kind {
+                PrincipalKind::User => "User",
+                PrincipalKind::ServicePrincipal => "Application",
+                PrincipalKind::ManagedIdentity => "ManagedIdentity",
+            },
+            Who::Policy(_) | Who::Device(_) => "Key",
+        }
+    }
+}
