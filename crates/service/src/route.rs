@@ -14,6 +14,8 @@ pub enum Wants {
     Right,
     /// A shared access policy or a bearer token, and a right of the plane.
     PolicyOrBearer,
+    /// A shared access policy or a bearer token, and no right: there is nothing to get.
+    Known,
     /// A device's attestation.
     Device,
 }
@@ -56,17 +58,27 @@ pub enum Found<'t, H: 'static> {
 
 /// The first row for a request; `segments` are the path's, decoded, without empty ones.
 pub fn find<'t, H>(rows: &'t [Row<H>], method: &str, segments: &[String]) -> Found<'t, H> {
+    if let Some((row, captures)) = fitting(rows, method, segments).next() {
+        return Found::Row(row, captures);
+    }
     let mut others = Vec::new();
-    for row in rows {
-        let Some(captures) = captures(row.path, segments) else { continue };
-        if row.method == "*" || row.method.eq_ignore_ascii_case(method) {
-            return Found::Row(row, captures);
-        }
+    for row in rows.iter().filter(|row| captures(row.path, segments).is_some()) {
         if !others.contains(&row.method) {
             others.push(row.method);
         }
     }
     if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+}
+
+/// The rows for a request, first the first, each with the segments that stand for its `{name}`s.
+pub fn fitting<'t, H>(
+    rows: &'t [Row<H>],
+    method: &str,
+    segments: &[String],
+) -> impl Iterator<Item = (&'t Row<H>, Vec<String>)> {
+    rows.iter()
+        .filter(move |row| row.method == "*" || row.method.eq_ignore_ascii_case(method))
+        .filter_map(move |row| captures(row.path, segments).map(|captures| (row, captures)))
 }
 
 /// The rows as others may know them.

@@ -4,7 +4,7 @@ use super::reply::Reply;
 use super::request::Call;
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
-use ferrohub_service::arm::{ArmRequest, metadata};
+use ferrohub_service::arm::{self, ArmRequest, metadata};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use http::HeaderName;
@@ -15,7 +15,7 @@ static PUBLIC: &[Row<()>] = &[Row { method: "GET", path: "/metadata/endpoints", 
 
 /// The routes of Resource Manager.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("arm", PUBLIC)
+    [route::info("arm", PUBLIC), arm::routes()].concat()
 }
 
 /// Answers a request.

@@ -26,7 +26,7 @@ const fn call(
 }
 
 const fn not_built(method: &'static str, path: &'static str, sentence: &'static str) -> Row<Run> {
-    Row { method, path, wants: Wants::PolicyOrBearer, run: Run::NotBuilt(sentence) }
+    Row { method, path, wants: Wants::Known, run: Run::NotBuilt(sentence) }
 }
 
 const MODULES: &str = "Modules are not built; use device identities.";

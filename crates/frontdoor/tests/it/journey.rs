@@ -18,25 +18,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const REGISTRY: &str = "2026-03-01-preview";
-const HUB: &str = "2025-08-01-preview";
-const DPS: &str = "2025-02-01-preview";
+pub(crate) const HUB: &str = "2025-08-01-preview";
+pub(crate) const DPS: &str = "2025-02-01-preview";
 const ROLE: &str = "2022-04-01";
 const LOCATION: &str = "swedencentral";
 const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
-const HUB_HOST: &str = "hub1.azure-devices.localhost";
-const DPS_HOST: &str = "dps1.azure-devices-provisioning.localhost";
+pub(crate) const HUB_HOST: &str = "hub1.azure-devices.localhost";
+pub(crate) const DPS_HOST: &str = "dps1.azure-devices-provisioning.localhost";
 
 /// A server with a hub, a provisioning service and an enrollment group.
-struct Plant {
-    rig: Rig,
-    id_scope: String,
-    group_key: String,
-    hub_key: String,
-    dps_key: String,
+pub(crate) struct Plant {
+    pub(crate) rig: Rig,
+    pub(crate) id_scope: String,
+    pub(crate) group_key: String,
+    pub(crate) hub_key: String,
+    pub(crate) dps_key: String,
 }
 
 impl Plant {
-    async fn build() -> Self {
+    pub(crate) async fn build() -> Self {
         let rig = Rig::start().await;
         let group = format!("/subscriptions/{}/resourceGroups/g1", rig.owner.subscription_id);
         let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/ns1");
@@ -133,20 +133,20 @@ impl Plant {
     }
 }
 
-async fn put(rig: &Rig, path: &str, version: &str, body: Value) -> Value {
+pub(crate) async fn put(rig: &Rig, path: &str, version: &str, body: Value) -> Value {
     let answer = rig.arm("PUT", path, version, Some(&body)).await;
     assert!(answer.status == 200 || answer.status == 201, "{path}: {} {}", answer.status, answer.text);
     assert!(!answer.header("x-ms-request-id").is_empty());
     answer.json()
 }
 
-async fn owner_key(rig: &Rig, resource: &str, version: &str, policy: &str) -> String {
+pub(crate) async fn owner_key(rig: &Rig, resource: &str, version: &str, policy: &str) -> String {
     let keys = rig.arm("POST", &format!("{resource}/listkeys"), version, None).await.expect(200);
     let found = keys["value"].as_array().unwrap().iter().find(|key| key["keyName"] == policy).unwrap();
     found["primaryKey"].as_str().unwrap().to_owned()
 }
 
-fn token(resource: &str, key: &str, policy: &str) -> String {
+pub(crate) fn token(resource: &str, key: &str, policy: &str) -> String {
     sas_token::sign(resource, &STANDARD.decode(key).unwrap(), SystemClock.unix_seconds() + 3600, Some(policy))
 }
 

@@ -6,3 +6,4 @@ mod control;
 mod http_client;
 mod journey;
 mod rig;
+mod sweep;

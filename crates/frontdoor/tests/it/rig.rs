@@ -77,10 +77,14 @@ impl Rig {
 
     /// A token of the owner for Resource Manager.
     pub(crate) async fn token(&self) -> String {
-        let form = format!(
-            "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fmanagement.azure.com%2F%2F.default",
-            self.owner.client_id, self.owner.client_secret
-        );
+        self.token_of(&self.owner.client_id, &self.owner.client_secret, "https://management.azure.com").await
+    }
+
+    /// A token of an application for an audience.
+    pub(crate) async fn token_of(&self, client_id: &str, client_secret: &str, audience: &str) -> String {
+        let scope = format!("{audience}/.default").replace(':', "%3A").replace('/', "%2F");
+        let form =
+            format!("grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}&scope={scope}");
         let path = format!("/{}/oauth2/v2.0/token", self.owner.tenant_id);
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let answer = self.https.send("POST", "login.localhost", &path, &headers, form).await;

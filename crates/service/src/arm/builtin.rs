@@ -2,13 +2,97 @@
 
 use super::declaration::TypeDecl;
 use super::request::{ArmRequest, ArmResponse};
+use super::types::Types;
 use super::{listing, name_check, operations, providers, read, region, render, require_subscription};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
+use crate::route::{self, RouteInfo, Row, Wants};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+
+type Run = for<'a> fn(&'a Asked<'a>) -> BoxFuture<'a, Result<Option<ArmResponse>>>;
+
+/// A request that one of these rows is for.
+struct Asked<'a> {
+    platform: &'a Platform,
+    request: &'a ArmRequest,
+    segments: &'a [String],
+    /// What stands for the `{name}`s of the row's path.
+    path: Vec<String>,
+}
+
+/// Reading the subscription itself.
+const READ_SUBSCRIPTION: &str = "Microsoft.Resources/subscriptions/read";
+
+/// Actions of what is no resource type.
+pub const ACTIONS: &[&str] = &[READ_SUBSCRIPTION, operations::READ_RESULTS];
+
+const fn open(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::Principal, run }
+}
+
+const fn right(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
+    Row { method, path, wants: Wants::Right, run }
+}
+
+/// Rows are tried in order; one that answers `None` leaves the request to the next, and the last to the resource types.
+/// Lists that show what the caller may read, and nothing else, ask for no right.
+static ROUTES: &[Row<Run>] = &[
+    right("GET", "/**/operationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
+    right("GET", "/**/operationResults/{id}", |asked| Box::pin(asked.poll(true))),
+    right("GET", "/**/asyncOperationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
+    open("GET", "/tenants", |asked| Box::pin(async { done(tenants(asked.platform)) })),
+    open("GET", "/subscriptions", |asked| Box::pin(async { done(visible_subscriptions(asked)) })),
+    right("GET", "/subscriptions/{subscription}", |asked| Box::pin(async { asked.subscription() })),
+    open("GET", "/subscriptions/{subscription}/locations", |asked| Box::pin(async { asked.locations() })),
+    open("GET", "/subscriptions/{subscription}/resources", |asked| Box::pin(asked.resources())),
+    open("GET", "/subscriptions/{subscription}/resourceGroups", |asked| Box::pin(asked.groups())),
+    open("GET", "/subscriptions/{subscription}/resourceGroups/{resourceGroup}/resources", |asked| {
+        Box::pin(asked.resources())
+    }),
+    open("GET", "/**/providers/Microsoft.Authorization/permissions", |asked| {
+        Box::pin(async { permissions(asked.platform, asked.request, asked.segments).map(Some) })
+    }),
+    open("GET", "/providers", |asked| Box::pin(async { Ok(Some(providers::list(asked.platform))) })),
+    open("GET", "/providers/{provider}", |asked| {
+        Box::pin(async { providers::show(asked.platform, &asked.path[0]).map(Some) })
+    }),
+    open("GET", "/providers/{provider}/operations", |asked| {
+        Box::pin(async { providers::list_operations(asked.platform, &asked.path[0]).map(Some) })
+    }),
+    open("GET", "/subscriptions/{subscription}/providers", |asked| {
+        Box::pin(async { asked.own().map(|()| Some(providers::list(asked.platform))) })
+    }),
+    open("GET", "/subscriptions/{subscription}/providers/{provider}", |asked| {
+        Box::pin(async { asked.own().and_then(|()| providers::show(asked.platform, &asked.path[1])).map(Some) })
+    }),
+    open("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
+        Box::pin(async { asked.own().and_then(|()| providers::show(asked.platform, &asked.path[1])).map(Some) })
+    }),
+    open("POST", "/subscriptions/{subscription}/providers/{provider}/unregister", |asked| {
+        Box::pin(async { asked.own().and_then(|()| providers::unregister(asked.platform, &asked.path[1])).map(Some) })
+    }),
+    open("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
+        Box::pin(asked.check_name())
+    }),
+];
+
+/// The routes of Resource Manager: those of no resource type, and those of every type.
+pub fn routes() -> Vec<RouteInfo> {
+    let mut all = route::info("arm", ROUTES);
+    for decl in Types::built_in().all() {
+        all.extend(decl.routes().into_iter().filter(|new| !ROUTES.iter().any(|row| is_same(row, new))));
+    }
+    all
+}
+
+/// Whether a row stands before the route of a type: the list of resource groups is one of ours.
+fn is_same(row: &Row<Run>, route: &RouteInfo) -> bool {
+    row.method == route.method && row.path == route.path
+}
 
 /// Answers the request if its path is one of these; `None` leaves it to the resource types.
 pub(super) async fn answer(
@@ -16,67 +100,67 @@ pub(super) async fn answer(
     request: &ArmRequest,
     segments: &[String],
 ) -> Result<Option<ArmResponse>> {
-    let words: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let lower: Vec<String> = segments.iter().map(|word| word.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let get = request.method == "GET";
     let owned = matches!(lower.as_slice(), ["tenants" | "subscriptions", ..]) && !lower.contains(&"providers");
     let with_group = lower.len() > 3 && lower[2] == "resourcegroups" && lower.get(4) != Some(&"resources");
     if owned && !with_group {
         check_version(request)?;
     }
-    if let [.., "operationstatuses" | "operationresults" | "asyncoperationstatuses", _] = lower.as_slice()
-        && get
-    {
-        let results = lower[lower.len() - 2] == "operationresults";
-        return operations::poll(platform, request, results, words[words.len() - 1]).await.map(Some);
+    for (row, path) in route::fitting(ROUTES, &request.method, segments) {
+        let asked = Asked { platform, request, segments, path };
+        if let Some(answer) = (row.run)(&asked).await? {
+            return Ok(Some(answer));
+        }
     }
-    match lower.as_slice() {
-        ["tenants"] if get => done(tenants(platform)),
-        ["subscriptions"] if get => done(json!({"value": visible_subscriptions(platform, request)})),
-        ["subscriptions", id] if get => {
-            require_subscription(platform, id)?;
-            platform.authorize(
-                &request.actor,
-                "Microsoft.Resources/subscriptions/read",
-                &ResourceId::subscription(id),
-            )?;
-            done(subscription(platform))
+    Ok(None)
+}
+
+impl Asked<'_> {
+    /// Refuses a subscription that is not ours; it is the first name of the path.
+    fn own(&self) -> Result<()> {
+        require_subscription(self.platform, &self.path[0])
+    }
+
+    async fn poll(&self, results: bool) -> Result<Option<ArmResponse>> {
+        let id = self.path.last().map(String::as_str).unwrap_or_default();
+        operations::poll(self.platform, self.request, results, id).await.map(Some)
+    }
+
+    fn subscription(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        let scope = ResourceId::subscription(&self.path[0]);
+        self.platform.authorize(&self.request.actor, READ_SUBSCRIPTION, &scope)?;
+        done(subscription(self.platform))
+    }
+
+    fn locations(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        done(region::listing(&self.platform.tenancy.subscription_id))
+    }
+
+    async fn resources(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        let scope = match self.path.as_slice() {
+            [subscription, group] => ResourceId::group(subscription, group),
+            _ => ResourceId::subscription(&self.path[0]),
+        };
+        // Who may see nothing here does not learn whether the group is there.
+        if !self.platform.access().reaches_into(self.request.actor.id(), &scope) {
+            return Ok(Some(read::envelope(Vec::new(), None)));
         }
-        ["subscriptions", id, "locations"] if get => {
-            require_subscription(platform, id)?;
-            done(region::listing(&platform.tenancy.subscription_id))
-        }
-        ["subscriptions", id, "providers", provider, word]
-            if request.method == "POST" && name_checked(platform, provider, word).is_some() =>
-        {
-            require_subscription(platform, id)?;
-            match name_checked(platform, provider, word) {
-                Some(decl) => name_check::answer(platform, request, decl).await.map(Some),
-                None => Ok(None),
-            }
-        }
-        ["subscriptions", id, "providers", ..] => {
-            require_subscription(platform, id)?;
-            providers::answer(platform, &platform.types, request, &segments[3..])
-        }
-        ["providers", ..] => providers::answer(platform, &platform.types, request, &segments[1..]),
-        ["subscriptions", id, "resources"] if get => {
-            require_subscription(platform, id)?;
-            listing::answer(platform, request, &ResourceId::subscription(id)).await.map(Some)
-        }
-        ["subscriptions", id, "resourcegroups", _, "resources"] if get => {
-            require_subscription(platform, id)?;
-            listing::answer(platform, request, &ResourceId::group(id, words[3])).await.map(Some)
-        }
-        ["subscriptions", id, "resourcegroups"] if get => {
-            require_subscription(platform, id)?;
-            groups(platform, request, id).await.map(Some)
-        }
-        [.., "providers", "microsoft.authorization", "permissions"] if get => {
-            permissions(platform, request, segments).map(Some)
-        }
-        _ => Ok(None),
+        listing::answer(self.platform, self.request, &scope).await.map(Some)
+    }
+
+    async fn groups(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        groups(self.platform, self.request, &self.path[0]).await.map(Some)
+    }
+
+    async fn check_name(&self) -> Result<Option<ArmResponse>> {
+        let Some(decl) = name_checked(self.platform, &self.path[1], &self.path[2]) else { return Ok(None) };
+        self.own()?;
+        name_check::answer(self.platform, self.request, decl).await.map(Some)
     }
 }
 
@@ -129,9 +213,11 @@ fn subscription(platform: &Platform) -> Value {
 }
 
 /// A caller sees the subscription when any of its roles reads something in it.
-fn visible_subscriptions(platform: &Platform, request: &ArmRequest) -> Vec<Value> {
+fn visible_subscriptions(asked: &Asked<'_>) -> Value {
+    let platform = asked.platform;
     let scope = ResourceId::subscription(&platform.tenancy.subscription_id);
-    if platform.access().reaches_into(request.actor.id(), &scope) { vec![subscription(platform)] } else { Vec::new() }
+    let visible = platform.access().reaches_into(asked.request.actor.id(), &scope);
+    json!({"value": visible.then(|| subscription(platform)).into_iter().collect::<Vec<_>>()})
 }
 
 async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {

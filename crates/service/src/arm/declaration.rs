@@ -7,6 +7,7 @@ use super::schema::Rule;
 pub use super::view::View;
 use crate::platform::Platform;
 use crate::resources::{Kind, Scope, Stored};
+use crate::route::{self, RouteInfo, Wants};
 use async_trait::async_trait;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
@@ -58,8 +59,11 @@ pub struct TypeDecl {
     pub action_status: bool,
     /// The type's path in actions of roles, where it is not its own.
     pub action_path: Option<&'static str>,
-    /// Actions (POST) on resources of the type, as roles name them.
-    pub actions: &'static [&'static str],
+    /// What is served below a resource: method, and a path such as `IotHubKeys/{name}/listkeys`. Nothing else reaches
+    /// [`Behavior::sub`].
+    pub subs: &'static [(&'static str, &'static str)],
+    /// Actions that roles name and no path serves, such as `assign`.
+    pub further_actions: &'static [&'static str],
     /// What is particular to the type.
     pub behavior: &'static dyn Behavior,
 }
@@ -89,7 +93,8 @@ impl TypeDecl {
             marked: false,
             action_status: true,
             action_path: None,
-            actions: &[],
+            subs: &[],
+            further_actions: &[],
             behavior: &Plain,
         }
     }
@@ -258,6 +263,58 @@ impl TypeDecl {
             Some(path) => format!("{path}/{verb}"),
             None => format!("{}/{verb}", self.full()),
         }
+    }
+
+    /// Every action of roles that the type knows: read, write, delete, and those of its sub-paths.
+    pub fn actions(&self) -> Vec<String> {
+        let mut all: Vec<String> = ["read", "write", "delete"].map(|verb| self.action(verb)).to_vec();
+        all.extend(self.sub_actions());
+        all
+    }
+
+    /// The actions beside read, write and delete.
+    pub fn sub_actions(&self) -> Vec<String> {
+        let served = self.subs.iter().map(|(method, path)| {
+            let tail: Vec<String> = path.split('/').map(str::to_owned).collect();
+            self.sub_action(method, &tail)
+        });
+        served.chain(self.further_actions.iter().map(|name| self.action(&format!("{name}/action")))).collect()
+    }
+
+    /// The action of a request below a resource: the kinds in its path are every other segment, as in
+    /// `IotHubKeys/{name}/listkeys`.
+    pub fn sub_action(&self, method: &str, tail: &[String]) -> String {
+        let kinds: Vec<&str> = tail.iter().step_by(2).map(String::as_str).collect();
+        let verb = match method {
+            "POST" => "action",
+            "GET" | "HEAD" => "read",
+            "DELETE" => "delete",
+            _ => "write",
+        };
+        self.action(&format!("{}/{verb}", kinds.join("/")))
+    }
+
+    /// Whether a path below a resource is served.
+    pub fn serves(&self, method: &str, tail: &[String]) -> bool {
+        self.subs.iter().any(|(served, path)| *served == method && route::captures(path, tail).is_some())
+    }
+
+    /// The routes of the type, with `{scope}` where an extension stands on another resource.
+    pub fn routes(&self) -> Vec<RouteInfo> {
+        let row = |method: &str, path: String| RouteInfo {
+            plane: "arm",
+            method: method.to_owned(),
+            path,
+            wants: Wants::Right,
+        };
+        let (collection, resource) = self.kind.patterns();
+        let mut all = vec![row("GET", collection.clone())];
+        if self.kind.listed && self.kind.scope == Scope::InGroup {
+            all.push(row("GET", collection.replace("/resourceGroups/{resourceGroup}", "")));
+        }
+        all.extend(["GET", "HEAD", "PUT", "PATCH", "DELETE"].map(|method| row(method, resource.clone())));
+        all.extend(self.subs.iter().map(|(method, tail)| row(method, format!("{resource}/{tail}"))));
+        all
     }
 
     /// All api-versions of the type, newest first.

@@ -28,6 +28,7 @@ pub mod types;
 pub mod view;
 mod write;
 
+pub use builtin::{ACTIONS, routes};
 pub use request::{ArmRequest, ArmResponse};
 
 use crate::authz::{self, Plane};
@@ -183,30 +184,13 @@ fn is_write(method: &str) -> bool {
 /// The right that a request needs.
 fn action_of(method: &str, target: &Target) -> String {
     match target {
-        Target::Sub { decl, tail, .. } => match method {
-            "POST" => {
-                let kinds = sub_kinds(tail);
-                match kinds.split_last() {
-                    Some((action, [])) => decl.action(&format!("{action}/action")),
-                    Some((action, parents)) => decl.action(&format!("{}/{action}/action", parents.join("/"))),
-                    None => decl.action("action"),
-                }
-            }
-            "GET" | "HEAD" => decl.action(&format!("{}/read", sub_kinds(tail).join("/"))),
-            "DELETE" => decl.action(&format!("{}/delete", sub_kinds(tail).join("/"))),
-            _ => decl.action(&format!("{}/write", sub_kinds(tail).join("/"))),
-        },
+        Target::Sub { decl, tail, .. } => decl.sub_action(method, tail),
         Target::Resource { decl, .. } | Target::Collection { decl, .. } => decl.action(match method {
             "GET" | "HEAD" => "read",
             "DELETE" => "delete",
             _ => "write",
         }),
     }
-}
-
-/// The kinds of a tail such as `IotHubKeys/{name}/listkeys`: every other segment from the front, the action last.
-fn sub_kinds(tail: &[String]) -> Vec<String> {
-    tail.iter().step_by(2).cloned().collect()
 }
 
 impl Call<'_> {
@@ -223,7 +207,11 @@ impl Call<'_> {
             body: self.request.body.as_ref(),
             request: self.request,
         };
-        let answer = self.decl.behavior.sub(&context).await?.ok_or_else(|| {
+        let answer = match self.decl.serves(&self.request.method, tail) {
+            true => self.decl.behavior.sub(&context).await?,
+            false => None,
+        };
+        let answer = answer.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotImplemented,
                 "NotImplemented",

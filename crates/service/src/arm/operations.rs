@@ -129,6 +129,9 @@ pub(super) fn accepted(
     answer
 }
 
+/// Reading the outcome of an operation that somebody else started.
+pub(super) const READ_RESULTS: &str = "Microsoft.Resources/subscriptions/operationresults/read";
+
 /// Answers a poll of `operationStatuses`, `operationResults` or `operationresults`.
 ///
 /// # Errors
@@ -142,7 +145,7 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
     let (record, _) = load(platform, id).await?.ok_or_else(unknown)?;
     if record.initiator != request.actor.id() {
         let resource = ResourceId::parse(&record.resource)?;
-        platform.authorize(&request.actor, "Microsoft.Resources/subscriptions/operationresults/read", &resource)?;
+        platform.authorize(&request.actor, READ_RESULTS, &resource)?;
     }
     let running = record.state == State::Running;
     let mut answer = if results {

@@ -1,7 +1,7 @@
 //! Resource providers: what there is, and the registration that clients ask for. All are always registered.
 
 use super::region;
-use super::request::{ArmRequest, ArmResponse};
+use super::request::ArmResponse;
 use super::types::Types;
 use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
@@ -15,33 +15,31 @@ fn namespaces(types: &Types) -> Vec<&'static str> {
     names
 }
 
-/// Answers `providers`, `providers/{ns}`, `providers/{ns}/register` and `/unregister` below a subscription or the tenant.
-pub(super) fn answer(
-    platform: &Platform,
-    types: &Types,
-    request: &ArmRequest,
-    tail: &[String],
-) -> Result<Option<ArmResponse>> {
-    match (request.method.as_str(), tail) {
-        ("GET", []) => {
-            let value: Vec<Value> = namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect();
-            Ok(Some(ArmResponse::new(200, Some(json!({ "value": value })))))
-        }
-        ("GET", [namespace]) => {
-            Ok(Some(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?)))))
-        }
-        ("GET", [namespace, word]) if word.eq_ignore_ascii_case("operations") => {
-            Ok(Some(ArmResponse::new(200, Some(operations(types, known(types, namespace)?)))))
-        }
-        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("register") => {
-            Ok(Some(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?)))))
-        }
-        ("POST", [namespace, word]) if word.eq_ignore_ascii_case("unregister") => Err(Error::conflict(format!(
-            "The resource provider '{}' is part of Ferrohub and always registered.",
-            known(types, namespace)?
-        ))),
-        _ => Ok(None),
-    }
+/// All providers.
+pub(super) fn list(platform: &Platform) -> ArmResponse {
+    let types = &platform.types;
+    let value: Vec<Value> = namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect();
+    ArmResponse::new(200, Some(json!({ "value": value })))
+}
+
+/// One provider; registering one answers with it too.
+pub(super) fn show(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+    let types = &platform.types;
+    Ok(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?))))
+}
+
+/// The operations of a provider.
+pub(super) fn list_operations(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+    let types = &platform.types;
+    Ok(ArmResponse::new(200, Some(operations(types, known(types, namespace)?))))
+}
+
+/// Providers are part of the product.
+pub(super) fn unregister(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+    Err(Error::conflict(format!(
+        "The resource provider '{}' is part of Ferrohub and always registered.",
+        known(&platform.types, namespace)?
+    )))
 }
 
 fn known(types: &Types, namespace: &str) -> Result<&'static str> {
@@ -86,15 +84,11 @@ fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
 fn operations(types: &Types, namespace: &str) -> Value {
     let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
     for decl in types.all().iter().filter(|decl| decl.kind.provider == namespace) {
-        for verb in ["read", "write", "delete"] {
-            let display = json!({"provider": namespace, "resource": decl.kind.path.join("/"), "operation": verb});
-            value.push(json!({"name": decl.action(verb), "isDataAction": false, "display": display}));
-        }
-        for action in decl.actions {
-            let display = json!({"provider": namespace, "resource": decl.kind.path.join("/"), "operation": action});
-            value.push(
-                json!({"name": decl.action(&format!("{action}/action")), "isDataAction": false, "display": display}),
-            );
+        let resource = decl.kind.path.join("/");
+        for action in decl.actions() {
+            let operation = action.strip_prefix(&decl.action("")).unwrap_or(&action);
+            let display = json!({"provider": namespace, "resource": resource, "operation": operation});
+            value.push(json!({"name": action, "isDataAction": false, "display": display}));
         }
     }
     json!({ "value": value })

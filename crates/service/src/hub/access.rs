@@ -7,7 +7,7 @@ use crate::shared_access::{self, Holder, Need, Refusal, Right, Rules};
 use ferrohub_model::error::{Error, Result};
 
 /// Shared access policies of hubs. No right includes another one.
-pub(crate) static RULES: Rules = Rules { word: "hub", audience: Audience::Hub, enough, refuse };
+pub(crate) static RULES: Rules = Rules { word: "hub", audience: Audience::Hub, enough: rights_enough_for, refuse };
 
 /// Reading an identity, keys included.
 pub(super) static READ_DEVICE: Need =
@@ -63,7 +63,8 @@ impl HubRef {
     }
 }
 
-fn enough(right: Right) -> &'static [Right] {
+/// The rights of a policy of which any one is enough where `right` is asked for.
+pub fn rights_enough_for(right: Right) -> &'static [Right] {
     match right {
         Right::RegistryRead => &[Right::RegistryRead],
         Right::RegistryWrite => &[Right::RegistryWrite],

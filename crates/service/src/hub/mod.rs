@@ -19,7 +19,7 @@ pub mod telemetry;
 mod trust;
 mod twins;
 
-pub use access::NEEDS;
+pub use access::{NEEDS, rights_enough_for};
 pub use admin::{concerns_sessions, purge, read_events_view, statistics};
 pub use connect::DeviceLogin;
 pub use identity::{Credentials, DeviceSpec, StoredDevice};

@@ -7,7 +7,8 @@ use crate::shared_access::{self, Holder, Need, Refusal, Right, Rules};
 use ferrohub_model::error::{Error, Result};
 
 /// Shared access policies of provisioning services.
-pub(crate) static RULES: Rules = Rules { word: "provisioning service", audience: Audience::Dps, enough, refuse };
+pub(crate) static RULES: Rules =
+    Rules { word: "provisioning service", audience: Audience::Dps, enough: rights_enough_for, refuse };
 
 /// Reading enrollment groups, without keys.
 pub(super) static READ_GROUP: Need = Need {
@@ -80,9 +81,11 @@ impl DpsRef {
     }
 }
 
+/// The rights of a policy of which any one is enough where `right` is asked for.
+///
 /// Writing includes reading; Azure's own default policy has ServiceConfig, DeviceConnect and EnrollmentWrite and lists
 /// and deletes registrations with them.
-fn enough(right: Right) -> &'static [Right] {
+pub fn rights_enough_for(right: Right) -> &'static [Right] {
     match right {
         Right::ServiceConfig => &[Right::ServiceConfig],
         Right::DeviceConnect => &[Right::DeviceConnect],

@@ -15,7 +15,7 @@ mod register;
 mod registrations;
 mod upkeep;
 
-pub use access::NEEDS;
+pub use access::{NEEDS, rights_enough_for};
 pub use locate::DpsRef;
 pub use page::{PageRequest, Paged};
 pub use register::{DeviceCaller, OperationStatus, RegisterRequest};

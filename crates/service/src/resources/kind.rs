@@ -100,6 +100,23 @@ impl Kind {
         self.path.len() > 1
     }
 
+    /// The paths of a collection and of a resource of the type, as routes write them.
+    pub(crate) fn patterns(&self) -> (String, String) {
+        const GROUP: &str = "/subscriptions/{subscription}/resourceGroups/{resourceGroup}";
+        let root = match self.scope {
+            Scope::Group => return (GROUP.replace("/{resourceGroup}", ""), GROUP.to_owned()),
+            Scope::InGroup => GROUP,
+            Scope::Extension => "/{scope}",
+        };
+        let mut path = format!("{root}/providers/{}", self.provider);
+        let mut collection = path.clone();
+        for kind in self.path {
+            collection = format!("{path}/{kind}");
+            path = format!("{collection}/{{{}}}", kind.strip_suffix('s').unwrap_or(kind));
+        }
+        (collection, path)
+    }
+
     /// Whether the last type of `provider` is this one.
     fn fits(&self, provider: &Provider) -> bool {
         self.provider.eq_ignore_ascii_case(&provider.namespace)

@@ -9,8 +9,8 @@ mod keys;
 mod right;
 
 pub(crate) use keys::{PolicyCache, open_secret};
-pub use right::Right;
-pub(crate) use right::{Need, PolicyGrant};
+pub(crate) use right::PolicyGrant;
+pub use right::{Need, Right};
 
 use crate::authn::{Audience, Authenticator};
 use crate::authz::Actor;

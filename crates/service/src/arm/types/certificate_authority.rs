@@ -38,7 +38,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ],
     delete: (204, 204),
     action_status: false,
-    actions: &["activate", "revokeAndRotate"],
+    subs: &[("POST", "activate"), ("POST", "revokeAndRotate")],
     behavior: &Authority,
     ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
 };

@@ -25,7 +25,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
     delete: (204, 204),
     action_status: false,
-    actions: &["synchronize"],
+    subs: &[("POST", "synchronize")],
     behavior: &Credential,
     ..TypeDecl::new(
         Kind {

@@ -45,7 +45,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ],
     delete: (204, 204),
     action_status: true,
-    actions: &["revoke"],
+    subs: &[("POST", "revoke")],
     behavior: &Device,
     ..TypeDecl::new(
         registry::DEVICE,

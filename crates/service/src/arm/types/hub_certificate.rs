@@ -31,7 +31,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: &["certificate", "isVerified"],
     read_only: &["subject", "expiry", "thumbprint", "created", "updated", AUTHORITY_ID],
     schema: &[Rule { path: "isVerified", check: Check::Bool }],
-    actions: &["generateVerificationCode", "verify"],
+    subs: &[("POST", "generateVerificationCode"), ("POST", "verify")],
     behavior: &HubCertificate,
     ..TypeDecl::new(
         KIND,

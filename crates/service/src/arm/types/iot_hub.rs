@@ -89,7 +89,13 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     identity: IdentityRule::Both("SystemAssigned, UserAssigned"),
     sku: true,
     tree: true,
-    actions: &["listkeys", "IotHubKeys/listkeys", "readEvents"],
+    subs: &[
+        ("POST", "listkeys"),
+        ("POST", "IotHubKeys/{name}/listkeys"),
+        ("POST", "readEvents"),
+        ("GET", "skus"),
+        ("GET", "IotHubStats"),
+    ],
     behavior: &IotHub,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::IOT_HUB, "Microsoft.Devices", &["IotHubs"]) },

@@ -30,7 +30,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     tree: true,
     marked: true,
     action_status: false,
-    actions: &["migrate"],
+    subs: &[("POST", "migrate")],
     behavior: &Namespace,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::NAMESPACE, "Microsoft.DeviceRegistry", &["namespaces"]) },

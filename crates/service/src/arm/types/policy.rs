@@ -26,7 +26,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: &["certificate"],
     delete: (204, 204),
     action_status: false,
-    actions: &["revokeIssuer", "activateBringYourOwnRoot"],
+    subs: &[("POST", "revokeIssuer"), ("POST", "activateBringYourOwnRoot")],
     behavior: &Policy,
     ..TypeDecl::new(
         Kind {

@@ -53,7 +53,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     sku: true,
     tree: true,
-    actions: &["listkeys", "keys/listkeys"],
+    subs: &[("POST", "listkeys"), ("POST", "keys/{name}/listkeys"), ("GET", "skus")],
     behavior: &ProvisioningService,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::PROVISIONING_SERVICE, "Microsoft.Devices", &["provisioningServices"]) },

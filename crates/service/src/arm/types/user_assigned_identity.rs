@@ -24,7 +24,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     },
     properties: &["isolationScope"],
     read_only: &["tenantId", "principalId", "clientId"],
-    actions: &["assign"],
+    further_actions: &["assign"],
     behavior: &UserAssignedIdentity,
     ..TypeDecl::new(
         Kind {

@@ -1,8 +1,10 @@
 //! An installation in a temporary folder, asked as its owner or as somebody else.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
-use ferrohub_model::clock::ManualClock;
+use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
 use ferrohub_pki::random::SystemRandom;
@@ -15,6 +17,7 @@ use ferrohub_service::graph::GraphRequest;
 use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::{Service, StartConfig, tables};
 use ferrohub_store_sqlite::SqliteStore;
+use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -155,6 +158,16 @@ impl World {
             Ok(answer) => panic!("{method} {path} was answered {}", answer.status),
             Err(error) => error,
         }
+    }
+
+    /// The owner policy of a hub.
+    pub(super) async fn hub_owner(&self, hub: &str, host: &str) -> Actor {
+        let keys = self.send(&self.owner, "POST", &format!("{hub}/listkeys"), HUB, None).await.unwrap().body.unwrap();
+        let key = keys["value"][0]["primaryKey"].as_str().unwrap();
+        let (key, expiry) = (STANDARD.decode(key).unwrap(), self.clock.unix_seconds() + 3600);
+        let token = sas_token::sign(host, &key, expiry, keys["value"][0]["keyName"].as_str());
+        let hub = self.service.hub.by_host(host).await.unwrap();
+        self.service.hub.authenticate(&hub, Some(&token)).await.unwrap()
     }
 
     /// A service principal without any right.

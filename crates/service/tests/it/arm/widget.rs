@@ -15,7 +15,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         Rule { path: "size", check: Check::Integer(1, 9) },
         Rule { path: "colour", check: Check::OneOf(&["Red", "Blue"]) },
     ],
-    actions: &["polish"],
+    subs: &[("POST", "polish")],
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new("widget", "Test.Widgets", &["widgets"]) },
         &["2030-01-01", "2031-01-01"],
