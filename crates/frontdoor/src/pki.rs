@@ -50,7 +50,9 @@ async fn answer(service: &Service, path: &str) -> Result<Reply> {
     }
 }
 
-static ROUTES: &[Row<fn(Uuid) -> Published>] = &[
+type Run = fn(Uuid) -> Published;
+
+static ROUTES: &[Row<Run>] = &[
     Row { method: "GET", path: "/ca/{id}.cer", wants: Wants::Nothing, run: Published::Certificate },
     Row { method: "GET", path: "/crl/{id}.crl", wants: Wants::Nothing, run: Published::RevocationList },
 ];
