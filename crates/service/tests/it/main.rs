@@ -5,4 +5,5 @@
 mod arm;
 mod authz;
 mod hub;
+mod owner;
 mod provisioning;

@@ -1,7 +1,9 @@
-use super::fixture::{GROUP, World, request, resource};
+use super::fixture::{World, request};
+use crate::owner::HUB_API;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::ErrorKind;
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::{create_issuing, create_root};
 use ferrohub_pki::certificate::Certificate;
@@ -13,8 +15,6 @@ use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::hub::{CloseReason, SessionEvent};
 use ferrohub_service::platform::Change;
-use ferrohub_service::resources::RowExtra;
-use ferrohub_service::tables::RESOURCES;
 use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
@@ -50,26 +50,18 @@ impl Hierarchy {
     }
 }
 
-fn entry_id(name: &str) -> String {
-    format!("{GROUP}/providers/Microsoft.Devices/IotHubs/h1/certificates/{name}")
+fn entry_id(world: &World, name: &str) -> ResourceId {
+    world.hub.id.child("certificates", name)
 }
 
-/// Trusts a CA on the hub, as synchronize does.
+/// Trusts a CA on the hub.
 async fn trust(world: &World, name: &str, der: &[u8], verified: bool) {
-    let properties = json!({"certificate": STANDARD.encode(der), "isVerified": verified});
-    let entry =
-        resource(&entry_id(name), "Microsoft.Devices/IotHubs/certificates", world.platform.new_id(), properties);
-    let mut change = Change::new();
-    change.unit.put(ferrohub_service::resources::put(&entry, RowExtra::default()).unwrap());
-    change.trust_changed(world.hub.uid);
-    world.platform.commit(change).await.unwrap();
+    let body = json!({"properties": {"certificate": STANDARD.encode(der), "isVerified": verified}});
+    world.owner.put(&entry_id(world, name), HUB_API, body).await;
 }
 
 async fn distrust(world: &World, name: &str) {
-    let mut change = Change::new();
-    change.unit.delete(&RESOURCES, entry_id(name).to_lowercase());
-    change.trust_changed(world.hub.uid);
-    world.platform.commit(change).await.unwrap();
+    world.owner.delete(&entry_id(world, name), HUB_API).await;
 }
 
 async fn ca_device(world: &World, id: &str, credential_id: Option<Uuid>) {

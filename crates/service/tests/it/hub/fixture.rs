@@ -1,31 +1,26 @@
-//! A platform over the embedded engines in a temporary folder, with one hub in it.
+//! An installation over the embedded engines in a temporary folder, with one hub in it.
 
 use super::counted::Counted;
+use crate::owner::{GROUP_API, HUB_API, IDENTITY_API, Owner, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::random::Random;
-use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::hub::{ConnectRequest, HubRef, HubService, Session};
-use ferrohub_service::keyring::Keyring;
-use ferrohub_service::platform::{Change, Engines, Platform, Settings, Tenancy};
-use ferrohub_service::resources::{self, RowExtra};
+use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::tables;
 use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use uuid::Uuid;
 
-pub(super) const GROUP: &str = "/subscriptions/s1/resourceGroups/g1";
-pub(super) const HOST: &str = "h1.azure-devices.localhost";
+pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 pub(super) const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
 
 const POLICIES: &[(&str, &str)] = &[
@@ -38,14 +33,26 @@ const POLICIES: &[(&str, &str)] = &[
 pub(super) struct World {
     pub(super) platform: Arc<Platform>,
     pub(super) service: HubService,
+    pub(super) owner: Owner,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) group: ResourceId,
     pub(super) hub: HubRef,
     pub(super) store: Arc<Counted>,
     _folder: tempfile::TempDir,
 }
 
 impl World {
+    /// A hub without a namespace.
     pub(super) async fn new() -> Self {
+        Self::with(false).await
+    }
+
+    /// A hub that is linked to the namespace `ns1` with the user-assigned identity `id1`, which has no right yet.
+    pub(super) async fn linked() -> Self {
+        Self::with(true).await
+    }
+
+    async fn with(linked: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -61,14 +68,24 @@ impl World {
             clock: clock.clone(),
             random: random.clone(),
         };
-        let keyring = Keyring::new(MasterKey::generate(random.as_ref()), random);
         let settings = Settings { domain: "localhost".into(), pki_url: None };
-        let tenancy = Tenancy { tenant_id: "t1".into(), subscription_id: "s1".into() };
-        let platform = Arc::new(Platform::open(engines, keyring, settings, tenancy).await.unwrap());
+        let (platform, owner) = Owner::install(engines, settings, MasterKey::generate(random.as_ref())).await;
+        let mut group = ResourceId::subscription(&owner.subscription);
+        group.resource_group = Some("g1".into());
+        owner.put(&group, GROUP_API, json!({"location": "westeurope"})).await;
+        let link = if linked { make_namespace(&owner, &group).await } else { json!({}) };
+        make_hub(&owner, &hub_id(&group, "hub1"), link).await;
         let service = HubService::new(Arc::clone(&platform));
-        put_hub(&platform, "h1", Map::new()).await;
         let hub = service.by_host(HOST).await.unwrap();
-        Self { platform, service, clock, hub, store, _folder: folder }
+        Self { platform, service, owner, clock, group, hub, store, _folder: folder }
+    }
+
+    pub(super) fn namespace_id(&self) -> ResourceId {
+        namespace_id(&self.group)
+    }
+
+    pub(super) fn identity_id(&self) -> ResourceId {
+        identity_id(&self.group)
     }
 
     pub(super) fn now_unix(&self) -> i64 {
@@ -97,13 +114,6 @@ impl World {
     pub(super) async fn connect_sas(&self, id: &str, key: &str) -> Session {
         self.service.connect(request(id, Some(self.device_token(id, key)), Vec::new())).await.unwrap()
     }
-
-    pub(super) async fn put(&self, resource: &Resource, extra: RowExtra) {
-        let mut change = Change::new();
-        change.access = true;
-        change.unit.put(resources::put(resource, extra).unwrap());
-        self.platform.commit(change).await.unwrap();
-    }
 }
 
 pub(super) fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8>>) -> ConnectRequest {
@@ -118,62 +128,44 @@ pub(super) fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8
     }
 }
 
-/// Stores a hub with its policies; `more` is merged into its properties. A hub that is there keeps its uid.
-pub(super) async fn put_hub(platform: &Platform, name: &str, more: Map<String, Value>) -> Resource {
-    let id = format!("{GROUP}/providers/Microsoft.Devices/IotHubs/{name}");
-    let key = ResourceId::parse(&id).unwrap();
-    let was = resources::get(platform.store.as_ref(), &key).await.unwrap();
-    let uid = was.map_or_else(|| platform.new_id(), |was| was.resource.uid);
-    let mut secrets = BTreeMap::new();
-    for (policy, _) in POLICIES {
-        for half in ["primary", "secondary"] {
-            let field = format!("{policy}/{half}");
-            let text = if half == "primary" { POLICY_KEY } else { "c2Vjb25kYXJ5LWtleS1zZWNvbmRhcnkwMDI=" };
-            let sealed = platform
-                .keyring
-                .seal(platform.store.as_ref(), &uid.to_string(), "resources", &key.key(), &field, text.as_bytes())
-                .await
-                .unwrap();
-            secrets.insert(field, sealed);
-        }
-    }
-    let policies: Vec<Value> =
-        POLICIES.iter().map(|(name, rights)| json!({"keyName": name, "rights": rights})).collect();
-    let host = format!("{name}.azure-devices.localhost");
-    let mut resource = resource(
-        &id,
-        "Microsoft.Devices/IotHubs",
-        uid,
-        json!({
-            "hostName": host,
-            "state": "Active",
-            "eventHubEndpoints": {"events": {"partitionCount": 4}},
-            "authorizationPolicies": policies,
-        }),
-    );
-    resource.properties.extend(more);
-    resource.secrets = secrets;
-    let mut change = Change::new();
-    let extra =
-        RowExtra { unique_name: Some(format!("iothubs/{name}")), link: None, lookup: Some(format!("host/{host}")) };
-    change.unit.put(resources::put(&resource, extra).unwrap());
-    platform.commit(change).await.unwrap();
-    resource
+fn hub_id(group: &ResourceId, name: &str) -> ResourceId {
+    group.resource("Microsoft.Devices", "IotHubs", name)
 }
 
-pub(super) fn resource(id: &str, kind: &str, uid: Uuid, properties: Value) -> Resource {
-    Resource {
-        id: id.into(),
-        uid,
-        name: id.rsplit('/').next().unwrap().into(),
-        kind: kind.into(),
-        location: Some("westeurope".into()),
-        tags: None,
-        sku: None,
-        identity: None,
-        properties: properties.as_object().unwrap().clone(),
-        secrets: BTreeMap::new(),
-        system_data: SystemData::default(),
-        etag: "e".into(),
+fn namespace_id(group: &ResourceId) -> ResourceId {
+    group.resource("Microsoft.DeviceRegistry", "namespaces", "ns1")
+}
+
+fn identity_id(group: &ResourceId) -> ResourceId {
+    group.resource("Microsoft.ManagedIdentity", "userAssignedIdentities", "id1")
+}
+
+/// Makes namespace and identity, and gives the members with which a hub is linked to them.
+async fn make_namespace(owner: &Owner, group: &ResourceId) -> Value {
+    let (namespace, identity) = (namespace_id(group), identity_id(group));
+    owner.put(&identity, IDENTITY_API, json!({"location": "westeurope"})).await;
+    owner.put(&namespace, REGISTRY_API, json!({"location": "westeurope"})).await;
+    json!({
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity.to_string(): {}}},
+        "properties": {"deviceRegistry": {"namespaceResourceId": namespace.to_string(), "identityResourceId": identity.to_string()}}
+    })
+}
+
+/// Writes a hub with its policies and further members.
+async fn make_hub(owner: &Owner, id: &ResourceId, more: Value) {
+    let policies: Vec<Value> = POLICIES
+        .iter()
+        .map(|(name, rights)| json!({"keyName": name, "rights": rights, "primaryKey": POLICY_KEY, "secondaryKey": "c2Vjb25kYXJ5LWtleS1zZWNvbmRhcnkwMDI="}))
+        .collect();
+    let mut body = json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
     }
+    body["properties"]["authorizationPolicies"] = policies.into();
+    owner.put(id, HUB_API, body).await;
+}
+
+/// Writes a hub with its policies; `more` are further properties. A hub that is there keeps its uid.
+pub(super) async fn put_hub(world: &World, name: &str, more: Map<String, Value>) {
+    make_hub(&world.owner, &hub_id(&world.group, name), json!({ "properties": more })).await;
 }

@@ -1,22 +1,17 @@
 //! Thousands of sessions of one hub, and a store that cannot answer all of them at once.
 
-use super::fixture::{GROUP, HOST, World, put_hub, request, resource};
+use super::fixture::{HOST, World, put_hub, request};
+use crate::owner::HUB_API;
 use ferrohub_model::limits::STORE_QUEUE;
-use ferrohub_model::principal::{Principal, PrincipalKind};
-use ferrohub_service::arm::{ArmRequest, Engine};
-use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::hub::{CloseReason, Session, SessionEvent, Telemetry};
 use ferrohub_service::platform::{Change, device_subject, trust_subject};
-use ferrohub_service::resources::RowExtra;
-use ferrohub_service::{directory, tables};
+use ferrohub_service::{resources, tables};
 use ferrohub_store::StoreError;
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 /// More than the store's queue takes at once.
 const SESSIONS: usize = 3000;
@@ -28,7 +23,7 @@ async fn notify(world: &World) {
 }
 
 async fn switch(world: &World, name: &str) {
-    put_hub(&world.platform, "h1", Map::from_iter([(name.to_owned(), json!(true))])).await;
+    put_hub(world, "hub1", Map::from_iter([(name.to_owned(), json!(true))])).await;
     notify(world).await;
 }
 
@@ -153,12 +148,11 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
 
 /// Switches device keys off although the store does not read.
 async fn put_switch_behind(world: &World) {
-    let mut hub = world.hub.stored.resource.clone();
+    let mut hub = world.hub.stored.resource.as_ref().clone();
     hub.properties.insert("disableDeviceSAS".into(), json!(true));
     let mut change = Change::new();
-    let extra = RowExtra { lookup: Some(format!("host/{HOST}")), ..RowExtra::default() };
-    change.unit.put(ferrohub_service::resources::put(&hub, extra).unwrap());
-    change.trust_changed(hub.uid);
+    resources::rewrite(&world.hub.stored, &hub, &mut change).unwrap();
+    change.trust_changed(world.hub.uid);
     world.platform.commit(change).await.unwrap();
 }
 
@@ -173,54 +167,13 @@ async fn a_store_that_fails_for_good_ends_the_session() {
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::Unavailable });
 }
 
-/// Somebody who owns the group of the hub.
-async fn owner(world: &World) -> Actor {
-    const OBJECT: &str = "44444444-4444-4444-4444-444444444444";
-    const OWNER: &str = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
-    let principal = Principal {
-        id: OBJECT.into(),
-        app_id: "55555555-5555-5555-5555-555555555555".into(),
-        display_name: "owner".into(),
-        kind: PrincipalKind::ManagedIdentity,
-        resource_id: None,
-        application_object_id: None,
-        secrets: Vec::new(),
-    };
-    let mut change = Change::new();
-    change.unit.put(directory::put(&principal).unwrap());
-    world.platform.commit(change).await.unwrap();
-    let group = resource(GROUP, "Microsoft.Resources/resourceGroups", world.platform.new_id(), json!({}));
-    world.put(&group, RowExtra::default()).await;
-    let id = format!("{GROUP}/providers/Microsoft.Authorization/roleAssignments/66666666-6666-6666-6666-666666666666");
-    let role = format!("/subscriptions/s1/providers/Microsoft.Authorization/roleDefinitions/{OWNER}");
-    let properties = json!({"scope": GROUP, "principalId": OBJECT, "roleDefinitionId": role});
-    let assignment = resource(&id, "Microsoft.Authorization/roleAssignments", world.platform.new_id(), properties);
-    world.put(&assignment, RowExtra::default()).await;
-    world.platform.identity_actor(OBJECT).await.unwrap()
-}
-
 #[tokio::test]
 async fn only_what_sessions_rest_on_is_announced_to_them() {
     let world = World::new().await;
-    let (engine, actor) = (Engine::new(Arc::clone(&world.platform)), owner(&world).await);
     let mut heard = world.platform.bus.subscribe(&trust_subject(world.hub.uid)).await.unwrap();
     let send = async |method: &str, body: Value| {
-        let answer = engine
-            .handle(ArmRequest {
-                method: method.into(),
-                path: world.hub.id.to_string(),
-                query: vec![("api-version".into(), "2025-08-01-preview".into())],
-                body: Some(body),
-                if_match: None,
-                if_none_match: None,
-                actor: actor.clone(),
-                base_url: "https://localhost:8443".into(),
-                request_id: Uuid::nil(),
-                correlation_id: Uuid::nil(),
-            })
-            .await
-            .unwrap_or_else(|error| panic!("{error} {:?}", error.context));
-        answer.body.unwrap()
+        let answer = world.owner.ask(method, &world.hub.id, HUB_API, Some(body)).await;
+        answer.unwrap_or_else(|error| panic!("{error} {:?}", error.context)).body.unwrap()
     };
     let mut body = send("PATCH", json!({"tags": {"a": "b"}})).await;
     body["tags"] = json!({"a": "c"});
@@ -248,15 +201,15 @@ async fn a_hub_made_anew_does_not_get_the_devices_of_the_former_one() {
     let world = World::new().await;
     world.sas_device("d").await;
     let mut change = Change::new();
-    change.unit.delete(&tables::RESOURCES, world.hub.id.key());
+    change.unit.delete(&tables::RESOURCES, world.hub.stored.key());
     world.platform.commit(change).await.unwrap();
-    put_hub(&world.platform, "h1", Map::new()).await;
+    put_hub(&world, "hub1", Map::new()).await;
     let anew = world.service.by_host(HOST).await.unwrap();
     assert_ne!(anew.uid, world.hub.uid);
     let refused = world.service.put_device(&world.hub, "e", &json!({}), None).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_001);
     assert!(identity::load(world.platform.store.as_ref(), world.hub.uid, "e").await.unwrap().is_none());
     // A write of the hub between the caller's reading and the commit is no reason to refuse.
-    put_hub(&world.platform, "h1", Map::new()).await;
+    put_hub(&world, "hub1", Map::new()).await;
     world.service.put_device(&anew, "e", &json!({}), None).await.unwrap();
 }

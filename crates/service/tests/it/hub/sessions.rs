@@ -108,7 +108,7 @@ async fn wrong_credentials_are_refused_with_their_reason() {
         (Some("hunter2".to_owned()), 401_003, "malformed"),
         (Some(sas_token::sign(&mine, &wrong, late, None)), 401_003, "signature"),
         (Some(sas_token::sign(&mine, &bytes, world.now_unix(), None)), 401_003, "expired"),
-        (Some(sas_token::sign("h2.azure-devices.localhost/devices/d", &bytes, late, None)), 401_002, "h2"),
+        (Some(sas_token::sign("hub2.azure-devices.localhost/devices/d", &bytes, late, None)), 401_002, "hub2"),
         (Some(sas_token::sign(&format!("{HOST}/devices/other"), &bytes, late, None)), 401_002, "devices/other"),
         (Some(world.policy_token(HOST, "service")), 401_002, "service"),
         (Some(world.policy_token(HOST, "nobody")), 401_003, "signature"),
@@ -147,7 +147,7 @@ async fn wrong_names_are_refused() {
 async fn device_keys_can_be_switched_off() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
-    put_hub(&world.platform, "h1", Map::from_iter([("disableDeviceSAS".to_owned(), json!(true))])).await;
+    put_hub(&world, "hub1", Map::from_iter([("disableDeviceSAS".to_owned(), json!(true))])).await;
     let refused =
         world.service.connect(request("d", Some(world.device_token("d", &key)), Vec::new())).await.err().unwrap();
     assert!(refused.message.contains("disableDeviceSAS"));
@@ -223,7 +223,7 @@ async fn a_deleted_hub_ends_its_sessions() {
     world.platform.commit(change).await.unwrap();
     silent(&mut session).await;
     let mut change = Change::new();
-    change.unit.delete(&RESOURCES, world.hub.id.key());
+    change.unit.delete(&RESOURCES, world.hub.stored.key());
     change.trust_changed(world.hub.uid);
     world.platform.commit(change).await.unwrap();
     assert_eq!(closed(&mut session).await, CloseReason::HubDeleted);
@@ -238,7 +238,7 @@ async fn switching_tokens_off_ends_the_sessions_that_rest_on_them() {
     let mut by_policy =
         world.service.connect(request("e", Some(world.policy_token(HOST, "device")), Vec::new())).await.unwrap();
     let switch = async |name: &str| {
-        put_hub(&world.platform, "h1", Map::from_iter([(name.to_owned(), json!(true))])).await;
+        put_hub(&world, "hub1", Map::from_iter([(name.to_owned(), json!(true))])).await;
         let mut change = Change::new();
         change.trust_changed(world.hub.uid);
         world.platform.commit(change).await.unwrap();

@@ -2,6 +2,7 @@
 
 use super::world::{World, csr};
 use ferrohub_service::certificate;
+use ferrohub_service::hub::identity;
 use ferrohub_service::provisioning::ProvisioningService;
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS, TWINS};
 use serde_json::json;
@@ -47,9 +48,9 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
         assert_eq!(world.rows(table).await.len(), DEVICES_AT_ONCE, "{}", table.name);
     }
     for row in world.rows(&DEVICES).await {
-        let doc = row.value().unwrap();
-        let mirrored = &registry[doc["deviceId"].as_str().unwrap()];
-        assert_eq!((&mirrored["uid"], &mirrored["name"]), (&doc["uid"], &doc["registryName"]));
+        let device = identity::device_from_row(&row).unwrap().device;
+        let mirrored = &registry[&device.device_id];
+        assert_eq!((&mirrored["uid"], &mirrored["name"]), (&json!(device.uid.to_string()), &json!(device.device_id)));
     }
     assert_eq!(world.certificates("issued").await, chains);
     let serials: HashSet<String> = world.rows(&CERTIFICATES).await.iter().map(|row| row.key.clone()).collect();

@@ -1,7 +1,8 @@
 //! The rights that a registration needs: each one taken away gives a refusal that names it, and granting what the
 //! refusal says lets the next try pass without a restart.
 
-use super::world::{World, csr, hub_id};
+use super::world::{World, csr};
+use ferrohub_service::hub::identity;
 use ferrohub_service::registry;
 use ferrohub_service::tables::{DEVICES, REGISTRATIONS, TWINS};
 use serde_json::{Value, json};
@@ -83,16 +84,14 @@ async fn disabling_the_registry_device_disables_the_hub_identity() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;
     world.register(&key, "d1", None).await;
-    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
-    let namespace = world.stored(&world.namespace).await.resource.uid;
-    let device = registry::mirrored(&world.platform, namespace, hub, "d1").await.unwrap().unwrap();
+    let hub = world.stored(&world.hub_id("hub1")).await.uid;
+    let device = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device.uid;
     let mut bus = world.platform.bus.subscribe(&ferrohub_service::platform::device_subject(hub, "d1")).await.unwrap();
     let mut change = ferrohub_service::platform::Change::new();
-    registry::apply_enabled(&world.platform, &device.resource, false, &mut change).await.unwrap();
+    registry::apply_enabled(&world.platform, device, false, &mut change).await.unwrap();
     world.platform.commit(change).await.unwrap();
     assert!(bus.try_next().is_some());
-    let identity =
-        ferrohub_service::hub::identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let identity = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!(identity.status.as_str(), "disabled");
     // Registering again does not enable it, and the mirror says what the identity is.
     world.register(&key, "d1", None).await;

@@ -1,6 +1,6 @@
 //! Enrollment groups and registrations through the service API.
 
-use super::world::{CONTRIBUTOR, SCOPE, World};
+use super::world::{CONTRIBUTOR, World};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_pki::key::hash_secret;
 use ferrohub_pki::random::SystemRandom;
@@ -76,9 +76,7 @@ async fn policies_and_hubs_are_checked() {
     let made = world.service.put_group(&dps, "g", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
-    let mut unlinked = world.stored(&world.dps).await.resource;
-    unlinked.properties.remove("deviceRegistryNamespace");
-    world.rewrite(&unlinked).await;
+    world.write_dps(false, &["hub1"]).await;
     let message = refuse(json!({"credentialPolicyName": "default"})).await;
     assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
     assert!(world.service.individual_enrollments().unwrap_err().message.contains("not built"));
@@ -159,7 +157,7 @@ async fn callers_of_the_service_api() {
         token(host, &[8u8; 64], "provisioningserviceowner", now + 60),
         token(host, &key, "nobody", now + 60),
         token(host, &key, "provisioningserviceowner", now - 60),
-        format!("{SCOPE} nonsense"),
+        format!("{} nonsense", world.scope),
     ] {
         let error = world
             .service
@@ -201,7 +199,7 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
         app_id: client.into(),
         display_name: "operator".into(),
         kind: PrincipalKind::ServicePrincipal,
-        resource_id: None,
+        resource: None,
         application_object_id: None,
         secrets: vec![secret],
     };

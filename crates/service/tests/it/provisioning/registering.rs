@@ -1,14 +1,15 @@
 //! Registration with and without a certificate request.
 
-use super::world::{SCOPE, World, csr, hub_id, openssl, verify_chain};
+use super::world::{World, csr, openssl, verify_chain};
+use crate::owner::REGISTRY_API;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_service::hub::HubRef;
-use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
+use ferrohub_service::hub::identity::{self, Credentials, DeviceRef, DeviceSpec};
 use ferrohub_service::platform::Change;
 use ferrohub_service::provisioning::{DeviceCaller, purge};
-use ferrohub_service::resources::kind;
-use ferrohub_service::tables::{DEVICES, ENROLLMENT_GROUPS, REGISTRATIONS};
+use ferrohub_service::resources::{self, tag};
+use ferrohub_service::tables::{DEVICES, ENROLLMENT_GROUPS, REGISTRATIONS, TWINS};
 use ferrohub_service::{certificate, registry};
 use ferrohub_wire::sas_token::derive_device_key;
 use serde_json::json;
@@ -26,12 +27,12 @@ async fn a_device_without_a_request_gets_its_derived_keys() {
     assert!(state.get("issuedCertificateChain").is_none());
 
     let store = world.platform.store.as_ref();
-    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let device = identity::load(store, hub, "sensor-1").await.unwrap().unwrap().device;
     let keys = identity::open_keys(&world.platform, &device).await.unwrap().unwrap();
     assert_eq!(*keys.0, STANDARD.encode(derive_device_key(&key, "sensor-1")));
     assert_ne!(*keys.0, *keys.1);
-    let twin = identity::load_twin(store, hub, "sensor-1").await.unwrap().unwrap().twin;
+    let twin = identity::load_twin(store, device.uid).await.unwrap().unwrap().twin;
     assert_eq!((&twin.tags["line"], &twin.desired.properties["rate"]), (&json!(7), &json!(5)));
 
     let registry = world.registry().await;
@@ -42,7 +43,6 @@ async fn a_device_without_a_request_gets_its_derived_keys() {
         mirrored["properties"]["endpoints"]["outbound"]["assigned"]["hub1"],
         json!({"endpointType": "Microsoft.Devices/IotHubs", "address": world.hub_host})
     );
-    assert_eq!(device.registry_name.as_deref(), Some("sensor-1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +70,7 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     assert!(!text.contains("Certificate Sign"));
     openssl(folder, &["x509", "-in", "leaf.pem", "-noout", "-checkend", &(41 * 86_400).to_string()]);
 
-    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let device = identity::load(world.platform.store.as_ref(), hub, "Pump:7").await.unwrap().unwrap().device;
     assert_eq!(device.authentication.kind.as_str(), "certificateAuthority");
     assert!(text.contains(&device.credential_id.unwrap().to_string()));
@@ -80,8 +80,12 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     assert_eq!((world.certificates("issued").await, world.certificates("intent").await), (1, 0));
 
     let token = world.token(&key, "Pump:7");
-    let caller =
-        DeviceCaller { id_scope: SCOPE, registration_id: "Pump:7", authorization: Some(&token), peer_chain: &[] };
+    let caller = DeviceCaller {
+        id_scope: &world.scope,
+        registration_id: "Pump:7",
+        authorization: Some(&token),
+        peer_chain: &[],
+    };
     let seen = world.service.registration_lookup(caller, false).await.unwrap();
     assert_eq!(seen["status"], "assigned");
     assert!(!seen.to_string().contains("issuedCertificateChain"));
@@ -101,8 +105,8 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
 async fn the_publishing_point_serves_what_the_leaf_names() {
     let world = World::new().await;
     let folder = world.folder.path();
-    let policy = world.namespace.child("credentials", "default").child("policies", "default");
-    let issuing = certificate::authority_of(&world.platform, &policy).await.unwrap().unwrap();
+    let policy = world.stored(&world.policy_id("default")).await;
+    let issuing = certificate::authority_of(&world.platform, policy.uid).await.unwrap().unwrap();
     assert_eq!(certificate::ca_certificate(&world.platform, issuing.id).await.unwrap(), issuing.certificate_der);
     let list = certificate::crl(&world.platform, issuing.id).await.unwrap();
     assert_eq!(list, certificate::crl(&world.platform, issuing.id).await.unwrap());
@@ -111,10 +115,8 @@ async fn the_publishing_point_serves_what_the_leaf_names() {
     openssl(folder, &["x509", "-inform", "DER", "-in", "ca.der", "-out", "ca.pem"]);
     openssl(folder, &["crl", "-inform", "DER", "-in", "list.der", "-noout", "-CAfile", "ca.pem"]);
 
-    let mut change = Change::new();
-    certificate::remove_authority(&world.platform, &policy, &mut change).await.unwrap();
-    world.platform.commit(change).await.unwrap();
-    assert!(certificate::authority_of(&world.platform, &policy).await.unwrap().is_none());
+    world.owner.delete(&policy.id, REGISTRY_API).await;
+    assert!(certificate::authority_of(&world.platform, policy.uid).await.unwrap().is_none());
     std::fs::write(folder.join("last.der"), certificate::crl(&world.platform, issuing.id).await.unwrap().as_slice())
         .unwrap();
     openssl(folder, &["crl", "-inform", "DER", "-in", "last.der", "-noout", "-CAfile", "ca.pem"]);
@@ -133,7 +135,7 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
     let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
     let request = csr(folder, "d1", &[]);
     let first = world.register(&key, "d1", Some(request.clone())).await;
-    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let before = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     let second = world.register(&key, "d1", Some(request)).await;
     verify_chain(folder, &second);
@@ -189,20 +191,18 @@ async fn names_in_the_registry_are_free_and_legal() {
     world.write_hub("hub2", true).await;
     // ADR names ignore case and are shared by the hubs of a namespace; device ids are neither.
     for (hub, id) in [("hub1", "SENSOR1"), ("hub2", "sensor1")] {
-        let hub = HubRef::of(world.stored(&hub_id(hub)).await).unwrap();
+        let hub = HubRef::of(world.stored(&world.hub_id(hub)).await);
         let actor = world.platform.identity_actor(&world.dps_principal).await.unwrap();
         let spec = DeviceSpec::new(id, Credentials::None);
         let device = identity::draft(&world.platform, &hub, spec).await.unwrap();
         let mut change = Change::new();
         let namespace = world.stored(&world.namespace).await;
-        let name = registry::mirror_put(&world.platform, &actor, &namespace, &hub.stored, &device, None, &mut change)
-            .await
-            .unwrap();
+        let name = registry::mirror_put(&world.platform, &actor, &namespace, &device, None, &mut change).await.unwrap();
         world.platform.commit(change).await.unwrap();
         assert!(name.to_lowercase().starts_with("sensor1-"), "{name}");
     }
-    let devices =
-        ferrohub_service::resources::all_where(world.platform.store.as_ref(), "kind", kind::DEVICE).await.unwrap();
+    let namespace = world.stored(&world.namespace).await;
+    let devices = resources::children(&world.platform, namespace.uid, &namespace.id, Some(tag::DEVICE)).await.unwrap();
     let names: std::collections::HashSet<String> =
         devices.iter().map(|stored| stored.resource.name.to_lowercase()).collect();
     assert_eq!((devices.len(), names.len()), (5, 5));
@@ -266,17 +266,18 @@ async fn a_device_moves_with_its_twin_when_its_hub_is_no_longer_linked() {
     let world = World::new().await;
     let key = world.group("g1", json!({"initialTwin": {"tags": {"line": 1}}})).await;
     world.register(&key, "d1", None).await;
-    let hub1 = world.stored(&hub_id("hub1")).await.resource.uid;
+    let hub1 = world.stored(&world.hub_id("hub1")).await.uid;
     world.write_hub("hub2", true).await;
     world.link(&["hub2"]).await;
     let done = world.register(&key, "d1", None).await;
-    let hub2 = world.stored(&hub_id("hub2")).await.resource.uid;
+    let hub2 = world.stored(&world.hub_id("hub2")).await.uid;
     assert_eq!(done["registrationState"]["assignedHub"], "hub2.azure-devices.localhost");
     assert_eq!(done["registrationState"]["substatus"], "deviceDataMigrated");
     let store = world.platform.store.as_ref();
     assert!(identity::load(store, hub1, "d1").await.unwrap().is_none());
-    assert!(identity::load_twin(store, hub1, "d1").await.unwrap().is_none());
-    assert_eq!(identity::load_twin(store, hub2, "d1").await.unwrap().unwrap().twin.tags["line"], 1);
+    assert_eq!(world.rows(&TWINS).await.len(), 1, "one twin, that of the new place");
+    let moved = identity::load(store, hub2, "d1").await.unwrap().unwrap().device;
+    assert_eq!(identity::load_twin(store, moved.uid).await.unwrap().unwrap().twin.tags["line"], 1);
     let registry = world.registry().await;
     assert_eq!(
         registry["d1"]["properties"]["endpoints"]["outbound"]["assigned"],
@@ -292,16 +293,17 @@ async fn a_group_may_ask_for_a_fresh_twin() {
     let policy = json!({"reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": false}, "initialTwin": {"tags": {"line": 1}}});
     let key = world.group("g1", policy).await;
     world.register(&key, "d1", None).await;
-    let hub = world.stored(&hub_id("hub1")).await.resource.uid;
+    let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let store = world.platform.store.as_ref();
-    let was = identity::load_twin(store, hub, "d1").await.unwrap().unwrap();
+    let device = identity::load(store, hub, "d1").await.unwrap().unwrap().device;
+    let was = identity::load_twin(store, device.uid).await.unwrap().unwrap();
     let mut twin = (*was.twin).clone();
     twin.patch(&json!({"tags": {"line": 2, "more": true}}), "2026-11-20T00:00:00Z").unwrap();
     let mut change = Change::new();
-    identity::add_twin(hub, "d1", &was, &twin, None, &mut change).unwrap();
+    identity::add_twin(DeviceRef::of(&device), &was, &twin, None, &mut change).unwrap();
     world.platform.commit(change).await.unwrap();
     let done = world.register(&key, "d1", None).await;
     assert_eq!(done["registrationState"]["substatus"], "deviceDataReset");
-    let twin = identity::load_twin(store, hub, "d1").await.unwrap().unwrap().twin;
+    let twin = identity::load_twin(store, device.uid).await.unwrap().unwrap().twin;
     assert_eq!(serde_json::Value::Object(twin.tags.clone()), json!({"line": 1}));
 }

@@ -1,6 +1,6 @@
 //! Wrong input: each gets its code and a sentence, and nothing is stored.
 
-use super::world::{SCOPE, World, csr};
+use super::world::{World, csr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::Error;
@@ -48,7 +48,7 @@ async fn tokens_and_ids() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;
     let expiry = world.platform.clock.unix_seconds() + 600;
-    let resource = format!("{SCOPE}/registrations/d1");
+    let resource = format!("{}/registrations/d1", world.scope);
     let device_key = derive_device_key(&key, "d1");
     for (authorization, word) in [
         (None, "Authorization"),
@@ -58,8 +58,8 @@ async fn tokens_and_ids() {
         (Some(sign(&resource, &key, expiry, Some("registration"))), "No enrollment group"),
         (Some(sign(&resource, &device_key, expiry - 1200, Some("registration"))), "expired"),
         (Some(sign("0NE1/registrations/d1", &device_key, expiry, Some("registration"))), "0NE1"),
-        (Some(sign(SCOPE, &device_key, expiry, Some("registration"))), "SAS token is for"),
-        (Some(sign(&format!("{SCOPE}/registrations/d2"), &device_key, expiry, Some("registration"))), "d2"),
+        (Some(sign(&world.scope, &device_key, expiry, Some("registration"))), "SAS token is for"),
+        (Some(sign(&format!("{}/registrations/d2", world.scope), &device_key, expiry, Some("registration"))), "d2"),
         (Some(sign(&resource, &device_key, expiry, Some("device"))), "skn=registration"),
     ] {
         let mut request = world.request(&key, "d1", None);
@@ -88,13 +88,14 @@ async fn polls_of_what_is_not_there() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;
     let token = world.token(&key, "d1");
-    let caller = DeviceCaller { id_scope: SCOPE, registration_id: "d1", authorization: Some(&token), peer_chain: &[] };
+    let caller =
+        DeviceCaller { id_scope: &world.scope, registration_id: "d1", authorization: Some(&token), peer_chain: &[] };
     assert!(world.service.authenticate(caller).await.is_ok());
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     world.register(&key, "d1", None).await;
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     let wrong = sign(
-        &format!("{SCOPE}/registrations/d1"),
+        &format!("{}/registrations/d1", world.scope),
         b"no such key at all",
         world.platform.clock.unix_seconds() + 60,
         Some("registration"),

@@ -1,0 +1,130 @@
+//! The owner of an installation, who makes over ARM what a test needs: fixtures write no rows that ARM would write.
+
+use ferrohub_model::error::Result;
+use ferrohub_model::random::Random;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::types::Types;
+use ferrohub_service::arm::{ArmRequest, ArmResponse, Engine};
+use ferrohub_service::authn::Audience;
+use ferrohub_service::authz::Actor;
+use ferrohub_service::platform::{Engines, Platform, Settings};
+use ferrohub_service::{Service, StartConfig};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(super) const GROUP_API: &str = "2024-11-01";
+pub(super) const IDENTITY_API: &str = "2025-05-31-preview";
+pub(super) const ROLE_API: &str = "2022-04-01";
+pub(super) const REGISTRY_API: &str = "2026-03-01-preview";
+pub(super) const HUB_API: &str = "2025-08-01-preview";
+pub(super) const DPS_API: &str = "2025-02-01-preview";
+
+const BASE_URL: &str = "https://localhost:8443";
+
+pub(super) struct Owner {
+    engine: Engine,
+    actor: Actor,
+    pub(super) subscription: String,
+}
+
+impl Owner {
+    /// Makes an installation in empty engines.
+    pub(super) async fn install(engines: Engines, settings: Settings, master_key: MasterKey) -> (Arc<Platform>, Self) {
+        let config = StartConfig { settings, master_key, owner_file_missing: true, types: Types::built_in() };
+        let started = Service::start(engines, config).await.unwrap();
+        let platform = Arc::clone(&started.service.platform);
+        let credential = started.owner.unwrap();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &credential.client_id),
+            ("client_secret", &credential.client_secret),
+            ("scope", "https://management.azure.com/.default"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let authn = &started.service.authn;
+        let token = authn.token(&platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        let actor = authn.bearer(Some(&bearer), Audience::Arm, BASE_URL).await.unwrap();
+        let owner = Self::at(&platform, actor);
+        (platform, owner)
+    }
+
+    fn at(platform: &Arc<Platform>, actor: Actor) -> Self {
+        let subscription = platform.tenancy.subscription_id.clone();
+        Self { engine: Engine::new(Arc::clone(platform)), actor, subscription }
+    }
+
+    /// The same owner at the platform that was opened again.
+    pub(super) fn again(&self, platform: &Arc<Platform>) -> Self {
+        Self::at(platform, self.actor.clone())
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.actor.id()
+    }
+
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        id: &ResourceId,
+        version: &str,
+        body: Option<Value>,
+    ) -> Result<ArmResponse> {
+        self.send(method, &id.to_string(), version, body).await
+    }
+
+    async fn send(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
+        self.engine
+            .handle(ArmRequest {
+                method: method.into(),
+                path: path.into(),
+                query: vec![("api-version".into(), version.into())],
+                body,
+                if_match: None,
+                if_none_match: None,
+                actor: self.actor.clone(),
+                base_url: BASE_URL.into(),
+                request_id: Uuid::nil(),
+                correlation_id: Uuid::nil(),
+            })
+            .await
+    }
+
+    /// What ARM answers to a request that succeeds at once.
+    async fn answer(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Option<Value> {
+        let answer = self.send(method, path, version, body).await;
+        let answer = answer.unwrap_or_else(|e| panic!("{method} {path}: {} {e} {:?}", e.code, e.context));
+        assert!([200, 201, 204].contains(&answer.status), "{method} {path}: {}", answer.status);
+        answer.body
+    }
+
+    pub(super) async fn put(&self, id: &ResourceId, version: &str, body: Value) -> Value {
+        self.answer("PUT", &id.to_string(), version, Some(body)).await.unwrap()
+    }
+
+    pub(super) async fn get(&self, id: &ResourceId, version: &str) -> Value {
+        self.answer("GET", &id.to_string(), version, None).await.unwrap()
+    }
+
+    pub(super) async fn post(&self, id: &ResourceId, action: &str, version: &str) -> Value {
+        self.answer("POST", &format!("{id}/{action}"), version, None).await.unwrap()
+    }
+
+    pub(super) async fn delete(&self, id: &ResourceId, version: &str) {
+        self.answer("DELETE", &id.to_string(), version, None).await;
+    }
+
+    /// Assigns a role at a scope and gives the assignment's id.
+    pub(super) async fn assign(&self, principal: &str, role: &str, scope: &ResourceId) -> ResourceId {
+        let name = SystemRandom.uuid_v4().to_string();
+        let assignment = scope.resource("Microsoft.Authorization", "roleAssignments", &name);
+        let role =
+            ResourceId::subscription(&self.subscription).resource("Microsoft.Authorization", "roleDefinitions", role);
+        let body = json!({"properties": {"roleDefinitionId": role.to_string(), "principalId": principal, "principalType": "ServicePrincipal"}});
+        self.put(&assignment, ROLE_API, body).await;
+        assignment
+    }
+}
