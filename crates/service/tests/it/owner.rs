@@ -35,7 +35,7 @@ impl Owner {
     pub(super) async fn install(engines: Engines, settings: Settings, master_key: MasterKey) -> (Arc<Platform>, Self) {
         let config = StartConfig { settings, master_key, owner_file_missing: true, types: Types::built_in() };
         let started = Service::start(engines, config).await.unwrap();
-        let platform = Arc::clone(&started.service.platform);
+        let platform = started.platform;
         let credential = started.owner.unwrap();
         let form = [
             ("grant_type", "client_credentials"),

@@ -51,7 +51,7 @@ impl Hierarchy {
 }
 
 fn entry_id(world: &World, name: &str) -> ResourceId {
-    world.hub.id.child("certificates", name)
+    world.made.id.child("certificates", name)
 }
 
 /// Trusts a CA on the hub.
@@ -165,7 +165,7 @@ async fn a_session_ends_with_its_certificate() {
     let own = mine.chain(&world, "whatever", Uuid::nil());
     let print = ferrohub_pki::chain::thumbprints(&own[0]).1;
     let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": print}}});
-    world.service.put_device(&world.hub, "pinned", &body, None).await.unwrap();
+    world.service.put_device(&world.caller, &world.hub, "pinned", &body, None).await.unwrap();
     let mut sessions = Vec::new();
     for (id, chain) in [("issued", &issued), ("pinned", &own)] {
         sessions.push(world.service.connect(request(id, None, chain.clone())).await.unwrap());
@@ -235,7 +235,11 @@ async fn the_authentication_type_decides_what_counts() {
         let error = world.service.connect(request("d", Some(token), Vec::new())).await.err().unwrap();
         assert!(error.message.contains("'certificateAuthority'"), "{error}");
     }
-    world.service.put_device(&world.hub, "none", &json!({"authentication": {"type": "none"}}), None).await.unwrap();
+    world
+        .service
+        .put_device(&world.caller, &world.hub, "none", &json!({"authentication": {"type": "none"}}), None)
+        .await
+        .unwrap();
     assert!(refusal(&world, "none", mine.chain(&world, "none", Uuid::nil())).await.1.contains("'none'"));
 }
 
@@ -247,7 +251,7 @@ async fn a_self_signed_device_is_known_by_either_thumbprint() {
     let (sha1, sha256) = ferrohub_pki::chain::thumbprints(&chain[0]);
     let register = async |id: &str, primary: &str, secondary: Option<&str>| {
         let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}}});
-        world.service.put_device(&world.hub, id, &body, None).await.unwrap();
+        world.service.put_device(&world.caller, &world.hub, id, &body, None).await.unwrap();
     };
     register("one", &sha1, None).await;
     register("two", &"0".repeat(64), Some(&sha256.to_lowercase())).await;

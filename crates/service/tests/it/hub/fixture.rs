@@ -11,8 +11,11 @@ use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
-use ferrohub_service::hub::{ConnectRequest, HubRef, HubService, Session};
+use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::authz::Actor;
+use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, Session};
 use ferrohub_service::platform::{Engines, Platform, Settings};
+use ferrohub_service::resources::{self, Stored};
 use ferrohub_service::tables;
 use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
@@ -32,11 +35,16 @@ const POLICIES: &[(&str, &str)] = &[
 
 pub(super) struct World {
     pub(super) platform: Arc<Platform>,
+    pub(super) authenticator: Arc<Authenticator>,
     pub(super) service: HubService,
     pub(super) owner: Owner,
     pub(super) clock: Arc<ManualClock>,
     pub(super) group: ResourceId,
     pub(super) hub: HubRef,
+    /// The hub as it was made.
+    pub(super) made: Stored,
+    /// The policy `iothubowner` of the hub.
+    pub(super) caller: Actor,
     pub(super) store: Arc<Counted>,
     _folder: tempfile::TempDir,
 }
@@ -75,9 +83,18 @@ impl World {
         owner.put(&group, GROUP_API, json!({"location": "westeurope"})).await;
         let link = if linked { make_namespace(&owner, &group).await } else { json!({}) };
         make_hub(&owner, &hub_id(&group, "hub1"), link).await;
-        let service = HubService::new(Arc::clone(&platform));
+        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), key));
+        let service = HubService::new(Arc::clone(&platform), Arc::clone(&authenticator));
         let hub = service.by_host(HOST).await.unwrap();
-        Self { platform, service, owner, clock, group, hub, store, _folder: folder }
+        let made = resources::require(&platform, &hub_id(&group, "hub1")).await.unwrap();
+        let caller = caller_of(&service, &hub, clock.unix_seconds()).await;
+        Self { platform, authenticator, service, owner, clock, group, hub, made, caller, store, _folder: folder }
+    }
+
+    /// The policy `iothubowner` of another hub.
+    pub(super) async fn caller_of(&self, hub: &HubRef) -> Actor {
+        caller_of(&self.service, hub, self.now_unix()).await
     }
 
     pub(super) fn namespace_id(&self) -> ResourceId {
@@ -103,7 +120,7 @@ impl World {
 
     /// Makes a device with symmetric keys and gives its primary key.
     pub(super) async fn sas_device(&self, id: &str) -> String {
-        let made = self.service.put_device(&self.hub, id, &json!({}), None).await.unwrap();
+        let made = self.service.put_device(&self.caller, &self.hub, id, &json!({}), None).await.unwrap();
         made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned()
     }
 
@@ -116,16 +133,13 @@ impl World {
     }
 }
 
-pub(super) fn request(id: &str, password: Option<String>, peer_chain: Vec<Vec<u8>>) -> ConnectRequest {
-    ConnectRequest {
-        host: HOST.into(),
-        client_id: id.into(),
-        device_id: id.into(),
-        module_id: None,
-        api_version: Some("2021-04-12".into()),
-        password,
-        peer_chain,
-    }
+async fn caller_of(service: &HubService, hub: &HubRef, now_unix: i64) -> Actor {
+    let token = sas_token::sign(&hub.host, &STANDARD.decode(POLICY_KEY).unwrap(), now_unix + 3600, Some("iothubowner"));
+    service.authenticate(hub, Some(&token)).await.unwrap()
+}
+
+pub(super) fn request(id: &str, token: Option<String>, peer_chain: Vec<Vec<u8>>) -> DeviceLogin {
+    DeviceLogin { host: HOST.into(), device_id: id.into(), module_id: None, token, peer_chain }
 }
 
 fn hub_id(group: &ResourceId, name: &str) -> ResourceId {

@@ -109,7 +109,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     let mut session = world.connect_sas("d", &key).await;
     for rate in [1, 2] {
         let body = json!({"properties": {"desired": {"rate": rate}}});
-        world.service.patch_twin(&world.hub, "d", &body, None).await.unwrap();
+        world.service.patch_twin(&world.caller, &world.hub, "d", &body, None).await.unwrap();
     }
     notify(&world).await;
     world.platform.bus.publish(&device_subject(world.hub.uid, "d"), bytes::Bytes::new()).await.unwrap();
@@ -148,10 +148,10 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
 
 /// Switches device keys off although the store does not read.
 async fn put_switch_behind(world: &World) {
-    let mut hub = world.hub.stored.resource.as_ref().clone();
+    let mut hub = world.made.resource.as_ref().clone();
     hub.properties.insert("disableDeviceSAS".into(), json!(true));
     let mut change = Change::new();
-    resources::rewrite(&world.hub.stored, &hub, &mut change).unwrap();
+    resources::rewrite(&world.made, &hub, &mut change).unwrap();
     change.trust_changed(world.hub.uid);
     world.platform.commit(change).await.unwrap();
 }
@@ -172,7 +172,7 @@ async fn only_what_sessions_rest_on_is_announced_to_them() {
     let world = World::new().await;
     let mut heard = world.platform.bus.subscribe(&trust_subject(world.hub.uid)).await.unwrap();
     let send = async |method: &str, body: Value| {
-        let answer = world.owner.ask(method, &world.hub.id, HUB_API, Some(body)).await;
+        let answer = world.owner.ask(method, &world.made.id, HUB_API, Some(body)).await;
         answer.unwrap_or_else(|error| panic!("{error} {:?}", error.context)).body.unwrap()
     };
     let mut body = send("PATCH", json!({"tags": {"a": "b"}})).await;
@@ -201,15 +201,15 @@ async fn a_hub_made_anew_does_not_get_the_devices_of_the_former_one() {
     let world = World::new().await;
     world.sas_device("d").await;
     let mut change = Change::new();
-    change.unit.delete(&tables::RESOURCES, world.hub.stored.key());
+    change.unit.delete(&tables::RESOURCES, world.made.key());
     world.platform.commit(change).await.unwrap();
     put_hub(&world, "hub1", Map::new()).await;
     let anew = world.service.by_host(HOST).await.unwrap();
     assert_ne!(anew.uid, world.hub.uid);
-    let refused = world.service.put_device(&world.hub, "e", &json!({}), None).await.unwrap_err();
+    let refused = world.service.put_device(&world.caller, &world.hub, "e", &json!({}), None).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_001);
     assert!(identity::load(world.platform.store.as_ref(), world.hub.uid, "e").await.unwrap().is_none());
     // A write of the hub between the caller's reading and the commit is no reason to refuse.
     put_hub(&world, "hub1", Map::new()).await;
-    world.service.put_device(&anew, "e", &json!({}), None).await.unwrap();
+    world.service.put_device(&world.caller_of(&anew).await, &anew, "e", &json!({}), None).await.unwrap();
 }

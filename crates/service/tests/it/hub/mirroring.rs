@@ -23,7 +23,7 @@ async fn principal(world: &World) -> String {
 async fn a_linked_hub_mirrors_its_devices_with_its_identity() {
     let world = World::linked().await;
     let hub = &world.hub;
-    let refused = world.service.put_device(hub, "Pump:1", &json!({}), None).await.unwrap_err();
+    let refused = world.service.put_device(&world.caller, hub, "Pump:1", &json!({}), None).await.unwrap_err();
     assert_eq!((refused.kind, refused.numeric_code()), (ErrorKind::Forbidden, 403_000));
     assert_eq!(refused.denial.as_ref().unwrap().action, "Microsoft.DeviceRegistry/namespaces/devices/write");
     assert!(refused.message.contains("az role assignment create"), "{refused}");
@@ -31,7 +31,7 @@ async fn a_linked_hub_mirrors_its_devices_with_its_identity() {
     assert!(world.platform.store.find_one(&DEVICES, "place", &place).await.unwrap().is_none(), "nothing half made");
 
     world.owner.assign(&principal(&world).await, CONTRIBUTOR, &world.namespace_id()).await;
-    world.service.put_device(hub, "Pump:1", &json!({}), None).await.unwrap();
+    world.service.put_device(&world.caller, hub, "Pump:1", &json!({}), None).await.unwrap();
     let made = identity::load(world.platform.store.as_ref(), hub.uid, "Pump:1").await.unwrap().unwrap();
     let mirrored = async || resources::by_uid(&world.platform, made.device.uid).await.unwrap();
     let device = mirrored().await.unwrap();
@@ -40,9 +40,9 @@ async fn a_linked_hub_mirrors_its_devices_with_its_identity() {
     assert_eq!(shown["properties"]["externalDeviceId"], "Pump:1");
     assert_eq!(device.resource.value(&["enabled"]), Some(&json!(true)));
 
-    world.service.put_device(hub, "Pump:1", &json!({"status": "disabled"}), Some("*")).await.unwrap();
+    world.service.put_device(&world.caller, hub, "Pump:1", &json!({"status": "disabled"}), Some("*")).await.unwrap();
     assert_eq!(mirrored().await.unwrap().resource.value(&["enabled"]), Some(&json!(false)));
-    world.service.delete_device(hub, "Pump:1", Some("*")).await.unwrap();
+    world.service.delete_device(&world.caller, hub, "Pump:1", Some("*")).await.unwrap();
     assert!(mirrored().await.is_none());
 }
 
@@ -52,7 +52,7 @@ async fn an_identity_that_is_gone_is_named_with_the_command_that_repairs_it() {
     let (identity_id, object) = (world.identity_id(), principal(&world).await);
     world.owner.delete(&identity_id, IDENTITY_API).await;
     let refusal = async || {
-        let error = world.service.put_device(&world.hub, "d", &json!({}), None).await.unwrap_err();
+        let error = world.service.put_device(&world.caller, &world.hub, "d", &json!({}), None).await.unwrap_err();
         assert_eq!(
             (error.kind, error.code, error.numeric_code()),
             (ErrorKind::Forbidden, "PrincipalNotFound", 403_000)

@@ -1,15 +1,16 @@
 use super::fixture::{HOST, POLICY_KEY, World, put_hub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_messaging::ReadFrom;
 use ferrohub_model::device::device_place;
-use ferrohub_model::error::ErrorKind;
+use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_pki::key::hash_secret;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_service::authn::{Authenticator, SigningKey};
 use ferrohub_service::directory;
-use ferrohub_service::hub::{self, Right};
+use ferrohub_service::hub;
 use ferrohub_service::platform::Change;
+use ferrohub_service::shared_access::Right;
 use ferrohub_service::tables::{DEVICES, RESOURCES, TWINS};
 use ferrohub_store::Page;
 use ferrohub_wire::sas_token;
@@ -23,8 +24,10 @@ const READ: &str = "Microsoft.Devices/IotHubs/devices/read";
 async fn a_device_lives_from_put_to_delete() {
     let world = World::new().await;
     let (service, hub) = (&world.service, &world.hub);
-    let made =
-        service.put_device(hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None).await.unwrap();
+    let made = service
+        .put_device(&world.caller, hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None)
+        .await
+        .unwrap();
     let key = made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
     assert_eq!(STANDARD.decode(key).unwrap().len(), 64);
     assert_eq!(
@@ -32,34 +35,42 @@ async fn a_device_lives_from_put_to_delete() {
         (&json!("enabled"), &json!("new"), &json!("Disconnected"))
     );
     assert_eq!(made["statusUpdatedTime"], "0001-01-01T00:00:00Z");
-    assert_eq!(service.get_device(hub, "Pump:1").await.unwrap(), made);
-    assert_eq!(service.get_device(hub, "pump:1").await.unwrap_err().numeric_code(), 404_001, "ids are case-sensitive");
+    assert_eq!(service.get_device(&world.caller, hub, "Pump:1").await.unwrap(), made);
+    assert_eq!(
+        service.get_device(&world.caller, hub, "pump:1").await.unwrap_err().numeric_code(),
+        404_001,
+        "ids are case-sensitive"
+    );
 
-    let again = service.put_device(hub, "Pump:1", &json!({}), None).await.unwrap_err();
+    let again = service.put_device(&world.caller, hub, "Pump:1", &json!({}), None).await.unwrap_err();
     assert_eq!((again.kind, again.numeric_code(), again.code), (ErrorKind::Conflict, 409_001, "DeviceAlreadyExists"));
-    let stale = service.put_device(hub, "Pump:1", &json!({}), Some("\"AAAA\"")).await.unwrap_err();
+    let stale = service.put_device(&world.caller, hub, "Pump:1", &json!({}), Some("\"AAAA\"")).await.unwrap_err();
     assert_eq!((stale.kind, stale.numeric_code()), (ErrorKind::PreconditionFailed, 412_001));
-    let missing = service.put_device(hub, "other", &json!({}), Some("*")).await.unwrap_err();
+    let missing = service.put_device(&world.caller, hub, "other", &json!({}), Some("*")).await.unwrap_err();
     assert_eq!((missing.numeric_code(), missing.code), (404_001, "DeviceNotFound"));
 
     let etag = format!("\"{}\"", made["etag"].as_str().unwrap());
-    let disabled = service.put_device(hub, "Pump:1", &json!({"status": "disabled"}), Some(&etag)).await.unwrap();
+    let disabled =
+        service.put_device(&world.caller, hub, "Pump:1", &json!({"status": "disabled"}), Some(&etag)).await.unwrap();
     assert_eq!((&disabled["status"], &disabled["statusReason"]), (&json!("disabled"), &json!("new")));
     assert_eq!(disabled["authentication"], made["authentication"], "keys stay");
     assert_eq!(disabled["statusUpdatedTime"], "2026-11-20T10:00:00.0000000Z");
     assert_eq!(disabled["generationId"], made["generationId"]);
     assert_ne!(disabled["etag"], made["etag"]);
 
-    let twin = service.get_twin(hub, "Pump:1").await.unwrap();
+    let twin = service.get_twin(&world.caller, hub, "Pump:1").await.unwrap();
     assert_eq!(
         (&twin["status"], &twin["deviceEtag"], &twin["etag"]),
         (&json!("disabled"), &disabled["etag"], &json!("AAAAAAAAAAE="))
     );
 
-    assert_eq!(service.delete_device(hub, "Pump:1", Some("nope")).await.unwrap_err().numeric_code(), 412_001);
-    service.delete_device(hub, "Pump:1", Some("\"*\"")).await.unwrap();
-    assert_eq!(service.delete_device(hub, "Pump:1", None).await.unwrap_err().numeric_code(), 404_001);
-    assert_eq!(service.get_twin(hub, "Pump:1").await.unwrap_err().numeric_code(), 404_001);
+    assert_eq!(
+        service.delete_device(&world.caller, hub, "Pump:1", Some("nope")).await.unwrap_err().numeric_code(),
+        412_001
+    );
+    service.delete_device(&world.caller, hub, "Pump:1", Some("\"*\"")).await.unwrap();
+    assert_eq!(service.delete_device(&world.caller, hub, "Pump:1", None).await.unwrap_err().numeric_code(), 404_001);
+    assert_eq!(service.get_twin(&world.caller, hub, "Pump:1").await.unwrap_err().numeric_code(), 404_001);
     for table in [&DEVICES, &TWINS] {
         assert!(world.platform.store.scan(table, "", Page::first(10)).await.unwrap().is_empty());
     }
@@ -81,14 +92,20 @@ async fn authentication_can_be_changed() {
     world.sas_device("d").await;
     let key = STANDARD.encode([5u8; 32]);
     let body = json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key}}});
-    let changed = service.put_device(hub, "d", &body, Some("*")).await.unwrap();
+    let changed = service.put_device(&world.caller, hub, "d", &body, Some("*")).await.unwrap();
     assert_eq!(changed["authentication"]["symmetricKey"]["primaryKey"], json!(key));
     let body = json!({"authentication": {"type": "certificateAuthority"}});
-    let changed = service.put_device(hub, "d", &body, Some("*")).await.unwrap();
+    let changed = service.put_device(&world.caller, hub, "d", &body, Some("*")).await.unwrap();
     assert_eq!(changed["authentication"]["type"], "certificateAuthority");
     assert_eq!(changed["authentication"]["symmetricKey"], json!({"primaryKey": null, "secondaryKey": null}));
     let bad = service
-        .put_device(hub, "d", &json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}), Some("*"))
+        .put_device(
+            &world.caller,
+            hub,
+            "d",
+            &json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}),
+            Some("*"),
+        )
         .await
         .unwrap_err();
     assert_eq!(bad.numeric_code(), 400_004);
@@ -100,7 +117,9 @@ async fn of_many_creators_one_wins() {
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let world = Arc::clone(&world);
-            tokio::spawn(async move { world.service.put_device(&world.hub, "d", &json!({}), None).await })
+            tokio::spawn(
+                async move { world.service.put_device(&world.caller, &world.hub, "d", &json!({}), None).await },
+            )
         })
         .collect();
     let mut made = 0;
@@ -119,21 +138,26 @@ async fn twins_are_patched_and_replaced_under_their_etag() {
     let (service, hub) = (&world.service, &world.hub);
     world.sas_device("d").await;
     let body = json!({"tags": {"site": "7"}, "properties": {"desired": {"rate": 5}}});
-    let patched = service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap();
+    let patched = service.patch_twin(&world.caller, hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap();
     assert_eq!((&patched["tags"], &patched["properties"]["desired"]["rate"]), (&json!({"site": "7"}), &json!(5)));
     assert_eq!(patched["properties"]["desired"]["$version"], 2);
     assert_eq!(
-        service.patch_twin(hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap_err().numeric_code(),
+        service.patch_twin(&world.caller, hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap_err().numeric_code(),
         412_001
     );
-    let replaced =
-        service.replace_twin(hub, "d", &json!({"properties": {"desired": {"mode": "x"}}}), Some("*")).await.unwrap();
+    let replaced = service
+        .replace_twin(&world.caller, hub, "d", &json!({"properties": {"desired": {"mode": "x"}}}), Some("*"))
+        .await
+        .unwrap();
     assert!(replaced["properties"]["desired"].get("rate").is_none());
     assert_eq!(replaced["tags"], json!({"site": "7"}));
-    assert_eq!(service.get_twin(hub, "d").await.unwrap(), replaced);
-    let deep = service.patch_twin(hub, "d", &json!({"tags": {"a.b": 1}}), None).await.unwrap_err();
+    assert_eq!(service.get_twin(&world.caller, hub, "d").await.unwrap(), replaced);
+    let deep = service.patch_twin(&world.caller, hub, "d", &json!({"tags": {"a.b": 1}}), None).await.unwrap_err();
     assert_eq!(deep.numeric_code(), 400_004);
-    assert_eq!(service.patch_twin(hub, "nobody", &json!({}), None).await.unwrap_err().numeric_code(), 404_001);
+    assert_eq!(
+        service.patch_twin(&world.caller, hub, "nobody", &json!({}), None).await.unwrap_err().numeric_code(),
+        404_001
+    );
 }
 
 #[tokio::test]
@@ -146,24 +170,34 @@ async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
     assert_eq!(service.by_request("localhost:8443", Some(&token)).await.unwrap().uid, world.hub.uid);
     assert_eq!(service.by_request("localhost", None).await.unwrap_err().numeric_code(), 401_001);
     let mut change = Change::new();
-    change.unit.delete(&RESOURCES, world.hub.stored.key());
+    change.unit.delete(&RESOURCES, world.made.key());
     world.platform.commit(change).await.unwrap();
     assert_eq!(service.by_host(HOST).await.unwrap_err().numeric_code(), 401_001);
+}
+
+/// Whether the `Authorization` lets its bearer past authorization in an operation that needs `right`.
+async fn attempt(world: &World, authorization: Option<&str>, right: Right) -> Result<(), Error> {
+    let (service, hub) = (&world.service, &world.hub);
+    let actor = service.authenticate(hub, authorization).await?;
+    let answer = match right {
+        Right::RegistryRead => service.get_device(&actor, hub, "none").await.map(drop),
+        Right::RegistryWrite => service.delete_device(&actor, hub, "none", None).await,
+        _ => service.get_twin(&actor, hub, "none").await.map(drop),
+    };
+    match answer {
+        Err(error) if error.numeric_code() == 404_001 => Ok(()),
+        other => other,
+    }
 }
 
 #[tokio::test]
 async fn policies_carry_rights() {
     let world = World::new().await;
-    let authenticator = Authenticator::new(
-        Arc::clone(&world.platform),
-        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
-    );
-    let call = async |token: Option<String>, right| {
-        world.service.service_caller(&world.hub, token.as_deref(), right, READ, &authenticator).await
-    };
+    let call = async |token: Option<String>, right| attempt(&world, token.as_deref(), right).await;
     let token = |policy: &str| Some(world.policy_token(HOST, policy));
     assert!(call(token("iothubowner"), Right::RegistryWrite).await.is_ok());
     assert!(call(token("registryRead"), Right::RegistryRead).await.is_ok());
+    assert!(call(token("REGISTRYREAD"), Right::RegistryRead).await.is_ok(), "names ignore case");
     assert!(
         call(Some(world.policy_token("Hub1.azure-devices.localhost:8443", "service")), Right::ServiceConnect)
             .await
@@ -191,17 +225,35 @@ async fn policies_carry_rights() {
 }
 
 #[tokio::test]
+async fn an_actor_reaches_no_further_than_what_was_proven() {
+    let world = World::new().await;
+    let (service, hub) = (&world.service, &world.hub);
+    let key = world.sas_device("d").await;
+    put_hub(&world, "hub2", Map::new()).await;
+    let other = service.by_host("hub2.azure-devices.localhost").await.unwrap();
+    let elsewhere = service.get_device(&world.caller, &other, "d").await.unwrap_err();
+    assert_eq!(elsewhere.kind, ErrorKind::Forbidden, "a policy opens its own hub only");
+    let session = world.connect_sas("d", &key).await;
+    let link = session.link();
+    let device = link.actor();
+    assert_eq!((device.id(), device.name(), device.kind_name()), ("device:d", "d", "Key"));
+    for refused in [
+        service.get_device(device, hub, "d").await.unwrap_err(),
+        service.get_twin(device, hub, "d").await.unwrap_err(),
+        service.read_events(device, hub, 0, ReadFrom::Beginning, 1).await.unwrap_err(),
+    ] {
+        assert_eq!((refused.kind, refused.numeric_code()), (ErrorKind::Forbidden, 403_000), "{refused}");
+        assert!(!refused.message.contains("az role assignment"), "a device is granted no role: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn local_authentication_can_be_switched_off_at_once() {
     let world = World::new().await;
-    let authenticator = Authenticator::new(
-        Arc::clone(&world.platform),
-        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
-    );
     put_hub(&world, "hub1", Map::from_iter([("disableLocalAuth".to_owned(), json!(true))])).await;
     let hub = world.service.by_host(HOST).await.unwrap();
     let token = world.policy_token(HOST, "iothubowner");
-    let refused =
-        world.service.service_caller(&hub, Some(&token), Right::RegistryRead, READ, &authenticator).await.unwrap_err();
+    let refused = world.service.authenticate(&hub, Some(&token)).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_002);
     assert!(refused.message.contains("disableLocalAuth"));
 }
@@ -209,10 +261,6 @@ async fn local_authentication_can_be_switched_off_at_once() {
 #[tokio::test]
 async fn a_bearer_token_needs_a_role_with_the_data_action() {
     let world = World::new().await;
-    let authenticator = Authenticator::new(
-        Arc::clone(&world.platform),
-        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
-    );
     let object = "44444444-4444-4444-4444-444444444444";
     let client = "55555555-5555-5555-5555-555555555555";
     let secret = ClientSecret {
@@ -240,18 +288,16 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
             ("scope", audience),
         ];
         let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let answer = world.authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
         format!("Bearer {}", answer["access_token"].as_str().unwrap())
     };
-    let call = async |token: &str| {
-        world.service.service_caller(&world.hub, Some(token), Right::RegistryRead, READ, &authenticator).await
-    };
+    let call = async |token: &str| attempt(&world, Some(token), Right::RegistryRead).await;
     let good = token("https://iothubs.azure.net/.default").await;
     let denied = call(&good).await.unwrap_err();
     assert_eq!((denied.kind, denied.denial.as_ref().unwrap().action.as_str()), (ErrorKind::Forbidden, READ));
     assert!(denied.message.contains("az role assignment create") && denied.message.contains("IoT Hub"), "{denied}");
     // IoT Hub Data Reader.
-    world.owner.assign(object, "b447c946-2db7-41ec-983d-d8bf3b1c77e3", &world.hub.id).await;
+    world.owner.assign(object, "b447c946-2db7-41ec-983d-d8bf3b1c77e3", &world.made.id).await;
     assert!(call(&good).await.is_ok());
     let foreign = call(&token("https://management.azure.com/.default").await).await.unwrap_err();
     assert_eq!(foreign.kind, ErrorKind::Unauthenticated);
@@ -265,17 +311,20 @@ async fn a_hub_is_counted_and_purged() {
     let (service, hub) = (&world.service, &world.hub);
     put_hub(&world, "hub2", Map::new()).await;
     let other = service.by_host("hub2.azure-devices.localhost").await.unwrap();
-    service.put_device(&other, "d0", &json!({}), None).await.unwrap();
+    service.put_device(&world.caller_of(&other).await, &other, "d0", &json!({}), None).await.unwrap();
     for number in 0..3 {
         let status = if number == 0 { "disabled" } else { "enabled" };
-        service.put_device(hub, &format!("d{number}"), &json!({"status": status}), None).await.unwrap();
+        service.put_device(&world.caller, hub, &format!("d{number}"), &json!({"status": status}), None).await.unwrap();
     }
-    let counts = hub::statistics(&world.platform, &hub.stored).await.unwrap();
+    let counts = hub::statistics(&world.platform, &world.caller, &world.made).await.unwrap();
     assert_eq!(counts, json!({"totalDeviceCount": 3, "enabledDeviceCount": 2, "disabledDeviceCount": 1}));
-    assert_eq!(hub::purge(&world.platform, &hub.stored).await.unwrap(), ["d0", "d1", "d2"]);
-    assert_eq!(hub::purge(&world.platform, &hub.stored).await.unwrap(), Vec::<String>::new());
-    assert_eq!(hub::statistics(&world.platform, &hub.stored).await.unwrap()["totalDeviceCount"], 0);
-    assert!(service.get_device(&other, "d0").await.is_ok(), "another hub's device of the same name stays");
+    assert_eq!(hub::purge(&world.platform, &world.made).await.unwrap(), ["d0", "d1", "d2"]);
+    assert_eq!(hub::purge(&world.platform, &world.made).await.unwrap(), Vec::<String>::new());
+    assert_eq!(hub::statistics(&world.platform, &world.caller, &world.made).await.unwrap()["totalDeviceCount"], 0);
+    assert!(
+        service.get_device(&world.caller_of(&other).await, &other, "d0").await.is_ok(),
+        "another hub's device of the same name stays"
+    );
     for table in [&DEVICES, &TWINS] {
         let left = world.platform.store.scan(table, "", Page::first(10)).await.unwrap();
         assert_eq!(left.len(), 1, "only the other hub's device is left in {}", table.name);

@@ -16,7 +16,8 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
     let world = Arc::new(World::new().await);
     let key = Arc::new(world.group("g1", json!({"credentialPolicyName": "default"})).await);
     // Two services share no lock: only the units' expectations keep them apart, as between two processes.
-    let services = [(); 2].map(|()| Arc::new(ProvisioningService::new(Arc::clone(&world.platform))));
+    let services = [(); 2]
+        .map(|()| Arc::new(ProvisioningService::new(Arc::clone(&world.platform), Arc::clone(&world.authenticator))));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..DEVICES_AT_ONCE {
         let id = format!("device-{number:03}");

@@ -1,16 +1,16 @@
 //! Enrollment groups and registrations through the service API.
 
 use super::world::{CONTRIBUTOR, World};
+use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_pki::key::hash_secret;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_service::authn::{Authenticator, SigningKey};
 use ferrohub_service::directory;
 use ferrohub_service::platform::Change;
-use ferrohub_service::provisioning::{PageRequest, Right};
+use ferrohub_service::provisioning::{DpsRef, PageRequest};
+use ferrohub_service::shared_access::Right;
 use ferrohub_wire::sas_token::sign;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 const GROUP_READ: &str = "Microsoft.Devices/provisioningServices/enrollmentGroups/read";
 
@@ -26,12 +26,12 @@ fn body(extra: Value) -> Value {
 async fn keys_are_made_kept_and_shown_only_on_demand() {
     let world = World::new().await;
     let dps = world.dps().await;
-    let made = world.service.put_group(&dps, "Line:1", &body(json!({})), None).await.unwrap();
+    let made = world.service.put_group(&world.caller().await, &dps, "Line:1", &body(json!({})), None).await.unwrap();
     assert_eq!(
         (&made["attestation"], &made["provisioningStatus"]),
         (&json!({"type": "symmetricKey"}), &json!("enabled"))
     );
-    let keys = world.service.attestation_mechanism(&dps, "line:1").await.unwrap();
+    let keys = world.service.attestation_mechanism(&world.caller().await, &dps, "line:1").await.unwrap();
     let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
     assert_eq!(keys["type"], "symmetricKey");
     assert_ne!(keys["symmetricKey"]["secondaryKey"], json!(primary));
@@ -39,21 +39,36 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
     let mut again = made.clone();
     again["provisioningStatus"] = json!("disabled");
     let etag = made["etag"].as_str().unwrap();
-    let changed = world.service.put_group(&dps, "Line:1", &again, Some(&format!("\"{etag}\""))).await.unwrap();
+    let changed = world
+        .service
+        .put_group(&world.caller().await, &dps, "Line:1", &again, Some(&format!("\"{etag}\"")))
+        .await
+        .unwrap();
     assert_eq!(changed["provisioningStatus"], "disabled");
     assert_eq!(changed["createdDateTimeUtc"], made["createdDateTimeUtc"]);
-    assert_eq!(world.service.attestation_mechanism(&dps, "Line:1").await.unwrap(), keys);
-    let stale = world.service.put_group(&dps, "Line:1", &again, Some(etag)).await.unwrap_err();
+    assert_eq!(world.service.attestation_mechanism(&world.caller().await, &dps, "Line:1").await.unwrap(), keys);
+    let stale = world.service.put_group(&world.caller().await, &dps, "Line:1", &again, Some(etag)).await.unwrap_err();
     assert_eq!(stale.numeric_code(), 412_001);
     // Sealed at rest, and in no answer.
     let stored = world.rows(&ferrohub_service::tables::ENROLLMENT_GROUPS).await;
     assert!(!stored.is_empty() && stored.iter().all(|row| !row.text().contains(&primary)));
-    let page = world.service.query_groups(&dps, None, &PageRequest::default()).await.unwrap();
+    let page = world.service.query_groups(&world.caller().await, &dps, None, &PageRequest::default()).await.unwrap();
     assert!(!format!("{page:?}{changed}").contains(&primary));
-    assert_eq!(world.service.delete_group(&dps, "Line:1", Some("\"x\"")).await.unwrap_err().numeric_code(), 412_001);
-    world.service.delete_group(&dps, "LINE:1", Some("*")).await.unwrap();
-    assert_eq!(world.service.group(&dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
-    assert_eq!(world.service.delete_group(&dps, "Line:1", None).await.unwrap_err().numeric_code(), 404_201);
+    assert_eq!(
+        world
+            .service
+            .delete_group(&world.caller().await, &dps, "Line:1", Some("\"x\""))
+            .await
+            .unwrap_err()
+            .numeric_code(),
+        412_001
+    );
+    world.service.delete_group(&world.caller().await, &dps, "LINE:1", Some("*")).await.unwrap();
+    assert_eq!(world.service.group(&world.caller().await, &dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
+    assert_eq!(
+        world.service.delete_group(&world.caller().await, &dps, "Line:1", None).await.unwrap_err().numeric_code(),
+        404_201
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +76,11 @@ async fn policies_and_hubs_are_checked() {
     let world = World::new().await;
     let dps = world.dps().await;
     let refuse = async |extra: Value| {
-        let error = world.service.put_group(&world.dps().await, "g", &body(extra), None).await.unwrap_err();
+        let error = world
+            .service
+            .put_group(&world.caller().await, &world.dps().await, "g", &body(extra), None)
+            .await
+            .unwrap_err();
         assert_eq!(error.http_status(), if error.numeric_code() == 501_000 { 501 } else { 400 });
         error.message
     };
@@ -73,13 +92,15 @@ async fn policies_and_hubs_are_checked() {
     assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("not built"));
     assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
     let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "iotHubs": [world.hub_host]});
-    let made = world.service.put_group(&dps, "g", &body(all_names), None).await.unwrap();
+    let made = world.service.put_group(&world.caller().await, &dps, "g", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
     world.write_dps(false, &["hub1"]).await;
     let message = refuse(json!({"credentialPolicyName": "default"})).await;
     assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
-    assert!(world.service.individual_enrollments().unwrap_err().message.contains("not built"));
+    assert!(
+        world.service.individual_enrollments(&world.caller().await, &dps).unwrap_err().message.contains("not built")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +115,7 @@ async fn pages_follow_each_other() {
     let mut request = PageRequest { max_items: Some(2), continuation: None };
     loop {
         let mangled = json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"});
-        let page = world.service.query_groups(&dps, Some(&mangled), &request).await.unwrap();
+        let page = world.service.query_groups(&world.caller().await, &dps, Some(&mangled), &request).await.unwrap();
         seen.extend(page.items.into_iter().map(|group| group["enrollmentGroupId"].clone()));
         request.continuation = page.continuation;
         if request.continuation.is_none() {
@@ -107,19 +128,43 @@ async fn pages_follow_each_other() {
     }
     let page = world
         .service
-        .query_registrations(&dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
+        .query_registrations(&world.caller().await, &dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
-    assert!(world.service.query_registrations(&dps, "g0", &PageRequest::default()).await.unwrap().items.is_empty());
+    assert!(
+        world
+            .service
+            .query_registrations(&world.caller().await, &dps, "g0", &PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     assert_eq!(
-        world.service.query_registrations(&dps, "g9", &PageRequest::default()).await.unwrap_err().numeric_code(),
+        world
+            .service
+            .query_registrations(&world.caller().await, &dps, "g9", &PageRequest::default())
+            .await
+            .unwrap_err()
+            .numeric_code(),
         404_201
     );
-    let etag = world.service.registration(&dps, "A").await.unwrap()["etag"].as_str().unwrap().to_owned();
-    assert_eq!(world.service.delete_registration(&dps, "a", Some("x")).await.unwrap_err().numeric_code(), 412_001);
-    world.service.delete_registration(&dps, "a", Some(&etag)).await.unwrap();
-    assert_eq!(world.service.registration(&dps, "a").await.unwrap_err().numeric_code(), 404_202);
+    let etag = world.service.registration(&world.caller().await, &dps, "A").await.unwrap()["etag"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        world
+            .service
+            .delete_registration(&world.caller().await, &dps, "a", Some("x"))
+            .await
+            .unwrap_err()
+            .numeric_code(),
+        412_001
+    );
+    world.service.delete_registration(&world.caller().await, &dps, "a", Some(&etag)).await.unwrap();
+    assert_eq!(world.service.registration(&world.caller().await, &dps, "a").await.unwrap_err().numeric_code(), 404_202);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,26 +176,23 @@ async fn callers_of_the_service_api() {
         world.service.dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(),
         404_201
     );
-    let authenticator = Authenticator::new(
-        Arc::clone(&world.platform),
-        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
-    );
     let now = world.platform.clock.unix_seconds();
     let host = "dps1.azure-devices-provisioning.localhost";
     let token = |host: &str, key: &[u8], policy: &str, expiry: i64| sign(host, key, expiry, Some(policy));
     let key = [7u8; 64];
     let owner = token(host, &key, "provisioningserviceowner", now + 60);
     let reader = token(host, &key, "reader", now + 60);
+    let attempt = async |text: Option<&str>, right| attempt(&world, &dps, text, right).await;
     for (text, right) in
         [(&owner, Right::EnrollmentWrite), (&owner, Right::RegistrationStatusRead), (&reader, Right::EnrollmentRead)]
     {
-        world.service.service_caller(&dps, Some(text), right, GROUP_READ, &authenticator).await.unwrap();
+        attempt(Some(text), right).await.unwrap();
     }
-    let forbidden = world
-        .service
-        .service_caller(&dps, Some(&reader), Right::EnrollmentWrite, GROUP_READ, &authenticator)
-        .await
-        .unwrap_err();
+    for other_form in [token(&format!("{host}:8443"), &key, "reader", now + 60), token(host, &key, "READER", now + 60)]
+    {
+        attempt(Some(&other_form), Right::EnrollmentRead).await.unwrap();
+    }
+    let forbidden = attempt(Some(&reader), Right::EnrollmentWrite).await.unwrap_err();
     assert_eq!(forbidden.numeric_code(), 403_000);
     for text in [
         token("dps2.azure-devices-provisioning.localhost", &key, "provisioningserviceowner", now + 60),
@@ -159,38 +201,38 @@ async fn callers_of_the_service_api() {
         token(host, &key, "provisioningserviceowner", now - 60),
         format!("{} nonsense", world.scope),
     ] {
-        let error = world
-            .service
-            .service_caller(&dps, Some(&text), Right::EnrollmentRead, GROUP_READ, &authenticator)
-            .await
-            .unwrap_err();
+        let error = attempt(Some(&text), Right::EnrollmentRead).await.unwrap_err();
         assert_eq!(error.numeric_code(), 401_002, "{text}");
     }
-    assert_eq!(
-        world
-            .service
-            .service_caller(&dps, None, Right::EnrollmentRead, GROUP_READ, &authenticator)
-            .await
-            .unwrap_err()
-            .http_status(),
-        401
-    );
-    let bearer = world
-        .service
-        .service_caller(&dps, Some("Bearer x.y.z"), Right::EnrollmentRead, GROUP_READ, &authenticator)
-        .await
-        .unwrap_err();
-    assert_eq!(bearer.http_status(), 401);
+    // Names of policies are not for strangers.
+    let wrong_key =
+        attempt(Some(&token(host, &[8u8; 64], "reader", now + 60)), Right::EnrollmentRead).await.unwrap_err();
+    let no_policy =
+        attempt(Some(&token(host, &[8u8; 64], "nobody", now + 60)), Right::EnrollmentRead).await.unwrap_err();
+    assert_eq!((&wrong_key.message, wrong_key.code), (&no_policy.message, no_policy.code));
+    assert_eq!(attempt(None, Right::EnrollmentRead).await.unwrap_err().http_status(), 401);
+    assert_eq!(attempt(Some("Bearer x.y.z"), Right::EnrollmentRead).await.unwrap_err().http_status(), 401);
+}
+
+/// Whether the `Authorization` lets its bearer past authorization in an operation that needs `right`.
+async fn attempt(world: &World, dps: &DpsRef, authorization: Option<&str>, right: Right) -> Result<(), Error> {
+    let service = &world.service;
+    let actor = service.authenticate(dps, authorization).await?;
+    let answer = match right {
+        Right::EnrollmentRead => service.group(&actor, dps, "none").await.map(drop),
+        Right::EnrollmentWrite => service.delete_group(&actor, dps, "none", None).await,
+        _ => service.registration(&actor, dps, "none").await.map(drop),
+    };
+    match answer {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bearer_token_needs_the_data_action_on_the_service() {
     let world = World::new().await;
     let dps = world.dps().await;
-    let authenticator = Authenticator::new(
-        Arc::clone(&world.platform),
-        SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap(),
-    );
     let (object, client) = ("44444444-4444-4444-4444-444444444444", "55555555-5555-5555-5555-555555555555");
     let expires = world.platform.clock.unix_seconds() + 9999;
     let secret = ClientSecret { key_id: "k".into(), hash: hash_secret("s3cret", &SystemRandom), expires };
@@ -214,12 +256,10 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
             ("scope", scope),
         ];
         let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let answer = world.authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
         format!("Bearer {}", answer["access_token"].as_str().unwrap())
     };
-    let call = async |token: &str| {
-        world.service.service_caller(&dps, Some(token), Right::EnrollmentRead, GROUP_READ, &authenticator).await
-    };
+    let call = async |token: &str| attempt(&world, &dps, Some(token), Right::EnrollmentRead).await;
     let good = token("https://azure-devices-provisioning.net/.default").await;
     let denied = call(&good).await.unwrap_err();
     assert_eq!((denied.numeric_code(), denied.denial.as_ref().unwrap().action.as_str()), (403_000, GROUP_READ));

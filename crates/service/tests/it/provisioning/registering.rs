@@ -92,7 +92,7 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     assert!(
         !world
             .service
-            .registration(&world.dps().await, "pump:7")
+            .registration(&world.caller().await, &world.dps().await, "pump:7")
             .await
             .unwrap()
             .to_string()

@@ -13,6 +13,8 @@ use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
+use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::authz::Actor;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
 use ferrohub_service::provisioning::{DeviceCaller, DpsRef, OperationStatus, ProvisioningService, RegisterRequest};
@@ -33,6 +35,7 @@ const DOMAIN: &str = "localhost";
 
 pub(super) struct World {
     pub(super) platform: Arc<Platform>,
+    pub(super) authenticator: Arc<Authenticator>,
     pub(super) service: Arc<ProvisioningService>,
     pub(super) owner: Owner,
     pub(super) resource_group: ResourceId,
@@ -45,6 +48,12 @@ pub(super) struct World {
     pub(super) folder: TempDir,
 }
 
+/// Tokens under a key of their own.
+fn authenticator(platform: &Arc<Platform>) -> Arc<Authenticator> {
+    let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    Arc::new(Authenticator::new(Arc::clone(platform), key))
+}
+
 impl World {
     /// Everything linked and granted, without an enrollment group.
     pub(super) async fn new() -> Self {
@@ -53,8 +62,10 @@ impl World {
         let mut group = ResourceId::subscription(&owner.subscription);
         group.resource_group = Some("rg".into());
         owner.put(&group, GROUP_API, json!({"location": "eastus"})).await;
+        let authenticator = authenticator(&platform);
         let mut world = Self {
-            service: Arc::new(ProvisioningService::new(Arc::clone(&platform))),
+            service: Arc::new(ProvisioningService::new(Arc::clone(&platform), Arc::clone(&authenticator))),
+            authenticator,
             platform,
             owner,
             namespace: group.resource("Microsoft.DeviceRegistry", "namespaces", "plant"),
@@ -95,8 +106,18 @@ impl World {
 
     fn stand_on(&mut self, platform: Arc<Platform>) {
         self.owner = self.owner.again(&platform);
-        self.service = Arc::new(ProvisioningService::new(Arc::clone(&platform)));
+        self.authenticator = authenticator(&platform);
+        self.service = Arc::new(ProvisioningService::new(Arc::clone(&platform), Arc::clone(&self.authenticator)));
         self.platform = platform;
+    }
+
+    /// The policy `provisioningserviceowner`.
+    pub(super) async fn caller(&self) -> Actor {
+        let dps = self.dps().await;
+        let expiry = self.platform.clock.unix_seconds() + 3600;
+        let host = format!("dps1.azure-devices-provisioning.{DOMAIN}");
+        let token = sign(&host, &[7u8; 64], expiry, Some("provisioningserviceowner"));
+        self.service.authenticate(&dps, Some(&token)).await.unwrap()
     }
 
     async fn write_namespace(&self) {
@@ -209,8 +230,8 @@ impl World {
             body[key] = value;
         }
         let dps = self.dps().await;
-        self.service.put_group(&dps, name, &body, None).await.unwrap();
-        let mechanism = self.service.attestation_mechanism(&dps, name).await.unwrap();
+        self.service.put_group(&self.caller().await, &dps, name, &body, None).await.unwrap();
+        let mechanism = self.service.attestation_mechanism(&self.caller().await, &dps, name).await.unwrap();
         STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
     }
 

@@ -90,7 +90,7 @@ async fn polls_of_what_is_not_there() {
     let token = world.token(&key, "d1");
     let caller =
         DeviceCaller { id_scope: &world.scope, registration_id: "d1", authorization: Some(&token), peer_chain: &[] };
-    assert!(world.service.authenticate(caller).await.is_ok());
+    assert!(world.service.authenticate_device(caller).await.is_ok());
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     world.register(&key, "d1", None).await;
     assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
@@ -101,9 +101,9 @@ async fn polls_of_what_is_not_there() {
         Some("registration"),
     );
     let stranger = DeviceCaller { authorization: Some(&wrong), ..caller };
-    assert_eq!(world.service.authenticate(stranger).await.unwrap_err().numeric_code(), 401_002);
+    assert_eq!(world.service.authenticate_device(stranger).await.unwrap_err().numeric_code(), 401_002);
     let certified = DeviceCaller { authorization: None, peer_chain: &[vec![0x30]], ..caller };
-    assert!(world.service.authenticate(certified).await.unwrap_err().message.contains("not built yet"));
+    assert!(world.service.authenticate_device(certified).await.unwrap_err().message.contains("not built yet"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,14 +116,18 @@ async fn another_groups_key_does_not_take_a_device_over() {
     assert_eq!(error.numeric_code(), 409_201);
     assert!(error.message.contains("g1") && error.message.contains("g2"));
     let dps = world.dps().await;
-    world.service.delete_registration(&dps, "d1", None).await.unwrap();
+    world.service.delete_registration(&world.caller().await, &dps, "d1", None).await.unwrap();
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");
     // A disabled group refuses, and enabling it helps at once.
     let body = json!({"attestation": {"type": "symmetricKey"}, "provisioningStatus": "disabled"});
-    world.service.put_group(&dps, "g2", &body, None).await.unwrap();
+    world.service.put_group(&world.caller().await, &dps, "g2", &body, None).await.unwrap();
     let error = world.service.register(world.request(&second, "d1", None)).await.unwrap_err();
     assert_eq!(error.numeric_code(), 401_002);
     assert!(error.message.contains("disabled"));
-    world.service.put_group(&dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), None).await.unwrap();
+    world
+        .service
+        .put_group(&world.caller().await, &dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), None)
+        .await
+        .unwrap();
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");
 }
