@@ -1,0 +1,132 @@
+//! Certificates, requests, names, keys and sealed values.
+
+use crate::utf8;
+use ferrohub_model::limits;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::chain::verify_client_chain;
+use ferrohub_pki::csr::CertificateRequest;
+use ferrohub_pki::key::verify_secret;
+use ferrohub_pki::name::SubjectName;
+use ferrohub_pki::public_key::PublicKey;
+use ferrohub_pki::seal::{MasterKey, key_id_of};
+use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// DER, PEM or base64: what is read prints to PEM that reads back as the same bytes.
+pub(crate) fn certificate(data: &[u8]) {
+    if let Ok(certificate) = Certificate::from_der(data) {
+        assert_eq!(certificate.der(), data);
+        survives(&certificate);
+    }
+    let Some(text) = utf8(data) else { return };
+    if let Ok(certificate) = Certificate::from_pem_or_base64(text) {
+        survives(&certificate);
+    }
+    if let Ok(chain) = Certificate::chain_from_pem(text) {
+        assert!(!chain.is_empty() && chain.len() <= limits::CHAIN_LENGTH);
+    }
+}
+
+fn survives(certificate: &Certificate) {
+    let again = Certificate::from_pem(&certificate.to_pem());
+    assert_eq!(again.ok().map(|again| again.der().to_vec()).as_deref(), Some(certificate.der()));
+    let _ = (certificate.key_kind(), certificate.is_ca(), certificate.path_length(), certificate.credential_id());
+    let _ = (certificate.is_self_issued(), certificate.verify_signed_by(certificate));
+    let _ = (certificate.uri_sans(), certificate.dns_sans(), certificate.ip_sans(), format!("{certificate:?}"));
+    name_survives(certificate.subject());
+    name_survives(certificate.issuer());
+}
+
+/// DER certificates one after another, the last of which is the anchor.
+pub(crate) fn chain(data: &[u8]) {
+    let mut items = Vec::new();
+    let mut rest = data;
+    while let Some((item, tail)) = split_item(rest) {
+        items.push(item);
+        rest = tail;
+    }
+    let Some((anchor, presented)) = items.split_last() else { return };
+    // 2027-01-01, within the validity of the seeds.
+    let Ok(now) = Timestamp::from_second(1_798_761_600) else { return };
+    if let Ok(leaf) = verify_client_chain(presented, &[anchor], now) {
+        assert!(leaf.anchor_index == 0 && leaf.not_after >= now);
+        assert!(Certificate::from_der(presented[0]).is_ok(), "a chain passes whose leaf is not readable");
+    }
+}
+
+/// The first DER element with a length of one to three bytes, and what follows.
+fn split_item(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (header, length) = match *data {
+        [_, short @ 0..=0x7f, ..] => (2, usize::from(short)),
+        [_, 0x81, a, ..] => (3, usize::from(a)),
+        [_, 0x82, a, b, ..] => (4, usize::from(a) << 8 | usize::from(b)),
+        _ => return None,
+    };
+    data.split_at_checked(header + length)
+}
+
+/// The stored form of a client secret's hash.
+pub(crate) fn client_secret(data: &[u8]) {
+    if let Some(stored) = utf8(data) {
+        assert!(!verify_secret("a secret that none of these hashes", stored));
+    }
+}
+
+/// DER, or base64 of DER: what is accepted is the request itself, with a name and a key that read back.
+pub(crate) fn csr(data: &[u8]) {
+    if let Ok(request) = CertificateRequest::from_der(data) {
+        assert_eq!(request.der(), data);
+        name_survives(request.subject());
+        let key = PublicKey::from_spki(request.public_key_info_der());
+        assert_eq!(key.ok().map(|key| key.kind()), Some(request.key_kind()));
+    }
+    if let Some(text) = utf8(data) {
+        let _ = CertificateRequest::from_base64(text, limits::CSR_BASE64_BYTES);
+    }
+}
+
+/// DER or text: a name that we would write reads back as the same.
+pub(crate) fn distinguished_name(data: &[u8]) {
+    if let Ok(name) = SubjectName::from_der(data) {
+        name_survives(&name);
+    }
+    if let Some(name) = utf8(data).and_then(|text| SubjectName::parse(text).ok()) {
+        assert_eq!(SubjectName::parse(&name.to_string()).ok().as_ref(), Some(&name));
+        let der = name.to_der().unwrap_or_default();
+        assert_eq!(SubjectName::from_der(&der).ok().as_ref(), Some(&name), "{name}");
+    }
+}
+
+fn name_survives(name: &SubjectName) {
+    assert!(name.matches(name));
+    let _ = (name.common_name(), name.canonical(), name.to_string());
+    if let Ok(der) = name.to_der() {
+        assert!(SubjectName::from_der(&der).is_ok_and(|again| again.matches(name)), "{name}");
+    }
+}
+
+pub(crate) fn pkcs8(data: &[u8]) {
+    if let Ok(signer) = SoftwareSigner::from_pkcs8(data) {
+        assert!(PublicKey::from_spki(signer.public_key_info_der()).is_ok());
+        let _ = format!("{signer:?}");
+    }
+}
+
+pub(crate) fn public_key(data: &[u8]) {
+    match PublicKey::from_spki(data) {
+        Ok(key) => assert!(!key.bits().is_empty()),
+        Err(problem) => assert!(!problem.to_string().is_empty()),
+    }
+}
+
+/// No bytes open as a data key of a master key that wrapped none of them.
+pub(crate) fn sealed(data: &[u8]) {
+    let _ = key_id_of(data);
+    if let Ok(master) = MasterKey::from_bytes(&[7; 32]) {
+        assert!(master.unwrap(key_id_of(data).unwrap_or(Uuid::nil()), data).is_err());
+    }
+    if let Some(master) = utf8(data).and_then(|text| MasterKey::from_text(text).ok()) {
+        assert!(MasterKey::from_text(&master.to_hex()).is_ok());
+    }
+}
