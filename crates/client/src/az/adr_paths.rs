@@ -1,8 +1,8 @@
 //! Where namespaces, their credential and their policies are.
 
+use super::context::{Context, segment};
 use super::failure::Result;
 use super::members::text;
-use super::session::{Session, segment};
 use super::versions;
 
 /// Resource type of a namespace.
@@ -12,8 +12,8 @@ pub(crate) const NAMESPACES: &str = "Microsoft.DeviceRegistry/namespaces";
 ///
 /// # Errors
 /// Not signed in.
-pub(crate) fn namespace_path(session: &mut Session<'_>, group: &str, name: &str) -> Result<String> {
-    Ok(format!("{}/{}", session.collection_path(Some(group), NAMESPACES)?, segment(name)))
+pub(crate) fn namespace_path(context: &mut Context<'_>, group: &str, name: &str) -> Result<String> {
+    Ok(format!("{}/{}", context.collection_path(Some(group), NAMESPACES)?, segment(name)))
 }
 
 /// The path of a namespace's one credential.
@@ -30,7 +30,7 @@ pub(crate) fn policy_path(namespace: &str, name: &str) -> String {
 ///
 /// # Errors
 /// ARM's error.
-pub(crate) async fn region_of(session: &mut Session<'_>, namespace: &str) -> Result<String> {
-    let found = session.arm_get(namespace, versions::REGISTRY).await?;
+pub(crate) async fn region_of(context: &mut Context<'_>, namespace: &str) -> Result<String> {
+    let found = context.arm_get(namespace, versions::REGISTRY).await?;
     Ok(text(&found, "/location").to_owned())
 }

@@ -1,7 +1,7 @@
 //! Resource Manager and Graph calls: JSON in and out, paging, long-running operations.
 
+use super::context::{ARM_SCOPE, Context, GRAPH_SCOPE, query_value, segment};
 use super::failure::{Failure, Result};
-use super::session::{ARM_SCOPE, GRAPH_SCOPE, Session, query_value, segment};
 use crate::http::Response;
 use bytes::Bytes;
 use ferrohub_model::limits::CLIENT_LIST_PAGES;
@@ -25,7 +25,7 @@ pub(crate) enum Progress {
     Succeeded,
 }
 
-impl Session<'_> {
+impl Context<'_> {
     /// `/subscriptions/{id}` of the chosen subscription.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Session<'_> {
     /// `/subscriptions/{id}/resourceGroups/{group}`.
     ///
     /// # Errors
-    /// As [`Session::subscription_path`].
+    /// As [`Context::subscription_path`].
     pub(crate) fn group_path(&mut self, group: &str) -> Result<String> {
         Ok(format!("{}/resourceGroups/{}", self.subscription_path()?, segment(group)))
     }
@@ -46,7 +46,7 @@ impl Session<'_> {
     /// `kind` is such as `Microsoft.Devices/IotHubs`.
     ///
     /// # Errors
-    /// As [`Session::subscription_path`].
+    /// As [`Context::subscription_path`].
     pub(crate) fn collection_path(&mut self, group: Option<&str>, kind: &str) -> Result<String> {
         let scope = match group {
             Some(group) => self.group_path(group)?,

@@ -1,11 +1,11 @@
 //! What a row of the command table is.
 
 use super::args::Args;
+use super::context::{Context, Task};
 use super::grammar::OptionSpec;
-use super::session::{Session, Task};
 
-/// What a handler is: it works through the session and yields what to print.
-pub(crate) type Handler = for<'a, 'e> fn(&'a mut Session<'e>, &'a Args) -> Task<'a>;
+/// What a handler is: it works through the context and yields what to print.
+pub(crate) type Handler = for<'a, 'e> fn(&'a mut Context<'e>, &'a Args) -> Task<'a>;
 
 /// Options of every generic update.
 pub(crate) const GENERIC_UPDATE: &str = "--set + # Set a property: path.to.property=value.

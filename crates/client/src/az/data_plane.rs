@@ -1,9 +1,9 @@
 //! Data-plane calls to a hub or a Device Provisioning Service: find it, authorise, send JSON.
 
 use super::args::Args;
+use super::context::{Context, DPS_SCOPE, HUB_SCOPE};
 use super::failure::{Failure, Result};
 use super::sas;
-use super::session::{DPS_SCOPE, HUB_SCOPE, Session};
 use super::versions;
 use bytes::Bytes;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -79,7 +79,7 @@ impl Service {
     }
 }
 
-impl Session<'_> {
+impl Context<'_> {
     /// The service that the command's context options name, ready for calls.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Session<'_> {
     pub(crate) async fn find_service(&mut self, service: Service, name: &str, group: Option<&str>) -> Result<Value> {
         let path = self.collection_path(group, service.kind())?;
         let found = match group {
-            Some(_) => self.arm_find(&format!("{path}/{}", super::session::segment(name)), service.version()).await?,
+            Some(_) => self.arm_find(&format!("{path}/{}", super::context::segment(name)), service.version()).await?,
             None => {
                 let all = self.arm_list(&path, service.version()).await?;
                 all.into_iter()

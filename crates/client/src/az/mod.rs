@@ -2,7 +2,7 @@
 //!
 //! Each line knows only those above it:
 //! - `failure`, `output`, `yaml`, `json_text`, `members`, `shell`: texts, formats, exit codes, JSON.
-//! - `session`, `arm`, `versions`: who is signed in, and calls to the server.
+//! - `context`, `arm`, `versions`: who is signed in, and calls to the server.
 //! - `grammar`, `args`, `command`, `parser`: the notation of an option, the values given, a row of the table, argparse.
 //! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`: what several commands do alike.
 //! - `commands` has one file per command group, `table` is all of them, `help` and `run` use it.
@@ -12,6 +12,7 @@ mod args;
 mod arm;
 mod command;
 mod commands;
+mod context;
 mod data_plane;
 mod failure;
 mod grammar;
@@ -24,7 +25,6 @@ mod parser;
 mod principals;
 mod run;
 mod sas;
-mod session;
 mod shell;
 mod table;
 mod update;

@@ -1,9 +1,9 @@
 //! Options that several commands have: what their values mean.
 
 use super::args::Args;
+use super::context::Context;
 use super::failure::Result;
 use super::members::text;
-use super::session::Session;
 use super::versions;
 use serde_json::{Map, Value};
 
@@ -21,24 +21,24 @@ pub(crate) fn tags(args: &Args) -> Option<Value> {
 }
 
 /// The region to create in: `--location` (a display name is looked up), else the group's.
-pub(crate) async fn location(session: &mut Session<'_>, args: &Args, group: &str) -> Result<String> {
+pub(crate) async fn location(context: &mut Context<'_>, args: &Args, group: &str) -> Result<String> {
     match args.text("--location").filter(|location| !location.is_empty()) {
-        Some(location) => region(session, location).await,
+        Some(location) => region(context, location).await,
         None => {
-            let path = session.group_path(group)?;
-            let group = session.arm_get(&path, versions::RESOURCES).await?;
+            let path = context.group_path(group)?;
+            let group = context.arm_get(&path, versions::RESOURCES).await?;
             Ok(text(&group, "/location").to_owned())
         }
     }
 }
 
 /// The short name of a region; one with a space is taken for a display name and looked up.
-pub(crate) async fn region(session: &mut Session<'_>, location: &str) -> Result<String> {
+pub(crate) async fn region(context: &mut Context<'_>, location: &str) -> Result<String> {
     if !location.contains(' ') {
         return Ok(location.to_owned());
     }
-    let path = format!("{}/locations", session.subscription_path()?);
-    let all = session.arm_list(&path, versions::SUBSCRIPTIONS).await?;
+    let path = format!("{}/locations", context.subscription_path()?);
+    let all = context.arm_list(&path, versions::SUBSCRIPTIONS).await?;
     let found = all.iter().find(|one| text(one, "/displayName").eq_ignore_ascii_case(location));
     Ok(found.map_or(location, |one| text(one, "/name")).to_owned())
 }
@@ -49,11 +49,11 @@ pub(crate) fn rooted(scope: &str) -> String {
 }
 
 /// The scope that the options of a list name: a scope, a group, else the subscription.
-pub(crate) fn scope_of(session: &mut Session<'_>, args: &Args) -> Result<String> {
+pub(crate) fn scope_of(context: &mut Context<'_>, args: &Args) -> Result<String> {
     match (args.text("--scope"), args.text("--resource-group")) {
         (Some(scope), _) => Ok(rooted(scope.trim_end_matches('/'))),
-        (None, Some(group)) => session.group_path(group),
-        (None, None) => session.subscription_path(),
+        (None, Some(group)) => context.group_path(group),
+        (None, None) => context.subscription_path(),
     }
 }
 

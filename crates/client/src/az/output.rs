@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// What a command yields.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct Output {
     /// The result; `None` and null print nothing.
     pub(crate) value: Option<Value>,
     /// Columns of the table format: title and path of each. Ignored with `--query`.
@@ -19,7 +19,7 @@ pub(crate) struct Outcome {
 /// Titles and dotted paths of a table's columns.
 pub(crate) type Columns = &'static [(&'static str, &'static str)];
 
-impl Outcome {
+impl Output {
     /// Nothing to print.
     pub(crate) fn nothing() -> Self {
         Self::default()
@@ -36,7 +36,7 @@ impl Outcome {
     }
 }
 
-impl From<Value> for Outcome {
+impl From<Value> for Output {
     fn from(value: Value) -> Self {
         Self { value: Some(value), columns: None, text: None }
     }
@@ -100,11 +100,11 @@ impl Query {
 ///
 /// # Errors
 /// A query that fails on this value, exit 1.
-pub(crate) fn render(outcome: Outcome, format: Format, query: Option<&Query>) -> Result<Option<String>> {
-    if let Some(text) = outcome.text {
+pub(crate) fn render(output: Output, format: Format, query: Option<&Query>) -> Result<Option<String>> {
+    if let Some(text) = output.text {
         return Ok(Some(text).filter(|_| format != Format::None));
     }
-    let Some(mut value) = outcome.value else {
+    let Some(mut value) = output.value else {
         return Ok(None);
     };
     add_resource_groups(&mut value);
@@ -123,7 +123,7 @@ pub(crate) fn render(outcome: Outcome, format: Format, query: Option<&Query>) ->
         Format::Json => Some(json(&value)),
         Format::Yaml => Some(yaml::document(&sorted(&value))),
         Format::Tsv => Some(tsv(&value, ordered)),
-        Format::Table => match (outcome.columns, query) {
+        Format::Table => match (output.columns, query) {
             (Some(columns), None) => Some(table(&pick(&value, columns), true)),
             _ => Some(table(&value, query.is_some())),
         },

@@ -69,10 +69,10 @@ fn the_table_drops_what_az_drops() {
 #[test]
 fn a_commands_own_columns_yield_to_a_query() {
     let columns: Columns = &[("Name", "name"), ("Location", "location"), ("Status", "properties.provisioningState")];
-    let shown = render(Outcome::with_columns(group(), columns), Format::Table, None).unwrap().unwrap();
+    let shown = render(Output::with_columns(group(), columns), Format::Table, None).unwrap().unwrap();
     assert_eq!(shown, "Name    Location    Status\n------  ----------  ---------\nrg      westus      Succeeded\n");
     let query = Query::compile("{n:name}").unwrap();
-    let shown = render(Outcome::with_columns(group(), columns), Format::Table, Some(&query)).unwrap().unwrap();
+    let shown = render(Output::with_columns(group(), columns), Format::Table, Some(&query)).unwrap().unwrap();
     assert_eq!(shown, "N\n---\nrg\n");
 }
 

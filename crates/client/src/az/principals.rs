@@ -1,8 +1,8 @@
 //! Looking principals up in the directory.
 
+use super::context::Context;
 use super::failure::{Failure, Result};
 use super::members::text;
-use super::session::Session;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ pub(crate) fn quoted(text: &str) -> String {
 ///
 /// # Errors
 /// Graph's error.
-pub(crate) async fn by_service_principal_name(session: &mut Session<'_>, name: &str) -> Result<Option<Value>> {
+pub(crate) async fn by_service_principal_name(context: &mut Context<'_>, name: &str) -> Result<Option<Value>> {
     let filter = format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name));
-    let found = session.graph_list("/servicePrincipals", Some(&filter)).await?;
+    let found = context.graph_list("/servicePrincipals", Some(&filter)).await?;
     Ok(found.into_iter().next())
 }
 
@@ -51,9 +51,9 @@ pub(crate) async fn by_service_principal_name(session: &mut Session<'_>, name: &
 ///
 /// # Errors
 /// Graph's error.
-pub(crate) async fn by_ids(session: &mut Session<'_>, ids: &[&str]) -> Result<Vec<Value>> {
+pub(crate) async fn by_ids(context: &mut Context<'_>, ids: &[&str]) -> Result<Vec<Value>> {
     let body = json!({"ids": ids, "types": ["user", "group", "servicePrincipal", "directoryObjectPartnerReference"]});
-    let mut answer = session.graph(Method::POST, "/directoryObjects/getByIds", Some(&body)).await?;
+    let mut answer = context.graph(Method::POST, "/directoryObjects/getByIds", Some(&body)).await?;
     match answer.get_mut("value").map(Value::take) {
         Some(Value::Array(values)) => Ok(values),
         _ => Ok(Vec::new()),
@@ -71,20 +71,20 @@ pub(crate) fn short_name(object: &Value) -> &str {
 ///
 /// # Errors
 /// `az`'s text where the directory has none.
-pub(crate) async fn resolve(session: &mut Session<'_>, assignee: &str) -> Result<Principal> {
+pub(crate) async fn resolve(context: &mut Context<'_>, assignee: &str) -> Result<Principal> {
     let mut found = None;
     if assignee.contains('@') {
         let filter = format!("userPrincipalName eq '{}'", quoted(assignee));
-        found = session.graph_list("/users", Some(&filter)).await?.into_iter().next().map(|mut user| {
+        found = context.graph_list("/users", Some(&filter)).await?.into_iter().next().map(|mut user| {
             user["@odata.type"] = json!("#microsoft.graph.user");
             user
         });
     }
     if found.is_none() {
-        found = by_service_principal_name(session, assignee).await?;
+        found = by_service_principal_name(context, assignee).await?;
     }
     if found.is_none() && uuid::Uuid::parse_str(assignee).is_ok() {
-        found = by_ids(session, &[assignee]).await?.into_iter().next();
+        found = by_ids(context, &[assignee]).await?.into_iter().next();
     }
     found.as_ref().map(Principal::of).ok_or_else(|| {
         Failure::error(format!(

@@ -2,12 +2,12 @@
 
 use super::args::Args;
 use super::command::Command;
+use super::context::Context;
 use super::failure::{Failure, Result};
 use super::help;
 use super::output;
-use super::output::{Format, Outcome, Query};
+use super::output::{Format, Output, Query};
 use super::parser;
-use super::session::Session;
 use super::shell::shell_quoted;
 use super::table;
 use crate::environment::Environment;
@@ -25,8 +25,8 @@ pub async fn run(
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
 ) -> i32 {
-    let outcome = execute(arguments, environment, err).await;
-    let result = match outcome {
+    let printed = execute(arguments, environment, err).await;
+    let result = match printed {
         Ok(Some(text)) => out.write_all(text.as_bytes()).and_then(|()| out.flush()).map(|()| 0),
         Ok(None) => Ok(0),
         Err(failure) => writeln!(err, "ERROR: {}", failure.message).map(|()| failure.exit),
@@ -56,38 +56,38 @@ async fn execute(
     let quiet = args.flag("--only-show-errors") || is_true(setting(environment, &settings, "core", "only_show_errors"));
     let verbose = args.flag("--verbose") || args.flag("--debug");
     let unprompted = is_true(setting(environment, &settings, "core", "disable_confirm_prompt"));
-    let mut session = Session::new(environment, settings, err);
-    session.configure(quiet, verbose, if args.declares("--subscription") { args.text("--subscription") } else { None });
+    let mut context = Context::new(environment, settings, err);
+    context.configure(quiet, verbose, if args.declares("--subscription") { args.text("--subscription") } else { None });
     if command.confirms && !args.flag("--yes") && !unprompted {
-        confirm(&mut session, command, rest)?;
+        confirm(&mut context, command, rest)?;
     }
-    let outcome = dispatch(&mut session, command, args).await?;
-    output::render(outcome, format, query.as_ref())
+    let output = dispatch(&mut context, command, args).await?;
+    output::render(output, format, query.as_ref())
 }
 
 /// Runs the handler: once, or once for each of `--ids`.
-async fn dispatch(session: &mut Session<'_>, command: &'static Command, args: Args) -> Result<Outcome> {
+async fn dispatch(context: &mut Context<'_>, command: &'static Command, args: Args) -> Result<Output> {
     let ids: Vec<String> =
         if command.id_parts.is_empty() { Vec::new() } else { args.list("--ids").unwrap_or_default().to_vec() };
     if ids.is_empty() {
-        return (command.handler)(session, &args).await;
+        return (command.handler)(context, &args).await;
     }
     let mut results = Vec::new();
     for id in ids.iter().flat_map(|ids| ids.split_whitespace()) {
         let mut one = args.clone();
-        apply_id(session, command, &mut one, id)?;
-        let outcome = (command.handler)(session, &one).await?;
-        results.extend(outcome.value);
+        apply_id(context, command, &mut one, id)?;
+        let output = (command.handler)(context, &one).await?;
+        results.extend(output.value);
     }
     match results.len() {
-        0 => Ok(Outcome::nothing()),
+        0 => Ok(Output::nothing()),
         1 => Ok(results.remove(0).into()),
         _ => Ok(Value::Array(results).into()),
     }
 }
 
 /// Fills the options that a resource id stands for.
-fn apply_id(session: &mut Session<'_>, command: &Command, args: &mut Args, id: &str) -> Result<()> {
+fn apply_id(context: &mut Context<'_>, command: &Command, args: &mut Args, id: &str) -> Result<()> {
     let malformed = || Failure::error(format!("invalid resource ID: {id}"));
     let parts: Vec<&str> = id.trim_matches('/').split('/').collect();
     // subscriptions/{s}/resourceGroups/{g}/providers/{namespace}/{type}/{name}[/{type}/{name}…]
@@ -98,7 +98,7 @@ fn apply_id(session: &mut Session<'_>, command: &Command, args: &mut Args, id: &
     if names.len() != command.id_parts.len() {
         return Err(malformed());
     }
-    session.choose_subscription(parts[1]);
+    context.choose_subscription(parts[1]);
     args.put("--resource-group", parts[3]);
     for (key, name) in command.id_parts.iter().zip(names) {
         args.put(key, name);
@@ -238,9 +238,9 @@ fn format(args: &Args, environment: &Environment, settings: &Settings) -> Result
 }
 
 /// Asks on a terminal; refuses where there is none, as `az` does, and names the way out.
-fn confirm(session: &mut Session<'_>, command: &Command, rest: &[String]) -> Result<()> {
-    if !session.environment.stdin_is_terminal {
-        session.warn("Unable to prompt for confirmation as no tty available. Use --yes.");
+fn confirm(context: &mut Context<'_>, command: &Command, rest: &[String]) -> Result<()> {
+    if !context.environment.stdin_is_terminal {
+        context.warn("Unable to prompt for confirmation as no tty available. Use --yes.");
         let quoted: Vec<String> = rest.iter().map(|argument| shell_quoted(argument)).collect();
         return Err(Failure::error(format!(
             "Operation cancelled.\nNothing was changed. To go on without the question, repeat the command with --yes:\n    az {} {} --yes",
@@ -249,7 +249,7 @@ fn confirm(session: &mut Session<'_>, command: &Command, rest: &[String]) -> Res
         )));
     }
     for _ in 0..3 {
-        let answer = session.ask("Are you sure you want to perform this operation? (y/n): ").to_ascii_lowercase();
+        let answer = context.ask("Are you sure you want to perform this operation? (y/n): ").to_ascii_lowercase();
         match answer.as_str() {
             "y" | "yes" => return Ok(()),
             "n" | "no" | "" => break,

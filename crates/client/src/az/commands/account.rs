@@ -2,9 +2,9 @@
 
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{ARM_SCOPE, Context, GRAPH_SCOPE, Task, unknown_subscription};
 use crate::az::failure::Result;
-use crate::az::output::Outcome;
-use crate::az::session::{ARM_SCOPE, GRAPH_SCOPE, Session, Task, unknown_subscription};
+use crate::az::output::Output;
 use crate::az::versions;
 use crate::profile::{Profile, Subscription};
 use serde_json::{Value, json};
@@ -67,22 +67,22 @@ pub(crate) fn listing(profile: &Profile, cloud_key: &str) -> Value {
     Value::Array(profile.subscriptions.iter().map(|one| entry(profile, one, cloud_key)).collect())
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let Some(mut profile) = Profile::load(session.environment)? else {
-            session.warn("Please run \"az login\" to access your accounts.");
+        let Some(mut profile) = Profile::load(context.environment)? else {
+            context.warn("Please run \"az login\" to access your accounts.");
             return Ok(json!([]).into());
         };
         if args.flag("--refresh") {
-            refresh(session, &mut profile).await?;
+            refresh(context, &mut profile).await?;
         }
         profile.subscriptions.retain(|one| args.flag("--all") || one.state == "Enabled");
         Ok(listing(&profile, "cloudName").into())
     })
 }
 
-async fn refresh(session: &mut Session<'_>, profile: &mut Profile) -> Result<()> {
-    let found = session.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
+async fn refresh(context: &mut Context<'_>, profile: &mut Profile) -> Result<()> {
+    let found = context.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
     let default = profile.subscription(None).map(|one| one.id.clone());
     let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     profile.subscriptions = found
@@ -95,13 +95,13 @@ async fn refresh(session: &mut Session<'_>, profile: &mut Profile) -> Result<()>
             is_default: Some(text(one, "subscriptionId")) == default,
         })
         .collect();
-    Ok(profile.save(session.environment)?)
+    Ok(profile.save(context.environment)?)
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let choice = args.text("--subscription");
-        let profile = session.profile()?;
+        let profile = context.profile()?;
         match (profile.subscription(choice), choice) {
             (Some(one), _) => Ok(entry(profile, one, "environmentName").into()),
             (None, Some(name)) => Err(unknown_subscription(name)),
@@ -110,31 +110,31 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn set<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let choice = args.required("--subscription")?;
-        let mut profile = session.profile()?.clone();
+        let mut profile = context.profile()?.clone();
         let id =
             profile.subscription(Some(choice)).map(|one| one.id.clone()).ok_or_else(|| unknown_subscription(choice))?;
         for one in &mut profile.subscriptions {
             one.is_default = one.id == id;
         }
-        profile.save(session.environment)?;
-        Ok(Outcome::nothing())
+        profile.save(context.environment)?;
+        Ok(Output::nothing())
     })
 }
 
-fn clear<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn clear<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        Profile::remove(session.environment)?;
-        Ok(Outcome::nothing())
+        Profile::remove(context.environment)?;
+        Ok(Output::nothing())
     })
 }
 
-fn access_token<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn access_token<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if let Some(choice) = args.text("--subscription") {
-            session.choose_subscription(choice);
+            context.choose_subscription(choice);
         }
         let scope = match (args.list("--scope").and_then(|scopes| scopes.first()), args.text("--resource")) {
             (Some(scope), _) => scope.clone(),
@@ -142,10 +142,10 @@ fn access_token<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             (None, None) if args.text("--resource-type") == Some("ms-graph") => GRAPH_SCOPE.to_owned(),
             (None, None) => ARM_SCOPE.to_owned(),
         };
-        let token = session.token(&scope).await?;
+        let token = context.token(&scope).await?;
         let ends = jiff::Timestamp::from_second(token.expires_on).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let subscription = session.subscription()?;
-        let tenant = session.profile()?.tenant_id.clone();
+        let subscription = context.subscription()?;
+        let tenant = context.profile()?.tenant_id.clone();
         // az prints the local time here; expires_on is the one that scripts should read.
         let local = ends.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S.000000").to_string();
         Ok(json!({
@@ -160,9 +160,9 @@ fn access_token<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn locations<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn locations<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/locations", session.subscription_path()?);
-        Ok(Value::Array(session.arm_list(&path, versions::SUBSCRIPTIONS).await?).into())
+        let path = format!("{}/locations", context.subscription_path()?);
+        Ok(Value::Array(context.arm_list(&path, versions::SUBSCRIPTIONS).await?).into())
     })
 }

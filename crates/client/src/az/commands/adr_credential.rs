@@ -3,11 +3,11 @@
 use crate::az::adr_paths::{credential_path, namespace_path, region_of};
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::put;
 use crate::az::options::tags;
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task};
+use crate::az::output::Output;
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 /// # Errors
 /// ARM's error.
 pub(crate) async fn create_credential(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     namespace: &str,
     region: &str,
     tags: Option<Value>,
@@ -43,19 +43,19 @@ pub(crate) async fn create_credential(
     put(&mut body, "location", Some(json!(region)));
     put(&mut body, "tags", tags);
     put(&mut body, "properties", Some(json!({})));
-    session.arm_write(Method::PUT, &credential_path(namespace), versions::REGISTRY, &Value::Object(body), false).await
+    context.arm_write(Method::PUT, &credential_path(namespace), versions::REGISTRY, &Value::Object(body), false).await
 }
 
-fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
+fn namespace(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
 /// Adds the way out to a missing credential; a missing namespace keeps the server's words.
-async fn explained(session: &mut Session<'_>, args: &Args, namespace: &str, failure: Failure) -> Failure {
+async fn explained(context: &mut Context<'_>, args: &Args, namespace: &str, failure: Failure) -> Failure {
     if !failure.is_not_found() {
         return failure;
     }
-    if let Err(missing) = session.arm_get(namespace, versions::REGISTRY).await {
+    if let Err(missing) = context.arm_get(namespace, versions::REGISTRY).await {
         return missing;
     }
     let (ns, group) = (args.text("--namespace").unwrap_or_default(), args.text("--resource-group").unwrap_or_default());
@@ -65,45 +65,45 @@ async fn explained(session: &mut Session<'_>, args: &Args, namespace: &str, fail
     Failure { message, ..failure }
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
-        let region = region_of(session, &namespace).await?;
-        Ok(create_credential(session, &namespace, &region, tags(args)).await?.into())
+        let namespace = namespace(context, args)?;
+        let region = region_of(context, &namespace).await?;
+        Ok(create_credential(context, &namespace, &region, tags(args)).await?.into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
-        match session.arm_get(&credential_path(&namespace), versions::REGISTRY).await {
+        let namespace = namespace(context, args)?;
+        match context.arm_get(&credential_path(&namespace), versions::REGISTRY).await {
             Ok(credential) => Ok(credential.into()),
-            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
         }
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
+        let namespace = namespace(context, args)?;
         let path = credential_path(&namespace);
-        match session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await {
-            Ok(_) => Ok(Outcome::nothing()),
-            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+        match context.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await {
+            Ok(_) => Ok(Output::nothing()),
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
         }
     })
 }
 
-fn sync<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn sync<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
+        let namespace = namespace(context, args)?;
         let path = format!("{}/synchronize", credential_path(&namespace));
-        match session.arm_act(Method::POST, &path, versions::REGISTRY, None, false).await {
+        match context.arm_act(Method::POST, &path, versions::REGISTRY, None, false).await {
             Ok(_) => {
                 let name = args.required("--namespace")?;
-                Ok(Outcome::text(format!("Successfully synchronized credentials for namespace '{name}'\n")))
+                Ok(Output::text(format!("Successfully synchronized credentials for namespace '{name}'\n")))
             }
-            Err(failure) => Err(explained(session, args, &namespace, failure).await),
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
         }
     })
 }

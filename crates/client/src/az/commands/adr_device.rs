@@ -3,12 +3,12 @@
 use crate::az::adr_paths::namespace_path;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::members::put;
 use crate::az::options::tags;
-use crate::az::output::{Columns, Outcome};
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::{Columns, Output};
 use crate::az::versions;
 use crate::profile::read_bounded;
 use http::Method;
@@ -53,37 +53,37 @@ pub(crate) const COMMANDS: &[Command] = &[
     .confirmed(),
 ];
 
-fn collection(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    let namespace = namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)?;
+fn collection(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    let namespace = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
     Ok(format!("{namespace}/devices"))
 }
 
-fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    Ok(format!("{}/{}", collection(session, args)?, segment(args.filled("--device-name")?)))
+fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    Ok(format!("{}/{}", collection(context, args)?, segment(args.filled("--device-name")?)))
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        Ok(Outcome::with_columns(session.arm_get(&path, versions::REGISTRY).await?, COLUMNS))
+        let path = path(context, args)?;
+        Ok(Output::with_columns(context.arm_get(&path, versions::REGISTRY).await?, COLUMNS))
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = collection(session, args)?;
-        Ok(Outcome::with_columns(Value::Array(session.arm_list(&path, versions::REGISTRY).await?), COLUMNS))
+        let path = collection(context, args)?;
+        Ok(Output::with_columns(Value::Array(context.arm_list(&path, versions::REGISTRY).await?), COLUMNS))
     })
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
+        let path = path(context, args)?;
         let mut properties = Map::new();
         put(&mut properties, "enabled", args.switch("--enabled").map(Value::Bool));
         put(&mut properties, "operatingSystemVersion", args.text("--os-version").map(|version| json!(version)));
         if let Some(given) = args.text("--attributes") {
-            let file = session.environment.path(given);
+            let file = context.environment.path(given);
             let content = if !given.contains('{') && file.is_file() {
                 String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
             } else {
@@ -104,15 +104,15 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id.",
             ));
         }
-        Ok(session.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await?.into())
+        Ok(context.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await?.into())
     })
 }
 
-fn revoke<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn revoke<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/revoke", path(session, args)?);
+        let path = format!("{}/revoke", path(context, args)?);
         let body = json!({"disable": args.flag("--disable")});
-        session.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
-        Ok(Outcome::nothing())
+        context.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
+        Ok(Output::nothing())
     })
 }

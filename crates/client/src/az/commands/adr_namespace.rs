@@ -5,11 +5,11 @@ use super::adr_policy::{PolicyRequest, create_policy};
 use crate::az::adr_paths::{NAMESPACES, credential_path, namespace_path, policy_path};
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::put;
 use crate::az::options::{location, tags};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task};
+use crate::az::output::Output;
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -61,8 +61,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     .confirmed(),
 ];
 
-fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
+fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
 /// What of the credential and policy a create makes.
@@ -85,19 +85,19 @@ fn extent(args: &Args) -> Result<Extent> {
     Ok(extent)
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let extent = extent(args)?;
-        let path = path(session, args)?;
-        let region = location(session, args, args.required("--resource-group")?).await?;
+        let path = path(context, args)?;
+        let region = location(context, args, args.required("--resource-group")?).await?;
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
         put(&mut body, "tags", tags(args));
         put(&mut body, "identity", Some(json!({"type": "SystemAssigned"})));
         put(&mut body, "properties", Some(json!({})));
-        let namespace = session.arm_write(Method::PUT, &path, versions::REGISTRY, &Value::Object(body), false).await?;
+        let namespace = context.arm_write(Method::PUT, &path, versions::REGISTRY, &Value::Object(body), false).await?;
         if extent.credential {
-            certificates(session, args, &path, &region, extent).await?;
+            certificates(context, args, &path, &region, extent).await?;
         }
         Ok(namespace.into())
     })
@@ -106,15 +106,15 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 /// Makes the credential and the policy of a new namespace. What exists already is left as it is, so
 /// that a repeated create never resets a policy that was changed since.
 async fn certificates(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     args: &Args,
     namespace: &str,
     region: &str,
     extent: Extent,
 ) -> Result<()> {
     let credential = credential_path(namespace);
-    if session.arm_find(&credential, versions::REGISTRY).await?.is_none() {
-        create_credential(session, namespace, region, None)
+    if context.arm_find(&credential, versions::REGISTRY).await?.is_none() {
+        create_credential(context, namespace, region, None)
             .await
             .map_err(|failure| explained("Error creating default namespace credential", failure))?;
     }
@@ -122,7 +122,7 @@ async fn certificates(
         return Ok(());
     }
     let name = args.text("--policy-name").unwrap_or(DEFAULT);
-    if session.arm_find(&policy_path(namespace, name), versions::REGISTRY).await?.is_some() {
+    if context.arm_find(&policy_path(namespace, name), versions::REGISTRY).await?.is_some() {
         return Ok(());
     }
     let request = PolicyRequest {
@@ -134,7 +134,7 @@ async fn certificates(
         tags: None,
         bring_your_own_root: None,
     };
-    create_policy(session, namespace, &request)
+    create_policy(context, namespace, &request)
         .await
         .map_err(|failure| explained("Error creating default namespace credential policy", failure))?;
     Ok(())
@@ -144,38 +144,38 @@ fn explained(what: &str, failure: Failure) -> Failure {
     Failure { message: format!("{what}: the namespace exists, but {}", failure.message), ..failure }
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        Ok(session.arm_get(&path, versions::REGISTRY).await?.into())
+        let path = path(context, args)?;
+        Ok(context.arm_get(&path, versions::REGISTRY).await?.into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.collection_path(args.text("--resource-group"), NAMESPACES)?;
-        Ok(Value::Array(session.arm_list(&path, versions::REGISTRY).await?).into())
+        let path = context.collection_path(args.text("--resource-group"), NAMESPACES)?;
+        Ok(Value::Array(context.arm_list(&path, versions::REGISTRY).await?).into())
     })
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
+        let path = path(context, args)?;
         let body = json!({"tags": tags(args).unwrap_or_else(|| json!({}))});
         if !args.given("--tags") {
-            return Ok(session.arm_get(&path, versions::REGISTRY).await?.into());
+            return Ok(context.arm_get(&path, versions::REGISTRY).await?.into());
         }
-        Ok(session.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false).await?.into())
+        Ok(context.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        session.warn("Deleting a namespace deletes its credential, policies and devices.");
+        let path = path(context, args)?;
+        context.warn("Deleting a namespace deletes its credential, policies and devices.");
         // While hubs or provisioning services are linked, the server refuses and names them.
-        session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await?;
-        Ok(Outcome::nothing())
+        context.arm_act(Method::DELETE, &path, versions::REGISTRY, None, args.flag("--no-wait")).await?;
+        Ok(Output::nothing())
     })
 }
 

@@ -3,11 +3,11 @@
 use crate::az::adr_paths::{credential_path, namespace_path, policy_path, region_of};
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, set_at, text};
 use crate::az::options::tags;
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task};
+use crate::az::output::Output;
 use crate::az::versions;
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use http::Method;
@@ -81,7 +81,7 @@ pub(crate) struct PolicyRequest<'r> {
 /// # Errors
 /// ARM's error.
 pub(crate) async fn create_policy(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     namespace: &str,
     request: &PolicyRequest<'_>,
 ) -> Result<Value> {
@@ -98,21 +98,21 @@ pub(crate) async fn create_policy(
         "leafCertificateConfiguration": {"validityPeriodInDays": days},
     });
     put(&mut body, "properties", Some(json!({"certificate": certificate})));
-    session
+    context
         .arm_write(Method::PUT, &policy_path(namespace, request.name), versions::REGISTRY, &Value::Object(body), false)
         .await
 }
 
-fn namespace(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    namespace_path(session, args.filled("--resource-group")?, args.filled("--namespace")?)
+fn namespace(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
+        let namespace = namespace(context, args)?;
         let name = args.filled("--policy-name")?;
-        let region = region_of(session, &namespace).await?;
-        if session.arm_find(&policy_path(&namespace, name), versions::REGISTRY).await?.is_some() {
+        let region = region_of(context, &namespace).await?;
+        if context.arm_find(&policy_path(&namespace, name), versions::REGISTRY).await?.is_some() {
             return Err(Failure::error(format!(
                 "A policy named '{name}' already exists in namespace '{}'. Choose another name, or change it with 'az iot adr ns policy update'.",
                 args.required("--namespace")?
@@ -127,7 +127,7 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             tags: tags(args),
             bring_your_own_root: args.switch("--enable-byor"),
         };
-        let made = create_policy(session, &namespace, &request).await;
+        let made = create_policy(context, &namespace, &request).await;
         Ok(made.map_err(|failure| without_credential(failure, args))?.into())
     })
 }
@@ -147,12 +147,12 @@ fn without_credential(failure: Failure, args: &Args) -> Failure {
 }
 
 /// Turns a missing policy into a sentence that lists those there are.
-async fn missing(session: &mut Session<'_>, namespace: &str, args: &Args, failure: Failure) -> Failure {
+async fn missing(context: &mut Context<'_>, namespace: &str, args: &Args, failure: Failure) -> Failure {
     if !failure.is_not_found() {
         return failure;
     }
     // Where the list fails too, the namespace or credential is missing: the server's words stand.
-    let Ok(all) = session.arm_list(&format!("{}/policies", credential_path(namespace)), versions::REGISTRY).await
+    let Ok(all) = context.arm_list(&format!("{}/policies", credential_path(namespace)), versions::REGISTRY).await
     else {
         return failure;
     };
@@ -172,30 +172,30 @@ async fn missing(session: &mut Session<'_>, namespace: &str, args: &Args, failur
     }
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
-        match session.arm_get(&policy_path(&namespace, args.filled("--policy-name")?), versions::REGISTRY).await {
+        let namespace = namespace(context, args)?;
+        match context.arm_get(&policy_path(&namespace, args.filled("--policy-name")?), versions::REGISTRY).await {
             Ok(policy) => Ok(policy.into()),
-            Err(failure) => Err(missing(session, &namespace, args, failure).await),
+            Err(failure) => Err(missing(context, &namespace, args, failure).await),
         }
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/policies", credential_path(&namespace(session, args)?));
-        Ok(Value::Array(session.arm_list(&path, versions::REGISTRY).await?).into())
+        let path = format!("{}/policies", credential_path(&namespace(context, args)?));
+        Ok(Value::Array(context.arm_list(&path, versions::REGISTRY).await?).into())
     })
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let namespace = namespace(session, args)?;
+        let namespace = namespace(context, args)?;
         let path = policy_path(&namespace, args.filled("--policy-name")?);
-        let mut policy = match session.arm_get(&path, versions::REGISTRY).await {
+        let mut policy = match context.arm_get(&path, versions::REGISTRY).await {
             Ok(policy) => policy,
-            Err(failure) => return Err(missing(session, &namespace, args, failure).await),
+            Err(failure) => return Err(missing(context, &namespace, args, failure).await),
         };
         if let Some(days) = args.integer("--cert-validity-days") {
             let at = ["properties", "certificate", "leafCertificateConfiguration", "validityPeriodInDays"];
@@ -208,22 +208,22 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if let Some(tags) = tags(args) {
             policy["tags"] = tags;
         }
-        Ok(session.arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false).await?.into())
+        Ok(context.arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
-        session.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await?;
-        Ok(Outcome::nothing())
+        let path = policy_path(&namespace(context, args)?, args.filled("--policy-name")?);
+        context.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await?;
+        Ok(Output::nothing())
     })
 }
 
-fn revoke_issuer<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn revoke_issuer<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = policy_path(&namespace(session, args)?, args.filled("--policy-name")?);
-        session.arm_act(Method::POST, &format!("{path}/revokeIssuer"), versions::REGISTRY, None, false).await?;
-        Ok(Outcome::nothing())
+        let path = policy_path(&namespace(context, args)?, args.filled("--policy-name")?);
+        context.arm_act(Method::POST, &format!("{path}/revokeIssuer"), versions::REGISTRY, None, false).await?;
+        Ok(Output::nothing())
     })
 }

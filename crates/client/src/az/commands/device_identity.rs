@@ -2,12 +2,12 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::{DataPlane, Service};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{set_at, text};
 use crate::az::options::{first, if_match, key_member};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::Output;
 use crate::az::update;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
@@ -105,7 +105,7 @@ fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
     Ok(())
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--device-scope") {
             return Err(Failure::error("Parent devices are not built yet; leave --device-scope away."));
@@ -118,59 +118,59 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             "capabilities": {"iotEdge": false},
         });
         apply_options(args, &mut identity)?;
-        let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&identity), None).await?.into())
+        let plane = context.data_plane(args, Service::Hub).await?;
+        Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&identity), None).await?.into())
     })
 }
 
-async fn get(session: &mut Session<'_>, args: &Args) -> Result<(DataPlane, Value)> {
-    let plane = session.data_plane(args, Service::Hub).await?;
-    let identity = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
+async fn get(context: &mut Context<'_>, args: &Args) -> Result<(DataPlane, Value)> {
+    let plane = context.data_plane(args, Service::Hub).await?;
+    let identity = context.call(&plane, Method::GET, &path(args)?, None, None).await?;
     Ok((plane, identity))
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let (plane, mut identity) = get(session, args).await?;
+        let (plane, mut identity) = get(context, args).await?;
         identity["hub"] = json!(plane.host);
         Ok(identity.into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Hub).await?;
+        let plane = context.data_plane(args, Service::Hub).await?;
         let mut query = "select * from devices".to_owned();
         if let Some(edge) = args.switch("--edge-enabled") {
             query.push_str(&format!(" where capabilities.iotEdge={edge}"));
         }
-        let found = session.call(&plane, Method::POST, "/devices/query", Some(&json!({"query": query})), None).await?;
+        let found = context.call(&plane, Method::POST, "/devices/query", Some(&json!({"query": query})), None).await?;
         Ok(first(found, args).into())
     })
 }
 
-fn update_device<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_device<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let (plane, mut identity) = get(session, args).await?;
+        let (plane, mut identity) = get(context, args).await?;
         apply_options(args, &mut identity)?;
         update::apply(args, &mut identity)?;
         let etag = if_match(args);
         identity["etag"] = json!(etag.trim_matches('"'));
-        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&identity), Some(&etag)).await?.into())
+        Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&identity), Some(&etag)).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Hub).await?;
-        session.call(&plane, Method::DELETE, &path(args)?, None, Some(&if_match(args))).await?;
-        Ok(Outcome::nothing())
+        let plane = context.data_plane(args, Service::Hub).await?;
+        context.call(&plane, Method::DELETE, &path(args)?, None, Some(&if_match(args))).await?;
+        Ok(Output::nothing())
     })
 }
 
-fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let (plane, identity) = get(session, args).await?;
+        let (plane, identity) = get(context, args).await?;
         let device = text(&identity, "/deviceId");
         let secret = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
         let string = match secret {

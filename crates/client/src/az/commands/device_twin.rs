@@ -2,11 +2,11 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::options::if_match;
-use crate::az::session::{Session, Task, segment};
 use crate::az::update;
 use crate::profile::read_bounded;
 use http::Method;
@@ -44,34 +44,34 @@ fn path(args: &Args) -> Result<String> {
 }
 
 /// JSON given as text or as a file's path.
-fn json_option(session: &Session<'_>, given: &str) -> Result<Value> {
-    let file = session.environment.path(given);
+fn json_option(context: &Context<'_>, given: &str) -> Result<Value> {
+    let file = context.environment.path(given);
     if !given.contains('{') && file.is_file() {
         return json_text::parse(&String::from_utf8_lossy(&read_bounded(&file)?));
     }
     json_text::parse(given)
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session.call(&plane, Method::GET, &path(args)?, None, None).await?.into())
+        let plane = context.data_plane(args, Service::Hub).await?;
+        Ok(context.call(&plane, Method::GET, &path(args)?, None, None).await?.into())
     })
 }
 
-fn update_twin<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_twin<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut patch = Map::new();
         if let Some(desired) = args.text("--desired") {
-            patch.insert("properties".to_owned(), json!({"desired": json_option(session, desired)?}));
+            patch.insert("properties".to_owned(), json!({"desired": json_option(context, desired)?}));
         }
         if let Some(tags) = args.text("--tags") {
-            patch.insert("tags".to_owned(), json_option(session, tags)?);
+            patch.insert("tags".to_owned(), json_option(context, tags)?);
         }
-        let plane = session.data_plane(args, Service::Hub).await?;
+        let plane = context.data_plane(args, Service::Hub).await?;
         let mut patch = Value::Object(patch);
         if update::requested(args) {
-            let mut twin = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
+            let mut twin = context.call(&plane, Method::GET, &path(args)?, None, None).await?;
             let before = writable(&twin);
             update::apply(args, &mut twin)?;
             merge(&mut patch, difference(&before, &writable(&twin)));
@@ -79,7 +79,7 @@ fn update_twin<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         if patch.as_object().is_none_or(Map::is_empty) {
             return Err(Failure::error("Nothing to change. Give --desired, --tags, --set, --add or --remove."));
         }
-        Ok(session.call(&plane, Method::PATCH, &path(args)?, Some(&patch), Some(&if_match(args))).await?.into())
+        Ok(context.call(&plane, Method::PATCH, &path(args)?, Some(&patch), Some(&if_match(args))).await?.into())
     })
 }
 
@@ -127,11 +127,11 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-fn replace<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn replace<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let twin = json_option(session, args.filled("--json")?)?;
-        let plane = session.data_plane(args, Service::Hub).await?;
-        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&twin), Some(&if_match(args))).await?.into())
+        let twin = json_option(context, args.filled("--json")?)?;
+        let plane = context.data_plane(args, Service::Hub).await?;
+        Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&twin), Some(&if_match(args))).await?.into())
     })
 }
 

@@ -4,11 +4,11 @@ use super::role_assignment::assign;
 use super::role_definition::resolve as resolve_role;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::rooted;
 use crate::az::principals::{Principal, by_service_principal_name, quoted};
-use crate::az::session::{Session, Task, segment};
 use crate::az::shell::shell_quoted;
 use ferrohub_model::limits::CLIENT_SECRET_YEARS;
 use http::Method;
@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create_for_rbac<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--role") != args.given("--scopes") {
             return Err(Failure::error("Usage error: To create role assignments, specify both --role and --scopes."));
@@ -66,16 +66,16 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
         if args.switch("--json-auth") == Some(true) {
             return Err(Failure::error("--json-auth is not supported; the output has appId, password and tenant."));
         }
-        let now = session.environment.clock.now();
+        let now = context.environment.clock.now();
         let name = match args.text("--name").filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
             None => format!("azure-cli-{}", now.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d-%H-%M-%S")),
         };
         let ends = years_after(now, args.integer("--years"));
-        let application = session.graph(Method::POST, "/applications", Some(&json!({"displayName": name}))).await?;
+        let application = context.graph(Method::POST, "/applications", Some(&json!({"displayName": name}))).await?;
         let app_id = text(&application, "/appId").to_owned();
-        let service = session.graph(Method::POST, "/servicePrincipals", Some(&json!({"appId": app_id}))).await?;
-        let secret = add_secret(session, &application, Some("rbac"), ends).await?;
+        let service = context.graph(Method::POST, "/servicePrincipals", Some(&json!({"appId": app_id}))).await?;
+        let secret = add_secret(context, &application, Some("rbac"), ends).await?;
         let principal = Principal {
             object_id: text(&service, "/id").to_owned(),
             kind: Some("ServicePrincipal".to_owned()),
@@ -84,13 +84,13 @@ fn create_for_rbac<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
         if let Some(role) = args.text("--role") {
             for scope in args.list("--scopes").unwrap_or_default() {
                 let scope = rooted(scope.trim_end_matches('/'));
-                session.warn(&format!("Creating '{role}' role assignment under scope '{scope}'"));
-                let role_id = resolve_role(session, role, &scope).await?;
-                assign(session, &principal, &role_id, &scope, Map::new()).await?;
+                context.warn(&format!("Creating '{role}' role assignment under scope '{scope}'"));
+                let role_id = resolve_role(context, role, &scope).await?;
+                assign(context, &principal, &role_id, &scope, Map::new()).await?;
             }
         }
-        session.warn(SECRET_WARNING);
-        let tenant = session.profile()?.tenant_id.clone();
+        context.warn(SECRET_WARNING);
+        let tenant = context.profile()?.tenant_id.clone();
         Ok(json!({"appId": app_id, "displayName": name, "password": secret, "tenant": tenant}).into())
     })
 }
@@ -101,24 +101,24 @@ fn years_after(now: Timestamp, years: Option<i64>) -> Timestamp {
 
 /// Gives an application a secret and yields its text.
 async fn add_secret(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     application: &Value,
     name: Option<&str>,
     ends: Timestamp,
 ) -> Result<String> {
     let path = format!("/applications/{}/addPassword", segment(text(application, "/id")));
     let credential = json!({"passwordCredential": {"displayName": name, "endDateTime": ends.to_string()}});
-    let secret = session.graph(Method::POST, &path, Some(&credential)).await?;
+    let secret = context.graph(Method::POST, &path, Some(&credential)).await?;
     Ok(text(&secret, "/secretText").to_owned())
 }
 
 /// The application that a person named by its application id or its object id.
-async fn application(session: &mut Session<'_>, id: &str) -> Result<Value> {
+async fn application(context: &mut Context<'_>, id: &str) -> Result<Value> {
     let filter = format!("appId eq '{}'", quoted(id));
-    if let Some(found) = session.graph_list("/applications", Some(&filter)).await?.into_iter().next() {
+    if let Some(found) = context.graph_list("/applications", Some(&filter)).await?.into_iter().next() {
         return Ok(found);
     }
-    session.graph(Method::GET, &format!("/applications/{}", segment(id)), None).await
+    context.graph(Method::GET, &format!("/applications/{}", segment(id)), None).await
 }
 
 /// A date or a point in time; without an offset it is UTC.
@@ -132,7 +132,7 @@ fn end_date(value: &str) -> Result<Timestamp> {
     })
 }
 
-fn credential_reset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn credential_reset<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let id = args.filled("--id")?;
         if args.given("--years") && args.given("--end-date") {
@@ -140,9 +140,9 @@ fn credential_reset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a
         }
         let ends = match args.text("--end-date") {
             Some(date) => end_date(date)?,
-            None => years_after(session.environment.clock.now(), args.integer("--years")),
+            None => years_after(context.environment.clock.now(), args.integer("--years")),
         };
-        let application = application(session, id).await?;
+        let application = application(context, id).await?;
         let held = application.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
         if held > 0 && !args.flag("--append") {
             return Err(Failure::error(format!(
@@ -151,24 +151,24 @@ fn credential_reset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a
                 shell_quoted(id)
             )));
         }
-        let secret = add_secret(session, &application, args.text("--display-name"), ends).await?;
-        session.warn(SECRET_WARNING);
-        let tenant = session.profile()?.tenant_id.clone();
+        let secret = add_secret(context, &application, args.text("--display-name"), ends).await?;
+        context.warn(SECRET_WARNING);
+        let tenant = context.profile()?.tenant_id.clone();
         Ok(json!({"appId": text(&application, "/appId"), "password": secret, "tenant": tenant}).into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let id = args.filled("--id")?;
-        if let Some(found) = by_service_principal_name(session, id).await? {
+        if let Some(found) = by_service_principal_name(context, id).await? {
             return Ok(found.into());
         }
-        Ok(session.graph(Method::GET, &format!("/servicePrincipals/{}", segment(id)), None).await?.into())
+        Ok(context.graph(Method::GET, &format!("/servicePrincipals/{}", segment(id)), None).await?.into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let filter = match (args.text("--filter"), args.text("--display-name"), args.text("--spn")) {
             (Some(filter), _, _) => Some(filter.to_owned()),
@@ -176,7 +176,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             (None, None, Some(name)) => Some(format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name))),
             (None, None, None) => None,
         };
-        Ok(Value::Array(session.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
+        Ok(Value::Array(context.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
     })
 }
 

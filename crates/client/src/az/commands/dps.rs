@@ -2,12 +2,12 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, set_at, text};
 use crate::az::options::{key_member, location, rooted, tags};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::Output;
 use crate::az::update;
 use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -78,14 +78,14 @@ pub(crate) const COMMANDS: &[Command] = &[
 ///
 /// # Errors
 /// `az`'s texts where there is none.
-pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'static str) -> Result<Value> {
+pub(crate) async fn find(context: &mut Context<'_>, args: &Args, name_key: &'static str) -> Result<Value> {
     let name = args.filled(name_key)?;
     match args.text("--resource-group") {
         Some(group) => {
-            let path = format!("{}/{}", session.collection_path(Some(group), Service::Dps.kind())?, segment(name));
-            session.arm_get(&path, versions::DPS).await
+            let path = format!("{}/{}", context.collection_path(Some(group), Service::Dps.kind())?, segment(name));
+            context.arm_get(&path, versions::DPS).await
         }
-        None => session.find_service(Service::Dps, name, None).await.map_err(|failure| match failure.is_not_found() {
+        None => context.find_service(Service::Dps, name, None).await.map_err(|failure| match failure.is_not_found() {
             true => Failure::error(format!("No DPS found with name {name} in current subscription.")),
             false => failure,
         }),
@@ -145,18 +145,18 @@ fn apply_identity(args: &Args, body: &mut Value) {
     body["identity"] = Value::Object(identity);
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = args.filled("--name")?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
         let check = format!(
             "{}/providers/Microsoft.Devices/checkProvisioningServiceNameAvailability",
-            session.subscription_path()?
+            context.subscription_path()?
         );
-        let path = format!("{}/{}", session.collection_path(Some(group), Service::Dps.kind())?, segment(name));
+        let path = format!("{}/{}", context.collection_path(Some(group), Service::Dps.kind())?, segment(name));
         let mut body = json!({
-            "location": location(session, args, group).await?,
+            "location": location(context, args, group).await?,
             "properties": {},
             "sku": {"name": args.text("--sku").unwrap_or("S1"), "capacity": args.integer("--unit").unwrap_or(1)},
         });
@@ -167,35 +167,35 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             body["properties"]["enableDataResidency"] = json!(true);
         }
         apply_link(args, &mut body)?;
-        let answer = session.arm_post(&check, versions::DPS, Some(&json!({"name": name}))).await?;
+        let answer = context.arm_post(&check, versions::DPS, Some(&json!({"name": name}))).await?;
         if answer.get("nameAvailable") == Some(&Value::Bool(false)) {
             let reason = answer.get("message").and_then(Value::as_str).unwrap_or("the name is taken");
             return Err(Failure::error(format!("IotDps name '{name}' is not available: {reason}")));
         }
-        Ok(session.arm_write(Method::PUT, &path, versions::DPS, &body, false).await?.into())
+        Ok(context.arm_write(Method::PUT, &path, versions::DPS, &body, false).await?.into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(find(session, args, "--name").await?.into()) })
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(find(context, args, "--name").await?.into()) })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.collection_path(args.text("--resource-group"), Service::Dps.kind())?;
-        Ok(Value::Array(session.arm_list(&path, versions::DPS).await?).into())
+        let path = context.collection_path(args.text("--resource-group"), Service::Dps.kind())?;
+        Ok(Value::Array(context.arm_list(&path, versions::DPS).await?).into())
     })
 }
 
-fn update_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let mut dps = find(session, args, "--name").await?;
+        let mut dps = find(context, args, "--name").await?;
         apply_link(args, &mut dps)?;
         if let Some(tags) = tags(args) {
             dps["tags"] = tags;
         }
         update::apply(args, &mut dps)?;
-        Ok(write(session, &dps, false).await?.into())
+        Ok(write(context, &dps, false).await?.into())
     })
 }
 
@@ -203,75 +203,75 @@ fn update_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
 ///
 /// # Errors
 /// ARM's error.
-pub(crate) async fn write(session: &mut Session<'_>, dps: &Value, no_wait: bool) -> Result<Value> {
+pub(crate) async fn write(context: &mut Context<'_>, dps: &Value, no_wait: bool) -> Result<Value> {
     let (id, etag) = (text(dps, "/id").to_owned(), text(dps, "/etag").to_owned());
     let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-    session.arm_write_if(Method::PUT, &id, versions::DPS, dps, no_wait, etag).await
+    context.arm_write_if(Method::PUT, &id, versions::DPS, dps, no_wait, etag).await
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = match args.text("--resource-group") {
             Some(group) => format!(
                 "{}/{}",
-                session.collection_path(Some(group), Service::Dps.kind())?,
+                context.collection_path(Some(group), Service::Dps.kind())?,
                 segment(args.filled("--name")?)
             ),
-            None => text(&find(session, args, "--name").await?, "/id").to_owned(),
+            None => text(&find(context, args, "--name").await?, "/id").to_owned(),
         };
-        session.arm_act(Method::DELETE, &path, versions::DPS, None, false).await?;
-        Ok(Outcome::nothing())
+        context.arm_act(Method::DELETE, &path, versions::DPS, None, false).await?;
+        Ok(Output::nothing())
     })
 }
 
-async fn keys(session: &mut Session<'_>, dps: &Value) -> Result<Vec<Value>> {
-    let mut answer = session.arm_post(&format!("{}/listkeys", text(dps, "/id")), versions::DPS, None).await?;
+async fn keys(context: &mut Context<'_>, dps: &Value) -> Result<Vec<Value>> {
+    let mut answer = context.arm_post(&format!("{}/listkeys", text(dps, "/id")), versions::DPS, None).await?;
     match answer.get_mut("value").map(Value::take) {
         Some(Value::Array(keys)) => Ok(keys),
         _ => Ok(Vec::new()),
     }
 }
 
-async fn key(session: &mut Session<'_>, dps: &Value, policy: &str) -> Result<Value> {
-    session.arm_post(&format!("{}/keys/{}/listkeys", text(dps, "/id"), segment(policy)), versions::DPS, None).await
+async fn key(context: &mut Context<'_>, dps: &Value, policy: &str) -> Result<Value> {
+    context.arm_post(&format!("{}/keys/{}/listkeys", text(dps, "/id"), segment(policy)), versions::DPS, None).await
 }
 
-fn policy_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn policy_list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let dps = find(session, args, "--dps-name").await?;
-        Ok(Value::Array(keys(session, &dps).await?).into())
+        let dps = find(context, args, "--dps-name").await?;
+        Ok(Value::Array(keys(context, &dps).await?).into())
     })
 }
 
-fn policy_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn policy_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let dps = find(session, args, "--dps-name").await?;
-        Ok(key(session, &dps, args.filled("--policy-name")?).await?.into())
+        let dps = find(context, args, "--dps-name").await?;
+        Ok(key(context, &dps, args.filled("--policy-name")?).await?.into())
     })
 }
 
-async fn strings_of(session: &mut Session<'_>, args: &Args, dps: &Value) -> Result<Value> {
+async fn strings_of(context: &mut Context<'_>, args: &Args, dps: &Value) -> Result<Value> {
     let host = text(dps, "/properties/serviceOperationsHostName").to_owned();
     let rendered = |key: &Value| {
         let (name, secret) = (text(key, "/keyName"), text(key, key_member(args)));
         json!(ConnectionString::for_policy(&host, name, secret).reveal())
     };
     if args.flag("--show-all") {
-        return Ok(Value::Array(keys(session, dps).await?.iter().map(rendered).collect()));
+        return Ok(Value::Array(keys(context, dps).await?.iter().map(rendered).collect()));
     }
-    Ok(rendered(&key(session, dps, args.required("--policy-name")?).await?))
+    Ok(rendered(&key(context, dps, args.required("--policy-name")?).await?))
 }
 
-fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.text("--dps-name").is_some() {
-            let dps = find(session, args, "--dps-name").await?;
-            return Ok(json!({"connectionString": strings_of(session, args, &dps).await?}).into());
+            let dps = find(context, args, "--dps-name").await?;
+            return Ok(json!({"connectionString": strings_of(context, args, &dps).await?}).into());
         }
-        let path = session.collection_path(args.text("--resource-group"), Service::Dps.kind())?;
+        let path = context.collection_path(args.text("--resource-group"), Service::Dps.kind())?;
         let mut all = Vec::new();
-        for dps in session.arm_list(&path, versions::DPS).await? {
-            let strings = strings_of(session, args, &dps).await?;
+        for dps in context.arm_list(&path, versions::DPS).await? {
+            let strings = strings_of(context, args, &dps).await?;
             all.push(json!({"name": text(&dps, "/name"), "connectionString": strings}));
         }
         Ok(Value::Array(all).into())

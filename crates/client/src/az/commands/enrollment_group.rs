@@ -2,14 +2,14 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, DPS_CONTEXT};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::members::{put, set_at, text};
 use crate::az::options::first;
-use crate::az::output::Outcome;
+use crate::az::output::Output;
 use crate::az::sas;
-use crate::az::session::{Session, Task, segment};
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -98,7 +98,7 @@ fn path(args: &Args) -> Result<String> {
 }
 
 /// The attestation that the options name; `None` where they name none.
-fn attestation(session: &Session<'_>, args: &Args) -> Result<Option<Value>> {
+fn attestation(context: &Context<'_>, args: &Args) -> Result<Option<Value>> {
     let keys = args.given("--primary-key") || args.given("--secondary-key");
     let files = args.given("--certificate-path") || args.given("--secondary-certificate-path");
     let names = args.given("--root-ca-name") || args.given("--secondary-root-ca-name");
@@ -123,7 +123,7 @@ fn attestation(session: &Session<'_>, args: &Args) -> Result<Option<Value>> {
         let mut pair = Map::new();
         for (key, option) in [("primary", "--certificate-path"), ("secondary", "--secondary-certificate-path")] {
             if let Some(file) = args.text(option) {
-                let pem = String::from_utf8_lossy(&read_bounded(&session.environment.path(file))?).into_owned();
+                let pem = String::from_utf8_lossy(&read_bounded(&context.environment.path(file))?).into_owned();
                 pair.insert(key.to_owned(), json!({"certificate": pem}));
             }
         }
@@ -133,13 +133,13 @@ fn attestation(session: &Session<'_>, args: &Args) -> Result<Option<Value>> {
 }
 
 /// Writes the options into a group.
-fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Result<()> {
+fn apply_settings(context: &Context<'_>, args: &Args, group: &mut Value) -> Result<()> {
     for unbuilt in ["--webhook-url", "--iot-hub-host-name", "--api-version"] {
         if args.given(unbuilt) {
             return Err(Failure::error(format!("{unbuilt} is not built yet; leave it away.")));
         }
     }
-    if let Some(attestation) = attestation(session, args)? {
+    if let Some(attestation) = attestation(context, args)? {
         group["attestation"] = attestation;
     }
     let texts = [
@@ -173,7 +173,7 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
     ];
     for (option, at) in twin {
         if let Some(given) = args.text(option) {
-            let file = session.environment.path(given);
+            let file = context.environment.path(given);
             let content = if !given.contains('{') && file.is_file() {
                 String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
             } else {
@@ -185,7 +185,7 @@ fn apply_settings(session: &Session<'_>, args: &Args, group: &mut Value) -> Resu
     Ok(())
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut group = json!({
             "enrollmentGroupId": args.filled("--enrollment-id")?,
@@ -194,29 +194,29 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             "initialTwin": {"tags": {}, "properties": {"desired": {}}},
             "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": true},
         });
-        apply_settings(session, args, &mut group)?;
-        let plane = session.data_plane(args, Service::Dps).await?;
-        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&group), None).await?.into())
+        apply_settings(context, args, &mut group)?;
+        let plane = context.data_plane(args, Service::Dps).await?;
+        Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&group), None).await?.into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
-        let mut group = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
+        let plane = context.data_plane(args, Service::Dps).await?;
+        let mut group = context.call(&plane, Method::GET, &path(args)?, None, None).await?;
         if args.switch("--show-keys") == Some(true) && text(&group, "/attestation/type") == "symmetricKey" {
             let mechanism = format!("{}/attestationmechanism", path(args)?);
-            group["attestation"] = session.call(&plane, Method::POST, &mechanism, None, None).await?;
+            group["attestation"] = context.call(&plane, Method::POST, &mechanism, None, None).await?;
         }
         Ok(group.into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
+        let plane = context.data_plane(args, Service::Dps).await?;
         let query = json!({"query": "SELECT *"});
-        let found = session.call(&plane, Method::POST, "/enrollmentGroups/query", Some(&query), None).await?;
+        let found = context.call(&plane, Method::POST, "/enrollmentGroups/query", Some(&query), None).await?;
         Ok(first(found, args).into())
     })
 }
@@ -226,29 +226,29 @@ fn if_match(args: &Args) -> &str {
     args.text("--etag").unwrap_or("*")
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
-        let mut group = session.call(&plane, Method::GET, &path(args)?, None, None).await?;
+        let plane = context.data_plane(args, Service::Dps).await?;
+        let mut group = context.call(&plane, Method::GET, &path(args)?, None, None).await?;
         if text(&group, "/attestation/type") == "symmetricKey" {
             // A GET hides the keys; sending it back as it is would make new ones.
             let mechanism = format!("{}/attestationmechanism", path(args)?);
-            group["attestation"] = session.call(&plane, Method::POST, &mechanism, None, None).await?;
+            group["attestation"] = context.call(&plane, Method::POST, &mechanism, None, None).await?;
         }
-        apply_settings(session, args, &mut group)?;
-        Ok(session.call(&plane, Method::PUT, &path(args)?, Some(&group), Some(if_match(args))).await?.into())
+        apply_settings(context, args, &mut group)?;
+        Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&group), Some(if_match(args))).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
-        session.call(&plane, Method::DELETE, &path(args)?, None, Some(if_match(args))).await?;
-        Ok(Outcome::nothing())
+        let plane = context.data_plane(args, Service::Dps).await?;
+        context.call(&plane, Method::DELETE, &path(args)?, None, Some(if_match(args))).await?;
+        Ok(Output::nothing())
     })
 }
 
-fn compute_key<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn compute_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let registration = args.filled("--registration-id")?;
         if let Some(key) = args.text("--symmetric-key") {
@@ -259,9 +259,9 @@ fn compute_key<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 "Give the group's key (--symmetric-key), or the group (--enrollment-id) and its service (--dps-name).",
             ));
         }
-        let plane = session.data_plane(args, Service::Dps).await?;
+        let plane = context.data_plane(args, Service::Dps).await?;
         let mechanism = format!("{}/attestationmechanism", path(args)?);
-        let attestation = session.call(&plane, Method::POST, &mechanism, None, None).await?;
+        let attestation = context.call(&plane, Method::POST, &mechanism, None, None).await?;
         let key = text(&attestation, "/symmetricKey/primaryKey");
         if key.is_empty() {
             return Err(Failure::error(
@@ -276,26 +276,26 @@ fn registration_path(args: &Args) -> Result<String> {
     Ok(format!("/registrations/{}", segment(args.filled("--registration-id")?)))
 }
 
-fn registration_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn registration_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
-        Ok(session.call(&plane, Method::GET, &registration_path(args)?, None, None).await?.into())
+        let plane = context.data_plane(args, Service::Dps).await?;
+        Ok(context.call(&plane, Method::GET, &registration_path(args)?, None, None).await?.into())
     })
 }
 
-fn registration_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn registration_list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
+        let plane = context.data_plane(args, Service::Dps).await?;
         let path = format!("/registrations/{}/query", segment(args.filled("--enrollment-id")?));
-        let found = session.call(&plane, Method::POST, &path, Some(&json!({})), None).await?;
+        let found = context.call(&plane, Method::POST, &path, Some(&json!({})), None).await?;
         Ok(first(found, args).into())
     })
 }
 
-fn registration_delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn registration_delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let plane = session.data_plane(args, Service::Dps).await?;
-        session.call(&plane, Method::DELETE, &registration_path(args)?, None, Some(if_match(args))).await?;
-        Ok(Outcome::nothing())
+        let plane = context.data_plane(args, Service::Dps).await?;
+        context.call(&plane, Method::DELETE, &registration_path(args)?, None, Some(if_match(args))).await?;
+        Ok(Output::nothing())
     })
 }

@@ -2,11 +2,11 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE};
+use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::put;
 use crate::az::options::{region, tags};
-use crate::az::output::{Columns, Outcome};
-use crate::az::session::{Session, Task};
+use crate::az::output::{Columns, Output};
 use crate::az::update;
 use crate::az::versions;
 use ferrohub_wire::jmespath;
@@ -74,30 +74,30 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
+        let path = context.group_path(args.filled("--name")?)?;
         let mut body = Map::new();
-        let location = region(session, args.required("--location")?).await?;
+        let location = region(context, args.required("--location")?).await?;
         put(&mut body, "location", Some(Value::String(location)));
         put(&mut body, "tags", tags(args));
         put(&mut body, "managedBy", args.text("--managed-by").map(|id| json!(id)));
-        let group = session.arm_write(Method::PUT, &path, versions::RESOURCES, &Value::Object(body), false).await?;
-        Ok(Outcome::with_columns(group, COLUMNS))
+        let group = context.arm_write(Method::PUT, &path, versions::RESOURCES, &Value::Object(body), false).await?;
+        Ok(Output::with_columns(group, COLUMNS))
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
-        Ok(Outcome::with_columns(session.arm_get(&path, versions::RESOURCES).await?, COLUMNS))
+        let path = context.group_path(args.filled("--name")?)?;
+        Ok(Output::with_columns(context.arm_get(&path, versions::RESOURCES).await?, COLUMNS))
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/resourcegroups", session.subscription_path()?);
-        let mut groups = session.arm_list(&path, versions::RESOURCES).await?;
+        let path = format!("{}/resourcegroups", context.subscription_path()?);
+        let mut groups = context.arm_list(&path, versions::RESOURCES).await?;
         if let Some(tag) = args.text("--tag") {
             let (key, value) = tag.split_once('=').map_or((tag, None), |(key, value)| (key, Some(value)));
             groups.retain(|group| {
@@ -105,14 +105,14 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 held.is_some() && (value.is_none() || held == value)
             });
         }
-        Ok(Outcome::with_columns(Value::Array(groups), COLUMNS))
+        Ok(Output::with_columns(Value::Array(groups), COLUMNS))
     })
 }
 
-fn exists<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn exists<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
-        let response = session.arm_raw(Method::HEAD, &path, versions::RESOURCES, None).await?;
+        let path = context.group_path(args.filled("--name")?)?;
+        let response = context.arm_raw(Method::HEAD, &path, versions::RESOURCES, None).await?;
         match response.status.as_u16() {
             404 => Ok(Value::Bool(false).into()),
             200..300 => Ok(Value::Bool(true).into()),
@@ -121,30 +121,30 @@ fn exists<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn update_group<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_group<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
-        let mut group = session.arm_get(&path, versions::RESOURCES).await?;
+        let path = context.group_path(args.filled("--name")?)?;
+        let mut group = context.arm_get(&path, versions::RESOURCES).await?;
         if let Some(tags) = tags(args) {
             group["tags"] = tags;
         }
         update::apply(args, &mut group)?;
-        let group = session.arm_write(Method::PUT, &path, versions::RESOURCES, &group, false).await?;
-        Ok(Outcome::with_columns(group, COLUMNS))
+        let group = context.arm_write(Method::PUT, &path, versions::RESOURCES, &group, false).await?;
+        Ok(Output::with_columns(group, COLUMNS))
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
-        session.arm_act(Method::DELETE, &path, versions::RESOURCES, None, args.flag("--no-wait")).await?;
-        Ok(Outcome::nothing())
+        let path = context.group_path(args.filled("--name")?)?;
+        context.arm_act(Method::DELETE, &path, versions::RESOURCES, None, args.flag("--no-wait")).await?;
+        Ok(Output::nothing())
     })
 }
 
-fn wait<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn wait<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.group_path(args.filled("--name")?)?;
+        let path = context.group_path(args.filled("--name")?)?;
         let conditions = ["--created", "--updated", "--deleted", "--exists", "--custom"];
         if !conditions.into_iter().any(|condition| args.given(condition)) {
             return Err(Failure::error(
@@ -154,8 +154,8 @@ fn wait<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
         let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
         for _ in 0..=timeout / interval {
-            if holds(args, session.arm_find(&path, versions::RESOURCES).await?.as_ref())? {
-                return Ok(Outcome::nothing());
+            if holds(args, context.arm_find(&path, versions::RESOURCES).await?.as_ref())? {
+                return Ok(Output::nothing());
             }
             tokio::time::sleep(Duration::from_secs(interval)).await;
         }

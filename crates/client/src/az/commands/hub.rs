@@ -3,12 +3,12 @@
 use super::hub_create::{SETTINGS, apply_settings};
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::tags;
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::Output;
 use crate::az::update;
 use crate::az::versions;
 use http::Method;
@@ -41,14 +41,14 @@ pub(crate) const COMMANDS: &[Command] = &[
 ///
 /// # Errors
 /// `az`'s texts where there is none, exit 1.
-pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'static str) -> Result<Value> {
+pub(crate) async fn find(context: &mut Context<'_>, args: &Args, name_key: &'static str) -> Result<Value> {
     let name = args.filled(name_key)?;
     let group = args.text("--resource-group");
     if let Some(group) = group {
-        let group_path = session.group_path(group)?;
-        session.arm_get(&group_path, versions::RESOURCES).await?;
+        let group_path = context.group_path(group)?;
+        context.arm_get(&group_path, versions::RESOURCES).await?;
     }
-    session.find_service(Service::Hub, name, group).await.map_err(|failure| match (failure.is_not_found(), group) {
+    context.find_service(Service::Hub, name, group).await.map_err(|failure| match (failure.is_not_found(), group) {
         (false, _) => failure,
         (true, Some(group)) => {
             Failure::error(format!("An IotHub '{name}' under resource group '{group}' was not found."))
@@ -57,20 +57,20 @@ pub(crate) async fn find(session: &mut Session<'_>, args: &Args, name_key: &'sta
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(find(session, args, "--name").await?.into()) })
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(find(context, args, "--name").await?.into()) })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
-        Ok(Value::Array(session.arm_list(&path, versions::HUB).await?).into())
+        let path = context.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
+        Ok(Value::Array(context.arm_list(&path, versions::HUB).await?).into())
     })
 }
 
-fn update_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_hub<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let mut hub = find(session, args, "--name").await?;
+        let mut hub = find(context, args, "--name").await?;
         apply_settings(args, &mut hub["properties"])?;
         if let Some(sku) = args.text("--sku") {
             hub["sku"]["name"] = json!(sku);
@@ -85,19 +85,19 @@ fn update_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let id = text(&hub, "/id").to_owned();
         let etag = text(&hub, "/etag").to_owned();
         let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-        let made = session.arm_write_if(Method::PUT, &id, versions::HUB, &hub, args.flag("--no-wait"), etag).await?;
+        let made = context.arm_write_if(Method::PUT, &id, versions::HUB, &hub, args.flag("--no-wait"), etag).await?;
         Ok(made.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = args.filled("--name")?;
         let path = match args.text("--resource-group") {
-            Some(group) => format!("{}/{}", session.collection_path(Some(group), Service::Hub.kind())?, segment(name)),
-            None => text(&find(session, args, "--name").await?, "/id").to_owned(),
+            Some(group) => format!("{}/{}", context.collection_path(Some(group), Service::Hub.kind())?, segment(name)),
+            None => text(&find(context, args, "--name").await?, "/id").to_owned(),
         };
-        session.arm_act(Method::DELETE, &path, versions::HUB, None, args.flag("--no-wait")).await?;
-        Ok(Outcome::nothing())
+        context.arm_act(Method::DELETE, &path, versions::HUB, None, args.flag("--no-wait")).await?;
+        Ok(Output::nothing())
     })
 }

@@ -3,10 +3,10 @@
 use super::hub;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::Output;
 use crate::az::shell::shell_quoted;
 use crate::az::versions;
 use crate::profile::read_bounded;
@@ -45,23 +45,23 @@ pub(crate) const COMMANDS: &[Command] = &[
     .with_ids(&["--hub-name", "--name"]),
 ];
 
-async fn collection(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    let hub = hub::find(session, args, "--hub-name").await?;
+async fn collection(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    let hub = hub::find(context, args, "--hub-name").await?;
     Ok(format!("{}/certificates", text(&hub, "/id")))
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = collection(session, args).await?;
-        let found = session.arm_list(&path, versions::HUB).await?;
+        let path = collection(context, args).await?;
+        let found = context.arm_list(&path, versions::HUB).await?;
         Ok(json!({"value": found}).into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/{}", collection(session, args).await?, segment(args.filled("--name")?));
-        Ok(session.arm_get(&path, versions::HUB).await?.into())
+        let path = format!("{}/{}", collection(context, args).await?, segment(args.filled("--name")?));
+        Ok(context.arm_get(&path, versions::HUB).await?.into())
     })
 }
 
@@ -73,13 +73,13 @@ fn upload(bytes: Vec<u8>) -> String {
     }
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = args.filled("--name")?;
-        let certificate = upload(read_bounded(&session.environment.path(args.filled("--path")?))?);
-        let hub = hub::find(session, args, "--hub-name").await?;
+        let certificate = upload(read_bounded(&context.environment.path(args.filled("--path")?))?);
+        let hub = hub::find(context, args, "--hub-name").await?;
         let path = format!("{}/certificates/{}", text(&hub, "/id"), segment(name));
-        if let Some(held) = session.arm_find(&path, versions::HUB).await? {
+        if let Some(held) = context.arm_find(&path, versions::HUB).await? {
             return Err(Failure::error(format!(
                 "Certificate '{name}' already exists. Choose another name, or delete it first: az iot hub certificate delete --hub-name {} --name {} --etag {}",
                 shell_quoted(args.filled("--hub-name")?),
@@ -89,15 +89,15 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         }
         let verified = args.switch("--verified") == Some(true);
         let body = json!({"properties": {"certificate": certificate, "isVerified": verified}});
-        Ok(session.arm_write(Method::PUT, &path, versions::HUB, &body, false).await?.into())
+        Ok(context.arm_write(Method::PUT, &path, versions::HUB, &body, false).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/{}", collection(session, args).await?, segment(args.filled("--name")?));
-        session.arm_delete_if(&path, versions::HUB, args.filled("--etag")?).await?;
-        Ok(Outcome::nothing())
+        let path = format!("{}/{}", collection(context, args).await?, segment(args.filled("--name")?));
+        context.arm_delete_if(&path, versions::HUB, args.filled("--etag")?).await?;
+        Ok(Output::nothing())
     })
 }
 

@@ -3,10 +3,10 @@
 use super::hub_link;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, set_at};
 use crate::az::options::{location, tags, user_identities};
-use crate::az::session::{Session, Task, segment};
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -59,20 +59,20 @@ pub(crate) const COMMANDS: &[Command] = &[Command::new(
     create,
 )];
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let name = hub_name(args)?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
         let identity = identity(args);
-        let link = hub_link::choose(session, args, group).await?;
+        let link = hub_link::choose(context, args, group).await?;
         let mut properties = default_properties(args);
         if let Some(link) = &link {
             properties["deviceRegistry"] =
                 json!({"namespaceResourceId": link.namespace, "identityResourceId": link.identity});
         }
         apply_settings(args, &mut properties)?;
-        let region = location(session, args, group).await?;
+        let region = location(context, args, group).await?;
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
         put(&mut body, "tags", tags(args));
@@ -80,19 +80,19 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         put(&mut body, "sku", Some(sku));
         put(&mut body, "identity", identity);
         put(&mut body, "properties", Some(properties));
-        let path = format!("{}/{}", session.collection_path(Some(group), "Microsoft.Devices/IotHubs")?, segment(name));
+        let path = format!("{}/{}", context.collection_path(Some(group), "Microsoft.Devices/IotHubs")?, segment(name));
         let no_wait = args.flag("--no-wait");
-        let hub = session.arm_write(Method::PUT, &path, versions::HUB, &Value::Object(body), no_wait).await?;
+        let hub = context.arm_write(Method::PUT, &path, versions::HUB, &Value::Object(body), no_wait).await?;
         if no_wait {
             return Ok(Value::Null.into());
         }
         if let Some(role) = args.text("--role") {
-            hub_link::grant_own_identity(session, &hub, role, args.list("--scopes").unwrap_or_default()).await?;
+            hub_link::grant_own_identity(context, &hub, role, args.list("--scopes").unwrap_or_default()).await?;
         }
         let skip = args.switch("--skip-ns-ra") == Some(true);
         if let Some(link) = link.filter(|_| !skip) {
             let role = args.text("--custom-ns-role-id");
-            hub_link::grant_namespace(session, &link.namespace, &hub, role).await?;
+            hub_link::grant_namespace(context, &link.namespace, &hub, role).await?;
         }
         Ok(hub.into())
     })

@@ -3,12 +3,12 @@
 use super::hub;
 use crate::az::args::Args;
 use crate::az::command::{Command, HUB_CONTEXT};
+use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::key_member;
 use crate::az::sas;
-use crate::az::session::{Session, Task, segment};
 use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
@@ -57,31 +57,31 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-async fn keys(session: &mut Session<'_>, resource: &Value) -> Result<Vec<Value>> {
+async fn keys(context: &mut Context<'_>, resource: &Value) -> Result<Vec<Value>> {
     let path = format!("{}/listkeys", text(resource, "/id"));
-    let mut answer = session.arm_post(&path, versions::HUB, None).await?;
+    let mut answer = context.arm_post(&path, versions::HUB, None).await?;
     match answer.get_mut("value").map(Value::take) {
         Some(Value::Array(keys)) => Ok(keys),
         _ => Ok(Vec::new()),
     }
 }
 
-async fn key(session: &mut Session<'_>, resource: &Value, policy: &str) -> Result<Value> {
+async fn key(context: &mut Context<'_>, resource: &Value, policy: &str) -> Result<Value> {
     let path = format!("{}/IotHubKeys/{}/listkeys", text(resource, "/id"), segment(policy));
-    session.arm_post(&path, versions::HUB, None).await
+    context.arm_post(&path, versions::HUB, None).await
 }
 
-fn policy_list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn policy_list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let hub = hub::find(session, args, "--hub-name").await?;
-        Ok(Value::Array(keys(session, &hub).await?).into())
+        let hub = hub::find(context, args, "--hub-name").await?;
+        Ok(Value::Array(keys(context, &hub).await?).into())
     })
 }
 
-fn policy_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn policy_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let hub = hub::find(session, args, "--hub-name").await?;
-        Ok(key(session, &hub, args.filled("--name")?).await?.into())
+        let hub = hub::find(context, args, "--hub-name").await?;
+        Ok(key(context, &hub, args.filled("--name")?).await?.into())
     })
 }
 
@@ -98,44 +98,44 @@ fn rendered(args: &Args, hub: &Value, key: &Value) -> String {
     ConnectionString::for_policy(text(hub, "/properties/hostName"), name, secret).reveal()
 }
 
-async fn strings_of(session: &mut Session<'_>, args: &Args, hub: &Value) -> Result<Value> {
+async fn strings_of(context: &mut Context<'_>, args: &Args, hub: &Value) -> Result<Value> {
     if args.flag("--show-all") {
-        let keys = keys(session, hub).await?;
+        let keys = keys(context, hub).await?;
         return Ok(Value::Array(keys.iter().map(|key| json!(rendered(args, hub, key))).collect()));
     }
-    let key = key(session, hub, args.required("--policy-name")?).await?;
+    let key = key(context, hub, args.required("--policy-name")?).await?;
     Ok(json!(rendered(args, hub, &key)))
 }
 
-fn connection_string<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.text("--hub-name").is_some() {
-            let hub = hub::find(session, args, "--hub-name").await?;
-            return Ok(json!({"connectionString": strings_of(session, args, &hub).await?}).into());
+            let hub = hub::find(context, args, "--hub-name").await?;
+            return Ok(json!({"connectionString": strings_of(context, args, &hub).await?}).into());
         }
-        let path = session.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
+        let path = context.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
         let mut all = Vec::new();
-        for hub in session.arm_list(&path, versions::HUB).await? {
-            let strings = strings_of(session, args, &hub).await?;
+        for hub in context.arm_list(&path, versions::HUB).await? {
+            let strings = strings_of(context, args, &hub).await?;
             all.push(json!({"name": text(&hub, "/name"), "connectionString": strings}));
         }
         Ok(Value::Array(all).into())
     })
 }
 
-fn generate_sas<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn generate_sas<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--module-id") {
             return Err(Failure::error("Module identities are not built yet; leave --module-id away."));
         }
         let life = args.integer("--duration").unwrap_or(3600).clamp(1, i64::from(u32::MAX));
-        let expiry = session.environment.clock.unix_seconds() + life;
+        let expiry = context.environment.clock.unix_seconds() + life;
         let token = if let Some(given) = args.text("--connection-string") {
             sas::token_of(&ConnectionString::parse(given)?, expiry)?
         } else if let Some(device) = args.text("--device-id") {
-            let plane = session.data_plane(args, Service::Hub).await?;
+            let plane = context.data_plane(args, Service::Hub).await?;
             let identity =
-                session.call(&plane, Method::GET, &format!("/devices/{}", segment(device)), None, None).await?;
+                context.call(&plane, Method::GET, &format!("/devices/{}", segment(device)), None, None).await?;
             let secret = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
             if secret.is_empty() {
                 return Err(Failure::error(format!(
@@ -146,9 +146,9 @@ fn generate_sas<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         } else if let Some(login) = args.text("--login") {
             sas::token_of(&ConnectionString::parse(login)?, expiry)?
         } else {
-            let hub = hub::find(session, args, "--hub-name").await?;
+            let hub = hub::find(context, args, "--hub-name").await?;
             let policy = args.required("--policy-name")?;
-            let key = key(session, &hub, policy).await?;
+            let key = key(context, &hub, policy).await?;
             sas::token(text(&hub, "/properties/hostName"), text(&key, key_member(args)), Some(policy), expiry)?
         };
         Ok(json!({"sas": token}).into())

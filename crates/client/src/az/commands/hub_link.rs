@@ -7,11 +7,11 @@ use super::role_assignment::{assign, of_principal};
 use super::role_definition::{definitions, resolve};
 use crate::az::adr_paths::NAMESPACES;
 use crate::az::args::Args;
+use crate::az::context::Context;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::{rooted, user_identities};
 use crate::az::principals::Principal;
-use crate::az::session::Session;
 use crate::az::versions;
 use serde_json::{Map, Value};
 
@@ -24,7 +24,7 @@ const WRITES: &[&str] =
 
 /// A link to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Link {
+pub(crate) struct NamespaceLink {
     /// Resource id of the namespace.
     pub(crate) namespace: String,
     /// Resource id of the identity with which the hub works on it.
@@ -35,12 +35,12 @@ pub(crate) struct Link {
 ///
 /// # Errors
 /// A half-named link, or several namespaces to choose from.
-pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) -> Result<Option<Link>> {
+pub(crate) async fn choose(context: &mut Context<'_>, args: &Args, group: &str) -> Result<Option<NamespaceLink>> {
     let users = user_identities(args);
     let named = |key| args.text(key).filter(|id: &&str| !id.is_empty()).map(rooted);
     match (named("--ns-resource-id"), named("--ns-identity-id")) {
         (Some(namespace), Some(identity)) => {
-            return Ok(Some(Link { namespace, identity }));
+            return Ok(Some(NamespaceLink { namespace, identity }));
         }
         (Some(namespace), None) => {
             let [identity] = users.as_slice() else {
@@ -48,7 +48,7 @@ pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) 
                     "--ns-identity-id is required with --ns-resource-id: the identity with which the hub works on the namespace.",
                 ));
             };
-            return Ok(Some(Link { namespace, identity: identity.clone() }));
+            return Ok(Some(NamespaceLink { namespace, identity: identity.clone() }));
         }
         (None, Some(_)) => {
             return Err(Failure::error(
@@ -60,31 +60,31 @@ pub(crate) async fn choose(session: &mut Session<'_>, args: &Args, group: &str) 
     if users.is_empty() {
         return Ok(None);
     }
-    infer(session, group, &users).await
+    infer(context, group, &users).await
 }
 
 /// The group's one namespace on which one of the identities may read and write.
-async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Option<Link>> {
-    let found = match candidates(session, group, identities).await {
+async fn infer(context: &mut Context<'_>, group: &str, identities: &[String]) -> Result<Option<NamespaceLink>> {
+    let found = match candidates(context, group, identities).await {
         Ok(found) => found,
         // Who may not look cannot be told to which namespace the hub would belong.
         Err(failure) if failure.status == Some(403) => {
             let reason = failure.message.lines().next().unwrap_or_default().to_owned();
-            session.warn(&format!("Which namespaces the hub's identity may use cannot be read: {reason}"));
+            context.warn(&format!("Which namespaces the hub's identity may use cannot be read: {reason}"));
             Vec::new()
         }
         Err(failure) => return Err(failure),
     };
     match found.as_slice() {
         [] => {
-            session.warn(&format!(
+            context.warn(&format!(
                 "The hub is not linked to a namespace: no namespace of resource group '{group}' lets its identity read and write. To link it, give \
                  the identity a role on the namespace and create the hub with --ns-resource-id NAMESPACE_ID --ns-identity-id IDENTITY_ID."
             ));
             Ok(None)
         }
         [link] => {
-            session.say(&format!(
+            context.say(&format!(
                 "The hub is linked to namespace {}: the one of the group on which its identity may read and write.",
                 link.namespace
             ));
@@ -102,18 +102,18 @@ async fn infer(session: &mut Session<'_>, group: &str, identities: &[String]) ->
 }
 
 /// The namespaces of the group that one of the identities may read and write, each once.
-async fn candidates(session: &mut Session<'_>, group: &str, identities: &[String]) -> Result<Vec<Link>> {
-    let mut found: Vec<Link> = Vec::new();
-    let path = session.collection_path(Some(group), NAMESPACES)?;
-    let namespaces = session.arm_list(&path, versions::REGISTRY).await?;
+async fn candidates(context: &mut Context<'_>, group: &str, identities: &[String]) -> Result<Vec<NamespaceLink>> {
+    let mut found: Vec<NamespaceLink> = Vec::new();
+    let path = context.collection_path(Some(group), NAMESPACES)?;
+    let namespaces = context.arm_list(&path, versions::REGISTRY).await?;
     for identity in identities {
-        let resource = session.arm_get(&rooted(identity), versions::IDENTITIES).await?;
+        let resource = context.arm_get(&rooted(identity), versions::IDENTITIES).await?;
         let principal = text(&resource, "/properties/principalId").to_owned();
         for namespace in &namespaces {
             let id = text(namespace, "/id");
             let known = found.iter().any(|link| link.namespace == id);
-            if !known && may_read_and_write(session, id, &principal).await? {
-                found.push(Link { namespace: id.to_owned(), identity: identity.clone() });
+            if !known && may_read_and_write(context, id, &principal).await? {
+                found.push(NamespaceLink { namespace: id.to_owned(), identity: identity.clone() });
             }
         }
     }
@@ -121,15 +121,15 @@ async fn candidates(session: &mut Session<'_>, group: &str, identities: &[String
 }
 
 /// Whether the principal's roles allow reading the namespace, and writing it or its devices.
-async fn may_read_and_write(session: &mut Session<'_>, namespace: &str, principal: &str) -> Result<bool> {
-    let held = of_principal(session, namespace, principal).await?;
+async fn may_read_and_write(context: &mut Context<'_>, namespace: &str, principal: &str) -> Result<bool> {
+    let held = of_principal(context, namespace, principal).await?;
     let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_lowercase();
     let roles: Vec<String> = held.iter().map(|one| last(text(one, "/properties/roleDefinitionId"))).collect();
     if roles.is_empty() {
         return Ok(false);
     }
     // Asked at the namespace: a caller with rights on the group only may not read roles above it.
-    let mut definitions = definitions(session, namespace, None).await?;
+    let mut definitions = definitions(context, namespace, None).await?;
     definitions.retain(|definition| roles.contains(&text(definition, "/name").to_lowercase()));
     let allows = |action: &str| definitions.iter().any(|definition| grants(definition, action));
     Ok(allows(READ) && WRITES.iter().any(|action| allows(action)))
@@ -174,15 +174,15 @@ fn pattern_matches(pattern: &str, action: &str) -> bool {
 /// # Errors
 /// ARM's error while reading the namespace.
 pub(crate) async fn grant_namespace(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     namespace: &str,
     hub: &Value,
     custom_role: Option<&str>,
 ) -> Result<()> {
-    let resource = session.arm_get(namespace, versions::REGISTRY).await?;
+    let resource = context.arm_get(namespace, versions::REGISTRY).await?;
     let principal_id = text(&resource, "/identity/principalId").to_owned();
     if principal_id.is_empty() {
-        session.warn(&format!("Namespace {namespace} has no identity of its own, so it gets no roles on the hub; credential sync will fail."));
+        context.warn(&format!("Namespace {namespace} has no identity of its own, so it gets no roles on the hub; credential sync will fail."));
         return Ok(());
     }
     let scope = text(hub, "/id").to_owned();
@@ -192,8 +192,8 @@ pub(crate) async fn grant_namespace(
     let roles = if custom.is_empty() { NAMESPACE_ROLES } else { custom.as_slice() };
     let mut refusal = None;
     for role in roles {
-        let granted = match resolve(session, role, &scope).await {
-            Ok(id) => assign(session, &principal, &id, &scope, Map::new()).await.map(|_| ()),
+        let granted = match resolve(context, role, &scope).await {
+            Ok(id) => assign(context, &principal, &id, &scope, Map::new()).await.map(|_| ()),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = granted {
@@ -210,7 +210,7 @@ pub(crate) async fn grant_namespace(
                 )
             })
             .collect();
-        session.warn(&format!(
+        context.warn(&format!(
             "The hub was created, but its namespace could not be given its roles on it: {reason}\nAsk someone who may assign roles to run:\n{}",
             commands.join("\n")
         ));
@@ -223,7 +223,7 @@ pub(crate) async fn grant_namespace(
 /// # Errors
 /// ARM's error, or a hub without an identity of its own.
 pub(crate) async fn grant_own_identity(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     hub: &Value,
     role: &str,
     scopes: &[String],
@@ -237,8 +237,8 @@ pub(crate) async fn grant_own_identity(
     let principal = Principal { object_id, kind: Some("ServicePrincipal".to_owned()), name: None };
     for scope in scopes {
         let scope = rooted(scope.trim_end_matches('/'));
-        let id = resolve(session, role, &scope).await?;
-        assign(session, &principal, &id, &scope, Map::new()).await?;
+        let id = resolve(context, role, &scope).await?;
+        assign(context, &principal, &id, &scope, Map::new()).await?;
     }
     Ok(())
 }

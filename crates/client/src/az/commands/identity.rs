@@ -2,11 +2,11 @@
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE};
+use crate::az::context::{Context, Task, segment};
 use crate::az::failure::Result;
 use crate::az::members::{flattened, put};
 use crate::az::options::{location, tags};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, segment};
+use crate::az::output::Output;
 use crate::az::update;
 use crate::az::versions;
 use http::Method;
@@ -49,56 +49,56 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("identity delete", "Delete an identity.", &[TARGET], delete).with_ids(&["--name"]),
 ];
 
-fn path(session: &mut Session<'_>, args: &Args) -> Result<String> {
-    let collection = session.collection_path(Some(args.filled("--resource-group")?), KIND)?;
+fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
+    let collection = context.collection_path(Some(args.filled("--resource-group")?), KIND)?;
     Ok(format!("{collection}/{}", segment(args.filled("--name")?)))
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
+        let path = path(context, args)?;
         let mut body = Map::new();
-        let region = location(session, args, args.required("--resource-group")?).await?;
+        let region = location(context, args, args.required("--resource-group")?).await?;
         put(&mut body, "location", Some(Value::String(region)));
         put(&mut body, "tags", tags(args));
         put(&mut body, "properties", args.text("--isolation-scope").map(|scope| json!({"isolationScope": scope})));
-        let made = session.arm_write(Method::PUT, &path, versions::IDENTITIES, &Value::Object(body), false).await?;
+        let made = context.arm_write(Method::PUT, &path, versions::IDENTITIES, &Value::Object(body), false).await?;
         Ok(flattened(made).into())
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        Ok(flattened(session.arm_get(&path, versions::IDENTITIES).await?).into())
+        let path = path(context, args)?;
+        Ok(flattened(context.arm_get(&path, versions::IDENTITIES).await?).into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = session.collection_path(args.text("--resource-group"), KIND)?;
-        let found = session.arm_list(&path, versions::IDENTITIES).await?;
+        let path = context.collection_path(args.text("--resource-group"), KIND)?;
+        let found = context.arm_list(&path, versions::IDENTITIES).await?;
         Ok(Value::Array(found.into_iter().map(flattened).collect()).into())
     })
 }
 
-fn update_identity<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update_identity<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        let mut resource = session.arm_get(&path, versions::IDENTITIES).await?;
+        let path = path(context, args)?;
+        let mut resource = context.arm_get(&path, versions::IDENTITIES).await?;
         if let Some(tags) = tags(args) {
             resource["tags"] = tags;
         }
         update::apply(args, &mut resource)?;
-        let made = session.arm_write(Method::PUT, &path, versions::IDENTITIES, &resource, false).await?;
+        let made = context.arm_write(Method::PUT, &path, versions::IDENTITIES, &resource, false).await?;
         Ok(flattened(made).into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = path(session, args)?;
-        session.arm_act(Method::DELETE, &path, versions::IDENTITIES, None, false).await?;
-        Ok(Outcome::nothing())
+        let path = path(context, args)?;
+        context.arm_act(Method::DELETE, &path, versions::IDENTITIES, None, false).await?;
+        Ok(Output::nothing())
     })
 }

@@ -3,12 +3,12 @@
 use super::dps;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{set_at, text};
-use crate::az::output::Outcome;
+use crate::az::output::Output;
 use crate::az::sas;
-use crate::az::session::{Session, Task};
 use crate::az::versions;
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::{Value, json};
@@ -54,14 +54,14 @@ fn hubs(dps: &Value) -> Vec<Value> {
 }
 
 /// Connection string and region of the hub to link.
-async fn hub_to_link(session: &mut Session<'_>, args: &Args) -> Result<(String, String)> {
+async fn hub_to_link(context: &mut Context<'_>, args: &Args) -> Result<(String, String)> {
     if let Some(given) = args.text("--connection-string") {
         let host = sas::host_of(&ConnectionString::parse(given)?)?.to_owned();
         let region = match args.text("--location") {
             Some(region) => region.to_owned(),
             None => {
                 let name = host.split('.').next().unwrap_or_default().to_owned();
-                text(&session.find_service(Service::Hub, &name, None).await?, "/location").to_owned()
+                text(&context.find_service(Service::Hub, &name, None).await?, "/location").to_owned()
             }
         };
         return Ok((given.to_owned(), region));
@@ -69,9 +69,9 @@ async fn hub_to_link(session: &mut Session<'_>, args: &Args) -> Result<(String, 
     let Some(name) = args.text("--hub-name").filter(|name| !name.is_empty()) else {
         return Err(Failure::error("Please provide the hub to link: --hub-name or --connection-string."));
     };
-    let hub = session.find_service(Service::Hub, name, args.text("--hub-resource-group")).await?;
+    let hub = context.find_service(Service::Hub, name, args.text("--hub-resource-group")).await?;
     let path = format!("{}/IotHubKeys/iothubowner/listkeys", text(&hub, "/id"));
-    let key = session.arm_post(&path, versions::HUB, None).await?;
+    let key = context.arm_post(&path, versions::HUB, None).await?;
     let string = ConnectionString::for_policy(
         text(&hub, "/properties/hostName"),
         text(&key, "/keyName"),
@@ -92,22 +92,22 @@ fn apply_choices(args: &Args, hub: &mut Value) {
 /// Reads the service, changes its hubs, puts it back and yields the list that it then has. When another
 /// command changed the service in between, all of that again.
 async fn change(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     args: &Args,
     edit: impl Fn(&mut Vec<Value>) -> Result<()> + Send,
 ) -> Result<Value> {
     let no_wait = args.flag("--no-wait");
     for attempt in 1.. {
-        let mut dps = dps::find(session, args, "--dps-name").await?;
+        let mut dps = dps::find(context, args, "--dps-name").await?;
         let mut all = hubs(&dps);
         edit(&mut all)?;
         set_at(&mut dps, &["properties", "iotHubs"], Value::Array(all))?;
-        match dps::write(session, &dps, no_wait).await {
+        match dps::write(context, &dps, no_wait).await {
             Err(failure) if failure.status == Some(412) && attempt < ATTEMPTS => {}
             Err(failure) => return Err(failure),
             Ok(_) if no_wait => break,
             Ok(_) => {
-                let fresh = session.arm_get(text(&dps, "/id"), versions::DPS).await?;
+                let fresh = context.arm_get(text(&dps, "/id"), versions::DPS).await?;
                 return Ok(Value::Array(hubs(&fresh)));
             }
         }
@@ -115,21 +115,21 @@ async fn change(
     Ok(Value::Null)
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let (connection_string, region) = hub_to_link(session, args).await?;
+        let (connection_string, region) = hub_to_link(context, args).await?;
         let mut hub = json!({"connectionString": connection_string, "location": region});
         apply_choices(args, &mut hub);
         let link = |all: &mut Vec<Value>| {
             all.push(hub.clone());
             Ok(())
         };
-        Ok(change(session, args, link).await?.into())
+        Ok(change(context, args, link).await?.into())
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(Value::Array(hubs(&dps::find(session, args, "--dps-name").await?)).into()) })
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(Value::Array(hubs(&dps::find(context, args, "--dps-name").await?)).into()) })
 }
 
 /// Whether `wanted` (a host name, or the hub's own name) means this linked hub.
@@ -152,33 +152,33 @@ fn position(all: &[Value], args: &Args) -> Result<usize> {
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let mut all = hubs(&dps::find(session, args, "--dps-name").await?);
+        let mut all = hubs(&dps::find(context, args, "--dps-name").await?);
         let at = position(&all, args)?;
         Ok(all.swap_remove(at).into())
     })
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let apply = |all: &mut Vec<Value>| {
             let at = position(all, args)?;
             apply_choices(args, &mut all[at]);
             Ok(())
         };
-        Ok(change(session, args, apply).await?.into())
+        Ok(change(context, args, apply).await?.into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let unlink = |all: &mut Vec<Value>| {
             all.remove(position(all, args)?);
             Ok(())
         };
-        change(session, args, unlink).await?;
-        Ok(Outcome::nothing())
+        change(context, args, unlink).await?;
+        Ok(Output::nothing())
     })
 }
 

@@ -5,10 +5,10 @@ use super::hub;
 use super::hub_link::grant_own_identity;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
-use crate::az::session::{Session, Task};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -41,15 +41,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     .with_ids(&["--name"]),
 ];
 
-async fn find(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
+async fn find(context: &mut Context<'_>, args: &Args, service: Service) -> Result<Value> {
     match service {
-        Service::Hub => hub::find(session, args, "--name").await,
-        Service::Dps => dps::find(session, args, "--name").await,
+        Service::Hub => hub::find(context, args, "--name").await,
+        Service::Dps => dps::find(context, args, "--name").await,
     }
 }
 
-async fn show(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
-    let resource = find(session, args, service).await?;
+async fn show(context: &mut Context<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(context, args, service).await?;
     Ok(resource.get("identity").cloned().unwrap_or(Value::Null))
 }
 
@@ -93,7 +93,7 @@ impl Identities {
 }
 
 async fn write(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     service: Service,
     mut resource: Value,
     identities: &Identities,
@@ -101,11 +101,11 @@ async fn write(
     resource["identity"] = identities.body(service);
     let (id, etag) = (text(&resource, "/id").to_owned(), text(&resource, "/etag").to_owned());
     let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
-    session.arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag).await
+    context.arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag).await
 }
 
-async fn assign(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
-    let resource = find(session, args, service).await?;
+async fn assign(context: &mut Context<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(context, args, service).await?;
     let mut identities = Identities::of(&resource);
     if !args.given("--system-assigned") && !args.given("--user-assigned") {
         return Err(Failure::error(
@@ -118,15 +118,15 @@ async fn assign(session: &mut Session<'_>, args: &Args, service: Service) -> Res
             identities.users.push(id.clone());
         }
     }
-    let made = write(session, service, resource, &identities).await?;
+    let made = write(context, service, resource, &identities).await?;
     if let Some(role) = args.text("--role") {
-        grant_own_identity(session, &made, role, args.list("--scopes").unwrap_or_default()).await?;
+        grant_own_identity(context, &made, role, args.list("--scopes").unwrap_or_default()).await?;
     }
     Ok(made.get("identity").cloned().unwrap_or(Value::Null))
 }
 
-async fn remove(session: &mut Session<'_>, args: &Args, service: Service) -> Result<Value> {
-    let resource = find(session, args, service).await?;
+async fn remove(context: &mut Context<'_>, args: &Args, service: Service) -> Result<Value> {
+    let resource = find(context, args, service).await?;
     let mut identities = Identities::of(&resource);
     if !args.given("--system-assigned") && !args.given("--user-assigned") {
         return Err(Failure::error(
@@ -145,32 +145,32 @@ async fn remove(session: &mut Session<'_>, args: &Args, service: Service) -> Res
         }
         identities.users.retain(|held| !ids.is_empty() && !ids.iter().any(|id| id.eq_ignore_ascii_case(held)));
     }
-    let made = write(session, service, resource, &identities).await?;
+    let made = write(context, service, resource, &identities).await?;
     Ok(made.get("identity").cloned().unwrap_or(Value::Null))
 }
 
-fn show_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(show(session, args, Service::Hub).await?.into()) })
+fn show_hub<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(show(context, args, Service::Hub).await?.into()) })
 }
 
-fn assign_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(assign(session, args, Service::Hub).await?.into()) })
+fn assign_hub<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(assign(context, args, Service::Hub).await?.into()) })
 }
 
-fn remove_hub<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(remove(session, args, Service::Hub).await?.into()) })
+fn remove_hub<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(remove(context, args, Service::Hub).await?.into()) })
 }
 
-fn show_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(show(session, args, Service::Dps).await?.into()) })
+fn show_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(show(context, args, Service::Dps).await?.into()) })
 }
 
-fn assign_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(assign(session, args, Service::Dps).await?.into()) })
+fn assign_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(assign(context, args, Service::Dps).await?.into()) })
 }
 
-fn remove_dps<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(remove(session, args, Service::Dps).await?.into()) })
+fn remove_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(remove(context, args, Service::Dps).await?.into()) })
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, query_value, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::rooted;
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, query_value, segment};
+use crate::az::output::Output;
 use crate::az::versions;
 use http::Method;
 use serde_json::Value;
@@ -68,7 +68,7 @@ fn full_type(args: &Args) -> Option<String> {
     })
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut filters = Vec::new();
         let pairs = [
@@ -88,16 +88,16 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             }
         }
         let mut path =
-            format!("{}/resources?$expand=createdTime,changedTime,provisioningState", session.subscription_path()?);
+            format!("{}/resources?$expand=createdTime,changedTime,provisioningState", context.subscription_path()?);
         if !filters.is_empty() {
             path.push_str(&format!("&$filter={}", query_value(&filters.join(" and "))));
         }
-        Ok(Value::Array(session.arm_list(&path, versions::RESOURCES).await?).into())
+        Ok(Value::Array(context.arm_list(&path, versions::RESOURCES).await?).into())
     })
 }
 
 /// The ids that the target options name.
-fn targets(session: &mut Session<'_>, args: &Args) -> Result<Vec<String>> {
+fn targets(context: &mut Context<'_>, args: &Args) -> Result<Vec<String>> {
     if let Some(ids) = args.list("--ids") {
         return Ok(ids.iter().flat_map(|ids| ids.split_whitespace()).map(rooted).collect());
     }
@@ -105,8 +105,8 @@ fn targets(session: &mut Session<'_>, args: &Args) -> Result<Vec<String>> {
         return Err(Failure::error("--ids, or --name with --resource-type and --resource-group, is required."));
     };
     let scope = match args.text("--resource-group") {
-        Some(group) => session.group_path(group)?,
-        None => session.subscription_path()?,
+        Some(group) => context.group_path(group)?,
+        None => context.subscription_path()?,
     };
     let (namespace, types) =
         kind.split_once('/').ok_or_else(|| Failure::error(format!("'{kind}' is not a resource type.")))?;
@@ -115,7 +115,7 @@ fn targets(session: &mut Session<'_>, args: &Args) -> Result<Vec<String>> {
 }
 
 /// The api-version for a resource: the one given, else one that its provider lists for its type.
-async fn version_for(session: &mut Session<'_>, args: &Args, id: &str) -> Result<String> {
+async fn version_for(context: &mut Context<'_>, args: &Args, id: &str) -> Result<String> {
     if let Some(version) = args.text("--api-version") {
         return Ok(version.to_owned());
     }
@@ -126,8 +126,8 @@ async fn version_for(session: &mut Session<'_>, args: &Args, id: &str) -> Result
     let parts: Vec<&str> = id[at + "/providers/".len()..].split('/').collect();
     let namespace = parts.first().copied().unwrap_or_default();
     let kind = parts.iter().skip(1).step_by(2).copied().collect::<Vec<_>>().join("/");
-    let path = format!("{}/providers/{}", session.subscription_path()?, segment(namespace));
-    let provider = session.arm_get(&path, versions::RESOURCES).await?;
+    let path = format!("{}/providers/{}", context.subscription_path()?, segment(namespace));
+    let provider = context.arm_get(&path, versions::RESOURCES).await?;
     let types = provider.get("resourceTypes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let found = types.iter().find(|one| text(one, "/resourceType").eq_ignore_ascii_case(&kind));
     let listed = found.and_then(|one| one.get("apiVersions")).and_then(Value::as_array);
@@ -139,49 +139,49 @@ async fn version_for(session: &mut Session<'_>, args: &Args, id: &str) -> Result
     })
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut found = Vec::new();
-        for id in targets(session, args)? {
-            let version = version_for(session, args, &id).await?;
-            found.push(session.arm_get(&id, &version).await?);
+        for id in targets(context, args)? {
+            let version = version_for(context, args, &id).await?;
+            found.push(context.arm_get(&id, &version).await?);
         }
         Ok(if found.len() == 1 { found.remove(0).into() } else { Value::Array(found).into() })
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        for id in targets(session, args)? {
-            let version = version_for(session, args, &id).await?;
-            session.arm_act(Method::DELETE, &id, &version, None, args.flag("--no-wait")).await?;
+        for id in targets(context, args)? {
+            let version = version_for(context, args, &id).await?;
+            context.arm_act(Method::DELETE, &id, &version, None, args.flag("--no-wait")).await?;
         }
-        Ok(Outcome::nothing())
+        Ok(Output::nothing())
     })
 }
 
-fn provider_list<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn provider_list<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/providers", session.subscription_path()?);
-        Ok(Value::Array(session.arm_list(&path, versions::RESOURCES).await?).into())
+        let path = format!("{}/providers", context.subscription_path()?);
+        Ok(Value::Array(context.arm_list(&path, versions::RESOURCES).await?).into())
     })
 }
 
-fn provider_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn provider_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = format!("{}/providers/{}", session.subscription_path()?, segment(args.filled("--namespace")?));
-        Ok(session.arm_get(&path, versions::RESOURCES).await?.into())
+        let path = format!("{}/providers/{}", context.subscription_path()?, segment(args.filled("--namespace")?));
+        Ok(context.arm_get(&path, versions::RESOURCES).await?.into())
     })
 }
 
-fn provider_register<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn provider_register<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.given("--management-group-id") {
             return Err(Failure::error("Management groups are not built yet; register in the subscription."));
         }
         let path =
-            format!("{}/providers/{}/register", session.subscription_path()?, segment(args.filled("--namespace")?));
-        session.arm_post(&path, versions::RESOURCES, None).await?;
-        Ok(Outcome::nothing())
+            format!("{}/providers/{}/register", context.subscription_path()?, segment(args.filled("--namespace")?));
+        context.arm_post(&path, versions::RESOURCES, None).await?;
+        Ok(Output::nothing())
     })
 }

@@ -2,9 +2,9 @@
 
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{ARM_SCOPE, Context, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Task, query_value};
 use crate::az::failure::{EXIT_ERROR, Failure, Result};
-use crate::az::output::Outcome;
-use crate::az::session::{ARM_SCOPE, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Session, Task, query_value};
+use crate::az::output::Output;
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
@@ -39,13 +39,13 @@ fn pairs(given: &[String]) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-async fn url(session: &mut Session<'_>, args: &Args) -> Result<String> {
+async fn url(context: &mut Context<'_>, args: &Args) -> Result<String> {
     let mut url = args.filled("--url")?.to_owned();
     if url.contains("{subscriptionId}") {
-        url = url.replace("{subscriptionId}", &session.subscription()?);
+        url = url.replace("{subscriptionId}", &context.subscription()?);
     }
     if !url.contains("://") {
-        url = format!("{}/{}", session.urls()?.resource_manager, url.trim_start_matches('/'));
+        url = format!("{}/{}", context.urls()?.resource_manager, url.trim_start_matches('/'));
     }
     for (key, value) in pairs(args.list("--uri-parameters").unwrap_or_default())? {
         let join = if url.contains('?') { '&' } else { '?' };
@@ -56,23 +56,23 @@ async fn url(session: &mut Session<'_>, args: &Args) -> Result<String> {
 }
 
 /// The scope of the token for a URL of the server; `None` where no token fits.
-async fn scope(session: &mut Session<'_>, args: &Args, url: &str) -> Result<Option<String>> {
+async fn scope(context: &mut Context<'_>, args: &Args, url: &str) -> Result<Option<String>> {
     if args.flag("--skip-authorization-header") {
         return Ok(None);
     }
-    if !session.owns_url(url)? {
+    if !context.owns_url(url)? {
         if args.given("--resource") {
             return Err(Failure::error(format!(
                 "{url} does not belong to the signed-in server; no token is sent there."
             )));
         }
-        session.warn("Can't derive appropriate Azure AD resource from --url to acquire an access token. If access token is required, use --resource to specify the resource");
+        context.warn("Can't derive appropriate Azure AD resource from --url to acquire an access token. If access token is required, use --resource to specify the resource");
         return Ok(None);
     }
     if let Some(resource) = args.text("--resource") {
         return Ok(Some(format!("{}/.default", resource.trim_end_matches('/'))));
     }
-    let urls = session.urls()?;
+    let urls = context.urls()?;
     let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_lowercase)).unwrap_or_default();
     let graph = url.strip_prefix(&urls.graph).is_some_and(|path| path.starts_with("/v1.0/"));
     let scope = if host.contains(".azure-devices-provisioning.") {
@@ -87,13 +87,13 @@ async fn scope(session: &mut Session<'_>, args: &Args, url: &str) -> Result<Opti
     Ok(Some(scope.to_owned()))
 }
 
-fn rest<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn rest<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let url = url(session, args).await?;
+        let url = url(context, args).await?;
         let headers = pairs(args.list("--headers").unwrap_or_default())?;
         let signed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let authorization = match scope(session, args, &url).await? {
-            Some(scope) if !signed => Some(format!("Bearer {}", session.token(&scope).await?.secret)),
+        let authorization = match scope(context, args, &url).await? {
+            Some(scope) if !signed => Some(format!("Bearer {}", context.token(&scope).await?.secret)),
             _ => None,
         };
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -101,7 +101,7 @@ fn rest<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Failure::error(format!("'{method}' is not a method.")))?;
         let body = Bytes::from(args.text("--body").unwrap_or_default().to_owned());
-        let response = session.send(method, &url, authorization.as_deref(), &headers, body).await?;
+        let response = context.send(method, &url, authorization.as_deref(), &headers, body).await?;
         if !response.status.is_success() {
             let reason = response.status.canonical_reason().unwrap_or("Unknown");
             let text = String::from_utf8_lossy(&response.body);
@@ -109,17 +109,17 @@ fn rest<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             return Err(Failure { exit: EXIT_ERROR, message, status: Some(response.status.as_u16()), code: None });
         }
         if let Some(file) = args.text("--output-file") {
-            let path = session.environment.path(file);
+            let path = context.environment.path(file);
             std::fs::write(&path, &response.body)
                 .map_err(|error| Failure::error(format!("Cannot write {}: {error}.", path.display())))?;
-            return Ok(Outcome::nothing());
+            return Ok(Output::nothing());
         }
         if response.body.is_empty() {
-            return Ok(Outcome::nothing());
+            return Ok(Output::nothing());
         }
         Ok(match serde_json::from_slice::<Value>(&response.body) {
             Ok(value) => value.into(),
-            Err(_) => Outcome::text(format!("{}\n", String::from_utf8_lossy(&response.body))),
+            Err(_) => Output::text(format!("{}\n", String::from_utf8_lossy(&response.body))),
         })
     })
 }

@@ -3,12 +3,12 @@
 use super::role_definition::{definitions, resolve};
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, query_value};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, text};
 use crate::az::options::{rooted, scope_of};
-use crate::az::output::Outcome;
+use crate::az::output::Output;
 use crate::az::principals::{self, Principal};
-use crate::az::session::{Session, Task, query_value};
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -64,7 +64,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 /// # Errors
 /// ARM's error.
 pub(crate) async fn assign(
-    session: &mut Session<'_>,
+    context: &mut Context<'_>,
     principal: &Principal,
     role_id: &str,
     scope: &str,
@@ -72,7 +72,7 @@ pub(crate) async fn assign(
 ) -> Result<Value> {
     let name = match extra.get("name").and_then(Value::as_str) {
         Some(name) => name.to_owned(),
-        None => session.environment.random.uuid_v4().to_string(),
+        None => context.environment.random.uuid_v4().to_string(),
     };
     let mut properties = extra;
     properties.shift_remove("name");
@@ -81,9 +81,9 @@ pub(crate) async fn assign(
     put(&mut properties, "principalType", principal.kind.as_deref().map(|kind| json!(kind)));
     let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
     let body = json!({"properties": properties});
-    match session.arm_write(Method::PUT, &path, versions::ROLE_ASSIGNMENTS, &body, false).await {
+    match context.arm_write(Method::PUT, &path, versions::ROLE_ASSIGNMENTS, &body, false).await {
         Err(failure) if failure.code.as_deref() == Some("RoleAssignmentExists") => {
-            let existing = of_principal(session, scope, &principal.object_id).await?;
+            let existing = of_principal(context, scope, &principal.object_id).await?;
             let same = |one: &Value| {
                 last(text(one, "/properties/roleDefinitionId")).eq_ignore_ascii_case(last(role_id))
                     && text(one, "/properties/scope").eq_ignore_ascii_case(scope)
@@ -98,10 +98,10 @@ pub(crate) async fn assign(
 ///
 /// # Errors
 /// ARM's error.
-pub(crate) async fn of_principal(session: &mut Session<'_>, scope: &str, principal_id: &str) -> Result<Vec<Value>> {
+pub(crate) async fn of_principal(context: &mut Context<'_>, scope: &str, principal_id: &str) -> Result<Vec<Value>> {
     let filter = query_value(&format!("principalId eq '{principal_id}'"));
     let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments?$filter={filter}");
-    let mut all = session.arm_list(&path, versions::ROLE_ASSIGNMENTS).await?;
+    let mut all = context.arm_list(&path, versions::ROLE_ASSIGNMENTS).await?;
     all.retain(|one| {
         text(one, "/properties/principalId").eq_ignore_ascii_case(principal_id)
             && covers(text(one, "/properties/scope"), scope)
@@ -147,24 +147,24 @@ fn shown(assignment: &Value) -> Map<String, Value> {
 }
 
 /// The principal that the assignee options name; `None` where none was given.
-async fn assignee(session: &mut Session<'_>, args: &Args, kind: Option<&str>) -> Result<Option<Principal>> {
+async fn assignee(context: &mut Context<'_>, args: &Args, kind: Option<&str>) -> Result<Option<Principal>> {
     if let Some(object_id) = args.text("--assignee-object-id") {
         return Ok(Some(Principal { object_id: object_id.to_owned(), kind: kind.map(str::to_owned), name: None }));
     }
     match args.text("--assignee") {
         Some("") => args.filled("--assignee").map(|_| None),
-        Some(name) => principals::resolve(session, name).await.map(Some),
+        Some(name) => principals::resolve(context, name).await.map(Some),
         None => Ok(None),
     }
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let scope = rooted(args.filled("--scope")?.trim_end_matches('/'));
-        let principal = assignee(session, args, args.text("--assignee-principal-type")).await?;
+        let principal = assignee(context, args, args.text("--assignee-principal-type")).await?;
         let principal =
             principal.ok_or_else(|| Failure::error("usage error: --assignee STRING | --assignee-object-id GUID"))?;
-        let role_id = resolve(session, args.filled("--role")?, &scope).await?;
+        let role_id = resolve(context, args.filled("--role")?, &scope).await?;
         let mut extra = Map::new();
         let options = [
             ("name", "--name"),
@@ -175,45 +175,45 @@ fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
         for (key, option) in options {
             put(&mut extra, key, args.text(option).map(|value| json!(value)));
         }
-        let made = assign(session, &principal, &role_id, &scope, extra).await?;
+        let made = assign(context, &principal, &role_id, &scope, extra).await?;
         Ok(Value::Object(shown(&made)).into())
     })
 }
 
 /// The assignments that the options of `list` and `delete` select.
-async fn select(session: &mut Session<'_>, args: &Args, scope: &str, everything: bool) -> Result<Vec<Value>> {
-    let principal = assignee(session, args, None).await?;
+async fn select(context: &mut Context<'_>, args: &Args, scope: &str, everything: bool) -> Result<Vec<Value>> {
+    let principal = assignee(context, args, None).await?;
     let filter = match &principal {
         Some(principal) => format!("?$filter={}", query_value(&format!("principalId eq '{}'", principal.object_id))),
         None if everything => String::new(),
         None => format!("?$filter={}", query_value("atScope()")),
     };
     let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments{filter}");
-    let mut found = session.arm_list(&path, versions::ROLE_ASSIGNMENTS).await?;
+    let mut found = context.arm_list(&path, versions::ROLE_ASSIGNMENTS).await?;
     let inherited = args.flag("--include-inherited");
     found.retain(|one| {
         let at = text(one, "/properties/scope");
         everything || at.eq_ignore_ascii_case(scope) || (inherited && covers(at, scope))
     });
     if let Some(role) = args.text("--role") {
-        let role_id = resolve(session, role, scope).await?;
+        let role_id = resolve(context, role, scope).await?;
         found.retain(|one| last(text(one, "/properties/roleDefinitionId")).eq_ignore_ascii_case(last(&role_id)));
     }
     Ok(found)
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let scope = scope_of(session, args)?;
-        let found = select(session, args, &scope, args.flag("--all")).await?;
+        let scope = scope_of(context, args)?;
+        let found = select(context, args, &scope, args.flag("--all")).await?;
         let roles = if args.switch("--fill-role-definition-name") == Some(true) && !found.is_empty() {
-            definitions(session, &scope, None).await?
+            definitions(context, &scope, None).await?
         } else {
             Vec::new()
         };
         let names = if args.switch("--fill-principal-name") == Some(true) && !found.is_empty() {
             let ids: Vec<&str> = found.iter().map(|one| text(one, "/properties/principalId")).collect();
-            principals::by_ids(session, &ids).await?
+            principals::by_ids(context, &ids).await?
         } else {
             Vec::new()
         };
@@ -236,7 +236,7 @@ fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let ids: Vec<String> = match args.list("--ids") {
             Some(ids) => ids.iter().map(|id| rooted(id)).collect(),
@@ -247,8 +247,8 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                         "Say which assignments to delete: --ids, or --assignee, --role, --scope or --resource-group.",
                     ));
                 }
-                let scope = scope_of(session, args)?;
-                let found = select(session, args, &scope, false).await?;
+                let scope = scope_of(context, args)?;
+                let found = select(context, args, &scope, false).await?;
                 found.iter().map(|one| text(one, "/id").to_owned()).collect()
             }
         };
@@ -256,9 +256,9 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             return Err(Failure::error("No matched assignments were found to delete"));
         }
         for id in ids {
-            session.arm_act(Method::DELETE, &id, versions::ROLE_ASSIGNMENTS, None, false).await?;
+            context.arm_act(Method::DELETE, &id, versions::ROLE_ASSIGNMENTS, None, false).await?;
         }
-        Ok(Outcome::nothing())
+        Ok(Output::nothing())
     })
 }
 

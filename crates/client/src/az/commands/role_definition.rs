@@ -2,12 +2,12 @@
 
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task, query_value};
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::members::{flattened, text};
 use crate::az::options::{rooted, scope_of};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task, query_value};
+use crate::az::output::Output;
 use crate::az::versions;
 use crate::profile::read_bounded;
 use http::Method;
@@ -48,26 +48,26 @@ pub(crate) const COMMANDS: &[Command] = &[
 ];
 
 /// The definitions at `scope`, by role name where one is given.
-pub(crate) async fn definitions(session: &mut Session<'_>, scope: &str, name: Option<&str>) -> Result<Vec<Value>> {
+pub(crate) async fn definitions(context: &mut Context<'_>, scope: &str, name: Option<&str>) -> Result<Vec<Value>> {
     let filter =
         name.map(|name| format!("?$filter={}", query_value(&format!("roleName eq '{}'", name.replace('\'', "''")))));
     let path = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions{}", filter.unwrap_or_default());
-    session.arm_list(&path, versions::ROLE_DEFINITIONS).await
+    context.arm_list(&path, versions::ROLE_DEFINITIONS).await
 }
 
 /// The id of the role that a person named: a GUID, a full id or a role name.
 ///
 /// # Errors
 /// `az`'s texts where there is none or more than one.
-pub(crate) async fn resolve(session: &mut Session<'_>, role: &str, scope: &str) -> Result<String> {
+pub(crate) async fn resolve(context: &mut Context<'_>, role: &str, scope: &str) -> Result<String> {
     if role.to_lowercase().contains("/roledefinitions/") {
         return Ok(rooted(role));
     }
     if uuid::Uuid::parse_str(role).is_ok() {
-        let subscription = session.subscription_path()?;
+        let subscription = context.subscription_path()?;
         return Ok(format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"));
     }
-    let found = definitions(session, scope, Some(role)).await?;
+    let found = definitions(context, scope, Some(role)).await?;
     match found.as_slice() {
         [] => Err(Failure::error(format!("Role '{role}' doesn't exist."))),
         [one] => Ok(text(one, "/id").to_owned()),
@@ -83,9 +83,9 @@ pub(crate) async fn resolve(session: &mut Session<'_>, role: &str, scope: &str) 
 }
 
 /// The role as the person wrote it (text or file), top-level keys with a lower-case first letter.
-fn read(session: &Session<'_>, args: &Args) -> Result<Map<String, Value>> {
+fn read(context: &Context<'_>, args: &Args) -> Result<Map<String, Value>> {
     let given = args.required("--role-definition")?;
-    let path = session.environment.path(given);
+    let path = context.environment.path(given);
     // A JSON text is no plausible path; long ones would not even be looked up.
     let content = if given.len() < 1024 && !given.contains('{') && path.is_file() {
         String::from_utf8_lossy(&read_bounded(&path)?).into_owned()
@@ -153,15 +153,15 @@ fn body(role: &Map<String, Value>, name: &str, scopes: &[String]) -> Value {
     }})
 }
 
-fn create<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let role = read(session, args)?;
+        let role = read(context, args)?;
         let name = role_name(&role).ok_or_else(|| Failure::error("please provide role name"))?.to_owned();
         let scopes = scopes(&role)?;
-        let id = session.environment.random.uuid_v4();
+        let id = context.environment.random.uuid_v4();
         let path =
             format!("{}/providers/Microsoft.Authorization/roleDefinitions/{id}", scopes[0].trim_end_matches('/'));
-        let made = session
+        let made = context
             .arm_write(Method::PUT, &path, versions::ROLE_DEFINITIONS, &body(&role, &name, &scopes), false)
             .await?;
         Ok(shown(made).into())
@@ -173,9 +173,9 @@ fn role_name(role: &Map<String, Value>) -> Option<&str> {
     text("roleName").or_else(|| text("name"))
 }
 
-fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let role = read(session, args)?;
+        let role = read(context, args)?;
         let wanted = role_name(&role).ok_or_else(|| Failure::error("please provide role name"))?.to_owned();
         let scopes = scopes(&role)?;
         // A listing's output names the role by GUID in `name` and by title in `roleName`.
@@ -185,23 +185,23 @@ fn update<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 format!("{}/providers/Microsoft.Authorization/roleDefinitions/{guid}", scopes[0].trim_end_matches('/'))
             }
             None => {
-                let found = definitions(session, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
+                let found = definitions(context, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
                 let one = found.first().ok_or_else(|| Failure::error(format!("Role '{wanted}' doesn't exist.")))?;
                 text(one, "/id").to_owned()
             }
         };
-        let made = session
+        let made = context
             .arm_write(Method::PUT, &id, versions::ROLE_DEFINITIONS, &body(&role, &wanted, &scopes), false)
             .await?;
         Ok(shown(made).into())
     })
 }
 
-async fn matching(session: &mut Session<'_>, args: &Args) -> Result<Vec<Value>> {
-    let scope = scope_of(session, args)?;
+async fn matching(context: &mut Context<'_>, args: &Args) -> Result<Vec<Value>> {
+    let scope = scope_of(context, args)?;
     let name = args.text("--name");
     let by_guid = name.filter(|name| uuid::Uuid::parse_str(name).is_ok());
-    let mut found = definitions(session, &scope, if by_guid.is_some() { None } else { name }).await?;
+    let mut found = definitions(context, &scope, if by_guid.is_some() { None } else { name }).await?;
     if let Some(guid) = by_guid {
         found.retain(|one| text(one, "/name").eq_ignore_ascii_case(guid));
     }
@@ -211,9 +211,9 @@ async fn matching(session: &mut Session<'_>, args: &Args) -> Result<Vec<Value>> 
     Ok(found)
 }
 
-fn list<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let found = matching(session, args).await?;
+        let found = matching(context, args).await?;
         Ok(Value::Array(found.into_iter().map(shown).collect()).into())
     })
 }
@@ -230,7 +230,7 @@ fn shown(definition: Value) -> Value {
     flat
 }
 
-fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = match (args.text("--id"), args.text("--name")) {
             (Some(id), _) => rooted(id),
@@ -242,13 +242,13 @@ fn show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 return Err(Failure::error("--id, or --name with --scope, is required."));
             }
         };
-        Ok(shown(session.arm_get(&path, versions::ROLE_DEFINITIONS).await?).into())
+        Ok(shown(context.arm_get(&path, versions::ROLE_DEFINITIONS).await?).into())
     })
 }
 
-fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let found = matching(session, args).await?;
+        let found = matching(context, args).await?;
         let custom: Vec<&Value> = found.iter().filter(|one| text(one, "/properties/type") != "BuiltInRole").collect();
         let [one] = custom.as_slice() else {
             let name = args.required("--name")?;
@@ -258,8 +258,8 @@ fn delete<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
                 format!("More than one role matches the given name '{name}'. Delete by id instead.")
             }));
         };
-        session.arm_act(Method::DELETE, text(one, "/id"), versions::ROLE_DEFINITIONS, None, false).await?;
-        Ok(Outcome::nothing())
+        context.arm_act(Method::DELETE, text(one, "/id"), versions::ROLE_DEFINITIONS, None, false).await?;
+        Ok(Output::nothing())
     })
 }
 

@@ -2,9 +2,9 @@
 
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
-use crate::az::output::Outcome;
-use crate::az::session::{Session, Task};
+use crate::az::output::Output;
 use crate::profile::save_settings;
 use serde_json::{Value, json};
 
@@ -108,35 +108,35 @@ fn split_key(text: &str) -> Result<(String, String)> {
     Ok((section.to_lowercase(), key.to_lowercase()))
 }
 
-fn config_set<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn config_set<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         for pair in args.list("key_value").unwrap_or_default() {
             let (name, value) =
                 pair.split_once('=').ok_or_else(|| Failure::error("Usage: [section].[name]=[value] ..."))?;
             let (section, key) = split_key(name)?;
-            session.settings.entry(section).or_default().insert(key, value.to_owned());
+            context.settings.entry(section).or_default().insert(key, value.to_owned());
         }
-        save_settings(session.environment, &session.settings)?;
-        Ok(Outcome::nothing())
+        save_settings(context.environment, &context.settings)?;
+        Ok(Output::nothing())
     })
 }
 
-fn config_get<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn config_get<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let entry = |key: &str, value: &str| json!({"name": key, "value": value, "source": "config.toml"});
         let section_list = |section: &str| {
-            let keys = session.settings.get(section);
+            let keys = context.settings.get(section);
             Value::Array(keys.into_iter().flatten().map(|(key, value)| entry(key, value)).collect())
         };
         match args.text("key") {
             None => {
-                let all = session.settings.keys().map(|section| (section.clone(), section_list(section))).collect();
+                let all = context.settings.keys().map(|section| (section.clone(), section_list(section))).collect();
                 Ok(Value::Object(all).into())
             }
             Some(name) if !name.contains('.') => Ok(section_list(name).into()),
             Some(name) => {
                 let (section, key) = split_key(name)?;
-                let value = session.settings.get(&section).and_then(|keys| keys.get(&key));
+                let value = context.settings.get(&section).and_then(|keys| keys.get(&key));
                 let value = value.ok_or_else(|| Failure::error(format!("Configuration '{name}' is not set.")))?;
                 Ok(entry(&key, value).into())
             }
@@ -144,33 +144,33 @@ fn config_get<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn config_unset<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn config_unset<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         for name in args.list("key").unwrap_or_default() {
             let (section, key) = split_key(name)?;
-            if let Some(keys) = session.settings.get_mut(&section) {
+            if let Some(keys) = context.settings.get_mut(&section) {
                 keys.remove(&key);
             }
         }
-        session.settings.retain(|_, keys| !keys.is_empty());
-        save_settings(session.environment, &session.settings)?;
-        Ok(Outcome::nothing())
+        context.settings.retain(|_, keys| !keys.is_empty());
+        save_settings(context.environment, &context.settings)?;
+        Ok(Output::nothing())
     })
 }
 
-fn configure<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn configure<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if let Some(defaults) = args.list("--defaults") {
             for pair in defaults {
                 let (key, value) =
                     pair.split_once('=').ok_or_else(|| Failure::error("usage error: --defaults STRING=STRING ..."))?;
-                session.settings.entry("defaults".to_owned()).or_default().insert(key.to_lowercase(), value.to_owned());
+                context.settings.entry("defaults".to_owned()).or_default().insert(key.to_lowercase(), value.to_owned());
             }
-            save_settings(session.environment, &session.settings)?;
-            return Ok(Outcome::nothing());
+            save_settings(context.environment, &context.settings)?;
+            return Ok(Output::nothing());
         }
         if args.switch("--list-defaults") == Some(true) {
-            let keys = session.settings.get("defaults");
+            let keys = context.settings.get("defaults");
             let entry =
                 |(key, value): (&String, &String)| json!({"name": key, "value": value, "source": "config.toml"});
             return Ok(Value::Array(keys.into_iter().flatten().map(entry).collect()).into());
@@ -179,9 +179,9 @@ fn configure<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn cloud(session: &mut Session<'_>) -> Result<Value> {
-    let urls = session.urls()?;
-    let domain = session.domain()?;
+fn cloud(context: &mut Context<'_>) -> Result<Value> {
+    let urls = context.urls()?;
+    let domain = context.domain()?;
     Ok(json!({
         "endpoints": {
             "activeDirectory": urls.login,
@@ -197,24 +197,24 @@ fn cloud(session: &mut Session<'_>) -> Result<Value> {
     }))
 }
 
-fn cloud_show<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn cloud_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         match args.text("--name") {
-            Some("AzureCloud") | None => Ok(cloud(session)?.into()),
+            Some("AzureCloud") | None => Ok(cloud(context)?.into()),
             Some(other) => Err(Failure::error(format!("The cloud '{other}' is not registered."))),
         }
     })
 }
 
-fn cloud_list<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
-    Box::pin(async move { Ok(json!([cloud(session)?]).into()) })
+fn cloud_list<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(json!([cloud(context)?]).into()) })
 }
 
 fn extension() -> Value {
     json!({"experimental": false, "extensionType": "builtin", "name": "azure-iot", "path": null, "preview": false, "version": "0.30.0b2"})
 }
 
-fn version<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn version<'a>(_session: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         Ok(json!({
             "azure-cli": CORE_VERSION,
@@ -226,11 +226,11 @@ fn version<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
     })
 }
 
-fn extension_list<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn extension_list<'a>(_session: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move { Ok(json!([extension()]).into()) })
 }
 
-fn extension_show<'a>(_session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn extension_show<'a>(_session: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         match args.required("--name")? {
             "azure-iot" => Ok(extension().into()),
@@ -239,13 +239,13 @@ fn extension_show<'a>(_session: &'a mut Session<'_>, args: &'a Args) -> Task<'a>
     })
 }
 
-fn none_to_install<'a>(_session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn none_to_install<'a>(_session: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move { Ok(json!([]).into()) })
 }
 
-fn nothing<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn nothing<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        session.warn(&format!("az {}: nothing to do, every command is built in.", args.command()));
-        Ok(Outcome::nothing())
+        context.warn(&format!("az {}: nothing to do, every command is built in.", args.command()));
+        Ok(Output::nothing())
     })
 }

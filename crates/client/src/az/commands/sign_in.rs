@@ -3,9 +3,9 @@
 use super::account::listing;
 use crate::az::args::Args;
 use crate::az::command::Command;
+use crate::az::context::{ARM_SCOPE, Context, Task};
 use crate::az::failure::{Failure, Result};
-use crate::az::output::Outcome;
-use crate::az::session::{ARM_SCOPE, Session, Task};
+use crate::az::output::Output;
 use crate::az::versions;
 use crate::http::{Client, ServerAddress, UNTRUSTED};
 use crate::profile::{
@@ -46,11 +46,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("logout", "Forget the sign-in.", &["--username # Ignored: there is one sign-in."], logout),
 ];
 
-fn login<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
+fn login<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         refuse_unbuilt(args)?;
-        let (reference, endpoint) = find_server(session, args).await?;
-        let owner = credentials(session, args, &reference)?;
+        let (reference, endpoint) = find_server(context, args).await?;
+        let owner = credentials(context, args, &reference)?;
         // The data folder's own owner is looked up there each time; any other secret is kept here.
         let kept = (!owner.from_data_folder).then(|| owner.file.client_secret.clone());
         let mut profile = Profile {
@@ -60,17 +60,17 @@ fn login<'a>(session: &'a mut Session<'_>, args: &'a Args) -> Task<'a> {
             client_secret: kept,
             subscriptions: Vec::new(),
         };
-        session.connect(profile.clone(), endpoint.clone())?;
-        session.token(ARM_SCOPE).await?;
-        let found = session.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
+        context.connect(profile.clone(), endpoint.clone())?;
+        context.token(ARM_SCOPE).await?;
+        let found = context.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
         let wanted = args.text("--subscription").map(str::to_owned).or(owner.file.subscription_id);
         profile.subscriptions = subscriptions(&found, wanted.as_deref(), &profile.tenant_id);
         if profile.subscriptions.is_empty() && !args.flag("--allow-no-subscriptions") {
             return Err(Failure::error(format!("No subscriptions found for {}.", profile.client_id)));
         }
-        profile.save(session.environment)?;
+        profile.save(context.environment)?;
         let shown = listing(&profile, "cloudName");
-        session.connect(profile, endpoint)?;
+        context.connect(profile, endpoint)?;
         Ok(shown.into())
     })
 }
@@ -99,14 +99,14 @@ fn refuse_unbuilt(args: &Args) -> Result<()> {
 }
 
 /// The server to sign in at: `--server`, else the local data folder's.
-async fn find_server(session: &mut Session<'_>, args: &Args) -> Result<(ServerReference, Endpoint)> {
+async fn find_server(context: &mut Context<'_>, args: &Args) -> Result<(ServerReference, Endpoint)> {
     let Some(url) = args.text("--server") else {
-        let path = data_dir(session.environment)?;
+        let path = data_dir(context.environment)?;
         let reference = ServerReference::DataFolder { path };
         let endpoint = reference.endpoint()?;
         return Ok((reference, endpoint));
     };
-    let ca_file = session.environment.path(args.text("--ca").ok_or_else(|| {
+    let ca_file = context.environment.path(args.text("--ca").ok_or_else(|| {
         Failure::error("--server needs --ca FILE: the server's ca.pem, which is in its data folder.")
     })?);
     let uri: Uri = url.parse().map_err(|_| Failure::error(format!("'{url}' is not a URL.")))?;
@@ -155,7 +155,7 @@ struct Credentials {
     from_data_folder: bool,
 }
 
-fn credentials(session: &Session<'_>, args: &Args, reference: &ServerReference) -> Result<Credentials> {
+fn credentials(context: &Context<'_>, args: &Args, reference: &ServerReference) -> Result<Credentials> {
     if args.flag("--service-principal") {
         let option = |key| {
             args.text(key).map(str::to_owned).ok_or_else(|| {
@@ -171,7 +171,7 @@ fn credentials(session: &Session<'_>, args: &Args, reference: &ServerReference) 
         return Ok(Credentials { file, from_data_folder: false });
     }
     if let Some(path) = args.text("--owner-file") {
-        let file = read_owner_file(&session.environment.path(path))?;
+        let file = read_owner_file(&context.environment.path(path))?;
         return Ok(Credentials { file, from_data_folder: false });
     }
     match reference {
@@ -206,9 +206,9 @@ fn subscriptions(found: &[Value], wanted: Option<&str>, tenant: &str) -> Vec<Sub
     all
 }
 
-fn logout<'a>(session: &'a mut Session<'_>, _args: &'a Args) -> Task<'a> {
+fn logout<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        profile::Profile::remove(session.environment)?;
-        Ok(Outcome::nothing())
+        profile::Profile::remove(context.environment)?;
+        Ok(Output::nothing())
     })
 }

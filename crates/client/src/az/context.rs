@@ -1,7 +1,7 @@
 //! What a running command works with: who is signed in, tokens, warnings, the HTTPS client.
 
 use super::failure::{Failure, Result};
-use super::output::Outcome;
+use super::output::Output;
 use crate::environment::Environment;
 use crate::http::{Client, Response};
 use crate::profile::{Endpoint, Profile, ServerUrls, Settings};
@@ -16,7 +16,7 @@ use std::io::Write;
 use std::pin::Pin;
 
 /// A running handler.
-pub(crate) type Task<'a> = Pin<Box<dyn Future<Output = Result<Outcome>> + Send + 'a>>;
+pub(crate) type Task<'a> = Pin<Box<dyn Future<Output = Result<Output>> + Send + 'a>>;
 
 /// Token scope of Azure Resource Manager.
 pub(crate) const ARM_SCOPE: &str = "https://management.azure.com/.default";
@@ -54,8 +54,8 @@ pub(crate) struct Token {
     pub(crate) expires_on: i64,
 }
 
-/// A signed-in connection to the server.
-struct Connection {
+/// Who is signed in, at which server, with which tokens.
+struct SignedIn {
     profile: Profile,
     client: Client,
     urls: ServerUrls,
@@ -63,7 +63,7 @@ struct Connection {
 }
 
 /// The state of one command line.
-pub(crate) struct Session<'e> {
+pub(crate) struct Context<'e> {
     /// The process around it.
     pub(crate) environment: &'e mut Environment,
     /// Settings of `az config`.
@@ -72,13 +72,13 @@ pub(crate) struct Session<'e> {
     quiet: bool,
     verbose: bool,
     subscription_choice: Option<String>,
-    connection: Option<Connection>,
+    signed_in: Option<SignedIn>,
 }
 
-impl<'e> Session<'e> {
-    /// A session that has not looked at the profile yet.
+impl<'e> Context<'e> {
+    /// A context that has not looked at the profile yet.
     pub(crate) fn new(environment: &'e mut Environment, settings: Settings, err: &'e mut (dyn Write + Send)) -> Self {
-        Self { environment, settings, err, quiet: false, verbose: false, subscription_choice: None, connection: None }
+        Self { environment, settings, err, quiet: false, verbose: false, subscription_choice: None, signed_in: None }
     }
 
     /// Applies the global options.
@@ -116,23 +116,23 @@ impl<'e> Session<'e> {
         answer.trim().to_owned()
     }
 
-    /// Signs in against `endpoint` as `profile` says, for this session only.
+    /// Signs in against `endpoint` as `profile` says, for this command line only.
     ///
     /// # Errors
     /// What the CA file or the client's construction said.
     pub(crate) fn connect(&mut self, profile: Profile, endpoint: Endpoint) -> Result<()> {
         let client = Client::new(&endpoint.ca_pem, endpoint.address)?;
-        self.connection = Some(Connection { profile, client, urls: endpoint.urls, tokens: HashMap::new() });
+        self.signed_in = Some(SignedIn { profile, client, urls: endpoint.urls, tokens: HashMap::new() });
         Ok(())
     }
 
-    fn connection(&mut self) -> Result<&mut Connection> {
-        if self.connection.is_none() {
+    fn signed_in(&mut self) -> Result<&mut SignedIn> {
+        if self.signed_in.is_none() {
             let profile = Profile::load(self.environment)?.ok_or_else(Failure::not_signed_in)?;
             let endpoint = profile.server.endpoint()?;
             self.connect(profile, endpoint)?;
         }
-        self.connection.as_mut().ok_or_else(Failure::not_signed_in)
+        self.signed_in.as_mut().ok_or_else(Failure::not_signed_in)
     }
 
     /// The signed-in profile.
@@ -140,15 +140,15 @@ impl<'e> Session<'e> {
     /// # Errors
     /// `az`'s text where nobody is signed in.
     pub(crate) fn profile(&mut self) -> Result<&Profile> {
-        self.connection().map(|connection| &connection.profile)
+        self.signed_in().map(|signed_in| &signed_in.profile)
     }
 
     /// Base URLs of the server.
     ///
     /// # Errors
-    /// As [`Session::profile`].
+    /// As [`Context::profile`].
     pub(crate) fn urls(&mut self) -> Result<ServerUrls> {
-        self.connection().map(|connection| connection.urls.clone())
+        self.signed_in().map(|signed_in| signed_in.urls.clone())
     }
 
     /// The id of the subscription to work on.
@@ -175,21 +175,21 @@ impl<'e> Session<'e> {
     /// The sign-in service's description, exit 1.
     pub(crate) async fn token(&mut self, scope: &str) -> Result<Token> {
         let now = self.environment.clock.unix_seconds();
-        let connection = self.connection()?;
-        if let Some(kept) = connection.tokens.get(scope)
+        let signed_in = self.signed_in()?;
+        if let Some(kept) = signed_in.tokens.get(scope)
             && kept.expires_on > now + TOKEN_MARGIN_SECONDS
         {
             return Ok(kept.clone());
         }
         let form = format!(
             "client_id={}&client_secret={}&grant_type=client_credentials&scope={}",
-            query_value(&connection.profile.client_id),
-            query_value(&connection.profile.secret()?),
+            query_value(&signed_in.profile.client_id),
+            query_value(&signed_in.profile.secret()?),
             query_value(scope),
         );
-        let url = format!("{}/{}/oauth2/v2.0/token", connection.urls.login, segment(&connection.profile.tenant_id));
+        let url = format!("{}/{}/oauth2/v2.0/token", signed_in.urls.login, segment(&signed_in.profile.tenant_id));
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
-        let sent = connection.client.request(Method::POST, &url, &headers, Bytes::from(form)).await;
+        let sent = signed_in.client.request(Method::POST, &url, &headers, Bytes::from(form)).await;
         let response = sent.map_err(explained)?;
         let body = response.json().unwrap_or(Value::Null);
         let Some(secret) = body.get("access_token").and_then(Value::as_str) else {
@@ -199,7 +199,7 @@ impl<'e> Session<'e> {
         };
         let life = body.get("expires_in").and_then(|life| life.as_i64().or_else(|| life.as_str()?.parse().ok()));
         let token = Token { secret: secret.to_owned(), expires_on: now + life.unwrap_or(3599) };
-        connection.tokens.insert(scope.to_owned(), token.clone());
+        signed_in.tokens.insert(scope.to_owned(), token.clone());
         Ok(token)
     }
 
@@ -225,7 +225,7 @@ impl<'e> Session<'e> {
             all.push(("content-type", "application/json"));
         }
         let shown = method.clone();
-        let answer = self.connection()?.client.request(method, url, &all, body).await;
+        let answer = self.signed_in()?.client.request(method, url, &all, body).await;
         if self.verbose {
             let result =
                 answer.as_ref().map_or_else(|error| error.message.clone(), |response| response.status.to_string());
@@ -237,23 +237,23 @@ impl<'e> Session<'e> {
     /// Whether `url` belongs to the signed-in server, so that a token may go there.
     ///
     /// # Errors
-    /// As [`Session::profile`].
+    /// As [`Context::profile`].
     pub(crate) fn owns_url(&mut self, url: &str) -> Result<bool> {
-        let connection = self.connection()?;
+        let signed_in = self.signed_in()?;
         let host = |url: &str| url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
         let Some(wanted) = host(url) else {
             return Ok(false);
         };
-        let urls = [&connection.urls.resource_manager, &connection.urls.login, &connection.urls.graph];
-        Ok(connection.client.server().owns(&wanted) || urls.iter().any(|base| host(base).as_ref() == Some(&wanted)))
+        let urls = [&signed_in.urls.resource_manager, &signed_in.urls.login, &signed_in.urls.graph];
+        Ok(signed_in.client.server().owns(&wanted) || urls.iter().any(|base| host(base).as_ref() == Some(&wanted)))
     }
 
     /// Domain of the server's names.
     ///
     /// # Errors
-    /// As [`Session::profile`].
+    /// As [`Context::profile`].
     pub(crate) fn domain(&mut self) -> Result<String> {
-        Ok(self.connection()?.client.server().domain.clone())
+        Ok(self.signed_in()?.client.server().domain.clone())
     }
 }
 
