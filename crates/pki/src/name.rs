@@ -41,11 +41,7 @@ impl SubjectName {
         if trimmed.is_empty() {
             return Err(invalid("The subject is empty; give a distinguished name such as 'CN=Plant 7 Root'."));
         }
-        if trimmed.chars().count() > DISTINGUISHED_NAME_CHARS {
-            return Err(invalid(format!(
-                "The subject has more than {DISTINGUISHED_NAME_CHARS} characters; shorten it."
-            )));
-        }
+        within_limit(trimmed)?;
         let (separator, body, reversed) = match trimmed.strip_prefix('/') {
             Some(body) => ('/', body, false),
             None => (',', trimmed, true),
@@ -57,7 +53,10 @@ impl SubjectName {
         if reversed {
             rdns.reverse();
         }
-        Ok(Self { rdns })
+        let name = Self { rdns };
+        // Aliases grow when they are printed, and what is printed is stored and must be read again.
+        within_limit(&name.to_string())?;
+        Ok(name)
     }
 
     /// A name of one common name of 1 to `limits::COMMON_NAME_CHARS` characters, taken as it is.
@@ -135,6 +134,13 @@ impl SubjectName {
     pub fn matches(&self, other: &Self) -> bool {
         self.canonical() == other.canonical()
     }
+}
+
+fn within_limit(text: &str) -> Result<()> {
+    if text.chars().count() > DISTINGUISHED_NAME_CHARS {
+        return Err(invalid(format!("The subject has more than {DISTINGUISHED_NAME_CHARS} characters; shorten it.")));
+    }
+    Ok(())
 }
 
 impl fmt::Display for SubjectName {
@@ -236,9 +242,22 @@ mod tests {
     #[test]
     fn bad_names_are_refused_with_the_target() {
         let long = format!("CN={}", "a".repeat(600));
-        for text in
-            ["", "  ", "TestDevice", "CN=", "XX=1", "C=Germany", "CN=a+OU=b", "CN=a\\", "CN=\\FF", "CN=a,,O=b", &long]
-        {
+        // Within the limit as it is written, over it as `serialNumber=…`.
+        let grows = ["SN=12345"; 50].join(",");
+        for text in [
+            "",
+            "  ",
+            "TestDevice",
+            "CN=",
+            "XX=1",
+            "C=Germany",
+            "CN=a+OU=b",
+            "CN=a\\",
+            "CN=\\FF",
+            "CN=a,,O=b",
+            &long,
+            &grows,
+        ] {
             let error = SubjectName::parse(text).unwrap_err();
             assert_eq!(error.target.as_deref(), Some("subject"), "{text}");
             assert_eq!(error.code, "InvalidPropertyValue");
