@@ -34,7 +34,7 @@ pub(crate) struct Opened {
 #[async_trait]
 pub(crate) trait DeviceLink: Send + Sync {
     /// Appends telemetry; `Ok` means that it is safe on disk.
-    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()>;
+    async fn publish(&self, batch: &[Telemetry]) -> Result<()>;
     /// The twin as a device sees it: `{desired, reported}`.
     async fn twin(&self) -> Result<Value>;
     /// Merges into the reported properties; returns their new version.

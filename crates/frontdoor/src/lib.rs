@@ -170,7 +170,8 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
         async move {
             let deadline = Instant::now() + handshake_timeout();
             let stream = Patient::new(stream);
-            if let Some(accepted) = handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline).await {
+            let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
+            if let Some(accepted) = accepted {
                 https.serve(accepted.stream, accepted.peer_chain).await;
             }
         }
@@ -184,9 +185,11 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
         async move {
             // One deadline for TLS and CONNECT together.
             let deadline = Instant::now() + handshake_timeout();
-            if let Some(accepted) = handshake(&acceptor, stream, Ask::Always, peer, &life, deadline).await {
-                // Boxed, because a TLS stream is large and passes through several futures on its way.
-                mqtt.serve(Box::new(accepted.stream), accepted.peer_chain, &life, deadline).await;
+            // Boxed: what the handshake needs is not kept for as long as the device stays, and a TLS stream is large and
+            // passes through several futures on its way.
+            let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
+            if let Some(Accepted { stream, peer_chain }) = accepted {
+                mqtt.serve(Box::new(stream), peer_chain, &life, deadline).await;
             }
         }
     });

@@ -42,7 +42,7 @@ impl Gate for ServiceGate {
 
 #[async_trait]
 impl DeviceLink for Link {
-    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()> {
+    async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         Self::publish(self, batch).await
     }
 

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use criterion::Criterion;
 use ferrohub_messaging::disk::RealDisk;
-use ferrohub_messaging::{EventLog, EventProperties, NewEvent};
+use ferrohub_messaging::{EventLog, NewEvent, Packed};
 use ferrohub_messaging_local::{LocalEventLog, Options};
 use ferrohub_model::clock::SystemClock;
 use std::fs::OpenOptions;
@@ -87,7 +87,7 @@ async fn append_rounds(log: &Arc<dyn EventLog>, count: u64) -> Duration {
                         stream: Uuid::nil(),
                         partition: (writer % 4) as u16,
                         body: body.clone(),
-                        properties: EventProperties::default(),
+                        properties: Packed::default(),
                     };
                     log.append(vec![event]).await.unwrap();
                 }

@@ -15,9 +15,16 @@ pub struct LocalBus(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    subjects: HashMap<String, Vec<Publisher>>,
+    subjects: HashMap<Arc<str>, Subject>,
     claims: HashMap<String, Holder>,
     last_epoch: u64,
+}
+
+#[derive(Default)]
+struct Subject {
+    publishers: Vec<Publisher>,
+    /// How many subscribers left that are still among the publishers.
+    left: usize,
 }
 
 struct Holder {
@@ -47,9 +54,10 @@ impl LocalBus {
 impl Bus for LocalBus {
     async fn publish(&self, subject: &str, payload: Bytes) -> Result<()> {
         let mut state = self.state();
-        if let Some(publishers) = state.subjects.get_mut(subject) {
-            publishers.retain(|publisher| publisher.send(payload.clone()));
-            if publishers.is_empty() {
+        if let Some(known) = state.subjects.get_mut(subject) {
+            known.publishers.retain(|publisher| publisher.send(payload.clone()));
+            known.left = 0;
+            if known.publishers.is_empty() {
                 state.subjects.remove(subject);
             }
         }
@@ -59,15 +67,19 @@ impl Bus for LocalBus {
     async fn subscribe(&self, subject: &str) -> Result<Subscription> {
         let (publisher, subscription) = Subscription::channel(limits::BUS_QUEUE);
         let bus = Arc::downgrade(&self.0);
-        let name = subject.to_owned();
+        let mut state = self.state();
+        let name = match state.subjects.get_key_value(subject) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(subject),
+        };
+        let subject = state.subjects.entry(Arc::clone(&name)).or_default();
+        subject.publishers.push(publisher);
         // A subject that nobody publishes to any more must not keep its dead subscribers.
         let subscription = subscription.on_drop(move || {
             if let Some(state) = bus.upgrade() {
                 LocalBus(state).sweep(&name);
             }
         });
-        let mut state = self.state();
-        state.subjects.entry(subject.to_owned()).or_default().push(publisher);
         Ok(subscription)
     }
 
@@ -92,13 +104,19 @@ impl Bus for LocalBus {
 }
 
 impl LocalBus {
+    /// Lets go of those who left once they are half of a subject's subscribers, so that a fleet that goes at once, all
+    /// listening to its hub, does not search the whole list for each.
     fn sweep(&self, subject: &str) {
         let mut state = self.state();
-        if let Some(publishers) = state.subjects.get_mut(subject) {
-            publishers.retain(|publisher| !publisher.is_closed());
-            if publishers.is_empty() {
-                state.subjects.remove(subject);
-            }
+        let Some(known) = state.subjects.get_mut(subject) else { return };
+        known.left += 1;
+        if known.left * 2 < known.publishers.len() {
+            return;
+        }
+        known.publishers.retain(|publisher| !publisher.is_closed());
+        known.left = 0;
+        if known.publishers.is_empty() {
+            state.subjects.remove(subject);
         }
     }
 }

@@ -109,24 +109,30 @@ impl Index {
         Ok(())
     }
 
-    /// Publishes one synced event of the segment being written.
-    pub(crate) fn publish(&mut self, segment: u64, key: Key, position: u32, head: Head) {
+    /// Publishes synced events of one partition of the segment being written: where they start and how far the
+    /// partition came with each.
+    pub(crate) fn publish(&mut self, segment: u64, key: Key, events: impl IntoIterator<Item = (u32, Head)>) {
         let partition = self.partition(key);
-        partition.head = head;
-        match partition.runs.back_mut() {
-            Some(run) if run.segment == segment => run.push(position, head),
-            _ => partition.runs.push_back(Run {
-                segment,
-                first_sequence: head.next_sequence - 1,
-                count: 1,
-                head,
-                positions: Positions::Memory(vec![position]),
-            }),
+        let (mut count, mut last_enqueued_ms) = (0, i64::MIN);
+        for (position, head) in events {
+            partition.head = head;
+            match partition.runs.back_mut() {
+                Some(run) if run.segment == segment => run.push(position, head),
+                _ => partition.runs.push_back(Run {
+                    segment,
+                    first_sequence: head.next_sequence - 1,
+                    count: 1,
+                    head,
+                    positions: Positions::Memory(vec![position]),
+                }),
+            }
+            count += 1;
+            last_enqueued_ms = last_enqueued_ms.max(head.last_enqueued_ms);
         }
         // Begun segments are in the index before anything is written to them.
         if let Some(summary) = self.segments.get_mut(&segment) {
-            summary.events += 1;
-            summary.last_enqueued_ms = summary.last_enqueued_ms.max(head.last_enqueued_ms);
+            summary.events += count;
+            summary.last_enqueued_ms = summary.last_enqueued_ms.max(last_enqueued_ms);
         }
     }
 

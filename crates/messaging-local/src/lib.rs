@@ -7,7 +7,6 @@
 //! crash and why.
 
 mod bus;
-mod crc32c;
 mod fault;
 mod index;
 mod log;

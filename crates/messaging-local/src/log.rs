@@ -3,9 +3,9 @@
 use crate::fault;
 use crate::index::Index;
 use crate::reader;
-use crate::record::HEADER;
+use crate::record;
 use crate::recovery;
-use crate::writer::{Append, Journal, Message, Prepared};
+use crate::writer::{Append, Journal, Message};
 use async_trait::async_trait;
 use ferrohub_messaging::disk::{Disk, DiskFile};
 use ferrohub_messaging::{Bounds, EventLog, NewEvent, Position, ReadFrom, StoredEvent};
@@ -140,21 +140,6 @@ impl Drop for LocalEventLog {
     }
 }
 
-/// Encodes an event's properties and checks its length.
-fn prepare(event: NewEvent) -> Result<Prepared> {
-    let properties = if event.properties.is_empty() {
-        Vec::new()
-    } else {
-        serde_json::to_vec(&event.properties)
-            .map_err(|error| Error::internal(format!("event log: properties: {error}")))?
-    };
-    let length = HEADER + properties.len() + event.body.len();
-    if length > limits::LOG_RECORD_BYTES {
-        return Err(too_large(length, limits::LOG_RECORD_BYTES));
-    }
-    Ok(Prepared { key: (event.stream, event.partition), properties, body: event.body, length })
-}
-
 fn too_large(length: usize, limit: usize) -> Error {
     Error::new(
         ErrorKind::TooLarge,
@@ -172,8 +157,14 @@ impl EventLog for LocalEventLog {
         if let Some(cause) = self.shared.poison.get() {
             return Err(fault::poisoned(cause));
         }
-        let events: Vec<Prepared> = events.into_iter().map(prepare).collect::<Result<_>>()?;
-        let bytes = events.iter().map(|event| event.length).sum();
+        let mut bytes = 0;
+        for event in &events {
+            let length = record::length_of(event);
+            if length > limits::LOG_RECORD_BYTES {
+                return Err(too_large(length, limits::LOG_RECORD_BYTES));
+            }
+            bytes += length;
+        }
         if bytes > limits::LOG_QUEUE_BYTES {
             return Err(too_large(bytes, limits::LOG_QUEUE_BYTES));
         }

@@ -8,7 +8,7 @@ use crate::seal::Seal;
 use crate::segment::{records_path, sidecar_path};
 use bytes::Bytes;
 use ferrohub_messaging::disk::DiskFile;
-use ferrohub_messaging::{EventProperties, ReadFrom, StoredEvent};
+use ferrohub_messaging::{Packed, ReadFrom, StoredEvent};
 use ferrohub_model::error::{Error, Result};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -115,16 +115,12 @@ fn header_at(shared: &Shared, key: Key, sequence: u64) -> Result<Option<Header>>
 
 fn stored(record: &Record<'_>) -> Result<StoredEvent> {
     let header = &record.header;
-    let properties = if record.properties.is_empty() {
-        EventProperties::default()
-    } else {
-        serde_json::from_slice(record.properties).map_err(|error| {
-            Error::internal(format!(
-                "event log: properties of event {} of partition {} of stream {}: {error}",
-                header.sequence, header.key.1, header.key.0
-            ))
-        })?
-    };
+    let properties = Packed::unpack(record.properties).map_err(|error| {
+        Error::internal(format!(
+            "event log: properties of event {} of partition {} of stream {}: {error}",
+            header.sequence, header.key.1, header.key.0
+        ))
+    })?;
     Ok(StoredEvent {
         stream: header.key.0,
         partition: header.key.1,

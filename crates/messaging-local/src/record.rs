@@ -1,6 +1,6 @@
 //! What a record of the journal looks like.
 //!
-//! A header of 64 bytes, then the properties (JSON, empty when there are none), then the body. All
+//! A header of 64 bytes, then the properties (as `ferrohub_messaging::Packed` has them), then the body. All
 //! numbers little-endian:
 //!
 //! | at | bytes | what |
@@ -22,13 +22,14 @@
 //! seed and is therefore written without it; `seal.rs` says what it is for.
 
 use crate::seal::Seal;
+use ferrohub_messaging::NewEvent;
 use ferrohub_model::limits;
 use uuid::Uuid;
 
 /// Length of a record's header.
 pub(crate) const HEADER: usize = 64;
-/// The format that this program writes and reads. Format 1 had no seed.
-pub(crate) const FORMAT: u64 = 2;
+/// The format that this program writes and reads. Format 1 had no seed, format 2 had properties in JSON.
+pub(crate) const FORMAT: u64 = 3;
 
 /// A partition of a stream.
 pub(crate) type Key = (Uuid, u16);
@@ -101,28 +102,33 @@ impl Record<'_> {
 
     /// Appends the record. The caller has checked the length against `limits::LOG_RECORD_BYTES`.
     pub(crate) fn encode(&self, seal: Seal, out: &mut Vec<u8>) {
-        let start = out.len();
-        let header = &self.header;
-        let kind: u16 = match header.kind {
+        let head = &self.header;
+        let kind: u16 = match head.kind {
             Kind::Event => 0,
             Kind::Heads => 1,
         };
-        out.extend_from_slice(&seal.marker());
-        out.extend_from_slice(&(self.length() as u32).to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&kind.to_le_bytes());
-        out.extend_from_slice(&header.key.1.to_le_bytes());
-        out.extend_from_slice(header.key.0.as_bytes());
-        out.extend_from_slice(&header.sequence.to_le_bytes());
-        out.extend_from_slice(&header.offset.to_le_bytes());
-        out.extend_from_slice(&header.enqueued_ms.to_le_bytes());
-        out.extend_from_slice(&header.batch_start.to_le_bytes());
-        out.extend_from_slice(&(self.properties.len() as u32).to_le_bytes());
+        let mut header = [0; HEADER];
+        header[0..4].copy_from_slice(&seal.marker());
+        header[4..8].copy_from_slice(&(self.length() as u32).to_le_bytes());
+        header[12..14].copy_from_slice(&kind.to_le_bytes());
+        header[14..16].copy_from_slice(&head.key.1.to_le_bytes());
+        header[16..32].copy_from_slice(head.key.0.as_bytes());
+        header[32..40].copy_from_slice(&head.sequence.to_le_bytes());
+        header[40..48].copy_from_slice(&head.offset.to_le_bytes());
+        header[48..56].copy_from_slice(&head.enqueued_ms.to_le_bytes());
+        header[56..60].copy_from_slice(&head.batch_start.to_le_bytes());
+        header[60..64].copy_from_slice(&(self.properties.len() as u32).to_le_bytes());
+        let crc = seal.checksum(&[&header[..8], &header[12..], self.properties, self.body]);
+        header[8..12].copy_from_slice(&crc.to_le_bytes());
+        out.extend_from_slice(&header);
         out.extend_from_slice(self.properties);
         out.extend_from_slice(self.body);
-        let crc = seal.checksum(&[&out[start..start + 8], &out[start + 12..]]);
-        out[start + 8..start + 12].copy_from_slice(&crc.to_le_bytes());
     }
+}
+
+/// Length of an event in the journal.
+pub(crate) fn length_of(event: &NewEvent) -> usize {
+    HEADER + event.properties.as_bytes().len() + event.body.len()
 }
 
 /// Length of the record whose header `bytes` starts with, not yet checked against its CRC.

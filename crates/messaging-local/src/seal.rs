@@ -7,7 +7,7 @@
 //! some hundred thousand guesses. The seed leaves the folder in no answer: readers get bodies and
 //! properties, never framing.
 
-use crate::crc32c::crc32c;
+use crc32c::crc32c_append;
 use std::hash::{BuildHasher, RandomState};
 
 /// The first four bytes of a segment's first record; of the others they are mixed with the seed.
@@ -45,9 +45,9 @@ impl Seal {
         (MAGIC ^ (self.0 >> 32) as u32).to_le_bytes()
     }
 
-    /// The checksum over the bytes of `parts`.
+    /// The checksum over the bytes of `parts`, one after the other: CRC-32C, begun with half of the seed.
     pub(crate) fn checksum(self, parts: &[&[u8]]) -> u32 {
-        crc32c(self.0 as u32, parts)
+        parts.iter().fold(self.0 as u32, |crc, part| crc32c_append(crc, part))
     }
 }
 

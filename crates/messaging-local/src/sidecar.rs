@@ -6,10 +6,10 @@
 //! partition (2), first sequence (8), count (4), next offset (8), last offset (8), last enqueued (8);
 //! then for each run its positions in the segment, 4 bytes each.
 
-use crate::crc32c::crc32c;
 use crate::index::{Positions, Run};
 use crate::record::{Fields, Head, Key};
 use crate::seal::Seal;
+use crc32c::crc32c;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub(crate) fn encode<'a>(segment_length: u64, seal: Seal, runs: impl Iterator<It
     out.extend_from_slice(&count.to_le_bytes());
     out.append(&mut table);
     out.append(&mut places);
-    let crc = crc32c(0, &[&out[8..]]);
+    let crc = crc32c(&out[8..]);
     out[4..8].copy_from_slice(&crc.to_le_bytes());
     out
 }
@@ -67,7 +67,7 @@ pub(crate) fn decode(segment: u64, segment_length: u64, bytes: &[u8]) -> Result<
     if u64::from_le_bytes(fields.take()?) != bytes.len() as u64 {
         return Err("the file is not as long as it says");
     }
-    if crc != crc32c(0, &[&bytes[8..]]) {
+    if crc != crc32c(&bytes[8..]) {
         return Err("the checksum does not match");
     }
     if u64::from_le_bytes(fields.take()?) != segment_length {

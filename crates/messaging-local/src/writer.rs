@@ -8,9 +8,8 @@ use crate::recovery;
 use crate::seal::Seal;
 use crate::segment::{records_path, sidecar_path};
 use crate::sidecar;
-use bytes::Bytes;
-use ferrohub_messaging::Position;
 use ferrohub_messaging::disk::DiskFile;
+use ferrohub_messaging::{NewEvent, Position};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::pace::Pace;
@@ -31,19 +30,10 @@ pub(crate) enum Message {
 
 /// Events to append, and who waits for them.
 pub(crate) struct Append {
-    pub(crate) events: Vec<Prepared>,
+    pub(crate) events: Vec<NewEvent>,
     /// Length of the events in the journal.
     pub(crate) bytes: usize,
     pub(crate) answer: oneshot::Sender<Result<Vec<Position>>>,
-}
-
-/// An event with its properties encoded.
-pub(crate) struct Prepared {
-    pub(crate) key: Key,
-    pub(crate) properties: Vec<u8>,
-    pub(crate) body: Bytes,
-    /// Length in the journal.
-    pub(crate) length: usize,
 }
 
 /// The state of the writing thread.
@@ -182,8 +172,9 @@ impl Journal {
         metrics::histogram!("ferrohub_log_batch_records").record(placed.len() as f64);
         self.length += self.buffer.len() as u64;
         let mut published = self.shared.publish();
-        for event in &placed {
-            published.index.publish(self.active, event.key, event.position, event.head);
+        for run in placed.chunk_by(|one, next| one.key == next.key) {
+            let events = run.iter().map(|event| (event.position, event.head));
+            published.index.publish(self.active, run[0].key, events);
         }
         drop(published);
         self.shared.appended.send_modify(|count| *count += placed.len() as u64);
@@ -200,31 +191,32 @@ impl Journal {
         let now_ms = self.clock.now().as_millisecond();
         let batch_start = place(self.length)?;
         let mut heads: HashMap<Key, Head> = HashMap::new();
-        let mut placed = Vec::new();
+        let mut placed = Vec::with_capacity(batch.iter().map(|append| append.events.len()).sum());
         self.buffer.clear();
         let published = self.shared.published();
-        for event in batch.iter().flat_map(|append| &append.events) {
-            let head = heads.entry(event.key).or_insert_with(|| published.index.head(event.key));
-            let record = Record {
-                header: Header {
-                    kind: Kind::Event,
-                    key: event.key,
-                    sequence: head.next_sequence,
-                    offset: head.next_offset,
-                    // A clock that was set back must not make time fall within a partition.
-                    enqueued_ms: now_ms.max(head.last_enqueued_ms),
-                    batch_start,
-                },
-                properties: &event.properties,
-                body: &event.body,
-            };
-            *head = Head::after(&record.header, record.length());
-            placed.push(Placed {
-                key: event.key,
-                position: place(self.length + self.buffer.len() as u64)?,
-                head: *head,
-            });
-            record.encode(self.seal, &mut self.buffer);
+        let events = batch.iter().map(|append| append.events.as_slice());
+        // A device's events are all of one partition.
+        for run in events.flat_map(|events| events.chunk_by(|one, next| key(one) == key(next))) {
+            let key = key(&run[0]);
+            let head = heads.entry(key).or_insert_with(|| published.index.head(key));
+            for event in run {
+                let record = Record {
+                    header: Header {
+                        kind: Kind::Event,
+                        key,
+                        sequence: head.next_sequence,
+                        offset: head.next_offset,
+                        // A clock that was set back must not make time fall within a partition.
+                        enqueued_ms: now_ms.max(head.last_enqueued_ms),
+                        batch_start,
+                    },
+                    properties: event.properties.as_bytes(),
+                    body: &event.body,
+                };
+                *head = Head::after(&record.header, record.length());
+                placed.push(Placed { key, position: place(self.length + self.buffer.len() as u64)?, head: *head });
+                record.encode(self.seal, &mut self.buffer);
+            }
         }
         Ok(placed)
     }
@@ -365,6 +357,10 @@ impl Journal {
         tracing::error!(cause, "the event log stops: its disk failed");
         fault::poisoned(self.shared.poison.get_or_init(|| cause.to_owned()))
     }
+}
+
+fn key(event: &NewEvent) -> Key {
+    (event.stream, event.partition)
 }
 
 /// A position within a segment, which the limits keep below 4 GiB.

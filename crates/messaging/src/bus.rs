@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use ferrohub_model::error::Result;
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Notify, mpsc, watch};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
 
 /// Wake-ups between connections and services. It may lose messages and says so
 /// ([`Delivery::Lagged`]); every consumer re-reads the store or the log then.
@@ -41,10 +41,10 @@ pub enum Delivery {
     Lagged(u64),
 }
 
-/// The receiving side of a subscription: a bounded queue. Dropping it ends the subscription.
+/// The receiving side of a subscription: a bounded queue, which takes memory only for what waits in it. Dropping it
+/// ends the subscription.
 pub struct Subscription {
-    queue: mpsc::Receiver<Bytes>,
-    lag: Arc<Lag>,
+    queue: Arc<Queue>,
     release: Option<Release>,
 }
 
@@ -52,25 +52,48 @@ pub struct Subscription {
 type Release = Box<dyn FnOnce() + Send + Sync>;
 
 /// The sending side of a subscription, for engines.
-#[derive(Debug, Clone)]
 pub struct Publisher {
-    queue: mpsc::Sender<Bytes>,
-    lag: Arc<Lag>,
+    queue: Arc<Queue>,
 }
 
-#[derive(Debug, Default)]
-struct Lag {
-    lost: AtomicU64,
+struct Queue {
+    capacity: usize,
+    waiting: Mutex<Waiting>,
     wake: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<Bytes>,
+    lost: u64,
+    publisher_gone: bool,
+    subscriber_gone: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Delivery> {
+        if self.lost > 0 {
+            return Some(Delivery::Lagged(std::mem::take(&mut self.lost)));
+        }
+        let message = self.messages.pop_front()?;
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+        Some(Delivery::Message(message))
+    }
 }
 
 impl Subscription {
     /// A subscription that holds at most `capacity` (at least 1) messages, and its sending side.
     pub fn channel(capacity: usize) -> (Publisher, Self) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
-        let lag = Arc::new(Lag::default());
-        let publisher = Publisher { queue: sender, lag: Arc::clone(&lag) };
-        (publisher, Self { queue: receiver, lag, release: None })
+        let queue = Arc::new(Queue { capacity: capacity.max(1), waiting: Mutex::default(), wake: Notify::const_new() });
+        (Publisher { queue: Arc::clone(&queue) }, Self { queue, release: None })
     }
 
     /// For engines: `release` runs once, after the queue was closed, when the subscription is
@@ -84,43 +107,38 @@ impl Subscription {
     /// The next delivery; `None` when the bus is gone. May be dropped and called again without loss.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if let Some(lost) = self.take_lag() {
-                return Some(Delivery::Lagged(lost));
+            {
+                let mut waiting = self.queue.waiting();
+                let delivery = waiting.take();
+                if delivery.is_some() || waiting.publisher_gone {
+                    return delivery;
+                }
             }
-            tokio::select! {
-                biased;
-                // The permit outlives the moment between the check above and this wait.
-                () = self.lag.wake.notified() => {}
-                message = self.queue.recv() => return message.map(Delivery::Message),
-            }
+            // A permit outlives the moment between the look above and this wait.
+            self.queue.wake.notified().await;
         }
     }
 
     /// The next delivery if there is one now.
     pub fn try_next(&mut self) -> Option<Delivery> {
-        match self.take_lag() {
-            Some(lost) => Some(Delivery::Lagged(lost)),
-            None => self.queue.try_recv().ok().map(Delivery::Message),
-        }
-    }
-
-    fn take_lag(&self) -> Option<u64> {
-        match self.lag.lost.swap(0, Ordering::AcqRel) {
-            0 => None,
-            lost => Some(lost),
-        }
+        self.queue.waiting().take()
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("waiting", &self.queue.len()).finish_non_exhaustive()
+        let waiting = self.queue.waiting().messages.len();
+        f.debug_struct("Subscription").field("waiting", &waiting).finish_non_exhaustive()
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.queue.close();
+        {
+            let mut waiting = self.queue.waiting();
+            waiting.subscriber_gone = true;
+            waiting.messages = VecDeque::new();
+        }
         if let Some(release) = self.release.take() {
             release();
         }
@@ -130,25 +148,43 @@ impl Drop for Subscription {
 impl Publisher {
     /// Queues `payload`, or counts it as lost when the queue is full. `false` when the subscriber is gone.
     pub fn send(&self, payload: Bytes) -> bool {
-        match self.queue.try_send(payload) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.lose(1);
-                true
+        {
+            let mut waiting = self.queue.waiting();
+            if waiting.subscriber_gone {
+                return false;
+            }
+            if waiting.messages.len() < self.queue.capacity {
+                waiting.messages.push_back(payload);
+            } else {
+                waiting.lost += 1;
             }
         }
+        self.queue.wake.notify_one();
+        true
     }
 
     /// Tells the subscriber that `count` messages were lost on the way, for engines that notice gaps.
     pub fn lose(&self, count: u64) {
-        self.lag.lost.fetch_add(count, Ordering::AcqRel);
-        self.lag.wake.notify_one();
+        self.queue.waiting().lost += count;
+        self.queue.wake.notify_one();
     }
 
     /// Whether the subscriber is gone.
     pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.queue.waiting().subscriber_gone
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.queue.waiting().publisher_gone = true;
+        self.queue.wake.notify_one();
     }
 }
 

@@ -1,17 +1,15 @@
 //! Events of the log, before and after they are stored.
 
+use crate::Packed;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Properties of an event, in the order in which the device gave them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventProperties {
     /// System properties and annotations, such as `message-id` or `iothub-connection-device-id`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub system: Vec<(String, String)>,
     /// Application properties; a name without `=` in an MQTT topic has no value.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub application: Vec<(String, Option<String>)>,
 }
 
@@ -37,7 +35,7 @@ pub struct NewEvent {
     /// The payload.
     pub body: Bytes,
     /// The properties.
-    pub properties: EventProperties,
+    pub properties: Packed,
 }
 
 /// An event as read from the log.
@@ -103,16 +101,5 @@ mod tests {
             counts[usize::from(partition_for(&format!("device-{number:04}"), 4))] += 1;
         }
         assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
-    }
-
-    #[test]
-    fn properties_survive_json() {
-        let properties = EventProperties {
-            system: vec![("message-id".into(), "1".into())],
-            application: vec![("level".into(), Some("high".into())), ("flag".into(), None)],
-        };
-        let text = serde_json::to_string(&properties).unwrap();
-        assert_eq!(serde_json::from_str::<EventProperties>(&text).unwrap(), properties);
-        assert_eq!(serde_json::from_str::<EventProperties>("{}").unwrap(), EventProperties::default());
     }
 }

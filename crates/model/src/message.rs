@@ -5,7 +5,45 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MESSAGE_PROPERTIES, TELEMETRY_BYTES};
-use serde_json::json;
+
+const DEVICE_SAS: &str = r#"{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
+const HUB_SAS: &str = r#"{"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
+const X509: &str = r#"{"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null}"#;
+
+/// Texts that stand in most messages, for logs that write them as a number: their place here. To be added to at the end
+/// only; at most 128.
+pub const WORDS: &[&str] = &[
+    "iothub-connection-device-id",
+    "iothub-connection-auth-method",
+    "iothub-connection-auth-generation-id",
+    "iothub-enqueuedtime",
+    "iothub-message-source",
+    "Telemetry",
+    DEVICE_SAS,
+    HUB_SAS,
+    X509,
+    "message-id",
+    "correlation-id",
+    "user-id",
+    "content-type",
+    "content-encoding",
+    "to",
+    "absolute-expiry-time",
+    "dt-subject",
+    "iothub-interface-id",
+    "iothub-creation-time-utc",
+    "iothub-outputname",
+    "diagnostic-id",
+    "diagnostic-context",
+    "iothub-ack",
+    "application/json",
+    "utf-8",
+    "iothub-MessageType",
+    "Will",
+    "mqtt-retain",
+    "true",
+    "false",
+];
 
 /// How a connection proved its device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,13 +58,12 @@ pub enum AuthMethod {
 
 impl AuthMethod {
     /// Value of `iothub-connection-auth-method`.
-    pub fn annotation(self) -> String {
-        let (scope, kind) = match self {
-            Self::DeviceSas => ("device", "sas"),
-            Self::HubSas => ("hub", "sas"),
-            Self::X509 => ("device", "x509"),
-        };
-        json!({"scope": scope, "type": kind, "issuer": "iothub", "acceptingIpFilterRule": null}).to_string()
+    pub fn annotation(self) -> &'static str {
+        match self {
+            Self::DeviceSas => DEVICE_SAS,
+            Self::HubSas => HUB_SAS,
+            Self::X509 => X509,
+        }
     }
 }
 
@@ -64,28 +101,25 @@ pub fn system_name(name: &str) -> Option<&'static str> {
     SETTABLE.iter().find(|(wire, log)| *wire == name || *log == name).map(|(_, log)| *log)
 }
 
-/// The system properties of a stored message: those of the device that it may set, then those the hub adds.
-/// `enqueued` is RFC 3339. What else the device sent under a system name is dropped, so that it cannot pose as another.
-pub fn stored_system(given: &[(String, String)], origin: &Origin, enqueued: &str) -> Vec<(String, String)> {
-    let mut stored: Vec<(String, String)> = Vec::with_capacity(given.len() + 5);
-    for (name, value) in given {
-        match system_name(name) {
-            Some(name) if !stored.iter().any(|(known, _)| known == name) => {
-                stored.push((name.to_owned(), value.clone()))
-            }
-            _ => {}
-        }
-    }
-    for (name, value) in [
-        ("iothub-connection-device-id", origin.device_id.clone()),
+/// The system properties that a device gave and may set, under the log's names, the first of each. What else it sent
+/// under a system name is dropped, so that it cannot pose as another.
+pub fn settable(given: &[(String, String)]) -> impl Iterator<Item = (&'static str, &str)> {
+    given.iter().enumerate().filter_map(|(index, (name, value))| {
+        let name = system_name(name)?;
+        let earlier = given.iter().take(index).any(|(before, _)| system_name(before) == Some(name));
+        (!earlier).then_some((name, value.as_str()))
+    })
+}
+
+/// The system properties that the hub adds behind those of the device. `enqueued` is RFC 3339.
+pub fn annotations<'a>(origin: &'a Origin, enqueued: &'a str) -> [(&'static str, &'a str); 5] {
+    [
+        ("iothub-connection-device-id", &origin.device_id),
         ("iothub-connection-auth-method", origin.method.annotation()),
-        ("iothub-connection-auth-generation-id", origin.generation_id.clone()),
-        ("iothub-enqueuedtime", enqueued.to_owned()),
-        ("iothub-message-source", "Telemetry".to_owned()),
-    ] {
-        stored.push((name.to_owned(), value));
-    }
-    stored
+        ("iothub-connection-auth-generation-id", &origin.generation_id),
+        ("iothub-enqueuedtime", enqueued),
+        ("iothub-message-source", "Telemetry"),
+    ]
 }
 
 /// Checks payload and properties of one message against IoT Hub's 256 KB and our number of properties.
@@ -132,17 +166,23 @@ mod tests {
 
     #[test]
     fn the_hub_adds_where_a_message_came_from() {
-        let given = vec![("$.mid".into(), "1".into()), ("content-type".into(), "application/json".into())];
-        let stored = stored_system(&given, &origin(), "2026-11-20T10:00:00.0000000Z");
-        let value = |name: &str| stored.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        assert_eq!(value("message-id"), Some("1"));
-        assert_eq!(value("content-type"), Some("application/json"));
+        let origin = origin();
+        let added = annotations(&origin, "2026-11-20T10:00:00.0000000Z");
+        let value = |name: &str| added.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         assert_eq!(value("iothub-connection-device-id"), Some("d"));
         assert_eq!(
             value("iothub-connection-auth-method"),
             Some(r#"{"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null}"#)
         );
+        assert_eq!(value("iothub-enqueuedtime"), Some("2026-11-20T10:00:00.0000000Z"));
         assert_eq!(value("iothub-message-source"), Some("Telemetry"));
+    }
+
+    #[test]
+    fn what_a_device_may_set_is_kept_under_the_names_of_the_log() {
+        let given = vec![("$.mid".into(), "1".into()), ("content-type".into(), "application/json".into())];
+        let kept: Vec<_> = settable(&given).collect();
+        assert_eq!(kept, [("message-id", "1"), ("content-type", "application/json")]);
     }
 
     #[test]
@@ -153,13 +193,20 @@ mod tests {
             ("$.mid".into(), "1".into()),
             ("message-id".into(), "2".into()),
         ];
-        let stored = stored_system(&given, &origin(), "t");
-        let named = |name: &str| {
-            stored.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>()
-        };
-        assert_eq!(named("iothub-connection-device-id"), ["d"]);
-        assert_eq!(named("message-id"), ["1"]);
-        assert!(!stored.iter().any(|(_, value)| value == "other"));
+        assert_eq!(settable(&given).collect::<Vec<_>>(), [("message-id", "1")]);
+    }
+
+    #[test]
+    fn every_name_and_annotation_is_a_word() {
+        let origin = origin();
+        let names = SETTABLE.iter().map(|(_, log)| *log);
+        let added = annotations(&origin, "t").map(|(name, _)| name);
+        let methods = [AuthMethod::DeviceSas, AuthMethod::HubSas, AuthMethod::X509].map(AuthMethod::annotation);
+        for word in names.chain(added).chain(methods) {
+            assert!(WORDS.contains(&word), "{word}");
+        }
+        let distinct: std::collections::HashSet<_> = WORDS.iter().collect();
+        assert_eq!(distinct.len(), WORDS.len());
     }
 
     #[test]

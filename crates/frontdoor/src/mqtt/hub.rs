@@ -6,7 +6,7 @@ use super::subscriptions::Subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
 use crate::errors;
-use crate::gate::{DeviceLink, Opened};
+use crate::gate::{DeviceEvents, DeviceLink};
 use crate::listener::Life;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
@@ -16,6 +16,8 @@ use ferrohub_wire::mqtt::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe,
 };
 use serde_json::Value;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -23,9 +25,14 @@ use tokio::time::Instant;
 /// Time in which messages that were read are still brought to safety after a connection has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A device that was let in.
-pub(super) struct Device {
-    session: Opened,
+/// A device that was let in, and what it is to be told.
+pub(super) struct Admitted {
+    device: Device,
+    events: Box<dyn DeviceEvents>,
+}
+
+struct Device {
+    session: Arc<dyn DeviceLink>,
     device_id: String,
     module_id: Option<String>,
     /// Key of the remembered subscriptions; `None` for a clean session.
@@ -39,10 +46,15 @@ pub(super) struct Device {
 }
 
 /// Authenticates the device and reads its will.
-pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_chain: Vec<Vec<u8>>) -> Result<Device> {
+pub(super) async fn open(
+    mqtt: &Mqtt,
+    login: &HubLogin,
+    connect: &Connect,
+    peer_chain: Vec<Vec<u8>>,
+) -> Result<Admitted> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
-    let session = mqtt
+    let opened = mqtt
         .gate
         .login(DeviceLogin {
             host: login.host.clone(),
@@ -54,8 +66,8 @@ pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_
         .await?;
     let key = format!("{}/{}", login.host.to_ascii_lowercase(), connect.client_id);
     let (subscriptions, session_present) = mqtt.remembered.open(&key, connect.clean_session);
-    Ok(Device {
-        session,
+    let device = Device {
+        session: opened.link,
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
         remember_as: (!connect.clean_session).then_some(key),
@@ -64,7 +76,8 @@ pub(super) async fn open(mqtt: &Mqtt, login: &HubLogin, connect: &Connect, peer_
         forgotten: !connect.clean_session && !session_present,
         patience: patience(connect.keep_alive_seconds),
         will,
-    })
+    };
+    Ok(Admitted { device, events: opened.events })
 }
 
 /// The will as the telemetry that it becomes (reference: iot-hub-and-dps.md D.3).
@@ -93,13 +106,15 @@ fn will_message(login: &HubLogin, will: &LastWill) -> Result<Telemetry> {
 }
 
 /// Serves the device until its connection ends, and brings what it sent to safety.
-pub(super) async fn run<S>(mqtt: &Mqtt, device: Device, link: Link<S>, life: &Life) -> End
+pub(super) async fn run<S>(mqtt: &Mqtt, admitted: Admitted, link: Link<S>, life: &Life) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::default() };
-    let end = connection.serve(life).await;
-    connection.finish(&end).await;
+    let Admitted { device, mut events } = admitted;
+    let silent_at = Instant::now() + device.patience;
+    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::default(), silent_at };
+    let end = connection.serve(events.as_mut(), life).await;
+    Box::pin(connection.finish(&end)).await;
     end
 }
 
@@ -108,44 +123,62 @@ struct Connection<'a, S> {
     device: Device,
     link: Link<S>,
     pipeline: Pipeline,
+    /// When the device has been silent for too long.
+    silent_at: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
-    async fn serve(&mut self, life: &Life) -> End {
+    async fn serve(&mut self, events: &mut dyn DeviceEvents, life: &Life) -> End {
         self.link.set_max(limits::MQTT_PACKET_BYTES);
         self.link.send(&Packet::ConnAck(ConnAck {
             session_present: self.device.session_present,
             code: ConnectReturnCode::Accepted,
         }));
         self.remember();
-        let mut silent_at = Instant::now() + self.device.patience;
+        // These outlive the turns of the loop: a turn is a batch of messages, and to wait anew for each would cost more.
+        let mut silence = pin!(tokio::time::sleep_until(self.silent_at));
+        let mut stopping = pin!(life.stopping());
         loop {
-            if let Err(end) = self.take_buffered().await {
-                return end;
-            }
-            if self.link.flush().await.is_err() {
-                return End::Vanished;
-            }
-            let reading = self.pipeline.has_room();
-            if !reading {
-                // While we do not listen, nobody can be called silent.
-                silent_at = Instant::now() + self.device.patience;
-            }
-            tokio::select! {
-                safe = self.pipeline.advance(&self.device.session.link) => match safe {
-                    Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
-                    Err(error) => return self.fault(&error),
-                },
-                more = self.link.fill(), if reading => match more {
-                    Ok(true) => silent_at = Instant::now() + self.device.patience,
-                    Ok(false) | Err(_) => return End::Vanished,
-                },
-                event = self.device.session.events.next_event() => match event {
-                    SessionEvent::Desired { version, patch } => self.desired(version, &patch),
-                    SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
-                },
-                () = tokio::time::sleep_until(silent_at), if reading => return End::Silent,
-                () = life.stopping() => return End::Stopping,
+            let event = {
+                let mut next = events.next_event();
+                loop {
+                    if let Err(end) = self.take_buffered().await {
+                        return end;
+                    }
+                    if self.link.flush().await.is_err() {
+                        return End::Vanished;
+                    }
+                    let reading = self.pipeline.has_room();
+                    if !reading {
+                        // While we do not listen, nobody can be called silent.
+                        self.silent_at = Instant::now() + self.device.patience;
+                    }
+                    tokio::select! {
+                        safe = self.pipeline.advance(&self.device.session) => match safe {
+                            Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
+                            Err(error) => return self.fault(&error),
+                        },
+                        more = self.link.fill(), if reading => match more {
+                            Ok(true) => self.silent_at = Instant::now() + self.device.patience,
+                            Ok(false) | Err(_) => return End::Vanished,
+                        },
+                        event = &mut next => break event,
+                        () = silence.as_mut() => {
+                            if !reading {
+                                self.silent_at = Instant::now() + self.device.patience;
+                            } else if Instant::now() >= self.silent_at {
+                                return End::Silent;
+                            }
+                            // Set when it was last looked at; the device was heard since.
+                            silence.as_mut().reset(self.silent_at);
+                        }
+                        () = stopping.as_mut() => return End::Stopping,
+                    }
+                }
+            };
+            match event {
+                SessionEvent::Desired { version, patch } => self.desired(version, &patch),
+                SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
             }
         }
     }
@@ -179,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 self.link.send(&Packet::UnsubAck(unsubscribe.packet_id));
             }
             Packet::PingReq => {
-                self.device.session.link.heard();
+                self.device.session.heard();
                 self.link.send(&Packet::PingResp);
             }
             Packet::Disconnect => return Err(End::Disconnect),
@@ -204,12 +237,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             }
             HubPublish::TwinGet { rid } => {
                 self.acknowledge(publish.packet_id);
-                let twin = self.device.session.link.twin().await;
+                let twin = self.device.session.twin().await;
                 self.answer_twin(rid, twin.map(|twin| (200, None, twin.to_string().into_bytes())));
             }
             HubPublish::TwinReportedPatch { rid } => {
                 self.acknowledge(publish.packet_id);
-                let version = patch_reported(self.device.session.link.as_ref(), &publish.payload).await;
+                let version = patch_reported(self.device.session.as_ref(), &publish.payload).await;
                 self.answer_twin(rid, version.map(|version| (204, Some(version), Vec::new())));
             }
             // No method is ever called, so this is an answer that came too late.
@@ -306,14 +339,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
     async fn drain(&mut self, end: &End) {
         while !self.pipeline.is_idle() {
-            match self.pipeline.advance(&self.device.session.link).await {
+            match self.pipeline.advance(&self.device.session).await {
                 Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
                 Err(error) => return errors::log(&error, &self.mqtt.trace()),
             }
         }
         let due = matches!(end, End::Vanished | End::Silent | End::Offence(_));
         let Some(will) = self.device.will.take().filter(|_| due) else { return };
-        if let Err(error) = self.device.session.link.publish(vec![will]).await {
+        if let Err(error) = self.device.session.publish(&[will]).await {
             errors::log(&error, &self.mqtt.trace());
         }
     }

@@ -1,14 +1,23 @@
-//! Packets over a stream: one buffer each way, bounded by the decoder's limit.
+//! Packets over a stream: one buffer each way, bounded by the decoder's limit. A connection that waits holds neither.
 
 use bytes::BytesMut;
 use ferrohub_model::limits::MQTT_WRITE_TIMEOUT;
 use ferrohub_wire::mqtt::{Decoder, MqttError, Packet, Publish, QoS, encode};
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// Bytes asked for with each read: about four TLS records' worth of small messages.
+/// Bytes asked for with each read: the most that a TLS record holds.
 const READ_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Where reads go first, so that thousands of connections that wait need no buffer each.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Time in which a peer is expected to close its side too.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -37,13 +46,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// The next packet among the bytes that are here already.
     pub(super) fn next(&mut self) -> Result<Option<Packet>, MqttError> {
-        self.decoder.decode(&mut self.inbound)
+        let packet = self.decoder.decode(&mut self.inbound);
+        if self.inbound.is_empty() {
+            // Gives up the buffer, which messages on their way to the log may still share.
+            self.inbound = BytesMut::new();
+        }
+        packet
     }
 
     /// Waits for more bytes; false at the end of the stream. Nothing is lost when the future is dropped.
     pub(super) async fn fill(&mut self) -> io::Result<bool> {
-        self.inbound.reserve(READ_BYTES);
-        Ok(self.stream.read_buf(&mut self.inbound).await? > 0)
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            if self.inbound.is_empty() {
+                self.inbound = BytesMut::from(read.filled());
+            } else {
+                self.inbound.extend_from_slice(read.filled());
+            }
+            Poll::Ready(Ok(!read.filled().is_empty()))
+        })
     }
 
     /// Waits for the next packet; `None` at the end of the stream.
@@ -85,6 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         let write = async {
             self.stream.write_all_buf(&mut self.outbound).await?;
+            self.outbound = BytesMut::new();
             self.stream.flush().await
         };
         tokio::time::timeout(MQTT_WRITE_TIMEOUT, write).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?

@@ -104,12 +104,13 @@ impl Mqtt {
         if connect.client_id.is_empty() {
             return refuse(link, ConnectReturnCode::IdentifierRejected).await;
         }
-        let user_name = connect.user_name.clone().unwrap_or_default();
+        let user_name = connect.user_name.as_deref().unwrap_or_default();
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
-        let end = if is_provisioning(&user_name) {
-            self.provisioning(link, &connect, &user_name, peer_chain, life).await
+        // Boxed, so that a device that waits does not pay for the larger of the two.
+        let end = if is_provisioning(user_name) {
+            Box::pin(self.provisioning(link, connect, peer_chain, life)).await
         } else {
-            self.device(link, connect, &user_name, peer_chain, life).await
+            Box::pin(self.device(link, connect, peer_chain, life)).await
         };
         metrics::gauge!("ferrohub_mqtt_connections").decrement(1.0);
         if let Some(end) = end {
@@ -118,18 +119,11 @@ impl Mqtt {
         }
     }
 
-    async fn device<S>(
-        &self,
-        link: Link<S>,
-        connect: Connect,
-        user_name: &str,
-        peer_chain: Vec<Vec<u8>>,
-        life: &Life,
-    ) -> Option<End>
+    async fn device<S>(&self, link: Link<S>, connect: Connect, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let login = match HubLogin::parse(user_name) {
+        let login = match HubLogin::parse(connect.user_name.as_deref().unwrap_or_default()) {
             Ok(login) => login,
             Err(error) => return self.refused(link, &error).await,
         };
@@ -138,8 +132,11 @@ impl Mqtt {
             refuse(link, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match hub::open(self, &login, &connect, peer_chain).await {
-            Ok(device) => Some(hub::run(self, device, link, life).await),
+        let opened = hub::open(self, &login, &connect, peer_chain).await;
+        // What was only for the login is not kept for as long as the device stays.
+        drop((login, connect));
+        match opened {
+            Ok(admitted) => Some(hub::run(self, admitted, link, life).await),
             Err(error) => self.refused(link, &error).await,
         }
     }
@@ -147,15 +144,14 @@ impl Mqtt {
     async fn provisioning<S>(
         &self,
         link: Link<S>,
-        connect: &Connect,
-        user_name: &str,
+        connect: Connect,
         peer_chain: Vec<Vec<u8>>,
         life: &Life,
     ) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let login = match DpsLogin::parse(user_name) {
+        let login = match DpsLogin::parse(connect.user_name.as_deref().unwrap_or_default()) {
             Ok(login) => login,
             Err(error) => return self.refused(link, &error).await,
         };
@@ -164,7 +160,7 @@ impl Mqtt {
             refuse(link, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match dps::open(self, login, connect, peer_chain).await {
+        match dps::open(self, login, &connect, peer_chain).await {
             Ok(device) => Some(dps::run(self, device, link, life).await),
             Err(error) => self.refused(link, &error).await,
         }

@@ -79,7 +79,7 @@ impl Pipeline {
 async fn send(link: Arc<dyn DeviceLink>, batch: Batch) -> Result<Vec<u16>> {
     let mut pause = RETRY_PAUSES.0;
     while !batch.telemetry.is_empty() {
-        match link.publish(batch.telemetry.clone()).await {
+        match link.publish(&batch.telemetry).await {
             Ok(()) => break,
             Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled) => {
                 tokio::time::sleep(pause).await;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ferrohub_messaging::conformance::{self, Place};
 use ferrohub_messaging::disk::{Disk, ForgetfulDisk, RealDisk};
-use ferrohub_messaging::{EventLog, EventProperties, NewEvent, Position, ReadFrom, StoredEvent};
+use ferrohub_messaging::{EventLog, NewEvent, Packed, Position, ReadFrom, StoredEvent};
 use ferrohub_messaging_local::{LocalBus, LocalEventLog, Options};
 use ferrohub_model::clock::{ManualClock, SystemClock};
 use ferrohub_model::error::Result;
@@ -67,7 +67,7 @@ fn open(disk: &ForgetfulDisk) -> Result<LocalEventLog> {
 }
 
 fn event(body: impl Into<Bytes>) -> NewEvent {
-    NewEvent { stream: HUB, partition: 0, body: body.into(), properties: EventProperties::default() }
+    NewEvent { stream: HUB, partition: 0, body: body.into(), properties: Packed::default() }
 }
 
 async fn append(log: &LocalEventLog, body: &str) -> Result<Position> {

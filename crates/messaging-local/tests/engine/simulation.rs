@@ -171,7 +171,7 @@ impl Simulation {
         }
         let body = Bytes::from(body);
         self.tried.insert(body.clone());
-        NewEvent { stream, partition, body, properties: EventProperties::default() }
+        NewEvent { stream, partition, body, properties: Packed::default() }
     }
 
     async fn verify(&mut self, log: &LocalEventLog) {

@@ -1,7 +1,7 @@
 //! What an event log promises.
 
 use super::*;
-use crate::{Bounds, EventProperties, NewEvent, Position, ReadFrom, StoredEvent};
+use crate::{Bounds, EventProperties, NewEvent, Packed, Position, ReadFrom, StoredEvent};
 use bytes::Bytes;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits;
@@ -17,7 +17,7 @@ const MANY: usize = 10_000;
 const NO_LIMIT: usize = usize::MAX;
 
 fn event(stream: Uuid, partition: u16, body: impl Into<Bytes>) -> NewEvent {
-    NewEvent { stream, partition, body: body.into(), properties: EventProperties::default() }
+    NewEvent { stream, partition, body: body.into(), properties: Packed::default() }
 }
 
 async fn append(log: &dyn EventLog, events: Vec<NewEvent>) -> Vec<Position> {
@@ -56,8 +56,10 @@ pub(super) async fn what_was_appended_is_read(log: &dyn EventLog) {
         application: vec![("b".into(), Some(String::new())), ("a".into(), None), ("b".into(), Some("twice".into()))],
     };
     let bodies = [Bytes::new(), Bytes::from_static(&[0, 255, 10, 13]), Bytes::from(vec![7; limits::TELEMETRY_BYTES])];
-    let events: Vec<NewEvent> =
-        bodies.iter().map(|body| NewEvent { properties: properties.clone(), ..event(HUB, 3, body.clone()) }).collect();
+    let events: Vec<NewEvent> = bodies
+        .iter()
+        .map(|body| NewEvent { properties: Packed::from(&properties), ..event(HUB, 3, body.clone()) })
+        .collect();
     let positions = append(log, events).await;
     let found = read(log, 3, ReadFrom::Beginning).await;
     assert_eq!(found.len(), bodies.len());

@@ -208,11 +208,11 @@ impl Link {
     ///
     /// # Errors
     /// 413001 or 400004 for a message against the rules, and then none is stored; the log's own errors.
-    pub async fn publish(&self, messages: Vec<Telemetry>) -> Result<()> {
+    pub async fn publish(&self, messages: &[Telemetry]) -> Result<()> {
         self.check_open()?;
-        let enqueued = rfc3339(self.platform.now());
-        let event = |message| telemetry::event(message, self.hub, self.partition, &self.origin, &enqueued);
-        let events = messages.into_iter().map(event).collect::<Result<Vec<_>>>()?;
+        let added = telemetry::added(&self.origin, &rfc3339(self.platform.now()));
+        let event = |message| telemetry::event(message, self.hub, self.partition, &added);
+        let events = messages.iter().map(event).collect::<Result<Vec<_>>>()?;
         self.present.heard();
         if !events.is_empty() {
             self.platform.log.append(events).await?;
@@ -265,7 +265,7 @@ impl Session {
     ///
     /// # Errors
     /// As there.
-    pub async fn publish(&self, messages: Vec<Telemetry>) -> Result<()> {
+    pub async fn publish(&self, messages: &[Telemetry]) -> Result<()> {
         self.link.publish(messages).await
     }
 

@@ -1,9 +1,9 @@
 //! Telemetry: from a device's connection into the event log. This path never touches the store.
 
 use bytes::Bytes;
-use ferrohub_messaging::{EventProperties, NewEvent};
+use ferrohub_messaging::{NewEvent, Packed, Packer};
 use ferrohub_model::error::Result;
-use ferrohub_model::message::{Origin, check_size, stored_system};
+use ferrohub_model::message::{Origin, annotations, check_size, settable};
 use uuid::Uuid;
 
 /// A message as a device sends it.
@@ -17,19 +17,33 @@ pub struct Telemetry {
     pub application: Vec<(String, Option<String>)>,
 }
 
-/// The event that is stored for a message. `enqueued` is RFC 3339.
+/// What the hub adds to every message of a batch. `enqueued` is RFC 3339.
+pub(super) fn added(origin: &Origin, enqueued: &str) -> Packed {
+    let mut packer = Packer::default();
+    for (name, value) in annotations(origin, enqueued) {
+        packer.system(name, value);
+    }
+    packer.finish()
+}
+
+/// The event that is stored for a message, with what the hub adds.
 ///
 /// # Errors
 /// `MessageTooLarge` (413001); `ArgumentInvalid` (400004) for too many properties.
-pub(super) fn event(
-    message: Telemetry,
-    stream: Uuid,
-    partition: u16,
-    origin: &Origin,
-    enqueued: &str,
-) -> Result<NewEvent> {
+pub(super) fn event(message: &Telemetry, stream: Uuid, partition: u16, added: &Packed) -> Result<NewEvent> {
     check_size(message.payload.len(), &message.system, &message.application)?;
-    let properties =
-        EventProperties { system: stored_system(&message.system, origin, enqueued), application: message.application };
-    Ok(NewEvent { stream, partition, body: message.payload, properties })
+    let properties = if message.system.is_empty() && message.application.is_empty() {
+        added.clone()
+    } else {
+        let mut packer = Packer::default();
+        for (name, value) in settable(&message.system) {
+            packer.system(name, value);
+        }
+        packer.packed(added);
+        for (name, value) in &message.application {
+            packer.application(name, value.as_deref());
+        }
+        packer.finish()
+    };
+    Ok(NewEvent { stream, partition, body: message.payload.clone(), properties })
 }

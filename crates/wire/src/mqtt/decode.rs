@@ -261,10 +261,13 @@ impl Reader {
     }
 
     fn string(&mut self) -> Result<String, MqttError> {
-        let bytes = self.binary()?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| MqttError::BadString)?;
+        let length = usize::from(self.word()?);
+        let bytes = self.0.get(..length).ok_or(MqttError::Truncated)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| MqttError::BadString)?;
         check_string(text)?;
-        Ok(text.to_owned())
+        let text = text.to_owned();
+        self.0.advance(length);
+        Ok(text)
     }
 
     fn finish(self) -> Result<(), MqttError> {

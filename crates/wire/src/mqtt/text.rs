@@ -7,7 +7,7 @@ pub(super) const MAX_FIELD_BYTES: usize = u16::MAX as usize;
 
 /// Refuses U+0000 and over-long texts.
 pub(super) fn check_string(text: &str) -> Result<(), MqttError> {
-    if text.len() > MAX_FIELD_BYTES || text.contains('\0') {
+    if text.len() > MAX_FIELD_BYTES || text.bytes().any(|byte| byte == 0) {
         return Err(MqttError::BadString);
     }
     Ok(())
@@ -16,7 +16,7 @@ pub(super) fn check_string(text: &str) -> Result<(), MqttError> {
 /// Refuses topic names that are empty or have wildcards.
 pub(super) fn check_topic(topic: &str) -> Result<(), MqttError> {
     check_string(topic)?;
-    if topic.is_empty() || topic.contains(['+', '#']) {
+    if topic.is_empty() || topic.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
         return Err(MqttError::BadTopic);
     }
     Ok(())

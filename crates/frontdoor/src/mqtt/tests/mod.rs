@@ -84,12 +84,12 @@ impl Gate for FakeGate {
 
 #[async_trait]
 impl DeviceLink for FakeLink {
-    async fn publish(&self, batch: Vec<Telemetry>) -> Result<()> {
+    async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         self.permits.acquire().await.unwrap().forget();
         if let Some(error) = self.failures.lock().unwrap().pop() {
             return Err(error);
         }
-        self.stored.lock().unwrap().push(batch);
+        self.stored.lock().unwrap().push(batch.to_vec());
         Ok(())
     }
 

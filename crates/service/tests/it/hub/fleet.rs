@@ -85,7 +85,7 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
     settled(&world).await;
     assert!(running.try_join_next().is_none(), "a session ended");
     for link in links.iter().step_by(500) {
-        link.publish(vec![Telemetry::default()]).await.unwrap();
+        link.publish(&[Telemetry::default()]).await.unwrap();
     }
 
     let before = world.store.reads();
@@ -134,7 +134,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
         }
     }
     let link = session.link();
-    link.publish(vec![Telemetry::default()]).await.unwrap();
+    link.publish(&[Telemetry::default()]).await.unwrap();
 
     world.store.fail(Some(StoreError::Busy));
     put_switch_behind(&world).await;
@@ -143,7 +143,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     world.store.fail(None);
     let event = tokio::time::timeout(Duration::from_secs(10), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CredentialsChanged });
-    assert!(link.publish(vec![Telemetry::default()]).await.is_err());
+    assert!(link.publish(&[Telemetry::default()]).await.is_err());
 }
 
 /// Switches device keys off although the store does not read.

@@ -43,7 +43,7 @@ async fn telemetry_reaches_the_log_with_its_origin() {
         system: vec![("$.mid".into(), number.to_string())],
         application: vec![("kind".into(), Some("temp".into())), ("flag".into(), None)],
     };
-    session.publish(vec![message(1), message(2)]).await.unwrap();
+    session.publish(&[message(1), message(2)]).await.unwrap();
     let partition = partition_for("d", 4);
     let events =
         world.service.read_events(&world.caller, &world.hub, partition, ReadFrom::Beginning, 10).await.unwrap();
@@ -73,7 +73,7 @@ async fn telemetry_reaches_the_log_with_its_origin() {
     assert_eq!(properties.application, [("kind".to_owned(), Some("temp".to_owned())), ("flag".to_owned(), None)]);
 
     let large = Telemetry { payload: Bytes::from(vec![0; TELEMETRY_BYTES + 1]), ..Telemetry::default() };
-    let refused = session.publish(vec![message(3), large]).await.unwrap_err();
+    let refused = session.publish(&[message(3), large]).await.unwrap_err();
     assert_eq!((refused.kind, refused.numeric_code()), (ErrorKind::TooLarge, 413_001));
     assert_eq!(
         world.service.read_events(&world.caller, &world.hub, partition, ReadFrom::Beginning, 10).await.unwrap().len(),
@@ -164,7 +164,7 @@ async fn the_newest_connection_wins() {
     let mut second = world.connect_sas("d", &key).await;
     assert_eq!(closed(&mut first).await, CloseReason::Replaced);
     assert_eq!(closed(&mut first).await, CloseReason::Replaced, "it stays closed");
-    assert_eq!(link.publish(vec![Telemetry::default()]).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    assert_eq!(link.publish(&[Telemetry::default()]).await.unwrap_err().kind, ErrorKind::Unauthenticated);
     drop((first, link));
     silent(&mut second).await;
     assert_eq!(world.service.get_device(&world.caller, &world.hub, "d").await.unwrap()["connectionState"], "Connected");
