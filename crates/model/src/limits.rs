@@ -137,6 +137,8 @@ pub const STORE_KEY_BYTES: usize = 1024;
 pub const STORE_COLUMN_BYTES: usize = 2048;
 /// Largest stored document, bytes of JSON: ours (an ARM body is at most 4 MB).
 pub const STORE_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
+/// Rows that the store keeps in memory, bytes with what was parsed of them: ours.
+pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Rows of one page read from the store, and keys of one look-up: ours.
 pub const STORE_PAGE: usize = 10_000;
 /// Largest record of the event log, body, properties and framing: ours (256 KB message plus properties, with room).

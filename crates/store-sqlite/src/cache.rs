@@ -1,309 +1,331 @@
-//! Rows kept in memory, never older than what was answered.
+//! Rows in memory, coherent with the file: the file is ours alone, so the writer sees every change.
 //!
-//! The file is ours alone, so the one writer sees every change. Around each commit it takes the keys that it touches out of
-//! the cache and holds their shards closed to readers who would fill them; after the commit it puts the new rows in, and
-//! only then answers. A reader that missed may fill a shard only if no commit touched the shard since it looked.
+//! A batch that is about to be committed removes its keys first ([`RowCache::begin`]) and puts the
+//! new rows in after the commit, before it answers anybody. Between the two, reads of these keys go to
+//! the file. A reader that loads a row puts it in only when no batch has touched the key's stripe
+//! since before its snapshot began ([`RowCache::keep`]), so an old row never comes back. Hence what
+//! is in here at any moment is what the last commit left.
 //!
-//! Look-ups by a unique value go through hints: the key that a value led to. A hint proves nothing; what it leads to counts
-//! when the row, which is current, still has the value.
+//! Look-ups by a unique column remember only the key that had the value; the row itself says
+//! whether it still has it, so these hints need no care.
 
-use ferrohub_store::{Row, Table};
-use quick_cache::unsync::Cache;
-use quick_cache::{Equivalent, Weighter};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use ferrohub_store::{Put, Row};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Independent parts, so that readers seldom wait for each other: ours.
-const SHARDS: usize = 32;
-/// Bytes that a kept row takes beside its document, key and columns: an estimate.
-const ROW_BYTES: u64 = 256;
+/// Keys of different stripes never make a reader give up what it loaded.
+const STRIPES: usize = 1024;
+/// What an entry takes beside its texts, bytes: row, key, slots and counters.
+const ENTRY_BYTES: usize = 256;
+/// A parsed document takes about twice its text, and the text is kept beside it.
+const BYTES_PER_TEXT: usize = 3;
+/// An entry's usual weight: what the crate sizes its book-keeping by.
+const USUAL_ENTRY_BYTES: u64 = 2048;
 
-/// What a look-up came to.
-pub(crate) enum Lookup {
-    /// The row as it is.
-    Hit(Arc<Row>),
-    /// Not kept; with the stamp, what the file has may be kept.
-    Miss(Stamp),
+/// Where an entry stands: in a table, by key or by the value of a unique column.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    table: u16,
+    /// 0 for the key, 1 + its position for a column.
+    by: u16,
+    text: &'a str,
 }
 
-/// When a look-up missed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stamp {
-    shard: usize,
-    epoch: u64,
-}
+impl<'a> Look<'a> {
+    pub(crate) fn key(table: u16, text: &'a str) -> Self {
+        Self { table, by: 0, text }
+    }
 
-/// A key that a commit touches, and its row afterwards.
-pub(crate) struct Touched {
-    /// The table.
-    pub(crate) table: &'static Table,
-    /// The key.
-    pub(crate) key: String,
-    /// The row after the commit; `None` when it is gone.
-    pub(crate) row: Option<Arc<Row>>,
-}
+    pub(crate) fn value(table: u16, column: usize, text: &'a str) -> Self {
+        Self { table, by: u16::try_from(column + 1).unwrap_or(u16::MAX), text }
+    }
 
-/// The rows kept in memory.
-pub(crate) struct RowCache {
-    hasher: RandomState,
-    shards: Vec<Mutex<Shard>>,
-    hints: Vec<Mutex<Cache<HintKey, Arc<str>>>>,
-}
-
-struct Shard {
-    rows: Cache<RowKey, Arc<Row>, RowWeight>,
-    /// Grows when a commit begins and when it ends.
-    epoch: u64,
-    /// Commits under way that touch the shard.
-    writing: u32,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct RowKey {
-    table: &'static str,
-    key: Box<str>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct RowName<'a> {
-    table: &'static str,
-    key: &'a str,
-}
-
-impl Equivalent<RowKey> for RowName<'_> {
-    fn equivalent(&self, other: &RowKey) -> bool {
-        self.table == other.table && *self.key == *other.key
+    fn owned(self) -> Id {
+        Id { table: self.table, by: self.by, text: self.text.into() }
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct HintKey {
-    table: &'static str,
-    column: usize,
-    value: Box<str>,
+impl Hash for Look<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(u32::from(self.table) << 16 | u32::from(self.by));
+        state.write(self.text.as_bytes());
+    }
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct HintName<'a> {
-    table: &'static str,
-    column: usize,
-    value: &'a str,
+impl Equivalent<Id> for Look<'_> {
+    fn equivalent(&self, id: &Id) -> bool {
+        self.table == id.table && self.by == id.by && *self.text == *id.text
+    }
 }
 
-impl Equivalent<HintKey> for HintName<'_> {
-    fn equivalent(&self, other: &HintKey) -> bool {
-        self.table == other.table && self.column == other.column && *self.value == *other.value
+#[derive(Clone, PartialEq, Eq)]
+struct Id {
+    table: u16,
+    by: u16,
+    text: Box<str>,
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Look { table: self.table, by: self.by, text: &self.text }.hash(state);
     }
 }
 
 #[derive(Clone)]
-struct RowWeight;
+enum Entry {
+    Row(Arc<Row>),
+    /// The key of the row that had the value.
+    Hint(Arc<str>),
+}
 
-impl Weighter<RowKey, Arc<Row>> for RowWeight {
-    fn weight(&self, key: &RowKey, row: &Arc<Row>) -> u64 {
-        let columns: usize = row.columns.iter().flatten().map(String::len).sum();
-        // What was parsed out of the document takes about as much once more.
-        ROW_BYTES + (key.key.len() + columns + 2 * row.text().len()) as u64
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Id, Entry> for Weight {
+    fn weight(&self, id: &Id, entry: &Entry) -> u64 {
+        let texts = id.text.len()
+            + match entry {
+                Entry::Hint(key) => key.len(),
+                Entry::Row(row) => {
+                    let columns: usize = row.columns.iter().flatten().map(String::len).sum();
+                    row.key.len() + columns + BYTES_PER_TEXT * row.text().len()
+                }
+            };
+        (ENTRY_BYTES + texts) as u64
     }
+}
+
+/// What a commit made of a key.
+pub(crate) enum Fate {
+    Put(Put, u64),
+    Deleted(String),
+}
+
+impl Fate {
+    fn key(&self) -> &str {
+        match self {
+            Self::Put(put, _) => &put.key,
+            Self::Deleted(key) => key,
+        }
+    }
+}
+
+/// The number of the last batch that a reader may count on to have seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket(u64);
+
+/// The rows in memory. Batches are begun and ended by one thread.
+pub(crate) struct RowCache {
+    entries: Cache<Id, Entry, Weight, DefaultHashBuilder, DefaultLifecycle<Id, Entry>>,
+    hasher: DefaultHashBuilder,
+    /// For each stripe the number of the last batch that touched one of its keys.
+    stripes: Box<[Mutex<u64>]>,
+    begun: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl RowCache {
     /// A cache of about `bytes`; 0 keeps nothing.
     pub(crate) fn new(bytes: u64) -> Self {
-        let (each, rows) = (bytes / SHARDS as u64, usize::try_from(bytes / SHARDS as u64 / 1024).unwrap_or(1).max(1));
-        let shard = || Mutex::new(Shard { rows: Cache::with_weighter(rows, each, RowWeight), epoch: 0, writing: 0 });
-        Self {
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            hints: (0..SHARDS).map(|_| Mutex::new(Cache::new(2 * rows))).collect(),
+        let usual = usize::try_from(bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        let hasher = DefaultHashBuilder::default();
+        let built = OptionsBuilder::new().estimated_items_capacity(usual).weight_capacity(bytes).build();
+        let entries = match built {
+            Ok(options) => Cache::with_options(options, Weight, hasher.clone(), DefaultLifecycle::default()),
+            // Both capacities are given, so this does not happen.
+            Err(_) => Cache::with(usual, bytes, Weight, hasher.clone(), DefaultLifecycle::default()),
+        };
+        let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
+        Self { entries, hasher, stripes, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
+    }
+
+    /// The row with `key`, if it is in memory.
+    pub(crate) fn get(&self, table: u16, key: &str) -> Option<Arc<Row>> {
+        match self.entries.get(&Look::key(table, key)) {
+            Some(Entry::Row(row)) => Some(row),
+            _ => None,
         }
     }
 
-    /// The row with `key`, if it is kept.
-    pub(crate) fn get(&self, table: &'static Table, key: &str) -> Lookup {
-        let name = RowName { table: table.name, key };
-        let index = self.shard_of(&name);
-        let shard = lock(&self.shards[index]);
-        match shard.rows.get(&name) {
-            Some(row) => Lookup::Hit(Arc::clone(row)),
-            None => Lookup::Miss(Stamp { shard: index, epoch: shard.epoch }),
+    /// The row with `value` in the unique `column`, if it is in memory.
+    pub(crate) fn find_one(&self, table: u16, column: usize, value: &str) -> Option<Arc<Row>> {
+        let Some(Entry::Hint(key)) = self.entries.get(&Look::value(table, column, value)) else { return None };
+        self.get(table, &key).filter(|row| has(row, column, value))
+    }
+
+    /// All rows with `keys` as one snapshot, if they are all in memory and no batch came between.
+    pub(crate) fn get_all(&self, table: u16, keys: &[String]) -> Option<Vec<Option<Arc<Row>>>> {
+        let before = self.ended.load(Ordering::Acquire);
+        if self.begun.load(Ordering::Acquire) != before {
+            return None;
+        }
+        let rows = keys.iter().map(|key| self.get(table, key).map(Some)).collect::<Option<Vec<_>>>()?;
+        (self.begun.load(Ordering::Acquire) == before).then_some(rows)
+    }
+
+    /// To be taken before a read's snapshot begins.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.ended.load(Ordering::Acquire))
+    }
+
+    /// The row of memory with this key and version, which is the same as the file's.
+    pub(crate) fn same(&self, table: u16, key: &str, version: u64) -> Option<Arc<Row>> {
+        match self.entries.peek(&Look::key(table, key)) {
+            Some(Entry::Row(row)) if row.version == version => Some(row),
+            _ => None,
         }
     }
 
-    /// Keeps a row that was read after the look-up that gave `stamp`, unless a commit came between.
-    pub(crate) fn fill(&self, stamp: Stamp, table: &'static Table, row: &Arc<Row>) {
-        let mut shard = lock(&self.shards[stamp.shard]);
-        if shard.epoch == stamp.epoch && shard.writing == 0 {
-            shard.rows.insert(RowKey { table: table.name, key: row.key.as_str().into() }, Arc::clone(row));
+    /// Keeps a row that was read after `ticket` was taken, unless its key may have changed since.
+    pub(crate) fn keep(&self, table: u16, row: &Arc<Row>, ticket: Ticket) {
+        let look = Look::key(table, &row.key);
+        let stripe = self.stripe(look);
+        if *stripe <= ticket.0 {
+            self.entries.insert(look.owned(), Entry::Row(Arc::clone(row)));
         }
     }
 
-    /// The row that a hint leads to, if that row is kept and has `value` in `column`; else the key that is hinted at.
-    pub(crate) fn find(
-        &self,
-        table: &'static Table,
-        column: usize,
-        value: &str,
-    ) -> (Option<Arc<Row>>, Option<Arc<str>>) {
-        let name = HintName { table: table.name, column, value };
-        let hint = lock(&self.hints[self.shard_of(&name)]).get(&name).cloned();
-        let row = hint.as_deref().and_then(|key| match self.get(table, key) {
-            Lookup::Hit(row) => Some(row).filter(|row| has(row, column, value)),
-            Lookup::Miss(_) => None,
-        });
-        (row, hint)
+    /// Remembers which row had `value`.
+    pub(crate) fn hint(&self, table: u16, column: usize, value: &str, row: &Row) {
+        self.entries.insert(Look::value(table, column, value).owned(), Entry::Hint(row.key.as_str().into()));
     }
 
-    /// Notes the key that a value led to.
-    pub(crate) fn hint(&self, table: &'static Table, column: usize, value: &str, key: &str) {
-        let key_of = HintKey { table: table.name, column, value: value.into() };
-        lock(&self.hints[self.shard_of(&key_of)]).insert(key_of, key.into());
-    }
-
-    /// A commit that touches these keys is about to become visible.
-    pub(crate) fn begin(&self, touched: &[Touched]) {
-        for Touched { table, key, .. } in touched {
-            let name = RowName { table: table.name, key };
-            let mut shard = lock(&self.shards[self.shard_of(&name)]);
-            shard.epoch += 1;
-            shard.writing += 1;
-            shard.rows.remove(&name);
+    /// Begins a batch, before its commit: from here on its `keys` are read from the file.
+    pub(crate) fn begin<'a>(&self, keys: impl Iterator<Item = (u16, &'a str)>) -> Batch<'_> {
+        let number = self.ended.load(Ordering::Relaxed) + 1;
+        self.begun.store(number, Ordering::Release);
+        for (table, key) in keys {
+            let look = Look::key(table, key);
+            let mut stripe = self.stripe(look);
+            *stripe = number;
+            self.entries.remove(&look);
         }
+        Batch { cache: self, number }
     }
 
-    /// The commit is over; where it `succeeded`, its rows are kept.
-    pub(crate) fn end(&self, touched: Vec<Touched>, succeeded: bool) {
-        for Touched { table, key, row } in touched {
-            let name = RowName { table: table.name, key: &key };
-            let mut shard = lock(&self.shards[self.shard_of(&name)]);
-            shard.epoch += 1;
-            shard.writing -= 1;
-            let Some(row) = row.filter(|_| succeeded) else {
-                shard.rows.remove(&name);
-                continue;
-            };
-            let values: Vec<(usize, String)> = table
-                .columns
-                .iter()
-                .enumerate()
-                .filter(|(_, column)| column.unique)
-                .filter_map(|(index, _)| Some((index, row.columns.get(index)?.clone()?)))
-                .collect();
-            shard.rows.insert(RowKey { table: table.name, key: key.as_str().into() }, row);
-            drop(shard);
-            for (column, value) in values {
-                self.hint(table, column, &value, &key);
-            }
-        }
-    }
-
-    fn shard_of(&self, name: &impl Hash) -> usize {
-        let mut hasher = self.hasher.build_hasher();
-        name.hash(&mut hasher);
-        usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0)
+    fn stripe(&self, look: Look<'_>) -> MutexGuard<'_, u64> {
+        // The low bits choose the shard of the cache itself; others spread better here.
+        let number = (self.hasher.hash_one(look) >> 20) as usize % STRIPES;
+        self.stripes[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a row has the value in the column with this index.
-pub(crate) fn has(row: &Row, column: usize, value: &str) -> bool {
+fn has(row: &Row, column: usize, value: &str) -> bool {
     row.columns.get(column).and_then(Option::as_deref) == Some(value)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A batch between begin and end. Dropped without [`Batch::committed`], its keys are simply not in memory.
+pub(crate) struct Batch<'a> {
+    cache: &'a RowCache,
+    number: u64,
+}
+
+impl Batch<'_> {
+    /// Puts in what the commit made, given in the order in which it was made.
+    pub(crate) fn committed(self, fates: Vec<(u16, Fate)>) {
+        // Backwards, so that of several changes of a key only the last is ever seen.
+        let mut decided = HashSet::with_capacity_and_hasher(fates.len(), self.cache.hasher.clone());
+        for (table, fate) in fates.into_iter().rev() {
+            let id = Look::key(table, fate.key()).owned();
+            if !decided.insert(id.clone()) {
+                continue;
+            }
+            if let Fate::Put(put, version) = fate {
+                let table_of = put.table;
+                let row = Arc::new(Row::written(put, version));
+                let values = table_of.columns.iter().zip(&row.columns).enumerate();
+                // A device that was just made is looked up by its place next.
+                for (column, (_, value)) in values.filter(|(_, (column, _))| column.unique) {
+                    if let Some(value) = value {
+                        self.cache.hint(table, column, value, &row);
+                    }
+                }
+                self.cache.entries.insert(id, Entry::Row(row));
+            }
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.cache.ended.store(self.number, Ordering::Release);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferrohub_store::{Column, Put};
-    use serde_json::json;
+    use ferrohub_store::{Column, Table};
 
     static ITEMS: Table =
         Table { name: "items", columns: &[Column { name: "serial", unique: true }], schema_version: 1, migrate: &[] };
 
+    fn put(key: &str, serial: &str) -> Put {
+        Put::new(&ITEMS, key, vec![Some(serial.to_owned())], &serial).unwrap()
+    }
+
     fn row(key: &str, serial: &str, version: u64) -> Arc<Row> {
-        Arc::new(Row::written(Put::new(&ITEMS, key, vec![Some(serial.into())], &json!(version)).unwrap(), version))
+        Arc::new(Row::written(put(key, serial), version))
     }
 
-    fn touched(key: &str, row: Option<Arc<Row>>) -> Vec<Touched> {
-        vec![Touched { table: &ITEMS, key: key.into(), row }]
-    }
-
-    fn stamp(cache: &RowCache, key: &str) -> Stamp {
-        match cache.get(&ITEMS, key) {
-            Lookup::Miss(stamp) => stamp,
-            Lookup::Hit(row) => panic!("kept: {row:?}"),
-        }
-    }
-
-    fn kept(cache: &RowCache, key: &str) -> Option<u64> {
-        match cache.get(&ITEMS, key) {
-            Lookup::Hit(row) => Some(row.version),
-            Lookup::Miss(_) => None,
-        }
+    fn version(cache: &RowCache, key: &str) -> Option<u64> {
+        cache.get(0, key).map(|row| row.version)
     }
 
     #[test]
-    fn what_was_read_before_a_commit_is_not_kept_after_it() {
+    fn a_row_that_was_read_before_a_batch_does_not_come_back() {
         let cache = RowCache::new(1 << 20);
-        let early = stamp(&cache, "a");
-        cache.fill(early, &ITEMS, &row("a", "s", 1));
-        assert_eq!(kept(&cache, "a"), Some(1));
-
-        cache.begin(&touched("a", None));
-        assert_eq!(kept(&cache, "a"), None, "from here on the file answers");
-        let during = stamp(&cache, "a");
-        cache.fill(during, &ITEMS, &row("a", "s", 1));
-        assert_eq!(kept(&cache, "a"), None, "a commit is under way");
-        cache.end(touched("a", Some(row("a", "s", 2))), true);
-        for old in [early, during] {
-            cache.fill(old, &ITEMS, &row("a", "s", 1));
-        }
-        assert_eq!(kept(&cache, "a"), Some(2));
-
-        let gone = touched("a", None);
-        cache.begin(&gone);
-        cache.end(gone, true);
-        cache.fill(during, &ITEMS, &row("a", "s", 2));
-        assert_eq!(kept(&cache, "a"), None, "what was deleted does not come back");
-
-        let failed = touched("a", Some(row("a", "s", 3)));
-        cache.begin(&failed);
-        cache.end(failed, false);
-        assert_eq!(kept(&cache, "a"), None, "nobody knows whether a failed commit was applied");
+        let ticket = cache.ticket();
+        cache.keep(0, &row("a", "s", 1), ticket);
+        assert_eq!(version(&cache, "a"), Some(1));
+        let batch = cache.begin([(0, "a")].into_iter());
+        assert_eq!(version(&cache, "a"), None);
+        cache.keep(0, &row("a", "s", 1), cache.ticket());
+        assert_eq!(version(&cache, "a"), None, "a batch is under way");
+        batch.committed(vec![(0, Fate::Put(put("a", "s"), 2)), (0, Fate::Put(put("a", "s"), 3))]);
+        assert_eq!(version(&cache, "a"), Some(3), "the last change counts");
+        cache.keep(0, &row("a", "s", 1), ticket);
+        assert_eq!(version(&cache, "a"), Some(3));
+        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
+        cache.keep(0, &row("a", "s", 3), ticket);
+        assert_eq!(version(&cache, "a"), None, "what is deleted stays deleted");
+        // A commit that failed leaves the key to the file.
+        drop(cache.begin([(0, "a")].into_iter()));
+        cache.keep(0, &row("a", "s", 3), cache.ticket());
+        assert_eq!(version(&cache, "a"), Some(3));
     }
 
     #[test]
-    fn a_hint_counts_only_while_its_row_has_the_value() {
+    fn hints_are_checked_against_the_row_and_snapshots_against_batches() {
         let cache = RowCache::new(1 << 20);
-        let put = |key: &str, serial: &str, version| {
-            let all = touched(key, Some(row(key, serial, version)));
-            cache.begin(&all);
-            cache.end(all, true);
-        };
-        put("a", "s1", 1);
-        assert_eq!(cache.find(&ITEMS, 0, "s1").0.map(|row| row.version), Some(1));
-        put("a", "s2", 2);
-        let (row, hint) = cache.find(&ITEMS, 0, "s1");
-        assert!(row.is_none() && hint.as_deref() == Some("a"));
-        put("b", "s1", 3);
-        assert_eq!(cache.find(&ITEMS, 0, "s1").0.map(|row| row.key.clone()).as_deref(), Some("b"));
-        assert_eq!(cache.find(&ITEMS, 0, "never"), (None, None));
+        cache.keep(0, &row("a", "s", 1), cache.ticket());
+        cache.hint(0, 0, "s", &row("a", "s", 1));
+        assert!(cache.find_one(0, 0, "s").is_some());
+        assert!(cache.get(1, "a").is_none(), "tables are apart");
+        let keys = ["a".to_owned()];
+        assert!(cache.get_all(0, &keys).is_some());
+        let batch = cache.begin([(0, "b")].into_iter());
+        assert!(cache.get_all(0, &keys).is_none(), "a batch is under way");
+        batch.committed(Vec::new());
+        assert!(cache.get_all(0, &keys).is_some());
+        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Put(put("a", "t"), 2))]);
+        assert!(cache.find_one(0, 0, "s").is_none());
+        assert_eq!(cache.find_one(0, 0, "t").map(|row| row.version), Some(2), "what was written is found");
     }
 
     #[test]
     fn it_stays_within_its_bytes() {
-        let cache = RowCache::new(SHARDS as u64 * 4096);
-        for number in 0..10_000u64 {
-            let key = number.to_string();
-            let stamp = stamp(&cache, &key);
-            cache.fill(stamp, &ITEMS, &row(&key, &key, number));
+        let cache = RowCache::new(256 * 1024);
+        for number in 0..10_000 {
+            cache.keep(0, &row(&format!("{number}"), "s", number), cache.ticket());
         }
-        let bytes: u64 = cache.shards.iter().map(|shard| lock(shard).rows.weight()).sum();
-        assert!(bytes <= SHARDS as u64 * 4096, "{bytes}");
+        assert!(cache.entries.weight() <= 256 * 1024 && cache.entries.len() > 100);
         let nothing = RowCache::new(0);
-        nothing.fill(stamp(&nothing, "a"), &ITEMS, &row("a", "s", 1));
-        assert_eq!(kept(&nothing, "a"), None);
+        nothing.keep(0, &row("a", "s", 1), nothing.ticket());
+        assert_eq!(version(&nothing, "a"), None);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! One thread owns the writing connection. It takes every unit of work that waits, applies each
 //! inside a savepoint of one transaction, commits once with a full sync and then answers all of
-//! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL); rows by key and by
-//! unique value come from memory where they are kept (`cache.rs`).
+//! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL). Rows that
+//! were read or written lately are answered from memory, without a thread (`cache.rs`).
 //!
 //! Tables are built from their declarations (`schema.rs`); statements are made once per table from
 //! declared names only (`sql.rs`), every value is bound.
@@ -14,9 +14,9 @@ mod schema;
 mod sql;
 mod writer;
 
-use crate::cache::{Lookup, RowCache, has};
+use crate::cache::RowCache;
 use crate::reader::Readers;
-use crate::sql::Statements;
+use crate::sql::{Statements, View};
 use crate::writer::Writer;
 use async_trait::async_trait;
 use ferrohub_model::limits;
@@ -35,13 +35,13 @@ pub struct Options {
     pub readers: usize,
     /// Most units of work in one synced transaction, at least 1.
     pub batch_units: usize,
-    /// Bytes of rows kept in memory, about; 0 keeps none.
+    /// Bytes of memory for rows that were read or written, with what was parsed of them; 0 for none.
     pub cache_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 2, batch_units: 512, cache_bytes: 64 * 1024 * 1024 }
+        Self { readers: 2, batch_units: 512, cache_bytes: limits::STORE_CACHE_BYTES }
     }
 }
 
@@ -65,13 +65,13 @@ impl SqliteStore {
     /// Missing tables, columns and indexes are added. Blocks on the disk.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] when a newer program wrote the file, [`StoreError::Invalid`] for a wrong
+    /// [`StoreError::Newer`] or [`StoreError::Older`] when another program wrote the file, [`StoreError::Invalid`] for a wrong
     /// declaration, [`StoreError::Engine`] when the file is no store or cannot be opened.
     pub fn open(path: &Path, tables: &[&'static Table], options: Options) -> Result<Self, StoreError> {
         let mut statements = HashMap::new();
-        for table in tables {
+        for (number, table) in (0..).zip(tables) {
             table.check()?;
-            let made = Arc::new(Statements::new(table));
+            let made = Arc::new(Statements::new(number, table));
             if statements.insert(table.name, made).is_some() {
                 return Err(StoreError::Invalid(format!("table {:?} is declared twice", table.name)));
             }
@@ -80,13 +80,12 @@ impl SqliteStore {
         let connection = schema::open(path, &tables)?;
         let cache = Arc::new(RowCache::new(options.cache_bytes));
         let writer = Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), options.batch_units.max(1))?;
-        let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS))?;
+        let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS), &cache)?;
         Ok(Self { tables, cache, readers, writer })
     }
 
-    fn statements(&self, table: &'static Table) -> Result<Arc<Statements>, StoreError> {
-        let found = self.tables.get(table.name).map(Arc::clone);
-        found.ok_or_else(|| unknown_table(table))
+    fn statements(&self, table: &'static Table) -> Result<&Arc<Statements>, StoreError> {
+        self.tables.get(table.name).ok_or_else(|| unknown_table(table))
     }
 }
 
@@ -108,16 +107,12 @@ impl Store for SqliteStore {
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         check_key(table, key)?;
-        let stamp = match self.cache.get(table, key) {
-            Lookup::Hit(row) => return Ok(Some(row)),
-            Lookup::Miss(stamp) => stamp,
-        };
-        let (statements, key) = (self.statements(table)?, key.to_owned());
-        let found = self.readers.run(move |connection| statements.get(connection, &key)).await?;
-        if let Some(row) = &found {
-            self.cache.fill(stamp, table, row);
+        let statements = self.statements(table)?;
+        if let Some(row) = self.cache.get(statements.number, key) {
+            return Ok(Some(row));
         }
-        Ok(found)
+        let (statements, key) = (Arc::clone(statements), key.to_owned());
+        self.readers.run(move |view| statements.get(view, &key)).await
     }
 
     async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
@@ -129,8 +124,12 @@ impl Store for SqliteStore {
             )));
         }
         keys.iter().try_for_each(|key| check_key(table, key))?;
-        let (statements, keys) = (self.statements(table)?, keys.to_vec());
-        self.readers.run(move |connection| statements.get_many(connection, &keys)).await
+        let statements = self.statements(table)?;
+        if let Some(rows) = self.cache.get_all(statements.number, keys) {
+            return Ok(rows);
+        }
+        let (statements, keys) = (Arc::clone(statements), keys.to_vec());
+        self.readers.run(move |view| statements.get_many(view, &keys)).await
     }
 
     async fn find_one(
@@ -140,23 +139,12 @@ impl Store for SqliteStore {
         value: &str,
     ) -> Result<Option<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, value)?;
-        let (kept, hint) = self.cache.find(table, index, value);
-        if kept.is_some() {
-            return Ok(kept);
-        }
-        // By key, so that the row is kept from here on; a hint that leads elsewhere by now is passed over.
-        if let Some(key) = hint
-            && let Some(row) = self.get(table, &key).await?
-            && has(&row, index, value)
-        {
+        let statements = self.statements(table)?;
+        if let Some(row) = self.cache.find_one(statements.number, index, value) {
             return Ok(Some(row));
         }
-        let (statements, wanted) = (self.statements(table)?, value.to_owned());
-        let found = self.readers.run(move |connection| statements.find_one(connection, index, &wanted)).await?;
-        if let Some(row) = &found {
-            self.cache.hint(table, index, value, &row.key);
-        }
-        Ok(found)
+        let (statements, value) = (Arc::clone(statements), value.to_owned());
+        self.readers.run(move |view| statements.find_one(view, index, &value)).await
     }
 
     async fn range(
@@ -168,8 +156,8 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, prefix)?;
         check_page(&page)?;
-        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
-        self.readers.run(move |connection| statements.range(connection, index, &prefix, &page)).await
+        let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
+        self.readers.run(move |view| statements.range(view, index, &prefix, &page)).await
     }
 
     async fn find(
@@ -181,33 +169,33 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_column(table, column, value)?;
         check_page(&page)?;
-        let (statements, value) = (self.statements(table)?, value.to_owned());
-        self.readers.run(move |connection| statements.find(connection, index, &value, &page)).await
+        let (statements, value) = (Arc::clone(self.statements(table)?), value.to_owned());
+        self.readers.run(move |view| statements.find(view, index, &value, &page)).await
     }
 
     async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&page)?;
-        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
-        self.readers.run(move |connection| statements.scan(connection, &prefix, &page)).await
+        let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
+        self.readers.run(move |view| statements.scan(view, &prefix, &page)).await
     }
 
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
         let index = check_column(table, column, value)?;
-        let (statements, value) = (self.statements(table)?, value.to_owned());
-        self.readers.run(move |connection| statements.count(connection, index, &value)).await
+        let (statements, value) = (Arc::clone(self.statements(table)?), value.to_owned());
+        self.readers.run(move |view| statements.count(view.connection, index, &value)).await
     }
 
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&Page::first(limit))?;
-        let (statements, prefix) = (self.statements(table)?, prefix.to_owned());
-        self.readers.run(move |connection| statements.last(connection, &prefix, limit)).await
+        let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
+        self.readers.run(move |view| statements.last(view, &prefix, limit)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
         // An empty unit begins and ends a transaction without touching the disk.
         self.writer.commit(&self.tables, UnitOfWork::new()).await?;
-        let probe = |connection: &mut rusqlite::Connection| {
-            let result = connection.query_row("SELECT 1", [], |_| Ok(()));
+        let probe = |view: &View<'_>| {
+            let result = view.connection.query_row("SELECT 1", [], |_| Ok(()));
             result.map_err(|error| engine("probing", &error))
         };
         self.readers.run(probe).await

@@ -1,17 +1,19 @@
 //! Threads that read, each with its own connection.
 
+use crate::cache::RowCache;
 use crate::engine;
+use crate::sql::View;
 use ferrohub_model::limits;
 use ferrohub_store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::oneshot;
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&View<'_>) + Send>;
 
 /// Page cache of one reading connection, KiB.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -20,52 +22,101 @@ pub(crate) const STATEMENT_CACHE: usize = 512;
 
 /// A bounded queue before a few threads.
 pub(crate) struct Readers {
-    queue: Option<SyncSender<Job>>,
+    queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Jobs in order. A thread is woken only when one sleeps: under load none has to be.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    asleep: usize,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.jobs.len() >= limits::STORE_QUEUE {
+            return Err(StoreError::Busy);
+        }
+        state.jobs.push_back(job);
+        let sleeps = state.asleep > 0;
+        drop(state);
+        if sleeps {
+            self.came.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The next job; `None` once the queue is closed and empty.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.closed {
+                return None;
+            }
+            state.asleep += 1;
+            state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep -= 1;
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_all();
+    }
 }
 
 impl Readers {
     /// Opens `count` connections on `path` and starts their threads.
-    pub(crate) fn start(path: &Path, count: usize) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let mut threads = Vec::with_capacity(count);
+    pub(crate) fn start(path: &Path, count: usize, cache: &Arc<RowCache>) -> Result<Self, StoreError> {
+        let mut readers = Self { queue: Arc::new(Queue::default()), threads: Vec::with_capacity(count) };
         for number in 0..count {
             let connection = connect(path).map_err(|error| engine("opening a reader", &error))?;
-            let jobs = Arc::clone(&jobs);
+            let (queue, cache) = (Arc::clone(&readers.queue), Arc::clone(cache));
             let thread = Builder::new()
                 .name(format!("store-read-{number}"))
-                .spawn(move || serve(&jobs, connection))
+                .spawn(move || serve(&queue, &connection, &cache))
                 .map_err(|error| StoreError::Engine(format!("starting a reader: {error}")))?;
-            threads.push(thread);
+            readers.threads.push(thread);
         }
-        Ok(Self { queue: Some(queue), threads })
+        Ok(readers)
     }
 
     /// Runs `work` on one of the threads.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let job: Job = Box::new(move |view| {
             // A caller that went away wants no answer.
             if !answer.is_closed() {
-                let _ = answer.send(work(connection));
+                let _ = answer.send(work(view));
             }
         });
-        let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => gone(),
-        })?;
+        self.queue.push(job)?;
         answered.await.map_err(|_| gone())?
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -80,17 +131,19 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // Every look-up has one index by design: a plan need not be made again for each bound value.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    stable_plans(&connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     Ok(connection)
 }
 
-fn serve(jobs: &Mutex<Receiver<Job>>, mut connection: Connection) {
-    loop {
-        // One idle thread waits inside the lock, the others for the lock: each job wakes one.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        job(&mut connection);
+/// Keeps a statement's plan whatever is bound to it. Without, the bundled SQLite, built with STAT4,
+/// prepares a statement anew each time another value is bound.
+pub(crate) fn stable_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+}
+
+fn serve(queue: &Queue, connection: &Connection, cache: &RowCache) {
+    while let Some(job) = queue.next() {
+        job(&View::new(connection, cache));
     }
 }

@@ -1,10 +1,9 @@
 //! The file: its format, its settings, and the tables built from declarations.
 
-use crate::reader::STATEMENT_CACHE;
+use crate::reader::{STATEMENT_CACHE, stable_plans};
 use crate::sql::Statements;
 use crate::{Tables, engine};
 use ferrohub_store::StoreError;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,11 +12,10 @@ use std::path::Path;
 /// Marks the file as ours in SQLite's header: "FHub".
 const APPLICATION_ID: i64 = 0x4648_7562;
 /// Format of the file that this program writes (`PRAGMA user_version`). Raise it with each change
-/// that is not an added table, column or index.
+/// that is not an added table, column or index. From 2 on there is a way from each format to the next.
 const FORMAT: i64 = 2;
-/// The oldest format that this program opens. 1 was written before the first release: its rows point
-/// at each other by path and are not carried over.
-const OLDEST_READ: i64 = 2;
+/// The first format that a program opens; 1 was never released.
+const FIRST_FORMAT: i64 = 2;
 /// The oldest format whose programs can still work with what this program writes. Keep it at the
 /// format before, so that going back one release works.
 const OLDEST_READER: i64 = 2;
@@ -44,7 +42,7 @@ pub(crate) fn open(path: &Path, tables: &Tables) -> Result<Connection, StoreErro
     let mut connection = Connection::open_with_flags(path, flags).map_err(fail)?;
     let format = check_format(&connection, path)?;
     configure(&connection).map_err(fail)?;
-    if format < FORMAT {
+    if format == 0 {
         create(&mut connection).map_err(fail)?;
     }
     for statements in tables.values() {
@@ -54,7 +52,7 @@ pub(crate) fn open(path: &Path, tables: &Tables) -> Result<Connection, StoreErro
     Ok(connection)
 }
 
-/// Refuses a file of a newer program or of another one, before anything is written. Gives the
+/// Refuses a file of a newer program, of one before the first release or of another one, before anything is written. Gives the
 /// file's format, 0 for a new file.
 fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let number = |sql: &str| {
@@ -84,11 +82,10 @@ fn check_format(connection: &Connection, path: &Path) -> Result<i64, StoreError>
             path.display()
         )));
     }
-    if (1..OLDEST_READ).contains(&format) {
-        return Err(StoreError::Engine(format!(
-            "the data in {} was written by a Ferrohub from before the first release (data format {format}; this program \
-             opens format {OLDEST_READ} and later) and cannot be carried over: start with an empty data folder, or start \
-             the program that wrote it",
+    if format < FIRST_FORMAT {
+        return Err(StoreError::Older(format!(
+            "the data in {} has format {format}, made by an early Ferrohub; this program starts at {FIRST_FORMAT}: \
+             start with an empty data folder, or start the program that made it",
             path.display()
         )));
     }
@@ -102,8 +99,9 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // Every look-up has one index by design: a plan need not be made again for each bound value.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // No statistics are gathered either: every look-up has one index that fits, and the plans that a test
+    // looks at are then the plans of every file, large or small.
+    stable_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     Ok(())
 }

@@ -3,13 +3,30 @@
 //! Tables have a rowid on purpose: documents run to kilobytes, and SQLite keeps large rows of a
 //! WITHOUT ROWID table in the inner pages of the key's tree.
 
+use crate::cache::{RowCache, Ticket};
 use crate::engine;
 use ferrohub_store::{Column, Page, Row, StoreError, Table, prefix_end};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::sync::Arc;
 
+/// What a read looks at: the file as a connection sees it, and the rows in memory.
+pub(crate) struct View<'a> {
+    pub(crate) connection: &'a Connection,
+    cache: &'a RowCache,
+    ticket: Ticket,
+}
+
+impl<'a> View<'a> {
+    /// To be made before the first statement runs.
+    pub(crate) fn new(connection: &'a Connection, cache: &'a RowCache) -> Self {
+        Self { connection, cache, ticket: cache.ticket() }
+    }
+}
+
 /// The statements of one table, as text; connections keep them prepared.
 pub(crate) struct Statements {
+    /// Number of the table in this engine.
+    pub(crate) number: u16,
     /// The declaration.
     pub(crate) table: &'static Table,
     /// Version of the row with key ?1.
@@ -43,7 +60,7 @@ struct Range {
 
 impl Statements {
     /// The statements of a checked declaration.
-    pub(crate) fn new(table: &'static Table) -> Self {
+    pub(crate) fn new(number: u16, table: &'static Table) -> Self {
         let name = format!("t_{}", table.name);
         let columns: String = table.columns.iter().map(|column| format!(", c_{}", column.name)).collect();
         let select = format!("SELECT key, version, schema, doc{columns} FROM {name}");
@@ -53,6 +70,7 @@ impl Statements {
         };
         let each = |text: &dyn Fn(&str) -> String| table.columns.iter().map(|column| text(column.name)).collect();
         Self {
+            number,
             table,
             version: format!("SELECT version FROM {name} WHERE key = ?1"),
             put: put(table, &name, &columns),
@@ -91,7 +109,7 @@ impl Statements {
         format!("ALTER TABLE t_{} ADD COLUMN c_{} TEXT", self.table.name, column.name)
     }
 
-    /// Makes a column's index, and drops the one of the other kind from an older declaration.
+    /// Makes a column's index, in which rows without a value take no place, and drops the one of the other kind from an older declaration.
     pub(crate) fn create_index(&self, column: &Column) -> String {
         let (table, column, unique) = (self.table.name, column.name, column.unique);
         // Two underscores part the names, since a name may hold single ones; a name with two of its
@@ -99,77 +117,70 @@ impl Statements {
         if unique {
             format!(
                 "DROP INDEX IF EXISTS i_{table}__{column}; \
-                 CREATE UNIQUE INDEX IF NOT EXISTS u_{table}__{column} ON t_{table} (c_{column})"
+                 CREATE UNIQUE INDEX IF NOT EXISTS u_{table}__{column} ON t_{table} (c_{column}) \
+                 WHERE c_{column} IS NOT NULL"
             )
         } else {
             format!(
                 "DROP INDEX IF EXISTS u_{table}__{column}; \
-                 CREATE INDEX IF NOT EXISTS i_{table}__{column} ON t_{table} (c_{column}, key)"
+                 CREATE INDEX IF NOT EXISTS i_{table}__{column} ON t_{table} (c_{column}, key) \
+                 WHERE c_{column} IS NOT NULL"
             )
         }
     }
 
     /// The row with `key`.
-    pub(crate) fn get(&self, connection: &Connection, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        self.one(connection, &self.get, key)
+    pub(crate) fn get(&self, view: &View<'_>, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        self.one(view, &self.get, key)
     }
 
     /// The rows with `keys`, from one snapshot.
-    pub(crate) fn get_many(
-        &self,
-        connection: &mut Connection,
-        keys: &[String],
-    ) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
-        let snapshot = connection.transaction().map_err(|error| self.failed(&error))?;
-        keys.iter().map(|key| self.get(&snapshot, key)).collect()
+    pub(crate) fn get_many(&self, view: &View<'_>, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
+        // Dropped at the end, which ends the snapshot.
+        let _snapshot = view.connection.unchecked_transaction().map_err(|error| self.failed(&error))?;
+        keys.iter().map(|key| self.get(view, key)).collect()
     }
 
     /// Rows with `value` in column `index`.
     pub(crate) fn find(
         &self,
-        connection: &Connection,
+        view: &View<'_>,
         index: usize,
         value: &str,
         page: &Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let after = page.after.as_deref().unwrap_or("");
-        self.rows(connection, &self.find[index], params![value, after, limit(page.limit)])
+        self.rows(view, true, &self.find[index], params![value, after, limit(page.limit)])
     }
 
     /// The row with `value` in the unique column `index`.
-    pub(crate) fn find_one(
-        &self,
-        connection: &Connection,
-        index: usize,
-        value: &str,
-    ) -> Result<Option<Arc<Row>>, StoreError> {
-        self.one(connection, &self.find_one[index], value)
+    pub(crate) fn find_one(&self, view: &View<'_>, index: usize, value: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        let row = self.one(view, &self.find_one[index], value)?;
+        if let Some(row) = &row {
+            view.cache.hint(self.number, index, value, row);
+        }
+        Ok(row)
     }
 
     /// Rows whose unique column `index` starts with `prefix`, ascending by it.
     pub(crate) fn range(
         &self,
-        connection: &Connection,
+        view: &View<'_>,
         index: usize,
         prefix: &str,
         page: &Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.following(connection, &self.range[index], prefix, page)
+        self.following(view, true, &self.range[index], prefix, page)
     }
 
     /// Rows whose key starts with `prefix`, ascending.
-    pub(crate) fn scan(&self, connection: &Connection, prefix: &str, page: &Page) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.following(connection, &self.scan, prefix, page)
+    pub(crate) fn scan(&self, view: &View<'_>, prefix: &str, page: &Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.following(view, false, &self.scan, prefix, page)
     }
 
     /// Rows whose key starts with `prefix`, descending.
-    pub(crate) fn last(
-        &self,
-        connection: &Connection,
-        prefix: &str,
-        limit: usize,
-    ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.within(connection, &self.last, prefix, prefix, limit)
+    pub(crate) fn last(&self, view: &View<'_>, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.within(view, false, &self.last, prefix, prefix, limit)
     }
 
     /// Number of rows with `value` in column `index`.
@@ -183,7 +194,8 @@ impl Statements {
 
     fn following(
         &self,
-        connection: &Connection,
+        view: &View<'_>,
+        keep: bool,
         range: &Range,
         prefix: &str,
         page: &Page,
@@ -191,55 +203,73 @@ impl Statements {
         // Keys and values hold no NUL, so what comes after `after` is not below this.
         let successor = page.after.as_ref().map(|after| format!("{after}\0"));
         let start = successor.as_deref().map_or(prefix, |next| next.max(prefix));
-        self.within(connection, range, start, prefix, page.limit)
+        self.within(view, keep, range, start, prefix, page.limit)
     }
 
     fn within(
         &self,
-        connection: &Connection,
+        view: &View<'_>,
+        keep: bool,
         range: &Range,
         start: &str,
         prefix: &str,
         count: usize,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         match prefix_end(prefix) {
-            Some(end) => self.rows(connection, &range.bounded, params![start, end, limit(count)]),
-            None => self.rows(connection, &range.open, params![start, limit(count)]),
+            Some(end) => self.rows(view, keep, &range.bounded, params![start, end, limit(count)]),
+            None => self.rows(view, keep, &range.open, params![start, limit(count)]),
         }
     }
 
-    fn one(&self, connection: &Connection, sql: &str, value: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        let raw = connection
+    fn one(&self, view: &View<'_>, sql: &str, value: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        let found = view
+            .connection
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row([value], |row| self.raw(row)).optional())
+            .and_then(|mut statement| statement.query_row([value], |row| self.read(view, row)).optional())
             .map_err(|error| self.failed(&error))?;
-        raw.map(|raw| self.row(raw)).transpose()
+        found.map(|found| self.row(view, true, found)).transpose()
     }
 
-    fn rows(&self, connection: &Connection, sql: &str, values: impl Params) -> Result<Vec<Arc<Row>>, StoreError> {
-        let raws: Vec<Raw> = connection
+    /// The rows of a statement. Only with `keep` do new ones stay in memory: a sweep over a whole table
+    /// should not.
+    fn rows(&self, view: &View<'_>, keep: bool, sql: &str, values: impl Params) -> Result<Vec<Arc<Row>>, StoreError> {
+        let found: Vec<Found> = view
+            .connection
             .prepare_cached(sql)
             .and_then(|mut statement| {
-                statement.query_map(values, |row| self.raw(row))?.collect::<rusqlite::Result<_>>()
+                statement.query_map(values, |row| self.read(view, row))?.collect::<rusqlite::Result<_>>()
             })
             .map_err(|error| self.failed(&error))?;
-        raws.into_iter().map(|raw| self.row(raw)).collect()
+        found.into_iter().map(|found| self.row(view, keep, found)).collect()
     }
 
-    fn raw(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+    /// Reads a row; one that is in memory in the same version is not read again, and is parsed already.
+    fn read(&self, view: &View<'_>, row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
+        let version = row.get::<_, i64>(1)?.unsigned_abs();
+        if let Some(known) = view.cache.same(self.number, row.get_ref(0)?.as_str()?, version) {
+            return Ok(Found::Known(known));
+        }
         let columns = (0..self.table.columns.len()).map(|index| row.get(FIXED_COLUMNS + index));
-        Ok(Raw {
+        Ok(Found::Raw {
             key: row.get(0)?,
-            version: row.get(1)?,
+            version,
             schema: row.get(2)?,
             doc: row.get(3)?,
             columns: columns.collect::<rusqlite::Result<_>>()?,
         })
     }
 
-    fn row(&self, raw: Raw) -> Result<Arc<Row>, StoreError> {
-        let Raw { key, version, schema, doc, columns } = raw;
-        Row::stored(self.table, key, version.unsigned_abs(), columns, schema, doc).map(Arc::new)
+    fn row(&self, view: &View<'_>, keep: bool, found: Found) -> Result<Arc<Row>, StoreError> {
+        let row = match found {
+            Found::Known(row) => return Ok(row),
+            Found::Raw { key, version, schema, doc, columns } => {
+                Arc::new(Row::stored(self.table, key, version, columns, schema, doc)?)
+            }
+        };
+        if keep {
+            view.cache.keep(self.number, &row, view.ticket);
+        }
+        Ok(row)
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -250,12 +280,9 @@ impl Statements {
 /// Columns before the declared ones: key, version, schema, doc.
 const FIXED_COLUMNS: usize = 4;
 
-struct Raw {
-    key: String,
-    version: i64,
-    schema: u32,
-    doc: String,
-    columns: Vec<Option<String>>,
+enum Found {
+    Known(Arc<Row>),
+    Raw { key: String, version: u64, schema: u32, doc: String, columns: Vec<Option<String>> },
 }
 
 fn limit(count: usize) -> i64 {
@@ -286,7 +313,7 @@ mod tests {
 
     #[test]
     fn every_look_up_uses_an_index_and_sorts_nothing() {
-        let statements = Statements::new(&ITEMS);
+        let statements = Statements::new(0, &ITEMS);
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&statements.create_table()).unwrap();
         for column in ITEMS.columns {

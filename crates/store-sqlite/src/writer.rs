@@ -1,14 +1,13 @@
 //! The one thread that writes: group commit.
 
-use crate::cache::{RowCache, Touched};
+use crate::cache::{Batch, Fate, RowCache};
 use crate::schema::SEQUENCE;
 use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
-use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, Row, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -34,6 +33,16 @@ struct Job {
 enum Write {
     Put { statements: Arc<Statements>, put: Put },
     Delete { statements: Arc<Statements>, key: String },
+}
+
+impl Write {
+    /// Number of the table, and the key.
+    fn place(&self) -> (u16, &str) {
+        match self {
+            Self::Put { statements, put } => (statements.number, &put.key),
+            Self::Delete { statements, key } => (statements.number, key),
+        }
+    }
 }
 
 impl Writer {
@@ -124,6 +133,26 @@ struct Batcher {
 
 type Outcome = Result<Committed, StoreError>;
 
+/// What became of every key that the applied units changed, in order.
+fn fates(batch: &mut [Job], outcomes: &[Outcome]) -> Vec<(u16, Fate)> {
+    let mut fates = Vec::with_capacity(batch.len());
+    for (job, outcome) in batch.iter_mut().zip(outcomes) {
+        let Ok(committed) = outcome else { continue };
+        let mut versions = committed.versions.iter().copied();
+        for change in std::mem::take(&mut job.changes) {
+            match change {
+                Write::Put { statements, put } => {
+                    let version = versions.next();
+                    debug_assert!(version.is_some(), "a put without a version");
+                    fates.extend(version.map(|version| (statements.number, Fate::Put(put, version))));
+                }
+                Write::Delete { statements, key } => fates.push((statements.number, Fate::Deleted(key))),
+            }
+        }
+    }
+    fates
+}
+
 impl Batcher {
     fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
         let mut pace = Pace::default();
@@ -137,11 +166,19 @@ impl Batcher {
 
     fn run(&mut self, mut batch: Vec<Job>) {
         let started = Instant::now();
-        let outcomes = self.transaction(&mut batch).unwrap_or_else(|error| {
-            tracing::error!(%error, units = batch.len(), "a commit failed");
-            self.abandon();
-            batch.iter().map(|_| Err(error.clone())).collect()
-        });
+        let cache = Arc::clone(&self.cache);
+        let outcomes = match self.transaction(&batch, &cache) {
+            Ok((outcomes, in_memory)) => {
+                // Before anybody is answered: whoever reads after an answer sees what it was about.
+                in_memory.committed(fates(&mut batch, &outcomes));
+                outcomes
+            }
+            Err(error) => {
+                tracing::error!(%error, units = batch.len(), "a commit failed");
+                self.abandon();
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        };
         let applied = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         metrics::counter!("ferrohub_store_commits_total").increment(applied as u64);
         metrics::histogram!("ferrohub_store_batch_units").record(batch.len() as f64);
@@ -153,21 +190,19 @@ impl Batcher {
     }
 
     /// Applies a batch; an error here means that none of it was committed, as far as we can know.
-    fn transaction(&mut self, batch: &mut [Job]) -> Result<Vec<Outcome>, StoreError> {
+    fn transaction<'a>(&mut self, batch: &[Job], cache: &'a RowCache) -> Result<(Vec<Outcome>, Batch<'a>), StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
         let reserved = self.reserve(wanted)?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        for job in batch.iter() {
+        for job in batch {
             outcomes.push(self.unit(job)?);
         }
-        let touched = touched(batch, &outcomes);
-        self.cache.begin(&touched);
-        let committed = self.execute("COMMIT");
-        self.cache.end(touched, committed.is_ok());
-        committed?;
+        let applied = batch.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+        let in_memory = cache.begin(applied.flat_map(|(job, _)| job.changes.iter().map(Write::place)));
+        self.execute("COMMIT")?;
         self.reserved = reserved;
-        Ok(outcomes)
+        Ok((outcomes, in_memory))
     }
 
     /// Makes sure that `wanted` more versions are reserved on disk once the transaction is committed; answers up to where.
@@ -344,27 +379,6 @@ impl Batcher {
             tracing::error!(%error, "rolling back failed");
         }
     }
-}
-
-/// The keys that the units of a batch which were applied leave behind, each with its last row.
-fn touched(batch: &mut [Job], outcomes: &[Outcome]) -> Vec<Touched> {
-    let mut last: HashMap<(&'static str, String), Touched> = HashMap::new();
-    for (job, outcome) in batch.iter_mut().zip(outcomes) {
-        let Ok(Committed { versions }) = outcome else { continue };
-        let mut versions = versions.iter();
-        for change in std::mem::take(&mut job.changes) {
-            let touched = match change {
-                Write::Delete { statements, key } => Touched { table: statements.table, key, row: None },
-                Write::Put { put, .. } => {
-                    let (table, key) = (put.table, put.key.clone());
-                    let version = versions.next().copied().unwrap_or_default();
-                    Touched { table, key, row: Some(Arc::new(Row::written(put, version))) }
-                }
-            };
-            last.insert((touched.table.name, touched.key.clone()), touched);
-        }
-    }
-    last.into_values().collect()
 }
 
 fn failed(table: &Table, error: &rusqlite::Error) -> StoreError {

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// A newer program wrote the data; the sentence says what to do.
     #[error("{0}")]
     Newer(String),
+    /// A program before the first release wrote the data; the sentence says what to do.
+    #[error("{0}")]
+    Older(String),
     /// The engine failed; the text is for the log.
     #[error("the store's engine failed: {0}")]
     Engine(String),
@@ -74,9 +77,10 @@ impl From<StoreError> for Error {
                 "The change is larger than Ferrohub stores in one step; make it smaller or split it.",
             )
             .with_context(sentence),
-            StoreError::Invalid(context) | StoreError::Newer(context) | StoreError::Engine(context) => {
-                Error::internal(format!("store: {context}"))
-            }
+            StoreError::Invalid(context)
+            | StoreError::Newer(context)
+            | StoreError::Older(context)
+            | StoreError::Engine(context) => Error::internal(format!("store: {context}")),
         }
     }
 }

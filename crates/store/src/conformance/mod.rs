@@ -1,15 +1,18 @@
 //! The suite that every engine passes.
 //!
-//! An engine's test implements [`Place`] and calls [`run`]. Each check uses a data set of its own
-//! and panics with a sentence when the engine breaks the contract of [`crate::Store`].
+//! An engine's test implements [`Place`] and calls [`run`]. Each check uses a data set of its own, works
+//! on two handles of it in turns (as two processes would) and panics with a sentence when the engine breaks the contract of [`crate::Store`].
 #![expect(clippy::expect_used, reason = "a conformance suite reports by panicking, as tests do")]
 
 mod commits;
 mod durability;
+mod races;
 mod reads;
+mod turns;
 
 use crate::{Column, ConflictKind, MigrateStep, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -22,6 +25,21 @@ pub trait Place: Send + Sync {
     /// # Errors
     /// The engine's own.
     async fn open(&self, name: &str, tables: &[&'static Table]) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// A second handle of the data set that `first` was opened on, as another process would have it; the same
+    /// one where an engine holds its data for itself.
+    ///
+    /// # Errors
+    /// The engine's own.
+    async fn second(
+        &self,
+        name: &str,
+        tables: &[&'static Table],
+        first: &Arc<dyn Store>,
+    ) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// Runs `tasks` at the same time, on several threads, until all have ended; panics when one does.
+    async fn together(&self, tasks: Vec<BoxFuture<'static, ()>>);
 }
 
 /// Runs every check.
@@ -42,6 +60,7 @@ pub async fn run(place: &dyn Place) {
     reads::a_row_is_parsed_once(&*open(place, "parse").await).await;
     reads::find_and_count(&*open(place, "find_and_count").await).await;
     reads::keys_are_compared_in_binary_order(&*open(place, "binary_order").await).await;
+    races::reads_see_what_was_answered(place).await;
     durability::a_commit_outlives_the_store(place).await;
     durability::documents_are_migrated(place).await;
     durability::columns_may_be_added(place).await;
@@ -58,9 +77,12 @@ static THINGS: Table = Table {
 /// A second table, so that one engine's table cannot stand in for another.
 static OTHERS: Table = Table { name: "others", columns: &[], schema_version: 1, migrate: &[] };
 
+/// The data set behind two handles that take turns.
 async fn open(place: &dyn Place, name: &str) -> Arc<dyn Store> {
-    let store = place.open(name, &[&THINGS, &OTHERS]).await;
-    let store = store.expect("the data set opens");
+    let tables = [&THINGS, &OTHERS];
+    let first = place.open(name, &tables).await.expect("the data set opens");
+    let second = place.second(name, &tables, &first).await.expect("a second handle opens");
+    let store = Arc::new(turns::Turns::new(first, second));
     store.ready().await.expect("an open store is ready");
     store
 }
