@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod crash;
+mod fixtures;
 mod folder;
 
 use async_trait::async_trait;
