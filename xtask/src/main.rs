@@ -11,7 +11,6 @@ mod step;
 mod tests;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// A task: its name, what it does, and its function, which gets the rest of the command line.
 struct Task {
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
         step::say(&format!("xtask: there is no task '{name}'"));
         return usage();
     };
-    let begun = Instant::now();
+    let begun = step::now();
     match (task.run)(rest) {
         Ok(()) => {
             step::say(&format!("xtask {name}: all good, {} s", begun.elapsed().as_secs()));

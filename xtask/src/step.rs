@@ -41,13 +41,19 @@ pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The time, to say how long something took.
+#[expect(clippy::disallowed_methods, reason = "tasks need no crate, the product's clock among them")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
 /// Runs `command` with its output shown.
 ///
 /// # Errors
 /// A sentence where it cannot be started or does not end with success.
 pub(crate) fn run(label: &str, command: &mut Command) -> Result<(), String> {
     say(&format!("== {label}"));
-    let begun = Instant::now();
+    let begun = now();
     let status =
         command.status().map_err(|error| format!("{label}: cannot start {:?}: {error}", command.get_program()))?;
     if status.success() {

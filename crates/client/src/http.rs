@@ -5,6 +5,7 @@
 //! resolve them; and it trusts the given CA certificates and nothing else.
 
 use bytes::Bytes;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CLIENT_RESPONSE_BYTES;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -87,14 +88,16 @@ pub struct Client {
     tls: TlsConnector,
     server: ServerAddress,
     idle: Mutex<HashMap<String, Vec<Sender>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Client {
-    /// A client that trusts the certificates in `ca_pem` (PEM, one or more) and nothing else.
+    /// A client that trusts the certificates in `ca_pem` (PEM, one or more) and nothing else; its
+    /// deadlines go by `clock`.
     ///
     /// # Errors
     /// `Invalid` where `ca_pem` has no certificate or one that cannot be a trust anchor.
-    pub fn new(ca_pem: &[u8], server: ServerAddress) -> Result<Self> {
+    pub fn new(ca_pem: &[u8], server: ServerAddress, clock: Arc<dyn Clock>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(ca_pem) {
             let certificate =
@@ -113,7 +116,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), server, idle: Mutex::new(HashMap::new()) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), server, idle: Mutex::new(HashMap::new()), clock })
     }
 
     /// The server this client dials.
@@ -130,8 +133,8 @@ impl Client {
     pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Response> {
         let uri: Uri = url.parse().map_err(|_| Error::invalid(format!("'{url}' is not a URL.")))?;
         let target = Target::of(&uri, &self.server)?;
-        let exchange = self.exchange(method, &uri, &target, headers, body);
-        match tokio::time::timeout(REQUEST_TIMEOUT, exchange).await {
+        let exchange = Box::pin(self.exchange(method, &uri, &target, headers, body));
+        match timeout(self.clock.as_ref(), REQUEST_TIMEOUT, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Error::unavailable(
                 format!("{} did not answer within {} seconds.", target.authority, REQUEST_TIMEOUT.as_secs()),
@@ -202,7 +205,7 @@ impl Client {
                 false => unreachable(format!("TLS failed: {error}")),
             })
         };
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
+        let stream = match timeout(self.clock.as_ref(), CONNECT_TIMEOUT, opening).await {
             Ok(stream) => stream?,
             Err(_) => {
                 return Err(unreachable(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())));
@@ -338,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_ca_file_without_a_certificate_is_refused() {
-        let error = Client::new(b"not pem", server()).err().unwrap();
+        let error = Client::new(b"not pem", server(), ferrohub_clock::SystemClock::shared()).err().unwrap();
         assert!(error.message.contains("no certificate"), "{}", error.message);
     }
 }

@@ -13,7 +13,8 @@ use ferrohub_client::profile;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the server is and what to trust.
 struct Server {
@@ -26,7 +27,7 @@ struct Server {
 ///
 /// # Errors
 /// The device's error as a sentence.
-pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &dyn Clock) -> Result<()> {
+pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &Arc<dyn Clock>) -> Result<()> {
     if args.key.is_none() && args.group_key.is_none() {
         return Err(Error::invalid("A device needs its key: give --key, --group-key, or set FERROHUB_DEVICE_KEY."));
     }
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &dyn
     Ok(())
 }
 
-async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock) -> Result<()> {
+async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &Arc<dyn Clock>) -> Result<()> {
     let device_key = match (&args.key, &args.group_key) {
         (Some(key), _) => key.clone(),
         (None, Some(group)) => key::derive(group, id)?,
@@ -58,16 +59,16 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
         csr,
         payload: None,
     };
-    let begun = Instant::now();
+    let begun = clock.monotonic();
     let registration =
-        register(&Dial::new(server.address, &server.dps_host, &server.ca_pem, None)?, &request, clock).await?;
+        register(&Dial::new(server.address, &server.dps_host, &server.ca_pem, None, clock.clone())?, &request).await?;
     print(&format!(
         "{id}: assigned to {} as {} in {}",
         registration.assigned_hub,
         registration.device_id,
-        duration(begun.elapsed())
+        duration(clock.monotonic().since(begun))
     ))?;
-    let begun = Instant::now();
+    let begun = clock.monotonic();
     let hub = &registration.assigned_hub;
     let (certificate, proof) = if args.csr {
         if registration.chain.is_empty() {
@@ -77,18 +78,18 @@ async fn one(args: &DeviceRunArgs, server: &Server, id: &str, clock: &dyn Clock)
     } else {
         (None, Proof::Key(device_key.as_str()))
     };
-    let dial = Dial::new(server.address, hub, &server.ca_pem, certificate)?;
-    let device = HubDevice::connect(&dial, hub, &registration.device_id, proof, clock).await?;
-    print(&format!("{id}: connected in {}", duration(begun.elapsed())))?;
-    let begun = Instant::now();
+    let dial = Dial::new(server.address, hub, &server.ca_pem, certificate, clock.clone())?;
+    let device = HubDevice::connect(&dial, hub, &registration.device_id, proof).await?;
+    print(&format!("{id}: connected in {}", duration(clock.monotonic().since(begun))))?;
+    let begun = clock.monotonic();
     for number in 1..=args.count {
         let body = serde_json::json!({ "number": number }).to_string();
         device.send(body, &[("$.ct", "application/json"), ("$.ce", "utf-8")]).await?;
         if args.interval > 0 && number < args.count {
-            tokio::time::sleep(Duration::from_millis(args.interval)).await;
+            clock.sleep(Duration::from_millis(args.interval)).await;
         }
     }
-    print(&format!("{id}: {} messages acknowledged in {}", args.count, duration(begun.elapsed())))?;
+    print(&format!("{id}: {} messages acknowledged in {}", args.count, duration(clock.monotonic().since(begun))))?;
     device.close().await;
     Ok(())
 }

@@ -5,13 +5,14 @@ use crate::config::{Config, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
 use crate::output::{endpoint, print};
 use ferrohub_client::profile::{self, ServerFile};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::Result;
 use ferrohub_pki::certificate::Certificate;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 
 /// Longest wait for a port or a name: ours.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -102,7 +103,7 @@ async fn ports(server: &ServerFile, findings: &mut Findings) {
     let mqtt = server.mqtt_port.map(|port| ("MQTT", port));
     for (what, port) in [("HTTPS", server.https_port)].into_iter().chain(mqtt) {
         let address = endpoint(&server.address, port);
-        match timeout(PATIENCE, TcpStream::connect((server.address.as_str(), port))).await {
+        match timeout(&SystemClock, PATIENCE, TcpStream::connect((server.address.as_str(), port))).await {
             Ok(Ok(_)) => findings.add(Grade::Good, format!("{what} answers at {address}")),
             Ok(Err(error)) => {
                 findings.add(Grade::Bad, format!("{what} does not answer at {address} ({error}); {SERVER_FILE} may be of a server that has ended: start 'ferrohub serve'"));
@@ -123,7 +124,7 @@ async fn names(domain: &str, hub: Option<&str>, server: Option<&ServerFile>, fin
     ];
     let mut missing = Vec::new();
     for name in wanted {
-        let found = timeout(PATIENCE, lookup_host((name.as_str(), 443))).await;
+        let found = timeout(&SystemClock, PATIENCE, lookup_host((name.as_str(), 443))).await;
         match found.ok().and_then(std::result::Result::ok).and_then(|mut addresses| addresses.next()) {
             Some(address) => findings.add(Grade::Good, format!("{name} resolves to {}", address.ip())),
             None => missing.push(name),

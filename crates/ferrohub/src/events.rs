@@ -7,6 +7,8 @@ use crate::owner::Owner;
 use crate::quickstart::HUB_VERSION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -46,7 +48,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
     loop {
         match print_round(&owner, &hub, &mut next, args.json).await {
             Ok(()) if !args.follow => return Ok(()),
-            Ok(()) => tokio::time::sleep(FOLLOW_PAUSE).await,
+            Ok(()) => SystemClock.sleep(FOLLOW_PAUSE).await,
             Err(error) if args.follow && error.kind == ErrorKind::Unavailable => {
                 notice(&format!("{} Waiting for the server.", error.message));
                 owner = wait_for_server(&data_dir).await?;
@@ -60,7 +62,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
 /// Signs in again once the server is there; a restart may have given it other ports.
 async fn wait_for_server(data_dir: &Path) -> Result<Owner> {
     loop {
-        tokio::time::sleep(RETURN_PAUSE).await;
+        SystemClock.sleep(RETURN_PAUSE).await;
         match Owner::sign_in(data_dir).await {
             Err(error) if error.kind == ErrorKind::Unavailable => {}
             outcome => return outcome,

@@ -22,7 +22,7 @@ use clap::Parser;
 use cli::{Cli, DeviceVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
-use ferrohub_model::clock::SystemClock;
+use ferrohub_clock::SystemClock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Serve(args) => serve::run(&args, &variables).await?,
         Verb::Quickstart(args) => Box::pin(quickstart::run(&args, &variables)).await?,
         Verb::Device(args) => match args.verb {
-            DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock).await?,
+            DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
         Verb::Events(args) => events::run(&args, &variables).await?,
         Verb::Doctor(args) => {
@@ -80,7 +80,7 @@ async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             Err(_) => return complain("an argument is not UTF-8"),
         }
     }
-    let mut environment = Environment::of_process(Arc::new(SystemClock), Arc::new(SystemRandom));
+    let mut environment = Environment::of_process(SystemClock::shared(), Arc::new(SystemRandom));
     let code =
         Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr()))
             .await;

@@ -1,9 +1,11 @@
 //! What people read on stdout: progress lines and tables of names. Logs go to stderr.
 
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::{Clock, Moment};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use std::io::{ErrorKind as Fault, Write};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Code of the error that ends a program whose reader has gone away; nobody is told of it.
 pub(crate) const CLOSED: &str = "OutputClosed";
@@ -62,14 +64,14 @@ impl<T> Done<T> {
 
 /// Numbered steps, one line each, with their times.
 pub(crate) struct Progress {
-    started: Instant,
+    started: Moment,
     steps: u32,
 }
 
 impl Progress {
     /// No step yet.
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), steps: 0 }
+        Self { started: SystemClock.monotonic(), steps: 0 }
     }
 
     /// Runs one step and prints its line: `  3  role definition ferrohub-quickstart … 12 ms`.
@@ -78,16 +80,16 @@ impl Progress {
     /// That of the step, after the line said so.
     pub(crate) async fn step<T>(&mut self, what: &str, work: impl Future<Output = Result<Done<T>>>) -> Result<T> {
         self.steps += 1;
-        let begun = Instant::now();
+        let begun = SystemClock.monotonic();
         partial(&format!("{:>3}  {what} … ", self.steps));
         match work.await {
             Ok(done) => {
                 let note = if done.note.is_empty() { String::new() } else { format!("{}, ", done.note) };
-                line(&format!("{note}{}", duration(begun.elapsed())));
+                line(&format!("{note}{}", duration(since(begun))));
                 Ok(done.value)
             }
             Err(error) => {
-                line(&format!("failed after {}", duration(begun.elapsed())));
+                line(&format!("failed after {}", duration(since(begun))));
                 Err(error)
             }
         }
@@ -100,8 +102,13 @@ impl Progress {
 
     /// Time since the first step.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        since(self.started)
     }
+}
+
+/// The time since `begun` on the machine's clock.
+pub(crate) fn since(begun: Moment) -> Duration {
+    SystemClock.monotonic().since(begun)
 }
 
 /// `12 ms`, `0.4 ms` or `1.25 s`.

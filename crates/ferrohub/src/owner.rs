@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ferrohub_client::http::{Client, Response, ServerAddress};
 use ferrohub_client::profile::{self, OwnerFile, ServerFile};
+use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::sas_token;
@@ -14,7 +15,6 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 use crate::data_dir::{OWNER_FILE, read_bounded};
 
@@ -55,7 +55,7 @@ impl Owner {
             host: server.address.clone(),
             https_port: server.https_port,
         };
-        let client = Client::new(&ca_pem, address)?;
+        let client = Client::new(&ca_pem, address, SystemClock::shared())?;
         let owner = Self { client, server, credential, ca_pem, ca_file, subscription, token: Mutex::default() };
         owner.renew().await?;
         Ok(owner)
@@ -217,7 +217,7 @@ impl Owner {
         else {
             return Ok(false);
         };
-        let deadline = Instant::now() + OPERATION_TIMEOUT;
+        let deadline = SystemClock.monotonic() + OPERATION_TIMEOUT;
         loop {
             let answer = checked(self.manage(Method::GET, &url, None).await?)?;
             let document = answer.json()?;
@@ -230,11 +230,11 @@ impl Owner {
             let retry =
                 answer.header("retry-after").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_RETRY_SECONDS);
             let pause = Duration::from_secs(retry.clamp(1, 30));
-            if Instant::now() + pause > deadline {
+            if SystemClock.monotonic() + pause > deadline {
                 let text = format!("The operation {url} did not end within {} seconds.", OPERATION_TIMEOUT.as_secs());
                 return Err(Error::unavailable(text, 1));
             }
-            tokio::time::sleep(pause).await;
+            SystemClock.sleep(pause).await;
         }
     }
 

@@ -20,7 +20,8 @@ use crate::logs;
 use crate::output::{Done, Progress, line};
 use crate::owner::Owner;
 use crate::serve::{self, Server};
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use std::net::{IpAddr, SocketAddr};
 

@@ -3,12 +3,13 @@
 use crate::cli::ServeArgs;
 use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
-use crate::output::{duration, endpoint, line};
+use crate::output::{duration, endpoint, line, since};
 use crate::{descriptors, logs, tls_files};
+use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
-use ferrohub_model::clock::SystemClock;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
@@ -19,7 +20,7 @@ use ferrohub_store_sqlite::SqliteStore;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -52,11 +53,11 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
     warn_of_unknown(variables);
-    let begun = Instant::now();
+    let begun = SystemClock.monotonic();
     let server = start(&config).await?;
     let file = server.file();
     tracing::info!(
-        elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        elapsed_ms = u64::try_from(since(begun).as_millis()).unwrap_or(u64::MAX),
         https_port = file.https_port,
         mqtt_port = file.mqtt_port,
         data_dir = %server.data_dir().path().display(),
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
     line(&format!(
         "ferrohub {} ready in {}: {}, MQTT {}, data folder {}",
         file.version,
-        duration(begun.elapsed()),
+        duration(since(begun)),
         file.urls.resource_manager,
         endpoint(&file.address, file.mqtt_port),
         server.data_dir().path().display()
@@ -154,7 +155,7 @@ impl Server {
         door.stop().await;
         // The worker is gone already if nobody listens.
         let _ = stop.send(true);
-        if tokio::time::timeout(WORKER_PATIENCE, &mut worker).await.is_err() {
+        if timeout(&SystemClock, WORKER_PATIENCE, &mut worker).await.is_err() {
             tracing::warn!("the worker did not end in time");
             worker.abort();
         }
@@ -213,11 +214,11 @@ fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
 /// Opens store, log and bus.
 async fn engines(folder: &DataDir) -> Result<Engines> {
     let (store_path, log_path) = (folder.store(), folder.log());
-    let clock = Arc::new(SystemClock);
-    let log_clock = clock.clone();
+    let clock = SystemClock::shared();
+    let (store_clock, log_clock) = (clock.clone(), clock.clone());
     // Opening reads and syncs files.
     let opened = tokio::task::spawn_blocking(move || -> Result<(SqliteStore, LocalEventLog)> {
-        let store = SqliteStore::open(&store_path, tables::ALL, ferrohub_store_sqlite::Options::default())
+        let store = SqliteStore::open(&store_path, tables::ALL, store_clock, ferrohub_store_sqlite::Options::default())
             .map_err(|error| Error::invalid(format!("Cannot open the store {}: {error}.", store_path.display())))?;
         let log = LocalEventLog::open(
             Arc::new(RealDisk),

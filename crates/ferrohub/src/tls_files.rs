@@ -151,7 +151,8 @@ mod tests {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
-    use ferrohub_model::clock::{ManualClock, SystemClock};
+    use ferrohub_clock::SystemClock;
+    use ferrohub_model::clock::ManualClock;
     use ferrohub_pki::algorithm::KeyKind;
     use ferrohub_pki::name::SubjectName;
     use ferrohub_pki::platform::{create_platform_root, create_server_identity};

@@ -30,6 +30,7 @@ mod tls;
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
 
+use ferrohub_model::clock::{Moment, timeout_at};
 use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
 use https::Https;
@@ -46,7 +47,6 @@ use tls::{Accepted, Acceptor, Ask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// How long a stop waits for requests in work and for telemetry that was read.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -120,7 +120,7 @@ impl Frontdoor {
             health: port(&health),
         };
         let (stop, stopped) = watch::channel(false);
-        let life = Life::new(stopped);
+        let life = Life::new(stopped, service.clock().clone());
         let sources = Sources { clock: service.clock().clone(), random: service.random().clone() };
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
@@ -168,8 +168,8 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
     serve(listeners, life, &slots(share), move |stream, peer| {
         let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
         async move {
-            let deadline = Instant::now() + handshake_timeout();
-            let stream = Patient::new(stream);
+            let deadline = life.clock().monotonic() + handshake_timeout();
+            let stream = Patient::new(stream, life.clock().clone());
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
             if let Some(accepted) = accepted {
                 https.serve(accepted.stream, accepted.peer_chain).await;
@@ -184,7 +184,7 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
         let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
         async move {
             // One deadline for TLS and CONNECT together.
-            let deadline = Instant::now() + handshake_timeout();
+            let deadline = life.clock().monotonic() + handshake_timeout();
             // Boxed: what the handshake needs is not kept for as long as the device stays, and a TLS stream is large and
             // passes through several futures on its way.
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
@@ -201,11 +201,11 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     ask: Ask,
     peer: SocketAddr,
     life: &Life,
-    deadline: Instant,
+    deadline: Moment,
 ) -> Option<Accepted<S>> {
     let outcome = tokio::select! {
         () = life.stopping() => return None,
-        outcome = tokio::time::timeout_at(deadline, acceptor.accept(stream, ask)) => outcome,
+        outcome = timeout_at(life.clock().as_ref(), deadline, acceptor.accept(stream, ask)) => outcome,
     };
     let reason = match outcome {
         Ok(Ok(accepted)) => return Some(accepted),

@@ -1,5 +1,6 @@
 //! Sockets: bind, accept with a limit, stop in an orderly way.
 
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,11 +22,17 @@ pub(crate) struct Life {
     /// Cancelled when waiting has taken too long.
     force: CancellationToken,
     tracker: TaskTracker,
+    clock: Arc<dyn Clock>,
 }
 
 impl Life {
-    pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
-        Self { stop, force: CancellationToken::new(), tracker: TaskTracker::new() }
+    pub(crate) fn new(stop: watch::Receiver<bool>, clock: Arc<dyn Clock>) -> Self {
+        Self { stop, force: CancellationToken::new(), tracker: TaskTracker::new(), clock }
+    }
+
+    /// The clock of all pauses and deadlines.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Returns once the door closes.
@@ -53,12 +60,12 @@ impl Life {
     /// Returns how many those were.
     pub(crate) async fn finish(&self, patience: Duration) -> usize {
         self.tracker.close();
-        if tokio::time::timeout(patience, self.tracker.wait()).await.is_ok() {
+        if timeout(self.clock.as_ref(), patience, self.tracker.wait()).await.is_ok() {
             return 0;
         }
         let left = self.tracker.len();
         self.force.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.tracker.wait()).await;
+        let _ = timeout(self.clock.as_ref(), Duration::from_secs(1), self.tracker.wait()).await;
         left
     }
 }
@@ -162,7 +169,7 @@ where
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                life.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -203,6 +210,7 @@ pub(crate) fn handshake_timeout() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_clock::SystemClock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn local() -> SocketAddr {
@@ -244,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn stops_accepting_and_drops_what_does_not_end() {
         let (stop, stopped) = watch::channel(false);
-        let life = Life::new(stopped);
+        let life = Life::new(stopped, SystemClock::shared());
         let listeners = bind("test", &[local()]).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         serve(listeners, &life, &slots(10), |mut stream, _| async move {
@@ -263,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn waits_for_a_free_slot() {
         let (_stop, stopped) = watch::channel(false);
-        let life = Life::new(stopped);
+        let life = Life::new(stopped, SystemClock::shared());
         let listeners = bind("test", &[local()]).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
         serve(listeners, &life, &Arc::new(Semaphore::new(1)), |mut stream, _| async move {
@@ -274,7 +282,7 @@ mod tests {
         let mut second = TcpStream::connect(address).await.unwrap();
         let mut byte = [0; 1];
         first.read_exact(&mut byte).await.unwrap();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), second.read_exact(&mut byte)).await;
+        let waiting = timeout(&SystemClock, Duration::from_millis(50), second.read_exact(&mut byte)).await;
         assert!(waiting.is_err());
         drop(first);
         second.read_exact(&mut byte).await.unwrap();

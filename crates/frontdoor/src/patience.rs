@@ -1,24 +1,25 @@
 //! A stream whose peer must take what is written to it. HTTP has timeouts for what a peer sends only: one
 //! that asks and never reads would otherwise hold its connection for ever.
 
+use ferrohub_model::clock::{Clock, Sleep};
 use ferrohub_model::limits::HTTP_WRITE_TIMEOUT;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
 /// A stream that fails with `TimedOut` once a write made no progress for [`HTTP_WRITE_TIMEOUT`].
 pub(crate) struct Patient<S> {
     stream: S,
     /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Sleep>,
+    clock: Arc<dyn Clock>,
 }
 
 impl<S> Patient<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, waiting: None }
+    pub(crate) fn new(stream: S, clock: Arc<dyn Clock>) -> Self {
+        Self { stream, waiting: None, clock }
     }
 
     /// Passes on what the stream said; while that is "not yet", the clock runs.
@@ -27,7 +28,7 @@ impl<S> Patient<S> {
             self.waiting = None;
             return outcome;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(HTTP_WRITE_TIMEOUT)));
+        let waiting = self.waiting.get_or_insert_with(|| self.clock.sleep(HTTP_WRITE_TIMEOUT));
         waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -71,6 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_clock::SystemClock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// Hyper over a patient stream, as the HTTPS and the plain ports use it.
@@ -80,7 +82,7 @@ mod tests {
                 vec![b'x'; 4096],
             ))))
         });
-        let io = hyper_util::rt::TokioIo::new(Patient::new(far));
+        let io = hyper_util::rt::TokioIo::new(Patient::new(far, SystemClock::shared()));
         tokio::spawn(
             async move { hyper::server::conn::http1::Builder::new().serve_connection(io, answer).await.is_ok() },
         )
@@ -90,10 +92,10 @@ mod tests {
     async fn a_peer_that_asks_and_never_reads_is_dropped() {
         let (mut near, far) = tokio::io::duplex(1024);
         let served = serve(far);
-        let begun = tokio::time::Instant::now();
+        let begun = SystemClock.monotonic();
         near.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(!served.await.unwrap(), "the connection ended well");
-        assert_eq!(begun.elapsed().as_secs(), HTTP_WRITE_TIMEOUT.as_secs());
+        assert_eq!(SystemClock.monotonic().since(begun).as_secs(), HTTP_WRITE_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
@@ -104,7 +106,7 @@ mod tests {
         let (mut total, mut part) = (0, [0; 1024]);
         loop {
             // Longer than the timeout in all, shorter between two reads.
-            tokio::time::sleep(HTTP_WRITE_TIMEOUT / 2).await;
+            SystemClock.sleep(HTTP_WRITE_TIMEOUT / 2).await;
             match near.read(&mut part).await.unwrap() {
                 0 => break,
                 read => total += read,

@@ -53,7 +53,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(PLAIN_HEAD_TIMEOUT)
                 .max_buf_size(PLAIN_HEAD_BYTES)
-                .serve_connection(TokioIo::new(Patient::new(stream)), respond);
+                .serve_connection(TokioIo::new(Patient::new(stream, life.clock().clone())), respond);
             https::run(connection, &life).await;
         }
     });

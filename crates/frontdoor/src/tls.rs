@@ -224,7 +224,8 @@ fn refused(reason: String) -> rustls::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferrohub_model::clock::{Clock, SystemClock};
+    use ferrohub_clock::SystemClock;
+    use ferrohub_model::clock::Clock;
     use ferrohub_model::random::Random;
     use ferrohub_pki::algorithm::KeyKind;
     use ferrohub_pki::name::SubjectName;

@@ -18,7 +18,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// What the thread is asked for.
@@ -93,9 +92,9 @@ impl Journal {
                 Message::Append(first) => {
                     let (batch, other) = self.gather(first, messages);
                     kept = other;
-                    let (appends, started) = (batch.len(), Instant::now());
+                    let (appends, started) = (batch.len(), self.clock.monotonic());
                     self.write(batch);
-                    self.pace = Pace::after(appends, started.elapsed());
+                    self.pace = Pace::after(appends, self.clock.monotonic().since(started));
                 }
                 Message::Expire { older_than_ms, answer } => {
                     // A caller that went away wants no answer; so below.
@@ -114,7 +113,8 @@ impl Journal {
     /// last batch was larger, its callers are waited for, but never longer than a part of what a batch takes, so that a
     /// lone caller loses nothing.
     fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
-        let started = Instant::now();
+        let started = self.clock.monotonic();
+        let mut looked = started;
         let mut bytes = first.bytes;
         let mut batch = vec![first];
         loop {
@@ -131,7 +131,10 @@ impl Journal {
                 }
             }
             let room = bytes < self.options.batch_bytes;
-            let more = room && self.pace.expects_more(batch.len(), started.elapsed());
+            let now = self.clock.monotonic();
+            // A clock that stands still, as a test's may, cannot end a wait.
+            let more = room && now > looked && self.pace.expects_more(batch.len(), now.since(started));
+            looked = now;
             if batch.len() == before && !more {
                 return (batch, None);
             }
@@ -231,9 +234,9 @@ impl Journal {
                 Err(second) => self.poison(&format!("appending: {error}; undoing it: {second}")),
             });
         }
-        let started = Instant::now();
+        let started = self.clock.monotonic();
         let synced = self.file.sync();
-        metrics::histogram!("ferrohub_log_sync_seconds").record(started.elapsed());
+        metrics::histogram!("ferrohub_log_sync_seconds").record(self.clock.monotonic().since(started));
         synced.map_err(|error| self.poison(&format!("syncing: {error}")))
     }
 

@@ -4,7 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark stops on the first fault")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::{create_issuing, create_root};
 use ferrohub_pki::csr::CertificateRequest;

@@ -271,7 +271,7 @@ impl Platform {
                 Err(error) => tracing::error!(%error, context = error.context, attempt, "roles could not be re-read"),
             }
             drop(turn);
-            tokio::time::sleep(pause).await;
+            self.clock.sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
         tracing::error!(

@@ -37,7 +37,7 @@ pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
         }
         round = round.wrapping_add(1);
         tokio::select! {
-            () = tokio::time::sleep(ROUND) => {}
+            () = platform.clock.sleep(ROUND) => {}
             changed = stop.changed() => if changed.is_err() { return },
         }
     }

@@ -8,13 +8,15 @@
 )]
 
 use criterion::Criterion;
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_store::{Put, Store, Table, UnitOfWork};
 use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CALLERS: usize = 64;
 /// About what a twin's row takes.
@@ -31,7 +33,8 @@ fn main() {
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let path = folder.path().join("bench.db");
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap());
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&path, &[&ROWS], SystemClock::shared(), Options::default()).unwrap());
     criterion.bench_function("64 callers, one commit each", |bencher| {
         bencher.iter_custom(|count| runtime.block_on(commit_rounds(&store, count)));
     });
@@ -41,22 +44,22 @@ fn main() {
     let bytes = vec![7; CALLERS * (DOCUMENT_BYTES + 64)];
     criterion.bench_function("probe: append and fdatasync of the same bytes", |bencher| {
         bencher.iter_custom(|count| {
-            let started = Instant::now();
+            let started = SystemClock.monotonic();
             for _ in 0..count {
                 file.write_all(&bytes).unwrap();
                 file.sync_data().unwrap();
             }
-            started.elapsed()
+            SystemClock.monotonic().since(started)
         });
     });
     // In turns, so that whatever else the machine does strikes both alike.
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
         ours.push(runtime.block_on(commit_rounds(&store, 1)));
-        let started = Instant::now();
+        let started = SystemClock.monotonic();
         file.write_all(&bytes).unwrap();
         file.sync_data().unwrap();
-        bare.push(started.elapsed());
+        bare.push(SystemClock.monotonic().since(started));
     }
     let (ours, bare) = (median(ours), median(bare));
     println!(
@@ -74,7 +77,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 /// Each caller commits `count` times, one after the other.
 async fn commit_rounds(store: &Arc<dyn Store>, count: u64) -> Duration {
-    let started = Instant::now();
+    let started = SystemClock.monotonic();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
             let store = Arc::clone(store);
@@ -91,5 +94,5 @@ async fn commit_rounds(store: &Arc<dyn Store>, count: u64) -> Duration {
     for caller in callers {
         caller.await.unwrap();
     }
-    started.elapsed()
+    SystemClock.monotonic().since(started)
 }

@@ -6,6 +6,7 @@
     reason = "a benchmark prints its result and stops at the first failure"
 )]
 
+use ferrohub_clock::SystemClock;
 use ferrohub_store::{Column, Put, Store, Table, UnitOfWork};
 use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
@@ -52,13 +53,13 @@ async fn open(folder: &Path, from: &Path) -> Duration {
         }
     }
     let started = Instant::now();
-    let store = SqliteStore::open(&path, &[&ROWS], Options::default()).unwrap();
+    let store = SqliteStore::open(&path, &[&ROWS], SystemClock::shared(), Options::default()).unwrap();
     store.ready().await.unwrap();
     started.elapsed()
 }
 
 async fn filled(path: &Path, size: usize) -> SqliteStore {
-    let store = SqliteStore::open(path, &[&ROWS], Options::default()).unwrap();
+    let store = SqliteStore::open(path, &[&ROWS], SystemClock::shared(), Options::default()).unwrap();
     let doc = json!({ "text": "x".repeat(DOCUMENT_BYTES) });
     for first in (0..size).step_by(250) {
         let mut unit = UnitOfWork::new();

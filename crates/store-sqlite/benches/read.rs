@@ -9,6 +9,7 @@
 )]
 
 use criterion::Criterion;
+use ferrohub_clock::SystemClock;
 use ferrohub_store::{Column, Put, Store, Table, UnitOfWork};
 use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde::Deserialize;
@@ -84,7 +85,8 @@ async fn get(store: &SqliteStore, number: usize) {
 }
 
 async fn filled(path: &Path, cache_bytes: u64) -> SqliteStore {
-    let store = SqliteStore::open(path, &[&ROWS], Options { cache_bytes, ..Options::default() }).unwrap();
+    let store = SqliteStore::open(path, &[&ROWS], SystemClock::shared(), Options { cache_bytes, ..Options::default() })
+        .unwrap();
     let members: BTreeMap<String, String> =
         (0..6).map(|number| (format!("member{number}"), "x".repeat(DOCUMENT_BYTES / 6 - 14))).collect();
     let doc = json!({ "members": members });

@@ -19,6 +19,7 @@ use crate::reader::Readers;
 use crate::sql::{Statements, View};
 use crate::writer::Writer;
 use async_trait::async_trait;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_store::{
     Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
@@ -62,12 +63,17 @@ pub(crate) type Tables = Arc<HashMap<&'static str, Arc<Statements>>>;
 
 impl SqliteStore {
     /// Opens the file at `path`, made (mode 0600) when it is not there, with exactly `tables`.
-    /// Missing tables, columns and indexes are added. Blocks on the disk.
+    /// Missing tables, columns and indexes are added. `clock` times the groups of commits. Blocks on the disk.
     ///
     /// # Errors
     /// [`StoreError::Newer`] or [`StoreError::Older`] when another program wrote the file, [`StoreError::Invalid`] for a wrong
     /// declaration, [`StoreError::Engine`] when the file is no store or cannot be opened.
-    pub fn open(path: &Path, tables: &[&'static Table], options: Options) -> Result<Self, StoreError> {
+    pub fn open(
+        path: &Path,
+        tables: &[&'static Table],
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
         let mut statements = HashMap::new();
         for (number, table) in (0..).zip(tables) {
             table.check()?;
@@ -79,7 +85,8 @@ impl SqliteStore {
         let tables: Tables = Arc::new(statements);
         let connection = schema::open(path, &tables)?;
         let cache = Arc::new(RowCache::new(options.cache_bytes));
-        let writer = Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), options.batch_units.max(1))?;
+        let writer =
+            Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), clock, options.batch_units.max(1))?;
         let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS), &cache)?;
         Ok(Self { tables, cache, readers, writer })
     }

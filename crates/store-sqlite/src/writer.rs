@@ -4,6 +4,7 @@ use crate::cache::{Batch, Fate, RowCache};
 use crate::schema::SEQUENCE;
 use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
+use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
 use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, StoreError, Table, UnitOfWork};
@@ -11,7 +12,6 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Versions that are reserved on disk at a time, so that not every commit has to write where they stand: ours.
@@ -51,10 +51,11 @@ impl Writer {
         connection: Connection,
         tables: Tables,
         cache: Arc<RowCache>,
+        clock: Arc<dyn Clock>,
         batch_units: usize,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE);
-        let mut batcher = Batcher { connection, tables, cache, sequence: 0, reserved: 0 };
+        let mut batcher = Batcher { connection, tables, cache, clock, sequence: 0, reserved: 0 };
         batcher.sequence = batcher.read_sequence()?;
         batcher.reserved = batcher.sequence;
         let thread = Builder::new()
@@ -106,14 +107,18 @@ fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
 /// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
 /// processor to bring their next unit: a sync costs far more than that. The callers of the last
 /// batch are waited for as [`Pace`] says.
-fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace) -> Vec<Job> {
+fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
     let mut batch = vec![first];
-    let started = Instant::now();
+    let started = clock.monotonic();
+    let mut looked = started;
     loop {
         let before = batch.len();
         std::thread::yield_now();
         batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
-        let more = batch.len() < most && pace.expects_more(batch.len(), started.elapsed());
+        let now = clock.monotonic();
+        // A clock that stands still, as a test's may, cannot end a wait.
+        let more = batch.len() < most && now > looked && pace.expects_more(batch.len(), now.since(started));
+        looked = now;
         if batch.len() == before && !more {
             return batch;
         }
@@ -125,6 +130,7 @@ struct Batcher {
     connection: Connection,
     tables: Tables,
     cache: Arc<RowCache>,
+    clock: Arc<dyn Clock>,
     /// The last version given out.
     sequence: i64,
     /// Versions up to this one are reserved on disk: none of them is given out again after a restart.
@@ -157,15 +163,15 @@ impl Batcher {
     fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
         let mut pace = Pace::default();
         while let Ok(first) = jobs.recv() {
-            let batch = gather(first, jobs, batch_units, &pace);
-            let (units, started) = (batch.len(), Instant::now());
+            let batch = gather(first, jobs, batch_units, &pace, self.clock.as_ref());
+            let (units, started) = (batch.len(), self.clock.monotonic());
             self.run(batch);
-            pace = Pace::after(units, started.elapsed());
+            pace = Pace::after(units, self.clock.monotonic().since(started));
         }
     }
 
     fn run(&mut self, mut batch: Vec<Job>) {
-        let started = Instant::now();
+        let started = self.clock.monotonic();
         let cache = Arc::clone(&self.cache);
         let outcomes = match self.transaction(&batch, &cache) {
             Ok((outcomes, in_memory)) => {
@@ -182,7 +188,7 @@ impl Batcher {
         let applied = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         metrics::counter!("ferrohub_store_commits_total").increment(applied as u64);
         metrics::histogram!("ferrohub_store_batch_units").record(batch.len() as f64);
-        metrics::histogram!("ferrohub_store_commit_seconds").record(started.elapsed());
+        metrics::histogram!("ferrohub_store_commit_seconds").record(self.clock.monotonic().since(started));
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             // A caller that went away wants no answer.
             let _ = job.answer.send(outcome);

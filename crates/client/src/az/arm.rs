@@ -237,7 +237,7 @@ impl Context<'_> {
             let response = self.arm_url(Method::GET, &url, None, &[]).await?;
             match if by_status { location_progress(&response)? } else { operation_progress(&response)? } {
                 Progress::Succeeded => return Ok(true),
-                Progress::Running(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                Progress::Running(seconds) => self.environment.clock.sleep(Duration::from_secs(seconds)).await,
             }
         }
         Err(Failure::error(format!(
@@ -252,7 +252,9 @@ impl Context<'_> {
                 Some(state @ ("Failed" | "Canceled")) => {
                     return Err(Failure::error(format!("The resource ended in provisioning state '{state}'.")));
                 }
-                Some(state) if !is_final(state) => tokio::time::sleep(Duration::from_secs(DEFAULT_RETRY_SECONDS)).await,
+                Some(state) if !is_final(state) => {
+                    self.environment.clock.sleep(Duration::from_secs(DEFAULT_RETRY_SECONDS)).await;
+                }
                 _ => return Ok(resource),
             }
         }

@@ -121,7 +121,7 @@ impl<'e> Context<'e> {
     /// # Errors
     /// What the CA file or the client's construction said.
     pub(crate) fn connect(&mut self, profile: Profile, endpoint: Endpoint) -> Result<()> {
-        let client = Client::new(&endpoint.ca_pem, endpoint.address)?;
+        let client = Client::new(&endpoint.ca_pem, endpoint.address, self.environment.clock.clone())?;
         self.signed_in = Some(SignedIn { profile, client, urls: endpoint.urls, tokens: HashMap::new() });
         Ok(())
     }

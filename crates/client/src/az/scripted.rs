@@ -2,7 +2,8 @@
 
 use crate::environment::Environment;
 use bytes::Bytes;
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::random::SeededRandom;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_identity};

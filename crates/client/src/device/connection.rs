@@ -5,6 +5,7 @@
 
 use super::dial::Dial;
 use bytes::{Bytes, BytesMut};
+use ferrohub_model::clock::{Alarm, Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{
     CONNECT_TIMEOUT_SECONDS, DEVICE_INCOMING_QUEUE, DEVICE_OUTGOING_QUEUE, MQTT_IN_FLIGHT, MQTT_PACKET_BYTES,
@@ -13,11 +14,11 @@ use ferrohub_wire::mqtt::{
     Connect, ConnectReturnCode, Decoder, Packet, Publish, QoS, SubAckCode, Subscribe, TopicFilter, encode,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
 /// Longest wait for an acknowledgement or an answer: ours.
@@ -41,6 +42,7 @@ pub struct Connection {
     commands: mpsc::Sender<Command>,
     messages: mpsc::Receiver<Publish>,
     end: watch::Receiver<Option<Error>>,
+    clock: Arc<dyn Clock>,
 }
 
 enum Command {
@@ -56,18 +58,21 @@ impl Connection {
     /// code of CONNACK; the text says what it means.
     pub async fn open(dial: &Dial, login: &Login) -> Result<Self> {
         let stream = dial.open().await?;
+        let clock = Arc::clone(dial.clock());
         let mut socket = Socket {
             stream,
             decoder: Decoder::new(MQTT_PACKET_BYTES),
             input: BytesMut::new(),
             output: BytesMut::new(),
             server: dial.name(),
+            clock: Arc::clone(&clock),
         };
         let greeting = async {
             socket.write(&connect_packet(login)).await?;
             socket.next().await
         };
-        let answer = timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS), greeting).await.map_err(|_| {
+        let limit = Duration::from_secs(CONNECT_TIMEOUT_SECONDS);
+        let answer = timeout(clock.as_ref(), limit, greeting).await.map_err(|_| {
             Error::unavailable(
                 format!("{} did not answer CONNECT within {CONNECT_TIMEOUT_SECONDS} seconds.", dial.name()),
                 1,
@@ -88,7 +93,7 @@ impl Connection {
             // Nobody listens any more where the device hung up itself.
             let _ = ended.send(Some(reason));
         });
-        Ok(Self { commands, messages, end })
+        Ok(Self { commands, messages, end, clock })
     }
 
     /// Publishes at QoS 1 and waits for PUBACK.
@@ -116,7 +121,7 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where the connection ended or nothing came `within` the time.
     pub async fn next(&mut self, within: Duration) -> Result<Publish> {
-        match timeout(within, self.messages.recv()).await {
+        match timeout(self.clock.as_ref(), within, self.messages.recv()).await {
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(self.reason().await),
             Err(_) => {
@@ -127,10 +132,10 @@ impl Connection {
 
     /// Says DISCONNECT and waits until the socket is closed.
     pub async fn close(self) {
-        let Self { commands, mut end, messages } = self;
+        let Self { commands, mut end, messages, clock } = self;
         drop((commands, messages));
         // An error means that the task is gone already, which is what is waited for.
-        let _ = timeout(ANSWER_TIMEOUT, end.wait_for(Option::is_some)).await;
+        let _ = timeout(clock.as_ref(), ANSWER_TIMEOUT, end.wait_for(Option::is_some)).await;
     }
 
     async fn ask(&self, command: Command, answer: oneshot::Receiver<Result<()>>, what: &str) -> Result<()> {
@@ -143,7 +148,7 @@ impl Connection {
                 Err(_) => Err(self.reason().await),
             }
         };
-        match timeout(ANSWER_TIMEOUT, asking).await {
+        match timeout(self.clock.as_ref(), ANSWER_TIMEOUT, asking).await {
             Ok(result) => result,
             Err(_) => Err(Error::unavailable(
                 format!("The server sent no {what} within {} seconds.", ANSWER_TIMEOUT.as_secs()),
@@ -169,6 +174,7 @@ struct Socket {
     input: BytesMut,
     output: BytesMut,
     server: String,
+    clock: Arc<dyn Clock>,
 }
 
 impl Socket {
@@ -198,7 +204,7 @@ impl Socket {
             self.stream.write_all_buf(&mut self.output).await?;
             self.stream.flush().await
         };
-        match timeout(ANSWER_TIMEOUT, writing).await {
+        match timeout(self.clock.as_ref(), ANSWER_TIMEOUT, writing).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Error::unavailable(format!("The connection to {} broke: {error}.", self.server), 1)),
             Err(_) => Err(Error::unavailable(format!("{} reads nothing any more.", self.server), 1)),
@@ -231,20 +237,23 @@ impl Driver {
 
     async fn serve(&mut self) -> Result<()> {
         let patience = Duration::from_secs(u64::from(KEEP_ALIVE_SECONDS));
-        let mut ticks = tokio::time::interval_at(Instant::now() + patience / 2, patience / 2);
-        let mut heard = Instant::now();
+        let clock = Arc::clone(&self.socket.clock);
+        let mut heard = clock.monotonic();
+        let mut tick = Alarm::new(Arc::clone(&clock), heard + patience / 2);
         loop {
             tokio::select! {
                 packet = self.socket.next() => {
-                    heard = Instant::now();
+                    heard = clock.monotonic();
                     self.receive(packet?).await?;
                 }
                 command = self.commands.recv(), if self.waiting.len() < MQTT_IN_FLIGHT => match command {
                     Some(command) => self.send(command).await?,
                     None => return Ok(()),
                 },
-                _ = ticks.tick() => {
-                    if heard.elapsed() > patience + patience / 2 {
+                () = tick.rings() => {
+                    let now = clock.monotonic();
+                    tick.set(now + patience / 2);
+                    if now.since(heard) > patience + patience / 2 {
                         return Err(Error::unavailable(format!("{} answers no keep-alive.", self.socket.server), 1));
                     }
                     self.socket.write(&Packet::PingReq).await?;

@@ -1,6 +1,7 @@
 //! Where a device connects, under which name, trusting whom.
 
 use super::csr::DeviceKey;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{CERTIFICATE_BYTES, CHAIN_LENGTH, CONNECT_TIMEOUT_SECONDS};
 use rustls::{ClientConfig, RootCertStore};
@@ -29,11 +30,13 @@ pub struct Dial {
     address: SocketAddr,
     name: ServerName<'static>,
     tls: TlsConnector,
+    clock: Arc<dyn Clock>,
 }
 
 impl Dial {
     /// A server at `address` that proves to be `name` with a certificate under `ca_pem` (PEM, one or
-    /// more; nothing else is trusted). With `certificate` the device proves its own identity too.
+    /// more; nothing else is trusted). With `certificate` the device proves its own identity too. Tokens,
+    /// pauses and deadlines of its connections go by `clock`.
     ///
     /// # Errors
     /// `Invalid` where the name, the CA certificates or the device's certificate cannot be used.
@@ -42,6 +45,7 @@ impl Dial {
         name: &str,
         ca_pem: &[u8],
         certificate: Option<ClientCertificate<'_>>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let server_name = ServerName::try_from(name.to_owned())
             .map_err(|_| Error::invalid(format!("'{name}' is not a host name.")))?;
@@ -56,12 +60,17 @@ impl Dial {
                 .with_client_auth_cert(bounded(certificate.chain)?, certificate.key.for_tls()?)
                 .map_err(|error| Error::invalid(format!("The device's certificate cannot be used: {error}.")))?,
         };
-        Ok(Self { address, name: server_name, tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { address, name: server_name, tls: TlsConnector::from(Arc::new(config)), clock })
     }
 
     /// The server's name.
     pub fn name(&self) -> String {
         self.name.to_str().into_owned()
+    }
+
+    /// The clock of its connections.
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The address that is dialled.
@@ -87,7 +96,7 @@ impl Dial {
             let stream = self.tls.connect(self.name.clone(), socket).await;
             stream.map_err(|error| self.unreachable(&format!("TLS failed: {error}")))
         };
-        match tokio::time::timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS), opening).await {
+        match timeout(self.clock.as_ref(), Duration::from_secs(CONNECT_TIMEOUT_SECONDS), opening).await {
             Ok(stream) => stream,
             Err(_) => Err(self.unreachable(&format!("no connection within {CONNECT_TIMEOUT_SECONDS} seconds"))),
         }
@@ -124,13 +133,15 @@ fn bounded(chain: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_clock::SystemClock;
 
     #[test]
     fn names_and_trust_are_checked_before_anything_is_sent() {
         let address = SocketAddr::from(([127, 0, 0, 1], 8883));
-        let error = Dial::new(address, "no host name", b"", None).err().unwrap();
+        let clock: Arc<dyn Clock> = SystemClock::shared();
+        let error = Dial::new(address, "no host name", b"", None, clock.clone()).err().unwrap();
         assert!(error.message.contains("not a host name"), "{error}");
-        let error = Dial::new(address, "hub.localhost", b"", None).err().unwrap();
+        let error = Dial::new(address, "hub.localhost", b"", None, clock).err().unwrap();
         assert!(error.message.contains("no certificate"), "{error}");
     }
 

@@ -11,8 +11,8 @@ use ferrohub_wire::hub_topic::{self, HubDelivery, HubLogin, PropertyBag};
 use ferrohub_wire::mqtt::Publish;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Hub device api-version: that of the Python SDK's branch with certificate renewal.
 const API_VERSION: &str = "2025-08-01-preview";
@@ -47,6 +47,7 @@ pub struct Desired {
 /// A connected device.
 pub struct HubDevice {
     connection: Connection,
+    clock: Arc<dyn Clock>,
     device_id: String,
     requests: u32,
     desired: VecDeque<Desired>,
@@ -57,16 +58,11 @@ impl HubDevice {
     ///
     /// # Errors
     /// As [`Connection::open`] and [`Connection::subscribe`].
-    pub async fn connect(
-        dial: &Dial,
-        host: &str,
-        device_id: &str,
-        proof: Proof<'_>,
-        clock: &dyn Clock,
-    ) -> Result<Self> {
+    pub async fn connect(dial: &Dial, host: &str, device_id: &str, proof: Proof<'_>) -> Result<Self> {
+        let clock = Arc::clone(dial.clock());
         let password = match proof {
             Proof::Certificate => None,
-            Proof::Key(key) => Some(device_token(host, device_id, key, token_expiry(clock))?),
+            Proof::Key(key) => Some(device_token(host, device_id, key, token_expiry(clock.as_ref()))?),
         };
         let login = HubLogin {
             host: host.to_owned(),
@@ -79,7 +75,7 @@ impl HubDevice {
         let login = Login { client_id: login.client_id(), user_name: login.user_name(), password };
         let connection = Connection::open(dial, &login).await?;
         connection.subscribe(&[hub_topic::TWIN_RESPONSES_FILTER, hub_topic::DESIRED_PATCHES_FILTER]).await?;
-        Ok(Self { connection, device_id: device_id.to_owned(), requests: 0, desired: VecDeque::new() })
+        Ok(Self { connection, clock, device_id: device_id.to_owned(), requests: 0, desired: VecDeque::new() })
     }
 
     /// Sends one telemetry message at QoS 1 and waits until the hub has it on disk (PUBACK). A
@@ -127,12 +123,12 @@ impl HubDevice {
     /// # Errors
     /// `Unavailable` where none comes `within` the time or the connection ended.
     pub async fn desired(&mut self, within: Duration) -> Result<Desired> {
-        let deadline = Instant::now() + within;
+        let deadline = self.clock.monotonic() + within;
         loop {
             if let Some(change) = self.desired.pop_front() {
                 return Ok(change);
             }
-            let message = self.connection.next(deadline.saturating_duration_since(Instant::now())).await?;
+            let message = self.connection.next(deadline.since(self.clock.monotonic())).await?;
             self.keep_desired(&message);
         }
     }
@@ -146,9 +142,9 @@ impl HubDevice {
         self.requests = self.requests.wrapping_add(1);
         let request_id = self.requests.to_string();
         self.connection.publish(topic(&request_id), body).await?;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let deadline = self.clock.monotonic() + ANSWER_TIMEOUT;
         loop {
-            let message = self.connection.next(deadline.saturating_duration_since(Instant::now())).await?;
+            let message = self.connection.next(deadline.since(self.clock.monotonic())).await?;
             match HubDelivery::parse(&message.topic) {
                 HubDelivery::TwinResponse { status, rid, version } if rid == request_id => {
                     return TwinAnswer { version, payload: message.payload.clone() }.checked(status);

@@ -13,7 +13,6 @@ use ferrohub_wire::dps_topic::{self, DpsLogin, DpsResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// DPS device api-version: the first one with certificate requests.
 const API_VERSION: &str = "2025-07-01-preview";
@@ -58,9 +57,10 @@ pub struct Registration {
 ///
 /// # Errors
 /// What DPS said: its error code and message; or what went wrong on the way.
-pub async fn register(dial: &Dial, request: &RegistrationRequest, clock: &dyn Clock) -> Result<Registration> {
+pub async fn register(dial: &Dial, request: &RegistrationRequest) -> Result<Registration> {
+    let clock = dial.clock().as_ref();
     let mut connection = Connection::open(dial, &login(request, clock)?).await?;
-    let result = exchange(&mut connection, request).await;
+    let result = exchange(&mut connection, request, clock).await;
     connection.close().await;
     result
 }
@@ -80,9 +80,13 @@ fn login(request: &RegistrationRequest, clock: &dyn Clock) -> Result<Login> {
     Ok(Login { client_id: registration_id.clone(), user_name: login.user_name(), password })
 }
 
-async fn exchange(connection: &mut Connection, request: &RegistrationRequest) -> Result<Registration> {
+async fn exchange(
+    connection: &mut Connection,
+    request: &RegistrationRequest,
+    clock: &dyn Clock,
+) -> Result<Registration> {
     connection.subscribe(&[dps_topic::RESPONSES_FILTER]).await?;
-    let deadline = Instant::now() + REGISTRATION_TIMEOUT;
+    let deadline = clock.monotonic() + REGISTRATION_TIMEOUT;
     let mut operation: Option<String> = None;
     let mut requests = 0_u32;
     loop {
@@ -92,7 +96,7 @@ async fn exchange(connection: &mut Connection, request: &RegistrationRequest) ->
             None => connection.publish(dps_topic::register(&rid), document(request)?).await?,
             Some(operation) => connection.publish(dps_topic::operation_status(&rid, operation), Bytes::new()).await?,
         }
-        let answer = answer_to(connection, &rid).await?;
+        let answer = answer_to(connection, &rid, clock).await?;
         if answer.status < 300 {
             let state: OperationStatus = serde_json::from_slice(&answer.payload)
                 .map_err(|error| Error::internal(format!("DPS answered no operation status: {error}")))?;
@@ -105,12 +109,12 @@ async fn exchange(connection: &mut Connection, request: &RegistrationRequest) ->
         }
         let pause = answer.retry_after.map_or(DEFAULT_RETRY_SECONDS, u64::from).min(MAX_RETRY_SECONDS);
         let pause = Duration::from_secs(pause);
-        if Instant::now() + pause > deadline {
+        if clock.monotonic() + pause > deadline {
             let text =
                 format!("DPS did not finish the registration within {} seconds.", REGISTRATION_TIMEOUT.as_secs());
             return Err(Error::unavailable(text, 1));
         }
-        sleep(pause).await;
+        clock.sleep(pause).await;
     }
 }
 
@@ -131,10 +135,10 @@ struct Answer {
     payload: Bytes,
 }
 
-async fn answer_to(connection: &mut Connection, request_id: &str) -> Result<Answer> {
-    let deadline = Instant::now() + ANSWER_TIMEOUT;
+async fn answer_to(connection: &mut Connection, request_id: &str, clock: &dyn Clock) -> Result<Answer> {
+    let deadline = clock.monotonic() + ANSWER_TIMEOUT;
     loop {
-        let message = connection.next(deadline.saturating_duration_since(Instant::now())).await?;
+        let message = connection.next(deadline.since(clock.monotonic())).await?;
         if let Some(response) = DpsResponse::parse(&message.topic)
             && response.rid == request_id
         {

@@ -7,7 +7,8 @@ use super::registration::{RegistrationRequest, register};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_identity};
@@ -65,7 +66,7 @@ async fn server(script: Script) -> Dial {
             }
         }
     });
-    Dial::new(address, HOST, ca_pem.as_bytes(), None).unwrap()
+    Dial::new(address, HOST, ca_pem.as_bytes(), None, SystemClock::shared()).unwrap()
 }
 
 fn accept(code: ConnectReturnCode) -> Packet {
@@ -119,7 +120,7 @@ async fn a_server_that_hangs_up_fails_the_publish_at_once() {
     .await;
     let connection = open(&dial).await.unwrap();
     let publishing = connection.publish("a".into(), Bytes::new());
-    let error = tokio::time::timeout(Duration::from_secs(5), publishing).await.unwrap().unwrap_err();
+    let error = timeout(&SystemClock, Duration::from_secs(5), publishing).await.unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     let error = connection.publish("bad/#".into(), Bytes::new()).await.unwrap_err();
     assert!(error.message.contains("closed") || error.message.contains("broke"), "{error}");
@@ -172,7 +173,7 @@ async fn a_registration_polls_until_it_is_assigned() {
         csr: Some("Q1NS".into()),
         payload: None,
     };
-    let registration = register(&dial, &request, &SystemClock).await.unwrap();
+    let registration = register(&dial, &request).await.unwrap();
     assert_eq!(
         (registration.assigned_hub.as_str(), registration.device_id.as_str(), registration.polls),
         (HOST, "sn-1", 2)
@@ -209,7 +210,7 @@ async fn a_device_sends_reports_and_listens() {
         _ => Some(Vec::new()),
     })
     .await;
-    let mut device = HubDevice::connect(&dial, HOST, "Pump:1", Proof::Certificate, &SystemClock).await.unwrap();
+    let mut device = HubDevice::connect(&dial, HOST, "Pump:1", Proof::Certificate).await.unwrap();
     device.send("{}", &[("$.ct", "application/json"), ("a", "b&c")]).await.unwrap();
     assert_eq!(device.report(&json!({"y": 2})).await.unwrap(), 9);
     let twin = device.twin().await.unwrap();

@@ -9,6 +9,7 @@ use ferrohub_client::device::dial::{ClientCertificate, Dial};
 use ferrohub_client::device::hub::{HubDevice, Proof};
 use ferrohub_client::device::key;
 use ferrohub_client::device::registration::{Registration, RegistrationRequest, register};
+use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::certificate::Certificate;
@@ -47,18 +48,18 @@ pub(super) async fn run(
         csr: Some(own_key.certificate_request(DEVICE)?),
         payload: None,
     };
-    let dial = Dial::new(mqtt, &plant.device_host, ca_pem, None)?;
+    let dial = Dial::new(mqtt, &plant.device_host, ca_pem, None, SystemClock::shared())?;
     let registering = async {
-        let registration = register(&dial, &request, clock).await?;
+        let registration = register(&dial, &request).await?;
         let note = format!("assigned to {}", registration.assigned_hub);
         Ok(Done::with(registration, note))
     };
     let registration = progress.step(&format!("device {DEVICE} registers over MQTT with a CSR"), registering).await?;
     progress.step("chain of three certificates", async { check_chain(&registration) }).await?;
     let certificate = ClientCertificate { chain: &registration.chain, key: &own_key };
-    let dial = Dial::new(mqtt, &registration.assigned_hub, ca_pem, Some(certificate))?;
+    let dial = Dial::new(mqtt, &registration.assigned_hub, ca_pem, Some(certificate), SystemClock::shared())?;
     let connecting = async {
-        HubDevice::connect(&dial, &registration.assigned_hub, &registration.device_id, Proof::Certificate, clock)
+        HubDevice::connect(&dial, &registration.assigned_hub, &registration.device_id, Proof::Certificate)
             .await
             .map(Done::new)
     };

@@ -1,6 +1,7 @@
 //! What happens when something around the program gives way: files, the reader of its output, the server.
 
 use crate::program::{Home, PATIENCE, Running, hub_name};
+use ferrohub_clock::SystemClock;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -34,7 +35,7 @@ fn idle_strangers_leave_files_to_store_and_log() {
         .flat_map(|port| std::iter::repeat_n(*port, 100))
         .map(|port| TcpStream::connect(("127.0.0.1", port)).unwrap())
         .collect();
-    std::thread::sleep(Duration::from_secs(1));
+    SystemClock.block(Duration::from_secs(1));
     // Half of so low a limit is kept back.
     let held = open();
     assert!(held > before + 60 && held <= before + 80, "{before} files, then {held}");

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside of a test function")]
 
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The program under test.
@@ -130,12 +132,12 @@ impl Running {
     pub(crate) fn terminate(mut self) -> bool {
         let sent = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
         assert!(sent.success());
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
+        let deadline = SystemClock.monotonic() + PATIENCE;
+        while SystemClock.monotonic() < deadline {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status.success();
             }
-            std::thread::sleep(Duration::from_millis(20));
+            SystemClock.block(Duration::from_millis(20));
         }
         false
     }

@@ -21,6 +21,7 @@ pub(crate) mod route;
 use crate::errors::{self, Trace};
 use crate::listener::Life;
 use bytes::Bytes;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::{
     HTTP_BODY_TIMEOUT, HTTP_DISCARD_BYTES, HTTP_DISCARD_TIMEOUT, HTTP_HEAD_BYTES, HTTP_HEAD_TIMEOUT,
@@ -109,7 +110,8 @@ impl Https {
         );
         let correlation_id = head.correlation_id;
         let reply = async {
-            let outcome = match read(request, route, authority, query, peer_chain, trace, correlation_id).await {
+            let (ids, clock) = ((trace, correlation_id), self.service.clock().as_ref());
+            let outcome = match read(request, route, authority, query, peer_chain, ids, clock).await {
                 Ok(call) => self.clone().dispatch(route, call).await,
                 Err(error) => Err(error),
             };
@@ -186,8 +188,8 @@ async fn read(
     authority: String,
     query: Vec<(String, String)>,
     peer_chain: Arc<Vec<Vec<u8>>>,
-    trace: Trace,
-    correlation_id: uuid::Uuid,
+    (trace, correlation_id): (Trace, uuid::Uuid),
+    clock: &dyn Clock,
 ) -> Result<Call> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
     // More than one (RFC 9112, 3.2): whoever stands in front of us may have looked at another one.
@@ -196,7 +198,7 @@ async fn read(
         return Err(Error::invalid("The Host header is missing, is there twice, or is not a host name."));
     }
     let (parts, body) = request.into_parts();
-    let body = read_body(body, route.body_limit()).await?;
+    let body = read_body(body, route.body_limit(), clock).await?;
     Ok(Call {
         method: parts.method,
         authority,
@@ -210,7 +212,7 @@ async fn read(
     })
 }
 
-async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes>
+async fn read_body<B>(mut body: B, limit: usize, clock: &dyn Clock) -> Result<Bytes>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -224,13 +226,13 @@ where
         .with_iot_code(413_001)
     };
     if body.size_hint().lower() > limit as u64 {
-        discard(&mut body).await;
+        discard(&mut body, clock).await;
         return Err(too_large());
     }
-    match tokio::time::timeout(HTTP_BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await {
+    match timeout(clock, HTTP_BODY_TIMEOUT, Limited::new(&mut body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            discard(&mut body).await;
+            discard(&mut body, clock).await;
             Err(too_large())
         }
         Ok(Err(_)) => Err(Error::invalid("The request's body ended early or is damaged.")),
@@ -243,7 +245,7 @@ where
 
 /// Reads on without keeping anything, so that a client that is still writing gets to see the answer. What is much too
 /// long, or comes slowly, is not waited for.
-async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
+async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, clock: &dyn Clock) {
     let mut left = HTTP_DISCARD_BYTES;
     if body.size_hint().lower() > left as u64 {
         return;
@@ -257,7 +259,7 @@ async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B) {
         }
     };
     // Whether it ended or the time did makes no difference to the answer.
-    drop(tokio::time::timeout(HTTP_DISCARD_TIMEOUT, all).await);
+    let _ = timeout(clock, HTTP_DISCARD_TIMEOUT, all).await;
 }
 
 fn nothing_here(call: &Call) -> Error {
@@ -274,32 +276,33 @@ fn nothing_here(call: &Call) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_clock::SystemClock;
     use std::time::Duration;
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_before_and_while_it_is_read() {
         let body = Full::new(Bytes::from(vec![b'x'; 11]));
-        assert_eq!(read_body(body, 10).await.unwrap_err().http_status(), 413);
+        assert_eq!(read_body(body, 10, &SystemClock).await.unwrap_err().http_status(), 413);
         let chunks = (0..3).map(|_| Ok::<_, Infallible>(hyper::body::Frame::data(Bytes::from_static(b"xxxx"))));
         let unknown_length = http_body_util::StreamBody::new(futures_util::stream::iter(chunks));
-        assert_eq!(read_body(unknown_length, 10).await.unwrap_err().http_status(), 413);
-        assert_eq!(read_body(Full::new(Bytes::from_static(b"ok")), 10).await.unwrap(), "ok");
+        assert_eq!(read_body(unknown_length, 10, &SystemClock).await.unwrap_err().http_status(), 413);
+        assert_eq!(read_body(Full::new(Bytes::from_static(b"ok")), 10, &SystemClock).await.unwrap(), "ok");
     }
 
     #[tokio::test]
     async fn a_panic_becomes_an_answer_and_a_hang_up_cancels_nothing() {
         let (_stop, stopped) = tokio::sync::watch::channel(false);
-        let life = Life::new(stopped);
+        let life = Life::new(stopped, SystemClock::shared());
         let error = shielded(&life, async { panic!("with a secret") }).await.unwrap_err();
         assert_eq!(error.http_status(), 500);
         assert!(!error.message.contains("secret"));
         let (done, finished) = tokio::sync::oneshot::channel();
         let slow = async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            SystemClock.sleep(Duration::from_millis(50)).await;
             let _ = done.send(());
             Ok(Reply::empty(204))
         };
-        assert!(tokio::time::timeout(Duration::from_millis(5), shielded(&life, slow)).await.is_err());
+        assert!(timeout(&SystemClock, Duration::from_millis(5), shielded(&life, slow)).await.is_err());
         finished.await.unwrap();
     }
 

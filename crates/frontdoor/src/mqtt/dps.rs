@@ -6,6 +6,7 @@ use super::{End, Mqtt};
 use crate::errors;
 use crate::listener::Life;
 use crate::registration;
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -56,7 +57,7 @@ where
             break End::Vanished;
         }
         let next = tokio::select! {
-            next = tokio::time::timeout(applicant.patience, link.read()) => next,
+            next = timeout(mqtt.clock.as_ref(), applicant.patience, link.read()) => next,
             () = life.stopping() => break End::Stopping,
         };
         let packet = match next {

@@ -8,6 +8,7 @@ use super::{End, Mqtt};
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
 use crate::listener::Life;
+use ferrohub_model::clock::{Alarm, timeout};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
@@ -20,7 +21,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 /// Time in which messages that were read are still brought to safety after a connection has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,8 +111,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let Admitted { device, mut events } = admitted;
-    let silent_at = Instant::now() + device.patience;
-    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::default(), silent_at };
+    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::new(mqtt.clock.clone()) };
     let end = connection.serve(events.as_mut(), life).await;
     Box::pin(connection.finish(&end)).await;
     end
@@ -123,8 +122,6 @@ struct Connection<'a, S> {
     device: Device,
     link: Link<S>,
     pipeline: Pipeline,
-    /// When the device has been silent for too long.
-    silent_at: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
@@ -136,7 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         }));
         self.remember();
         // These outlive the turns of the loop: a turn is a batch of messages, and to wait anew for each would cost more.
-        let mut silence = pin!(tokio::time::sleep_until(self.silent_at));
+        let (clock, patience) = (&self.mqtt.clock, self.device.patience);
+        let mut silence = Alarm::new(clock.clone(), clock.monotonic() + patience);
         let mut stopping = pin!(life.stopping());
         loop {
             let event = {
@@ -151,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     let reading = self.pipeline.has_room();
                     if !reading {
                         // While we do not listen, nobody can be called silent.
-                        self.silent_at = Instant::now() + self.device.patience;
+                        silence.set(clock.monotonic() + patience);
                     }
                     tokio::select! {
                         safe = self.pipeline.advance(&self.device.session) => match safe {
@@ -159,19 +157,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                             Err(error) => return self.fault(&error),
                         },
                         more = self.link.fill(), if reading => match more {
-                            Ok(true) => self.silent_at = Instant::now() + self.device.patience,
+                            Ok(true) => silence.set(clock.monotonic() + patience),
                             Ok(false) | Err(_) => return End::Vanished,
                         },
                         event = &mut next => break event,
-                        () = silence.as_mut() => {
-                            if !reading {
-                                self.silent_at = Instant::now() + self.device.patience;
-                            } else if Instant::now() >= self.silent_at {
-                                return End::Silent;
-                            }
-                            // Set when it was last looked at; the device was heard since.
-                            silence.as_mut().reset(self.silent_at);
-                        }
+                        () = silence.rings(), if reading => return End::Silent,
                         () = stopping.as_mut() => return End::Stopping,
                     }
                 }
@@ -331,8 +321,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     /// Brings messages that were read to safety, then the will if it is due, and closes.
     async fn finish(mut self, end: &End) {
         // Once the log has failed, what is left was never acknowledged: the device sends it again.
-        if !matches!(end, End::Fault(_)) && tokio::time::timeout(DRAIN_TIMEOUT, self.drain(end)).await.is_err() {
-            tracing::warn!("messages of a closed connection could not be stored in time");
+        if !matches!(end, End::Fault(_)) {
+            let clock = self.mqtt.clock.as_ref();
+            if timeout(clock, DRAIN_TIMEOUT, self.drain(end)).await.is_err() {
+                tracing::warn!("messages of a closed connection could not be stored in time");
+            }
         }
         self.link.close().await;
     }

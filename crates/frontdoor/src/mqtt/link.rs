@@ -1,12 +1,14 @@
 //! Packets over a stream: one buffer each way, bounded by the decoder's limit. A connection that waits holds neither.
 
 use bytes::BytesMut;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits::MQTT_WRITE_TIMEOUT;
 use ferrohub_wire::mqtt::{Decoder, MqttError, Packet, Publish, QoS, encode};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -31,12 +33,14 @@ pub(super) struct Link<S> {
     decoder: Decoder,
     inbound: BytesMut,
     outbound: BytesMut,
+    clock: Arc<dyn Clock>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// A link that refuses packets over `max_packet_bytes`.
-    pub(super) fn new(stream: S, max_packet_bytes: usize) -> Self {
-        Self { stream, decoder: Decoder::new(max_packet_bytes), inbound: BytesMut::new(), outbound: BytesMut::new() }
+    pub(super) fn new(stream: S, max_packet_bytes: usize, clock: Arc<dyn Clock>) -> Self {
+        let decoder = Decoder::new(max_packet_bytes);
+        Self { stream, decoder, inbound: BytesMut::new(), outbound: BytesMut::new(), clock }
     }
 
     /// Changes the limit for the packets that follow.
@@ -114,12 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             self.outbound = BytesMut::new();
             self.stream.flush().await
         };
-        tokio::time::timeout(MQTT_WRITE_TIMEOUT, write).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        timeout(self.clock.as_ref(), MQTT_WRITE_TIMEOUT, write)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Writes what is queued and ends the stream; a peer that is gone already is no fault.
     pub(super) async fn close(mut self) {
         let _ = self.flush().await;
+        let clock = Arc::clone(&self.clock);
         let end = async {
             self.stream.shutdown().await?;
             // Closing a socket with unread bytes resets it, and the peer may then lose our last packet.
@@ -131,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             Ok::<(), io::Error>(())
         };
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, end).await;
+        let _ = timeout(clock.as_ref(), CLOSE_TIMEOUT, end).await;
     }
 }
 

@@ -20,7 +20,7 @@ mod tests;
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
 use crate::listener::Life;
-use ferrohub_model::clock::Clock;
+use ferrohub_model::clock::{Clock, Moment, timeout_at};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::random::Random;
@@ -31,7 +31,6 @@ use link::{Link, LinkError};
 use std::sync::Arc;
 use subscriptions::Remembered;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 /// What every MQTT connection shares.
 pub(crate) struct Mqtt {
@@ -81,14 +80,14 @@ impl Mqtt {
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
-    pub(crate) async fn serve<S>(&self, stream: S, peer_chain: Vec<Vec<u8>>, life: &Life, deadline: Instant)
+    pub(crate) async fn serve<S>(&self, stream: S, peer_chain: Vec<Vec<u8>>, life: &Life, deadline: Moment)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut link = Link::new(stream, limits::MQTT_CONNECT_BYTES);
+        let mut link = Link::new(stream, limits::MQTT_CONNECT_BYTES, self.clock.clone());
         let first = tokio::select! {
             () = life.stopping() => return,
-            first = tokio::time::timeout_at(deadline, link.read()) => first,
+            first = timeout_at(self.clock.as_ref(), deadline, link.read()) => first,
         };
         let connect = match first {
             Ok(Ok(Some(Packet::Connect(connect)))) => connect,

@@ -1,6 +1,7 @@
 //! Publishes on their way to the log: read ahead, appended in batches, acknowledged in order.
 
 use crate::gate::DeviceLink;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_model::message::check_size;
@@ -15,8 +16,8 @@ use std::time::Duration;
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Publishes of one connection that are not acknowledged yet.
-#[derive(Default)]
 pub(super) struct Pipeline {
+    clock: Arc<dyn Clock>,
     waiting: Batch,
     sending: Option<BoxFuture<'static, Result<Vec<u16>>>>,
 }
@@ -37,6 +38,11 @@ impl Batch {
 }
 
 impl Pipeline {
+    /// An empty one, whose pauses go by `clock`.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, waiting: Batch::default(), sending: None }
+    }
+
     /// Whether another packet may be read.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.telemetry.len() < limits::MQTT_IN_FLIGHT
@@ -66,7 +72,7 @@ impl Pipeline {
     pub(super) async fn advance(&mut self, link: &Arc<dyn DeviceLink>) -> Result<Vec<u16>> {
         if self.sending.is_none() && !self.waiting.is_empty() {
             let batch = std::mem::take(&mut self.waiting);
-            self.sending = Some(Box::pin(send(link.clone(), batch)));
+            self.sending = Some(Box::pin(send(link.clone(), batch, self.clock.clone())));
         }
         let Some(sending) = &mut self.sending else { return std::future::pending().await };
         let result = sending.await;
@@ -76,13 +82,13 @@ impl Pipeline {
 }
 
 /// Appends a batch. A full log is waited for: the peer is not read meanwhile, and nothing is dropped.
-async fn send(link: Arc<dyn DeviceLink>, batch: Batch) -> Result<Vec<u16>> {
+async fn send(link: Arc<dyn DeviceLink>, batch: Batch, clock: Arc<dyn Clock>) -> Result<Vec<u16>> {
     let mut pause = RETRY_PAUSES.0;
     while !batch.telemetry.is_empty() {
         match link.publish(&batch.telemetry).await {
             Ok(()) => break,
             Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled) => {
-                tokio::time::sleep(pause).await;
+                clock.sleep(pause).await;
                 pause = (pause * 2).min(RETRY_PAUSES.1);
             }
             Err(error) => return Err(error),

@@ -9,8 +9,9 @@ use ferrohub_client::device::dial::{ClientCertificate, Dial};
 use ferrohub_client::device::hub::{HubDevice, Proof};
 use ferrohub_client::device::key;
 use ferrohub_client::device::registration::{Registration, RegistrationRequest, register};
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::ReadFrom;
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_model::clock::Clock;
 use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -126,10 +127,15 @@ impl Plant {
             csr: Some(own_key.certificate_request(id).unwrap()),
             payload: None,
         };
-        let dial =
-            Dial::new(self.rig.mqtt(), "global.azure-devices-provisioning.localhost", self.rig.ca_pem.as_bytes(), None)
-                .unwrap();
-        register(&dial, &request, &SystemClock).await.unwrap()
+        let dial = Dial::new(
+            self.rig.mqtt(),
+            "global.azure-devices-provisioning.localhost",
+            self.rig.ca_pem.as_bytes(),
+            None,
+            SystemClock::shared(),
+        )
+        .unwrap();
+        register(&dial, &request).await.unwrap()
     }
 }
 
@@ -157,8 +163,10 @@ async fn from_a_certificate_request_to_stored_telemetry() {
     let registration = plant.register("d1", &own_key).await;
     assert_eq!((registration.assigned_hub.as_str(), registration.chain.len()), (HUB_HOST, 3));
     let certificate = ClientCertificate { chain: &registration.chain, key: &own_key };
-    let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), Some(certificate)).unwrap();
-    let mut device = HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate, &SystemClock).await.unwrap();
+    let dial =
+        Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), Some(certificate), SystemClock::shared())
+            .unwrap();
+    let mut device = HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate).await.unwrap();
 
     device.send(r#"{"t":1}"#, &[("$.ct", "application/json"), ("level", "hot")]).await.unwrap();
     let hub = plant.rig.service.hub.by_host(HUB_HOST).await.unwrap();
@@ -190,7 +198,7 @@ async fn from_a_certificate_request_to_stored_telemetry() {
     identity["status"] = json!("disabled");
     plant.hub("PUT", "/devices/d1", &[("if-match", "*")], Some(&identity)).await.expect(200);
     assert!(device.desired(Duration::from_secs(10)).await.is_err());
-    assert!(HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate, &SystemClock).await.is_err());
+    assert!(HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate).await.is_err());
     plant.rig.running.stop().await;
 }
 
@@ -254,10 +262,10 @@ async fn the_hubs_service_api() {
         "s1"
     );
 
-    let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), None).unwrap();
-    let device = HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(device_key), &SystemClock).await.unwrap();
+    let dial = Dial::new(plant.rig.mqtt(), HUB_HOST, plant.rig.ca_pem.as_bytes(), None, SystemClock::shared()).unwrap();
+    let device = HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(device_key)).await.unwrap();
     device.send("x", &[]).await.unwrap();
-    assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key), &SystemClock).await.is_err());
+    assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key)).await.is_err());
     device.close().await;
     plant.hub("DELETE", "/devices/s1", &[("if-match", "*")], None).await.expect(204);
     plant.rig.running.stop().await;

@@ -1,10 +1,10 @@
 //! A server with its engines in a temporary folder, and the owner's way of talking to it.
 
 use crate::http_client::{Answer, HttpClient};
+use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
-use ferrohub_model::clock::SystemClock;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
@@ -28,9 +28,10 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
+        let clock = SystemClock::shared();
         let random = Arc::new(SystemRandom);
-        let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
+        let store =
+            SqliteStore::open(&folder.path().join("store.db"), tables::ALL, clock.clone(), Default::default()).unwrap();
         let log =
             LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
                 .unwrap();

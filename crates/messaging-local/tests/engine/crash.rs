@@ -39,7 +39,7 @@ async fn acknowledged_events_outlive_kill_minus_nine() {
 
 fn open_real(dir: &Path) -> LocalEventLog {
     let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
-    LocalEventLog::open(Arc::new(RealDisk), dir, Arc::new(SystemClock), options).unwrap()
+    LocalEventLog::open(Arc::new(RealDisk), dir, SystemClock::shared(), options).unwrap()
 }
 
 fn kill_while_appending(dir: &Path) -> Vec<(u64, String)> {

@@ -10,11 +10,12 @@ mod simulation;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::conformance::{self, Place};
 use ferrohub_messaging::disk::{Disk, ForgetfulDisk, RealDisk};
 use ferrohub_messaging::{EventLog, NewEvent, Packed, Position, ReadFrom, StoredEvent};
 use ferrohub_messaging_local::{LocalBus, LocalEventLog, Options};
-use ferrohub_model::clock::{ManualClock, SystemClock};
+use ferrohub_model::clock::ManualClock;
 use ferrohub_model::error::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ struct On<D>(D, PathBuf, Options);
 impl<D: Disk + Clone> Place for On<D> {
     async fn open(&self, name: &str) -> Result<Arc<dyn EventLog>> {
         let disk = Arc::new(self.0.clone());
-        let clock = Arc::new(SystemClock);
+        let clock = SystemClock::shared();
         let log = LocalEventLog::open(disk, &self.1.join(name), clock, self.2.clone())?;
         Ok(Arc::new(log))
     }
@@ -40,18 +41,18 @@ impl<D: Disk + Clone> Place for On<D> {
 async fn conformance_on_the_real_disk() {
     let folder = tempfile::tempdir().unwrap();
     let place = On(RealDisk, folder.path().to_owned(), Options::default());
-    conformance::event_log(&place).await;
+    conformance::event_log(&place, &SystemClock).await;
 }
 
 #[tokio::test]
 async fn conformance_with_small_segments_in_memory() {
     let place = On(ForgetfulDisk::new(), PathBuf::from("/log"), SMALL);
-    conformance::event_log(&place).await;
+    conformance::event_log(&place, &SystemClock).await;
 }
 
 #[tokio::test]
 async fn conformance_of_the_bus() {
-    conformance::bus(&LocalBus::new()).await;
+    conformance::bus(&LocalBus::new(), &SystemClock).await;
 }
 
 fn dir() -> &'static Path {

@@ -3,12 +3,12 @@
 use super::*;
 use crate::{Bounds, EventProperties, NewEvent, Packed, Position, ReadFrom, StoredEvent};
 use bytes::Bytes;
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 const HUB: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001);
@@ -100,10 +100,10 @@ pub(super) async fn partitions_count_on_their_own(log: &dyn EventLog) {
     );
 }
 
-pub(super) async fn reads_start_where_they_are_told(log: &dyn EventLog) {
+pub(super) async fn reads_start_where_they_are_told(log: &dyn EventLog, clock: &dyn Clock) {
     let mut positions = fill(log, 10).await;
     // So that there are events on both sides of a moment.
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    clock.sleep(Duration::from_millis(20)).await;
     positions.extend(fill(log, 10).await);
     let all: Vec<u64> = (0..20).collect();
     for from in 0..22 {
@@ -179,7 +179,7 @@ pub(super) async fn concurrent_appends_leave_no_gap(log: Arc<dyn EventLog>) {
     }
 }
 
-pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>) {
+pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>, clock: &dyn Clock) {
     let mut appended = log.appended();
     let before = *appended.borrow_and_update();
     let follower = async {
@@ -188,7 +188,7 @@ pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>) {
             let found = read(&*log, 0, ReadFrom::Sequence(next)).await;
             next += found.len() as u64;
             if found.is_empty() {
-                timeout(Duration::from_secs(10), appended.changed())
+                timeout(clock, Duration::from_secs(10), appended.changed())
                     .await
                     .expect("an append wakes")
                     .expect("the log is open");

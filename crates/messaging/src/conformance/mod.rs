@@ -9,6 +9,7 @@ mod log_checks;
 
 use crate::{Bus, EventLog};
 use async_trait::async_trait;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use std::sync::Arc;
 
@@ -23,25 +24,25 @@ pub trait Place: Send + Sync {
     async fn open(&self, name: &str) -> Result<Arc<dyn EventLog>>;
 }
 
-/// Runs every check of the event log.
-pub async fn event_log(place: &dyn Place) {
+/// Runs every check of the event log; waits go by `clock`, which must be the one that the log was opened with.
+pub async fn event_log(place: &dyn Place, clock: &dyn Clock) {
     let open = async |name: &str| place.open(name).await.expect("the log opens");
     log_checks::what_was_appended_is_read(&*open("append").await).await;
     log_checks::partitions_count_on_their_own(&*open("partitions").await).await;
-    log_checks::reads_start_where_they_are_told(&*open("starts").await).await;
+    log_checks::reads_start_where_they_are_told(&*open("starts").await, clock).await;
     log_checks::reads_stop_at_their_limits(&*open("stops").await).await;
     log_checks::limits_hold(&*open("limits").await).await;
     log_checks::concurrent_appends_leave_no_gap(open("concurrent").await).await;
-    log_checks::watchers_are_woken(open("watch").await).await;
+    log_checks::watchers_are_woken(open("watch").await, clock).await;
     log_checks::everything_outlives_a_restart(place).await;
     log_checks::expiry_keeps_the_count(place).await;
     log_checks::a_closed_log_refuses(&*open("closed").await).await;
 }
 
-/// Runs every check of the bus.
-pub async fn bus(bus: &dyn Bus) {
-    bus_checks::subscribers_get_their_subject(bus).await;
-    bus_checks::a_slow_subscriber_is_told(bus).await;
-    bus_checks::the_newest_claim_wins(bus).await;
+/// Runs every check of the bus; waits go by `clock`.
+pub async fn bus(bus: &dyn Bus, clock: &dyn Clock) {
+    bus_checks::subscribers_get_their_subject(bus, clock).await;
+    bus_checks::a_slow_subscriber_is_told(bus, clock).await;
+    bus_checks::the_newest_claim_wins(bus, clock).await;
     bus_checks::a_dropped_claim_is_released(bus).await;
 }

@@ -1,7 +1,8 @@
 //! Authorities, validity, profiles, and authorities that openssl made.
 
 use crate::openssl::{Oracle, Pair, assert_ok, issue, leaf_fields, root_at};
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::algorithm::{KeyKind, SignatureAlgorithm};
 use ferrohub_pki::authority::{create_issuing, create_self_signed};

@@ -1,6 +1,7 @@
 //! The oracle: the openssl command line in a temporary folder, and authorities to test with.
 
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::{Authority, create_issuing, create_root};
 use ferrohub_pki::certificate::Certificate;

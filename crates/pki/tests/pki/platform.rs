@@ -1,7 +1,8 @@
 //! The platform's own TLS certificates.
 
 use crate::openssl::{Oracle, assert_ok};
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::platform::{create_platform_root, create_server_identity};

@@ -7,6 +7,7 @@ use super::request::{ArmRequest, ArmResponse};
 use super::tree;
 use crate::platform::{Change, Platform};
 use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
@@ -45,7 +46,7 @@ pub async fn start(platform: &Platform, record: Record, mut change: Change) -> R
 /// # Errors
 /// When the store fails; the operation then stays for the worker.
 pub async fn drive_briefly(platform: &Platform, id: &str) -> Result<Outcome> {
-    match tokio::time::timeout(BRIEFLY, drive(platform, id)).await {
+    match timeout(platform.clock.as_ref(), BRIEFLY, Box::pin(drive(platform, id))).await {
         Ok(outcome) => outcome,
         Err(_) => Ok(Outcome::Running),
     }

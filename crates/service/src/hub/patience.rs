@@ -1,8 +1,8 @@
 //! How long a session puts up with a store that is too busy to answer.
 
+use ferrohub_model::clock::Moment;
 use ferrohub_model::random::Random;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// The longest pause before the second try, doubled for each further one: ours.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -16,27 +16,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     /// When the first try failed.
-    since: Option<Instant>,
+    since: Option<Moment>,
     /// When the next try is due.
-    due: Option<Instant>,
+    due: Option<Moment>,
     tries: u32,
 }
 
 impl Patience {
     /// When the next try is due, if one is waited for.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Moment> {
         self.due
     }
 
     /// Whether the next try must still wait.
-    pub(super) fn waits(&self, now: Instant) -> bool {
+    pub(super) fn waits(&self, now: Moment) -> bool {
         self.due.is_some_and(|due| now < due)
     }
 
     /// Notes that a try failed, and whether there is to be another.
-    pub(super) fn failed(&mut self, now: Instant, random: &dyn Random) -> bool {
+    pub(super) fn failed(&mut self, now: Moment, random: &dyn Random) -> bool {
         let since = *self.since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= LONGEST_WAIT {
+        if now.since(since) >= LONGEST_WAIT {
             return false;
         }
         let most = FIRST_PAUSE.saturating_mul(1 << self.tries.min(10)).min(LONGEST_PAUSE);
@@ -63,22 +63,22 @@ mod tests {
     #[test]
     fn pauses_grow_differ_and_end() {
         let (mut patience, random) = (Patience::default(), SeededRandom::new(7));
-        let start = Instant::now();
+        let start = Moment::START;
         let (mut now, mut pauses) = (start, Vec::new());
         while patience.failed(now, &random) {
             assert!(patience.waits(now));
             let due = patience.due().unwrap();
-            pauses.push(due - now);
+            pauses.push(due.since(now));
             now = due;
             assert!(!patience.waits(now));
         }
         assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pauses[0]), "{pauses:?}");
         assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE));
-        let waited = now - start;
+        let waited = now.since(start);
         assert!((LONGEST_WAIT..=LONGEST_WAIT + LONGEST_PAUSE).contains(&waited), "{waited:?}");
         patience.rest();
         assert!(patience.failed(now, &random));
-        let again = patience.due().unwrap() - now;
+        let again = patience.due().unwrap().since(now);
         assert!(again <= FIRST_PAUSE && again != pauses[0]);
     }
 }

@@ -20,7 +20,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 /// The longest sleep until the clock is looked at again, so that a corrected clock is noticed: ours.
@@ -305,14 +304,16 @@ impl Session {
     async fn wait(&mut self) {
         let left = self.proof.expiry_unix().saturating_sub(self.link.platform.clock.unix_seconds());
         let sleep = Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP);
-        let until = Instant::now() + sleep;
+        let clock = &self.link.platform.clock;
+        let until = clock.monotonic() + sleep;
         let until = self.patience.due().map_or(until, |due| due.min(until));
+        let sleep = clock.sleep_until(until);
         tokio::select! {
             () = self.claim.lost() => {}
             delivery = self.ears.device.next() => self.todo.note_device(delivery.as_ref()),
             delivery = self.ears.trust.next() => self.todo.note_trust(delivery.as_ref()),
             delivery = self.ears.desired.next() => self.todo.note_desired(delivery),
-            () = tokio::time::sleep_until(until) => {}
+            () = sleep => {}
         }
     }
 
@@ -321,7 +322,7 @@ impl Session {
         if let Some(reason) = self.over() {
             return Ok(Some(self.close(reason)));
         }
-        if self.patience.waits(Instant::now()) {
+        if self.patience.waits(self.link.platform.clock.monotonic()) {
             return Ok(None);
         }
         if let Some(reason) = self.check().await? {
@@ -341,7 +342,8 @@ impl Session {
     /// Keeps a check that the store was too busy for; gives why the session ends when it cannot be kept.
     fn postpone(&mut self, error: &Error) -> Option<CloseReason> {
         let busy = error.kind == ErrorKind::Unavailable;
-        if busy && self.patience.failed(Instant::now(), self.link.platform.random.as_ref()) {
+        let platform = &self.link.platform;
+        if busy && self.patience.failed(platform.clock.monotonic(), platform.random.as_ref()) {
             tracing::debug!(%error, device = self.link.device_id(), "a session will be checked later");
             return None;
         }

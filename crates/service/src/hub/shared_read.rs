@@ -46,6 +46,8 @@ impl<T: Clone> SharedRead<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_clock::SystemClock;
+    use ferrohub_model::clock::timeout;
     use futures_util::future::join_all;
     use std::sync::atomic::AtomicU32;
 
@@ -76,7 +78,7 @@ mod tests {
     async fn a_reader_that_goes_away_holds_nobody_up() {
         let shared = SharedRead::<u32>::default();
         let never = shared.get(std::future::pending());
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(10), never).await.is_err());
+        assert!(timeout(&SystemClock, std::time::Duration::from_millis(10), never).await.is_err());
         assert_eq!(shared.get(async { Ok(3) }).await.unwrap(), 3);
     }
 }

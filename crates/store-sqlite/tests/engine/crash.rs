@@ -27,7 +27,7 @@ async fn acknowledged_commits_outlive_kill_minus_nine() {
     let mut acknowledged = HashSet::new();
     for round in 0..ROUNDS {
         acknowledged.extend(kill_while_committing(&path));
-        let store = SqliteStore::open(&path, &[&KEPT], Options::default()).unwrap();
+        let store = SqliteStore::open(&path, &[&KEPT], SystemClock::shared(), Options::default()).unwrap();
         let mut found = HashSet::new();
         let mut page = Page::first(1000);
         loop {
@@ -64,7 +64,7 @@ fn kill_while_committing(path: &Path) -> Vec<String> {
 
 /// Commits from several tasks and prints each key once it is acknowledged, until killed.
 async fn commit_for_ever(path: &Path) -> ! {
-    let store = SqliteStore::open(path, &[&KEPT], Options::default()).unwrap();
+    let store = SqliteStore::open(path, &[&KEPT], SystemClock::shared(), Options::default()).unwrap();
     let store = Arc::new(store);
     for task in 0..TASKS {
         let store = Arc::clone(&store);

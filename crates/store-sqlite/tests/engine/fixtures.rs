@@ -29,7 +29,7 @@ fn format_of(path: &Path) -> i64 {
 }
 
 async fn fill(path: &Path) {
-    let store = SqliteStore::open(path, &[&PUMPS], Options::default()).unwrap();
+    let store = SqliteStore::open(path, &[&PUMPS], SystemClock::shared(), Options::default()).unwrap();
     for number in 0..20 {
         let mut unit = UnitOfWork::new();
         let columns = vec![Some(format!("s{number:02}")), (number % 2 == 0).then(|| "north".to_owned())];
@@ -65,7 +65,7 @@ async fn files_of_every_format_are_opened() {
 }
 
 async fn check(path: &Path) {
-    let store = SqliteStore::open(path, &[&PUMPS], Options::default()).unwrap();
+    let store = SqliteStore::open(path, &[&PUMPS], SystemClock::shared(), Options::default()).unwrap();
     let names = |rows: Vec<Arc<Row>>| -> Vec<String> { rows.iter().map(|row| row.key.clone()).collect() };
     assert_eq!(store.scan(&PUMPS, "pump-", Page::first(100)).await.unwrap().len(), 20);
     assert_eq!(store.count(&PUMPS, "site", "north").await.unwrap(), 10);

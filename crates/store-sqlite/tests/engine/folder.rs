@@ -16,7 +16,7 @@ fn unit(key: &str) -> UnitOfWork {
 }
 
 fn open(folder: &Folder) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(&folder.file("items"), &[&ITEMS], Options::default())
+    SqliteStore::open(&folder.file("items"), &[&ITEMS], SystemClock::shared(), Options::default())
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod fixtures;
 mod folder;
 
 use async_trait::async_trait;
+use ferrohub_clock::SystemClock;
 use ferrohub_store::conformance::{self, Place};
 use ferrohub_store::{Store, StoreError, Table};
 use ferrohub_store_sqlite::{Options, SqliteStore};
@@ -33,7 +34,7 @@ impl Folder {
 #[async_trait]
 impl Place for Folder {
     async fn open(&self, name: &str, tables: &[&'static Table]) -> Result<Arc<dyn Store>, StoreError> {
-        let store = SqliteStore::open(&self.file(name), tables, self.options.clone())?;
+        let store = SqliteStore::open(&self.file(name), tables, SystemClock::shared(), self.options.clone())?;
         Ok(Arc::new(store))
     }
 

@@ -157,7 +157,7 @@ fn wait<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             if holds(args, context.arm_find(&path, versions::RESOURCES).await?.as_ref())? {
                 return Ok(Output::nothing());
             }
-            tokio::time::sleep(Duration::from_secs(interval)).await;
+            context.environment.clock.sleep(Duration::from_secs(interval)).await;
         }
         Err(Failure::error("Wait operation timed-out after the given time; see --timeout."))
     })

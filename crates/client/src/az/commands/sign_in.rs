@@ -120,7 +120,7 @@ async fn find_server(context: &mut Context<'_>, args: &Args) -> Result<(ServerRe
     let domain = host.strip_prefix("management.").unwrap_or(&host).to_owned();
     let address = ServerAddress { domain: domain.clone(), host: host.clone(), https_port };
     let ca_pem = read_bounded(&ca_file)?;
-    let client = Client::new(&ca_pem, address.clone())?;
+    let client = Client::new(&ca_pem, address.clone(), context.environment.clock.clone())?;
     let urls = discover(&client, &ca_file, url.trim_end_matches('/')).await?;
     let reference = ServerReference::Remote { domain, host, https_port, urls: urls.clone(), ca_file };
     Ok((reference, Endpoint { address, urls, ca_pem }))

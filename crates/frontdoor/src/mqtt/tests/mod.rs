@@ -9,7 +9,7 @@ use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use crate::listener::Life;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use ferrohub_model::clock::ManualClock;
+use ferrohub_clock::SystemClock;
 use ferrohub_model::random::SeededRandom;
 use ferrohub_model::registration::RegistrationStatus;
 use ferrohub_service::hub::{CloseReason, DeviceLogin, SessionEvent, Telemetry};
@@ -142,16 +142,16 @@ impl Rig {
             registered: Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
-        let mqtt = Arc::new(Mqtt::new(gate.clone(), clock, Arc::new(SeededRandom::new(1))));
-        Self { mqtt, gate, events, stop, life: Life::new(stopped) }
+        let clock = SystemClock::shared();
+        let mqtt = Arc::new(Mqtt::new(gate.clone(), clock.clone(), Arc::new(SeededRandom::new(1))));
+        Self { mqtt, gate, events, stop, life: Life::new(stopped, clock) }
     }
 
     fn dial(&self) -> Client {
-        self.dial_until(Instant::now() + Duration::from_secs(limits::CONNECT_TIMEOUT_SECONDS))
+        self.dial_until(SystemClock.monotonic() + Duration::from_secs(limits::CONNECT_TIMEOUT_SECONDS))
     }
 
-    fn dial_until(&self, deadline: Instant) -> Client {
+    fn dial_until(&self, deadline: Moment) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let (mqtt, life) = (self.mqtt.clone(), self.life.clone());
         tokio::spawn(async move { mqtt.serve(far, Vec::new(), &life, deadline).await });

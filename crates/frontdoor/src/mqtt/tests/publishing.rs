@@ -1,6 +1,7 @@
 //! Telemetry on its way to the log.
 
 use super::*;
+use ferrohub_model::clock::timeout;
 
 #[tokio::test]
 async fn acknowledged_in_order_and_only_when_stored() {
@@ -16,7 +17,7 @@ async fn acknowledged_in_order_and_only_when_stored() {
         .await;
     assert_eq!(client.receive().await, Some(Packet::PingResp), "reading goes on while the log works");
     client.send(&[publish(EVENTS, "4", Some(4)), publish("$iothub/twin/GET/?$rid=7", "", Some(5))]).await;
-    let early = tokio::time::timeout(Duration::from_millis(50), client.receive()).await;
+    let early = timeout(&SystemClock, Duration::from_millis(50), client.receive()).await;
     assert!(early.is_err(), "nothing is acknowledged before it is stored: {early:?}");
     rig.gate.link.permits.add_permits(10);
     for id in [1, 3, 4, 5] {
@@ -65,7 +66,7 @@ async fn the_socket_is_not_read_while_the_log_is_behind() {
     let count = limits::MQTT_IN_FLIGHT * 2 + 100;
     let messages: Vec<Packet> = (0..count).map(|_| publish(EVENTS, "x", None)).chain([Packet::PingReq]).collect();
     client.send(&messages).await;
-    let early = tokio::time::timeout(Duration::from_millis(100), client.receive()).await;
+    let early = timeout(&SystemClock, Duration::from_millis(100), client.receive()).await;
     assert!(early.is_err(), "the PINGREQ behind them waits too: {early:?}");
     rig.gate.link.permits.add_permits(100);
     assert_eq!(client.receive().await, Some(Packet::PingResp));

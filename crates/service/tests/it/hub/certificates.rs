@@ -2,6 +2,8 @@ use super::fixture::{World, request};
 use crate::owner::HUB_API;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::algorithm::KeyKind;
@@ -104,12 +106,12 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
     let other = Hierarchy::new(&world, "ns2");
     trust(&world, "policy2", other.issuing.certificate().der(), true).await;
     assert!(
-        tokio::time::timeout(Duration::from_millis(50), session.next_event()).await.is_err(),
+        timeout(&SystemClock, Duration::from_millis(50), session.next_event()).await.is_err(),
         "other trust does not matter"
     );
 
     distrust(&world, "policy1").await;
-    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    let event = timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::TrustLost });
     assert_eq!(refusal(&world, "d", chain).await.0, 401_003);
 }
@@ -174,12 +176,12 @@ async fn a_session_ends_with_its_certificate() {
     let left = u64::try_from(end.as_second() - world.now_unix()).unwrap();
     world.clock.advance(Duration::from_secs(left - 1));
     for session in &mut sessions {
-        let waited = tokio::time::timeout(Duration::from_millis(50), session.next_event()).await;
+        let waited = timeout(&SystemClock, Duration::from_millis(50), session.next_event()).await;
         assert!(waited.is_err(), "{waited:?}");
     }
     world.clock.advance(Duration::from_secs(1));
     for session in &mut sessions {
-        let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+        let event = timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap();
         assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CertificateExpired });
     }
     assert_eq!(CloseReason::CertificateExpired.to_string(), "the device's certificate expired");
@@ -195,10 +197,10 @@ async fn a_chain_with_two_trusted_cas_survives_the_loss_of_one() {
     let chain = mine.chain(&world, "d", Uuid::nil());
     let mut session = world.service.connect(request("d", None, chain)).await.unwrap();
     distrust(&world, "policy1").await;
-    let waited = tokio::time::timeout(Duration::from_millis(100), session.next_event()).await;
+    let waited = timeout(&SystemClock, Duration::from_millis(100), session.next_event()).await;
     assert!(waited.is_err(), "{waited:?}");
     distrust(&world, "root").await;
-    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    let event = timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::TrustLost });
 }
 
@@ -217,7 +219,7 @@ async fn rotating_the_credential_id_closes_the_connection() {
     let mut change = Change::new();
     identity::add_update(&world.platform, &was, &mut device, &mut change).unwrap();
     world.platform.commit(change).await.unwrap();
-    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    let event = timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CredentialsChanged });
     assert!(refusal(&world, "d", chain).await.1.contains("revoked"));
 }

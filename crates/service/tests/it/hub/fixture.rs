@@ -4,6 +4,7 @@ use super::counted::Counted;
 use crate::owner::{GROUP_API, HUB_API, IDENTITY_API, Owner, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
@@ -22,6 +23,7 @@ use ferrohub_wire::sas_token;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 pub(super) const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
@@ -64,7 +66,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
+        let store =
+            SqliteStore::open(&folder.path().join("store.db"), tables::ALL, clock.clone(), Default::default()).unwrap();
         let log =
             LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
                 .unwrap();
@@ -103,6 +106,18 @@ impl World {
 
     pub(super) fn identity_id(&self) -> ResourceId {
         identity_id(&self.group)
+    }
+
+    /// From now on the clock goes as the machine's does.
+    pub(super) fn let_time_pass(&self) {
+        let clock = Arc::clone(&self.clock);
+        tokio::spawn(async move {
+            loop {
+                let begun = SystemClock.monotonic();
+                SystemClock.sleep(Duration::from_millis(2)).await;
+                clock.advance(SystemClock.monotonic().since(begun));
+            }
+        });
     }
 
     pub(super) fn now_unix(&self) -> i64 {

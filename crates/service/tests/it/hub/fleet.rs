@@ -2,6 +2,8 @@
 
 use super::fixture::{HOST, World, put_hub, request};
 use crate::owner::HUB_API;
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits::STORE_QUEUE;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::hub::{CloseReason, Session, SessionEvent, Telemetry};
@@ -54,13 +56,14 @@ async fn settled(world: &World) {
     let mut before = usize::MAX;
     while before != world.store.reads() {
         before = world.store.reads();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        SystemClock.sleep(Duration::from_millis(500)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason() {
     let world = World::new().await;
+    world.let_time_pass();
     let sessions = fleet(&world).await;
     assert!(sessions.len() > STORE_QUEUE);
     let (mut running, mut links) = (JoinSet::new(), Vec::new());
@@ -97,7 +100,7 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
             ended += 1;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), all).await.unwrap();
+    timeout(&SystemClock, Duration::from_secs(30), all).await.unwrap();
     assert_eq!(ended, SESSIONS);
     assert!(world.store.reads() - before < 100, "{} reads", world.store.reads() - before);
 }
@@ -105,6 +108,7 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
 #[tokio::test]
 async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     let world = World::new().await;
+    world.let_time_pass();
     let key = world.sas_device("d").await;
     let mut session = world.connect_sas("d", &key).await;
     for rate in [1, 2] {
@@ -117,7 +121,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     // Dropped and begun anew again and again: nothing is forgotten, and the store is not asked more often for it.
     let mut told = 1;
     for _ in 0..20 {
-        match tokio::time::timeout(Duration::from_millis(20), session.next_event()).await {
+        match timeout(&SystemClock, Duration::from_millis(20), session.next_event()).await {
             // Heard of before the notices.
             Ok(SessionEvent::Desired { version, .. }) => told = version,
             Ok(other) => panic!("{other:?}"),
@@ -128,7 +132,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     assert!((1..10).contains(&refusals), "{refusals} refusals");
     world.store.fail(None);
     while told < 3 {
-        match tokio::time::timeout(Duration::from_secs(10), session.next_event()).await {
+        match timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await {
             Ok(SessionEvent::Desired { version, .. }) => told = version,
             other => panic!("{other:?}"),
         }
@@ -138,10 +142,10 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
 
     world.store.fail(Some(StoreError::Busy));
     put_switch_behind(&world).await;
-    let waited = tokio::time::timeout(Duration::from_millis(300), session.next_event()).await;
+    let waited = timeout(&SystemClock, Duration::from_millis(300), session.next_event()).await;
     assert!(waited.is_err(), "{waited:?}");
     world.store.fail(None);
-    let event = tokio::time::timeout(Duration::from_secs(10), session.next_event()).await.unwrap();
+    let event = timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CredentialsChanged });
     assert!(link.publish(&[Telemetry::default()]).await.is_err());
 }
@@ -163,7 +167,7 @@ async fn a_store_that_fails_for_good_ends_the_session() {
     let mut session = world.connect_sas("d", &key).await;
     world.store.fail(Some(StoreError::Engine("the disk is gone".into())));
     notify(&world).await;
-    let event = tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.unwrap();
+    let event = timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::Unavailable });
 }
 

@@ -2,7 +2,9 @@ use super::fixture::{HOST, World, put_hub, request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::{ReadFrom, partition_for};
+use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits::{BUS_QUEUE, TELEMETRY_BYTES};
 use ferrohub_service::hub::{self, CloseReason, Session, SessionEvent, Telemetry};
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 async fn next(session: &mut Session) -> SessionEvent {
-    tokio::time::timeout(Duration::from_secs(5), session.next_event()).await.expect("an event is due")
+    timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.expect("an event is due")
 }
 
 async fn closed(session: &mut Session) -> CloseReason {
@@ -25,7 +27,7 @@ async fn closed(session: &mut Session) -> CloseReason {
 }
 
 async fn silent(session: &mut Session) {
-    let waited = tokio::time::timeout(Duration::from_millis(50), session.next_event()).await;
+    let waited = timeout(&SystemClock, Duration::from_millis(50), session.next_event()).await;
     assert!(waited.is_err(), "{waited:?}");
 }
 

@@ -3,9 +3,9 @@
 use crate::owner::{DPS_API, GROUP_API, HUB_API, IDENTITY_API, Owner, REGISTRY_API, ROLE_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
-use ferrohub_model::clock::{Clock, SystemClock};
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
@@ -309,9 +309,10 @@ impl World {
 }
 
 fn engines(folder: &Path) -> Engines {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&folder.join("store.db"), ALL, ferrohub_store_sqlite::Options::default()).unwrap());
+    let clock = SystemClock::shared();
+    let options = ferrohub_store_sqlite::Options::default();
+    let store = SqliteStore::open(&folder.join("store.db"), ALL, clock.clone(), options).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
     let log = LocalEventLog::open(
         Arc::new(RealDisk),
         &folder.join("log"),
