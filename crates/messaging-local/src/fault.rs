@@ -37,6 +37,11 @@ pub(crate) fn poisoned(cause: &str) -> Error {
     .with_context(format!("event log: {cause}"))
 }
 
+/// Events for a stream that was dropped.
+pub(crate) fn dropped() -> Error {
+    Error::not_found("The hub was deleted; it takes no events any more.")
+}
+
 /// The log is closed.
 pub(crate) fn closed() -> Error {
     Error::unavailable("The event log is closed because the server is stopping.", 5)

@@ -3,7 +3,7 @@
 use crate::record::{Head, Key};
 use crate::seal::Seal;
 use ferrohub_messaging::Bounds;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 /// The events of one partition in one segment: consecutive sequence numbers.
@@ -46,6 +46,8 @@ impl Run {
 pub(crate) struct Partition {
     pub(crate) head: Head,
     pub(crate) runs: VecDeque<Run>,
+    /// Events before this one were taken by retention; they may still be in their segment.
+    pub(crate) first_kept: u64,
 }
 
 /// A segment as retention sees it, and what reads its records.
@@ -53,13 +55,12 @@ pub(crate) struct Partition {
 pub(crate) struct Segment {
     pub(crate) seal: Seal,
     pub(crate) events: u64,
-    pub(crate) last_enqueued_ms: i64,
 }
 
 impl Segment {
     /// A segment without events.
     pub(crate) const fn empty(seal: Seal) -> Self {
-        Self { seal, events: 0, last_enqueued_ms: i64::MIN }
+        Self { seal, events: 0 }
     }
 }
 
@@ -68,6 +69,8 @@ impl Segment {
 pub(crate) struct Index {
     pub(crate) partitions: BTreeMap<Key, Partition>,
     pub(crate) segments: BTreeMap<u64, Segment>,
+    /// Streams that take no events any more and give none out.
+    pub(crate) dropped: BTreeSet<Uuid>,
 }
 
 /// Some consecutive records of a partition in one segment.
@@ -94,7 +97,6 @@ impl Index {
         let mut summary = Segment::empty(seal);
         for (key, run) in runs {
             summary.events += u64::from(run.count);
-            summary.last_enqueued_ms = summary.last_enqueued_ms.max(run.head.last_enqueued_ms);
             let partition = self.partition(key);
             if run.first_sequence != partition.head.next_sequence {
                 return Err(format!(
@@ -113,7 +115,7 @@ impl Index {
     /// partition came with each.
     pub(crate) fn publish(&mut self, segment: u64, key: Key, events: impl IntoIterator<Item = (u32, Head)>) {
         let partition = self.partition(key);
-        let (mut count, mut last_enqueued_ms) = (0, i64::MIN);
+        let mut count = 0;
         for (position, head) in events {
             partition.head = head;
             match partition.runs.back_mut() {
@@ -127,12 +129,10 @@ impl Index {
                 }),
             }
             count += 1;
-            last_enqueued_ms = last_enqueued_ms.max(head.last_enqueued_ms);
         }
         // Begun segments are in the index before anything is written to them.
         if let Some(summary) = self.segments.get_mut(&segment) {
             summary.events += count;
-            summary.last_enqueued_ms = summary.last_enqueued_ms.max(last_enqueued_ms);
         }
     }
 
@@ -146,15 +146,51 @@ impl Index {
         }
     }
 
-    /// The heads of all partitions.
+    /// Whether no event of the oldest segment is kept.
+    pub(crate) fn is_spent(&self, segment: u64) -> bool {
+        let runs =
+            self.partitions.values().filter_map(|partition| Some((partition.runs.front()?, partition.first_kept)));
+        !runs.filter(|(run, _)| run.segment == segment).any(|(run, first_kept)| run.head.next_sequence > first_kept)
+    }
+
+    /// Lets a partition begin with this event.
+    pub(crate) fn keep_from(&mut self, key: Key, first: u64) {
+        if let Some(partition) = self.partitions.get_mut(&key) {
+            partition.first_kept = partition.first_kept.max(first.min(partition.head.next_sequence));
+        }
+    }
+
+    /// Takes all events of a stream, for good.
+    pub(crate) fn drop_stream(&mut self, stream: Uuid) {
+        self.dropped.insert(stream);
+        for (_, partition) in self.partitions.range_mut((stream, 0)..=(stream, u16::MAX)) {
+            partition.first_kept = partition.head.next_sequence;
+        }
+    }
+
+    /// Whether a segment names the stream.
+    pub(crate) fn knows(&self, stream: Uuid) -> bool {
+        self.partitions.range((stream, 0)..=(stream, u16::MAX)).next().is_some()
+    }
+
+    /// Every stream that is not dropped.
+    pub(crate) fn streams(&self) -> BTreeSet<Uuid> {
+        self.partitions.keys().map(|(stream, _)| *stream).filter(|stream| !self.dropped.contains(stream)).collect()
+    }
+
+    /// The heads of all partitions that may get another event.
     pub(crate) fn heads(&self) -> Vec<(Key, Head)> {
-        let partitions = self.partitions.iter();
+        let partitions = self.partitions.iter().filter(|((stream, _), _)| !self.dropped.contains(stream));
         partitions.map(|(key, partition)| (*key, partition.head)).collect()
     }
 
     /// A partition, made when it is new.
     pub(crate) fn partition(&mut self, key: Key) -> &mut Partition {
-        self.partitions.entry(key).or_insert_with(|| Partition { head: Head::EMPTY, runs: VecDeque::new() })
+        self.partitions.entry(key).or_insert_with(|| Partition {
+            head: Head::EMPTY,
+            runs: VecDeque::new(),
+            first_kept: 0,
+        })
     }
 
     /// The head of a partition.
@@ -166,13 +202,14 @@ impl Index {
     /// Sequence number of the oldest event kept, or the next one to be given.
     pub(crate) fn first_sequence(&self, key: Key) -> u64 {
         let partition = self.partitions.get(&key);
-        let first = partition.and_then(|partition| partition.runs.front());
-        first.map_or_else(|| self.head(key).next_sequence, |run| run.first_sequence)
+        let first =
+            partition.and_then(|partition| Some(partition.runs.front()?.first_sequence.max(partition.first_kept)));
+        first.unwrap_or_else(|| self.head(key).next_sequence)
     }
 
     /// What a partition holds.
     pub(crate) fn bounds(&self, key: Key) -> Option<Bounds> {
-        let head = self.partitions.get(&key)?.head;
+        let head = self.partitions.get(&key).filter(|_| !self.dropped.contains(&key.0))?.head;
         Some(Bounds {
             first_sequence: self.first_sequence(key),
             last_sequence: head.next_sequence.checked_sub(1)?,
@@ -183,6 +220,9 @@ impl Index {
 
     /// The partitions of a stream.
     pub(crate) fn partitions_of(&self, stream: Uuid) -> Vec<u16> {
+        if self.dropped.contains(&stream) {
+            return Vec::new();
+        }
         let range = self.partitions.range((stream, 0)..=(stream, u16::MAX));
         range.filter(|(_, partition)| partition.head.next_sequence > 0).map(|((_, number), _)| *number).collect()
     }
@@ -196,7 +236,8 @@ impl Index {
 
     /// At most `most` records from `sequence` (or the first one kept) on, all in one segment.
     pub(crate) fn stretch(&self, key: Key, sequence: u64, most: usize) -> Option<Stretch> {
-        let runs = &self.partitions.get(&key)?.runs;
+        let Partition { runs, first_kept, .. } = self.partitions.get(&key)?;
+        let sequence = sequence.max(*first_kept);
         let run = runs.get(runs.partition_point(|run| run.head.next_sequence <= sequence))?;
         let first_sequence = sequence.max(run.first_sequence);
         let skip = usize::try_from(first_sequence - run.first_sequence).ok()?;

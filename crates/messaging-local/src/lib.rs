@@ -8,6 +8,7 @@
 
 mod bus;
 mod fault;
+mod horizon;
 mod index;
 mod log;
 mod reader;

@@ -3,7 +3,7 @@
 use crate::fault;
 use crate::index::Index;
 use crate::reader;
-use crate::record;
+use crate::record::{self, Key};
 use crate::recovery;
 use crate::writer::{Append, Journal, Message};
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use ferrohub_messaging::{Bounds, EventLog, NewEvent, Position, ReadFrom, StoredE
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -54,7 +55,8 @@ pub(crate) struct Shared {
     pub(crate) poison: OnceLock<String>,
     /// Bytes waiting for the writing thread.
     pub(crate) queued: AtomicUsize,
-    pub(crate) appended: watch::Sender<u64>,
+    /// Who waits for events, by stream.
+    watchers: Mutex<HashMap<Uuid, watch::Sender<u64>>>,
 }
 
 /// What readers may see.
@@ -72,6 +74,22 @@ impl Shared {
 
     pub(crate) fn publish(&self) -> RwLockWriteGuard<'_, Published> {
         self.published.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those who wait for events of these partitions.
+    pub(crate) fn announce(&self, keys: impl Iterator<Item = Key>) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if watchers.is_empty() {
+            return;
+        }
+        let mut counts: HashMap<Uuid, u64> = HashMap::new();
+        keys.for_each(|(stream, _)| *counts.entry(stream).or_default() += 1);
+        for (stream, count) in counts {
+            if let Some(watcher) = watchers.get(&stream) {
+                watcher.send_modify(|appended| *appended += count);
+            }
+        }
+        watchers.retain(|_, watcher| watcher.receiver_count() > 0);
     }
 
     fn reserve(&self, bytes: usize) -> Result<()> {
@@ -106,13 +124,13 @@ impl LocalEventLog {
             published: RwLock::new(published),
             poison: OnceLock::new(),
             queued: AtomicUsize::new(0),
-            appended: watch::Sender::new(0),
+            watchers: Mutex::default(),
         });
         let options = Options {
             segment_bytes: options.segment_bytes.clamp(*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end()),
             ..options
         };
-        let mut journal = Journal::new(Arc::clone(&shared), clock, options, last.seal, last.length);
+        let mut journal = Journal::new(Arc::clone(&shared), clock, options, recovered.horizons, last.seal, last.length);
         let (queue, messages) = channel();
         let thread = Builder::new()
             .name("event-log".to_owned())
@@ -138,6 +156,20 @@ impl Drop for LocalEventLog {
             let _ = thread.join();
         }
     }
+}
+
+/// The first event of each partition that is not older. Blocks on the disk.
+fn first_kept(shared: &Shared, stream: Uuid, older_than_ms: i64) -> Result<Vec<(Key, u64)>> {
+    let partitions = shared.published().index.partitions_of(stream);
+    let mut marks = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let key = (stream, partition);
+        // Before the search: what is appended meanwhile is not old.
+        let end = shared.published().index.head(key).next_sequence;
+        let from = ReadFrom::EnqueuedAfter(older_than_ms.saturating_sub(1));
+        marks.push((key, reader::locate(shared, key, from)?.unwrap_or(end)));
+    }
+    Ok(marks)
 }
 
 fn too_large(length: usize, limit: usize) -> Error {
@@ -205,12 +237,25 @@ impl EventLog for LocalEventLog {
         Ok(self.shared.published().index.partitions_of(stream))
     }
 
-    fn appended(&self) -> watch::Receiver<u64> {
-        self.shared.appended.subscribe()
+    async fn streams(&self) -> Result<Vec<Uuid>> {
+        Ok(self.shared.published().index.streams().into_iter().collect())
     }
 
-    async fn expire(&self, older_than_ms: i64) -> Result<u64> {
-        self.ask(|answer| Message::Expire { older_than_ms, answer }).await
+    fn appended(&self, stream: Uuid) -> watch::Receiver<u64> {
+        let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.entry(stream).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    async fn expire(&self, stream: Uuid, older_than_ms: i64) -> Result<u64> {
+        let shared = Arc::clone(&self.shared);
+        let work = move || first_kept(&shared, stream, older_than_ms);
+        let joined = tokio::task::spawn_blocking(work).await;
+        let marks = joined.map_err(|error| Error::internal(format!("event log: a sweep ended early: {error}")))??;
+        self.ask(|answer| Message::Expire { marks, answer }).await
+    }
+
+    async fn drop_stream(&self, stream: Uuid) -> Result<u64> {
+        self.ask(|answer| Message::Drop { stream, answer }).await
     }
 
     async fn close(&self) -> Result<()> {

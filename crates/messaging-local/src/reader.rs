@@ -59,7 +59,7 @@ pub(crate) fn read(
 }
 
 /// The sequence number at which a read starts.
-fn locate(shared: &Shared, key: Key, from: ReadFrom) -> Result<Option<u64>> {
+pub(crate) fn locate(shared: &Shared, key: Key, from: ReadFrom) -> Result<Option<u64>> {
     match from {
         ReadFrom::Beginning => Ok(Some(0)),
         ReadFrom::Sequence(sequence) => Ok(Some(sequence)),

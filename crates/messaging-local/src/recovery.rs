@@ -14,6 +14,7 @@
 //!   means that somebody else removed a file.
 
 use crate::fault;
+use crate::horizon::Horizons;
 use crate::index::Index;
 use crate::record::{self, Head, Key, Kind};
 use crate::seal::Seal;
@@ -31,6 +32,7 @@ pub(crate) struct Recovered {
     pub(crate) index: Index,
     pub(crate) active: u64,
     pub(crate) last: Last,
+    pub(crate) horizons: Horizons,
 }
 
 /// The segment that is written to.
@@ -48,11 +50,13 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     let numbers = |ending| -> BTreeSet<u64> { names.iter().filter_map(|name| segment::number(name, ending)).collect() };
     let (mut segments, sidecars) = (numbers(".log"), numbers(".idx"));
     check_no_hole(dir, &segments)?;
+    let mut horizons = Horizons::load(disk, dir, &names).map_err(at)?;
     let Some(active) = segments.pop_last() else {
         let last = start(disk, dir, 0, &[]).map_err(at)?;
         let mut index = Index::default();
         index.add_runs(0, last.seal, BTreeMap::new()).map_err(fault::open)?;
-        return Ok(Recovered { index, active: 0, last });
+        horizons.apply(&mut index);
+        return Ok(Recovered { index, active: 0, last, horizons });
     };
     // A segment's index without the segment, or beside the one that is written to, is left over.
     for stale in sidecars.difference(&segments) {
@@ -64,7 +68,8 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
         index.add_runs(*number, seal, runs).map_err(|text| broken_chain(dir, *number, &text))?;
     }
     let last = last(disk, dir, active, segments.is_empty(), &mut index)?;
-    Ok(Recovered { index, active, last })
+    horizons.apply(&mut index);
+    Ok(Recovered { index, active, last, horizons })
 }
 
 /// Makes a segment's file, with a seal of its own and its heads, durably.

@@ -1,6 +1,7 @@
 //! The one thread that writes: append, sync once, publish, answer.
 
 use crate::fault;
+use crate::horizon::Horizons;
 use crate::index::{Run, Segment};
 use crate::log::{Options, Shared};
 use crate::record::{Head, Header, Key, Kind, Record};
@@ -19,11 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// What the thread is asked for.
 pub(crate) enum Message {
     Append(Append),
-    Expire { older_than_ms: i64, answer: oneshot::Sender<Result<u64>> },
+    Expire { marks: Vec<(Key, u64)>, answer: oneshot::Sender<Result<u64>> },
+    Drop { stream: Uuid, answer: oneshot::Sender<Result<u64>> },
     Close { answer: oneshot::Sender<Result<()>> },
 }
 
@@ -48,6 +51,8 @@ pub(crate) struct Journal {
     /// A new segment could not be begun. Its remains may come back after a crash and would make the
     /// present one a sealed one, so nothing more may be written here.
     must_roll: bool,
+    /// What retention took, as it stands on the disk.
+    horizons: Horizons,
     /// Segments that are out of the index but perhaps not off the disk.
     doomed: VecDeque<u64>,
     /// The batch's bytes; kept for its capacity.
@@ -64,7 +69,14 @@ struct Placed {
 
 impl Journal {
     /// A journal whose last segment has this seal and `length` bytes.
-    pub(crate) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, options: Options, seal: Seal, length: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        horizons: Horizons,
+        seal: Seal,
+        length: u64,
+    ) -> Self {
         let (active, file) = {
             let published = shared.published();
             (published.active, Arc::clone(&published.file))
@@ -78,6 +90,7 @@ impl Journal {
             seal,
             length,
             must_roll: false,
+            horizons,
             doomed: VecDeque::new(),
             buffer: Vec::new(),
             pace: Pace::default(),
@@ -96,9 +109,12 @@ impl Journal {
                     self.write(batch);
                     self.pace = Pace::after(appends, self.clock.monotonic().since(started));
                 }
-                Message::Expire { older_than_ms, answer } => {
+                Message::Expire { marks, answer } => {
                     // A caller that went away wants no answer; so below.
-                    let _ = answer.send(self.expire(older_than_ms));
+                    let _ = answer.send(self.expire(&marks));
+                }
+                Message::Drop { stream, answer } => {
+                    let _ = answer.send(self.drop_stream(stream));
                 }
                 Message::Close { answer } => {
                     let _ = answer.send(self.check_poison());
@@ -142,8 +158,9 @@ impl Journal {
     }
 
     fn write(&mut self, batch: Vec<Append>) {
-        let written = self.store(&batch);
         let bytes: usize = batch.iter().map(|append| append.bytes).sum();
+        let batch = self.refuse_dropped(batch);
+        let written = self.store(&batch);
         self.shared.queued.fetch_sub(bytes, Ordering::AcqRel);
         match written {
             Ok(positions) => {
@@ -161,9 +178,27 @@ impl Journal {
         }
     }
 
+    /// Answers those who bring events of a dropped stream; gives the others.
+    fn refuse_dropped(&self, batch: Vec<Append>) -> Vec<Append> {
+        let published = self.shared.published();
+        let dropped = &published.index.dropped;
+        if dropped.is_empty() {
+            return batch;
+        }
+        let is_dropped = |append: &Append| append.events.iter().any(|event| dropped.contains(&event.stream));
+        let (refused, taken): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_dropped);
+        for append in refused {
+            let _ = append.answer.send(Err(fault::dropped()));
+        }
+        taken
+    }
+
     /// Makes a batch durable and visible; gives the position of each event.
     fn store(&mut self, batch: &[Append]) -> Result<Vec<Position>> {
         self.check_poison()?;
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
         let bytes: usize = batch.iter().map(|append| append.bytes).sum();
         let full = self.length + bytes as u64 > self.options.segment_bytes;
         if self.must_roll || (full && self.has_events()) {
@@ -180,7 +215,7 @@ impl Journal {
             published.index.publish(self.active, run[0].key, events);
         }
         drop(published);
-        self.shared.appended.send_modify(|count| *count += placed.len() as u64);
+        self.shared.announce(placed.iter().map(|event| event.key));
         let position = |event: Placed| Position {
             sequence: event.head.next_sequence - 1,
             offset: event.head.last_offset,
@@ -305,24 +340,54 @@ impl Journal {
         sidecar::decode(self.active, self.length, &bytes).ok().map(|(_, runs)| runs)
     }
 
-    /// Removes segments whose events are all older, oldest first.
-    fn expire(&mut self, older_than_ms: i64) -> Result<u64> {
+    /// Moves partitions' first kept events, and removes the segments in which nothing is kept.
+    fn expire(&mut self, marks: &[(Key, u64)]) -> Result<u64> {
         self.check_poison()?;
+        let mut horizons = self.horizons.clone();
+        if horizons.take(marks) {
+            self.keep(horizons)?;
+            let mut published = self.shared.publish();
+            marks.iter().for_each(|(key, first)| published.index.keep_from(*key, *first));
+        }
+        self.remove_spent()
+    }
+
+    /// Takes all events of a stream and refuses further ones.
+    fn drop_stream(&mut self, stream: Uuid) -> Result<u64> {
+        self.check_poison()?;
+        let known = self.shared.published().index.knows(stream);
+        let mut horizons = self.horizons.clone();
+        if known && horizons.drop_stream(stream) {
+            self.keep(horizons)?;
+            self.shared.publish().index.drop_stream(stream);
+        }
+        self.remove_spent()
+    }
+
+    /// Makes what retention takes durable, before a reader may miss it.
+    fn keep(&mut self, mut horizons: Horizons) -> Result<()> {
+        let saved = horizons.save(&*self.shared.disk, &self.shared.dir);
+        saved.map_err(|error| fault::disk("writing what retention took", &error))?;
+        self.horizons = horizons;
+        Ok(())
+    }
+
+    /// Removes the oldest segments as long as nothing in them is kept.
+    fn remove_spent(&mut self) -> Result<u64> {
         let mut removed = self.remove_doomed()?;
         loop {
             let oldest = {
                 let published = self.shared.published();
                 let first = published.index.segments.first_key_value();
-                first.map(|(number, segment)| (*number, *segment))
+                first
+                    .filter(|(number, _)| published.index.is_spent(**number))
+                    .map(|(number, found)| (*number, found.events))
             };
-            let Some((number, segment)) = oldest else {
+            let Some((number, events)) = oldest else {
                 return Ok(removed);
             };
-            if segment.last_enqueued_ms >= older_than_ms {
-                return Ok(removed);
-            }
             if number == self.active {
-                if segment.events == 0 {
+                if events == 0 {
                     return Ok(removed);
                 }
                 self.roll()?;

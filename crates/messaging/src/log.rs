@@ -45,7 +45,7 @@ pub trait EventLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// Unavailable when the queue (`limits::LOG_QUEUE_BYTES`) or the disk is full or the log is
-    /// closed, too large for an event over `limits::LOG_RECORD_BYTES`, internal when the disk failed.
+    /// closed, not found for a dropped stream, too large for an event over `limits::LOG_RECORD_BYTES`, internal when the disk failed.
     async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Position>>;
 
     /// Events of a partition in order of sequence: at most `max_events`, and at most `max_bytes` of
@@ -74,15 +74,29 @@ pub trait EventLog: Send + Sync + 'static {
     /// Unavailable or internal when the engine cannot say.
     async fn partitions(&self, stream: Uuid) -> Result<Vec<u16>>;
 
-    /// Changes after each synced batch (of any stream); the value only grows while the log is open.
-    fn appended(&self) -> watch::Receiver<u64>;
-
-    /// Removes events enqueued before `older_than_ms`, whole segments only, so that events up to one
-    /// segment older stay. Gives the number of segments removed. Sequence numbers go on as before.
+    /// Streams that were ever appended to and not dropped.
     ///
     /// # Errors
-    /// Internal when the disk fails.
-    async fn expire(&self, older_than_ms: i64) -> Result<u64>;
+    /// Unavailable or internal when the engine cannot say.
+    async fn streams(&self) -> Result<Vec<Uuid>>;
+
+    /// Changes after each synced batch with events of `stream`; what a receiver sees only grows while the log is open.
+    fn appended(&self, stream: Uuid) -> watch::Receiver<u64>;
+
+    /// Takes the events of `stream` that were enqueued before `older_than_ms`: they are given out no more, also after a
+    /// restart, and reads below start at the first one that is left. Sequence numbers go on as before. Space comes back in
+    /// whole segments, the oldest first, once nothing in them is kept for any stream. Gives the number of segments removed.
+    ///
+    /// # Errors
+    /// Internal when the disk fails; the next try makes up for it.
+    async fn expire(&self, stream: Uuid, older_than_ms: i64) -> Result<u64>;
+
+    /// Takes all events of `stream` for good: it is unknown from now on, and appends to it are refused. Gives the number of
+    /// segments removed. A stream that is unknown already is no error.
+    ///
+    /// # Errors
+    /// As [`Self::expire`].
+    async fn drop_stream(&self, stream: Uuid) -> Result<u64>;
 
     /// Finishes what is queued and closes; later appends are refused. Closing twice is no error.
     ///

@@ -3,13 +3,17 @@
 
 use crate::arm::{operation, operations};
 use crate::certificate;
+use crate::hub::HubRef;
 use crate::platform::{Change, Platform};
+use crate::resources::{self, tag};
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
 use ferrohub_model::error::Result;
 use ferrohub_store::{Page, Row, StoreError, Table};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// Pause between rounds: ours.
 const ROUND: Duration = Duration::from_secs(2);
@@ -17,8 +21,6 @@ const ROUND: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: u32 = 300;
 /// Operations taken up in one round: ours.
 const TAKEN_UP: usize = 16;
-/// Longest retention of events, milliseconds (IoT Hub: 7 days).
-const RETENTION_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Days for which activity is kept (Azure: 90).
 const ACTIVITY_DAYS: i64 = 90;
@@ -65,10 +67,24 @@ async fn sweep(platform: &Platform) {
     if let Err(error) = certificate::sweep_intents(platform).await {
         tracing::warn!(%error, context = error.context, "old certificate intents could not be swept");
     }
-    let older_than = platform.now().as_millisecond() - RETENTION_MS;
-    if let Err(error) = platform.log.expire(older_than).await {
+    if let Err(error) = sweep_events(platform).await {
         tracing::warn!(%error, context = error.context, "old events could not be expired");
     }
+}
+
+/// Takes the events that are past their hub's retention, and those of hubs that are gone.
+async fn sweep_events(platform: &Platform) -> Result<()> {
+    // Before the hubs are read: a stream that comes later has a hub that came later.
+    let streams = platform.log.streams().await?;
+    let hubs = resources::every(platform, tag::IOT_HUB).await?;
+    let hubs: HashMap<Uuid, HubRef> = hubs.into_iter().map(HubRef::of).map(|hub| (hub.uid, hub)).collect();
+    for stream in streams {
+        match hubs.get(&stream) {
+            Some(hub) => platform.log.expire(stream, hub.kept_since_ms(platform.now())).await?,
+            None => platform.log.drop_stream(stream).await?,
+        };
+    }
+    Ok(())
 }
 
 /// Removes what nobody will ask for again: old activity, ended operations, certificates past their validity.

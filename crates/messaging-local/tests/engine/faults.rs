@@ -20,7 +20,7 @@ async fn a_failed_sync_ends_the_log_until_it_is_opened_again() {
         let error = append(&log, "refused").await.unwrap_err();
         assert!(error.message.contains("check the disk and restart"), "{error}");
     }
-    assert!(log.expire(0).await.is_err());
+    assert!(log.expire(HUB, 0).await.is_err());
     let found = everything(&log).await.unwrap();
     assert_eq!(found.len(), 1, "what was synced is still read, nothing else is");
     assert!(log.close().await.is_err());
@@ -61,7 +61,7 @@ async fn any_single_failure_loses_nothing_acknowledged() {
                 Ok(position) => acknowledged.push((position.sequence, body)),
                 Err(_) => failures += 1,
             }
-            if number == 30 && log.expire(i64::MIN + 1).await.is_err() {
+            if number == 30 && log.expire(HUB, i64::MIN + 1).await.is_err() {
                 failures += 1;
             }
         }

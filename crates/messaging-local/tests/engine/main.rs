@@ -52,7 +52,8 @@ async fn conformance_with_small_segments_in_memory() {
 
 #[tokio::test]
 async fn conformance_of_the_bus() {
-    conformance::bus(&LocalBus::new(), &SystemClock).await;
+    let bus = LocalBus::new();
+    conformance::bus(&bus, &bus.clone(), &SystemClock).await;
 }
 
 fn dir() -> &'static Path {

@@ -139,15 +139,56 @@ async fn expiry_takes_whole_old_segments_and_their_files() {
     fill(&log, 20, 20).await;
     let before = disk.list(dir()).unwrap().len();
     let moment = everything(&log).await.unwrap()[20].enqueued_ms;
-    let removed = log.expire(moment).await.unwrap();
+    let removed = log.expire(HUB, moment).await.unwrap();
     assert!(removed >= 2);
-    assert_eq!(disk.list(dir()).unwrap().len() as u64, before as u64 - 2 * removed);
+    assert_eq!(disk.list(dir()).unwrap().len() as u64, before as u64 - 2 * removed + 1, "one file says what was taken");
     let left = everything(&log).await.unwrap();
-    assert!((14..=20).contains(&left[0].sequence), "{}", left[0].sequence);
+    assert_eq!(left[0].sequence, 20, "nothing older is given out");
     assert_eq!(left.last().map(|event| event.sequence), Some(39));
-    assert_eq!(log.expire(moment).await.unwrap(), 0);
+    assert_eq!(log.expire(HUB, moment).await.unwrap(), 0);
     drop(log);
     assert_eq!(everything(&open(&disk).unwrap()).await.unwrap(), left);
+}
+
+/// One journal holds a hub that keeps its events for a day and one that keeps them for a week.
+#[tokio::test]
+async fn each_stream_has_its_own_retention_in_one_journal() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let (mut disk, clock, week_hub) = (ForgetfulDisk::new(), clock(), Uuid::from_u128(2));
+    let reopen = |disk: &ForgetfulDisk| {
+        LocalEventLog::open(Arc::new(disk.clone()), dir(), Arc::clone(&clock) as _, SMALL).unwrap()
+    };
+    let mut log = reopen(&disk);
+    for day in 0..10_u64 {
+        for _ in 0..4 {
+            let body = Bytes::from(vec![b'x'; 500]);
+            let both = [HUB, week_hub].map(|stream| NewEvent { stream, ..event(body.clone()) });
+            log.append(both.to_vec()).await.unwrap();
+        }
+        clock.advance(DAY);
+        let now_ms = ferrohub_model::clock::Clock::now(&*clock).as_millisecond();
+        for (stream, days) in [(HUB, 1), (week_hub, 7)] {
+            log.expire(stream, now_ms - days * DAY.as_millis() as i64).await.unwrap();
+        }
+        // The power fails in the middle of a batch that nobody was told of.
+        disk.die_at(1);
+        log.append(vec![event("torn")]).await.unwrap_err();
+        drop(log);
+        disk = disk.crash(Some(day));
+        log = reopen(&disk);
+        for (stream, days) in [(HUB, 1), (week_hub, 7)] {
+            let bounds = log.bounds(stream, 0).await.unwrap().unwrap();
+            let found = log.read(stream, 0, ReadFrom::Beginning, usize::MAX, usize::MAX).await.unwrap();
+            let kept = found.iter().filter(|event| event.body != "torn").count() as u64;
+            assert_eq!(kept, 4 * (day + 1).min(days), "day {day}, kept for {days}");
+            assert_eq!(found[0].sequence, bounds.first_sequence);
+        }
+    }
+    let segments = disk.list(dir()).unwrap().iter().filter(|name| name.ends_with(".log")).count();
+    assert!(segments < 7 * 2 + 3, "space comes back: {segments} segments");
+    log.drop_stream(week_hub).await.unwrap();
+    let left = disk.list(dir()).unwrap().iter().filter(|name| name.ends_with(".log")).count();
+    assert!(left <= 4, "only the last day keeps segments: {left}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A seeded simulation: power cuts at random points, over and over, on a disk that forgets.
 //!
 //! Invariants after every power cut: each acknowledged event is there with its body and its number,
-//! unless it was old enough to expire; numbers have no gap; nothing is there twice; nothing is there
+//! unless it was old enough to expire (and then it is gone for good, but no other stream's); numbers have no gap; nothing is there twice; nothing is there
 //! that nobody appended; what was once seen stays.
 
 use super::*;
@@ -48,8 +48,10 @@ struct Simulation {
     known: BTreeMap<(Uuid, u16), BTreeMap<u64, (Bytes, i64)>>,
     /// Every body that was ever handed in.
     tried: HashSet<Bytes>,
-    /// Events older than this may be gone.
-    expired_ms: i64,
+    /// By stream: events older than this may be gone.
+    expired_ms: BTreeMap<Uuid, i64>,
+    /// By stream: events older than this are gone for certain.
+    gone_ms: BTreeMap<Uuid, i64>,
     tally: Tally,
 }
 
@@ -62,7 +64,8 @@ impl Simulation {
             clock: clock(),
             known: BTreeMap::new(),
             tried: HashSet::new(),
-            expired_ms: i64::MIN,
+            expired_ms: BTreeMap::new(),
+            gone_ms: BTreeMap::new(),
             tally: Tally::default(),
         }
     }
@@ -116,8 +119,14 @@ impl Simulation {
                 0 => {
                     let now_ms = ferrohub_model::clock::Clock::now(&*self.clock).as_millisecond();
                     let older_than_ms = now_ms - i64::try_from(self.below(2_000)).unwrap();
-                    self.expired_ms = self.expired_ms.max(older_than_ms);
-                    self.tally.expired += log.expire(older_than_ms).await.unwrap_or(0);
+                    let (stream, _) = PARTITIONS[usize::try_from(self.below(4)).unwrap()];
+                    let may_be = self.expired_ms.entry(stream).or_insert(i64::MIN);
+                    *may_be = older_than_ms.max(*may_be);
+                    if let Ok(removed) = log.expire(stream, older_than_ms).await {
+                        self.tally.expired += removed;
+                        let is = self.gone_ms.entry(stream).or_insert(i64::MIN);
+                        *is = older_than_ms.max(*is);
+                    }
                 }
                 1 => {
                     drop(log);
@@ -187,10 +196,13 @@ impl Simulation {
             let last = bounds.map(|bounds| bounds.last_sequence);
             assert!(last >= last_known, "seed {seed}: {key:?} fell back to {last:?} from {last_known:?}");
             let mut next = bounds.map_or(0, |bounds| bounds.first_sequence);
-            let mut time_ms = i64::MIN;
+            let mut time_ms = self.gone_ms.get(&stream).copied().unwrap_or(i64::MIN);
             for event in &found {
                 assert_eq!(event.sequence, next, "seed {seed}: {key:?} has a gap");
-                assert!(event.enqueued_ms >= time_ms, "seed {seed}: {key:?}: time fell");
+                assert!(
+                    event.enqueued_ms >= time_ms,
+                    "seed {seed}: {key:?}: time fell, or what retention took came back"
+                );
                 assert!(self.tried.contains(&event.body), "seed {seed}: {key:?} invented an event");
                 assert!(seen.insert(event.body.clone()), "seed {seed}: {key:?} doubled an event");
                 let value = (event.body.clone(), event.enqueued_ms);
@@ -200,7 +212,8 @@ impl Simulation {
             }
             let first = found.first().map_or(next, |event| event.sequence);
             for (sequence, (_, enqueued_ms)) in known.iter().take_while(|(sequence, _)| **sequence < first) {
-                assert!(*enqueued_ms < self.expired_ms, "seed {seed}: {key:?} lost {sequence}");
+                let may_be = self.expired_ms.get(&stream).copied().unwrap_or(i64::MIN);
+                assert!(*enqueued_ms < may_be, "seed {seed}: {key:?} lost {sequence}");
             }
         }
     }

@@ -180,7 +180,7 @@ pub(super) async fn concurrent_appends_leave_no_gap(log: Arc<dyn EventLog>) {
 }
 
 pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>, clock: &dyn Clock) {
-    let mut appended = log.appended();
+    let (mut appended, other) = (log.appended(HUB), log.appended(OTHER_HUB));
     let before = *appended.borrow_and_update();
     let follower = async {
         let mut next = 0;
@@ -198,6 +198,9 @@ pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>, clock: &dyn Clock
     };
     let (after, _) = tokio::join!(follower, fill(&*log, 20));
     assert!(after > before, "the watched value grows");
+    assert!(!other.has_changed().expect("the log is open"), "nobody wakes for another stream");
+    append(&*log, vec![event(OTHER_HUB, 0, "other")]).await;
+    assert!(other.has_changed().expect("the log is open"));
 }
 
 pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
@@ -221,10 +224,10 @@ pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
 pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
     let log = place.open("expiry").await.expect("the log opens");
     let positions = fill(&*log, 10).await;
-    let removed = log.expire(positions[0].enqueued_ms).await.expect("expiry works");
+    let removed = log.expire(HUB, positions[0].enqueued_ms).await.expect("expiry works");
     assert_eq!(removed, 0, "nothing is older than the first event");
     assert_eq!(read(&*log, 0, ReadFrom::Beginning).await.len(), 10);
-    log.expire(i64::MAX).await.expect("expiry works");
+    log.expire(HUB, i64::MAX).await.expect("expiry works");
     let left = bounds(&*log, 0).await.expect("the partition is still known");
     assert_eq!(left.last_sequence, 9);
     let found = read(&*log, 0, ReadFrom::Sequence(0)).await;
@@ -239,6 +242,63 @@ pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
     assert!(next.offset > positions[9].offset && next.enqueued_ms >= positions[9].enqueued_ms);
     let found = read(&*log, 0, ReadFrom::Beginning).await;
     assert_eq!(sequences(&found), (left.first_sequence..11).collect::<Vec<_>>());
+    log.close().await.expect("the log closes");
+}
+
+pub(super) async fn streams_expire_on_their_own(place: &dyn Place, clock: &dyn Clock) {
+    let log = place.open("streams").await.expect("the log opens");
+    let pair = || vec![event(HUB, 0, vec![1; 400]), event(OTHER_HUB, 0, vec![2; 400])];
+    for _ in 0..20 {
+        append(&*log, pair()).await;
+    }
+    clock.sleep(Duration::from_millis(20)).await;
+    let later = append(&*log, pair()).await[0].enqueued_ms;
+    log.expire(HUB, later).await.expect("expiry works");
+    let other = async |log: &dyn EventLog| {
+        let found = log.read(OTHER_HUB, 0, ReadFrom::Beginning, MANY, NO_LIMIT).await;
+        sequences(&found.expect("the read works"))
+    };
+    let all: Vec<u64> = (0..21).collect();
+    for from in [ReadFrom::Beginning, ReadFrom::Sequence(3), ReadFrom::OffsetAfter(0), ReadFrom::EnqueuedAfter(0)] {
+        assert_eq!(sequences(&read(&*log, 0, from).await), [20], "{from:?}: nothing older is given out");
+    }
+    assert_eq!(other(&*log).await, all, "another stream's retention takes nothing");
+    assert_eq!(bounds(&*log, 0).await.map(|bounds| bounds.first_sequence), Some(20));
+    log.expire(HUB, 0).await.expect("expiry works");
+    assert_eq!(read(&*log, 0, ReadFrom::Beginning).await.len(), 1, "a line that moves back brings nothing back");
+    log.close().await.expect("the log closes");
+    drop(log);
+
+    let log = place.open("streams").await.expect("the log opens");
+    assert_eq!(sequences(&read(&*log, 0, ReadFrom::Beginning).await), [20], "the line outlives a restart");
+    assert_eq!(other(&*log).await, all);
+    log.close().await.expect("the log closes");
+}
+
+pub(super) async fn dropped_streams_are_gone(place: &dyn Place) {
+    let log = place.open("dropped").await.expect("the log opens");
+    fill(&*log, 5).await;
+    append(&*log, vec![event(OTHER_HUB, 1, "other")]).await;
+    assert_eq!(log.streams().await.expect("streams work"), [HUB, OTHER_HUB]);
+    log.drop_stream(HUB).await.expect("dropping works");
+    log.drop_stream(HUB).await.expect("dropping twice is no error");
+    log.drop_stream(Uuid::nil()).await.expect("nor is dropping what never was");
+    let gone = async |log: &dyn EventLog| {
+        assert_eq!(log.streams().await.expect("streams work"), [OTHER_HUB]);
+        assert!(log.partitions(HUB).await.expect("partitions work").is_empty());
+        assert_eq!(bounds(log, 0).await, None);
+        assert!(read(log, 0, ReadFrom::Beginning).await.is_empty());
+        let refused = log.append(vec![event(HUB, 0, "late")]).await;
+        assert_eq!(refused.expect_err("a dropped stream takes nothing").kind, ErrorKind::NotFound);
+        append(log, vec![event(OTHER_HUB, 1, "on")]).await;
+    };
+    gone(&*log).await;
+    log.close().await.expect("the log closes");
+    drop(log);
+    let log = place.open("dropped").await.expect("the log opens");
+    gone(&*log).await;
+    let other = log.bounds(OTHER_HUB, 1).await.expect("bounds work");
+    assert_eq!(other.map(|bounds| bounds.last_sequence), Some(2));
     log.close().await.expect("the log closes");
 }
 

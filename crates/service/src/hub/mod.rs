@@ -44,6 +44,9 @@ use uuid::Uuid;
 /// Partitions of a hub that does not say how many it has (IoT Hub's default for a paid tier).
 const DEFAULT_PARTITIONS: u16 = 4;
 
+/// Days for which events are kept where a hub does not say (IoT Hub: 1).
+const DEFAULT_RETENTION_DAYS: i64 = 1;
+
 /// Most bytes of one read of the log: ours.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
@@ -81,6 +84,13 @@ impl HubRef {
             partition_count: partition_count.filter(|count| *count > 0).unwrap_or(DEFAULT_PARTITIONS),
             stored: Arc::new(stored),
         }
+    }
+
+    /// Since when events are kept, milliseconds since the Unix epoch: what is older is past the hub's retention.
+    pub fn kept_since_ms(&self, now: jiff::Timestamp) -> i64 {
+        let days = self.stored.resource.value(&["eventHubEndpoints", "events", "retentionTimeInDays"]);
+        let days = days.and_then(serde_json::Value::as_i64).unwrap_or(DEFAULT_RETENTION_DAYS);
+        now.as_millisecond() - days * 24 * 3600 * 1000
     }
 
     /// Whether a switch such as `disableLocalAuth` is on.
@@ -173,7 +183,15 @@ async fn event_page(
         ))
         .with_code("PartitionNotFound"));
     }
-    platform.log.read(hub.uid, partition, from, max.clamp(1, limits::QUERY_PAGE), READ_BYTES).await
+    let max = max.clamp(1, limits::QUERY_PAGE);
+    let events = platform.log.read(hub.uid, partition, from, max, READ_BYTES).await?;
+    // The worker takes old events now and then; who asks in between does not get them either.
+    let since_ms = hub.kept_since_ms(platform.now());
+    if events.first().is_some_and(|event| event.enqueued_ms < since_ms) {
+        let kept = ReadFrom::EnqueuedAfter(since_ms.saturating_sub(1));
+        return platform.log.read(hub.uid, partition, kept, max, READ_BYTES).await;
+    }
+    Ok(events)
 }
 
 fn unknown_hub(host: &str) -> Error {

@@ -1,0 +1,161 @@
+//! What retention took: for each partition the first event that is still kept, and the streams that were dropped.
+//!
+//! A segment holds the events of many streams, and each stream has a retention of its own, so most events are given out no
+//! more long before their segment can go. Where that line is stands in a small file beside the segments, written anew
+//! under the next number and synced before readers may see the change; the file before it goes afterwards. A crash leaves
+//! one of the two whole. Should both be damaged, events that were taken come back until the next sweep: no harm is
+//! worth refusing to start for.
+//!
+//! Little-endian: magic `FHH1`, CRC-32C of all that follows, number of partitions (4), then for each stream (16),
+//! partition (2), first sequence number kept (8); number of dropped streams (4), then each stream (16).
+
+use crate::index::Index;
+use crate::record::{Fields, Key};
+use crate::recovery::remove_if_there;
+use crate::segment;
+use crc32c::crc32c;
+use ferrohub_messaging::disk::Disk;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+const MAGIC: [u8; 4] = *b"FHH1";
+const ENDING: &str = ".hor";
+
+/// The lines, as they stand on the disk under `number`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Horizons {
+    number: u64,
+    first_kept: BTreeMap<Key, u64>,
+    dropped: BTreeSet<Uuid>,
+}
+
+impl Horizons {
+    /// The newest whole file among `names`.
+    pub(crate) fn load(disk: &dyn Disk, dir: &Path, names: &[String]) -> io::Result<Self> {
+        let numbers: BTreeSet<u64> = names.iter().filter_map(|name| segment::number(name, ENDING)).collect();
+        for number in numbers.iter().rev().copied() {
+            let file = disk.open(&path(dir, number))?;
+            let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+            let count = file.read_at(0, &mut bytes)?;
+            match decode(number, &bytes[..count]) {
+                Ok(horizons) => {
+                    let older = numbers.range(..number);
+                    older.map(|older| path(dir, *older)).try_for_each(|older| remove_if_there(disk, &older))?;
+                    return Ok(horizons);
+                }
+                Err(what) => tracing::warn!(number, what, "what retention took is read from an older file"),
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Moves lines; they never move back. Says whether one moved.
+    pub(crate) fn take(&mut self, marks: &[(Key, u64)]) -> bool {
+        let mut moved = false;
+        for (key, first) in marks {
+            let line = self.first_kept.entry(*key).or_default();
+            moved |= *first > *line;
+            *line = (*line).max(*first);
+        }
+        moved
+    }
+
+    /// Drops a stream. Says whether it was there.
+    pub(crate) fn drop_stream(&mut self, stream: Uuid) -> bool {
+        self.first_kept.retain(|(of, _), _| *of != stream);
+        self.dropped.insert(stream)
+    }
+
+    /// Makes the lines durable.
+    pub(crate) fn save(&mut self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        let before = path(dir, self.number);
+        self.number += 1;
+        // What a failed try left.
+        remove_if_there(disk, &path(dir, self.number))?;
+        let file = disk.create(&path(dir, self.number))?;
+        file.append(&self.encode())?;
+        file.sync()?;
+        disk.sync_dir(dir)?;
+        remove_if_there(disk, &before)
+    }
+
+    /// Draws the lines in what was read from the segments, and forgets those of streams that no segment knows any more.
+    pub(crate) fn apply(&mut self, index: &mut Index) {
+        self.dropped.retain(|stream| index.knows(*stream));
+        self.first_kept.retain(|key, _| index.partitions.contains_key(key));
+        for (key, first) in &self.first_kept {
+            index.keep_from(*key, *first);
+        }
+        for stream in &self.dropped {
+            index.drop_stream(*stream);
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&(self.first_kept.len() as u32).to_le_bytes());
+        for ((stream, partition), first) in &self.first_kept {
+            out.extend_from_slice(stream.as_bytes());
+            out.extend_from_slice(&partition.to_le_bytes());
+            out.extend_from_slice(&first.to_le_bytes());
+        }
+        out.extend_from_slice(&(self.dropped.len() as u32).to_le_bytes());
+        for stream in &self.dropped {
+            out.extend_from_slice(stream.as_bytes());
+        }
+        let crc = crc32c(&out[8..]);
+        out[4..8].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+}
+
+fn decode(number: u64, bytes: &[u8]) -> Result<Horizons, &'static str> {
+    let mut fields = Fields(bytes);
+    if fields.take::<4>()? != MAGIC {
+        return Err("no such file starts here");
+    }
+    if u32::from_le_bytes(fields.take()?) != crc32c(&bytes[8..]) {
+        return Err("the checksum does not match");
+    }
+    let mut horizons = Horizons { number, ..Horizons::default() };
+    for _ in 0..u32::from_le_bytes(fields.take()?) {
+        let stream = Uuid::from_bytes(fields.take()?);
+        let partition = u16::from_le_bytes(fields.take()?);
+        horizons.first_kept.insert((stream, partition), u64::from_le_bytes(fields.take()?));
+    }
+    for _ in 0..u32::from_le_bytes(fields.take()?) {
+        horizons.dropped.insert(Uuid::from_bytes(fields.take()?));
+    }
+    if fields.0.is_empty() { Ok(horizons) } else { Err("something lies behind its end") }
+}
+
+fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}{ENDING}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_written_and_damage_is_noticed() {
+        let (hub, gone) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut horizons = Horizons { number: 3, ..Horizons::default() };
+        assert!(horizons.take(&[((hub, 0), 7), ((hub, 9), 1), ((gone, 0), 4)]));
+        assert!(!horizons.take(&[((hub, 0), 6)]), "never back");
+        assert!(horizons.drop_stream(gone));
+        assert!(!horizons.drop_stream(gone));
+        let bytes = horizons.encode();
+        assert_eq!(decode(3, &bytes), Ok(horizons));
+        for at in 0..bytes.len() {
+            assert!(decode(3, &bytes[..at]).is_err(), "cut at {at}");
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(decode(3, &damaged).is_err(), "damaged at {at}");
+        }
+    }
+}
