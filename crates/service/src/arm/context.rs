@@ -55,8 +55,8 @@ impl PutContext<'_> {
 pub struct DeleteContext<'a> {
     /// Engines, keys, roles.
     pub platform: &'a Platform,
-    /// Who asked for this very resource to go; `None` when it goes with something above, which was checked there.
-    pub actor: Option<&'a Actor>,
+    /// Who asked for it to go; the worker of whoever did, when it goes with something above, which was checked there.
+    pub actor: &'a Actor,
     /// The resource's id.
     pub id: &'a ResourceId,
     /// The resource that goes.

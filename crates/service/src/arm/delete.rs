@@ -44,7 +44,7 @@ impl Call<'_> {
         for _ in 0..CONFLICT_RETRIES {
             let mut change = Change::new();
             change.unit.put(row.clone());
-            match delete_one(self.platform, self.decl, &stored, Some(&self.request.actor), change).await {
+            match delete_one(self.platform, self.decl, &stored, &self.request.actor, change).await {
                 Ok(()) => return self.deleted(&stored).await,
                 Err(error) if error.code == RACE => {}
                 Err(error) => return Err(error),
@@ -61,7 +61,7 @@ impl Call<'_> {
     }
 
     async fn delete_tree(&self, id: &ResourceId, stored: &Stored) -> Result<ArmResponse> {
-        check_delete(self.platform, self.decl, stored).await?;
+        check_delete(self.platform, &self.request.actor, self.decl, stored).await?;
         let mut change = Change::new();
         change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), 202)?);
         let record = Record::new(

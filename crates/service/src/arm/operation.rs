@@ -1,6 +1,7 @@
 //! A long-running operation as it is stored: a durable row with a lease.
 
 use super::request::{ArmRequest, ArmResponse};
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::tables::OPERATIONS;
 use ferrohub_model::error::{Error, Result};
@@ -115,6 +116,11 @@ impl Record {
     ) -> Self {
         let (initiator, correlation) = (request.actor.id(), request.correlation_id);
         Self::with(platform, initiator, correlation, of, kind, resource, result_status, input)
+    }
+
+    /// Who works on it: the worker, on behalf of whoever started it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::worker_for(&self.initiator)
     }
 
     /// A new operation of `kind` on the resource of the type with the tag `of`, started by the principal `initiator`.

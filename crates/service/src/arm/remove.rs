@@ -16,26 +16,25 @@ fn race() -> Error {
 }
 
 /// Asks the type whether the resource may go, without doing anything.
-pub(super) async fn check_delete(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<()> {
-    let mut context =
-        DeleteContext { platform, actor: None, id: &stored.id, stored, cascade: false, change: Change::new() };
+pub(super) async fn check_delete(platform: &Platform, actor: &Actor, decl: &TypeDecl, stored: &Stored) -> Result<()> {
+    let mut context = DeleteContext { platform, actor, id: &stored.id, stored, cascade: false, change: Change::new() };
     decl.behavior.before_delete(&mut context).await
 }
 
 /// Deletes one resource that owns no other stored resource, with everything its type hangs on it. What was made anew
-/// under its name meanwhile is left alone.
+/// under its name meanwhile is left alone. A worker acts where it goes with something above it.
 pub(super) async fn delete_one(
     platform: &Platform,
     decl: &TypeDecl,
     seen: &Stored,
-    actor: Option<&Actor>,
+    actor: &Actor,
     change: Change,
 ) -> Result<()> {
     let Some(mut stored) = resources::by_uid(platform, seen.uid).await? else { return Ok(()) };
     stored.id = seen.id.clone();
     decl.behavior.purge(platform, &stored).await?;
     let mut context =
-        DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_none(), change };
+        DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_worker(), change };
     decl.behavior.before_delete(&mut context).await?;
     let DeleteContext { mut change, .. } = context;
     if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone())

@@ -4,6 +4,7 @@
 use super::declaration::TypeDecl;
 use super::operation::{Lease, Record};
 use super::remove::{RACE, delete_one};
+use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -31,7 +32,7 @@ pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut Lease)
         mark(platform, resource.uid, GOING).await?;
     }
     refuse_held(platform, &target, &marked).await?;
-    run_tree(platform, &target, lease).await
+    run_tree(platform, &record.actor(), &target, lease).await
 }
 
 /// Takes the marks off again when the operation has failed for good.
@@ -84,11 +85,11 @@ async fn refuse_held(platform: &Platform, target: &Stored, marked: &[Stored]) ->
     if refused.is_empty() { Ok(()) } else { Err(held(target, refused)) }
 }
 
-async fn run_tree(platform: &Platform, target: &Stored, lease: &mut Lease) -> Result<()> {
+async fn run_tree(platform: &Platform, actor: &Actor, target: &Stored, lease: &mut Lease) -> Result<()> {
     let decl = decl_of(platform, target)?;
     loop {
-        let refused = delete_below(platform, target, lease).await?;
-        match delete_one(platform, decl, target, None, Change::new()).await {
+        let refused = delete_below(platform, actor, target, lease).await?;
+        match delete_one(platform, decl, target, actor, Change::new()).await {
             Ok(()) => return Ok(()),
             // Something was made below the target meanwhile: once more.
             Err(error) if error.code == RACE && refused.is_empty() => lease.renew(platform).await?,
@@ -99,13 +100,18 @@ async fn run_tree(platform: &Platform, target: &Stored, lease: &mut Lease) -> Re
 }
 
 /// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
-async fn delete_below(platform: &Platform, target: &Stored, lease: &mut Lease) -> Result<Vec<(String, String)>> {
+async fn delete_below(
+    platform: &Platform,
+    actor: &Actor,
+    target: &Stored,
+    lease: &mut Lease,
+) -> Result<Vec<(String, String)>> {
     loop {
         let mut refused = Vec::new();
         let mut progress = false;
         for stored in below(platform, target, 1).await? {
             lease.renew(platform).await?;
-            match delete_one(platform, decl_of(platform, &stored)?, &stored, None, Change::new()).await {
+            match delete_one(platform, decl_of(platform, &stored)?, &stored, actor, Change::new()).await {
                 Ok(()) => progress = true,
                 Err(error) if error.code == RACE => {
                     refused.push((stored.id.to_string(), "it still owns other resources".to_string()))

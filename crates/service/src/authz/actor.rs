@@ -1,6 +1,6 @@
 //! Who acts, and how that was proven. An actor is made inside this crate only, after the proof: from a verified token,
-//! from a token under a shared access policy, from a device's session or attestation, or from an identity that the
-//! directory knows. A front door asks for one and cannot invent one.
+//! from a token under a shared access policy, from a device's session or attestation, from an identity that the
+//! directory knows, or from an operation that somebody was allowed to start. A front door asks for one and cannot invent one.
 
 use crate::shared_access::PolicyGrant;
 use ferrohub_model::principal::{Principal, PrincipalKind};
@@ -23,6 +23,9 @@ pub(crate) enum Who {
     Policy(PolicyGrant),
     /// A device. It may do what a device may, as itself.
     Device(DeviceProof),
+    /// The worker, carrying out what somebody was allowed to start. It asks for no right of its own: an operation was
+    /// checked when it was accepted, and the rights of its initiator may be gone by now.
+    Worker,
 }
 
 /// A device that proved who it is.
@@ -50,6 +53,16 @@ impl Actor {
         Self { id: format!("device:{}", proof.id), who: Who::Device(proof) }
     }
 
+    /// The worker, on behalf of the actor with this id.
+    pub(crate) fn worker_for(initiator: &str) -> Self {
+        Self { id: format!("worker:{initiator}"), who: Who::Worker }
+    }
+
+    /// Whether the worker acts.
+    pub(crate) fn is_worker(&self) -> bool {
+        matches!(self.who, Who::Worker)
+    }
+
     pub(crate) fn who(&self) -> &Who {
         &self.who
     }
@@ -58,11 +71,11 @@ impl Actor {
     pub(crate) fn principal(&self) -> Option<&Principal> {
         match &self.who {
             Who::Principal(principal) => Some(principal),
-            Who::Policy(_) | Who::Device(_) => None,
+            Who::Policy(_) | Who::Device(_) | Who::Worker => None,
         }
     }
 
-    /// Object id of a principal; `policy:{name}` and `device:{id}` for the others.
+    /// Object id of a principal; `policy:{name}`, `device:{id}` and `worker:{initiator}` for the others.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -76,6 +89,7 @@ impl Actor {
             },
             Who::Policy(grant) => &grant.name,
             Who::Device(proof) => &proof.id,
+            Who::Worker => &self.id,
         }
     }
 
@@ -88,6 +102,7 @@ impl Actor {
                 PrincipalKind::ManagedIdentity => "ManagedIdentity",
             },
             Who::Policy(_) | Who::Device(_) => "Key",
+            Who::Worker => "Application",
         }
     }
 }

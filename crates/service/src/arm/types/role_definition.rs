@@ -103,10 +103,10 @@ impl Behavior for RoleDefinition {
             ))
             .with_code("RoleDefinitionHasAssignments"));
         }
-        if let Some(actor) = cx.actor {
+        if !cx.cascade {
             for scope in scopes_of(&cx.stored.resource) {
                 cx.platform
-                    .authorize(actor, "Microsoft.Authorization/roleDefinitions/delete", &scope)
+                    .authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/delete", &scope)
                     .map_err(linked)?;
             }
         }
