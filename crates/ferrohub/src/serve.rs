@@ -235,6 +235,7 @@ async fn engines(folder: &DataDir) -> Result<Engines> {
         bus: Arc::new(LocalBus::new()),
         clock,
         random: Arc::new(SystemRandom),
+        keys: None,
     })
 }
 

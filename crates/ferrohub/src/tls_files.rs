@@ -147,26 +147,30 @@ fn device_names(domain: &str) -> [String; 2] {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "keys of a test")]
 mod tests {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use ferrohub_clock::SystemClock;
     use ferrohub_model::clock::ManualClock;
-    use ferrohub_pki::algorithm::KeyKind;
     use ferrohub_pki::name::SubjectName;
-    use ferrohub_pki::platform::{create_platform_root, create_server_identity};
+    use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, create_server_chain};
     use ferrohub_pki::profile::ServerFields;
     use ferrohub_pki::random::SystemRandom;
+    use ferrohub_pki::signer::{Signer, SoftwareSigner};
 
     /// PEM of leaf, CA and the leaf's key, for `domain`.
-    fn made(domain: &str) -> [String; 3] {
+    async fn made(domain: &str) -> [String; 3] {
         let now = SystemClock.now();
         let name = SubjectName::from_common_name("private CA").unwrap();
-        let root = create_platform_root(name, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
+        let key = || Arc::new(SoftwareSigner::generate(DEFAULT_KEY).unwrap());
+        let root = create_platform_root(name, key(), &SystemRandom, now).await.unwrap();
         let dns_names = vec![domain.to_owned(), format!("*.{domain}"), format!("*.azure-devices.{domain}")];
         let fields = ServerFields { dns_names, ip_addresses: Vec::new(), days: 30 };
-        let server = create_server_identity(&root, fields, &SystemRandom, now).unwrap();
+        let key = key();
+        let chain = create_server_chain(&root, fields, key.public_key_info_der(), &SystemRandom, now).await.unwrap();
+        let server = ServerIdentity { chain, key_pkcs8: key.to_pkcs8().unwrap() };
         let chain = server.chain_pem();
         let leaf_end = chain.find("-----END CERTIFICATE-----").unwrap() + "-----END CERTIFICATE-----\n".len();
         [chain[..leaf_end].to_owned(), chain[leaf_end..].to_owned(), server.key_pem().to_string()]
@@ -180,10 +184,10 @@ mod tests {
         load(&files, domain, clock).map(|_| ()).map_err(|error| error.message)
     }
 
-    #[test]
-    fn a_whole_chain_is_taken_and_a_lone_leaf_is_not() {
+    #[tokio::test]
+    async fn a_whole_chain_is_taken_and_a_lone_leaf_is_not() {
         for domain in ["localhost", "iot.example"] {
-            let [leaf, ca, key] = made(domain);
+            let [leaf, ca, key] = made(domain).await;
             loaded(&format!("{leaf}{ca}"), &key, domain, &SystemClock).unwrap();
             let refused = loaded(&leaf, &key, domain, &SystemClock).unwrap_err();
             assert!(refused.starts_with("tls.certificate (") && refused.contains("c.pem"), "{refused}");
@@ -191,9 +195,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_name_must_fit_and_dates_only_warn() {
-        let [leaf, ca, key] = made("iot.example");
+    #[tokio::test]
+    async fn the_name_must_fit_and_dates_only_warn() {
+        let [leaf, ca, key] = made("iot.example").await;
         let chain = format!("{leaf}{ca}");
         let refused = loaded(&chain, &key, "other.example", &SystemClock).unwrap_err();
         assert!(refused.contains("'management.other.example'") && refused.contains("--domain"), "{refused}");
@@ -201,9 +205,9 @@ mod tests {
         loaded(&chain, &key, "iot.example", &later).unwrap();
     }
 
-    #[test]
-    fn complaints_name_setting_and_file() {
-        let ([leaf, ca, key], [_, _, other_key]) = (made("localhost"), made("localhost"));
+    #[tokio::test]
+    async fn complaints_name_setting_and_file() {
+        let ([leaf, ca, key], [_, _, other_key]) = (made("localhost").await, made("localhost").await);
         let chain = format!("{leaf}{ca}");
         for (certificate, key, begins, contains) in [
             ("", key.as_str(), "tls.certificate (", "no certificate"),
@@ -218,13 +222,14 @@ mod tests {
         assert!(refused.starts_with("tls.certificate: Cannot read /nonexistent/c"), "{refused}");
     }
 
-    #[test]
-    fn a_ca_for_a_server_is_explained() {
+    #[tokio::test]
+    async fn a_ca_for_a_server_is_explained() {
         let name = SubjectName::from_common_name("localhost").unwrap();
-        let root = create_platform_root(name, KeyKind::P256, &SystemRandom, SystemClock.now()).unwrap();
-        let key = STANDARD.encode(root.signer.to_pkcs8().unwrap());
+        let key = Arc::new(SoftwareSigner::generate(DEFAULT_KEY).unwrap());
+        let root = create_platform_root(name, key.clone(), &SystemRandom, SystemClock.now()).await.unwrap();
+        let key = STANDARD.encode(key.to_pkcs8().unwrap());
         let key = format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n");
-        let refused = loaded(&root.certificate.to_pem(), &key, "localhost", &SystemClock).unwrap_err();
+        let refused = loaded(&root.certificate().to_pem(), &key, "localhost", &SystemClock).unwrap_err();
         assert!(refused.contains("first certificate is a CA's"), "{refused}");
     }
 }

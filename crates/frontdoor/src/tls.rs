@@ -222,6 +222,7 @@ fn refused(reason: String) -> rustls::Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "keys of a test")]
 mod tests {
     use super::*;
     use ferrohub_clock::SystemClock;
@@ -229,10 +230,10 @@ mod tests {
     use ferrohub_model::random::Random;
     use ferrohub_pki::algorithm::KeyKind;
     use ferrohub_pki::name::SubjectName;
-    use ferrohub_pki::platform::{create_platform_root, create_server_identity};
+    use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_chain};
     use ferrohub_pki::profile::ServerFields;
     use ferrohub_pki::random::SystemRandom;
-    use ferrohub_pki::signer::SoftwareSigner;
+    use ferrohub_pki::signer::{Signer, SoftwareSigner};
     use rustls::client::ResolvesClientCert;
     use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
     use rustls::sign::CertifiedKey;
@@ -262,30 +263,33 @@ mod tests {
         }
     }
 
-    fn rig() -> Rig {
+    async fn rig() -> Rig {
         let now = SystemClock.now();
-        let root =
-            create_platform_root(SubjectName::from_common_name("root").unwrap(), KeyKind::P256, &SystemRandom, now)
-                .unwrap();
+        let key = Arc::new(SoftwareSigner::generate(DEFAULT_KEY).unwrap());
+        let name = SubjectName::from_common_name("root").unwrap();
+        let root = create_platform_root(name, key, &SystemRandom, now).await.unwrap();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(root.certificate.der().to_vec())).unwrap();
+        roots.add(CertificateDer::from(root.certificate().der().to_vec())).unwrap();
         let names = vec![
             "localhost".into(),
             "*.azure-devices.localhost".into(),
             "*.azure-devices-provisioning.localhost".into(),
         ];
         let fields = ServerFields { dns_names: names, ip_addresses: Vec::new(), days: 30 };
-        let server = create_server_identity(&root.into_issuer().unwrap(), fields, &SystemRandom, now).unwrap();
+        let key = SoftwareSigner::generate(DEFAULT_KEY).unwrap();
+        let chain = create_server_chain(&root, fields, key.public_key_info_der(), &SystemRandom, now).await.unwrap();
+        let server = ferrohub_pki::platform::ServerIdentity { chain, key_pkcs8: key.to_pkcs8().unwrap() };
         Rig { acceptor: Acceptor::new(&ServerIdentity::from(&server)).unwrap(), roots }
     }
 
     /// A self-signed certificate with its key.
-    fn device() -> (Vec<u8>, SoftwareSigner) {
+    async fn device() -> (Vec<u8>, Arc<SoftwareSigner>) {
         let mut serial = [0; 8];
         SystemRandom.fill(&mut serial);
         let name = SubjectName::from_common_name(&format!("d{}", u64::from_be_bytes(serial))).unwrap();
-        let made = create_platform_root(name, KeyKind::P384, &SystemRandom, SystemClock.now()).unwrap();
-        (made.certificate.der().to_vec(), made.signer)
+        let key = Arc::new(SoftwareSigner::generate(KeyKind::P384).unwrap());
+        let made = create_platform_root(name, key.clone(), &SystemRandom, SystemClock.now()).await.unwrap();
+        (made.certificate().der().to_vec(), key)
     }
 
     fn certified(chain: Vec<Vec<u8>>, key: &SoftwareSigner) -> Arc<CertifiedKey> {
@@ -340,8 +344,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_is_asked_for_on_device_names_only() {
-        let rig = rig();
-        let (der, key) = device();
+        let rig = rig().await;
+        let (der, key) = device().await;
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
             assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::DeviceNames).await.unwrap().0, std::slice::from_ref(&der));
@@ -354,8 +358,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_chain_is_still_there_after_a_resumption() {
-        let rig = rig();
-        let (der, key) = device();
+        let rig = rig().await;
+        let (der, key) = device().await;
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
             assert_eq!(
@@ -371,8 +375,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_without_its_key_is_refused() {
-        let rig = rig();
-        let ((der, _), (_, other_key)) = (device(), device());
+        let rig = rig().await;
+        let ((der, _), (_, other_key)) = (device().await, device().await);
         for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
             let config = client(&rig, version, Some(certified(vec![der.clone()], &other_key)));
             assert!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.is_err());
@@ -381,8 +385,8 @@ mod tests {
 
     #[tokio::test]
     async fn chains_and_certificates_over_the_limits_are_refused() {
-        let rig = rig();
-        let (der, key) = device();
+        let rig = rig().await;
+        let (der, key) = device().await;
         let version = &rustls::version::TLS13;
         let longest = client(&rig, version, Some(certified(vec![der.clone(); limits::CHAIN_LENGTH], &key)));
         assert_eq!(meet(&rig, &longest, DEVICE_NAME, Ask::Always).await.unwrap().0.len(), limits::CHAIN_LENGTH);
@@ -392,8 +396,8 @@ mod tests {
         assert!(meet(&rig, &too_large, DEVICE_NAME, Ask::Always).await.is_err());
     }
 
-    #[test]
-    fn unusable_identities_are_explained() {
+    #[tokio::test]
+    async fn unusable_identities_are_explained() {
         let of = |chain: &str, key: &str| match Acceptor::new(&ServerIdentity {
             chain_pem: chain.into(),
             key_pem: key.into(),
@@ -402,7 +406,7 @@ mod tests {
             Err(error) => error.to_string(),
         };
         assert!(of("", "").contains("it holds no certificate"));
-        let (der, _) = device();
+        let (der, _) = device().await;
         let pem = ferrohub_pki::certificate::Certificate::from_der(&der).unwrap().to_pem();
         assert!(of(&pem, "").contains("private key is not readable"));
     }

@@ -1,5 +1,6 @@
 //! Certificate authorities of a Device Registry namespace, and the certificates that they issue.
 
+use crate::key_reference::KeyReference;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,9 +41,9 @@ pub struct AuthorityRecord {
     pub issuer: Option<Uuid>,
     /// Whether it may sign.
     pub state: AuthorityState,
-    /// Its PKCS#8 key, sealed by the namespace's data key; empty once retired.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub sealed_key: String,
+    /// Where its key lives; `None` once retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyReference>,
     /// The last revocation list, signed when the authority was retired, DER.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
     pub last_crl: Vec<u8>,
@@ -135,12 +136,12 @@ mod tests {
             thumbprint: "AB".into(),
             issuer: None,
             state: AuthorityState::Retired,
-            sealed_key: String::new(),
+            key: None,
             last_crl: vec![1],
         };
         let doc = serde_json::to_value(&record).unwrap();
         assert_eq!(doc["certificateDer"], "MAP/");
-        assert!(doc.get("sealedKey").is_none());
+        assert!(doc.get("key").is_none());
         assert_eq!(serde_json::from_value::<AuthorityRecord>(doc).unwrap(), record);
     }
 

@@ -10,6 +10,7 @@ pub mod device;
 pub mod device_id;
 pub mod enrollment;
 pub mod error;
+pub mod key_reference;
 pub mod limits;
 pub mod message;
 pub mod pace;

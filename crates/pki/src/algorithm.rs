@@ -35,7 +35,8 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// The algorithms with which a [`crate::signer::Signer`] signs. ECDSA signatures are ASN.1 DER.
+/// The algorithms with which a [`crate::signer::Signer`] signs. ECDSA signatures are ASN.1 DER; RSA signs tokens
+/// (RS256), never certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureAlgorithm {
@@ -43,15 +44,26 @@ pub enum SignatureAlgorithm {
     EcdsaP256Sha256,
     /// ECDSA on P-384 with SHA-384.
     EcdsaP384Sha384,
+    /// RSA, PKCS#1 v1.5 with SHA-256.
+    RsaPkcs1Sha256,
 }
 
 impl SignatureAlgorithm {
-    /// The algorithm that a CA key of `kind` signs with; none for kinds that no CA of ours has.
+    /// The algorithm that a key of `kind` signs with; none for kinds that no key of ours has.
     pub fn for_key(kind: KeyKind) -> Option<Self> {
         match kind {
             KeyKind::P256 => Some(Self::EcdsaP256Sha256),
             KeyKind::P384 => Some(Self::EcdsaP384Sha384),
-            KeyKind::P521 | KeyKind::Rsa(_) | KeyKind::Ed25519 => None,
+            KeyKind::Rsa(_) => Some(Self::RsaPkcs1Sha256),
+            KeyKind::P521 | KeyKind::Ed25519 => None,
+        }
+    }
+
+    /// Whether a certificate authority may sign with it: ECDSA only.
+    pub fn is_for_certificates(self) -> bool {
+        match self {
+            Self::EcdsaP256Sha256 | Self::EcdsaP384Sha384 => true,
+            Self::RsaPkcs1Sha256 => false,
         }
     }
 
@@ -60,18 +72,21 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaP256Sha256 => oid::ECDSA_SHA256,
             Self::EcdsaP384Sha384 => oid::ECDSA_SHA384,
+            Self::RsaPkcs1Sha256 => oid::RSA_SHA256,
         }
     }
 
-    /// X.509 algorithm identifier: ECDSA has no parameters (RFC 5758, 3.2).
+    /// X.509 algorithm identifier: ECDSA has no parameters (RFC 5758, 3.2), RSA has NULL (RFC 4055, 5).
     pub fn identifier(self) -> AlgorithmIdentifierOwned {
-        AlgorithmIdentifierOwned { oid: self.oid(), parameters: None }
+        let parameters = (self == Self::RsaPkcs1Sha256).then(|| der::asn1::Null.into());
+        AlgorithmIdentifierOwned { oid: self.oid(), parameters }
     }
 
     pub(crate) fn verifier(self) -> &'static dyn VerificationAlgorithm {
         match self {
             Self::EcdsaP256Sha256 => &sig::ECDSA_P256_SHA256_ASN1,
             Self::EcdsaP384Sha384 => &sig::ECDSA_P384_SHA384_ASN1,
+            Self::RsaPkcs1Sha256 => &sig::RSA_PKCS1_2048_8192_SHA256,
         }
     }
 }

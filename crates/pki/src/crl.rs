@@ -48,7 +48,7 @@ pub struct RevokedEntry {
 ///
 /// # Errors
 /// `Internal` where a serial number is no hex of 1 to 20 bytes or the times are out of order; the signer's error.
-pub fn build_crl(
+pub async fn build_crl(
     issuer: &Issuer,
     number: u64,
     this_update: Timestamp,
@@ -76,7 +76,7 @@ pub fn build_crl(
         revoked_certificates: (!entries.is_empty()).then_some(entries),
         crl_extensions: Some(extensions),
     };
-    signing.sign(&list.to_der().map_err(encode::internal)?)
+    signing.sign(&list.to_der().map_err(encode::internal)?).await
 }
 
 fn entry(revoked: &RevokedEntry) -> Result<RevokedCert<Rfc5280>> {

@@ -17,12 +17,13 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::random::Random;
 use jiff::Timestamp;
 use std::fmt;
+use std::sync::Arc;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::Validity;
 
-/// What the throw-away key signs: no certificate.
 /// What a signer signs when it is taken into use; no certificate begins like it.
 const TRIAL_MESSAGE: &[u8] = b"ferrohub: trial of a signer";
+/// What the throw-away key signs: no certificate.
 const THROW_AWAY_MESSAGE: &[u8] = b"ferrohub lint: not a certificate";
 
 /// A serial number: 16 random bytes with the sign bit cleared and the next one set, so that it is
@@ -63,7 +64,7 @@ pub struct Issuer {
 
 /// The signing half, which a root that does not exist yet has too.
 pub(crate) struct Signing {
-    signer: Box<dyn Signer>,
+    signer: Arc<dyn Signer>,
     /// A signature by a throw-away key that stands in while a certificate is linted. It is well-formed
     /// and verifies nothing; made once, because the lint does not look at it and 4 000 a second do count.
     throw_away_signature: Vec<u8>,
@@ -91,8 +92,9 @@ impl Issuer {
     /// Joins a CA certificate and its key.
     ///
     /// # Errors
-    /// `Invalid` where the certificate is no CA, may not sign certificates, or has another key than the signer.
-    pub fn new(certificate: Certificate, signer: Box<dyn Signer>) -> Result<Self> {
+    /// `Invalid` where the certificate is no CA, may not sign certificates, or has another key than the signer;
+    /// the signer's error, because it is tried.
+    pub async fn new(certificate: Certificate, signer: Arc<dyn Signer>) -> Result<Self> {
         let name = certificate.subject().to_string();
         if !certificate.is_ca() || !certificate.may_sign_certificates() {
             return Err(Error::invalid(format!(
@@ -107,7 +109,7 @@ impl Issuer {
             return Err(Error::invalid(format!("The private key does not belong to the certificate '{name}'.")));
         }
         let bounds = Some((certificate.not_before(), certificate.not_after()));
-        let signing = Signing::new(signer, certificate.subject_der().to_vec(), Some(key_id), bounds)?;
+        let signing = Signing::new(signer, certificate.subject_der().to_vec(), Some(key_id), bounds).await?;
         Ok(Self { certificate, signing })
     }
 
@@ -148,23 +150,29 @@ impl Issuer {
 
 impl Signing {
     /// A root before it exists: it signs itself under `subject`.
-    pub(crate) fn for_root(signer: Box<dyn Signer>, subject: &SubjectName) -> Result<Self> {
-        Self::new(signer, subject.to_der()?, None, None)
+    pub(crate) async fn for_root(signer: Arc<dyn Signer>, subject: &SubjectName) -> Result<Self> {
+        Self::new(signer, subject.to_der()?, None, None).await
     }
 
-    fn new(
-        signer: Box<dyn Signer>,
+    async fn new(
+        signer: Arc<dyn Signer>,
         name_der: Vec<u8>,
         key_id: Option<Vec<u8>>,
         bounds: Option<(Timestamp, Timestamp)>,
     ) -> Result<Self> {
         let algorithm = signer.algorithm();
+        if !algorithm.is_for_certificates() {
+            return Err(Error::invalid_property(
+                "keyType",
+                "A certificate authority must have a P-384 or P-256 key; this key signs tokens.",
+            ));
+        }
         let key = PublicKey::from_spki(signer.public_key_info_der())
             .map_err(|problem| Error::internal(format!("the signer's public key: {problem}")))?;
         let verifier = ParsedPublicKey::new(algorithm.verifier(), key.bits())
             .map_err(|_| Error::internal("the signer's public key does not fit its algorithm"))?;
         let signing = Self {
-            throw_away_signature: SoftwareSigner::generate(KeyKind::P256)?.sign(THROW_AWAY_MESSAGE)?,
+            throw_away_signature: SoftwareSigner::generate(KeyKind::P256)?.sign_in_process(THROW_AWAY_MESSAGE)?,
             verifier,
             algorithm,
             algorithm_der: algorithm.identifier().to_der().map_err(encode::internal)?,
@@ -173,7 +181,7 @@ impl Signing {
             bounds,
             signer,
         };
-        signing.check(TRIAL_MESSAGE, &signing.signer.sign(TRIAL_MESSAGE)?)?;
+        signing.check(TRIAL_MESSAGE, &signing.signer.sign(TRIAL_MESSAGE).await?)?;
         Ok(signing)
     }
 
@@ -255,8 +263,8 @@ impl Signing {
 
     /// Signs `content` with the real key. A device's signature is verified, so that a faulty one never hands out a
     /// broken certificate; the in-process signer was tried when it was taken into use.
-    pub(crate) fn sign(&self, content: &[u8]) -> Result<Vec<u8>> {
-        let signature = self.signer.sign(content)?;
+    pub(crate) async fn sign(&self, content: &[u8]) -> Result<Vec<u8>> {
+        let signature = self.signer.sign(content).await?;
         if !self.signer.is_in_process() {
             self.check(content, &signature)?;
         }
@@ -289,8 +297,8 @@ impl Prepared<'_> {
     ///
     /// # Errors
     /// The signer's error; `Internal` where the signed bytes are not the linted ones or the signature does not verify.
-    pub fn issue(self) -> Result<Certificate> {
-        let der = self.signing.sign(&self.content)?;
+    pub async fn issue(self) -> Result<Certificate> {
+        let der = self.signing.sign(&self.content).await?;
         let signed = encode::split_signed(&der).map_err(encode::internal)?;
         if encode::sha256(signed.content) != self.linted {
             return Err(Error::internal("the signed certificate is not the linted one"));

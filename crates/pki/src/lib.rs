@@ -1,6 +1,7 @@
 //! Certificate requests, profiles, issuing, chains and sealed keys.
 //!
-//! Pure and synchronous: time and randomness are arguments, nothing here reads a file or a socket.
+//! Pure: time and randomness are arguments, nothing here reads a file or a socket. Signing is asynchronous, because a
+//! key may live in a token or with a remote service ([`key_store`]); no runtime is needed or known here.
 //! Key generation and signing use the provider's own generator (aws-lc-rs), because the provider
 //! takes no other.
 //!
@@ -16,6 +17,7 @@ pub mod csr;
 mod encode;
 pub mod issue;
 pub mod key;
+pub mod key_store;
 mod lint;
 pub mod name;
 mod oid;

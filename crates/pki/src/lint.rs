@@ -243,6 +243,8 @@ mod tests {
     use crate::issue::{Serial, Signing};
     use crate::name::SubjectName;
     use crate::signer::{Signer, SoftwareSigner};
+    use futures_util::FutureExt;
+    use std::sync::Arc;
 
     /// A self-signed root and what it was made from.
     struct Root {
@@ -260,10 +262,10 @@ mod tests {
             let subject = SubjectName::parse("CN=Lint Root").unwrap();
             let signer = SoftwareSigner::generate(KeyKind::P384).unwrap();
             let key = signer.public_key_info_der().to_vec();
-            let signing = Signing::for_root(Box::new(signer), &subject).unwrap();
+            let signing = Signing::for_root(Arc::new(signer), &subject).now_or_never().unwrap().unwrap();
             let profile = Profile::root(subject.clone(), None).unwrap();
             let serial = Serial::from_random([7; 16]);
-            let root = signing.prepare(&profile, &key, serial, now).unwrap().issue().unwrap();
+            let root = signing.prepare(&profile, &key, serial, now).unwrap().issue().now_or_never().unwrap().unwrap();
             let name = subject.to_der().unwrap();
             Self { profile, name, key, serial, now, der: root.der().to_vec() }
         }

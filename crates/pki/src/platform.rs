@@ -1,16 +1,17 @@
 //! The platform's own TLS: a root that people install in their trust stores, and server certificates.
 
 use crate::algorithm::KeyKind;
-use crate::authority::{self, Authority};
+use crate::authority;
 use crate::certificate::Certificate;
 use crate::issue::{Issuer, Serial};
 use crate::name::SubjectName;
 use crate::profile::{Profile, ServerFields};
-use crate::signer::{Signer, SoftwareSigner};
+use crate::signer::Signer;
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use jiff::Timestamp;
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Key kind of the platform's root and server where none is asked for: every TLS client knows it.
@@ -20,7 +21,7 @@ pub const DEFAULT_KEY: KeyKind = KeyKind::P256;
 pub struct ServerIdentity {
     /// Leaf first, then the platform's root.
     pub chain: Vec<Certificate>,
-    /// PKCS#8, DER; erased from memory when dropped.
+    /// What [`crate::key_store::KeyStore::export`] gave: PKCS#8, DER; erased from memory when dropped.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
 }
 
@@ -47,31 +48,31 @@ impl fmt::Debug for ServerIdentity {
     }
 }
 
-/// Makes the platform's root: P-256 or P-384, the default validity of a root.
+/// Makes the platform's root with `key`: the default validity of a root.
 ///
 /// # Errors
 /// As [`authority::create_self_signed`].
-pub fn create_platform_root(
+pub async fn create_platform_root(
     subject: SubjectName,
-    kind: KeyKind,
+    key: Arc<dyn Signer>,
     random: &dyn Random,
     now: Timestamp,
-) -> Result<Authority> {
-    authority::create_self_signed(&Profile::platform_root(subject, None)?, kind, random, now)
+) -> Result<Issuer> {
+    authority::create_self_signed(&Profile::platform_root(subject, None)?, key, random, now).await
 }
 
-/// Issues a server certificate with a new P-256 key for DNS names (wildcards too) and IP addresses.
+/// Issues a server certificate for a key, DNS names (wildcards too) and IP addresses. Leaf first, then the root.
 ///
 /// # Errors
 /// `InvalidPropertyValue` where a name is malformed; otherwise as [`Issuer::prepare`].
-pub fn create_server_identity(
+pub async fn create_server_chain(
     root: &Issuer,
     fields: ServerFields,
+    public_key_info: &[u8],
     random: &dyn Random,
     now: Timestamp,
-) -> Result<ServerIdentity> {
+) -> Result<Vec<Certificate>> {
     let profile = Profile::server(fields)?;
-    let signer = SoftwareSigner::generate(DEFAULT_KEY)?;
-    let leaf = root.prepare(&profile, signer.public_key_info_der(), Serial::random(random), now)?.issue()?;
-    Ok(ServerIdentity { chain: vec![leaf, root.certificate().clone()], key_pkcs8: signer.to_pkcs8()? })
+    let leaf = root.prepare(&profile, public_key_info, Serial::random(random), now)?.issue().await?;
+    Ok(vec![leaf, root.certificate().clone()])
 }

@@ -80,6 +80,13 @@ impl<'a> PublicKey<'a> {
         self.kind
     }
 
+    /// Modulus and exponent of an RSA key, big-endian without leading zeros; none for other kinds.
+    pub fn rsa_components(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let KeyKind::Rsa(_) = self.kind else { return None };
+        let key = RsaPublicKey::from_der(self.bits).ok()?;
+        Some((key.modulus.as_bytes(), key.exponent.as_bytes()))
+    }
+
     /// Content of the subjectPublicKey BIT STRING.
     pub fn bits(&self) -> &'a [u8] {
         self.bits

@@ -4,6 +4,7 @@ use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authn::SigningKey;
 use crate::authz::builtin;
 use crate::directory::{self, IOT_HUB_APP_ID};
+use crate::key_store::{KeyUse, Keys};
 use crate::keyring::Keyring;
 use crate::platform::{Engines, Tenancy};
 use crate::resources::{self, RowExtra};
@@ -12,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::key_reference::KeyReference;
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource::{Resource, SystemData};
@@ -21,17 +23,16 @@ use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::key;
 use ferrohub_pki::name::SubjectName;
-use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, create_server_identity};
+use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, create_server_chain};
 use ferrohub_pki::profile::ServerFields;
-use ferrohub_pki::signer::SoftwareSigner;
-use ferrohub_store::{Put, Store, UnitOfWork};
+use ferrohub_store::{Put, Row, Store, UnitOfWork};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// Seconds for which the owner's secret is good: ten years. It is replaced by adding another one.
 const OWNER_SECRET_SECONDS: i64 = 10 * 365 * 24 * 3600;
-/// Owner of the data key under which the installation's own secrets are sealed.
+/// Scope of the installation's own keys.
 const OWNER_SCOPE: &str = "platform";
 /// Days for which a server certificate is issued; it is made anew at each start when less than a third is left.
 const SERVER_DAYS: u32 = 397;
@@ -68,7 +69,7 @@ pub struct Installation {
 ///
 /// # Errors
 /// A wrong master key, a store that fails, a provider that cannot make keys.
-pub async fn open(engines: &Engines, keyring: &Keyring, dns_names: &[String]) -> Result<Installation> {
+pub async fn open(engines: &Engines, keyring: &Keyring, keys: &Keys, dns_names: &[String]) -> Result<Installation> {
     let store = engines.store.as_ref();
     match store.get(&META, "master-check").await? {
         Some(row) => keyring.verify_check_value(&row.parse::<String>()?)?,
@@ -78,16 +79,18 @@ pub async fn open(engines: &Engines, keyring: &Keyring, dns_names: &[String]) ->
         Some(row) => ((*row.parse::<Tenancy>()?).clone(), None),
         None => found(engines).await.map(|(tenancy, owner)| (tenancy, Some(owner)))?,
     };
-    let signing = match read_secret(store, keyring, "signing-key").await? {
-        Some(pkcs8) => pkcs8,
+    let signer = match store.get(&META, "signing-key").await? {
+        Some(row) => keys.open(&reference(&row)?).await?,
         None => {
-            let pkcs8 = SigningKey::generate()?;
-            put_secret(store, keyring, "signing-key", &pkcs8, Value::Null).await?;
-            pkcs8
+            let mut unit = UnitOfWork::new();
+            let (key, signer) = keys.generate(KeyUse::Signing, OWNER_SCOPE, SigningKey::KIND, &mut unit).await?;
+            unit.put(meta("signing-key", &json!({ "key": key }))?);
+            store.commit(unit).await?;
+            signer
         }
     };
-    let (ca_pem, server) = server_identity(engines, keyring, dns_names).await?;
-    Ok(Installation { tenancy, owner, signing_key: SigningKey::from_pkcs8(&signing)?, ca_pem, server })
+    let (ca_pem, server) = server_identity(engines, keys, dns_names).await?;
+    Ok(Installation { tenancy, owner, signing_key: SigningKey::new(signer)?, ca_pem, server })
 }
 
 /// Makes tenant, subscription, owner and the first-party principal in one unit of work.
@@ -197,81 +200,90 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
 }
 
 /// The platform CA, and a server certificate from it that covers `dns_names`.
-async fn server_identity(
-    engines: &Engines,
-    keyring: &Keyring,
-    dns_names: &[String],
-) -> Result<(String, ServerIdentity)> {
-    let (store, random, clock) = (engines.store.as_ref(), engines.random.as_ref(), engines.clock.as_ref());
-    let stored = match store.get(&META, "platform-ca").await? {
-        Some(row) => row.value()?.get("certificate").and_then(Value::as_str).map(str::to_string),
+async fn server_identity(engines: &Engines, keys: &Keys, dns_names: &[String]) -> Result<(String, ServerIdentity)> {
+    let store = engines.store.as_ref();
+    let issuer = match store.get(&META, "platform-ca").await? {
+        Some(row) => Issuer::new(certificate(&row)?, keys.open(&reference(&row)?).await?).await?,
+        None => make_platform_ca(engines, keys).await?,
+    };
+    let row = store.get(&META, "server-certificate").await?;
+    let server = match &row {
+        Some(row) => reuse_server(row, keys, engines.clock.as_ref(), dns_names, issuer.certificate()).await?,
         None => None,
     };
-    let (certificate, signer) = match (stored, read_secret(store, keyring, "platform-ca").await?) {
-        (Some(text), Some(pkcs8)) => {
-            let der = STANDARD.decode(text).map_err(|e| Error::internal(format!("platform CA: {e}")))?;
-            (Certificate::from_der(&der)?, SoftwareSigner::from_pkcs8(&pkcs8)?)
-        }
-        _ => make_platform_ca(store, keyring, random, clock).await?,
-    };
-    let issuer = Issuer::new(certificate.clone(), Box::new(signer))?;
-    let server = match reuse_server(store, keyring, clock, dns_names, &certificate).await? {
+    let server = match server {
         Some(server) => server,
-        None => {
-            let addresses =
-                [std::net::IpAddr::from([127, 0, 0, 1]), std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
-            let fields =
-                ServerFields { dns_names: dns_names.to_vec(), ip_addresses: addresses.to_vec(), days: SERVER_DAYS };
-            let server = create_server_identity(&issuer, fields, random, clock.now())?;
-            let leaf = server.chain.first().map(|leaf| STANDARD.encode(leaf.der())).unwrap_or_default();
-            let doc = json!({"certificate": leaf, "names": dns_names});
-            put_secret(store, keyring, "server-certificate", &server.key_pkcs8, doc).await?;
-            server
-        }
+        None => make_server(engines, keys, dns_names, &issuer, row.as_deref()).await?,
     };
-    Ok((certificate.to_pem(), server))
+    Ok((issuer.certificate().to_pem(), server))
 }
 
-async fn make_platform_ca(
-    store: &dyn Store,
-    keyring: &Keyring,
-    random: &dyn Random,
-    clock: &dyn Clock,
-) -> Result<(Certificate, SoftwareSigner)> {
-    let made = create_platform_root(
-        SubjectName::from_common_name("Ferrohub platform root")?,
-        DEFAULT_KEY,
-        random,
-        clock.now(),
-    )?;
-    let pkcs8 = made.signer.to_pkcs8()?;
-    let doc = json!({"certificate": STANDARD.encode(made.certificate.der())});
-    put_secret(store, keyring, "platform-ca", &pkcs8, doc).await?;
-    Ok((made.certificate, made.signer))
+async fn make_platform_ca(engines: &Engines, keys: &Keys) -> Result<Issuer> {
+    let subject = SubjectName::from_common_name("Ferrohub platform root")?;
+    let mut unit = UnitOfWork::new();
+    let (key, signer) = keys.generate(KeyUse::Signing, OWNER_SCOPE, DEFAULT_KEY, &mut unit).await?;
+    let made = create_platform_root(subject, signer, engines.random.as_ref(), engines.clock.now()).await?;
+    let doc = json!({"certificate": STANDARD.encode(made.certificate().der()), "key": key});
+    unit.put(meta("platform-ca", &doc)?);
+    engines.store.commit(unit).await?;
+    Ok(made)
+}
+
+/// A new server certificate with a new key; the key of the former one (`was`) goes.
+async fn make_server(
+    engines: &Engines,
+    keys: &Keys,
+    dns_names: &[String],
+    issuer: &Issuer,
+    was: Option<&Row>,
+) -> Result<ServerIdentity> {
+    let addresses = [std::net::IpAddr::from([127, 0, 0, 1]), std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
+    let fields = ServerFields { dns_names: dns_names.to_vec(), ip_addresses: addresses.to_vec(), days: SERVER_DAYS };
+    let mut unit = UnitOfWork::new();
+    let (key, signer) = keys.generate(KeyUse::Tls, OWNER_SCOPE, DEFAULT_KEY, &mut unit).await?;
+    let public = signer.public_key_info_der();
+    let chain = create_server_chain(issuer, fields, public, engines.random.as_ref(), engines.clock.now()).await?;
+    let key_pkcs8 = keys.export(&key).await?;
+    if let Some(was) = was {
+        keys.give_up(&reference(was)?, &mut unit)?;
+    }
+    let leaf = chain.first().map(|leaf| STANDARD.encode(leaf.der())).unwrap_or_default();
+    unit.put(meta("server-certificate", &json!({"certificate": leaf, "names": dns_names, "key": key}))?);
+    engines.store.commit(unit).await?;
+    Ok(ServerIdentity { chain, key_pkcs8 })
 }
 
 /// The stored server certificate, when it covers the same names and has a third of its life left.
 async fn reuse_server(
-    store: &dyn Store,
-    keyring: &Keyring,
+    row: &Row,
+    keys: &Keys,
     clock: &dyn Clock,
     dns_names: &[String],
     ca: &Certificate,
 ) -> Result<Option<ServerIdentity>> {
-    let Some(row) = store.get(&META, "server-certificate").await? else { return Ok(None) };
-    let doc = row.value()?;
-    let names: Vec<String> =
-        serde_json::from_value(doc.get("names").cloned().unwrap_or(Value::Null)).unwrap_or_default();
-    let der = doc.get("certificate").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
-    let (Some(der), Some(key)) = (der, read_secret(store, keyring, "server-certificate").await?) else {
-        return Ok(None);
-    };
-    let certificate = Certificate::from_der(&der)?;
+    let names = row.value()?.get("names").cloned().unwrap_or(Value::Null);
+    let names: Vec<String> = serde_json::from_value(names).unwrap_or_default();
+    let certificate = certificate(row)?;
     let left = certificate.not_after().as_second() - clock.unix_seconds();
     if names != dns_names || left < i64::from(SERVER_DAYS) * 86_400 / 3 {
         return Ok(None);
     }
-    Ok(Some(ServerIdentity { chain: vec![certificate, ca.clone()], key_pkcs8: key }))
+    let key_pkcs8 = keys.export(&reference(row)?).await?;
+    Ok(Some(ServerIdentity { chain: vec![certificate, ca.clone()], key_pkcs8 }))
+}
+
+/// The certificate in a row of [`META`].
+fn certificate(row: &Row) -> Result<Certificate> {
+    let doc = row.value()?;
+    let text = doc.get("certificate").and_then(Value::as_str).unwrap_or_default();
+    let der = STANDARD.decode(text).map_err(|e| Error::internal(format!("certificate of {}: {e}", row.key)))?;
+    Certificate::from_der(&der)
+}
+
+/// The reference of the key in a row of [`META`].
+fn reference(row: &Row) -> Result<KeyReference> {
+    let key = row.value()?.get("key").cloned().unwrap_or(Value::Null);
+    serde_json::from_value(key).map_err(|e| Error::internal(format!("key of {}: {e}", row.key)))
 }
 
 fn meta(key: &str, doc: &impl Serialize) -> Result<Put> {
@@ -283,19 +295,4 @@ async fn put_meta(store: &dyn Store, key: &str, doc: &impl Serialize) -> Result<
     unit.put(meta(key, doc)?);
     store.commit(unit).await?;
     Ok(())
-}
-
-async fn put_secret(store: &dyn Store, keyring: &Keyring, key: &str, secret: &[u8], doc: Value) -> Result<()> {
-    let sealed = keyring.seal(store, OWNER_SCOPE, "meta", key, "secret", secret).await?;
-    let mut doc = if doc.is_object() { doc } else { json!({}) };
-    doc["secret"] = sealed.into();
-    put_meta(store, key, &doc).await
-}
-
-async fn read_secret(store: &dyn Store, keyring: &Keyring, key: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
-    let Some(row) = store.get(&META, key).await? else { return Ok(None) };
-    match row.value()?.get("secret").and_then(Value::as_str) {
-        Some(sealed) => keyring.open(store, OWNER_SCOPE, "meta", key, "secret", sealed).await.map(Some),
-        None => Ok(None),
-    }
 }

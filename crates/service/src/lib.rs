@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod directory;
 pub mod graph;
 pub mod hub;
+pub mod key_store;
 pub mod keyring;
 pub mod platform;
 pub mod provisioning;

@@ -4,6 +4,7 @@ use crate::arm::types::Types;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::AuthorityCache;
 use crate::directory;
+use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
@@ -14,6 +15,7 @@ use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::key_store::KeyStore;
 use ferrohub_store::{Committed, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
 use std::sync::{Arc, Weak};
@@ -75,6 +77,8 @@ pub struct Engines {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Where keys that sign are made; `None`: sealed in the store.
+    pub keys: Option<Arc<dyn KeyStore>>,
 }
 
 /// Shared state of all services.
@@ -90,7 +94,9 @@ pub struct Platform {
     /// Randomness.
     pub random: Arc<dyn Random>,
     /// Sealing of secrets.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
+    /// Private keys that sign.
+    pub keys: Keys,
     /// Names.
     pub settings: Settings,
     /// Tenant and subscription.
@@ -154,11 +160,12 @@ impl Platform {
     /// When the store cannot be read.
     pub async fn open(
         engines: Engines,
-        keyring: Keyring,
+        keyring: Arc<Keyring>,
         settings: Settings,
         tenancy: Tenancy,
         types: Types,
     ) -> Result<Arc<Self>> {
+        let keys = Keys::new(&engines, Arc::clone(&keyring));
         let platform = Arc::new_cyclic(|own| Self {
             own: own.clone(),
             kinds: types.kinds(),
@@ -169,6 +176,7 @@ impl Platform {
             clock: engines.clock,
             random: engines.random,
             keyring,
+            keys,
             settings,
             tenancy,
             authorities: AuthorityCache::default(),

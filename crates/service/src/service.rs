@@ -7,6 +7,7 @@ use crate::bootstrap::{self, OwnerCredential};
 use crate::certificate;
 use crate::graph::Graph;
 use crate::hub::HubService;
+use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::platform::{Engines, Platform, Settings, Tenancy};
 use crate::provisioning::ProvisioningService;
@@ -92,9 +93,10 @@ impl Service {
     /// # Errors
     /// A wrong master key, a store that fails.
     pub async fn start(engines: Engines, config: StartConfig) -> Result<Started> {
-        let keyring = Keyring::new(config.master_key, engines.random.clone());
+        let keyring = Arc::new(Keyring::new(config.master_key, engines.random.clone()));
+        let keys = Keys::new(&engines, Arc::clone(&keyring));
         let names = server_names(&config.settings.domain);
-        let mut installation = bootstrap::open(&engines, &keyring, &names).await?;
+        let mut installation = bootstrap::open(&engines, &keyring, &keys, &names).await?;
         if installation.owner.is_none() && config.owner_file_missing {
             installation.owner = Some(bootstrap::renew_owner(&engines, &installation.tenancy).await?);
         }

@@ -14,7 +14,7 @@ const fn table(name: &'static str, columns: &'static [Column]) -> Table {
     Table { name, columns, schema_version: 1, migrate: &[] }
 }
 
-/// Single values of the installation: tenancy, signing key, platform CA, master-key check. Key: the name.
+/// Single values of the installation: tenancy, platform CA, references of its keys, master-key check. Key: the name.
 pub static META: Table = table("meta", &[]);
 
 /// ARM resources of every type ([`ferrohub_model::resource::Resource`]). Key: uid.
@@ -38,8 +38,8 @@ pub static OPERATIONS: Table = table("operations", &[plain("state")]);
 /// The activity log. Key: UUID version 7 (time order). Columns: `subscription`, `resource_group` (lower-cased name), `correlation`.
 pub static ACTIVITY: Table = table("activity", &[plain("subscription"), plain("resource_group"), plain("correlation")]);
 
-/// Keys and certificates of certificate authorities. Key: UUID of the pair, which names its files at the publishing point.
-/// Columns: `owner` (uid of the living authority's resource), `namespace` (namespace uid),
+/// Certificates of certificate authorities and the names of their keys. Key: UUID of the pair, which names its files at the
+/// publishing point. Columns: `owner` (uid of the living authority's resource), `namespace` (namespace uid),
 /// `subject` (`{namespace uid}/{canonical DN}`, unique among the living ones), `thumbprint` (SHA-256, upper-case hex).
 pub static AUTHORITIES: Table =
     table("authorities", &[unique("owner"), plain("namespace"), unique("subject"), unique("thumbprint")]);
@@ -65,6 +65,12 @@ pub static REGISTRATIONS: Table = table("registrations", &[plain("group"), uniqu
 /// Wrapped data keys. Key: uid of the namespace, hub or DPS whose secrets they seal, or `platform`.
 pub static DATA_KEYS: Table = table("data_keys", &[]);
 
+/// Private keys of the engine [`crate::key_store::SealedKeys`], sealed. Key: id of the key.
+pub static SEALED_KEYS: Table = table("sealed_keys", &[]);
+
+/// Names of private keys that no row uses: not yet, or not any more ([`crate::key_store`]). Key: id of the key.
+pub static LOOSE_KEYS: Table = table("loose_keys", &[]);
+
 /// Every table, in the order in which engines create them.
 pub static ALL: &[&Table] = &[
     &META,
@@ -79,4 +85,6 @@ pub static ALL: &[&Table] = &[
     &ENROLLMENT_GROUPS,
     &REGISTRATIONS,
     &DATA_KEYS,
+    &SEALED_KEYS,
+    &LOOSE_KEYS,
 ];

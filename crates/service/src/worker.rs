@@ -1,5 +1,5 @@
-//! Work that no request waits for: operations that were cut off, certificates that were never issued,
-//! events that are past their retention.
+//! Work that no request waits for: operations that were cut off, certificates that were never issued, keys that
+//! nobody uses, events that are past their retention.
 
 use crate::arm::{operation, operations};
 use crate::certificate;
@@ -66,6 +66,9 @@ async fn sweep(platform: &Platform) {
     }
     if let Err(error) = certificate::sweep_intents(platform).await {
         tracing::warn!(%error, context = error.context, "old certificate intents could not be swept");
+    }
+    if let Err(error) = platform.keys.sweep().await {
+        tracing::warn!(%error, context = error.context, "keys that nobody uses could not be destroyed");
     }
     if let Err(error) = sweep_events(platform).await {
         tracing::warn!(%error, context = error.context, "old events could not be expired");

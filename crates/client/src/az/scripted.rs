@@ -1,4 +1,5 @@
 //! A server that plays a script over real TLS, for tests of whole command lines.
+#![expect(clippy::disallowed_methods, reason = "keys of a test")]
 
 use crate::environment::Environment;
 use bytes::Bytes;
@@ -6,9 +7,10 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::random::SeededRandom;
 use ferrohub_pki::name::SubjectName;
-use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_identity};
+use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_chain};
 use ferrohub_pki::profile::ServerFields;
 use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -87,17 +89,20 @@ impl Scripted {
     pub(crate) async fn start(script: Script) -> Self {
         let now = SystemClock.now();
         let name = SubjectName::from_common_name("Scripted").unwrap();
-        let root = create_platform_root(name, DEFAULT_KEY, &SystemRandom, now).unwrap();
-        let ca_pem = root.certificate.to_pem();
+        let key = || Arc::new(SoftwareSigner::generate(DEFAULT_KEY).unwrap());
+        let root = create_platform_root(name, key(), &SystemRandom, now).await.unwrap();
+        let ca_pem = root.certificate().to_pem();
         let names = vec![
             "localhost".into(),
             "*.azure-devices-provisioning.localhost".into(),
             "*.azure-devices.localhost".into(),
         ];
         let fields = ServerFields { dns_names: names, ip_addresses: Vec::new(), days: 1 };
-        let identity = create_server_identity(&root.into_issuer().unwrap(), fields, &SystemRandom, now).unwrap();
-        let chain = identity.chain_der().into_iter().map(CertificateDer::from).collect();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key_pkcs8.to_vec()));
+        let server = key();
+        let public = server.public_key_info_der();
+        let chain = create_server_chain(&root, fields, public, &SystemRandom, now).await.unwrap();
+        let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.to_pkcs8().unwrap().to_vec()));
         let config =
             rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()

@@ -40,7 +40,7 @@ impl DeviceKey {
             public_key,
             attributes: SetOfVec::new(),
         };
-        let signature = self.0.sign(&info.to_der().map_err(encoding)?)?;
+        let signature = self.0.sign_in_process(&info.to_der().map_err(encoding)?)?;
         let request = CertReq {
             info,
             algorithm: self.0.algorithm().identifier(),
@@ -53,6 +53,7 @@ impl DeviceKey {
     ///
     /// # Errors
     /// `Internal` on a fault of the provider.
+    #[expect(clippy::disallowed_methods, reason = "a device keeps its own key, and its TLS stack signs with it")]
     pub(super) fn for_tls(&self) -> Result<PrivateKeyDer<'static>> {
         Ok(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.0.to_pkcs8()?.to_vec())))
     }

@@ -1,4 +1,5 @@
 //! The device against a server that plays a script: what it sends, and what it makes of the answers.
+#![expect(clippy::disallowed_methods, reason = "keys of a test")]
 
 use super::connection::{Connection, Login};
 use super::dial::Dial;
@@ -11,9 +12,10 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::name::SubjectName;
-use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_identity};
+use ferrohub_pki::platform::{DEFAULT_KEY, create_platform_root, create_server_chain};
 use ferrohub_pki::profile::ServerFields;
 use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use ferrohub_wire::mqtt::{ConnAck, ConnectReturnCode, Decoder, Packet, Publish, QoS, SubAck, SubAckCode, encode};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
@@ -31,14 +33,16 @@ type Script = fn(&Packet) -> Option<Vec<Packet>>;
 /// Starts a server for one connection; gives what a device needs to reach it.
 async fn server(script: Script) -> Dial {
     let now = SystemClock.now();
-    let root =
-        create_platform_root(SubjectName::from_common_name("Scripted").unwrap(), DEFAULT_KEY, &SystemRandom, now)
-            .unwrap();
-    let ca_pem = root.certificate.to_pem();
+    let key = || Arc::new(SoftwareSigner::generate(DEFAULT_KEY).unwrap());
+    let name = SubjectName::from_common_name("Scripted").unwrap();
+    let root = create_platform_root(name, key(), &SystemRandom, now).await.unwrap();
+    let ca_pem = root.certificate().to_pem();
     let fields = ServerFields { dns_names: vec![HOST.into()], ip_addresses: Vec::new(), days: 1 };
-    let identity = create_server_identity(&root.into_issuer().unwrap(), fields, &SystemRandom, now).unwrap();
-    let chain = identity.chain_der().into_iter().map(CertificateDer::from).collect();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key_pkcs8.to_vec()));
+    let server = key();
+    let public = server.public_key_info_der();
+    let chain = create_server_chain(&root, fields, public, &SystemRandom, now).await.unwrap();
+    let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.to_pkcs8().unwrap().to_vec()));
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

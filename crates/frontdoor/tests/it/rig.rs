@@ -41,6 +41,7 @@ impl Rig {
             bus: Arc::new(LocalBus::new()),
             clock,
             random: random.clone(),
+            keys: None,
         };
         let settings = Settings { domain: "localhost".into(), pki_url: Some("http://localhost:1".into()) };
         let config = StartConfig {

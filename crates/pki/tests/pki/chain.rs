@@ -1,6 +1,6 @@
 //! Client chains: what is trusted, what is refused, and with which code.
 
-use crate::openssl::{Oracle, Pair, issue, leaf_fields};
+use crate::openssl::{Oracle, Pair, issue, leaf_fields, new_key, ready};
 use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::limits;
 use ferrohub_pki::algorithm::KeyKind;
@@ -80,7 +80,7 @@ fn a_path_longer_than_the_constraint_is_refused() {
     let pair = Pair::new();
     let profile = Profile::issuing(ferrohub_pki::name::SubjectName::parse("CN=Below").unwrap(), None).unwrap();
     let below =
-        create_issuing(&pair.issuing, &profile, KeyKind::P384, &SystemRandom, pair.now).unwrap().into_issuer().unwrap();
+        ready(create_issuing(&pair.issuing, &profile, new_key(KeyKind::P384), &SystemRandom, pair.now)).unwrap();
     let end = issue(&below, &Profile::leaf(leaf_fields("device-1")).unwrap(), pair.now);
     let presented = [end.der(), below.certificate().der(), pair.issuing.certificate().der()];
     let error = refused(&presented, &[pair.root.certificate().der()], pair.now, CODE_UNTRUSTED);

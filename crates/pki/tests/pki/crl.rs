@@ -1,6 +1,6 @@
 //! Revocation lists, read and applied by openssl.
 
-use crate::openssl::{Oracle, Pair, assert_ok};
+use crate::openssl::{Oracle, Pair, assert_ok, ready};
 use ferrohub_pki::crl::{RevocationReason, RevokedEntry, build_crl};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 fn show(oracle: &Oracle, pair: &Pair, number: u64, revoked: &[RevokedEntry]) -> String {
     let start = pair.now.checked_sub(Duration::from_secs(60)).unwrap();
     let end = pair.now.checked_add(Duration::from_secs(86_400)).unwrap();
-    oracle.write("list.der", build_crl(&pair.issuing, number, start, end, revoked).unwrap());
+    oracle.write("list.der", ready(build_crl(&pair.issuing, number, start, end, revoked)).unwrap());
     oracle.write("issuing.pem", pair.issuing.certificate().to_pem());
     oracle.run(&["crl", "-inform", "DER", "-in", "list.der", "-out", "list.pem"]);
     oracle.run(&["crl", "-in", "list.pem", "-noout", "-text", "-CAfile", "issuing.pem"])
@@ -49,9 +49,9 @@ fn openssl_reads_an_empty_list_and_refuses_a_revoked_leaf() {
 fn nonsense_is_refused() {
     let pair = Pair::new();
     let later = pair.now.checked_add(Duration::from_secs(1)).unwrap();
-    assert!(build_crl(&pair.issuing, 1, later, pair.now, &[]).is_err());
+    assert!(ready(build_crl(&pair.issuing, 1, later, pair.now, &[])).is_err());
     for serial_hex in ["xyz", &"FF".repeat(21), ""] {
         let bad = entry(serial_hex, pair.now, RevocationReason::Superseded);
-        assert!(build_crl(&pair.issuing, 1, pair.now, later, &[bad]).is_err(), "'{serial_hex}'");
+        assert!(ready(build_crl(&pair.issuing, 1, pair.now, later, &[bad])).is_err(), "'{serial_hex}'");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests of every kind that openssl makes: accepted ones get a certificate that openssl verifies.
 
-use crate::openssl::{Oracle, Pair, assert_ok, leaf_fields};
+use crate::openssl::{Oracle, Pair, assert_ok, leaf_fields, ready};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::limits;
@@ -24,7 +24,7 @@ fn issue_and_verify(oracle: &Oracle, pair: &Pair, der: &[u8], kind: KeyKind, wha
     let serial = Serial::random(&SystemRandom);
     let prepared = pair.issuing.prepare(&profile, request.public_key_info_der(), serial, pair.now).unwrap();
     assert!(!prepared.was_cut());
-    let leaf = prepared.issue().unwrap();
+    let leaf = ready(prepared.issue()).unwrap();
     assert_eq!(leaf.serial_hex(), serial.to_hex());
     assert_eq!(leaf.public_key_info_der(), request.public_key_info_der(), "{what}: the key must be verbatim");
 

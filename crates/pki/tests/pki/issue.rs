@@ -1,11 +1,12 @@
 //! Authorities, validity, profiles, and authorities that openssl made.
 
-use crate::openssl::{Oracle, Pair, assert_ok, issue, leaf_fields, root_at};
+use crate::openssl::{Oracle, Pair, assert_ok, issue, leaf_fields, new_key, ready};
+use async_trait::async_trait;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::algorithm::{KeyKind, SignatureAlgorithm};
-use ferrohub_pki::authority::{create_issuing, create_self_signed};
+use ferrohub_pki::authority::{create_issuing, create_root, create_self_signed};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::{Issuer, Serial};
 use ferrohub_pki::name::SubjectName;
@@ -13,6 +14,7 @@ use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -81,7 +83,7 @@ fn a_leaf_never_outlives_its_issuer_and_says_that_it_was_cut() {
     let prepared =
         pair.issuing.prepare(&profile, key.public_key_info_der(), Serial::from_random([9; 16]), near).unwrap();
     assert!(prepared.was_cut());
-    assert_eq!(prepared.issue().unwrap().not_after(), end);
+    assert_eq!(ready(prepared.issue()).unwrap().not_after(), end);
     let after = pair.issuing.prepare(&profile, key.public_key_info_der(), Serial::from_random([9; 16]), end);
     assert_eq!(after.unwrap_err().kind, ErrorKind::Conflict);
     let long = leaf(&pair.issuing, LeafFields { days: 3650, ..leaf_fields("device-1") }, pair.now);
@@ -93,7 +95,7 @@ fn a_root_too_near_its_end_makes_no_issuing_authority() {
     let pair = Pair::new();
     let profile = Profile::issuing(SubjectName::parse("CN=Late").unwrap(), None).unwrap();
     let late = later(pair.root.certificate().not_after(), -3000);
-    let error = create_issuing(&pair.root, &profile, KeyKind::P384, &SystemRandom, late).unwrap_err();
+    let error = ready(create_issuing(&pair.root, &profile, new_key(KeyKind::P384), &SystemRandom, late)).unwrap_err();
     assert!(error.message.contains("create a new root first"), "{error}");
 }
 
@@ -130,23 +132,27 @@ fn fields_out_of_range_are_refused() {
 #[test]
 fn an_issuer_needs_its_own_key_and_a_ca_certificate() {
     let now = SystemClock.now();
-    let authority = root_at(now);
-    authority.to_issuer().unwrap();
-    let other = SoftwareSigner::generate(KeyKind::P384).unwrap();
-    let error = Issuer::new(authority.certificate.clone(), Box::new(other)).unwrap_err();
+    let own = new_key(KeyKind::P384);
+    let name = SubjectName::parse("CN=Own Root").unwrap();
+    let root = ready(create_root(name.clone(), own.clone(), &SystemRandom, now)).unwrap();
+    ready(Issuer::new(root.certificate().clone(), own.clone())).unwrap();
+    let error = ready(Issuer::new(root.certificate().clone(), new_key(KeyKind::P384))).unwrap_err();
     assert!(error.message.contains("does not belong"), "{error}");
     let pair = Pair::new();
     let end = leaf(&pair.issuing, leaf_fields("d"), pair.now);
-    let error = Issuer::new(end, Box::new(authority.signer)).unwrap_err();
+    let error = ready(Issuer::new(end, own)).unwrap_err();
     assert!(error.message.contains("CA:TRUE"), "{error}");
+    let error = ready(create_root(name, new_key(KeyKind::Rsa(2048)), &SystemRandom, now)).unwrap_err();
+    assert_eq!(error.target.as_deref(), Some("keyType"), "{error}");
 }
 
 /// A device that, after `good` signatures, returns well-formed ones over something else.
 struct Faulty {
-    key: SoftwareSigner,
+    key: Arc<SoftwareSigner>,
     good: AtomicUsize,
 }
 
+#[async_trait]
 impl Signer for Faulty {
     fn public_key_info_der(&self) -> &[u8] {
         self.key.public_key_info_der()
@@ -156,27 +162,26 @@ impl Signer for Faulty {
         self.key.algorithm()
     }
 
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let left = self.good.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        self.key.sign(if left.is_ok() { message } else { b"something else" })
+        self.key.sign_in_process(if left.is_ok() { message } else { b"something else" })
     }
 }
 
 #[test]
 fn a_signature_that_does_not_verify_is_never_handed_out() {
     let pair = Pair::new();
-    let authority = root_at(pair.now);
-    let faulty = |good| {
-        let key = SoftwareSigner::from_pkcs8(&authority.signer.to_pkcs8().unwrap()).unwrap();
-        Box::new(Faulty { key, good: AtomicUsize::new(good) })
-    };
-    assert!(Issuer::new(authority.certificate.clone(), faulty(0)).is_err());
-    let issuer = Issuer::new(authority.certificate.clone(), faulty(1)).unwrap();
+    let own = new_key(KeyKind::P384);
+    let root = create_root(SubjectName::parse("CN=Faulty").unwrap(), own.clone(), &SystemRandom, pair.now);
+    let certificate = ready(root).unwrap().certificate().clone();
+    let faulty = |good| Arc::new(Faulty { key: own.clone(), good: AtomicUsize::new(good) });
+    assert!(ready(Issuer::new(certificate.clone(), faulty(0))).is_err());
+    let issuer = ready(Issuer::new(certificate, faulty(1))).unwrap();
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
     let serial = Serial::from_random([3; 16]);
     let prepared = issuer.prepare(&profile, key.public_key_info_der(), serial, pair.now).unwrap();
-    let error = prepared.issue().unwrap_err();
+    let error = ready(prepared.issue()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
     assert!(error.context.unwrap().contains("does not verify"));
 }
@@ -185,9 +190,9 @@ fn a_signature_that_does_not_verify_is_never_handed_out() {
 fn a_p256_authority_issues_with_sha256() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
     let profile = Profile::root(SubjectName::parse("CN=Small Root").unwrap(), Some(30)).unwrap();
-    let root = create_self_signed(&profile, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
+    let root = ready(create_self_signed(&profile, new_key(KeyKind::P256), &SystemRandom, now)).unwrap();
     let profile = Profile::issuing(SubjectName::parse("CN=Small ICA").unwrap(), Some(15)).unwrap();
-    let issuing = create_issuing(&root, &profile, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
+    let issuing = ready(create_issuing(&root, &profile, new_key(KeyKind::P256), &SystemRandom, now)).unwrap();
     let end = leaf(&issuing, leaf_fields("device-1"), now);
     assert_ok(
         &oracle.verify("sslclient", &end.to_pem(), &issuing.certificate().to_pem(), &root.certificate().to_pem(), &[]),
@@ -247,7 +252,7 @@ fn an_authority_made_by_openssl_can_issue() {
     let certificate = Certificate::from_pem(&String::from_utf8(oracle.read("i.pem")).unwrap()).unwrap();
     assert_eq!(certificate.subject().to_string(), "CN=Own ICA,O=Plant 7,C=DE");
     let signer = SoftwareSigner::from_pkcs8(&oracle.read("i.p8")).unwrap();
-    let issuer = Issuer::new(certificate, Box::new(signer)).unwrap();
+    let issuer = ready(Issuer::new(certificate, Arc::new(signer))).unwrap();
     // openssl's certificate starts now, in whole seconds: the backdated start must be cut to it.
     let now = SystemClock.now().checked_add(Duration::from_secs(2)).unwrap();
     let end = leaf(&issuer, leaf_fields("device-1"), now);

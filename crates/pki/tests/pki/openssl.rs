@@ -3,18 +3,30 @@
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
-use ferrohub_pki::authority::{Authority, create_issuing, create_root};
+use ferrohub_pki::authority::{create_issuing, create_root};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::{Issuer, Serial};
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+/// The outcome of a future that waits for nobody: keys of this process sign when they are asked.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("a key of this process made its caller wait")
+}
+
+/// A new key of this process.
+pub(crate) fn new_key(kind: KeyKind) -> Arc<SoftwareSigner> {
+    Arc::new(SoftwareSigner::generate(kind).unwrap())
+}
 
 pub(crate) struct Oracle {
     folder: TempDir,
@@ -105,10 +117,10 @@ impl Pair {
     }
 
     pub(crate) fn at(now: Timestamp) -> Self {
-        let root = root_at(now).into_issuer().unwrap();
+        let root = root_at(now);
         let profile = Profile::issuing(SubjectName::parse("CN=Policy A,O=Plant 7").unwrap(), None).unwrap();
-        let issuing = create_issuing(&root, &profile, KeyKind::P384, &SystemRandom, now).unwrap();
-        Self { root, issuing: issuing.into_issuer().unwrap(), now }
+        let issuing = ready(create_issuing(&root, &profile, new_key(KeyKind::P384), &SystemRandom, now)).unwrap();
+        Self { root, issuing, now }
     }
 
     /// A leaf with a new P-256 key.
@@ -121,11 +133,12 @@ impl Pair {
 pub(crate) fn issue(issuer: &Issuer, profile: &Profile, now: Timestamp) -> Certificate {
     let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
     let serial = Serial::random(&SystemRandom);
-    issuer.prepare(profile, key.public_key_info_der(), serial, now).unwrap().issue().unwrap()
+    ready(issuer.prepare(profile, key.public_key_info_der(), serial, now).unwrap().issue()).unwrap()
 }
 
-pub(crate) fn root_at(now: Timestamp) -> Authority {
-    create_root(SubjectName::parse("CN=Test Root,O=Plant 7").unwrap(), &SystemRandom, now).unwrap()
+pub(crate) fn root_at(now: Timestamp) -> Issuer {
+    let name = SubjectName::parse("CN=Test Root,O=Plant 7").unwrap();
+    ready(create_root(name, new_key(KeyKind::P384), &SystemRandom, now)).unwrap()
 }
 
 pub(crate) fn leaf_fields(common_name: &str) -> LeafFields {

@@ -1,14 +1,16 @@
 //! The platform's own TLS certificates.
 
-use crate::openssl::{Oracle, assert_ok};
+use crate::openssl::{Oracle, assert_ok, new_key, ready};
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
-use ferrohub_pki::platform::{create_platform_root, create_server_identity};
+use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, create_server_chain};
 use ferrohub_pki::profile::{Profile, ServerFields};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use jiff::Timestamp;
 use std::net::IpAddr;
 
 fn fields(dns: &[&str], ips: &[&str]) -> ServerFields {
@@ -19,19 +21,23 @@ fn fields(dns: &[&str], ips: &[&str]) -> ServerFields {
     }
 }
 
+fn root(kind: KeyKind, now: Timestamp) -> Issuer {
+    let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
+    ready(create_platform_root(name, new_key(kind), &SystemRandom, now)).unwrap()
+}
+
+fn server(root: &Issuer, fields: ServerFields, now: Timestamp) -> ServerIdentity {
+    let key = new_key(DEFAULT_KEY);
+    let chain = ready(create_server_chain(root, fields, key.public_key_info_der(), &SystemRandom, now)).unwrap();
+    ServerIdentity { chain, key_pkcs8: key.to_pkcs8().unwrap() }
+}
+
 #[test]
 fn openssl_accepts_the_server_for_each_of_its_names() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
-    let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
     for kind in [KeyKind::P256, KeyKind::P384] {
-        let root = create_platform_root(name.clone(), kind, &SystemRandom, now).unwrap().into_issuer().unwrap();
-        let identity = create_server_identity(
-            &root,
-            fields(&["localhost", "*.azure-devices.test"], &["127.0.0.1", "::1"]),
-            &SystemRandom,
-            now,
-        )
-        .unwrap();
+        let names = fields(&["localhost", "*.azure-devices.test"], &["127.0.0.1", "::1"]);
+        let identity = server(&root(kind, now), names, now);
         let (leaf, root) = (identity.chain[0].to_pem(), identity.chain[1].to_pem());
         assert_eq!(identity.chain_pem(), format!("{leaf}{root}"));
         for extra in [
@@ -60,9 +66,7 @@ fn openssl_accepts_the_server_for_each_of_its_names() {
 #[test]
 fn a_server_of_addresses_only_has_an_empty_subject_and_critical_names() {
     let (oracle, now) = (Oracle::new(), SystemClock.now());
-    let name = SubjectName::parse("CN=Ferrohub Platform Root").unwrap();
-    let root = create_platform_root(name, KeyKind::P256, &SystemRandom, now).unwrap().into_issuer().unwrap();
-    let identity = create_server_identity(&root, fields(&[], &["10.1.2.3"]), &SystemRandom, now).unwrap();
+    let identity = server(&root(KeyKind::P256, now), fields(&[], &["10.1.2.3"]), now);
     let extra = ["-verify_ip", "10.1.2.3"];
     assert_ok(
         &oracle.verify("sslserver", &identity.chain[0].to_pem(), "", &identity.chain[1].to_pem(), &extra),

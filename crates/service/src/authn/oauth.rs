@@ -79,7 +79,7 @@ impl Authenticator {
         };
         let principal = self.client(client_id, secret).await?;
         let resource = resource_of(field("scope"), field("resource"))?;
-        let token = self.access_token(&principal, &resource, v2)?;
+        let token = self.access_token(&principal, &resource, v2).await?;
         let now = self.platform.clock.unix_seconds();
         Ok(json!({
             "token_type": "Bearer",
@@ -152,7 +152,7 @@ impl Authenticator {
         }
     }
 
-    fn access_token(&self, principal: &Principal, resource: &str, v2: bool) -> Result<String, OAuthError> {
+    async fn access_token(&self, principal: &Principal, resource: &str, v2: bool) -> Result<String, OAuthError> {
         let now = self.platform.clock.unix_seconds();
         let tenant = self.platform.tenancy.tenant_id.clone();
         let claims = Claims {
@@ -170,7 +170,7 @@ impl Authenticator {
             tid: tenant,
             ver: "1.0".into(),
         };
-        Ok(self.key.sign(&claims)?)
+        Ok(self.key.sign(&claims).await?)
     }
 }
 

@@ -1,15 +1,16 @@
 //! The key that signs tokens: RSA-2048, RS256, as Entra's.
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, jwk::Jwk};
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::public_key::PublicKey;
+use ferrohub_pki::signer::Signer;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::Jwk};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
 /// Longest token that is looked at, bytes: ours.
 const TOKEN_BYTES: usize = 16 * 1024;
@@ -17,50 +18,54 @@ const TOKEN_BYTES: usize = 16 * 1024;
 /// A signing key with its public half.
 pub struct SigningKey {
     id: String,
-    encoding: EncodingKey,
+    signer: Arc<dyn Signer>,
     decoding: DecodingKey,
     jwk: Value,
 }
 
 impl SigningKey {
-    /// A new key as PKCS#8 DER.
-    ///
-    /// # Errors
-    /// Internal, when the provider cannot make one.
-    pub fn generate() -> Result<Zeroizing<Vec<u8>>> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| Error::internal("RSA key generation failed"))?;
-        let der: Pkcs8V1Der<'_> =
-            AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| Error::internal("RSA key does not encode"))?;
-        Ok(Zeroizing::new(der.as_ref().to_vec()))
-    }
+    /// Kind of the key, as Entra's.
+    pub const KIND: KeyKind = KeyKind::Rsa(2048);
 
-    /// The key in `pkcs8`.
+    /// Signs with `signer`, which may live anywhere.
     ///
     /// # Errors
-    /// Internal, when the bytes are no RSA key.
-    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self> {
+    /// Internal, when it is no RSA key.
+    pub fn new(signer: Arc<dyn Signer>) -> Result<Self> {
         let bad = |e: jsonwebtoken::errors::Error| Error::internal(format!("token signing key: {e}"));
-        let body = Zeroizing::new(STANDARD.encode(pkcs8));
-        let pem =
-            Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str()));
-        let encoding = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(bad)?;
-        let mut public = Jwk::from_encoding_key(&encoding, Algorithm::RS256).map_err(bad)?;
+        let key = PublicKey::from_spki(signer.public_key_info_der())
+            .map_err(|problem| Error::internal(format!("token signing key: {problem}")))?;
+        let (modulus, exponent) =
+            key.rsa_components().ok_or_else(|| Error::internal(format!("tokens signed with {}", key.kind())))?;
+        let public = json!({
+            "kty": "RSA",
+            "alg": "RS256",
+            "n": URL_SAFE_NO_PAD.encode(modulus),
+            "e": URL_SAFE_NO_PAD.encode(exponent),
+        });
+        let mut public: Jwk = serde_json::from_value(public).map_err(|e| Error::internal(format!("JWK: {e}")))?;
         let decoding = DecodingKey::from_jwk(&public).map_err(bad)?;
         let id = public.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).map_err(bad)?;
         public.common.key_id = Some(id.clone());
         let jwk = serde_json::to_value(&public).map_err(|e| Error::internal(format!("JWK: {e}")))?;
-        Ok(Self { id, encoding, decoding, jwk })
+        Ok(Self { id, signer, decoding, jwk })
     }
 
-    /// A signed token with `claims`.
+    /// A signed token with `claims` (JWS compact form, RFC 7515, 7.1).
     ///
     /// # Errors
-    /// Internal, when signing fails.
-    pub fn sign(&self, claims: &impl Serialize) -> Result<String> {
+    /// The signer's; internal, when the claims do not serialize.
+    pub async fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        let part = |json: serde_json::Result<Vec<u8>>| {
+            json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|e| Error::internal(format!("token: {e}")))
+        };
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(self.id.clone());
-        jsonwebtoken::encode(&header, claims, &self.encoding)
-            .map_err(|e| Error::internal(format!("token signing: {e}")))
+        let mut token = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(claims))?);
+        let signature = self.signer.sign(token.as_bytes()).await?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
     }
 
     /// The claims of a token whose RS256 signature is ours. Times and audience are the caller's to check.
@@ -91,19 +96,29 @@ impl SigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_pki::signer::SoftwareSigner;
 
-    #[test]
-    fn signs_and_refuses_foreign_or_unsigned_tokens() {
-        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-        let other = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-        let token = key.sign(&json!({"a": 1})).unwrap();
+    fn key() -> SigningKey {
+        SigningKey::new(Arc::new(SoftwareSigner::generate(SigningKey::KIND).unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn signs_and_refuses_foreign_or_unsigned_tokens() {
+        let (key, other) = (key(), key());
+        let token = key.sign(&json!({"a": 1})).await.unwrap();
         assert_eq!(key.verify::<Value>(&token).unwrap()["a"], 1);
         assert_eq!(other.verify::<Value>(&token).unwrap_err().code, "InvalidAuthenticationToken");
         let mut parts: Vec<&str> = token.split('.').collect();
-        let none = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
         parts[0] = &none;
         parts[2] = "";
         assert!(key.verify::<Value>(&parts.join(".")).is_err());
         assert!(key.jwks()["keys"][0]["n"].as_str().unwrap().len() > 300);
+        assert_eq!(key.jwks()["keys"][0]["kid"], key.id);
+    }
+
+    #[test]
+    fn a_key_that_is_not_rsa_signs_no_tokens() {
+        assert!(SigningKey::new(Arc::new(SoftwareSigner::generate(KeyKind::P256).unwrap())).is_err());
     }
 }

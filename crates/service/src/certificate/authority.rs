@@ -1,24 +1,24 @@
-//! Root and issuing authorities: made, found, retired. Their keys are sealed under the namespace's data key.
+//! Root and issuing authorities: made, found, retired. Their keys live in a key store, under the namespace's scope.
 
 use super::publishing::last_crl;
+use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
 use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::key_reference::KeyReference;
 use ferrohub_model::limits::POLICIES_PER_NAMESPACE;
 use ferrohub_model::uid::uid_key;
-use ferrohub_pki::authority::{self as pki, Authority, DEFAULT_KEY};
+use ferrohub_pki::authority::{self as pki, DEFAULT_KEY};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::Profile;
-use ferrohub_pki::signer::SoftwareSigner;
+use ferrohub_pki::signer::Signer;
 use ferrohub_store::{Page, Put, Row};
 use std::sync::Arc;
 use uuid::Uuid;
-
-const KEY_FIELD: &str = "key";
 
 /// Makes key and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
 /// Without a `subject` it is `CN={namespace} root {short id}`.
@@ -37,9 +37,11 @@ pub async fn create_root(
         Some(text) => SubjectName::parse(text)?,
         None => SubjectName::from_common_name(&format!("{} root {}", namespace.name(), short(id)))?,
     };
-    let made =
-        pki::create_self_signed(&Profile::root(subject, None)?, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
-    store(platform, &Draft { id, namespace: namespace.uid, owner, issuer: None }, &made, change).await
+    let profile = Profile::root(subject, None)?;
+    let (key, signer) = new_key(platform, namespace.uid, change).await?;
+    let made = pki::create_self_signed(&profile, signer, platform.random.as_ref(), platform.now()).await?;
+    let draft = Draft { id, namespace: namespace.uid, owner, issuer: None, key };
+    store(draft, made.certificate(), change)
 }
 
 /// What an issuing authority is to be.
@@ -91,11 +93,13 @@ pub async fn create_issuing(
     })?;
     let issuer = open_issuer(platform, &root).await?;
     let profile = with_urls(platform, Profile::issuing(subject, None)?, root.id)?;
-    let made = pki::create_issuing(&issuer, &profile, DEFAULT_KEY, platform.random.as_ref(), platform.now())?;
+    let (key, signer) = new_key(platform, namespace_uid, change).await?;
+    let made = pki::create_issuing(&issuer, &profile, signer, platform.random.as_ref(), platform.now()).await?;
     // The root must still be there, with its key, when the unit is committed.
     let row = row_of(platform, root.id).await?;
     change.unit.expect_version(&AUTHORITIES, row.key.clone(), row.version);
-    store(platform, &Draft { id, namespace: namespace_uid, owner, issuer: Some(root.id) }, &made, change).await
+    let draft = Draft { id, namespace: namespace_uid, owner, issuer: Some(root.id), key };
+    store(draft, made.certificate(), change)
 }
 
 /// Key and certificate of the authority resource with the uid `owner`.
@@ -133,7 +137,9 @@ pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Re
     let Some((mut record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
     record.last_crl = last_crl(platform, &record).await?;
     record.state = AuthorityState::Retired;
-    record.sealed_key = String::new();
+    if let Some(key) = record.key.take() {
+        platform.keys.give_up(&key, &mut change.unit)?;
+    }
     platform.authorities.forget(record.id);
     change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
     change.unit.put(put(&record)?);
@@ -151,16 +157,11 @@ pub(super) async fn open_issuer(platform: &Platform, record: &AuthorityRecord) -
     if let Some(issuer) = platform.authorities.issuer(record.id) {
         return Ok(issuer);
     }
-    let store = platform.store.as_ref();
-    let row = record.id.to_string();
-    let pkcs8 = platform
-        .keyring
-        .open(store, &uid_key(record.namespace), AUTHORITIES.name, &row, KEY_FIELD, &record.sealed_key)
-        .await?;
-    let signer =
-        SoftwareSigner::from_pkcs8(&pkcs8).map_err(|e| Error::internal(format!("key of authority {row}: {e}")))?;
+    let key = record.key.as_ref();
+    let key = key.ok_or_else(|| Error::internal(format!("the living authority {} has no key", record.id)))?;
+    let signer = platform.keys.open(key).await?;
     let certificate = Certificate::from_der(&record.certificate_der)?;
-    let issuer = Arc::new(Issuer::new(certificate, Box::new(signer))?);
+    let issuer = Arc::new(Issuer::new(certificate, signer).await?);
     platform.authorities.keep_issuer(record.id, Arc::clone(&issuer));
     Ok(issuer)
 }
@@ -229,15 +230,15 @@ struct Draft {
     namespace: Uuid,
     owner: Uuid,
     issuer: Option<Uuid>,
+    key: KeyReference,
 }
 
-async fn store(platform: &Platform, draft: &Draft, made: &Authority, change: &mut Change) -> Result<AuthorityRecord> {
-    let row = draft.id.to_string();
-    let pkcs8 = made.signer.to_pkcs8()?;
-    let owner_key = uid_key(draft.namespace);
-    let sealed_key =
-        platform.keyring.seal(platform.store.as_ref(), &owner_key, AUTHORITIES.name, &row, KEY_FIELD, &pkcs8).await?;
-    let certificate = &made.certificate;
+/// A key for an authority; it comes into use when `change` is committed.
+async fn new_key(platform: &Platform, namespace: Uuid, change: &mut Change) -> Result<(KeyReference, Arc<dyn Signer>)> {
+    platform.keys.generate(KeyUse::Signing, &uid_key(namespace), DEFAULT_KEY, &mut change.unit).await
+}
+
+fn store(draft: Draft, certificate: &Certificate, change: &mut Change) -> Result<AuthorityRecord> {
     let record = AuthorityRecord {
         id: draft.id,
         namespace: draft.namespace,
@@ -249,10 +250,10 @@ async fn store(platform: &Platform, draft: &Draft, made: &Authority, change: &mu
         thumbprint: certificate.sha256().to_ascii_uppercase(),
         issuer: draft.issuer,
         state: AuthorityState::Active,
-        sealed_key,
+        key: Some(draft.key),
         last_crl: Vec::new(),
     };
-    change.unit.expect_absent(&AUTHORITIES, row);
+    change.unit.expect_absent(&AUTHORITIES, draft.id.to_string());
     change.unit.put(put(&record)?);
     Ok(record)
 }

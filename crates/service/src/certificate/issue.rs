@@ -10,10 +10,9 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
-use ferrohub_pki::issue::{Issuer, Serial};
+use ferrohub_pki::issue::Serial;
 use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_store::{ConflictKind, Page, Put, StoreError, UnitOfWork};
-use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -104,7 +103,8 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
         revoked: None,
     };
     let (serial, intent_version) = reserve_serial(platform, &mut record).await?;
-    let leaf = sign(&issuer, &profile, &request, serial, now)?;
+    let prepared = issuer.prepare(&profile, request.csr.public_key_info_der(), serial, now)?;
+    let leaf = prepared.issue().await?;
     record.state = CertificateState::Issued;
     record.not_before = leaf.not_before();
     record.not_after = leaf.not_after();
@@ -120,16 +120,6 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
         serial: record.serial,
         unit,
     })
-}
-
-fn sign(
-    issuer: &Issuer,
-    profile: &Profile,
-    request: &IssueRequest<'_>,
-    serial: Serial,
-    now: Timestamp,
-) -> Result<ferrohub_pki::certificate::Certificate> {
-    issuer.prepare(profile, request.csr.public_key_info_der(), serial, now)?.issue()
 }
 
 /// Removes intents that never became a certificate. Returns how many went; the worker calls it now and then.

@@ -75,7 +75,7 @@ async fn sign(
         .collect();
     // Time grows, also over a restart, and is the same in every process.
     let number = u64::try_from(now.as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))?;
-    build_crl(&issuer, number, now, next_update, &entries)
+    build_crl(&issuer, number, now, next_update, &entries).await
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<AuthorityRecord> {

@@ -7,3 +7,12 @@ mod authz;
 mod hub;
 mod owner;
 mod provisioning;
+
+use ferrohub_pki::signer::SoftwareSigner;
+use ferrohub_service::authn::SigningKey;
+use std::sync::Arc;
+
+/// A new key for tokens, in this process.
+fn token_key() -> SigningKey {
+    SigningKey::new(Arc::new(SoftwareSigner::generate(SigningKey::KIND).unwrap())).unwrap()
+}

@@ -7,6 +7,7 @@ use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
+use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
@@ -38,11 +39,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
-        Self::with_types(Types::built_in()).await
+        Self::with(Types::built_in(), None).await
     }
 
     /// A world that serves these types.
     pub(super) async fn with_types(types: Types) -> Self {
+        Self::with(types, None).await
+    }
+
+    /// A world that serves these types and makes its signing keys in `keys`.
+    pub(super) async fn with(types: Types, keys: Option<Arc<dyn KeyStore>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -57,6 +63,7 @@ impl World {
             bus: Arc::new(LocalBus::new()),
             clock: clock.clone(),
             random: random.clone(),
+            keys,
         };
         let config = StartConfig {
             settings: Settings { domain: "localhost".into(), pki_url: None },
@@ -209,6 +216,7 @@ impl World {
             bus: self.platform.bus.clone(),
             clock: self.clock.clone(),
             random: self.platform.random.clone(),
+            keys: None,
         };
         let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.platform.tenancy).await.unwrap();
         let form = [

@@ -5,6 +5,7 @@ mod activity;
 mod authorities;
 mod fixture;
 mod footprint;
+mod key_store;
 mod main_job;
 mod operations;
 mod views;

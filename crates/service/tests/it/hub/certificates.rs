@@ -18,6 +18,7 @@ use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::hub::{CloseReason, SessionEvent};
 use ferrohub_service::platform::Change;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -27,19 +28,18 @@ struct Hierarchy {
 }
 
 impl Hierarchy {
-    fn new(world: &World, name: &str) -> Self {
-        let root =
-            create_root(SubjectName::from_common_name(&format!("{name} root")).unwrap(), &SystemRandom, world.now())
-                .unwrap();
+    async fn new(world: &World, name: &str) -> Self {
+        let key = || Arc::new(SoftwareSigner::generate(KeyKind::P384).unwrap());
+        let subject = SubjectName::from_common_name(&format!("{name} root")).unwrap();
+        let root = create_root(subject, key(), &SystemRandom, world.now()).await.unwrap();
         let profile =
             Profile::issuing(SubjectName::from_common_name(&format!("{name} issuing")).unwrap(), None).unwrap();
-        let issuing =
-            create_issuing(&root.to_issuer().unwrap(), &profile, KeyKind::P384, &SystemRandom, world.now()).unwrap();
-        Self { root: root.certificate.der().to_vec(), issuing: issuing.into_issuer().unwrap() }
+        let issuing = create_issuing(&root, &profile, key(), &SystemRandom, world.now()).await.unwrap();
+        Self { root: root.certificate().der().to_vec(), issuing }
     }
 
     /// Leaf, issuing CA, root.
-    fn chain(&self, world: &World, device: &str, credential_id: Uuid) -> Vec<Vec<u8>> {
+    async fn chain(&self, world: &World, device: &str, credential_id: Uuid) -> Vec<Vec<u8>> {
         let fields =
             LeafFields { common_name: device.into(), days: 30, credential_id, crl_url: None, issuer_url: None };
         let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
@@ -48,7 +48,11 @@ impl Hierarchy {
             .issuing
             .prepare(&profile, key.public_key_info_der(), Serial::random(&SystemRandom), world.now())
             .unwrap();
-        vec![prepared.issue().unwrap().der().to_vec(), self.issuing.certificate().der().to_vec(), self.root.clone()]
+        vec![
+            prepared.issue().await.unwrap().der().to_vec(),
+            self.issuing.certificate().der().to_vec(),
+            self.root.clone(),
+        ]
     }
 }
 
@@ -86,10 +90,10 @@ async fn refusal(world: &World, id: &str, chain: Vec<Vec<u8>>) -> (u32, String) 
 #[tokio::test]
 async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
     let world = World::new().await;
-    let hierarchy = Hierarchy::new(&world, "ns1");
+    let hierarchy = Hierarchy::new(&world, "ns1").await;
     let id = Uuid::from_u128(7);
     ca_device(&world, "d", Some(id)).await;
-    let chain = hierarchy.chain(&world, "d", id);
+    let chain = hierarchy.chain(&world, "d", id).await;
     let (code, message) = refusal(&world, "d", chain.clone()).await;
     assert_eq!(code, 401_003, "{message}");
 
@@ -103,7 +107,7 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
         );
     }
     let mut session = world.service.connect(request("d", Some(String::new()), chain.clone())).await.unwrap();
-    let other = Hierarchy::new(&world, "ns2");
+    let other = Hierarchy::new(&world, "ns2").await;
     trust(&world, "policy2", other.issuing.certificate().der(), true).await;
     assert!(
         timeout(&SystemClock, Duration::from_millis(50), session.next_event()).await.is_err(),
@@ -119,18 +123,18 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
 #[tokio::test]
 async fn certificates_of_others_are_refused() {
     let world = World::new().await;
-    let (mine, foreign) = (Hierarchy::new(&world, "ns1"), Hierarchy::new(&world, "ns2"));
+    let (mine, foreign) = (Hierarchy::new(&world, "ns1").await, Hierarchy::new(&world, "ns2").await);
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     let id = Uuid::from_u128(7);
     ca_device(&world, "d", Some(id)).await;
     ca_device(&world, "plain", None).await;
-    let (_, message) = refusal(&world, "d", foreign.chain(&world, "d", id)).await;
+    let (_, message) = refusal(&world, "d", foreign.chain(&world, "d", id).await).await;
     assert!(message.contains("unknown issuer"), "{message}");
-    let (_, message) = refusal(&world, "d", mine.chain(&world, "e", id)).await;
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "e", id).await).await;
     assert!(message.contains("is for 'e'"), "{message}");
-    let (_, message) = refusal(&world, "d", mine.chain(&world, "D", id)).await;
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "D", id).await).await;
     assert!(message.contains("is for 'D'"), "{message}");
-    let (_, message) = refusal(&world, "d", mine.chain(&world, "d", Uuid::from_u128(8))).await;
+    let (_, message) = refusal(&world, "d", mine.chain(&world, "d", Uuid::from_u128(8)).await).await;
     assert!(message.contains("revoked or replaced"), "{message}");
     let (code, _) = refusal(&world, "d", vec![vec![1, 2, 3]]).await;
     assert_eq!(code, 401_002);
@@ -138,8 +142,8 @@ async fn certificates_of_others_are_refused() {
     assert_eq!(code, 401_002);
     let root_in_front = vec![mine.issuing.certificate().der().to_vec(), mine.root.clone()];
     assert_eq!(refusal(&world, "d", root_in_front).await.0, 401_003);
-    assert!(world.service.connect(request("plain", None, mine.chain(&world, "plain", id))).await.is_ok());
-    let chain = mine.chain(&world, "d", id);
+    assert!(world.service.connect(request("plain", None, mine.chain(&world, "plain", id).await)).await.is_ok());
+    let chain = mine.chain(&world, "d", id).await;
     world.clock.advance(Duration::from_secs(31 * 24 * 3600));
     let (_, message) = refusal(&world, "d", chain).await;
     assert!(message.contains("expired"), "{message}");
@@ -148,10 +152,10 @@ async fn certificates_of_others_are_refused() {
 #[tokio::test]
 async fn a_remembered_chain_expires_too() {
     let world = World::new().await;
-    let mine = Hierarchy::new(&world, "ns1");
+    let mine = Hierarchy::new(&world, "ns1").await;
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     ca_device(&world, "d", None).await;
-    let chain = mine.chain(&world, "d", Uuid::nil());
+    let chain = mine.chain(&world, "d", Uuid::nil()).await;
     assert!(world.service.connect(request("d", None, chain.clone())).await.is_ok());
     world.clock.advance(Duration::from_secs(31 * 24 * 3600));
     assert!(refusal(&world, "d", chain).await.1.contains("expired"));
@@ -160,11 +164,11 @@ async fn a_remembered_chain_expires_too() {
 #[tokio::test]
 async fn a_session_ends_with_its_certificate() {
     let world = World::new().await;
-    let mine = Hierarchy::new(&world, "ns1");
+    let mine = Hierarchy::new(&world, "ns1").await;
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     ca_device(&world, "issued", None).await;
-    let issued = mine.chain(&world, "issued", Uuid::nil());
-    let own = mine.chain(&world, "whatever", Uuid::nil());
+    let issued = mine.chain(&world, "issued", Uuid::nil()).await;
+    let own = mine.chain(&world, "whatever", Uuid::nil()).await;
     let print = ferrohub_pki::chain::thumbprints(&own[0]).1;
     let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": print}}});
     world.service.put_device(&world.caller, &world.hub, "pinned", &body, None).await.unwrap();
@@ -190,11 +194,11 @@ async fn a_session_ends_with_its_certificate() {
 #[tokio::test]
 async fn a_chain_with_two_trusted_cas_survives_the_loss_of_one() {
     let world = World::new().await;
-    let mine = Hierarchy::new(&world, "ns1");
+    let mine = Hierarchy::new(&world, "ns1").await;
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     trust(&world, "root", &mine.root, true).await;
     ca_device(&world, "d", None).await;
-    let chain = mine.chain(&world, "d", Uuid::nil());
+    let chain = mine.chain(&world, "d", Uuid::nil()).await;
     let mut session = world.service.connect(request("d", None, chain)).await.unwrap();
     distrust(&world, "policy1").await;
     let waited = timeout(&SystemClock, Duration::from_millis(100), session.next_event()).await;
@@ -207,11 +211,11 @@ async fn a_chain_with_two_trusted_cas_survives_the_loss_of_one() {
 #[tokio::test]
 async fn rotating_the_credential_id_closes_the_connection() {
     let world = World::new().await;
-    let mine = Hierarchy::new(&world, "ns1");
+    let mine = Hierarchy::new(&world, "ns1").await;
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     let id = Uuid::from_u128(7);
     ca_device(&world, "d", Some(id)).await;
-    let chain = mine.chain(&world, "d", id);
+    let chain = mine.chain(&world, "d", id).await;
     let mut session = world.service.connect(request("d", None, chain.clone())).await.unwrap();
     let was = identity::load(world.platform.store.as_ref(), world.hub.uid, "d").await.unwrap().unwrap();
     let mut device = (*was.device).clone();
@@ -227,10 +231,10 @@ async fn rotating_the_credential_id_closes_the_connection() {
 #[tokio::test]
 async fn the_authentication_type_decides_what_counts() {
     let world = World::new().await;
-    let mine = Hierarchy::new(&world, "ns1");
+    let mine = Hierarchy::new(&world, "ns1").await;
     trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
     let key = world.sas_device("keyed").await;
-    let (_, message) = refusal(&world, "keyed", mine.chain(&world, "keyed", Uuid::nil())).await;
+    let (_, message) = refusal(&world, "keyed", mine.chain(&world, "keyed", Uuid::nil()).await).await;
     assert!(message.contains("'sas'") && message.contains("client certificate"), "{message}");
     ca_device(&world, "d", None).await;
     for token in [world.device_token("d", &key), world.policy_token(super::fixture::HOST, "device")] {
@@ -242,14 +246,14 @@ async fn the_authentication_type_decides_what_counts() {
         .put_device(&world.caller, &world.hub, "none", &json!({"authentication": {"type": "none"}}), None)
         .await
         .unwrap();
-    assert!(refusal(&world, "none", mine.chain(&world, "none", Uuid::nil())).await.1.contains("'none'"));
+    assert!(refusal(&world, "none", mine.chain(&world, "none", Uuid::nil()).await).await.1.contains("'none'"));
 }
 
 #[tokio::test]
 async fn a_self_signed_device_is_known_by_either_thumbprint() {
     let world = World::new().await;
-    let any = Hierarchy::new(&world, "whoever");
-    let chain = any.chain(&world, "anything", Uuid::nil());
+    let any = Hierarchy::new(&world, "whoever").await;
+    let chain = any.chain(&world, "anything", Uuid::nil()).await;
     let (sha1, sha256) = ferrohub_pki::chain::thumbprints(&chain[0]);
     let register = async |id: &str, primary: &str, secondary: Option<&str>| {
         let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": primary, "secondaryThumbprint": secondary}}});

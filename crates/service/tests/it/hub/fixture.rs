@@ -12,7 +12,7 @@ use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
-use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, Session};
 use ferrohub_service::platform::{Engines, Platform, Settings};
@@ -78,6 +78,7 @@ impl World {
             bus: Arc::new(LocalBus::new()),
             clock: clock.clone(),
             random: random.clone(),
+            keys: None,
         };
         let settings = Settings { domain: "localhost".into(), pki_url: None };
         let (platform, owner) = Owner::install(engines, settings, MasterKey::generate(random.as_ref())).await;
@@ -86,7 +87,7 @@ impl World {
         owner.put(&group, GROUP_API, json!({"location": "westeurope"})).await;
         let link = if linked { make_namespace(&owner, &group).await } else { json!({}) };
         make_hub(&owner, &hub_id(&group, "hub1"), link).await;
-        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let key = crate::token_key();
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), key));
         let service = HubService::new(Arc::clone(&platform), Arc::clone(&authenticator));
         let hub = service.by_host(HOST).await.unwrap();

@@ -121,7 +121,7 @@ async fn the_publishing_point_serves_what_the_leaf_names() {
         .unwrap();
     openssl(folder, &["crl", "-inform", "DER", "-in", "last.der", "-noout", "-CAfile", "ca.pem"]);
     let retired = certificate::authority(&world.platform, issuing.id).await.unwrap().unwrap();
-    assert!(retired.sealed_key.is_empty());
+    assert!(retired.key.is_none());
     // Its subject is free again.
     world.write_policy("default", Some(&issuing.subject)).await.unwrap();
     let taken = world.write_policy("other", Some(&issuing.subject.to_lowercase())).await.unwrap_err();

@@ -13,7 +13,7 @@ use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
-use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
@@ -50,7 +50,7 @@ pub(super) struct World {
 
 /// Tokens under a key of their own.
 fn authenticator(platform: &Arc<Platform>) -> Arc<Authenticator> {
-    let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+    let key = crate::token_key();
     Arc::new(Authenticator::new(Arc::clone(platform), key))
 }
 
@@ -320,7 +320,14 @@ fn engines(folder: &Path) -> Engines {
         ferrohub_messaging_local::Options::default(),
     )
     .unwrap();
-    Engines { store, log: Arc::new(log), bus: Arc::new(LocalBus::new()), clock, random: Arc::new(SystemRandom) }
+    Engines {
+        store,
+        log: Arc::new(log),
+        bus: Arc::new(LocalBus::new()),
+        clock,
+        random: Arc::new(SystemRandom),
+        keys: None,
+    }
 }
 
 fn settings() -> Settings {
@@ -332,7 +339,7 @@ fn master_key() -> MasterKey {
 }
 
 async fn open(folder: &Path, tenancy: Tenancy) -> Arc<Platform> {
-    let keyring = Keyring::new(master_key(), Arc::new(SystemRandom));
+    let keyring = Arc::new(Keyring::new(master_key(), Arc::new(SystemRandom)));
     Platform::open(engines(folder), keyring, settings(), tenancy, Types::built_in()).await.unwrap()
 }
 

@@ -1,0 +1,131 @@
+//! Keys behind their seam: the engine in the store, an engine far away, and what becomes of keys that nobody uses.
+
+use super::fixture::{ADR, BASE, World, plant};
+use async_trait::async_trait;
+use ferrohub_model::key_reference::KeyReference;
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::key_store::KeyStore;
+use ferrohub_pki::key_store::conformance::{self, Place};
+use ferrohub_pki::key_store::distant::{self, DistantKeys};
+use ferrohub_pki::random::SystemRandom;
+use ferrohub_pki::seal::MasterKey;
+use ferrohub_service::arm::types::Types;
+use ferrohub_service::certificate::{self, AuthorityRecord, AuthorityState};
+use ferrohub_service::key_store::{ENGINE, KeyUse, SealedKeys};
+use ferrohub_service::keyring::Keyring;
+use ferrohub_service::tables::{self, AUTHORITIES, LOOSE_KEYS, SEALED_KEYS};
+use ferrohub_store::{Page, Store, Table, UnitOfWork};
+use ferrohub_store_sqlite::SqliteStore;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NAMESPACE: &str = "0198c0de-0000-7000-8000-000000000001";
+
+async fn rows(world: &World, table: &'static Table) -> Vec<String> {
+    let rows = world.platform.store.scan(table, "", Page::first(100)).await.unwrap();
+    rows.into_iter().map(|row| row.key.clone()).collect()
+}
+
+/// The one living authority that signs leaves.
+async fn issuing(world: &World) -> AuthorityRecord {
+    let rows = world.platform.store.scan(&AUTHORITIES, "", Page::first(100)).await.unwrap();
+    let records = rows.iter().map(|row| row.parse::<AuthorityRecord>().unwrap());
+    let mut living = records.filter(|record| record.state == AuthorityState::Active && record.issuer.is_some());
+    let found = living.next().unwrap();
+    assert!(living.next().is_none());
+    (*found).clone()
+}
+
+struct InTheStore(Arc<dyn Store>);
+
+#[async_trait]
+impl Place for InTheStore {
+    async fn open(&self) -> Arc<dyn KeyStore> {
+        // A keyring of its own each time: nothing that was opened before is remembered.
+        let keyring = Keyring::new(MasterKey::from_bytes(&[7; 32]).unwrap(), Arc::new(SystemRandom));
+        Arc::new(SealedKeys::new(Arc::clone(&self.0), Arc::new(keyring)))
+    }
+
+    fn exports(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_in_the_store_pass_the_suite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
+    conformance::run(&InTheStore(Arc::new(store)), &SystemRandom).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_in_use_once_its_unit_is_committed() {
+    let world = World::new().await;
+    let (keys, store) = (&world.platform.keys, &world.platform.store);
+    let before = rows(&world, &SEALED_KEYS).await.len();
+    let mut unit = UnitOfWork::new();
+    let (used, signer) = keys.generate(KeyUse::Signing, NAMESPACE, KeyKind::P256, &mut unit).await.unwrap();
+    store.commit(unit).await.unwrap();
+    // Its unit is never committed: a crash, a conflict, a refusal later in the request.
+    let mut lost = UnitOfWork::new();
+    let (loose, _) = keys.generate(KeyUse::Signing, NAMESPACE, KeyKind::P256, &mut lost).await.unwrap();
+    assert_eq!(rows(&world, &LOOSE_KEYS).await, [loose.id.to_string()]);
+    assert_eq!(keys.sweep().await.unwrap(), 0, "it may still come into use");
+    world.clock.advance(Duration::from_secs(3601));
+    assert_eq!(keys.sweep().await.unwrap(), 1);
+    assert!(keys.open(&loose).await.is_err());
+    assert!(store.commit(lost).await.unwrap_err().is_conflict(), "too late: its key is gone");
+    let opened = keys.open(&used).await.unwrap();
+    assert_eq!(opened.public_key_info_der(), signer.public_key_info_der());
+
+    let mut unit = UnitOfWork::new();
+    keys.give_up(&used, &mut unit).unwrap();
+    store.commit(unit).await.unwrap();
+    assert_eq!(keys.sweep().await.unwrap(), 1, "whoever is given up goes at once");
+    assert!(keys.open(&used).await.is_err());
+    assert!(rows(&world, &LOOSE_KEYS).await.is_empty());
+    assert_eq!(rows(&world, &SEALED_KEYS).await.len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_policy_takes_its_key_along() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let key = issuing(&world).await.key.unwrap();
+    assert_eq!((key.engine.as_str(), key.exportable), (ENGINE, false));
+    assert!(rows(&world, &SEALED_KEYS).await.contains(&key.id.to_string()));
+    world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
+    world.platform.keys.sweep().await.unwrap();
+    assert!(!rows(&world, &SEALED_KEYS).await.contains(&key.id.to_string()));
+    assert!(rows(&world, &LOOSE_KEYS).await.is_empty(), "every other key is in use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_whose_keys_are_far_away() {
+    let device = DistantKeys::default();
+    let world = World::with(Types::built_in(), Some(Arc::new(device.clone()))).await;
+    // Only the listener's key is in the store.
+    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (2, 1));
+    let plant = plant(&world).await;
+    assert_eq!(device.ids().len(), 4, "token key, platform CA, root, policy");
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let platform = &world.platform;
+    let record = issuing(&world).await;
+    let key: KeyReference = record.key.unwrap();
+    assert_eq!(key.engine, distant::ENGINE);
+    assert!(device.ids().contains(&key.id));
+    assert!(!certificate::crl(platform, record.id).await.unwrap().is_empty(), "its key signs");
+    // Tokens too: the owner signed in with one, and it is taken.
+    let token = world.token("https://management.azure.com/.default").await;
+    let audience = ferrohub_service::authn::Audience::Arm;
+    world.service.authn.bearer(Some(&token), audience, BASE).await.unwrap();
+
+    world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
+    platform.keys.sweep().await.unwrap();
+    assert!(!device.ids().contains(&key.id) && device.ids().len() == 3);
+    let body = json!({"properties": {}});
+    world.put(&policy, ADR, body).await;
+    assert_eq!(device.ids().len(), 4, "a new key for a new policy");
+}
