@@ -163,6 +163,22 @@ pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
 pub const STATUS_REASON_CHARS: usize = 128;
 /// Devices whose connection state one process remembers (IoT Hub quotas: 1,000,000 devices and modules per hub).
 pub const PRESENCE_ENTRIES: usize = 1_000_000;
+/// Certificate authorities whose opened key and signed list one process keeps: ours (a namespace has one root and at
+/// most 100 policies).
+pub const OPEN_AUTHORITIES: usize = 512;
+/// Data keys that one process holds open: ours.
+pub const OPEN_DATA_KEYS: usize = 4096;
+/// Hubs and provisioning services whose policies' opened keys one process keeps: ours.
+pub const OPEN_POLICIES: usize = 1024;
+/// Hubs whose trusted CAs one process remembers: ours.
+pub const REMEMBERED_HUBS: usize = 1024;
+/// Enrollment groups of one provisioning service (DPS quotas: 100 with symmetric keys). A derived device key does not
+/// name its group, so that a stranger's token costs at most four HMACs for each of them.
+pub const ENROLLMENT_GROUPS: usize = 100;
+/// Enrollment groups whose opened keys one process keeps: ours.
+pub const OPEN_GROUPS: usize = 4096;
+/// Provisioning services whose groups one process keeps ready for devices that it does not know: ours.
+pub const GROUP_INDEXES: usize = 256;
 /// Verified chains that one process remembers: ours.
 pub const VERIFIED_CHAINS: usize = 100_000;
 /// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.

@@ -4,23 +4,21 @@ use crate::tables::DATA_KEYS;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::OPEN_DATA_KEYS;
 use ferrohub_model::random::Random;
 use ferrohub_pki::seal::{self, Aad, DataKey, MasterKey};
 use ferrohub_store::{Put, Row, Store, StoreError, UnitOfWork};
+use quick_cache::sync::Cache;
 use serde_json::json;
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
-
-/// Data keys held open at once: ours; the whole cache is dropped when it is full.
-const OPEN_KEYS: usize = 4096;
 
 /// The keys of the installation.
 pub struct Keyring {
     master: MasterKey,
     random: Arc<dyn Random>,
-    open: RwLock<HashMap<String, Arc<Opened>>>,
+    open: Cache<String, Arc<Opened>>,
 }
 
 struct Opened {
@@ -31,7 +29,7 @@ struct Opened {
 impl Keyring {
     /// A keyring under `master`.
     pub fn new(master: MasterKey, random: Arc<dyn Random>) -> Self {
-        Self { master, random, open: RwLock::new(HashMap::new()) }
+        Self { master, random, open: Cache::new(OPEN_DATA_KEYS) }
     }
 
     /// The value by which a wrong master key is noticed.
@@ -87,12 +85,12 @@ impl Keyring {
 
     /// Forgets the opened data key of an owner whose row in [`DATA_KEYS`] was deleted: everything sealed under it is gone for good.
     pub fn forget(&self, owner: &str) {
-        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
+        self.open.remove(owner);
     }
 
     async fn data_key(&self, store: &dyn Store, owner: &str, make: bool) -> Result<Arc<Opened>> {
-        if let Some(opened) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(owner) {
-            return Ok(opened.clone());
+        if let Some(opened) = self.open.get(owner) {
+            return Ok(opened);
         }
         let opened = match store.get(&DATA_KEYS, owner).await? {
             Some(row) => self.unwrap(&row)?,
@@ -100,11 +98,7 @@ impl Keyring {
             None => return Err(Error::internal(format!("no data key for owner {owner}"))),
         };
         let opened = Arc::new(opened);
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= OPEN_KEYS {
-            open.clear();
-        }
-        open.insert(owner.into(), opened.clone());
+        self.open.insert(owner.into(), opened.clone());
         Ok(opened)
     }
 

@@ -23,6 +23,7 @@ pub mod resources;
 pub mod route;
 mod service;
 pub mod shared_access;
+pub mod stripes;
 pub mod tables;
 pub mod worker;
 

@@ -8,6 +8,7 @@ use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
+use crate::stripes::Stripes;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
@@ -112,7 +113,7 @@ pub struct Platform {
     own: Weak<Platform>,
     access: ArcSwap<AccessSnapshot>,
     access_reload: tokio::sync::Mutex<()>,
-    turns: Vec<tokio::sync::Mutex<()>>,
+    turns: Stripes,
 }
 
 /// A unit of work with what must follow its commit.
@@ -183,7 +184,7 @@ impl Platform {
             policies: PolicyCache::default(),
             access: ArcSwap::from_pointee(AccessSnapshot::default()),
             access_reload: tokio::sync::Mutex::new(()),
-            turns: (0..TURNS).map(|_| tokio::sync::Mutex::new(())).collect(),
+            turns: Stripes::new(TURNS),
         });
         platform.access.store(Arc::new(resources::load_access(&platform).await?));
         Ok(platform)
@@ -239,11 +240,7 @@ impl Platform {
     /// Waits for this process's turn to change the thing with `key`. Writers of one thing queue up here
     /// instead of racing; what another process does is still found out by the store's expectations.
     pub async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
-        let hash = key
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let slot = usize::try_from(hash % TURNS as u64).unwrap_or(0);
-        self.turns[slot].lock().await
+        self.turns.turn(key).await
     }
 
     /// Commits and lets follow what must: roles are re-read, notices published.

@@ -58,6 +58,10 @@ pub static TWINS: Table = table("twins", &[]);
 /// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`.
 pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[]);
 
+/// Whether a provisioning service's enrollment groups are still those that were read: the version of its row grows with
+/// every change of one. Key: uid of the service.
+pub static GROUP_GENERATIONS: Table = table("group_generations", &[]);
+
 /// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Columns: `group` (key of the enrollment group),
 /// `operation` (operation id).
 pub static REGISTRATIONS: Table = table("registrations", &[plain("group"), unique("operation")]);
@@ -83,6 +87,7 @@ pub static ALL: &[&Table] = &[
     &DEVICES,
     &TWINS,
     &ENROLLMENT_GROUPS,
+    &GROUP_GENERATIONS,
     &REGISTRATIONS,
     &DATA_KEYS,
     &SEALED_KEYS,

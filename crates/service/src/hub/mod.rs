@@ -50,9 +50,6 @@ const DEFAULT_RETENTION_DAYS: i64 = 1;
 /// Most bytes of one read of the log: ours.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
-/// Hubs whose opened keys and parsed CA certificates are kept: ours.
-const CACHED_HUBS: usize = 1024;
-
 /// A hub as read from the store a moment ago. Not to be kept beyond a request or a connection's start.
 #[derive(Debug, Clone)]
 pub struct HubRef {

@@ -1,7 +1,7 @@
 //! Which CAs a hub trusts, and whether a presented chain ends in one of them.
 
+use super::HubRef;
 use super::shared_read::SharedRead;
-use super::{CACHED_HUBS, HubRef};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -10,8 +10,10 @@ use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{VerifiedLeaf, verify_client_chain};
 use jiff::Timestamp;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use quick_cache::sync::Cache;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
 use uuid::Uuid;
 
 type Hash = [u8; 32];
@@ -45,11 +47,20 @@ struct Verified {
 /// same time. What is remembered is the parsing, under the generation of the rows, and to which anchor a chain led,
 /// which counts for as long as that anchor is trusted: nothing has to be told when trust changes, and sessions that
 /// a change does not concern cost no signature check.
-#[derive(Default)]
 pub(super) struct Trust {
-    looks: Mutex<HashMap<Uuid, Arc<Look>>>,
-    anchors: Mutex<HashMap<Uuid, Arc<Anchors>>>,
-    verified: Mutex<HashMap<Hash, Verified>>,
+    looks: Cache<Uuid, Arc<Look>>,
+    anchors: Cache<Uuid, Arc<Anchors>>,
+    verified: Cache<Hash, Arc<Verified>>,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self {
+            looks: Cache::new(limits::REMEMBERED_HUBS),
+            anchors: Cache::new(limits::REMEMBERED_HUBS),
+            verified: Cache::new(limits::VERIFIED_CHAINS),
+        }
+    }
 }
 
 impl Trust {
@@ -58,13 +69,7 @@ impl Trust {
     /// # Errors
     /// The store's.
     pub(super) async fn look(&self, platform: &Platform, hub: &HubRef) -> Result<Option<Arc<View>>> {
-        let look = {
-            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-            if looks.len() >= CACHED_HUBS && !looks.contains_key(&hub.uid) {
-                looks.clear();
-            }
-            Arc::clone(looks.entry(hub.uid).or_default())
-        };
+        let Ok(look) = self.looks.get_or_insert_with(&hub.uid, || Ok::<_, Infallible>(Arc::default()));
         look.get(self.read(platform, hub)).await
     }
 
@@ -86,17 +91,12 @@ impl Trust {
         }
         let leaf = verify_client_chain(chain, &view.anchors.ders, now)?;
         let until = first_end(chain, &leaf, now);
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= limits::VERIFIED_CHAINS {
-            verified.clear();
-        }
-        verified.insert(key, Verified { leaf: leaf.clone(), from: now, until });
+        self.verified.insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, until }));
         Ok(leaf)
     }
 
     fn remembered(&self, key: &Hash, anchors: &Anchors, now: Timestamp) -> Option<VerifiedLeaf> {
-        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = verified.get(key)?;
+        let known = self.verified.get(key)?;
         let holds = (known.from..known.until).contains(&now) && anchors.prints.contains(&known.leaf.anchor_sha256);
         holds.then(|| known.leaf.clone())
     }
@@ -110,8 +110,7 @@ impl Trust {
             context.update(&row.version.to_be_bytes());
         }
         let generation = finish(context);
-        let known = self.anchors.lock().unwrap_or_else(PoisonError::into_inner).get(&hub.uid).cloned();
-        if let Some(known) = known.filter(|known| known.generation == generation) {
+        if let Some(known) = self.anchors.get(&hub.uid).filter(|known| known.generation == generation) {
             return Ok(known);
         }
         let (mut ders, mut prints) = (Vec::new(), HashSet::new());
@@ -133,11 +132,7 @@ impl Trust {
             }
         }
         let fresh = Arc::new(Anchors { generation, ders, prints });
-        let mut all = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= CACHED_HUBS {
-            all.clear();
-        }
-        all.insert(hub.uid, Arc::clone(&fresh));
+        self.anchors.insert(hub.uid, Arc::clone(&fresh));
         Ok(fresh)
     }
 }

@@ -1,57 +1,17 @@
 //! Attestation with the symmetric key of an enrollment group: whose token is this?
 
 use super::access::{shown, unauthorized};
+use super::group_index::DeviceKeys;
 use super::register::DeviceCaller;
 use super::{DpsRef, ProvisioningService};
 use crate::authz::{Actor, DeviceProof};
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device_id::check_registration_id;
 use ferrohub_model::enrollment::{EnrollmentGroup, ProvisioningStatus};
-use ferrohub_model::error::{Error, Result};
-use ferrohub_store::{Page, Row};
-use ferrohub_wire::sas_token::{SasFailure, SasToken, derive_device_key};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use zeroize::Zeroizing;
-
-/// Enrollment groups whose opened keys stay in memory: ours.
-const OPEN_GROUPS: usize = 4096;
-/// Groups read at once while looking for the one that a token belongs to: ours.
-const GROUP_PAGE: usize = 200;
-
-/// Opened group keys by row key, valid for one version of the row.
-#[derive(Default)]
-pub(super) struct KeyCache(Mutex<HashMap<String, (u64, Arc<GroupKeys>)>>);
-
-/// The decoded keys of a group.
-pub(super) struct GroupKeys {
-    primary: Zeroizing<Vec<u8>>,
-    secondary: Zeroizing<Vec<u8>>,
-}
-
-impl GroupKeys {
-    fn derive(&self, registration_id: &str) -> DeviceKeys {
-        DeviceKeys {
-            primary: Zeroizing::new(derive_device_key(&self.primary, registration_id)),
-            secondary: Zeroizing::new(derive_device_key(&self.secondary, registration_id)),
-        }
-    }
-}
-
-/// The two keys of one device of a group.
-pub(super) struct DeviceKeys {
-    primary: Zeroizing<[u8; 32]>,
-    secondary: Zeroizing<[u8; 32]>,
-}
-
-impl DeviceKeys {
-    /// Both keys as a hub identity takes them: base64.
-    pub(super) fn to_base64(&self) -> (Zeroizing<String>, Zeroizing<String>) {
-        (Zeroizing::new(STANDARD.encode(*self.primary)), Zeroizing::new(STANDARD.encode(*self.secondary)))
-    }
-}
+use ferrohub_model::error::Result;
+use ferrohub_store::Row;
+use ferrohub_wire::sas_token::{SasFailure, SasToken};
+use std::sync::Arc;
 
 /// A device that proved which group it belongs to.
 pub(super) struct Attested {
@@ -84,27 +44,22 @@ impl ProvisioningService {
         {
             return admitted(attested);
         }
-        let mut after = None;
-        loop {
-            let page = Page { after: after.take(), limit: GROUP_PAGE };
-            let rows = self.platform.store.scan(&ENROLLMENT_GROUPS, &dps.row_key(""), page).await?;
-            let full = rows.len() == GROUP_PAGE;
-            after = rows.last().map(|row| row.key.clone());
-            for row in &rows {
-                if home.as_ref().is_some_and(|home| home.key == row.key) {
-                    continue;
-                }
-                if let Some(attested) = self.try_group(dps, row, caller.registration_id, &token, now).await? {
-                    return admitted(attested);
-                }
+        for (row_key, keys) in self.group_index(dps).await?.iter() {
+            let tried = home.as_ref().is_some_and(|home| home.key == *row_key);
+            if tried || keys.derive(caller.registration_id).verify(&token, now) == Err(SasFailure::BadSignature) {
+                continue;
             }
-            if !full {
-                return Err(unauthorized(format!(
-                    "No enrollment group of the provisioning service '{0}' has a key from which the device key of '{1}' was derived. Derive it from the group's primary or secondary key: az iot dps enrollment-group compute-device-key --dps-name {0} --enrollment-id '<group>' --registration-id {1}",
-                    dps.name, caller.registration_id
-                )));
+            // The group as it is now decides.
+            if let Some(row) = self.platform.store.get(&ENROLLMENT_GROUPS, row_key).await?
+                && let Some(attested) = self.try_group(dps, &row, caller.registration_id, &token, now).await?
+            {
+                return admitted(attested);
             }
         }
+        Err(unauthorized(format!(
+            "No enrollment group of the provisioning service '{0}' has a key from which the device key of '{1}' was derived. Derive it from the group's primary or secondary key: az iot dps enrollment-group compute-device-key --dps-name {0} --enrollment-id '<group>' --registration-id {1}",
+            dps.name, caller.registration_id
+        )))
     }
 
     async fn home_group(&self, dps: &DpsRef, registration_id: &str) -> Result<Option<Arc<Row>>> {
@@ -127,7 +82,7 @@ impl ProvisioningService {
         now: i64,
     ) -> Result<Option<Attested>> {
         let keys = self.group_keys(row).await?.derive(registration_id);
-        match token.verify_any(&[keys.primary.as_slice(), keys.secondary.as_slice()], now) {
+        match keys.verify(token, now) {
             Err(SasFailure::BadSignature) => Ok(None),
             Err(SasFailure::Expired) => {
                 Err(unauthorized("The SAS token has expired; sign a new one, and check the device's clock."))
@@ -139,30 +94,6 @@ impl ProvisioningService {
                 Ok(Some(Attested { group, group_key: row.key.clone(), group_version: row.version, keys, actor }))
             }
         }
-    }
-
-    /// The opened keys of a stored group.
-    async fn group_keys(&self, row: &Row) -> Result<Arc<GroupKeys>> {
-        if let Some((version, keys)) = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).get(&row.key)
-            && *version == row.version
-        {
-            return Ok(Arc::clone(keys));
-        }
-        let group = super::groups::from_row(row)?;
-        let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
-        let decode = |text: &str| {
-            let bytes = STANDARD
-                .decode(text)
-                .map_err(|_| Error::internal(format!("enrollment group {}: its key is not base64", row.key)));
-            bytes.map(Zeroizing::new)
-        };
-        let keys = Arc::new(GroupKeys { primary: decode(&primary)?, secondary: decode(&secondary)? });
-        let mut cache = self.keys.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= OPEN_GROUPS {
-            cache.clear();
-        }
-        cache.insert(row.key.clone(), (row.version, Arc::clone(&keys)));
-        Ok(keys)
     }
 }
 

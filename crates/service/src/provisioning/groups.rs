@@ -91,6 +91,7 @@ impl ProvisioningService {
             let mut change = Change::new();
             change.unit.expect_version(&ENROLLMENT_GROUPS, row.key.clone(), row.version);
             change.unit.delete(&ENROLLMENT_GROUPS, row.key.clone());
+            Self::next_generation(dps, &mut change)?;
             match self.platform.commit(change).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_conflict() => {}
@@ -226,10 +227,14 @@ impl ProvisioningService {
         let mut change = Change::new();
         match existing {
             Some(row) => change.unit.expect_version(&ENROLLMENT_GROUPS, key.clone(), row.version),
-            None => change.unit.expect_absent(&ENROLLMENT_GROUPS, key.clone()),
+            None => {
+                self.take_room(dps, &mut change).await?;
+                change.unit.expect_absent(&ENROLLMENT_GROUPS, key.clone())
+            }
         };
         change.unit.expect_exists(&RESOURCES, dps.stored.key());
         change.unit.put(Put::new(&ENROLLMENT_GROUPS, key, Vec::new(), &group)?);
+        Self::next_generation(dps, &mut change)?;
         Ok((group, change))
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod access;
 mod allocate;
 mod assign;
 mod attest;
+mod group_index;
 mod groups;
 pub(crate) mod linked_hub;
 mod locate;
@@ -23,9 +24,9 @@ pub use upkeep::purge;
 
 use crate::authn::Authenticator;
 use crate::platform::Platform;
-use attest::KeyCache;
+use crate::stripes::Stripes;
+use group_index::GroupCache;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// Seconds that a device is told to wait before it polls: ours (Azure's samples say 3). The result is there
 /// before the answer is, so waiting longer would only delay the device.
@@ -37,9 +38,9 @@ const REGISTRATION_LOCKS: usize = 1024;
 pub struct ProvisioningService {
     platform: Arc<Platform>,
     authenticator: Arc<Authenticator>,
-    keys: KeyCache,
+    groups: GroupCache,
     retry_after_seconds: u32,
-    registering: Vec<Mutex<()>>,
+    registering: Stripes,
 }
 
 impl ProvisioningService {
@@ -54,9 +55,9 @@ impl ProvisioningService {
         Self {
             platform,
             authenticator,
-            keys: KeyCache::default(),
+            groups: GroupCache::default(),
             retry_after_seconds: seconds.clamp(1, 3),
-            registering: (0..REGISTRATION_LOCKS).map(|_| Mutex::new(())).collect(),
+            registering: Stripes::new(REGISTRATION_LOCKS),
         }
     }
 }

@@ -17,9 +17,7 @@ use ferrohub_model::registration::{Registration, RegistrationFailure, Registrati
 use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_store::Row;
 use serde_json::{Value, json};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// First api-version that honours `csr` (reference: iot-hub-and-dps.md A.1).
 const CSR_SINCE: &str = "2025-07-01-preview";
@@ -108,7 +106,8 @@ impl ProvisioningService {
         let mut dps = self.dps_by_scope(&request.id_scope).await?;
         let mut attested = self.attest(&dps, &caller).await?;
         let csr = request.certificate_request()?;
-        let _turn = self.turn(&dps, &request.registration_id).lock().await;
+        // What keeps equal ids apart for certain are the unit's expectations.
+        let _turn = self.registering.turn(&dps.row_key(&request.registration_id)).await;
         for attempt in 0..CONFLICT_RETRIES {
             if attempt > 0 {
                 dps = self.dps_by_scope(&request.id_scope).await?;
@@ -290,15 +289,6 @@ impl ProvisioningService {
         let mut bytes = [0u8; 8];
         self.platform.random.fill(&mut bytes);
         format!("5.{}.{}", hex::encode(bytes), self.platform.random.uuid_v4())
-    }
-
-    /// The lock of a registration in this process: equal ids wait for each other instead of building units in vain.
-    /// What keeps them apart for certain are the unit's expectations.
-    fn turn(&self, dps: &DpsRef, registration_id: &str) -> &Mutex<()> {
-        let mut hasher = DefaultHasher::new();
-        dps.row_key(registration_id).hash(&mut hasher);
-        let index = usize::try_from(hasher.finish() % self.registering.len() as u64).unwrap_or(0);
-        &self.registering[index]
     }
 }
 

@@ -1,7 +1,7 @@
 //! The end of a provisioning service: everything that hangs on it goes.
 
 use crate::platform::{Change, Platform};
-use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
+use crate::tables::{ENROLLMENT_GROUPS, GROUP_GENERATIONS, REGISTRATIONS};
 use ferrohub_model::error::Result;
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::{Page, Table};
@@ -18,6 +18,9 @@ pub async fn purge(platform: &Platform, dps: Uuid) -> Result<()> {
     let prefix = format!("{}/", uid_key(dps));
     purge_below(platform, &ENROLLMENT_GROUPS, &prefix).await?;
     purge_below(platform, &REGISTRATIONS, &prefix).await?;
+    let mut change = Change::new();
+    change.unit.delete(&GROUP_GENERATIONS, uid_key(dps));
+    platform.commit(change).await?;
     Ok(())
 }
 

@@ -7,15 +7,13 @@ use crate::tables::RESOURCES;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::OPEN_POLICIES;
+use quick_cache::sync::Cache;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use zeroize::Zeroizing;
-
-/// Hubs and provisioning services whose opened keys are kept: ours.
-const SERVICES: usize = 1024;
 
 /// A policy with its keys opened.
 pub(super) struct PolicyKeys {
@@ -44,8 +42,13 @@ type Opened = (u64, Arc<OnceCell<Policies>>);
 
 /// Opened keys, kept for as long as the service's row has the version they were read from. They are opened once for all
 /// who ask at the same time.
-#[derive(Default)]
-pub(crate) struct PolicyCache(Mutex<HashMap<Uuid, Opened>>);
+pub(crate) struct PolicyCache(Cache<Uuid, Opened>);
+
+impl Default for PolicyCache {
+    fn default() -> Self {
+        Self(Cache::new(OPEN_POLICIES))
+    }
+}
 
 impl PolicyCache {
     /// The policy `name` of a hub or provisioning service: names of resources ignore case in Azure, and so do these.
@@ -65,16 +68,11 @@ impl PolicyCache {
     }
 
     fn cell(&self, stored: &Stored) -> Arc<OnceCell<Policies>> {
-        let uid = stored.uid;
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, cell)) = all.get(&uid).filter(|(version, _)| *version == stored.version) {
-            return Arc::clone(cell);
-        }
-        if all.len() >= SERVICES && !all.contains_key(&uid) {
-            all.clear();
+        if let Some((_, cell)) = self.0.get(&stored.uid).filter(|(version, _)| *version == stored.version) {
+            return cell;
         }
         let cell = Arc::<OnceCell<Policies>>::default();
-        all.insert(uid, (stored.version, Arc::clone(&cell)));
+        self.0.insert(stored.uid, (stored.version, Arc::clone(&cell)));
         cell
     }
 }
