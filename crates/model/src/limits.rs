@@ -139,6 +139,8 @@ pub const STORE_COLUMN_BYTES: usize = 2048;
 pub const STORE_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 /// Rows that the store keeps in memory, bytes with what was parsed of them: ours.
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Rows that are read at a time where many are gone through: ours.
+pub const READ_ROWS: usize = 500;
 /// Rows of one page read from the store, and keys of one look-up: ours.
 pub const STORE_PAGE: usize = 10_000;
 /// Largest record of the event log, body, properties and framing: ours (256 KB message plus properties, with room).

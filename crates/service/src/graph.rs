@@ -1,5 +1,6 @@
 //! The small part of Microsoft Graph that role assignments and `az ad sp` need.
 
+use crate::attempts::Attempts;
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
 use crate::platform::{Change, Platform};
@@ -7,11 +8,12 @@ use crate::resources;
 use crate::route::{self, Found, RouteInfo, Row, Wants};
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::READ_ROWS;
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::key;
-use ferrohub_store::{Page, StoreError};
+use ferrohub_store::Pages;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -158,18 +160,13 @@ impl Graph {
 
     async fn all(&self) -> Result<Vec<Principal>> {
         let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let rows = self.platform.store.scan(&PRINCIPALS, "", Page { after: after.take(), limit: 500 }).await?;
-            let full = rows.len() == 500;
-            after = rows.last().map(|row| row.key.clone());
+        let mut pages = Pages::scan(self.platform.store.as_ref(), &PRINCIPALS, "", READ_ROWS);
+        while let Some(rows) = pages.next().await? {
             for row in rows {
                 found.push(directory::from_row(&row)?);
             }
-            if !full {
-                return Ok(found);
-            }
         }
+        Ok(found)
     }
 
     /// Lists service principals, or the applications among them.
@@ -302,7 +299,10 @@ impl Graph {
     }
 
     async fn store_secret(&self, id: &str, secret: ClientSecret) -> Result<()> {
-        for _ in 0..16 {
+        let contended = || Error::conflict("The application is being changed by others at the same time; try again.");
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(contended)?;
             let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
             let version = row.version;
             let mut principal = directory::from_row(&row)?;
@@ -315,13 +315,10 @@ impl Graph {
             let mut change = Change::new();
             change.unit.expect_version(&PRINCIPALS, id, version);
             change.unit.put(directory::put(&principal)?);
-            match self.platform.commit(change).await {
-                Ok(_) => return Ok(()),
-                Err(StoreError::Conflict { .. }) => {}
-                Err(other) => return Err(other.into()),
+            if self.platform.try_commit(change).await? {
+                return Ok(());
             }
         }
-        Err(Error::conflict("The application is being changed by others at the same time; try again."))
     }
 
     async fn delete(&self, principal: &Principal) -> Result<Answer> {

@@ -7,6 +7,7 @@
 //! To add an ARM resource type, add one file under `arm/types/` and name it in `arm/types/mod.rs`.
 
 pub mod arm;
+mod attempts;
 pub mod authn;
 pub mod authz;
 pub mod bootstrap;

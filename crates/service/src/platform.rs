@@ -243,6 +243,19 @@ impl Platform {
         self.turns.turn(key).await
     }
 
+    /// Like [`Platform::commit`] for one of several [`Attempts`](crate::attempts::Attempts): `false` where a row has a newer
+    /// version than was read, so that reading again and building a new unit makes sense.
+    ///
+    /// # Errors
+    /// The store's, except conflicts.
+    pub async fn try_commit(&self, change: Change) -> Result<bool> {
+        match self.commit(change).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Commits and lets follow what must: roles are re-read, notices published.
     ///
     /// What follows is done even when the caller is gone before it happens (a client that closes its connection, a

@@ -8,7 +8,7 @@ use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
 use ferrohub_model::error::Result;
-use ferrohub_store::{Page, Row, StoreError, Table};
+use ferrohub_store::{Page, Pages, Row, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,11 +115,8 @@ async fn sweep_table(
     until: Option<i64>,
     age: &(dyn Fn(&Row) -> Option<i64> + Sync),
 ) -> Result<()> {
-    let mut after = None;
-    loop {
-        let rows = platform.store.scan(table, "", Page { after: after.take(), limit: SWEEP_ROWS }).await?;
-        let full = rows.len() == SWEEP_ROWS;
-        after = rows.last().map(|row| row.key.clone());
+    let mut pages = Pages::scan(platform.store.as_ref(), table, "", SWEEP_ROWS);
+    while let Some(rows) = pages.next().await? {
         let mut change = Change::new();
         let mut younger = false;
         for row in rows {
@@ -133,14 +130,12 @@ async fn sweep_table(
             }
         }
         if !change.unit.is_empty() {
-            match platform.commit(change).await {
-                // Somebody wrote one of them meanwhile: the next sweep looks again.
-                Ok(_) | Err(StoreError::Conflict { .. }) => {}
-                Err(other) => return Err(other.into()),
-            }
+            // Where somebody wrote one of them meanwhile, the next sweep looks again.
+            platform.try_commit(change).await?;
         }
-        if !full || younger {
-            return Ok(());
+        if younger {
+            break;
         }
     }
+    Ok(())
 }

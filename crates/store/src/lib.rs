@@ -14,12 +14,14 @@
 mod check;
 pub mod conformance;
 mod error;
+mod pages;
 mod row;
 mod table;
 mod unit;
 
 pub use check::{check_column, check_key, check_page, check_unique_column, prefix_end};
 pub use error::{ConflictKind, StoreError};
+pub use pages::Pages;
 pub use row::Row;
 pub use table::{Column, MigrateStep, Table};
 pub use unit::{Change, Committed, Expect, Put, UnitOfWork};

@@ -7,10 +7,11 @@ use super::operation::{DELETE, Record};
 use super::operations::{self, Outcome};
 use super::remove::{RACE, check_delete, delete_one};
 use super::request::ArmResponse;
+use super::write::contended;
+use crate::attempts::Attempts;
 use crate::platform::Change;
 use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::uid_key;
 use ferrohub_wire::etag::EtagCondition;
@@ -41,7 +42,9 @@ impl Call<'_> {
             activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
         // One delete of a kind at a time, for the rules that look at the others, such as "not the last owner".
         let _turn = self.platform.turn(self.decl.kind.tag).await;
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(id))?;
             let mut change = Change::new();
             change.unit.put(row.clone());
             match delete_one(self.platform, self.decl, &stored, &self.request.actor, change).await {
@@ -50,8 +53,6 @@ impl Call<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
-            .with_code("AnotherOperationInProgress"))
     }
 
     /// Roles answer with what was deleted (reference: resource-manager.md section 11); everything else without a body.

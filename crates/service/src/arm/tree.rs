@@ -4,13 +4,12 @@
 use super::declaration::TypeDecl;
 use super::operation::{Lease, Record};
 use super::remove::{RACE, delete_one};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::uid::parse_uid_key;
-use ferrohub_store::StoreError;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -155,7 +154,9 @@ fn held(target: &Stored, refused: Vec<(String, String)>) -> Error {
 
 /// Sets the state of a marked resource; nothing happens when it is gone.
 async fn mark(platform: &Platform, uid: Uuid, state: &str) -> Result<()> {
-    for _ in 0..CONFLICT_RETRIES {
+    let mut attempts = Attempts::new();
+    loop {
+        attempts.begin(|| Error::conflict("The resource is being changed by others at the same time; try again."))?;
         let Some(stored) = resources::by_uid(platform, uid).await? else { return Ok(()) };
         if stored.resource.text(&["provisioningState"]) == Some(state) {
             return Ok(());
@@ -164,11 +165,8 @@ async fn mark(platform: &Platform, uid: Uuid, state: &str) -> Result<()> {
         resource.properties.insert("provisioningState".into(), state.into());
         let mut change = Change::new();
         resources::rewrite(&stored, &resource, &mut change)?;
-        match platform.commit(change).await {
-            Ok(_) => return Ok(()),
-            Err(StoreError::Conflict { .. }) => {}
-            Err(other) => return Err(other.into()),
+        if platform.try_commit(change).await? {
+            return Ok(());
         }
     }
-    Err(Error::conflict("The resource is being changed by others at the same time; try again."))
 }

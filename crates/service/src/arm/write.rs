@@ -7,11 +7,11 @@ use super::request::ArmResponse;
 use super::tags::tags;
 use super::view::Members;
 use super::{activity, region, view};
+use crate::attempts::Attempts;
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::{ConflictKind, StoreError};
@@ -71,13 +71,13 @@ impl Call<'_> {
 
     async fn write(&self, id: &ResourceId, body: &Body) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(id))?;
             if let Some(answer) = self.try_write(id, body).await? {
                 return Ok(answer);
             }
         }
-        Err(Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
-            .with_code("AnotherOperationInProgress"))
     }
 
     /// One try; `None` when another write came between reading and committing.
@@ -339,4 +339,10 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
         _ => a == b,
     }
+}
+
+/// The error after too many attempts.
+pub(super) fn contended(id: &ResourceId) -> Error {
+    Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
+        .with_code("AnotherOperationInProgress")
 }

@@ -8,7 +8,7 @@ use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
-use ferrohub_model::limits::POLICIES_PER_NAMESPACE;
+use ferrohub_model::limits::{POLICIES_PER_NAMESPACE, READ_ROWS};
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::authority::{self as pki, DEFAULT_KEY};
 use ferrohub_pki::certificate::Certificate;
@@ -16,7 +16,7 @@ use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::Profile;
 use ferrohub_pki::signer::Signer;
-use ferrohub_store::{Page, Put, Row};
+use ferrohub_store::{Pages, Put, Row};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -193,22 +193,17 @@ async fn row_of_owner(platform: &Platform, owner: Uuid) -> Result<Option<(Author
 
 async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
     let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = Page { after: after.take(), limit: 500 };
-        let rows = platform.store.find(&AUTHORITIES, "namespace", &uid_key(namespace), page).await?;
-        let full = rows.len() == 500;
-        after = rows.last().map(|row| row.key.clone());
+    let namespace = uid_key(namespace);
+    let mut pages = Pages::find(platform.store.as_ref(), &AUTHORITIES, "namespace", &namespace, READ_ROWS);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             let record = from_row(&row)?;
             if record.state == AuthorityState::Active {
                 found.push(record);
             }
         }
-        if !full {
-            return Ok(found);
-        }
     }
+    Ok(found)
 }
 
 async fn refuse_same_subject(platform: &Platform, siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {

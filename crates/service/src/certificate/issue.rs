@@ -7,12 +7,12 @@ use crate::resources::Stored;
 use crate::tables::{AUTHORITIES, CERTIFICATES};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
+use ferrohub_model::limits::{LEAF_VALIDITY_DEFAULT_DAYS, READ_ROWS};
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
 use ferrohub_pki::issue::Serial;
 use ferrohub_pki::profile::{LeafFields, Profile};
-use ferrohub_store::{ConflictKind, Page, Put, StoreError, UnitOfWork};
+use ferrohub_store::{ConflictKind, Pages, Put, StoreError, UnitOfWork};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -129,12 +129,9 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
 pub async fn sweep_intents(platform: &Platform) -> Result<usize> {
     let now = platform.now();
     let mut removed = 0;
-    let mut after = None;
-    loop {
-        let page = Page { after: after.take(), limit: SWEEP_ROWS };
-        let rows = platform.store.find(&CERTIFICATES, "state", CertificateState::Intent.as_str(), page).await?;
-        let full = rows.len() == SWEEP_ROWS;
-        after = rows.last().map(|row| row.key.clone());
+    let intent = CertificateState::Intent.as_str();
+    let mut pages = Pages::find(platform.store.as_ref(), &CERTIFICATES, "state", intent, SWEEP_ROWS);
+    while let Some(rows) = pages.next().await? {
         let mut change = Change::new();
         for row in rows {
             let record = row.parse::<CertificateRecord>()?;
@@ -146,39 +143,31 @@ pub async fn sweep_intents(platform: &Platform) -> Result<usize> {
         }
         let count = change.unit.len();
         if count > 0 {
-            match platform.commit(change).await {
-                Ok(_) => removed += count,
+            if !platform.try_commit(change).await? {
                 // Somebody else swept: the next round sees what is left.
-                Err(error) if error.is_conflict() => return Ok(removed),
-                Err(error) => return Err(error.into()),
+                break;
             }
-        }
-        if !full {
-            return Ok(removed);
+            removed += count;
         }
     }
+    Ok(removed)
 }
 
 /// Revoked certificates of an authority that have not expired: what its revocation list holds.
 pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<Vec<Arc<CertificateRecord>>> {
     let now = platform.now();
     let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = Page { after: after.take(), limit: 1000 };
-        let rows = platform.store.find(&CERTIFICATES, "state", CertificateState::Revoked.as_str(), page).await?;
-        let full = rows.len() == 1000;
-        after = rows.last().map(|row| row.key.clone());
+    let revoked = CertificateState::Revoked.as_str();
+    let mut pages = Pages::find(platform.store.as_ref(), &CERTIFICATES, "state", revoked, READ_ROWS);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             let record = row.parse::<CertificateRecord>()?;
             if record.issuer == authority && record.not_after > now {
                 found.push(record);
             }
         }
-        if !full {
-            return Ok(found);
-        }
     }
+    Ok(found)
 }
 
 async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(AuthorityRecord, AuthorityRecord)> {

@@ -13,7 +13,7 @@ use ferrohub_model::error::Result;
 use ferrohub_model::limits::QUERY_PAGE;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::Page;
+use ferrohub_store::{Page, Pages};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -64,12 +64,8 @@ pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Res
     platform.authorize_need(actor, &access::READ_STATISTICS, &HubRef::of(hub.clone()).holder())?;
     let prefix = format!("{}/", hub.key());
     let (mut total, mut disabled) = (0u64, 0u64);
-    let mut after = None;
-    loop {
-        let rows =
-            platform.store.range(&DEVICES, "place", &prefix, Page { after: after.take(), limit: QUERY_PAGE }).await?;
-        let Some(last) = rows.last() else { break };
-        after = last.columns.first().cloned().flatten();
+    let mut pages = Pages::range(platform.store.as_ref(), &DEVICES, "place", &prefix, QUERY_PAGE);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             total += 1;
             disabled += u64::from(identity::device_from_row(&row)?.device.status == DeviceStatus::Disabled);

@@ -3,13 +3,13 @@
 use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
 use super::{HubRef, HubService, contended, unknown_hub};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources;
 use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
 use ferrohub_wire::etag::EtagCondition;
@@ -43,7 +43,13 @@ impl HubService {
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
         let mut hub = hub.clone();
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(&format!("The device '{device_id}'")))?;
+            if attempts.again() {
+                // Somebody was faster: what they left decides whether this is a conflict for the caller too.
+                hub = self.again(&hub).await?;
+            }
             let was = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
             let mut change = Change::new();
             let device = match (&condition, was) {
@@ -55,14 +61,10 @@ impl HubService {
                     self.update(&hub, &was, &wanted, &mut change).await?
                 }
             };
-            match self.platform.commit(change).await {
-                Ok(_) => return self.device_view(&hub, &device).await,
-                // Somebody was faster: what they left decides whether this is a conflict for the caller too.
-                Err(error) if error.is_conflict() => hub = self.again(&hub).await?,
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                return self.device_view(&hub, &device).await;
             }
         }
-        Err(contended(&format!("The device '{device_id}'")))
     }
 
     /// Deletes a device with its twin and its ADR device. Without `If-Match`, whatever is there.
@@ -78,7 +80,9 @@ impl HubService {
     ) -> Result<()> {
         self.authorize(actor, hub, &DELETE_DEVICE)?;
         let condition = if_match.map(EtagCondition::parse);
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(&format!("The device '{device_id}'")))?;
             let was = self.require_device(hub, device_id).await?;
             if let Some(condition) = &condition {
                 check_match(condition, &was.device.etag)?;
@@ -88,16 +92,11 @@ impl HubService {
                 registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &was.device, &mut change).await?;
             }
             identity::add_delete(&was, &mut change);
-            match self.platform.commit(change).await {
-                Ok(_) => {
-                    self.presence.forget(hub.uid, device_id);
-                    return Ok(());
-                }
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                self.presence.forget(hub.uid, device_id);
+                return Ok(());
             }
         }
-        Err(contended(&format!("The device '{device_id}'")))
     }
 
     /// The hub as it is now.

@@ -4,11 +4,11 @@ use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::{self, DeviceRef, StoredTwin};
 use super::{HubRef, HubService, contended};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use ferrohub_model::device::DeviceIdentity;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::{DesiredChange, Twin};
 use ferrohub_wire::etag::EtagCondition;
@@ -67,7 +67,9 @@ impl HubService {
     ) -> Result<Value> {
         self.authorize(actor, hub, &WRITE_TWIN)?;
         let condition = if_match.map(EtagCondition::parse);
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(&format!("The twin of '{device_id}'")))?;
             let device = self.require_device(hub, device_id).await?.device;
             let was = self.require_twin(hub, &device).await?;
             if let Some(condition) = &condition {
@@ -79,7 +81,6 @@ impl HubService {
                 return Ok(self.twin_view(&device, &twin));
             }
         }
-        Err(contended(&format!("The twin of '{device_id}'")))
     }
 
     async fn require_twin(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<StoredTwin> {
@@ -97,7 +98,9 @@ impl HubService {
 /// # Errors
 /// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &Value) -> Result<u64> {
-    for _ in 0..CONFLICT_RETRIES {
+    let mut attempts = Attempts::new();
+    loop {
+        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id)))?;
         let was = require(platform, device).await?;
         let mut twin = (*was.twin).clone();
         let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;
@@ -105,7 +108,6 @@ pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &V
             return Ok(version);
         }
     }
-    Err(contended(&format!("The twin of '{}'", device.device_id)))
 }
 
 /// The twin of a device that is connected.

@@ -18,7 +18,7 @@ use ferrohub_model::random::Random;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::signer::Signer;
-use ferrohub_store::{Page, Put, Row, Store, UnitOfWork};
+use ferrohub_store::{Pages, Put, Row, Store, UnitOfWork};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -137,19 +137,14 @@ impl Keys {
     /// # Errors
     /// When the store or an engine fails; the rest is left for the next sweep.
     pub async fn sweep(&self) -> Result<usize> {
-        let (mut destroyed, mut after) = (0, None);
-        loop {
-            let page = Page { after: after.take(), limit: SWEEP_ROWS };
-            let rows = self.store.scan(&LOOSE_KEYS, "", page).await?;
-            let full = rows.len() == SWEEP_ROWS;
-            after = rows.last().map(|row| row.key.clone());
+        let mut destroyed = 0;
+        let mut pages = Pages::scan(self.store.as_ref(), &LOOSE_KEYS, "", SWEEP_ROWS);
+        while let Some(rows) = pages.next().await? {
             for row in rows {
                 destroyed += usize::from(self.sweep_one(&row).await?);
             }
-            if !full {
-                return Ok(destroyed);
-            }
         }
+        Ok(destroyed)
     }
 
     async fn sweep_one(&self, row: &Row) -> Result<bool> {

@@ -3,6 +3,7 @@
 use super::access::{DELETE_GROUP, READ_ENROLLMENT, READ_GROUP, READ_MECHANISM, WRITE_GROUP, shown};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Change;
@@ -15,7 +16,6 @@ use ferrohub_model::enrollment::{
     AllocationPolicy, EnrollmentGroup, GroupSettings, InitialTwin, RequestedKeys, SymmetricKeys, parse_group,
 };
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
@@ -62,20 +62,19 @@ impl ProvisioningService {
         check_hubs(dps, &settings)?;
         initial_twin(&settings, self.platform.now())?;
         let policy = self.check_policy(dps, &settings, body).await?;
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(id))?;
             let existing = self.group_row(dps, id).await?;
             check_match(if_match, existing.as_deref(), dps, id)?;
             let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
             if let Some(policy) = &policy {
                 change.unit.expect_exists(&RESOURCES, uid_key(*policy));
             }
-            match self.platform.commit(change).await {
-                Ok(_) => return Ok(group.view()),
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                return Ok(group.view());
             }
         }
-        Err(contended(id))
     }
 
     /// Deletes an enrollment group. Devices that registered through it keep their hub.
@@ -85,20 +84,19 @@ impl ProvisioningService {
     /// `if_match` does not fit.
     pub async fn delete_group(&self, actor: &Actor, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
         self.authorize(actor, dps, &DELETE_GROUP)?;
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(id))?;
             let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             check_match(if_match, Some(&row), dps, id)?;
             let mut change = Change::new();
             change.unit.expect_version(&ENROLLMENT_GROUPS, row.key.clone(), row.version);
             change.unit.delete(&ENROLLMENT_GROUPS, row.key.clone());
             Self::next_generation(dps, &mut change)?;
-            match self.platform.commit(change).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                return Ok(());
             }
         }
-        Err(contended(id))
     }
 
     /// All enrollment groups, page by page. `body` is tolerated in any shape (the CLI sends a stringified dictionary),

@@ -6,13 +6,14 @@ use super::attest::Attested;
 use super::groups::contended;
 use super::registrations::{from_row, missing, put};
 use super::{DpsRef, ProvisioningService};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::certificate::check_common_name;
 use crate::platform::Change;
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::limits::{CONFLICT_RETRIES, CSR_BASE64_BYTES};
+use ferrohub_model::limits::CSR_BASE64_BYTES;
 use ferrohub_model::registration::{Registration, RegistrationFailure, RegistrationOperation, RegistrationStatus};
 use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_store::Row;
@@ -108,8 +109,10 @@ impl ProvisioningService {
         let csr = request.certificate_request()?;
         // What keeps equal ids apart for certain are the unit's expectations.
         let _turn = self.registering.turn(&dps.row_key(&request.registration_id)).await;
-        for attempt in 0..CONFLICT_RETRIES {
-            if attempt > 0 {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(&request.registration_id))?;
+            if attempts.again() {
                 dps = self.dps_by_scope(&request.id_scope).await?;
                 attested = self.attest(&dps, &caller).await?;
             }
@@ -117,15 +120,10 @@ impl ProvisioningService {
             self.authorize_device(existing.as_deref(), &attested).await?;
             let (registration, change) =
                 self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing.as_deref()).await?;
-            match self.platform.commit(change).await {
-                Ok(_) => return Ok(self.accepted(&registration)),
-                Err(error) if error.is_conflict() => {
-                    tracing::debug!(%error, registration = request.registration_id, "registering again")
-                }
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                return Ok(self.accepted(&registration));
             }
         }
-        Err(contended(&request.registration_id))
     }
 
     /// The state of an operation that [`ProvisioningService::register`] returned. The newest

@@ -4,11 +4,11 @@ use super::access::{DELETE_REGISTRATION, READ_REGISTRATION, shown};
 use super::groups::{contended, precondition};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
+use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::tables::REGISTRATIONS;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::CONFLICT_RETRIES;
 use ferrohub_model::registration::Registration;
 use ferrohub_store::{Put, Row};
 use serde_json::Value;
@@ -38,7 +38,9 @@ impl ProvisioningService {
         if_match: Option<&str>,
     ) -> Result<()> {
         self.authorize(actor, dps, &DELETE_REGISTRATION)?;
-        for _ in 0..CONFLICT_RETRIES {
+        let mut attempts = Attempts::new();
+        loop {
+            attempts.begin(|| contended(id))?;
             let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             let registration = from_row(&row)?;
             precondition(
@@ -49,13 +51,10 @@ impl ProvisioningService {
             let mut change = Change::new();
             change.unit.expect_version(&REGISTRATIONS, row.key.clone(), row.version);
             change.unit.delete(&REGISTRATIONS, row.key.clone());
-            match self.platform.commit(change).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error.into()),
+            if self.platform.try_commit(change).await? {
+                return Ok(());
             }
         }
-        Err(contended(id))
     }
 
     /// The registrations of an enrollment group, page by page.

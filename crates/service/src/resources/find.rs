@@ -8,7 +8,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::{Provider, ResourceId};
 use ferrohub_model::uid::{parse_uid_key, uid_key};
-use ferrohub_store::{Page, Row};
+use ferrohub_store::{Page, Pages, Row};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -216,19 +216,13 @@ pub async fn linked(platform: &Platform, to: &str) -> Result<Vec<Stored>> {
 
 async fn all_where(platform: &Platform, column: &'static str, value: &str) -> Result<Vec<Stored>> {
     let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = Page { after: after.take(), limit: PAGE };
-        let rows = platform.store.find(&RESOURCES, column, value, page).await?;
-        let full = rows.len() == PAGE;
-        after = rows.last().map(|row| row.key.clone());
+    let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, column, value, PAGE);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             found.push(with_id(platform, &row).await?);
         }
-        if !full {
-            return Ok(found);
-        }
     }
+    Ok(found)
 }
 
 /// The resource in a row, with its id put together from the rows above it.

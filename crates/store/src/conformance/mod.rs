@@ -10,7 +10,7 @@ mod races;
 mod reads;
 mod turns;
 
-use crate::{Column, ConflictKind, MigrateStep, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
+use crate::{Column, ConflictKind, MigrateStep, Page, Pages, Put, Row, Store, StoreError, Table, UnitOfWork};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ pub async fn run(place: &dyn Place) {
     commits::limits_hold(&*open(place, "limits").await).await;
     commits::large_documents(&*open(place, "large_documents").await).await;
     reads::get_many_keeps_the_order(&*open(place, "get_many").await).await;
+    reads::a_reader_sees_every_row_once(&*open(place, "every_row").await).await;
     reads::pages_are_stable(&*open(place, "pages").await).await;
     reads::prefixes_are_literal(&*open(place, "prefixes").await).await;
     reads::unique_values_find_one_row(&*open(place, "find_one").await).await;

@@ -13,6 +13,34 @@ pub(super) async fn get_many_keeps_the_order(store: &dyn Store) {
     assert_eq!(store.get_many(&THINGS, &[]).await, Ok(Vec::new()));
 }
 
+pub(super) async fn a_reader_sees_every_row_once(store: &dyn Store) {
+    let mut wanted = Vec::new();
+    for number in 0..25 {
+        let (key, serial) = (format!("k{number:02}"), format!("s{:02}", 24 - number));
+        put(store, thing(&key, Some(&serial), Some("red"), json!(number))).await;
+        wanted.push(key);
+    }
+    put(store, thing("other", None, Some("blue"), json!(0))).await;
+    for (rows, full) in [(1, 25), (5, 5), (10, 3), (25, 1), (100, 1)] {
+        for mut pages in [
+            Pages::scan(store, &THINGS, "k", rows),
+            Pages::find(store, &THINGS, "colour", "red", rows),
+            Pages::range(store, &THINGS, "serial", "s", rows),
+        ] {
+            let (mut seen, mut count) = (Vec::new(), 0);
+            while let Some(page) = pages.next().await.expect("the page is read") {
+                assert!(!page.is_empty() && page.len() <= rows, "a page of {} rows, {rows} were asked for", page.len());
+                seen.extend(page.iter().map(|row| row.key.clone()));
+                count += 1;
+            }
+            assert_eq!(pages.next().await, Ok(None), "it stays at its end");
+            seen.sort_unstable();
+            assert_eq!((seen, count), (wanted.clone(), full), "{rows} rows a page");
+        }
+    }
+    assert_eq!(Pages::scan(store, &THINGS, "none", 10).next().await, Ok(None));
+}
+
 pub(super) async fn pages_are_stable(store: &dyn Store) {
     for number in (0..25).rev() {
         put(store, thing(&format!("k{number:02}"), None, Some("red"), json!(number))).await;
