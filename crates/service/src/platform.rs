@@ -28,6 +28,8 @@ const RELOADS: u32 = 66;
 
 /// Queues over which writers of one process are spread: ours.
 const TURNS: usize = 256;
+/// The same for writers of twins, which are many and brief: ours.
+const TWIN_TURNS: usize = 1024;
 
 /// Names and addresses under which the product is reached.
 #[derive(Debug, Clone)]
@@ -114,6 +116,7 @@ pub struct Platform {
     access: ArcSwap<AccessSnapshot>,
     access_reload: tokio::sync::Mutex<()>,
     turns: Stripes,
+    twin_turns: Stripes,
 }
 
 /// A unit of work with what must follow its commit.
@@ -185,6 +188,7 @@ impl Platform {
             access: ArcSwap::from_pointee(AccessSnapshot::default()),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),
+            twin_turns: Stripes::new(TWIN_TURNS),
         });
         platform.access.store(Arc::new(resources::load_access(&platform).await?));
         Ok(platform)
@@ -254,6 +258,12 @@ impl Platform {
             Err(error) if error.is_conflict() => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same for the twin of the device `device_id`. Both sides write a twin all the time, and two whose units land in
+    /// one group commit would meet there again and again, with the same one losing each time.
+    pub async fn twin_turn(&self, device_id: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        self.twin_turns.turn(device_id).await
     }
 
     /// Commits and lets follow what must: roles are re-read, notices published.

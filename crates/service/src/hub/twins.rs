@@ -67,6 +67,7 @@ impl HubService {
     ) -> Result<Value> {
         self.authorize(actor, hub, &WRITE_TWIN)?;
         let condition = if_match.map(EtagCondition::parse);
+        let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = Attempts::new();
         loop {
             attempts.begin(|| contended(&format!("The twin of '{device_id}'")))?;
@@ -98,6 +99,7 @@ impl HubService {
 /// # Errors
 /// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &Value) -> Result<u64> {
+    let _turn = platform.twin_turn(device.device_id).await;
     let mut attempts = Attempts::new();
     loop {
         attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id)))?;
