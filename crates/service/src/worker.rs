@@ -8,7 +8,7 @@ use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
 use ferrohub_model::error::Result;
-use ferrohub_store::{Page, Pages, Row, Table};
+use ferrohub_store::{Pages, Row, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,11 +7,12 @@
 )]
 
 use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_store::{Column, Put, Store, Table, UnitOfWork};
 use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde_json::json;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 static ROWS: Table =
     Table { name: "rows", columns: &[Column { name: "place", unique: true }], schema_version: 1, migrate: &[] };
@@ -52,10 +53,10 @@ async fn open(folder: &Path, from: &Path) -> Duration {
             std::fs::copy(with_end(from, end), with_end(&path, end)).unwrap();
         }
     }
-    let started = Instant::now();
+    let started = SystemClock.monotonic();
     let store = SqliteStore::open(&path, &[&ROWS], SystemClock::shared(), Options::default()).unwrap();
     store.ready().await.unwrap();
-    started.elapsed()
+    SystemClock.monotonic().since(started)
 }
 
 async fn filled(path: &Path, size: usize) -> SqliteStore {

@@ -106,6 +106,7 @@ fn name_survives(name: &SubjectName) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the decoder itself is tried")]
 pub(crate) fn pkcs8(data: &[u8]) {
     if let Ok(signer) = SoftwareSigner::from_pkcs8(data) {
         assert!(PublicKey::from_spki(signer.public_key_info_der()).is_ok());

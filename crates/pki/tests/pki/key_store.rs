@@ -2,7 +2,8 @@
 
 use crate::openssl::{Oracle, assert_ok, leaf_fields, new_key};
 use async_trait::async_trait;
-use ferrohub_model::clock::{Clock, SystemClock};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_model::random::Random;
 use ferrohub_pki::algorithm::KeyKind;

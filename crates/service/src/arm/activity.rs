@@ -94,7 +94,6 @@ pub fn of_service(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, act
     row_of(platform, origin, id, action, "Succeeded", 200, None)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row's columns; a struct would only rename them")]
 fn row_of(
     platform: &Platform,
     origin: &Origin<'_>,

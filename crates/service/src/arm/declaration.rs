@@ -341,10 +341,10 @@ impl TypeDecl {
     pub fn view(&self, version: &ApiVersion, location: Option<&str>) -> Result<&'static View> {
         let newest = self.family.iter().filter_map(|v| ApiVersion::parse(v).ok()).max();
         let newer = newest.is_some_and(|known| *version > known);
-        if newer || self.family.contains(&version.as_str()) {
-            if let Some(view) = self.view_of(version) {
-                return Ok(view);
-            }
+        if (newer || self.family.contains(&version.as_str()))
+            && let Some(view) = self.view_of(version)
+        {
+            return Ok(view);
         }
         match self.views.last() {
             Some(view) if self.any_version => Ok(view),

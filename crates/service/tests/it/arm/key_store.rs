@@ -2,6 +2,7 @@
 
 use super::fixture::{ADR, BASE, World, plant};
 use async_trait::async_trait;
+use ferrohub_clock::SystemClock;
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::key_store::KeyStore;
@@ -55,7 +56,9 @@ impl Place for InTheStore {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_in_the_store_pass_the_suite() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("store.db"), tables::ALL, Default::default()).unwrap();
+    let store =
+        SqliteStore::open(&folder.path().join("store.db"), tables::ALL, SystemClock::shared(), Default::default())
+            .unwrap();
     conformance::run(&InTheStore(Arc::new(store)), &SystemRandom).await;
 }
 
