@@ -28,6 +28,10 @@ use ferrohub_pki::random::SystemRandom;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// glibc's allocator takes 15 to 20 % of a control-plane request (ADR 0020).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

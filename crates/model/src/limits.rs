@@ -165,6 +165,8 @@ pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
 pub const STATUS_REASON_CHARS: usize = 128;
 /// Devices whose connection state one process remembers (IoT Hub quotas: 1,000,000 devices and modules per hub).
 pub const PRESENCE_ENTRIES: usize = 1_000_000;
+/// Verified access tokens that one process remembers: ours.
+pub const VERIFIED_TOKENS: usize = 10_000;
 /// Certificate authorities whose opened key and signed list one process keeps: ours (a namespace has one root and at
 /// most 100 policies).
 pub const OPEN_AUTHORITIES: usize = 512;

@@ -28,6 +28,7 @@ use ferrohub_model::limits::{
 };
 use ferrohub_service::Service;
 use ferrohub_service::route::{RouteInfo, Wants};
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -38,9 +39,13 @@ use reply::{Head, Reply};
 use request::{Call, host_of, parse_query, shown};
 use route::{Route, Shape};
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument;
+
+/// Target of the lines that say what was asked and answered: `--log-level info,access=debug` shows them.
+const ACCESS: &str = "access";
 
 /// Every route of the HTTPS port.
 pub(crate) fn routes() -> Vec<RouteInfo> {
@@ -101,7 +106,9 @@ impl Https {
         let api_version =
             query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
         let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id, api_version);
-        let span = tracing::info_span!(
+        // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
+        let span = tracing::debug_span!(
+            target: ACCESS,
             "request",
             request_id = %trace.request_id,
             service = route.label(),
@@ -109,6 +116,7 @@ impl Https {
             path = shown(request.uri().path()),
         );
         let correlation_id = head.correlation_id;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let reply = async {
             let (ids, clock) = ((trace, correlation_id), self.service.clock().as_ref());
             let outcome = match read(request, route, authority, query, peer_chain, ids, clock).await {
@@ -116,18 +124,23 @@ impl Https {
                 Err(error) => Err(error),
             };
             let reply = outcome.unwrap_or_else(|error| refuse(&error, &shape, &trace));
-            tracing::info!(status = reply.status, "answered");
+            tracing::debug!(target: ACCESS, status = reply.status, "answered");
             reply
         }
         .instrument(span)
         .await;
+        if reply.status >= 500 {
+            let (request_id, path) = (trace.request_id, shown(uri.path()));
+            tracing::warn!(%request_id, service = route.label(), %method, path, status = reply.status, "a request failed");
+        }
         metrics::counter!("ferrohub_http_requests_total", "service" => route.label(), "status" => reply.status.to_string()).increment(1);
         reply.into_response(&head)
     }
 
     async fn dispatch(self: Arc<Self>, route: Route, call: Call) -> Result<Reply> {
-        let life = self.life.clone();
-        shielded(&life, async move { self.handle(route, &call).await }).await
+        let (life, reads) = (self.life.clone(), call.method.is_safe());
+        let handler = async move { self.handle(route, &call).await };
+        if reads { caught(handler).await } else { shielded(&life, handler).await }
     }
 
     async fn handle(&self, route: Route, call: &Call) -> Result<Reply> {
@@ -144,6 +157,14 @@ impl Https {
             Route::Unknown => Err(nothing_here(call)),
         }
     }
+}
+
+/// Runs a handler that only reads: it may end with its client, so it needs no task of its own. A panic becomes an answer.
+async fn caught(handler: impl Future<Output = Result<Reply>> + Send) -> Result<Reply> {
+    // Nothing that a panic may leave half done is looked at again: what is shared stands behind locks and versions.
+    Box::pin(AssertUnwindSafe(handler).catch_unwind())
+        .await
+        .unwrap_or_else(|_| Err(Error::internal("the handler of a request panicked")))
 }
 
 /// Runs a handler as a task of its own: a client that hangs up does not cancel a write half-way, and a
@@ -293,9 +314,13 @@ mod tests {
     async fn a_panic_becomes_an_answer_and_a_hang_up_cancels_nothing() {
         let (_stop, stopped) = tokio::sync::watch::channel(false);
         let life = Life::new(stopped, SystemClock::shared());
-        let error = shielded(&life, async { panic!("with a secret") }).await.unwrap_err();
-        assert_eq!(error.http_status(), 500);
-        assert!(!error.message.contains("secret"));
+        for error in [
+            shielded(&life, async { panic!("with a secret") }).await.unwrap_err(),
+            caught(async { panic!("with a secret") }).await.unwrap_err(),
+        ] {
+            assert_eq!(error.http_status(), 500);
+            assert!(!error.message.contains("secret"));
+        }
         let (done, finished) = tokio::sync::oneshot::channel();
         let slow = async move {
             SystemClock.sleep(Duration::from_millis(50)).await;

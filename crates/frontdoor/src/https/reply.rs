@@ -5,6 +5,7 @@ use super::route::Shape;
 use crate::errors::{self, Trace};
 use bytes::Bytes;
 use ferrohub_model::error::Error;
+use ferrohub_model::time::basic;
 use ferrohub_wire::etag;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -89,28 +90,29 @@ impl Reply {
         let mut response = Response::new(Full::new(self.body.clone()));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        let mut set = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
+        headers.reserve(16);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        headers.insert(EXPIRES, HeaderValue::from_static("-1"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if !self.body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        }
+        let mut set = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
         };
-        set(CACHE_CONTROL, "no-cache");
-        set(PRAGMA, "no-cache");
-        set(EXPIRES, "-1");
-        set(X_CONTENT_TYPE_OPTIONS, "nosniff");
-        if !self.body.is_empty() {
-            set(CONTENT_TYPE, self.content_type);
-        }
         let request_id = head.trace.request_id.to_string();
-        set(HeaderName::from_static("x-ms-request-id"), &request_id);
-        set(HeaderName::from_static("x-ms-correlation-request-id"), &head.correlation_id.to_string());
-        let routing = format!("LOCAL:{}:{request_id}", head.trace.at.strftime("%Y%m%dT%H%M%SZ"));
-        set(HeaderName::from_static("x-ms-routing-request-id"), &routing);
+        let routing = format!("LOCAL:{}:{request_id}", basic(head.trace.at));
+        set(HeaderName::from_static("x-ms-request-id"), request_id);
+        set(HeaderName::from_static("x-ms-correlation-request-id"), head.correlation_id.to_string());
+        set(HeaderName::from_static("x-ms-routing-request-id"), routing);
         if let Some(id) = &head.echo {
-            set(HeaderName::from_static("x-ms-client-request-id"), id);
+            set(HeaderName::from_static("x-ms-client-request-id"), id.clone());
         }
         for (name, value) in self.headers {
-            set(name, &value);
+            set(name, value);
         }
         response
     }

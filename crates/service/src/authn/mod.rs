@@ -11,7 +11,10 @@ pub use signing::SigningKey;
 use crate::authz::Actor;
 use crate::directory;
 use crate::platform::Platform;
+use aws_lc_rs::digest::{SHA256, digest};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -45,12 +48,14 @@ struct Claims {
 pub struct Authenticator {
     platform: Arc<Platform>,
     key: SigningKey,
+    /// Tokens whose signature was verified, by their SHA-256.
+    verified: Cache<[u8; 32], Arc<Claims>>,
 }
 
 impl Authenticator {
     /// An authenticator that signs with `key`.
     pub fn new(platform: Arc<Platform>, key: SigningKey) -> Self {
-        Self { platform, key }
+        Self { platform, key, verified: Cache::new(limits::VERIFIED_TOKENS) }
     }
 
     /// The actor of an `Authorization: Bearer` header, for a service that accepts `audience`.
@@ -71,7 +76,7 @@ impl Authenticator {
                 )
                 .with_code("AuthenticationFailedInvalidHeader")
             })?;
-        let claims: Claims = self.key.verify(token)?;
+        let claims = self.claims(token)?;
         self.check_times(&claims)?;
         audience.check(&claims.aud, base_url, &self.platform.settings.domain)?;
         if !claims.tid.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id) {
@@ -88,6 +93,19 @@ impl Authenticator {
             )
             .with_code("InvalidAuthenticationToken")),
         }
+    }
+
+    /// The claims of a token of ours. Verified once: the signature of the same bytes does not change, and whatever may
+    /// change (the time, the principal) is looked at on every use.
+    fn claims(&self, token: &str) -> Result<Arc<Claims>> {
+        let mut key = [0; 32];
+        key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        if let Some(claims) = self.verified.get(&key) {
+            return Ok(claims);
+        }
+        let claims: Arc<Claims> = Arc::new(self.key.verify(token)?);
+        self.verified.insert(key, Arc::clone(&claims));
+        Ok(claims)
     }
 
     fn check_times(&self, claims: &Claims) -> Result<()> {
