@@ -25,6 +25,7 @@ use ferrohub_store::{
     Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
     check_unique_column,
 };
+use quick_cache::DefaultHashBuilder;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub struct SqliteStore {
 }
 
 /// Statements by the name of their table.
-pub(crate) type Tables = Arc<HashMap<&'static str, Arc<Statements>>>;
+pub(crate) type Tables = Arc<HashMap<&'static str, Arc<Statements>, DefaultHashBuilder>>;
 
 impl SqliteStore {
     /// Opens the file at `path`, made (mode 0600) when it is not there, with exactly `tables`.
@@ -74,7 +75,7 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Self, StoreError> {
-        let mut statements = HashMap::new();
+        let mut statements = HashMap::with_hasher(DefaultHashBuilder::default());
         for (number, table) in (0..).zip(tables) {
             table.check()?;
             let made = Arc::new(Statements::new(number, table));
