@@ -16,3 +16,4 @@ use std::sync::Arc;
 fn token_key() -> SigningKey {
     SigningKey::new(Arc::new(SoftwareSigner::generate(SigningKey::KIND).unwrap())).unwrap()
 }
+mod sim;

@@ -8,4 +8,6 @@ mod edges;
 mod groups;
 mod registering;
 mod world;
+
+pub(super) use world::csr;
 mod wrong_input;

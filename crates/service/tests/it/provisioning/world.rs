@@ -355,7 +355,7 @@ pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// A certificate request made by openssl with a P-256 key, as base64 of its DER.
-pub(super) fn csr(folder: &Path, common_name: &str, extra: &[&str]) -> String {
+pub(crate) fn csr(folder: &Path, common_name: &str, extra: &[&str]) -> String {
     let key = folder.join("device.key");
     if !key.exists() {
         openssl(folder, &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "device.key"]);

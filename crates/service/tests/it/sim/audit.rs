@@ -1,0 +1,139 @@
+//! What must hold whenever nothing is under way: the only file of the simulation that reads tables.
+
+use super::life::Life;
+use super::workload::Plant;
+use ferrohub_service::tables::{
+    AUTHORITIES, CERTIFICATES, DEVICES, ENROLLMENT_GROUPS, OPERATIONS, REGISTRATIONS, RESOURCES, TWINS,
+};
+use ferrohub_store::{Page, Row, Store, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Panics with the seed when something does not hold.
+pub(super) async fn audit(seed: u64, life: &Life, plant: &Plant) {
+    no_orphans(seed, life, plant).await;
+    let running = life.store.find(&OPERATIONS, "state", "running", Page::first(10)).await.unwrap();
+    assert!(running.is_empty(), "seed {seed}: operations go on: {running:?}");
+    promises(seed, life, plant).await;
+}
+
+async fn rows(life: &Life, table: &'static Table) -> Vec<Arc<Row>> {
+    life.store.scan(table, "", Page::first(1000)).await.unwrap()
+}
+
+/// The part of a text before its first slash.
+fn head(text: &str) -> &str {
+    text.split('/').next().unwrap_or_default()
+}
+
+fn column(row: &Row, index: usize) -> Option<&str> {
+    row.columns.get(index).and_then(Option::as_deref)
+}
+
+async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
+    let resources = rows(life, &RESOURCES).await;
+    // Parent and type of each resource by its uid; a row's place is `{parent}/{tag}/{name}`.
+    let known: BTreeMap<&str, (&str, &str)> = resources
+        .iter()
+        .map(|row| {
+            let mut place = column(row, 0).unwrap().split('/');
+            (row.key.as_str(), (place.next().unwrap(), place.next().unwrap()))
+        })
+        .collect();
+    let tenancy: BTreeSet<&str> = known
+        .values()
+        .filter(|(_, tag)| *tag == known_group(&known, plant, &resources))
+        .map(|(parent, _)| *parent)
+        .collect();
+    assert_eq!(tenancy.len(), 1, "seed {seed}: groups lie in one subscription");
+    let devices = rows(life, &DEVICES).await;
+    let is_device: BTreeSet<&str> = devices.iter().map(|row| row.key.as_str()).collect();
+    let twins = rows(life, &TWINS).await;
+    let has_twin: BTreeSet<&str> = twins.iter().map(|row| row.key.as_str()).collect();
+    assert_eq!(is_device, has_twin, "seed {seed}: a device has a twin and a twin has a device");
+    for device in &devices {
+        let hub = head(column(device, 0).unwrap());
+        assert!(known.contains_key(hub), "seed {seed}: a device without its hub: {device:?}");
+        // Every hub of the workload is linked, so every device is mirrored.
+        assert!(known.contains_key(device.key.as_str()), "seed {seed}: the registry does not know {device:?}");
+    }
+    let mirrored = resources.iter().filter(|row| is_device.contains(row.key.as_str())).count();
+    let device_tag =
+        resources.iter().find(|row| is_device.contains(row.key.as_str())).map(|row| known[row.key.as_str()].1);
+    let shown = known.values().filter(|(_, tag)| Some(*tag) == device_tag).count();
+    assert_eq!(shown, mirrored, "seed {seed}: the registry shows a device that no hub has");
+    for (uid, (parent, tag)) in &known {
+        let above =
+            known.contains_key(parent) || tenancy.contains(parent) || parent.trim_matches(['0', '-']).is_empty();
+        assert!(
+            above || *parent == *uid || is_scope(life, parent),
+            "seed {seed}: {tag} {uid} lies in nothing ({parent})"
+        );
+    }
+    for authority in rows(life, &AUTHORITIES).await {
+        let owner = column(&authority, 0);
+        assert!(owner.is_none_or(|owner| known.contains_key(owner)), "seed {seed}: an authority without owner");
+    }
+    for table in [&ENROLLMENT_GROUPS, &REGISTRATIONS] {
+        for row in rows(life, table).await {
+            assert!(known.contains_key(head(&row.key)), "seed {seed}: {} without its service: {row:?}", table.name);
+        }
+    }
+}
+
+/// The tag of resource groups: that of the plant's own.
+fn known_group<'a>(known: &BTreeMap<&'a str, (&'a str, &'a str)>, plant: &Plant, resources: &'a [Arc<Row>]) -> &'a str {
+    let name = format!("/{}", plant.hub.resource_group.as_deref().unwrap().to_lowercase());
+    let group = resources.iter().find(|row| {
+        let place = column(row, 0).unwrap();
+        place.ends_with(&name) && place.matches('/').count() == 2
+    });
+    known[group.expect("the plant's group is there").key.as_str()].1
+}
+
+/// Whether this is the uid of the subscription, which has no row.
+fn is_scope(life: &Life, uid: &str) -> bool {
+    let subscription = &life.platform.tenancy.subscription_id;
+    uid.replace('-', "") == subscription.replace('-', "")
+}
+
+async fn promises(seed: u64, life: &Life, plant: &Plant) {
+    let (hub, caller) = plant.caller(life).await.unwrap();
+    let (devices, registrations, trees, published, serials) = {
+        let ledger = plant.ledger.lock().unwrap();
+        let of = |prefix: &str| {
+            let found =
+                ledger.below(prefix).map(|(key, present, absent, version)| (key.to_owned(), present, absent, version));
+            found.collect::<Vec<_>>()
+        };
+        (of("device/"), of("registration/"), of("tree/"), ledger.published.clone(), ledger.serials.clone())
+    };
+    for (key, present, absent, version) in devices {
+        let id = key.strip_prefix("device/").unwrap();
+        let twin = life.hub.get_twin(&caller, &hub, id).await;
+        assert!(twin.is_ok() || !present, "seed {seed}: {key} was acknowledged and is lost");
+        assert!(twin.is_err() || !absent, "seed {seed}: {key} was deleted and is back");
+        if present && let Ok(twin) = twin {
+            let now = twin["properties"]["desired"]["$version"].as_u64().unwrap();
+            assert!(now >= version, "seed {seed}: the twin of {id} fell from {version} to {now}");
+        }
+    }
+    for (key, present, ..) in registrations {
+        let id = key.strip_prefix("registration/").unwrap();
+        let found = life.hub.get_device(&caller, &hub, id).await;
+        assert!(found.is_ok() || !present, "seed {seed}: {key} was assigned and the hub does not know it");
+    }
+    for (key, present, absent, _) in trees {
+        let shown = plant.shows(life, &key).await;
+        assert!(shown || !present, "seed {seed}: {key} was acknowledged and is lost");
+        assert!(!shown || !absent, "seed {seed}: {key} was deleted and is back");
+    }
+    let events = plant.events(life).await;
+    let lost: Vec<_> = published.difference(&events).collect();
+    assert!(lost.is_empty(), "seed {seed}: events were acknowledged and are lost: {lost:?}");
+    let certificates = rows(life, &CERTIFICATES).await;
+    for serial in serials {
+        let known = certificates.iter().any(|row| row.key.eq_ignore_ascii_case(&serial));
+        assert!(known, "seed {seed}: certificate {serial} was handed out and is not known");
+    }
+}

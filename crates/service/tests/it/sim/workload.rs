@@ -1,0 +1,275 @@
+//! What clients ask for, some at once, and what they were told.
+
+use super::ledger::Ledger;
+use super::life::{Life, Machine};
+use crate::owner::{DPS_API, GROUP_API, HUB_API, REGISTRY_API};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_messaging::{ReadFrom, partition_for};
+use ferrohub_model::error::Result;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_service::authz::Actor;
+use ferrohub_service::hub::{DeviceLogin, HubRef, Telemetry};
+use ferrohub_service::provisioning::{DeviceCaller, RegisterRequest};
+use ferrohub_wire::connection_string::ConnectionString;
+use ferrohub_wire::sas_token::{derive_device_key, sign};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+pub(super) const HOST: &str = "hub1.azure-devices.localhost";
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+const KEY: [u8; 64] = [7; 64];
+/// Devices that register, and devices that come and go.
+const REGISTRANTS: u64 = 3;
+const DEVICES: u64 = 3;
+/// Groups that come and go with all that is in them.
+const TREES: u64 = 2;
+
+/// What the workload stands on and never takes away.
+pub(super) struct Plant {
+    pub(super) hub: ResourceId,
+    scope: String,
+    group_key: Vec<u8>,
+    subscription: String,
+    pub(super) ledger: Mutex<Ledger>,
+}
+
+impl Plant {
+    /// A namespace with a policy, a linked hub, a linked provisioning service, an enrollment group, the roles.
+    pub(super) async fn build(life: &Life) -> Self {
+        let owner = &life.owner;
+        let mut group = ResourceId::subscription(&owner.subscription);
+        group.resource_group = Some("plant".into());
+        let namespace = group.resource("Microsoft.DeviceRegistry", "namespaces", "ns1");
+        let hub = group.resource("Microsoft.Devices", "IotHubs", "hub1");
+        owner.put(&group, GROUP_API, json!({"location": "eastus"})).await;
+        let own = json!({"type": "SystemAssigned"});
+        owner.put(&namespace, REGISTRY_API, json!({"location": "eastus", "identity": own})).await;
+        owner.put(&namespace.child("credentials", "default"), REGISTRY_API, json!({"location": "eastus"})).await;
+        let policy = namespace.child("credentials", "default").child("policies", "default");
+        owner.put(&policy, REGISTRY_API, json!({"properties": {}})).await;
+        let rights = "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect";
+        let policies = json!([{"keyName": "iothubowner", "rights": rights, "primaryKey": STANDARD.encode(KEY)}]);
+        let link = json!({"namespaceResourceId": namespace.to_string()});
+        let properties = json!({"authorizationPolicies": policies, "deviceRegistry": link});
+        let body = json!({"location": "eastus", "sku": {"name": "S1", "capacity": 1}, "identity": own, "properties": properties});
+        let made = owner.put(&hub, HUB_API, body).await;
+        owner.assign(made["identity"]["principalId"].as_str().unwrap(), CONTRIBUTOR, &namespace).await;
+        let text = ConnectionString::for_policy(HOST, "iothubowner", &STANDARD.encode(KEY));
+        let properties = json!({
+            "iotHubs": [{"connectionString": text.reveal().as_str(), "location": "eastus"}],
+            "authorizationPolicies": [{"keyName": "provisioningserviceowner", "rights": "ServiceConfig, DeviceConnect, EnrollmentWrite", "primaryKey": STANDARD.encode(KEY)}],
+            "deviceRegistryNamespace": {"resourceId": namespace.to_string(), "authenticationType": "SystemAssigned"}
+        });
+        let dps = group.resource("Microsoft.Devices", "provisioningServices", "dps1");
+        let body = json!({"location": "eastus", "sku": {"name": "S1", "capacity": 1}, "identity": own, "properties": properties});
+        let made = owner.put(&dps, DPS_API, body).await;
+        owner.assign(made["identity"]["principalId"].as_str().unwrap(), CONTRIBUTOR, &namespace).await;
+        let scope = made["properties"]["idScope"].as_str().unwrap().to_owned();
+        let group_key = enroll(life, &scope).await;
+        Self { hub, scope, group_key, subscription: owner.subscription.clone(), ledger: Mutex::default() }
+    }
+
+    /// A hub's owner policy.
+    pub(super) async fn caller(&self, life: &Life) -> Result<(HubRef, Actor)> {
+        let hub = life.hub.by_host(HOST).await?;
+        let token = sign(HOST, &KEY, life.platform.clock.unix_seconds() + 3600, Some("iothubowner"));
+        let actor = life.hub.authenticate(&hub, Some(&token)).await?;
+        Ok((hub, actor))
+    }
+
+    /// One thing that a client wants. An error is an answer too: it promises nothing.
+    pub(super) async fn step(&self, life: &Life, machine: &Machine, requests: &[String]) {
+        let outcome = match machine.below(16) {
+            0..=2 => self.register(life, machine.below(REGISTRANTS), None).await,
+            3 => {
+                let number = machine.below(REGISTRANTS);
+                self.register(life, number, Some(requests[usize::try_from(number).unwrap()].clone())).await
+            }
+            4..=5 => self.put_device(life, machine.below(DEVICES)).await,
+            6 => self.delete_device(life, machine.below(DEVICES)).await,
+            7..=9 => self.patch_twin(life, machine.below(DEVICES), machine.below(1_000_000)).await,
+            10..=12 => self.connect(life, machine.below(DEVICES), machine.below(u64::MAX)).await,
+            13..=14 => self.put_tree(life, machine.below(TREES)).await,
+            _ => self.delete_tree(life, machine.below(TREES)).await,
+        };
+        // Kept apart from the workload: what the faults of the store and the disk lead to is told in these words.
+        if let Err(error) = outcome {
+            assert_ne!(error.code, "NotImplemented", "seed {}: {error}", machine.seed);
+        }
+    }
+
+    fn ledger<T>(&self, note: impl FnOnce(&mut Ledger) -> T) -> T {
+        note(&mut self.ledger.lock().unwrap())
+    }
+
+    async fn register(&self, life: &Life, number: u64, csr: Option<String>) -> Result<()> {
+        let id = format!("r{number}");
+        let begun = self.ledger(|ledger| ledger.create(format!("registration/{id}")));
+        let outcome = self.registered(life, &id, csr).await;
+        self.ledger(|ledger| ledger.end(&begun, matches!(outcome, Ok(true))));
+        outcome.map(|_| ())
+    }
+
+    async fn registered(&self, life: &Life, id: &str, csr: Option<String>) -> Result<bool> {
+        let expiry = life.platform.clock.unix_seconds() + 3600;
+        let resource = format!("{}/registrations/{id}", self.scope);
+        let token = sign(&resource, &derive_device_key(&self.group_key, id), expiry, Some("registration"));
+        let wants_chain = csr.is_some();
+        let request = RegisterRequest {
+            id_scope: self.scope.clone(),
+            registration_id: id.to_owned(),
+            authorization: Some(token.clone()),
+            csr,
+            ..RegisterRequest::default()
+        };
+        let first = life.provisioning.register(request).await?;
+        let (id_scope, authorization) = (self.scope.as_str(), Some(token.as_str()));
+        let caller = DeviceCaller { id_scope, registration_id: id, authorization, peer_chain: &[] };
+        let done = life.provisioning.operation_status(caller, &first.operation_id).await?;
+        if done.body["status"] != "assigned" {
+            return Ok(false);
+        }
+        let chain = done.body["registrationState"]["issuedCertificateChain"].as_array();
+        assert_eq!(chain.is_some_and(|chain| chain.len() == 3), wants_chain, "{}", done.body);
+        if let Some(leaf) = chain.and_then(|chain| chain[0].as_str()) {
+            let leaf = Certificate::from_der(&STANDARD.decode(leaf).unwrap()).unwrap();
+            let serial = leaf.serial_hex().to_lowercase();
+            assert!(self.ledger(|ledger| ledger.serials.insert(serial.clone())), "serial {serial} was given twice");
+        }
+        Ok(true)
+    }
+
+    async fn put_device(&self, life: &Life, number: u64) -> Result<()> {
+        let id = format!("d{number}");
+        let (hub, caller) = self.caller(life).await?;
+        let begun = self.ledger(|ledger| ledger.create(format!("device/{id}")));
+        let outcome = life.hub.put_device(&caller, &hub, &id, &json!({}), None).await;
+        self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
+        outcome.map(|_| ())
+    }
+
+    async fn delete_device(&self, life: &Life, number: u64) -> Result<()> {
+        let id = format!("d{number}");
+        let (hub, caller) = self.caller(life).await?;
+        let begun = self.ledger(|ledger| ledger.remove(vec![format!("device/{id}")]));
+        let outcome = life.hub.delete_device(&caller, &hub, &id, Some("*")).await;
+        self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
+        outcome
+    }
+
+    async fn patch_twin(&self, life: &Life, number: u64, value: u64) -> Result<()> {
+        let (id, key) = (format!("d{number}"), format!("device/d{number}"));
+        let (hub, caller) = self.caller(life).await?;
+        let begun = self.ledger(|ledger| ledger.life(&key));
+        let body = json!({"properties": {"desired": {"value": value}}});
+        let twin = life.hub.patch_twin(&caller, &hub, &id, &body, None).await?;
+        let version = twin["properties"]["desired"]["$version"].as_u64().unwrap();
+        self.ledger(|ledger| ledger.version(&key, version, begun));
+        Ok(())
+    }
+
+    /// A device connects, reports and sends.
+    async fn connect(&self, life: &Life, number: u64, body: u64) -> Result<()> {
+        let id = format!("d{number}");
+        let token = sign(HOST, &KEY, life.platform.clock.unix_seconds() + 3600, Some("iothubowner"));
+        let host = HOST.to_owned();
+        let login = DeviceLogin { host, device_id: id, module_id: None, token: Some(token), peer_chain: Vec::new() };
+        let session = life.hub.connect(login).await?;
+        let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
+        let after = session.patch_reported(json!({ "body": body })).await?;
+        assert!(after > before, "the reported version fell from {before} to {after}");
+        let body = format!("{body:x}");
+        session.publish(vec![Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;
+        self.ledger(|ledger| {
+            ledger.acknowledged += 1;
+            ledger.published.insert(body);
+        });
+        Ok(())
+    }
+
+    fn tree(&self, number: u64) -> Vec<(String, ResourceId, &'static str)> {
+        let mut group = ResourceId::subscription(&self.subscription);
+        group.resource_group = Some(format!("tree{number}"));
+        let key = |part: &str| format!("tree/{number}/{part}");
+        let namespace = group.resource("Microsoft.DeviceRegistry", "namespaces", &format!("leaf{number}"));
+        vec![
+            (key("hub"), group.resource("Microsoft.Devices", "IotHubs", &format!("branch{number}")), HUB_API),
+            (
+                key("dps"),
+                group.resource("Microsoft.Devices", "provisioningServices", &format!("dps-{number}")),
+                DPS_API,
+            ),
+            (key("credential"), namespace.child("credentials", "default"), REGISTRY_API),
+            (key("namespace"), namespace, REGISTRY_API),
+            (key("group"), group, GROUP_API),
+        ]
+    }
+
+    /// Makes a group with a namespace, a hub and a provisioning service that are linked to it.
+    async fn put_tree(&self, life: &Life, number: u64) -> Result<()> {
+        let tree = self.tree(number);
+        let namespace = tree[3].1.to_string();
+        for (key, id, version) in tree.into_iter().rev() {
+            let mut body = json!({"location": "eastus"});
+            let own = json!({"type": "SystemAssigned"});
+            if key.ends_with("hub") {
+                body = json!({"location": "eastus", "sku": {"name": "S1", "capacity": 1}, "identity": own,
+                    "properties": {"deviceRegistry": {"namespaceResourceId": namespace}}});
+            } else if key.ends_with("dps") {
+                body = json!({"location": "eastus", "sku": {"name": "S1", "capacity": 1}, "identity": own,
+                    "properties": {"deviceRegistryNamespace": {"resourceId": namespace, "authenticationType": "SystemAssigned"}}});
+            }
+            let begun = self.ledger(|ledger| ledger.create(key));
+            let outcome = life.owner.ask("PUT", &id, version, Some(body)).await;
+            self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn delete_tree(&self, life: &Life, number: u64) -> Result<()> {
+        let tree = self.tree(number);
+        let group = tree[4].1.clone();
+        let begun = self.ledger(|ledger| ledger.remove(tree.into_iter().map(|(key, ..)| key).collect()));
+        let answer = life.owner.ask("DELETE", &group, GROUP_API, None).await?;
+        match answer.status {
+            202 => self.ledger(Ledger::goes_on),
+            _ => self.ledger(|ledger| ledger.end(&begun, true)),
+        }
+        Ok(())
+    }
+
+    /// Whether ARM shows a part of a tree.
+    pub(super) async fn shows(&self, life: &Life, key: &str) -> bool {
+        let number = key.split('/').nth(1).unwrap().parse().unwrap();
+        let (_, id, version) = self.tree(number).into_iter().find(|(of, ..)| of == key).unwrap();
+        life.owner.ask("GET", &id, version, None).await.is_ok()
+    }
+
+    /// Bodies of every event of the hub.
+    pub(super) async fn events(&self, life: &Life) -> BTreeSet<String> {
+        let (hub, caller) = self.caller(life).await.unwrap();
+        let mut bodies = BTreeSet::new();
+        for partition in (0..DEVICES).map(|number| partition_for(&format!("d{number}"), hub.partition_count)) {
+            let found = life.hub.read_events(&caller, &hub, partition, ReadFrom::Beginning, usize::MAX).await.unwrap();
+            bodies.extend(found.iter().map(|event| String::from_utf8(event.body.to_vec()).unwrap()));
+        }
+        bodies
+    }
+}
+
+/// Makes the enrollment group and gives its key.
+async fn enroll(life: &Life, scope: &str) -> Vec<u8> {
+    let dps = life.provisioning.dps_by_scope(scope).await.unwrap();
+    let expiry = life.platform.clock.unix_seconds() + 3600;
+    let token = sign("dps1.azure-devices-provisioning.localhost", &KEY, expiry, Some("provisioningserviceowner"));
+    let caller = life.provisioning.authenticate(&dps, Some(&token)).await.unwrap();
+    let body: Value = json!({"enrollmentGroupId": "g", "attestation": {"type": "symmetricKey", "symmetricKey": {}},
+        "credentialPolicyName": "default"});
+    life.provisioning.put_group(&caller, &dps, "g", &body, None).await.unwrap();
+    let mechanism = life.provisioning.attestation_mechanism(&caller, &dps, "g").await.unwrap();
+    STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
+}
