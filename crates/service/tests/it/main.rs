@@ -7,6 +7,7 @@ mod authz;
 mod hub;
 mod owner;
 mod provisioning;
+mod sim;
 
 use ferrohub_pki::signer::SoftwareSigner;
 use ferrohub_service::authn::SigningKey;
@@ -16,4 +17,3 @@ use std::sync::Arc;
 fn token_key() -> SigningKey {
     SigningKey::new(Arc::new(SoftwareSigner::generate(SigningKey::KIND).unwrap())).unwrap()
 }
-mod sim;

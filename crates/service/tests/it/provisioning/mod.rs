@@ -8,6 +8,6 @@ mod edges;
 mod groups;
 mod registering;
 mod world;
+mod wrong_input;
 
 pub(super) use world::csr;
-mod wrong_input;

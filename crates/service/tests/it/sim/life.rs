@@ -13,7 +13,7 @@ use ferrohub_model::error::Result;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
-use ferrohub_service::authn::{Authenticator, SigningKey};
+use ferrohub_service::authn::Authenticator;
 use ferrohub_service::hub::HubService;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
@@ -110,6 +110,7 @@ impl Machine {
             bus: bus.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
+            keys: None,
         };
         (engines, store, bus, log)
     }
@@ -121,14 +122,27 @@ impl Machine {
         Life::of(platform, owner, store, bus, log, Arc::clone(&self.clock))
     }
 
-    /// The start after `before` came to its end; `power_cut` loses what was not synced.
-    pub(super) async fn restart(&mut self, before: Life, power_cut: bool) -> Life {
+    /// A machine of its own that begins with the rows of this one.
+    pub(super) fn copy(&self, seed: u64) -> Self {
+        let rows = self.rows.lock().unwrap().clone();
+        Self { rows: Arc::new(Mutex::new(rows)), ..Self::new(seed) }
+    }
+
+    /// A start on a copy of the machine on which `first` runs.
+    pub(super) async fn start_as(&self, first: &Life) -> Life {
+        self.start(first.platform.tenancy.clone(), &first.owner).await
+    }
+
+    /// The start after the power went off in the middle of `before`: what was not synced is lost, or not.
+    pub(super) async fn restart(&mut self, before: Life) -> Life {
         before.store.die();
         let (tenancy, owner) = (before.platform.tenancy.clone(), before.owner);
         drop((before.platform, before.hub, before.provisioning, before.log));
-        if power_cut {
-            self.disk = self.disk.crash(Some(self.below(u64::MAX)));
-        }
+        self.disk = self.disk.crash(Some(self.below(u64::MAX)));
+        self.start(tenancy, &owner).await
+    }
+
+    async fn start(&self, tenancy: Tenancy, owner: &Owner) -> Life {
         let (engines, store, bus, log) = self.engines();
         let platform = drive(&self.clock, &store, open(engines, tenancy)).await;
         let owner = owner.again(&platform);
@@ -137,7 +151,7 @@ impl Machine {
 }
 
 async fn open(engines: Engines, tenancy: Tenancy) -> Arc<Platform> {
-    let keyring = Keyring::new(master_key(), engines.random.clone());
+    let keyring = Arc::new(Keyring::new(master_key(), engines.random.clone()));
     Platform::open(engines, keyring, settings(), tenancy, Types::built_in()).await.unwrap()
 }
 
@@ -158,8 +172,7 @@ impl Life {
         log: Arc<LocalEventLog>,
         clock: Arc<ManualClock>,
     ) -> Self {
-        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), key));
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), crate::token_key()));
         let hub = HubService::new(Arc::clone(&platform), Arc::clone(&authenticator));
         let provisioning = ProvisioningService::new(Arc::clone(&platform), authenticator);
         Self { platform, store, bus, log, hub, provisioning, owner, clock }
@@ -202,7 +215,8 @@ async fn drive<T>(clock: &ManualClock, store: &SimStore, work: impl Future<Outpu
         }
         if store.calls() == calls {
             quiet += 1;
-            SystemClock.sleep(Duration::from_micros(50)).await;
+            // The log's threads are not this one.
+            SystemClock.block(Duration::from_micros(20));
         } else {
             (calls, quiet) = (store.calls(), 0);
         }

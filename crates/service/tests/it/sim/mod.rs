@@ -18,7 +18,9 @@ mod life;
 mod store;
 mod workload;
 
-use life::Machine;
+use ferrohub_service::tables;
+use futures_util::future::{Either, join_all, select};
+use life::{Life, Machine};
 use std::sync::atomic::Ordering;
 use workload::Plant;
 
@@ -27,7 +29,9 @@ const SEEDS: u64 = 200;
 const LIVES: u64 = 3;
 /// Clients at once, and what each asks for before the crash at the latest.
 const CLIENTS: u64 = 3;
-const STEPS: u64 = 8;
+const STEPS: u64 = 6;
+/// Calls of the store that a step takes, about.
+const CALLS: u64 = 20;
 
 #[test]
 fn crashes_and_faults_break_no_promise() {
@@ -39,20 +43,35 @@ fn crashes_and_faults_break_no_promise() {
     let folder = tempfile::tempdir().unwrap();
     let requests: Vec<String> =
         (0..3).map(|number| crate::provisioning::csr(folder.path(), &format!("r{number}"), &[])).collect();
-    let (runs, mut acknowledged) = (seeds.end - seeds.start, 0);
-    for seed in seeds {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        acknowledged += runtime.block_on(simulate(seed, &requests));
-    }
-    // The workload must really get somewhere in spite of the faults.
-    assert!(acknowledged > runs * 10, "{acknowledged} answers in {runs} runs");
+    let (runs, mut tally) = (seeds.end - seeds.start, Tally::default());
+    runtime().block_on(async {
+        let first = Machine::new(0);
+        let origin = first.install().await;
+        let plant = origin.drive(Plant::build(&origin)).await;
+        for seed in seeds {
+            let machine = first.copy(seed);
+            let life = machine.start_as(&origin).await;
+            simulate(machine, life, &plant.clone(), &requests, &mut tally).await;
+        }
+    });
+    // The workload must really get somewhere, and the crashes must really meet it.
+    assert!(tally.acknowledged > runs * 15, "{tally:?} in {runs} runs");
+    assert!(tally.crashes > runs, "{tally:?} in {runs} runs");
 }
 
-/// Gives how much was acknowledged.
-async fn simulate(seed: u64, requests: &[String]) -> u64 {
-    let mut machine = Machine::new(seed);
-    let mut life = machine.install().await;
-    let plant = life.drive(Plant::build(&life)).await;
+#[derive(Debug, Default)]
+struct Tally {
+    acknowledged: u64,
+    /// Lives that ended in the middle of something.
+    crashes: u64,
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+async fn simulate(mut machine: Machine, mut life: Life, plant: &Plant, requests: &[String], tally: &mut Tally) {
+    let seed = machine.seed;
     for _ in 0..LIVES {
         life.store.fail_one_in(40);
         life.bus.loses.store(true, Ordering::Relaxed);
@@ -61,25 +80,47 @@ async fn simulate(seed: u64, requests: &[String]) -> u64 {
             1 => machine.disk.die_at(1 + machine.below(20)),
             _ => {}
         }
-        let until = machine.below(CLIENTS * STEPS * 40);
-        let before = life.store.calls();
+        let (before, until) = (life.store.calls(), machine.below(CLIENTS * STEPS * CALLS));
         let clients = (0..CLIENTS).map(|_| async {
             for _ in 0..STEPS {
                 plant.step(&life, &machine, requests).await;
             }
         });
-        let work = futures_util::future::join_all(clients);
+        let work = join_all(clients);
         let crash = async {
             while life.store.calls() - before < until {
                 tokio::task::yield_now().await;
             }
         };
         // Who is dropped here was in the middle of something.
-        life.drive(futures_util::future::select(Box::pin(work), Box::pin(crash))).await;
+        let ended = life.drive(select(Box::pin(work), Box::pin(crash))).await;
+        tally.crashes += u64::from(matches!(ended, Either::Right(_)));
+        drop(ended);
         plant.ledger.lock().unwrap().settle();
-        life = machine.restart(life, true).await;
+        life = machine.restart(life).await;
         life.settle(seed).await;
-        life.drive(audit::audit(seed, &life, &plant)).await;
+        life.drive(audit::audit(seed, &life, plant)).await;
     }
-    plant.ledger.lock().unwrap().acknowledged
+    tally.acknowledged += plant.ledger.lock().unwrap().acknowledged;
+}
+
+/// An auditor who never objects proves nothing.
+#[test]
+fn the_auditor_notices_what_is_missing() {
+    for table in [&tables::DEVICES, &tables::TWINS, &tables::RESOURCES] {
+        let noticed = std::panic::catch_unwind(|| {
+            runtime().block_on(async {
+                let machine = Machine::new(1);
+                let life = machine.install().await;
+                let plant = life.drive(Plant::build(&life)).await;
+                life.drive(plant.put_device(&life, 1)).await.unwrap();
+                life.drive(audit::audit(1, &life, &plant)).await;
+                machine.rows.lock().unwrap().lose_one_of(table);
+                life.drive(audit::audit(2, &life, &plant)).await;
+            });
+        });
+        let what = noticed.expect_err("a lost row is noticed");
+        let what = what.downcast_ref::<String>().expect("it says what");
+        assert!(what.contains("seed 2:"), "{}: {what}", table.name);
+    }
 }

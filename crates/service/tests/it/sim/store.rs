@@ -8,12 +8,14 @@ use ferrohub_store::{
     Change, Committed, ConflictKind, Expect, Page, Put, Row, Store, StoreError, Table, UnitOfWork, check_column,
     check_key, check_page, check_unique_column,
 };
+use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::task::JoinSet;
 
 /// What is on the disk: rows of every table, and the last version given out.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Rows {
     tables: BTreeMap<&'static str, BTreeMap<String, Arc<Kept>>>,
     sequence: u64,
@@ -112,6 +114,11 @@ impl Kept {
 }
 
 impl Rows {
+    /// Takes a row away behind everybody's back.
+    pub(super) fn lose_one_of(&mut self, table: &Table) {
+        self.tables.get_mut(table.name).and_then(BTreeMap::pop_last).expect("there is a row to lose");
+    }
+
     fn table(&self, table: &Table) -> impl Iterator<Item = (&String, &Arc<Kept>)> {
         self.tables.get(table.name).into_iter().flatten()
     }
@@ -315,9 +322,25 @@ impl Place for Sets {
         let rows = Arc::clone(self.0.lock().unwrap().entry(name.to_owned()).or_default());
         Ok(Arc::new(SimStore::over(rows, 1)))
     }
+
+    async fn second(
+        &self,
+        name: &str,
+        tables: &[&'static Table],
+        _first: &Arc<dyn Store>,
+    ) -> Result<Arc<dyn Store>, StoreError> {
+        self.open(name, tables).await
+    }
+
+    async fn together(&self, tasks: Vec<BoxFuture<'static, ()>>) {
+        let mut running: JoinSet<()> = tasks.into_iter().collect();
+        while let Some(ended) = running.join_next().await {
+            ended.unwrap();
+        }
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_simulated_store_is_a_store() {
     conformance::run(&Sets::default()).await;
 }

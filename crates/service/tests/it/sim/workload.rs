@@ -36,6 +36,15 @@ pub(super) struct Plant {
     pub(super) ledger: Mutex<Ledger>,
 }
 
+impl Clone for Plant {
+    /// The same plant on another machine: nothing was promised there yet.
+    fn clone(&self) -> Self {
+        let Self { hub, scope, group_key, subscription, .. } = self;
+        let (hub, scope) = (hub.clone(), scope.clone());
+        Self { hub, scope, group_key: group_key.clone(), subscription: subscription.clone(), ledger: Mutex::default() }
+    }
+}
+
 impl Plant {
     /// A namespace with a policy, a linked hub, a linked provisioning service, an enrollment group, the roles.
     pub(super) async fn build(life: &Life) -> Self {
@@ -142,7 +151,7 @@ impl Plant {
         Ok(true)
     }
 
-    async fn put_device(&self, life: &Life, number: u64) -> Result<()> {
+    pub(super) async fn put_device(&self, life: &Life, number: u64) -> Result<()> {
         let id = format!("d{number}");
         let (hub, caller) = self.caller(life).await?;
         let begun = self.ledger(|ledger| ledger.create(format!("device/{id}")));
@@ -182,7 +191,7 @@ impl Plant {
         let after = session.patch_reported(json!({ "body": body })).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
         let body = format!("{body:x}");
-        session.publish(vec![Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;
+        session.publish(&[Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;
         self.ledger(|ledger| {
             ledger.acknowledged += 1;
             ledger.published.insert(body);
