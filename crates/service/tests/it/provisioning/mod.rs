@@ -6,6 +6,7 @@ mod attesting;
 mod concurrency;
 mod edges;
 mod groups;
+mod kept;
 mod registering;
 mod world;
 mod wrong_input;

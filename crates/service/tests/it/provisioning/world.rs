@@ -57,13 +57,37 @@ fn authenticator(platform: &Arc<Platform>) -> Arc<Authenticator> {
 impl World {
     /// Everything linked and granted, without an enrollment group.
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let mut world = Self::bare(tempfile::tempdir().unwrap()).await;
+        world.owner.put(&world.resource_group, GROUP_API, json!({"location": "eastus"})).await;
+        world.write_namespace().await;
+        world.write_hub("hub1", true).await;
+        let made = world.write_dps(true, &["hub1"]).await;
+        world.know(&made);
+        world.grant(&world.dps_principal, &world.namespace, CONTRIBUTOR).await;
+        world
+    }
+
+    /// The same world, made earlier in `folder`.
+    pub(super) async fn made_earlier(folder: TempDir) -> Self {
+        let mut world = Self::bare(folder).await;
+        let made = world.owner.get(&world.dps, DPS_API).await;
+        world.know(&made);
+        world
+    }
+
+    /// What ARM says of the provisioning service.
+    fn know(&mut self, dps: &Value) {
+        self.scope = dps["properties"]["idScope"].as_str().unwrap().to_owned();
+        self.dps_principal = dps["identity"]["principalId"].as_str().unwrap().to_owned();
+    }
+
+    /// The owner and the names, and nothing made.
+    async fn bare(folder: TempDir) -> Self {
         let (platform, owner) = Owner::install(engines(folder.path()), settings(), master_key()).await;
         let mut group = ResourceId::subscription(&owner.subscription);
         group.resource_group = Some("rg".into());
-        owner.put(&group, GROUP_API, json!({"location": "eastus"})).await;
         let authenticator = authenticator(&platform);
-        let mut world = Self {
+        Self {
             service: Arc::new(ProvisioningService::new(Arc::clone(&platform), Arc::clone(&authenticator))),
             authenticator,
             platform,
@@ -75,14 +99,7 @@ impl World {
             hub_host: format!("hub1.azure-devices.{DOMAIN}"),
             dps_principal: String::new(),
             folder,
-        };
-        world.write_namespace().await;
-        world.write_hub("hub1", true).await;
-        let made = world.write_dps(true, &["hub1"]).await;
-        world.scope = made["properties"]["idScope"].as_str().unwrap().to_owned();
-        world.dps_principal = made["identity"]["principalId"].as_str().unwrap().to_owned();
-        world.grant(&world.dps_principal, &world.namespace, CONTRIBUTOR).await;
-        world
+        }
     }
 
     pub(super) fn hub_id(&self, name: &str) -> ResourceId {
