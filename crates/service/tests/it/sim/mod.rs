@@ -47,11 +47,11 @@ fn crashes_and_faults_break_no_promise() {
     runtime().block_on(async {
         let first = Machine::new(0);
         let origin = first.install().await;
-        let plant = origin.drive(Plant::build(&origin)).await;
+        let plant = origin.drive(Box::pin(Plant::build(&origin))).await;
         for seed in seeds {
             let machine = first.copy(seed);
             let life = machine.start_as(&origin).await;
-            simulate(machine, life, &plant.clone(), &requests, &mut tally).await;
+            Box::pin(simulate(machine, life, &plant.clone(), &requests, &mut tally)).await;
         }
     });
     // The workload must really get somewhere, and the crashes must really meet it.
@@ -99,7 +99,7 @@ async fn simulate(mut machine: Machine, mut life: Life, plant: &Plant, requests:
         plant.ledger.lock().unwrap().settle();
         life = machine.restart(life).await;
         life.settle(seed).await;
-        life.drive(audit::audit(seed, &life, plant)).await;
+        life.drive(Box::pin(audit::audit(seed, &life, plant))).await;
     }
     tally.acknowledged += plant.ledger.lock().unwrap().acknowledged;
 }
@@ -112,11 +112,11 @@ fn the_auditor_notices_what_is_missing() {
             runtime().block_on(async {
                 let machine = Machine::new(1);
                 let life = machine.install().await;
-                let plant = life.drive(Plant::build(&life)).await;
+                let plant = life.drive(Box::pin(Plant::build(&life))).await;
                 life.drive(plant.put_device(&life, 1)).await.unwrap();
-                life.drive(audit::audit(1, &life, &plant)).await;
+                life.drive(Box::pin(audit::audit(1, &life, &plant))).await;
                 machine.rows.lock().unwrap().lose_one_of(table);
-                life.drive(audit::audit(2, &life, &plant)).await;
+                life.drive(Box::pin(audit::audit(2, &life, &plant))).await;
             });
         });
         let what = noticed.expect_err("a lost row is noticed");
