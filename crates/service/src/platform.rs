@@ -247,7 +247,7 @@ impl Platform {
         self.turns.turn(key).await
     }
 
-    /// Like [`Platform::commit`] for one of several [`Attempts`](crate::attempts::Attempts): `false` where a row has a newer
+    /// Like [`Platform::commit`] for one of several `Attempts`: `false` where a row has a newer
     /// version than was read, so that reading again and building a new unit makes sense.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Shared access policies of hubs and provisioning services, or a bearer token in their place: one reading of the
 //! `Authorization` header, one memory of opened keys, one check of a signature. In what the services differ (codes, and
-//! which right includes which) is a table of theirs, [`Rules`].
+//! which right includes which) is a table of theirs, `Rules`.
 //!
 //! A stranger learns nothing from a refusal: a policy that does not exist is refused like a wrong key, and of a policy's
 //! rights only those hear who hold its key.
