@@ -12,7 +12,7 @@ use crate::stripes::Stripes;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
-use ferrohub_model::clock::Clock;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
@@ -22,6 +22,9 @@ use jiff::Timestamp;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use uuid::Uuid;
+
+/// After how long roles are re-read although no change was heard of: ours.
+const ACCESS_PERIOD: Duration = Duration::from_secs(30);
 
 /// Times the roles are re-read after a change before giving up, about a minute: ours.
 const RELOADS: u32 = 66;
@@ -141,6 +144,9 @@ impl Change {
         self.notices.push((trust_subject(hub), Bytes::new()));
     }
 }
+
+/// Bus subject on which a change of roles is announced to the other processes.
+const ACCESS_SUBJECT: &str = "access";
 
 /// Bus subject on which a change of a hub's trusted CAs is announced.
 pub fn trust_subject(hub: Uuid) -> String {
@@ -279,14 +285,44 @@ impl Platform {
         }
         let Some(own) = self.own.upgrade() else { return Err(StoreError::Engine("the platform is going away".into())) };
         let whole = tokio::spawn(async move {
-            let committed = own.store.commit(change.unit).await?;
-            if change.access {
+            let committed = own.store.commit(change.unit).await;
+            // An engine that failed may have done it all the same.
+            let done = committed.is_ok() || matches!(committed, Err(StoreError::Engine(_)));
+            let mut notices = change.notices;
+            if change.access && done {
                 own.reload_access().await;
+                notices.push((ACCESS_SUBJECT.to_owned(), Bytes::new()));
             }
-            publish(own.bus.as_ref(), change.notices).await;
-            Ok(committed)
+            if done {
+                publish(own.bus.as_ref(), notices).await;
+            }
+            committed
         });
         whole.await.unwrap_or_else(|fault| Err(StoreError::Engine(format!("the commit's task ended: {fault}"))))
+    }
+
+    /// Keeps the roles as they are changed by other processes, for as long as it is polled: it re-reads them when a change is
+    /// announced, and every half a minute because an announcement may be lost.
+    pub(crate) async fn follow_access(&self) {
+        loop {
+            let mut news = match self.bus.subscribe(ACCESS_SUBJECT).await {
+                Ok(news) => news,
+                Err(error) => {
+                    tracing::warn!(%error, "changes of roles are not heard of; they are re-read now and then");
+                    self.clock.sleep(ACCESS_PERIOD).await;
+                    self.reload_access().await;
+                    continue;
+                }
+            };
+            // What was changed before anybody listened.
+            self.reload_access().await;
+            while let Ok(Some(_)) | Err(_) = timeout(self.clock.as_ref(), ACCESS_PERIOD, news.next()).await {
+                while news.try_next().is_some() {}
+                self.reload_access().await;
+            }
+            // The bus is gone: perhaps it comes back.
+            self.clock.sleep(ACCESS_PERIOD).await;
+        }
     }
 
     /// Re-reads the roles until it succeeds: a right that was taken away must not stay in force because the store was busy.

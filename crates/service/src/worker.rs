@@ -1,5 +1,5 @@
 //! Work that no request waits for: operations that were cut off, certificates that were never issued, keys that
-//! nobody uses, events that are past their retention.
+//! nobody uses, events that are past their retention, roles that another process changed.
 
 use crate::arm::{operation, operations};
 use crate::certificate;
@@ -30,12 +30,19 @@ const OPERATION_DAYS: i64 = 7;
 const SWEEP_ROWS: usize = 200;
 
 /// Runs until `stop` becomes true.
-pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
+pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = rounds(&platform, stop) => {}
+        () = platform.follow_access() => {}
+    }
+}
+
+async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let mut round: u32 = 0;
     while !*stop.borrow() {
-        take_up(&platform).await;
+        take_up(platform).await;
         if round.is_multiple_of(SWEEP_EVERY) {
-            sweep(&platform).await;
+            sweep(platform).await;
         }
         round = round.wrapping_add(1);
         tokio::select! {

@@ -8,5 +8,6 @@ mod footprint;
 mod key_store;
 mod main_job;
 mod operations;
+mod processes;
 mod views;
 mod widget;
