@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A reader of all rows of a look-up. Each page is read on its own, so that a row that is written meanwhile may or may
 /// not be seen; rows before the last one seen are never seen twice.
 ///
-/// ```ignore
+/// ```text
 /// let mut pages = Pages::scan(store, &THINGS, "", 500);
 /// while let Some(rows) = pages.next().await? { … }
 /// ```
