@@ -1,6 +1,7 @@
 //! First start: tenant, subscription, owner, token key, platform CA. Later starts read what the first one made.
 
 use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
+use crate::attempts::Attempts;
 use crate::authn::SigningKey;
 use crate::authz::builtin;
 use crate::directory::{self, IOT_HUB_APP_ID};
@@ -65,36 +66,85 @@ pub struct Installation {
     pub server: ServerIdentity,
 }
 
-/// Reads the installation, or makes it.
+/// Reads the installation, or makes it. Several processes may start at once: each thing is made by the first of them, and
+/// the others read it.
 ///
 /// # Errors
 /// A wrong master key, a store that fails, a provider that cannot make keys.
 pub async fn open(engines: &Engines, keyring: &Keyring, keys: &Keys, dns_names: &[String]) -> Result<Installation> {
+    let mut attempts = Attempts::new();
+    let mut owner = None;
+    loop {
+        attempts.begin(|| Error::internal("other processes change the installation all the time"))?;
+        if let Some(installation) = attempt(engines, keyring, keys, dns_names, &mut owner).await? {
+            return Ok(Installation { owner, ..installation });
+        }
+    }
+}
+
+/// Reads each thing, or makes it; `None` when another process was the first to make one of them. The `owner` who was made
+/// is kept for the next attempt.
+async fn attempt(
+    engines: &Engines,
+    keyring: &Keyring,
+    keys: &Keys,
+    dns_names: &[String],
+    owner: &mut Option<OwnerCredential>,
+) -> Result<Option<Installation>> {
     let store = engines.store.as_ref();
     match store.get(&META, "master-check").await? {
         Some(row) => keyring.verify_check_value(&row.parse::<String>()?)?,
-        None => put_meta(store, "master-check", &keyring.check_value()).await?,
+        None => {
+            let mut unit = UnitOfWork::new();
+            unit.expect_absent(&META, "master-check");
+            unit.put(meta("master-check", &keyring.check_value())?);
+            if !is_first(store, unit).await? {
+                return Ok(None);
+            }
+        }
     }
-    let (tenancy, owner) = match store.get(&META, "tenancy").await? {
-        Some(row) => ((*row.parse::<Tenancy>()?).clone(), None),
-        None => found(engines).await.map(|(tenancy, owner)| (tenancy, Some(owner)))?,
+    let tenancy = match store.get(&META, "tenancy").await? {
+        Some(row) => (*row.parse::<Tenancy>()?).clone(),
+        None => {
+            let Some((tenancy, credential)) = found(engines).await? else { return Ok(None) };
+            *owner = Some(credential);
+            tenancy
+        }
     };
     let signer = match store.get(&META, "signing-key").await? {
         Some(row) => keys.open(&reference(&row)?).await?,
         None => {
             let mut unit = UnitOfWork::new();
+            unit.expect_absent(&META, "signing-key");
             let (key, signer) = keys.generate(KeyUse::Signing, OWNER_SCOPE, SigningKey::KIND, &mut unit).await?;
             unit.put(meta("signing-key", &json!({ "key": key }))?);
-            store.commit(unit).await?;
+            if !is_first(store, unit).await? {
+                return Ok(None);
+            }
             signer
         }
     };
-    let (ca_pem, server) = server_identity(engines, keys, dns_names).await?;
-    Ok(Installation { tenancy, owner, signing_key: SigningKey::new(signer)?, ca_pem, server })
+    let issuer = match store.get(&META, "platform-ca").await? {
+        Some(row) => Some(Issuer::new(certificate(&row)?, keys.open(&reference(&row)?).await?).await?),
+        None => make_platform_ca(engines, keys).await?,
+    };
+    let Some(issuer) = issuer else { return Ok(None) };
+    let Some(server) = server_identity(engines, keys, dns_names, &issuer).await? else { return Ok(None) };
+    let ca_pem = issuer.certificate().to_pem();
+    Ok(Some(Installation { tenancy, owner: None, signing_key: SigningKey::new(signer)?, ca_pem, server }))
 }
 
-/// Makes tenant, subscription, owner and the first-party principal in one unit of work.
-async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
+/// Commits what expects to be the first; `false` when another process was.
+async fn is_first(store: &dyn Store, unit: UnitOfWork) -> Result<bool> {
+    match store.commit(unit).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes tenant, subscription, owner and the first-party principal in one unit of work, if nobody did.
+async fn found(engines: &Engines) -> Result<Option<(Tenancy, OwnerCredential)>> {
     let random = engines.random.as_ref();
     let tenancy = Tenancy { tenant_id: random.uuid_v4().to_string(), subscription_id: random.uuid_v4().to_string() };
     let secret = key::generate_client_secret(random);
@@ -112,14 +162,16 @@ async fn found(engines: &Engines) -> Result<(Tenancy, OwnerCredential)> {
     unit.put(directory::put(&owner)?);
     unit.put(meta("owner", &owner.id)?);
     unit.put(owner_assignment(engines, &tenancy, &owner)?);
-    engines.store.commit(unit).await?;
+    if !is_first(engines.store.as_ref(), unit).await? {
+        return Ok(None);
+    }
     let credential = OwnerCredential {
         tenant_id: tenancy.tenant_id.clone(),
         subscription_id: tenancy.subscription_id.clone(),
         client_id: owner.app_id,
         client_secret: secret.to_string(),
     };
-    Ok((tenancy, credential))
+    Ok(Some((tenancy, credential)))
 }
 
 /// A new secret for the owner, when the file with the first one was lost before it was written.
@@ -199,34 +251,33 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
     resources::founding_row(uid, &ROLE_ASSIGNMENT, above, &resource, extra)
 }
 
-/// The platform CA, and a server certificate from it that covers `dns_names`.
-async fn server_identity(engines: &Engines, keys: &Keys, dns_names: &[String]) -> Result<(String, ServerIdentity)> {
-    let store = engines.store.as_ref();
-    let issuer = match store.get(&META, "platform-ca").await? {
-        Some(row) => Issuer::new(certificate(&row)?, keys.open(&reference(&row)?).await?).await?,
-        None => make_platform_ca(engines, keys).await?,
-    };
-    let row = store.get(&META, "server-certificate").await?;
+/// A server certificate of the platform CA that covers `dns_names`.
+async fn server_identity(
+    engines: &Engines,
+    keys: &Keys,
+    dns_names: &[String],
+    issuer: &Issuer,
+) -> Result<Option<ServerIdentity>> {
+    let row = engines.store.get(&META, "server-certificate").await?;
     let server = match &row {
         Some(row) => reuse_server(row, keys, engines.clock.as_ref(), dns_names, issuer.certificate()).await?,
         None => None,
     };
-    let server = match server {
-        Some(server) => server,
-        None => make_server(engines, keys, dns_names, &issuer, row.as_deref()).await?,
-    };
-    Ok((issuer.certificate().to_pem(), server))
+    match server {
+        Some(server) => Ok(Some(server)),
+        None => make_server(engines, keys, dns_names, issuer, row.as_deref()).await,
+    }
 }
 
-async fn make_platform_ca(engines: &Engines, keys: &Keys) -> Result<Issuer> {
+async fn make_platform_ca(engines: &Engines, keys: &Keys) -> Result<Option<Issuer>> {
     let subject = SubjectName::from_common_name("Ferrohub platform root")?;
     let mut unit = UnitOfWork::new();
     let (key, signer) = keys.generate(KeyUse::Signing, OWNER_SCOPE, DEFAULT_KEY, &mut unit).await?;
     let made = create_platform_root(subject, signer, engines.random.as_ref(), engines.clock.now()).await?;
     let doc = json!({"certificate": STANDARD.encode(made.certificate().der()), "key": key});
+    unit.expect_absent(&META, "platform-ca");
     unit.put(meta("platform-ca", &doc)?);
-    engines.store.commit(unit).await?;
-    Ok(made)
+    Ok(is_first(engines.store.as_ref(), unit).await?.then_some(made))
 }
 
 /// A new server certificate with a new key; the key of the former one (`was`) goes.
@@ -236,7 +287,7 @@ async fn make_server(
     dns_names: &[String],
     issuer: &Issuer,
     was: Option<&Row>,
-) -> Result<ServerIdentity> {
+) -> Result<Option<ServerIdentity>> {
     let addresses = [std::net::IpAddr::from([127, 0, 0, 1]), std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
     let fields = ServerFields { dns_names: dns_names.to_vec(), ip_addresses: addresses.to_vec(), days: SERVER_DAYS };
     let mut unit = UnitOfWork::new();
@@ -244,13 +295,18 @@ async fn make_server(
     let public = signer.public_key_info_der();
     let chain = create_server_chain(issuer, fields, public, engines.random.as_ref(), engines.clock.now()).await?;
     let key_pkcs8 = keys.export(&key).await?;
-    if let Some(was) = was {
-        keys.give_up(&reference(was)?, &mut unit)?;
+    match was {
+        Some(was) => {
+            unit.expect_version(&META, "server-certificate", was.version);
+            keys.give_up(&reference(was)?, &mut unit)?;
+        }
+        None => {
+            unit.expect_absent(&META, "server-certificate");
+        }
     }
     let leaf = chain.first().map(|leaf| STANDARD.encode(leaf.der())).unwrap_or_default();
     unit.put(meta("server-certificate", &json!({"certificate": leaf, "names": dns_names, "key": key}))?);
-    engines.store.commit(unit).await?;
-    Ok(ServerIdentity { chain, key_pkcs8 })
+    Ok(is_first(engines.store.as_ref(), unit).await?.then_some(ServerIdentity { chain, key_pkcs8 }))
 }
 
 /// The stored server certificate, when it covers the same names and has a third of its life left.
@@ -288,11 +344,4 @@ fn reference(row: &Row) -> Result<KeyReference> {
 
 fn meta(key: &str, doc: &impl Serialize) -> Result<Put> {
     Ok(Put::new(&META, key, Vec::new(), doc)?)
-}
-
-async fn put_meta(store: &dyn Store, key: &str, doc: &impl Serialize) -> Result<()> {
-    let mut unit = UnitOfWork::new();
-    unit.put(meta(key, doc)?);
-    store.commit(unit).await?;
-    Ok(())
 }

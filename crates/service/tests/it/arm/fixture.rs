@@ -245,6 +245,12 @@ impl World {
 }
 
 async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
+    let header = bearer(service, client_id, secret).await;
+    service.authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()
+}
+
+/// The `Authorization` header of a token for ARM.
+pub(super) async fn bearer(service: &Service, client_id: &str, secret: &str) -> String {
     let form: Vec<(String, String)> = [
         ("grant_type", "client_credentials"),
         ("client_id", client_id),
@@ -255,8 +261,7 @@ async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
     .to_vec();
     let tenant = service.tenancy().tenant_id.clone();
     let token = service.authn.token(&tenant, &form, None, true).await.unwrap();
-    let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
-    service.authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()
+    format!("Bearer {}", token["access_token"].as_str().unwrap())
 }
 
 /// The whole set of the seeds: group, identity, namespace with credential and policy, linked hub, linked DPS, roles.
