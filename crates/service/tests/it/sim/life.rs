@@ -12,8 +12,9 @@ use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::error::Result;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_pki::seal::MasterKey;
+use ferrohub_pki::signer::SoftwareSigner;
 use ferrohub_service::arm::types::Types;
-use ferrohub_service::authn::Authenticator;
+use ferrohub_service::authn::{Authenticator, SigningKey};
 use ferrohub_service::hub::HubService;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
@@ -25,7 +26,7 @@ use futures_util::poll;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -150,6 +151,13 @@ impl Machine {
     }
 }
 
+/// One key for the tokens of all lives: to make an RSA key takes longer than a life.
+fn token_key() -> SigningKey {
+    static SIGNER: OnceLock<Arc<SoftwareSigner>> = OnceLock::new();
+    let signer = SIGNER.get_or_init(|| Arc::new(SoftwareSigner::generate(SigningKey::KIND).unwrap()));
+    SigningKey::new(Arc::clone(signer) as _).unwrap()
+}
+
 async fn open(engines: Engines, tenancy: Tenancy) -> Arc<Platform> {
     let keyring = Arc::new(Keyring::new(master_key(), engines.random.clone()));
     Platform::open(engines, keyring, settings(), tenancy, Types::built_in()).await.unwrap()
@@ -172,7 +180,7 @@ impl Life {
         log: Arc<LocalEventLog>,
         clock: Arc<ManualClock>,
     ) -> Self {
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), crate::token_key()));
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), token_key()));
         let hub = HubService::new(Arc::clone(&platform), Arc::clone(&authenticator));
         let provisioning = ProvisioningService::new(Arc::clone(&platform), authenticator);
         Self { platform, store, bus, log, hub, provisioning, owner, clock }
