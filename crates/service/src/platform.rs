@@ -339,7 +339,7 @@ impl Platform {
             pause = (pause * 2).min(Duration::from_secs(1));
         }
         tracing::error!(
-            "roles could not be re-read for a minute; the former ones stay in force until the next change or start"
+            "roles could not be re-read for a minute; the former ones stay in force until the worker reads them, the next change or the next start"
         );
     }
 }

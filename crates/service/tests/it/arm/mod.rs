@@ -9,5 +9,6 @@ mod key_store;
 mod main_job;
 mod operations;
 mod processes;
+mod retention;
 mod views;
 mod widget;
