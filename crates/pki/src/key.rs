@@ -21,11 +21,12 @@ pub fn generate_symmetric_key(random: &dyn Random) -> Zeroizing<String> {
     Zeroizing::new(STANDARD.encode(bytes.as_slice()))
 }
 
-/// A random client secret: 43 characters that need no escaping in a URL, a shell or a form.
+/// A random client secret: 64 lower-case hex digits. They need no escaping in a URL, a shell or a form, and are never taken for an
+/// option: `az login -p -Q3x...` ends with "expected one argument", and one secret in 64 begins with a dash in base64url.
 pub fn generate_client_secret(random: &dyn Random) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; CLIENT_SECRET_BYTES]);
     random.fill(bytes.as_mut_slice());
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
+    Zeroizing::new(hex::encode(bytes.as_slice()))
 }
 
 /// The stored form of a *generated* secret: `sha256$<salt>$<hash>`.
@@ -63,12 +64,29 @@ mod tests {
     use super::*;
     use crate::random::SystemRandom;
 
+    #[derive(Debug)]
+    struct Constant(u8);
+
+    impl Random for Constant {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
     #[test]
     fn keys_have_their_length_and_differ() {
         let key = generate_symmetric_key(&SystemRandom);
         assert_eq!(STANDARD.decode(key.as_str()).unwrap().len(), 64);
         assert_ne!(*key, *generate_symmetric_key(&SystemRandom));
-        assert_eq!(generate_client_secret(&SystemRandom).len(), 43);
+    }
+
+    #[test]
+    fn no_client_secret_looks_like_an_option_of_a_command_line() {
+        for byte in 0..=u8::MAX {
+            let secret = generate_client_secret(&Constant(byte));
+            assert_eq!(secret.len(), 64);
+            assert!(secret.bytes().all(|b| b.is_ascii_hexdigit()), "{}", *secret);
+        }
     }
 
     #[test]
