@@ -11,7 +11,7 @@
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
-//! | `patience` | a stream whose peer must take what is written to it |
+//! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
 mod errors;
@@ -20,12 +20,12 @@ mod health;
 mod https;
 mod listener;
 mod mqtt;
-mod patience;
 mod pki;
 mod plain;
 mod registration;
 mod service_gate;
 mod tls;
+mod write_timeout;
 
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
@@ -37,7 +37,6 @@ use https::Https;
 use listener::{Life, Shares, bind, handshake_timeout, serve, slots};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
-use patience::Patient;
 use plain::Sources;
 use service_gate::ServiceGate;
 use std::net::SocketAddr;
@@ -47,6 +46,7 @@ use tls::{Accepted, Acceptor, Ask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use write_timeout::WriteTimeout;
 
 /// How long a stop waits for requests in work and for telemetry that was read.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -169,7 +169,7 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
         let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
         async move {
             let deadline = life.clock().monotonic() + handshake_timeout();
-            let stream = Patient::new(stream, life.clock().clone());
+            let stream = WriteTimeout::new(stream, life.clock().clone());
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
             if let Some(accepted) = accepted {
                 https.serve(accepted.stream, accepted.peer_chain).await;

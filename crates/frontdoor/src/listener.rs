@@ -56,11 +56,11 @@ impl Life {
         self.tracker.spawn(task)
     }
 
-    /// Waits until all tasks have ended, then, after `patience`, drops the connections that are left.
+    /// Waits until all tasks have ended, then, after `grace`, drops the connections that are left.
     /// Returns how many those were.
-    pub(crate) async fn finish(&self, patience: Duration) -> usize {
+    pub(crate) async fn finish(&self, grace: Duration) -> usize {
         self.tracker.close();
-        if timeout(self.clock.as_ref(), patience, self.tracker.wait()).await.is_ok() {
+        if timeout(self.clock.as_ref(), grace, self.tracker.wait()).await.is_ok() {
             return 0;
         }
         let left = self.tracker.len();

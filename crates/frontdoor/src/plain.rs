@@ -4,7 +4,7 @@ use crate::errors::Trace;
 use crate::https;
 use crate::https::reply::{Head, Reply};
 use crate::listener::{Life, serve, slots};
-use crate::patience::Patient;
+use crate::write_timeout::WriteTimeout;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::{PLAIN_HEAD_BYTES, PLAIN_HEAD_TIMEOUT};
 use ferrohub_model::random::Random;
@@ -53,7 +53,7 @@ where
                 .timer(TokioTimer::new())
                 .header_read_timeout(PLAIN_HEAD_TIMEOUT)
                 .max_buf_size(PLAIN_HEAD_BYTES)
-                .serve_connection(TokioIo::new(Patient::new(stream, life.clock().clone())), respond);
+                .serve_connection(TokioIo::new(WriteTimeout::new(stream, life.clock().clone())), respond);
             https::run(connection, &life).await;
         }
     });

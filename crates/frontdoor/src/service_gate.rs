@@ -4,7 +4,7 @@ use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
-use ferrohub_service::hub::{DeviceLogin, Link, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{self, DeviceLogin, Session, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Gate for ServiceGate {
 }
 
 #[async_trait]
-impl DeviceLink for Link {
+impl DeviceLink for hub::DeviceLink {
     async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         Self::publish(self, batch).await
     }

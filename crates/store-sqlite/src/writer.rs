@@ -7,7 +7,7 @@ use crate::{Tables, engine, unknown_table};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
-use ferrohub_store::{Change, Committed, ConflictKind, Expect, Put, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Committed, ConflictKind, Expect, Put, RowChange, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -93,14 +93,14 @@ fn gone() -> StoreError {
     StoreError::Engine("the writer has stopped".into())
 }
 
-fn prepare(tables: &Tables, change: Change) -> Result<Write, StoreError> {
+fn prepare(tables: &Tables, change: RowChange) -> Result<Write, StoreError> {
     let statements = |table: &'static Table| {
         let found = tables.get(table.name).map(Arc::clone);
         found.ok_or_else(|| unknown_table(table))
     };
     match change {
-        Change::Put(put) => Ok(Write::Put { statements: statements(put.table)?, put }),
-        Change::Delete { table, key } => Ok(Write::Delete { statements: statements(table)?, key }),
+        RowChange::Put(put) => Ok(Write::Put { statements: statements(put.table)?, put }),
+        RowChange::Delete { table, key } => Ok(Write::Delete { statements: statements(table)?, key }),
     }
 }
 
@@ -137,10 +137,10 @@ struct Batcher {
     reserved: i64,
 }
 
-type Outcome = Result<Committed, StoreError>;
+type UnitResult = Result<Committed, StoreError>;
 
 /// What became of every key that the applied units changed, in order.
-fn fates(batch: &mut [Job], outcomes: &[Outcome]) -> Vec<(u16, Fate)> {
+fn fates(batch: &mut [Job], outcomes: &[UnitResult]) -> Vec<(u16, Fate)> {
     let mut fates = Vec::with_capacity(batch.len());
     for (job, outcome) in batch.iter_mut().zip(outcomes) {
         let Ok(committed) = outcome else { continue };
@@ -196,7 +196,11 @@ impl Batcher {
     }
 
     /// Applies a batch; an error here means that none of it was committed, as far as we can know.
-    fn transaction<'a>(&mut self, batch: &[Job], cache: &'a RowCache) -> Result<(Vec<Outcome>, Batch<'a>), StoreError> {
+    fn transaction<'a>(
+        &mut self,
+        batch: &[Job],
+        cache: &'a RowCache,
+    ) -> Result<(Vec<UnitResult>, Batch<'a>), StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
         let reserved = self.reserve(wanted)?;
@@ -223,7 +227,7 @@ impl Batcher {
     }
 
     /// Applies one unit inside a savepoint. The outer error ends the whole batch.
-    fn unit(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+    fn unit(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
         if job.changes.len() <= 1 {
             return self.single(job);
         }
@@ -241,7 +245,7 @@ impl Batcher {
     }
 
     /// A unit of one change needs no savepoint: its expectations write nothing, and a statement that fails undoes itself.
-    fn single(&mut self, job: &Job) -> Result<Outcome, StoreError> {
+    fn single(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
         let outcome = self.apply(job);
         match &outcome {
             Err(error) if self.connection.is_autocommit() => Err(error.clone()),
@@ -249,7 +253,7 @@ impl Batcher {
         }
     }
 
-    fn apply(&mut self, job: &Job) -> Outcome {
+    fn apply(&mut self, job: &Job) -> UnitResult {
         for expectation in &job.expectations {
             self.check(expectation)?;
         }

@@ -24,7 +24,7 @@ pub use error::{ConflictKind, StoreError};
 pub use pages::Pages;
 pub use row::Row;
 pub use table::{Column, MigrateStep, Table};
-pub use unit::{Change, Committed, Expect, Put, UnitOfWork};
+pub use unit::{Committed, Expect, Put, RowChange, UnitOfWork};
 
 use async_trait::async_trait;
 use std::sync::Arc;

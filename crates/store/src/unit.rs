@@ -99,7 +99,7 @@ impl Put {
 
 /// A change of a unit, for engines.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum RowChange {
     /// Insert or replace a row.
     Put(Put),
     /// Remove a row; nothing happens when it is not there.
@@ -123,7 +123,7 @@ pub struct Committed {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UnitOfWork {
     expectations: Vec<Expect>,
-    changes: Vec<Change>,
+    changes: Vec<RowChange>,
 }
 
 impl UnitOfWork {
@@ -155,13 +155,13 @@ impl UnitOfWork {
 
     /// Adds a row to write.
     pub fn put(&mut self, put: Put) -> &mut Self {
-        self.changes.push(Change::Put(put));
+        self.changes.push(RowChange::Put(put));
         self
     }
 
     /// Adds a row to remove. A row that is not there is no error; add `Expect::Exists` to insist.
     pub fn delete(&mut self, table: &'static Table, key: impl Into<String>) -> &mut Self {
-        self.changes.push(Change::Delete { table, key: key.into() });
+        self.changes.push(RowChange::Delete { table, key: key.into() });
         self
     }
 
@@ -188,12 +188,12 @@ impl UnitOfWork {
     }
 
     /// The changes, in order.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[RowChange] {
         &self.changes
     }
 
     /// The expectations and changes, for an engine.
-    pub fn into_parts(self) -> (Vec<Expect>, Vec<Change>) {
+    pub fn into_parts(self) -> (Vec<Expect>, Vec<RowChange>) {
         (self.expectations, self.changes)
     }
 
@@ -228,10 +228,10 @@ fn check_expectation(expectation: &Expect) -> Result<(), StoreError> {
     }
 }
 
-fn check_change(change: &Change) -> Result<(), StoreError> {
+fn check_change(change: &RowChange) -> Result<(), StoreError> {
     let put = match change {
-        Change::Put(put) => put,
-        Change::Delete { table, key } => return check_key(table, key),
+        RowChange::Put(put) => put,
+        RowChange::Delete { table, key } => return check_key(table, key),
     };
     check_key(put.table, &put.key)?;
     if put.columns.len() != put.table.columns.len() {

@@ -12,23 +12,23 @@ use futures_util::future::BoxFuture;
 use http::HeaderName;
 use serde_json::Value;
 
-type Run = for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>;
+type Run = for<'a> fn(&'a DpsCall<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>;
 
 const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
     Row { method, path, wants: Wants::PolicyOrBearer, run }
 }
 
 static ROUTES: &[Row<Run>] = &[
-    row("*", "/enrollmentGroups", |door, _| Box::pin(door.bulk())),
-    row("POST", "/enrollmentGroups/query", |door, _| Box::pin(door.query_groups())),
-    row("GET", "/enrollmentGroups/{id}", |door, path| Box::pin(door.group(&path[0]))),
-    row("PUT", "/enrollmentGroups/{id}", |door, path| Box::pin(door.put_group(&path[0]))),
-    row("DELETE", "/enrollmentGroups/{id}", |door, path| Box::pin(door.delete_group(&path[0]))),
-    row("POST", "/enrollmentGroups/{id}/attestationMechanism", |door, path| Box::pin(door.mechanism(&path[0]))),
-    row("POST", "/registrations/{group}/query", |door, path| Box::pin(door.query_registrations(&path[0]))),
-    row("GET", "/registrations/{id}", |door, path| Box::pin(door.registration(&path[0]))),
-    row("DELETE", "/registrations/{id}", |door, path| Box::pin(door.delete_registration(&path[0]))),
-    row("*", "/enrollments/**", |door, _| Box::pin(door.individual())),
+    row("*", "/enrollmentGroups", |at, _| Box::pin(at.bulk())),
+    row("POST", "/enrollmentGroups/query", |at, _| Box::pin(at.query_groups())),
+    row("GET", "/enrollmentGroups/{id}", |at, path| Box::pin(at.group(&path[0]))),
+    row("PUT", "/enrollmentGroups/{id}", |at, path| Box::pin(at.put_group(&path[0]))),
+    row("DELETE", "/enrollmentGroups/{id}", |at, path| Box::pin(at.delete_group(&path[0]))),
+    row("POST", "/enrollmentGroups/{id}/attestationMechanism", |at, path| Box::pin(at.mechanism(&path[0]))),
+    row("POST", "/registrations/{group}/query", |at, path| Box::pin(at.query_registrations(&path[0]))),
+    row("GET", "/registrations/{id}", |at, path| Box::pin(at.registration(&path[0]))),
+    row("DELETE", "/registrations/{id}", |at, path| Box::pin(at.delete_registration(&path[0]))),
+    row("*", "/enrollments/**", |at, _| Box::pin(at.individual())),
 ];
 
 /// The routes of a provisioning service for its operators.
@@ -40,23 +40,23 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let dps = service.provisioning.dps_by_host(&call.service_host()).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
-    let door = Door { provisioning: &service.provisioning, call, dps, actor };
+    let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
     match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
-        Found::Row(row, path) => (row.run)(&door, &path).await,
+        Found::Row(row, path) => (row.run)(&at, &path).await,
         Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => Err(unknown(call)),
     }
 }
 
 /// A request at its provisioning service.
-struct Door<'a> {
+struct DpsCall<'a> {
     provisioning: &'a ProvisioningService,
     call: &'a Call,
     dps: DpsRef,
     actor: Actor,
 }
 
-impl Door<'_> {
+impl DpsCall<'_> {
     async fn bulk(&self) -> Result<Reply> {
         Ok(Reply::json(200, &self.provisioning.bulk_groups(&self.actor, &self.dps)?))
     }

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 /// What answers a route.
 enum Run {
     /// A method of the hub.
-    Call(for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>),
+    Call(for<'a> fn(&'a HubCall<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>),
     /// IoT Hub has it and Ferrohub does not.
     NotBuilt(&'static str),
 }
@@ -20,7 +20,7 @@ enum Run {
 const fn call(
     method: &'static str,
     path: &'static str,
-    run: for<'a> fn(&'a Door<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>,
+    run: for<'a> fn(&'a HubCall<'a>, &'a [String]) -> BoxFuture<'a, Result<Reply>>,
 ) -> Row<Run> {
     Row { method, path, wants: Wants::PolicyOrBearer, run: Run::Call(run) }
 }
@@ -39,12 +39,12 @@ static ROUTES: &[Row<Run>] = &[
         "/devices/query",
         "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}.",
     ),
-    call("GET", "/devices/{id}", |door, path| Box::pin(door.get_device(&path[0]))),
-    call("PUT", "/devices/{id}", |door, path| Box::pin(door.put_device(&path[0]))),
-    call("DELETE", "/devices/{id}", |door, path| Box::pin(door.delete_device(&path[0]))),
-    call("GET", "/twins/{id}", |door, path| Box::pin(door.get_twin(&path[0]))),
-    call("PATCH", "/twins/{id}", |door, path| Box::pin(door.patch_twin(&path[0]))),
-    call("PUT", "/twins/{id}", |door, path| Box::pin(door.put_twin(&path[0]))),
+    call("GET", "/devices/{id}", |at, path| Box::pin(at.get_device(&path[0]))),
+    call("PUT", "/devices/{id}", |at, path| Box::pin(at.put_device(&path[0]))),
+    call("DELETE", "/devices/{id}", |at, path| Box::pin(at.delete_device(&path[0]))),
+    call("GET", "/twins/{id}", |at, path| Box::pin(at.get_twin(&path[0]))),
+    call("PATCH", "/twins/{id}", |at, path| Box::pin(at.patch_twin(&path[0]))),
+    call("PUT", "/twins/{id}", |at, path| Box::pin(at.put_twin(&path[0]))),
     not_built(
         "POST",
         "/devices",
@@ -93,9 +93,9 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let segments = call.segments()?;
     let hub = service.hub.by_request(&call.host(), call.authorization()).await?;
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
-    let door = Door { service, call, hub, actor };
+    let at = HubCall { service, call, hub, actor };
     match route::find(ROUTES, call.method.as_str(), &segments) {
-        Found::Row(Row { run: Run::Call(run), .. }, path) => run(&door, &path).await,
+        Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
         Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => {
             Err(Error::not_implemented(*what).with_iot_code(501_000))
         }
@@ -105,14 +105,14 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
 }
 
 /// A request at its hub.
-struct Door<'a> {
+struct HubCall<'a> {
     service: &'a Service,
     call: &'a Call,
     hub: HubRef,
     actor: Actor,
 }
 
-impl Door<'_> {
+impl HubCall<'_> {
     async fn get_device(&self, id: &str) -> Result<Reply> {
         Ok(Reply::json_with_etag(200, &self.service.hub.get_device(&self.actor, &self.hub, id).await?))
     }

@@ -1,7 +1,7 @@
 //! A device that wants to be provisioned (reference: iot-hub-and-dps.md A.7).
 
-use super::keep_alive::patience;
-use super::link::{Link, LinkError};
+use super::keep_alive::allowed_silence;
+use super::packets::{PacketError, PacketStream};
 use super::{End, Mqtt};
 use crate::errors;
 use crate::listener::Life;
@@ -20,7 +20,7 @@ pub(super) struct Applicant {
     /// Who it is; the document comes with its PUBLISH.
     caller: RegisterRequest,
     subscribed: bool,
-    patience: Duration,
+    allowed_silence: Duration,
 }
 
 /// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
@@ -41,45 +41,50 @@ pub(super) async fn open(
         payload: None,
     };
     mqtt.gate.attest(registration::caller(&caller)).await?;
-    Ok(Applicant { caller, subscribed: false, patience: patience(connect.keep_alive_seconds) })
+    Ok(Applicant { caller, subscribed: false, allowed_silence: allowed_silence(connect.keep_alive_seconds) })
 }
 
 /// Serves the device until its connection ends.
-pub(super) async fn run<S>(mqtt: &Mqtt, mut applicant: Applicant, mut link: Link<S>, life: &Life) -> End
+pub(super) async fn run<S>(mqtt: &Mqtt, mut applicant: Applicant, mut packets: PacketStream<S>, life: &Life) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    link.set_max(limits::DPS_MQTT_PACKET_BYTES);
+    packets.set_max(limits::DPS_MQTT_PACKET_BYTES);
     // Sessions are never persistent here, whatever CONNECT says.
-    link.send(&Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }));
+    packets.send(&Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }));
     let end = loop {
-        if link.flush().await.is_err() {
+        if packets.flush().await.is_err() {
             break End::Vanished;
         }
         let next = tokio::select! {
-            next = timeout(mqtt.clock.as_ref(), applicant.patience, link.read()) => next,
+            next = timeout(mqtt.clock.as_ref(), applicant.allowed_silence, packets.read()) => next,
             () = life.stopping() => break End::Stopping,
         };
         let packet = match next {
             Ok(Ok(Some(packet))) => packet,
-            Ok(Ok(None) | Err(LinkError::Broken(_))) => break End::Vanished,
-            Ok(Err(LinkError::Protocol(error))) => break End::Offence(error.to_string()),
+            Ok(Ok(None) | Err(PacketError::Broken(_))) => break End::Vanished,
+            Ok(Err(PacketError::Protocol(error))) => break End::Offence(error.to_string()),
             Err(_) => break End::Silent,
         };
-        if let Err(end) = handle(mqtt, &mut applicant, &mut link, packet).await {
+        if let Err(end) = handle(mqtt, &mut applicant, &mut packets, packet).await {
             break end;
         }
     };
-    link.close().await;
+    packets.close().await;
     end
 }
 
-async fn handle<S>(mqtt: &Mqtt, applicant: &mut Applicant, link: &mut Link<S>, packet: Packet) -> Result<(), End>
+async fn handle<S>(
+    mqtt: &Mqtt,
+    applicant: &mut Applicant,
+    packets: &mut PacketStream<S>,
+    packet: Packet,
+) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match packet {
-        Packet::Publish(publish) => answer(mqtt, applicant, link, &publish).await?,
+        Packet::Publish(publish) => answer(mqtt, applicant, packets, &publish).await?,
         Packet::Subscribe(subscribe) => {
             if subscribe.filters.len() > limits::MQTT_SUBSCRIPTIONS {
                 return Err(End::Offence(format!("more than {} topic filters", limits::MQTT_SUBSCRIPTIONS)));
@@ -94,13 +99,13 @@ where
                     SubAckCode::Failure
                 });
             }
-            link.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+            packets.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
         }
         Packet::Unsubscribe(unsubscribe) => {
             applicant.subscribed &= !unsubscribe.filters.iter().any(|filter| dps_topic::is_response_filter(filter));
-            link.send(&Packet::UnsubAck(unsubscribe.packet_id));
+            packets.send(&Packet::UnsubAck(unsubscribe.packet_id));
         }
-        Packet::PingReq => link.send(&Packet::PingResp),
+        Packet::PingReq => packets.send(&Packet::PingResp),
         Packet::Disconnect => return Err(End::Disconnect),
         Packet::PubAck(_) => {}
         _ => return Err(End::Offence("a client must not send this packet".into())),
@@ -108,7 +113,12 @@ where
     Ok(())
 }
 
-async fn answer<S>(mqtt: &Mqtt, applicant: &Applicant, link: &mut Link<S>, publish: &Publish) -> Result<(), End>
+async fn answer<S>(
+    mqtt: &Mqtt,
+    applicant: &Applicant,
+    packets: &mut PacketStream<S>,
+    publish: &Publish,
+) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -123,7 +133,7 @@ where
         DpsPublish::Unknown => return Err(End::Offence("the provisioning service does not know this topic".into())),
     };
     if let Some(id) = publish.packet_id {
-        link.send(&Packet::PubAck(id));
+        packets.send(&Packet::PubAck(id));
     }
     let (status, retry_after, body) = match outcome {
         Ok(status) => registration::answer(status),
@@ -134,7 +144,7 @@ where
         }
     };
     if applicant.subscribed {
-        link.deliver(dps_topic::response(status, rid, retry_after), body.to_string().into_bytes());
+        packets.deliver(dps_topic::response(status, rid, retry_after), body.to_string().into_bytes());
     }
     Ok(())
 }

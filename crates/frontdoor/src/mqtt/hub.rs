@@ -1,7 +1,7 @@
 //! A device at its hub: telemetry, twin and what it subscribes to.
 
-use super::keep_alive::patience;
-use super::link::Link;
+use super::keep_alive::allowed_silence;
+use super::packets::PacketStream;
 use super::subscriptions::Subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
@@ -41,7 +41,7 @@ struct Device {
     session_present: bool,
     /// The device wanted its session kept, and this server knows none: a new device, or a restart of ours.
     forgotten: bool,
-    patience: Duration,
+    allowed_silence: Duration,
     will: Option<Telemetry>,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn open(
         subscriptions,
         session_present,
         forgotten: !connect.clean_session && !session_present,
-        patience: patience(connect.keep_alive_seconds),
+        allowed_silence: allowed_silence(connect.keep_alive_seconds),
         will,
     };
     Ok(Admitted { device, events: opened.events })
@@ -106,12 +106,12 @@ fn will_message(login: &HubLogin, will: &LastWill) -> Result<Telemetry> {
 }
 
 /// Serves the device until its connection ends, and brings what it sent to safety.
-pub(super) async fn run<S>(mqtt: &Mqtt, admitted: Admitted, link: Link<S>, life: &Life) -> End
+pub(super) async fn run<S>(mqtt: &Mqtt, admitted: Admitted, packets: PacketStream<S>, life: &Life) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let Admitted { device, mut events } = admitted;
-    let mut connection = Connection { mqtt, device, link, pipeline: Pipeline::new(mqtt.clock.clone()) };
+    let mut connection = Connection { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()) };
     let end = connection.serve(events.as_mut(), life).await;
     Box::pin(connection.finish(&end)).await;
     end
@@ -120,21 +120,21 @@ where
 struct Connection<'a, S> {
     mqtt: &'a Mqtt,
     device: Device,
-    link: Link<S>,
+    packets: PacketStream<S>,
     pipeline: Pipeline,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     async fn serve(&mut self, events: &mut dyn DeviceEvents, life: &Life) -> End {
-        self.link.set_max(limits::MQTT_PACKET_BYTES);
-        self.link.send(&Packet::ConnAck(ConnAck {
+        self.packets.set_max(limits::MQTT_PACKET_BYTES);
+        self.packets.send(&Packet::ConnAck(ConnAck {
             session_present: self.device.session_present,
             code: ConnectReturnCode::Accepted,
         }));
         self.remember();
         // These outlive the turns of the loop: a turn is a batch of messages, and to wait anew for each would cost more.
-        let (clock, patience) = (&self.mqtt.clock, self.device.patience);
-        let mut silence = Alarm::new(clock.clone(), clock.monotonic() + patience);
+        let (clock, allowed_silence) = (&self.mqtt.clock, self.device.allowed_silence);
+        let mut silence = Alarm::new(clock.clone(), clock.monotonic() + allowed_silence);
         let mut stopping = pin!(life.stopping());
         loop {
             let event = {
@@ -143,21 +143,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     if let Err(end) = self.take_buffered().await {
                         return end;
                     }
-                    if self.link.flush().await.is_err() {
+                    if self.packets.flush().await.is_err() {
                         return End::Vanished;
                     }
                     let reading = self.pipeline.has_room();
                     if !reading {
                         // While we do not listen, nobody can be called silent.
-                        silence.set(clock.monotonic() + patience);
+                        silence.set(clock.monotonic() + allowed_silence);
                     }
                     tokio::select! {
                         safe = self.pipeline.advance(&self.device.session) => match safe {
-                            Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
+                            Ok(ids) => ids.iter().for_each(|id| self.packets.send(&Packet::PubAck(*id))),
                             Err(error) => return self.fault(&error),
                         },
-                        more = self.link.fill(), if reading => match more {
-                            Ok(true) => silence.set(clock.monotonic() + patience),
+                        more = self.packets.fill(), if reading => match more {
+                            Ok(true) => silence.set(clock.monotonic() + allowed_silence),
                             Ok(false) | Err(_) => return End::Vanished,
                         },
                         event = &mut next => break event,
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     /// Handles the packets that have arrived, as far as there is room for their messages.
     async fn take_buffered(&mut self) -> Result<(), End> {
         while self.pipeline.has_room() {
-            match self.link.next() {
+            match self.packets.next() {
                 Ok(Some(packet)) => self.handle(packet).await?,
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(End::Offence(error.to_string())),
@@ -199,11 +199,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     );
                 }
                 self.remember();
-                self.link.send(&Packet::UnsubAck(unsubscribe.packet_id));
+                self.packets.send(&Packet::UnsubAck(unsubscribe.packet_id));
             }
             Packet::PingReq => {
                 self.device.session.heard();
-                self.link.send(&Packet::PingResp);
+                self.packets.send(&Packet::PingResp);
             }
             Packet::Disconnect => return Err(End::Disconnect),
             // We deliver at QoS 0 only; an acknowledgement from an earlier life of the client does no harm.
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             self.remember();
         }
         if self.device.subscriptions.twin {
-            self.link.deliver(hub_topic::twin_response(status, rid, version), body);
+            self.packets.deliver(hub_topic::twin_response(status, rid, version), body);
         }
     }
 
@@ -271,12 +271,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             "Renewing a certificate over the hub is not built. Register again at the Device Provisioning Service with a certificate signing request.",
         );
         let body = errors::mqtt::body(&error, &self.mqtt.trace()).to_string();
-        self.link.deliver(hub_topic::credential_response(error.http_status(), rid), body.into_bytes());
+        self.packets.deliver(hub_topic::credential_response(error.http_status(), rid), body.into_bytes());
     }
 
     fn desired(&mut self, version: u64, patch: &Value) {
         if self.device.subscriptions.desired {
-            self.link.deliver(hub_topic::desired_patch(version), patch.to_string().into_bytes());
+            self.packets.deliver(hub_topic::desired_patch(version), patch.to_string().into_bytes());
         }
     }
 
@@ -291,14 +291,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
         }
         self.remember();
-        self.link.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+        self.packets.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
         Ok(())
     }
 
     fn acknowledge(&mut self, packet_id: Option<u16>) {
         let Some(id) = packet_id else { return };
         if self.pipeline.is_idle() {
-            self.link.send(&Packet::PubAck(id));
+            self.packets.send(&Packet::PubAck(id));
         } else {
             self.pipeline.push_acknowledgement(id);
         }
@@ -327,13 +327,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 tracing::warn!("messages of a closed connection could not be stored in time");
             }
         }
-        self.link.close().await;
+        self.packets.close().await;
     }
 
     async fn drain(&mut self, end: &End) {
         while !self.pipeline.is_idle() {
             match self.pipeline.advance(&self.device.session).await {
-                Ok(ids) => ids.iter().for_each(|id| self.link.send(&Packet::PubAck(*id))),
+                Ok(ids) => ids.iter().for_each(|id| self.packets.send(&Packet::PubAck(*id))),
                 Err(error) => return errors::log(&error, &self.mqtt.trace()),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! | File | What it is |
 //! |---|---|
-//! | `link` | packets over a stream |
+//! | `packets` | packets over a stream |
 //! | `hub` | the loop of a device at its hub |
 //! | `telemetry` | publishes on their way to the log, acknowledged in order |
 //! | `dps` | the loop of a device that wants to be provisioned |
@@ -11,7 +11,7 @@
 mod dps;
 mod hub;
 mod keep_alive;
-mod link;
+mod packets;
 mod subscriptions;
 mod telemetry;
 #[cfg(test)]
@@ -27,7 +27,7 @@ use ferrohub_model::random::Random;
 use ferrohub_wire::dps_topic::DpsLogin;
 use ferrohub_wire::hub_topic::HubLogin;
 use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, MqttError, Packet};
-use link::{Link, LinkError};
+use packets::{PacketError, PacketStream};
 use std::sync::Arc;
 use subscriptions::Remembered;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,16 +84,16 @@ impl Mqtt {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut link = Link::new(stream, limits::MQTT_CONNECT_BYTES, self.clock.clone());
+        let mut packets = PacketStream::new(stream, limits::MQTT_CONNECT_BYTES, self.clock.clone());
         let first = tokio::select! {
             () = life.stopping() => return,
-            first = timeout_at(self.clock.as_ref(), deadline, link.read()) => first,
+            first = timeout_at(self.clock.as_ref(), deadline, packets.read()) => first,
         };
         let connect = match first {
             Ok(Ok(Some(Packet::Connect(connect)))) => connect,
-            Ok(Err(LinkError::Protocol(MqttError::UnsupportedProtocol { level }))) => {
+            Ok(Err(PacketError::Protocol(MqttError::UnsupportedProtocol { level }))) => {
                 tracing::debug!(level, "refused: only MQTT 3.1.1 is spoken here");
-                return refuse(link, ConnectReturnCode::UnacceptableProtocol).await;
+                return refuse(packets, ConnectReturnCode::UnacceptableProtocol).await;
             }
             Ok(Ok(Some(_))) => return tracing::debug!("closed: the first packet is not CONNECT"),
             Ok(Ok(None)) => return,
@@ -101,15 +101,15 @@ impl Mqtt {
             Err(_) => return tracing::debug!("closed: no CONNECT within {} seconds", limits::CONNECT_TIMEOUT_SECONDS),
         };
         if connect.client_id.is_empty() {
-            return refuse(link, ConnectReturnCode::IdentifierRejected).await;
+            return refuse(packets, ConnectReturnCode::IdentifierRejected).await;
         }
         let user_name = connect.user_name.as_deref().unwrap_or_default();
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
         // Boxed, so that a device that waits does not pay for the larger of the two.
         let end = if is_provisioning(user_name) {
-            Box::pin(self.provisioning(link, connect, peer_chain, life)).await
+            Box::pin(self.provisioning(packets, connect, peer_chain, life)).await
         } else {
-            Box::pin(self.device(link, connect, peer_chain, life)).await
+            Box::pin(self.device(packets, connect, peer_chain, life)).await
         };
         metrics::gauge!("ferrohub_mqtt_connections").decrement(1.0);
         if let Some(end) = end {
@@ -118,31 +118,37 @@ impl Mqtt {
         }
     }
 
-    async fn device<S>(&self, link: Link<S>, connect: Connect, peer_chain: Vec<Vec<u8>>, life: &Life) -> Option<End>
+    async fn device<S>(
+        &self,
+        packets: PacketStream<S>,
+        connect: Connect,
+        peer_chain: Vec<Vec<u8>>,
+        life: &Life,
+    ) -> Option<End>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let login = match HubLogin::parse(connect.user_name.as_deref().unwrap_or_default()) {
             Ok(login) => login,
-            Err(error) => return self.refused(link, &error).await,
+            Err(error) => return self.refused(packets, &error).await,
         };
         if !login.matches_client_id(&connect.client_id) {
             tracing::debug!(client_id = connect.client_id, "refused: the client id is not the one of the user name");
-            refuse(link, ConnectReturnCode::IdentifierRejected).await;
+            refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
         let opened = hub::open(self, &login, &connect, peer_chain).await;
         // What was only for the login is not kept for as long as the device stays.
         drop((login, connect));
         match opened {
-            Ok(admitted) => Some(hub::run(self, admitted, link, life).await),
-            Err(error) => self.refused(link, &error).await,
+            Ok(admitted) => Some(hub::run(self, admitted, packets, life).await),
+            Err(error) => self.refused(packets, &error).await,
         }
     }
 
     async fn provisioning<S>(
         &self,
-        link: Link<S>,
+        packets: PacketStream<S>,
         connect: Connect,
         peer_chain: Vec<Vec<u8>>,
         life: &Life,
@@ -152,24 +158,24 @@ impl Mqtt {
     {
         let login = match DpsLogin::parse(connect.user_name.as_deref().unwrap_or_default()) {
             Ok(login) => login,
-            Err(error) => return self.refused(link, &error).await,
+            Err(error) => return self.refused(packets, &error).await,
         };
         if !login.matches_client_id(&connect.client_id) {
             tracing::debug!(client_id = connect.client_id, "refused: the client id is not the registration id");
-            refuse(link, ConnectReturnCode::IdentifierRejected).await;
+            refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
         match dps::open(self, login, &connect, peer_chain).await {
-            Ok(device) => Some(dps::run(self, device, link, life).await),
-            Err(error) => self.refused(link, &error).await,
+            Ok(device) => Some(dps::run(self, device, packets, life).await),
+            Err(error) => self.refused(packets, &error).await,
         }
     }
 
-    async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, link: Link<S>, error: &Error) -> Option<End> {
+    async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, packets: PacketStream<S>, error: &Error) -> Option<End> {
         errors::log(error, &self.trace());
         let code = errors::mqtt::connect_code(error);
         metrics::counter!("ferrohub_mqtt_refused_total", "code" => code.byte().to_string()).increment(1);
-        refuse(link, code).await;
+        refuse(packets, code).await;
         None
     }
 
@@ -189,9 +195,9 @@ fn token(connect: &Connect) -> Result<Option<String>> {
     }
 }
 
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut link: Link<S>, code: ConnectReturnCode) {
-    link.send(&Packet::ConnAck(ConnAck { session_present: false, code }));
-    link.close().await;
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut packets: PacketStream<S>, code: ConnectReturnCode) {
+    packets.send(&Packet::ConnAck(ConnAck { session_present: false, code }));
+    packets.close().await;
 }
 
 /// Whether a user name has the provisioning service's form `{id scope}/registrations/{registration id}/..`.

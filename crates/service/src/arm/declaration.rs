@@ -2,7 +2,7 @@
 //! the engine does the rest: ids, rights, ETags, tags, systemData, paging, operations, activity.
 
 use super::context::{DeleteContext, ListContext, PutContext, SubContext};
-use super::operation::{Lease, Record};
+use super::operation::{Lease, StoredOperation};
 use super::schema::Rule;
 pub use super::view::View;
 use crate::platform::Platform;
@@ -228,7 +228,7 @@ pub trait Behavior: Send + Sync {
     }
 
     /// Carries out a durable operation of the type, or what is left of it; safe to run again.
-    async fn run(&self, platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
         let _ = (platform, lease);
         Err(Error::internal(format!("operation {} is of unknown kind {}", record.id, record.kind)))
     }

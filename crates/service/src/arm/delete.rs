@@ -3,7 +3,7 @@
 
 use super::activity;
 use super::call::Call;
-use super::operation::{DELETE, Record};
+use super::operation::{DELETE, StoredOperation};
 use super::operations::{self, Outcome};
 use super::remove::{RACE, check_delete, delete_one};
 use super::request::ArmResponse;
@@ -65,7 +65,7 @@ impl Call<'_> {
         check_delete(self.platform, &self.request.actor, self.decl, stored).await?;
         let mut change = Change::new();
         change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), 202)?);
-        let record = Record::new(
+        let record = StoredOperation::new(
             self.platform,
             self.request,
             self.decl.kind.tag,

@@ -32,7 +32,7 @@ pub enum State {
 /// The stored form of an operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct StoredOperation {
     /// Id, a GUID.
     pub id: String,
     /// What is done: [`DELETE`], or an operation that the type knows.
@@ -103,7 +103,7 @@ impl Failure {
     }
 }
 
-impl Record {
+impl StoredOperation {
     /// A new operation of `kind` on `resource`, which the type with the tag `of` knows.
     pub fn new(
         platform: &Platform,
@@ -161,7 +161,7 @@ impl Record {
 
 /// The right to work on an operation, renewed between steps.
 pub struct Lease {
-    pub(super) record: Record,
+    pub(super) record: StoredOperation,
     version: u64,
     owner: Uuid,
 }
@@ -204,10 +204,10 @@ const LEASE_LOST: &str = "LeaseLost";
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn load(platform: &Platform, id: &str) -> Result<Option<(Record, u64)>> {
+pub async fn load(platform: &Platform, id: &str) -> Result<Option<(StoredOperation, u64)>> {
     let Ok(key) = Uuid::parse_str(id) else { return Ok(None) };
     let Some(row) = platform.store.get(&OPERATIONS, &key.to_string()).await? else { return Ok(None) };
-    Ok(Some((row.parse::<Record>()?.as_ref().clone(), row.version)))
+    Ok(Some((row.parse::<StoredOperation>()?.as_ref().clone(), row.version)))
 }
 
 /// Takes the lease of an operation; `None` when it has ended or somebody else has it.
@@ -235,6 +235,6 @@ pub(super) async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>>
 pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>> {
     let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
     let now = platform.now().as_millisecond();
-    let free = |row: &Row| row.parse::<Record>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
+    let free = |row: &Row| row.parse::<StoredOperation>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
     Ok(rows.into_iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
 }

@@ -2,7 +2,7 @@
 //! moment; what is not done by then, or was cut off, the worker finishes. Steps are safe to run twice.
 
 use super::declaration::TypeDecl;
-use super::operation::{DELETE, Failure, Lease, Record, State, load, take};
+use super::operation::{DELETE, Failure, Lease, State, StoredOperation, load, take};
 use super::request::{ArmRequest, ArmResponse};
 use super::tree;
 use crate::platform::{Change, Platform};
@@ -35,7 +35,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the unit is refused.
-pub async fn start(platform: &Platform, record: Record, mut change: Change) -> Result<String> {
+pub async fn start(platform: &Platform, record: StoredOperation, mut change: Change) -> Result<String> {
     change.unit.put(record.put()?);
     platform.commit(change).await?;
     Ok(record.id)
@@ -90,7 +90,7 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
     })
 }
 
-fn settled(found: Option<(Record, u64)>) -> Outcome {
+fn settled(found: Option<(StoredOperation, u64)>) -> Outcome {
     match found {
         Some((record, _)) if record.state == State::Succeeded => Outcome::Succeeded,
         Some((record, _)) if record.state == State::Failed => record.error.map_or(Outcome::Running, Outcome::Settled),
@@ -98,7 +98,7 @@ fn settled(found: Option<(Record, u64)>) -> Outcome {
     }
 }
 
-async fn execute(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+async fn execute(platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
     if record.kind == DELETE {
         return tree::run(platform, record, lease).await;
     }
@@ -170,7 +170,7 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
     Ok(answer)
 }
 
-fn status_body(request: &ArmRequest, record: &Record) -> Value {
+fn status_body(request: &ArmRequest, record: &StoredOperation) -> Value {
     let status = match record.state {
         State::Running => "InProgress",
         State::Succeeded => "Succeeded",

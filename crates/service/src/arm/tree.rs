@@ -2,7 +2,7 @@
 //! nothing new is made in it or linked to it; and what cannot go is found out before anything went.
 
 use super::declaration::TypeDecl;
-use super::operation::{Lease, Record};
+use super::operation::{Lease, StoredOperation};
 use super::remove::{RACE, delete_one};
 use crate::attempts::Attempts;
 use crate::authz::Actor;
@@ -20,7 +20,7 @@ const DEPTH: usize = 16;
 ///
 /// The operation is for the very resource that it was asked for, known by its uid: what was made anew under the same
 /// name meanwhile is left alone.
-pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
     let Some(target) = resources::by_uid(platform, target_of(record)?).await? else { return Ok(()) };
     // The target first: from then on nothing is made in it, and the list of what is below is complete.
     if is_marked(platform, &target)? {
@@ -35,7 +35,7 @@ pub(super) async fn run(platform: &Platform, record: &Record, lease: &mut Lease)
 }
 
 /// Takes the marks off again when the operation has failed for good.
-pub(super) async fn give_up(platform: &Platform, record: &Record) -> Result<()> {
+pub(super) async fn give_up(platform: &Platform, record: &StoredOperation) -> Result<()> {
     let Some(target) = resources::by_uid(platform, target_of(record)?).await? else { return Ok(()) };
     for resource in marked_in(platform, &target).await? {
         mark(platform, resource.uid, "Succeeded").await?;
@@ -43,7 +43,7 @@ pub(super) async fn give_up(platform: &Platform, record: &Record) -> Result<()> 
     Ok(())
 }
 
-fn target_of(record: &Record) -> Result<Uuid> {
+fn target_of(record: &StoredOperation) -> Result<Uuid> {
     let uid = record.input.get("uid").and_then(Value::as_str).and_then(parse_uid_key);
     uid.ok_or_else(|| Error::internal(format!("delete operation {} names no uid", record.id)))
 }

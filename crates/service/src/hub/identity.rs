@@ -3,7 +3,7 @@
 //! A caller drafts an identity, lets the registry mirror it, and adds the rows to its own unit of work:
 //! [`draft`], [`add_create`], or [`load`], [`set_credentials`], [`add_update`].
 
-use super::HubRef;
+use super::{HubRef, twins};
 use crate::platform::{self, Change, Platform};
 use crate::tables::{DEVICES, TWINS};
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_place};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::{NEVER, rfc3339};
-use ferrohub_model::twin::{DesiredChange, Twin};
+use ferrohub_model::twin::Twin;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_store::{Expect, Put, Row, Store};
@@ -107,15 +107,6 @@ pub struct StoredDevice {
     pub version: u64,
 }
 
-/// A twin with the version of its row.
-#[derive(Debug, Clone)]
-pub struct StoredTwin {
-    /// The twin.
-    pub twin: Arc<Twin>,
-    /// Version of its row.
-    pub version: u64,
-}
-
 /// The identity of a device, if there is one.
 ///
 /// # Errors
@@ -145,15 +136,6 @@ pub fn device_from_row(row: &Row) -> Result<StoredDevice> {
     device.uid = parse_uid_key(&row.key).ok_or_else(broken)?;
     device.device_id = device_id.to_owned();
     Ok(StoredDevice { device: Arc::new(device), version: row.version })
-}
-
-/// The twin of the device with this uid, if there is one.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn load_twin(store: &dyn Store, device: Uuid) -> Result<Option<StoredTwin>> {
-    let Some(row) = store.get(&TWINS, &uid_key(device)).await? else { return Ok(None) };
-    Ok(Some(StoredTwin { twin: row.parse()?, version: row.version }))
 }
 
 /// A new identity that is not stored yet; its keys are generated where none are given, and sealed.
@@ -273,7 +255,7 @@ pub fn add_create(platform: &Platform, device: &mut DeviceIdentity, twin: &Twin,
     let value = device_place(device.hub, &device.device_id)?;
     change.unit.expect(Expect::NoneWith { table: &DEVICES, column: "place", value });
     change.unit.put(device_put(device)?);
-    change.unit.put(twin_put(device.uid, twin)?);
+    change.unit.put(twins::put(device.uid, twin)?);
     Ok(())
 }
 
@@ -304,34 +286,12 @@ pub fn add_update(
 }
 
 /// Adds the removal of a device and its twin to `change`, and the notice to an open connection.
-///
 pub fn add_delete(was: &StoredDevice, change: &mut Change) {
     let key = uid_key(was.device.uid);
     change.unit.expect_version(&DEVICES, key.clone(), was.version);
     change.unit.delete(&DEVICES, key.clone());
     change.unit.delete(&TWINS, key);
     notify(&was.device, change);
-}
-
-/// Adds a changed twin to `change`, and tells an open connection when desired properties changed.
-///
-/// # Errors
-/// Internal, when the document does not serialize.
-pub fn add_twin(
-    device: DeviceRef<'_>,
-    was: &StoredTwin,
-    twin: &Twin,
-    desired: Option<&DesiredChange>,
-    change: &mut Change,
-) -> Result<()> {
-    change.unit.expect_version(&TWINS, uid_key(device.uid), was.version);
-    change.unit.put(twin_put(device.uid, twin)?);
-    if let Some(desired) = desired {
-        let notice = serde_json::to_vec(desired)
-            .map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
-        change.notices.push((platform::desired_subject(device.hub, device.device_id), notice.into()));
-    }
-    Ok(())
 }
 
 /// Announces a change of the identity to an open connection.
@@ -342,10 +302,6 @@ pub fn notify(device: &DeviceIdentity, change: &mut Change) {
 fn device_put(device: &DeviceIdentity) -> Result<Put> {
     let columns = vec![Some(device_place(device.hub, &device.device_id)?)];
     Ok(Put::new(&DEVICES, uid_key(device.uid), columns, device)?)
-}
-
-fn twin_put(device: Uuid, twin: &Twin) -> Result<Put> {
-    Ok(Put::new(&TWINS, uid_key(device), Vec::new(), twin)?)
 }
 
 /// IoT Hub's device etags are base64 of a decimal number.

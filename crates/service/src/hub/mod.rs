@@ -17,13 +17,13 @@ pub mod session;
 mod shared_read;
 pub mod telemetry;
 mod trust;
-mod twins;
+pub mod twins;
 
 pub use access::{NEEDS, rights_enough_for};
 pub use admin::{concerns_sessions, purge, read_events_view, statistics};
 pub use connect::DeviceLogin;
 pub use identity::{Credentials, DeviceSpec, StoredDevice};
-pub use session::{CloseReason, Link, Session, SessionEvent};
+pub use session::{CloseReason, DeviceLink, Session, SessionEvent};
 pub use telemetry::Telemetry;
 
 use crate::authn::Authenticator;

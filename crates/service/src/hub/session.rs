@@ -89,7 +89,7 @@ pub(super) struct Ears {
 }
 
 /// What a device may do with its connection. Cheap to share between the tasks of one connection.
-pub struct Link {
+pub struct DeviceLink {
     platform: Arc<Platform>,
     uid: Uuid,
     /// The device, proven. It may do everything here, for here is nothing but its own.
@@ -119,7 +119,7 @@ struct Todo {
 /// the store is too busy for that, the session stays open, keeps in mind what it must look at, gives out no desired
 /// properties, and tries again after random pauses of up to 5 seconds; after 60 seconds without an answer it closes.
 pub struct Session {
-    link: Arc<Link>,
+    link: Arc<DeviceLink>,
     hub: HubRef,
     uid: Uuid,
     proof: Proof,
@@ -155,7 +155,7 @@ impl HubService {
         let told = twins::require(&self.platform, DeviceRef::of(device)).await?.twin.desired.version;
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
-        let link = Arc::new(Link {
+        let link = Arc::new(DeviceLink {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
             actor: Actor::device(DeviceProof { home: hub.uid, id: device.device_id.clone() }),
@@ -188,7 +188,7 @@ impl HubService {
     }
 }
 
-impl Link {
+impl DeviceLink {
     fn device(&self) -> DeviceRef<'_> {
         DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
     }
@@ -256,11 +256,11 @@ impl Link {
 
 impl Session {
     /// What the device may do, to share with other tasks of the connection.
-    pub fn link(&self) -> Arc<Link> {
+    pub fn link(&self) -> Arc<DeviceLink> {
         Arc::clone(&self.link)
     }
 
-    /// [`Link::publish`].
+    /// [`DeviceLink::publish`].
     ///
     /// # Errors
     /// As there.
@@ -268,7 +268,7 @@ impl Session {
         self.link.publish(messages).await
     }
 
-    /// [`Link::twin`].
+    /// [`DeviceLink::twin`].
     ///
     /// # Errors
     /// As there.
@@ -276,7 +276,7 @@ impl Session {
         self.link.twin().await
     }
 
-    /// [`Link::patch_reported`].
+    /// [`DeviceLink::patch_reported`].
     ///
     /// # Errors
     /// As there.

@@ -1,18 +1,49 @@
-//! The twin part of a hub's service API, and the twin as a device sees it.
+//! Twins: their rows, the twin part of a hub's service API, and the twin as a device sees it.
 
 use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
-use super::identity::{self, DeviceRef, StoredTwin};
+use super::identity::DeviceRef;
 use super::{HubRef, HubService, contended};
 use crate::attempts::Attempts;
 use crate::authz::Actor;
-use crate::platform::{Change, Platform};
+use crate::platform::{self, Change, Platform};
+use crate::tables::TWINS;
 use ferrohub_model::device::DeviceIdentity;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::{DesiredChange, Twin};
+use ferrohub_model::uid::uid_key;
+use ferrohub_store::{Put, Store};
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::Value;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A twin with the version of its row.
+#[derive(Debug, Clone)]
+pub struct StoredTwin {
+    /// The twin.
+    pub twin: Arc<Twin>,
+    /// Version of its row.
+    pub version: u64,
+}
+
+/// The twin of the device with this uid, if there is one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn load(store: &dyn Store, device: Uuid) -> Result<Option<StoredTwin>> {
+    let Some(row) = store.get(&TWINS, &uid_key(device)).await? else { return Ok(None) };
+    Ok(Some(StoredTwin { twin: row.parse()?, version: row.version }))
+}
+
+/// The row of a twin.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub(super) fn put(device: Uuid, twin: &Twin) -> Result<Put> {
+    Ok(Put::new(&TWINS, uid_key(device), Vec::new(), twin)?)
+}
 
 impl HubService {
     /// A twin as `GET /twins/{id}` shows it.
@@ -85,7 +116,7 @@ impl HubService {
     }
 
     async fn require_twin(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<StoredTwin> {
-        let found = identity::load_twin(self.platform.store.as_ref(), device.uid).await?;
+        let found = load(self.platform.store.as_ref(), device.uid).await?;
         found.ok_or_else(|| not_found(hub, &device.device_id))
     }
 
@@ -117,11 +148,32 @@ pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &V
 /// # Errors
 /// `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn require(platform: &Platform, device: DeviceRef<'_>) -> Result<StoredTwin> {
-    identity::load_twin(platform.store.as_ref(), device.uid).await?.ok_or_else(|| {
+    load(platform.store.as_ref(), device.uid).await?.ok_or_else(|| {
         Error::not_found(format!("The device '{}' was deleted.", device.device_id))
             .with_code("DeviceNotFound")
             .with_iot_code(404_001)
     })
+}
+
+/// Adds a changed twin to `change`, and tells an open connection when desired properties changed.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn add_change(
+    device: DeviceRef<'_>,
+    was: &StoredTwin,
+    twin: &Twin,
+    desired: Option<&DesiredChange>,
+    change: &mut Change,
+) -> Result<()> {
+    change.unit.expect_version(&TWINS, uid_key(device.uid), was.version);
+    change.unit.put(put(device.uid, twin)?);
+    if let Some(desired) = desired {
+        let notice = serde_json::to_vec(desired)
+            .map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
+        change.notices.push((platform::desired_subject(device.hub, device.device_id), notice.into()));
+    }
+    Ok(())
 }
 
 /// `false` when somebody else changed the twin meanwhile.
@@ -133,7 +185,7 @@ async fn commit_twin(
     desired: Option<&DesiredChange>,
 ) -> Result<bool> {
     let mut change = Change::new();
-    identity::add_twin(device, was, twin, desired, &mut change)?;
+    add_change(device, was, twin, desired, &mut change)?;
     match platform.commit(change).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),

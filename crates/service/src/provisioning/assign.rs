@@ -7,6 +7,7 @@ use super::{DpsRef, ProvisioningService};
 use crate::certificate::{self, IssueRequest, issue_leaf};
 use crate::hub::HubRef;
 use crate::hub::identity::{self, Credentials, DeviceRef, DeviceSpec, StoredDevice};
+use crate::hub::twins;
 use crate::platform::Change;
 use crate::registry::{self, NamespaceEdge};
 use crate::resources::{self, Stored};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a registration comes to; `change` lacks only the registration's own row.
-pub(super) struct Outcome {
+pub(super) struct Assigned {
     pub(super) assignment: Assignment,
     pub(super) chain: Vec<String>,
     pub(super) change: Change,
@@ -62,7 +63,7 @@ impl ProvisioningService {
         registration_id: &str,
         csr: Option<&CertificateRequest>,
         had: Option<&Assignment>,
-    ) -> Result<Outcome> {
+    ) -> Result<Assigned> {
         let settings = &attested.group.settings;
         let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
         let hub = self.open_hub(dps, &host).await?;
@@ -91,7 +92,7 @@ impl ProvisioningService {
             device: device.uid,
             substatus,
         };
-        Ok(Outcome { assignment, chain, change })
+        Ok(Assigned { assignment, chain, change })
     }
 
     /// As whom the device is mirrored: the provisioning service in its own namespace, else the hub in the hub's. `None`
@@ -246,18 +247,18 @@ impl ProvisioningService {
                 let stays = !settings.reprovision_policy.migrate_device_data;
                 return Ok(if stays { had.substatus } else { Substatus::DeviceDataMigrated });
             }
-            if let Some(was) = identity::load_twin(store, device.uid).await? {
+            if let Some(was) = twins::load(store, device.uid).await? {
                 let mut twin = (*was.twin).clone();
                 let body = json!({"tags": settings.initial_twin.tags, "properties": {"desired": settings.initial_twin.desired}});
                 let desired = twin.replace(&body, &rfc3339(now))?;
-                identity::add_twin(DeviceRef::of(device), &was, &twin, desired.as_ref(), change)?;
+                twins::add_change(DeviceRef::of(device), &was, &twin, desired.as_ref(), change)?;
             }
             return Ok(Substatus::DeviceDataReset);
         }
         // The rows of the former place go before those of the new one come under the same key.
         self.leave(place, change);
         let moved = match place.former.as_ref().filter(|former| former.0.is_some()) {
-            Some(_) => identity::load_twin(store, device.uid).await?,
+            Some(_) => twins::load(store, device.uid).await?,
             None => None,
         };
         let (twin, substatus) = match moved {

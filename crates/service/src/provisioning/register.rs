@@ -1,7 +1,7 @@
 //! The device API: register, poll, look up.
 
 use super::access::shown;
-use super::assign::Outcome;
+use super::assign::Assigned;
 use super::attest::Attested;
 use super::groups::contended;
 use super::registrations::{from_row, missing, put};
@@ -239,7 +239,7 @@ impl ProvisioningService {
         };
         let mut change = match self.assign(dps, attested, registration_id, csr, registration.assignment.as_ref()).await
         {
-            Ok(Outcome { assignment, chain, change }) => {
+            Ok(Assigned { assignment, chain, change }) => {
                 operation.assignment = Some(assignment);
                 operation.chain = chain;
                 change

@@ -7,7 +7,7 @@ use super::{REGISTRY_FAMILY, hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::operation::{Lease, Record};
+use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::operations;
 use crate::authz::Actor;
 use crate::certificate;
@@ -110,7 +110,7 @@ impl Behavior for Credential {
             return Ok(None);
         }
         let input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
-        let record = Record::new(cx.platform, cx.request, DECL.kind.tag, SYNCHRONIZE, cx.id, 204, input);
+        let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, SYNCHRONIZE, cx.id, 204, input);
         let mut change = Change::new();
         let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
         change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
@@ -122,7 +122,7 @@ impl Behavior for Credential {
 
     /// The steps of `synchronize`: one unit of work for each linked hub, safe to run again. Gives the first refusal, after
     /// every hub was tried.
-    async fn run(&self, platform: &Platform, record: &Record, lease: &mut Lease) -> Result<()> {
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
         let credential = ResourceId::parse(&record.resource)?;
         let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
         let namespace = resources::require(platform, &namespace_id).await?;

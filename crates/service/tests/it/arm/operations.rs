@@ -2,7 +2,7 @@
 
 use super::fixture::{ADR, HUB, World, plant};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_service::arm::operation::{self, Record};
+use ferrohub_service::arm::operation::{self, StoredOperation};
 use ferrohub_service::arm::operations::{self, Outcome};
 use ferrohub_service::platform::Change;
 use ferrohub_service::resources;
@@ -72,8 +72,16 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     let platform = &world.platform;
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
-    let record =
-        Record::with(platform, world.owner.id(), Uuid::nil(), "rg", operation::DELETE, &id, 200, json!({ "uid": uid }));
+    let record = StoredOperation::with(
+        platform,
+        world.owner.id(),
+        Uuid::nil(),
+        "rg",
+        operation::DELETE,
+        &id,
+        200,
+        json!({ "uid": uid }),
+    );
     let operation = operations::start(platform, record, Change::new()).await.unwrap();
     assert_eq!(operation::abandoned(platform, 10).await.unwrap(), std::slice::from_ref(&operation));
     let poll = format!(
@@ -127,8 +135,16 @@ async fn an_old_delete_leaves_what_was_made_anew_alone() {
     let platform = &world.platform;
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
-    let record =
-        Record::with(platform, world.owner.id(), Uuid::nil(), "rg", operation::DELETE, &id, 200, json!({ "uid": uid }));
+    let record = StoredOperation::with(
+        platform,
+        world.owner.id(),
+        Uuid::nil(),
+        "rg",
+        operation::DELETE,
+        &id,
+        200,
+        json!({ "uid": uid }),
+    );
     let old = operations::start(platform, record, Change::new()).await.unwrap();
     world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
     world.put(&plant.group, "2024-11-01", json!({"location": "eastus"})).await;

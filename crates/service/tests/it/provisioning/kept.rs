@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ferrohub_messaging::{NewEvent, ReadFrom};
-use ferrohub_service::hub::identity;
+use ferrohub_service::hub::{identity, twins};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ async fn data_of_every_format_is_opened_and_goes_on() {
         assert_eq!(events.iter().map(|event| &event.body[..]).collect::<Vec<_>>(), [b"21 C"], "format {format}");
         let store = world.platform.store.as_ref();
         let device = identity::load(store, stream, "pump-1").await.unwrap().unwrap().device;
-        let twin = identity::load_twin(store, device.uid).await.unwrap().unwrap().twin;
+        let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
         assert_eq!((&twin.tags["line"], &twin.desired.properties["rate"]), (&json!(7), &json!(5)));
         assert_eq!(world.registry().await["pump-1"]["uid"], device.uid.to_string());
 

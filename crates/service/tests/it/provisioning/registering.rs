@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_service::hub::HubRef;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceRef, DeviceSpec};
+use ferrohub_service::hub::twins;
 use ferrohub_service::platform::Change;
 use ferrohub_service::provisioning::{DeviceCaller, purge};
 use ferrohub_service::resources::{self, tag};
@@ -32,7 +33,7 @@ async fn a_device_without_a_request_gets_its_derived_keys() {
     let keys = identity::open_keys(&world.platform, &device).await.unwrap().unwrap();
     assert_eq!(*keys.0, STANDARD.encode(derive_device_key(&key, "sensor-1")));
     assert_ne!(*keys.0, *keys.1);
-    let twin = identity::load_twin(store, device.uid).await.unwrap().unwrap().twin;
+    let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
     assert_eq!((&twin.tags["line"], &twin.desired.properties["rate"]), (&json!(7), &json!(5)));
 
     let registry = world.registry().await;
@@ -277,7 +278,7 @@ async fn a_device_moves_with_its_twin_when_its_hub_is_no_longer_linked() {
     assert!(identity::load(store, hub1, "d1").await.unwrap().is_none());
     assert_eq!(world.rows(&TWINS).await.len(), 1, "one twin, that of the new place");
     let moved = identity::load(store, hub2, "d1").await.unwrap().unwrap().device;
-    assert_eq!(identity::load_twin(store, moved.uid).await.unwrap().unwrap().twin.tags["line"], 1);
+    assert_eq!(twins::load(store, moved.uid).await.unwrap().unwrap().twin.tags["line"], 1);
     let registry = world.registry().await;
     assert_eq!(
         registry["d1"]["properties"]["endpoints"]["outbound"]["assigned"],
@@ -296,14 +297,14 @@ async fn a_group_may_ask_for_a_fresh_twin() {
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let store = world.platform.store.as_ref();
     let device = identity::load(store, hub, "d1").await.unwrap().unwrap().device;
-    let was = identity::load_twin(store, device.uid).await.unwrap().unwrap();
+    let was = twins::load(store, device.uid).await.unwrap().unwrap();
     let mut twin = (*was.twin).clone();
     twin.patch(&json!({"tags": {"line": 2, "more": true}}), "2026-11-20T00:00:00Z").unwrap();
     let mut change = Change::new();
-    identity::add_twin(DeviceRef::of(&device), &was, &twin, None, &mut change).unwrap();
+    twins::add_change(DeviceRef::of(&device), &was, &twin, None, &mut change).unwrap();
     world.platform.commit(change).await.unwrap();
     let done = world.register(&key, "d1", None).await;
     assert_eq!(done["registrationState"]["substatus"], "deviceDataReset");
-    let twin = identity::load_twin(store, device.uid).await.unwrap().unwrap().twin;
+    let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
     assert_eq!(serde_json::Value::Object(twin.tags.clone()), json!({"line": 1}));
 }

@@ -5,7 +5,7 @@ use ferrohub_model::limits;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_store::conformance::{self, Place};
 use ferrohub_store::{
-    Change, Committed, ConflictKind, Expect, Page, Put, Row, Store, StoreError, Table, UnitOfWork, check_column,
+    Committed, ConflictKind, Expect, Page, Put, Row, RowChange, Store, StoreError, Table, UnitOfWork, check_column,
     check_key, check_page, check_unique_column,
 };
 use futures_util::future::BoxFuture;
@@ -184,14 +184,14 @@ impl Rows {
         let mut versions = Vec::new();
         for change in unit.changes() {
             match change {
-                Change::Put(put) => match self.put(put) {
+                RowChange::Put(put) => match self.put(put) {
                     Ok(version) => versions.push(version),
                     Err(error) => {
                         self.tables = before;
                         return Err(error);
                     }
                 },
-                Change::Delete { table, key } => {
+                RowChange::Delete { table, key } => {
                     self.tables.entry(table.name).or_default().remove(key);
                 }
             }

@@ -28,7 +28,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 const LAST_READS: usize = 64;
 
 /// The stream of one connection with its codec.
-pub(super) struct Link<S> {
+pub(super) struct PacketStream<S> {
     stream: S,
     decoder: Decoder,
     inbound: BytesMut,
@@ -36,8 +36,8 @@ pub(super) struct Link<S> {
     clock: Arc<dyn Clock>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    /// A link that refuses packets over `max_packet_bytes`.
+impl<S: AsyncRead + AsyncWrite + Unpin> PacketStream<S> {
+    /// A stream that refuses packets over `max_packet_bytes`.
     pub(super) fn new(stream: S, max_packet_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let decoder = Decoder::new(max_packet_bytes);
         Self { stream, decoder, inbound: BytesMut::new(), outbound: BytesMut::new(), clock }
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Waits for the next packet; `None` at the end of the stream.
-    pub(super) async fn read(&mut self) -> Result<Option<Packet>, LinkError> {
+    pub(super) async fn read(&mut self) -> Result<Option<Packet>, PacketError> {
         loop {
             if let Some(packet) = self.next()? {
                 return Ok(Some(packet));
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
 /// Why no packet could be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(super) enum PacketError {
     /// The peer broke the protocol.
     #[error(transparent)]
     Protocol(#[from] MqttError),

@@ -10,14 +10,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that fails with `TimedOut` once a write made no progress for [`HTTP_WRITE_TIMEOUT`].
-pub(crate) struct Patient<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     /// Runs while a write waits.
     waiting: Option<Sleep>,
     clock: Arc<dyn Clock>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     pub(crate) fn new(stream: S, clock: Arc<dyn Clock>) -> Self {
         Self { stream, waiting: None, clock }
     }
@@ -33,13 +33,13 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.judge(outcome, cx)
@@ -75,14 +75,14 @@ mod tests {
     use ferrohub_clock::SystemClock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// Hyper over a patient stream, as the HTTPS and the plain ports use it.
+    /// Hyper over such a stream, as the HTTPS and the plain ports use it.
     fn serve(far: tokio::io::DuplexStream) -> tokio::task::JoinHandle<bool> {
         let answer = hyper::service::service_fn(|_| async {
             Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::new(bytes::Bytes::from(
                 vec![b'x'; 4096],
             ))))
         });
-        let io = hyper_util::rt::TokioIo::new(Patient::new(far, SystemClock::shared()));
+        let io = hyper_util::rt::TokioIo::new(WriteTimeout::new(far, SystemClock::shared()));
         tokio::spawn(
             async move { hyper::server::conn::http1::Builder::new().serve_connection(io, answer).await.is_ok() },
         )
