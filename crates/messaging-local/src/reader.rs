@@ -46,6 +46,7 @@ pub(crate) fn read(
         };
         for index in 0..source.positions.len() {
             let record = source.record(index, key, sequence)?;
+            debug_assert_eq!(record.header.sequence, sequence, "events of a partition come in order, none left out");
             let size = record.properties.len() + record.body.len();
             bytes = bytes.saturating_add(size);
             if bytes > max_bytes && !events.is_empty() {

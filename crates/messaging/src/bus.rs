@@ -153,6 +153,7 @@ impl Publisher {
             if waiting.subscriber_gone {
                 return false;
             }
+            debug_assert!(waiting.messages.len() <= self.queue.capacity, "a queue outgrew its bound");
             if waiting.messages.len() < self.queue.capacity {
                 waiting.messages.push_back(payload);
             } else {

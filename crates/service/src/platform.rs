@@ -280,6 +280,7 @@ impl Platform {
     /// # Errors
     /// The store's error; conflicts are named so that the caller can retry.
     pub async fn commit(&self, change: Change) -> std::result::Result<Committed, StoreError> {
+        debug_assert_eq!(change.unit.put_twice(), None, "a unit puts a row twice");
         if !change.access && change.notices.is_empty() {
             return self.store.commit(change.unit).await;
         }

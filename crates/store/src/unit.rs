@@ -3,6 +3,7 @@
 use crate::{StoreError, Table, check_column, check_key, check_unique_column};
 use ferrohub_model::limits;
 use serde::Serialize;
+use std::collections::HashSet;
 
 /// What must hold before a unit is applied. All expectations are checked before the first change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +181,17 @@ impl UnitOfWork {
     /// Whether the unit writes and removes nothing.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// A row that is put twice, of which only the later would be seen: its table and key. A row may be deleted and put again.
+    pub fn put_twice(&self) -> Option<(&'static str, &str)> {
+        let mut seen = HashSet::with_capacity(self.changes.len());
+        self.changes.iter().find_map(|change| match change {
+            RowChange::Put(put) => {
+                (!seen.insert((put.table.name, put.key.as_str()))).then_some((put.table.name, put.key.as_str()))
+            }
+            RowChange::Delete { .. } => None,
+        })
     }
 
     /// The expectations, in order.

@@ -57,6 +57,7 @@ impl Pipeline {
 
     /// Queues a message, and its acknowledgement if it wants one.
     pub(super) fn push(&mut self, telemetry: Telemetry, packet_id: Option<u16>) {
+        debug_assert!(self.has_room(), "a packet was read that there was no room for");
         self.waiting.bytes += telemetry.payload.len();
         self.waiting.telemetry.push(telemetry);
         self.waiting.acknowledge.extend(packet_id);

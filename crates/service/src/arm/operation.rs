@@ -186,7 +186,9 @@ impl Lease {
         change.unit.put(self.record.put()?);
         match platform.commit(change).await {
             Ok(committed) => {
-                self.version = committed.versions.first().copied().unwrap_or(self.version);
+                let version = committed.versions.first().copied().unwrap_or(self.version);
+                assert!(version > self.version, "versions of operation {} only grow", self.record.id);
+                self.version = version;
                 Ok(())
             }
             Err(StoreError::Conflict { .. }) => {

@@ -61,6 +61,7 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
         return Ok(settled(load(platform, id).await?));
     };
     let record = lease.record.clone();
+    assert_eq!(record.state, State::Running, "operation {id} was taken up after its end");
     let outcome = execute(platform, &record, &mut lease).await;
     match &outcome {
         Ok(()) => lease.record.state = State::Succeeded,

@@ -166,6 +166,10 @@ pub fn add_change(
     desired: Option<&DesiredChange>,
     change: &mut Change,
 ) -> Result<()> {
+    debug_assert!(
+        twin.version > was.twin.version && twin.desired.version >= was.twin.desired.version,
+        "versions of a twin only grow"
+    );
     change.unit.expect_version(&TWINS, uid_key(device.uid), was.version);
     change.unit.put(put(device.uid, twin)?);
     if let Some(desired) = desired {

@@ -164,18 +164,10 @@ pub async fn children_page(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Stored>> {
-    let prefix = match tag {
-        Some(tag) => format!("{}/{tag}/", uid_key(parent)),
-        None => format!("{}/", uid_key(parent)),
-    };
+    let prefix = prefix_of(parent, tag);
     let page = Page { after: after.map(|after| format!("{prefix}{after}")), limit };
     let rows = platform.store.range(&RESOURCES, "place", &prefix, page).await?;
-    rows.iter()
-        .map(|row| {
-            let (_, tag) = place_of(row)?;
-            from_row(known(platform, row, tag)?, above, parent, row)
-        })
-        .collect()
+    rows.iter().map(|row| child(platform, parent, above, row)).collect()
 }
 
 /// Everything directly below a resource, of the type with this tag or of all.
@@ -183,19 +175,28 @@ pub async fn children_page(
 /// # Errors
 /// When the store cannot be read.
 pub async fn children(platform: &Platform, parent: Uuid, above: &ResourceId, tag: Option<&str>) -> Result<Vec<Stored>> {
-    let mut found: Vec<Stored> = Vec::new();
-    loop {
-        let after = found.last().map(|last| {
-            let name = last.name().to_lowercase();
-            if tag.is_some() { name } else { format!("{}/{name}", last.kind.tag) }
-        });
-        let page = children_page(platform, parent, above, tag, after.as_deref(), PAGE).await?;
-        let full = page.len() == PAGE;
-        found.extend(page);
-        if !full {
-            return Ok(found);
+    let prefix = prefix_of(parent, tag);
+    let mut found = Vec::new();
+    let mut pages = Pages::range(platform.store.as_ref(), &RESOURCES, "place", &prefix, PAGE);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            found.push(child(platform, parent, above, &row)?);
         }
     }
+    Ok(found)
+}
+
+/// What the places of everything below a resource start with.
+fn prefix_of(parent: Uuid, tag: Option<&str>) -> String {
+    match tag {
+        Some(tag) => format!("{}/{tag}/", uid_key(parent)),
+        None => format!("{}/", uid_key(parent)),
+    }
+}
+
+fn child(platform: &Platform, parent: Uuid, above: &ResourceId, row: &Row) -> Result<Stored> {
+    let (_, tag) = place_of(row)?;
+    from_row(known(platform, row, tag)?, above, parent, row)
 }
 
 /// All resources of a listed type.

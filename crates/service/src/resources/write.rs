@@ -60,7 +60,8 @@ pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Ch
     resource.etag = platform.random.uuid_v4().to_string();
     match was {
         Some(was) => {
-            debug_assert_eq!(was.uid, uid, "a resource keeps its uid");
+            assert_eq!((was.uid, was.kind.tag), (uid, of.tag), "a resource keeps its uid and its type");
+            assert_eq!(was.parent, parent, "a resource moves by `relocate` only");
             change.unit.expect_version(&RESOURCES, uid_key(uid), was.version);
         }
         None => {
@@ -93,6 +94,7 @@ pub fn rewrite(was: &Stored, resource: &Resource, change: &mut Change) -> Result
 pub fn relocate(was: &Stored, parent: Uuid, change: &mut Change) -> Result<()> {
     change.unit.expect_version(&RESOURCES, was.key(), was.version);
     change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    assert_ne!(parent, was.uid, "nothing lies below itself");
     change.unit.put(row(was.uid, was.kind, parent, &was.resource, was.extra.clone())?);
     // Roles that were assigned in it reach as far as before, under other ids.
     change.access = true;
