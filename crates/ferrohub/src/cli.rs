@@ -1,6 +1,6 @@
 //! The command line of our own verbs. `az` has its own parser and never comes here.
 
-use crate::config::LogFormat;
+use crate::logs::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Configuration: a TOML file, then environment variables, then flags; the later one wins.
 
 use crate::cli::ServerFlags;
+use crate::logs::LogFormat;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFIGURATION_FILE_BYTES;
 use serde::Deserialize;
@@ -34,16 +35,6 @@ const VARIABLES: [&str; 16] = [
 
 /// The environment variables of the process, as a value.
 pub(crate) type Variables = BTreeMap<String, String>;
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Where the key that wraps all others comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

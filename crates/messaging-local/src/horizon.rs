@@ -11,8 +11,7 @@
 
 use crate::index::Index;
 use crate::record::{Fields, Key};
-use crate::recovery::remove_if_there;
-use crate::segment;
+use crate::segment::{self, remove_if_there};
 use crc32c::crc32c;
 use ferrohub_messaging::disk::Disk;
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,7 +18,7 @@ use crate::horizon::Horizons;
 use crate::index::Index;
 use crate::record::{self, Head, Key, Kind};
 use crate::seal::Seal;
-use crate::segment::{self, Walk, records_path, sidecar_path};
+use crate::segment::{self, Walk, records_path, remove_if_there, sidecar_path};
 use crate::sidecar::{self, Sealed};
 use ferrohub_messaging::disk::{Disk, DiskFile};
 use ferrohub_model::error::Result;
@@ -92,14 +92,6 @@ pub(crate) fn write_sidecar(disk: &dyn Disk, dir: &Path, number: u64, bytes: &[u
     let file = disk.create(&path)?;
     file.append(bytes)?;
     file.sync()
-}
-
-/// Removes a file that may be gone already.
-pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match disk.remove(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }
 
 fn check_no_hole(dir: &Path, segments: &BTreeSet<u64>) -> Result<()> {

@@ -3,7 +3,9 @@
 use crate::index::{Positions, Run};
 use crate::record::{self, Head, Key, Kind};
 use crate::seal::Seal;
+use ferrohub_messaging::disk::Disk;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Path of a segment's records.
@@ -123,4 +125,12 @@ pub(crate) fn synced_behind(bytes: &[u8], walk: &Walk) -> bool {
         at += 1;
     }
     false
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }

@@ -7,7 +7,7 @@ use crate::log::{Options, Shared};
 use crate::record::{Head, Header, Key, Kind, Record};
 use crate::recovery;
 use crate::seal::Seal;
-use crate::segment::{records_path, sidecar_path};
+use crate::segment::{records_path, remove_if_there, sidecar_path};
 use crate::sidecar;
 use ferrohub_messaging::disk::DiskFile;
 use ferrohub_messaging::{NewEvent, Position};
@@ -291,7 +291,7 @@ impl Journal {
         let begun = match recovery::start(disk, dir, next, &heads) {
             Ok(begun) => begun,
             Err(error) => {
-                let removed = recovery::remove_if_there(disk, &records_path(dir, next));
+                let removed = remove_if_there(disk, &records_path(dir, next));
                 return Err(match removed {
                     Ok(()) => fault::disk("beginning a segment", &error),
                     Err(second) => {
@@ -403,8 +403,8 @@ impl Journal {
         let (disk, dir) = (&self.shared.disk, &self.shared.dir);
         let mut removed = 0;
         while let Some(number) = self.doomed.front() {
-            recovery::remove_if_there(&**disk, &records_path(dir, *number))
-                .and_then(|()| recovery::remove_if_there(&**disk, &sidecar_path(dir, *number)))
+            remove_if_there(&**disk, &records_path(dir, *number))
+                .and_then(|()| remove_if_there(&**disk, &sidecar_path(dir, *number)))
                 .and_then(|()| disk.sync_dir(dir))
                 .map_err(|error| fault::disk(format_args!("removing segment {number}"), &error))?;
             self.doomed.pop_front();

@@ -3,7 +3,6 @@
 //! Ids stand in topics as they are; only the property bag is percent-encoded. Request ids are
 //! echoed exactly as they came.
 
-pub use crate::hub_delivery::HubDelivery;
 pub use crate::hub_login::HubLogin;
 pub use crate::property_bag::PropertyBag;
 

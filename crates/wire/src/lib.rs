@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mqtt`] | MQTT 3.1.1 packets, decoder and encoder for both roles (server and simulated device) |
 //! | [`hub_topic`] | The IoT Hub dialect on MQTT: topics, filters, user name, property bags |
+//! | [`hub_delivery`] | What a hub sends a device: topics as a device reads them |
 //! | [`dps_topic`] | The DPS dialect on MQTT: topics, filters, user name |
 //! | [`sas_token`] | Shared access signatures: parse, verify, sign, derive device keys |
 //! | [`connection_string`] | `HostName=...;SharedAccessKey=...` texts |
@@ -25,7 +26,7 @@
 pub mod connection_string;
 pub mod dps_topic;
 pub mod etag;
-mod hub_delivery;
+pub mod hub_delivery;
 mod hub_login;
 pub mod hub_topic;
 pub mod jmespath;

@@ -8,7 +8,8 @@ use ferrohub_model::role::action_matches;
 use ferrohub_wire::connection_string::ConnectionString;
 use ferrohub_wire::dps_topic::{DpsLogin, DpsPublish, DpsResponse, is_response_filter};
 use ferrohub_wire::etag::{EtagCondition, bare, quoted};
-use ferrohub_wire::hub_topic::{HubDelivery, HubLogin, HubPublish, HubSubscription, PropertyBag};
+use ferrohub_wire::hub_delivery::HubDelivery;
+use ferrohub_wire::hub_topic::{HubLogin, HubPublish, HubSubscription, PropertyBag};
 use ferrohub_wire::sas_token::{SasToken, sign};
 
 pub(crate) fn api_version(data: &[u8]) {
