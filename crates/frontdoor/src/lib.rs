@@ -11,6 +11,7 @@
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
+//! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
@@ -22,6 +23,7 @@ mod listener;
 mod mqtt;
 mod pki;
 mod plain;
+mod possession;
 mod registration;
 mod service_gate;
 mod tls;
@@ -207,12 +209,17 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         () = life.stopping() => return None,
         outcome = timeout_at(life.clock().as_ref(), deadline, acceptor.accept(stream, ask)) => outcome,
     };
-    let reason = match outcome {
+    if !matches!(outcome, Ok(Ok(_))) {
+        metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
+    }
+    match outcome {
         Ok(Ok(accepted)) => return Some(accepted),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "it took too long".into(),
-    };
-    metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
-    tracing::debug!(%peer, reason, "TLS handshake failed");
+        // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
+        Ok(Err(error)) if tls::is_refusal(&error) => {
+            tracing::info!(%peer, reason = %error, "TLS handshake refused");
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, reason = %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake failed: it took too long"),
+    }
     None
 }

@@ -5,15 +5,10 @@
 //! certificate is trusted is decided by the services, after every handshake and on every request: a
 //! resumed session skips the verifier, and each hub trusts other authorities.
 
-use ferrohub_model::limits;
-use ferrohub_pki::public_key::{KeyProblem, PublicKey};
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use crate::possession::Possession;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
@@ -96,7 +91,7 @@ impl Acceptor {
         }
         let key = PrivateKeyDer::from_pem_slice(&identity.key_pem).map_err(|e| TlsError::Key(e.to_string()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = Arc::new(Possession { provider: provider.clone() });
+        let verifier = Arc::new(Possession::new(&provider));
         let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
         let builder = || ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions);
         let devices =
@@ -137,6 +132,17 @@ pub(crate) fn is_device_name(name: &str) -> bool {
     name.contains(".azure-devices.") || name.contains(".azure-devices-provisioning.")
 }
 
+/// Whether a handshake failed because one side refused the other's certificate or protocol, not because of what a stranger sent.
+pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        error,
+        Some(
+            rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)
+        )
+    )
+}
+
 fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"mqtt".to_vec()];
     // Stateless tickets: a fleet that reconnects at once resumes without a table of sessions here. A ticket
@@ -146,87 +152,13 @@ fn finish(mut config: ServerConfig) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
-/// Accepts any certificate within the limits whose key the peer proves it holds.
-#[derive(Debug)]
-struct Possession {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ClientCertVerifier for Possession {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    /// No hints: the authorities of a hub are nobody else's business, and self-signed devices have none.
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    /// Runs before the signature is checked, so that nothing large is ever computed with.
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        if intermediates.len() + 1 > limits::CHAIN_LENGTH {
-            return Err(refused(format!(
-                "the chain has {} certificates, at most {} are read",
-                intermediates.len() + 1,
-                limits::CHAIN_LENGTH
-            )));
-        }
-        for certificate in std::iter::once(end_entity).chain(intermediates) {
-            if certificate.len() > limits::CERTIFICATE_BYTES {
-                return Err(refused(format!(
-                    "a certificate has {} bytes, at most {} are read",
-                    certificate.len(),
-                    limits::CERTIFICATE_BYTES
-                )));
-            }
-        }
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        match PublicKey::from_spki(&parsed.subject_public_key_info()) {
-            Err(problem @ (KeyProblem::LargeRsa(_) | KeyProblem::WeakRsa(_))) => Err(refused(problem.to_string())),
-            // Other kinds are left to the signature check, which knows what TLS can use.
-            _ => Ok(ClientCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn refused(reason: String) -> rustls::Error {
-    tracing::debug!(%reason, "client certificate refused");
-    rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "keys of a test")]
 mod tests {
     use super::*;
     use ferrohub_clock::SystemClock;
     use ferrohub_model::clock::Clock;
+    use ferrohub_model::limits;
     use ferrohub_model::random::Random;
     use ferrohub_pki::algorithm::KeyKind;
     use ferrohub_pki::name::SubjectName;
@@ -237,7 +169,7 @@ mod tests {
     use rustls::client::ResolvesClientCert;
     use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
     use rustls::sign::CertifiedKey;
-    use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+    use rustls::{ClientConfig, HandshakeKind, RootCertStore, SignatureScheme};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
 
@@ -381,6 +313,67 @@ mod tests {
             let config = client(&rig, version, Some(certified(vec![der.clone()], &other_key)));
             assert!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.is_err());
         }
+    }
+
+    /// A self-signed certificate as Azure's tutorials make it: version 1, with its key.
+    fn version_1(key: &[&str]) -> (Vec<u8>, PrivateKeyDer<'static>) {
+        let folder = tempfile::tempdir().unwrap();
+        let openssl = |arguments: &[&str]| {
+            let done = std::process::Command::new("openssl").current_dir(folder.path()).args(arguments).output();
+            let done = done.expect("this test needs the openssl command line (Debian: apt install openssl)");
+            assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        openssl(
+            &[&["req", "-new", "-nodes", "-keyout", "k.pem", "-out", "c.csr", "-subj", "/CN=d1", "-newkey"], key]
+                .concat(),
+        );
+        openssl(&[
+            "x509", "-req", "-days", "30", "-in", "c.csr", "-signkey", "k.pem", "-outform", "DER", "-out", "c.der",
+        ]);
+        openssl(&["pkcs8", "-topk8", "-nocrypt", "-in", "k.pem", "-outform", "DER", "-out", "k.der"]);
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(ferrohub_pki::certificate::version_of(&read("c.der")), Some(1));
+        (read("c.der"), PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(read("k.der"))))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_version_1_proves_its_key_like_others() {
+        let rig = rig().await;
+        let (_, other) = device().await;
+        for key in [
+            vec!["rsa:2048"],
+            vec!["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            vec!["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        ] {
+            let (der, key) = version_1(&key);
+            let shown = |key: &PrivateKeyDer<'_>| {
+                let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).unwrap();
+                Arc::new(CertifiedKey::new(vec![CertificateDer::from(der.clone())], key))
+            };
+            for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+                let config = client(&rig, version, Some(shown(&key)));
+                assert_eq!(meet(&rig, &config, DEVICE_NAME, Ask::Always).await.unwrap().0, std::slice::from_ref(&der));
+                let stolen = client(&rig, version, Some(certified(vec![der.clone()], &other)));
+                assert!(meet(&rig, &stolen, DEVICE_NAME, Ask::Always).await.is_err());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_certificate_says_why() {
+        let rig = rig().await;
+        let (der, key) = device().await;
+        let long = certified(vec![der; limits::CHAIN_LENGTH + 1], &key);
+        let config = client(&rig, &rustls::version::TLS13, Some(long));
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::try_from(DEVICE_NAME).unwrap();
+        let connector = TlsConnector::from(config);
+        let (_, refused) = tokio::join!(connector.connect(name, near), rig.acceptor.accept(far, Ask::Always));
+        let refused = refused.err().unwrap();
+        assert!(is_refusal(&refused) && refused.to_string().contains("at most 8 are read"), "{refused}");
+        let (mut near, far) = tokio::io::duplex(64 * 1024);
+        near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert!(!is_refusal(&rig.acceptor.accept(far, Ask::Always).await.err().unwrap()));
     }
 
     #[tokio::test]

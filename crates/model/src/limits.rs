@@ -57,8 +57,8 @@ pub const CHAIN_ANCHORS: usize = 256;
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).
 pub const RSA_MIN_BITS: usize = 2048;
-/// Largest RSA modulus accepted from a peer, bits: ours.
-pub const RSA_MAX_BITS: usize = 4096;
+/// Largest RSA modulus accepted from a peer, bits: ours; what TLS libraries verify at all.
+pub const RSA_MAX_BITS: usize = 8192;
 /// Longest distinguished name as text, characters: ours.
 pub const DISTINGUISHED_NAME_CHARS: usize = 512;
 /// Longest common name, characters: the length of an IoT Hub device id (RFC 5280 says 64, Azure issues longer ones).

@@ -1,4 +1,5 @@
-//! Timestamps as Azure writes them.
+//! Timestamps as Azure writes them. The last moment that is counted stands for "no end", which certificates write as the end of
+//! the year 9999 (RFC 5280, 4.1.2.5), and is written so.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -6,6 +7,9 @@ use jiff::tz::Offset;
 
 /// RFC 3339 in UTC with seven fractional digits, as ARM and IoT Hub write times: `2026-11-20T15:04:05.1234567Z`.
 pub fn rfc3339(at: Timestamp) -> String {
+    if at == Timestamp::MAX {
+        return "9999-12-31T23:59:59.0000000Z".into();
+    }
     let civil = Offset::UTC.to_datetime(at);
     let ticks = civil.subsec_nanosecond().unsigned_abs() / 100;
     written(civil, [Some('-'), Some('-'), Some('T'), Some(':'), Some(':')], Some(ticks))
@@ -39,6 +43,9 @@ fn written(civil: DateTime, marks: [Option<char>; 5], ticks: Option<u32>) -> Str
 
 /// RFC 1123 as IoT Hub writes certificate times: `Fri, 20 Nov 2026 15:04:05 GMT`.
 pub fn rfc1123(at: Timestamp) -> String {
+    if at == Timestamp::MAX {
+        return "Fri, 31 Dec 9999 23:59:59 GMT".into();
+    }
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -58,5 +65,7 @@ mod tests {
         let last = Timestamp::new(253_402_207_199, 999_999_999).unwrap();
         assert_eq!(rfc3339(last), "9999-12-30T21:59:59.9999999Z");
         assert_eq!(rfc1123(at), "Sun, 09 Sep 2001 01:46:40 GMT");
+        assert_eq!(rfc1123(Timestamp::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(rfc3339(Timestamp::MAX), "9999-12-31T23:59:59.0000000Z");
     }
 }

@@ -8,19 +8,21 @@ use crate::public_key::PublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use const_oid::ObjectIdentifier;
-use der::asn1::IntRef;
-use der::{Decode, Reader, SliceReader, TagMode, TagNumber};
+use der::asn1::{AnyRef, IntRef};
+use der::{Decode, Encode, Reader, SliceReader, TagMode, TagNumber};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use spki::AlgorithmIdentifierRef;
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use std::net::IpAddr;
 use uuid::Uuid;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
+};
 use x509_cert::time::Time;
 
 /// Prefix of the URI that carries a device's credential id.
@@ -35,6 +37,7 @@ pub struct Certificate {
     subject_der: Vec<u8>,
     issuer_der: Vec<u8>,
     public_key_info: Vec<u8>,
+    version: u8,
     serial_hex: String,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -49,7 +52,9 @@ struct Extensions {
     is_ca: bool,
     path_length: Option<u8>,
     key_usage: Option<KeyUsage>,
+    purposes: Option<Vec<ObjectIdentifier>>,
     subject_key_id: Option<Vec<u8>>,
+    authority_key_id: Option<Vec<u8>>,
     uris: Vec<String>,
     dns_names: Vec<String>,
     ip_addresses: Vec<IpAddr>,
@@ -57,6 +62,8 @@ struct Extensions {
 
 /// TBSCertificate, borrowed byte for byte.
 pub(crate) struct Tbs<'a> {
+    /// 1 or 3; 2 is as good as unknown.
+    pub(crate) version: u8,
     pub(crate) serial: &'a [u8],
     pub(crate) issuer: &'a [u8],
     pub(crate) not_before: Time,
@@ -69,6 +76,11 @@ pub(crate) struct Tbs<'a> {
 /// Thumbprints of a certificate's DER: (SHA-1, SHA-256), upper-case hex, as IoT Hub shows them.
 pub fn thumbprints(der: &[u8]) -> (String, String) {
     (hex::encode_upper(sha1(der)), hex::encode_upper(sha256(der)))
+}
+
+/// Version of X.509 of a certificate, DER; `None` for what is none.
+pub fn version_of(der: &[u8]) -> Option<u8> {
+    split_signed(der).and_then(|signed| Tbs::parse(signed.content).map(|tbs| tbs.version)).ok()
 }
 
 impl Certificate {
@@ -89,20 +101,28 @@ impl Certificate {
         })
     }
 
-    /// Parses the first certificate of a PEM text.
+    /// Parses the one certificate of a PEM text.
     ///
     /// # Errors
-    /// `Invalid` where there is none or it is malformed.
+    /// `Invalid` where there is none, more than one, something else, or it is malformed.
     pub fn from_pem(pem: &str) -> Result<Self> {
         let mut chain = Self::chain_from_pem(pem)?;
+        if chain.len() > 1 {
+            return Err(Error::invalid(format!(
+                "The PEM text has {} certificates and exactly one is expected; leave the others out.",
+                chain.len()
+            )));
+        }
         Ok(chain.swap_remove(0))
     }
 
     /// Parses every certificate of a PEM text, 1 to `limits::CHAIN_LENGTH`, in its order.
     ///
     /// # Errors
-    /// `Invalid` where there is none, too many, or one is malformed.
+    /// `Invalid` where there is none, too many, one is malformed, or something that is no certificate is among them: a private
+    /// key that was sent along must not be kept.
     pub fn chain_from_pem(pem: &str) -> Result<Vec<Self>> {
+        refuse_other_blocks(pem)?;
         let mut chain = Vec::new();
         for item in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             let der = item.map_err(|error| {
@@ -153,6 +173,7 @@ impl Certificate {
             subject_der: tbs.subject.to_vec(),
             issuer_der: tbs.issuer.to_vec(),
             public_key_info: tbs.public_key_info.to_vec(),
+            version: tbs.version,
             serial_hex: hex::encode_upper(tbs.serial),
             not_before: encode::timestamp(&tbs.not_before)?,
             not_after: encode::timestamp(&tbs.not_after)?,
@@ -228,6 +249,23 @@ impl Certificate {
         &self.public_key_info
     }
 
+    /// Version of X.509: 3, or 1 for what `openssl x509 -req` makes without extensions, as Azure's tutorials do.
+    pub fn version(&self) -> u8 {
+        self.version
+    }
+
+    /// The key for a verifier that knows no certificates: content of its algorithm identifier, DER, and the key bits.
+    ///
+    /// # Errors
+    /// `Invalid` where it is malformed.
+    pub fn key_parts(&self) -> Result<(Vec<u8>, &[u8])> {
+        let malformed = || Error::invalid(format!("The certificate '{}' has a malformed key.", self.subject));
+        let info = SubjectPublicKeyInfoRef::from_der(&self.public_key_info).map_err(|_| malformed())?;
+        let algorithm = info.algorithm.to_der().map_err(|_| malformed())?;
+        let content = AnyRef::from_der(&algorithm).map_err(|_| malformed())?.value().to_vec();
+        Ok((content, info.subject_public_key.as_bytes().ok_or_else(malformed)?))
+    }
+
     /// Kind of the key.
     ///
     /// # Errors
@@ -255,6 +293,23 @@ impl Certificate {
     /// True where the key may sign certificates: the key usage is absent or names keyCertSign.
     pub fn may_sign_certificates(&self) -> bool {
         self.facts.key_usage.is_none_or(|usage| usage.key_cert_sign())
+    }
+
+    /// True where it may be used towards a server that authenticates its clients: the extended key usage is absent, or names
+    /// clientAuth or any purpose.
+    pub fn is_for_client_authentication(&self) -> bool {
+        let fits = |purpose: &ObjectIdentifier| [oid::CLIENT_AUTH, oid::ANY_PURPOSE].contains(purpose);
+        self.facts.purposes.as_ref().is_none_or(|purposes| purposes.iter().any(fits))
+    }
+
+    /// The issuer's key identifier, where the certificate names one.
+    pub(crate) fn authority_key_id(&self) -> Option<&[u8]> {
+        self.facts.authority_key_id.as_deref()
+    }
+
+    /// The issuer's name, DER, as in the certificate.
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        &self.issuer_der
     }
 
     /// Subject key identifier.
@@ -318,7 +373,8 @@ impl<'a> Tbs<'a> {
     pub(crate) fn parse(content: &'a [u8]) -> der::Result<Self> {
         let mut reader = SliceReader::new(content)?;
         let tbs = reader.sequence(|inner| {
-            let _version = inner.context_specific::<u8>(TagNumber(0), TagMode::Explicit)?;
+            // Counted from 0, and left out for the first.
+            let version = inner.context_specific::<u8>(TagNumber(0), TagMode::Explicit)?.unwrap_or(0);
             let serial = IntRef::decode(inner)?;
             let _algorithm = AlgorithmIdentifierRef::decode(inner)?;
             let issuer = inner.tlv_bytes()?;
@@ -330,6 +386,7 @@ impl<'a> Tbs<'a> {
             let _subject_id = inner.context_specific::<der::asn1::BitStringRef<'_>>(TagNumber(2), TagMode::Implicit)?;
             let extensions = inner.context_specific::<Vec<Extension>>(TagNumber(3), TagMode::Explicit)?;
             Ok::<_, der::Error>(Self {
+                version: version.saturating_add(1),
                 serial: serial_bytes(serial.as_bytes()),
                 issuer,
                 not_before,
@@ -371,6 +428,12 @@ impl Extensions {
                 oid::SUBJECT_KEY_ID => {
                     facts.subject_key_id = Some(SubjectKeyIdentifier::from_der(value)?.0.as_bytes().to_vec());
                 }
+                oid::EXTENDED_KEY_USAGE => facts.purposes = Some(ExtendedKeyUsage::from_der(value)?.0),
+                oid::AUTHORITY_KEY_ID => {
+                    // A hint for finding the issuer, and no more.
+                    let id = AuthorityKeyIdentifier::from_der(value).ok().and_then(|id| id.key_identifier);
+                    facts.authority_key_id = id.map(|id| id.as_bytes().to_vec());
+                }
                 oid::SUBJECT_ALT_NAME => facts.read_names(&SubjectAltName::from_der(value)?),
                 _ => {}
             }
@@ -388,6 +451,23 @@ impl Extensions {
             }
         }
     }
+}
+
+fn refuse_other_blocks(pem: &str) -> Result<()> {
+    for (_, rest) in pem.match_indices("-----BEGIN").map(|(at, mark)| pem.split_at(at + mark.len())) {
+        let label = rest.split("-----").next().unwrap_or_default().trim();
+        if label == "CERTIFICATE" {
+            continue;
+        }
+        if label.contains("PRIVATE KEY") {
+            return Err(Error::invalid(
+                "The PEM text holds a private key, which does not belong here and was not kept. Send the certificate alone, and think of the key as seen by others.",
+            ));
+        }
+        let shown: String = label.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect();
+        return Err(Error::invalid(format!("The PEM text holds a block '{shown}'; only certificates are expected.")));
+    }
+    Ok(())
 }
 
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {

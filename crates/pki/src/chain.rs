@@ -1,8 +1,10 @@
 //! Verifying the chain that a TLS client presented.
 //!
 //! Any CA certificate may be an anchor, an issuing CA too: synchronize puts the issuing CA on the
-//! hub, and devices send one, two or three certificates. Sizes are capped before a path is built.
+//! hub, and devices send one, two or three certificates. What is presented is cut down to one line of names that leads to an
+//! anchor before any signature is looked at, so that a chain costs what its length says, however it is knotted.
 
+use crate::ca_fault::CaFault;
 use crate::certificate::{Certificate, Tbs};
 use crate::encode::split_signed;
 use crate::public_key::{KeyProblem, PublicKey};
@@ -10,9 +12,10 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use std::cell::RefCell;
 use std::time::Duration;
 use uuid::Uuid;
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 pub use crate::certificate::thumbprints;
 
@@ -34,58 +37,163 @@ pub struct VerifiedLeaf {
     pub sha256: String,
     /// Serial number, upper-case hex.
     pub serial_hex: String,
-    /// End of the leaf's validity.
-    pub not_after: Timestamp,
+    /// When the first certificate of the verified path ends, the leaf's own or one above it, the anchor included.
+    pub valid_until: Timestamp,
     /// Which of the given anchors the chain ends in.
     pub anchor_index: usize,
     /// SHA-256 thumbprint of that anchor, upper-case hex.
     pub anchor_sha256: String,
 }
 
-/// Verifies `presented` (leaf first) for client authentication against `anchors` (DER CA certificates,
-/// roots or issuing CAs) at `now`.
+/// A CA certificate in which chains may end, with what is wrong with it for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    certificate: Certificate,
+    fault: Option<CaFault>,
+}
+
+impl Anchor {
+    /// Looks at everything but the time, once. One that is worthless is kept, to say so when a chain ends in it.
+    pub fn new(certificate: Certificate) -> Self {
+        let fault = certificate.lasting_ca_fault();
+        Self { certificate, fault }
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    fn fault(&self, now: Timestamp) -> Option<CaFault> {
+        self.fault.clone().or_else(|| self.certificate.time_fault(now))
+    }
+}
+
+/// Verifies `presented` (leaf first) for client authentication against `anchors` (roots or issuing CAs) at `now`. Every CA of the
+/// path is held to what it says of itself: validity, basic constraints, key usage, extended key usage, path length.
 ///
 /// # Errors
 /// `Unauthenticated`: code 401002 where the chain is empty, too long, malformed or has a key that is
-/// refused; 401003 where it is expired, not yet valid, from an unknown issuer or not for client authentication.
-pub fn verify_client_chain(
-    presented: &[impl AsRef<[u8]>],
-    anchors: &[impl AsRef<[u8]>],
-    now: Timestamp,
-) -> Result<VerifiedLeaf> {
+/// refused; 401003 where it is expired, not yet valid, from an unknown issuer or not for client authentication, or a CA above it is.
+pub fn verify_client_chain(presented: &[impl AsRef<[u8]>], anchors: &[Anchor], now: Timestamp) -> Result<VerifiedLeaf> {
     check_sizes(presented)?;
-    let ders: Vec<CertificateDer<'_>> = presented.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
-    let (leaf_der, intermediates) = ders.split_first().ok_or_else(no_certificate)?;
-    let anchor_ders: Vec<CertificateDer<'_>> =
-        anchors.iter().take(limits::CHAIN_ANCHORS).map(|der| CertificateDer::from(der.as_ref())).collect();
-    // An anchor that does not parse can verify nothing, and must not take the others down with it.
-    let trusted: Vec<(usize, TrustAnchor<'_>)> = anchor_ders
+    let chain = presented
         .iter()
-        .enumerate()
-        .filter_map(|(index, der)| anchor_from_trusted_cert(der).ok().map(|anchor| (index, anchor)))
-        .collect();
-    let trust: Vec<TrustAnchor<'_>> = trusted.iter().map(|(_, anchor)| anchor.clone()).collect();
-    let leaf = Certificate::from_der(leaf_der).map_err(|error| malformed(error.context.unwrap_or_default()))?;
-    let end_entity = EndEntityCert::try_from(leaf_der).map_err(|error| explain(&error, &leaf))?;
+        .map(|der| Certificate::from_der(der.as_ref()).map_err(|error| malformed(error.context.unwrap_or_default())))
+        .collect::<Result<Vec<_>>>()?;
+    let (leaf, others) = chain.split_first().ok_or_else(no_certificate)?;
+    let line = Line::of(leaf, others, anchors.get(..limits::CHAIN_ANCHORS).unwrap_or(anchors), now);
+    let leaf_der = CertificateDer::from(leaf.der());
+    let ders: Vec<CertificateDer<'_>> = line.above.iter().map(|above| CertificateDer::from(above.der())).collect();
+    let anchor_ders: Vec<CertificateDer<'_>> =
+        line.anchors.iter().map(|(_, anchor)| CertificateDer::from(anchor.certificate.der())).collect();
+    let trust = anchor_ders.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<TrustAnchor<'_>>, _>>();
+    let trust = trust.map_err(|error| Error::internal(format!("an anchor that parsed is refused: {error:?}")))?;
+    let end_entity = EndEntityCert::try_from(&leaf_der).map_err(|error| line.explain(&error, leaf, None))?;
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let place = |path: &VerifiedPath<'_>| trust.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
+    let fault = RefCell::new(None);
+    let check = |path: &VerifiedPath<'_>| {
+        let anchor = place(path).and_then(|at| line.anchors.get(at)).map(|(_, anchor)| *anchor);
+        let length = path.intermediate_certificates().count();
+        let found = line.fault_of(length, anchor);
+        found.map_or(Ok(()), |found| {
+            fault.replace(Some(found));
+            Err(webpki::Error::UnknownIssuer)
+        })
+    };
     let path = end_entity
-        .verify_for_usage(ALL_VERIFICATION_ALGS, &trust, intermediates, time, KeyUsage::client_auth(), None, None)
-        .map_err(|error| explain(&error, &leaf))?;
-    let position = trust.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
-    let anchor_index = position.and_then(|found| trusted.get(found)).map(|(index, _)| *index);
-    let anchor_index = anchor_index.ok_or_else(|| Error::internal("the verified path ends in no anchor"))?;
-    let anchor_sha256 = anchors.get(anchor_index).map(|der| thumbprints(der.as_ref()).1).unwrap_or_default();
+        .verify_for_usage(ALL_VERIFICATION_ALGS, &trust, &ders, time, KeyUsage::client_auth(), None, Some(&check))
+        .map_err(|error| line.explain(&error, leaf, fault.take()))?;
+    let (index, anchor) = place(&path)
+        .and_then(|at| line.anchors.get(at))
+        .ok_or_else(|| Error::internal("the verified path ends in no anchor"))?;
+    let used = line.above.get(..path.intermediate_certificates().count()).unwrap_or_default();
+    let ends = used.iter().map(|above| above.not_after()).chain([anchor.certificate.not_after()]);
     Ok(VerifiedLeaf {
         common_name: leaf.common_name().map(str::to_owned),
         credential_id: leaf.credential_id(),
         sha1: leaf.sha1().to_owned(),
         sha256: leaf.sha256().to_owned(),
         serial_hex: leaf.serial_hex().to_owned(),
-        not_after: leaf.not_after(),
-        anchor_index,
-        anchor_sha256,
+        valid_until: ends.fold(leaf.not_after(), Timestamp::min),
+        anchor_index: *index,
+        anchor_sha256: anchor.certificate.sha256().to_owned(),
     })
+}
+
+/// A CA that cannot be used, by its name.
+type Unusable = (String, CaFault);
+
+/// What of a chain, and of the anchors, can matter: one line of names.
+struct Line<'a> {
+    /// Those above the leaf, each the issuer of the one before, each name once.
+    above: Vec<&'a Certificate>,
+    /// The usable anchors to which a certificate of the line leads by its issuer's name, with their places.
+    anchors: Vec<(usize, &'a Anchor)>,
+    /// An anchor to which the line leads and which cannot be used.
+    unusable: Option<Unusable>,
+}
+
+impl<'a> Line<'a> {
+    /// Follows the names from the leaf upwards. Certificates that name themselves as their issuer lead nowhere: one that is
+    /// trusted is an anchor.
+    fn of(leaf: &'a Certificate, others: &'a [Certificate], anchors: &'a [Anchor], now: Timestamp) -> Self {
+        let mut above: Vec<&Certificate> = Vec::new();
+        let mut current = leaf;
+        let mut line = Self { above: Vec::new(), anchors: Vec::new(), unusable: None };
+        loop {
+            for (index, anchor) in anchors.iter().enumerate() {
+                if anchor.certificate.subject_der() != current.issuer_der() {
+                    continue;
+                }
+                match anchor.fault(now) {
+                    None => line.anchors.push((index, anchor)),
+                    Some(fault) => line.unusable = Some((anchor.certificate.subject().to_string(), fault)),
+                }
+                // What stands above the highest anchor that was met is of no use.
+                line.above.clone_from(&above);
+            }
+            let fits = |other: &&Certificate| {
+                other.subject_der() == current.issuer_der()
+                    && !other.is_self_issued()
+                    && above.iter().all(|used| used.subject_der() != other.subject_der())
+            };
+            let named = |other: &&Certificate| {
+                current.authority_key_id().is_none_or(|id| other.subject_key_id().is_none_or(|own| own == id))
+            };
+            let next = others.iter().filter(fits).find(named).or_else(|| others.iter().find(fits));
+            let Some(next) = next else { return line };
+            above.push(next);
+            current = next;
+        }
+    }
+
+    /// What is wrong with the CAs of a path of the first `length` above the leaf, beside what the verifier itself looks at.
+    fn fault_of(&self, length: usize, anchor: Option<&Anchor>) -> Option<Unusable> {
+        let used = self.above.get(..length).unwrap_or_default();
+        let own = used.iter().find_map(|ca| Some((ca.subject().to_string(), ca.ca_facts_fault()?)));
+        let longest = anchor.and_then(|anchor| anchor.certificate.path_length());
+        own.or_else(|| {
+            let longest = longest.filter(|longest| usize::from(*longest) < length)?;
+            Some((anchor?.certificate.subject().to_string(), CaFault::PathLength(longest)))
+        })
+    }
+
+    fn explain(&self, error: &webpki::Error, leaf: &Certificate, fault: Option<Unusable>) -> Error {
+        let unknown = matches!(error, webpki::Error::UnknownIssuer);
+        match fault.or_else(|| self.unusable.clone()).filter(|_| unknown) {
+            Some((name, fault)) => refused(
+                CODE_UNTRUSTED,
+                format!(
+                    "The certificate authority '{name}' above the client certificate '{}' {fault}; the hub needs one that is good.",
+                    leaf.subject()
+                ),
+            ),
+            None => explain(error, leaf),
+        }
+    }
 }
 
 /// Everything that makes path building dear: length, bytes, RSA sizes.
@@ -149,6 +257,12 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
             CODE_UNTRUSTED,
             format!(
                 "The client certificate '{name}' is not for client authentication; its extended key usage lacks clientAuth."
+            ),
+        ),
+        webpki::Error::UnsupportedCertVersion => (
+            CODE_BAD_CERTIFICATE,
+            format!(
+                "The client certificate '{name}' or a certificate above it is of an older version of X.509; a chain needs version 3."
             ),
         ),
         webpki::Error::CaUsedAsEndEntity => (

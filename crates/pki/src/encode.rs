@@ -56,12 +56,13 @@ pub(crate) fn time(at: Timestamp) -> Result<Time> {
     Ok(Time::GeneralTime(GeneralizedTime::from_date_time(date)))
 }
 
-/// The moment that a certificate's time means.
+/// The moment that a certificate's time means. The end of the year 9999, which says "no end" (RFC 5280, 4.1.2.5), lies a day
+/// behind the last moment that is counted here, and is that moment.
 pub(crate) fn timestamp(time: &Time) -> der::Result<Timestamp> {
     let seconds = time.to_unix_duration().as_secs();
     let failed = || der::Tag::UtcTime.value_error().to_error();
     let seconds = i64::try_from(seconds).map_err(|_| failed())?;
-    Timestamp::from_second(seconds).map_err(|_| failed())
+    Ok(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
 }
 
 /// An extension of `id` with the DER of `value`.

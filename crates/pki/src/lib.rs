@@ -10,6 +10,7 @@
 
 pub mod algorithm;
 pub mod authority;
+pub mod ca_fault;
 pub mod certificate;
 pub mod chain;
 pub mod crl;

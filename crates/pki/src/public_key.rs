@@ -32,7 +32,7 @@ impl fmt::Display for KeyProblem {
                 "its elliptic curve is given by explicit parameters; use a named curve (P-256, P-384 or P-521)",
             ),
             Self::Unsupported(what) => {
-                write!(f, "{what} is not supported; use P-256, P-384, P-521, RSA of 2048 to 4096 bits or Ed25519")
+                write!(f, "{what} is not supported; use P-256, P-384, P-521, RSA of 2048 to 8192 bits or Ed25519")
             }
             Self::WeakRsa(bits) => {
                 write!(f, "RSA with {bits} bits is too weak; use at least {} bits", limits::RSA_MIN_BITS)

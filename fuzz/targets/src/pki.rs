@@ -3,7 +3,7 @@
 use crate::utf8;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::verify_client_chain;
+use ferrohub_pki::chain::{Anchor, verify_client_chain};
 use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_pki::key::verify_secret;
 use ferrohub_pki::name::SubjectName;
@@ -49,8 +49,9 @@ pub(crate) fn chain(data: &[u8]) {
     let Some((anchor, presented)) = items.split_last() else { return };
     // 2027-01-01, within the validity of the seeds.
     let Ok(now) = Timestamp::from_second(1_798_761_600) else { return };
-    if let Ok(leaf) = verify_client_chain(presented, &[anchor], now) {
-        assert!(leaf.anchor_index == 0 && leaf.not_after >= now);
+    let Ok(anchor) = Certificate::from_der(anchor) else { return };
+    if let Ok(leaf) = verify_client_chain(presented, &[Anchor::new(anchor)], now) {
+        assert!(leaf.anchor_index == 0 && leaf.valid_until >= now);
         assert!(Certificate::from_der(presented[0]).is_ok(), "a chain passes whose leaf is not readable");
     }
 }

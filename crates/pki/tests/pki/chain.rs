@@ -5,13 +5,23 @@ use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::limits;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::create_issuing;
-use ferrohub_pki::chain::{CODE_BAD_CERTIFICATE, CODE_UNTRUSTED, verify_client_chain};
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::chain::{self, Anchor, CODE_BAD_CERTIFICATE, CODE_UNTRUSTED, VerifiedLeaf};
 use ferrohub_pki::profile::{Profile, ServerFields};
 use ferrohub_pki::random::SystemRandom;
 use jiff::Timestamp;
 
-fn refused(presented: &[&[u8]], anchors: &[&[u8]], now: Timestamp, code: u32) -> Error {
-    let error = verify_client_chain(presented, anchors, now).unwrap_err();
+/// The anchors of a hub, from what it holds.
+pub(crate) fn anchors(ders: &[&[u8]]) -> Vec<Anchor> {
+    ders.iter().map(|der| Anchor::new(Certificate::from_der(der).unwrap())).collect()
+}
+
+fn verify_client_chain(presented: &[&[u8]], trusted: &[&[u8]], now: Timestamp) -> Result<VerifiedLeaf, Error> {
+    chain::verify_client_chain(presented, &anchors(trusted), now)
+}
+
+fn refused(presented: &[&[u8]], trusted: &[&[u8]], now: Timestamp, code: u32) -> Error {
+    let error = verify_client_chain(presented, trusted, now).unwrap_err();
     assert_eq!((error.kind, error.iot_code), (ErrorKind::Unauthenticated, code), "{error} {:?}", error.context);
     error
 }
@@ -24,12 +34,12 @@ fn an_issuing_ca_is_an_anchor_for_one_two_and_three_certificates() {
     let (ica, root) = (pair.issuing.certificate(), pair.root.certificate());
     let strange = other.root.certificate().der();
     for presented in [vec![end.der()], vec![end.der(), ica.der()], vec![end.der(), ica.der(), root.der()]] {
-        let verified = verify_client_chain(&presented, &[b"garbage", strange, ica.der()], pair.now).unwrap();
+        let verified = verify_client_chain(&presented, &[strange, ica.der()], pair.now).unwrap();
         assert_eq!(verified.common_name.as_deref(), Some("device-1"));
         assert_eq!(verified.credential_id, Some(leaf_fields("").credential_id));
         assert_eq!((verified.sha256.as_str(), verified.serial_hex.as_str()), (end.sha256(), end.serial_hex()));
-        assert_eq!((verified.anchor_index, verified.anchor_sha256.as_str()), (2, ica.sha256()));
-        assert_eq!(verified.not_after, end.not_after());
+        assert_eq!((verified.anchor_index, verified.anchor_sha256.as_str()), (1, ica.sha256()));
+        assert_eq!(verified.valid_until, end.not_after());
     }
 }
 
@@ -104,10 +114,12 @@ fn sizes_are_capped_before_a_path_is_built() {
     refused(&[&corrupted], &[anchor], pair.now, CODE_UNTRUSTED);
 
     let oracle = Oracle::new();
-    for (bits, word) in [("rsa:1024", "too weak"), ("rsa:4104", "too large")] {
+    // Several primes are found sooner.
+    for (bits, primes, word) in [("rsa:1024", "2", "too weak"), ("rsa:8200", "5", "too large")] {
+        let primes = format!("rsa_keygen_primes:{primes}");
         oracle.run(&[
-            "req", "-x509", "-newkey", bits, "-nodes", "-keyout", "k", "-outform", "DER", "-out", "c.der", "-subj",
-            "/CN=x",
+            "req", "-x509", "-newkey", bits, "-pkeyopt", &primes, "-nodes", "-keyout", "k", "-outform", "DER", "-out",
+            "c.der", "-subj", "/CN=x",
         ]);
         let error = refused(&[end.der(), &oracle.read("c.der")], &[anchor], pair.now, CODE_BAD_CERTIFICATE);
         assert!(error.message.contains(word), "{error}");

@@ -37,13 +37,16 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Arc<Vec<u8>>> {
     }
     let revoked = revoked_of(platform, id).await?;
     let now = platform.now();
+    // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked for,
+    // by those who hold its certificates: it is well-formed, and says nothing about the authority.
+    let longest = later(now, LIST_LIFETIME)?;
+    let next_update = if record.not_after > now { longest.min(record.not_after) } else { longest };
     if let Some(list) = platform.authorities.list(id)
         && list.entries == revoked.len()
-        && list.next_update > later(now, LIST_RENEWAL)?
+        && (list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update)
     {
         return Ok(list.der);
     }
-    let next_update = later(now, LIST_LIFETIME)?.min(record.not_after);
     let der = Arc::new(sign(platform, &record, next_update, &revoked).await?);
     platform.authorities.keep_list(id, SignedList { der: Arc::clone(&der), next_update, entries: revoked.len() });
     Ok(der)

@@ -2,9 +2,10 @@
 
 use super::access::{unauthorized, unauthorized_access};
 use super::session::{CloseReason, Session};
-use super::trust::View;
+use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
 use crate::platform::Platform;
+use crate::resources;
 use crate::shared_access::{Right, check_resource, verify, verify_policy_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,8 +40,9 @@ pub(super) enum Proof {
     DeviceKey { sealed: String, expiry_unix: i64 },
     /// A token under a policy of the hub, kept to be verified again when the hub's keys change.
     Policy { token: SasToken, expiry_unix: i64 },
-    /// A chain to a CA of the hub, with the credential id in its leaf and the end of the leaf's validity.
-    Chain { credential_id: Option<Uuid>, expiry_unix: i64 },
+    /// A chain to a CA of the hub: the credential id in its leaf, the certificate authority of the namespace in which it ends if
+    /// it is one, and when the first certificate of the path ends.
+    Chain { credential_id: Option<Uuid>, authority: Option<Uuid>, expiry_unix: i64 },
     /// A certificate with these thumbprints, and the end of its validity.
     Thumbprint { sha1: String, sha256: String, expiry_unix: i64 },
 }
@@ -126,7 +128,7 @@ impl HubService {
             None if login.peer_chain.is_empty() => Err(unauthorized(
                 "The device presents neither a SAS token (as password over MQTT) nor a client certificate; send one.",
             )),
-            None => self.authenticate_chain(view, device, &login.peer_chain),
+            None => self.authenticate_chain(view, device, &login.peer_chain).await,
         }
     }
 
@@ -165,10 +167,19 @@ impl HubService {
         Ok(sealed.clone().unwrap_or_default())
     }
 
-    fn authenticate_chain(&self, view: &View, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
+    /// Whether `authority` is that of the device's policy. A policy that is gone leaves those of the namespace, which sign nothing
+    /// that is not ours.
+    async fn signed_by_its_policy(&self, device: &DeviceIdentity, authority: Option<Uuid>) -> Result<bool> {
+        let Some(authority) = authority else { return Ok(false) };
+        let Some(policy) = device.policy else { return Ok(true) };
+        let policy = resources::by_uid(&self.platform, policy).await?;
+        Ok(policy.is_none_or(|policy| policy.parent == authority))
+    }
+
+    async fn authenticate_chain(&self, view: &View, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {
         match device.authentication.kind {
             AuthenticationType::CertificateAuthority => {
-                let leaf = self.trust.verify(view, chain, self.platform.now())?;
+                let Trusted { leaf, authority } = self.trust.verify(view, chain, self.platform.now())?;
                 if leaf.common_name.as_deref() != Some(device.device_id.as_str()) {
                     let name: String =
                         leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
@@ -183,7 +194,14 @@ impl HubService {
                         device.device_id
                     )));
                 }
-                Ok(Proof::Chain { credential_id: leaf.credential_id, expiry_unix: leaf.not_after.as_second() })
+                if device.credential_id.is_some() && !self.signed_by_its_policy(device, authority).await? {
+                    return Err(unauthorized(format!(
+                        "The client certificate of '{}' ends in a certificate authority that is not the one of the device's credential policy; synchronize the policy to this hub.",
+                        device.device_id
+                    )));
+                }
+                let expiry_unix = leaf.valid_until.as_second();
+                Ok(Proof::Chain { credential_id: leaf.credential_id, authority, expiry_unix })
             }
             AuthenticationType::SelfSigned => by_thumbprint(&self.platform, device, chain),
             AuthenticationType::Sas | AuthenticationType::None => Err(wrong_type(device, "a client certificate")),

@@ -395,8 +395,9 @@ impl Session {
     }
 
     /// The hub was written, or the CAs that it trusts.
-    async fn check_trust(&self) -> Result<Option<CloseReason>> {
-        let platform = &self.link.platform;
+    async fn check_trust(&mut self) -> Result<Option<CloseReason>> {
+        let platform = Arc::clone(&self.link.platform);
+        let platform = platform.as_ref();
         let Some(view) = self.trust.look(platform, &self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
         };
@@ -405,7 +406,15 @@ impl Session {
         if reason.is_some() || self.chain.is_empty() {
             return Ok(reason);
         }
-        refused(self.trust.verify(&view, &self.chain, platform.now()), CloseReason::TrustLost)
+        let trusted = self.trust.verify(&view, &self.chain, platform.now());
+        if let (Ok(trusted), Proof::Chain { credential_id, authority, expiry_unix }) = (&trusted, &mut self.proof) {
+            if credential_id.is_some() && trusted.authority != *authority {
+                return Ok(Some(CloseReason::TrustLost));
+            }
+            // Another path may end sooner.
+            *expiry_unix = trusted.leaf.valid_until.as_second();
+        }
+        refused(trusted, CloseReason::TrustLost)
     }
 
     /// The next change that the device does not know yet. A gap in the versions, or lost notices, are filled

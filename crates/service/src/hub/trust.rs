@@ -2,16 +2,18 @@
 
 use super::HubRef;
 use super::shared_read::SharedRead;
+use crate::certificate;
 use crate::platform::Platform;
+use crate::registry;
 use crate::resources::{self, tag};
 use aws_lc_rs::digest::{Context, SHA256};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::{VerifiedLeaf, verify_client_chain};
+use ferrohub_pki::chain::{Anchor, VerifiedLeaf, verify_client_chain};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,9 +24,10 @@ type Hash = [u8; 32];
 struct Anchors {
     /// Hash over ids and versions of the rows they came from: changes with every change of trust.
     generation: Hash,
-    ders: Vec<Vec<u8>>,
-    /// Their SHA-256 thumbprints, upper-case hex.
-    prints: HashSet<String>,
+    cas: Vec<Anchor>,
+    /// By SHA-256 thumbprint, upper-case hex: the certificate authority of the hub's namespace whose certificate it is, by the
+    /// uid of its resource; `None` for a CA of others.
+    prints: HashMap<String, Option<Uuid>>,
 }
 
 /// A hub and whom it trusts, as they stood at one moment.
@@ -36,11 +39,20 @@ pub(super) struct View {
 
 type Look = SharedRead<Option<Arc<View>>>;
 
+/// A chain that was found good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trusted {
+    /// What the leaf says.
+    pub(super) leaf: VerifiedLeaf,
+    /// The certificate authority of the hub's namespace in which the chain ends, by the uid of its resource. Only what such a
+    /// one signed is known to be ours, so only then does a credential id in the leaf count.
+    pub(super) authority: Option<Uuid>,
+}
+
 struct Verified {
     leaf: VerifiedLeaf,
     from: Timestamp,
-    /// When the first certificate of the chain ends.
-    until: Timestamp,
+    generation: Hash,
 }
 
 /// Anchors and verified chains. The rows are read anew for everybody who asks, in one reading for all who ask at the
@@ -84,21 +96,25 @@ impl Trust {
     ///
     /// # Errors
     /// Those of [`verify_client_chain`].
-    pub(super) fn verify(&self, view: &View, chain: &[Vec<u8>], now: Timestamp) -> Result<VerifiedLeaf> {
+    pub(super) fn verify(&self, view: &View, chain: &[Vec<u8>], now: Timestamp) -> Result<Trusted> {
         let key = chain_hash(chain);
-        if let Some(leaf) = self.remembered(&key, &view.anchors, now) {
-            return Ok(leaf);
+        if let Some(trusted) = self.remembered(&key, &view.anchors, now) {
+            return Ok(trusted);
         }
-        let leaf = verify_client_chain(chain, &view.anchors.ders, now)?;
-        let until = first_end(chain, &leaf, now);
-        self.verified.insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, until }));
-        Ok(leaf)
+        let leaf = verify_client_chain(chain, &view.anchors.cas, now)?;
+        let authority = view.anchors.prints.get(&leaf.anchor_sha256).copied().flatten();
+        self.verified
+            .insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, generation: view.anchors.generation }));
+        Ok(Trusted { leaf, authority })
     }
 
-    fn remembered(&self, key: &Hash, anchors: &Anchors, now: Timestamp) -> Option<VerifiedLeaf> {
+    fn remembered(&self, key: &Hash, anchors: &Anchors, now: Timestamp) -> Option<Trusted> {
         let known = self.verified.get(key)?;
-        let holds = (known.from..known.until).contains(&now) && anchors.prints.contains(&known.leaf.anchor_sha256);
-        holds.then(|| known.leaf.clone())
+        let authority = *anchors.prints.get(&known.leaf.anchor_sha256)?;
+        // A chain that led to a CA of others may lead to one of ours by now.
+        let same = authority.is_some() || known.leaf.credential_id.is_none() || known.generation == anchors.generation;
+        let holds = same && (known.from..known.leaf.valid_until).contains(&now);
+        holds.then(|| Trusted { leaf: known.leaf.clone(), authority })
     }
 
     async fn anchors(&self, platform: &Platform, hub: &HubRef) -> Result<Arc<Anchors>> {
@@ -113,7 +129,8 @@ impl Trust {
         if let Some(known) = self.anchors.get(&hub.uid).filter(|known| known.generation == generation) {
             return Ok(known);
         }
-        let (mut ders, mut prints) = (Vec::new(), HashSet::new());
+        let ours = self.authorities(platform, hub).await?;
+        let (mut cas, mut prints) = (Vec::new(), HashMap::new());
         for row in rows
             .iter()
             .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
@@ -121,9 +138,12 @@ impl Trust {
             match Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()) {
                 Ok(certificate) => {
                     // Those beyond the verifier's limit verify nothing.
-                    if ders.len() < limits::CHAIN_ANCHORS {
-                        prints.insert(certificate.sha256().to_owned());
-                        ders.push(certificate.der().to_vec());
+                    if cas.len() < limits::CHAIN_ANCHORS {
+                        let brought = row.resource.link(registry::AUTHORITY);
+                        let authority = brought.or_else(|| ours.get(certificate.sha256()).copied());
+                        let known: &mut Option<Uuid> = prints.entry(certificate.sha256().to_owned()).or_default();
+                        *known = known.or(authority);
+                        cas.push(Anchor::new(certificate));
                     }
                 }
                 Err(error) => {
@@ -131,17 +151,17 @@ impl Trust {
                 }
             }
         }
-        let fresh = Arc::new(Anchors { generation, ders, prints });
+        let fresh = Arc::new(Anchors { generation, cas, prints });
         self.anchors.insert(hub.uid, Arc::clone(&fresh));
         Ok(fresh)
     }
-}
 
-/// When the first certificate of a chain that is valid now ends. One that has ended already was not needed, and one
-/// that does not parse gives `now`: such a chain is not remembered.
-fn first_end(chain: &[Vec<u8>], leaf: &VerifiedLeaf, now: Timestamp) -> Timestamp {
-    let above = chain.iter().skip(1).map(|der| Certificate::from_der(der).map_or(now, |parsed| parsed.not_after()));
-    above.filter(|end| *end >= now).fold(leaf.not_after, Timestamp::min)
+    /// The issuing authorities of the namespace that the hub is linked to, by thumbprint: one of them may have been uploaded by hand.
+    async fn authorities(&self, platform: &Platform, hub: &HubRef) -> Result<HashMap<String, Uuid>> {
+        let Some(namespace) = hub.stored.resource.link(registry::NAMESPACE) else { return Ok(HashMap::new()) };
+        let issuing = certificate::issuing_of_namespace(platform, namespace).await?;
+        Ok(issuing.into_iter().map(|record| (record.thumbprint, record.owner)).collect())
+    }
 }
 
 /// Hash of a chain with its lengths, so that no two chains share one.

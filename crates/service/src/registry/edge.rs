@@ -17,6 +17,8 @@ pub const ISSUE_CERTIFICATE: &str = "Microsoft.DeviceRegistry/namespaces/credent
 
 /// The reference from a hub or DPS to its namespace.
 pub const NAMESPACE: &str = "namespace";
+/// The reference from a CA certificate of a hub to the certificate authority of the namespace that it was brought from.
+pub const AUTHORITY: &str = "authority";
 /// The reference from a hub or DPS to the user-assigned identity as which it acts on its namespace.
 pub const IDENTITY: &str = "identity";
 

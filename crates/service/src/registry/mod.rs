@@ -9,8 +9,8 @@ mod mirror;
 mod naming;
 
 pub use edge::{
-    DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ, check_issue, dps_edge,
-    hub_edge,
+    AUTHORITY, DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ, check_issue,
+    dps_edge, hub_edge,
 };
 pub use enabled::{apply_enabled, hub_device, show_hub_device, without_assigned};
 pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_put};

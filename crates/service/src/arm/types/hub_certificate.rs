@@ -7,6 +7,7 @@ use crate::arm::schema::{Check, Rule};
 use crate::arm::{activity, render};
 use crate::certificate::AuthorityRecord;
 use crate::platform::{Change, Platform};
+use crate::registry::AUTHORITY;
 use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::time::rfc1123;
+use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::{Map, Value};
@@ -66,8 +68,6 @@ const CERTIFICATE_TEXT_BYTES: usize = 32 * 1024;
 const AUTHORITY_ID: &str = "certificateAuthorityResourceId";
 /// The same from 2025-08-01-preview to 2026-05-01-preview.
 const POLICY_ID: &str = "policyResourceId";
-/// The reference to it.
-const AUTHORITY: &str = "authority";
 const AUTHORITIES_SEGMENT: &str = "/certificateAuthorities/";
 const POLICIES_SEGMENT: &str = "/credentials/default/policies/";
 
@@ -105,7 +105,8 @@ impl Behavior for HubCertificate {
             )));
         }
         let text = cx.resource.text(&["certificate"]).unwrap_or_default().to_string();
-        let certificate = read_upload(&text)?;
+        let certificate = read_upload(cx.platform, &text)?;
+        let text = plain(&certificate, &text);
         let verified = cx.resource.properties.get("isVerified").and_then(Value::as_bool).unwrap_or(false);
         let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
         let siblings = resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
@@ -149,7 +150,7 @@ impl Behavior for HubCertificate {
 }
 
 /// An upload is base64 of DER, base64 of PEM text, or PEM text itself; one CA certificate.
-fn read_upload(text: &str) -> Result<Certificate> {
+fn read_upload(platform: &Platform, text: &str) -> Result<Certificate> {
     let path = "properties.certificate";
     if text.is_empty() || text.len() > CERTIFICATE_TEXT_BYTES {
         return Err(Error::invalid_property(
@@ -157,23 +158,39 @@ fn read_upload(text: &str) -> Result<Certificate> {
             "A certificate is expected: the base64 of its PEM or DER form, 32 KB at most.",
         ));
     }
-    let bytes = if text.trim_start().starts_with("-----BEGIN") {
+    let bytes = if text.contains("-----BEGIN") {
         text.as_bytes().to_vec()
     } else {
         let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         STANDARD.decode(compact).map_err(|_| Error::invalid_property(path, "The certificate is not base64."))?
     };
     let certificate = match std::str::from_utf8(&bytes) {
-        Ok(pem) if pem.trim_start().starts_with("-----BEGIN") => Certificate::from_pem(pem),
+        Ok(pem) if pem.contains("-----BEGIN") => Certificate::from_pem(pem),
         _ => Certificate::from_der(&bytes),
-    }?;
-    if !certificate.is_ca() {
-        return Err(Error::invalid_property(
-            path,
-            "The certificate is not that of a certificate authority (basic constraints CA:TRUE are missing).",
-        ));
     }
-    Ok(certificate)
+    .map_err(|error| Error::invalid_property(path, error.message))?;
+    // One that only begins later may be uploaded ahead of time.
+    let ended = certificate.time_fault(platform.now()).filter(|fault| matches!(fault, CaFault::Expired(_)));
+    match certificate.lasting_ca_fault().or(ended) {
+        None => Ok(certificate),
+        Some(fault) => Err(Error::invalid_property(
+            path,
+            format!("No device could ever be trusted through this certificate: '{}' {fault}.", certificate.subject()),
+        )),
+    }
+}
+
+/// The upload as it is kept: what stands around a PEM block is not.
+fn plain(certificate: &Certificate, text: &str) -> String {
+    let bare = |pem: &str| pem.trim().starts_with("-----BEGIN") && pem.trim().ends_with("-----END CERTIFICATE-----");
+    if text.contains("-----BEGIN") {
+        return if bare(text) { text.to_owned() } else { certificate.to_pem() };
+    }
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    match STANDARD.decode(compact).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
+        Some(pem) if pem.contains("-----BEGIN") && !bare(&pem) => STANDARD.encode(certificate.to_pem()),
+        _ => text.to_owned(),
+    }
 }
 
 fn describe(

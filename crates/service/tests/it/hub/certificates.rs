@@ -1,10 +1,11 @@
 use super::fixture::{World, request};
-use crate::owner::HUB_API;
+use crate::owner::{HUB_API, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
+use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::authority::{create_issuing, create_root};
@@ -17,6 +18,7 @@ use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
 use ferrohub_service::hub::{CloseReason, SessionEvent};
 use ferrohub_service::platform::Change;
+use ferrohub_service::{certificate, registry, resources};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +68,18 @@ async fn trust(world: &World, name: &str, der: &[u8], verified: bool) {
     world.owner.put(&entry_id(world, name), HUB_API, body).await;
 }
 
+/// Trusts a CA on the hub as `synchronize` does, which says whose it is.
+async fn bring(world: &World, name: &str, der: &[u8]) {
+    trust(world, name, der, true).await;
+    let stored = resources::get(&world.platform, &entry_id(world, name)).await.unwrap().unwrap();
+    let mut resource = (*stored.resource).clone();
+    resource.links.insert(registry::AUTHORITY.into(), Reference { uid: Uuid::from_u128(0xca), id: String::new() });
+    let mut change = Change::new();
+    resources::rewrite(&stored, &resource, &mut change).unwrap();
+    change.trust_changed(world.hub.uid);
+    world.platform.commit(change).await.unwrap();
+}
+
 async fn distrust(world: &World, name: &str) {
     world.owner.delete(&entry_id(world, name), HUB_API).await;
 }
@@ -100,6 +114,12 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
     trust(&world, "policy1", hierarchy.issuing.certificate().der(), false).await;
     assert_eq!(refusal(&world, "d", chain.clone()).await.0, 401_003, "an unverified entry trusts nobody");
     trust(&world, "policy1", hierarchy.issuing.certificate().der(), true).await;
+    let (code, message) = refusal(&world, "d", chain.clone()).await;
+    assert!(
+        code == 401_003 && message.contains("synchronize the policy"),
+        "a credential id of a CA of others: {message}"
+    );
+    bring(&world, "policy1", hierarchy.issuing.certificate().der()).await;
     for length in [3, 2, 1] {
         assert!(
             world.service.connect(request("d", None, chain[..length].to_vec())).await.is_ok(),
@@ -124,7 +144,7 @@ async fn a_chain_to_a_synchronized_ca_opens_the_hub_until_it_is_taken_away() {
 async fn certificates_of_others_are_refused() {
     let world = World::new().await;
     let (mine, foreign) = (Hierarchy::new(&world, "ns1").await, Hierarchy::new(&world, "ns2").await);
-    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    bring(&world, "policy1", mine.issuing.certificate().der()).await;
     let id = Uuid::from_u128(7);
     ca_device(&world, "d", Some(id)).await;
     ca_device(&world, "plain", None).await;
@@ -212,7 +232,7 @@ async fn a_chain_with_two_trusted_cas_survives_the_loss_of_one() {
 async fn rotating_the_credential_id_closes_the_connection() {
     let world = World::new().await;
     let mine = Hierarchy::new(&world, "ns1").await;
-    trust(&world, "policy1", mine.issuing.certificate().der(), true).await;
+    bring(&world, "policy1", mine.issuing.certificate().der()).await;
     let id = Uuid::from_u128(7);
     ca_device(&world, "d", Some(id)).await;
     let chain = mine.chain(&world, "d", id).await;
@@ -270,4 +290,60 @@ async fn a_self_signed_device_is_known_by_either_thumbprint() {
     assert!(message.starts_with("Thumbprint does not match configuration: Thumbprint: SHA1Hash="), "{message}");
     world.clock.advance(Duration::from_secs(31 * 24 * 3600));
     assert!(refusal(&world, "one", chain).await.1.contains("not valid at this time"));
+}
+
+#[tokio::test]
+async fn an_upload_is_exactly_one_ca_certificate_that_can_work() {
+    let world = World::new().await;
+    let hierarchy = Hierarchy::new(&world, "ns1").await;
+    let pem = hierarchy.issuing.certificate().to_pem();
+    let leaf = Certificate::from_der(&hierarchy.chain(&world, "d", Uuid::nil()).await[0]).unwrap().to_pem();
+    let mut forged = hierarchy.root.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let forged = Certificate::from_der(&forged).unwrap().to_pem();
+    let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    let put = async |text: &str| {
+        let body = json!({"properties": {"certificate": text, "isVerified": true}});
+        world.owner.ask("PUT", &entry_id(&world, "up"), HUB_API, Some(body)).await
+    };
+    for (text, word) in [
+        (format!("{pem}{key}"), "private key"),
+        (format!("{key}{pem}"), "private key"),
+        (format!("{pem}{pem}"), "exactly one"),
+        (pem.replace("CERTIFICATE", "X509 CRL"), "'X509 CRL'"),
+        (leaf, "is no certificate authority"),
+        (forged, "wrong signature"),
+    ] {
+        for text in [text.clone(), STANDARD.encode(&text)] {
+            let error = put(&text).await.err().unwrap_or_else(|| panic!("{word}: accepted"));
+            assert!(error.message.contains(word), "{error}");
+            assert_eq!(error.http_status(), 400, "{error}");
+        }
+    }
+    for text in [format!("Notes: hunter2\n{pem}"), STANDARD.encode(format!("{pem}\nNotes: hunter2\n"))] {
+        let shown = put(&text).await.unwrap().body.unwrap()["properties"]["certificate"].as_str().unwrap().to_owned();
+        let kept =
+            if shown.contains("BEGIN") { shown } else { String::from_utf8(STANDARD.decode(shown).unwrap()).unwrap() };
+        assert_eq!(kept, pem);
+    }
+    world.clock.advance(Duration::from_secs(40 * 366 * 24 * 3600));
+    let error = put(&pem).await.err().unwrap();
+    assert!(error.message.contains("has expired on"), "{error}");
+}
+
+#[tokio::test]
+async fn an_authority_has_a_revocation_list_up_to_its_end_and_past_it() {
+    let world = World::linked().await;
+    let credential = world.namespace_id().child("credentials", "default");
+    let policy = credential.child("policies", "policy1");
+    world.owner.put(&credential, REGISTRY_API, json!({"location": "westeurope"})).await;
+    world.owner.put(&policy, REGISTRY_API, json!({"location": "westeurope"})).await;
+    let stored = resources::get(&world.platform, &policy).await.unwrap().unwrap();
+    let record = certificate::authority_of(&world.platform, stored.uid).await.unwrap().unwrap();
+    let left = u64::try_from(record.not_after.as_second() - world.now_unix()).unwrap();
+    for step in [left - 3600, 3599, 1, 24 * 3600] {
+        world.clock.advance(Duration::from_secs(step));
+        let list = certificate::crl(&world.platform, record.id).await.unwrap();
+        assert!(Arc::ptr_eq(&list, &certificate::crl(&world.platform, record.id).await.unwrap()), "{step}");
+    }
 }
