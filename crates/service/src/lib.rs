@@ -23,6 +23,7 @@ pub mod registry;
 pub mod resources;
 pub mod route;
 mod service;
+mod settled;
 pub mod shared_access;
 pub mod stripes;
 pub mod tables;

@@ -6,9 +6,12 @@ use crate::certificate;
 use crate::hub::HubRef;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
+use crate::settled::SettledTime;
 use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
+use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +20,8 @@ use uuid::Uuid;
 
 /// Pause between rounds: ours.
 const ROUND: Duration = Duration::from_secs(2);
-/// Rounds between two sweeps of what is merely old: ours (ten minutes).
-const SWEEP_EVERY: u32 = 300;
+/// Time between two sweeps of what is merely old: ours.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Operations taken up in one round: ours.
 const TAKEN_UP: usize = 16;
 
@@ -38,13 +41,18 @@ pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
 }
 
 async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
-    let mut round: u32 = 0;
+    let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
-        if round.is_multiple_of(SWEEP_EVERY) {
-            sweep(platform).await;
+        if platform.clock.monotonic() >= due {
+            due = platform.clock.monotonic() + SWEEP_EVERY;
+            match settled.look(platform).await {
+                Ok(now) => sweep(platform, now).await,
+                Err(error) => {
+                    tracing::warn!(%error, context = error.context, "nothing is swept: the settled time could not be read");
+                }
+            }
         }
-        round = round.wrapping_add(1);
         tokio::select! {
             () = platform.clock.sleep(ROUND) => {}
             changed = stop.changed() => if changed.is_err() { return },
@@ -67,47 +75,62 @@ async fn take_up(platform: &Platform) {
     }
 }
 
-async fn sweep(platform: &Platform) {
-    if let Err(error) = sweep_rows(platform).await {
-        tracing::warn!(%error, context = error.context, "old rows could not be swept");
-    }
-    if let Err(error) = certificate::sweep_intents(platform).await {
-        tracing::warn!(%error, context = error.context, "old certificate intents could not be swept");
-    }
-    if let Err(error) = platform.keys.sweep().await {
-        tracing::warn!(%error, context = error.context, "keys that nobody uses could not be destroyed");
-    }
-    if let Err(error) = sweep_events(platform).await {
-        tracing::warn!(%error, context = error.context, "old events could not be expired");
+/// Removes what is old at `now`, the settled time, and says what.
+async fn sweep(platform: &Platform, now: Timestamp) {
+    told("activity", sweep_activity(platform, now).await);
+    told("ended operations", sweep_operations(platform, now).await);
+    told("expired certificates", sweep_certificates(platform, now).await);
+    told("certificates that were never issued", certificate::sweep_intents(platform, now).await);
+    told("keys that nobody uses", platform.keys.sweep().await);
+    told("segments of old events", sweep_events(platform, now).await);
+}
+
+/// Says how many of something went, or why they did not.
+fn told(what: &str, swept: Result<usize>) {
+    match swept {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, what, "swept"),
+        Err(error) => {
+            tracing::warn!(%error, context = error.context, what, "could not be swept; the next sweep tries again")
+        }
     }
 }
 
 /// Takes the events that are past their hub's retention, and those of hubs that are gone.
-async fn sweep_events(platform: &Platform) -> Result<()> {
+async fn sweep_events(platform: &Platform, now: Timestamp) -> Result<usize> {
     // Before the hubs are read: a stream that comes later has a hub that came later.
     let streams = platform.log.streams().await?;
     let hubs = resources::every(platform, tag::IOT_HUB).await?;
     let hubs: HashMap<Uuid, HubRef> = hubs.into_iter().map(HubRef::of).map(|hub| (hub.uid, hub)).collect();
+    let mut segments = 0;
     for stream in streams {
-        match hubs.get(&stream) {
-            Some(hub) => platform.log.expire(stream, hub.kept_since_ms(platform.now())).await?,
+        segments += match hubs.get(&stream) {
+            Some(hub) => platform.log.expire(stream, hub.kept_since_ms(now)).await?,
             None => platform.log.drop_stream(stream).await?,
         };
     }
-    Ok(())
+    Ok(usize::try_from(segments).unwrap_or(usize::MAX))
 }
 
-/// Removes what nobody will ask for again: old activity, ended operations, certificates past their validity.
-async fn sweep_rows(platform: &Platform) -> Result<()> {
-    let now = platform.now();
-    let before = |days: i64| now.as_second() - days * 24 * 3600;
+async fn sweep_activity(platform: &Platform, now: Timestamp) -> Result<usize> {
     // Keys of activity rows begin with their time, so the oldest come first.
-    sweep_table(platform, &ACTIVITY, Some(before(ACTIVITY_DAYS)), &|row| time_of(row, "time")).await?;
-    sweep_table(platform, &OPERATIONS, None, &|row| time_of(row, "ended").filter(|at| *at < before(OPERATION_DAYS)))
-        .await?;
+    sweep_table(platform, &ACTIVITY, Some(before(now, ACTIVITY_DAYS)), &|row| time_of(row, "time")).await
+}
+
+async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> {
+    let old = |row: &Row| time_of(row, "ended").filter(|at| *at < before(now, OPERATION_DAYS));
+    sweep_table(platform, &OPERATIONS, None, &old).await
+}
+
+async fn sweep_certificates(platform: &Platform, now: Timestamp) -> Result<usize> {
     let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
     let issued = |row: &Row| row.columns.get(2).and_then(Option::as_deref) != Some("intent");
     sweep_table(platform, &CERTIFICATES, None, &|row| ended(row).filter(|_| issued(row))).await
+}
+
+/// Unix seconds so many days before `now`.
+fn before(now: Timestamp, days: i64) -> i64 {
+    now.as_second() - days * 24 * 3600
 }
 
 fn time_of(row: &Row, member: &str) -> Option<i64> {
@@ -121,7 +144,8 @@ async fn sweep_table(
     table: &'static Table,
     until: Option<i64>,
     age: &(dyn Fn(&Row) -> Option<i64> + Sync),
-) -> Result<()> {
+) -> Result<usize> {
+    let mut swept = 0;
     let mut pages = Pages::scan(platform.store.as_ref(), table, "", SWEEP_ROWS);
     while let Some(rows) = pages.next().await? {
         let mut change = Change::new();
@@ -137,12 +161,13 @@ async fn sweep_table(
             }
         }
         if !change.unit.is_empty() {
+            let rows = change.unit.len();
             // Where somebody wrote one of them meanwhile, the next sweep looks again.
-            platform.try_commit(change).await?;
+            swept += if platform.try_commit(change).await? { rows } else { 0 };
         }
         if younger {
             break;
         }
     }
-    Ok(())
+    Ok(swept)
 }

@@ -13,6 +13,7 @@ use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
 use ferrohub_pki::issue::Serial;
 use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_store::{ConflictKind, Pages, Put, StoreError, UnitOfWork};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -126,8 +127,7 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub async fn sweep_intents(platform: &Platform) -> Result<usize> {
-    let now = platform.now();
+pub async fn sweep_intents(platform: &Platform, now: Timestamp) -> Result<usize> {
     let mut removed = 0;
     let intent = CertificateState::Intent.as_str();
     let mut pages = Pages::find(platform.store.as_ref(), &CERTIFICATES, "state", intent, SWEEP_ROWS);

@@ -57,5 +57,5 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
     let serials: HashSet<String> = world.rows(&CERTIFICATES).await.iter().map(|row| row.key.clone()).collect();
     assert!(serials.len() >= chains && serials.iter().all(|serial| serial.len() == 32));
     // Young intents stay: somebody may be about to use them.
-    assert_eq!(certificate::sweep_intents(&world.platform).await.unwrap(), 0);
+    assert_eq!(certificate::sweep_intents(&world.platform, world.platform.now()).await.unwrap(), 0);
 }

@@ -1,0 +1,75 @@
+//! The time on whose word things are deleted. A clock that stands wrong when the server starts, or jumps while it runs, must
+//! not delete what was acknowledged: settled time follows the clock only as fast as time that was really lived through allows.
+
+use crate::platform::{Change, Platform};
+use crate::tables::META;
+use ferrohub_model::clock::Moment;
+use ferrohub_model::error::Result;
+use ferrohub_store::Put;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How much faster than lived time settled time may catch up, so that an installation that is switched off most of the day
+/// keeps up, while a clock that is a week ahead takes almost two days to do harm: ours.
+const CATCH_UP: i32 = 4;
+/// From this lag on, the clock's jump is spoken of: ours.
+const NOTEWORTHY: SignedDuration = SignedDuration::from_hours(1);
+/// Key of the row in [`META`].
+const KEY: &str = "settled-time";
+
+/// The stored form: up to when deletions were made, for all processes and the next start.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Settled {
+    at: Timestamp,
+}
+
+/// Settled time as one process knows it.
+#[derive(Debug, Default)]
+pub(crate) struct SettledTime {
+    /// When it was last looked at, in time that nobody can set.
+    looked: Option<Moment>,
+}
+
+impl SettledTime {
+    /// Settled time now: never ahead of the clock, and never further ahead of where it stood than the time that has passed since
+    /// the last look allows. The first look of a process finds it where it stood; a new installation's stands where the clock does.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) async fn look(&mut self, platform: &Platform) -> Result<Timestamp> {
+        let (now, moment) = (platform.now(), platform.clock.monotonic());
+        let lived = self.looked.replace(moment).map_or(SignedDuration::ZERO, |before| {
+            SignedDuration::try_from(moment.since(before)).unwrap_or(SignedDuration::MAX)
+        });
+        let row = platform.store.get(&META, KEY).await?;
+        let mut change = Change::new();
+        let settled = match &row {
+            Some(row) => {
+                let stood = row.parse::<Settled>()?.at;
+                change.unit.expect_version(&META, KEY, row.version);
+                let reach = stood.checked_add(lived.saturating_mul(CATCH_UP)).unwrap_or(Timestamp::MAX);
+                // A clock that was set back takes nothing away again.
+                now.min(reach).max(stood.min(now))
+            }
+            None => {
+                change.unit.expect_absent(&META, KEY);
+                now
+            }
+        };
+        let lag = now.duration_since(settled);
+        if lag > NOTEWORTHY {
+            tracing::warn!(
+                clock = %now,
+                settled = %settled,
+                "the clock is ahead of the time up to which this installation has run. Until that is made up, what is past its retention is kept longer; if the clock is wrong, set it right: nothing is lost so far"
+            );
+        }
+        let further = row.as_ref().map_or(Ok(true), |row| row.parse::<Settled>().map(|was| was.at < settled))?;
+        if further {
+            change.unit.put(Put::new(&META, KEY.to_owned(), Vec::new(), &Settled { at: settled })?);
+            // Where another process was faster, its word counts.
+            platform.try_commit(change).await?;
+        }
+        Ok(settled)
+    }
+}
