@@ -6,8 +6,9 @@ use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
 use crate::output::{endpoint, print};
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_clock::SystemClock;
-use ferrohub_model::clock::timeout;
+use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::Result;
+use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -69,13 +70,7 @@ fn folder(path: &Path, findings: &mut Findings) {
     let certificates =
         read_bounded(&path.join(CA_FILE)).and_then(|pem| Certificate::chain_from_pem(&String::from_utf8_lossy(&pem)));
     match certificates {
-        Ok(chain) if !chain.is_empty() => {
-            let until = chain[0].not_after().strftime("%Y-%m-%d").to_string();
-            findings.add(
-                Grade::Good,
-                format!("CA file {} ({}, until {until})", path.join(CA_FILE).display(), chain[0].subject()),
-            );
-        }
+        Ok(chain) if !chain.is_empty() => findings.dates(&path.join(CA_FILE), &chain[0]),
         Ok(_) => findings.add(
             Grade::Bad,
             format!("CA file {} holds no certificate; start the server once", path.join(CA_FILE).display()),
@@ -154,6 +149,28 @@ fn remedy(missing: &[String], domain: &str, address: &str) -> String {
 struct Findings(Vec<(Grade, String)>);
 
 impl Findings {
+    /// A CA whose dates do not fit makes every client fail, with words that point elsewhere.
+    fn dates(&mut self, file: &Path, ca: &Certificate) {
+        let day = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let (file, until) = (file.display(), day(ca.not_after()));
+        match ca.time_fault(SystemClock.now()) {
+            None => self.add(Grade::Good, format!("CA file {file} ({}, until {until})", ca.subject())),
+            Some(CaFault::NotYetValid(start)) => self.add(
+                Grade::Bad,
+                format!(
+                    "CA file {file}: {} is not valid before {}, and this machine's clock says {}: set the clock right; if the folder was made under a clock that stood ahead, make it anew",
+                    ca.subject(),
+                    day(start),
+                    day(SystemClock.now())
+                ),
+            ),
+            Some(fault) => self.add(
+                Grade::Bad,
+                format!("CA file {file}: {} {fault}; this machine's clock says {}", ca.subject(), day(SystemClock.now())),
+            ),
+        }
+    }
+
     fn add(&mut self, grade: Grade, text: String) {
         self.0.push((grade, text));
     }

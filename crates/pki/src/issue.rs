@@ -132,11 +132,17 @@ impl Issuer {
         now: Timestamp,
     ) -> Result<Prepared<'_>> {
         let own = &self.certificate;
-        if now < own.not_before() || now >= own.not_after() {
+        if now < own.not_before() {
             return Err(Error::conflict(format!(
-                "The certificate authority '{}' is valid from {} to {} and cannot issue now; renew it.",
+                "The certificate authority '{}' is not valid before {}, and this server's clock says {now}; set the clock right.",
                 own.subject(),
-                own.not_before(),
+                own.not_before()
+            )));
+        }
+        if now >= own.not_after() {
+            return Err(Error::conflict(format!(
+                "The certificate authority '{}' was valid until {} and issues nothing any more; make a new one.",
+                own.subject(),
                 own.not_after()
             )));
         }

@@ -20,6 +20,7 @@ use ferrohub_model::random::Random;
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
+use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::key;
@@ -309,7 +310,8 @@ async fn make_server(
     Ok(is_first(engines.store.as_ref(), unit).await?.then_some(ServerIdentity { chain, key_pkcs8 }))
 }
 
-/// The stored server certificate, when it covers the same names and has a third of its life left.
+/// The stored server certificate, when it covers the same names, has begun (it was made under a clock that stood ahead
+/// otherwise) and has a third of its life left.
 async fn reuse_server(
     row: &Row,
     keys: &Keys,
@@ -321,6 +323,13 @@ async fn reuse_server(
     let names: Vec<String> = serde_json::from_value(names).unwrap_or_default();
     let certificate = certificate(row)?;
     let left = certificate.not_after().as_second() - clock.unix_seconds();
+    let now = clock.now();
+    if let Some(CaFault::NotYetValid(start)) = ca.time_fault(now) {
+        // Nothing better can be made, and the devices' clocks may be right.
+        tracing::error!(clock = %now, authority_begins = %start, "this server's clock stands before the beginning of its own CA; set the clock right");
+    } else if certificate.not_before() > now {
+        return Ok(None);
+    }
     if names != dns_names || left < i64::from(SERVER_DAYS) * 86_400 / 3 {
         return Ok(None);
     }

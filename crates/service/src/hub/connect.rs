@@ -252,10 +252,18 @@ fn by_thumbprint(platform: &Platform, device: &DeviceIdentity, chain: &[Vec<u8>]
         )));
     }
     let now = platform.now();
-    if now < leaf.not_before() || now >= leaf.not_after() {
+    if now < leaf.not_before() {
         return Err(unauthorized(format!(
-            "The client certificate of '{}' is not valid at this time; renew it.",
-            device.device_id
+            "The client certificate of '{}' is not valid before {}; check the clocks of the device and of this server.",
+            device.device_id,
+            leaf.not_before()
+        )));
+    }
+    if now >= leaf.not_after() {
+        return Err(unauthorized(format!(
+            "The client certificate of '{}' has expired on {}; renew it.",
+            device.device_id,
+            leaf.not_after()
         )));
     }
     Ok(Proof::Thumbprint { sha1, sha256, expiry_unix: leaf.not_after().as_second() })

@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 mod authorities;
+mod clocks;
 mod fixture;
 mod footprint;
 mod key_store;

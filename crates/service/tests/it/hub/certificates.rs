@@ -289,7 +289,9 @@ async fn a_self_signed_device_is_known_by_either_thumbprint() {
     assert_eq!(code, 401_002);
     assert!(message.starts_with("Thumbprint does not match configuration: Thumbprint: SHA1Hash="), "{message}");
     world.clock.advance(Duration::from_secs(31 * 24 * 3600));
-    assert!(refusal(&world, "one", chain).await.1.contains("not valid at this time"));
+    assert!(refusal(&world, "one", chain.clone()).await.1.contains("has expired on"));
+    world.clock.set_wall("2020-01-01T00:00:00Z".parse().unwrap());
+    assert!(refusal(&world, "one", chain).await.1.contains("check the clocks"));
 }
 
 #[tokio::test]
