@@ -159,7 +159,7 @@ def credentials(plant: Plant, device: str) -> dict[str, str]:
     return {
         "wrong key": sas(name, plant.key("another-device"), "registration"),
         "group key": sas(name, plant.group_key, "registration"),
-        "expired": sas(name, plant.key(device), "registration", lifetime=-60),
+        "expired": sas(name, plant.key(device), "registration", lifetime=-600),
         "other device": sas(dps.resource(plant.id_scope, "another-device"), plant.key("another-device"), "registration"),
         "no signature": f"SharedAccessSignature sr={plant.id_scope}",
         "nonsense": "password",

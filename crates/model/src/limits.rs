@@ -149,6 +149,8 @@ pub const LOG_RECORD_BYTES: usize = 1024 * 1024;
 pub const BUS_QUEUE: usize = 256;
 /// Longest SAS token text: ours (host, two encoded ids, signature and policy stay far below).
 pub const SAS_TOKEN_BYTES: usize = 4 * 1024;
+/// Seconds by which the clock of who signs a SAS token may be behind ours (issue reports of IoT Hub: five minutes).
+pub const SAS_CLOCK_SKEW_SECONDS: i64 = 300;
 /// Longest connection string: ours.
 pub const CONNECTION_STRING_BYTES: usize = 4 * 1024;
 /// Properties of one message, system and application together: ours (IoT Hub limits only their bytes).

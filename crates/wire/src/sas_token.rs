@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::SAS_TOKEN_BYTES;
+use ferrohub_model::limits::{SAS_CLOCK_SKEW_SECONDS, SAS_TOKEN_BYTES};
 
 use crate::query_text;
 
@@ -95,8 +95,12 @@ impl SasToken {
         })
     }
 
-    /// Checks signature, in constant time, and expiry against `now_unix` seconds. A caller that grants
-    /// a clock skew subtracts it from `now_unix`.
+    /// When the token stops opening anything, Unix seconds: its end, and what clocks may differ by.
+    pub fn ends_unix(&self) -> i64 {
+        self.expiry_unix.saturating_add(SAS_CLOCK_SKEW_SECONDS)
+    }
+
+    /// Checks signature, in constant time, and that `now_unix` (seconds) is before [`Self::ends_unix`].
     ///
     /// # Errors
     /// [`SasFailure::BadSignature`] first, so that only the owner of the key learns of [`SasFailure::Expired`].
@@ -118,19 +122,20 @@ impl SasToken {
         if !fits {
             return Err(SasFailure::BadSignature);
         }
-        if now_unix >= self.expiry_unix {
+        if now_unix >= self.ends_unix() {
             return Err(SasFailure::Expired);
         }
         Ok(())
     }
 
     /// Whether the token's resource is `wanted` or a parent of it, segment by segment. The first segment
-    /// (host or id scope) and the collection names are compared ignoring case, ids exactly.
+    /// (host or id scope) and the collection names are compared ignoring case, ids exactly; the id under whose own key a token is
+    /// may be encoded twice, as the SDK for C# does it.
     pub fn covers(&self, wanted: &str) -> bool {
         let mut wanted = wanted.trim_matches('/').split('/');
         self.resource.trim_end_matches('/').split('/').enumerate().all(|(index, segment)| {
             wanted.next().is_some_and(|other| match index {
-                2 | 4 => segment == other,
+                2 | 4 => segment == other || (self.policy.is_none() && encoded_again(segment, other)),
                 _ => segment.eq_ignore_ascii_case(other),
             })
         })
@@ -166,6 +171,10 @@ pub fn sign(resource: &str, key: &[u8], expiry_unix: i64, policy: Option<&str>) 
 /// device sends it, under the decoded group key.
 pub fn derive_device_key(group_key: &[u8], registration_id: &str) -> [u8; 32] {
     tag(group_key, registration_id.as_bytes())
+}
+
+fn encoded_again(segment: &str, id: &str) -> bool {
+    segment.contains('%') && query_text::decode(segment, "SAS token").is_ok_and(|decoded| decoded == id)
 }
 
 fn tag(key: &[u8], text: &[u8]) -> [u8; 32] {
@@ -210,8 +219,9 @@ mod tests {
         let token = SasToken::parse(&text).unwrap();
         assert_eq!(token.resource, "h.example/devices/Pump:1");
         assert_eq!(token.policy.as_deref(), Some("device"));
-        assert_eq!(token.verify(KEY, 1_999), Ok(()));
-        assert_eq!(token.verify(KEY, 2_000), Err(SasFailure::Expired));
+        assert_eq!(token.ends_unix(), 2_300, "clocks may differ by five minutes");
+        assert_eq!(token.verify(KEY, 2_299), Ok(()));
+        assert_eq!(token.verify(KEY, 2_300), Err(SasFailure::Expired));
         assert_eq!(token.verify(b"other", 3_000), Err(SasFailure::BadSignature));
         assert_eq!(token.verify_any(&[b"other", KEY], 1), Ok(()));
         assert_eq!(token.verify_any(&[], 1), Err(SasFailure::BadSignature));
@@ -247,6 +257,12 @@ mod tests {
         assert!(!token("h/devices/d").covers("h"));
         assert!(!token("h/devices/d/modules/m").covers("h/devices/d"));
         assert!(!token("h").covers("h2/devices/d"));
+        // Encoded twice, as the SDK for C# does it; under a policy's key, which opens other devices too, once.
+        assert!(token("h/devices/Pump%3A1").covers("h/devices/Pump:1"));
+        assert!(token("h/devices/Pump%3A1").covers("h/devices/Pump%3A1"));
+        assert!(!token("h/devices/Pump%3A1").covers("h/devices/pump:1"));
+        let under_policy = SasToken::parse(&sign("h/devices/Pump%3A1", KEY, 1, Some("device"))).unwrap();
+        assert!(!under_policy.covers("h/devices/Pump:1"));
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl HubService {
         if device.authentication.kind != AuthenticationType::Sas {
             return Err(wrong_type(device, "a SAS token"));
         }
-        let expiry_unix = token.expiry_unix;
+        let expiry_unix = token.ends_unix();
         if token.policy.is_some() {
             check_policy_token(&self.platform, hub, &token, &resource).await?;
             return Ok(Proof::Policy { token, expiry_unix });
