@@ -91,7 +91,7 @@ pub const TWIN_DEPTH: usize = 10;
 pub const TWIN_KEY_BYTES: usize = 1024;
 /// Device twin: string value length in bytes (IoT Hub docs: 4 KB).
 pub const TWIN_STRING_BYTES: usize = 4 * 1024;
-/// Device twin: largest magnitude of an integer (IoT Hub docs).
+/// Device twin: integers go from its negative to one less than it (IoT Hub docs).
 pub const TWIN_INTEGER: i64 = 4_503_599_627_370_496;
 /// Device id length (IoT Hub docs: 128).
 pub const DEVICE_ID_CHARS: usize = 128;

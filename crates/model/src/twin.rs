@@ -273,8 +273,28 @@ fn merged(path: &str, target: &Map<String, Value>, patch: &Value, most_bytes: us
     Ok(next)
 }
 
+/// A whole section, in which null has nothing to remove.
 fn replaced(path: &str, value: &Value, most_bytes: usize) -> Result<Map<String, Value>> {
+    if let Value::Object(object) = value {
+        object
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "$metadata" | "$version"))
+            .try_for_each(|(key, value)| refuse_nulls(&format!("{path}.{key}"), value))?;
+    }
     merged(path, &Map::new(), value, most_bytes)
+}
+
+fn refuse_nulls(path: &str, value: &Value) -> Result<()> {
+    match value {
+        Value::Null => Err(argument_invalid(format!(
+            "The value at '{path}' is null, which removes a property in a patch only; leave the property out."
+        ))),
+        Value::Object(object) => {
+            object.iter().try_for_each(|(key, value)| refuse_nulls(&format!("{path}.{key}"), value))
+        }
+        // Items are looked at in every case.
+        _ => Ok(()),
+    }
 }
 
 /// The patch as an object without `$metadata` and `$version`, its keys and values checked. Null removes all there is.
@@ -382,10 +402,10 @@ fn check_name(path: &str, key: &str) -> Result<()> {
             key.len()
         )));
     }
-    if key.chars().any(|c| c.is_control() || matches!(c, '.' | '$' | ' ')) {
+    if key.chars().any(|c| c.is_control() || matches!(c, '.' | '$' | '#' | ' ')) {
         let shown: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
         return Err(argument_invalid(format!(
-            "The key '{shown}' in '{path}' has a '.', '$', space or control character; rename it."
+            "The key '{shown}' in '{path}' has a '.', '$', '#', space or control character; rename it."
         )));
     }
     Ok(())
@@ -397,26 +417,38 @@ fn check_value(path: &str, value: &Value, depth: usize) -> Result<()> {
         Value::Array(items) if depth >= TWIN_DEPTH && !items.is_empty() => {
             Err(argument_invalid(format!("'{path}' is nested deeper than {TWIN_DEPTH} levels; flatten it.")))
         }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| check_value(&format!("{path}[{index}]"), item, depth + 1)),
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            let path = format!("{path}[{index}]");
+            if item.is_null() {
+                return Err(argument_invalid(format!("The item '{path}' is null; arrays hold values only.")));
+            }
+            check_value(&path, item, depth + 1)
+        }),
         Value::String(text) if text.len() > TWIN_STRING_BYTES => Err(argument_invalid(format!(
             "The text at '{path}' has {} bytes; at most {TWIN_STRING_BYTES} are allowed.",
             text.len()
         ))),
-        Value::Number(number) if !integer_fits(number) => {
-            Err(argument_invalid(format!("The integer at '{path}' is outside -{TWIN_INTEGER} to {TWIN_INTEGER}.")))
-        }
+        Value::Number(number) if !integer_fits(number) => Err(argument_invalid(format!(
+            "The integer at '{path}' is outside -{TWIN_INTEGER} to {}.",
+            TWIN_INTEGER - 1
+        ))),
         _ => Ok(()),
     }
 }
 
+/// The first whole number that 64 bits with a sign do not hold.
+const I64_END: f64 = 9_223_372_036_854_775_808.0;
+/// From here on JavaScript, and with it JSON out of it, writes numbers with an exponent, and they are floats (ECMA-262, 6.1.6.1.20).
+const LONGEST_DIGITS: f64 = 1e21;
+
 fn integer_fits(number: &serde_json::Number) -> bool {
     match (number.as_i64(), number.as_u64()) {
-        (Some(value), _) => (-TWIN_INTEGER..=TWIN_INTEGER).contains(&value),
+        (Some(value), _) => (-TWIN_INTEGER..TWIN_INTEGER).contains(&value),
         (None, Some(_)) => false,
-        (None, None) => true,
+        // An integer that is too long for 64 bits arrives as a float. Above this, most clients write exponents themselves.
+        (None, None) => number
+            .as_f64()
+            .is_none_or(|value| value.fract() != 0.0 || !(I64_END..LONGEST_DIGITS).contains(&value.abs())),
     }
 }
 

@@ -77,6 +77,11 @@ fn limits_name_the_path_and_the_limit() {
         (json!({"a": {"b": TWIN_INTEGER + 1}}), vec!["properties.desired.a.b", "4503599627370496"]),
         (json!({"a": [1, -TWIN_INTEGER - 1]}), vec!["properties.desired.a[1]", "4503599627370496"]),
         (json!({"a": u64::MAX}), vec!["properties.desired.a", "4503599627370496"]),
+        (json!({"a": TWIN_INTEGER}), vec!["properties.desired.a", "4503599627370495"]),
+        (serde_json::from_str(r#"{"a": 18446744073709551616}"#).unwrap(), vec!["properties.desired.a", "integer"]),
+        (serde_json::from_str(r#"{"a": -99999999999999999999}"#).unwrap(), vec!["properties.desired.a", "integer"]),
+        (json!({"a": {"b": [1, null]}}), vec!["properties.desired.a.b[1]", "null"]),
+        (json!({"a#b": 1}), vec!["'a#b'"]),
         (nested(11), vec!["properties.desired.k.k", "10"]),
         (json!({"a b": 1}), vec!["'a b'", "properties.desired"]),
         (json!({"a.b": null}), vec!["'a.b'"]),
@@ -94,7 +99,29 @@ fn limits_name_the_path_and_the_limit() {
     }
     let mut twin = Twin::new(T1);
     assert!(twin.patch(&desired(&nested(10)), T2).is_ok());
-    assert!(twin.patch(&desired(&json!({"a": TWIN_INTEGER, "b": 1e300})), T2).is_ok());
+    assert!(
+        twin.patch(
+            &desired(&json!({"a": TWIN_INTEGER - 1, "b": 1e300, "c": -TWIN_INTEGER, "d": 6.022e23, "e": 1e18 + 0.5})),
+            T2
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn null_is_a_value_of_patches_only() {
+    let body = json!({"tags": {"a": {"b": null}}});
+    for whole in [body.clone(), json!({"properties": {"desired": {"x": null}}}), json!({"tags": {"a": [null]}})] {
+        let mut twin = Twin::new(T1);
+        let error = twin.replace(&whole, T2).unwrap_err();
+        assert!(error.numeric_code() == 400_004 && error.message.contains("null"), "{error}");
+        assert_eq!(twin, Twin::new(T1));
+    }
+    assert!(Twin::new(T1).patch(&body, T2).is_ok());
+    let error = Twin::initial(Some(&json!({"a": null})), None, T1).unwrap_err();
+    assert!(error.message.contains("'tags.a'"), "{error}");
+    assert!(Twin::new(T1).replace(&json!({"properties": {"desired": {"$version": null, "x": 1}}}), T2).is_ok());
+    assert!(Twin::new(T1).patch_reported(&json!({"a": [null]}), T2).is_err());
 }
 
 #[test]
