@@ -198,7 +198,7 @@ async fn callers_of_the_service_api() {
         token("dps2.azure-devices-provisioning.localhost", &key, "provisioningserviceowner", now + 60),
         token(host, &[8u8; 64], "provisioningserviceowner", now + 60),
         token(host, &key, "nobody", now + 60),
-        token(host, &key, "provisioningserviceowner", now - 60),
+        token(host, &key, "provisioningserviceowner", now - 600),
         format!("{} nonsense", world.scope),
     ] {
         let error = attempt(Some(&text), Right::EnrollmentRead).await.unwrap_err();
