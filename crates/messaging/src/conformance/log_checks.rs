@@ -11,36 +11,36 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
-const HUB: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001);
-const OTHER_HUB: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0002);
+pub(super) const HUB: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001);
+pub(super) const OTHER_HUB: Uuid = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0002);
 const MANY: usize = 10_000;
 const NO_LIMIT: usize = usize::MAX;
 
-fn event(stream: Uuid, partition: u16, body: impl Into<Bytes>) -> NewEvent {
+pub(super) fn event(stream: Uuid, partition: u16, body: impl Into<Bytes>) -> NewEvent {
     NewEvent { stream, partition, body: body.into(), properties: Packed::default() }
 }
 
-async fn append(log: &dyn EventLog, events: Vec<NewEvent>) -> Vec<Position> {
+pub(super) async fn append(log: &dyn EventLog, events: Vec<NewEvent>) -> Vec<Position> {
     let count = events.len();
     let positions = log.append(events).await.expect("the append works");
     assert_eq!(positions.len(), count, "one position for each event");
     positions
 }
 
-async fn read(log: &dyn EventLog, partition: u16, from: ReadFrom) -> Vec<StoredEvent> {
+pub(super) async fn read(log: &dyn EventLog, partition: u16, from: ReadFrom) -> Vec<StoredEvent> {
     log.read(HUB, partition, from, MANY, NO_LIMIT).await.expect("the read works")
 }
 
-async fn bounds(log: &dyn EventLog, partition: u16) -> Option<Bounds> {
+pub(super) async fn bounds(log: &dyn EventLog, partition: u16) -> Option<Bounds> {
     log.bounds(HUB, partition).await.expect("bounds work")
 }
 
-fn sequences(events: &[StoredEvent]) -> Vec<u64> {
+pub(super) fn sequences(events: &[StoredEvent]) -> Vec<u64> {
     events.iter().map(|event| event.sequence).collect()
 }
 
 /// `count` events in partition 0, each appended on its own.
-async fn fill(log: &dyn EventLog, count: usize) -> Vec<Position> {
+pub(super) async fn fill(log: &dyn EventLog, count: usize) -> Vec<Position> {
     let mut positions = Vec::with_capacity(count);
     for number in 0..count {
         positions.extend(append(log, vec![event(HUB, 0, format!("event {number}"))]).await);
@@ -204,7 +204,7 @@ pub(super) async fn watchers_are_woken(log: Arc<dyn EventLog>, clock: &dyn Clock
 }
 
 pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
-    let open = async || place.open("restart").await.expect("the log opens");
+    let open = async || open(place, "restart").await;
     let mut expected = Vec::new();
     for round in 0..3 {
         let log = open().await;
@@ -222,7 +222,7 @@ pub(super) async fn everything_outlives_a_restart(place: &dyn Place) {
 }
 
 pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
-    let log = place.open("expiry").await.expect("the log opens");
+    let log = open(place, "expiry").await;
     let positions = fill(&*log, 10).await;
     let removed = log.expire(HUB, positions[0].enqueued_ms).await.expect("expiry works");
     assert_eq!(removed, 0, "nothing is older than the first event");
@@ -234,7 +234,7 @@ pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
     assert_eq!(sequences(&found), (left.first_sequence..10).collect::<Vec<_>>());
     log.close().await.expect("the log closes");
 
-    let log = place.open("expiry").await.expect("the log opens");
+    let log = open(place, "expiry").await;
     assert_eq!(bounds(&*log, 0).await, Some(left), "bounds outlive a restart");
     assert_eq!(log.partitions(HUB).await.expect("partitions work"), [0]);
     let next = fill(&*log, 1).await[0];
@@ -246,7 +246,7 @@ pub(super) async fn expiry_keeps_the_count(place: &dyn Place) {
 }
 
 pub(super) async fn streams_expire_on_their_own(place: &dyn Place, clock: &dyn Clock) {
-    let log = place.open("streams").await.expect("the log opens");
+    let log = open(place, "streams").await;
     let pair = || vec![event(HUB, 0, vec![1; 400]), event(OTHER_HUB, 0, vec![2; 400])];
     for _ in 0..20 {
         append(&*log, pair()).await;
@@ -269,14 +269,14 @@ pub(super) async fn streams_expire_on_their_own(place: &dyn Place, clock: &dyn C
     log.close().await.expect("the log closes");
     drop(log);
 
-    let log = place.open("streams").await.expect("the log opens");
+    let log = open(place, "streams").await;
     assert_eq!(sequences(&read(&*log, 0, ReadFrom::Beginning).await), [20], "the line outlives a restart");
     assert_eq!(other(&*log).await, all);
     log.close().await.expect("the log closes");
 }
 
 pub(super) async fn dropped_streams_are_gone(place: &dyn Place) {
-    let log = place.open("dropped").await.expect("the log opens");
+    let log = open(place, "dropped").await;
     fill(&*log, 5).await;
     append(&*log, vec![event(OTHER_HUB, 1, "other")]).await;
     assert_eq!(log.streams().await.expect("streams work"), [HUB, OTHER_HUB]);
@@ -295,7 +295,7 @@ pub(super) async fn dropped_streams_are_gone(place: &dyn Place) {
     gone(&*log).await;
     log.close().await.expect("the log closes");
     drop(log);
-    let log = place.open("dropped").await.expect("the log opens");
+    let log = open(place, "dropped").await;
     gone(&*log).await;
     let other = log.bounds(OTHER_HUB, 1).await.expect("bounds work");
     assert_eq!(other.map(|bounds| bounds.last_sequence), Some(2));

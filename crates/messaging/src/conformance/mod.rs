@@ -5,7 +5,9 @@
 #![expect(clippy::expect_used, reason = "a conformance suite reports by panicking, as tests do")]
 
 mod bus_checks;
+mod handle_checks;
 mod log_checks;
+mod turns;
 
 use crate::{Bus, EventLog};
 use async_trait::async_trait;
@@ -22,11 +24,18 @@ pub trait Place: Send + Sync {
     /// # Errors
     /// The engine's own.
     async fn open(&self, name: &str) -> Result<Arc<dyn EventLog>>;
+
+    /// A second handle of the log `name` that `first` was opened on, as another process would have it; the same one where
+    /// an engine is for one process.
+    ///
+    /// # Errors
+    /// The engine's own.
+    async fn second(&self, name: &str, first: &Arc<dyn EventLog>) -> Result<Arc<dyn EventLog>>;
 }
 
-/// Runs every check of the event log; waits go by `clock`, which must be the one that the log was opened with.
+/// Runs every check of the event log, on two handles that take turns; waits go by `clock`, which must be the one that the log was opened with.
 pub async fn event_log(place: &dyn Place, clock: &dyn Clock) {
-    let open = async |name: &str| place.open(name).await.expect("the log opens");
+    let open = async |name: &str| open(place, name).await;
     log_checks::what_was_appended_is_read(&*open("append").await).await;
     log_checks::partitions_count_on_their_own(&*open("partitions").await).await;
     log_checks::reads_start_where_they_are_told(&*open("starts").await, clock).await;
@@ -39,6 +48,27 @@ pub async fn event_log(place: &dyn Place, clock: &dyn Clock) {
     log_checks::streams_expire_on_their_own(place, clock).await;
     log_checks::dropped_streams_are_gone(place).await;
     log_checks::a_closed_log_refuses(&*open("closed").await).await;
+    let pair = async |name: &str| pair(place, name).await;
+    let (one, other) = pair("crossing").await;
+    handle_checks::what_one_appends_the_other_reads(&*one, &*other).await;
+    let (one, other) = pair("racing").await;
+    handle_checks::appends_at_both_leave_no_gap(&*one, &*other).await;
+    let (one, other) = pair("waking").await;
+    handle_checks::appends_wake_at_both(&*one, &*other, clock).await;
+    let (one, other) = pair("taking").await;
+    handle_checks::what_one_takes_is_gone_at_both(&*one, &*other, clock).await;
+}
+
+async fn pair(place: &dyn Place, name: &str) -> (Arc<dyn EventLog>, Arc<dyn EventLog>) {
+    let first = place.open(name).await.expect("the log opens");
+    let second = place.second(name, &first).await.expect("a second handle opens");
+    (first, second)
+}
+
+/// The log behind two handles that take turns.
+async fn open(place: &dyn Place, name: &str) -> Arc<dyn EventLog> {
+    let (first, second) = pair(place, name).await;
+    Arc::new(turns::Turns::new(first, second))
 }
 
 /// Runs every check of the bus over two handles of it, as two processes have them; waits go by `clock`.
