@@ -49,6 +49,19 @@ pub struct AuthorityRecord {
     pub last_crl: Vec<u8>,
 }
 
+/// The signed revocation list of a living authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationList {
+    /// DER.
+    #[serde(with = "base64_bytes")]
+    pub der: Vec<u8>,
+    /// When a newer one must be there.
+    pub next_update: Timestamp,
+    /// How many certificates it lists: one more asks for a new list.
+    pub entries: usize,
+}
+
 /// How far the issuing of a certificate has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -73,10 +73,10 @@ pub struct Installation {
 /// # Errors
 /// A wrong master key, a store that fails, a provider that cannot make keys.
 pub async fn open(engines: &Engines, keyring: &Keyring, keys: &Keys, dns_names: &[String]) -> Result<Installation> {
-    let mut attempts = Attempts::new();
+    let mut attempts = Attempts::new(engines.clock.as_ref(), engines.random.as_ref());
     let mut owner = None;
     loop {
-        attempts.begin(|| Error::internal("other processes change the installation all the time"))?;
+        attempts.begin(|| Error::internal("other processes change the installation all the time")).await?;
         if let Some(installation) = attempt(engines, keyring, keys, dns_names, &mut owner).await? {
             return Ok(Installation { owner, ..installation });
         }

@@ -1,6 +1,5 @@
 //! The small part of Microsoft Graph that role assignments and `az ad sp` need.
 
-use crate::attempts::Attempts;
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
 use crate::platform::{Change, Platform};
@@ -107,6 +106,7 @@ impl Graph {
         match route::find(ROUTES, &request.method, &request.path) {
             Found::Row(row, path) => {
                 if row.wants == Wants::Right {
+                    self.platform.refresh_access().await?;
                     self.may_change(&request.actor)?;
                 }
                 (row.run)(self, &request, &path).await
@@ -300,9 +300,9 @@ impl Graph {
 
     async fn store_secret(&self, id: &str, secret: ClientSecret) -> Result<()> {
         let contended = || Error::conflict("The application is being changed by others at the same time; try again.");
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(contended)?;
+            attempts.begin(contended).await?;
             let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
             let version = row.version;
             let mut principal = directory::from_row(&row)?;

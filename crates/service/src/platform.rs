@@ -1,6 +1,7 @@
 //! What every service stands on: the engines, the clock, randomness, the keys and the roles.
 
 use crate::arm::types::Types;
+use crate::attempts::Attempts;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::AuthorityCache;
 use crate::directory;
@@ -9,25 +10,22 @@ use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
 use crate::stripes::Stripes;
+use crate::tables::META;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
-use ferrohub_model::clock::{Clock, timeout};
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::key_store::KeyStore;
-use ferrohub_store::{Committed, Store, StoreError, UnitOfWork};
+use ferrohub_store::{Committed, Put, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// After how long roles are re-read although no change was heard of: ours.
-const ACCESS_PERIOD: Duration = Duration::from_secs(30);
-
-/// Times the roles are re-read after a change before giving up, about a minute: ours.
-const RELOADS: u32 = 66;
+/// Key in `META` of the row whose version grows with every change of a role or of what roles reach.
+const ACCESS_GENERATION: &str = "access-generation";
 
 /// Queues over which writers of one process are spread: ours.
 const TURNS: usize = 256;
@@ -115,8 +113,7 @@ pub struct Platform {
     pub types: Types,
     /// What rows and ids need to know of them.
     pub kinds: Kinds,
-    own: Weak<Platform>,
-    access: ArcSwap<AccessSnapshot>,
+    access: ArcSwap<Access>,
     access_reload: tokio::sync::Mutex<()>,
     turns: Stripes,
     twin_turns: Stripes,
@@ -145,8 +142,11 @@ impl Change {
     }
 }
 
-/// Bus subject on which a change of roles is announced to the other processes.
-const ACCESS_SUBJECT: &str = "access";
+/// The roles, with the version of the row [`ACCESS_GENERATION`] before they were read.
+struct Access {
+    generation: u64,
+    snapshot: Arc<AccessSnapshot>,
+}
 
 /// Bus subject on which a change of a hub's trusted CAs is announced.
 pub fn trust_subject(hub: Uuid) -> String {
@@ -176,8 +176,7 @@ impl Platform {
         types: Types,
     ) -> Result<Arc<Self>> {
         let keys = Keys::new(&engines, Arc::clone(&keyring));
-        let platform = Arc::new_cyclic(|own| Self {
-            own: own.clone(),
+        let platform = Arc::new(Self {
             kinds: types.kinds(),
             types,
             store: engines.store,
@@ -191,12 +190,13 @@ impl Platform {
             tenancy,
             authorities: AuthorityCache::default(),
             policies: PolicyCache::default(),
-            access: ArcSwap::from_pointee(AccessSnapshot::default()),
+            access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),
             twin_turns: Stripes::new(TWIN_TURNS),
         });
-        platform.access.store(Arc::new(resources::load_access(&platform).await?));
+        platform.ensure_access_generation().await?;
+        platform.load_access().await?;
         Ok(platform)
     }
 
@@ -210,9 +210,48 @@ impl Platform {
         self.random.uuid_v7(u64::try_from(self.now().as_millisecond()).unwrap_or(0))
     }
 
-    /// The roles as they stand.
+    /// The roles as they stood when [`Platform::refresh_access`] last looked.
     pub fn access(&self) -> Arc<AccessSnapshot> {
-        self.access.load_full()
+        Arc::clone(&self.access.load().snapshot)
+    }
+
+    /// Makes sure that the roles in memory are those of the store, whichever process changed them last. Whatever a client
+    /// can reach does this before it asks whether the client may; it is one read of a row that the engine keeps in memory.
+    ///
+    /// # Errors
+    /// When the store cannot be read: nobody is let in by roles that may be gone.
+    pub async fn refresh_access(&self) -> Result<()> {
+        if self.access.load().generation == self.access_generation().await? {
+            return Ok(());
+        }
+        let _turn = self.access_reload.lock().await;
+        if self.access.load().generation == self.access_generation().await? {
+            return Ok(());
+        }
+        self.load_access().await
+    }
+
+    async fn load_access(&self) -> Result<()> {
+        // Read before the roles: a change in between is seen as one by the next look.
+        let generation = self.access_generation().await?;
+        let snapshot = Arc::new(resources::load_access(self).await?);
+        self.access.store(Arc::new(Access { generation, snapshot }));
+        Ok(())
+    }
+
+    /// Makes the row of the generation where nobody did: engines keep rows in memory, not that there is none.
+    async fn ensure_access_generation(&self) -> Result<()> {
+        if self.access_generation().await? > 0 {
+            return Ok(());
+        }
+        let mut change = Change::new();
+        change.unit.expect_absent(&META, ACCESS_GENERATION);
+        change.access = true;
+        self.try_commit(change).await.map(drop)
+    }
+
+    async fn access_generation(&self) -> Result<u64> {
+        Ok(self.store.get(&META, ACCESS_GENERATION).await?.map_or(0, |row| row.version))
     }
 
     /// Refuses unless `actor` may do the control-plane `action` on `scope`.
@@ -220,7 +259,7 @@ impl Platform {
     /// # Errors
     /// `AuthorizationFailed` with the command that grants the right.
     pub fn authorize(&self, actor: &Actor, action: &str, scope: &ResourceId) -> Result<()> {
-        authz::authorize(&self.access.load(), actor, Plane::Control, action, scope)
+        authz::authorize(&self.access(), actor, Plane::Control, action, scope)
     }
 
     /// Refuses unless `actor` may do the data-plane `action` on `scope`.
@@ -228,22 +267,25 @@ impl Platform {
     /// # Errors
     /// `AuthorizationFailed` with the command that grants the right.
     pub fn authorize_data(&self, actor: &Actor, action: &str, scope: &ResourceId) -> Result<()> {
-        authz::authorize(&self.access.load(), actor, Plane::Data, action, scope)
+        authz::authorize(&self.access(), actor, Plane::Data, action, scope)
     }
 
     /// Refuses unless `actor` may do what `need` says at the hub or provisioning service `holder`.
     ///
     /// # Errors
     /// The service's refusal of a policy without the right; `AuthorizationFailed` for everybody else.
-    pub(crate) fn authorize_need(&self, actor: &Actor, need: &Need, holder: &Holder<'_>) -> Result<()> {
-        authz::authorize_need(&self.access.load(), actor, need, holder)
+    pub(crate) async fn authorize_need(&self, actor: &Actor, need: &Need, holder: &Holder<'_>) -> Result<()> {
+        self.refresh_access().await?;
+        authz::authorize_need(&self.access(), actor, need, holder)
     }
 
-    /// The actor of a managed identity, by the object id of its principal.
+    /// The actor of a managed identity, by the object id of its principal. The roles that decide what it may are as new as
+    /// the store's.
     ///
     /// # Errors
     /// `PrincipalNotFound` when the identity was deleted.
     pub async fn identity_actor(&self, principal_id: &str) -> Result<Actor> {
+        self.refresh_access().await?;
         directory::identity_actor(self.store.as_ref(), principal_id).await
     }
 
@@ -251,6 +293,11 @@ impl Platform {
     /// instead of racing; what another process does is still found out by the store's expectations.
     pub async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
         self.turns.turn(key).await
+    }
+
+    /// The attempts of one change.
+    pub(crate) fn attempts(&self) -> Attempts<'_> {
+        Attempts::new(self.clock.as_ref(), self.random.as_ref())
     }
 
     /// Like [`Platform::commit`] for one of several `Attempts`: `false` where a row has a newer
@@ -272,76 +319,30 @@ impl Platform {
         self.twin_turns.turn(device_id).await
     }
 
-    /// Commits and lets follow what must: roles are re-read, notices published.
+    /// Commits and lets follow what must: a change of roles is seen by every process's next look, notices are published.
     ///
-    /// What follows is done even when the caller is gone before it happens (a client that closes its connection, a
-    /// time-out), so that a role that was taken away never stays in force in memory.
+    /// Notices go out even when the caller is gone before it happens (a client that closes its connection, a time-out), so
+    /// that a session that must end hears of it.
     ///
     /// # Errors
     /// The store's error; conflicts are named so that the caller can retry.
-    pub async fn commit(&self, change: Change) -> std::result::Result<Committed, StoreError> {
-        debug_assert_eq!(change.unit.put_twice(), None, "a unit puts a row twice");
-        if !change.access && change.notices.is_empty() {
+    pub async fn commit(&self, mut change: Change) -> std::result::Result<Committed, StoreError> {
+        if change.access {
+            change.unit.put(Put::new(&META, ACCESS_GENERATION, Vec::new(), &())?);
+        }
+        if change.notices.is_empty() {
             return self.store.commit(change.unit).await;
         }
-        let Some(own) = self.own.upgrade() else { return Err(StoreError::Engine("the platform is going away".into())) };
+        let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
         let whole = tokio::spawn(async move {
-            let committed = own.store.commit(change.unit).await;
+            let committed = store.commit(change.unit).await;
             // An engine that failed may have done it all the same.
-            let done = committed.is_ok() || matches!(committed, Err(StoreError::Engine(_)));
-            let mut notices = change.notices;
-            if change.access && done {
-                own.reload_access().await;
-                notices.push((ACCESS_SUBJECT.to_owned(), Bytes::new()));
-            }
-            if done {
-                publish(own.bus.as_ref(), notices).await;
+            if committed.is_ok() || matches!(committed, Err(StoreError::Engine(_))) {
+                publish(bus.as_ref(), change.notices).await;
             }
             committed
         });
         whole.await.unwrap_or_else(|fault| Err(StoreError::Engine(format!("the commit's task ended: {fault}"))))
-    }
-
-    /// Keeps the roles as they are changed by other processes, for as long as it is polled: it re-reads them when a change is
-    /// announced, and every half a minute because an announcement may be lost.
-    pub(crate) async fn follow_access(&self) {
-        loop {
-            let mut news = match self.bus.subscribe(ACCESS_SUBJECT).await {
-                Ok(news) => news,
-                Err(error) => {
-                    tracing::warn!(%error, "changes of roles are not heard of; they are re-read now and then");
-                    self.clock.sleep(ACCESS_PERIOD).await;
-                    self.reload_access().await;
-                    continue;
-                }
-            };
-            // What was changed before anybody listened.
-            self.reload_access().await;
-            while let Ok(Some(_)) | Err(_) = timeout(self.clock.as_ref(), ACCESS_PERIOD, news.next()).await {
-                while news.try_next().is_some() {}
-                self.reload_access().await;
-            }
-            // The bus is gone: perhaps it comes back.
-            self.clock.sleep(ACCESS_PERIOD).await;
-        }
-    }
-
-    /// Re-reads the roles until it succeeds: a right that was taken away must not stay in force because the store was busy.
-    async fn reload_access(&self) {
-        let mut pause = Duration::from_millis(20);
-        for attempt in 1..=RELOADS {
-            let turn = self.access_reload.lock().await;
-            match resources::load_access(self).await {
-                Ok(snapshot) => return self.access.store(Arc::new(snapshot)),
-                Err(error) => tracing::error!(%error, context = error.context, attempt, "roles could not be re-read"),
-            }
-            drop(turn);
-            self.clock.sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-        tracing::error!(
-            "roles could not be re-read for a minute; the former ones stay in force until the worker reads them, the next change or the next start"
-        );
     }
 }
 

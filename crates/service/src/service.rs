@@ -160,7 +160,7 @@ impl Service {
     /// # Errors
     /// `NotFound`.
     pub async fn crl(&self, id: Uuid) -> Result<Vec<u8>> {
-        Ok(certificate::crl(&self.platform, id).await?.to_vec())
+        certificate::crl(&self.platform, id).await
     }
 
     /// Does background work until `stop` becomes true.

@@ -44,6 +44,9 @@ pub static ACTIVITY: Table = table("activity", &[plain("subscription"), plain("r
 pub static AUTHORITIES: Table =
     table("authorities", &[unique("owner"), plain("namespace"), unique("subject"), unique("thumbprint")]);
 
+/// Signed revocation lists of living authorities, so that every process serves the same one. Key: UUID of the authority.
+pub static REVOCATION_LISTS: Table = table("revocation_lists", &[]);
+
 /// Issued certificates, and intents to issue. Key: serial number, lower-case hex. Columns: `issuer` (authority UUID),
 /// `device` (device uid), `state` (`intent`, `issued`).
 pub static CERTIFICATES: Table = table("certificates", &[plain("issuer"), plain("device"), plain("state")]);
@@ -83,6 +86,7 @@ pub static ALL: &[&Table] = &[
     &OPERATIONS,
     &ACTIVITY,
     &AUTHORITIES,
+    &REVOCATION_LISTS,
     &CERTIFICATES,
     &DEVICES,
     &TWINS,

@@ -1,5 +1,5 @@
 //! Work that no request waits for: operations that were cut off, certificates that were never issued, keys that
-//! nobody uses, events that are past their retention, roles that another process changed.
+//! nobody uses, events that are past their retention.
 
 use crate::arm::{operation, operations};
 use crate::certificate;
@@ -33,14 +33,8 @@ const OPERATION_DAYS: i64 = 7;
 const SWEEP_ROWS: usize = 200;
 
 /// Runs until `stop` becomes true.
-pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
-    tokio::select! {
-        () = rounds(&platform, stop) => {}
-        () = platform.follow_access() => {}
-    }
-}
-
-async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
+pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
+    let platform = platform.as_ref();
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;

@@ -58,11 +58,11 @@ struct DpsCall<'a> {
 
 impl DpsCall<'_> {
     async fn bulk(&self) -> Result<Reply> {
-        Ok(Reply::json(200, &self.provisioning.bulk_groups(&self.actor, &self.dps)?))
+        Ok(Reply::json(200, &self.provisioning.bulk_groups(&self.actor, &self.dps).await?))
     }
 
     async fn individual(&self) -> Result<Reply> {
-        Ok(Reply::json(200, &self.provisioning.individual_enrollments(&self.actor, &self.dps)?))
+        Ok(Reply::json(200, &self.provisioning.individual_enrollments(&self.actor, &self.dps).await?))
     }
 
     async fn query_groups(&self) -> Result<Reply> {

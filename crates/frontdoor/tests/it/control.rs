@@ -19,20 +19,19 @@ async fn plain(port: u16, path: &str) -> String {
 async fn what_az_asks_for_before_it_signs_in() {
     let rig = Rig::start().await;
     let https = &rig.https;
-    let metadata =
-        https.send("GET", "localhost", "/metadata/endpoints?api-version=2022-09-01", &[], "").await.expect(200);
-    let port = rig.running.ports().https;
-    assert_eq!(metadata["resourceManager"], format!("https://localhost:{port}"));
+    let metadata = https.send("GET", "localhost", "/metadata/endpoints?api-version=2022-09-01", &[], "").await;
+    assert_eq!(metadata.expect(200)["resourceManager"], format!("https://localhost:{}", metadata.port));
     let tenant = &rig.owner.tenant_id;
     let path = format!("/{tenant}/v2.0/.well-known/openid-configuration");
-    let openid = https.send("GET", "localhost", &path, &[], "").await.expect(200);
-    assert_eq!(openid["token_endpoint"], format!("https://localhost:{port}/{tenant}/oauth2/v2.0/token"));
+    let openid = https.send("GET", "localhost", &path, &[], "").await;
+    let endpoint = format!("https://localhost:{}/{tenant}/oauth2/v2.0/token", openid.port);
+    assert_eq!(openid.expect(200)["token_endpoint"], endpoint);
     let keys =
         https.send("GET", "login.localhost", &format!("/{tenant}/discovery/v2.0/keys"), &[], "").await.expect(200);
     assert_eq!(keys["keys"][0]["kty"], "RSA");
     let subscriptions = rig.arm("GET", "/subscriptions", "2022-12-01", None).await.expect(200);
     assert_eq!(subscriptions["value"][0]["subscriptionId"], json!(rig.owner.subscription_id));
-    rig.running.stop().await;
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -70,7 +69,7 @@ async fn refusals_have_the_shape_of_their_service() {
     assert_eq!((too_large.status, too_large.header("iothub-errorcode")), (413, "MessageTooLarge"));
     let web_socket = https.send("GET", "nohub.azure-devices.localhost", "/$iothub/websocket", &[], "").await;
     assert_eq!(web_socket.status, 501);
-    rig.running.stop().await;
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -91,13 +90,13 @@ async fn a_broken_document_and_the_clients_own_ids() {
         rig.https.send("PUT", "localhost", &path, &form, "a,b").await.expect(415)["error"]["code"],
         "UnsupportedMediaType"
     );
-    rig.running.stop().await;
+    rig.stop().await;
 }
 
 #[tokio::test]
 async fn small_listeners_and_an_orderly_stop() {
     let rig = Rig::start().await;
-    let ports = rig.running.ports();
+    let ports = rig.ports();
     assert!(plain(ports.health.unwrap(), "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(plain(ports.health.unwrap(), "/readyz").await.ends_with("ready\n"));
     assert!(
@@ -106,7 +105,7 @@ async fn small_listeners_and_an_orderly_stop() {
     // A connection that says nothing does not hold up the stop.
     let silent = TcpStream::connect(("127.0.0.1", ports.https)).await.unwrap();
     let started = SystemClock.monotonic();
-    rig.running.stop().await;
+    rig.stop().await;
     let took = SystemClock.monotonic().since(started);
     assert!(took.as_secs() < 5, "{took:?}");
     drop(silent);
@@ -116,11 +115,11 @@ async fn small_listeners_and_an_orderly_stop() {
 #[tokio::test]
 async fn both_loopback_addresses_are_served_on_one_port() {
     let rig = Rig::start().await;
-    let port = rig.running.ports().https;
+    let port = rig.ports().https;
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
     assert_eq!(TcpStream::connect(("::1", port)).await.is_ok(), has_ipv6);
-    rig.running.stop().await;
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -130,5 +129,5 @@ async fn a_request_has_one_host() {
     let twice = rig.https.send("GET", "localhost", path, &[("host", "other.localhost")], "").await;
     assert!(twice.expect(400).to_string().contains("Host header"), "{}", twice.text);
     rig.https.send("GET", "localhost", path, &[], "").await.expect(200);
-    rig.running.stop().await;
+    rig.stop().await;
 }

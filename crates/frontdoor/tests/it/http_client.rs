@@ -1,5 +1,6 @@
-//! A small HTTPS client that dials the server's port and sends a name of its choice as SNI and Host.
+//! A small HTTPS client that dials the servers' ports by turns and sends a name of its choice as SNI and Host.
 
+use crate::rig::Turns;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
@@ -12,16 +13,18 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Dials one port.
-#[derive(Clone)]
+/// Dials one of several ports, another one for the next request.
 pub(crate) struct HttpClient {
-    port: u16,
+    ports: Vec<u16>,
+    turns: Turns,
     tls: TlsConnector,
 }
 
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    /// Of the server that sent it.
+    pub(crate) port: u16,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
@@ -44,7 +47,7 @@ impl Answer {
 }
 
 impl HttpClient {
-    pub(crate) fn new(port: u16, ca_pem: &str) -> Self {
+    pub(crate) fn new(ports: Vec<u16>, ca_pem: &str) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -52,7 +55,7 @@ impl HttpClient {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self { port, tls: TlsConnector::from(Arc::new(config)) }
+        Self { ports, turns: Turns::default(), tls: TlsConnector::from(Arc::new(config)) }
     }
 
     /// Sends one request on a connection of its own.
@@ -64,17 +67,18 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let port = *self.turns.next(&self.ports);
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let stream = self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{}", self.port));
+        let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+        Answer { port, status: parts.status.as_u16(), headers: parts.headers, text }
     }
 }

@@ -169,13 +169,14 @@ async fn from_a_certificate_request_to_stored_telemetry() {
     let mut device = HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate).await.unwrap();
 
     device.send(r#"{"t":1}"#, &[("$.ct", "application/json"), ("level", "hot")]).await.unwrap();
-    let hub = plant.rig.service.hub.by_host(HUB_HOST).await.unwrap();
+    let hub = plant.rig.service().hub.by_host(HUB_HOST).await.unwrap();
     let owner = token(HUB_HOST, &plant.hub_key, "iothubowner");
-    let actor = plant.rig.service.hub.authenticate(&hub, Some(&owner)).await.unwrap();
+    let actor = plant.rig.service().hub.authenticate(&hub, Some(&owner)).await.unwrap();
     let mut stored = Vec::new();
     for partition in 0..hub.partition_count {
-        stored
-            .extend(plant.rig.service.hub.read_events(&actor, &hub, partition, ReadFrom::Beginning, 10).await.unwrap());
+        stored.extend(
+            plant.rig.service().hub.read_events(&actor, &hub, partition, ReadFrom::Beginning, 10).await.unwrap(),
+        );
     }
     assert_eq!(stored.len(), 1);
     assert_eq!(
@@ -199,7 +200,7 @@ async fn from_a_certificate_request_to_stored_telemetry() {
     plant.hub("PUT", "/devices/d1", &[("if-match", "*")], Some(&identity)).await.expect(200);
     assert!(device.desired(Duration::from_secs(10)).await.is_err());
     assert!(HubDevice::connect(&dial, HUB_HOST, "d1", Proof::Certificate).await.is_err());
-    plant.rig.running.stop().await;
+    plant.rig.stop().await;
 }
 
 #[tokio::test]
@@ -237,7 +238,7 @@ async fn registering_over_https() {
         plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
     assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
-    plant.rig.running.stop().await;
+    plant.rig.stop().await;
 }
 
 #[tokio::test]
@@ -268,7 +269,7 @@ async fn the_hubs_service_api() {
     assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key)).await.is_err());
     device.close().await;
     plant.hub("DELETE", "/devices/s1", &[("if-match", "*")], None).await.expect(204);
-    plant.rig.running.stop().await;
+    plant.rig.stop().await;
 }
 
 #[tokio::test]
@@ -279,11 +280,11 @@ async fn the_publishing_point_serves_what_certificates_name() {
     let leaf = String::from_utf8_lossy(&registration.chain[0]).into_owned();
     let start = leaf.find("/crl/").unwrap();
     let path: String = leaf[start..].chars().take("/crl/00000000-0000-0000-0000-000000000000.crl".len()).collect();
-    let mut stream = TcpStream::connect(("127.0.0.1", plant.rig.running.ports().pki.unwrap())).await.unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", plant.rig.ports().pki.unwrap())).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     let head = String::from_utf8_lossy(&answer);
     assert!(head.starts_with("HTTP/1.1 200") && head.contains("application/pkix-crl"), "{head}");
-    plant.rig.running.stop().await;
+    plant.rig.stop().await;
 }

@@ -1,4 +1,5 @@
-//! The front door in this process on free ports, over the real services and engines.
+//! The front door in this process on free ports, over the real services and engines; one process serves. `tests/two` has the
+//! same modules served by two.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what failed")]
 
@@ -7,3 +8,6 @@ mod http_client;
 mod journey;
 mod rig;
 mod sweep;
+
+/// Processes that serve an installation.
+const PROCESSES: usize = 1;

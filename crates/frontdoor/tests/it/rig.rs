@@ -1,8 +1,9 @@
-//! A server with its engines in a temporary folder, and the owner's way of talking to it.
+//! An installation in a temporary folder with as many servers as the test binary says, over one store, one log and one bus,
+//! and the owner's way of talking to them by turns.
 
 use crate::http_client::{Answer, HttpClient};
 use ferrohub_clock::SystemClock;
-use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
+use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Ports, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_pki::random::SystemRandom;
@@ -10,15 +11,33 @@ use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
-use ferrohub_service::{Service, StartConfig, tables};
+use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store_sqlite::SqliteStore;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Which of several is asked next. Neither one after the other nor at random: the Thue-Morse sequence is the same in each
+/// run, and whoever asks every second time does not always meet the same one.
+#[derive(Default)]
+pub(crate) struct Turns(AtomicU32);
+
+impl Turns {
+    pub(crate) fn next<'a, T>(&self, all: &'a [T]) -> &'a T {
+        &all[self.0.fetch_add(1, Ordering::Relaxed).count_ones() as usize % all.len()]
+    }
+}
+
+/// A server with services of its own.
+struct Server {
+    service: Arc<Service>,
+    running: Running,
+}
 
 pub(crate) struct Rig {
-    pub(crate) service: Arc<Service>,
-    pub(crate) running: Running,
+    servers: Vec<Server>,
+    turns: Turns,
     pub(crate) owner: OwnerCredential,
     pub(crate) ca_pem: String,
     pub(crate) https: HttpClient,
@@ -40,41 +59,46 @@ impl Rig {
             log: Arc::new(log),
             bus: Arc::new(LocalBus::new()),
             clock,
-            random: random.clone(),
+            random,
             keys: None,
         };
-        let settings = Settings { domain: "localhost".into(), pki_url: Some("http://localhost:1".into()) };
-        let config = StartConfig {
-            settings,
-            master_key: MasterKey::generate(random.as_ref()),
-            owner_file_missing: true,
-            types: Types::built_in(),
-        };
-        let started = Service::start(engines, config).await.unwrap();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let door = FrontdoorConfig {
-            https: vec![any, "[::1]:0".parse().unwrap()],
-            mqtt: vec![any],
-            pki: vec![any],
-            health: Some(any),
-            connections: 1000,
-            identity: ServerIdentity::from(&started.server),
-            metrics: None,
-        };
-        let running = Frontdoor::start(door, started.service.clone()).await.unwrap();
-        let https = HttpClient::new(running.ports().https, &started.ca_pem);
-        Self {
-            service: started.service,
-            running,
-            owner: started.owner.unwrap(),
-            ca_pem: started.ca_pem,
-            https,
-            _folder: folder,
+        let mut servers = Vec::new();
+        let (mut owner, mut ca_pem) = (None, String::new());
+        for _ in 0..crate::PROCESSES {
+            let config = StartConfig {
+                settings: Settings { domain: "localhost".into(), pki_url: Some("http://localhost:1".into()) },
+                master_key: MasterKey::from_bytes(&[42; 32]).unwrap(),
+                owner_file_missing: owner.is_none(),
+                types: Types::built_in(),
+            };
+            let started = Service::start(engines.clone(), config).await.unwrap();
+            let running = Frontdoor::start(door(&started), started.service.clone()).await.unwrap();
+            servers.push(Server { service: started.service, running });
+            owner = owner.or(started.owner);
+            ca_pem = started.ca_pem;
         }
+        let https = HttpClient::new(servers.iter().map(|server| server.running.ports().https).collect(), &ca_pem);
+        Self { servers, turns: Turns::default(), owner: owner.unwrap(), ca_pem, https, _folder: folder }
+    }
+
+    /// The services of the next server.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.turns.next(&self.servers).service
+    }
+
+    /// The ports of the next server.
+    pub(crate) fn ports(&self) -> Ports {
+        self.turns.next(&self.servers).running.ports()
     }
 
     pub(crate) fn mqtt(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.running.ports().mqtt))
+        SocketAddr::from(([127, 0, 0, 1], self.ports().mqtt))
+    }
+
+    pub(crate) async fn stop(self) {
+        for server in self.servers {
+            server.running.stop().await;
+        }
     }
 
     /// A token of the owner for Resource Manager.
@@ -98,5 +122,19 @@ impl Rig {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let body = body.map(Value::to_string).unwrap_or_default();
         self.https.send(method, "management.localhost", &format!("{path}?api-version={version}"), &headers, body).await
+    }
+}
+
+/// Listeners on free ports.
+fn door(started: &Started) -> FrontdoorConfig {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    FrontdoorConfig {
+        https: vec![any, "[::1]:0".parse().unwrap()],
+        mqtt: vec![any],
+        pki: vec![any],
+        health: Some(any),
+        connections: 1000,
+        identity: ServerIdentity::from(&started.server),
+        metrics: None,
     }
 }

@@ -8,7 +8,6 @@ use super::operations::{self, Outcome};
 use super::remove::{RACE, check_delete, delete_one};
 use super::request::ArmResponse;
 use super::write::contended;
-use crate::attempts::Attempts;
 use crate::platform::Change;
 use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, Result};
@@ -42,9 +41,9 @@ impl Call<'_> {
             activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
         // One delete of a kind at a time, for the rules that look at the others, such as "not the last owner".
         let _turn = self.platform.turn(self.decl.kind.tag).await;
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id))?;
+            attempts.begin(|| contended(id)).await?;
             let mut change = Change::new();
             change.unit.put(row.clone());
             match delete_one(self.platform, self.decl, &stored, &self.request.actor, change).await {

@@ -60,6 +60,7 @@ impl Engine {
     /// The product's error, to be shown in ARM's shape.
     pub async fn handle(&self, request: ArmRequest) -> Result<ArmResponse> {
         let segments = path::segments(&request.path)?;
+        self.platform.refresh_access().await?;
         if let Some(answer) = builtin::answer(&self.platform, &request, &segments).await? {
             return Ok(answer);
         }

@@ -4,7 +4,6 @@
 use super::declaration::TypeDecl;
 use super::operation::{Lease, StoredOperation};
 use super::remove::{RACE, delete_one};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
@@ -154,9 +153,11 @@ fn held(target: &Stored, refused: Vec<(String, String)>) -> Error {
 
 /// Sets the state of a marked resource; nothing happens when it is gone.
 async fn mark(platform: &Platform, uid: Uuid, state: &str) -> Result<()> {
-    let mut attempts = Attempts::new();
+    let mut attempts = platform.attempts();
     loop {
-        attempts.begin(|| Error::conflict("The resource is being changed by others at the same time; try again."))?;
+        attempts
+            .begin(|| Error::conflict("The resource is being changed by others at the same time; try again."))
+            .await?;
         let Some(stored) = resources::by_uid(platform, uid).await? else { return Ok(()) };
         if stored.resource.text(&["provisioningState"]) == Some(state) {
             return Ok(());

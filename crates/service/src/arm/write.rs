@@ -7,7 +7,6 @@ use super::request::ArmResponse;
 use super::tags::tags;
 use super::view::Members;
 use super::{activity, region, view};
-use crate::attempts::Attempts;
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
@@ -71,9 +70,9 @@ impl Call<'_> {
 
     async fn write(&self, id: &ResourceId, body: &Body) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id))?;
+            attempts.begin(|| contended(id)).await?;
             if let Some(answer) = self.try_write(id, body).await? {
                 return Ok(answer);
             }

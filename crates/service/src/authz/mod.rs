@@ -1,5 +1,5 @@
 //! Authorization: one question, `may this actor do this action on this scope?`, answered from a
-//! snapshot in memory that is swapped after every commit that touches roles, or from the rights of the
+//! snapshot in memory that is compared with the store before each request asks, or from the rights of the
 //! shared access policy that the actor proved to hold.
 //!
 //! The service method that protects something asks itself; no front door can forget it.

@@ -4,7 +4,7 @@ use super::publishing::last_crl;
 use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
-use crate::tables::AUTHORITIES;
+use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
@@ -141,6 +141,7 @@ pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Re
         platform.keys.give_up(&key, &mut change.unit)?;
     }
     platform.authorities.forget(record.id);
+    change.unit.delete(&REVOCATION_LISTS, record.id.to_string());
     change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
     change.unit.put(put(&record)?);
     Ok(())

@@ -1,12 +1,13 @@
 //! What the publishing point serves without authentication: certificates of authorities and revocation lists.
 
-use super::authority::{authority, open_issuer};
-use super::cache::SignedList;
+use super::authority::open_issuer;
 use super::issue::revoked_of;
-use crate::platform::Platform;
-use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord};
+use crate::platform::{Change, Platform};
+use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
+use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, RevocationList};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::crl::{RevocationReason, RevokedEntry, build_crl};
+use ferrohub_store::{Put, Row};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,34 +23,58 @@ const LIST_RENEWAL: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// `ResourceNotFound` for an unknown authority.
 pub async fn ca_certificate(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
-    Ok(known(platform, id).await?.certificate_der)
+    Ok(known(platform, id).await?.parse::<AuthorityRecord>()?.certificate_der.clone())
 }
 
-/// Revocation list of an authority, DER. It is signed once and served until it is a day before its end or
-/// another certificate was revoked.
+/// Revocation list of an authority, DER. It is signed once, by one process, and served by all of them until it is a day
+/// before its end or another certificate was revoked.
 ///
 /// # Errors
 /// `ResourceNotFound` for an unknown authority.
-pub async fn crl(platform: &Platform, id: Uuid) -> Result<Arc<Vec<u8>>> {
-    let record = known(platform, id).await?;
-    if record.state == AuthorityState::Retired {
-        return Ok(Arc::new(record.last_crl));
+pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(|| contended(id)).await?;
+        let authority = known(platform, id).await?;
+        let record = authority.parse::<AuthorityRecord>()?;
+        if record.state == AuthorityState::Retired {
+            return Ok(record.last_crl.clone());
+        }
+        let row = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await?;
+        let revoked = revoked_of(platform, id).await?;
+        let now = platform.now();
+        // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked
+        // for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
+        let longest = later(now, LIST_LIFETIME)?;
+        let next_update = if record.not_after > now { longest.min(record.not_after) } else { longest };
+        if let Some(row) = &row {
+            let list = row.parse::<RevocationList>()?;
+            let good = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update;
+            if list.entries == revoked.len() && good {
+                return Ok(list.der.clone());
+            }
+        }
+        let der = sign(platform, &record, next_update, &revoked).await?;
+        let list = RevocationList { der, next_update, entries: revoked.len() };
+        let mut change = Change::new();
+        match &row {
+            Some(row) => change.unit.expect_version(&REVOCATION_LISTS, row.key.clone(), row.version),
+            None => change.unit.expect_absent(&REVOCATION_LISTS, id.to_string()),
+        };
+        // One that is retired meanwhile keeps its last list.
+        change.unit.expect_version(&AUTHORITIES, authority.key.clone(), authority.version);
+        change.unit.put(Put::new(&REVOCATION_LISTS, id.to_string(), Vec::new(), &list)?);
+        if platform.try_commit(change).await? {
+            return Ok(list.der);
+        }
     }
-    let revoked = revoked_of(platform, id).await?;
-    let now = platform.now();
-    // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked for,
-    // by those who hold its certificates: it is well-formed, and says nothing about the authority.
-    let longest = later(now, LIST_LIFETIME)?;
-    let next_update = if record.not_after > now { longest.min(record.not_after) } else { longest };
-    if let Some(list) = platform.authorities.list(id)
-        && list.entries == revoked.len()
-        && (list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update)
-    {
-        return Ok(list.der);
-    }
-    let der = Arc::new(sign(platform, &record, next_update, &revoked).await?);
-    platform.authorities.keep_list(id, SignedList { der: Arc::clone(&der), next_update, entries: revoked.len() });
-    Ok(der)
+}
+
+fn contended(id: Uuid) -> Error {
+    Error::unavailable(
+        format!("The revocation list of '{id}' is being signed by many at once; try again in a second."),
+        1,
+    )
 }
 
 /// The list that stands until the authority's own certificate ends, signed when its key goes.
@@ -81,10 +106,9 @@ async fn sign(
     build_crl(&issuer, number, now, next_update, &entries).await
 }
 
-async fn known(platform: &Platform, id: Uuid) -> Result<AuthorityRecord> {
-    authority(platform, id)
-        .await?
-        .ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
+async fn known(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {
+    let row = platform.store.get(&AUTHORITIES, &id.to_string()).await?;
+    row.ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
 }
 
 fn later(now: Timestamp, by: Duration) -> Result<Timestamp> {

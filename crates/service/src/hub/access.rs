@@ -51,8 +51,8 @@ impl HubService {
     }
 
     /// Refuses unless `actor` may do what `need` says at `hub`.
-    pub(super) fn authorize(&self, actor: &Actor, hub: &HubRef, need: &Need) -> Result<()> {
-        self.platform.authorize_need(actor, need, &hub.holder())
+    pub(super) async fn authorize(&self, actor: &Actor, hub: &HubRef, need: &Need) -> Result<()> {
+        self.platform.authorize_need(actor, need, &hub.holder()).await
     }
 }
 

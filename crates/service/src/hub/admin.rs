@@ -61,7 +61,7 @@ pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
 /// # Errors
 /// The refusal of an actor without the right; when the store cannot be read.
 pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Result<Value> {
-    platform.authorize_need(actor, &access::READ_STATISTICS, &HubRef::of(hub.clone()).holder())?;
+    platform.authorize_need(actor, &access::READ_STATISTICS, &HubRef::of(hub.clone()).holder()).await?;
     let prefix = format!("{}/", hub.key());
     let (mut total, mut disabled) = (0u64, 0u64);
     let mut pages = Pages::range(platform.store.as_ref(), &DEVICES, "place", &prefix, QUERY_PAGE);
@@ -81,7 +81,7 @@ pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Res
 /// The refusal of an actor without the right; `ArgumentInvalid` (400004) for a malformed body; `PartitionNotFound` for a partition that the hub does not have.
 pub async fn read_events_view(platform: &Platform, actor: &Actor, hub: &Stored, body: Option<&Value>) -> Result<Value> {
     let hub = HubRef::of(hub.clone());
-    platform.authorize_need(actor, &access::READ_EVENTS, &hub.holder())?;
+    platform.authorize_need(actor, &access::READ_EVENTS, &hub.holder()).await?;
     let partition = number(body, "partition")?.unwrap_or(0);
     let partition = u16::try_from(partition)
         .map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;

@@ -3,7 +3,6 @@
 use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
 use super::{HubRef, HubService, contended, unknown_hub};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
@@ -21,7 +20,7 @@ impl HubService {
     /// # Errors
     /// The refusal of an actor without the right; `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
     pub async fn get_device(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
-        self.authorize(actor, hub, &READ_DEVICE)?;
+        self.authorize(actor, hub, &READ_DEVICE).await?;
         let found = self.require_device(hub, device_id).await?;
         self.device_view(hub, &found.device).await
     }
@@ -39,13 +38,13 @@ impl HubService {
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        self.authorize(actor, hub, &WRITE_DEVICE)?;
+        self.authorize(actor, hub, &WRITE_DEVICE).await?;
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
         let mut hub = hub.clone();
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(&format!("The device '{device_id}'")))?;
+            attempts.begin(|| contended(&format!("The device '{device_id}'"))).await?;
             if attempts.again() {
                 // Somebody was faster: what they left decides whether this is a conflict for the caller too.
                 hub = self.again(&hub).await?;
@@ -78,11 +77,11 @@ impl HubService {
         device_id: &str,
         if_match: Option<&str>,
     ) -> Result<()> {
-        self.authorize(actor, hub, &DELETE_DEVICE)?;
+        self.authorize(actor, hub, &DELETE_DEVICE).await?;
         let condition = if_match.map(EtagCondition::parse);
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(&format!("The device '{device_id}'")))?;
+            attempts.begin(|| contended(&format!("The device '{device_id}'"))).await?;
             let was = self.require_device(hub, device_id).await?;
             if let Some(condition) = &condition {
                 check_match(condition, &was.device.etag)?;

@@ -160,7 +160,7 @@ impl HubService {
         from: ReadFrom,
         max: usize,
     ) -> Result<Vec<StoredEvent>> {
-        self.authorize(actor, hub, &access::READ_EVENTS)?;
+        self.authorize(actor, hub, &access::READ_EVENTS).await?;
         event_page(&self.platform, hub, partition, from, max).await
     }
 }

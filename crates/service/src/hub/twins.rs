@@ -4,7 +4,6 @@ use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::DeviceRef;
 use super::{HubRef, HubService, contended};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
 use crate::tables::TWINS;
@@ -51,7 +50,7 @@ impl HubService {
     /// # Errors
     /// The refusal of an actor without the right; `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
     pub async fn get_twin(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
-        self.authorize(actor, hub, &READ_TWIN)?;
+        self.authorize(actor, hub, &READ_TWIN).await?;
         let device = self.require_device(hub, device_id).await?.device;
         let stored = self.require_twin(hub, &device).await?;
         Ok(self.twin_view(&device, &stored.twin))
@@ -96,12 +95,12 @@ impl HubService {
         if_match: Option<&str>,
         apply: impl Fn(&mut Twin, &str) -> Result<Option<DesiredChange>>,
     ) -> Result<Value> {
-        self.authorize(actor, hub, &WRITE_TWIN)?;
+        self.authorize(actor, hub, &WRITE_TWIN).await?;
         let condition = if_match.map(EtagCondition::parse);
         let _turn = self.platform.twin_turn(device_id).await;
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(&format!("The twin of '{device_id}'")))?;
+            attempts.begin(|| contended(&format!("The twin of '{device_id}'"))).await?;
             let device = self.require_device(hub, device_id).await?.device;
             let was = self.require_twin(hub, &device).await?;
             if let Some(condition) = &condition {
@@ -131,9 +130,9 @@ impl HubService {
 /// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &Value) -> Result<u64> {
     let _turn = platform.twin_turn(device.device_id).await;
-    let mut attempts = Attempts::new();
+    let mut attempts = platform.attempts();
     loop {
-        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id)))?;
+        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id))).await?;
         let was = require(platform, device).await?;
         let mut twin = (*was.twin).clone();
         let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;

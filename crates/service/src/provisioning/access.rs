@@ -68,8 +68,8 @@ impl ProvisioningService {
     }
 
     /// Refuses unless `actor` may do what `need` says at `dps`.
-    pub(super) fn authorize(&self, actor: &Actor, dps: &DpsRef, need: &Need) -> Result<()> {
-        self.platform.authorize_need(actor, need, &dps.holder())
+    pub(super) async fn authorize(&self, actor: &Actor, dps: &DpsRef, need: &Need) -> Result<()> {
+        self.platform.authorize_need(actor, need, &dps.holder()).await
     }
 }
 

@@ -3,7 +3,6 @@
 use super::access::{DELETE_GROUP, READ_ENROLLMENT, READ_GROUP, READ_MECHANISM, WRITE_GROUP, shown};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Change;
@@ -38,7 +37,7 @@ impl ProvisioningService {
     /// # Errors
     /// The refusal of an actor without the right; `NotFound` (404201).
     pub async fn group(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
-        self.authorize(actor, dps, &READ_GROUP)?;
+        self.authorize(actor, dps, &READ_GROUP).await?;
         let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         Ok(from_row(&row)?.view())
     }
@@ -57,14 +56,14 @@ impl ProvisioningService {
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        self.authorize(actor, dps, &WRITE_GROUP)?;
+        self.authorize(actor, dps, &WRITE_GROUP).await?;
         let (settings, keys) = parse_group(id, body)?;
         check_hubs(dps, &settings)?;
         initial_twin(&settings, self.platform.now())?;
         let policy = self.check_policy(dps, &settings, body).await?;
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id))?;
+            attempts.begin(|| contended(id)).await?;
             let existing = self.group_row(dps, id).await?;
             check_match(if_match, existing.as_deref(), dps, id)?;
             let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
@@ -83,10 +82,10 @@ impl ProvisioningService {
     /// The refusal of an actor without the right; `NotFound` (404201); `PreconditionFailed` (412001) when
     /// `if_match` does not fit.
     pub async fn delete_group(&self, actor: &Actor, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
-        self.authorize(actor, dps, &DELETE_GROUP)?;
-        let mut attempts = Attempts::new();
+        self.authorize(actor, dps, &DELETE_GROUP).await?;
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id))?;
+            attempts.begin(|| contended(id)).await?;
             let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             check_match(if_match, Some(&row), dps, id)?;
             let mut change = Change::new();
@@ -111,7 +110,7 @@ impl ProvisioningService {
         body: Option<&Value>,
         page: &PageRequest,
     ) -> Result<Paged> {
-        self.authorize(actor, dps, &READ_GROUP)?;
+        self.authorize(actor, dps, &READ_GROUP).await?;
         refuse_condition(body)?;
         let prefix = dps.row_key("");
         let rows = self.platform.store.scan(&ENROLLMENT_GROUPS, &prefix, page.of_store(&prefix)?).await?;
@@ -123,7 +122,7 @@ impl ProvisioningService {
     /// # Errors
     /// The refusal of an actor without the right; `NotFound` (404201).
     pub async fn attestation_mechanism(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
-        self.authorize(actor, dps, &READ_MECHANISM)?;
+        self.authorize(actor, dps, &READ_MECHANISM).await?;
         let row = self.group_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         let group = from_row(&row)?;
         let (primary, secondary) = self.open_group_keys(&row.key, &group).await?;
@@ -134,8 +133,8 @@ impl ProvisioningService {
     ///
     /// # Errors
     /// The refusal of an actor without the right; else always `NotImplemented` (501000).
-    pub fn bulk_groups(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
-        self.authorize(actor, dps, &WRITE_GROUP)?;
+    pub async fn bulk_groups(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
+        self.authorize(actor, dps, &WRITE_GROUP).await?;
         Err(Error::not_implemented(
             "Bulk changes of enrollment groups are not built; write them one by one with PUT /enrollmentGroups/{id}.",
         )
@@ -146,8 +145,8 @@ impl ProvisioningService {
     ///
     /// # Errors
     /// The refusal of an actor without the right; else always `NotImplemented` (501000).
-    pub fn individual_enrollments(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
-        self.authorize(actor, dps, &READ_ENROLLMENT)?;
+    pub async fn individual_enrollments(&self, actor: &Actor, dps: &DpsRef) -> Result<Value> {
+        self.authorize(actor, dps, &READ_ENROLLMENT).await?;
         Err(Error::not_implemented(
             "Individual enrollments are not built yet; use an enrollment group with symmetricKey attestation.",
         )

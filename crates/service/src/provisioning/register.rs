@@ -6,7 +6,6 @@ use super::attest::Attested;
 use super::groups::contended;
 use super::registrations::{from_row, missing, put};
 use super::{DpsRef, ProvisioningService};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::certificate::check_common_name;
 use crate::platform::Change;
@@ -109,9 +108,9 @@ impl ProvisioningService {
         let csr = request.certificate_request()?;
         // What keeps equal ids apart for certain are the unit's expectations.
         let _turn = self.registering.turn(&dps.row_key(&request.registration_id)).await;
-        let mut attempts = Attempts::new();
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(&request.registration_id))?;
+            attempts.begin(|| contended(&request.registration_id)).await?;
             if attempts.again() {
                 dps = self.dps_by_scope(&request.id_scope).await?;
                 attested = self.attest(&dps, &caller).await?;

@@ -4,7 +4,6 @@ use super::access::{DELETE_REGISTRATION, READ_REGISTRATION, shown};
 use super::groups::{contended, precondition};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
-use crate::attempts::Attempts;
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::tables::REGISTRATIONS;
@@ -20,7 +19,7 @@ impl ProvisioningService {
     /// # Errors
     /// The refusal of an actor without the right; `NotFound` (404202).
     pub async fn registration(&self, actor: &Actor, dps: &DpsRef, id: &str) -> Result<Value> {
-        self.authorize(actor, dps, &READ_REGISTRATION)?;
+        self.authorize(actor, dps, &READ_REGISTRATION).await?;
         let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
         Ok(from_row(&row)?.view())
     }
@@ -37,10 +36,10 @@ impl ProvisioningService {
         id: &str,
         if_match: Option<&str>,
     ) -> Result<()> {
-        self.authorize(actor, dps, &DELETE_REGISTRATION)?;
-        let mut attempts = Attempts::new();
+        self.authorize(actor, dps, &DELETE_REGISTRATION).await?;
+        let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id))?;
+            attempts.begin(|| contended(id)).await?;
             let row = self.registration_row(dps, id).await?.ok_or_else(|| missing(dps, id))?;
             let registration = from_row(&row)?;
             precondition(
@@ -69,7 +68,7 @@ impl ProvisioningService {
         group: &str,
         page: &PageRequest,
     ) -> Result<Paged> {
-        self.authorize(actor, dps, &READ_REGISTRATION)?;
+        self.authorize(actor, dps, &READ_REGISTRATION).await?;
         if self.group_row(dps, group).await?.is_none() {
             return Err(Error::not_found(format!(
                 "The provisioning service '{}' has no enrollment group '{}'.",

@@ -1,16 +1,15 @@
 //! The owner of an installation, who makes over ARM what a test needs: fixtures write no rows that ARM would write.
 
+use crate::installation::{Installation, Turns};
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::arm::{ArmRequest, ArmResponse, Engine};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::platform::{Engines, Platform, Settings};
-use ferrohub_service::{Service, StartConfig};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -25,18 +24,16 @@ pub(super) const DPS_API: &str = "2025-02-01-preview";
 const BASE_URL: &str = "https://localhost:8443";
 
 pub(super) struct Owner {
-    engine: Engine,
-    actor: Actor,
+    engines: Vec<Engine>,
+    turns: Turns,
+    pub(super) actor: Actor,
     pub(super) subscription: String,
 }
 
 impl Owner {
-    /// Makes an installation in empty engines.
-    pub(super) async fn install(engines: Engines, settings: Settings, master_key: MasterKey) -> (Arc<Platform>, Self) {
-        let config = StartConfig { settings, master_key, owner_file_missing: true, types: Types::built_in() };
-        let started = Service::start(engines, config).await.unwrap();
-        let platform = started.platform;
-        let credential = started.owner.unwrap();
+    /// Makes an installation in empty engines, or opens the one that is there with a new secret for its owner.
+    pub(super) async fn install(engines: Engines, settings: Settings) -> (Installation, Self) {
+        let (installation, credential) = Installation::start(engines, settings, Types::built_in()).await;
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &credential.client_id),
@@ -44,22 +41,17 @@ impl Owner {
             ("scope", "https://management.azure.com/.default"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let authn = &started.service.authn;
-        let token = authn.token(&platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let token = installation.service().authn.token(&credential.tenant_id, &form, None, true).await.unwrap();
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
-        let actor = authn.bearer(Some(&bearer), Audience::Arm, BASE_URL).await.unwrap();
-        let owner = Self::at(&platform, actor);
-        (platform, owner)
+        let actor = installation.service().authn.bearer(Some(&bearer), Audience::Arm, BASE_URL).await.unwrap();
+        let owner = Self::at(installation.platforms(), installation.turns.clone(), actor);
+        (installation, owner)
     }
 
-    fn at(platform: &Arc<Platform>, actor: Actor) -> Self {
-        let subscription = platform.tenancy.subscription_id.clone();
-        Self { engine: Engine::new(Arc::clone(platform)), actor, subscription }
-    }
-
-    /// The same owner at the platform that was opened again.
-    pub(super) fn again(&self, platform: &Arc<Platform>) -> Self {
-        Self::at(platform, self.actor.clone())
+    /// The owner `actor` at these platforms.
+    pub(super) fn at(platforms: &[Arc<Platform>], turns: Turns, actor: Actor) -> Self {
+        let engines = platforms.iter().map(|platform| Engine::new(Arc::clone(platform))).collect();
+        Self { engines, turns, actor, subscription: platforms[0].tenancy.subscription_id.clone() }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -77,7 +69,8 @@ impl Owner {
     }
 
     async fn send(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
-        self.engine
+        self.turns
+            .next(&self.engines)
             .handle(ArmRequest {
                 method: method.into(),
                 path: path.into(),

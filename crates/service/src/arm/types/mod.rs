@@ -47,6 +47,7 @@ static ALL: &[&TypeDecl] = &[
 ];
 
 /// The types that an engine serves.
+#[derive(Clone)]
 pub struct Types(Vec<&'static TypeDecl>);
 
 impl Types {

@@ -11,7 +11,7 @@ async fn without_a_right_nothing_is_told_or_done() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let stranger = world.stranger().await;
-    for decl in world.platform.types.all() {
+    for decl in world.platform().types.all() {
         let id = match decl.kind.path {
             ["resourceGroups"] => plant.group.clone(),
             [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.kind.provider),
@@ -159,22 +159,22 @@ async fn tokens_expire_and_belong_to_one_audience() {
             .map(|(k, v)| (k.to_string(), v.to_string()))
             .to_vec()
     };
-    let tenant = world.platform.tenancy.tenant_id.clone();
+    let tenant = world.platform().tenancy.tenant_id.clone();
     let wrong = world
-        .service
+        .service()
         .authn
         .token(&tenant, &form("https://management.azure.com/.default", "wrong"), None, true)
         .await
         .unwrap_err();
     assert_eq!((wrong.status, wrong.error, wrong.code), (401, "invalid_client", 7_000_215));
     let elsewhere = world
-        .service
+        .service()
         .authn
         .token("11111111-1111-4111-8111-111111111111", &form("x/.default", "y"), None, true)
         .await
         .unwrap_err();
     assert_eq!(elsewhere.code, 90002);
-    let authn = &world.service.authn;
+    let authn = &world.service().authn;
     assert_eq!(authn.bearer(None, Audience::Arm, BASE).await.unwrap_err().code, "AuthenticationFailed");
     assert_eq!(
         authn.bearer(Some("Basic x"), Audience::Arm, BASE).await.unwrap_err().code,

@@ -241,7 +241,7 @@ async fn a_namespace_that_moves_writes_no_row_below_it() {
     world.put(&device, ADR, json!({"location": "westeurope", "properties": {"enabled": true}})).await;
     let other = world.group("rg2");
     world.put(&other, "2024-11-01", json!({"location": "westeurope"})).await;
-    let platform = &world.platform;
+    let platform = world.platform();
     let stored = async |path: &str| resources::require(platform, &ResourceId::parse(path).unwrap()).await.unwrap();
     let (group, before) = (stored(&other).await, stored(&device).await);
     let mut change = ferrohub_service::platform::Change::new();

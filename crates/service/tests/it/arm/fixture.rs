@@ -1,5 +1,6 @@
 //! An installation in a temporary folder, asked as its owner or as somebody else.
 
+use crate::installation::Installation;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::disk::RealDisk;
@@ -9,14 +10,13 @@ use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
 use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::arm::{ArmRequest, ArmResponse};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::graph::GraphRequest;
 use ferrohub_service::platform::{Engines, Platform, Settings};
-use ferrohub_service::{Service, StartConfig, tables};
+use ferrohub_service::{Service, tables};
 use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
@@ -29,8 +29,7 @@ pub(super) const HUB: &str = "2025-08-01-preview";
 pub(super) const DPS: &str = "2025-02-01-preview";
 
 pub(super) struct World {
-    pub(super) service: Arc<Service>,
-    pub(super) platform: Arc<Platform>,
+    installation: Installation,
     pub(super) clock: Arc<ManualClock>,
     pub(super) owner: Actor,
     pub(super) subscription: String,
@@ -65,31 +64,33 @@ impl World {
             random: random.clone(),
             keys,
         };
-        let config = StartConfig {
-            settings: Settings { domain: "localhost".into(), pki_url: None },
-            master_key: MasterKey::generate(random.as_ref()),
-            owner_file_missing: true,
-            types,
-        };
-        let started = Service::start(engines, config).await.unwrap();
-        let owner = started.owner.unwrap();
-        let actor = sign_in(&started.service, &owner.client_id, &owner.client_secret).await;
-        Self {
-            service: started.service,
-            platform: started.platform,
-            clock,
-            owner: actor,
-            subscription: owner.subscription_id,
-            _folder: folder,
-        }
+        let settings = Settings { domain: "localhost".into(), pki_url: None };
+        let (installation, owner) = Installation::start(engines, settings, types).await;
+        let actor = sign_in(installation.service(), &owner.client_id, &owner.client_secret).await;
+        Self { installation, clock, owner: actor, subscription: owner.subscription_id, _folder: folder }
     }
 
     /// Closes everything and gives the bytes of the store's file.
     pub(super) fn close(self) -> u64 {
-        let Self { service, _folder: folder, .. } = self;
+        let Self { installation, _folder: folder, .. } = self;
         // Closing the store folds the write-ahead log in.
-        drop(service);
+        drop(installation);
         std::fs::metadata(folder.path().join("store.db")).unwrap().len()
+    }
+
+    /// The services of the next process.
+    pub(super) fn service(&self) -> &Arc<Service> {
+        self.installation.service()
+    }
+
+    /// What the next process stands on.
+    pub(super) fn platform(&self) -> &Arc<Platform> {
+        self.installation.platform()
+    }
+
+    /// What each process stands on.
+    pub(super) fn platforms(&self) -> &[Arc<Platform>] {
+        self.installation.platforms()
     }
 
     pub(super) fn group(&self, name: &str) -> String {
@@ -120,7 +121,7 @@ impl World {
         let mut query: Vec<(String, String)> =
             query.split('&').filter_map(|p| p.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect();
         query.push(("api-version".into(), version.into()));
-        self.service
+        self.service()
             .arm
             .handle(ArmRequest {
                 method: method.into(),
@@ -174,8 +175,8 @@ impl World {
         let key = keys["value"][0]["primaryKey"].as_str().unwrap();
         let (key, expiry) = (STANDARD.decode(key).unwrap(), self.clock.unix_seconds() + 3600);
         let token = sas_token::sign(host, &key, expiry, keys["value"][0]["keyName"].as_str());
-        let hub = self.service.hub.by_host(host).await.unwrap();
-        self.service.hub.authenticate(&hub, Some(&token)).await.unwrap()
+        let hub = self.service().hub.by_host(host).await.unwrap();
+        self.service().hub.authenticate(&hub, Some(&token)).await.unwrap()
     }
 
     /// A service principal without any right.
@@ -189,7 +190,7 @@ impl World {
             base_url: BASE.into(),
         };
         let made = self
-            .service
+            .service()
             .graph
             .handle(graph("POST", &["applications"], json!({"displayName": "stranger"})))
             .await
@@ -198,27 +199,27 @@ impl World {
             .unwrap();
         let id = made["id"].as_str().unwrap();
         let secret = self
-            .service
+            .service()
             .graph
             .handle(graph("POST", &["applications", id, "addPassword"], json!({})))
             .await
             .unwrap()
             .1
             .unwrap();
-        sign_in(&self.service, made["appId"].as_str().unwrap(), secret["secretText"].as_str().unwrap()).await
+        sign_in(self.service(), made["appId"].as_str().unwrap(), secret["secretText"].as_str().unwrap()).await
     }
 
     /// An `Authorization` header of the owner for a scope; the owner gets a second secret for it.
     pub(super) async fn token(&self, scope: &str) -> String {
         let engines = Engines {
-            store: self.platform.store.clone(),
-            log: self.platform.log.clone(),
-            bus: self.platform.bus.clone(),
+            store: self.platform().store.clone(),
+            log: self.platform().log.clone(),
+            bus: self.platform().bus.clone(),
             clock: self.clock.clone(),
-            random: self.platform.random.clone(),
+            random: self.platform().random.clone(),
             keys: None,
         };
-        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.platform.tenancy).await.unwrap();
+        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.platform().tenancy).await.unwrap();
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &owner.client_id),
@@ -227,7 +228,7 @@ impl World {
         ]
         .map(|(k, v)| (k.to_string(), v.to_string()))
         .to_vec();
-        let token = self.service.authn.token(&owner.tenant_id, &form, None, true).await.unwrap();
+        let token = self.service().authn.token(&owner.tenant_id, &form, None, true).await.unwrap();
         format!("Bearer {}", token["access_token"].as_str().unwrap())
     }
 

@@ -18,10 +18,10 @@ async fn a_device_takes_at_most_two_thousand_bytes() {
     let principal = identity["properties"]["principalId"].as_str().unwrap().to_owned();
     world.assign(&principal, builtin::CONTRIBUTOR, &plant.namespace).await;
     let host = "hub1.azure-devices.localhost";
-    let hub = world.service.hub.by_host(host).await.unwrap();
+    let hub = world.service().hub.by_host(host).await.unwrap();
     let actor = world.hub_owner(&plant.hub, host).await;
     let made = stream::iter(0..DEVICES).map(|number| {
-        let (service, hub, actor) = (&world.service, &hub, &actor);
+        let (service, hub, actor) = (world.service(), &hub, &actor);
         async move {
             let body = json!({"deviceId": format!("sensor-{number:06}"), "status": "enabled"});
             service.hub.put_device(actor, hub, &format!("sensor-{number:06}"), &body, None).await.unwrap();

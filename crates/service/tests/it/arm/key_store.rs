@@ -24,13 +24,13 @@ use std::time::Duration;
 const NAMESPACE: &str = "0198c0de-0000-7000-8000-000000000001";
 
 async fn rows(world: &World, table: &'static Table) -> Vec<String> {
-    let rows = world.platform.store.scan(table, "", Page::first(100)).await.unwrap();
+    let rows = world.platform().store.scan(table, "", Page::first(100)).await.unwrap();
     rows.into_iter().map(|row| row.key.clone()).collect()
 }
 
 /// The one living authority that signs leaves.
 async fn issuing(world: &World) -> AuthorityRecord {
-    let rows = world.platform.store.scan(&AUTHORITIES, "", Page::first(100)).await.unwrap();
+    let rows = world.platform().store.scan(&AUTHORITIES, "", Page::first(100)).await.unwrap();
     let records = rows.iter().map(|row| row.parse::<AuthorityRecord>().unwrap());
     let mut living = records.filter(|record| record.state == AuthorityState::Active && record.issuer.is_some());
     let found = living.next().unwrap();
@@ -65,7 +65,7 @@ async fn keys_in_the_store_pass_the_suite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_in_use_once_its_unit_is_committed() {
     let world = World::new().await;
-    let (keys, store) = (&world.platform.keys, &world.platform.store);
+    let (keys, store) = (&world.platform().keys, &world.platform().store);
     let before = rows(&world, &SEALED_KEYS).await.len();
     let mut unit = UnitOfWork::new();
     let (used, signer) = keys.generate(KeyUse::Signing, NAMESPACE, KeyKind::P256, &mut unit).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_deleted_policy_takes_its_key_along() {
     assert_eq!((key.engine.as_str(), key.exportable), (ENGINE, false));
     assert!(rows(&world, &SEALED_KEYS).await.contains(&key.id.to_string()));
     world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
-    world.platform.keys.sweep().await.unwrap();
+    world.platform().keys.sweep().await.unwrap();
     assert!(!rows(&world, &SEALED_KEYS).await.contains(&key.id.to_string()));
     assert!(rows(&world, &LOOSE_KEYS).await.is_empty(), "every other key is in use");
 }
@@ -114,7 +114,7 @@ async fn an_installation_whose_keys_are_far_away() {
     let plant = plant(&world).await;
     assert_eq!(device.ids().len(), 4, "token key, platform CA, root, policy");
     let policy = format!("{}/credentials/default/policies/default", plant.namespace);
-    let platform = &world.platform;
+    let platform = world.platform();
     let record = issuing(&world).await;
     let key: KeyReference = record.key.unwrap();
     assert_eq!(key.engine, distant::ENGINE);
@@ -123,7 +123,7 @@ async fn an_installation_whose_keys_are_far_away() {
     // Tokens too: the owner signed in with one, and it is taken.
     let token = world.token("https://management.azure.com/.default").await;
     let audience = ferrohub_service::authn::Audience::Arm;
-    world.service.authn.bearer(Some(&token), audience, BASE).await.unwrap();
+    world.service().authn.bearer(Some(&token), audience, BASE).await.unwrap();
 
     world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
     platform.keys.sweep().await.unwrap();

@@ -13,3 +13,4 @@ mod processes;
 mod retention;
 mod views;
 mod widget;
+mod workers;

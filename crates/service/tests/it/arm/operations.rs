@@ -1,6 +1,7 @@
 //! Long operations end, whatever happens on the way, and leave no orphans.
 
 use super::fixture::{ADR, HUB, World, plant};
+use crate::installation::let_time_pass;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::arm::operation::{self, StoredOperation};
 use ferrohub_service::arm::operations::{self, Outcome};
@@ -17,7 +18,7 @@ async fn deleting_a_group_takes_everything_with_it() {
     let plant = plant(&world).await;
     let answer = world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
     assert_eq!(answer.status, 200);
-    let store = &world.platform.store;
+    let store = &world.platform().store;
     // The owner's assignment stands at the subscription; everything else lay in the group.
     let left = store.scan(&RESOURCES, "", Page::first(100)).await.unwrap();
     assert_eq!(left.len(), 1, "{:?}", left.iter().map(|r| &r.columns).collect::<Vec<_>>());
@@ -69,7 +70,7 @@ async fn a_resource_goes_with_the_roles_that_were_assigned_on_it() {
 async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     let world = World::new().await;
     let plant = plant(&world).await;
-    let platform = &world.platform;
+    let platform = world.platform();
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
     let record = StoredOperation::with(
@@ -99,6 +100,8 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
 #[tokio::test]
 async fn two_writers_at_once_both_get_an_answer() {
     let world = World::new().await;
+    // Writers in two processes wait for each other now and then.
+    let_time_pass(&world.clock);
     let plant = plant(&world).await;
     let body = |n: usize| json!({"location": "westeurope", "tags": {"n": n.to_string()}});
     let writes = (0..24).map(|n| world.send(&world.owner, "PUT", &plant.namespace, ADR, Some(body(n))));
@@ -125,14 +128,14 @@ async fn world_send(world: &World, path: &str) -> u16 {
 
 async fn uid_of(world: &World, path: &str) -> String {
     let id = ResourceId::parse(path).unwrap();
-    resources::require(&world.platform, &id).await.unwrap().key()
+    resources::require(world.platform(), &id).await.unwrap().key()
 }
 
 #[tokio::test]
 async fn an_old_delete_leaves_what_was_made_anew_alone() {
     let world = World::new().await;
     let plant = plant(&world).await;
-    let platform = &world.platform;
+    let platform = world.platform();
     let id = ResourceId::parse(&plant.group).unwrap();
     let uid = uid_of(&world, &plant.group).await;
     let record = StoredOperation::with(
@@ -160,12 +163,12 @@ async fn what_is_being_deleted_takes_no_writes() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let id = ResourceId::parse(&plant.namespace).unwrap();
-    let stored = resources::require(&world.platform, &id).await.unwrap();
+    let stored = resources::require(world.platform(), &id).await.unwrap();
     let mut resource = stored.resource.as_ref().clone();
     resource.properties.insert("provisioningState".into(), json!("Deleting"));
     let mut change = Change::new();
     resources::rewrite(&stored, &resource, &mut change).unwrap();
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     let body = json!({"location": "westeurope", "tags": {"a": "b"}});
     for method in ["PUT", "PATCH"] {
         let error = world.refused(&world.owner, method, &plant.namespace, ADR, Some(body.clone())).await;

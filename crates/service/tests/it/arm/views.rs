@@ -46,7 +46,7 @@ async fn world_of_everything() -> World {
 
 /// Every id under which something is reached, with its type.
 async fn everything(world: &World) -> Vec<(&'static TypeDecl, String)> {
-    let platform = &world.platform;
+    let platform = world.platform();
     let mut stored: Vec<Stored> = Vec::new();
     for tag in [tag::RESOURCE_GROUP, tag::ROLE_DEFINITION, tag::ROLE_ASSIGNMENT] {
         stored.extend(resources::every(platform, tag).await.unwrap());
@@ -72,7 +72,7 @@ async fn everything(world: &World) -> Vec<(&'static TypeDecl, String)> {
 async fn get_then_put_through_any_view_keeps_everything() {
     let world = world_of_everything().await;
     let all = everything(&world).await;
-    for decl in world.platform.types.all() {
+    for decl in world.platform().types.all() {
         assert!(
             all.iter().any(|(known, _)| known.kind == decl.kind),
             "no resource of '{}' is put through its views",
@@ -95,7 +95,7 @@ async fn get_then_put_through_any_view_keeps_everything() {
 
 /// What every id that shows the same row answers in every api-version that it has.
 async fn shapes(world: &World, all: &[(&'static TypeDecl, String)], path: &str) -> Vec<(String, Value)> {
-    let platform = &world.platform;
+    let platform = world.platform();
     let uid = async |path: &str| {
         let id = ferrohub_model::resource_id::ResourceId::parse(path).unwrap();
         resources::get(platform, &id).await.unwrap().map(|stored| stored.uid)

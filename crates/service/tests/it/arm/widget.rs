@@ -91,6 +91,6 @@ mod tests {
         assert_eq!(provider["resourceTypes"][0]["apiVersions"], json!(["2031-01-01", "2030-01-01"]));
         let gone = world.send(&world.owner, "DELETE", &path, "2031-01-01", None).await.unwrap();
         assert_eq!(gone.status, 200);
-        assert!(world.platform.types.tagged(tag::NAMESPACE).is_some());
+        assert!(world.platform().types.tagged(tag::NAMESPACE).is_some());
     }
 }

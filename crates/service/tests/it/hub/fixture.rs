@@ -1,17 +1,16 @@
 //! An installation over the embedded engines in a temporary folder, with one hub in it.
 
 use super::counted::Counted;
+use crate::installation::{Installation, let_time_pass};
 use crate::owner::{GROUP_API, HUB_API, IDENTITY_API, Owner, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, Session};
@@ -23,7 +22,6 @@ use ferrohub_wire::sas_token;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 pub(super) const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
@@ -36,9 +34,7 @@ const POLICIES: &[(&str, &str)] = &[
 ];
 
 pub(super) struct World {
-    pub(super) platform: Arc<Platform>,
-    pub(super) authenticator: Arc<Authenticator>,
-    pub(super) service: HubService,
+    installation: Installation,
     pub(super) owner: Owner,
     pub(super) clock: Arc<ManualClock>,
     pub(super) group: ResourceId,
@@ -81,24 +77,36 @@ impl World {
             keys: None,
         };
         let settings = Settings { domain: "localhost".into(), pki_url: None };
-        let (platform, owner) = Owner::install(engines, settings, MasterKey::generate(random.as_ref())).await;
+        let (installation, owner) = Owner::install(engines, settings).await;
         let mut group = ResourceId::subscription(&owner.subscription);
         group.resource_group = Some("g1".into());
         owner.put(&group, GROUP_API, json!({"location": "westeurope"})).await;
         let link = if linked { make_namespace(&owner, &group).await } else { json!({}) };
         make_hub(&owner, &hub_id(&group, "hub1"), link).await;
-        let key = crate::token_key();
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&platform), key));
-        let service = HubService::new(Arc::clone(&platform), Arc::clone(&authenticator));
-        let hub = service.by_host(HOST).await.unwrap();
-        let made = resources::require(&platform, &hub_id(&group, "hub1")).await.unwrap();
-        let caller = caller_of(&service, &hub, clock.unix_seconds()).await;
-        Self { platform, authenticator, service, owner, clock, group, hub, made, caller, store, _folder: folder }
+        let hub = installation.service().hub.by_host(HOST).await.unwrap();
+        let made = resources::require(installation.platform(), &hub_id(&group, "hub1")).await.unwrap();
+        let caller = caller_of(&installation.service().hub, &hub, clock.unix_seconds()).await;
+        Self { installation, owner, clock, group, hub, made, caller, store, _folder: folder }
+    }
+
+    /// The hubs of the next process.
+    pub(super) fn service(&self) -> &HubService {
+        &self.installation.service().hub
+    }
+
+    /// The tokens of the next process.
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.installation.service().authn
+    }
+
+    /// What the next process stands on.
+    pub(super) fn platform(&self) -> &Arc<Platform> {
+        self.installation.platform()
     }
 
     /// The policy `iothubowner` of another hub.
     pub(super) async fn caller_of(&self, hub: &HubRef) -> Actor {
-        caller_of(&self.service, hub, self.now_unix()).await
+        caller_of(self.service(), hub, self.now_unix()).await
     }
 
     pub(super) fn namespace_id(&self) -> ResourceId {
@@ -111,14 +119,7 @@ impl World {
 
     /// From now on the clock goes as the machine's does.
     pub(super) fn let_time_pass(&self) {
-        let clock = Arc::clone(&self.clock);
-        tokio::spawn(async move {
-            loop {
-                let begun = SystemClock.monotonic();
-                SystemClock.sleep(Duration::from_millis(2)).await;
-                clock.advance(SystemClock.monotonic().since(begun));
-            }
-        });
+        let_time_pass(&self.clock);
     }
 
     pub(super) fn now_unix(&self) -> i64 {
@@ -136,7 +137,7 @@ impl World {
 
     /// Makes a device with symmetric keys and gives its primary key.
     pub(super) async fn sas_device(&self, id: &str) -> String {
-        let made = self.service.put_device(&self.caller, &self.hub, id, &json!({}), None).await.unwrap();
+        let made = self.service().put_device(&self.caller, &self.hub, id, &json!({}), None).await.unwrap();
         made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned()
     }
 
@@ -145,7 +146,7 @@ impl World {
     }
 
     pub(super) async fn connect_sas(&self, id: &str, key: &str) -> Session {
-        self.service.connect(request(id, Some(self.device_token(id, key)), Vec::new())).await.unwrap()
+        self.service().connect(request(id, Some(self.device_token(id, key)), Vec::new())).await.unwrap()
     }
 }
 

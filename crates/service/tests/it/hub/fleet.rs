@@ -21,7 +21,7 @@ const SESSIONS: usize = 3000;
 async fn notify(world: &World) {
     let mut change = Change::new();
     change.trust_changed(world.hub.uid);
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
 }
 
 async fn switch(world: &World, name: &str) {
@@ -36,16 +36,16 @@ async fn fleet(world: &World) -> Vec<Session> {
         let mut change = Change::new();
         for id in some {
             let spec = DeviceSpec::new(id, Credentials::Keys { primary: None, secondary: None });
-            let mut device = identity::draft(&world.platform, &world.hub, spec).await.unwrap();
+            let mut device = identity::draft(world.platform(), &world.hub, spec).await.unwrap();
             let twin = ferrohub_model::twin::Twin::new("2026-11-20T10:00:00.0000000Z");
-            identity::add_create(&world.platform, &mut device, &twin, &mut change).unwrap();
+            identity::add_create(world.platform(), &mut device, &twin, &mut change).unwrap();
         }
-        world.platform.commit(change).await.unwrap();
+        world.platform().commit(change).await.unwrap();
     }
     let token = world.policy_token(HOST, "device");
     let mut sessions = Vec::new();
     for some in ids.chunks(200) {
-        let connecting = some.iter().map(|id| world.service.connect(request(id, Some(token.clone()), Vec::new())));
+        let connecting = some.iter().map(|id| world.service().connect(request(id, Some(token.clone()), Vec::new())));
         sessions.extend(join_all(connecting).await.into_iter().map(Result::unwrap));
     }
     sessions
@@ -83,7 +83,7 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
     // A look at each device cannot be shared, and is more than the store takes at once: those refused come again.
     for link in &links {
         let subject = device_subject(world.hub.uid, link.device_id());
-        world.platform.bus.publish(&subject, bytes::Bytes::new()).await.unwrap();
+        world.platform().bus.publish(&subject, bytes::Bytes::new()).await.unwrap();
     }
     settled(&world).await;
     assert!(running.try_join_next().is_none(), "a session ended");
@@ -113,10 +113,10 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     let mut session = world.connect_sas("d", &key).await;
     for rate in [1, 2] {
         let body = json!({"properties": {"desired": {"rate": rate}}});
-        world.service.patch_twin(&world.caller, &world.hub, "d", &body, None).await.unwrap();
+        world.service().patch_twin(&world.caller, &world.hub, "d", &body, None).await.unwrap();
     }
     notify(&world).await;
-    world.platform.bus.publish(&device_subject(world.hub.uid, "d"), bytes::Bytes::new()).await.unwrap();
+    world.platform().bus.publish(&device_subject(world.hub.uid, "d"), bytes::Bytes::new()).await.unwrap();
     world.store.fail(Some(StoreError::Busy));
     // Dropped and begun anew again and again: nothing is forgotten, and the store is not asked more often for it.
     let mut told = 1;
@@ -157,7 +157,7 @@ async fn put_switch_behind(world: &World) {
     let mut change = Change::new();
     resources::rewrite(&world.made, &hub, &mut change).unwrap();
     change.trust_changed(world.hub.uid);
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_store_that_fails_for_good_ends_the_session() {
 #[tokio::test]
 async fn only_what_sessions_rest_on_is_announced_to_them() {
     let world = World::new().await;
-    let mut heard = world.platform.bus.subscribe(&trust_subject(world.hub.uid)).await.unwrap();
+    let mut heard = world.platform().bus.subscribe(&trust_subject(world.hub.uid)).await.unwrap();
     let send = async |method: &str, body: Value| {
         let answer = world.owner.ask(method, &world.made.id, HUB_API, Some(body)).await;
         answer.unwrap_or_else(|error| panic!("{error} {:?}", error.context)).body.unwrap()
@@ -206,14 +206,14 @@ async fn a_hub_made_anew_does_not_get_the_devices_of_the_former_one() {
     world.sas_device("d").await;
     let mut change = Change::new();
     change.unit.delete(&tables::RESOURCES, world.made.key());
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     put_hub(&world, "hub1", Map::new()).await;
-    let anew = world.service.by_host(HOST).await.unwrap();
+    let anew = world.service().by_host(HOST).await.unwrap();
     assert_ne!(anew.uid, world.hub.uid);
-    let refused = world.service.put_device(&world.caller, &world.hub, "e", &json!({}), None).await.unwrap_err();
+    let refused = world.service().put_device(&world.caller, &world.hub, "e", &json!({}), None).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_001);
-    assert!(identity::load(world.platform.store.as_ref(), world.hub.uid, "e").await.unwrap().is_none());
+    assert!(identity::load(world.platform().store.as_ref(), world.hub.uid, "e").await.unwrap().is_none());
     // A write of the hub between the caller's reading and the commit is no reason to refuse.
     put_hub(&world, "hub1", Map::new()).await;
-    world.service.put_device(&world.caller_of(&anew).await, &anew, "e", &json!({}), None).await.unwrap();
+    world.service().put_device(&world.caller_of(&anew).await, &anew, "e", &json!({}), None).await.unwrap();
 }

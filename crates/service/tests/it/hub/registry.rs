@@ -23,7 +23,7 @@ const READ: &str = "Microsoft.Devices/IotHubs/devices/read";
 #[tokio::test]
 async fn a_device_lives_from_put_to_delete() {
     let world = World::new().await;
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     let made = service
         .put_device(&world.caller, hub, "Pump:1", &json!({"deviceId": "Pump:1", "statusReason": "new"}), None)
         .await
@@ -72,7 +72,7 @@ async fn a_device_lives_from_put_to_delete() {
     assert_eq!(service.delete_device(&world.caller, hub, "Pump:1", None).await.unwrap_err().numeric_code(), 404_001);
     assert_eq!(service.get_twin(&world.caller, hub, "Pump:1").await.unwrap_err().numeric_code(), 404_001);
     for table in [&DEVICES, &TWINS] {
-        assert!(world.platform.store.scan(table, "", Page::first(10)).await.unwrap().is_empty());
+        assert!(world.platform().store.scan(table, "", Page::first(10)).await.unwrap().is_empty());
     }
 }
 
@@ -81,14 +81,14 @@ async fn keys_are_sealed_where_they_lie() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
     let place = device_place(world.hub.uid, "d").unwrap();
-    let row = world.platform.store.find_one(&DEVICES, "place", &place).await.unwrap().unwrap();
+    let row = world.platform().store.find_one(&DEVICES, "place", &place).await.unwrap().unwrap();
     assert!(!row.text().contains(&key));
 }
 
 #[tokio::test]
 async fn authentication_can_be_changed() {
     let world = World::new().await;
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     world.sas_device("d").await;
     let key = STANDARD.encode([5u8; 32]);
     let body = json!({"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key}}});
@@ -118,7 +118,7 @@ async fn of_many_creators_one_wins() {
         .map(|_| {
             let world = Arc::clone(&world);
             tokio::spawn(
-                async move { world.service.put_device(&world.caller, &world.hub, "d", &json!({}), None).await },
+                async move { world.service().put_device(&world.caller, &world.hub, "d", &json!({}), None).await },
             )
         })
         .collect();
@@ -135,7 +135,7 @@ async fn of_many_creators_one_wins() {
 #[tokio::test]
 async fn twins_are_patched_and_replaced_under_their_etag() {
     let world = World::new().await;
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     world.sas_device("d").await;
     let body = json!({"tags": {"site": "7"}, "properties": {"desired": {"rate": 5}}});
     let patched = service.patch_twin(&world.caller, hub, "d", &body, Some("\"AAAAAAAAAAE=\"")).await.unwrap();
@@ -163,7 +163,7 @@ async fn twins_are_patched_and_replaced_under_their_etag() {
 #[tokio::test]
 async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
     let world = World::new().await;
-    let service = &world.service;
+    let service = world.service();
     assert_eq!(service.by_host("Hub1.Azure-Devices.LocalHost:8443").await.unwrap().uid, world.hub.uid);
     assert_eq!(service.by_host("hub2.azure-devices.localhost").await.unwrap_err().numeric_code(), 401_001);
     let token = world.policy_token(HOST, "service");
@@ -171,13 +171,13 @@ async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
     assert_eq!(service.by_request("localhost", None).await.unwrap_err().numeric_code(), 401_001);
     let mut change = Change::new();
     change.unit.delete(&RESOURCES, world.made.key());
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     assert_eq!(service.by_host(HOST).await.unwrap_err().numeric_code(), 401_001);
 }
 
 /// Whether the `Authorization` lets its bearer past authorization in an operation that needs `right`.
 async fn attempt(world: &World, authorization: Option<&str>, right: Right) -> Result<(), Error> {
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     let actor = service.authenticate(hub, authorization).await?;
     let answer = match right {
         Right::RegistryRead => service.get_device(&actor, hub, "none").await.map(drop),
@@ -227,7 +227,7 @@ async fn policies_carry_rights() {
 #[tokio::test]
 async fn an_actor_reaches_no_further_than_what_was_proven() {
     let world = World::new().await;
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     let key = world.sas_device("d").await;
     put_hub(&world, "hub2", Map::new()).await;
     let other = service.by_host("hub2.azure-devices.localhost").await.unwrap();
@@ -251,9 +251,9 @@ async fn an_actor_reaches_no_further_than_what_was_proven() {
 async fn local_authentication_can_be_switched_off_at_once() {
     let world = World::new().await;
     put_hub(&world, "hub1", Map::from_iter([("disableLocalAuth".to_owned(), json!(true))])).await;
-    let hub = world.service.by_host(HOST).await.unwrap();
+    let hub = world.service().by_host(HOST).await.unwrap();
     let token = world.policy_token(HOST, "iothubowner");
-    let refused = world.service.authenticate(&hub, Some(&token)).await.unwrap_err();
+    let refused = world.service().authenticate(&hub, Some(&token)).await.unwrap_err();
     assert_eq!(refused.numeric_code(), 401_002);
     assert!(refused.message.contains("disableLocalAuth"));
 }
@@ -279,7 +279,7 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
     };
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     let token = async |audience: &str| {
         let form = [
             ("grant_type", "client_credentials"),
@@ -288,7 +288,7 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
             ("scope", audience),
         ];
         let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = world.authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let answer = world.authenticator().token(&world.platform().tenancy.tenant_id, &form, None, true).await.unwrap();
         format!("Bearer {}", answer["access_token"].as_str().unwrap())
     };
     let call = async |token: &str| attempt(&world, Some(token), Right::RegistryRead).await;
@@ -308,7 +308,7 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
 #[tokio::test]
 async fn a_hub_is_counted_and_purged() {
     let world = World::new().await;
-    let (service, hub) = (&world.service, &world.hub);
+    let (service, hub) = (world.service(), &world.hub);
     put_hub(&world, "hub2", Map::new()).await;
     let other = service.by_host("hub2.azure-devices.localhost").await.unwrap();
     service.put_device(&world.caller_of(&other).await, &other, "d0", &json!({}), None).await.unwrap();
@@ -316,17 +316,17 @@ async fn a_hub_is_counted_and_purged() {
         let status = if number == 0 { "disabled" } else { "enabled" };
         service.put_device(&world.caller, hub, &format!("d{number}"), &json!({"status": status}), None).await.unwrap();
     }
-    let counts = hub::statistics(&world.platform, &world.caller, &world.made).await.unwrap();
+    let counts = hub::statistics(world.platform(), &world.caller, &world.made).await.unwrap();
     assert_eq!(counts, json!({"totalDeviceCount": 3, "enabledDeviceCount": 2, "disabledDeviceCount": 1}));
-    assert_eq!(hub::purge(&world.platform, &world.made).await.unwrap(), ["d0", "d1", "d2"]);
-    assert_eq!(hub::purge(&world.platform, &world.made).await.unwrap(), Vec::<String>::new());
-    assert_eq!(hub::statistics(&world.platform, &world.caller, &world.made).await.unwrap()["totalDeviceCount"], 0);
+    assert_eq!(hub::purge(world.platform(), &world.made).await.unwrap(), ["d0", "d1", "d2"]);
+    assert_eq!(hub::purge(world.platform(), &world.made).await.unwrap(), Vec::<String>::new());
+    assert_eq!(hub::statistics(world.platform(), &world.caller, &world.made).await.unwrap()["totalDeviceCount"], 0);
     assert!(
         service.get_device(&world.caller_of(&other).await, &other, "d0").await.is_ok(),
         "another hub's device of the same name stays"
     );
     for table in [&DEVICES, &TWINS] {
-        let left = world.platform.store.scan(table, "", Page::first(10)).await.unwrap();
+        let left = world.platform().store.scan(table, "", Page::first(10)).await.unwrap();
         assert_eq!(left.len(), 1, "only the other hub's device is left in {}", table.name);
     }
 }

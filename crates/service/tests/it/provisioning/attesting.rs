@@ -6,16 +6,15 @@ use ferrohub_model::limits::ENROLLMENT_GROUPS;
 use ferrohub_service::provisioning::{DeviceCaller, ProvisioningService};
 use ferrohub_service::tables;
 use serde_json::json;
-use std::sync::Arc;
 
 /// Makes a group with generated keys.
 async fn make(world: &World, name: &str) -> Result<(), Error> {
     let body = json!({"enrollmentGroupId": name, "attestation": {"type": "symmetricKey", "symmetricKey": {}}});
-    world.service.put_group(&world.caller().await, &world.dps().await, name, &body, None).await.map(|_| ())
+    world.service().put_group(&world.caller().await, &world.dps().await, name, &body, None).await.map(|_| ())
 }
 
 async fn delete(world: &World, name: &str) {
-    world.service.delete_group(&world.caller().await, &world.dps().await, name, None).await.unwrap();
+    world.service().delete_group(&world.caller().await, &world.dps().await, name, None).await.unwrap();
 }
 
 /// Whether `service` lets a device in that it does not know, by its token.
@@ -37,7 +36,7 @@ async fn admits(world: &World, service: &ProvisioningService, key: &[u8], regist
 async fn a_change_of_any_group_counts_at_once_in_every_process() {
     let world = World::new().await;
     // A second one remembers groups of its own, as another process does.
-    let elsewhere = ProvisioningService::new(Arc::clone(&world.platform), Arc::clone(&world.authenticator));
+    let elsewhere = world.elsewhere();
     let first = world.group("first", json!({})).await;
     assert!(admits(&world, &elsewhere, &first, "d1").await);
     let second = world.group("second", json!({})).await;
@@ -60,7 +59,7 @@ async fn groups_are_as_many_as_a_stranger_may_cost() {
     for number in 0..ENROLLMENT_GROUPS - 1 {
         last = world.group(&format!("g{number}"), json!({})).await;
     }
-    assert!(admits(&world, &world.service, &last, "d1").await, "found among them all");
+    assert!(admits(&world, world.service(), &last, "d1").await, "found among them all");
     // Of those who ask at the same time for the last place, one gets it.
     let place = async |name: &str| make(&world, name).await.map_err(|error| error.code);
     let (a, b, c) = tokio::join!(place("a"), place("b"), place("c"));
@@ -72,5 +71,5 @@ async fn groups_are_as_many_as_a_stranger_may_cost() {
     world.group("g0", json!({})).await;
     delete(&world, "g1").await;
     make(&world, "another").await.unwrap();
-    assert!(!admits(&world, &world.service, b"a key of no group at all, nowhere", "d1").await);
+    assert!(!admits(&world, world.service(), b"a key of no group at all, nowhere", "d1").await);
 }

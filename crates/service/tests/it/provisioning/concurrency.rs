@@ -3,7 +3,6 @@
 use super::world::{World, csr};
 use ferrohub_service::certificate;
 use ferrohub_service::hub::identity;
-use ferrohub_service::provisioning::ProvisioningService;
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS, TWINS};
 use serde_json::json;
 use std::collections::HashSet;
@@ -16,8 +15,7 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
     let world = Arc::new(World::new().await);
     let key = Arc::new(world.group("g1", json!({"credentialPolicyName": "default"})).await);
     // Two services share no lock: only the units' expectations keep them apart, as between two processes.
-    let services = [(); 2]
-        .map(|()| Arc::new(ProvisioningService::new(Arc::clone(&world.platform), Arc::clone(&world.authenticator))));
+    let services = [(); 2].map(|()| Arc::new(world.elsewhere()));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..DEVICES_AT_ONCE {
         let id = format!("device-{number:03}");
@@ -57,5 +55,5 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
     let serials: HashSet<String> = world.rows(&CERTIFICATES).await.iter().map(|row| row.key.clone()).collect();
     assert!(serials.len() >= chains && serials.iter().all(|serial| serial.len() == 32));
     // Young intents stay: somebody may be about to use them.
-    assert_eq!(certificate::sweep_intents(&world.platform, world.platform.now()).await.unwrap(), 0);
+    assert_eq!(certificate::sweep_intents(world.platform(), world.platform().now()).await.unwrap(), 0);
 }

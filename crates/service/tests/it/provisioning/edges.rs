@@ -54,7 +54,7 @@ async fn each_missing_right_is_named_and_a_grant_works_at_once() {
     world.revoke_all().await;
     let refused = world.register(&key, "d1", None).await;
     assert_refused(&refused, &world, WRITE);
-    let seen = world.service.registration(&world.caller().await, &world.dps().await, "d1").await.unwrap();
+    let seen = world.service().registration(&world.caller().await, &world.dps().await, "d1").await.unwrap();
     assert_eq!((&seen["status"], &seen["assignedHub"]), (&json!("failed"), &json!(world.hub_host)));
 }
 
@@ -86,18 +86,19 @@ async fn disabling_the_registry_device_disables_the_hub_identity() {
     let key = world.group("g1", json!({})).await;
     world.register(&key, "d1", None).await;
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
-    let device = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device.uid;
-    let mut bus = world.platform.bus.subscribe(&ferrohub_service::platform::device_subject(hub, "d1")).await.unwrap();
+    let device = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device.uid;
+    let mut bus = world.platform().bus.subscribe(&ferrohub_service::platform::device_subject(hub, "d1")).await.unwrap();
     let mut change = ferrohub_service::platform::Change::new();
     let (dps, id) =
-        (world.platform.identity_actor(&world.dps_principal).await.unwrap(), world.namespace.child("devices", "d1"));
+        (world.platform().identity_actor(&world.dps_principal).await.unwrap(), world.namespace.child("devices", "d1"));
     let policy = world.caller().await;
-    let refused = registry::apply_enabled(&world.platform, &policy, device, &id, false, &mut change).await.unwrap_err();
+    let refused =
+        registry::apply_enabled(world.platform(), &policy, device, &id, false, &mut change).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Forbidden, "a policy has no say in the registry");
-    registry::apply_enabled(&world.platform, &dps, device, &id, false, &mut change).await.unwrap();
-    world.platform.commit(change).await.unwrap();
+    registry::apply_enabled(world.platform(), &dps, device, &id, false, &mut change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     assert!(bus.try_next().is_some());
-    let identity = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let identity = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!(identity.status.as_str(), "disabled");
     // Registering again does not enable it, and the mirror says what the identity is.
     world.register(&key, "d1", None).await;

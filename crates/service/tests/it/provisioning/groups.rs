@@ -26,12 +26,12 @@ fn body(extra: Value) -> Value {
 async fn keys_are_made_kept_and_shown_only_on_demand() {
     let world = World::new().await;
     let dps = world.dps().await;
-    let made = world.service.put_group(&world.caller().await, &dps, "Line:1", &body(json!({})), None).await.unwrap();
+    let made = world.service().put_group(&world.caller().await, &dps, "Line:1", &body(json!({})), None).await.unwrap();
     assert_eq!(
         (&made["attestation"], &made["provisioningStatus"]),
         (&json!({"type": "symmetricKey"}), &json!("enabled"))
     );
-    let keys = world.service.attestation_mechanism(&world.caller().await, &dps, "line:1").await.unwrap();
+    let keys = world.service().attestation_mechanism(&world.caller().await, &dps, "line:1").await.unwrap();
     let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
     assert_eq!(keys["type"], "symmetricKey");
     assert_ne!(keys["symmetricKey"]["secondaryKey"], json!(primary));
@@ -40,33 +40,33 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
     again["provisioningStatus"] = json!("disabled");
     let etag = made["etag"].as_str().unwrap();
     let changed = world
-        .service
+        .service()
         .put_group(&world.caller().await, &dps, "Line:1", &again, Some(&format!("\"{etag}\"")))
         .await
         .unwrap();
     assert_eq!(changed["provisioningStatus"], "disabled");
     assert_eq!(changed["createdDateTimeUtc"], made["createdDateTimeUtc"]);
-    assert_eq!(world.service.attestation_mechanism(&world.caller().await, &dps, "Line:1").await.unwrap(), keys);
-    let stale = world.service.put_group(&world.caller().await, &dps, "Line:1", &again, Some(etag)).await.unwrap_err();
+    assert_eq!(world.service().attestation_mechanism(&world.caller().await, &dps, "Line:1").await.unwrap(), keys);
+    let stale = world.service().put_group(&world.caller().await, &dps, "Line:1", &again, Some(etag)).await.unwrap_err();
     assert_eq!(stale.numeric_code(), 412_001);
     // Sealed at rest, and in no answer.
     let stored = world.rows(&ferrohub_service::tables::ENROLLMENT_GROUPS).await;
     assert!(!stored.is_empty() && stored.iter().all(|row| !row.text().contains(&primary)));
-    let page = world.service.query_groups(&world.caller().await, &dps, None, &PageRequest::default()).await.unwrap();
+    let page = world.service().query_groups(&world.caller().await, &dps, None, &PageRequest::default()).await.unwrap();
     assert!(!format!("{page:?}{changed}").contains(&primary));
     assert_eq!(
         world
-            .service
+            .service()
             .delete_group(&world.caller().await, &dps, "Line:1", Some("\"x\""))
             .await
             .unwrap_err()
             .numeric_code(),
         412_001
     );
-    world.service.delete_group(&world.caller().await, &dps, "LINE:1", Some("*")).await.unwrap();
-    assert_eq!(world.service.group(&world.caller().await, &dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
+    world.service().delete_group(&world.caller().await, &dps, "LINE:1", Some("*")).await.unwrap();
+    assert_eq!(world.service().group(&world.caller().await, &dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
     assert_eq!(
-        world.service.delete_group(&world.caller().await, &dps, "Line:1", None).await.unwrap_err().numeric_code(),
+        world.service().delete_group(&world.caller().await, &dps, "Line:1", None).await.unwrap_err().numeric_code(),
         404_201
     );
 }
@@ -77,7 +77,7 @@ async fn policies_and_hubs_are_checked() {
     let dps = world.dps().await;
     let refuse = async |extra: Value| {
         let error = world
-            .service
+            .service()
             .put_group(&world.caller().await, &world.dps().await, "g", &body(extra), None)
             .await
             .unwrap_err();
@@ -92,14 +92,20 @@ async fn policies_and_hubs_are_checked() {
     assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("not built"));
     assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
     let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "iotHubs": [world.hub_host]});
-    let made = world.service.put_group(&world.caller().await, &dps, "g", &body(all_names), None).await.unwrap();
+    let made = world.service().put_group(&world.caller().await, &dps, "g", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
     world.write_dps(false, &["hub1"]).await;
     let message = refuse(json!({"credentialPolicyName": "default"})).await;
     assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
     assert!(
-        world.service.individual_enrollments(&world.caller().await, &dps).unwrap_err().message.contains("not built")
+        world
+            .service()
+            .individual_enrollments(&world.caller().await, &dps)
+            .await
+            .unwrap_err()
+            .message
+            .contains("not built")
     );
 }
 
@@ -115,7 +121,7 @@ async fn pages_follow_each_other() {
     let mut request = PageRequest { max_items: Some(2), continuation: None };
     loop {
         let mangled = json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"});
-        let page = world.service.query_groups(&world.caller().await, &dps, Some(&mangled), &request).await.unwrap();
+        let page = world.service().query_groups(&world.caller().await, &dps, Some(&mangled), &request).await.unwrap();
         seen.extend(page.items.into_iter().map(|group| group["enrollmentGroupId"].clone()));
         request.continuation = page.continuation;
         if request.continuation.is_none() {
@@ -127,14 +133,14 @@ async fn pages_follow_each_other() {
         world.register(&key, id, None).await;
     }
     let page = world
-        .service
+        .service()
         .query_registrations(&world.caller().await, &dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
     assert!(
         world
-            .service
+            .service()
             .query_registrations(&world.caller().await, &dps, "g0", &PageRequest::default())
             .await
             .unwrap()
@@ -143,40 +149,43 @@ async fn pages_follow_each_other() {
     );
     assert_eq!(
         world
-            .service
+            .service()
             .query_registrations(&world.caller().await, &dps, "g9", &PageRequest::default())
             .await
             .unwrap_err()
             .numeric_code(),
         404_201
     );
-    let etag = world.service.registration(&world.caller().await, &dps, "A").await.unwrap()["etag"]
+    let etag = world.service().registration(&world.caller().await, &dps, "A").await.unwrap()["etag"]
         .as_str()
         .unwrap()
         .to_owned();
     assert_eq!(
         world
-            .service
+            .service()
             .delete_registration(&world.caller().await, &dps, "a", Some("x"))
             .await
             .unwrap_err()
             .numeric_code(),
         412_001
     );
-    world.service.delete_registration(&world.caller().await, &dps, "a", Some(&etag)).await.unwrap();
-    assert_eq!(world.service.registration(&world.caller().await, &dps, "a").await.unwrap_err().numeric_code(), 404_202);
+    world.service().delete_registration(&world.caller().await, &dps, "a", Some(&etag)).await.unwrap();
+    assert_eq!(
+        world.service().registration(&world.caller().await, &dps, "a").await.unwrap_err().numeric_code(),
+        404_202
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_the_service_api() {
     let world = World::new().await;
-    let dps = world.service.dps_by_host("DPS1.azure-devices-provisioning.localhost:8443").await.unwrap();
+    let dps = world.service().dps_by_host("DPS1.azure-devices-provisioning.localhost:8443").await.unwrap();
     assert_eq!(dps.name, "dps1");
     assert_eq!(
-        world.service.dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(),
+        world.service().dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(),
         404_201
     );
-    let now = world.platform.clock.unix_seconds();
+    let now = world.platform().clock.unix_seconds();
     let host = "dps1.azure-devices-provisioning.localhost";
     let token = |host: &str, key: &[u8], policy: &str, expiry: i64| sign(host, key, expiry, Some(policy));
     let key = [7u8; 64];
@@ -216,7 +225,7 @@ async fn callers_of_the_service_api() {
 
 /// Whether the `Authorization` lets its bearer past authorization in an operation that needs `right`.
 async fn attempt(world: &World, dps: &DpsRef, authorization: Option<&str>, right: Right) -> Result<(), Error> {
-    let service = &world.service;
+    let service = world.service();
     let actor = service.authenticate(dps, authorization).await?;
     let answer = match right {
         Right::EnrollmentRead => service.group(&actor, dps, "none").await.map(drop),
@@ -234,7 +243,7 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
     let world = World::new().await;
     let dps = world.dps().await;
     let (object, client) = ("44444444-4444-4444-4444-444444444444", "55555555-5555-5555-5555-555555555555");
-    let expires = world.platform.clock.unix_seconds() + 9999;
+    let expires = world.platform().clock.unix_seconds() + 9999;
     let secret = ClientSecret { key_id: "k".into(), hash: hash_secret("s3cret", &SystemRandom), expires };
     let principal = Principal {
         id: object.into(),
@@ -247,7 +256,7 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
     };
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     let token = async |scope: &str| {
         let form = [
             ("grant_type", "client_credentials"),
@@ -256,7 +265,7 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
             ("scope", scope),
         ];
         let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = world.authenticator.token(&world.platform.tenancy.tenant_id, &form, None, true).await.unwrap();
+        let answer = world.authenticator().token(&world.platform().tenancy.tenant_id, &form, None, true).await.unwrap();
         format!("Bearer {}", answer["access_token"].as_str().unwrap())
     };
     let call = async |token: &str| attempt(&world, &dps, Some(token), Right::EnrollmentRead).await;

@@ -40,10 +40,10 @@ async fn make(format: u32) {
     assert_eq!(world.register(&key, "pump-1", Some(request)).await["status"], "assigned");
     let stream = world.stored(&world.hub_id("hub1")).await.uid;
     let event = NewEvent { stream, partition: 0, properties: Default::default(), body: Bytes::from("21 C") };
-    world.platform.log.append(vec![event]).await.unwrap();
-    let World { folder, platform, authenticator, service, owner, .. } = world;
-    platform.log.close().await.unwrap();
-    drop((platform, authenticator, service, owner));
+    world.platform().log.append(vec![event]).await.unwrap();
+    world.platform().log.close().await.unwrap();
+    let World { folder, installation, owner, .. } = world;
+    drop((installation, owner));
     for name in ["store.db", "log"] {
         let (from, to) = (folder.path().join(name), fixture(format).join(name));
         if from.is_dir() {
@@ -67,9 +67,9 @@ async fn data_of_every_format_is_opened_and_goes_on() {
         let world = World::made_earlier(folder).await;
 
         let stream = world.stored(&world.hub_id("hub1")).await.uid;
-        let events = world.platform.log.read(stream, 0, ReadFrom::Beginning, 10, 1 << 20).await.unwrap();
+        let events = world.platform().log.read(stream, 0, ReadFrom::Beginning, 10, 1 << 20).await.unwrap();
         assert_eq!(events.iter().map(|event| &event.body[..]).collect::<Vec<_>>(), [b"21 C"], "format {format}");
-        let store = world.platform.store.as_ref();
+        let store = world.platform().store.as_ref();
         let device = identity::load(store, stream, "pump-1").await.unwrap().unwrap().device;
         let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
         assert_eq!((&twin.tags["line"], &twin.desired.properties["rate"]), (&json!(7), &json!(5)));
@@ -77,7 +77,7 @@ async fn data_of_every_format_is_opened_and_goes_on() {
 
         // What was sealed then opens now: the group's keys, the linked hub's, the issuing CA's.
         let dps = world.dps().await;
-        let mechanism = world.service.attestation_mechanism(&world.caller().await, &dps, "g1").await.unwrap();
+        let mechanism = world.service().attestation_mechanism(&world.caller().await, &dps, "g1").await.unwrap();
         let key = STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap();
         for id in ["pump-1", "pump-2"] {
             let done = world.register(&key, id, Some(csr(world.folder.path(), id, &[]))).await;

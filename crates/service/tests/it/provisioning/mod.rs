@@ -9,7 +9,5 @@ mod groups;
 mod kept;
 mod registering;
 mod trusting;
-mod world;
+pub(super) mod world;
 mod wrong_input;
-
-pub(super) use world::csr;

@@ -27,10 +27,10 @@ async fn a_device_without_a_request_gets_its_derived_keys() {
     assert_eq!(state["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
     assert!(state.get("issuedCertificateChain").is_none());
 
-    let store = world.platform.store.as_ref();
+    let store = world.platform().store.as_ref();
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
     let device = identity::load(store, hub, "sensor-1").await.unwrap().unwrap().device;
-    let keys = identity::open_keys(&world.platform, &device).await.unwrap().unwrap();
+    let keys = identity::open_keys(world.platform(), &device).await.unwrap().unwrap();
     assert_eq!(*keys.0, STANDARD.encode(derive_device_key(&key, "sensor-1")));
     assert_ne!(*keys.0, *keys.1);
     let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
@@ -72,7 +72,7 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     openssl(folder, &["x509", "-in", "leaf.pem", "-noout", "-checkend", &(41 * 86_400).to_string()]);
 
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
-    let device = identity::load(world.platform.store.as_ref(), hub, "Pump:7").await.unwrap().unwrap().device;
+    let device = identity::load(world.platform().store.as_ref(), hub, "Pump:7").await.unwrap().unwrap().device;
     assert_eq!(device.authentication.kind.as_str(), "certificateAuthority");
     assert!(text.contains(&device.credential_id.unwrap().to_string()));
     let registry = world.registry().await;
@@ -87,19 +87,19 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
         authorization: Some(&token),
         peer_chain: &[],
     };
-    let seen = world.service.registration_lookup(caller, false).await.unwrap();
+    let seen = world.service().registration_lookup(caller, false).await.unwrap();
     assert_eq!(seen["status"], "assigned");
     assert!(!seen.to_string().contains("issuedCertificateChain"));
     assert!(
         !world
-            .service
+            .service()
             .registration(&world.caller().await, &world.dps().await, "pump:7")
             .await
             .unwrap()
             .to_string()
             .contains("issuedCertificateChain")
     );
-    assert_eq!(world.service.registration_lookup(caller, true).await.unwrap_err().numeric_code(), 400_004);
+    assert_eq!(world.service().registration_lookup(caller, true).await.unwrap_err().numeric_code(), 400_004);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,21 +107,21 @@ async fn the_publishing_point_serves_what_the_leaf_names() {
     let world = World::new().await;
     let folder = world.folder.path();
     let policy = world.stored(&world.policy_id("default")).await;
-    let issuing = certificate::authority_of(&world.platform, policy.uid).await.unwrap().unwrap();
-    assert_eq!(certificate::ca_certificate(&world.platform, issuing.id).await.unwrap(), issuing.certificate_der);
-    let list = certificate::crl(&world.platform, issuing.id).await.unwrap();
-    assert_eq!(list, certificate::crl(&world.platform, issuing.id).await.unwrap());
+    let issuing = certificate::authority_of(world.platform(), policy.uid).await.unwrap().unwrap();
+    assert_eq!(certificate::ca_certificate(world.platform(), issuing.id).await.unwrap(), issuing.certificate_der);
+    let list = certificate::crl(world.platform(), issuing.id).await.unwrap();
+    assert_eq!(list, certificate::crl(world.platform(), issuing.id).await.unwrap());
     std::fs::write(folder.join("ca.der"), &issuing.certificate_der).unwrap();
     std::fs::write(folder.join("list.der"), list.as_slice()).unwrap();
     openssl(folder, &["x509", "-inform", "DER", "-in", "ca.der", "-out", "ca.pem"]);
     openssl(folder, &["crl", "-inform", "DER", "-in", "list.der", "-noout", "-CAfile", "ca.pem"]);
 
     world.owner.delete(&policy.id, REGISTRY_API).await;
-    assert!(certificate::authority_of(&world.platform, policy.uid).await.unwrap().is_none());
-    std::fs::write(folder.join("last.der"), certificate::crl(&world.platform, issuing.id).await.unwrap().as_slice())
+    assert!(certificate::authority_of(world.platform(), policy.uid).await.unwrap().is_none());
+    std::fs::write(folder.join("last.der"), certificate::crl(world.platform(), issuing.id).await.unwrap().as_slice())
         .unwrap();
     openssl(folder, &["crl", "-inform", "DER", "-in", "last.der", "-noout", "-CAfile", "ca.pem"]);
-    let retired = certificate::authority(&world.platform, issuing.id).await.unwrap().unwrap();
+    let retired = certificate::authority(world.platform(), issuing.id).await.unwrap().unwrap();
     assert!(retired.key.is_none());
     // Its subject is free again.
     world.write_policy("default", Some(&issuing.subject)).await.unwrap();
@@ -137,13 +137,13 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
     let request = csr(folder, "d1", &[]);
     let first = world.register(&key, "d1", Some(request.clone())).await;
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
-    let before = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let before = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     let second = world.register(&key, "d1", Some(request)).await;
     verify_chain(folder, &second);
     assert_eq!(second["registrationState"]["substatus"], "deviceDataMigrated");
     let leaf = |status: &serde_json::Value| status["registrationState"]["issuedCertificateChain"][0].clone();
     assert_ne!(leaf(&first), leaf(&second));
-    let after = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let after = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!(
         (before.uid, before.credential_id, &before.generation_id),
         (after.uid, after.credential_id, &after.generation_id)
@@ -152,7 +152,7 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
     assert_eq!(world.certificates("issued").await, 2);
     let third = world.register(&key, "d1", None).await;
     assert_eq!(third["status"], "assigned");
-    let keyed = identity::load(world.platform.store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
+    let keyed = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!((keyed.authentication.kind.as_str(), keyed.uid), ("sas", before.uid));
 }
 
@@ -161,8 +161,8 @@ async fn each_operation_keeps_its_own_result() {
     let world = World::new().await;
     let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
     let request = csr(world.folder.path(), "d1", &[]);
-    let first = world.service.register(world.request(&key, "d1", Some(request.clone()))).await.unwrap();
-    let second = world.service.register(world.request(&key, "d1", Some(request))).await.unwrap();
+    let first = world.service().register(world.request(&key, "d1", Some(request.clone()))).await.unwrap();
+    let second = world.service().register(world.request(&key, "d1", Some(request))).await.unwrap();
     assert_ne!(first.operation_id, second.operation_id);
     let chains = [&first, &second].map(|operation| world.poll(&key, "d1", operation));
     let [one, two] = futures_util::future::join_all(chains).await.try_into().unwrap();
@@ -174,7 +174,7 @@ async fn each_operation_keeps_its_own_result() {
 async fn everything_is_there_after_a_restart() {
     let mut world = World::new().await;
     let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
-    let first = world.service.register(world.request(&key, "d1", None)).await.unwrap();
+    let first = world.service().register(world.request(&key, "d1", None)).await.unwrap();
     world.reopen().await;
     assert_eq!(world.poll(&key, "d1", &first).await["status"], "assigned");
     // Sealed keys open again: of the group, of the linked hub and of the authority.
@@ -193,17 +193,19 @@ async fn names_in_the_registry_are_free_and_legal() {
     // ADR names ignore case and are shared by the hubs of a namespace; device ids are neither.
     for (hub, id) in [("hub1", "SENSOR1"), ("hub2", "sensor1")] {
         let hub = HubRef::of(world.stored(&world.hub_id(hub)).await);
-        let actor = world.platform.identity_actor(&world.dps_principal).await.unwrap();
+        // What acts as the identity does so where the identity was looked up.
+        let platform = world.platform();
+        let actor = platform.identity_actor(&world.dps_principal).await.unwrap();
         let spec = DeviceSpec::new(id, Credentials::None);
-        let device = identity::draft(&world.platform, &hub, spec).await.unwrap();
+        let device = identity::draft(world.platform(), &hub, spec).await.unwrap();
         let mut change = Change::new();
         let namespace = world.stored(&world.namespace).await;
-        let name = registry::mirror_put(&world.platform, &actor, &namespace, &device, None, &mut change).await.unwrap();
-        world.platform.commit(change).await.unwrap();
+        let name = registry::mirror_put(platform, &actor, &namespace, &device, None, &mut change).await.unwrap();
+        world.platform().commit(change).await.unwrap();
         assert!(name.to_lowercase().starts_with("sensor1-"), "{name}");
     }
     let namespace = world.stored(&world.namespace).await;
-    let devices = resources::children(&world.platform, namespace.uid, &namespace.id, Some(tag::DEVICE)).await.unwrap();
+    let devices = resources::children(world.platform(), namespace.uid, &namespace.id, Some(tag::DEVICE)).await.unwrap();
     let names: std::collections::HashSet<String> =
         devices.iter().map(|stored| stored.resource.name.to_lowercase()).collect();
     assert_eq!((devices.len(), names.len()), (5, 5));
@@ -241,7 +243,7 @@ async fn a_deleted_service_leaves_nothing_behind() {
     }
     let uid = world.dps().await.uid;
     for _ in 0..2 {
-        purge(&world.platform, uid).await.unwrap();
+        purge(world.platform(), uid).await.unwrap();
         assert!(world.rows(&ENROLLMENT_GROUPS).await.is_empty() && world.rows(&REGISTRATIONS).await.is_empty());
     }
     assert_eq!(world.rows(&DEVICES).await.len(), 3);
@@ -256,7 +258,7 @@ async fn an_old_api_version_knows_no_csr() {
     {
         let mut request = world.request(&key, "d1", Some(csr(world.folder.path(), "d1", &[])));
         request.api_version = Some(version.into());
-        let first = world.service.register(request).await.unwrap();
+        let first = world.service().register(request).await.unwrap();
         let done = world.poll(&key, "d1", &first).await;
         assert_eq!(done["registrationState"].get("issuedCertificateChain").is_some(), certificates, "{version}");
     }
@@ -274,7 +276,7 @@ async fn a_device_moves_with_its_twin_when_its_hub_is_no_longer_linked() {
     let hub2 = world.stored(&world.hub_id("hub2")).await.uid;
     assert_eq!(done["registrationState"]["assignedHub"], "hub2.azure-devices.localhost");
     assert_eq!(done["registrationState"]["substatus"], "deviceDataMigrated");
-    let store = world.platform.store.as_ref();
+    let store = world.platform().store.as_ref();
     assert!(identity::load(store, hub1, "d1").await.unwrap().is_none());
     assert_eq!(world.rows(&TWINS).await.len(), 1, "one twin, that of the new place");
     let moved = identity::load(store, hub2, "d1").await.unwrap().unwrap().device;
@@ -295,14 +297,14 @@ async fn a_group_may_ask_for_a_fresh_twin() {
     let key = world.group("g1", policy).await;
     world.register(&key, "d1", None).await;
     let hub = world.stored(&world.hub_id("hub1")).await.uid;
-    let store = world.platform.store.as_ref();
+    let store = world.platform().store.as_ref();
     let device = identity::load(store, hub, "d1").await.unwrap().unwrap().device;
     let was = twins::load(store, device.uid).await.unwrap().unwrap();
     let mut twin = (*was.twin).clone();
     twin.patch(&json!({"tags": {"line": 2, "more": true}}), "2026-11-20T00:00:00Z").unwrap();
     let mut change = Change::new();
     twins::add_change(DeviceRef::of(&device), &was, &twin, None, &mut change).unwrap();
-    world.platform.commit(change).await.unwrap();
+    world.platform().commit(change).await.unwrap();
     let done = world.register(&key, "d1", None).await;
     assert_eq!(done["registrationState"]["substatus"], "deviceDataReset");
     let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;

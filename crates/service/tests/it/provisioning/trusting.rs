@@ -5,11 +5,10 @@ use crate::owner::{HUB_API, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_service::certificate;
+use ferrohub_service::hub::DeviceLogin;
 use ferrohub_service::hub::identity;
-use ferrohub_service::hub::{DeviceLogin, HubService};
 use ferrohub_service::platform::Change;
 use serde_json::json;
-use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy() {
@@ -19,7 +18,6 @@ async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy()
     let done = world.register(&key, "d1", Some(csr(world.folder.path(), "d1", &[]))).await;
     let texts = done["registrationState"]["issuedCertificateChain"].as_array().unwrap();
     let chain: Vec<Vec<u8>> = texts.iter().map(|text| STANDARD.decode(text.as_str().unwrap()).unwrap()).collect();
-    let hub = HubService::new(Arc::clone(&world.platform), Arc::clone(&world.authenticator));
     let upload = async |name: &str, der: &[u8]| {
         let body = json!({"properties": {"certificate": STANDARD.encode(der), "isVerified": true}});
         world.owner.put(&hub_id.child("certificates", name), HUB_API, body).await;
@@ -33,7 +31,7 @@ async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy()
             token: None,
             peer_chain,
         };
-        hub.connect(login).await.map(drop).map_err(|error| error.message)
+        world.hubs().connect(login).await.map(drop).map_err(|error| error.message)
     };
 
     upload("root", &chain[2]).await;
@@ -46,14 +44,14 @@ async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy()
 
     world.write_policy("other", None).await.unwrap();
     let other = world.stored(&world.policy_id("other")).await;
-    let leaf = certificate::policy_of(&world.platform, other.uid).await.unwrap().unwrap();
+    let leaf = certificate::policy_of(world.platform(), other.uid).await.unwrap().unwrap();
     let home = world.stored(&hub_id).await.uid;
-    let was = identity::load(world.platform.store.as_ref(), home, "d1").await.unwrap().unwrap();
+    let was = identity::load(world.platform().store.as_ref(), home, "d1").await.unwrap().unwrap();
     let mut device = (*was.device).clone();
     device.policy = Some(leaf.uid);
     let mut change = Change::new();
-    identity::add_update(&world.platform, &was, &mut device, &mut change).unwrap();
-    world.platform.commit(change).await.unwrap();
+    identity::add_update(world.platform(), &was, &mut device, &mut change).unwrap();
+    world.platform().commit(change).await.unwrap();
     assert!(connect(3).await.is_err(), "the authority of another policy");
     world.owner.delete(&other.id, REGISTRY_API).await;
     connect(3).await.unwrap();

@@ -1,5 +1,6 @@
 //! A namespace, a hub and a provisioning service over the real engines, made over ARM.
 
+use crate::installation::Installation;
 use crate::owner::{DPS_API, GROUP_API, HUB_API, IDENTITY_API, Owner, REGISTRY_API, ROLE_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +12,10 @@ use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
-use ferrohub_service::arm::types::Types;
 use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::keyring::Keyring;
-use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
+use ferrohub_service::hub::HubService;
+use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::provisioning::{DeviceCaller, DpsRef, OperationStatus, ProvisioningService, RegisterRequest};
 use ferrohub_service::resources::{self, Stored, tag};
 use ferrohub_service::tables::{ALL, CERTIFICATES};
@@ -34,9 +33,7 @@ pub(super) const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 const DOMAIN: &str = "localhost";
 
 pub(super) struct World {
-    pub(super) platform: Arc<Platform>,
-    pub(super) authenticator: Arc<Authenticator>,
-    pub(super) service: Arc<ProvisioningService>,
+    pub(super) installation: Installation,
     pub(super) owner: Owner,
     pub(super) resource_group: ResourceId,
     pub(super) namespace: ResourceId,
@@ -46,12 +43,6 @@ pub(super) struct World {
     pub(super) hub_host: String,
     pub(super) dps_principal: String,
     pub(super) folder: TempDir,
-}
-
-/// Tokens under a key of their own.
-fn authenticator(platform: &Arc<Platform>) -> Arc<Authenticator> {
-    let key = crate::token_key();
-    Arc::new(Authenticator::new(Arc::clone(platform), key))
 }
 
 impl World {
@@ -83,14 +74,11 @@ impl World {
 
     /// The owner and the names, and nothing made.
     async fn bare(folder: TempDir) -> Self {
-        let (platform, owner) = Owner::install(engines(folder.path()), settings(), master_key()).await;
+        let (installation, owner) = Owner::install(engines(folder.path()), settings()).await;
         let mut group = ResourceId::subscription(&owner.subscription);
         group.resource_group = Some("rg".into());
-        let authenticator = authenticator(&platform);
         Self {
-            service: Arc::new(ProvisioningService::new(Arc::clone(&platform), Arc::clone(&authenticator))),
-            authenticator,
-            platform,
+            installation,
             owner,
             namespace: group.resource("Microsoft.DeviceRegistry", "namespaces", "plant"),
             dps: group.resource("Microsoft.Devices", "provisioningServices", "dps1"),
@@ -112,29 +100,44 @@ impl World {
 
     /// Closes the engines and opens them again on the same folder.
     pub(super) async fn reopen(&mut self) {
-        let tenancy = self.platform.tenancy.clone();
         let elsewhere = tempfile::tempdir().unwrap();
-        let empty = open(elsewhere.path(), tenancy.clone()).await;
         // The former engines are closed by dropping the last handle on them.
-        self.stand_on(empty);
-        let again = open(self.folder.path(), tenancy).await;
-        self.stand_on(again);
+        (self.installation, self.owner) = Owner::install(engines(elsewhere.path()), settings()).await;
+        (self.installation, self.owner) = Owner::install(engines(self.folder.path()), settings()).await;
     }
 
-    fn stand_on(&mut self, platform: Arc<Platform>) {
-        self.owner = self.owner.again(&platform);
-        self.authenticator = authenticator(&platform);
-        self.service = Arc::new(ProvisioningService::new(Arc::clone(&platform), Arc::clone(&self.authenticator)));
-        self.platform = platform;
+    /// The provisioning services of the next process.
+    pub(super) fn service(&self) -> &ProvisioningService {
+        &self.installation.service().provisioning
+    }
+
+    /// The hubs of the next process.
+    pub(super) fn hubs(&self) -> &HubService {
+        &self.installation.service().hub
+    }
+
+    /// Provisioning services that share no memory with the others, as those of one more process.
+    pub(super) fn elsewhere(&self) -> ProvisioningService {
+        ProvisioningService::new(Arc::clone(self.platform()), Arc::clone(&self.installation.service().authn))
+    }
+
+    /// The tokens of the next process.
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.installation.service().authn
+    }
+
+    /// What the next process stands on.
+    pub(super) fn platform(&self) -> &Arc<Platform> {
+        self.installation.platform()
     }
 
     /// The policy `provisioningserviceowner`.
     pub(super) async fn caller(&self) -> Actor {
         let dps = self.dps().await;
-        let expiry = self.platform.clock.unix_seconds() + 3600;
+        let expiry = self.platform().clock.unix_seconds() + 3600;
         let host = format!("dps1.azure-devices-provisioning.{DOMAIN}");
         let token = sign(&host, &[7u8; 64], expiry, Some("provisioningserviceowner"));
-        self.service.authenticate(&dps, Some(&token)).await.unwrap()
+        self.service().authenticate(&dps, Some(&token)).await.unwrap()
     }
 
     async fn write_namespace(&self) {
@@ -156,7 +159,7 @@ impl World {
     }
 
     pub(super) async fn stored(&self, id: &ResourceId) -> Stored {
-        resources::require(&self.platform, id).await.unwrap()
+        resources::require(self.platform(), id).await.unwrap()
     }
 
     pub(super) async fn write_hub(&self, name: &str, linked: bool) {
@@ -228,7 +231,7 @@ impl World {
 
     /// Takes every role assignment away but the owner's.
     pub(super) async fn revoke_all(&self) {
-        for stored in resources::every(&self.platform, tag::ROLE_ASSIGNMENT).await.unwrap() {
+        for stored in resources::every(self.platform(), tag::ROLE_ASSIGNMENT).await.unwrap() {
             if stored.resource.text(&["principalId"]) != Some(self.owner.id()) {
                 self.owner.delete(&stored.id, ROLE_API).await;
             }
@@ -236,7 +239,7 @@ impl World {
     }
 
     pub(super) async fn dps(&self) -> DpsRef {
-        self.service.dps_by_scope(&self.scope).await.unwrap()
+        self.service().dps_by_scope(&self.scope).await.unwrap()
     }
 
     /// Makes an enrollment group and returns its primary key.
@@ -247,13 +250,13 @@ impl World {
             body[key] = value;
         }
         let dps = self.dps().await;
-        self.service.put_group(&self.caller().await, &dps, name, &body, None).await.unwrap();
-        let mechanism = self.service.attestation_mechanism(&self.caller().await, &dps, name).await.unwrap();
+        self.service().put_group(&self.caller().await, &dps, name, &body, None).await.unwrap();
+        let mechanism = self.service().attestation_mechanism(&self.caller().await, &dps, name).await.unwrap();
         STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
     }
 
     pub(super) fn token(&self, group_key: &[u8], registration: &str) -> String {
-        let expiry = self.platform.clock.unix_seconds() + 3600;
+        let expiry = self.platform().clock.unix_seconds() + 3600;
         sign(
             &format!("{}/registrations/{registration}", self.scope),
             &derive_device_key(group_key, registration),
@@ -274,7 +277,7 @@ impl World {
 
     /// Registers, expects `assigning`, polls, and gives the final `RegistrationOperationStatus`.
     pub(super) async fn register(&self, group_key: &[u8], registration: &str, csr: Option<String>) -> Value {
-        self.register_at(&self.service, group_key, registration, csr).await
+        self.register_at(self.service(), group_key, registration, csr).await
     }
 
     pub(super) async fn register_at(
@@ -298,13 +301,13 @@ impl World {
             authorization: Some(&token),
             peer_chain: &[],
         };
-        let done = self.service.operation_status(caller, &first.operation_id).await.unwrap();
+        let done = self.service().operation_status(caller, &first.operation_id).await.unwrap();
         assert_eq!(done.body["status"], done.status.as_str());
         done.body
     }
 
     pub(super) async fn rows(&self, table: &'static Table) -> Vec<Arc<Row>> {
-        self.platform.store.scan(table, "", Page::first(5000)).await.unwrap()
+        self.platform().store.scan(table, "", Page::first(5000)).await.unwrap()
     }
 
     pub(super) async fn certificates(&self, state: &str) -> usize {
@@ -314,7 +317,8 @@ impl World {
     /// The ADR devices of the namespace as ARM shows them, with their uid, by their external device id.
     pub(super) async fn registry(&self) -> Map<String, Value> {
         let namespace = self.stored(&self.namespace).await;
-        let found = resources::children(&self.platform, namespace.uid, &namespace.id, Some(tag::DEVICE)).await.unwrap();
+        let found =
+            resources::children(self.platform(), namespace.uid, &namespace.id, Some(tag::DEVICE)).await.unwrap();
         let mut devices = Map::new();
         for stored in found {
             let mut shown = self.owner.get(&stored.id, REGISTRY_API).await;
@@ -349,15 +353,6 @@ fn engines(folder: &Path) -> Engines {
 
 fn settings() -> Settings {
     Settings { domain: DOMAIN.into(), pki_url: Some("http://127.0.0.1:8080".into()) }
-}
-
-fn master_key() -> MasterKey {
-    MasterKey::from_bytes(&[42; 32]).unwrap()
-}
-
-async fn open(folder: &Path, tenancy: Tenancy) -> Arc<Platform> {
-    let keyring = Arc::new(Keyring::new(master_key(), Arc::new(SystemRandom)));
-    Platform::open(engines(folder), keyring, settings(), tenancy, Types::built_in()).await.unwrap()
 }
 
 /// Runs the openssl command line in `folder` and gives what it printed.

@@ -10,7 +10,7 @@ use ferrohub_wire::sas_token::{derive_device_key, sign};
 use serde_json::json;
 
 async fn refused(world: &World, request: RegisterRequest) -> Error {
-    let error = world.service.register(request).await.unwrap_err();
+    let error = world.service().register(request).await.unwrap_err();
     for table in [&CERTIFICATES, &DEVICES, &REGISTRATIONS] {
         assert!(world.rows(table).await.is_empty(), "{}: {error}", table.name);
     }
@@ -47,7 +47,7 @@ async fn certificate_requests() {
 async fn tokens_and_ids() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;
-    let expiry = world.platform.clock.unix_seconds() + 600;
+    let expiry = world.platform().clock.unix_seconds() + 600;
     let resource = format!("{}/registrations/d1", world.scope);
     let device_key = derive_device_key(&key, "d1");
     for (authorization, word) in [
@@ -90,20 +90,20 @@ async fn polls_of_what_is_not_there() {
     let token = world.token(&key, "d1");
     let caller =
         DeviceCaller { id_scope: &world.scope, registration_id: "d1", authorization: Some(&token), peer_chain: &[] };
-    assert!(world.service.authenticate_device(caller).await.is_ok());
-    assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
+    assert!(world.service().authenticate_device(caller).await.is_ok());
+    assert_eq!(world.service().operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     world.register(&key, "d1", None).await;
-    assert_eq!(world.service.operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
+    assert_eq!(world.service().operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     let wrong = sign(
         &format!("{}/registrations/d1", world.scope),
         b"no such key at all",
-        world.platform.clock.unix_seconds() + 60,
+        world.platform().clock.unix_seconds() + 60,
         Some("registration"),
     );
     let stranger = DeviceCaller { authorization: Some(&wrong), ..caller };
-    assert_eq!(world.service.authenticate_device(stranger).await.unwrap_err().numeric_code(), 401_002);
+    assert_eq!(world.service().authenticate_device(stranger).await.unwrap_err().numeric_code(), 401_002);
     let certified = DeviceCaller { authorization: None, peer_chain: &[vec![0x30]], ..caller };
-    assert!(world.service.authenticate_device(certified).await.unwrap_err().message.contains("not built yet"));
+    assert!(world.service().authenticate_device(certified).await.unwrap_err().message.contains("not built yet"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,20 +112,20 @@ async fn another_groups_key_does_not_take_a_device_over() {
     let first = world.group("g1", json!({})).await;
     let second = world.group("g2", json!({})).await;
     world.register(&first, "d1", None).await;
-    let error = world.service.register(world.request(&second, "d1", None)).await.unwrap_err();
+    let error = world.service().register(world.request(&second, "d1", None)).await.unwrap_err();
     assert_eq!(error.numeric_code(), 409_201);
     assert!(error.message.contains("g1") && error.message.contains("g2"));
     let dps = world.dps().await;
-    world.service.delete_registration(&world.caller().await, &dps, "d1", None).await.unwrap();
+    world.service().delete_registration(&world.caller().await, &dps, "d1", None).await.unwrap();
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");
     // A disabled group refuses, and enabling it helps at once.
     let body = json!({"attestation": {"type": "symmetricKey"}, "provisioningStatus": "disabled"});
-    world.service.put_group(&world.caller().await, &dps, "g2", &body, None).await.unwrap();
-    let error = world.service.register(world.request(&second, "d1", None)).await.unwrap_err();
+    world.service().put_group(&world.caller().await, &dps, "g2", &body, None).await.unwrap();
+    let error = world.service().register(world.request(&second, "d1", None)).await.unwrap_err();
     assert_eq!(error.numeric_code(), 401_002);
     assert!(error.message.contains("disabled"));
     world
-        .service
+        .service()
         .put_group(&world.caller().await, &dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), None)
         .await
         .unwrap();

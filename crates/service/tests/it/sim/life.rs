@@ -1,6 +1,7 @@
 //! One life of the process: services over what survived, and the clock's hand.
 
 use super::store::{Rows, SimStore};
+use crate::installation::{MASTER_KEY, Turns};
 use crate::owner::Owner;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -119,8 +120,8 @@ impl Machine {
     /// The first start.
     pub(super) async fn install(&self) -> Life {
         let (engines, store, bus, log) = self.engines();
-        let (platform, owner) = drive(&self.clock, &store, Owner::install(engines, settings(), master_key())).await;
-        Life::of(platform, owner, store, bus, log, Arc::clone(&self.clock))
+        let (installation, owner) = drive(&self.clock, &store, Owner::install(engines, settings())).await;
+        Life::of(Arc::clone(installation.platform()), owner, store, bus, log, Arc::clone(&self.clock))
     }
 
     /// A machine of its own that begins with the rows of this one.
@@ -146,7 +147,7 @@ impl Machine {
     async fn start(&self, tenancy: Tenancy, owner: &Owner) -> Life {
         let (engines, store, bus, log) = self.engines();
         let platform = drive(&self.clock, &store, open(engines, tenancy)).await;
-        let owner = owner.again(&platform);
+        let owner = Owner::at(std::slice::from_ref(&platform), Turns::default(), owner.actor.clone());
         Life::of(platform, owner, store, bus, log, Arc::clone(&self.clock))
     }
 }
@@ -168,7 +169,7 @@ fn settings() -> Settings {
 }
 
 fn master_key() -> MasterKey {
-    MasterKey::from_bytes(&[42; 32]).unwrap()
+    MasterKey::from_bytes(&MASTER_KEY).unwrap()
 }
 
 impl Life {

@@ -42,10 +42,11 @@ fn crashes_and_faults_break_no_promise() {
     };
     let folder = tempfile::tempdir().unwrap();
     let requests: Vec<String> =
-        (0..3).map(|number| crate::provisioning::csr(folder.path(), &format!("r{number}"), &[])).collect();
+        (0..3).map(|number| crate::provisioning::world::csr(folder.path(), &format!("r{number}"), &[])).collect();
     let (runs, mut tally) = (seeds.end - seeds.start, Tally::default());
     runtime().block_on(async {
-        let first = Machine::new(0);
+        // No run's seed: two machines with one seed would make the same ids.
+        let first = Machine::new(u64::MAX);
         let origin = first.install().await;
         let plant = origin.drive(Box::pin(Plant::build(&origin))).await;
         for seed in seeds {

@@ -1,0 +1,17 @@
+//! The suite of `tests/it` once more, with two servers over one store, one log and one bus that are asked by turns.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what failed")]
+
+#[path = "../it/control.rs"]
+mod control;
+#[path = "../it/http_client.rs"]
+mod http_client;
+#[path = "../it/journey.rs"]
+mod journey;
+#[path = "../it/rig.rs"]
+mod rig;
+#[path = "../it/sweep.rs"]
+mod sweep;
+
+/// Processes that serve an installation.
+const PROCESSES: usize = 2;
