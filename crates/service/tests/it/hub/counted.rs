@@ -1,21 +1,34 @@
-//! The real store with a counter before it, and a switch that makes its reads fail.
+//! The real store with a counter before it, and switches that make its reads slow or fail.
 
 use async_trait::async_trait;
+use ferrohub_model::clock::Clock;
 use ferrohub_store::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub(super) struct Counted {
     store: SqliteStore,
     reads: AtomicUsize,
     busy: AtomicUsize,
     fault: Mutex<Option<StoreError>>,
+    pause: Mutex<Option<(Arc<dyn Clock>, Duration)>>,
+    at_once: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Counted {
     pub(super) fn new(store: SqliteStore) -> Self {
-        Self { store, reads: AtomicUsize::new(0), busy: AtomicUsize::new(0), fault: Mutex::new(None) }
+        Self {
+            store,
+            reads: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            fault: Mutex::new(None),
+            pause: Mutex::new(None),
+            at_once: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        }
     }
 
     /// Reads asked for until now.
@@ -33,17 +46,44 @@ impl Counted {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        fault.map_or(Ok(()), |fault| self.note(Err(fault)))
+    /// From now on each read takes `pause` of `clock`; `None` = no longer than it takes. Forgets how many there were at once.
+    pub(super) fn slow_down(&self, pause: Option<(Arc<dyn Clock>, Duration)>) {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+        self.most.store(0, Ordering::SeqCst);
     }
 
-    fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Most reads that went on at one time since the store was slowed down.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    async fn read<T>(&self, reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(at_once, Ordering::SeqCst);
+        let _ends = Ends(&self.at_once);
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((clock, pause)) = pause {
+            clock.sleep(pause).await;
+        }
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = match fault {
+            Some(fault) => Err(fault),
+            None => reading.await,
+        };
         if matches!(answer, Err(StoreError::Busy)) {
             self.busy.fetch_add(1, Ordering::SeqCst);
         }
         answer
+    }
+}
+
+/// A read ends, also when whoever asked is gone.
+struct Ends<'a>(&'a AtomicUsize);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -54,13 +94,11 @@ impl Store for Counted {
     }
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.get(table, key).await)
+        self.read(self.store.get(table, key)).await
     }
 
     async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
-        self.check()?;
-        self.note(self.store.get_many(table, keys).await)
+        self.read(self.store.get_many(table, keys)).await
     }
 
     async fn find_one(
@@ -69,8 +107,7 @@ impl Store for Counted {
         column: &'static str,
         value: &str,
     ) -> Result<Option<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.find_one(table, column, value).await)
+        self.read(self.store.find_one(table, column, value)).await
     }
 
     async fn range(
@@ -80,8 +117,7 @@ impl Store for Counted {
         prefix: &str,
         page: Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.range(table, column, prefix, page).await)
+        self.read(self.store.range(table, column, prefix, page)).await
     }
 
     async fn find(
@@ -91,23 +127,19 @@ impl Store for Counted {
         value: &str,
         page: Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.find(table, column, value, page).await)
+        self.read(self.store.find(table, column, value, page)).await
     }
 
     async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.scan(table, prefix, page).await)
+        self.read(self.store.scan(table, prefix, page)).await
     }
 
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
-        self.check()?;
-        self.note(self.store.count(table, column, value).await)
+        self.read(self.store.count(table, column, value)).await
     }
 
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.check()?;
-        self.note(self.store.last(table, prefix, limit).await)
+        self.read(self.store.last(table, prefix, limit)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

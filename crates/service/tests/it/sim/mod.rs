@@ -6,6 +6,7 @@
 //!
 //! | File | What it is |
 //! |---|---|
+//! | `guard` | who notices that a life does not go on |
 //! | `store` | the store, which passes the conformance suite |
 //! | `life` | one life of the process, and the clock's hand |
 //! | `workload` | what clients ask for |
@@ -13,6 +14,7 @@
 //! | `audit` | what must hold |
 
 mod audit;
+mod guard;
 mod ledger;
 mod life;
 mod store;
@@ -20,8 +22,10 @@ mod workload;
 
 use ferrohub_service::tables;
 use futures_util::future::{Either, join_all, select};
+use guard::Guard;
 use life::{Life, Machine};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use workload::Plant;
 
 const SEEDS: u64 = 200;
@@ -32,6 +36,8 @@ const CLIENTS: u64 = 3;
 const STEPS: u64 = 6;
 /// Calls of the store that a step takes, about.
 const CALLS: u64 = 20;
+/// Longest that a phase of a life may take, by the machine's clock. They take milliseconds.
+const GUARD: Duration = Duration::from_secs(120);
 
 #[test]
 fn crashes_and_faults_break_no_promise() {
@@ -44,15 +50,20 @@ fn crashes_and_faults_break_no_promise() {
     let requests: Vec<String> =
         (0..3).map(|number| crate::provisioning::world::csr(folder.path(), &format!("r{number}"), &[])).collect();
     let (runs, mut tally) = (seeds.end - seeds.start, Tally::default());
+    let guard = Guard::over("the installation", GUARD, |stuck| {
+        eprintln!("{stuck}");
+        std::process::exit(1);
+    });
     runtime().block_on(async {
         // No run's seed: two machines with one seed would make the same ids.
         let first = Machine::new(u64::MAX);
         let origin = first.install().await;
         let plant = origin.drive(Box::pin(Plant::build(&origin))).await;
         for seed in seeds {
+            guard.at(format!("seed {seed}: the first start"));
             let machine = first.copy(seed);
             let life = machine.start_as(&origin).await;
-            Box::pin(simulate(machine, life, &plant.clone(), &requests, &mut tally)).await;
+            Box::pin(simulate(machine, life, &plant.clone(), &requests, &mut tally, &guard)).await;
         }
     });
     // The workload must really get somewhere, and the crashes must really meet it.
@@ -71,9 +82,18 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-async fn simulate(mut machine: Machine, mut life: Life, plant: &Plant, requests: &[String], tally: &mut Tally) {
+async fn simulate(
+    mut machine: Machine,
+    mut life: Life,
+    plant: &Plant,
+    requests: &[String],
+    tally: &mut Tally,
+    guard: &Guard,
+) {
     let seed = machine.seed;
-    for _ in 0..LIVES {
+    for number in 1..=LIVES {
+        let phase = |what: &str| guard.at(format!("seed {seed}, life {number}: {what}"));
+        phase("clients at work");
         life.store.fail_one_in(40);
         life.bus.loses.store(true, Ordering::Relaxed);
         match machine.below(3) {
@@ -98,8 +118,11 @@ async fn simulate(mut machine: Machine, mut life: Life, plant: &Plant, requests:
         tally.crashes += u64::from(matches!(ended, Either::Right(_)));
         drop(ended);
         plant.ledger.lock().unwrap().settle();
+        phase("the start after the crash");
         life = machine.restart(life).await;
+        phase("the worker at work");
         life.settle(seed).await;
+        phase("the audit");
         life.drive(Box::pin(audit::audit(seed, &life, plant))).await;
     }
     tally.acknowledged += plant.ledger.lock().unwrap().acknowledged;
@@ -124,4 +147,21 @@ fn the_auditor_notices_what_is_missing() {
         let what = what.downcast_ref::<String>().expect("it says what");
         assert!(what.contains("seed 2:"), "{}: {what}", table.name);
     }
+}
+
+/// A life that waits for what never comes is noticed from outside its paused clock, by name.
+#[test]
+fn the_guard_names_the_life_that_hangs() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    runtime().block_on(async {
+        let machine = Machine::new(7);
+        let life = machine.install().await;
+        let guard = Guard::over("the start", Duration::from_millis(300), |stuck| tell.send(stuck).unwrap());
+        guard.at("seed 7, life 2: clients at work".into());
+        let hang = std::future::pending::<()>();
+        let Either::Right((stuck, _)) = life.drive(select(Box::pin(hang), Box::pin(told))).await else {
+            panic!("what never comes came");
+        };
+        assert_eq!(stuck.unwrap(), "seed 7, life 2: clients at work did not end for 300 ms: it hangs");
+    });
 }
