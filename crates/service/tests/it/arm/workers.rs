@@ -16,8 +16,8 @@ use ferrohub_service::key_store::KeyUse;
 use ferrohub_service::platform::Change;
 use ferrohub_service::provisioning::RegisterRequest;
 use ferrohub_service::tables::{
-    ACTIVITY, DEVICES, ENROLLMENT_GROUPS, GROUP_GENERATIONS, LOOSE_KEYS, OPERATIONS, REGISTRATIONS, RESOURCES,
-    REVOCATION_LISTS, SEALED_KEYS, TWINS,
+    ACTIVITY, AUTHORITIES, DEVICES, ENROLLMENT_GROUPS, GROUP_GENERATIONS, LOOSE_KEYS, OPERATIONS, REGISTRATIONS,
+    RESOURCES, REVOCATION_LISTS, SEALED_KEYS, TWINS,
 };
 use ferrohub_service::{resources, worker};
 use ferrohub_store::{Page, Table, UnitOfWork};
@@ -133,6 +133,10 @@ async fn the_workers_of_all_processes_do_each_thing_once_and_leave_nothing() {
     for number in 0..GROUPS {
         groups.push(group(&world, number).await);
     }
+    for authority in world.platform().store.scan(&AUTHORITIES, "", Page::first(1000)).await.unwrap() {
+        world.service().crl(Uuid::parse_str(&authority.key).unwrap()).await.unwrap();
+    }
+    assert_eq!(count(&world, &REVOCATION_LISTS).await, 2 * groups.len(), "a root and a policy each");
     let mut running = Vec::new();
     for group in &groups {
         running.push(begin_delete(&world, group).await);
