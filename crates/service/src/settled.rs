@@ -26,8 +26,8 @@ struct Settled {
 /// Settled time as one process knows it.
 #[derive(Debug, Default)]
 pub(crate) struct SettledTime {
-    /// When it was last looked at, in time that nobody can set.
-    looked: Option<Moment>,
+    /// The version of the row at the last look, and when that was, in time that nobody can set.
+    looked: Option<(u64, Moment)>,
 }
 
 impl SettledTime {
@@ -38,10 +38,13 @@ impl SettledTime {
     /// When the store cannot be read or written.
     pub(crate) async fn look(&mut self, platform: &Platform) -> Result<Timestamp> {
         let (now, moment) = (platform.now(), platform.clock.monotonic());
-        let lived = self.looked.replace(moment).map_or(SignedDuration::ZERO, |before| {
+        let row = platform.store.get(&META, KEY).await?;
+        let version = row.as_ref().map_or(0, |row| row.version);
+        // Where another process went on meanwhile, the time that was lived through is counted there.
+        let since = self.looked.replace((version, moment)).filter(|(seen, _)| *seen == version);
+        let lived = since.map_or(SignedDuration::ZERO, |(_, before)| {
             SignedDuration::try_from(moment.since(before)).unwrap_or(SignedDuration::MAX)
         });
-        let row = platform.store.get(&META, KEY).await?;
         let mut change = Change::new();
         let settled = match &row {
             Some(row) => {
@@ -67,8 +70,12 @@ impl SettledTime {
         let further = row.as_ref().map_or(Ok(true), |row| row.parse::<Settled>().map(|was| was.at < settled))?;
         if further {
             change.unit.put(Put::new(&META, KEY.to_owned(), Vec::new(), &Settled { at: settled })?);
-            // Where another process was faster, its word counts.
-            platform.try_commit(change).await?;
+            match platform.commit(change).await {
+                Ok(committed) => self.looked = committed.versions.first().map(|version| (*version, moment)),
+                // Another process was faster, and its word counts.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(settled)
     }
