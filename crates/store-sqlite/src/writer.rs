@@ -104,23 +104,20 @@ fn prepare(tables: &Tables, change: RowChange) -> Result<Write, StoreError> {
     }
 }
 
-/// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
-/// processor to bring their next unit: a sync costs far more than that. The callers of the last
-/// batch are waited for as [`Pace`] says.
+/// Everything that waits behind `first`, up to `most`. The callers of the last batch are waited for as [`Pace`] says: a sync
+/// costs far more. The thread sleeps meanwhile; whatever the clock says, each wait is for a caller more or ends by itself.
 fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
-    let mut batch = vec![first];
     let started = clock.monotonic();
-    let mut looked = started;
+    let mut batch = vec![first];
     loop {
-        let before = batch.len();
-        std::thread::yield_now();
-        batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
-        let now = clock.monotonic();
-        // A clock that stands still, as a test's may, cannot end a wait.
-        let more = batch.len() < most && now > looked && pace.expects_more(batch.len(), now.since(started));
-        looked = now;
-        if batch.len() == before && !more {
+        batch.extend(jobs.try_iter().take(most.saturating_sub(batch.len())));
+        let patience = pace.patience(batch.len(), clock.monotonic().since(started));
+        if batch.len() >= most || patience.is_zero() {
             return batch;
+        }
+        match jobs.recv_timeout(patience) {
+            Ok(job) => batch.push(job),
+            Err(_) => return batch,
         }
     }
 }
