@@ -22,7 +22,7 @@ const LIST_RENEWAL: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// `ResourceNotFound` for an unknown authority.
 pub async fn ca_certificate(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
-    Ok(known(platform, id).await?.certificate_der)
+    Ok(known(platform, id).await?.certificate_der.clone())
 }
 
 /// Revocation list of an authority, DER. It is signed once and served until it is a day before its end or
@@ -33,7 +33,7 @@ pub async fn ca_certificate(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
 pub async fn crl(platform: &Platform, id: Uuid) -> Result<Arc<Vec<u8>>> {
     let record = known(platform, id).await?;
     if record.state == AuthorityState::Retired {
-        return Ok(Arc::new(record.last_crl));
+        return Ok(Arc::new(record.last_crl.clone()));
     }
     let revoked = revoked_of(platform, id).await?;
     let now = platform.now();
@@ -81,7 +81,7 @@ async fn sign(
     build_crl(&issuer, number, now, next_update, &entries).await
 }
 
-async fn known(platform: &Platform, id: Uuid) -> Result<AuthorityRecord> {
+async fn known(platform: &Platform, id: Uuid) -> Result<Arc<AuthorityRecord>> {
     authority(platform, id)
         .await?
         .ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
