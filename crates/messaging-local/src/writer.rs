@@ -124,37 +124,34 @@ impl Journal {
         }
     }
 
-    /// Everything that waits behind `first`, up to the size of a batch or another message. As long as more comes, those
-    /// who were just answered get the processor to bring their next events: a sync costs far more than that. Where the
-    /// last batch was larger, its callers are waited for, but never longer than a part of what a batch takes, so that a
-    /// lone caller loses nothing.
+    /// Everything that waits behind `first`, up to the size of a batch or another message. Where the last batch was larger,
+    /// its callers are waited for as [`Pace`] says: a sync costs far more, and a lone caller loses nothing. The thread
+    /// sleeps meanwhile; whatever the clock says, each wait is for a message more or ends by itself.
     fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
         let started = self.clock.monotonic();
-        let mut looked = started;
         let mut bytes = first.bytes;
         let mut batch = vec![first];
-        loop {
-            let before = batch.len();
-            std::thread::yield_now();
-            while bytes < self.options.batch_bytes {
-                match messages.try_recv() {
-                    Ok(Message::Append(append)) => {
-                        bytes += append.bytes;
-                        batch.push(append);
+        while bytes < self.options.batch_bytes {
+            let message = match messages.try_recv() {
+                Ok(message) => message,
+                Err(_) => {
+                    let patience = self.pace.patience(batch.len(), self.clock.monotonic().since(started));
+                    let waited = (!patience.is_zero()).then(|| messages.recv_timeout(patience));
+                    match waited {
+                        Some(Ok(message)) => message,
+                        Some(Err(_)) | None => break,
                     }
-                    Ok(other) => return (batch, Some(other)),
-                    Err(_) => break,
                 }
-            }
-            let room = bytes < self.options.batch_bytes;
-            let now = self.clock.monotonic();
-            // A clock that stands still, as a test's may, cannot end a wait.
-            let more = room && now > looked && self.pace.expects_more(batch.len(), now.since(started));
-            looked = now;
-            if batch.len() == before && !more {
-                return (batch, None);
+            };
+            match message {
+                Message::Append(append) => {
+                    bytes += append.bytes;
+                    batch.push(append);
+                }
+                other => return (batch, Some(other)),
             }
         }
+        (batch, None)
     }
 
     fn write(&mut self, batch: Vec<Append>) {

@@ -62,12 +62,10 @@ pub struct RevocationList {
     pub entries: usize,
 }
 
-/// How far the issuing of a certificate has come.
+/// Whether an issued certificate is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CertificateState {
-    /// The serial number is taken; nothing was handed out under it.
-    Intent,
     /// Signed and handed to the device.
     Issued,
     /// Revoked; on the revocation list until it expires.
@@ -78,14 +76,13 @@ impl CertificateState {
     /// The word in the `state` column.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Intent => "intent",
             Self::Issued => "issued",
             Self::Revoked => "revoked",
         }
     }
 }
 
-/// A certificate issued to a device, or the intent to issue one.
+/// A certificate issued to a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateRecord {
@@ -101,15 +98,15 @@ pub struct CertificateRecord {
     pub subject: String,
     /// The device's credential id that stands in the certificate.
     pub credential_id: Uuid,
-    /// How far it has come.
+    /// Whether it is good.
     pub state: CertificateState,
-    /// When the intent was written.
+    /// When it was asked for.
     pub created: Timestamp,
     /// Start of validity.
     pub not_before: Timestamp,
     /// End of validity.
     pub not_after: Timestamp,
-    /// SHA-256 of the signed certificate, upper-case hex; empty for an intent.
+    /// SHA-256 of the signed certificate, upper-case hex.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
     /// When it was revoked.
@@ -160,7 +157,7 @@ mod tests {
 
     #[test]
     fn states_write_the_word_of_their_column() {
-        for state in [CertificateState::Intent, CertificateState::Issued, CertificateState::Revoked] {
+        for state in [CertificateState::Issued, CertificateState::Revoked] {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }
     }

@@ -185,6 +185,8 @@ pub const ENROLLMENT_GROUPS: usize = 100;
 pub const OPEN_GROUPS: usize = 4096;
 /// Provisioning services whose groups one process keeps ready for devices that it does not know: ours.
 pub const GROUP_INDEXES: usize = 256;
+/// Serial numbers of certificates that a process reserves with one commit: ours.
+pub const SERIALS_PER_BLOCK: usize = 1024;
 /// Verified chains that one process remembers: ours.
 pub const VERIFIED_CHAINS: usize = 100_000;
 /// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.

@@ -20,10 +20,13 @@ impl Pace {
         Self { callers, took }
     }
 
-    /// Whether a batch of `gathered` callers, `waited` after its first one, should wait for more: at most a quarter of
-    /// what the last batch took, and at most a millisecond.
-    pub fn expects_more(&self, gathered: usize, waited: Duration) -> bool {
-        gathered < self.callers && waited < (self.took / 4).min(LONGEST)
+    /// How much longer a batch of `gathered` callers, `waited` after its first one, waits for more: at most a quarter of
+    /// what the last batch took, and at most a millisecond, in all; zero once they are all there.
+    pub fn patience(&self, gathered: usize, waited: Duration) -> Duration {
+        if gathered >= self.callers {
+            return Duration::ZERO;
+        }
+        (self.took / 4).min(LONGEST).saturating_sub(waited)
     }
 }
 
@@ -34,11 +37,13 @@ mod tests {
     #[test]
     fn waits_for_the_callers_of_the_last_batch_and_not_long() {
         let pace = Pace::after(64, Duration::from_micros(400));
-        assert!(pace.expects_more(1, Duration::from_micros(99)));
-        assert!(!pace.expects_more(1, Duration::from_micros(100)));
-        assert!(!pace.expects_more(64, Duration::ZERO));
-        assert!(!Pace::after(64, Duration::from_secs(1)).expects_more(1, LONGEST));
-        assert!(!Pace::after(1, Duration::from_secs(1)).expects_more(1, Duration::ZERO));
-        assert!(!Pace::default().expects_more(1, Duration::ZERO));
+        let (none, micros) = (Duration::ZERO, Duration::from_micros);
+        assert_eq!(pace.patience(1, none), micros(100));
+        assert_eq!(pace.patience(1, micros(99)), micros(1));
+        assert_eq!(pace.patience(1, micros(101)), none);
+        assert_eq!(pace.patience(64, none), none);
+        assert_eq!(Pace::after(64, Duration::from_secs(1)).patience(1, none), LONGEST);
+        assert_eq!(Pace::after(1, Duration::from_secs(1)).patience(1, none), none);
+        assert_eq!(Pace::default().patience(1, none), none);
     }
 }

@@ -85,9 +85,13 @@ pub struct RegistrationOperation {
     /// The failure, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RegistrationFailure>,
-    /// Certificates, base64 DER, leaf first; empty where none was asked for.
+    /// The certificate that was issued, base64 DER; empty where none was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
+    /// Ids of the authorities whose certificates go behind it, its issuer first. Theirs are the same for every device and
+    /// are not repeated here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<Uuid>,
     /// When it ended.
     pub ended: Timestamp,
 }
@@ -145,16 +149,20 @@ impl Registration {
         view
     }
 
-    /// `RegistrationOperationStatus` of one operation, with the certificates that it issued.
-    pub fn operation_view(&self, operation: &RegistrationOperation) -> Value {
+    /// `RegistrationOperationStatus` of one operation, with the certificate that it issued and, behind it, `authorities`:
+    /// those of its authorities, base64 DER. The chain is left out when they are not all there.
+    pub fn operation_view(&self, operation: &RegistrationOperation, authorities: Vec<String>) -> Value {
         let mut state =
             self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
         state["symmetricKey"] = json!({"enrollmentGroupId": self.group});
         state["etag"] = json!(self.etag);
-        if !operation.chain.is_empty() {
-            state["issuedCertificateChain"] = json!(operation.chain);
+        if !operation.chain.is_empty() && authorities.len() == operation.authorities.len() {
+            let chain = operation.chain.iter().cloned().chain(authorities);
+            state["issuedCertificateChain"] = chain.map(Value::String).collect();
         }
-        json!({"operationId": operation.id, "status": operation.status.as_str(), "registrationState": state})
+        let mut view = json!({"operationId": operation.id, "status": operation.status.as_str()});
+        view["registrationState"] = state;
+        view
     }
 
     fn base(
@@ -201,6 +209,7 @@ mod tests {
             }),
             failure: (!assigned).then(|| RegistrationFailure { code: 403_000, message: "no".into() }),
             chain: if assigned { vec!["TEVBRg==".into()] } else { Vec::new() },
+            authorities: if assigned { vec![Uuid::from_u128(3)] } else { Vec::new() },
             ended: Timestamp::from_second(1).unwrap(),
         }
     }
@@ -228,14 +237,15 @@ mod tests {
         let view = registration.view();
         assert_eq!((view["status"].as_str(), view["errorCode"].as_u64()), (Some("failed"), Some(403_000)));
         assert_eq!(view["assignedHub"], "h.azure-devices.localhost");
-        let first = registration.operation_view(registration.operation("1").unwrap());
-        assert_eq!(first["registrationState"]["substatus"], "initialAssignment");
-        assert_eq!(first["registrationState"]["issuedCertificateChain"], json!(["TEVBRg=="]));
-        assert!(
-            registration.operation_view(registration.operation("2").unwrap())["registrationState"]
-                .get("assignedHub")
-                .is_none()
-        );
+        let shown = |id: &str, authorities: &[&str]| {
+            let authorities = authorities.iter().map(|&text| text.to_owned()).collect();
+            registration.operation_view(registration.operation(id).unwrap(), authorities)["registrationState"].take()
+        };
+        let first = shown("1", &["Q0E="]);
+        assert_eq!(first["substatus"], "initialAssignment");
+        assert_eq!(first["issuedCertificateChain"], json!(["TEVBRg==", "Q0E="]));
+        assert!(shown("1", &[]).get("issuedCertificateChain").is_none(), "half a chain is none");
+        assert!(shown("2", &[]).get("assignedHub").is_none());
     }
 
     #[test]

@@ -39,6 +39,15 @@ impl Serial {
         Self::from_random(bytes)
     }
 
+    /// A new serial number of `block`. Its second half is random: whoever makes two of one block sees to it that they differ.
+    pub fn in_block(block: SerialBlock, random: &dyn Random) -> Self {
+        let mut bytes = [0; 16];
+        let (first, second) = bytes.split_at_mut(SERIAL_BLOCK_BYTES);
+        first.copy_from_slice(&block.0);
+        random.fill(second);
+        Self(bytes)
+    }
+
     /// The serial number of 16 random bytes; the two highest bits are set to 01.
     pub fn from_random(mut bytes: [u8; 16]) -> Self {
         bytes[0] = (bytes[0] & 0x7F) | 0x40;
@@ -53,6 +62,29 @@ impl Serial {
     /// The bytes, big-endian.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// Bytes of a serial number that tell its block. The other half stays random in each number, as the CA/Browser Forum's
+/// Baseline Requirements ask (7.1: at least 64 bits, not in sequence).
+const SERIAL_BLOCK_BYTES: usize = 8;
+
+/// What the serial numbers of one block begin with: 62 random bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SerialBlock([u8; SERIAL_BLOCK_BYTES]);
+
+impl SerialBlock {
+    /// A new block.
+    pub fn random(random: &dyn Random) -> Self {
+        let mut bytes = [0; SERIAL_BLOCK_BYTES];
+        random.fill(&mut bytes);
+        bytes[0] = (bytes[0] & 0x7F) | 0x40;
+        Self(bytes)
+    }
+
+    /// Lower-case hex, 16 digits.
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::arm::types::Types;
 use crate::attempts::Attempts;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
-use crate::certificate::AuthorityCache;
+use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
 use crate::key_store::Keys;
 use crate::keyring::Keyring;
@@ -107,6 +107,8 @@ pub struct Platform {
     pub tenancy: Tenancy,
     /// Opened certificate authorities.
     pub authorities: AuthorityCache,
+    /// Serial numbers of certificates, reserved.
+    pub(crate) serials: Serials,
     /// Opened keys of shared access policies.
     pub(crate) policies: PolicyCache,
     /// The resource types that are served.
@@ -189,6 +191,7 @@ impl Platform {
             settings,
             tenancy,
             authorities: AuthorityCache::default(),
+            serials: Serials::default(),
             policies: PolicyCache::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),

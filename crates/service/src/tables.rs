@@ -47,9 +47,11 @@ pub static AUTHORITIES: Table =
 /// Signed revocation lists of living authorities, so that every process serves the same one. Key: UUID of the authority.
 pub static REVOCATION_LISTS: Table = table("revocation_lists", &[]);
 
-/// Issued certificates, and intents to issue. Key: serial number, lower-case hex. Columns: `issuer` (authority UUID),
-/// `device` (device uid), `state` (`intent`, `issued`).
-pub static CERTIFICATES: Table = table("certificates", &[plain("issuer"), plain("device"), plain("state")]);
+/// Issued certificates. Key: serial number, lower-case hex. Columns: `device` (device uid), `state` (`revoked`, else nothing).
+pub static CERTIFICATES: Table = table("certificates", &[plain("device"), plain("state")]);
+
+/// Blocks of serial numbers that a process reserved, for good. Key: what the numbers of the block begin with, lower-case hex.
+pub static SERIAL_BLOCKS: Table = table("serial_blocks", &[]);
 
 /// Hub device identities. Key: uid of the device, which its twin and its ADR device share. Column: `place`
 /// (`{hub uid}/{device id}`).
@@ -65,9 +67,8 @@ pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[]);
 /// every change of one. Key: uid of the service.
 pub static GROUP_GENERATIONS: Table = table("group_generations", &[]);
 
-/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Columns: `group` (key of the enrollment group),
-/// `operation` (operation id).
-pub static REGISTRATIONS: Table = table("registrations", &[plain("group"), unique("operation")]);
+/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Column: `group` (key of the enrollment group).
+pub static REGISTRATIONS: Table = table("registrations", &[plain("group")]);
 
 /// Wrapped data keys. Key: uid of the namespace, hub or DPS whose secrets they seal, or `platform`.
 pub static DATA_KEYS: Table = table("data_keys", &[]);
@@ -88,6 +89,7 @@ pub static ALL: &[&Table] = &[
     &AUTHORITIES,
     &REVOCATION_LISTS,
     &CERTIFICATES,
+    &SERIAL_BLOCKS,
     &DEVICES,
     &TWINS,
     &ENROLLMENT_GROUPS,

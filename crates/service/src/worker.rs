@@ -1,8 +1,7 @@
-//! Work that no request waits for: operations that were cut off, certificates that were never issued, keys that
+//! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
 //! nobody uses, events that are past their retention.
 
 use crate::arm::{operation, operations};
-use crate::certificate;
 use crate::hub::HubRef;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
@@ -74,7 +73,6 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("activity", sweep_activity(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
     told("expired certificates", sweep_certificates(platform, now).await);
-    told("certificates that were never issued", certificate::sweep_intents(platform, now).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }
@@ -118,8 +116,7 @@ async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> 
 
 async fn sweep_certificates(platform: &Platform, now: Timestamp) -> Result<usize> {
     let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
-    let issued = |row: &Row| row.columns.get(2).and_then(Option::as_deref) != Some("intent");
-    sweep_table(platform, &CERTIFICATES, None, &|row| ended(row).filter(|_| issued(row))).await
+    sweep_table(platform, &CERTIFICATES, None, &ended).await
 }
 
 /// Unix seconds so many days before `now`.

@@ -80,6 +80,8 @@ enum Entry {
     Row(Arc<Row>),
     /// The key of the row that had the value.
     Hint(Arc<str>),
+    /// There is no row with this key.
+    Absent,
 }
 
 #[derive(Clone)]
@@ -90,6 +92,7 @@ impl Weighter<Id, Entry> for Weight {
         let texts = id.text.len()
             + match entry {
                 Entry::Hint(key) => key.len(),
+                Entry::Absent => 0,
                 Entry::Row(row) => {
                     let columns: usize = row.columns.iter().flatten().map(String::len).sum();
                     row.key.len() + columns + BYTES_PER_TEXT * row.text().len()
@@ -143,18 +146,19 @@ impl RowCache {
         Self { entries, hasher, stripes, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
     }
 
-    /// The row with `key`, if it is in memory.
-    pub(crate) fn get(&self, table: u16, key: &str) -> Option<Arc<Row>> {
-        match self.entries.get(&Look::key(table, key)) {
-            Some(Entry::Row(row)) => Some(row),
-            _ => None,
+    /// The row with `key`, or that there is none, if that is in memory.
+    pub(crate) fn get(&self, table: u16, key: &str) -> Option<Option<Arc<Row>>> {
+        match self.entries.get(&Look::key(table, key))? {
+            Entry::Row(row) => Some(Some(row)),
+            Entry::Absent => Some(None),
+            Entry::Hint(_) => None,
         }
     }
 
     /// The row with `value` in the unique `column`, if it is in memory.
     pub(crate) fn find_one(&self, table: u16, column: usize, value: &str) -> Option<Arc<Row>> {
         let Some(Entry::Hint(key)) = self.entries.get(&Look::value(table, column, value)) else { return None };
-        self.get(table, &key).filter(|row| has(row, column, value))
+        self.get(table, &key)?.filter(|row| has(row, column, value))
     }
 
     /// All rows with `keys` as one snapshot, if they are all in memory and no batch came between.
@@ -163,7 +167,7 @@ impl RowCache {
         if self.begun.load(Ordering::Acquire) != before {
             return None;
         }
-        let rows = keys.iter().map(|key| self.get(table, key).map(Some)).collect::<Option<Vec<_>>>()?;
+        let rows = keys.iter().map(|key| self.get(table, key)).collect::<Option<Vec<_>>>()?;
         (self.begun.load(Ordering::Acquire) == before).then_some(rows)
     }
 
@@ -182,10 +186,18 @@ impl RowCache {
 
     /// Keeps a row that was read after `ticket` was taken, unless its key may have changed since.
     pub(crate) fn keep(&self, table: u16, row: &Arc<Row>, ticket: Ticket) {
-        let look = Look::key(table, &row.key);
+        self.put_in(Look::key(table, &row.key), Entry::Row(Arc::clone(row)), ticket);
+    }
+
+    /// The same for a key that had no row: a device that registers is looked for several times before it is there.
+    pub(crate) fn keep_absent(&self, table: u16, key: &str, ticket: Ticket) {
+        self.put_in(Look::key(table, key), Entry::Absent, ticket);
+    }
+
+    fn put_in(&self, look: Look<'_>, entry: Entry, ticket: Ticket) {
         let stripe = self.stripe(look);
         if *stripe <= ticket.0 {
-            self.entries.insert(look.owned(), Entry::Row(Arc::clone(row)));
+            self.entries.insert(look.owned(), entry);
         }
     }
 
@@ -273,7 +285,7 @@ mod tests {
     }
 
     fn version(cache: &RowCache, key: &str) -> Option<u64> {
-        cache.get(0, key).map(|row| row.version)
+        cache.get(0, key).flatten().map(|row| row.version)
     }
 
     #[test]
@@ -297,6 +309,24 @@ mod tests {
         drop(cache.begin([(0, "a")].into_iter()));
         cache.keep(0, &row("a", "s", 3), cache.ticket());
         assert_eq!(version(&cache, "a"), Some(3));
+    }
+
+    #[test]
+    fn that_a_row_is_not_there_is_true_until_it_is_put() {
+        let cache = RowCache::new(1 << 20);
+        assert!(cache.get(0, "a").is_none(), "nobody has looked yet");
+        let ticket = cache.ticket();
+        cache.keep_absent(0, "a", ticket);
+        assert_eq!(cache.get(0, "a"), Some(None));
+        assert_eq!(cache.get_all(0, &["a".to_owned()]), Some(vec![None]));
+        let batch = cache.begin([(0, "a")].into_iter());
+        cache.keep_absent(0, "a", cache.ticket());
+        assert!(cache.get(0, "a").is_none(), "a batch is under way");
+        batch.committed(vec![(0, Fate::Put(put("a", "s"), 1))]);
+        cache.keep_absent(0, "a", ticket);
+        assert_eq!(version(&cache, "a"), Some(1), "an old look does not take a row away");
+        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
+        assert!(cache.get(0, "a").is_none(), "the file is asked again");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The embedded Store: SQLite with one writer, group commit and readers beside it.
 //!
 //! One thread owns the writing connection. It takes every unit of work that waits, applies each
-//! inside a savepoint of one transaction, commits once with a full sync and then answers all of
+//! whole or not at all in one transaction, commits once with a full sync and then answers all of
 //! them. A small pool of threads, each with a connection of its own, serves reads beside it (WAL). Rows that
 //! were read or written lately are answered from memory, without a thread (`cache.rs`).
 //!
@@ -116,8 +116,8 @@ impl Store for SqliteStore {
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         check_key(table, key)?;
         let statements = self.statements(table)?;
-        if let Some(row) = self.cache.get(statements.number, key) {
-            return Ok(Some(row));
+        if let Some(known) = self.cache.get(statements.number, key) {
+            return Ok(known);
         }
         let (statements, key) = (Arc::clone(statements), key.to_owned());
         self.readers.run(move |view| statements.get(view, &key)).await

@@ -131,7 +131,11 @@ impl Statements {
 
     /// The row with `key`.
     pub(crate) fn get(&self, view: &View<'_>, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        self.one(view, &self.get, key)
+        let found = self.one(view, &self.get, key)?;
+        if found.is_none() {
+            view.cache.keep_absent(self.number, key, view.ticket);
+        }
+        Ok(found)
     }
 
     /// The rows with `keys`, from one snapshot.

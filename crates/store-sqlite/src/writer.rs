@@ -104,25 +104,32 @@ fn prepare(tables: &Tables, change: RowChange) -> Result<Write, StoreError> {
     }
 }
 
-/// Everything that waits behind `first`, up to `most`. As long as more comes, those who were just answered get the
-/// processor to bring their next unit: a sync costs far more than that. The callers of the last
-/// batch are waited for as [`Pace`] says.
+/// Everything that waits behind `first`, up to `most`. The callers of the last batch are waited for as [`Pace`] says: a sync
+/// costs far more. The thread sleeps meanwhile; whatever the clock says, each wait is for a caller more or ends by itself.
 fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
-    let mut batch = vec![first];
     let started = clock.monotonic();
-    let mut looked = started;
+    let mut batch = vec![first];
     loop {
-        let before = batch.len();
-        std::thread::yield_now();
-        batch.extend(jobs.try_iter().take(most.saturating_sub(before)));
-        let now = clock.monotonic();
-        // A clock that stands still, as a test's may, cannot end a wait.
-        let more = batch.len() < most && now > looked && pace.expects_more(batch.len(), now.since(started));
-        looked = now;
-        if batch.len() == before && !more {
+        batch.extend(jobs.try_iter().take(most.saturating_sub(batch.len())));
+        let patience = pace.patience(batch.len(), clock.monotonic().since(started));
+        if batch.len() >= most || patience.is_zero() {
             return batch;
         }
+        match jobs.recv_timeout(patience) {
+            Ok(job) => batch.push(job),
+            Err(_) => return batch,
+        }
     }
+}
+
+/// How the units of one transaction are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// Not at all: a unit whose expectations hold is trusted to go through. Nearly all do, and SQLite copies every page that
+    /// a savepoint may have to bring back to a file of its own.
+    Trusted,
+    /// Each in a savepoint, after one of them broke a unique column that it had not named as an expectation.
+    Savepoints,
 }
 
 /// The state of the writing thread.
@@ -201,18 +208,48 @@ impl Batcher {
         batch: &[Job],
         cache: &'a RowCache,
     ) -> Result<(Vec<UnitResult>, Batch<'a>), StoreError> {
-        self.execute("BEGIN IMMEDIATE")?;
-        let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
-        let reserved = self.reserve(wanted)?;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for job in batch {
-            outcomes.push(self.unit(job)?);
-        }
+        let (reserved, outcomes) = match self.units(batch, Apart::Trusted)? {
+            (reserved, Some(outcomes)) => (reserved, outcomes),
+            (_, None) => {
+                self.execute("ROLLBACK")?;
+                let (reserved, outcomes) = self.units(batch, Apart::Savepoints)?;
+                (reserved, outcomes.ok_or_else(|| StoreError::Engine("a unit broke within its savepoint".into()))?)
+            }
+        };
         let applied = batch.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
         let in_memory = cache.begin(applied.flat_map(|(job, _)| job.changes.iter().map(Write::place)));
         self.execute("COMMIT")?;
         self.reserved = reserved;
         Ok((outcomes, in_memory))
+    }
+
+    /// Begins a transaction and applies the units; gives up to where versions are reserved with it, and what became of each
+    /// unit, or `None` when one broke with some of its changes made and nothing to undo them by.
+    fn units(&mut self, batch: &[Job], apart: Apart) -> Result<(i64, Option<Vec<UnitResult>>), StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
+        let reserved = self.reserve(wanted)?;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for job in batch {
+            // Expectations write nothing, so most units that are refused leave no trace.
+            let outcome = match self.expect(job) {
+                Err(error) => Err(error),
+                Ok(()) if apart == Apart::Savepoints => self.guarded(job)?,
+                Ok(()) => match self.apply(job) {
+                    // A statement that fails undoes itself: only those before it would stay.
+                    Err(_) if job.changes.len() > 1 && !self.connection.is_autocommit() => return Ok((reserved, None)),
+                    outcome => outcome,
+                },
+            };
+            if let Err(error) = &outcome
+                && self.connection.is_autocommit()
+            {
+                // On a full disk or an I/O error SQLite may have rolled the whole transaction back.
+                return Err(error.clone());
+            }
+            outcomes.push(outcome);
+        }
+        Ok((reserved, Some(outcomes)))
     }
 
     /// Makes sure that `wanted` more versions are reserved on disk once the transaction is committed; answers up to where.
@@ -227,14 +264,10 @@ impl Batcher {
     }
 
     /// Applies one unit inside a savepoint. The outer error ends the whole batch.
-    fn unit(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
-        if job.changes.len() <= 1 {
-            return self.single(job);
-        }
+    fn guarded(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
         self.execute("SAVEPOINT unit")?;
         let outcome = self.apply(job);
         if let Err(error) = &outcome {
-            // On a full disk or an I/O error SQLite may have rolled the whole transaction back.
             if self.connection.is_autocommit() {
                 return Err(error.clone());
             }
@@ -244,19 +277,11 @@ impl Batcher {
         Ok(outcome)
     }
 
-    /// A unit of one change needs no savepoint: its expectations write nothing, and a statement that fails undoes itself.
-    fn single(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
-        let outcome = self.apply(job);
-        match &outcome {
-            Err(error) if self.connection.is_autocommit() => Err(error.clone()),
-            _ => Ok(outcome),
-        }
+    fn expect(&self, job: &Job) -> Result<(), StoreError> {
+        job.expectations.iter().try_for_each(|expectation| self.check(expectation))
     }
 
     fn apply(&mut self, job: &Job) -> UnitResult {
-        for expectation in &job.expectations {
-            self.check(expectation)?;
-        }
         let mut versions = Vec::new();
         for change in &job.changes {
             match change {

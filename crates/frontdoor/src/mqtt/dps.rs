@@ -53,18 +53,9 @@ where
     // Sessions are never persistent here, whatever CONNECT says.
     packets.send(&Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }));
     let end = loop {
-        if packets.flush().await.is_err() {
-            break End::Vanished;
-        }
-        let next = tokio::select! {
-            next = timeout(mqtt.clock.as_ref(), applicant.allowed_silence, packets.read()) => next,
-            () = life.stopping() => break End::Stopping,
-        };
-        let packet = match next {
-            Ok(Ok(Some(packet))) => packet,
-            Ok(Ok(None) | Err(PacketError::Broken(_))) => break End::Vanished,
-            Ok(Err(PacketError::Protocol(error))) => break End::Offence(error.to_string()),
-            Err(_) => break End::Silent,
+        let packet = match next(mqtt, &applicant, &mut packets, life).await {
+            Ok(packet) => packet,
+            Err(end) => break end,
         };
         if let Err(end) = handle(mqtt, &mut applicant, &mut packets, packet).await {
             break end;
@@ -72,6 +63,28 @@ where
     };
     packets.close().await;
     end
+}
+
+/// The next packet. What is queued goes out before it is waited for: a SUBSCRIBE and the PUBLISH right behind it are answered
+/// with one write.
+async fn next<S>(mqtt: &Mqtt, applicant: &Applicant, packets: &mut PacketStream<S>, life: &Life) -> Result<Packet, End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Some(packet) = packets.next().map_err(|error| End::Offence(error.to_string()))? {
+        return Ok(packet);
+    }
+    packets.flush().await.map_err(|_| End::Vanished)?;
+    let read = tokio::select! {
+        read = timeout(mqtt.clock.as_ref(), applicant.allowed_silence, packets.read()) => read,
+        () = life.stopping() => return Err(End::Stopping),
+    };
+    match read {
+        Ok(Ok(Some(packet))) => Ok(packet),
+        Ok(Ok(None) | Err(PacketError::Broken(_))) => Err(End::Vanished),
+        Ok(Err(PacketError::Protocol(error))) => Err(End::Offence(error.to_string())),
+        Err(_) => Err(End::Silent),
+    }
 }
 
 async fn handle<S>(
@@ -146,7 +159,8 @@ where
     if applicant.subscribed {
         packets.deliver(dps_topic::response(status, rid, retry_after), body.to_string().into_bytes());
     }
-    Ok(())
+    // Answers are long, and what is queued must stay small whatever the peer sends.
+    packets.flush().await.map_err(|_| End::Vanished)
 }
 
 async fn register(mqtt: &Mqtt, applicant: &Applicant, payload: &[u8]) -> Result<OperationStatus> {

@@ -8,12 +8,13 @@ use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::algorithm::{KeyKind, SignatureAlgorithm};
 use ferrohub_pki::authority::{create_issuing, create_root, create_self_signed};
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::issue::{Issuer, Serial};
+use ferrohub_pki::issue::{Issuer, Serial, SerialBlock};
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::{LeafFields, Profile};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -184,6 +185,18 @@ fn a_signature_that_does_not_verify_is_never_handed_out() {
     let error = ready(prepared.issue()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
     assert!(error.context.unwrap().contains("does not verify"));
+}
+
+#[test]
+fn serials_of_a_block_begin_alike_and_end_at_random() {
+    let block = SerialBlock::random(&SystemRandom);
+    assert_ne!(block, SerialBlock::random(&SystemRandom));
+    let serials: HashSet<Serial> = (0..100).map(|_| Serial::in_block(block, &SystemRandom)).collect();
+    assert_eq!(serials.len(), 100);
+    for serial in serials {
+        assert!(serial.to_hex().to_ascii_lowercase().starts_with(&block.to_hex()));
+        assert!((0x40..0x80).contains(&serial.as_bytes()[0]), "positive, and always 32 digits");
+    }
 }
 
 #[test]

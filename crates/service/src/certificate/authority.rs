@@ -5,6 +5,8 @@ use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
 use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
@@ -106,7 +108,7 @@ pub async fn create_issuing(
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<AuthorityRecord>> {
+pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<Arc<AuthorityRecord>>> {
     Ok(row_of_owner(platform, owner).await?.map(|(record, _)| record))
 }
 
@@ -114,15 +116,27 @@ pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<Aut
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn authority(platform: &Platform, id: Uuid) -> Result<Option<AuthorityRecord>> {
+pub async fn authority(platform: &Platform, id: Uuid) -> Result<Option<Arc<AuthorityRecord>>> {
     platform.store.get(&AUTHORITIES, &id.to_string()).await?.as_deref().map(from_row).transpose()
+}
+
+/// The certificates of these authorities, living or retired, base64 DER, without those that have no row.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn certificates_of(platform: &Platform, ids: &[Uuid]) -> Result<Vec<String>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(authority(platform, *id).await?.map(|record| STANDARD.encode(&record.certificate_der)));
+    }
+    Ok(found)
 }
 
 /// The living issuing authorities of a namespace: what `synchronize` brings to its hubs.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
+pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
     let mut records = authorities_of(platform, namespace).await?;
     records.retain(|record| record.issuer.is_some());
     Ok(records)
@@ -134,7 +148,8 @@ pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Resul
 /// # Errors
 /// When the store cannot be read or the last list cannot be signed.
 pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Result<()> {
-    let Some((mut record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
+    let Some((record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
+    let mut record = (*record).clone();
     record.last_crl = last_crl(platform, &record).await?;
     record.state = AuthorityState::Retired;
     if let Some(key) = record.key.take() {
@@ -187,12 +202,13 @@ pub(super) async fn row_of(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {
     row.ok_or_else(|| Error::internal(format!("authority {id} has no row")))
 }
 
-async fn row_of_owner(platform: &Platform, owner: Uuid) -> Result<Option<(AuthorityRecord, u64)>> {
+/// The living authority of a resource, with its row's version.
+pub(super) async fn row_of_owner(platform: &Platform, owner: Uuid) -> Result<Option<(Arc<AuthorityRecord>, u64)>> {
     let Some(row) = platform.store.find_one(&AUTHORITIES, "owner", &uid_key(owner)).await? else { return Ok(None) };
     Ok(Some((from_row(&row)?, row.version)))
 }
 
-async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<AuthorityRecord>> {
+async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
     let mut found = Vec::new();
     let namespace = uid_key(namespace);
     let mut pages = Pages::find(platform.store.as_ref(), &AUTHORITIES, "namespace", &namespace, READ_ROWS);
@@ -207,7 +223,11 @@ async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Auth
     Ok(found)
 }
 
-async fn refuse_same_subject(platform: &Platform, siblings: &[AuthorityRecord], subject: &SubjectName) -> Result<()> {
+async fn refuse_same_subject(
+    platform: &Platform,
+    siblings: &[Arc<AuthorityRecord>],
+    subject: &SubjectName,
+) -> Result<()> {
     let same =
         siblings.iter().find(|record| SubjectName::parse(&record.subject).is_ok_and(|other| other.matches(subject)));
     match same {
@@ -267,8 +287,8 @@ fn put(record: &AuthorityRecord) -> Result<Put> {
     Ok(Put::new(&AUTHORITIES, record.id.to_string(), columns, record)?)
 }
 
-fn from_row(row: &Row) -> Result<AuthorityRecord> {
-    Ok((*row.parse::<AuthorityRecord>()?).clone())
+fn from_row(row: &Row) -> Result<Arc<AuthorityRecord>> {
+    Ok(row.parse()?)
 }
 
 /// The random end of a UUID, short enough for a name.

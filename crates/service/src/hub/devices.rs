@@ -122,7 +122,9 @@ impl HubService {
         spec.status_reason = wanted.status_reason.clone().flatten();
         spec.iot_edge = wanted.iot_edge.unwrap_or(false);
         let mut device = identity::draft(&self.platform, hub, spec).await?;
-        self.mirror(hub, &device, change).await?;
+        if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
+            registry::mirror_new(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
+        }
         identity::add_create(&self.platform, &mut device, &Twin::new(&rfc3339(self.platform.now())), change)?;
         // The hub must still be there, and the same: a device made while it is deleted, or made anew under its name,
         // would be left behind.
@@ -146,16 +148,11 @@ impl HubService {
         if let Some(given) = &wanted.authentication {
             identity::set_credentials(&self.platform, &mut device, credentials(given.clone())).await?;
         }
-        self.mirror(hub, &device, change).await?;
+        if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
+            registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
+        }
         identity::add_update(&self.platform, was, &mut device, change)?;
         Ok(device)
-    }
-
-    /// Writes the ADR device, when the hub is linked to a namespace.
-    async fn mirror(&self, hub: &HubRef, device: &DeviceIdentity, change: &mut Change) -> Result<()> {
-        let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? else { return Ok(()) };
-        registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, device, device.policy, change).await?;
-        Ok(())
     }
 
     async fn device_view(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<Value> {

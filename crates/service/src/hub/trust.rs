@@ -160,7 +160,7 @@ impl Trust {
     async fn authorities(&self, platform: &Platform, hub: &HubRef) -> Result<HashMap<String, Uuid>> {
         let Some(namespace) = hub.stored.resource.link(registry::NAMESPACE) else { return Ok(HashMap::new()) };
         let issuing = certificate::issuing_of_namespace(platform, namespace).await?;
-        Ok(issuing.into_iter().map(|record| (record.thumbprint, record.owner)).collect())
+        Ok(issuing.into_iter().map(|record| (record.thumbprint.clone(), record.owner)).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::allocate::allocate;
 use super::attest::Attested;
 use super::groups::{initial_twin, policy_id};
+use super::register::Applicant;
 use super::{DpsRef, ProvisioningService};
 use crate::certificate::{self, IssueRequest, issue_leaf};
 use crate::hub::HubRef;
@@ -27,14 +28,20 @@ use uuid::Uuid;
 /// What a registration comes to; `change` lacks only the registration's own row.
 pub(super) struct Assigned {
     pub(super) assignment: Assignment,
-    pub(super) chain: Vec<String>,
+    pub(super) issued: Option<IssuedChain>,
     pub(super) change: Change,
+}
+
+/// A device's new certificate, base64 DER, and the ids of the authorities above it.
+pub(super) struct IssuedChain {
+    pub(super) leaf: String,
+    pub(super) authorities: [Uuid; 2],
 }
 
 /// A policy from which the device's certificate comes.
 struct Issuing<'a> {
     csr: &'a CertificateRequest,
-    namespace: Stored,
+    namespace: &'a Stored,
     authority: Stored,
     policy: Stored,
 }
@@ -46,6 +53,15 @@ struct Place {
     former: Option<Former>,
     /// Its identity at `hub`.
     present: Option<StoredDevice>,
+    /// Whether nobody was asked: it is taken for new.
+    presumed: bool,
+}
+
+impl Place {
+    /// Whether the device is nowhere yet.
+    fn is_new(&self) -> bool {
+        self.present.is_none() && self.former.as_ref().is_none_or(|former| former.0.is_none())
+    }
 }
 
 /// What a device leaves behind at another hub, if it is still there.
@@ -60,30 +76,32 @@ impl ProvisioningService {
         &self,
         dps: &DpsRef,
         attested: &Attested,
-        registration_id: &str,
-        csr: Option<&CertificateRequest>,
+        applicant: &Applicant<'_>,
         had: Option<&Assignment>,
     ) -> Result<Assigned> {
         let settings = &attested.group.settings;
-        let host = allocate(dps, settings, registration_id, had.map(|had| had.hub_host.as_str()))?;
+        let host = allocate(dps, settings, applicant.id, had.map(|had| had.hub_host.as_str()))?;
         let hub = self.open_hub(dps, &host).await?;
         let mut change = Change::new();
         // The version, not only the existence: a hub made anew under the same name is another hub.
         change.unit.expect_version(&RESOURCES, hub.stored.key(), hub.stored.version);
         let edge = self.edge(dps, &hub).await?;
-        let issuing = match (&settings.credential_policy_name, csr) {
-            (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, name, csr, &mut change).await?),
+        let issuing = match (&settings.credential_policy_name, applicant.csr) {
+            (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, edge.as_ref(), name, csr, &mut change).await?),
             _ => None,
         };
-        let device_id = had.map_or(registration_id, |had| had.device_id.as_str());
-        let place = self.place(hub, device_id, had).await?;
+        let device_id = had.map_or(applicant.id, |had| had.device_id.as_str());
+        let place = match applicant.presumed_new {
+            true => Place { hub, former: None, present: None, presumed: true },
+            false => self.place(hub, device_id, had).await?,
+        };
         self.refuse_other_namespace(&place, had).await?;
         let mut device = self.identity(&place, device_id, attested, issuing.as_ref()).await?;
-        self.mirror(edge.as_ref(), &device, issuing.as_ref(), &mut change).await?;
+        self.mirror(edge.as_ref(), &place, &device, issuing.as_ref(), &mut change).await?;
         let substatus = self.write_rows(&place, settings, had, &mut device, &mut change).await?;
-        let chain = match &issuing {
-            Some(issuing) => self.issue(issuing, registration_id, &device, &mut change).await?,
-            None => Vec::new(),
+        let issued = match &issuing {
+            Some(issuing) => Some(self.issue(issuing, applicant.id, &device, &mut change).await?),
+            None => None,
         };
         let assignment = Assignment {
             hub_host: place.hub.host.clone(),
@@ -92,7 +110,7 @@ impl ProvisioningService {
             device: device.uid,
             substatus,
         };
-        Ok(Assigned { assignment, chain, change })
+        Ok(Assigned { assignment, issued, change })
     }
 
     /// As whom the device is mirrored: the provisioning service in its own namespace, else the hub in the hub's. `None`
@@ -105,17 +123,20 @@ impl ProvisioningService {
         registry::hub_edge(&self.platform, &hub.stored).await
     }
 
-    /// Checks that a certificate of `policy` may be issued for a device of `hub`.
+    /// Checks that a certificate of `policy` may be issued for a device of `hub`, whose edge is the service's own where both
+    /// are linked to one namespace.
     async fn issuing<'a>(
         &self,
         dps: &DpsRef,
         hub: &HubRef,
+        edge: Option<&'a NamespaceEdge>,
         policy: &str,
         csr: &'a CertificateRequest,
         change: &mut Change,
     ) -> Result<Issuing<'a>> {
-        let own = self.policy_namespace(dps, policy).await?;
-        if namespace_of(hub) != Some(own.uid) {
+        let linked = dps.stored.resource.link(registry::NAMESPACE);
+        if linked.is_none() || namespace_of(hub) != linked {
+            let own = self.policy_namespace(dps, policy).await?;
             return Err(Error::invalid(format!(
                 "The hub '{}' is not linked to the namespace '{}', so it would never trust a certificate of the policy '{policy}'. Let the enrollment choose a hub of that namespace (iotHubs), or leave the credential policy out.",
                 hub.host,
@@ -123,18 +144,16 @@ impl ProvisioningService {
             ))
             .with_iot_code(400_209));
         }
-        let edge = registry::dps_edge(&self.platform, &dps.stored).await?;
-        let edge =
-            edge.ok_or_else(|| Error::internal("a provisioning service lost its namespace while it was read"))?;
+        let edge = edge.ok_or_else(|| Error::internal("a hub with a namespace has no edge to it"))?;
         let policy_id = policy_id(&edge.id, policy);
-        registry::check_issue(&self.platform, &edge, &policy_id)?;
+        registry::check_issue(&self.platform, edge, &policy_id)?;
         let Some(authority) = resources::get(&self.platform, &policy_id).await? else {
             return Err(Error::not_found(self.unknown_policy(&edge.namespace, policy).await?).with_iot_code(404_000));
         };
         let leaf = certificate::policy_of(&self.platform, authority.uid).await?;
         let leaf = leaf.ok_or_else(|| Error::internal(format!("'{policy_id}' lost its certificate policy")))?;
         change.unit.expect_exists(&RESOURCES, leaf.key());
-        Ok(Issuing { csr, namespace: edge.namespace, authority, policy: leaf })
+        Ok(Issuing { csr, namespace: &edge.namespace, authority, policy: leaf })
     }
 
     async fn place(&self, hub: HubRef, device_id: &str, had: Option<&Assignment>) -> Result<Place> {
@@ -144,7 +163,7 @@ impl ProvisioningService {
             Some(had) => Some(Former(identity::load(store, had.hub, device_id).await?)),
             None => None,
         };
-        Ok(Place { hub, former, present })
+        Ok(Place { hub, former, present, presumed: false })
     }
 
     /// A device belongs to one namespace for good (reference/certificates.md section 5): it moves between hubs of the same one.
@@ -214,14 +233,22 @@ impl ProvisioningService {
     async fn mirror(
         &self,
         edge: Option<&NamespaceEdge>,
+        place: &Place,
         device: &DeviceIdentity,
         issuing: Option<&Issuing<'_>>,
         change: &mut Change,
     ) -> Result<()> {
         let Some(edge) = edge else { return Ok(()) };
-        // A device that moves between hubs keeps its uid, and with it its ADR device.
         let policy = issuing.map(|issuing| issuing.policy.uid);
-        registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, device, policy, change).await?;
+        let (platform, actor, namespace) = (self.platform.as_ref(), &edge.actor, &edge.namespace);
+        // A device that moves between hubs keeps its uid, and with it its ADR device.
+        if place.presumed {
+            registry::mirror_presumed(platform, actor, namespace, device, policy, change)?;
+        } else if place.is_new() {
+            registry::mirror_new(platform, actor, namespace, device, policy, change).await?;
+        } else {
+            registry::mirror_put(platform, actor, namespace, device, policy, change).await?;
+        }
         Ok(())
     }
 
@@ -282,14 +309,14 @@ impl ProvisioningService {
         registration_id: &str,
         device: &DeviceIdentity,
         change: &mut Change,
-    ) -> Result<Vec<String>> {
+    ) -> Result<IssuedChain> {
         let credential_id = device
             .credential_id
             .ok_or_else(|| Error::internal("a device without a credential id gets a certificate"))?;
         let issued = issue_leaf(
             &self.platform,
             IssueRequest {
-                namespace: &issuing.namespace,
+                namespace: issuing.namespace,
                 authority: &issuing.authority,
                 policy: &issuing.policy,
                 csr: issuing.csr,
@@ -301,7 +328,7 @@ impl ProvisioningService {
         )
         .await?;
         change.unit.append(issued.unit);
-        Ok(issued.chain.iter().map(|der| STANDARD.encode(der)).collect())
+        Ok(IssuedChain { leaf: STANDARD.encode(&issued.leaf_der), authorities: issued.authorities })
     }
 }
 

@@ -7,7 +7,7 @@ use super::groups::contended;
 use super::registrations::{from_row, missing, put};
 use super::{DpsRef, ProvisioningService};
 use crate::authz::Actor;
-use crate::certificate::check_common_name;
+use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
 use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
@@ -52,6 +52,16 @@ pub struct RegisterRequest {
     pub csr: Option<String>,
     /// `payload` of the body. It is for the webhook of custom allocation, which is not built: accepted and not kept.
     pub payload: Option<Value>,
+}
+
+/// A device whose registration is decided.
+pub(super) struct Applicant<'a> {
+    /// Registration id as sent.
+    pub(super) id: &'a str,
+    /// Its verified request for a certificate.
+    pub(super) csr: Option<&'a CertificateRequest>,
+    /// Whether no hub and no namespace is asked if it knows the device: the unit expects that none does.
+    pub(super) presumed_new: bool,
 }
 
 /// State of an operation, and `RegistrationOperationStatus` as the device reads it.
@@ -117,9 +127,13 @@ impl ProvisioningService {
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
             self.authorize_device(existing.as_deref(), &attested).await?;
-            let (registration, change) =
-                self.try_register(&dps, &attested, &request.registration_id, csr.as_ref(), existing.as_deref()).await?;
+            // A device without a registration is nearly always new everywhere. The unit expects that, so where it is not,
+            // the commit meets a conflict and the next attempt looks.
+            let presumed_new = existing.is_none() && !attempts.again();
+            let applicant = Applicant { id: &request.registration_id, csr: csr.as_ref(), presumed_new };
+            let (registration, change) = self.try_register(&dps, &attested, &applicant, existing.as_deref()).await?;
             if self.platform.try_commit(change).await? {
+                count(&registration);
                 return Ok(self.accepted(&registration));
             }
         }
@@ -141,11 +155,12 @@ impl ProvisioningService {
             ))
             .with_iot_code(404_202)
         })?;
+        let authorities = certificates_of(&self.platform, &operation.authorities).await?;
         Ok(OperationStatus {
             operation_id: operation.id.clone(),
             status: operation.status,
             retry_after_seconds: self.retry_after_seconds,
-            body: registration.operation_view(operation),
+            body: registration.operation_view(operation, authorities),
         })
     }
 
@@ -207,8 +222,7 @@ impl ProvisioningService {
         &self,
         dps: &DpsRef,
         attested: &Attested,
-        registration_id: &str,
-        csr: Option<&CertificateRequest>,
+        applicant: &Applicant<'_>,
         existing: Option<&Row>,
     ) -> Result<(Registration, Change)> {
         let now = self.platform.now();
@@ -216,7 +230,7 @@ impl ProvisioningService {
         let mut registration = match existing {
             Some(row) => (*from_row(row)?).clone(),
             None => Registration {
-                id: registration_id.to_owned(),
+                id: applicant.id.to_owned(),
                 group: String::new(),
                 status: RegistrationStatus::Assigning,
                 assignment: None,
@@ -234,18 +248,21 @@ impl ProvisioningService {
             assignment: None,
             failure: None,
             chain: Vec::new(),
+            authorities: Vec::new(),
             ended: now,
         };
-        let mut change = match self.assign(dps, attested, registration_id, csr, registration.assignment.as_ref()).await
-        {
-            Ok(Assigned { assignment, chain, change }) => {
+        let mut change = match self.assign(dps, attested, applicant, registration.assignment.as_ref()).await {
+            Ok(Assigned { assignment, issued, change }) => {
                 operation.assignment = Some(assignment);
-                operation.chain = chain;
+                if let Some(issued) = issued {
+                    operation.chain = vec![issued.leaf];
+                    operation.authorities = issued.authorities.to_vec();
+                }
                 change
             }
             Err(error) if is_of_the_registration(&error) => {
                 tracing::info!(
-                    registration = registration_id,
+                    registration = applicant.id,
                     dps = dps.name,
                     code = error.numeric_code(),
                     "registration failed: {}",
@@ -257,7 +274,6 @@ impl ProvisioningService {
             }
             Err(error) => return Err(error),
         };
-        metrics::counter!("ferrohub_registrations_total", "status" => operation.status.as_str()).increment(1);
         registration.record(operation, self.new_etag());
         let row = put(dps, &registration, &attested.group_key)?;
         match version {
@@ -287,6 +303,13 @@ impl ProvisioningService {
         self.platform.random.fill(&mut bytes);
         format!("5.{}.{}", hex::encode(bytes), self.platform.random.uuid_v4())
     }
+}
+
+/// Counts what was committed.
+fn count(registration: &Registration) {
+    let Some(operation) = registration.operations.first() else { return };
+    metrics::counter!("ferrohub_registrations_total", "status" => operation.status.as_str()).increment(1);
+    metrics::counter!("ferrohub_certificates_issued_total").increment(operation.chain.len() as u64);
 }
 
 /// Whether the device learns of the error by its poll: it is about the registration, not a fault of ours that will pass.

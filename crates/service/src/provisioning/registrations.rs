@@ -98,9 +98,7 @@ pub(super) fn from_row(row: &Row) -> Result<Arc<Registration>> {
 
 /// The row of a registration.
 pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) -> Result<Put> {
-    let operation = registration.operations.first().map(|operation| operation.id.clone());
-    let columns = vec![Some(group_key.to_owned()), operation];
-    Ok(Put::new(&REGISTRATIONS, dps.row_key(&registration.id), columns, registration)?)
+    Ok(Put::new(&REGISTRATIONS, dps.row_key(&registration.id), vec![Some(group_key.to_owned())], registration)?)
 }
 
 /// The refusal for a registration that does not exist.

@@ -1,7 +1,7 @@
 //! Writing and removing the ADR device of a hub device. The two share their uid, so nothing has to be looked up by name.
 
 use super::edge::DEVICES_WRITE;
-use super::naming::free_name;
+use super::naming::{first_name, free_name};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
@@ -31,18 +31,68 @@ pub async fn mirror_put(
     policy: Option<Uuid>,
     change: &mut Change,
 ) -> Result<String> {
-    platform.authorize(actor, DEVICES_WRITE, &namespace.id)?;
     let was = resources::by_uid(platform, device.uid).await?;
-    let mut resource = match &was {
+    let name = match &was {
+        Some(was) => was.resource.name.clone(),
+        None => free_name(platform, namespace, device.hub, &device.device_id).await?,
+    };
+    write(platform, actor, namespace, device, &Written { name, was, policy }, change)
+}
+
+/// The same for a device that has never been stored, so that nothing can have its uid.
+///
+/// # Errors
+/// As [`mirror_put`].
+pub async fn mirror_new(
+    platform: &Platform,
+    actor: &Actor,
+    namespace: &Stored,
+    device: &DeviceIdentity,
+    policy: Option<Uuid>,
+    change: &mut Change,
+) -> Result<String> {
+    let name = free_name(platform, namespace, device.hub, &device.device_id).await?;
+    write(platform, actor, namespace, device, &Written { name, was: None, policy }, change)
+}
+
+/// The same under the first name that stands for it, whether that is free or not: the unit's commit tells.
+///
+/// # Errors
+/// `AuthorizationFailed` (403000) unless `actor` may write devices on the namespace.
+pub fn mirror_presumed(
+    platform: &Platform,
+    actor: &Actor,
+    namespace: &Stored,
+    device: &DeviceIdentity,
+    policy: Option<Uuid>,
+    change: &mut Change,
+) -> Result<String> {
+    let name = first_name(device.hub, &device.device_id);
+    write(platform, actor, namespace, device, &Written { name, was: None, policy }, change)
+}
+
+/// The ADR device to write.
+struct Written {
+    name: String,
+    was: Option<Stored>,
+    policy: Option<Uuid>,
+}
+
+fn write(
+    platform: &Platform,
+    actor: &Actor,
+    namespace: &Stored,
+    device: &DeviceIdentity,
+    Written { name, was, policy }: &Written,
+    change: &mut Change,
+) -> Result<String> {
+    platform.authorize(actor, DEVICES_WRITE, &namespace.id)?;
+    let mut resource = match was {
         Some(was) => was.resource.as_ref().clone(),
-        None => Resource {
-            name: free_name(platform, namespace, device.hub, &device.device_id).await?,
-            location: namespace.resource.location.clone(),
-            ..Resource::default()
-        },
+        None => Resource { name: name.clone(), location: namespace.resource.location.clone(), ..Resource::default() },
     };
     resource.properties.insert("enabled".into(), json!(device.status == DeviceStatus::Enabled));
-    if let Some(policy) = policy {
+    if let Some(policy) = *policy {
         resource.links.insert(POLICY.into(), Reference { uid: policy, id: String::new() });
     }
     if was.as_ref().is_some_and(|was| *was.resource == resource) {
@@ -50,19 +100,18 @@ pub async fn mirror_put(
     }
     let version = resource.properties.get("version").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
     resource.properties.insert("version".into(), json!(version));
-    let name = resource.name.clone();
     let entry = Entry {
         uid: device.uid,
         kind: &DEVICE,
         parent: namespace.uid,
-        id: DEVICE.child_of(&namespace.id, &name),
+        id: DEVICE.child_of(&namespace.id, name),
         below_new: false,
         was: was.as_ref(),
         resource,
         extra: RowExtra::default(),
     };
     resources::put(platform, actor, entry, change)?;
-    Ok(name)
+    Ok(name.clone())
 }
 
 /// Adds to `change` the removal of the ADR device of a hub device; nothing happens where there is none.

@@ -13,4 +13,4 @@ pub use edge::{
     dps_edge, hub_edge,
 };
 pub use enabled::{apply_enabled, hub_device, show_hub_device, without_assigned};
-pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_put};
+pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_new, mirror_presumed, mirror_put};

@@ -29,6 +29,14 @@ pub(super) async fn free_name(platform: &Platform, namespace: &Stored, hub: Uuid
     )))
 }
 
+/// The name that [`free_name`] tries first.
+pub(super) fn first_name(hub: Uuid, device_id: &str) -> String {
+    if is_registry_name(device_id) {
+        return device_id.to_owned();
+    }
+    candidates(hub, device_id).into_iter().next().unwrap_or_else(|| device_id.to_owned())
+}
+
 fn candidates(hub: Uuid, device_id: &str) -> Vec<String> {
     let hash = hex::encode(digest::digest(&digest::SHA256, format!("{hub}/{device_id}").as_bytes()));
     let slug = registry_slug(device_id);
@@ -45,6 +53,7 @@ mod tests {
         let hub = Uuid::from_u128(7);
         assert_eq!(candidates(hub, "sensor1")[0], "sensor1");
         assert!(candidates(hub, "Pump:1")[0].starts_with("Pump-1-"));
+        assert_eq!(first_name(hub, "Pump:1"), candidates(hub, "Pump:1")[0]);
         for id in ["a", "sensor1", "Pump:1", "_x", &"d".repeat(63), &"d".repeat(64), &"%".repeat(128)] {
             for name in candidates(hub, id) {
                 assert!(is_registry_name(&name), "{name}");

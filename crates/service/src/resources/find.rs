@@ -66,6 +66,20 @@ async fn step(
         stored.id = kind.child_of(above, face_name(kind, name, &stored));
         return Ok(Some(stored));
     }
+    named(platform, kind, parent, above, name).await
+}
+
+/// The resource `name` of `kind`, which is no face, directly below what has the uid `parent` and the id `above`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn named(
+    platform: &Platform,
+    kind: &'static Kind,
+    parent: Uuid,
+    above: &ResourceId,
+    name: &str,
+) -> Result<Option<Stored>> {
     let row = platform.store.find_one(&RESOURCES, "place", &place(parent, kind.tag, name)).await?;
     row.map(|row| from_row(kind, above, parent, &row)).transpose()
 }

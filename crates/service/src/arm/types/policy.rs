@@ -51,8 +51,8 @@ struct Policy;
 impl Face for Policy {
     async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>> {
         // The parent is the root; authorities lie beside it, in the namespace.
-        let Some(namespace) = resources::id_of(platform, parent.parent).await? else { return Ok(None) };
-        let found = resources::get(platform, &namespace.child("certificateAuthorities", name)).await?;
+        let Some(namespace) = parent.id.parent() else { return Ok(None) };
+        let found = resources::named(platform, &authority::KIND, parent.parent, &namespace, name).await?;
         let Some(found) = found.filter(|found| !is_root(found)) else { return Ok(None) };
         let complete = certificate::policy_of(platform, found.uid).await?.is_some();
         Ok(Some(found).filter(|_| complete))
