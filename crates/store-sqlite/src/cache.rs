@@ -7,9 +7,13 @@
 //! is in here at any moment is what the last commit left.
 //!
 //! Look-ups by a unique column remember only the key that had the value; the row itself says
-//! whether it still has it, so these hints need no care.
+//! whether it still has it, so these hints need no care. Look-ups that find several rows, or none,
+//! remember the keys (`lists.rs`).
+
+pub(crate) mod lists;
 
 use ferrohub_store::{Put, Row};
+use lists::List;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use std::collections::HashSet;
@@ -26,11 +30,11 @@ const BYTES_PER_TEXT: usize = 3;
 /// An entry's usual weight: what the crate sizes its book-keeping by.
 const USUAL_ENTRY_BYTES: u64 = 2048;
 
-/// Where an entry stands: in a table, by key or by the value of a unique column.
+/// Where an entry stands: in a table, by key, by the value of a unique column, or as a list by a column.
 #[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
     table: u16,
-    /// 0 for the key, 1 + its position for a column.
+    /// 0 for the key, 1 + its position for a column, and the same above [`lists::EQUAL`] or [`lists::BELOW`] for a list.
     by: u16,
     text: &'a str,
 }
@@ -82,6 +86,7 @@ enum Entry {
     Hint(Arc<str>),
     /// There is no row with this key.
     Absent,
+    List(Arc<List>),
 }
 
 #[derive(Clone)]
@@ -93,6 +98,7 @@ impl Weighter<Id, Entry> for Weight {
             + match entry {
                 Entry::Hint(key) => key.len(),
                 Entry::Absent => 0,
+                Entry::List(list) => list.bytes(),
                 Entry::Row(row) => {
                     let columns: usize = row.columns.iter().flatten().map(String::len).sum();
                     row.key.len() + columns + BYTES_PER_TEXT * row.text().len()
@@ -100,6 +106,12 @@ impl Weighter<Id, Entry> for Weight {
             };
         (ENTRY_BYTES + texts) as u64
     }
+}
+
+/// A change that a batch is about to commit.
+pub(crate) enum Touch<'a> {
+    Put(&'a Put),
+    Delete(&'a str),
 }
 
 /// What a commit made of a key.
@@ -151,7 +163,7 @@ impl RowCache {
         match self.entries.get(&Look::key(table, key))? {
             Entry::Row(row) => Some(Some(row)),
             Entry::Absent => Some(None),
-            Entry::Hint(_) => None,
+            Entry::Hint(_) | Entry::List(_) => None,
         }
     }
 
@@ -206,15 +218,24 @@ impl RowCache {
         self.entries.insert(Look::value(table, column, value).owned(), Entry::Hint(row.key.as_str().into()));
     }
 
-    /// Begins a batch, before its commit: from here on its `keys` are read from the file.
-    pub(crate) fn begin<'a>(&self, keys: impl Iterator<Item = (u16, &'a str)>) -> Batch<'_> {
+    /// Begins a batch, before its commit: from here on the keys of its `changes`, and the lists that they join, are
+    /// read from the file.
+    pub(crate) fn begin<'a>(&self, changes: impl Iterator<Item = (u16, Touch<'a>)>) -> Batch<'_> {
         let number = self.ended.load(Ordering::Relaxed) + 1;
         self.begun.store(number, Ordering::Release);
-        for (table, key) in keys {
-            let look = Look::key(table, key);
+        let leave = |look: Look<'_>| {
             let mut stripe = self.stripe(look);
             *stripe = number;
             self.entries.remove(&look);
+        };
+        for (table, change) in changes {
+            match change {
+                Touch::Put(put) => {
+                    leave(Look::key(table, &put.key));
+                    lists::joined(table, put).for_each(leave);
+                }
+                Touch::Delete(key) => leave(Look::key(table, key)),
+            }
         }
         Batch { cache: self, number }
     }
@@ -284,6 +305,10 @@ mod tests {
         Arc::new(Row::written(put(key, serial), version))
     }
 
+    fn begin<'a>(cache: &'a RowCache, change: Touch<'_>) -> Batch<'a> {
+        cache.begin([(0, change)].into_iter())
+    }
+
     fn version(cache: &RowCache, key: &str) -> Option<u64> {
         cache.get(0, key).flatten().map(|row| row.version)
     }
@@ -294,7 +319,7 @@ mod tests {
         let ticket = cache.ticket();
         cache.keep(0, &row("a", "s", 1), ticket);
         assert_eq!(version(&cache, "a"), Some(1));
-        let batch = cache.begin([(0, "a")].into_iter());
+        let batch = begin(&cache, Touch::Delete("a"));
         assert_eq!(version(&cache, "a"), None);
         cache.keep(0, &row("a", "s", 1), cache.ticket());
         assert_eq!(version(&cache, "a"), None, "a batch is under way");
@@ -302,11 +327,11 @@ mod tests {
         assert_eq!(version(&cache, "a"), Some(3), "the last change counts");
         cache.keep(0, &row("a", "s", 1), ticket);
         assert_eq!(version(&cache, "a"), Some(3));
-        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
+        begin(&cache, Touch::Delete("a")).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
         cache.keep(0, &row("a", "s", 3), ticket);
         assert_eq!(version(&cache, "a"), None, "what is deleted stays deleted");
         // A commit that failed leaves the key to the file.
-        drop(cache.begin([(0, "a")].into_iter()));
+        drop(begin(&cache, Touch::Delete("a")));
         cache.keep(0, &row("a", "s", 3), cache.ticket());
         assert_eq!(version(&cache, "a"), Some(3));
     }
@@ -319,13 +344,13 @@ mod tests {
         cache.keep_absent(0, "a", ticket);
         assert_eq!(cache.get(0, "a"), Some(None));
         assert_eq!(cache.get_all(0, &["a".to_owned()]), Some(vec![None]));
-        let batch = cache.begin([(0, "a")].into_iter());
+        let batch = begin(&cache, Touch::Delete("a"));
         cache.keep_absent(0, "a", cache.ticket());
         assert!(cache.get(0, "a").is_none(), "a batch is under way");
         batch.committed(vec![(0, Fate::Put(put("a", "s"), 1))]);
         cache.keep_absent(0, "a", ticket);
         assert_eq!(version(&cache, "a"), Some(1), "an old look does not take a row away");
-        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
+        begin(&cache, Touch::Delete("a")).committed(vec![(0, Fate::Deleted("a".to_owned()))]);
         assert!(cache.get(0, "a").is_none(), "the file is asked again");
     }
 
@@ -338,11 +363,11 @@ mod tests {
         assert!(cache.get(1, "a").is_none(), "tables are apart");
         let keys = ["a".to_owned()];
         assert!(cache.get_all(0, &keys).is_some());
-        let batch = cache.begin([(0, "b")].into_iter());
+        let batch = begin(&cache, Touch::Delete("b"));
         assert!(cache.get_all(0, &keys).is_none(), "a batch is under way");
         batch.committed(Vec::new());
         assert!(cache.get_all(0, &keys).is_some());
-        cache.begin([(0, "a")].into_iter()).committed(vec![(0, Fate::Put(put("a", "t"), 2))]);
+        begin(&cache, Touch::Put(&put("a", "t"))).committed(vec![(0, Fate::Put(put("a", "t"), 2))]);
         assert!(cache.find_one(0, 0, "s").is_none());
         assert_eq!(cache.find_one(0, 0, "t").map(|row| row.version), Some(2), "what was written is found");
     }

@@ -15,6 +15,7 @@ mod sql;
 mod writer;
 
 use crate::cache::RowCache;
+use crate::cache::lists::Ask;
 use crate::reader::Readers;
 use crate::sql::{Statements, View};
 use crate::writer::Writer;
@@ -164,7 +165,11 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, prefix)?;
         check_page(&page)?;
-        let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
+        let statements = self.statements(table)?;
+        if let Some(rows) = Ask::below(statements.number, index, prefix, &page).and_then(|ask| self.cache.list(&ask)) {
+            return Ok(rows);
+        }
+        let (statements, prefix) = (Arc::clone(statements), prefix.to_owned());
         self.readers.run(move |view| statements.range(view, index, &prefix, &page)).await
     }
 
@@ -177,7 +182,12 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_column(table, column, value)?;
         check_page(&page)?;
-        let (statements, value) = (Arc::clone(self.statements(table)?), value.to_owned());
+        let statements = self.statements(table)?;
+        let ask = Ask::equal(statements.number, table, index, value, &page);
+        if let Some(rows) = ask.and_then(|ask| self.cache.list(&ask)) {
+            return Ok(rows);
+        }
+        let (statements, value) = (Arc::clone(statements), value.to_owned());
         self.readers.run(move |view| statements.find(view, index, &value, &page)).await
     }
 

@@ -3,6 +3,7 @@
 //! Tables have a rowid on purpose: documents run to kilobytes, and SQLite keeps large rows of a
 //! WITHOUT ROWID table in the inner pages of the key's tree.
 
+use crate::cache::lists::Ask;
 use crate::cache::{RowCache, Ticket};
 use crate::engine;
 use ferrohub_store::{Column, Page, Row, StoreError, Table, prefix_end};
@@ -154,7 +155,11 @@ impl Statements {
         page: &Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let after = page.after.as_deref().unwrap_or("");
-        self.rows(view, true, &self.find[index], params![value, after, limit(page.limit)])
+        let rows = self.rows(view, true, &self.find[index], params![value, after, limit(page.limit)])?;
+        if let Some(ask) = Ask::equal(self.number, self.table, index, value, page) {
+            view.cache.keep_list(&ask, &rows, view.ticket);
+        }
+        Ok(rows)
     }
 
     /// The row with `value` in the unique column `index`.
@@ -174,7 +179,11 @@ impl Statements {
         prefix: &str,
         page: &Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.following(view, true, &self.range[index], prefix, page)
+        let rows = self.following(view, true, &self.range[index], prefix, page)?;
+        if let Some(ask) = Ask::below(self.number, index, prefix, page) {
+            view.cache.keep_list(&ask, &rows, view.ticket);
+        }
+        Ok(rows)
     }
 
     /// Rows whose key starts with `prefix`, ascending.

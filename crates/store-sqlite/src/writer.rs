@@ -1,6 +1,6 @@
 //! The one thread that writes: group commit.
 
-use crate::cache::{Batch, Fate, RowCache};
+use crate::cache::{Batch, Fate, RowCache, Touch};
 use crate::schema::SEQUENCE;
 use crate::sql::Statements;
 use crate::{Tables, engine, unknown_table};
@@ -36,11 +36,11 @@ enum Write {
 }
 
 impl Write {
-    /// Number of the table, and the key.
-    fn place(&self) -> (u16, &str) {
+    /// Number of the table, and what changes there.
+    fn touch(&self) -> (u16, Touch<'_>) {
         match self {
-            Self::Put { statements, put } => (statements.number, &put.key),
-            Self::Delete { statements, key } => (statements.number, key),
+            Self::Put { statements, put } => (statements.number, Touch::Put(put)),
+            Self::Delete { statements, key } => (statements.number, Touch::Delete(key)),
         }
     }
 }
@@ -217,7 +217,7 @@ impl Batcher {
             }
         };
         let applied = batch.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
-        let in_memory = cache.begin(applied.flat_map(|(job, _)| job.changes.iter().map(Write::place)));
+        let in_memory = cache.begin(applied.flat_map(|(job, _)| job.changes.iter().map(Write::touch)));
         self.execute("COMMIT")?;
         self.reserved = reserved;
         Ok((outcomes, in_memory))

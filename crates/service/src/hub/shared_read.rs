@@ -5,6 +5,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
+/// Turns of the scheduler for which those who still come are waited for: ours.
+const GATHER_TURNS: usize = 8;
+
 /// What the reading with this number found.
 struct Reading<T> {
     number: u64,
@@ -15,12 +18,13 @@ struct Reading<T> {
 /// they asked, so whoever asks because of a notice sees at least what the notice is about.
 pub(super) struct SharedRead<T> {
     begun: AtomicU64,
+    asked: AtomicU64,
     last: Mutex<Option<Reading<T>>>,
 }
 
 impl<T> Default for SharedRead<T> {
     fn default() -> Self {
-        Self { begun: AtomicU64::new(0), last: Mutex::new(None) }
+        Self { begun: AtomicU64::new(0), asked: AtomicU64::new(0), last: Mutex::new(None) }
     }
 }
 
@@ -32,14 +36,28 @@ impl<T: Clone> SharedRead<T> {
     /// Those of the reading.
     pub(super) async fn get(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
         let before = self.begun.load(Ordering::SeqCst);
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let mut last = self.last.lock().await;
         if let Some(reading) = last.as_ref().filter(|reading| reading.number > before) {
             return reading.found.clone();
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let found = read.await;
+        self.gather().await;
         *last = Some(Reading { number, found: found.clone() });
         found
+    }
+
+    /// Lets those who were woken together come, so that they share the next reading: the store may answer from memory,
+    /// without a wait in which they could.
+    async fn gather(&self) {
+        for _ in 0..GATHER_TURNS {
+            let asked = self.asked.load(Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            if self.asked.load(Ordering::SeqCst) == asked {
+                return;
+            }
+        }
     }
 }
 

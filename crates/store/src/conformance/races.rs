@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SEED: u64 = 0x5eed_0000_0000_0005;
 const PAIRS: u64 = 4;
 const READERS: u64 = 6;
+/// Ways of reading a pair.
+const WAYS: u64 = 8;
 /// Units of each writer.
 const UNITS: u64 = 300;
 
@@ -64,13 +66,23 @@ fn names(pair: u64) -> [String; 2] {
     [format!("p{pair}-a"), format!("p{pair}-b")]
 }
 
+/// The unique value of a pair, and a prefix of it.
+fn serial(pair: u64) -> (String, String) {
+    (format!("serial/{pair}/x"), format!("serial/{pair}/"))
+}
+
+/// The label of the row that has the unique value.
+fn label(pair: u64) -> String {
+    format!("holder-{pair}")
+}
+
 /// Position of the row that has the pair's unique value after its n-th unit.
 fn holder(pair: u64, unit: u64) -> usize {
     (mix([pair, unit, 2]) % 2) as usize
 }
 
 async fn write(store: &dyn Store, pair: &Pair, number: u64) {
-    let serial = format!("serial-{number}");
+    let ((serial, _), holds) = (serial(number), label(number));
     for n in 1..=UNITS {
         let mut unit = UnitOfWork::new();
         // Deleted first: the unique value may pass from the second row to the first.
@@ -79,8 +91,11 @@ async fn write(store: &dyn Store, pair: &Pair, number: u64) {
         }
         if present(number, n) {
             for (position, key) in names(number).iter().enumerate() {
-                let value = (position == holder(number, n)).then_some(serial.as_str());
-                unit.put(thing(key, value, Some("red"), json!(n)));
+                let (value, colour) = match position == holder(number, n) {
+                    true => (Some(serial.as_str()), holds.as_str()),
+                    false => (None, "red"),
+                };
+                unit.put(thing(key, value, Some(colour), json!(n)));
             }
         }
         pair.begun.store(n, Ordering::SeqCst);
@@ -94,11 +109,11 @@ async fn read(store: &dyn Store, pairs: &[Pair], reader: u64) {
     while pairs.iter().any(|pair| pair.known.load(Ordering::SeqCst) < UNITS) {
         step += 1;
         let number = mix([reader, step, 3]) % PAIRS;
-        look(store, &pairs[number as usize], number, mix([reader, step, 4]) % 6).await;
+        look(store, &pairs[number as usize], number, mix([reader, step, 4]) % WAYS).await;
     }
 }
 
-/// Reads a pair in one of six ways and checks what came.
+/// Reads a pair in one of several ways and checks what came.
 async fn look(store: &dyn Store, pair: &Pair, number: u64, way: u64) {
     let from = pair.known.load(Ordering::SeqCst);
     let names = names(number);
@@ -110,12 +125,17 @@ async fn look(store: &dyn Store, pair: &Pair, number: u64, way: u64) {
             found.expect("the scan works").into_iter().map(Some).collect()
         }
         4 => {
-            let found = store.find_one(&THINGS, "serial", &format!("serial-{number}")).await;
+            let found = store.find_one(&THINGS, "serial", &serial(number).0).await;
             vec![found.expect("the look-up works")]
         }
+        5 => {
+            let found = store.find(&THINGS, "colour", &label(number), Page::first(10)).await;
+            found.expect("the look-up works").into_iter().map(Some).collect()
+        }
         _ => {
-            let page = Page::first(10);
-            let found = store.range(&THINGS, "serial", &format!("serial-{number}"), page).await;
+            let (value, prefix) = serial(number);
+            let prefix = if way == 6 { value } else { prefix };
+            let found = store.range(&THINGS, "serial", &prefix, Page::first(10)).await;
             found.expect("the range works").into_iter().map(Some).collect()
         }
     };
