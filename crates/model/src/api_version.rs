@@ -1,6 +1,7 @@
 //! Azure api-versions: `YYYY-MM-DD`, optionally with a suffix such as `-preview`.
 
 use crate::error::{Error, Result};
+use std::cmp::Ordering;
 
 /// A syntactically valid api-version. Ordered by date; a preview stands before the stable one of its day.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +46,11 @@ impl ApiVersion {
         &self.0[..10]
     }
 
+    /// The order of this version and one that a type declares, which is well-formed and in lower case.
+    pub fn cmp_declared(&self, declared: &str) -> Ordering {
+        rank(&self.0).cmp(&rank(declared))
+    }
+
     /// Whether the version has a suffix such as `-preview`.
     pub fn is_preview(&self) -> bool {
         self.0.len() > 10
@@ -57,18 +63,20 @@ impl std::fmt::Display for ApiVersion {
     }
 }
 
+/// What versions are ordered by: the date, previews before the stable one, the text.
+fn rank(text: &str) -> (&str, bool, &str) {
+    (text.get(..10).unwrap_or(text), text.len() <= 10, text)
+}
+
 impl PartialOrd for ApiVersion {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for ApiVersion {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.date()
-            .cmp(other.date())
-            .then_with(|| other.is_preview().cmp(&self.is_preview()))
-            .then_with(|| self.0.cmp(&other.0))
+    fn cmp(&self, other: &Self) -> Ordering {
+        rank(&self.0).cmp(&rank(&other.0))
     }
 }
 
@@ -81,6 +89,8 @@ mod tests {
         let v = |t: &str| ApiVersion::parse(t).unwrap();
         assert!(v("2025-11-01-preview") < v("2025-11-01"));
         assert!(v("2025-11-01") < v("2026-03-01-preview"));
+        assert_eq!(v("2025-11-01-PREVIEW").cmp_declared("2025-11-01"), Ordering::Less);
+        assert_eq!(v("2026-03-01-preview").cmp_declared("2026-03-01-preview"), Ordering::Equal);
         for bad in ["", "2025", "2025-1-01", "2025-11-01preview", "2025-11-01-", "é025-11-01"] {
             assert_eq!(ApiVersion::parse(bad).unwrap_err().code, "InvalidApiVersionParameter", "{bad}");
         }

@@ -146,7 +146,13 @@ impl ResourceId {
 
     /// The key under which the id is stored and compared: lower case, leading '/'.
     pub fn key(&self) -> String {
-        self.to_string().to_lowercase()
+        let mut text = self.to_string();
+        // Names may hold any letters, but mostly do not.
+        if text.is_ascii() {
+            text.make_ascii_lowercase();
+            return text;
+        }
+        text.to_lowercase()
     }
 
     /// Whether `self` is `other` or lies below it (compared by segment, ignoring case).
@@ -168,16 +174,17 @@ impl std::fmt::Display for ResourceId {
         if self.subscription.is_none() && self.providers.is_empty() {
             return f.write_str("/");
         }
+        let mut write = |texts: &[&str]| texts.iter().try_for_each(|text| f.write_str(text));
         if let Some(subscription) = &self.subscription {
-            write!(f, "/subscriptions/{subscription}")?;
+            write(&["/subscriptions/", subscription])?;
         }
         if let Some(group) = &self.resource_group {
-            write!(f, "/resourceGroups/{group}")?;
+            write(&["/resourceGroups/", group])?;
         }
         for provider in &self.providers {
-            write!(f, "/providers/{}", provider.namespace)?;
+            write(&["/providers/", &provider.namespace])?;
             for segment in &provider.segments {
-                write!(f, "/{}/{}", segment.kind, segment.name)?;
+                write(&["/", &segment.kind, "/", &segment.name])?;
             }
         }
         Ok(())

@@ -183,8 +183,9 @@ pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCr
     let store = engines.store.as_ref();
     let row = store.get(&META, "owner").await?;
     let owner_id = row.ok_or_else(|| Error::internal("the founding owner is not recorded"))?.parse::<String>()?;
-    let mut owner =
-        directory::by_id(store, &owner_id).await?.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
+    let owner = directory::by_id(store, &owner_id).await?;
+    let owner = owner.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
+    let mut owner = Principal::clone(&owner);
     let secret = key::generate_client_secret(engines.random.as_ref());
     owner.secrets.push(ClientSecret {
         key_id: engines.random.uuid_v4().to_string(),

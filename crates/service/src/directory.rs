@@ -5,6 +5,7 @@ use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_store::{Put, Row, Store};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Azure's first-party application "IoT Hub"; scripts assign roles to it (reference: cli.md section 5, line 8).
@@ -16,12 +17,12 @@ pub fn put(principal: &Principal) -> Result<Put> {
 }
 
 /// Reads a stored principal.
-pub fn from_row(row: &Row) -> Result<Principal> {
-    Ok(row.parse::<Principal>()?.as_ref().clone())
+pub fn from_row(row: &Row) -> Result<Arc<Principal>> {
+    Ok(row.parse::<Principal>()?)
 }
 
 /// A principal by object id; a text that is no GUID names none.
-pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
+pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Arc<Principal>>> {
     match Uuid::parse_str(id) {
         Ok(id) => store.get(&PRINCIPALS, &id.to_string()).await?.as_deref().map(from_row).transpose(),
         Err(_) => Ok(None),
@@ -29,7 +30,7 @@ pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Principal>> {
 }
 
 /// A principal by application id; a text that is no GUID names none.
-pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Principal>> {
+pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Arc<Principal>>> {
     match Uuid::parse_str(app_id) {
         Ok(id) => store.find_one(&PRINCIPALS, "app_id", &id.to_string()).await?.as_deref().map(from_row).transpose(),
         Err(_) => Ok(None),

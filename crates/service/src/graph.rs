@@ -68,16 +68,16 @@ static ROUTES: &[Row<Run>] = &[
     change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
     change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
     change("POST", "/applications/{id}/addPassword", |graph, request, path| {
-        Box::pin(async move { graph.add_password(request, &graph.application(&path[0]).await?).await })
+        Box::pin(async move { graph.add_password(request, &*graph.application(&path[0]).await?).await })
     }),
     change("POST", "/servicePrincipals/{id}/addPassword", |graph, request, path| {
-        Box::pin(async move { graph.add_password(request, &graph.principal(&path[0]).await?).await })
+        Box::pin(async move { graph.add_password(request, &*graph.principal(&path[0]).await?).await })
     }),
     change("DELETE", "/applications/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete(&graph.application(&path[0]).await?).await })
+        Box::pin(async move { graph.delete(&*graph.application(&path[0]).await?).await })
     }),
     change("DELETE", "/servicePrincipals/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete(&graph.principal(&path[0]).await?).await })
+        Box::pin(async move { graph.delete(&*graph.principal(&path[0]).await?).await })
     }),
 ];
 
@@ -136,14 +136,14 @@ impl Graph {
     }
 
     async fn show_principal(&self, id: &str) -> Result<Answer> {
-        Ok((200, Some(self.principal_view(&self.principal(id).await?).await?)))
+        Ok((200, Some(self.principal_view(&*self.principal(id).await?).await?)))
     }
 
     async fn show_application(&self, id: &str) -> Result<Answer> {
-        Ok((200, Some(application_view(&self.application(id).await?))))
+        Ok((200, Some(application_view(&*self.application(id).await?))))
     }
 
-    async fn principal(&self, id: &str) -> Result<Principal> {
+    async fn principal(&self, id: &str) -> Result<Arc<Principal>> {
         if let Some(app_id) = id.strip_prefix("(appId='").and_then(|rest| rest.strip_suffix("')")) {
             return directory::by_app_id(self.platform.store.as_ref(), app_id).await?.ok_or_else(|| unknown(id));
         }
@@ -151,14 +151,14 @@ impl Graph {
     }
 
     /// An application by its object id; applications share the row of their principal.
-    async fn application(&self, id: &str) -> Result<Principal> {
+    async fn application(&self, id: &str) -> Result<Arc<Principal>> {
         let all = self.all().await?;
         all.into_iter()
             .find(|p| p.application_object_id.as_deref().is_some_and(|o| o.eq_ignore_ascii_case(id)))
             .ok_or_else(|| unknown(id))
     }
 
-    async fn all(&self) -> Result<Vec<Principal>> {
+    async fn all(&self) -> Result<Vec<Arc<Principal>>> {
         let mut found = Vec::new();
         let mut pages = Pages::scan(self.platform.store.as_ref(), &PRINCIPALS, "", READ_ROWS);
         while let Some(rows) = pages.next().await? {
@@ -305,7 +305,7 @@ impl Graph {
             attempts.begin(contended).await?;
             let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
             let version = row.version;
-            let mut principal = directory::from_row(&row)?;
+            let mut principal = Principal::clone(&*directory::from_row(&row)?);
             if principal.secrets.len() >= SECRETS {
                 return Err(Error::conflict(format!(
                     "An application has at most {SECRETS} secrets; remove one first."

@@ -88,28 +88,24 @@ pub fn info<H>(plane: &'static str, rows: &[Row<H>]) -> Vec<RouteInfo> {
     rows.iter().map(of).collect()
 }
 
-/// The segments that stand for the `{name}`s of `pattern`; `None` when the path is another one.
+/// The segments that stand for the `{name}`s of `pattern`; `None` when the path is another one. Every request asks this of
+/// many patterns, so nothing is allocated for one that does not fit.
 pub fn captures(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
-    let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-    let fits = |parts: &[&str], segments: &[String]| -> Option<Vec<String>> {
-        let mut found = Vec::new();
-        for (part, segment) in parts.iter().zip(segments) {
-            if part.starts_with('{') {
-                found.push(segment.clone());
-            } else if !part.eq_ignore_ascii_case(segment) {
-                return None;
-            }
-        }
-        Some(found)
+    let parts = || pattern.split('/').filter(|part| !part.is_empty());
+    let (length, gap) = (parts().count(), parts().position(|part| part == "**"));
+    // Without a gap, the head is all.
+    let head = gap.unwrap_or(length);
+    let tail = length - head - usize::from(gap.is_some());
+    let rest = segments.len().checked_sub(tail).filter(|rest| *rest >= head && (gap.is_some() || *rest == head))?;
+    let pairs = || {
+        let behind = parts().skip(head + 1).zip(&segments[rest..]);
+        parts().take(head).zip(&segments[..head]).chain(behind)
     };
-    let Some(gap) = parts.iter().position(|part| *part == "**") else {
-        return if parts.len() == segments.len() { fits(&parts, segments) } else { None };
-    };
-    let (head, tail) = (&parts[..gap], &parts[gap + 1..]);
-    let rest = segments.len().checked_sub(tail.len()).filter(|rest| *rest >= head.len())?;
-    let mut found = fits(head, &segments[..head.len()])?;
-    found.extend(fits(tail, &segments[rest..])?);
-    Some(found)
+    let named = |part: &str| part.starts_with('{');
+    if !pairs().all(|(part, segment)| named(part) || part.eq_ignore_ascii_case(segment)) {
+        return None;
+    }
+    Some(pairs().filter(|(part, _)| named(part)).map(|(_, segment)| segment.clone()).collect())
 }
 
 #[cfg(test)]

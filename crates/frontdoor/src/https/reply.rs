@@ -18,6 +18,9 @@ use uuid::Uuid;
 /// Content type of every JSON answer.
 const JSON: &str = "application/json; charset=utf-8";
 
+/// Bytes that most answers fit into: ours.
+const BODY_BYTES: usize = 1024;
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
@@ -35,7 +38,7 @@ impl Reply {
 
     /// A JSON answer.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self { status, headers: Vec::new(), body: body.to_string().into(), content_type: JSON }
+        Self { status, headers: Vec::new(), body: written(body).into(), content_type: JSON }
     }
 
     /// An answer of another type.
@@ -116,6 +119,14 @@ impl Reply {
         }
         response
     }
+}
+
+/// A document as JSON text. Into bytes at once: a value's own `to_string` goes through a formatter for every piece.
+fn written(body: &Value) -> Vec<u8> {
+    let mut text = Vec::with_capacity(BODY_BYTES);
+    // A value always has a text, and a vector takes it.
+    let _ = serde_json::to_writer(&mut text, body);
+    text
 }
 
 /// What the headers of an answer repeat from its request.

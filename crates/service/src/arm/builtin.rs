@@ -100,10 +100,10 @@ pub(super) async fn answer(
     request: &ArmRequest,
     segments: &[String],
 ) -> Result<Option<ArmResponse>> {
-    let lower: Vec<String> = segments.iter().map(|word| word.to_ascii_lowercase()).collect();
-    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let owned = matches!(lower.as_slice(), ["tenants" | "subscriptions", ..]) && !lower.contains(&"providers");
-    let with_group = lower.len() > 3 && lower[2] == "resourcegroups" && lower.get(4) != Some(&"resources");
+    let is = |at: usize, word: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
+    let below_provider = segments.iter().any(|segment| segment.eq_ignore_ascii_case("providers"));
+    let owned = (is(0, "tenants") || is(0, "subscriptions")) && !below_provider;
+    let with_group = segments.len() > 3 && is(2, "resourceGroups") && !is(4, "resources");
     if owned && !with_group {
         check_version(request)?;
     }

@@ -172,10 +172,10 @@ pub trait Behavior: Send + Sync {
         Ok(())
     }
 
-    /// The id under which a resource is stored that can be reached through several scopes.
-    fn home(&self, platform: &Platform, id: &ResourceId) -> ResourceId {
-        let _ = platform;
-        id.clone()
+    /// The id under which a resource is stored that can be reached through several scopes; `None` for the one it was asked by.
+    fn home(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
+        let _ = (platform, id);
+        None
     }
 
     /// Type and parent under which a new resource of a type without rows is stored; `None` for a type with rows.
@@ -339,8 +339,7 @@ impl TypeDecl {
     /// # Errors
     /// `NoRegisteredProviderFound` listing what is served.
     pub fn view(&self, version: &ApiVersion, location: Option<&str>) -> Result<&'static View> {
-        let newest = self.family.iter().filter_map(|v| ApiVersion::parse(v).ok()).max();
-        let newer = newest.is_some_and(|known| *version > known);
+        let newer = self.family.iter().all(|known| version.cmp_declared(known).is_gt()) && !self.family.is_empty();
         if (newer || self.family.contains(&version.as_str()))
             && let Some(view) = self.view_of(version)
         {

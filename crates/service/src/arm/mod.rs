@@ -67,7 +67,9 @@ impl Engine {
         let Some(target) = path::resolve(&self.platform.types, &segments)? else {
             return Err(not_served(&request));
         };
-        check_subscription(&self.platform, &target)?;
+        if let Some(subscription) = &target.id().subscription {
+            require_subscription(&self.platform, subscription)?;
+        }
         let outcome = self.typed(&request, &target).await;
         if let Err(error) = &outcome
             && is_write(&request.method)
@@ -75,7 +77,7 @@ impl Engine {
             activity::record_failure(
                 &self.platform,
                 &request,
-                &target_id(&target),
+                target.id(),
                 &action_of(&request.method, &target),
                 error,
             )
@@ -94,12 +96,12 @@ impl Engine {
         })?)?;
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version };
-        let (scope, action) = (target_id(target), action_of(&request.method, target));
-        if let Err(refusal) = call.platform.authorize(&request.actor, &action, &scope) {
+        let action = action_of(&request.method, target);
+        if let Err(refusal) = call.platform.authorize(&request.actor, &action, target.id()) {
             return Err(self.grantable(refusal, request, &action, target));
         }
-        let target = &at_home(&self.platform, target);
-        match (request.method.as_str(), target) {
+        let home = at_home(&self.platform, target);
+        match (request.method.as_str(), home.as_ref().unwrap_or(target)) {
             ("GET", Target::Resource { id, .. }) => call.get(id).await,
             ("HEAD", Target::Resource { id, .. }) => call.head(id).await,
             ("PUT", Target::Resource { id, .. }) => call.put(id).await,
@@ -120,23 +122,21 @@ impl Engine {
     /// The refusal with a grant that can be made: what is to be created does not exist yet, so the right is granted on
     /// what is above it; rights on roles are granted on the scope of the roles.
     fn grantable(&self, refusal: Error, request: &ArmRequest, action: &str, target: &Target) -> Error {
-        let scope = target_id(target);
+        let scope = target.id();
         let extension = matches!(target, Target::Resource { decl, .. } if decl.is_extension());
         let above = match scope.parent() {
             Some(parent) if request.method == "PUT" || extension => parent,
             _ => return refusal,
         };
-        authz::denied(&self.platform.access(), &request.actor, Plane::Control, action, &scope, &above)
+        authz::denied(&self.platform.access(), &request.actor, Plane::Control, action, scope, &above)
     }
 }
 
-/// The target with the id under which it is stored: a role definition is one, whatever scope it is reached through.
-fn at_home(platform: &Platform, target: &Target) -> Target {
-    match target {
-        Target::Resource { decl, id } => Target::Resource { decl, id: decl.behavior.home(platform, id) },
-        Target::Collection { decl, scope } => Target::Collection { decl, scope: scope.clone() },
-        Target::Sub { decl, id, tail } => Target::Sub { decl, id: id.clone(), tail: tail.clone() },
-    }
+/// The target with the id under which it is stored, where that is another one: a role definition is one, whatever scope it
+/// is reached through.
+fn at_home(platform: &Platform, target: &Target) -> Option<Target> {
+    let Target::Resource { decl, id } = target else { return None };
+    decl.behavior.home(platform, id).map(|id| Target::Resource { decl, id })
 }
 
 /// The error for a path that nothing declares.
@@ -146,13 +146,6 @@ fn not_served(request: &ArmRequest) -> Error {
         "Ferrohub serves nothing at '{shown}'. It serves subscriptions, resource groups, Microsoft.Authorization roles, user-assigned identities, Microsoft.DeviceRegistry and Microsoft.Devices."
     ))
     .with_code("NotFound")
-}
-
-fn check_subscription(platform: &Platform, target: &Target) -> Result<()> {
-    match target_id(target).subscription {
-        Some(subscription) => require_subscription(platform, &subscription),
-        None => Ok(()),
-    }
 }
 
 /// Refuses a subscription that is not ours.
@@ -168,13 +161,6 @@ pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> R
         .with_code("InvalidSubscriptionId"));
     }
     Err(Error::not_found(format!("The subscription '{shown}' could not be found.")).with_code("SubscriptionNotFound"))
-}
-
-fn target_id(target: &Target) -> ResourceId {
-    match target {
-        Target::Resource { id, .. } | Target::Sub { id, .. } => id.clone(),
-        Target::Collection { scope, .. } => scope.clone(),
-    }
 }
 
 /// Whether requests with this method are written to the activity log.

@@ -34,6 +34,16 @@ pub(super) enum Target {
     },
 }
 
+impl Target {
+    /// The resource, or the scope of a collection.
+    pub(super) fn id(&self) -> &ResourceId {
+        match self {
+            Self::Resource { id, .. } | Self::Sub { id, .. } => id,
+            Self::Collection { scope, .. } => scope,
+        }
+    }
+}
+
 /// Splits a raw path into decoded segments.
 ///
 /// # Errors

@@ -28,9 +28,7 @@ impl View {
 
     /// Whether an api-version has this shape.
     pub(super) fn covers(&self, version: &ApiVersion) -> bool {
-        let at = |text: &str| ApiVersion::parse(text).ok();
-        at(self.first).is_some_and(|first| first <= *version)
-            && self.last.is_none_or(|last| at(last).is_some_and(|last| *version <= last))
+        version.cmp_declared(self.first).is_ge() && self.last.is_none_or(|last| version.cmp_declared(last).is_le())
     }
 }
 
@@ -39,8 +37,10 @@ fn unchanged(_: &mut Value) {}
 /// Takes away what the view does not know.
 pub(super) fn hide(view: &View, doc: &mut Value) {
     for path in view.hidden {
-        let steps: Vec<&str> = path.split('.').collect();
-        remove(doc, &steps);
+        match path.contains('.') {
+            true => remove(doc, &path.split('.').collect::<Vec<_>>()),
+            false => remove(doc, &[path]),
+        }
     }
 }
 

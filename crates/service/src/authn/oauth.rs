@@ -148,7 +148,7 @@ impl Authenticator {
                     "The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset --id {client_id} --append"
                 ),
             )),
-            Some(_) => Ok(principal),
+            Some(_) => Ok(Principal::clone(&principal)),
         }
     }
 

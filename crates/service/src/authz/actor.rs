@@ -4,13 +4,14 @@
 
 use crate::shared_access::PolicyGrant;
 use ferrohub_model::principal::{Principal, PrincipalKind};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Who acts.
 #[derive(Debug, Clone)]
 pub struct Actor {
     who: Who,
-    /// What identifies the actor in logs and activity; the object id for a principal, never a GUID for anyone else.
+    /// What identifies an actor that is no principal in logs and activity; never a GUID.
     id: String,
 }
 
@@ -18,7 +19,7 @@ pub struct Actor {
 #[derive(Debug, Clone)]
 pub(crate) enum Who {
     /// A principal of the directory: the bearer of a token, or the identity as which a service acts. Its rights are roles.
-    Principal(Principal),
+    Principal(Arc<Principal>),
     /// A caller that signed with a key of a shared access policy. Its rights are the policy's, on the policy's service.
     Policy(PolicyGrant),
     /// A device. It may do what a device may, as itself.
@@ -39,8 +40,8 @@ pub(crate) struct DeviceProof {
 
 impl Actor {
     /// The actor for a principal that was just authenticated or looked up.
-    pub(crate) fn of(principal: Principal) -> Self {
-        Self { id: principal.id.clone(), who: Who::Principal(principal) }
+    pub(crate) fn of(principal: Arc<Principal>) -> Self {
+        Self { id: String::new(), who: Who::Principal(principal) }
     }
 
     /// The actor for a caller whose token a key of the policy signed.
@@ -77,7 +78,7 @@ impl Actor {
 
     /// Object id of a principal; `policy:{name}`, `device:{id}` and `worker:{initiator}` for the others.
     pub fn id(&self) -> &str {
-        &self.id
+        self.principal().map_or(&self.id, |principal| &principal.id)
     }
 
     /// What messages and `systemData` call the actor: the application id of an application, as Azure does.

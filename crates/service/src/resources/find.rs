@@ -6,7 +6,7 @@ use crate::platform::Platform;
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;
-use ferrohub_model::resource_id::{Provider, ResourceId};
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_store::{Page, Pages, Row};
 use std::sync::Arc;
@@ -23,39 +23,34 @@ const DEPTH: usize = 16;
 /// When the store cannot be read.
 pub async fn get(platform: &Platform, id: &ResourceId) -> Result<Option<Stored>> {
     let Some(root) = root_of(id) else { return Ok(None) };
-    let mut shown = ResourceId { subscription: id.subscription.clone(), resource_group: None, providers: Vec::new() };
-    let (mut parent, mut found) = (root, None);
+    let top = ResourceId { subscription: id.subscription.clone(), resource_group: None, providers: Vec::new() };
+    let mut found: Option<Stored> = None;
     if let Some(group) = &id.resource_group {
-        let asked = ResourceId { resource_group: Some(group.clone()), ..shown.clone() };
-        let Some(kind) = platform.kinds.of(&asked) else { return Ok(None) };
-        let Some(stored) = step(platform, kind, parent, &shown, found.as_ref(), group).await? else { return Ok(None) };
-        (parent, shown, found) = (stored.uid, stored.id.clone(), Some(stored));
+        let Some(kind) = platform.kinds.group() else { return Ok(None) };
+        found = step(platform, kind, (root, &top), None, group).await?;
+        if found.is_none() {
+            return Ok(None);
+        }
     }
     for provider in &id.providers {
         for depth in 1..=provider.segments.len() {
-            let mut asked = shown.clone();
-            if depth > 1 {
-                asked.providers.pop();
-            }
-            let segments = provider.segments[..depth].to_vec();
-            asked.providers.push(Provider { namespace: provider.namespace.clone(), segments });
-            let Some(kind) = platform.kinds.of(&asked) else { return Ok(None) };
-            let name = provider.segments[depth - 1].name.as_str();
-            let Some(stored) = step(platform, kind, parent, &shown, found.as_ref(), name).await? else {
+            let Some(kind) = platform.kinds.below(&provider.namespace, &provider.segments[..depth]) else {
                 return Ok(None);
             };
-            (parent, shown, found) = (stored.uid, stored.id.clone(), Some(stored));
+            let name = provider.segments[depth - 1].name.as_str();
+            let above = found.as_ref().map_or((root, &top), |stored| (stored.uid, &stored.id));
+            let Some(stored) = step(platform, kind, above, found.as_ref(), name).await? else { return Ok(None) };
+            found = Some(stored);
         }
     }
     Ok(found)
 }
 
-/// One step down: the resource `name` of `kind` below `parent`, whose id is `above`.
+/// One step down: the resource `name` of `kind` below what has this uid and this id.
 async fn step(
     platform: &Platform,
     kind: &'static Kind,
-    parent: Uuid,
-    above: &ResourceId,
+    (parent, above): (Uuid, &ResourceId),
     parent_row: Option<&Stored>,
     name: &str,
 ) -> Result<Option<Stored>> {

@@ -5,7 +5,7 @@ use super::Stored;
 use crate::platform::Platform;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
-use ferrohub_model::resource_id::{Provider, ResourceId};
+use ferrohub_model::resource_id::{ResourceId, Segment};
 
 /// Tags of the types that services look at by name. A tag stands in stored rows: it never changes.
 pub mod tag {
@@ -117,11 +117,11 @@ impl Kind {
         (collection, path)
     }
 
-    /// Whether the last type of `provider` is this one.
-    fn fits(&self, provider: &Provider) -> bool {
-        self.provider.eq_ignore_ascii_case(&provider.namespace)
-            && self.path.len() == provider.segments.len()
-            && self.path.iter().zip(&provider.segments).all(|(own, given)| own.eq_ignore_ascii_case(&given.kind))
+    /// Whether the last type of these segments of a provider's part is this one.
+    fn fits(&self, namespace: &str, segments: &[Segment]) -> bool {
+        self.path.len() == segments.len()
+            && self.provider.eq_ignore_ascii_case(namespace)
+            && self.path.iter().zip(segments).all(|(own, given)| own.eq_ignore_ascii_case(&given.kind))
     }
 
     /// The id of the resource `name` of this type below `parent`.
@@ -159,10 +159,20 @@ impl Kinds {
     /// The type of what `id` names.
     pub fn of(&self, id: &ResourceId) -> Option<&'static Kind> {
         match id.providers.last() {
-            Some(provider) => self.0.iter().copied().find(|kind| kind.scope != Scope::Group && kind.fits(provider)),
-            None if id.resource_group.is_some() => self.0.iter().copied().find(|kind| kind.scope == Scope::Group),
+            Some(provider) => self.below(&provider.namespace, &provider.segments),
+            None if id.resource_group.is_some() => self.group(),
             None => None,
         }
+    }
+
+    /// The type of resource groups.
+    pub fn group(&self) -> Option<&'static Kind> {
+        self.0.iter().copied().find(|kind| kind.scope == Scope::Group)
+    }
+
+    /// The type that these segments of a provider's part name.
+    pub fn below(&self, namespace: &str, segments: &[Segment]) -> Option<&'static Kind> {
+        self.0.iter().copied().find(|kind| kind.scope != Scope::Group && kind.fits(namespace, segments))
     }
 
     /// Whether resources of other types lie below those of `kind`; roles, which may lie anywhere, apart.

@@ -95,7 +95,16 @@ pub const GOING: &str = "Deleting";
 
 /// Where a row lies: `{uid of the parent}/{tag}/{lower-cased name}`.
 pub(crate) fn place(parent: Uuid, tag: &str, name: &str) -> String {
-    format!("{}/{tag}/{}", uid_key(parent), name.to_lowercase())
+    let mut place = uid_key(parent);
+    place.reserve(tag.len() + name.len() + 2);
+    place.push('/');
+    place.push_str(tag);
+    place.push('/');
+    match name.is_ascii() {
+        true => place.extend(name.chars().map(|c| c.to_ascii_lowercase())),
+        false => place.push_str(&name.to_lowercase()),
+    }
+    place
 }
 
 /// Parent and tag of a row.

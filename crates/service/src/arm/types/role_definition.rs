@@ -50,9 +50,9 @@ struct RoleDefinition;
 
 #[async_trait]
 impl Behavior for RoleDefinition {
-    fn home(&self, platform: &Platform, id: &ResourceId) -> ResourceId {
+    fn home(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
         let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
-        KIND.child_of(&subscription, &id.name().to_lowercase())
+        Some(KIND.child_of(&subscription, &id.name().to_lowercase()))
     }
 
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
