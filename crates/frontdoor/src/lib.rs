@@ -187,11 +187,10 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
         async move {
             // One deadline for TLS and CONNECT together.
             let deadline = life.clock().monotonic() + handshake_timeout();
-            // Boxed: what the handshake needs is not kept for as long as the device stays, and a TLS stream is large and
-            // passes through several futures on its way.
+            // Boxed: what the handshake needs is not kept for as long as the device stays.
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
             if let Some(Accepted { stream, peer_chain }) = accepted {
-                mqtt.serve(Box::new(stream), peer_chain, &life, deadline).await;
+                mqtt.serve(stream, peer_chain, &life, deadline).await;
             }
         }
     });

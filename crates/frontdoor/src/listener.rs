@@ -157,7 +157,8 @@ where
         match accepted {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
-                let connection = handle(stream, peer);
+                // Boxed, because a future that is handed on is there twice in the one that waits for it.
+                let connection = Box::pin(handle(stream, peer));
                 let force = life.force.clone();
                 life.spawn(async move {
                     tokio::select! {

@@ -115,14 +115,14 @@ impl Acceptor {
         let stream = start.into_stream(config.clone()).await?;
         let peer_chain =
             stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
-        Ok(Accepted { stream, peer_chain })
+        Ok(Accepted { stream: Box::new(stream), peer_chain })
     }
 }
 
 /// A finished handshake.
 pub(crate) struct Accepted<S> {
-    /// The stream of plain bytes.
-    pub(crate) stream: TlsStream<S>,
+    /// The stream of plain bytes. Boxed, because it is large and passes through several futures on its way.
+    pub(crate) stream: Box<TlsStream<S>>,
     /// Certificates of the peer, leaf first, DER; empty when it showed none. The same after a resumption.
     pub(crate) peer_chain: Vec<Vec<u8>>,
 }

@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ferrohub_messaging::{Bus, Claim, Publisher, Subscription};
+use ferrohub_messaging::{Bus, Claim, ClaimHold, Publisher, Subscription};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// A [`Bus`] within this process. Clones share everything.
 #[derive(Clone, Default)]
@@ -16,7 +15,7 @@ pub struct LocalBus(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     subjects: HashMap<Arc<str>, Subject>,
-    claims: HashMap<String, Holder>,
+    claims: HashMap<Arc<str>, Holder>,
     last_epoch: u64,
 }
 
@@ -29,7 +28,8 @@ struct Subject {
 
 struct Holder {
     epoch: u64,
-    lost: watch::Sender<bool>,
+    /// Dropped when a newer claim takes its place, which is what tells the older one.
+    _hold: ClaimHold,
 }
 
 impl LocalBus {
@@ -84,22 +84,18 @@ impl Bus for LocalBus {
     }
 
     async fn claim(&self, key: &str) -> Result<Claim> {
-        let (lost, receiver) = watch::channel(false);
-        let epoch = {
-            let mut state = self.state();
-            state.last_epoch += 1;
-            let epoch = state.last_epoch;
-            if let Some(older) = state.claims.insert(key.to_owned(), Holder { epoch, lost }) {
-                older.lost.send_replace(true);
-            }
-            epoch
-        };
-        let (bus, key) = (Arc::downgrade(&self.0), key.to_owned());
-        Ok(Claim::new(epoch, receiver, move || {
+        let (bus, key) = (Arc::downgrade(&self.0), Arc::<str>::from(key));
+        let mut state = self.state();
+        state.last_epoch += 1;
+        let epoch = state.last_epoch;
+        let released = Arc::clone(&key);
+        let (hold, claim) = Claim::held(epoch, move || {
             if let Some(state) = bus.upgrade() {
-                LocalBus(state).release(&key, epoch);
+                LocalBus(state).release(&released, epoch);
             }
-        }))
+        });
+        state.claims.insert(key, Holder { epoch, _hold: hold });
+        Ok(claim)
     }
 }
 

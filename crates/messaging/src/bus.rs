@@ -5,8 +5,9 @@ use bytes::Bytes;
 use ferrohub_model::error::Result;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// Wake-ups between connections and services. It may lose messages and says so
 /// ([`Delivery::Lagged`]); every consumer re-reads the store or the log then.
@@ -192,15 +193,38 @@ impl Drop for Publisher {
 /// An exclusive claim on a key, held until it is dropped or a newer claim is made.
 pub struct Claim {
     epoch: u64,
-    lost: watch::Receiver<bool>,
+    loss: Arc<Loss>,
     release: Option<Release>,
 }
 
+/// The engine's side of a claim: the claim is lost when this is dropped.
+pub struct ClaimHold(Arc<Loss>);
+
+/// Whether a claim was lost. Every connected device has one, so it is small.
+struct Loss {
+    lost: AtomicBool,
+    wake: Notify,
+}
+
+impl Drop for ClaimHold {
+    fn drop(&mut self) {
+        self.0.lost.store(true, Ordering::Release);
+        self.0.wake.notify_waiters();
+    }
+}
+
+impl fmt::Debug for ClaimHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimHold").finish_non_exhaustive()
+    }
+}
+
 impl Claim {
-    /// For engines: a claim of `epoch` that is lost when `lost` turns true or its sender goes away;
-    /// `release` runs once, on drop, and must not block.
-    pub fn new(epoch: u64, lost: watch::Receiver<bool>, release: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self { epoch, lost, release: Some(Box::new(release)) }
+    /// For engines: a claim of `epoch` that is lost when the hold is dropped; `release` runs once, when the claim is
+    /// dropped, and must not block.
+    pub fn held(epoch: u64, release: impl FnOnce() + Send + Sync + 'static) -> (ClaimHold, Self) {
+        let loss = Arc::new(Loss { lost: AtomicBool::new(false), wake: Notify::const_new() });
+        (ClaimHold(Arc::clone(&loss)), Self { epoch, loss, release: Some(Box::new(release)) })
     }
 
     /// Grows with each claim on the same key.
@@ -210,14 +234,16 @@ impl Claim {
 
     /// Whether a newer claim on the key was made.
     pub fn is_lost(&self) -> bool {
-        *self.lost.borrow() || self.lost.has_changed().is_err()
+        self.loss.lost.load(Ordering::Acquire)
     }
 
     /// Waits until a newer claim on the key is made. May be dropped and called again.
     pub async fn lost(&self) {
-        let mut lost = self.lost.clone();
-        // An error means that the engine is gone, and the claim with it.
-        let _ = lost.wait_for(|lost| *lost).await;
+        // Made before the look, so that it hears of a loss in between.
+        let told = self.loss.wake.notified();
+        if !self.is_lost() {
+            told.await;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod forgetful;
 mod log;
 mod packed;
 
-pub use bus::{Bus, Claim, Delivery, Publisher, Subscription};
+pub use bus::{Bus, Claim, ClaimHold, Delivery, Publisher, Subscription};
 pub use event::{EventProperties, NewEvent, Position, StoredEvent, partition_for};
 pub use log::{Bounds, EventLog, ReadFrom};
 pub use packed::{Packed, Packer};

@@ -59,7 +59,7 @@ impl Row {
         {
             return Ok(known);
         }
-        let parsed = Arc::new(self.read::<T>()?);
+        let parsed = Arc::new(self.part::<T>()?);
         // When two parse at once the first stays remembered; both have the same value.
         let _ = self.parsed.set(Arc::<T>::clone(&parsed));
         Ok(parsed)
@@ -70,10 +70,14 @@ impl Row {
     /// # Errors
     /// [`StoreError::Engine`] naming table and key when the document is no JSON.
     pub fn value(&self) -> Result<Value, StoreError> {
-        self.read()
+        self.part()
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
+    /// The document as a `T` that wants only a part of it: parsed anew and not remembered, so that it takes no memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] naming table and key when the document is no `T`.
+    pub fn part<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         serde_json::from_str(&self.doc).map_err(|error| self.table.no_document(&self.key, &error))
     }
 }

@@ -25,13 +25,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// Time in which messages that were read are still brought to safety after a connection has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A device that was let in, and what it is to be told.
-pub(super) struct Admitted {
-    device: Device,
-    events: Box<dyn DeviceEvents>,
-}
+/// The connection of a device that was let in, and what the device is to be told.
+pub(super) type Admitted<'a, S> = (Box<Connection<'a, S>>, Box<dyn DeviceEvents>);
 
-struct Device {
+/// A device that was let in.
+pub(super) struct Device {
     session: Arc<dyn DeviceLink>,
     device_id: String,
     module_id: Option<String>,
@@ -51,7 +49,7 @@ pub(super) async fn open(
     login: &HubLogin,
     connect: &Connect,
     peer_chain: Vec<Vec<u8>>,
-) -> Result<Admitted> {
+) -> Result<(Device, Box<dyn DeviceEvents>)> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
     let opened = mqtt
@@ -77,7 +75,7 @@ pub(super) async fn open(
         allowed_silence: allowed_silence(connect.keep_alive_seconds),
         will,
     };
-    Ok(Admitted { device, events: opened.events })
+    Ok((device, opened.events))
 }
 
 /// The will as the telemetry that it becomes (reference: iot-hub-and-dps.md D.3).
@@ -106,25 +104,33 @@ fn will_message(login: &HubLogin, will: &LastWill) -> Result<Telemetry> {
 }
 
 /// Serves the device until its connection ends, and brings what it sent to safety.
-pub(super) async fn run<S>(mqtt: &Mqtt, admitted: Admitted, packets: PacketStream<S>, life: &Life) -> End
+pub(super) async fn run<S>(
+    mut connection: Box<Connection<'_, S>>,
+    mut events: Box<dyn DeviceEvents>,
+    life: &Life,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Admitted { device, mut events } = admitted;
-    let mut connection = Connection { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()) };
     let end = connection.serve(events.as_mut(), life).await;
     Box::pin(connection.finish(&end)).await;
     end
 }
 
-struct Connection<'a, S> {
+/// A connection on which a device is served.
+pub(super) struct Connection<'a, S> {
     mqtt: &'a Mqtt,
     device: Device,
     packets: PacketStream<S>,
     pipeline: Pipeline,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
+    /// The connection of `device`, boxed: it passes through several futures, each of which would have room for it.
+    pub(super) fn new(mqtt: &'a Mqtt, device: Device, packets: PacketStream<S>) -> Box<Self> {
+        Box::new(Self { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()) })
+    }
+
     async fn serve(&mut self, events: &mut dyn DeviceEvents, life: &Life) -> End {
         self.packets.set_max(limits::MQTT_PACKET_BYTES);
         self.packets.send(&Packet::ConnAck(ConnAck {
@@ -319,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     }
 
     /// Brings messages that were read to safety, then the will if it is due, and closes.
-    async fn finish(mut self, end: &End) {
+    async fn finish(mut self: Box<Self>, end: &End) {
         // Once the log has failed, what is left was never acknowledged: the device sends it again.
         if !matches!(end, End::Fault(_)) {
             let clock = self.mqtt.clock.as_ref();

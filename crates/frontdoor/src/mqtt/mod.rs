@@ -84,32 +84,16 @@ impl Mqtt {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let mut packets = PacketStream::new(stream, limits::MQTT_CONNECT_BYTES, self.clock.clone());
-        let first = tokio::select! {
-            () = life.stopping() => return,
-            first = timeout_at(self.clock.as_ref(), deadline, packets.read()) => first,
-        };
-        let connect = match first {
-            Ok(Ok(Some(Packet::Connect(connect)))) => connect,
-            Ok(Err(PacketError::Protocol(MqttError::UnsupportedProtocol { level }))) => {
-                tracing::debug!(level, "refused: only MQTT 3.1.1 is spoken here");
-                return refuse(packets, ConnectReturnCode::UnacceptableProtocol).await;
-            }
-            Ok(Ok(Some(_))) => return tracing::debug!("closed: the first packet is not CONNECT"),
-            Ok(Ok(None)) => return,
-            Ok(Err(error)) => return tracing::debug!(%error, "closed before CONNECT"),
-            Err(_) => return tracing::debug!("closed: no CONNECT within {} seconds", limits::CONNECT_TIMEOUT_SECONDS),
-        };
-        if connect.client_id.is_empty() {
-            return refuse(packets, ConnectReturnCode::IdentifierRejected).await;
-        }
-        let user_name = connect.user_name.as_deref().unwrap_or_default();
+        // Everything here is boxed, so that a device that waits pays for nothing but its wait.
+        let Some((packets, connect)) = Box::pin(self.first(stream, life, deadline)).await else { return };
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
-        // Boxed, so that a device that waits does not pay for the larger of the two.
-        let end = if is_provisioning(user_name) {
+        let end = if is_provisioning(connect.user_name.as_deref().unwrap_or_default()) {
             Box::pin(self.provisioning(packets, connect, peer_chain, life)).await
         } else {
-            Box::pin(self.device(packets, connect, peer_chain, life)).await
+            match Box::pin(self.admit(packets, connect, peer_chain)).await {
+                Some((connection, events)) => Some(hub::run(connection, events, life).await),
+                None => None,
+            }
         };
         metrics::gauge!("ferrohub_mqtt_connections").decrement(1.0);
         if let Some(end) = end {
@@ -118,38 +102,68 @@ impl Mqtt {
         }
     }
 
-    async fn device<S>(
+    /// Waits for the CONNECT of a peer that may be served.
+    async fn first<S>(&self, stream: S, life: &Life, deadline: Moment) -> Option<(PacketStream<S>, Box<Connect>)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let mut packets = PacketStream::new(stream, limits::MQTT_CONNECT_BYTES, self.clock.clone());
+        let first = tokio::select! {
+            () = life.stopping() => return None,
+            first = timeout_at(self.clock.as_ref(), deadline, packets.read()) => first,
+        };
+        match first {
+            Ok(Ok(Some(Packet::Connect(connect)))) if connect.client_id.is_empty() => {
+                refuse(packets, ConnectReturnCode::IdentifierRejected).await;
+            }
+            Ok(Ok(Some(Packet::Connect(connect)))) => return Some((packets, Box::new(connect))),
+            Ok(Err(PacketError::Protocol(MqttError::UnsupportedProtocol { level }))) => {
+                tracing::debug!(level, "refused: only MQTT 3.1.1 is spoken here");
+                refuse(packets, ConnectReturnCode::UnacceptableProtocol).await;
+            }
+            Ok(Ok(Some(_))) => tracing::debug!("closed: the first packet is not CONNECT"),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "closed before CONNECT"),
+            Err(_) => tracing::debug!("closed: no CONNECT within {} seconds", limits::CONNECT_TIMEOUT_SECONDS),
+        }
+        None
+    }
+
+    /// Lets a device in, or refuses it. What was only for the login is not kept for as long as the device stays.
+    async fn admit<S>(
         &self,
         packets: PacketStream<S>,
-        connect: Connect,
+        connect: Box<Connect>,
         peer_chain: Vec<Vec<u8>>,
-        life: &Life,
-    ) -> Option<End>
+    ) -> Option<hub::Admitted<'_, S>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let login = match HubLogin::parse(connect.user_name.as_deref().unwrap_or_default()) {
             Ok(login) => login,
-            Err(error) => return self.refused(packets, &error).await,
+            Err(error) => {
+                self.refused(packets, &error).await;
+                return None;
+            }
         };
         if !login.matches_client_id(&connect.client_id) {
             tracing::debug!(client_id = connect.client_id, "refused: the client id is not the one of the user name");
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        let opened = hub::open(self, &login, &connect, peer_chain).await;
-        // What was only for the login is not kept for as long as the device stays.
-        drop((login, connect));
-        match opened {
-            Ok(admitted) => Some(hub::run(self, admitted, packets, life).await),
-            Err(error) => self.refused(packets, &error).await,
+        match hub::open(self, &login, &connect, peer_chain).await {
+            Ok((device, events)) => Some((hub::Connection::new(self, device, packets), events)),
+            Err(error) => {
+                self.refused(packets, &error).await;
+                None
+            }
         }
     }
 
     async fn provisioning<S>(
         &self,
         packets: PacketStream<S>,
-        connect: Connect,
+        connect: Box<Connect>,
         peer_chain: Vec<Vec<u8>>,
         life: &Life,
     ) -> Option<End>

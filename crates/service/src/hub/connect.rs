@@ -110,7 +110,7 @@ impl HubService {
         }
         // Listening starts before hub and identity are read, so that no change falls between the two.
         let ears = self.listen(&hub, &login.device_id).await?;
-        let view = self.trust.look(&self.platform, &hub).await?;
+        let view = self.trust.look(&self.platform, hub.uid).await?;
         let view = view.ok_or_else(|| unknown_hub(&login.host))?;
         let hub = &view.hub;
         let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
@@ -119,7 +119,7 @@ impl HubService {
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
-        self.open_session(hub.clone(), &device, proof, login.peer_chain, ears).await
+        self.open_session(hub, &device, proof, login.peer_chain, ears).await
     }
 
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {

@@ -120,7 +120,7 @@ struct Todo {
 /// properties, and tries again after random pauses of up to 5 seconds; after 60 seconds without an answer it closes.
 pub struct Session {
     link: Arc<DeviceLink>,
-    hub: HubRef,
+    hub: Uuid,
     uid: Uuid,
     proof: Proof,
     chain: Vec<Vec<u8>>,
@@ -146,13 +146,13 @@ impl HubService {
 
     pub(super) async fn open_session(
         &self,
-        hub: HubRef,
+        hub: &HubRef,
         device: &DeviceIdentity,
         proof: Proof,
         chain: Vec<Vec<u8>>,
         ears: Ears,
     ) -> Result<Session> {
-        let told = twins::require(&self.platform, DeviceRef::of(device)).await?.twin.desired.version;
+        let told = twins::desired_version(&self.platform, DeviceRef::of(device)).await?;
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
         let link = Arc::new(DeviceLink {
@@ -173,7 +173,7 @@ impl HubService {
         let trust = Arc::clone(&self.trust);
         Ok(Session {
             link,
-            hub,
+            hub: hub.uid,
             uid: device.uid,
             proof,
             chain,
@@ -287,7 +287,8 @@ impl Session {
     /// Waits for the next event. May be dropped and called again without loss. After `Closed` it gives `Closed` again.
     pub async fn next_event(&mut self) -> SessionEvent {
         loop {
-            match self.look().await {
+            // Boxed: a session that waits, which is what it mostly does, does not keep room for the checks.
+            match Box::pin(self.look()).await {
                 Ok(Some(event)) => return event,
                 Ok(None) => {}
                 Err(error) => {
@@ -384,7 +385,7 @@ impl Session {
     }
 
     async fn check_device(&self) -> Result<Option<CloseReason>> {
-        let found = identity::load(self.link.platform.store.as_ref(), self.hub.uid, self.link.device_id()).await?;
+        let found = identity::load(self.link.platform.store.as_ref(), self.hub, self.link.device_id()).await?;
         let Some(device) = found.map(|found| found.device).filter(|device| device.uid == self.uid) else {
             return Ok(Some(CloseReason::Deleted));
         };
@@ -398,7 +399,7 @@ impl Session {
     async fn check_trust(&mut self) -> Result<Option<CloseReason>> {
         let platform = Arc::clone(&self.link.platform);
         let platform = platform.as_ref();
-        let Some(view) = self.trust.look(platform, &self.hub).await? else {
+        let Some(view) = self.trust.look(platform, self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
         };
         let token = recheck_token(platform, &view.hub, self.link.device_id(), &self.proof).await;

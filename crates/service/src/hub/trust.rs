@@ -80,13 +80,13 @@ impl Trust {
     ///
     /// # Errors
     /// The store's.
-    pub(super) async fn look(&self, platform: &Platform, hub: &HubRef) -> Result<Option<Arc<View>>> {
-        let Ok(look) = self.looks.get_or_insert_with(&hub.uid, || Ok::<_, Infallible>(Arc::default()));
+    pub(super) async fn look(&self, platform: &Platform, hub: Uuid) -> Result<Option<Arc<View>>> {
+        let Ok(look) = self.looks.get_or_insert_with(&hub, || Ok::<_, Infallible>(Arc::default()));
         look.get(self.read(platform, hub)).await
     }
 
-    async fn read(&self, platform: &Platform, hub: &HubRef) -> Result<Option<Arc<View>>> {
-        let Some(found) = resources::by_uid(platform, hub.uid).await? else { return Ok(None) };
+    async fn read(&self, platform: &Platform, hub: Uuid) -> Result<Option<Arc<View>>> {
+        let Some(found) = resources::by_uid(platform, hub).await? else { return Ok(None) };
         let hub = HubRef::of(found);
         let anchors = self.anchors(platform, &hub).await?;
         Ok(Some(Arc::new(View { hub, anchors })))

@@ -14,6 +14,7 @@ use ferrohub_model::twin::{DesiredChange, Twin};
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::{Put, Store};
 use ferrohub_wire::etag::EtagCondition;
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -147,11 +148,33 @@ pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &V
 /// # Errors
 /// `DeviceNotFound` (404001) when the device was deleted.
 pub(super) async fn require(platform: &Platform, device: DeviceRef<'_>) -> Result<StoredTwin> {
-    load(platform.store.as_ref(), device.uid).await?.ok_or_else(|| {
-        Error::not_found(format!("The device '{}' was deleted.", device.device_id))
-            .with_code("DeviceNotFound")
-            .with_iot_code(404_001)
-    })
+    load(platform.store.as_ref(), device.uid).await?.ok_or_else(|| gone(device))
+}
+
+/// The `$version` of the desired properties of the device's twin. The twin is not parsed for it and so not kept in memory:
+/// every device that connects wants this, and many never look at their twin.
+///
+/// # Errors
+/// `DeviceNotFound` (404001); when the store cannot be read.
+pub(super) async fn desired_version(platform: &Platform, device: DeviceRef<'_>) -> Result<u64> {
+    let row = platform.store.get(&TWINS, &uid_key(device.uid)).await?.ok_or_else(|| gone(device))?;
+    Ok(row.part::<Versions>()?.desired.version)
+}
+
+#[derive(Deserialize)]
+struct Versions {
+    desired: SectionVersion,
+}
+
+#[derive(Deserialize)]
+struct SectionVersion {
+    version: u64,
+}
+
+fn gone(device: DeviceRef<'_>) -> Error {
+    Error::not_found(format!("The device '{}' was deleted.", device.device_id))
+        .with_code("DeviceNotFound")
+        .with_iot_code(404_001)
 }
 
 /// Adds a changed twin to `change`, and tells an open connection when desired properties changed.
