@@ -149,7 +149,9 @@ impl Presence {
 
     /// Waits until something is to be written.
     pub(super) async fn noted(&self) {
-        self.noted.notified().await;
+        while self.state().queue.is_empty() {
+            self.noted.notified().await;
+        }
     }
 
     /// Whether there is a connection, or something to write.

@@ -85,9 +85,13 @@ impl PresenceWriter {
         if presence.is_empty() {
             return Ok(());
         }
-        self.renew().await?;
         let (mut again, mut outcome) = (Vec::new(), Ok(()));
         loop {
+            // Once for each unit: to write many takes its time.
+            if let Err(error) = self.renew().await {
+                outcome = Err(error);
+                break;
+            }
             let taken = presence.take(DEVICES_A_UNIT);
             if taken.is_empty() {
                 break;
