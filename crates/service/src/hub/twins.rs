@@ -3,7 +3,7 @@
 use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::DeviceRef;
-use super::{HubRef, HubService, contended};
+use super::{HubRef, HubService, contended, device_sessions};
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
 use crate::tables::TWINS;
@@ -53,7 +53,7 @@ impl HubService {
         self.authorize(actor, hub, &READ_TWIN).await?;
         let device = self.require_device(hub, device_id).await?.device;
         let stored = self.require_twin(hub, &device).await?;
-        Ok(self.twin_view(&device, &stored.twin))
+        self.twin_view(&device, &stored.twin).await
     }
 
     /// Merges `tags` and `properties.desired` of the body into a twin, as `PATCH /twins/{id}` does, and tells a connected device.
@@ -109,7 +109,7 @@ impl HubService {
             let mut twin = (*was.twin).clone();
             let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
             if commit_twin(&self.platform, DeviceRef::of(&device), &was, &twin, desired.as_ref()).await? {
-                return Ok(self.twin_view(&device, &twin));
+                return self.twin_view(&device, &twin).await;
             }
         }
     }
@@ -119,8 +119,8 @@ impl HubService {
         found.ok_or_else(|| not_found(hub, &device.device_id))
     }
 
-    fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Value {
-        twin.service_view(device, &self.presence.view(device.hub, &device.device_id))
+    async fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Result<Value> {
+        Ok(twin.service_view(device, &device_sessions::connection(&self.platform, device).await?))
     }
 }
 
