@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -248,6 +249,68 @@ def test_again_and_again(own_server: Callable[..., Server], tmp_path: Path) -> N
     check_devices(plant, record)
     check_messages(plant, record)
     check_serials(plant, record, tmp_path)
+
+
+def state(plant: Plant, name: str) -> dict[str, Any]:
+    answer = plant.hub_rest("GET", f"/devices/{name}")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def wanted(plant: Plant, name: str, value: int) -> None:
+    answer = plant.hub_rest("PATCH", f"/twins/{name}", {"properties": {"desired": {"value": value}}})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("forgetful", [False, True], ids=["killed", "forgetful-disk"])
+def test_what_a_session_asked_for_outlives_the_crash(own_server: Callable[..., Server], tmp_path: Path, forgetful: bool) -> None:
+    """SUBACK in a session that is not clean means: synced. And nobody who is gone counts as connected for ever."""
+    server = own_server()
+    plant = build(server, "session")
+    for name in ("lasting", "clean", "gone"):
+        assert plant.register(name).body["status"] == "assigned"
+    server.stop()
+    crash = Crash(server, forgetful, tmp_path)
+    crash.start()
+    plant.arm = Arm(server)
+    lasting, clean, gone = (plant.connect(name, clean=name == "clean") for name in ("lasting", "clean", "gone"))
+    # Who is connected is written a second behind, unlike what follows.
+    time.sleep(3)
+    for client in (lasting, clean):
+        assert not client.session_present
+        for topic in ("$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"):
+            assert client.subscribe(topic) == 1
+    crash.happen()
+    for client in (lasting, clean, gone):
+        client.close()
+    server.start()
+    plant.arm = Arm(server)
+
+    lasting, clean = (plant.connect(name, clean=name == "clean") for name in ("lasting", "clean"))
+    assert lasting.session_present and not clean.session_present
+    for name in ("lasting", "clean"):
+        wanted(plant, name, 1)
+    # It does not subscribe again, and hears.
+    topic, payload = lasting.receive("$iothub/twin/PATCH/properties/desired/")
+    assert json.loads(payload)["value"] == 1, topic
+    lasting.publish("$iothub/twin/GET/?$rid=1", b"", 0)
+    assert lasting.receive("$iothub/twin/res/200/")
+    clean.publish("devices/clean/messages/events/", b"{}")
+    assert clean.messages.empty(), "a clean session hears nothing unasked"
+    assert state(plant, "lasting")["connectionState"] == "Connected"
+    until("the lease of the process that died ends", lambda: state(plant, "gone")["connectionState"] == "Disconnected")
+    assert not state(plant, "gone")["connectionStateUpdatedTime"].startswith("0001")
+
+    # A server that stops in order says so itself, and a clean session forgets what a lasting one asked for.
+    lasting.close()
+    plant.connect("lasting").close()
+    server.stop()
+    server.start()
+    plant.arm = Arm(server)
+    assert state(plant, "lasting")["connectionState"] == state(plant, "clean")["connectionState"] == "Disconnected"
+    clean.close()
+    with plant.connect("lasting", clean=False) as again:
+        assert not again.session_present
 
 
 def test_lost_writes_are_noticed(own_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -34,9 +34,10 @@ class Mqtt:
 
     def __init__(
         self, server: Server, client_id: str, username: str, password: str | None = None, chain: Chain | None = None,
-        host: str = "localhost",
+        host: str = "localhost", clean: bool = True,
     ) -> None:
-        self.client = paho.Client(client_id=client_id, clean_session=True, protocol=paho.MQTTv311, reconnect_on_failure=False)
+        self.session_present = False
+        self.client = paho.Client(client_id=client_id, clean_session=clean, protocol=paho.MQTTv311, reconnect_on_failure=False)
         self.client.tls_set(
             ca_certs=server.ca, cert_reqs=ssl.CERT_REQUIRED, tls_version=ssl.PROTOCOL_TLS_CLIENT,
             certfile=str(chain.certificate_file) if chain else None, keyfile=str(chain.key_file) if chain else None,
@@ -46,7 +47,7 @@ class Mqtt:
         self.granted: queue.Queue[int | None] = queue.Queue()
         self.messages: queue.Queue[tuple[str, bytes] | None] = queue.Queue()
         self.closed = threading.Event()
-        self.client.on_connect = lambda _client, _data, _flags, code: self.codes.put(code)
+        self.client.on_connect = self._on_connect
         self.client.on_subscribe = lambda _client, _data, _mid, granted: self.granted.put(granted[0])
         self.client.on_message = lambda _client, _data, message: self.messages.put((message.topic, message.payload))
         self.client.on_disconnect = self._on_disconnect
@@ -57,6 +58,10 @@ class Mqtt:
         if code != 0:
             self.close()
             raise Refused(code)
+
+    def _on_connect(self, _client: Any, _data: Any, flags: dict[str, int], code: int) -> None:
+        self.session_present = bool(flags["session present"])
+        self.codes.put(code)
 
     def _on_disconnect(self, *_arguments: Any) -> None:
         self.closed.set()

@@ -77,10 +77,12 @@ class Plant:
     def username(self, device: str, host: str | None = None) -> str:
         return f"{host or self.hub_host}/{device}/?api-version={HUB_DATA_API}"
 
-    def connect(self, device: str, chain: Chain | None = None, password: str | None = None, host: str | None = None) -> Mqtt:
+    def connect(
+        self, device: str, chain: Chain | None = None, password: str | None = None, host: str | None = None, clean: bool = True
+    ) -> Mqtt:
         """A device's connection to the hub: with a chain, else with a SAS token of its derived key."""
         secret = password if password or chain else sas(f"{self.hub_host}/devices/{device}", self.key(device))
-        return Mqtt(self.server, device, self.username(device, host), secret, chain)
+        return Mqtt(self.server, device, self.username(device, host), secret, chain, clean=clean)
 
     def hub_rest(self, method: str, path: str, body: Any = None, authorization: str | None = None, **headers: str) -> requests.Response:
         """One request to the hub's service API, by SAS of the owner's policy unless told otherwise."""

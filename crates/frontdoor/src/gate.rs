@@ -1,8 +1,9 @@
 //! What a device's connection asks of the services, whatever protocol it speaks: log in with a token or a certificate,
-//! publish, read and report a twin, hear what happens. A protocol translates and decides nothing; its state machine is
+//! publish, read and report a twin, hear what happens, be remembered. A protocol translates and decides nothing; its state machine is
 //! tested without the services.
 
 use async_trait::async_trait;
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
@@ -12,8 +13,8 @@ use std::sync::Arc;
 /// Lets devices in.
 #[async_trait]
 pub(crate) trait Gate: Send + Sync + 'static {
-    /// Authenticates a device of a hub and opens its session.
-    async fn login(&self, login: DeviceLogin) -> Result<Opened>;
+    /// Authenticates a device of a hub and opens its session. A clean one forgets what was remembered before.
+    async fn login(&self, login: DeviceLogin, kind: SessionKind) -> Result<Opened>;
     /// Authenticates a device that wants to be provisioned.
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()>;
     /// Starts or repeats a registration.
@@ -28,6 +29,8 @@ pub(crate) struct Opened {
     pub(crate) link: Arc<dyn DeviceLink>,
     /// What the device is told.
     pub(crate) events: Box<dyn DeviceEvents>,
+    /// What the device wanted to hear in its last lasting session; `None`: there was none.
+    pub(crate) remembered: Option<Subscriptions>,
 }
 
 /// What a device may do.
@@ -39,6 +42,8 @@ pub(crate) trait DeviceLink: Send + Sync {
     async fn twin(&self) -> Result<Value>;
     /// Merges into the reported properties; returns their new version.
     async fn patch_reported(&self, patch: Value) -> Result<u64>;
+    /// Keeps what the device wants to hear, if its session is a lasting one; `Ok` means that it is safe on disk.
+    async fn remember(&self, wanted: Subscriptions) -> Result<()>;
     /// Notes a sign of life.
     fn heard(&self);
 }

@@ -2,6 +2,7 @@
 
 use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
 use async_trait::async_trait;
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
 use ferrohub_service::hub::{self, DeviceLogin, Session, SessionEvent, Telemetry};
@@ -22,9 +23,9 @@ impl ServiceGate {
 
 #[async_trait]
 impl Gate for ServiceGate {
-    async fn login(&self, login: DeviceLogin) -> Result<Opened> {
-        let session = self.service.hub.connect(login).await?;
-        Ok(Opened { link: session.link(), events: Box::new(session) })
+    async fn login(&self, login: DeviceLogin, kind: SessionKind) -> Result<Opened> {
+        let session = self.service.hub.open(login, kind).await?;
+        Ok(Opened { link: session.link(), remembered: session.remembered(), events: Box::new(session) })
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
@@ -52,6 +53,10 @@ impl DeviceLink for hub::DeviceLink {
 
     async fn patch_reported(&self, patch: Value) -> Result<u64> {
         Self::patch_reported(self, patch).await
+    }
+
+    async fn remember(&self, wanted: Subscriptions) -> Result<()> {
+        Self::remember(self, wanted).await
     }
 
     fn heard(&self) {

@@ -8,6 +8,7 @@ pub mod certificate_authority;
 pub mod clock;
 pub mod device;
 pub mod device_id;
+pub mod device_session;
 pub mod enrollment;
 pub mod error;
 pub mod key_reference;

@@ -165,8 +165,15 @@ pub const JMESPATH_BUDGET: usize = 256 * 1024 * 1024;
 pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
 /// Length of a device's `statusReason` (IoT Hub docs: 128).
 pub const STATUS_REASON_CHARS: usize = 128;
-/// Devices whose connection state one process remembers (IoT Hub quotas: 1,000,000 devices and modules per hub).
+/// Devices whose connection one process holds or has yet to write the end of; it lets no more in until the store has
+/// taken some (IoT Hub quotas: 1,000,000 devices and modules per hub).
 pub const PRESENCE_ENTRIES: usize = 1_000_000;
+/// Time for which connects and disconnects are gathered before they are written: ours.
+pub const PRESENCE_WRITE_PERIOD: Duration = Duration::from_secs(1);
+/// How old the stored time of last activity of a connected device may be: ours.
+pub const PRESENCE_ACTIVITY_PERIOD: Duration = Duration::from_secs(300);
+/// For how long a process that fell silent still counts as holding its connections: ours.
+pub const PRESENCE_LEASE: Duration = Duration::from_secs(30);
 /// Verified access tokens that one process remembers: ours.
 pub const VERIFIED_TOKENS: usize = 10_000;
 /// Certificate authorities whose opened key and signed list one process keeps: ours (a namespace has one root and at

@@ -39,6 +39,10 @@ pub struct Twin {
     pub version: u64,
     /// Grows with every change of tags or desired properties; see [`Twin::etag`].
     pub revision: u64,
+    /// Whether the device ever had a lasting session ([`crate::device_session`]), so that one which never had is let in
+    /// without a look for it. Shown to nobody.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub had_lasting_session: bool,
 }
 
 /// A change of desired properties, as a device is told about it.
@@ -48,6 +52,11 @@ pub struct DesiredChange {
     pub version: u64,
     /// The patch, with `$version`.
     pub patch: Value,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_off(flag: &bool) -> bool {
+    !flag
 }
 
 impl Section {
@@ -80,6 +89,7 @@ impl Twin {
             reported: Section::new(now, false),
             version: 2,
             revision: 1,
+            had_lasting_session: false,
         }
     }
 

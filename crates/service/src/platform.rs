@@ -5,6 +5,7 @@ use crate::attempts::Attempts;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
+use crate::hub::presence::Presence;
 use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
@@ -111,6 +112,8 @@ pub struct Platform {
     pub(crate) serials: Serials,
     /// Opened keys of shared access policies.
     pub(crate) policies: PolicyCache,
+    /// Devices that are connected to this process.
+    pub(crate) presence: Arc<Presence>,
     /// The resource types that are served.
     pub types: Types,
     /// What rows and ids need to know of them.
@@ -178,6 +181,8 @@ impl Platform {
         types: Types,
     ) -> Result<Arc<Self>> {
         let keys = Keys::new(&engines, Arc::clone(&keyring));
+        let started_ms = u64::try_from(engines.clock.now().as_millisecond()).unwrap_or(0);
+        let presence = Presence::new(engines.random.uuid_v7(started_ms), Arc::clone(&engines.clock));
         let platform = Arc::new(Self {
             kinds: types.kinds(),
             types,
@@ -193,6 +198,7 @@ impl Platform {
             authorities: AuthorityCache::default(),
             serials: Serials::default(),
             policies: PolicyCache::default(),
+            presence: Arc::new(presence),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),

@@ -60,6 +60,14 @@ pub static DEVICES: Table = table("devices", &[unique("place")]);
 /// Device twins. Key: uid of the device.
 pub static TWINS: Table = table("twins", &[]);
 
+/// What is known of a device's connections, and what it wants to hear after a reconnect
+/// ([`ferrohub_model::device_session::DeviceSession`]). Key: uid of the device; only of devices that connected. Column:
+/// `process` (uid of the process that holds its connection, while there is one).
+pub static DEVICE_SESSIONS: Table = table("device_sessions", &[plain("process")]);
+
+/// Processes that hold connections of devices, and until when they count as living. Key: uid made at their start.
+pub static PROCESSES: Table = table("processes", &[]);
+
 /// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`.
 pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[]);
 
@@ -92,6 +100,8 @@ pub static ALL: &[&Table] = &[
     &SERIAL_BLOCKS,
     &DEVICES,
     &TWINS,
+    &DEVICE_SESSIONS,
+    &PROCESSES,
     &ENROLLMENT_GROUPS,
     &GROUP_GENERATIONS,
     &REGISTRATIONS,

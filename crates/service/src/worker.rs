@@ -1,8 +1,9 @@
 //! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
-//! nobody uses, events that are past their retention.
+//! nobody uses, events that are past their retention, who is connected.
 
 use crate::arm::{operation, operations};
-use crate::hub::HubRef;
+use crate::hub::presence_writer::PresenceWriter;
+use crate::hub::{HubRef, processes};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
@@ -31,9 +32,17 @@ const OPERATION_DAYS: i64 = 7;
 /// Rows looked at in one step of a sweep: ours.
 const SWEEP_ROWS: usize = 200;
 
-/// Runs until `stop` becomes true.
-pub async fn run(platform: Arc<Platform>, mut stop: watch::Receiver<bool>) {
-    let platform = platform.as_ref();
+/// Runs until `stop` becomes true, and then writes who is not connected any more: connections end before the worker does.
+pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
+    let mut writer = PresenceWriter::new(Arc::clone(&platform));
+    tokio::select! {
+        () = rounds(&platform, stop) => {}
+        () = writer.run() => {}
+    }
+    writer.leave().await;
+}
+
+async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
@@ -73,6 +82,7 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("activity", sweep_activity(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
     told("expired certificates", sweep_certificates(platform, now).await);
+    told("processes that are gone", processes::sweep(platform, now).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }

@@ -2,19 +2,20 @@
 
 use super::keep_alive::allowed_silence;
 use super::packets::PacketStream;
-use super::subscriptions::Subscriptions;
+use super::subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
 use crate::listener::Life;
 use ferrohub_model::clock::{Alarm, timeout};
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_wire::hub_topic::{self, HubLogin, HubPublish};
 use ferrohub_wire::mqtt::{
-    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe,
+    ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe, Unsubscribe,
 };
 use serde_json::Value;
 use std::pin::pin;
@@ -33,14 +34,16 @@ pub(super) struct Device {
     session: Arc<dyn DeviceLink>,
     device_id: String,
     module_id: Option<String>,
-    /// Key of the remembered subscriptions; `None` for a clean session.
-    remember_as: Option<String>,
     subscriptions: Subscriptions,
     session_present: bool,
-    /// The device wanted its session kept, and this server knows none: a new device, or a restart of ours.
-    forgotten: bool,
     allowed_silence: Duration,
     will: Option<Telemetry>,
+}
+
+impl Device {
+    fn set(&self, wanted: &mut Subscriptions, filter: &str, on: bool) -> bool {
+        subscriptions::set(wanted, filter, &self.device_id, self.module_id.as_deref(), on)
+    }
 }
 
 /// Authenticates the device and reads its will.
@@ -52,26 +55,21 @@ pub(super) async fn open(
 ) -> Result<(Device, Box<dyn DeviceEvents>)> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
-    let opened = mqtt
-        .gate
-        .login(DeviceLogin {
-            host: login.host.clone(),
-            device_id: login.device_id.clone(),
-            module_id: login.module_id.clone(),
-            token,
-            peer_chain,
-        })
-        .await?;
-    let key = format!("{}/{}", login.host.to_ascii_lowercase(), connect.client_id);
-    let (subscriptions, session_present) = mqtt.remembered.open(&key, connect.clean_session);
+    let kind = if connect.clean_session { SessionKind::Clean } else { SessionKind::Lasting };
+    let who = DeviceLogin {
+        host: login.host.clone(),
+        device_id: login.device_id.clone(),
+        module_id: login.module_id.clone(),
+        token,
+        peer_chain,
+    };
+    let opened = mqtt.gate.login(who, kind).await?;
     let device = Device {
         session: opened.link,
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
-        remember_as: (!connect.clean_session).then_some(key),
-        subscriptions,
-        session_present,
-        forgotten: !connect.clean_session && !session_present,
+        subscriptions: opened.remembered.unwrap_or_default(),
+        session_present: opened.remembered.is_some(),
         allowed_silence: allowed_silence(connect.keep_alive_seconds),
         will,
     };
@@ -137,7 +135,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             session_present: self.device.session_present,
             code: ConnectReturnCode::Accepted,
         }));
-        self.remember();
         // These outlive the turns of the loop: a turn is a batch of messages, and to wait anew for each would cost more.
         let (clock, allowed_silence) = (&self.mqtt.clock, self.device.allowed_silence);
         let mut silence = Alarm::new(clock.clone(), clock.monotonic() + allowed_silence);
@@ -194,19 +191,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     async fn handle(&mut self, packet: Packet) -> Result<(), End> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await?,
-            Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
-            Packet::Unsubscribe(unsubscribe) => {
-                for filter in &unsubscribe.filters {
-                    self.device.subscriptions.set(
-                        filter,
-                        &self.device.device_id,
-                        self.device.module_id.as_deref(),
-                        false,
-                    );
-                }
-                self.remember();
-                self.packets.send(&Packet::UnsubAck(unsubscribe.packet_id));
-            }
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await?,
             Packet::PingReq => {
                 self.device.session.heard();
                 self.packets.send(&Packet::PingResp);
@@ -258,13 +244,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             errors::log(&error, &trace);
             (errors::mqtt::twin_status(&error), None, errors::mqtt::body(&error, &trace).to_string().into_bytes())
         });
-        if self.device.forgotten && !self.device.subscriptions.twin {
-            // Stock SDKs ask for their session to be kept and do not subscribe again after a reconnect, whatever
-            // CONNACK says about it. One that asks for its twin relies on subscriptions from before our restart.
-            self.device.subscriptions.twin = true;
-            self.device.subscriptions.desired = true;
-            self.remember();
-        }
         if self.device.subscriptions.twin {
             self.packets.deliver(hub_topic::twin_response(status, rid, version), body);
         }
@@ -286,18 +265,39 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         }
     }
 
-    fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
+    /// SUBACK means that a lasting session has it. Where that cannot be written now, every filter is refused, as MQTT 3.1.1
+    /// lets a server say it (3.9.3), and what the device hears stays as it was.
+    async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
         if subscribe.filters.len() > limits::MQTT_SUBSCRIPTIONS {
             return Err(End::Offence(format!("more than {} topic filters", limits::MQTT_SUBSCRIPTIONS)));
         }
-        let (device, module) = (&self.device.device_id, self.device.module_id.as_deref());
+        let mut wanted = self.device.subscriptions;
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         for entry in &subscribe.filters {
-            let known = self.device.subscriptions.set(&entry.filter, device, module, true);
+            let known = self.device.set(&mut wanted, &entry.filter, true);
             codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
         }
-        self.remember();
+        match self.device.session.remember(wanted).await {
+            Ok(()) => self.device.subscriptions = wanted,
+            Err(error) if error.kind == ErrorKind::Unavailable => {
+                errors::log(&error, &self.mqtt.trace());
+                codes.fill(SubAckCode::Failure);
+            }
+            Err(error) => return Err(self.fault(&error)),
+        }
         self.packets.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+        Ok(())
+    }
+
+    /// UNSUBACK cannot say no, so the connection ends where the change cannot be written.
+    async fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), End> {
+        let mut wanted = self.device.subscriptions;
+        for filter in &unsubscribe.filters {
+            self.device.set(&mut wanted, filter, false);
+        }
+        self.device.session.remember(wanted).await.map_err(|error| self.fault(&error))?;
+        self.device.subscriptions = wanted;
+        self.packets.send(&Packet::UnsubAck(unsubscribe.packet_id));
         Ok(())
     }
 
@@ -307,12 +307,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             self.packets.send(&Packet::PubAck(id));
         } else {
             self.pipeline.push_acknowledgement(id);
-        }
-    }
-
-    fn remember(&self) {
-        if let Some(key) = &self.device.remember_as {
-            self.mqtt.remembered.keep(key, self.device.subscriptions);
         }
     }
 

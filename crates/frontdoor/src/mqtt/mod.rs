@@ -6,7 +6,7 @@
 //! | `hub` | the loop of a device at its hub |
 //! | `telemetry` | publishes on their way to the log, acknowledged in order |
 //! | `dps` | the loop of a device that wants to be provisioned |
-//! | `subscriptions` | what a device wants to hear |
+//! | `subscriptions` | topic filters as what a device wants to hear |
 
 mod dps;
 mod hub;
@@ -29,13 +29,11 @@ use ferrohub_wire::hub_topic::HubLogin;
 use ferrohub_wire::mqtt::{ConnAck, Connect, ConnectReturnCode, MqttError, Packet};
 use packets::{PacketError, PacketStream};
 use std::sync::Arc;
-use subscriptions::Remembered;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What every MQTT connection shares.
 pub(crate) struct Mqtt {
     gate: Arc<dyn Gate>,
-    remembered: Remembered,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -76,7 +74,7 @@ impl End {
 
 impl Mqtt {
     pub(crate) fn new(gate: Arc<dyn Gate>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { gate, remembered: Remembered::default(), clock, random }
+        Self { gate, clock, random }
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.

@@ -4,7 +4,7 @@ use super::{HubRef, access, event_page, identity};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::Stored;
-use crate::tables::{DEVICES, RESOURCES, TWINS};
+use crate::tables::{DEVICE_SESSIONS, DEVICES, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, StoredEvent};
@@ -17,10 +17,10 @@ use ferrohub_store::{Page, Pages};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Devices taken away in one unit of work: three rows each, below `limits::UNIT_ROWS`.
-const PURGE_ROWS: usize = 150;
+/// Devices taken away in one unit of work: four rows each, below `limits::UNIT_ROWS`.
+const PURGE_ROWS: usize = 120;
 
-/// Removes all devices of a hub that is being deleted, with their twins and ADR devices, in steps; gives the
+/// Removes all devices of a hub that is being deleted, with their twins, sessions and ADR devices, in steps; gives the
 /// device ids, whose connections the caller tells. May be run again after an interruption. A device that is made
 /// meanwhile is there afterwards: the deletion of the hub itself must expect none.
 ///
@@ -36,8 +36,8 @@ pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
         }
         let mut change = Change::new();
         for row in rows {
-            // Identity, twin and ADR device share their key.
-            for table in [&DEVICES, &TWINS, &RESOURCES] {
+            // Identity, twin, session and ADR device share their key.
+            for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RESOURCES] {
                 change.unit.delete(table, row.key.clone());
             }
             gone.push(identity::device_from_row(&row)?.device.device_id.clone());

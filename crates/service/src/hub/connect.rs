@@ -1,6 +1,7 @@
 //! Who a device is that wants to use its hub, whatever protocol it speaks.
 
 use super::access::{unauthorized, unauthorized_access};
+use super::device_link::Lasting;
 use super::session::{CloseReason, Session};
 use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
@@ -10,6 +11,7 @@ use crate::shared_access::{Right, check_resource, verify, verify_policy_token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
+use ferrohub_model::device_session::SessionKind;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::AuthMethod;
 use ferrohub_pki::certificate::Certificate;
@@ -96,11 +98,20 @@ impl Proof {
 }
 
 impl HubService {
-    /// Opens a device's session: checks hub, credentials and status, and takes the device over from an older connection.
+    /// Opens a device's session that ends with its connection: checks hub, credentials and status, takes the device over
+    /// from an older connection, and forgets what was remembered for it.
     ///
     /// # Errors
     /// 401001 unknown hub, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
     pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
+        self.open(login, SessionKind::Clean).await
+    }
+
+    /// The same for a session that may outlive its connection; [`Session::remembered`] is what is left of an earlier one.
+    ///
+    /// # Errors
+    /// As [`HubService::connect`].
+    pub async fn open(&self, login: DeviceLogin, kind: SessionKind) -> Result<Session> {
         let hub = self.by_host(&login.host).await?;
         if let Some(module) = &login.module_id {
             return Err(Error::not_implemented(format!(
@@ -119,7 +130,8 @@ impl HubService {
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
-        self.open_session(hub, &device, proof, login.peer_chain, ears).await
+        let client = login.module_id.unwrap_or_default();
+        self.open_session(hub, &device, Lasting { client, kind }, proof, login.peer_chain, ears).await
     }
 
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {

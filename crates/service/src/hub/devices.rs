@@ -2,7 +2,7 @@
 
 use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
-use super::{HubRef, HubService, contended, unknown_hub};
+use super::{HubRef, HubService, contended, device_sessions, unknown_hub};
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
@@ -22,7 +22,7 @@ impl HubService {
     pub async fn get_device(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
         self.authorize(actor, hub, &READ_DEVICE).await?;
         let found = self.require_device(hub, device_id).await?;
-        self.device_view(hub, &found.device).await
+        self.device_view(&found.device).await
     }
 
     /// Creates (no `If-Match`) or changes (`If-Match`) a device, with its twin and its ADR device, as `PUT /devices/{id}` does.
@@ -61,7 +61,7 @@ impl HubService {
                 }
             };
             if self.platform.try_commit(change).await? {
-                return self.device_view(&hub, &device).await;
+                return self.device_view(&device).await;
             }
         }
     }
@@ -92,7 +92,6 @@ impl HubService {
             }
             identity::add_delete(&was, &mut change);
             if self.platform.try_commit(change).await? {
-                self.presence.forget(hub.uid, device_id);
                 return Ok(());
             }
         }
@@ -155,10 +154,11 @@ impl HubService {
         Ok(device)
     }
 
-    async fn device_view(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<Value> {
+    async fn device_view(&self, device: &DeviceIdentity) -> Result<Value> {
         let keys = identity::open_keys(&self.platform, device).await?;
         let keys = keys.map(|(primary, secondary)| (primary.to_string(), secondary.to_string()));
-        Ok(device.view(&DeviceLive { keys, connection: self.presence.view(hub.uid, &device.device_id) }))
+        let connection = device_sessions::connection(&self.platform, device).await?;
+        Ok(device.view(&DeviceLive { keys, connection }))
     }
 }
 

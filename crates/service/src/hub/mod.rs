@@ -9,10 +9,14 @@
 pub(crate) mod access;
 mod admin;
 pub mod connect;
+pub mod device_link;
+mod device_sessions;
 mod devices;
 pub mod identity;
 mod patience;
-mod presence;
+pub(crate) mod presence;
+pub(crate) mod presence_writer;
+pub(crate) mod processes;
 pub mod session;
 mod shared_read;
 pub mod telemetry;
@@ -22,13 +26,13 @@ pub mod twins;
 pub use access::{NEEDS, rights_enough_for};
 pub use admin::{concerns_sessions, purge, read_events_view, statistics};
 pub use connect::DeviceLogin;
+pub use device_link::DeviceLink;
 pub use identity::{Credentials, DeviceSpec, StoredDevice};
-pub use session::{CloseReason, DeviceLink, Session, SessionEvent};
+pub use session::{CloseReason, Session, SessionEvent};
 pub use telemetry::Telemetry;
 
 use crate::authn::Authenticator;
 use crate::authz::Actor;
-use crate::hub::presence::Presence;
 use crate::hub::trust::Trust;
 use crate::platform::Platform;
 use crate::resources::{self, Stored, tag};
@@ -101,13 +105,12 @@ pub struct HubService {
     platform: Arc<Platform>,
     authenticator: Arc<Authenticator>,
     trust: Arc<Trust>,
-    presence: Arc<Presence>,
 }
 
 impl HubService {
     /// A service over `platform` that lets `authenticator` look at bearer tokens.
     pub fn new(platform: Arc<Platform>, authenticator: Arc<Authenticator>) -> Self {
-        Self { platform, authenticator, trust: Arc::new(Trust::default()), presence: Arc::new(Presence::default()) }
+        Self { platform, authenticator, trust: Arc::new(Trust::default()) }
     }
 
     /// The hub with this host name; case and a port are ignored.

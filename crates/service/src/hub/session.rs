@@ -1,24 +1,24 @@
 //! An open connection of a device: what it may send, what it is told, and what ends it.
 
 use super::connect::{Proof, recheck_token};
+use super::device_link::{DeviceLink, Lasting};
 use super::identity::DeviceRef;
 use super::patience::Patience;
-use super::presence::Present;
-use super::telemetry::{self, Telemetry};
+use super::telemetry::Telemetry;
 use super::trust::Trust;
-use super::{HubRef, HubService, identity, twins};
+use super::{HubRef, HubService, device_sessions, identity, twins};
 use crate::authz::{Actor, DeviceProof};
-use crate::platform::{self, Platform};
+use crate::platform;
 use ferrohub_messaging::{Claim, Delivery, Subscription, partition_for};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
+use ferrohub_model::device_session::Subscriptions;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::Origin;
-use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::DesiredChange;
 use serde_json::Value;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -81,24 +81,11 @@ pub enum SessionEvent {
     },
 }
 
-/// The subscriptions of a session.
+/// What a session listens to.
 pub(super) struct Ears {
     device: Subscription,
     desired: Subscription,
     trust: Subscription,
-}
-
-/// What a device may do with its connection. Cheap to share between the tasks of one connection.
-pub struct DeviceLink {
-    platform: Arc<Platform>,
-    uid: Uuid,
-    /// The device, proven. It may do everything here, for here is nothing but its own.
-    actor: Actor,
-    hub: Uuid,
-    partition: u16,
-    origin: Origin,
-    present: Present,
-    closed: AtomicBool,
 }
 
 /// What has to be looked at before the next wait. Kept in the session, so that dropping
@@ -125,7 +112,7 @@ pub struct Session {
     proof: Proof,
     chain: Vec<Vec<u8>>,
     trust: Arc<Trust>,
-    claim: Claim,
+    claim: Arc<Claim>,
     ears: Ears,
     todo: Todo,
     patience: Patience,
@@ -148,20 +135,28 @@ impl HubService {
         &self,
         hub: &HubRef,
         device: &DeviceIdentity,
+        lasting: Lasting,
         proof: Proof,
         chain: Vec<Vec<u8>>,
         ears: Ears,
     ) -> Result<Session> {
-        let told = twins::desired_version(&self.platform, DeviceRef::of(device)).await?;
+        let twin = twins::outline(&self.platform, DeviceRef::of(device)).await?;
+        let told = twin.desired.version;
+        let (client, had_one) = (lasting.client.as_str(), twin.had_lasting_session);
+        let remembered =
+            device_sessions::begin(&self.platform, DeviceRef::of(device), client, lasting.kind, had_one).await?;
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
+        let claim = Arc::new(claim);
         let link = Arc::new(DeviceLink {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
             actor: Actor::device(DeviceProof { home: hub.uid, id: device.device_id.clone() }),
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
-            present: self.presence.enter(hub.uid, &device.device_id, Arc::clone(&self.platform.clock)),
+            present: self.platform.presence.enter(device.uid, Arc::clone(&claim))?,
+            lasting,
+            remembered: Mutex::new(remembered),
             origin: Origin {
                 device_id: device.device_id.clone(),
                 generation_id: device.generation_id.clone(),
@@ -188,76 +183,15 @@ impl HubService {
     }
 }
 
-impl DeviceLink {
-    fn device(&self) -> DeviceRef<'_> {
-        DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
-    }
-
-    /// Who acts by this link.
-    pub fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
-    /// The device id.
-    pub fn device_id(&self) -> &str {
-        &self.origin.device_id
-    }
-
-    /// Appends messages to the hub's log; they are on disk when this returns `Ok`.
-    ///
-    /// # Errors
-    /// 413001 or 400004 for a message against the rules, and then none is stored; the log's own errors.
-    pub async fn publish(&self, messages: &[Telemetry]) -> Result<()> {
-        self.check_open()?;
-        let added = telemetry::added(&self.origin, &rfc3339(self.platform.now()));
-        let event = |message| telemetry::event(message, self.hub, self.partition, &added);
-        let events = messages.iter().map(event).collect::<Result<Vec<_>>>()?;
-        self.present.heard();
-        if !events.is_empty() {
-            self.platform.log.append(events).await?;
-        }
-        Ok(())
-    }
-
-    /// The twin as the device sees it: `{desired, reported}`.
-    ///
-    /// # Errors
-    /// `DeviceNotFound` (404001) when the device was deleted; when the store cannot be read.
-    pub async fn twin(&self) -> Result<Value> {
-        self.check_open()?;
-        self.present.heard();
-        Ok(twins::require(&self.platform, self.device()).await?.twin.device_view())
-    }
-
-    /// Merges a patch into the reported properties and gives their new `$version`.
-    ///
-    /// # Errors
-    /// `ArgumentInvalid` (400004) naming the path and the limit; when the store cannot be written.
-    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
-        self.check_open()?;
-        self.present.heard();
-        twins::report(&self.platform, self.device(), &patch).await
-    }
-
-    /// Notes that the device was heard, for a keep-alive.
-    pub fn heard(&self) {
-        self.present.heard();
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::unauthenticated("The connection was closed; connect again.")
-                .with_code("IotHubUnauthorized")
-                .with_iot_code(401_003));
-        }
-        Ok(())
-    }
-}
-
 impl Session {
     /// What the device may do, to share with other tasks of the connection.
     pub fn link(&self) -> Arc<DeviceLink> {
         Arc::clone(&self.link)
+    }
+
+    /// What was remembered of an earlier lasting session when this one began; `None`: there was none.
+    pub fn remembered(&self) -> Option<Subscriptions> {
+        self.link.remembered()
     }
 
     /// [`DeviceLink::publish`].

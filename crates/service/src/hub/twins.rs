@@ -3,7 +3,7 @@
 use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::DeviceRef;
-use super::{HubRef, HubService, contended};
+use super::{HubRef, HubService, contended, device_sessions};
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
 use crate::tables::TWINS;
@@ -54,7 +54,7 @@ impl HubService {
         self.authorize(actor, hub, &READ_TWIN).await?;
         let device = self.require_device(hub, device_id).await?.device;
         let stored = self.require_twin(hub, &device).await?;
-        Ok(self.twin_view(&device, &stored.twin))
+        self.twin_view(&device, &stored.twin).await
     }
 
     /// Merges `tags` and `properties.desired` of the body into a twin, as `PATCH /twins/{id}` does, and tells a connected device.
@@ -110,7 +110,7 @@ impl HubService {
             let mut twin = (*was.twin).clone();
             let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
             if commit_twin(&self.platform, DeviceRef::of(&device), &was, &twin, desired.as_ref()).await? {
-                return Ok(self.twin_view(&device, &twin));
+                return self.twin_view(&device, &twin).await;
             }
         }
     }
@@ -120,8 +120,8 @@ impl HubService {
         found.ok_or_else(|| not_found(hub, &device.device_id))
     }
 
-    fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Value {
-        twin.service_view(device, &self.presence.view(device.hub, &device.device_id))
+    async fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Result<Value> {
+        Ok(twin.service_view(device, &device_sessions::connection(&self.platform, device).await?))
     }
 }
 
@@ -151,24 +151,30 @@ pub(super) async fn require(platform: &Platform, device: DeviceRef<'_>) -> Resul
     load(platform.store.as_ref(), device.uid).await?.ok_or_else(|| gone(device))
 }
 
-/// The `$version` of the desired properties of the device's twin. The twin is not parsed for it and so not kept in memory:
+/// What a connection wants to know of the device's twin. The twin is not parsed whole for it and so not kept in memory:
 /// every device that connects wants this, and many never look at their twin.
 ///
 /// # Errors
 /// `DeviceNotFound` (404001); when the store cannot be read.
-pub(super) async fn desired_version(platform: &Platform, device: DeviceRef<'_>) -> Result<u64> {
+pub(super) async fn outline(platform: &Platform, device: DeviceRef<'_>) -> Result<Outline> {
     let row = platform.store.get(&TWINS, &uid_key(device.uid)).await?.ok_or_else(|| gone(device))?;
-    Ok(row.part::<Versions>()?.desired.version)
+    Ok(row.part::<Outline>()?)
+}
+
+/// The part of a stored [`Twin`] that every connection needs.
+#[derive(Deserialize)]
+pub(super) struct Outline {
+    /// The desired properties.
+    pub(super) desired: SectionVersion,
+    /// Whether a session of the device may be remembered.
+    #[serde(default)]
+    pub(super) had_lasting_session: bool,
 }
 
 #[derive(Deserialize)]
-struct Versions {
-    desired: SectionVersion,
-}
-
-#[derive(Deserialize)]
-struct SectionVersion {
-    version: u64,
+pub(super) struct SectionVersion {
+    /// Their `$version`.
+    pub(super) version: u64,
 }
 
 fn gone(device: DeviceRef<'_>) -> Error {

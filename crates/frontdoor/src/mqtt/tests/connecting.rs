@@ -94,29 +94,6 @@ async fn offences_close_the_connection() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_clean_keeps_its_subscriptions() {
-    let rig = Rig::new(0);
-    let mut lasting = connect("d1", HUB_USER, "good");
-    lasting.clean_session = false;
-    let mut first = rig.dial();
-    first.send(&[Packet::Connect(lasting.clone())]).await;
-    assert_eq!(
-        first.receive().await,
-        Some(Packet::ConnAck(ConnAck { session_present: false, code: ConnectReturnCode::Accepted }))
-    );
-    first.subscribe(&["$iothub/twin/res/#"]).await;
-    drop(first);
-    let mut second = rig.dial();
-    second.send(&[Packet::Connect(lasting)]).await;
-    assert_eq!(
-        second.receive().await,
-        Some(Packet::ConnAck(ConnAck { session_present: true, code: ConnectReturnCode::Accepted }))
-    );
-    second.send(&[publish("$iothub/twin/GET/?$rid=1", "", None)]).await;
-    assert_eq!(second.delivered().await.0, "$iothub/twin/res/200/?$rid=1");
-}
-
-#[tokio::test]
 async fn stopping_stores_what_was_read_and_closes() {
     let rig = Rig::new(0);
     let mut client = rig.device().await;
@@ -127,20 +104,4 @@ async fn stopping_stores_what_was_read_and_closes() {
     assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
     assert_eq!(client.receive().await, None);
     assert_eq!(rig.stored(), ["x"]);
-}
-
-#[tokio::test]
-async fn a_session_that_the_server_forgot_is_taken_up_by_its_first_twin_request() {
-    let rig = Rig::new(0);
-    let mut client = rig.dial();
-    let mut lasting = connect("d1", HUB_USER, "good");
-    lasting.clean_session = false;
-    assert_eq!(client.connect(lasting).await, ConnectReturnCode::Accepted);
-    rig.events.send(SessionEvent::Desired { version: 2, patch: json!({"unheard": 1}) }).unwrap();
-    client.send(&[Packet::PingReq]).await;
-    assert_eq!(client.receive().await, Some(Packet::PingResp), "nothing is delivered unasked");
-    client.send(&[publish("$iothub/twin/GET/?$rid=1", "", None)]).await;
-    assert_eq!(client.delivered().await.0, "$iothub/twin/res/200/?$rid=1");
-    rig.events.send(SessionEvent::Desired { version: 3, patch: json!({"heard": 1}) }).unwrap();
-    assert_eq!(client.delivered().await.0, "$iothub/twin/PATCH/properties/desired/?$version=3");
 }

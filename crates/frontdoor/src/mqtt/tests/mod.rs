@@ -2,6 +2,7 @@
 
 mod asking;
 mod connecting;
+mod lasting;
 mod publishing;
 
 use super::*;
@@ -10,11 +11,12 @@ use crate::listener::Life;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use ferrohub_clock::SystemClock;
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::random::SeededRandom;
 use ferrohub_model::registration::RegistrationStatus;
 use ferrohub_service::hub::{CloseReason, DeviceLogin, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
-use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, encode};
+use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, Unsubscribe, encode};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -36,13 +38,18 @@ struct FakeLink {
     permits: Semaphore,
     failures: Mutex<Vec<Error>>,
     reported: Mutex<Vec<Value>>,
+    /// The device's row: what is remembered, and how often that was written.
+    remembered: Mutex<(Option<Subscriptions>, usize)>,
+    kind: Mutex<SessionKind>,
+    /// What the next attempt to remember fails with.
+    forgetful: Mutex<Option<Error>>,
 }
 
 struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
 
 #[async_trait]
 impl Gate for FakeGate {
-    async fn login(&self, login: DeviceLogin) -> Result<Opened> {
+    async fn login(&self, login: DeviceLogin, kind: SessionKind) -> Result<Opened> {
         match login.token.as_deref() {
             Some("good") => {}
             Some(_) => return Err(Error::unauthenticated("wrong key")),
@@ -50,7 +57,12 @@ impl Gate for FakeGate {
             None => {}
         }
         let events = self.events.lock().unwrap().take().unwrap_or_else(|| mpsc::unbounded_channel().1);
-        Ok(Opened { link: self.link.clone(), events: Box::new(FakeEvents(events)) })
+        *self.link.kind.lock().unwrap() = kind;
+        let mut remembered = self.link.remembered.lock().unwrap();
+        if kind == SessionKind::Clean {
+            remembered.0 = None;
+        }
+        Ok(Opened { link: self.link.clone(), events: Box::new(FakeEvents(events)), remembered: remembered.0 })
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
@@ -105,6 +117,17 @@ impl DeviceLink for FakeLink {
         Ok(2)
     }
 
+    async fn remember(&self, wanted: Subscriptions) -> Result<()> {
+        if let Some(error) = self.forgetful.lock().unwrap().take() {
+            return Err(error);
+        }
+        let mut remembered = self.remembered.lock().unwrap();
+        if *self.kind.lock().unwrap() == SessionKind::Lasting && remembered.0 != Some(wanted) {
+            *remembered = (Some(wanted), remembered.1 + 1);
+        }
+        Ok(())
+    }
+
     fn heard(&self) {}
 }
 
@@ -135,6 +158,9 @@ impl Rig {
             permits: Semaphore::new(permits),
             failures: Mutex::default(),
             reported: Mutex::default(),
+            remembered: Mutex::default(),
+            kind: Mutex::new(SessionKind::Clean),
+            forgetful: Mutex::default(),
         };
         let gate = Arc::new(FakeGate {
             link: Arc::new(link),

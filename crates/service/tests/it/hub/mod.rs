@@ -5,5 +5,6 @@ mod counted;
 mod fixture;
 mod fleet;
 mod mirroring;
+mod presence;
 mod registry;
 mod sessions;

@@ -2,12 +2,16 @@
 
 use super::life::Life;
 use super::workload::Plant;
+use ferrohub_model::clock::Clock;
+use ferrohub_model::limits::PRESENCE_LEASE;
 use ferrohub_service::tables::{
-    AUTHORITIES, CERTIFICATES, DEVICES, ENROLLMENT_GROUPS, OPERATIONS, REGISTRATIONS, RESOURCES, TWINS,
+    AUTHORITIES, CERTIFICATES, DEVICE_SESSIONS, DEVICES, ENROLLMENT_GROUPS, OPERATIONS, PROCESSES, REGISTRATIONS,
+    RESOURCES, TWINS,
 };
 use ferrohub_store::{Page, Row, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Panics with the seed when something does not hold.
 pub(super) async fn audit(seed: u64, life: &Life, plant: &Plant) {
@@ -15,6 +19,19 @@ pub(super) async fn audit(seed: u64, life: &Life, plant: &Plant) {
     let running = life.store.find(&OPERATIONS, "state", "running", Page::first(10)).await.unwrap();
     assert!(running.is_empty(), "seed {seed}: operations go on: {running:?}");
     promises(seed, life, plant).await;
+    nobody_connected(seed, life, plant).await;
+}
+
+/// The process of before crashed and the one of now has stopped: what the one left unsaid its lease says.
+async fn nobody_connected(seed: u64, life: &Life, plant: &Plant) {
+    let own = rows(life, &PROCESSES).await;
+    life.clock().sleep(PRESENCE_LEASE + Duration::from_secs(1)).await;
+    let (hub, caller) = plant.caller(life).await.unwrap();
+    for device in plant.devices() {
+        if let Ok(shown) = life.hub.get_device(&caller, &hub, &device).await {
+            assert_eq!(shown["connectionState"], "Disconnected", "seed {seed}: {device} of {own:?}");
+        }
+    }
 }
 
 async fn rows(life: &Life, table: &'static Table) -> Vec<Arc<Row>> {
@@ -42,7 +59,7 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
         .collect();
     let tenancy: BTreeSet<&str> = known
         .values()
-        .filter(|(_, tag)| *tag == known_group(&known, plant, &resources))
+        .filter(|(_, tag)| *tag == known_group(seed, &known, plant, &resources))
         .map(|(parent, _)| *parent)
         .collect();
     assert_eq!(tenancy.len(), 1, "seed {seed}: groups lie in one subscription");
@@ -51,6 +68,9 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
     let twins = rows(life, &TWINS).await;
     let has_twin: BTreeSet<&str> = twins.iter().map(|row| row.key.as_str()).collect();
     assert_eq!(is_device, has_twin, "seed {seed}: a device has a twin and a twin has a device");
+    for session in rows(life, &DEVICE_SESSIONS).await {
+        assert!(is_device.contains(session.key.as_str()), "seed {seed}: a session without its device: {session:?}");
+    }
     for device in &devices {
         let hub = head(column(device, 0).unwrap());
         assert!(known.contains_key(hub), "seed {seed}: a device without its hub: {device:?}");
@@ -82,13 +102,19 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
 }
 
 /// The tag of resource groups: that of the plant's own.
-fn known_group<'a>(known: &BTreeMap<&'a str, (&'a str, &'a str)>, plant: &Plant, resources: &'a [Arc<Row>]) -> &'a str {
+fn known_group<'a>(
+    seed: u64,
+    known: &BTreeMap<&'a str, (&'a str, &'a str)>,
+    plant: &Plant,
+    resources: &'a [Arc<Row>],
+) -> &'a str {
     let name = format!("/{}", plant.hub.resource_group.as_deref().unwrap().to_lowercase());
     let group = resources.iter().find(|row| {
         let place = column(row, 0).unwrap();
         place.ends_with(&name) && place.matches('/').count() == 2
     });
-    known[group.expect("the plant's group is there").key.as_str()].1
+    let group = group.unwrap_or_else(|| panic!("seed {seed}: the plant's group is gone"));
+    known[group.key.as_str()].1
 }
 
 /// Whether this is the uid of the subscription, which has no row.

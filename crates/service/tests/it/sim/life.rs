@@ -187,6 +187,10 @@ impl Life {
         Self { platform, store, bus, log, hub, provisioning, owner, clock }
     }
 
+    pub(super) fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
     /// Does `work`, and lets time pass when nothing else happens.
     pub(super) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         drive(&self.clock, &self.store, work).await

@@ -20,12 +20,14 @@ mod life;
 mod store;
 mod workload;
 
-use ferrohub_service::tables;
+use ferrohub_service::{tables, worker};
 use futures_util::future::{Either, join_all, select};
 use guard::Guard;
 use life::{Life, Machine};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::watch;
 use workload::Plant;
 
 const SEEDS: u64 = 200;
@@ -113,8 +115,10 @@ async fn simulate(
                 tokio::task::yield_now().await;
             }
         };
+        let (_stop, stopped) = watch::channel(false);
+        let background = worker::run(Arc::clone(&life.platform), stopped);
         // Who is dropped here was in the middle of something.
-        let ended = life.drive(select(Box::pin(work), Box::pin(crash))).await;
+        let ended = life.drive(select(Box::pin(work), select(Box::pin(crash), Box::pin(background)))).await;
         tally.crashes += u64::from(matches!(ended, Either::Right(_)));
         drop(ended);
         plant.ledger.lock().unwrap().settle();
@@ -131,21 +135,25 @@ async fn simulate(
 /// An auditor who never objects proves nothing.
 #[test]
 fn the_auditor_notices_what_is_missing() {
-    for table in [&tables::DEVICES, &tables::TWINS, &tables::RESOURCES] {
+    let (device, twin) = (&tables::DEVICES, &tables::TWINS);
+    // Without device and twin it is the session that is left behind.
+    for lost in [&[device][..], &[twin], &[&tables::RESOURCES], &[device, twin]] {
         let noticed = std::panic::catch_unwind(|| {
             runtime().block_on(async {
                 let machine = Machine::new(1);
                 let life = machine.install().await;
                 let plant = life.drive(Box::pin(Plant::build(&life))).await;
                 life.drive(plant.put_device(&life, 1)).await.unwrap();
+                life.drive(plant.connect(&life, 1, 1)).await.unwrap();
                 life.drive(Box::pin(audit::audit(1, &life, &plant))).await;
-                machine.rows.lock().unwrap().lose_one_of(table);
+                lost.iter().for_each(|table| machine.rows.lock().unwrap().lose_one_of(table));
                 life.drive(Box::pin(audit::audit(2, &life, &plant))).await;
             });
         });
         let what = noticed.expect_err("a lost row is noticed");
         let what = what.downcast_ref::<String>().expect("it says what");
-        assert!(what.contains("seed 2:"), "{}: {what}", table.name);
+        assert!(what.contains("seed 2:"), "{lost:?}: {what}");
+        assert!(lost.len() == 1 || what.contains("a session without its device"), "{what}");
     }
 }
 

@@ -6,6 +6,8 @@ use crate::owner::{DPS_API, GROUP_API, HUB_API, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, partition_for};
+use ferrohub_model::clock::Clock;
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::certificate::Certificate;
@@ -17,6 +19,7 @@ use ferrohub_wire::sas_token::{derive_device_key, sign};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
@@ -180,13 +183,21 @@ impl Plant {
         Ok(())
     }
 
-    /// A device connects, reports and sends.
-    async fn connect(&self, life: &Life, number: u64, body: u64) -> Result<()> {
+    /// Devices that connect.
+    pub(super) fn devices(&self) -> impl Iterator<Item = String> {
+        (0..DEVICES).map(|number| format!("d{number}"))
+    }
+
+    /// A device connects, says what it wants to hear, reports and sends.
+    pub(super) async fn connect(&self, life: &Life, number: u64, body: u64) -> Result<()> {
         let id = format!("d{number}");
         let token = sign(HOST, &KEY, life.platform.clock.unix_seconds() + 3600, Some("iothubowner"));
         let host = HOST.to_owned();
         let login = DeviceLogin { host, device_id: id, module_id: None, token: Some(token), peer_chain: Vec::new() };
-        let session = life.hub.connect(login).await?;
+        let kind = if body.is_multiple_of(2) { SessionKind::Clean } else { SessionKind::Lasting };
+        let stays = body.is_multiple_of(3);
+        let session = life.hub.open(login, kind).await?;
+        session.link().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
         let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
         let after = session.patch_reported(json!({ "body": body })).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
@@ -196,6 +207,11 @@ impl Plant {
             ledger.acknowledged += 1;
             ledger.published.insert(body);
         });
+        // Some stay for long enough to be written down as connected.
+        if stays {
+            life.clock().sleep(Duration::from_secs(3)).await;
+        }
+        drop(session);
         Ok(())
     }
 

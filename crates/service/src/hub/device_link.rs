@@ -1,0 +1,133 @@
+//! What a device may do with its open connection, shared by the tasks of that connection.
+
+use super::identity::DeviceRef;
+use super::presence::Present;
+use super::telemetry::{self, Telemetry};
+use super::{device_sessions, twins};
+use crate::authz::Actor;
+use crate::platform::Platform;
+use ferrohub_model::device_session::{SessionKind, Subscriptions};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::message::Origin;
+use ferrohub_model::time::rfc3339;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// What of a session may outlive its connection.
+pub(super) struct Lasting {
+    /// Name of the module; empty for the device itself.
+    pub(super) client: String,
+    pub(super) kind: SessionKind,
+}
+
+/// What a device may do with its connection. Cheap to share between the tasks of one connection.
+pub struct DeviceLink {
+    pub(super) platform: Arc<Platform>,
+    pub(super) uid: Uuid,
+    /// The device, proven. It may do everything here, for here is nothing but its own.
+    pub(super) actor: Actor,
+    pub(super) hub: Uuid,
+    pub(super) partition: u16,
+    pub(super) origin: Origin,
+    pub(super) present: Present,
+    pub(super) lasting: Lasting,
+    /// What is remembered of a lasting session, as this connection knows it.
+    pub(super) remembered: Mutex<Option<Subscriptions>>,
+    pub(super) closed: AtomicBool,
+}
+
+impl DeviceLink {
+    pub(super) fn device(&self) -> DeviceRef<'_> {
+        DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
+    }
+
+    /// Who acts by this link.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The device id.
+    pub fn device_id(&self) -> &str {
+        &self.origin.device_id
+    }
+
+    /// Appends messages to the hub's log; they are on disk when this returns `Ok`.
+    ///
+    /// # Errors
+    /// 413001 or 400004 for a message against the rules, and then none is stored; the log's own errors.
+    pub async fn publish(&self, messages: &[Telemetry]) -> Result<()> {
+        self.check_open()?;
+        let added = telemetry::added(&self.origin, &rfc3339(self.platform.now()));
+        let event = |message| telemetry::event(message, self.hub, self.partition, &added);
+        let events = messages.iter().map(event).collect::<Result<Vec<_>>>()?;
+        self.present.heard();
+        if !events.is_empty() {
+            self.platform.log.append(events).await?;
+        }
+        Ok(())
+    }
+
+    /// The twin as the device sees it: `{desired, reported}`.
+    ///
+    /// # Errors
+    /// `DeviceNotFound` (404001) when the device was deleted; when the store cannot be read.
+    pub async fn twin(&self) -> Result<Value> {
+        self.check_open()?;
+        self.present.heard();
+        Ok(twins::require(&self.platform, self.device()).await?.twin.device_view())
+    }
+
+    /// Merges a patch into the reported properties and gives their new `$version`.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` (400004) naming the path and the limit; when the store cannot be written.
+    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
+        self.check_open()?;
+        self.present.heard();
+        twins::report(&self.platform, self.device(), &patch).await
+    }
+
+    /// Keeps what the device wants to hear for its next connection, if its session is a lasting one; committed when this
+    /// returns. What changes nothing costs nothing.
+    ///
+    /// # Errors
+    /// `DeviceNotFound` (404001) when the device was deleted; 401003 when it connected anew; when the store cannot be written.
+    pub async fn remember(&self, wanted: Subscriptions) -> Result<()> {
+        if self.lasting.kind == SessionKind::Clean || self.remembered() == Some(wanted) {
+            return Ok(());
+        }
+        let client = &self.lasting.client;
+        device_sessions::remember(&self.platform, self.device(), client, Some(wanted), || self.check_own()).await?;
+        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
+        Ok(())
+    }
+
+    pub(super) fn remembered(&self) -> Option<Subscriptions> {
+        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the device was heard, for a keep-alive.
+    pub fn heard(&self) {
+        self.present.heard();
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.refuse_if(self.closed.load(Ordering::Acquire))
+    }
+
+    /// Refuses also when a newer connection has the device: what this one wants does not count any more.
+    fn check_own(&self) -> Result<()> {
+        self.refuse_if(self.closed.load(Ordering::Acquire) || self.present.claim().is_lost())
+    }
+
+    fn refuse_if(&self, closed: bool) -> Result<()> {
+        if closed {
+            return Err(Error::unauthenticated("The connection was closed; connect again.")
+                .with_code("IotHubUnauthorized")
+                .with_iot_code(401_003));
+        }
+        Ok(())
+    }
+}
