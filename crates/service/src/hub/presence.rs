@@ -262,33 +262,30 @@ impl Drop for Present {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_messaging::ClaimHold;
     use ferrohub_model::clock::ManualClock;
     use jiff::Timestamp;
     use std::time::Duration;
-    use tokio::sync::watch;
 
     const DEVICE: Uuid = Uuid::nil();
 
     struct Rig {
         presence: Arc<Presence>,
         clock: Arc<ManualClock>,
-        claims: Vec<watch::Sender<bool>>,
+        hold: Option<ClaimHold>,
     }
 
     impl Rig {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
             let presence = Arc::new(Presence::new(Uuid::max(), clock.clone()));
-            Self { presence, clock, claims: Vec::new() }
+            Self { presence, clock, hold: None }
         }
 
         fn enter(&mut self) -> Present {
-            if let Some(older) = self.claims.last() {
-                older.send_replace(true);
-            }
-            let (lost, receiver) = watch::channel(false);
-            self.claims.push(lost);
-            let claim = Claim::new(0, receiver, || {});
+            // The newest claim takes the device from the one before.
+            let (hold, claim) = Claim::held(0, || {});
+            self.hold = Some(hold);
             self.presence.enter(DEVICE, Arc::new(claim)).unwrap()
         }
 
@@ -334,7 +331,7 @@ mod tests {
     fn who_lost_the_claim_has_the_device_no_more() {
         let mut rig = Rig::new();
         let present = rig.enter();
-        rig.claims[0].send_replace(true);
+        rig.hold = None;
         assert_eq!(rig.seen(), Some((false, 0, 0)), "another process has it");
         drop(present);
         assert_eq!((rig.write(), rig.seen()), (1, None));
