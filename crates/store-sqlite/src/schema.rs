@@ -21,8 +21,12 @@ const FIRST_FORMAT: i64 = 2;
 const OLDEST_READER: i64 = 2;
 /// The write-ahead log is cut back to this after a burst, bytes.
 const WAL_BYTES: i64 = 64 * 1024 * 1024;
-/// Page cache of the writing connection, KiB.
-const CACHE_KIB: i64 = 32 * 1024;
+/// Pages in the write-ahead log after which they are copied to the file, by the commit that comes upon it. SQLite's own 1,000 copy
+/// and sync every page that is written often again and again.
+const CHECKPOINT_PAGES: i64 = 4_000;
+/// Page cache of the writing connection, KiB. No more: a commit in which a page split goes through all slots of the cache (SQLite looks there
+/// for pages past the end of the file), and what is not in it is still in the kernel's.
+const CACHE_KIB: i64 = 8 * 1024;
 
 /// Name under which the last version given out is kept in `ferrohub_meta`.
 pub(crate) const SEQUENCE: &str = "sequence";
@@ -96,6 +100,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "trusted_schema", false)?;

@@ -9,6 +9,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_store::Put;
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -103,29 +104,37 @@ fn row_of(
     status: u16,
     error: Option<Value>,
 ) -> Result<Put> {
-    let key = platform.new_id().to_string();
-    let at = rfc3339(platform.now());
-    let doc = json!({
-        "id": key,
-        "time": at,
-        "operationName": action,
-        "resourceId": id.to_string(),
-        "resourceType": id.resource_type(),
-        "resourceGroup": id.resource_group,
-        "subscriptionId": id.subscription,
-        "caller": origin.actor.name(),
-        "callerId": origin.actor.id(),
-        "method": origin.method,
-        "status": outcome,
-        "httpStatus": status,
-        "error": error,
-        "requestId": origin.request_id.to_string(),
-        "correlationId": origin.correlation_id.to_string()
-    });
-    let columns = vec![
-        id.subscription.as_deref().map(str::to_lowercase),
-        id.resource_group.as_deref().map(str::to_lowercase),
-        Some(origin.correlation_id.to_string()),
-    ];
-    Ok(Put::new(&ACTIVITY, key, columns, &doc)?)
+    let entry = Entry {
+        time: rfc3339(platform.now()),
+        operation_name: action,
+        resource_id: id.to_string(),
+        caller: origin.actor.name(),
+        caller_id: origin.actor.id(),
+        method: origin.method,
+        status: outcome,
+        http_status: status,
+        error,
+        request_id: origin.request_id,
+        correlation_id: origin.correlation_id,
+    };
+    Ok(Put::new(&ACTIVITY, platform.new_id().to_string(), vec![], &entry)?)
+}
+
+/// What a row holds. Its id is the key; subscription, group and type are in the resource id. Every write of the control plane
+/// makes one, so nothing is kept twice and it is written without a tree of values in between.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    time: String,
+    operation_name: &'a str,
+    resource_id: String,
+    caller: &'a str,
+    caller_id: &'a str,
+    method: &'a str,
+    status: &'a str,
+    http_status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+    request_id: Uuid,
+    correlation_id: Uuid,
 }

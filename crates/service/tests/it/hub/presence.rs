@@ -182,6 +182,8 @@ async fn devices_of_a_process_that_died_are_not_connected_for_ever() {
     }
     assert!(other.shows(&world, "d").await);
     one.die();
+    // What it had handed to the store is written before this is.
+    world.sas_device("later").await;
     let died = world.now();
     pass(&world, 15_000).await;
     assert!(other.shows(&world, "d").await, "half a minute is not over");
