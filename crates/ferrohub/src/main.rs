@@ -13,9 +13,11 @@ mod doctor;
 mod events;
 mod logs;
 mod output;
+mod own;
 mod owner;
 mod quickstart;
 mod serve;
+mod signals;
 mod tls_files;
 
 use clap::Parser;

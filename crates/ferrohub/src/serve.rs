@@ -4,6 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
 use crate::output::{duration, endpoint, line, since};
+use crate::signals::Signals;
 use crate::{descriptors, logs, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
@@ -50,11 +51,12 @@ pub(crate) struct Server {
 /// # Errors
 /// A sentence on what keeps the server from starting.
 pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
     warn_of_unknown(variables);
     let begun = SystemClock.monotonic();
-    let server = start(&config).await?;
+    let server = signals.unless_received(start(&config), 0).await?;
     let file = server.file();
     tracing::info!(
         elapsed_ms = u64::try_from(since(begun).as_millis()).unwrap_or(u64::MAX),
@@ -71,7 +73,7 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
         endpoint(&file.address, file.mqtt_port),
         server.data_dir().path().display()
     ));
-    server.until_interrupted().await;
+    signals.received().await;
     tracing::info!("stopping");
     server.stop().await;
     tracing::info!("stopped");
@@ -144,11 +146,6 @@ impl Server {
         &self.folder
     }
 
-    /// Waits for SIGINT or SIGTERM.
-    pub(crate) async fn until_interrupted(&self) {
-        interrupted().await;
-    }
-
     /// Stops in order: the door first, then the worker, then the log and the store.
     pub(crate) async fn stop(self) {
         let Self { folder, door, mut worker, stop, engines, service, .. } = self;
@@ -175,23 +172,6 @@ fn write_credentials(folder: &DataDir, trusted: &[u8], started: &Started) -> Res
         folder.write(OWNER_FILE, &text, 0o600)?;
     }
     Ok(())
-}
-
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; stop with Ctrl-C");
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }
 
 fn recorder() -> Result<PrometheusHandle> {
