@@ -15,6 +15,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
+use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store_sqlite::SqliteStore;
@@ -167,18 +168,27 @@ impl Server {
 /// Writes what clients trust and, when this start made it, the owner's credential.
 fn write_credentials(folder: &DataDir, trusted: &[u8], started: &Started) -> Result<()> {
     folder.write(CA_FILE, trusted, 0o644)?;
-    if let Some(owner) = &started.owner {
-        let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
-        folder.write(OWNER_FILE, &text, 0o600)?;
-    }
-    Ok(())
+    started.owner.as_ref().map_or(Ok(()), |owner| write_owner(folder, owner))
+}
+
+/// Writes the owner's credential.
+///
+/// # Errors
+/// `Invalid` where it cannot be written.
+pub(crate) fn write_owner(folder: &DataDir, owner: &OwnerCredential) -> Result<()> {
+    let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
+    folder.write(OWNER_FILE, &text, 0o600)
 }
 
 fn recorder() -> Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().map_err(|error| Error::internal(format!("metrics: {error}")))
 }
 
-fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
+/// The master key from where the configuration says.
+///
+/// # Errors
+/// A sentence on what is wrong with it.
+pub(crate) fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
     match &config.master_key {
         None => folder.master_key(&SystemRandom),
         Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
@@ -192,7 +202,10 @@ fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
 }
 
 /// Opens store, log and bus.
-async fn engines(folder: &DataDir) -> Result<Engines> {
+///
+/// # Errors
+/// A sentence on what is wrong with the files.
+pub(crate) async fn engines(folder: &DataDir) -> Result<Engines> {
     let (store_path, log_path) = (folder.store(), folder.log());
     let clock = SystemClock::shared();
     let (store_clock, log_clock) = (clock.clone(), clock.clone());

@@ -147,3 +147,31 @@ fn a_signal_is_obeyed_whenever_it_comes() {
         assert!(Running::serve(&home).terminate(), "right after 'ready'");
     }
 }
+
+#[test]
+fn whoever_holds_the_folder_gets_back_in_as_owner() {
+    let home = Home::new();
+    let missing = home.run(&["owner", "reset"]);
+    assert!(!missing.success && missing.stderr.contains("holds no installation"), "{}", missing.stderr);
+    assert!(!home.data().exists());
+    let server = Running::serve(&home);
+    let refused = home.run(&["owner", "reset"]);
+    let holder = format!("is in use by process {}", server.pid());
+    assert!(!refused.success && refused.stderr.contains(&holder), "{}", refused.stderr);
+    assert!(home.run(&["az", "login"]).success);
+    assert!(server.terminate());
+    let file = home.data().join("owner.json");
+    let before = std::fs::read(&file).unwrap();
+    let reset = home.run(&["owner", "reset"]);
+    assert!(reset.success && reset.stdout.contains("has a new secret"), "{}{}", reset.stdout, reset.stderr);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_ne!(std::fs::read(&file).unwrap(), before);
+    let server = Running::serve(&home);
+    let login = home.run(&["az", "login"]);
+    assert!(login.success, "{}", login.stderr);
+    assert_eq!(home.az(&["group", "create", "-n", "rg", "-l", "westeurope", "--query", "name"]), "rg");
+    std::fs::write(&file, before).unwrap();
+    let old = home.run(&["az", "login"]);
+    assert!(!old.success && old.stderr.contains("Invalid client secret"), "{}{}", old.stdout, old.stderr);
+    assert!(server.terminate());
+}

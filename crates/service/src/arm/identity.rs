@@ -4,6 +4,7 @@ use super::call::Call;
 use super::context::PutContext;
 use super::declaration::IdentityRule;
 use super::view;
+use crate::departure::remove_principal;
 use crate::directory;
 use crate::resources::{self, tag};
 use ferrohub_model::error::{Error, Result};
@@ -27,7 +28,7 @@ impl Call<'_> {
         if !words.system
             && let Some(gone) = identity.system_principal_id.take()
         {
-            cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
+            remove_principal(self.platform, &self.request.actor, &gone, &mut cx.change).await?;
         }
         let wanted = if words.user {
             sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default()

@@ -2,9 +2,9 @@
 
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::departure::remove_principal;
 use crate::directory;
 use crate::resources::{Kind, tag};
-use crate::tables::PRINCIPALS;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_model::principal::{Principal, PrincipalKind};
@@ -61,10 +61,11 @@ impl Behavior for UserAssignedIdentity {
         Ok(())
     }
 
-    /// The identity's principal goes with it. What it was assigned to keeps a dangling id, as in Azure; services then refuse by name.
+    /// The identity's principal goes with it, and the principal's roles. What it was attached to keeps a dangling id, as in
+    /// Azure; services then refuse by name.
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         if let Some(principal) = cx.stored.resource.text(&["principalId"]) {
-            cx.change.unit.delete(&PRINCIPALS, principal);
+            remove_principal(cx.platform, cx.actor, principal, &mut cx.change).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod footprint;
 mod key_store;
 mod main_job;
 mod operations;
+mod owners;
 mod processes;
 mod retention;
 mod views;
