@@ -6,6 +6,7 @@ mod authorities;
 mod clocks;
 mod fixture;
 mod footprint;
+mod identities;
 mod key_store;
 mod main_job;
 mod operations;
