@@ -51,8 +51,8 @@ impl DeviceLink for hub::DeviceLink {
         Self::twin(self).await
     }
 
-    async fn patch_reported(&self, patch: Value) -> Result<u64> {
-        Self::patch_reported(self, patch).await
+    async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        Self::patch_reported(self, patch, version).await
     }
 
     async fn remember(&self, wanted: Subscriptions) -> Result<()> {

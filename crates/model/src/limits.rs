@@ -196,8 +196,9 @@ pub const GROUP_INDEXES: usize = 256;
 pub const SERIALS_PER_BLOCK: usize = 1024;
 /// Verified chains that one process remembers: ours.
 pub const VERIFIED_CHAINS: usize = 100_000;
-/// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.
-pub const CONFLICT_RETRIES: usize = 16;
+/// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours. Of four writers in four
+/// processes, one that is never preferred loses so often once in a hundred million times.
+pub const CONFLICT_RETRIES: usize = 64;
 /// Largest configuration file, bytes: ours.
 pub const CONFIGURATION_FILE_BYTES: u64 = 64 * 1024;
 /// Largest file of ours in the data folder, bytes: ours.

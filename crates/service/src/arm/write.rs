@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::context::PutContext;
+use super::identity::merge_identity;
 use super::read::group_of;
 use super::request::ArmResponse;
 use super::tags::tags;
@@ -45,7 +46,8 @@ impl Call<'_> {
             match (name.as_str(), doc.as_object_mut()) {
                 // ARM replaces the tags of a PATCH as a whole.
                 ("tags", Some(map)) => drop(map.insert("tags".into(), value.clone())),
-                ("identity" | "sku" | "properties", Some(map)) => {
+                ("identity", Some(map)) => merge_identity(map.entry("identity").or_insert(Value::Null), value),
+                ("sku" | "properties", Some(map)) => {
                     view::merge_patch(map.entry(name.clone()).or_insert(Value::Null), value);
                 }
                 _ => {}

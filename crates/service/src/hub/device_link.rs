@@ -79,14 +79,15 @@ impl DeviceLink {
         Ok(twins::require(&self.platform, self.device()).await?.twin.device_view())
     }
 
-    /// Merges a patch into the reported properties and gives their new `$version`.
+    /// Merges a patch into the reported properties and gives their new `$version`; one that was made for the `version` of
+    /// them only as long as that is theirs.
     ///
     /// # Errors
-    /// `ArgumentInvalid` (400004) naming the path and the limit; when the store cannot be written.
-    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
+    /// `ArgumentInvalid` (400004) naming the path and the limit; `PreconditionFailed` (412001); when the store cannot be written.
+    pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
         self.check_open()?;
         self.present.heard();
-        twins::report(&self.platform, self.device(), &patch).await
+        twins::report(&self.platform, self.device(), &patch, version).await
     }
 
     /// Keeps what the device wants to hear for its next connection, if its session is a lasting one; committed when this

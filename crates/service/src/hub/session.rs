@@ -214,8 +214,8 @@ impl Session {
     ///
     /// # Errors
     /// As there.
-    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
-        self.link.patch_reported(patch).await
+    pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        self.link.patch_reported(patch, version).await
     }
 
     /// Waits for the next event. May be dropped and called again without loss. After `Closed` it gives `Closed` again.

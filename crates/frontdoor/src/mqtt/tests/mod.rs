@@ -109,7 +109,10 @@ impl DeviceLink for FakeLink {
         Ok(json!({"desired": {"$version": 1}, "reported": {"$version": 1}}))
     }
 
-    async fn patch_reported(&self, patch: Value) -> Result<u64> {
+    async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        if version.is_some_and(|version| version != 1) {
+            return Err(Error::precondition("another version").with_iot_code(412_001));
+        }
         if !patch.is_object() {
             return Err(Error::invalid("not an object"));
         }

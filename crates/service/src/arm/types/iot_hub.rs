@@ -9,7 +9,7 @@ use crate::arm::schema::{Check, Rule};
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::registry;
-use crate::resources::{Kind, Stored, tag};
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
@@ -286,7 +286,7 @@ async fn same_target(cx: &PutContext<'_>, reference: &Reference, id: &str) -> Re
     Ok(ResourceId::parse(id)?.same(&ResourceId::parse(&shown)?))
 }
 
-/// The identity that a link names must be attached to the resource. One that is attached and was deleted stays named.
+/// The identity that a link names must be attached to the resource. One that was deleted stays named, attached or not.
 pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Reference> {
     let id = ResourceId::parse(identity)?;
     for assigned in cx.resource.identity.iter().flat_map(|identity| &identity.user_assigned) {
@@ -294,6 +294,20 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
         if same_target(cx, &reference, identity).await? {
             return Ok(reference);
         }
+    }
+    let former = cx.existing.and_then(|stored| stored.resource.links.get(IDENTITY));
+    if let Some(former) = former
+        && same_target(cx, former, identity).await?
+    {
+        if resources::id_of(cx.platform, former.uid).await?.is_none() {
+            return Ok(former.clone());
+        }
+        return Err(Error::conflict(format!(
+            "The identity '{id}' cannot be taken off '{}', which acts on its namespace as this identity; name another one in the link first.",
+            cx.id.name()
+        ))
+        .with_code("FailedIdentityOperation")
+        .with_target("identity.userAssignedIdentities"));
     }
     Err(Error::invalid_property(
         "identity.userAssignedIdentities",

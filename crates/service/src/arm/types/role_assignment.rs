@@ -2,10 +2,10 @@
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
-use crate::authz::builtin;
-use crate::directory;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Scope, Stored, tag};
+use crate::tables::PRINCIPALS;
+use crate::{departure, directory};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::Resource;
@@ -93,15 +93,7 @@ impl Behavior for RoleAssignment {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let resource = &cx.stored.resource;
-        let owner = text(resource, "roleDefinitionId").to_ascii_lowercase().ends_with(builtin::OWNER);
-        let scope = cx.stored.id.parent();
-        if owner && scope.is_some_and(|scope| scope.resource_group.is_none() && scope.providers.is_empty()) {
-            let all = resources::linked(cx.platform, &format!("role/{}", builtin::OWNER)).await?;
-            if all.iter().filter(|other| other.parent == cx.stored.parent).count() < 2 {
-                return Err(Error::conflict("Cannot delete the last RBAC admin assignment. Assign Owner to somebody else at the subscription first.").with_code("LastRbacAdmin"));
-            }
-        }
+        departure::check_assignment(cx.platform, cx.stored, &mut cx.change).await?;
         cx.change.access = true;
         Ok(())
     }
@@ -155,14 +147,16 @@ async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
     Ok(())
 }
 
-async fn check_principal(cx: &PutContext<'_>, principal: &str) -> Result<()> {
+async fn check_principal(cx: &mut PutContext<'_>, principal: &str) -> Result<()> {
     if Uuid::parse_str(principal).is_err() {
         return Err(Error::invalid_property(
             "properties.principalId",
             format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>()),
         ));
     }
-    if directory::by_id(cx.platform.store.as_ref(), principal).await?.is_some() {
+    if let Some(found) = directory::by_id(cx.platform.store.as_ref(), principal).await? {
+        // Whoever removes it meanwhile removes its roles, and must not miss this one.
+        cx.change.unit.expect_exists(&PRINCIPALS, found.id.clone());
         return Ok(());
     }
     let tenant = &cx.platform.tenancy.tenant_id;

@@ -199,7 +199,7 @@ impl Plant {
         let session = life.hub.open(login, kind).await?;
         session.link().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
         let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
-        let after = session.patch_reported(json!({ "body": body })).await?;
+        let after = session.patch_reported(json!({ "body": body }), None).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
         let body = format!("{body:x}");
         session.publish(&[Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;
