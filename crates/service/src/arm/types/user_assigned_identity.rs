@@ -2,6 +2,7 @@
 
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
 use crate::directory;
 use crate::resources::{Kind, tag};
 use crate::tables::PRINCIPALS;
@@ -22,8 +23,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         },
         text: "letters, digits, '-' and '_', starting with a letter or digit",
     },
-    properties: &["isolationScope"],
-    read_only: &["tenantId", "principalId", "clientId"],
+    properties: &[
+        unbuilt(
+            "isolationScope",
+            Check::OneOf(&["None"]),
+            "An identity of Ferrohub can be attached to resources of every region.",
+        ),
+        read_only("tenantId"),
+        read_only("principalId"),
+        read_only("clientId"),
+        PROVISIONING_STATE,
+    ],
     further_actions: &["assign"],
     behavior: &UserAssignedIdentity,
     ..TypeDecl::new(

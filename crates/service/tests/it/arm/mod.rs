@@ -10,6 +10,7 @@ mod key_store;
 mod main_job;
 mod operations;
 mod processes;
+mod properties;
 mod retention;
 mod views;
 mod widget;
