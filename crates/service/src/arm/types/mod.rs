@@ -15,6 +15,7 @@ mod provisioning_service;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
+mod synchronize;
 mod user_assigned_identity;
 
 use super::declaration::TypeDecl;

@@ -12,6 +12,7 @@ mod operations;
 mod processes;
 mod properties;
 mod retention;
+mod synchronizing;
 mod views;
 mod widget;
 mod workers;
