@@ -1,6 +1,7 @@
 //! The gate over the real services.
 
 use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use crate::tls::Hosts;
 use async_trait::async_trait;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
@@ -38,6 +39,13 @@ impl Gate for ServiceGate {
 
     async fn operation_status(&self, caller: DeviceCaller<'_>, operation_id: &str) -> Result<OperationStatus> {
         self.service.provisioning.operation_status(caller, operation_id).await
+    }
+}
+
+#[async_trait]
+impl Hosts for ServiceGate {
+    async fn takes_tls_1_3_only(&self, host: &str) -> bool {
+        self.service.hub.takes_tls_1_3_only(host).await.unwrap_or(false)
     }
 }
 

@@ -107,6 +107,8 @@ pub const REGISTRATION_OPERATIONS: usize = 8;
 pub const ARM_PAGE: usize = 200;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
+/// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).
+pub const IP_RULES: usize = 100;
 /// Tags of a resource (ARM: 50).
 pub const TAGS: usize = 50;
 /// Length of a tag name (ARM: 512).

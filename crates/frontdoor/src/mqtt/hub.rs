@@ -5,6 +5,7 @@ use super::packets::PacketStream;
 use super::subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
+use crate::client::Client;
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
 use crate::listener::Life;
@@ -51,7 +52,7 @@ pub(super) async fn open(
     mqtt: &Mqtt,
     login: &HubLogin,
     connect: &Connect,
-    peer_chain: Vec<Vec<u8>>,
+    client: Client,
 ) -> Result<(Device, Box<dyn DeviceEvents>)> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
@@ -61,7 +62,8 @@ pub(super) async fn open(
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
         token,
-        peer_chain,
+        peer_chain: client.chain,
+        peer: client.peer,
     };
     let opened = mqtt.gate.login(who, kind).await?;
     let device = Device {

@@ -183,7 +183,7 @@ impl Rig {
     fn dial_until(&self, deadline: Moment) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let (mqtt, life) = (self.mqtt.clone(), self.life.clone());
-        tokio::spawn(async move { mqtt.serve(far, Vec::new(), &life, deadline).await });
+        tokio::spawn(async move { mqtt.serve(far, Default::default(), &life, deadline).await });
         Client { stream: near, decoder: Decoder::new(1 << 20), buffer: BytesMut::new() }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, acted, descriptive, read_only, unbuilt};
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Scope, Stored, tag};
 use crate::tables::PRINCIPALS;
@@ -28,15 +29,23 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
     global_name: Some("roleassignments"),
     properties: &[
-        "roleDefinitionId",
-        "principalId",
-        "principalType",
-        "description",
-        "condition",
-        "conditionVersion",
-        "delegatedManagedIdentityResourceId",
+        acted("roleDefinitionId", Check::Text(1024)),
+        acted("principalId", Check::Text(64)),
+        acted("principalType", Check::Own),
+        descriptive("description", Check::Text(2048), "a note of whoever assigned the role"),
+        unbuilt("condition", Check::Off, NO_CONDITIONS),
+        unbuilt("conditionVersion", Check::OneOf(&["2.0"]), NO_CONDITIONS),
+        unbuilt(
+            "delegatedManagedIdentityResourceId",
+            Check::Off,
+            "Ferrohub has one tenant, so nobody assigns roles for another one.",
+        ),
+        read_only("scope"),
+        read_only("createdOn"),
+        read_only("createdBy"),
+        read_only("updatedOn"),
+        read_only("updatedBy"),
     ],
-    read_only: &["scope", "createdOn", "createdBy", "updatedOn", "updatedBy"],
     put: (201, 201),
     // Roles answer with what was deleted (reference: resource-manager.md section 11).
     delete_answers: true,
@@ -47,6 +56,8 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         &[View::hiding("2015-07-01", None, &["systemData", "etag", "location"])],
     )
 };
+
+const NO_CONDITIONS: &str = "Ferrohub does not evaluate conditions on role assignments.";
 
 struct RoleAssignment;
 
@@ -60,11 +71,6 @@ impl Behavior for RoleAssignment {
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
         check_role(cx, &scope, &role)?;
-        if !text(&cx.resource, "condition").is_empty() {
-            return Err(Error::not_implemented(
-                "Ferrohub does not evaluate conditions on role assignments; leave 'condition' out.",
-            ));
-        }
         if let Some(existing) = cx.existing {
             let same = |name: &str, now: &str| {
                 existing

@@ -1,7 +1,8 @@
 //! User-assigned managed identities (`Microsoft.ManagedIdentity/userAssignedIdentities`).
 
 use crate::arm::context::{DeleteContext, PutContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
 use crate::departure::remove_principal;
 use crate::directory;
 use crate::platform::Platform;
@@ -23,8 +24,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         },
         text: "letters, digits, '-' and '_', starting with a letter or digit",
     },
-    properties: &["isolationScope"],
-    read_only: &["tenantId", "principalId", "clientId"],
+    properties: &[
+        unbuilt(
+            "isolationScope",
+            Check::OneOf(&["None"]),
+            "An identity of Ferrohub can be attached to resources of every region.",
+        ),
+        read_only("tenantId"),
+        read_only("principalId"),
+        read_only("clientId"),
+        PROVISIONING_STATE,
+    ],
     further_actions: &["assign"],
     behavior: &UserAssignedIdentity,
     ..TypeDecl::new(
