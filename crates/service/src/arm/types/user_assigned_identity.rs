@@ -1,7 +1,7 @@
 //! User-assigned managed identities (`Microsoft.ManagedIdentity/userAssignedIdentities`).
 
 use crate::arm::context::{DeleteContext, PutContext};
-use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
 use crate::departure::remove_principal;
 use crate::directory;
