@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
         Ok(Done::with(server, note))
     };
     let step = format!("server on {}", config.data_dir.display());
-    let server = signals.unless_received(progress.step(&step, starting), 1).await?;
+    let server = Box::pin(signals.unless_received(progress.step(&step, starting), 1)).await?;
     let result = tokio::select! {
         result = steps(&server, &mut progress) => result,
         () = signals.received() => {
