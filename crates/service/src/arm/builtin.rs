@@ -3,7 +3,7 @@
 use super::declaration::TypeDecl;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
-use super::{listing, name_check, operations, providers, read, region, render, require_subscription};
+use super::{listing, name_check, not_built, operations, providers, read, region, render, require_subscription};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
@@ -80,12 +80,13 @@ static ROUTES: &[Row<Run>] = &[
     }),
 ];
 
-/// The routes of Resource Manager: those of no resource type, and those of every type.
+/// The routes of Resource Manager: those of no resource type, those of every type, and those that are not built.
 pub fn routes() -> Vec<RouteInfo> {
     let mut all = route::info("arm", ROUTES);
     for decl in Types::built_in().all() {
         all.extend(decl.routes().into_iter().filter(|new| !ROUTES.iter().any(|row| is_same(row, new))));
     }
+    all.extend(not_built::routes());
     all
 }
 
