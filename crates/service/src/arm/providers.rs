@@ -16,10 +16,9 @@ pub(super) fn namespaces(types: &Types) -> Vec<&'static str> {
 }
 
 /// All providers.
-pub(super) fn list(platform: &Platform) -> ArmResponse {
+pub(super) fn all(platform: &Platform) -> Vec<Value> {
     let types = &platform.types;
-    let value: Vec<Value> = namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect();
-    ArmResponse::new(200, Some(json!({ "value": value })))
+    namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect()
 }
 
 /// One provider; registering one answers with it too.
@@ -29,9 +28,9 @@ pub(super) fn show(platform: &Platform, namespace: &str) -> Result<ArmResponse> 
 }
 
 /// The operations of a provider.
-pub(super) fn list_operations(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+pub(super) fn operations_of(platform: &Platform, namespace: &str) -> Result<Vec<Value>> {
     let types = &platform.types;
-    Ok(ArmResponse::new(200, Some(operations(types, known(types, namespace)?))))
+    Ok(operations(types, known(types, namespace)?))
 }
 
 /// Providers are part of the product.
@@ -74,7 +73,7 @@ fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
     })
 }
 
-fn operations(types: &Types, namespace: &str) -> Value {
+fn operations(types: &Types, namespace: &str) -> Vec<Value> {
     let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
     for decl in types.all().iter().filter(|decl| decl.kind.provider == namespace) {
         let resource = decl.kind.path.join("/");
@@ -84,5 +83,5 @@ fn operations(types: &Types, namespace: &str) -> Value {
             value.push(json!({"name": action, "isDataAction": false, "display": display}));
         }
     }
-    json!({ "value": value })
+    value
 }
