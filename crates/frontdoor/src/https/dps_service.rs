@@ -40,6 +40,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
+    call.without_options()?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
     match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run)(&at, &path).await,
@@ -91,8 +92,8 @@ impl DpsCall<'_> {
     }
 
     async fn query_registrations(&self, group: &str) -> Result<Reply> {
-        let page = page(self.call)?;
-        let found = self.provisioning.query_registrations(&self.actor, &self.dps, group, &page).await?;
+        let (query, page) = (query_body(self.call), page(self.call)?);
+        let found = self.provisioning.query_registrations(&self.actor, &self.dps, group, query.as_ref(), &page).await?;
         Ok(listed(found, "deviceRegistration"))
     }
 

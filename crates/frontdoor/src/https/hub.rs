@@ -113,6 +113,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         return Err(Error::not_implemented(*what).with_iot_code(501_000));
     }
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    call.without_options()?;
     let at = HubCall { service, call, hub, actor };
     match found.map_err(Clone::clone)? {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
