@@ -238,6 +238,20 @@ async fn registering_over_https() {
         plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
     assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
+    // From 2026-11-01 on an enrollment group names its policy by three names, which go together.
+    let auth = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
+    let newest = "/enrollmentGroups/eg1?api-version=2026-11-01";
+    let mut shown = plant.data("GET", DPS_HOST, newest, &auth, &[], None).await.expect(200);
+    assert_eq!(
+        (&shown["namespaceName"], &shown["certificateAuthorityName"], &shown["certificatePolicyName"]),
+        (&json!("ns1"), &json!("policy1"), &json!("policy1"))
+    );
+    assert!(shown.get("credentialPolicyName").is_none());
+    let put = plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.expect(200);
+    assert_eq!(put["certificatePolicyName"], "policy1");
+    assert_eq!(plant.dps("GET", "/enrollmentGroups/eg1", None).await.expect(200)["credentialPolicyName"], "policy1");
+    shown["namespaceName"] = json!("");
+    assert_eq!(plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.status, 400);
     let one = json!({"query": "SELECT * FROM registrations WHERE registrationId = 'd2'"});
     assert_eq!(plant.dps("POST", "/registrations/eg1/query", Some(&one)).await.status, 400);
     // A stranger does not learn what there is below a registration.

@@ -251,7 +251,11 @@ pub(super) fn refusal(types: &Types, segments: &[String]) -> Option<Error> {
             "" => kinds.last().copied().unwrap_or_default().to_owned(),
             provider => format!("{provider}/{}", kinds.join("/")),
         };
-        return Some(Error::not_implemented(sentence(row.what, &name)));
+        let mut text = sentence(row.what, &name);
+        if PROVIDERS.iter().any(|(provider, _)| *provider == row.provider) {
+            text = format!("{text} It has: {}.", super::providers::namespaces(types).join(", "));
+        }
+        return Some(Error::not_implemented(text));
     }
     provider.and_then(|(name, _)| of_provider(types, name))
 }
