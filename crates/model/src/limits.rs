@@ -105,6 +105,12 @@ pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
 pub const REGISTRATION_OPERATIONS: usize = 8;
 /// Rows of one page of an ARM list: ours.
 pub const ARM_PAGE: usize = 200;
+/// Longest `$filter` of a list, bytes: ours.
+pub const FILTER_BYTES: usize = 4096;
+/// Terms of one `$filter`: ours.
+pub const FILTER_TERMS: usize = 200;
+/// Parentheses of a `$filter` inside of one another: ours.
+pub const FILTER_DEPTH: usize = 32;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
 /// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).

@@ -10,6 +10,7 @@ use ferrohub_wire::dps_topic::{DpsLogin, DpsPublish, DpsResponse, is_response_fi
 use ferrohub_wire::etag::{EtagCondition, bare, quoted};
 use ferrohub_wire::hub_delivery::HubDelivery;
 use ferrohub_wire::hub_topic::{HubLogin, HubPublish, HubSubscription, PropertyBag};
+use ferrohub_wire::odata::{Asked, Filter, Terms};
 use ferrohub_wire::sas_token::{SasToken, sign};
 
 pub(crate) fn api_version(data: &[u8]) {
@@ -74,6 +75,21 @@ pub(crate) fn hub_login(data: &[u8]) {
     let Some(login) = utf8(data).and_then(|text| HubLogin::parse(text).ok()) else { return };
     assert_eq!(HubLogin::parse(&login.user_name()).ok().as_ref(), Some(&login));
     assert!(login.matches_client_id(&login.client_id()));
+}
+
+/// What is accepted names what the list knows, and holds or does not, and its denial is the opposite.
+pub(crate) fn odata_filter(data: &[u8]) {
+    const TERMS: Terms = Terms { fields: &["name", "tags", "identity/principalId"], marks: &["atScope", "assignedTo"] };
+    struct Row;
+    impl Asked for Row {
+        fn values(&self, field: &str) -> Vec<String> {
+            if field == "tags" { vec!["a".into(), "b".into()] } else { vec!["x".into()] }
+        }
+    }
+    let Some(filter) = utf8(data).and_then(|text| Filter::parse(text, &TERMS).ok().flatten()) else { return };
+    assert!(filter.names().iter().all(|name| TERMS.fields.contains(name) || TERMS.marks.contains(name)));
+    let holds = filter.matches(&Row);
+    assert_eq!(Filter::Not(Box::new(filter)).matches(&Row), !holds);
 }
 
 pub(crate) fn hub_topic(data: &[u8]) {

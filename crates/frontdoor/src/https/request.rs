@@ -54,6 +54,19 @@ impl Call {
         self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Refuses the query options of other services' lists (`$filter`, `$top`): the data planes have none.
+    ///
+    /// # Errors
+    /// `Invalid` (400004) naming the option.
+    pub(crate) fn without_options(&self) -> Result<()> {
+        match self.query.iter().find(|(name, _)| name.starts_with('$')) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!("The query option '{}' is not served here.", shown(name)))
+                .with_code("ArgumentInvalid")
+                .with_iot_code(400_004)),
+        }
+    }
+
     /// The path's segments, decoded; empty ones (doubled or trailing slashes) are left out.
     ///
     /// # Errors

@@ -238,6 +238,31 @@ async fn registering_over_https() {
         plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
     assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
+    // From 2026-11-01 on an enrollment group names its policy by three names, which go together.
+    let auth = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
+    let newest = "/enrollmentGroups/eg1?api-version=2026-11-01";
+    let mut shown = plant.data("GET", DPS_HOST, newest, &auth, &[], None).await.expect(200);
+    assert_eq!(
+        (&shown["namespaceName"], &shown["certificateAuthorityName"], &shown["certificatePolicyName"]),
+        (&json!("ns1"), &json!("policy1"), &json!("policy1"))
+    );
+    assert!(shown.get("credentialPolicyName").is_none());
+    let put = plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.expect(200);
+    assert_eq!(put["certificatePolicyName"], "policy1");
+    assert_eq!(plant.dps("GET", "/enrollmentGroups/eg1", None).await.expect(200)["credentialPolicyName"], "policy1");
+    shown["namespaceName"] = json!("");
+    assert_eq!(plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.status, 400);
+    let one = json!({"query": "SELECT * FROM registrations WHERE registrationId = 'd2'"});
+    assert_eq!(plant.dps("POST", "/registrations/eg1/query", Some(&one)).await.status, 400);
+    // A stranger does not learn what there is below a registration.
+    for (method, tail, want) in
+        [("GET", "nothing", 404), ("PATCH", "register", 405), ("POST", "onboarding/getDeviceUpdate", 501)]
+    {
+        let path = format!("{path}/{tail}?api-version=2019-03-31");
+        assert_eq!(plant.data(method, host, &path, &sas, &[], None).await.status, want, "{tail}");
+        assert_eq!(plant.data(method, host, &path, &wrong, &[], None).await.status, 401, "{tail}");
+        assert_eq!(plant.rig.https.send(method, host, &path, &[], "").await.status, 401, "{tail}");
+    }
     plant.rig.stop().await;
 }
 
@@ -256,6 +281,22 @@ async fn the_hubs_service_api() {
         plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status,
         501
     );
+    assert_eq!(plant.hub("GET", "/devices/s1?$select=deviceId", &[], None).await.status, 400);
+    // What devices cannot do over HTTPS yet they are told as devices; a stranger is told nothing.
+    let of_device = |key: &str| {
+        let key = STANDARD.decode(key).unwrap();
+        sas_token::sign(&format!("{HUB_HOST}/devices/s1"), &key, SystemClock.unix_seconds() + 600, None)
+    };
+    for path in ["messages/events", "messages/deviceBound", "files", "files/notifications"] {
+        let path = format!("/devices/s1/{path}?api-version=2021-04-12");
+        let (own, wrong) = (of_device(device_key), of_device(&plant.hub_key));
+        assert_eq!(plant.data("POST", HUB_HOST, &path, &own, &[], None).await.status, 501, "{path}");
+        assert_eq!(plant.data("POST", HUB_HOST, &path, &wrong, &[], None).await.status, 401, "{path}");
+        let nobody = plant.rig.https.send("POST", HUB_HOST, &path, &[], "").await;
+        assert_eq!(nobody.status, 401, "{path}");
+        let elsewhere = path.replace("/s1/", "/s9/");
+        assert_eq!(plant.data("POST", HUB_HOST, &elsewhere, &own, &[], None).await.status, 401, "{elsewhere}");
+    }
     // On a bare localhost the token's audience says which hub is meant.
     let sas = token(HUB_HOST, &plant.hub_key, "iothubowner");
     assert_eq!(

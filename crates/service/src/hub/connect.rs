@@ -139,6 +139,23 @@ impl HubService {
         self.open_session(hub, &device, Lasting { client, kind }, proof, from, ears).await
     }
 
+    /// Proves a device without opening a session, for what it asks over HTTPS.
+    ///
+    /// # Errors
+    /// As [`HubService::connect`].
+    pub async fn attest(&self, login: &DeviceLogin) -> Result<()> {
+        let hub = self.by_host(&login.host).await?;
+        let view = self.trust.look(&self.platform, hub.uid).await?;
+        let view = view.ok_or_else(|| unknown_hub(&login.host))?;
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(&hub, &login.device_id))?;
+        self.prove(&view, &device, login).await?;
+        if device.status == DeviceStatus::Disabled {
+            return Err(disabled(&device));
+        }
+        Ok(())
+    }
+
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {
         match login.token.as_deref().filter(|token| !token.is_empty()) {
             Some(token) => self.authenticate_token(&view.hub, device, token).await,

@@ -132,7 +132,13 @@ pub(super) const PROPERTIES: &[Property] = &[
     unbuilt("ipVersion", Check::OneOf(&["ipv4ipv6"]), EITHER_FAMILY),
     acted(
         "deviceRegistry",
-        Check::Members(&[acted("namespaceResourceId", Check::Own), acted("identityResourceId", Check::Own)]),
+        Check::Members(&[
+            acted("namespaceResourceId", Check::Own),
+            acted("identity", Check::Members(&[acted("type", Check::Own), acted("userAssignedIdentity", Check::Own)])),
+            read_only("namespaceUuid"),
+            read_only("dataPlaneHostName"),
+            read_only("linkingProperties"),
+        ]),
     ),
     unbuilt("connectionProfile", Check::OneOf(&["Classic"]), NO_MQTT_5),
     unbuilt("mqttV5Settings", Check::Off, NO_MQTT_5),

@@ -134,14 +134,20 @@ async fn pages_follow_each_other() {
     }
     let page = world
         .service()
-        .query_registrations(&world.caller().await, &dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
+        .query_registrations(
+            &world.caller().await,
+            &dps,
+            "G4",
+            None,
+            &PageRequest { max_items: Some(2), continuation: None },
+        )
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
     assert!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g0", &PageRequest::default())
+            .query_registrations(&world.caller().await, &dps, "g0", None, &PageRequest::default())
             .await
             .unwrap()
             .items
@@ -150,7 +156,7 @@ async fn pages_follow_each_other() {
     assert_eq!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g9", &PageRequest::default())
+            .query_registrations(&world.caller().await, &dps, "g9", None, &PageRequest::default())
             .await
             .unwrap_err()
             .numeric_code(),
