@@ -132,7 +132,10 @@ pub(super) const PROPERTIES: &[Property] = &[
     unbuilt("ipVersion", Check::OneOf(&["ipv4ipv6"]), EITHER_FAMILY),
     acted(
         "deviceRegistry",
-        Check::Members(&[acted("namespaceResourceId", Check::Own), acted("identityResourceId", Check::Own)]),
+        Check::Members(&[
+            acted("namespaceResourceId", Check::Text(1024)),
+            acted("identityResourceId", Check::Text(1024)),
+        ]),
     ),
     unbuilt("connectionProfile", Check::OneOf(&["Classic"]), NO_MQTT_5),
     unbuilt("mqttV5Settings", Check::Off, NO_MQTT_5),
