@@ -57,7 +57,7 @@ const FALLBACK: &[Property] = &[
     unbuilt("name", Check::OneOf(&["$fallback"]), NO_ROUTES),
     unbuilt("source", Check::OneOf(&["DeviceMessages"]), NO_ROUTES),
     unbuilt("condition", Check::OneOf(&["true"]), NO_ROUTES),
-    unbuilt("endpointNames", Check::Each(&Check::OneOf(&["events"]), 1), NO_ROUTES),
+    unbuilt("endpointNames", Check::Texts(&["events"]), NO_ROUTES),
     acted("isEnabled", Check::Bool),
 ];
 const ROUTING: &[Property] = &[

@@ -247,6 +247,17 @@ async fn keys_of_storage_accounts_are_refused_and_never_shown() {
     }
 }
 
+#[tokio::test]
+async fn a_read_of_events_knows_its_members() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let path = format!("{}/readEvents", plant.hub);
+    let body = json!({"partition": 0, "fromSequence": 0, "maxEvents": 1});
+    world.send(&world.owner, "POST", &path, HUB, Some(body)).await.unwrap();
+    let error = world.refused(&world.owner, "POST", &path, HUB, Some(json!({"partitions": 3}))).await;
+    assert!(error.http_status() == 400 && error.message.contains("'partitions'"), "{error}");
+}
+
 /// The declared members with a meaning, one line each.
 fn table(wanted: fn(&Property) -> Option<String>) -> String {
     let mut lines = String::new();
