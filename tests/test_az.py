@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from lib import arm as versions
 from lib.plant import LOCATION, ROLE_ACTIONS, Plant
@@ -159,6 +160,40 @@ def test_hubs_and_provisioning(az: Az, group: str) -> None:
     az("iot", "dps", "delete", "--name", "azcli-dps", "--resource-group", GROUP)
     az("iot", "hub", "delete", "--name", "azcli-hub", "--resource-group", GROUP)
     assert az("resource", "list", "--resource-group", GROUP, "--query", "[?contains(type, 'Devices')]") == []
+
+
+def test_settings_of_a_hub_do_something_or_are_refused(az: Az, group: str, server: Server) -> None:
+    hub = ("--name", "azcli-strict", "--resource-group", GROUP)
+    made = az("iot", "hub", "create", *hub, "--location", LOCATION, "--sku", "S1", "--min-tls-version", "1.3")
+    host = made["properties"]["hostName"]
+    for flag, welcome in (("-tls1_2", False), ("-tls1_3", True)):
+        command = ["openssl", "s_client", "-connect", f"localhost:{server.https_port}", "-servername", host, flag]
+        done = subprocess.run(command, input="", text=True, capture_output=True, timeout=30, check=False)
+        assert (done.returncode == 0) is welcome, f"{flag}: {done.stdout}\n{done.stderr}"
+    for arguments, words in (
+        (("--min-tls-version", "1.2"), "minTlsVersion"),
+        (("--fcs", "AccountName=a;AccountKey=c2VjcmV0", "--fc", "files"), "no file upload"),
+        (("--disable-module-sas", "true"), "no modules"),
+        (("--c2d-ttl", "4"), "no cloud-to-device messages"),
+        (("--set", "properties.networkRuleSets.defaultAction=Deny"), "ipFilterRules"),
+    ):
+        refused = az.run("iot", "hub", "update", *hub, *arguments)
+        assert refused.code != 0 and words in refused.stderr and "c2VjcmV0" not in refused.stderr, refused.stderr
+
+    def reached() -> bool:
+        url = f"https://localhost:{server.https_port}/devices/x?api-version=2021-04-12"
+        answer = requests.get(url, headers={"Host": host}, verify=server.ca, timeout=30)
+        assert answer.status_code == 401, answer.text
+        return "cannot be reached from this address" not in answer.text
+
+    assert reached()
+    for name, value in (("Disabled", False), ("Enabled", True)):
+        az("iot", "hub", "update", *hub, "--set", f"properties.publicNetworkAccess={name}")
+        assert reached() is value
+    rules = json.dumps([{"filterName": "away", "action": "Accept", "ipMask": "192.0.2.0/24"}])
+    az("iot", "hub", "update", *hub, "--set", f"properties.ipFilterRules={rules}")
+    assert not reached()
+    az("iot", "hub", "delete", *hub)
 
 
 def test_providers(az: Az) -> None:

@@ -146,7 +146,7 @@ impl Behavior for IotHub {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
         keep_least_tls(cx)?;
-        network::check_rules(&cx.resource, false)?;
+        network::check_rules(&cx.resource)?;
         self.link(cx).await?;
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
@@ -412,13 +412,7 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
             ),
         ));
     };
-    let capacity = match sent.and_then(|s| s.get("capacity")).filter(|c| !c.is_null()) {
-        Some(value) => value
-            .as_u64()
-            .filter(|c| (1..=200).contains(c))
-            .ok_or_else(|| Error::invalid_property("sku.capacity", "'capacity' is a whole number from 1 to 200."))?,
-        None => 1,
-    };
+    let capacity = sent.and_then(|s| s.get("capacity")).and_then(Value::as_u64).unwrap_or(1);
     Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
 }
 

@@ -23,10 +23,10 @@ pub(super) const POLICIES_PROPERTY: Property = acted(
     "authorizationPolicies",
     Check::Each(
         &Check::Members(&[
-            acted("keyName", Check::Own),
-            acted("primaryKey", Check::Own),
-            acted("secondaryKey", Check::Own),
-            acted("rights", Check::Own),
+            acted("keyName", Check::Text(64)),
+            acted("primaryKey", Check::Text(200)),
+            acted("secondaryKey", Check::Text(200)),
+            acted("rights", Check::Text(500)),
         ]),
         POLICIES,
     ),

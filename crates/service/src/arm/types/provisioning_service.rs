@@ -54,7 +54,7 @@ const IP_RULE: Check = Check::Members(&[
     acted("filterName", Check::Own),
     acted("action", Check::Own),
     acted("ipMask", Check::Own),
-    acted("target", Check::Own),
+    acted("target", Check::OneOf(&["all", "serviceApi", "deviceApi"])),
 ]);
 const NAMESPACE_LINK: Check = Check::Members(&[
     acted("resourceId", Check::Text(1024)),
@@ -189,7 +189,7 @@ struct ProvisioningService;
 impl Behavior for ProvisioningService {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
-        network::check_rules(&cx.resource, true)?;
+        network::check_rules(&cx.resource)?;
         link_namespace(cx).await?;
         linked_hubs::link(cx).await?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;

@@ -32,7 +32,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: &[
         acted("roleDefinitionId", Check::Text(1024)),
         acted("principalId", Check::Text(64)),
-        acted("principalType", Check::Own),
+        acted("principalType", Check::OneOf(&["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"])),
         descriptive("description", Check::Text(2048), "a note of whoever assigned the role"),
         unbuilt("condition", Check::Off, NO_CONDITIONS),
         unbuilt("conditionVersion", Check::OneOf(&["2.0"]), NO_CONDITIONS),
