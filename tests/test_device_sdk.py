@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.iot.device import IoTHubDeviceClient, Message, ProvisioningDeviceClient, X509
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, ProvisioningDeviceClient, X509
+from azure.iot.device.exceptions import CredentialError
 
 from lib.keys import Chain, b64, csr, new_key, save_chain
 from lib.plant import Plant
@@ -121,3 +123,46 @@ def test_a_disabled_device_is_disconnected_and_refused(plant: Plant) -> None:
             client.connect()
     finally:
         client.shutdown()
+
+
+def test_a_module_is_refused_at_once(plant: Plant) -> None:
+    device = "sdk-module-device"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubModuleClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};ModuleId=m1;SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    started = time.monotonic()
+    try:
+        with pytest.raises(CredentialError):
+            client.connect()
+    finally:
+        client.shutdown()
+    assert time.monotonic() - started < 20, "the SDK tried again instead of giving up"
+
+
+def test_handlers_of_what_is_not_built_break_nothing(plant: Plant) -> None:
+    device = "sdk-handlers-device"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    client.on_method_request_received = lambda request: None
+    client.on_message_received = lambda message: None
+    client.connect()
+    try:
+        client.send_message("still there")
+        assert client.connected
+    finally:
+        client.shutdown()
+    assert len(events_of(plant, device)) == 1
+
+
+def test_a_model_is_announced(plant: Plant) -> None:
+    device, model = "sdk-model-device", "dtmi:com:example:TemperatureController;1"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost", product_info=model
+    )
+    client.connect()
+    client.shutdown()
+    assert plant.hub_rest("GET", f"/twins/{device}").json()["modelId"] == model

@@ -3,6 +3,7 @@
 use super::reply::{Reply, location};
 use super::request::{Call, method_not_allowed, shown};
 use crate::registration;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -46,6 +47,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => return Err(unknown(call)),
     };
+    api_version::PROVISIONING.check(call.query("api-version"))?;
     let caller = RegisterRequest {
         id_scope: path[0].clone(),
         registration_id: path[1].clone(),

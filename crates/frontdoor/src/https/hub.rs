@@ -2,6 +2,7 @@
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
@@ -93,6 +94,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let segments = call.segments()?;
     let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    api_version::HUB.check(call.query("api-version"))?;
     let at = HubCall { service, call, hub, actor };
     match route::find(ROUTES, call.method.as_str(), &segments) {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
