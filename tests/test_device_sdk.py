@@ -12,6 +12,7 @@ import pytest
 from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, ProvisioningDeviceClient, X509
 from azure.iot.device.exceptions import CredentialError
 
+from lib import arm as versions
 from lib.keys import Chain, b64, csr, new_key, save_chain
 from lib.plant import Plant
 from lib.server import until
@@ -166,3 +167,45 @@ def test_a_model_is_announced(plant: Plant) -> None:
     client.connect()
     client.shutdown()
     assert plant.hub_rest("GET", f"/twins/{device}").json()["modelId"] == model
+
+
+def test_a_certificate_at_dps_is_refused_at_once(plant: Plant, tmp_path: Path) -> None:
+    device = "sdk-x509-at-dps"
+    chain = issued(plant, device, tmp_path)
+    client = ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host="localhost", id_scope=plant.id_scope, registration_id=device,
+        x509=X509(str(chain.certificate_file), str(chain.key_file)),
+    )
+    started = time.monotonic()
+    with pytest.raises(Exception) as refused:
+        client.register()
+    assert "authorized" in f"{refused.value!r} {refused.value.__cause__!r}", refused.value.__cause__
+    assert time.monotonic() - started < 20, "the SDK tried again instead of giving up"
+
+
+@pytest.mark.parametrize("fault", ["KillTcp", "ShutDownMqtt"])
+def test_a_fault_on_demand_and_the_sdk_recovers(plant: Plant, fault: str) -> None:
+    """As the SDKs' own suites do it, which need a hub that allows it."""
+    plant.arm.call("PATCH", plant.hub, versions.HUB, {"tags": {"ferrohub-fault-injection": "true"}})
+    device = f"sdk-fault-{fault.lower()}"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    states: list[bool] = []
+    client.on_connection_state_change = lambda: states.append(client.connected)
+    client.connect()
+    try:
+        wish = Message("wish")
+        wish.custom_properties["AzIoTHub_FaultOperationType"] = fault
+        wish.custom_properties["AzIoTHub_FaultOperationCloseReason"] = "boom"
+        wish.custom_properties["AzIoTHub_FaultOperationDelayInSecs"] = "1"
+        wish.custom_properties["AzIoTHub_FaultOperationDurationInSecs"] = "5"
+        client.send_message(wish)
+        until("the connection is lost and made again", lambda: states[-2:] == [False, True], 60)
+        client.send_message("after")
+    finally:
+        client.shutdown()
+        plant.arm.call("PATCH", plant.hub, versions.HUB, {"tags": {}})
+    events = events_of(plant, device)
+    assert len(events) == 1 and "Fault" not in str(events), events

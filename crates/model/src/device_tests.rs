@@ -179,9 +179,13 @@ fn what_a_put_says_about_the_parent() {
     assert_eq!(leaf(Some(two), Some(&[two]), Some(one)), set(two));
     assert_eq!(leaf(Some(""), None, Some(one)), Ok("Nobody".into()));
     assert_eq!(leaf(None, Some(&[]), Some(one)), Ok("Nobody".into()));
-    assert_eq!(leaf(Some(two), Some(&[one]), Some(one)), Err(400_028));
+    // As az sets, changes and takes away a parent: it leaves the list as it was.
+    assert_eq!(leaf(Some(two), Some(&[one]), Some(one)), set(two));
+    assert_eq!(leaf(Some(""), Some(&[one]), Some(one)), Ok("Nobody".into()));
+    // C# always sends a list.
+    assert_eq!(leaf(Some(one), Some(&[]), None), set(one));
+    assert_eq!(leaf(Some(one), Some(&[]), Some(one)), Ok("Keep".into()));
     assert_eq!(leaf(Some(one), Some(&[two]), Some(one)), Err(400_028));
-    assert_eq!(leaf(Some(""), Some(&[one]), Some(one)), Err(400_028));
     assert_eq!(leaf(Some(one), Some(&[two]), None), Err(400_028));
     let gate = |scope: Option<&str>, parents: Option<&[&str]>| wish(&edge(), &edge().scopes(None), scope, parents);
     assert_eq!(gate(Some(mine), Some(&[])), Ok("Keep".into()));

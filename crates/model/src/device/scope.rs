@@ -86,7 +86,8 @@ pub enum ParentWish<'a> {
 }
 
 /// What `wanted` says about the parent of `device`, which is as it will stand and shows `shown` today. What is sent back as it
-/// was read says nothing.
+/// was read says nothing, so a new `deviceScope` decides beside a former list, as az sends them. An empty list beside a
+/// `deviceScope` says nothing either: C# always sends a list.
 ///
 /// # Errors
 /// `InvalidDeviceScope` (400028) for another scope of an edge device itself, and for a parent that the two members tell differently.
@@ -95,22 +96,22 @@ pub fn wanted_parent<'a>(device: &DeviceIdentity, wanted: &'a DevicePut, shown: 
     let listed = wanted.parent_scopes.as_deref().map(|parents| parents.first().map_or("", String::as_str));
     let new_scope = scope.filter(|scope| *scope != shown.device.as_deref().unwrap_or_default());
     let new_listed = listed.filter(|listed| *listed != shown.parents.first().map_or("", String::as_str));
-    let named = match (device.iot_edge, new_scope) {
-        (true, Some(scope)) => {
+    let named = match (device.iot_edge, new_scope, new_listed) {
+        (true, Some(scope), _) => {
             return Err(invalid_scope(format!(
                 "The member 'deviceScope' of an IoT Edge device is made by the hub and cannot be '{}'; its parent goes into 'parentScopes'.",
                 cut(scope)
             )));
         }
-        (true, None) => new_listed,
-        (false, _) if new_scope.is_none() && new_listed.is_none() => None,
-        (false, _) if scope.is_some() && listed.is_some() && scope != listed => {
+        (true, None, listed) => listed,
+        (false, _, Some(listed)) if !listed.is_empty() && scope.is_some_and(|scope| scope != listed) => {
             return Err(invalid_scope(
                 "The members 'deviceScope' and 'parentScopes' name different parents; give the same scope in both, or leave one out."
                     .to_owned(),
             ));
         }
-        (false, _) => new_scope.or(new_listed),
+        (false, Some(scope), _) => Some(scope),
+        (false, None, listed) => listed.filter(|listed| !listed.is_empty() || scope.is_none()),
     };
     Ok(match named {
         None => ParentWish::Keep,
