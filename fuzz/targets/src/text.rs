@@ -3,6 +3,7 @@
 use crate::utf8;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::device_id::{check_device_id, check_registration_id, is_registry_name, registry_slug};
+use ferrohub_model::model_id::check_model_id;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::action_matches;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -75,6 +76,9 @@ pub(crate) fn hub_login(data: &[u8]) {
     let Some(login) = utf8(data).and_then(|text| HubLogin::parse(text).ok()) else { return };
     assert_eq!(HubLogin::parse(&login.user_name()).ok().as_ref(), Some(&login));
     assert!(login.matches_client_id(&login.client_id()));
+    if let Some(model) = login.model_id.filter(|model| check_model_id(model).is_ok()) {
+        assert!(model.is_ascii() && model.starts_with("dtmi:"));
+    }
 }
 
 /// What is accepted names what the list knows, and holds or does not, and its denial is the opposite.

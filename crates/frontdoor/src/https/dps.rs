@@ -3,6 +3,7 @@
 use super::reply::{Reply, location};
 use super::request::{Call, method_not_allowed, shown};
 use crate::registration;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -56,6 +57,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
             return Err(unknown(call));
         }
     };
+    api_version::PROVISIONING.check(call.query("api-version"))?;
     let caller = caller(call, &path[0], &path[1]);
     run(service, call, caller, &path).await
 }

@@ -3,6 +3,8 @@
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
+use crate::json_body;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
@@ -40,6 +42,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
+    api_version::PROVISIONING.check(call.query("api-version"))?;
     call.without_options()?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
     match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
@@ -118,7 +121,8 @@ impl DpsCall<'_> {
 
 /// The body of a query. The CLI sends the text of a Python dictionary, which is not JSON: it is passed on as text.
 fn query_body(call: &Call) -> Option<Value> {
-    call.json().unwrap_or_else(|_| Some(Value::String(String::from_utf8_lossy(&call.body).into_owned())))
+    call.json()
+        .unwrap_or_else(|_| Some(Value::String(String::from_utf8_lossy(json_body::unmarked(&call.body)).into_owned())))
 }
 
 fn page(call: &Call) -> Result<PageRequest> {

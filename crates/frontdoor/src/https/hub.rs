@@ -2,6 +2,7 @@
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
@@ -113,6 +114,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         return Err(Error::not_implemented(*what).with_iot_code(501_000));
     }
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    api_version::HUB.check(call.query("api-version"))?;
     call.without_options()?;
     let at = HubCall { service, call, hub, actor };
     match found.map_err(Clone::clone)? {

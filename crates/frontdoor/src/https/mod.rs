@@ -107,9 +107,7 @@ impl Https {
             request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
         let route = Route::of(&host_of(&authority), request.uri().path());
         let query = parse_query(request.uri().query().unwrap_or_default());
-        let api_version =
-            query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
-        let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id, api_version);
+        let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id);
         // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
         let span = tracing::debug_span!(
             target: ACCESS,

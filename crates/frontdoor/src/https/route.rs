@@ -37,11 +37,8 @@ pub(crate) enum Shape {
     },
     /// `{"error","error_description",..}`.
     OAuth,
-    /// `{"Message","ExceptionMessage"}`; the form depends on the api-version.
-    Hub {
-        /// The request's api-version.
-        api_version: Option<String>,
-    },
+    /// `{"Message","ExceptionMessage"}`.
+    Hub,
     /// `{"errorCode","trackingId",..}`.
     Dps,
 }
@@ -97,13 +94,13 @@ impl Route {
     }
 
     /// How errors look here.
-    pub(crate) fn shape(self, base_url: &str, tenant: &str, api_version: Option<&str>) -> Shape {
+    pub(crate) fn shape(self, base_url: &str, tenant: &str) -> Shape {
         match self {
             Self::Arm | Self::Graph | Self::Registry | Self::Unknown => {
                 Shape::Arm { base_url: base_url.into(), tenant: tenant.into() }
             }
             Self::Login => Shape::OAuth,
-            Self::Hub | Self::WebSocket => Shape::Hub { api_version: api_version.map(str::to_owned) },
+            Self::Hub | Self::WebSocket => Shape::Hub,
             Self::DpsDevice | Self::DpsService => Shape::Dps,
         }
     }

@@ -275,8 +275,9 @@ async fn the_hubs_service_api() {
     assert_eq!((twice.status, twice.header("iothub-errorcode")), (409, "DeviceAlreadyExists"));
     let missing = plant.hub("GET", "/devices/none", &[], None).await;
     assert_eq!((missing.status, missing.header("iothub-errorcode")), (404, "DeviceNotFound"));
-    let nested: Value = serde_json::from_str(missing.json()["Message"].as_str().unwrap()).unwrap();
-    assert_eq!(nested["errorCode"], 404_001);
+    let missing = missing.json();
+    assert!(missing["Message"].as_str().unwrap().starts_with("ErrorCode:DeviceNotFound;"), "{missing}");
+    assert_eq!(missing["errorCode"], 404_001);
     assert_eq!(
         plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status,
         501
@@ -310,6 +311,44 @@ async fn the_hubs_service_api() {
     assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key)).await.is_err());
     device.close().await;
     plant.hub("DELETE", "/devices/s1", &[("if-match", "*")], None).await.expect(204);
+    plant.rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_read_over_and_an_unknown_version_refused() {
+    let plant = Plant::build().await;
+    let global = "global.azure-devices-provisioning.localhost";
+    let hub = token(HUB_HOST, &plant.hub_key, "iothubowner");
+    let dps = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
+    let key = key::derive(&plant.group_key, "b1").unwrap();
+    let device = key::registration_token(&plant.id_scope, "b1", &key, SystemClock.unix_seconds() + 600).unwrap();
+    let register = format!("/{}/registrations/b1/register", plant.id_scope);
+    let group = r#"{"attestation": {"type": "symmetricKey"}}"#;
+    for (method, host, path, token, body, version, status) in [
+        ("PUT", HUB_HOST, "/devices/b1", &hub, r#"{"deviceId": "b1"}"#, "2021-04-12", 200),
+        ("PATCH", HUB_HOST, "/twins/b1", &hub, r#"{"tags": {"a": 1}}"#, "2020-09-30", 200),
+        ("PUT", DPS_HOST, "/enrollmentGroups/bom", &dps, group, "2021-10-01", 200),
+        ("PUT", global, register.as_str(), &device, "{}", "2019-03-31", 202),
+    ] {
+        let send = async |version: &str, body: String| {
+            let headers = [("authorization", token.as_str()), ("if-match", "*")];
+            let headers = if path.starts_with("/twins") { &headers[..] } else { &headers[..1] };
+            plant.rig.https.send(method, host, &format!("{path}?api-version={version}"), headers, body).await
+        };
+        let unknown = send("2031-01-01", body.into()).await;
+        assert_eq!(unknown.status, 400, "{path}: {}", unknown.text);
+        assert!(unknown.text.contains("2031-01-01") && unknown.text.contains(version), "{}", unknown.text);
+        assert_eq!(unknown.json()["errorCode"], 400_001, "{}", unknown.text);
+        let broken = send(version, "\u{feff}{\"tags\": {\"a\": }}".into()).await;
+        assert!(broken.status == 400 && broken.text.contains("'tags.a'"), "{path}: {}", broken.text);
+        let marked = send(version, format!("\u{feff}{body}")).await;
+        assert_eq!(marked.status, status, "{path}: {}", marked.text);
+    }
+    let bearer = format!("Bearer {}", plant.rig.token().await);
+    let path = format!("/subscriptions/{}/resourceGroups/bom?api-version=2024-11-01", plant.rig.owner.subscription_id);
+    let marked = "\u{feff}{\"location\": \"swedencentral\"}";
+    let headers = [("authorization", bearer.as_str())];
+    plant.rig.https.send("PUT", "management.localhost", &path, &headers, marked).await.expect(201);
     plant.rig.stop().await;
 }
 

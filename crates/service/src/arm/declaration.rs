@@ -45,6 +45,8 @@ pub struct TypeDecl {
     pub put: (u16, u16),
     /// Success codes of DELETE: existed, did not exist; 404 as the second is an error.
     pub delete: (u16, u16),
+    /// Whether a change and a delete must say by If-Match of which state they are: 412 without.
+    pub needs_if_match: bool,
     /// Whether DELETE answers with what was deleted.
     pub delete_answers: bool,
     /// Whether resources of the type own others, so that a delete is a durable operation over the tree.
@@ -84,6 +86,7 @@ impl TypeDecl {
             sku: false,
             put: (201, 200),
             delete: (200, 204),
+            needs_if_match: false,
             delete_answers: false,
             tree: false,
             marked: false,

@@ -42,11 +42,11 @@ impl ProvisioningService {
         Ok(from_row(&row)?.view())
     }
 
-    /// Creates or replaces an enrollment group and returns it without its keys. Keys that the body does not name are
+    /// Creates an enrollment group, or replaces the one that `if_match` names, and returns it without its keys. Keys that the body does not name are
     /// kept, or generated for a new group.
     ///
     /// # Errors
-    /// The refusal of an actor without the right; `PreconditionFailed` (412001) when `if_match` does not
+    /// The refusal of an actor without the right; 409201 over an existing one without `if_match`; `PreconditionFailed` (412001) when it does not
     /// fit; `Invalid` (400004) naming the property, also for a credential policy that does not exist or a provisioning service that is linked to no namespace.
     pub async fn put_group(
         &self,
@@ -66,6 +66,9 @@ impl ProvisioningService {
         loop {
             attempts.begin(|| contended(id)).await?;
             let existing = self.group_row(dps, id).await?;
+            if existing.is_some() && if_match.is_none() {
+                return Err(already_there(dps, id));
+            }
             check_match(if_match, existing.as_deref(), dps, id)?;
             let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
             if let Some(policy) = &policy {
@@ -350,6 +353,17 @@ pub(super) fn precondition(if_match: Option<&str>, etag: Option<&str>, what: &st
         .with_iot_code(412_001)),
         _ => Ok(()),
     }
+}
+
+/// Documents say that a PUT without a condition replaces; users of the service are refused (reference: iot-hub-and-dps.md B.2).
+fn already_there(dps: &DpsRef, id: &str) -> Error {
+    Error::conflict(format!(
+        "The provisioning service '{}' has an enrollment group '{}' already; send its etag in If-Match, or '*', to change it.",
+        dps.name,
+        shown(id)
+    ))
+    .with_code("EnrollmentGroupAlreadyExists")
+    .with_iot_code(409_201)
 }
 
 fn check_match(if_match: Option<&str>, row: Option<&Row>, dps: &DpsRef, id: &str) -> Result<()> {
