@@ -137,6 +137,7 @@ fn is_device(call: &Call) -> bool {
 
 fn login(call: &Call, hub: &HubRef, device_id: &str) -> DeviceLogin {
     DeviceLogin {
+        model_id: None,
         host: hub.host.clone(),
         device_id: device_id.to_owned(),
         module_id: None,
