@@ -109,6 +109,10 @@ fn to_identity_id(doc: &mut Value) {
 
 fn from_identity_id(doc: &mut Value) {
     let Some(link) = doc.pointer_mut("/properties/deviceRegistry").and_then(Value::as_object_mut) else { return };
+    // Two answers to one question stay, to be refused.
+    if link.contains_key("identity") {
+        return;
+    }
     if let Some(id) = link.shift_remove(IDENTITY_ID) {
         link.insert("identity".into(), json!({"type": "UserAssigned", USER_ASSIGNED: id}));
     }

@@ -72,8 +72,11 @@ pub(super) fn from_connection_strings(doc: &mut Value) {
         };
         let host = text.host_name().unwrap_or_default().to_lowercase();
         entry.entry(HOST).or_insert_with(|| host.into());
+        if entry.contains_key(AUTHENTICATION) {
+            continue;
+        }
         let Some(kind) = text.get(AS_TYPE) else {
-            entry.entry(AUTHENTICATION).or_insert_with(|| KEY_BASED.into());
+            entry.insert(AUTHENTICATION.into(), KEY_BASED.into());
             continue;
         };
         entry.insert(AUTHENTICATION.into(), kind.into());

@@ -156,6 +156,10 @@ fn to_list(doc: &mut Value) {
 /// A list of more than one stays as it is, to be refused: there is at most one link.
 fn from_list(doc: &mut Value) {
     let Some(properties) = doc.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    // The one link of older shapes is not known here: beside the list it stays, to be refused.
+    if properties.get("deviceRegistryNamespace").is_some_and(|link| !link.is_null()) {
+        return;
+    }
     let link = match properties.get_mut(NAMESPACES) {
         Some(Value::Array(list)) if list.len() < 2 => list.pop(),
         Some(Value::Null) => None,
