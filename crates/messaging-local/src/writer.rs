@@ -260,16 +260,25 @@ impl Journal {
     /// log, because the kernel may have dropped the pages and a later sync would not say so.
     fn write_through(&mut self) -> Result<()> {
         if let Err(error) = self.file.append(&self.buffer) {
-            let undone = self.file.truncate(self.length).and_then(|()| self.file.sync());
-            return Err(match undone {
-                Ok(()) => fault::disk("appending", &error),
-                Err(second) => self.poison(&format!("appending: {error}; undoing it: {second}")),
-            });
+            return Err(self.undo("appending", &error));
         }
         let started = self.clock.monotonic();
         let synced = self.file.sync();
         metrics::histogram!("ferrohub_log_sync_seconds").record(self.clock.monotonic().since(started));
-        synced.map_err(|error| self.poison(&format!("syncing: {error}")))
+        match synced {
+            Ok(()) => Ok(()),
+            // Some file systems find room only when they sync. What was synced before is not touched by taking the rest back.
+            Err(error) if fault::is_full(&error) => Err(self.undo("syncing", &error)),
+            Err(error) => Err(self.poison(&format!("syncing: {error}"))),
+        }
+    }
+
+    /// Takes back what was written and is not durable.
+    fn undo(&self, what: &str, error: &io::Error) -> Error {
+        match self.file.truncate(self.length).and_then(|()| self.file.sync()) {
+            Ok(()) => fault::disk(what, error),
+            Err(second) => self.poison(&format!("{what}: {error}; undoing it: {second}")),
+        }
     }
 
     fn has_events(&self) -> bool {

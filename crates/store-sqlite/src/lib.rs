@@ -27,6 +27,7 @@ use ferrohub_store::{
     check_unique_column,
 };
 use quick_cache::DefaultHashBuilder;
+use rusqlite::{ErrorCode, ffi};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,7 +105,15 @@ fn unknown_table(table: &Table) -> StoreError {
 
 /// An error of SQLite that is no conflict.
 pub(crate) fn engine(what: &str, error: &rusqlite::Error) -> StoreError {
-    StoreError::Engine(format!("{what}: {error}"))
+    let text = format!("{what}: {error}");
+    let Some(found) = error.sqlite_error() else { return StoreError::Engine(text) };
+    match found.code {
+        ErrorCode::DiskFull | ErrorCode::ReadOnly => StoreError::Unwritable(text),
+        // A quota, or a limit of the process.
+        _ if found.extended_code == ffi::SQLITE_IOERR_WRITE => StoreError::Unwritable(text),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text),
+        _ => StoreError::Engine(text),
+    }
 }
 
 #[async_trait]

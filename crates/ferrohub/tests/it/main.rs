@@ -1,6 +1,7 @@
 //! The program as people run it: child processes on free ports, over real sockets.
 
 mod edges;
+mod full_disk;
 mod program;
 
 use program::{Home, Running, hub_name, steps};
