@@ -146,6 +146,15 @@ impl LocalEventLog {
         Ok(Self { shared, queue, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Reads every record of the log in `dir`, which nobody may have open, and changes nothing. Gives what is wrong, a
+    /// sentence each. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Internal when the disk fails.
+    pub fn check(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>> {
+        recovery::check(disk, dir)
+    }
+
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.queue.send(make(answer)).map_err(|_| fault::closed())?;

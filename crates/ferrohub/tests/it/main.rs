@@ -1,5 +1,6 @@
 //! The program as people run it: child processes on free ports, over real sockets.
 
+mod damage;
 mod edges;
 mod full_disk;
 mod program;
