@@ -34,7 +34,7 @@ pub(crate) fn listen(
 fn ready(fault: Option<NotReady>) -> Reply {
     let Some(fault) = fault else { return plain::text(200, "ready\n") };
     tracing::error!(engine = fault.engine, error = %fault.error, context = fault.error.context, "not ready");
-    plain::text(503, &format!("{fault}\n"))
+    plain::text(503, format!("{fault}\n"))
 }
 
 /// What the paths stand for.

@@ -1,5 +1,7 @@
 //! Files that something changed while the server was stopped: it says what is damaged, and serves none of it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of a test function")]
+
 use crate::program::{Home, Running};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! A disk that takes no more, and takes more again. A limit of the process on the size of files stands for it: what is
 //! written behind the limit is refused as on a full disk, and the limit is lifted while the server runs.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of a test function")]
+
 use crate::program::{Home, PATIENCE, Running, hub_name};
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
