@@ -2,15 +2,19 @@
 
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Variables, unknown_variables};
-use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, SERVER_FILE, STORE_FILE, read_bounded};
 use crate::output::{endpoint, print};
 use crate::own;
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_clock::SystemClock;
+use ferrohub_messaging::disk::RealDisk;
+use ferrohub_messaging_local::LocalEventLog;
 use ferrohub_model::clock::{Clock, timeout};
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
+use ferrohub_service::tables;
+use ferrohub_store_sqlite::SqliteStore;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +43,9 @@ pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool
         findings.add(Grade::Hint, format!("the environment variable {name} is not known and does nothing"));
     }
     folder(&config.data_dir, &mut findings);
+    if config.data_dir.join(STORE_FILE).exists() {
+        damage(&config.data_dir, &mut findings).await?;
+    }
     let server = match profile::read_server_file(&config.data_dir) {
         Ok(server) => Some(server),
         Err(error) => {
@@ -98,6 +105,40 @@ fn folder(path: &Path, findings: &mut Findings) {
             findings.add(Grade::Hint, format!("owner's credential {}: {error}", path.join(OWNER_FILE).display()))
         }
     }
+}
+
+/// Store and log from end to end, where no server has them open.
+async fn damage(path: &Path, findings: &mut Findings) -> Result<()> {
+    let folder = match DataDir::open(path) {
+        Ok(folder) => folder,
+        Err(error) if error.kind == ErrorKind::Conflict => {
+            findings.add(
+                Grade::Good,
+                "store and event log are in use and not checked; stop the server to have them checked".to_owned(),
+            );
+            return Ok(());
+        }
+        // Told of by what was looked at before.
+        Err(_) => return Ok(()),
+    };
+    let found = tokio::task::spawn_blocking(move || {
+        let store = SqliteStore::check(&folder.store(), tables::ALL).map_err(|error| error.to_string());
+        let log = LocalEventLog::check(&RealDisk, &folder.log()).map_err(|error| error.to_string());
+        (folder, store, log)
+    });
+    let (folder, store, log) = found.await.map_err(|error| Error::internal(format!("checking files: {error}")))?;
+    for (what, path, faults) in [("store", folder.store(), store), ("event log", folder.log(), log)] {
+        match faults {
+            Ok(faults) if faults.is_empty() => findings.add(Grade::Good, format!("{what} {} is whole", path.display())),
+            Ok(faults) => {
+                for fault in faults {
+                    findings.add(Grade::Bad, format!("{what}: {fault}; restore the data folder from a backup"));
+                }
+            }
+            Err(error) => findings.add(Grade::Bad, format!("{what} {}: {error}", path.display())),
+        }
+    }
+    Ok(())
 }
 
 async fn ports(server: &ServerFile, findings: &mut Findings) {

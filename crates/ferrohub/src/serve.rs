@@ -18,9 +18,11 @@ use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
+use ferrohub_store::StoreError;
 use ferrohub_store_sqlite::SqliteStore;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -209,16 +211,23 @@ pub(crate) async fn engines(folder: &DataDir) -> Result<Engines> {
     let (store_path, log_path) = (folder.store(), folder.log());
     let clock = SystemClock::shared();
     let (store_clock, log_clock) = (clock.clone(), clock.clone());
+    // The log was there before the store was, so a store without one has lost it.
+    if store_path.exists() && !log_path.exists() {
+        return Err(Error::invalid(format!(
+            "The event log {} is missing, and with it every event that was stored; restore the folder from a backup, or make the folder, empty, to go on without them.",
+            log_path.display()
+        )));
+    }
     // Opening reads and syncs files.
     let opened = tokio::task::spawn_blocking(move || -> Result<(SqliteStore, LocalEventLog)> {
-        let store = SqliteStore::open(&store_path, tables::ALL, store_clock, ferrohub_store_sqlite::Options::default())
-            .map_err(|error| Error::invalid(format!("Cannot open the store {}: {error}.", store_path.display())))?;
         let log = LocalEventLog::open(
             Arc::new(RealDisk),
             &log_path,
             log_clock,
             ferrohub_messaging_local::Options::default(),
         )?;
+        let store = SqliteStore::open(&store_path, tables::ALL, store_clock, ferrohub_store_sqlite::Options::default())
+            .map_err(|error| unopened(&store_path, &error))?;
         Ok((store, log))
     });
     let (store, log) = opened.await.map_err(|error| Error::internal(format!("opening the engines: {error}")))??;
@@ -230,6 +239,17 @@ pub(crate) async fn engines(folder: &DataDir) -> Result<Engines> {
         random: Arc::new(SystemRandom),
         keys: None,
     })
+}
+
+/// Why the store cannot be opened, and what to do.
+fn unopened(path: &Path, error: &StoreError) -> Error {
+    let remedy = match error {
+        StoreError::Damaged(_) => {
+            " Restore the data folder from a backup; 'ferrohub doctor' lists all that is damaged."
+        }
+        _ => "",
+    };
+    Error::invalid(format!("Cannot open the store {}: {error}.{remedy}", path.display()))
 }
 
 fn server_file(config: &Config, door: &Running) -> ServerFile {

@@ -3,8 +3,8 @@
 use crate::https::reply::Reply;
 use crate::listener::Life;
 use crate::plain::{self, Sources};
-use ferrohub_service::Service;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::{NotReady, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -30,11 +30,11 @@ pub(crate) fn listen(
     });
 }
 
-/// Ready while the store takes reads and writes; what it said goes to the log.
-fn ready(fault: Option<impl std::fmt::Display>) -> Reply {
+/// Ready while store and event log take reads and writes; the answer says which of them does not, the log why.
+fn ready(fault: Option<NotReady>) -> Reply {
     let Some(fault) = fault else { return plain::text(200, "ready\n") };
-    tracing::error!(%fault, "the store is not ready");
-    plain::text(503, "the store is not ready; the log says why\n")
+    tracing::error!(engine = fault.engine, error = %fault.error, context = fault.error.context, "not ready");
+    plain::text(503, format!("{fault}\n"))
 }
 
 /// What the paths stand for.
@@ -84,8 +84,10 @@ mod tests {
     #[test]
     fn states() {
         assert_eq!(answer(wanted("/healthz"), None).status, 200);
-        assert_eq!(ready(None::<&str>).status, 200);
-        assert_eq!(ready(Some("disk full")).status, 503);
+        assert_eq!(ready(None).status, 200);
+        let error = ferrohub_model::error::Error::unavailable("The disk is full.", 30);
+        let reply = ready(Some(NotReady { engine: "event log", error }));
+        assert_eq!((reply.status, reply.body.as_ref()), (503, &b"the event log is not ready: The disk is full.\n"[..]));
         assert_eq!(answer(wanted("/readyz"), None).status, 503);
         assert_eq!(answer(wanted("/x"), None).status, 404);
         assert_eq!(answer(wanted("/metrics"), None).status, 404);

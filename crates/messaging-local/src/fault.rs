@@ -7,14 +7,20 @@ use std::path::Path;
 
 /// The disk failed while the log is running; the caller may not know more.
 pub(crate) fn disk(what: impl fmt::Display, error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::StorageFull {
+    if is_full(error) {
         return Error::unavailable(
-            "The disk of the event log is full; no event was stored. Free space or shorten the retention.",
+            "The disk of the event log is full or cannot be written; no event was stored. Free space or shorten the retention.",
             30,
         )
         .with_context(format!("event log: {what}: {error}"));
     }
     Error::internal(format!("event log: {what}: {error}"))
+}
+
+/// Whether the disk takes no more, for want of space, by a quota or a limit, or because it is read-only.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
 }
 
 /// The log cannot be opened; whoever starts the program reads this.

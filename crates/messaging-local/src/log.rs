@@ -5,6 +5,7 @@ use crate::index::Index;
 use crate::reader;
 use crate::record::{self, Key};
 use crate::recovery;
+use crate::segment::remove_if_there;
 use crate::writer::{Append, Journal, Message};
 use async_trait::async_trait;
 use ferrohub_messaging::disk::{Disk, DiskFile};
@@ -38,6 +39,10 @@ impl Default for Options {
 
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 
+/// File of a probe, and its bytes: ours, some blocks.
+const PROBE: &str = "probe.tmp";
+const PROBE_BYTES: usize = 16 * 1024;
+
 /// An [`EventLog`] in one folder. The folder must be locked by the caller: one process at a time.
 /// Dropping it finishes the appends under way; it blocks until they are synced.
 pub struct LocalEventLog {
@@ -53,6 +58,7 @@ pub(crate) struct Shared {
     published: RwLock<Published>,
     /// Why the log takes no more events.
     pub(crate) poison: OnceLock<String>,
+    probing: Mutex<()>,
     /// Bytes waiting for the writing thread.
     pub(crate) queued: AtomicUsize,
     /// Who waits for events, by stream.
@@ -123,6 +129,7 @@ impl LocalEventLog {
             dir: dir.to_owned(),
             published: RwLock::new(published),
             poison: OnceLock::new(),
+            probing: Mutex::default(),
             queued: AtomicUsize::new(0),
             watchers: Mutex::default(),
         });
@@ -137,6 +144,15 @@ impl LocalEventLog {
             .spawn(move || journal.serve(&messages))
             .map_err(|error| fault::open(format!("its thread cannot be started: {error}")))?;
         Ok(Self { shared, queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Reads every record of the log in `dir`, which nobody may have open, and changes nothing. Gives what is wrong, a
+    /// sentence each. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Internal when the disk fails.
+    pub fn check(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>> {
+        recovery::check(disk, dir)
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
@@ -170,6 +186,20 @@ fn first_kept(shared: &Shared, stream: Uuid, older_than_ms: i64) -> Result<Vec<(
         marks.push((key, reader::locate(shared, key, from)?.unwrap_or(end)));
     }
     Ok(marks)
+}
+
+/// Writes, syncs and removes a file that is none of the log's. Blocks on the disk.
+fn probe(shared: &Shared) -> Result<()> {
+    // One at a time: they share the name.
+    let _turn = shared.probing.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = shared.dir.join(PROBE);
+    let written = remove_if_there(&*shared.disk, &path).and_then(|()| {
+        let file = shared.disk.create(&path)?;
+        file.append(&[0; PROBE_BYTES])?;
+        file.sync()
+    });
+    let removed = remove_if_there(&*shared.disk, &path);
+    written.and(removed).map_err(|error| fault::disk("probing", &error))
 }
 
 fn too_large(length: usize, limit: usize) -> Error {
@@ -256,6 +286,15 @@ impl EventLog for LocalEventLog {
 
     async fn drop_stream(&self, stream: Uuid) -> Result<u64> {
         self.ask(|answer| Message::Drop { stream, answer }).await
+    }
+
+    async fn ready(&self) -> Result<()> {
+        if let Some(cause) = self.shared.poison.get() {
+            return Err(fault::poisoned(cause));
+        }
+        let shared = Arc::clone(&self.shared);
+        let joined = tokio::task::spawn_blocking(move || probe(&shared)).await;
+        joined.map_err(|error| Error::internal(format!("event log: a probe ended early: {error}")))?
     }
 
     async fn close(&self) -> Result<()> {

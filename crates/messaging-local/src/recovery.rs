@@ -10,8 +10,8 @@
 //! - What was found whole is synced before readers may see it: after `kill -9` it may so far only
 //!   be in the machine's memory. The last batch is written again first: if its sync failed, the
 //!   kernel shows its bytes but no longer knows that they are not on the disk.
-//! - Segments are removed oldest first with a directory sync after each, so a hole in their numbers
-//!   means that somebody else removed a file.
+//! - Which segments there are is on the disk (`horizon.rs`), so one that is missing, wherever it stood, means that somebody
+//!   else removed a file. What lies before the first was being removed.
 
 use crate::fault;
 use crate::horizon::Horizons;
@@ -49,12 +49,13 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
     let names = disk.list(dir).map_err(at)?;
     let numbers = |ending| -> BTreeSet<u64> { names.iter().filter_map(|name| segment::number(name, ending)).collect() };
     let (mut segments, sidecars) = (numbers(".log"), numbers(".idx"));
-    check_no_hole(dir, &segments)?;
     let mut horizons = Horizons::load(disk, dir, &names).map_err(at)?;
+    check_set(disk, dir, &mut segments, horizons.segments())?;
     let Some(active) = segments.pop_last() else {
         let last = start(disk, dir, 0, &[]).map_err(at)?;
         let mut index = Index::default();
         index.add_runs(0, last.seal, BTreeMap::new()).map_err(fault::open)?;
+        horizons.name_segments(disk, dir, 0, 0).map_err(at)?;
         horizons.apply(&mut index);
         return Ok(Recovered { index, active: 0, last, horizons });
     };
@@ -68,8 +69,46 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
         index.add_runs(*number, seal, runs).map_err(|text| broken_chain(dir, *number, &text))?;
     }
     let last = last(disk, dir, active, segments.is_empty(), &mut index)?;
+    let first = segments.first().copied().unwrap_or(active);
+    match horizons.name_segments(disk, dir, first, active) {
+        Ok(()) => {}
+        // What is there can be read; the next segment is not begun before this is written.
+        Err(error) if fault::is_full(&error) => {
+            tracing::warn!(%error, "which segments the event log has could not be written");
+        }
+        Err(error) => return Err(at(error)),
+    }
     horizons.apply(&mut index);
     Ok(Recovered { index, active, last, horizons })
+}
+
+/// Reads every record of the journal in `dir`, which nobody may have open, and changes nothing; gives what is wrong, a
+/// sentence each.
+pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>> {
+    let at = |error: io::Error| fault::open(format!("{}: {error}", dir.display()));
+    let names = disk.list(dir).map_err(at)?;
+    let segments: BTreeSet<u64> = names.iter().filter_map(|name| segment::number(name, ".log")).collect();
+    let mut faults = Vec::new();
+    let named = match Horizons::newest(disk, dir, &names) {
+        Ok((horizons, _)) => horizons.segments(),
+        Err(error) => {
+            faults.push(error.to_string());
+            None
+        }
+    };
+    let ends = named.or_else(|| Some((*segments.first()?, *segments.last()?)));
+    let missing = ends.into_iter().flat_map(|(first, last)| first..=last).filter(|number| !segments.contains(number));
+    faults.extend(missing.map(|number| format!("{} is missing", records_path(dir, number).display())));
+    for number in &segments {
+        let path = records_path(dir, *number);
+        let bytes = disk.open(&path).and_then(|file| read_all(&*file)).map_err(at)?;
+        let walk = segment::walk(*number, &bytes);
+        let torn = segments.last() == Some(number) && !segment::synced_behind(&bytes, &walk);
+        if let Some(what) = walk.damage.filter(|_| !torn) {
+            faults.push(format!("{} is damaged at offset {}: {what}", path.display(), walk.end));
+        }
+    }
+    Ok(faults)
 }
 
 /// Makes a segment's file, with a seal of its own and its heads, durably.
@@ -94,11 +133,19 @@ pub(crate) fn write_sidecar(disk: &dyn Disk, dir: &Path, number: u64, bytes: &[u
     file.sync()
 }
 
-fn check_no_hole(dir: &Path, segments: &BTreeSet<u64>) -> Result<()> {
-    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
-        return Ok(());
+/// Refuses when one of the segments that are `named` is not there, or one between them; removes those before the first.
+fn check_set(disk: &dyn Disk, dir: &Path, segments: &mut BTreeSet<u64>, named: Option<(u64, u64)>) -> Result<()> {
+    let ends = (segments.first().copied(), segments.last().copied());
+    let (first, last) = match (named, ends) {
+        (None, (Some(first), Some(last))) => (first, last),
+        (None, _) => return Ok(()),
+        (Some((first, last)), (_, highest)) => (first, highest.unwrap_or(last).max(last)),
     };
-    match (*first..=*last).find(|number| !segments.contains(number)) {
+    for spent in segments.extract_if(..first, |_| true) {
+        let removed = remove_if_there(disk, &records_path(dir, spent));
+        removed.map_err(|error| fault::open(format!("{}: {error}", records_path(dir, spent).display())))?;
+    }
+    match (first..=last).find(|number| !segments.contains(number)) {
         None => Ok(()),
         Some(missing) => Err(fault::open(format!(
             "{} is missing; restore the folder from a backup",

@@ -51,7 +51,9 @@ pub(crate) struct Journal {
     /// A new segment could not be begun. Its remains may come back after a crash and would make the
     /// present one a sealed one, so nothing more may be written here.
     must_roll: bool,
-    /// What retention took, as it stands on the disk.
+    /// The next segment, where it stands on the disk and could not be named there.
+    begun: Option<recovery::Last>,
+    /// What retention took and which segments there are, as it stands on the disk.
     horizons: Horizons,
     /// Segments that are out of the index but perhaps not off the disk.
     doomed: VecDeque<u64>,
@@ -90,6 +92,7 @@ impl Journal {
             seal,
             length,
             must_roll: false,
+            begun: None,
             horizons,
             doomed: VecDeque::new(),
             buffer: Vec::new(),
@@ -260,16 +263,25 @@ impl Journal {
     /// log, because the kernel may have dropped the pages and a later sync would not say so.
     fn write_through(&mut self) -> Result<()> {
         if let Err(error) = self.file.append(&self.buffer) {
-            let undone = self.file.truncate(self.length).and_then(|()| self.file.sync());
-            return Err(match undone {
-                Ok(()) => fault::disk("appending", &error),
-                Err(second) => self.poison(&format!("appending: {error}; undoing it: {second}")),
-            });
+            return Err(self.undo("appending", &error));
         }
         let started = self.clock.monotonic();
         let synced = self.file.sync();
         metrics::histogram!("ferrohub_log_sync_seconds").record(self.clock.monotonic().since(started));
-        synced.map_err(|error| self.poison(&format!("syncing: {error}")))
+        match synced {
+            Ok(()) => Ok(()),
+            // Some file systems find room only when they sync. What was synced before is not touched by taking the rest back.
+            Err(error) if fault::is_full(&error) => Err(self.undo("syncing", &error)),
+            Err(error) => Err(self.poison(&format!("syncing: {error}"))),
+        }
+    }
+
+    /// Takes back what was written and is not durable.
+    fn undo(&self, what: &str, error: &io::Error) -> Error {
+        match self.file.truncate(self.length).and_then(|()| self.file.sync()) {
+            Ok(()) => fault::disk(what, error),
+            Err(second) => self.poison(&format!("{what}: {error}; undoing it: {second}")),
+        }
     }
 
     fn has_events(&self) -> bool {
@@ -281,22 +293,20 @@ impl Journal {
     /// Seals the segment and begins the next one.
     fn roll(&mut self) -> Result<()> {
         self.must_roll = true;
-        let (disk, dir) = (&*self.shared.disk, &self.shared.dir);
+        let shared = Arc::clone(&self.shared);
+        let (disk, dir) = (&*shared.disk, &shared.dir);
         let sealed = self.seal();
         let next = self.active + 1;
-        let heads = self.shared.published().index.heads();
-        let begun = match recovery::start(disk, dir, next, &heads) {
-            Ok(begun) => begun,
-            Err(error) => {
-                let removed = remove_if_there(disk, &records_path(dir, next));
-                return Err(match removed {
-                    Ok(()) => fault::disk("beginning a segment", &error),
-                    Err(second) => {
-                        self.poison(&format!("beginning a segment: {error}; removing its remains: {second}"))
-                    }
-                });
-            }
+        let begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.begin(next)?,
         };
+        let first = self.horizons.segments().map_or(next, |(first, _)| first);
+        if let Err(error) = self.horizons.name_segments(disk, dir, first, next) {
+            // It may be named all the same, and so it stays.
+            self.begun = Some(begun);
+            return Err(fault::disk("naming a segment", &error));
+        }
         let mut published = self.shared.publish();
         if let Some(runs) = sealed {
             for (key, run) in runs {
@@ -316,6 +326,17 @@ impl Journal {
         self.length = begun.length;
         self.must_roll = false;
         Ok(())
+    }
+
+    fn begin(&self, next: u64) -> Result<recovery::Last> {
+        let (disk, dir) = (&*self.shared.disk, &self.shared.dir);
+        let heads = self.shared.published().index.heads();
+        recovery::start(disk, dir, next, &heads).map_err(|error| {
+            match remove_if_there(disk, &records_path(dir, next)) {
+                Ok(()) => fault::disk("beginning a segment", &error),
+                Err(second) => self.poison(&format!("beginning a segment: {error}; removing its remains: {second}")),
+            }
+        })
     }
 
     /// Writes the segment's index. Without it the positions stay in memory and the next start reads
@@ -397,8 +418,13 @@ impl Journal {
 
     /// Removes files in order, with a directory sync after each, so that a crash leaves no hole.
     fn remove_doomed(&mut self) -> Result<u64> {
-        let (disk, dir) = (&self.shared.disk, &self.shared.dir);
+        let shared = Arc::clone(&self.shared);
+        let (disk, dir) = (&shared.disk, &shared.dir);
         let mut removed = 0;
+        if let Some(spent) = self.doomed.back() {
+            let named = self.horizons.name_segments(&**disk, dir, spent + 1, self.active);
+            named.map_err(|error| fault::disk("naming the segments that are kept", &error))?;
+        }
         while let Some(number) = self.doomed.front() {
             remove_if_there(&**disk, &records_path(dir, *number))
                 .and_then(|()| remove_if_there(&**disk, &sidecar_path(dir, *number)))

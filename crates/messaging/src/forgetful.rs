@@ -102,6 +102,19 @@ impl ForgetfulDisk {
         Self(Arc::new(Mutex::new(after)))
     }
 
+    /// Another disk with the same files, all of them synced.
+    pub fn copy(&self) -> Self {
+        let mut after = State::default();
+        let state = self.state();
+        for (path, index) in &state.names {
+            let bytes = state.files[*index].bytes.clone();
+            after.names.insert(path.clone(), after.files.len());
+            after.files.push(Inode { durable: bytes.clone(), bytes, dropped: Vec::new() });
+        }
+        after.durable_names = after.names.clone();
+        Self(Arc::new(Mutex::new(after)))
+    }
+
     /// Changes one byte of a file, as a bad sector would.
     ///
     /// # Errors

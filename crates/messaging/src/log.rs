@@ -98,6 +98,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// As [`Self::expire`].
     async fn drop_stream(&self, stream: Uuid) -> Result<u64>;
 
+    /// `Ok` when events can be stored: writes and syncs a little beside them, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// Unavailable when the disk is full, internal when it failed.
+    async fn ready(&self) -> Result<()>;
+
     /// Finishes what is queued and closes; later appends are refused. Closing twice is no error.
     ///
     /// # Errors

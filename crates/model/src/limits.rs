@@ -133,6 +133,8 @@ pub const LEAF_VALIDITY_DAYS: (u32, u32) = (1, 3650);
 pub const LEAF_VALIDITY_DEFAULT_DAYS: u32 = 30;
 /// Rows of one unit of work: ours (design).
 pub const UNIT_ROWS: usize = 500;
+/// Time for which what a probe for readiness found is taken for true: ours.
+pub const READINESS_PROBE: Duration = Duration::from_secs(2);
 /// Units waiting for the store's writer before it answers busy: ours.
 pub const STORE_QUEUE: usize = 1024;
 /// Bytes waiting for the log's writer before it answers busy: ours.

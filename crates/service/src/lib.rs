@@ -21,6 +21,7 @@ pub mod keyring;
 mod owner_reset;
 pub mod platform;
 pub mod provisioning;
+mod readiness;
 pub mod registry;
 pub mod resources;
 pub mod route;
@@ -32,4 +33,5 @@ pub mod tables;
 pub mod worker;
 
 pub use owner_reset::reset_owner;
+pub use readiness::NotReady;
 pub use service::{Service, StartConfig, Started, server_names};

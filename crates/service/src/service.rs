@@ -11,13 +11,13 @@ use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::platform::{Engines, Platform, Settings, Tenancy};
 use crate::provisioning::ProvisioningService;
+use crate::readiness::{NotReady, Readiness};
 use crate::worker;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::random::Random;
 use ferrohub_pki::platform::ServerIdentity;
 use ferrohub_pki::seal::MasterKey;
-use ferrohub_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -61,6 +61,7 @@ pub struct StartConfig {
 pub struct Service {
     /// Shared state. Private: it is the key to every row, and whoever holds this value only asks through the services.
     platform: Arc<Platform>,
+    readiness: Readiness,
     /// Resource Manager.
     pub arm: Engine,
     /// Tokens.
@@ -119,6 +120,7 @@ impl Service {
             authn,
             graph: Graph::new(platform.clone()),
             platform: platform.clone(),
+            readiness: Readiness::default(),
         });
         Ok(Started {
             service,
@@ -149,12 +151,12 @@ impl Service {
         &self.platform.tenancy
     }
 
-    /// Whether the store takes reads and writes.
+    /// Whether store and event log take reads and writes: a row and a file are written to find out, now and then.
     ///
     /// # Errors
-    /// What the store says.
-    pub async fn ready(&self) -> std::result::Result<(), StoreError> {
-        self.platform.store.ready().await
+    /// Which of them does not, and what it says.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.readiness.look(&self.platform).await
     }
 
     /// The certificate of a certificate authority, DER. Public: certificates name where it is.

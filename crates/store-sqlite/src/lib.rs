@@ -9,6 +9,8 @@
 //! declared names only (`sql.rs`), every value is bound.
 
 mod cache;
+mod checksum;
+mod health;
 mod reader;
 mod schema;
 mod sql;
@@ -16,6 +18,7 @@ mod writer;
 
 use crate::cache::RowCache;
 use crate::cache::lists::Ask;
+use crate::health::{Damage, Watch};
 use crate::reader::Readers;
 use crate::sql::{Statements, View};
 use crate::writer::Writer;
@@ -27,6 +30,7 @@ use ferrohub_store::{
     check_unique_column,
 };
 use quick_cache::DefaultHashBuilder;
+use rusqlite::{ErrorCode, ffi};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,6 +59,8 @@ const MOST_READERS: usize = 64;
 pub struct SqliteStore {
     tables: Tables,
     cache: Arc<RowCache>,
+    damage: Damage,
+    _watch: Watch,
     // Before the writer, so that the writer closes last and folds the write-ahead log in.
     readers: Readers,
     writer: Writer,
@@ -68,7 +74,7 @@ impl SqliteStore {
     /// Missing tables, columns and indexes are added. `clock` times the groups of commits. Blocks on the disk.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] or [`StoreError::Older`] when another program wrote the file, [`StoreError::Invalid`] for a wrong
+    /// [`StoreError::Damaged`] when the file is found not to be whole, [`StoreError::Newer`] or [`StoreError::Older`] when another program wrote it, [`StoreError::Invalid`] for a wrong
     /// declaration, [`StoreError::Engine`] when the file is no store or cannot be opened.
     pub fn open(
         path: &Path,
@@ -76,21 +82,34 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Self, StoreError> {
-        let mut statements = HashMap::with_hasher(DefaultHashBuilder::default());
-        for (number, table) in (0..).zip(tables) {
+        for (number, table) in tables.iter().enumerate() {
             table.check()?;
-            let made = Arc::new(Statements::new(number, table));
-            if statements.insert(table.name, made).is_some() {
+            if tables[..number].iter().any(|other| other.name == table.name) {
                 return Err(StoreError::Invalid(format!("table {:?} is declared twice", table.name)));
             }
         }
-        let tables: Tables = Arc::new(statements);
-        let connection = schema::open(path, &tables)?;
+        let (connection, tables) = schema::open(path, tables)?;
         let cache = Arc::new(RowCache::new(options.cache_bytes));
         let writer =
             Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), clock, options.batch_units.max(1))?;
         let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS), &cache)?;
-        Ok(Self { tables, cache, readers, writer })
+        let damage = Damage::default();
+        let watch = Watch::start(path, &damage)?;
+        damage.refuse()?;
+        Ok(Self { tables, cache, damage, _watch: watch, readers, writer })
+    }
+
+    /// Checks the file at `path` from end to end: its trees, and every row of `tables` against its checksum. Gives what is
+    /// wrong, a sentence each. No other program may have the file open; it is brought up to date as by an opening. Blocks on
+    /// the disk.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`], damage apart.
+    pub fn check(path: &Path, tables: &[&'static Table]) -> Result<Vec<String>, StoreError> {
+        match schema::open(path, tables).and_then(|(_, tables)| health::check(path, &tables)) {
+            Err(StoreError::Damaged(text)) => Ok(vec![text]),
+            outcome => outcome,
+        }
     }
 
     fn statements(&self, table: &'static Table) -> Result<&Arc<Statements>, StoreError> {
@@ -104,13 +123,23 @@ fn unknown_table(table: &Table) -> StoreError {
 
 /// An error of SQLite that is no conflict.
 pub(crate) fn engine(what: &str, error: &rusqlite::Error) -> StoreError {
-    StoreError::Engine(format!("{what}: {error}"))
+    let text = format!("{what}: {error}");
+    let Some(found) = error.sqlite_error() else { return StoreError::Engine(text) };
+    match found.code {
+        ErrorCode::DiskFull | ErrorCode::ReadOnly => StoreError::Unwritable(text),
+        // A quota, or a limit of the process.
+        _ if found.extended_code == ffi::SQLITE_IOERR_WRITE => StoreError::Unwritable(text),
+        ErrorCode::DatabaseCorrupt => StoreError::Damaged(text),
+        _ => StoreError::Engine(text),
+    }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError> {
         unit.check()?;
+        // What an expectation does not find may be there.
+        self.damage.refuse()?;
         self.writer.commit(&self.tables, unit).await
     }
 
@@ -148,6 +177,7 @@ impl Store for SqliteStore {
         value: &str,
     ) -> Result<Option<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, value)?;
+        self.damage.refuse()?;
         let statements = self.statements(table)?;
         if let Some(row) = self.cache.find_one(statements.number, index, value) {
             return Ok(Some(row));
@@ -165,6 +195,7 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_unique_column(table, column, prefix)?;
         check_page(&page)?;
+        self.damage.refuse()?;
         let statements = self.statements(table)?;
         if let Some(rows) = Ask::below(statements.number, index, prefix, &page).and_then(|ask| self.cache.list(&ask)) {
             return Ok(rows);
@@ -182,6 +213,7 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Arc<Row>>, StoreError> {
         let index = check_column(table, column, value)?;
         check_page(&page)?;
+        self.damage.refuse()?;
         let statements = self.statements(table)?;
         let ask = Ask::equal(statements.number, table, index, value, &page);
         if let Some(rows) = ask.and_then(|ask| self.cache.list(&ask)) {
@@ -193,23 +225,27 @@ impl Store for SqliteStore {
 
     async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&page)?;
+        self.damage.refuse()?;
         let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
         self.readers.run(move |view| statements.scan(view, &prefix, &page)).await
     }
 
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
         let index = check_column(table, column, value)?;
+        self.damage.refuse()?;
         let (statements, value) = (Arc::clone(self.statements(table)?), value.to_owned());
         self.readers.run(move |view| statements.count(view.connection, index, &value)).await
     }
 
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&Page::first(limit))?;
+        self.damage.refuse()?;
         let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
         self.readers.run(move |view| statements.last(view, &prefix, limit)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        self.damage.refuse()?;
         // An empty unit begins and ends a transaction without touching the disk.
         self.writer.commit(&self.tables, UnitOfWork::new()).await?;
         let probe = |view: &View<'_>| {

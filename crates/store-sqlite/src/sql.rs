@@ -5,7 +5,7 @@
 
 use crate::cache::lists::Ask;
 use crate::cache::{RowCache, Ticket};
-use crate::engine;
+use crate::{checksum, engine};
 use ferrohub_store::{Column, Page, Row, StoreError, Table, prefix_end};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::sync::Arc;
@@ -30,9 +30,12 @@ pub(crate) struct Statements {
     pub(crate) number: u16,
     /// The declaration.
     pub(crate) table: &'static Table,
+    /// Columns that the file has and the declaration has not, by the names of their declarations: of another program. Rows
+    /// that have values in them were summed with them.
+    foreign: Vec<String>,
     /// Version of the row with key ?1.
     pub(crate) version: String,
-    /// Inserts or replaces: key, version, schema, doc, then the columns.
+    /// Inserts or replaces: key, version, schema, doc, checksum, then the columns.
     pub(crate) put: String,
     /// Removes the row with key ?1.
     pub(crate) delete: String,
@@ -51,6 +54,12 @@ pub(crate) struct Statements {
     find_one: Vec<String>,
     /// For each column: rows by value, if the column is unique.
     range: Vec<Range>,
+    /// Rows behind the rowid ?1, at most ?2, without foreign columns.
+    every: String,
+    /// The same with everything that a checksum is over, and the rowid at the end.
+    checked: String,
+    /// Sets the checksum ?2 of the row with rowid ?1.
+    set_sum: String,
 }
 
 /// A statement over a range of keys or values, with an upper end and without.
@@ -60,11 +69,12 @@ struct Range {
 }
 
 impl Statements {
-    /// The statements of a checked declaration.
-    pub(crate) fn new(number: u16, table: &'static Table) -> Self {
+    /// The statements of a checked declaration over a table that has `foreign` columns too.
+    pub(crate) fn new(number: u16, table: &'static Table, foreign: Vec<String>) -> Self {
         let name = format!("t_{}", table.name);
         let columns: String = table.columns.iter().map(|column| format!(", c_{}", column.name)).collect();
-        let select = format!("SELECT key, version, schema, doc{columns} FROM {name}");
+        let others: String = foreign.iter().map(|column| format!(", \"c_{column}\"")).collect();
+        let select = format!("SELECT key, version, schema, doc, sum{columns}{others} FROM {name}");
         let range = |by: &str, order: &str| Range {
             bounded: format!("{select} WHERE {by} >= ?1 AND {by} < ?2 ORDER BY {by} {order} LIMIT ?3"),
             open: format!("{select} WHERE {by} >= ?1 ORDER BY {by} {order} LIMIT ?2"),
@@ -74,7 +84,7 @@ impl Statements {
             number,
             table,
             version: format!("SELECT version FROM {name} WHERE key = ?1"),
-            put: put(table, &name, &columns),
+            put: put(table, &name, &columns, &foreign),
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
             exists_with: each(&|column| format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")),
             exists_prefixed: each(&|column| {
@@ -88,6 +98,14 @@ impl Statements {
             count: each(&|column| format!("SELECT count(*) FROM {name} WHERE c_{column} = ?1")),
             find_one: each(&|column| format!("{select} WHERE c_{column} = ?1")),
             range: table.columns.iter().map(|column| range(&format!("c_{}", column.name), "ASC")).collect(),
+            every: format!(
+                "SELECT rowid, key, version, schema, doc{columns} FROM {name} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+            ),
+            checked: format!(
+                "SELECT key, version, schema, doc, sum{columns}{others}, rowid FROM {name} WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+            ),
+            set_sum: format!("UPDATE {name} SET sum = ?2 WHERE rowid = ?1"),
+            foreign,
         }
     }
 
@@ -100,9 +118,82 @@ impl Statements {
     pub(crate) fn create_table(&self) -> String {
         format!(
             "CREATE TABLE IF NOT EXISTS t_{} (key TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL, \
-             schema INTEGER NOT NULL, doc TEXT NOT NULL) STRICT",
+             schema INTEGER NOT NULL, doc TEXT NOT NULL, sum INTEGER) STRICT",
             self.table.name
         )
+    }
+
+    /// Adds the column of checksums to a table of format 2.
+    pub(crate) fn add_sum(&self) -> String {
+        format!("ALTER TABLE t_{} ADD COLUMN sum INTEGER", self.table.name)
+    }
+
+    /// Sums up to `count` rows behind a rowid anew, as they are; gives the rowid of the last one.
+    pub(crate) fn sum_rows(&self, connection: &Connection, behind: i64, count: i64) -> rusqlite::Result<Option<i64>> {
+        let mut last = None;
+        let mut select = connection.prepare_cached(&self.every)?;
+        let mut update = connection.prepare_cached(&self.set_sum)?;
+        // Another program's values are not summed, and are not left: nothing would tell that they are right.
+        let mut clear = match self.foreign.is_empty() {
+            true => None,
+            false => {
+                let values: Vec<String> = self.foreign.iter().map(|name| format!("\"c_{name}\" = NULL")).collect();
+                let sql = format!("UPDATE t_{} SET {} WHERE rowid = ?1", self.table.name, values.join(", "));
+                Some(connection.prepare_cached(&sql)?)
+            }
+        };
+        let mut rows = select.query(params![behind, count])?;
+        while let Some(row) = rows.next()? {
+            let rowid: i64 = row.get(0)?;
+            let columns = (0..self.table.columns.len()).map(|index| row.get(5 + index));
+            let columns: Vec<Option<String>> = columns.collect::<rusqlite::Result<_>>()?;
+            let (key, doc): (String, String) = (row.get(1)?, row.get(4)?);
+            let sum = checksum::of(&key, row.get(2)?, row.get(3)?, &doc, self.named(&columns));
+            update.execute(params![rowid, sum])?;
+            if let Some(clear) = &mut clear {
+                clear.execute([rowid])?;
+            }
+            last = Some(rowid);
+        }
+        Ok(last)
+    }
+
+    /// Holds up to `count` rows behind a rowid against their checksums; gives the rowid of the last, and what is wrong.
+    pub(crate) fn check_rows(
+        &self,
+        connection: &Connection,
+        behind: i64,
+        count: i64,
+    ) -> Result<(Option<i64>, Vec<String>), StoreError> {
+        let (mut last, mut wrong) = (None, Vec::new());
+        let mut select = connection.prepare_cached(&self.checked).map_err(|error| self.failed(&error))?;
+        let mut rows = select.query(params![behind, count]).map_err(|error| self.failed(&error))?;
+        while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
+            last = Some(
+                row.get(FIXED_COLUMNS + self.table.columns.len() + self.foreign.len())
+                    .map_err(|error| self.failed(&error))?,
+            );
+            // What is no text any more is damage as well.
+            match self
+                .raw(row)
+                .map_err(|error| StoreError::Damaged(format!("reading table {:?}: {error}", self.table.name)))
+                .and_then(|found| self.whole(found))
+            {
+                Ok(_) => {}
+                Err(StoreError::Damaged(text)) => wrong.push(text),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((last, wrong))
+    }
+
+    /// The values of a row's columns with their names; foreign ones follow the declared.
+    pub(crate) fn named<'a>(
+        &'a self,
+        values: &'a [Option<String>],
+    ) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        let names = self.table.columns.iter().map(|column| column.name).chain(self.foreign.iter().map(String::as_str));
+        names.zip(values).map(|(name, value)| (name, value.as_deref()))
     }
 
     /// Adds a column, NULL in the rows that are there.
@@ -262,27 +353,46 @@ impl Statements {
         if let Some(known) = view.cache.same(self.number, row.get_ref(0)?.as_str()?, version) {
             return Ok(Found::Known(known));
         }
-        let columns = (0..self.table.columns.len()).map(|index| row.get(FIXED_COLUMNS + index));
+        self.raw(row)
+    }
+
+    fn raw(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
+        let columns = (0..self.table.columns.len() + self.foreign.len()).map(|index| row.get(FIXED_COLUMNS + index));
         Ok(Found::Raw {
             key: row.get(0)?,
-            version,
+            version: row.get::<_, i64>(1)?.unsigned_abs(),
             schema: row.get(2)?,
             doc: row.get(3)?,
+            sum: row.get(4)?,
             columns: columns.collect::<rusqlite::Result<_>>()?,
         })
     }
 
     fn row(&self, view: &View<'_>, keep: bool, found: Found) -> Result<Arc<Row>, StoreError> {
-        let row = match found {
-            Found::Known(row) => return Ok(row),
-            Found::Raw { key, version, schema, doc, columns } => {
-                Arc::new(Row::stored(self.table, key, version, columns, schema, doc)?)
-            }
-        };
+        if let Found::Known(row) = found {
+            return Ok(row);
+        }
+        let row = self.whole(found)?;
         if keep {
             view.cache.keep(self.number, &row, view.ticket);
         }
         Ok(row)
+    }
+
+    /// A row that was read, held against its checksum.
+    fn whole(&self, found: Found) -> Result<Arc<Row>, StoreError> {
+        let (key, version, schema, doc, sum, mut columns) = match found {
+            Found::Known(row) => return Ok(row),
+            Found::Raw { key, version, schema, doc, sum, columns } => (key, version, schema, doc, sum, columns),
+        };
+        if sum != Some(checksum::of(&key, version.cast_signed(), schema, &doc, self.named(&columns))) {
+            return Err(StoreError::Damaged(format!(
+                "the row {key:?} of table {:?} is not what was written: its checksum differs",
+                self.table.name
+            )));
+        }
+        columns.truncate(self.table.columns.len());
+        Ok(Arc::new(Row::stored(self.table, key, version, columns, schema, doc)?))
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
@@ -290,26 +400,27 @@ impl Statements {
     }
 }
 
-/// Columns before the declared ones: key, version, schema, doc.
-const FIXED_COLUMNS: usize = 4;
+/// Columns before the declared ones: key, version, schema, doc, checksum.
+const FIXED_COLUMNS: usize = 5;
 
 enum Found {
     Known(Arc<Row>),
-    Raw { key: String, version: u64, schema: u32, doc: String, columns: Vec<Option<String>> },
+    Raw { key: String, version: u64, schema: u32, doc: String, sum: Option<i64>, columns: Vec<Option<String>> },
 }
 
 fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn put(table: &Table, name: &str, columns: &str) -> String {
+fn put(table: &Table, name: &str, columns: &str, foreign: &[String]) -> String {
     let values: String = (0..FIXED_COLUMNS + table.columns.len())
         .map(|index| if index == 0 { "?1".to_owned() } else { format!(", ?{}", index + 1) })
         .collect();
     let updates: String = table.columns.iter().map(|column| format!(", c_{0} = excluded.c_{0}", column.name)).collect();
+    let cleared: String = foreign.iter().map(|column| format!(", \"c_{column}\" = NULL")).collect();
     format!(
-        "INSERT INTO {name} (key, version, schema, doc{columns}) VALUES ({values}) ON CONFLICT (key) DO UPDATE SET \
-         version = excluded.version, schema = excluded.schema, doc = excluded.doc{updates}"
+        "INSERT INTO {name} (key, version, schema, doc, sum{columns}) VALUES ({values}) ON CONFLICT (key) DO UPDATE SET \
+         version = excluded.version, schema = excluded.schema, doc = excluded.doc, sum = excluded.sum{updates}{cleared}"
     )
 }
 
@@ -326,7 +437,7 @@ mod tests {
 
     #[test]
     fn every_look_up_uses_an_index_and_sorts_nothing() {
-        let statements = Statements::new(0, &ITEMS);
+        let statements = Statements::new(0, &ITEMS, Vec::new());
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&statements.create_table()).unwrap();
         for column in ITEMS.columns {

@@ -3,7 +3,7 @@
 use crate::cache::{Batch, Fate, RowCache, Touch};
 use crate::schema::SEQUENCE;
 use crate::sql::Statements;
-use crate::{Tables, engine, unknown_table};
+use crate::{Tables, checksum, engine, unknown_table};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
@@ -361,7 +361,9 @@ impl Batcher {
     fn put(&mut self, statements: &Statements, put: &Put) -> Result<u64, StoreError> {
         self.sequence += 1;
         let doc = put.text();
-        let fixed: [&dyn ToSql; 4] = [&put.key, &self.sequence, &put.table.schema_version, &doc];
+        let schema = put.table.schema_version;
+        let sum = checksum::of(&put.key, self.sequence, schema, doc, statements.named(&put.columns));
+        let fixed: [&dyn ToSql; 5] = [&put.key, &self.sequence, &schema, &doc, &sum];
         let values = fixed.into_iter().chain(put.columns.iter().map(|value| value as &dyn ToSql));
         self.connection
             .prepare_cached(&statements.put)

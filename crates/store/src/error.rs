@@ -45,6 +45,13 @@ pub enum StoreError {
     /// A program before the first release wrote the data; the sentence says what to do.
     #[error("{0}")]
     Older(String),
+    /// The engine's disk takes no more: it is full, over its quota or read-only. Nothing was done, and reading goes on; the
+    /// text is for the log.
+    #[error("the store cannot be written: {0}")]
+    Unwritable(String),
+    /// What is stored is not what was written; the text says where and is for the log.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The engine failed; the text is for the log.
     #[error("the store's engine failed: {0}")]
     Engine(String),
@@ -71,6 +78,11 @@ impl From<StoreError> for Error {
             StoreError::Busy => {
                 Error::unavailable("Ferrohub has more writes waiting than it takes at once; try again in a second.", 1)
             }
+            StoreError::Unwritable(context) => Error::unavailable(
+                "The server's disk is full or cannot be written, so nothing was changed; reading goes on. Free space on the server and repeat the request.",
+                10,
+            )
+            .with_context(format!("store: {context}")),
             StoreError::TooLarge(sentence) => Error::new(
                 ErrorKind::TooLarge,
                 "RequestTooLarge",
@@ -80,6 +92,7 @@ impl From<StoreError> for Error {
             StoreError::Invalid(context)
             | StoreError::Newer(context)
             | StoreError::Older(context)
+            | StoreError::Damaged(context)
             | StoreError::Engine(context) => Error::internal(format!("store: {context}")),
         }
     }
@@ -120,6 +133,11 @@ mod tests {
         assert!(unique.message.contains("host name"));
         let busy = of(StoreError::Busy);
         assert_eq!((busy.kind, busy.retry_after_seconds), (ErrorKind::Unavailable, Some(1)));
+        let full = of(StoreError::Unwritable("WAL".into()));
+        assert_eq!((full.kind, full.retry_after_seconds), (ErrorKind::Unavailable, Some(10)));
+        assert!(full.message.contains("disk is full") && !full.message.contains("WAL"));
+        let damaged = of(StoreError::Damaged("disk page 7".into()));
+        assert!(damaged.kind == ErrorKind::Internal && !damaged.message.contains("page"));
         let engine = of(StoreError::Engine("disk I/O error".into()));
         assert_eq!(engine.kind, ErrorKind::Internal);
         assert!(!engine.message.contains("disk"));

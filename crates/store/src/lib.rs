@@ -57,14 +57,16 @@ impl Page {
 /// order; lower-casing is the caller's job. Every read sees every commit that was answered before
 /// the read began. Rows are shared: an engine may hand the same object to several callers. Every method fails with [`StoreError::Busy`] when the engine's queue is full,
 /// [`StoreError::Invalid`] when an argument breaks a rule of this crate, [`StoreError::Newer`]
-/// when a newer program wrote the row, and [`StoreError::Engine`] when the engine itself fails.
+/// when a newer program wrote the row, [`StoreError::Damaged`] when what is read is not what was written, and
+/// [`StoreError::Engine`] when the engine itself fails.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Applies `unit` whole or not at all; synced to disk when it returns `Ok`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when an expectation or a unique column does not hold,
-    /// [`StoreError::TooLarge`] when the unit, a key or a document is over its limit. A unit that
+    /// [`StoreError::TooLarge`] when the unit, a key or a document is over its limit, [`StoreError::Unwritable`] when the
+    /// disk takes no more. A unit that
     /// got [`StoreError::Engine`] may or may not have been applied: read before trying again.
     async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError>;
 
@@ -111,6 +113,6 @@ pub trait Store: Send + Sync + 'static {
     /// order of key.
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;
 
-    /// `Ok` when the engine can read and write.
+    /// `Ok` when the engine can read and write: it reads and looks for room, and leaves writing a row to the caller.
     async fn ready(&self) -> Result<(), StoreError>;
 }

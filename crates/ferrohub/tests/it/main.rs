@@ -1,6 +1,8 @@
 //! The program as people run it: child processes on free ports, over real sockets.
 
+mod damage;
 mod edges;
+mod full_disk;
 mod program;
 
 use program::{Home, Running, hub_name, steps};

@@ -114,15 +114,27 @@ async fn verify_after_power_cut(disk: &ForgetfulDisk, seed: u64, acknowledged: &
     }
 }
 
-/// A disk whose syncs wait while the gate is held.
+/// A disk whose syncs wait while the gate is held, and that may be full: for what is appended, or only found out by a sync.
 #[derive(Clone, Default)]
-struct Gated(ForgetfulDisk, Arc<Mutex<()>>);
+struct Gated(ForgetfulDisk, Arc<Mutex<()>>, Arc<Mutex<Room>>);
 
-struct GatedFile(Arc<dyn DiskFile>, Arc<Mutex<()>>);
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Room {
+    #[default]
+    Free,
+    NoneForAppends,
+    /// Only what is longer than this many bytes finds none.
+    NoneForSyncs(u64),
+}
+
+struct GatedFile(Arc<dyn DiskFile>, Arc<Mutex<()>>, Arc<Mutex<Room>>);
 
 impl Gated {
     fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(GatedFile(file, Arc::clone(&self.1)))
+        Arc::new(GatedFile(file, Arc::clone(&self.1), Arc::clone(&self.2)))
+    }
+    fn set(&self, room: Room) {
+        *self.2.lock().unwrap_or_else(PoisonError::into_inner) = room;
     }
 }
 
@@ -149,6 +161,10 @@ impl Disk for Gated {
 
 impl DiskFile for GatedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        if *self.2.lock().unwrap_or_else(PoisonError::into_inner) == Room::NoneForAppends {
+            self.0.append(&bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.0.append(bytes)
     }
     fn rewrite(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
@@ -156,6 +172,12 @@ impl DiskFile for GatedFile {
     }
     fn sync(&self) -> io::Result<()> {
         let _gate = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = *self.2.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Room::NoneForSyncs(most) = room
+            && self.0.len()? > most
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.0.sync()
     }
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -208,4 +230,32 @@ async fn readers_see_nothing_before_its_sync() {
     let last = log.bounds(HUB, 0).await.unwrap().unwrap().last_sequence;
     assert_eq!(last, (more - kinds.len()) as u64, "what was not refused is there");
     holder.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_what_comes_after_it_is_stored_without_a_restart() {
+    let disk = Gated::default();
+    let log = LocalEventLog::open(Arc::new(disk.clone()), dir(), clock(), SMALL).unwrap();
+    append(&log, "before").await.unwrap();
+    log.ready().await.unwrap();
+    let length = disk.0.open(&dir().join("00000000000000000000.log")).unwrap().len().unwrap();
+    for (number, room) in [Room::NoneForAppends, Room::NoneForSyncs(length + 200)].into_iter().enumerate() {
+        disk.set(room);
+        for body in [String::from("x").repeat(300), "x".repeat(5000)] {
+            let refused = append(&log, &body).await.unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Unavailable, "{refused}");
+            assert!(refused.message.contains("disk of the event log is full"), "{refused}");
+        }
+        assert_eq!(log.ready().await.unwrap_err().kind, ErrorKind::Unavailable);
+        assert_eq!(everything(&log).await.unwrap().len(), 1 + number, "reading goes on");
+        disk.set(Room::Free);
+        log.ready().await.unwrap();
+        append(&log, "after").await.unwrap();
+    }
+    drop(log);
+    let left = disk.0.list(dir()).unwrap();
+    assert!(left.iter().all(|name| !name.contains("probe")), "{left:?}");
+    let log = open(&disk.0.crash(None)).unwrap();
+    let bodies: Vec<Bytes> = everything(&log).await.unwrap().into_iter().map(|event| event.body).collect();
+    assert_eq!(bodies, ["before", "after", "after"]);
 }

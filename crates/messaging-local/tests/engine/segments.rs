@@ -128,6 +128,44 @@ pub(super) fn crc32c_bitwise<'a>(seed: u32, bytes: impl Iterator<Item = &'a u8>)
     })
 }
 
+fn horizons(disk: &ForgetfulDisk) -> Vec<String> {
+    disk.list(dir()).unwrap().into_iter().filter(|name| name.ends_with(".hor")).collect()
+}
+
+#[tokio::test]
+async fn a_segment_that_is_missing_is_named_wherever_it_stood() {
+    let whole = ForgetfulDisk::new();
+    let log = open(&whole).unwrap();
+    fill(&log, 0, 40).await;
+    drop(log);
+    let names: Vec<String> = whole.list(dir()).unwrap().into_iter().filter(|name| name.ends_with(".log")).collect();
+    assert!(names.len() > 3);
+    for name in &names {
+        let disk = whole.copy();
+        disk.remove(&dir().join(name)).unwrap();
+        let text = refusal(&disk);
+        assert!(text.contains(name) && text.contains("is missing; restore the folder from a backup"), "{text}");
+    }
+    // All of them, and an only one.
+    let disk = whole.copy();
+    names.iter().for_each(|name| disk.remove(&dir().join(name)).unwrap());
+    assert!(refusal(&disk).contains(&names[0]), "an empty log is not begun in silence");
+    let only = ForgetfulDisk::new();
+    let log = open(&only).unwrap();
+    append(&log, "one").await.unwrap();
+    drop(log);
+    only.remove(&dir().join(&names[0])).unwrap();
+    assert!(refusal(&only).contains(&names[0]));
+    // What says which there are is itself held to its checksum; a folder of before has none and gets one.
+    let disk = whole.copy();
+    disk.damage(&dir().join(&horizons(&disk)[0]), 9).unwrap();
+    assert!(refusal(&disk).contains("which segments there are"));
+    disk.remove(&dir().join(&horizons(&disk)[0])).unwrap();
+    assert_eq!(everything(&open(&disk).unwrap()).await.unwrap().len(), 40);
+    disk.remove(&dir().join(names.last().unwrap())).unwrap();
+    assert!(refusal(&disk).contains(names.last().unwrap()));
+}
+
 #[tokio::test]
 async fn expiry_takes_whole_old_segments_and_their_files() {
     let disk = ForgetfulDisk::new();
@@ -141,7 +179,8 @@ async fn expiry_takes_whole_old_segments_and_their_files() {
     let moment = everything(&log).await.unwrap()[20].enqueued_ms;
     let removed = log.expire(HUB, moment).await.unwrap();
     assert!(removed >= 2);
-    assert_eq!(disk.list(dir()).unwrap().len() as u64, before as u64 - 2 * removed + 1, "one file says what was taken");
+    assert_eq!(disk.list(dir()).unwrap().len() as u64, before as u64 - 2 * removed);
+    assert_eq!(horizons(&disk).len(), 1, "one file says what was taken");
     let left = everything(&log).await.unwrap();
     assert_eq!(left[0].sequence, 20, "nothing older is given out");
     assert_eq!(left.last().map(|event| event.sequence), Some(39));

@@ -64,6 +64,10 @@ impl EventLog for Turns {
         self.next().drop_stream(stream).await
     }
 
+    async fn ready(&self) -> Result<()> {
+        self.next().ready().await
+    }
+
     async fn close(&self) -> Result<()> {
         for handle in &self.handles {
             handle.close().await?;

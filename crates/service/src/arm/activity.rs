@@ -8,7 +8,7 @@ use crate::tables::ACTIVITY;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::Put;
+use ferrohub_store::{Put, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,10 +27,11 @@ pub fn success_row(
     row(platform, request, id, action, "Succeeded", status, None)
 }
 
-/// Writes the row of a request whose effect was not one unit of work.
+/// Writes the row of a request whose effect was not one unit of work: of an action that shows something, or that wrote for
+/// itself before. On a disk that takes no more, the row is a line of the server's log instead, so that reading goes on.
 ///
 /// # Errors
-/// When the store cannot be written.
+/// When the store fails otherwise.
 pub async fn record_success(
     platform: &Platform,
     request: &ArmRequest,
@@ -40,8 +41,15 @@ pub async fn record_success(
 ) -> Result<()> {
     let mut change = Change::new();
     change.unit.put(success_row(platform, request, id, action, status)?);
-    platform.commit(change).await?;
-    Ok(())
+    match platform.commit(change).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::Unwritable(why)) => {
+            let (caller, status) = (request.actor.id(), i64::from(status));
+            tracing::error!(why, %id, action, caller, status, request = %request.request_id, "the disk takes no row of the activity log; this line stands for it");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes the row of a request that was refused or failed. A store that cannot write it is logged; the client gets the first error.

@@ -28,13 +28,13 @@ async fn a_file_of_a_newer_program_is_refused_with_a_sentence() {
         connection.execute_batch(sql).unwrap();
     };
     // A newer format that still lets this program work, for one step back.
-    set("PRAGMA user_version = 3");
+    set("PRAGMA user_version = 4");
     open(&folder).unwrap().commit(unit("b")).await.unwrap();
-    set("UPDATE ferrohub_meta SET value = 3 WHERE name = 'oldest_reader'");
+    set("UPDATE ferrohub_meta SET value = 4 WHERE name = 'oldest_reader'");
     let Err(StoreError::Newer(sentence)) = open(&folder) else {
         panic!("a newer file was opened");
     };
-    assert!(sentence.contains("items.db") && sentence.contains("data format 3, this program knows 2"));
+    assert!(sentence.contains("items.db") && sentence.contains("data format 4, this program knows 3"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod crash;
+mod damage;
 mod fixtures;
 mod folder;
 

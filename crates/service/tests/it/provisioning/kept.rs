@@ -13,7 +13,7 @@ use ferrohub_service::hub::{identity, twins};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-const FORMATS: [u32; 1] = [2];
+const FORMATS: [u32; 2] = [2, 3];
 
 fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/data-{format}"))
