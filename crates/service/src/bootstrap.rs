@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
-use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
+use ferrohub_model::principal::{ClientSecret, CredentialLabel, Principal, PrincipalKind};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
@@ -153,6 +153,7 @@ async fn found(engines: &Engines) -> Result<Option<(Tenancy, OwnerCredential)>> 
         key_id: random.uuid_v4().to_string(),
         hash: key::hash_secret(&secret, random),
         expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
+        label: CredentialLabel::default(),
     };
     let owner = application(random, "Ferrohub owner", random.uuid_v4().to_string(), vec![stored]);
     let first_party = application(random, "Azure IoT Hub", IOT_HUB_APP_ID.into(), Vec::new());
@@ -191,6 +192,7 @@ pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCr
         key_id: engines.random.uuid_v4().to_string(),
         hash: key::hash_secret(&secret, engines.random.as_ref()),
         expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
+        label: CredentialLabel::default(),
     });
     let mut unit = UnitOfWork::new();
     unit.put(directory::put(&owner)?);
@@ -212,6 +214,7 @@ fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<Cli
         resource: None,
         application_object_id: Some(random.uuid_v4().to_string()),
         secrets,
+        certificates: Vec::new(),
     }
 }
 

@@ -118,29 +118,32 @@ async fn a_certificate_is_uploaded_once() {
 }
 
 #[tokio::test]
-async fn a_secret_is_added_and_none_is_taken_away() {
+async fn a_new_secret_replaces_the_others_unless_it_is_appended() {
     let server = Scripted::signed_in(|seen| match seen.call.split_once(' ')? {
         ("GET", path) if path.starts_with("/v1.0/applications?") => {
             let held = if path.contains("bare") { json!([]) } else { json!([{"keyId": "k1"}]) };
             Some(Answer::list(json!([{"id": "o1", "appId": "a1", "passwordCredentials": held}])))
         }
         ("POST", "/v1.0/applications/o1/addPassword") => Some(Answer::ok(json!({"secretText": "fresh"}))),
+        ("POST", "/v1.0/applications/o1/removePassword") => Some(Answer::ok(Value::Null)),
         _ => None,
     })
     .await;
     let reset = ["ad", "app", "credential", "reset", "--id"];
-    let refused = server.az(&[&reset[..], &["full"]].concat()).await;
-    assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("az ad app credential reset --id full --append"), "{}", refused.err);
-    assert!(server.calls().iter().all(|call| call.starts_with("GET")));
-    for options in [&["bare"][..], &["full", "--append", "--end-date", "2027-12-31"]] {
+    for (options, removed) in
+        [(&["bare"][..], 0), (&["full", "--append", "--end-date", "2027-12-31"], 0), (&["full"], 1)]
+    {
         let ran = server.az(&[&reset[..], options].concat()).await;
         assert_eq!(ran.code, 0, "{}", ran.err);
         let out: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(out, json!({"appId": "a1", "password": "fresh", "tenant": "t1"}));
+        let gone: Vec<Value> =
+            server.seen().into_iter().filter(|s| s.call.ends_with("/removePassword")).map(|s| s.body).collect();
+        assert_eq!(gone, vec![json!({"keyId": "k1"}); removed], "{options:?}");
     }
-    let sent = server.seen().into_iter().rfind(|seen| seen.call.starts_with("POST")).unwrap();
-    assert_eq!(sent.body["passwordCredential"]["endDateTime"], "2027-12-31T00:00:00Z");
+    let added: Vec<Value> =
+        server.seen().into_iter().filter(|s| s.call.ends_with("/addPassword")).map(|s| s.body).collect();
+    assert_eq!(added[1]["passwordCredential"]["endDateTime"], "2027-12-31T00:00:00Z");
 }
 
 #[tokio::test]

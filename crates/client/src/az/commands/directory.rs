@@ -9,7 +9,6 @@ use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::rooted;
 use crate::az::principals::{Principal, by_service_principal_name, quoted};
-use crate::az::shell::shell_quoted;
 use ferrohub_model::limits::CLIENT_SECRET_YEARS;
 use http::Method;
 use jiff::Timestamp;
@@ -23,7 +22,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "ad app credential reset",
         "Give an application a new secret.",
         &["--id! # Application id or object id of the application.
---append flag # Keep the secrets that it has; needed where it has any.
+--append flag # Keep the secrets that it has; without it the new one replaces them.
 --display-name # Description of the secret.
 --years int # Life of the secret; one year without it.
 --end-date # End of the secret's life, such as 2027-12-31 or 2027-12-31T11:59:59+00:00."],
@@ -143,13 +142,12 @@ fn credential_reset<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a
             None => years_after(context.environment.clock.now(), args.integer("--years")),
         };
         let application = application(context, id).await?;
-        let held = application.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
-        if held > 0 && !args.flag("--append") {
-            return Err(Failure::error(format!(
-                "The application '{id}' has {held} secret(s), and Ferrohub's directory does not take secrets away yet. Nothing was changed. To add \
-                 one beside them: az ad app credential reset --id {} --append",
-                shell_quoted(id)
-            )));
+        if !args.flag("--append") {
+            let held = application.get("passwordCredentials").and_then(Value::as_array);
+            let path = format!("/applications/{}/removePassword", segment(text(&application, "/id")));
+            for secret in held.into_iter().flatten() {
+                context.graph(Method::POST, &path, Some(&json!({"keyId": text(secret, "/keyId")}))).await?;
+            }
         }
         let secret = add_secret(context, &application, args.text("--display-name"), ends).await?;
         context.warn(SECRET_WARNING);

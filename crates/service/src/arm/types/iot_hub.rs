@@ -4,8 +4,8 @@ use super::keys::{self, DefaultPolicy};
 use super::namespace;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
-use crate::arm::render;
 use crate::arm::schema::{Check, Rule};
+use crate::arm::{region, render};
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::registry;
@@ -143,15 +143,12 @@ impl Behavior for IotHub {
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
         let host = cx.platform.settings.hub_host(cx.id.name());
-        let location = cx.resource.location.clone().unwrap_or_default();
         let properties = &mut cx.resource.properties;
         properties.insert("provisioningState".into(), "Succeeded".into());
         properties.insert("state".into(), "Active".into());
         properties.insert("hostName".into(), host.clone().into());
-        properties.insert(
-            "locations".into(),
-            json!([{"location": crate::arm::region::display(&location), "role": "primary"}]),
-        );
+        // Where a hub is follows from its region; it is shown, not stored.
+        properties.shift_remove("locations");
         for (name, value) in defaults() {
             properties.entry(name).or_insert(value);
         }
@@ -191,6 +188,7 @@ impl Behavior for IotHub {
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
         add_scope_members(stored, view);
+        view["properties"]["locations"] = locations(stored.resource.location.as_deref().unwrap_or_default());
         let name = stored.name();
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
@@ -277,6 +275,15 @@ impl IotHub {
             ));
         }
         Ok(())
+    }
+}
+
+/// The region of a hub and the one that it would fail over to, as Azure pairs them.
+fn locations(region: &str) -> Value {
+    let primary = json!({"location": region::display(region), "role": "primary"});
+    match region::paired(region) {
+        Some(paired) => json!([primary, {"location": region::display(paired), "role": "secondary"}]),
+        None => json!([primary]),
     }
 }
 
