@@ -24,9 +24,10 @@ struct Claims {
     iss: String,
     #[serde(default)]
     sub: String,
-    exp: i64,
+    /// A NumericDate may have a fraction (RFC 7519, 2), and MSAL for Python sends one.
+    exp: f64,
     #[serde(default)]
-    nbf: Option<i64>,
+    nbf: Option<f64>,
 }
 
 impl Authenticator {
@@ -63,7 +64,8 @@ impl Authenticator {
             ));
         }
         let now = self.platform.clock.unix_seconds();
-        if now >= claims.exp.saturating_add(SKEW_SECONDS) || claims.nbf.is_some_and(|nbf| now + SKEW_SECONDS < nbf) {
+        let (earliest, latest) = (seconds(now - SKEW_SECONDS), seconds(now + SKEW_SECONDS));
+        if earliest >= claims.exp || claims.nbf.is_some_and(|nbf| latest < nbf) {
             return Err(invalid(700_024, "Client assertion is not within its valid time range. Compare the clocks."));
         }
         if now >= credential.expires || credential.label.starts.is_some_and(|starts| now + SKEW_SECONDS < starts) {
@@ -92,6 +94,11 @@ impl Authenticator {
         ours && self.is_tenant(tenant)
             && ["", "v2.0", "oauth2/token", "oauth2/v2.0/token"].contains(&rest.trim_end_matches('/'))
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "unix seconds are far below 2^52")]
+fn seconds(seconds: i64) -> f64 {
+    seconds as f64
 }
 
 /// The claims, before anything is proven.

@@ -8,6 +8,7 @@ use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::rooted;
+use crate::az::output::{Columns, Output};
 use crate::az::principals::{Principal, by_service_principal_name, quoted};
 use ferrohub_model::limits::CLIENT_SECRET_YEARS;
 use http::Method;
@@ -15,6 +16,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 const SECRET_WARNING: &str = "The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.";
+
+/// Columns of the table format of a list.
+const COLUMNS: Columns = &[("DisplayName", "displayName"), ("Id", "id"), ("AppId", "appId")];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -174,7 +178,9 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             (None, None, Some(name)) => Some(format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name))),
             (None, None, None) => None,
         };
-        Ok(Value::Array(context.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
+        let mut found = context.graph_list("/servicePrincipals", filter.as_deref()).await?;
+        found.sort_by(|a, b| text(a, "/displayName").cmp(text(b, "/displayName")));
+        Ok(Output::with_columns(Value::Array(found), COLUMNS))
     })
 }
 

@@ -9,9 +9,9 @@ use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::operations;
-use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::{Change, Platform};
+use crate::registry;
 use crate::resources::{self, Face, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
@@ -126,7 +126,7 @@ impl Behavior for Credential {
         let credential = ResourceId::parse(&record.resource)?;
         let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
         let namespace = resources::require(platform, &namespace_id).await?;
-        let actor = namespace_actor(platform, &namespace).await?;
+        let actor = registry::namespace_actor(platform, &namespace).await?;
         let cause = |name: &str| {
             let text = record.input.get(name).and_then(Value::as_str);
             text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
@@ -150,17 +150,6 @@ impl Behavior for Credential {
 
 fn namespace_name(id: &ResourceId) -> String {
     id.parent().map(|parent| parent.name().to_string()).unwrap_or_default()
-}
-
-async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
-    match namespace.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_deref()) {
-        Some(principal) => platform.identity_actor(principal).await,
-        None => Err(Error::forbidden(format!(
-            "The namespace '{}' has no system-assigned identity with which it could write to its hubs. Give it one: PUT it with \"identity\": {{\"type\": \"SystemAssigned\"}}.",
-            namespace.name()
-        ))
-        .with_code("NamespaceIdentityMissing")),
-    }
 }
 
 async fn synchronize_hub(

@@ -305,7 +305,7 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
     Err(Error::invalid_property(
         "identity.userAssignedIdentities",
         format!(
-            "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id} (or name it in identity.userAssignedIdentities of the same request)",
+            "The identity '{id}' is not attached to '{0}'. Name it in identity.userAssignedIdentities of the same request, or attach it first: az iot {1} identity assign --name \"{0}\" --resource-group \"{2}\" --user-assigned \"{id}\"",
             cx.id.name(),
             if cx.kind.tag == tag::IOT_HUB { "hub" } else { "dps" },
             cx.id.resource_group.as_deref().unwrap_or_default()

@@ -204,8 +204,10 @@ async fn a_certificate_signs_in() {
     assert_eq!(app["keyCredentials"][0]["key"], Value::Null);
     let (client, tenant) = (app["appId"].as_str().unwrap(), world.platform().tenancy.tenant_id.clone());
     let now = world.clock.unix_seconds();
+    #[expect(clippy::cast_precision_loss, reason = "unix seconds")]
+    let seconds = now as f64;
     let endpoint = format!("https://localhost:8443/{tenant}/oauth2/v2.0/token");
-    let claims = json!({"aud": endpoint, "iss": client, "sub": client, "exp": now + 600, "nbf": now});
+    let claims = json!({"aud": endpoint, "iss": client, "sub": client, "exp": seconds + 600.5, "nbf": now});
     let with = |name: &str, value: Value| {
         let mut changed = claims.clone();
         changed[name] = value;
