@@ -68,9 +68,7 @@ impl Graph {
 
     /// PATCH of an application or of its service principal: the name, and the certificates.
     pub(super) async fn update(&self, request: &GraphRequest, principal: &Principal, holder: Holder) -> Result<Answer> {
-        if principal.application_object_id.is_none() {
-            return Err(fixed(principal));
-        }
+        refuse_fixed(principal)?;
         let body = object(request)?;
         let (shown, acted_upon): (_, &[&str]) = match holder {
             Holder::Application => (application_view(principal), &["displayName", "keyCredentials"]),
@@ -91,29 +89,31 @@ impl Graph {
         Ok((204, None))
     }
 
-    /// Deletes an application, and its service principal with it.
-    pub(super) async fn delete_application(&self, principal: &Principal) -> Result<Answer> {
-        if principal.application_object_id.is_none() {
-            return Err(fixed(principal));
+    /// Deletes an application with its service principal, or (`keep`) the service principal with the credentials that were
+    /// given to it: its application stays then, under its own object id.
+    pub(super) async fn remove(&self, principal: &Principal, keep: bool) -> Result<Answer> {
+        let Some(application) = &principal.application_object_id else { return Err(fixed(principal)) };
+        let contended = || Error::conflict("The principal is being changed by others at the same time; try again.");
+        let mut attempts = self.platform.attempts();
+        loop {
+            attempts.begin(contended).await?;
+            let row = self.platform.store.get(&PRINCIPALS, &principal.id).await?;
+            let row = row.ok_or_else(|| unknown(&principal.id))?;
+            let mut change = Change::new();
+            change.unit.expect_version(&PRINCIPALS, principal.id.clone(), row.version);
+            change.unit.delete(&PRINCIPALS, principal.id.clone());
+            if keep {
+                let mut rest = Principal::clone(&*directory::from_row(&row)?);
+                rest.id.clone_from(application);
+                rest.kind = PrincipalKind::Application;
+                rest.secrets.retain(|secret| !secret.label.of_principal);
+                rest.certificates.retain(|certificate| !certificate.label.of_principal);
+                change.unit.put(directory::put(&rest)?);
+            }
+            if self.platform.try_commit(change).await? {
+                return Ok((204, None));
+            }
         }
-        let mut change = Change::new();
-        change.unit.delete(&PRINCIPALS, principal.id.clone());
-        self.platform.commit(change).await?;
-        Ok((204, None))
-    }
-
-    /// Deletes a service principal with the credentials that were given to it. Its application stays.
-    pub(super) async fn delete_principal(&self, principal: &Principal) -> Result<Answer> {
-        self.change(&principal.id, |principal| {
-            let Some(application) = principal.application_object_id.clone() else { return Err(fixed(principal)) };
-            principal.id = application;
-            principal.kind = PrincipalKind::Application;
-            principal.secrets.retain(|secret| !secret.label.of_principal);
-            principal.certificates.retain(|certificate| !certificate.label.of_principal);
-            Ok(())
-        })
-        .await?;
-        Ok((204, None))
     }
 
     /// An application by its object id; it shares the row of its principal.
@@ -143,8 +143,21 @@ fn display_name(sent: &Value) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// Refuses to give credentials to what no application stands behind, a managed identity in Entra's words: whoever had one
+/// would be the resource.
+pub(super) fn refuse_fixed(principal: &Principal) -> Result<()> {
+    if principal.kind == PrincipalKind::ManagedIdentity {
+        return Err(Error::invalid(format!(
+            "Updates to managed identity service principals are not allowed through this API: '{}' belongs to a resource and has no credentials of its own.",
+            principal.display_name
+        ))
+        .with_code("Request_BadRequest"));
+    }
+    if principal.application_object_id.is_none() { Err(fixed(principal)) } else { Ok(()) }
+}
+
 /// What no application stands behind cannot be changed through Graph.
-pub(super) fn fixed(principal: &Principal) -> Error {
+fn fixed(principal: &Principal) -> Error {
     Error::forbidden(format!(
         "The principal '{}' is built in or belongs to a resource and cannot be changed or deleted here.",
         principal.display_name

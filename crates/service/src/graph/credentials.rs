@@ -1,6 +1,6 @@
 //! Secrets and certificates of applications and service principals: given, listed, taken away.
 
-use super::applications::fixed;
+use super::applications::refuse_fixed;
 use super::objects::unknown;
 use super::{Answer, Graph, GraphRequest};
 use crate::directory;
@@ -48,9 +48,7 @@ impl Graph {
         principal: &Principal,
         holder: Holder,
     ) -> Result<Answer> {
-        if principal.application_object_id.is_none() {
-            return Err(fixed(principal));
-        }
+        refuse_fixed(principal)?;
         let credential = request.body.as_ref().and_then(|b| b.get("passwordCredential"));
         let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
         let now = self.platform.clock.unix_seconds();

@@ -92,10 +92,10 @@ static ROUTES: &[Row<Run>] = &[
         )
     }),
     change("DELETE", "/applications/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete_application(&*graph.application(&path[0]).await?).await })
+        Box::pin(async move { graph.remove(&*graph.application(&path[0]).await?, false).await })
     }),
     change("DELETE", "/servicePrincipals/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete_principal(&*graph.principal(&path[0]).await?).await })
+        Box::pin(async move { graph.remove(&*graph.principal(&path[0]).await?, true).await })
     }),
 ];
 
