@@ -10,11 +10,13 @@
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
+//! | `client` | who is at the other end |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
 //! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
+mod client;
 mod errors;
 mod gate;
 mod health;
@@ -32,7 +34,9 @@ mod write_timeout;
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
 
+use client::Client;
 use ferrohub_model::clock::{Moment, timeout_at};
+use ferrohub_model::network::Peer;
 use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
 use https::Https;
@@ -48,6 +52,7 @@ use tls::{Accepted, Acceptor, Ask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 use write_timeout::WriteTimeout;
 
 /// How long a stop waits for requests in work and for telemetry that was read.
@@ -126,8 +131,9 @@ impl Frontdoor {
         let sources = Sources { clock: service.clock().clone(), random: service.random().clone() };
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
-        serve_https(https, &life, shares.https, acceptor.clone(), &service);
         let gate = Arc::new(ServiceGate::new(service.clone()));
+        let acceptor = acceptor.with_hosts(gate.clone());
+        serve_https(https, &life, shares.https, acceptor.clone(), &service);
         let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone()));
         serve_mqtt(mqtt, &life, shares.mqtt, acceptor, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
@@ -173,8 +179,8 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
             let deadline = life.clock().monotonic() + handshake_timeout();
             let stream = WriteTimeout::new(stream, life.clock().clone());
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
-            if let Some(accepted) = accepted {
-                https.serve(accepted.stream, accepted.peer_chain).await;
+            if let Some((stream, client)) = accepted {
+                https.serve(stream, client).await;
             }
         }
     });
@@ -189,8 +195,8 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
             let deadline = life.clock().monotonic() + handshake_timeout();
             // Boxed: what the handshake needs is not kept for as long as the device stays.
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
-            if let Some(Accepted { stream, peer_chain }) = accepted {
-                mqtt.serve(stream, peer_chain, &life, deadline).await;
+            if let Some((stream, client)) = accepted {
+                mqtt.serve(stream, client, &life, deadline).await;
             }
         }
     });
@@ -203,7 +209,7 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     peer: SocketAddr,
     life: &Life,
     deadline: Moment,
-) -> Option<Accepted<S>> {
+) -> Option<(Box<TlsStream<S>>, Client)> {
     let outcome = tokio::select! {
         () = life.stopping() => return None,
         outcome = timeout_at(life.clock().as_ref(), deadline, acceptor.accept(stream, ask)) => outcome,
@@ -212,7 +218,9 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
     }
     match outcome {
-        Ok(Ok(accepted)) => return Some(accepted),
+        Ok(Ok(Accepted { stream, chain, tls })) => {
+            return Some((stream, Client { chain, peer: Peer::new(peer.ip(), tls) }));
+        }
         // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
         Ok(Err(error)) if tls::is_refusal(&error) => {
             tracing::info!(%peer, reason = %error, "TLS handshake refused");

@@ -91,11 +91,11 @@ static ROUTES: &[Row<Run>] = &[
             async move { graph.remove_password(request, &*graph.principal(&path[0]).await?, Holder::Principal).await },
         )
     }),
-    change("DELETE", "/applications/{id}", |graph, _, path| {
-        Box::pin(async move { graph.remove(&*graph.application(&path[0]).await?, false).await })
+    change("DELETE", "/applications/{id}", |graph, request, path| {
+        Box::pin(async move { graph.remove(request, &*graph.application(&path[0]).await?, false).await })
     }),
-    change("DELETE", "/servicePrincipals/{id}", |graph, _, path| {
-        Box::pin(async move { graph.remove(&*graph.principal(&path[0]).await?, true).await })
+    change("DELETE", "/servicePrincipals/{id}", |graph, request, path| {
+        Box::pin(async move { graph.remove(request, &*graph.principal(&path[0]).await?, true).await })
     }),
 ];
 

@@ -51,7 +51,8 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         registration_id: path[1].clone(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
-        peer_chain: call.peer_chain.to_vec(),
+        peer_chain: call.client.chain.clone(),
+        peer: call.client.peer,
         csr: None,
         payload: None,
     };

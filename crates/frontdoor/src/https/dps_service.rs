@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// Answers a request. Who asks is proven first: a stranger does not learn what there is.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let dps = service.provisioning.dps_by_host(&call.service_host()).await?;
+    let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
     match route::find(ROUTES, call.method.as_str(), &call.segments()?) {

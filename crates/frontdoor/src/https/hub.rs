@@ -91,7 +91,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 /// Answers a request. Who asks is proven first: a stranger does not learn what there is.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let segments = call.segments()?;
-    let hub = service.hub.by_request(&call.host(), call.authorization()).await?;
+    let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
     let at = HubCall { service, call, hub, actor };
     match route::find(ROUTES, call.method.as_str(), &segments) {

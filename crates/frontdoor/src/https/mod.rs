@@ -18,6 +18,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod route;
 
+use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::listener::Life;
 use bytes::Bytes;
@@ -74,15 +75,15 @@ impl Https {
     }
 
     /// Serves one connection until the peer or the stopping server ends it.
-    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer_chain: Vec<Vec<u8>>)
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer_chain = Arc::new(peer_chain);
+        let client = Arc::new(client);
         let this = self.clone();
         let respond = service_fn(move |request| {
-            let (this, peer_chain) = (this.clone(), peer_chain.clone());
-            async move { Ok::<_, Infallible>(this.respond(request, peer_chain).await) }
+            let (this, client) = (this.clone(), client.clone());
+            async move { Ok::<_, Infallible>(this.respond(request, client).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -92,11 +93,7 @@ impl Https {
         run(connection, &self.life).await;
     }
 
-    async fn respond(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        peer_chain: Arc<Vec<Vec<u8>>>,
-    ) -> Response<Full<Bytes>> {
+    async fn respond(self: Arc<Self>, request: Request<Incoming>, client: Arc<Client>) -> Response<Full<Bytes>> {
         let trace = Trace { request_id: self.service.random().uuid_v4(), at: self.service.clock().now() };
         let head = Head::of(request.headers(), trace);
         let authority =
@@ -119,7 +116,7 @@ impl Https {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let reply = async {
             let (ids, clock) = ((trace, correlation_id), self.service.clock().as_ref());
-            let outcome = match read(request, route, authority, query, peer_chain, ids, clock).await {
+            let outcome = match read(request, route, authority, query, client, ids, clock).await {
                 Ok(call) => self.clone().dispatch(route, call).await,
                 Err(error) => Err(error),
             };
@@ -208,7 +205,7 @@ async fn read(
     route: Route,
     authority: String,
     query: Vec<(String, String)>,
-    peer_chain: Arc<Vec<Vec<u8>>>,
+    client: Arc<Client>,
     (trace, correlation_id): (Trace, uuid::Uuid),
     clock: &dyn Clock,
 ) -> Result<Call> {
@@ -227,7 +224,7 @@ async fn read(
         query,
         headers: parts.headers,
         body,
-        peer_chain,
+        client,
         trace,
         correlation_id,
     })

@@ -1,5 +1,6 @@
 //! A request whose body was read, as the routes see it.
 
+use crate::client::Client;
 use crate::errors::Trace;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -21,8 +22,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Certificates that the peer showed in the TLS handshake, leaf first, DER.
-    pub(crate) peer_chain: Arc<Vec<Vec<u8>>>,
+    /// Who is at the other end of the connection.
+    pub(crate) client: Arc<Client>,
     pub(crate) trace: Trace,
     pub(crate) correlation_id: Uuid,
 }
@@ -191,7 +192,7 @@ pub(crate) mod tests {
             query: parse_query(query),
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
-            peer_chain: Arc::default(),
+            client: Arc::default(),
             trace: Trace { request_id: Uuid::nil(), at: Timestamp::UNIX_EPOCH },
             correlation_id: Uuid::nil(),
         }

@@ -17,6 +17,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
+use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
 use crate::listener::Life;
@@ -78,7 +79,7 @@ impl Mqtt {
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
-    pub(crate) async fn serve<S>(&self, stream: S, peer_chain: Vec<Vec<u8>>, life: &Life, deadline: Moment)
+    pub(crate) async fn serve<S>(&self, stream: S, client: Client, life: &Life, deadline: Moment)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -86,9 +87,9 @@ impl Mqtt {
         let Some((packets, connect)) = Box::pin(self.first(stream, life, deadline)).await else { return };
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
         let end = if is_provisioning(connect.user_name.as_deref().unwrap_or_default()) {
-            Box::pin(self.provisioning(packets, connect, peer_chain, life)).await
+            Box::pin(self.provisioning(packets, connect, client, life)).await
         } else {
-            match Box::pin(self.admit(packets, connect, peer_chain)).await {
+            match Box::pin(self.admit(packets, connect, client)).await {
                 Some((connection, events)) => Some(hub::run(connection, events, life).await),
                 None => None,
             }
@@ -132,7 +133,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer_chain: Vec<Vec<u8>>,
+        client: Client,
     ) -> Option<hub::Admitted<'_, S>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -149,7 +150,7 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match hub::open(self, &login, &connect, peer_chain).await {
+        match hub::open(self, &login, &connect, client).await {
             Ok((device, events)) => Some((hub::Connection::new(self, device, packets), events)),
             Err(error) => {
                 self.refused(packets, &error).await;
@@ -162,7 +163,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer_chain: Vec<Vec<u8>>,
+        client: Client,
         life: &Life,
     ) -> Option<End>
     where
@@ -177,7 +178,7 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match dps::open(self, login, &connect, peer_chain).await {
+        match dps::open(self, login, &connect, client).await {
             Ok(device) => Some(dps::run(self, device, packets, life).await),
             Err(error) => self.refused(packets, &error).await,
         }

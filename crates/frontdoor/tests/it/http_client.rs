@@ -7,11 +7,12 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Dials one of several ports, another one for the next request.
 pub(crate) struct HttpClient {
@@ -48,14 +49,25 @@ impl Answer {
 
 impl HttpClient {
     pub(crate) fn new(ports: Vec<u16>, ca_pem: &str) -> Self {
+        Self::speaking(ports, ca_pem, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// One that speaks these versions of TLS.
+    pub(crate) fn speaking(ports: Vec<u16>, ca_pem: &str, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self { ports, turns: Turns::default(), tls: TlsConnector::from(Arc::new(config)) }
+    }
+
+    /// A connection to a port under a name.
+    pub(crate) async fn dial(&self, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        self.tls.connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
     }
 
     /// Sends one request on a connection of its own.
@@ -67,9 +79,21 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        self.send_by(host, method, host, path, headers, body).await
+    }
+
+    /// The same on a connection that was made under the name `sni`.
+    pub(crate) async fn send_by(
+        &self,
+        sni: &str,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let port = *self.turns.next(&self.ports);
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let stream = self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await.unwrap();
+        let stream = self.dial(port, sni).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));

@@ -3,6 +3,7 @@
 use super::credentials::{Holder, set_certificates};
 use super::objects::{application_view, principal_view, refuse_unbuilt, unknown};
 use super::{Answer, Graph, GraphRequest};
+use crate::departure::remove_principal;
 use crate::directory;
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
@@ -90,8 +91,9 @@ impl Graph {
     }
 
     /// Deletes an application with its service principal, or (`keep`) the service principal with the credentials that were
-    /// given to it: its application stays then, under its own object id.
-    pub(super) async fn remove(&self, principal: &Principal, keep: bool) -> Result<Answer> {
+    /// given to it: its application stays then, under its own object id. The principal goes with its roles, unless it is the
+    /// last Owner.
+    pub(super) async fn remove(&self, request: &GraphRequest, principal: &Principal, keep: bool) -> Result<Answer> {
         let Some(application) = &principal.application_object_id else { return Err(fixed(principal)) };
         let contended = || Error::conflict("The principal is being changed by others at the same time; try again.");
         let mut attempts = self.platform.attempts();
@@ -101,7 +103,7 @@ impl Graph {
             let row = row.ok_or_else(|| unknown(&principal.id))?;
             let mut change = Change::new();
             change.unit.expect_version(&PRINCIPALS, principal.id.clone(), row.version);
-            change.unit.delete(&PRINCIPALS, principal.id.clone());
+            remove_principal(&self.platform, &request.actor, &principal.id, &mut change).await?;
             if keep {
                 let mut rest = Principal::clone(&*directory::from_row(&row)?);
                 rest.id.clone_from(application);
