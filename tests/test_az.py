@@ -129,9 +129,18 @@ def test_a_service_principal_with_a_certificate(az: Az, server: Server, group: s
     """Made, used (an assertion signed PS256 by MSAL), listed, reset; deleting it leaves its application."""
     made = az("ad", "sp", "create-for-rbac", "--name", "azcli-cert", "--create-cert", "--role", "Reader", "--scopes", group)
     app, file = made["appId"], made["fileWithCertAndPrivateKey"]
-    other, tenant = Az(server, tmp_path), server.owner["tenantId"]
-    other("cloud", "register", "-n", "ferrohub", "--endpoint-resource-manager", server.url)
-    other("cloud", "set", "-n", "ferrohub")
+    tenant = server.owner["tenantId"]
+
+    def fresh(name: str) -> Az:
+        """`az` without a token from before."""
+        folder = tmp_path / name
+        folder.mkdir()
+        other = Az(server, folder)
+        other("cloud", "register", "-n", "ferrohub", "--endpoint-resource-manager", server.url)
+        other("cloud", "set", "-n", "ferrohub")
+        return other
+
+    other = fresh("first")
     login = ["login", "--service-principal", "-u", app, "--tenant", tenant, "--certificate"]
     other(*login, file)
     assert other("group", "show", "--name", GROUP)["id"] == group
@@ -139,10 +148,10 @@ def test_a_service_principal_with_a_certificate(az: Az, server: Server, group: s
     assert [one["type"] for one in listed] == ["AsymmetricX509Cert"] and listed[0]["key"] is None
     az("ad", "app", "credential", "delete", "--id", app, "--key-id", listed[0]["keyId"], "--cert")
     az("ad", "sp", "credential", "reset", "--id", app, "--create-cert")
-    refused = other.run(*login, file)
+    refused = fresh("second").run(*login, file)
     assert refused.code == 1 and "AADSTS700027" in refused.stderr, refused
     secret = az("ad", "app", "credential", "reset", "--id", app, "--append")["password"]
-    other("login", "--service-principal", "-u", app, "-p", secret, "--tenant", tenant)
+    fresh("third")("login", "--service-principal", "-u", app, "-p", secret, "--tenant", tenant)
     az("ad", "sp", "delete", "--id", app)
     assert az("ad", "app", "show", "--id", app)["displayName"] == "azcli-cert"
     assert az.run("ad", "sp", "show", "--id", app).code == 3
