@@ -125,6 +125,59 @@ def test_roles(az: Az, group: str) -> None:
     assert az("role", "definition", "list", "--name", "azcli-role", "--scope", group) == []
 
 
+def test_a_service_principal_with_a_certificate(az: Az, server: Server, group: str, tmp_path: Path) -> None:
+    """Made, used (an assertion signed PS256 by MSAL), listed, reset; deleting it leaves its application."""
+    made = az("ad", "sp", "create-for-rbac", "--name", "azcli-cert", "--create-cert", "--role", "Reader", "--scopes", group)
+    app, file = made["appId"], made["fileWithCertAndPrivateKey"]
+    tenant = server.owner["tenantId"]
+
+    def fresh(name: str) -> Az:
+        """`az` without a token from before."""
+        folder = tmp_path / name
+        folder.mkdir()
+        other = Az(server, folder)
+        other("cloud", "register", "-n", "ferrohub", "--endpoint-resource-manager", server.url)
+        other("cloud", "set", "-n", "ferrohub")
+        return other
+
+    other = fresh("first")
+    login = ["login", "--service-principal", "-u", app, "--tenant", tenant, "--certificate"]
+    other(*login, file)
+    assert other("group", "show", "--name", GROUP)["id"] == group
+    listed = az("ad", "app", "credential", "list", "--id", app, "--cert")
+    assert [one["type"] for one in listed] == ["AsymmetricX509Cert"] and listed[0]["key"] is None
+    az("ad", "app", "credential", "delete", "--id", app, "--key-id", listed[0]["keyId"], "--cert")
+    az("ad", "sp", "credential", "reset", "--id", app, "--create-cert")
+    refused = fresh("second").run(*login, file)
+    assert refused.code == 1 and "AADSTS700027" in refused.stderr, refused
+    secret = az("ad", "app", "credential", "reset", "--id", app, "--append")["password"]
+    fresh("third")("login", "--service-principal", "-u", app, "-p", secret, "--tenant", tenant)
+    az("ad", "sp", "delete", "--id", app)
+    assert az("ad", "app", "show", "--id", app)["displayName"] == "azcli-cert"
+    assert az.run("ad", "sp", "show", "--id", app).code == 3
+    assert az("ad", "sp", "create", "--id", app)["appId"] == app
+    az("ad", "app", "delete", "--id", app)
+    assert az.run("ad", "app", "show", "--id", app).code == 3
+
+
+def test_what_is_there_although_nothing_of_it_is_built(az: Az, group: str) -> None:
+    az("provider", "register", "--namespace", "Microsoft.Storage")
+    assert az("provider", "show", "--namespace", "Microsoft.Storage")["registrationState"] == "Registered"
+    nobody = str(uuid.uuid4())
+    made = az(
+        "role", "assignment", "create", "--assignee-object-id", nobody, "--assignee-principal-type", "Group",
+        "--role", "Reader", "--scope", group,
+    )
+    assert made["principalId"] == nobody and made["principalType"] == "Group"
+    az("role", "assignment", "delete", "--ids", made["id"])
+
+
+def test_the_metadata_of_older_versions(server: Server) -> None:
+    answer = requests.get(f"{server.url}/metadata/endpoints?api-version=2015-01-01", verify=server.ca, timeout=30).json()
+    assert answer["authentication"]["loginEndpoint"] == server.url and answer["galleryEndpoint"] and answer["graphEndpoint"]
+    assert answer["authentication"]["audiences"][0].rstrip("/") == server.url
+
+
 def test_identities(az: Az, group: str) -> None:
     made = az("identity", "create", "--name", "azcli-identity", "--resource-group", GROUP, "--location", LOCATION)
     assert uuid.UUID(made["principalId"]) and uuid.UUID(made["clientId"]) and made["resourceGroup"] == GROUP
@@ -140,6 +193,9 @@ def test_hubs_and_provisioning(az: Az, group: str) -> None:
     assert az("iot", "hub", "show", "--name", "azcli-hub")["id"] == hub["id"]
     assert az("iot", "hub", "show", "--name", "azcli-hub", "--resource-group", GROUP)["id"] == hub["id"]
     assert "azcli-hub" in [one["name"] for one in az("iot", "hub", "list", "--resource-group", GROUP)]
+    assert hub["identity"]["type"] == "None" and [one["role"] for one in hub["properties"]["locations"]] == ["primary", "secondary"]
+    assert az("iot", "hub", "identity", "assign", "--name", "azcli-hub", "--system")["type"] == "SystemAssigned"
+    assert az("iot", "hub", "identity", "remove", "--name", "azcli-hub", "--system")["type"] == "None"
     policies = az("iot", "hub", "policy", "list", "--hub-name", "azcli-hub")
     assert {one["keyName"] for one in policies} >= {"iothubowner", "service", "device", "registryRead", "registryReadWrite"}
     assert az("iot", "hub", "certificate", "list", "--hub-name", "azcli-hub", "--resource-group", GROUP) == {"value": []}

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
-use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
+use ferrohub_model::principal::{ClientSecret, CredentialLabel, Principal, PrincipalKind};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
@@ -215,6 +215,7 @@ pub(crate) fn owner_secret(engines: &Engines) -> (ClientSecret, Zeroizing<String
         key_id: random.uuid_v4().to_string(),
         hash: key::hash_secret(&secret, random),
         expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
+        label: CredentialLabel::default(),
     };
     (stored, secret)
 }
@@ -233,6 +234,7 @@ fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<Cli
         resource: None,
         application_object_id: Some(random.uuid_v4().to_string()),
         secrets,
+        certificates: Vec::new(),
     }
 }
 

@@ -23,13 +23,12 @@ pub fn from_row(row: &Row) -> Result<Arc<Principal>> {
 
 /// A principal by object id; a text that is no GUID names none.
 pub async fn by_id(store: &dyn Store, id: &str) -> Result<Option<Arc<Principal>>> {
-    match Uuid::parse_str(id) {
-        Ok(id) => store.get(&PRINCIPALS, &id.to_string()).await?.as_deref().map(from_row).transpose(),
-        Err(_) => Ok(None),
-    }
+    let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
+    let found = store.get(&PRINCIPALS, &id.to_string()).await?.as_deref().map(from_row).transpose()?;
+    Ok(found.filter(|found| found.kind != PrincipalKind::Application))
 }
 
-/// A principal by application id; a text that is no GUID names none.
+/// A principal by application id, or the application that has none any more; a text that is no GUID names none.
 pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Arc<Principal>>> {
     match Uuid::parse_str(app_id) {
         Ok(id) => store.find_one(&PRINCIPALS, "app_id", &id.to_string()).await?.as_deref().map(from_row).transpose(),

@@ -100,6 +100,13 @@ impl<'e> Context<'e> {
         }
     }
 
+    /// A line on stderr that only says what is done; `--only-show-errors` hides it.
+    pub(crate) fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
     /// A line on stderr, as it is.
     pub(crate) fn say(&mut self, text: &str) {
         // Nothing useful can be done when stderr is closed.

@@ -115,6 +115,14 @@ fn scalar(value: Option<&Value>) -> String {
     }
 }
 
+/// `str()` of a JSON value as Python prints the parsed object.
+pub(crate) fn python_str(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => python_repr(other),
+    }
+}
+
 /// `repr()` of a JSON value as Python prints the parsed object.
 pub(crate) fn python_repr(value: &Value) -> String {
     match value {

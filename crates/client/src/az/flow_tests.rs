@@ -244,7 +244,11 @@ fn hub_script(seen: &Seen, names: &[&str]) -> Option<Answer> {
             Some(Answer::new(201, hub))
         }
         "GET RG/Devices/IotHubs/h1/Authorization/roleDefinitions" => Some(Answer::list(json!([{"id": role}]))),
-        _ => Some(Answer::error(403, "AuthorizationFailed", "The client may not assign roles.")),
+        _ => Some(Answer::error(
+            403,
+            "AuthorizationFailed",
+            "The client may not assign roles. To grant it: az role assignment create --role \"Role Based Access Control Administrator\".",
+        )),
     }
 }
 
@@ -290,6 +294,7 @@ async fn a_hub_is_linked_to_the_one_namespace_its_identity_may_use() {
     assert!(ran.err.contains("Ferrohub has no file upload"), "{}", ran.err);
     assert!(ran.err.contains("linked to namespace") && ran.err.contains("/mine"), "{}", ran.err);
     // The caller may not assign roles: both commands are there to be run, and the hub stays.
+    assert_eq!(ran.err.matches("az role assignment create").count(), 2, "{}", ran.err);
     for role in ["Contributor", "IoT Hub Registry Contributor"] {
         let command =
             format!("az role assignment create --assignee \"ns-principal\" --role \"{role}\" --scope \"{GROUP}/");
@@ -333,7 +338,8 @@ async fn a_data_plane_is_dialled_at_the_server_by_its_own_name() {
                 {"keyName": "weak", "primaryKey": "UEs=", "rights": "ServiceConfig"},
                 {"keyName": "owner", "primaryKey": "UEs=", "rights": "ServiceConfig, DeviceConnect, EnrollmentWrite"},
             ]))),
-            "e1" => Some(Answer::ok(seen.body.clone())),
+            "e1" if seen.call.starts_with("PUT") => Some(Answer::ok(seen.body.clone())),
+            "held" if seen.call.starts_with("GET") => Some(Answer::ok(json!({"enrollmentGroupId": "held"}))),
             _ => Some(Answer::new(404, json!({"errorCode": 404201, "message": "Enrollment not found."}))),
         }
     })
@@ -350,6 +356,13 @@ async fn a_data_plane_is_dialled_at_the_server_by_its_own_name() {
     assert!(put.authorization.starts_with("SharedAccessSignature sr=d1.azure-devices-provisioning.localhost&sig="));
     assert!(put.authorization.ends_with("&skn=owner"));
     assert_eq!(put.body["credentialPolicyName"], "default");
+    // One that is there already is not overwritten.
+    let again = server.az(&[&["iot", "dps", "enrollment-group", "create"][..], &context, &["held"]].concat()).await;
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("'held' already exists"), "{}", again.err);
+    let command = "az iot dps enrollment-group update --dps-name d1 --enrollment-id held\n";
+    assert!(again.err.ends_with(command), "{}", again.err);
+    assert!(!server.calls().iter().any(|call| call == "PUT /enrollmentGroups/held"));
     let missing = server.az(&[&["iot", "dps", "enrollment-group", "show"][..], &context, &["nope"]].concat()).await;
     assert_eq!(missing.code, 3);
     assert_eq!(missing.err, "ERROR: {'errorCode': 404201, 'message': 'Enrollment not found.'}\n");
@@ -392,7 +405,7 @@ async fn words_help_files_and_configuration() {
         (unknown.code, unknown.err.as_str()),
         (
             2,
-            "ERROR: 'hubx' is misspelled or not recognized by the system.\nDid you mean 'hub' ?\nFerrohub's az has no 'iot hubx'; what it has is listed by 'az iot --help'.\n"
+            "ERROR: 'hubx' is misspelled or not recognized by the system.\nDid you mean 'hub' ?\nFerrohub's az has no 'iot hubx'; what it has is listed by 'az iot --help'\n"
         )
     );
     let bare = server.az(&["iot", "adr"]).await;

@@ -1,6 +1,8 @@
 //! Help texts, at every level of the command tree.
 
+use super::azure;
 use super::command::{Command, GLOBAL};
+use super::examples::EXAMPLES;
 use super::grammar::OptionSpec;
 use super::table::{GROUPS, all};
 use std::collections::BTreeMap;
@@ -27,6 +29,10 @@ pub(crate) fn group(words: &[String]) -> String {
     let mut text = format!("\nGroup\n    {} : {}\n", join("az", &prefix), summary(&prefix));
     section(&mut text, "Subgroups", &subgroups);
     section(&mut text, "Commands", &commands);
+    let missing = azure::not_built(&prefix);
+    if !missing.is_empty() {
+        text.push_str(&format!("\nAzure's, not built here:\n    {}\n", missing.join(", ")));
+    }
     text.push_str("\nUse 'az <group or command> --help' for more.\n");
     text
 }
@@ -55,6 +61,12 @@ pub(crate) fn command(command: &Command) -> String {
             let row = format!("    {:widest$} : {}", heading(spec), line.trim());
             text.push_str(row.trim_end());
             text.push('\n');
+        }
+    }
+    if let Some((_, lines)) = EXAMPLES.iter().find(|(words, _)| *words == command.words) {
+        text.push_str("\nExamples\n");
+        for line in *lines {
+            text.push_str(&format!("    {line}\n"));
         }
     }
     text

@@ -12,6 +12,8 @@ pub(crate) struct Output {
     pub(crate) value: Option<Value>,
     /// Columns of the table format: title and path of each. Ignored with `--query`.
     pub(crate) columns: Option<Columns>,
+    /// The member that holds the rows of the table, where the result is not their list.
+    pub(crate) rows: Option<&'static str>,
     /// Text that is printed as it is, whatever the format: answers that are not JSON.
     pub(crate) text: Option<String>,
 }
@@ -27,18 +29,23 @@ impl Output {
 
     /// A result with its own table columns.
     pub(crate) fn with_columns(value: Value, columns: Columns) -> Self {
-        Self { value: Some(value), columns: Some(columns), text: None }
+        Self { value: Some(value), columns: Some(columns), rows: None, text: None }
+    }
+
+    /// A result whose member `rows` is a table with these columns.
+    pub(crate) fn with_rows(value: Value, rows: &'static str, columns: Columns) -> Self {
+        Self { rows: Some(rows), ..Self::with_columns(value, columns) }
     }
 
     /// Text that is printed as it is.
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { value: None, columns: None, text: Some(text.into()) }
+        Self { value: None, columns: None, rows: None, text: Some(text.into()) }
     }
 }
 
 impl From<Value> for Output {
     fn from(value: Value) -> Self {
-        Self { value: Some(value), columns: None, text: None }
+        Self { value: Some(value), columns: None, rows: None, text: None }
     }
 }
 
@@ -124,7 +131,10 @@ pub(crate) fn render(output: Output, format: Format, query: Option<&Query>) -> R
         Format::Yaml => Some(yaml::document(&sorted(&value))),
         Format::Tsv => Some(tsv(&value, ordered)),
         Format::Table => match (output.columns, query) {
-            (Some(columns), None) => Some(table(&pick(&value, columns), true)),
+            (Some(columns), None) => {
+                let rows = output.rows.and_then(|rows| value.get(rows)).unwrap_or(&value);
+                Some(table(&pick(rows, columns), true))
+            }
             _ => Some(table(&value, query.is_some())),
         },
     })

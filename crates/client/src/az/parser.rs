@@ -39,6 +39,13 @@ pub(crate) fn parse(command: &Command, arguments: &[String], defaults: &HashMap<
         .map(OptionSpec::title)
         .collect();
     if !absent.is_empty() {
+        let by_id = !command.id_parts.is_empty();
+        let waived = specs.iter().filter(|spec| spec.required && !values.contains_key(spec.key()));
+        // What an id stands for is asked for by `az`'s own check, after the parser's.
+        if by_id && waived.clone().all(|spec| spec.waived_by_ids) && unknown.is_empty() {
+            let names: Vec<&str> = waived.map(OptionSpec::key).collect();
+            return Err(Failure::error(format!("({} | --ids) are required", names.join(" "))));
+        }
         return Err(missing(&absent));
     }
     if !unknown.is_empty() {

@@ -51,7 +51,7 @@ fn the_texts_of_wrong_command_lines() {
     let number = parsed("iot hub create", &["-n", "h", "-g", "g", "--unit", "many"]).unwrap_err();
     assert_eq!(number.message, "argument --unit: invalid int value: 'many'");
     let empty = parsed("group show", &["-n"]).unwrap_err();
-    assert_eq!(empty.message, "argument --name/--resource-group/-n/-g: expected one argument");
+    assert_eq!(empty.message, "argument --name/-n/--resource-group/-g: expected one argument");
     let stray = parsed("group show", &["-n", "g", "--frob", "true", "--x", "/y"]).unwrap_err();
     assert_eq!(stray.message, "unrecognized arguments: --frob true --x /y");
     assert!([missing, choice, number, empty, stray].iter().all(|failure| failure.exit == 2));

@@ -1,5 +1,6 @@
 //! The command lines that the server's messages print: they exist, parse and do what the message says.
 
+use super::examples::EXAMPLES;
 use super::parser;
 use super::scripted::{Answer, SUBSCRIPTION, Scripted};
 use super::table;
@@ -13,6 +14,7 @@ const PRINTED: &[&str] = &[
     "az identity create --name \"i1\" --resource-group \"rg\"",
     "az iot adr ns create --name n1 --resource-group rg --location westus",
     "az iot adr ns credential create --namespace n1 --resource-group rg",
+    "az iot adr ns identity assign --name \"n1\" --resource-group \"rg\" --system-assigned",
     "az iot adr ns device update --namespace n1 --resource-group rg --name d1 --enabled false",
     "az iot adr ns policy create --namespace n1 --resource-group rg --name p1",
     "az iot adr ns policy delete --namespace n1 --resource-group rg --name 'p 1'",
@@ -62,7 +64,7 @@ fn shell_words(line: &str) -> Vec<String> {
 
 #[test]
 fn every_line_that_the_server_prints_parses() {
-    for line in PRINTED {
+    for line in PRINTED.iter().chain(EXAMPLES.iter().flat_map(|(_, lines)| *lines)) {
         let words = shell_words(line);
         let named = words[1..].iter().take_while(|word| !word.starts_with('-')).count();
         let path = words[1..=named].join(" ");
@@ -118,51 +120,61 @@ async fn a_certificate_is_uploaded_once() {
 }
 
 #[tokio::test]
-async fn a_secret_is_added_and_none_is_taken_away() {
+async fn a_new_secret_replaces_the_others_unless_it_is_appended() {
     let server = Scripted::signed_in(|seen| match seen.call.split_once(' ')? {
         ("GET", path) if path.starts_with("/v1.0/applications?") => {
             let held = if path.contains("bare") { json!([]) } else { json!([{"keyId": "k1"}]) };
             Some(Answer::list(json!([{"id": "o1", "appId": "a1", "passwordCredentials": held}])))
         }
         ("POST", "/v1.0/applications/o1/addPassword") => Some(Answer::ok(json!({"secretText": "fresh"}))),
+        ("POST", "/v1.0/applications/o1/removePassword") => Some(Answer::ok(Value::Null)),
         _ => None,
     })
     .await;
     let reset = ["ad", "app", "credential", "reset", "--id"];
-    let refused = server.az(&[&reset[..], &["full"]].concat()).await;
-    assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("az ad app credential reset --id full --append"), "{}", refused.err);
-    assert!(server.calls().iter().all(|call| call.starts_with("GET")));
-    for options in [&["bare"][..], &["full", "--append", "--end-date", "2027-12-31"]] {
+    for (options, removed) in
+        [(&["bare"][..], 0), (&["full", "--append", "--end-date", "2027-12-31"], 0), (&["full"], 1)]
+    {
         let ran = server.az(&[&reset[..], options].concat()).await;
         assert_eq!(ran.code, 0, "{}", ran.err);
         let out: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(out, json!({"appId": "a1", "password": "fresh", "tenant": "t1"}));
+        let gone: Vec<Value> =
+            server.seen().into_iter().filter(|s| s.call.ends_with("/removePassword")).map(|s| s.body).collect();
+        assert_eq!(gone, vec![json!({"keyId": "k1"}); removed], "{options:?}");
     }
-    let sent = server.seen().into_iter().rfind(|seen| seen.call.starts_with("POST")).unwrap();
-    assert_eq!(sent.body["passwordCredential"]["endDateTime"], "2027-12-31T00:00:00Z");
+    let added: Vec<Value> =
+        server.seen().into_iter().filter(|s| s.call.ends_with("/addPassword")).map(|s| s.body).collect();
+    assert_eq!(added[1]["passwordCredential"]["endDateTime"], "2027-12-31T00:00:00Z");
 }
 
 #[tokio::test]
-async fn words_of_azure_that_are_not_built_name_what_to_look_at() {
+async fn words_of_azure_that_are_not_built_are_no_misspellings() {
     let server = Scripted::start(|_| None).await;
-    for (words, word, list) in [
+    for (words, path, list) in [
         (&["iot", "hub", "query", "-n", "h1"][..], "iot hub query", "az iot hub --help"),
-        (&["graph", "query", "-q", "x"], "graph", "az --help"),
-        (&["iot", "adr", "ns", "ca", "list"], "iot adr ns ca", "az iot adr ns --help"),
+        (&["graph", "query", "-q", "x"], "graph query", "az --help"),
+        (&["iot", "adr", "ns", "ca", "list"], "iot adr ns ca list", "az iot adr ns --help"),
+        (&["iot", "hub", "route", "creat"], "iot hub route", "az iot hub --help"),
+        (&["vm", "create", "-n", "x"], "vm create", "az --help"),
     ] {
         let ran = server.az(words).await;
         assert_eq!(ran.code, 2);
-        let last = word.rsplit(' ').next().unwrap();
-        let first = format!("ERROR: '{last}' is misspelled or not recognized by the system.\n");
-        assert!(ran.err.starts_with(&first), "{}", ran.err);
-        assert!(
-            ran.err.ends_with(&format!("\nFerrohub's az has no '{word}'; what it has is listed by '{list}'.\n")),
-            "{}",
-            ran.err
+        let text = format!(
+            "ERROR: '{path}' is one of Azure's that is not built in Ferrohub's az. What it has is listed by '{list}'\n"
         );
+        assert_eq!(ran.err, text);
         let help: Vec<&str> = list.split(' ').skip(1).collect();
-        assert_eq!(server.az(&help).await.code, 0);
+        let shown = server.az(&help).await;
+        assert_eq!(shown.code, 0);
+        assert!(shown.out.contains("Azure's, not built here:"), "{}", shown.out);
+    }
+    for (words, last, closest) in [(&["iot", "hubb", "show"][..], "hubb", "hub"), (&["grup", "list"], "grup", "group")]
+    {
+        let ran = server.az(words).await;
+        let text =
+            format!("ERROR: '{last}' is misspelled or not recognized by the system.\nDid you mean '{closest}' ?\n");
+        assert!(ran.code == 2 && ran.err.starts_with(&text), "{}", ran.err);
     }
     for line in [&["extension", "list-versions", "-n", "azure-iot"][..], &["extension", "list-available", "-d"]] {
         let ran = server.az(line).await;

@@ -1,6 +1,7 @@
 //! From a command line to an exit code.
 
 use super::args::Args;
+use super::azure;
 use super::command::Command;
 use super::context::Context;
 use super::failure::{Failure, Result};
@@ -135,7 +136,11 @@ fn find(arguments: &[String]) -> Result<Found> {
             .filter_map(|rest| rest.split(' ').next())
             .collect();
         if !choices.contains(&word.as_str()) {
-            return Err(misspelled(&prefix, word, &choices));
+            let azures = azure::known(&words);
+            return Err(match azures > index {
+                true => not_built(&prefix, &words[..azures].join(" ")),
+                false => misspelled(&prefix, word, &choices),
+            });
         }
     }
     if arguments[words.len()..].iter().any(|argument| argument == "-h" || argument == "--help") {
@@ -147,7 +152,15 @@ fn find(arguments: &[String]) -> Result<Found> {
     )))
 }
 
-/// `az`'s text for an unknown word, then ours: the word may be one of Azure's that is not built here.
+/// The refusal of a command of Azure's that is not built here.
+fn not_built(prefix: &str, path: &str) -> Failure {
+    let group = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
+    Failure::usage(format!(
+        "'{path}' is one of Azure's that is not built in Ferrohub's az. What it has is listed by 'az {group}--help'"
+    ))
+}
+
+/// `az`'s text for an unknown word, and where to look.
 fn misspelled(prefix: &str, word: &str, choices: &[&str]) -> Failure {
     let closest = choices
         .iter()
@@ -159,7 +172,7 @@ fn misspelled(prefix: &str, word: &str, choices: &[&str]) -> Failure {
         text.push_str(&format!("\nDid you mean '{choice}' ?"));
     }
     let group = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
-    text.push_str(&format!("\nFerrohub's az has no '{group}{word}'; what it has is listed by 'az {group}--help'."));
+    text.push_str(&format!("\nFerrohub's az has no '{group}{word}'; what it has is listed by 'az {group}--help'"));
     Failure::usage(text)
 }
 

@@ -26,6 +26,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("iot adr ns", "Namespaces of the device registry."),
     ("iot adr ns credential", "The root CA of a namespace."),
     ("iot adr ns device", "Devices of a namespace."),
+    ("iot adr ns identity", "The identity of a namespace."),
     ("iot adr ns policy", "Certificate policies, each with its issuing CA."),
     ("iot dps", "Device Provisioning Services."),
     ("iot dps connection-string", "Connection strings of a Device Provisioning Service."),

@@ -1,7 +1,7 @@
 //! The generic update: `--set a.b=c list[0].x=y`, `--add path k=v`, `--remove path [index]`.
 
 use super::args::{Args, GENERIC_END};
-use super::failure::{Failure, Result};
+use super::failure::{Failure, Result, python_repr, python_str};
 use super::json_text;
 use serde_json::{Map, Value};
 
@@ -30,6 +30,20 @@ pub(crate) fn apply(args: &Args, resource: &mut Value) -> Result<()> {
             _ => {
                 return Err(usage("--remove", "<list_to_update> <index> or <property_to_remove>"));
             }
+        }
+    }
+    Ok(())
+}
+
+/// The same for a resource whose tags are text, whatever a value looks like, as Azure's `az` sends them.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) fn apply_tagged(args: &Args, resource: &mut Value) -> Result<()> {
+    apply(args, resource)?;
+    for value in resource.get_mut("tags").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        if !value.is_null() {
+            *value = Value::String(python_str(value));
         }
     }
     Ok(())
@@ -92,57 +106,92 @@ fn steps(path: &str) -> Result<Vec<Step>> {
     if steps.is_empty() { Err(malformed()) } else { Ok(steps) }
 }
 
-fn not_there(step: &Step, at: &Value) -> Failure {
-    let options = match at {
-        Value::Object(members) => members.keys().cloned().collect::<Vec<_>>().join(", "),
-        Value::Array(items) => format!("a list of {} elements", items.len()),
-        _ => "a plain value".to_owned(),
-    };
-    let name = match step {
-        Step::Key(key) => key.clone(),
-        Step::Index(index) => format!("[{index}]"),
-        Step::Matching(name, value) => format!("[{name}={value}]"),
-    };
-    Failure::error(format!("Couldn't find '{name}'. Available options: {options}"))
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Index(index) => write!(f, "[{index}]"),
+            Self::Matching(name, value) => write!(f, "[{name}={value}]"),
+        }
+    }
 }
 
-/// The value behind one step; missing keys are made where `create`.
-fn enter<'v>(at: &'v mut Value, step: &Step, create: bool) -> Result<&'v mut Value> {
-    if create && at.is_null() && matches!(step, Step::Key(_)) {
-        *at = Value::Object(Map::new());
-    }
-    let missing = not_there(step, at);
-    let found = match (at, step) {
-        (Value::Object(members), Step::Key(key)) => {
-            if create {
-                Some(members.entry(key.clone()).or_insert(Value::Null))
-            } else {
-                members.get_mut(key)
-            }
+/// `az`'s text for a step that leads nowhere; `path` is how far it came.
+fn not_there(step: &Step, path: &[Step], at: &Value) -> Failure {
+    let parent = path.iter().map(Step::to_string).collect::<Vec<_>>().join(".").replace(".[", "[");
+    let rest = match at {
+        Value::Object(members) => {
+            let mut options: Vec<&String> = members.keys().collect();
+            options.sort();
+            let options = options.into_iter().map(|key| Value::String(key.clone())).collect();
+            format!(" Available options: {}", python_repr(&Value::Array(options)))
         }
-        (Value::Array(items), Step::Index(index)) => items.get_mut(*index),
-        (Value::Array(items), Step::Matching(name, value)) => {
-            items.iter_mut().find(|item| item.get(name).and_then(Value::as_str) == Some(value))
+        Value::Array(_) => {
+            format!(" Available options: index into the collection '{parent}' with [<index>] or [<key=value>]")
         }
-        _ => None,
+        _ => format!(" '{parent}' does not support further indexing."),
     };
-    found.ok_or(missing)
+    Failure::error(format!("Couldn't find '{step}' in '{parent}'.{rest}"))
+}
+
+/// Members that Azure's resources have and an answer may leave out: a path may lead through them.
+const KNOWN: &[&str] = &[
+    "tags",
+    "identity",
+    "sku",
+    "properties",
+    "networkRuleSets",
+    "encryption",
+    "deviceRegistry",
+    "userAssignedIdentities",
+];
+
+/// The value behind a path, every step of which must lead somewhere; what is null on the way becomes an object where
+/// `create`.
+fn enter<'v>(root: &'v mut Value, path: &[Step], create: bool) -> Result<&'v mut Value> {
+    let mut at = root;
+    for (index, step) in path.iter().enumerate() {
+        let missing = not_there(step, &path[..index], at);
+        let found = match (at, step) {
+            (Value::Object(members), Step::Key(key)) => match create && KNOWN.contains(&key.as_str()) {
+                true => Some(members.entry(key.clone()).or_insert(Value::Null)),
+                false => members.get_mut(key),
+            },
+            (Value::Array(items), Step::Index(index)) => items.get_mut(*index),
+            (Value::Array(items), Step::Matching(name, value)) => {
+                items.iter_mut().find(|item| item.get(name).and_then(Value::as_str) == Some(value))
+            }
+            _ => None,
+        };
+        at = found.ok_or(missing)?;
+        if create && at.is_null() {
+            *at = Value::Object(Map::new());
+        }
+    }
+    Ok(at)
 }
 
 fn set(root: &mut Value, steps: &[Step], value: Value) -> Result<()> {
-    let mut at = root;
-    for step in steps {
-        at = enter(at, step, true)?;
+    let Some((last, parents)) = steps.split_last() else { return Ok(()) };
+    let at = enter(root, parents, true)?;
+    let missing = not_there(last, parents, at);
+    match (at, last) {
+        (Value::Object(members), Step::Key(key)) => {
+            members.insert(key.clone(), value);
+        }
+        (Value::Array(items), Step::Index(index)) if *index < items.len() => items[*index] = value,
+        _ => return Err(missing),
     }
-    *at = value;
     Ok(())
 }
 
 fn add(root: &mut Value, steps: &[Step], values: &[String], force: bool) -> Result<()> {
-    let mut at = root;
-    for step in steps {
-        at = enter(at, step, true)?;
-    }
+    let Some((last, parents)) = steps.split_last() else { return Ok(()) };
+    let at = enter(root, parents, true)?;
+    let at = match (at, last) {
+        (Value::Object(members), Step::Key(key)) => members.entry(key.clone()).or_insert(Value::Null),
+        (at, last) => enter(at, std::slice::from_ref(last), false)?,
+    };
     if at.is_null() {
         *at = Value::Array(Vec::new());
     }
@@ -168,11 +217,8 @@ fn remove(root: &mut Value, steps: &[Step]) -> Result<()> {
     let Some((last, parents)) = steps.split_last() else {
         return Ok(());
     };
-    let mut at = root;
-    for step in parents {
-        at = enter(at, step, false)?;
-    }
-    let missing = not_there(last, at);
+    let at = enter(root, parents, false)?;
+    let missing = not_there(last, parents, at);
     match (at, last) {
         (Value::Object(members), Step::Key(key)) if members.contains_key(key) => {
             members.shift_remove(key);
@@ -195,16 +241,28 @@ mod tests {
     }
 
     #[test]
-    fn set_makes_what_is_missing() {
+    fn set_makes_the_last_member_and_no_other() {
         let mut value = json!({"tags": null, "list": [{"name": "a"}]});
         set(&mut value, &path("tags.x"), literal("5", false)).unwrap();
-        set(&mut value, &path("properties.deep.er"), literal("true", true)).unwrap();
+        set(&mut value, &path("properties.deep"), literal("true", true)).unwrap();
         set(&mut value, &path("list[name=a].v"), literal("text", false)).unwrap();
         assert_eq!(
             value,
-            json!({"tags": {"x": 5}, "list": [{"name": "a", "v": "text"}], "properties": {"deep": {"er": "true"}}})
+            json!({"tags": {"x": 5}, "list": [{"name": "a", "v": "text"}], "properties": {"deep": "true"}})
         );
-        assert!(set(&mut value, &path("list[7].v"), Value::Null).unwrap_err().message.contains("Couldn't find '[7]'"));
+        for (unknown, text) in [
+            (
+                "list[7].v",
+                "Couldn't find '[7]' in 'list'. Available options: index into the collection 'list' with [<index>] or [<key=value>]",
+            ),
+            ("properties.nope.x", "Couldn't find 'nope' in 'properties'. Available options: ['deep']"),
+            ("nope.x", "Couldn't find 'nope' in ''. Available options: ['list', 'properties', 'tags']"),
+            ("tags.x.y", "Couldn't find 'y' in 'tags.x'. 'tags.x' does not support further indexing."),
+            ("list[0].v.w", "Couldn't find 'w' in 'list[0].v'. 'list[0].v' does not support further indexing."),
+        ] {
+            let failure = set(&mut value, &path(unknown), Value::Null).unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (1, text));
+        }
     }
 
     #[test]
@@ -216,7 +274,7 @@ mod tests {
         remove(&mut value, &path("list[0]")).unwrap();
         remove(&mut value, &path("fresh")).unwrap();
         assert_eq!(value, json!({"list": [{"k": "v", "n": 2}]}));
-        assert!(remove(&mut value, &path("nope")).unwrap_err().message.contains("Available options: list"));
+        assert!(remove(&mut value, &path("nope")).unwrap_err().message.ends_with("Available options: ['list']"));
     }
 
     #[test]

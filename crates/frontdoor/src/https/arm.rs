@@ -21,16 +21,21 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     if matches!(route::find(PUBLIC, call.method.as_str(), &call.segments()?), Found::Row(..)) {
-        return Ok(Reply::json(200, &metadata::endpoints(&call.base_url(), service.settings())));
+        return Ok(Reply::json(
+            200,
+            &metadata::endpoints(&call.base_url(), call.query("api-version"), service.settings()),
+        ));
     }
     let actor = service.authn.bearer(call.authorization(), Audience::Arm, &call.base_url()).await?;
+    // `az` sends bodies that are no JSON to what is not built (an unquoted `template:` of a deployment): that is what to say.
+    let body = call.json().map_err(|error| service.arm.unbuilt(&call.path).unwrap_or(error))?;
     let answer = service
         .arm
         .handle(ArmRequest {
             method: call.method.as_str().to_ascii_uppercase(),
             path: call.path.clone(),
             query: call.query.clone(),
-            body: call.json()?,
+            body,
             if_match: call.header("if-match").map(str::to_owned),
             if_none_match: call.header("if-none-match").map(str::to_owned),
             actor,

@@ -108,6 +108,8 @@ impl Route {
 
 fn by_path(segments: &[&str]) -> Option<Route> {
     match segments {
+        // A scope with its slashes encoded, as some SDKs send it.
+        [scope, ..] if scope.trim_start_matches("%2f").starts_with("subscriptions%2f") => Some(Route::Arm),
         ["subscriptions" | "providers" | "tenants" | "metadata", ..] => Some(Route::Arm),
         ["v1.0" | "beta", ..] => Some(Route::Graph),
         [
@@ -146,6 +148,7 @@ mod tests {
             ("management.localhost", "/nonsense", Route::Arm),
             ("localhost", "/Subscriptions/x", Route::Arm),
             ("127.0.0.1", "/metadata/endpoints", Route::Arm),
+            ("127.0.0.1", "/%2FSubscriptions%2Fs/providers/Microsoft.Authorization/roleAssignments", Route::Arm),
             ("::1", "/providers/Microsoft.ResourceGraph/resources", Route::Arm),
             ("localhost", &format!("/{tenant}/oauth2/v2.0/token"), Route::Login),
             ("management.localhost", &format!("/{tenant}/oauth2/token"), Route::Login),

@@ -62,6 +62,7 @@ impl Call<'_> {
             resource: Some(cx.uid),
             application_object_id: None,
             secrets: Vec::new(),
+            certificates: Vec::new(),
         };
         cx.change.unit.put(directory::put(&principal)?);
         Ok(principal.id)

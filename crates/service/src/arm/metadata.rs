@@ -3,8 +3,30 @@
 use crate::platform::Settings;
 use serde_json::{Value, json};
 
+/// The answer to `GET /metadata/endpoints?api-version={version}`: 2015-01-01 has a shape of its own, which older
+/// `az` (2.65 is one) reads at `cloud register`.
+pub fn endpoints(base_url: &str, version: Option<&str>, settings: &Settings) -> Value {
+    match version {
+        Some("2015-01-01") => first_endpoints(base_url),
+        _ => cloud(base_url, settings),
+    }
+}
+
+/// The shape of 2015-01-01: four addresses by name.
+fn first_endpoints(base_url: &str) -> Value {
+    json!({
+        "galleryEndpoint": base_url,
+        "graphEndpoint": format!("{base_url}/"),
+        "portalEndpoint": base_url,
+        "authentication": {
+            "loginEndpoint": base_url,
+            "audiences": [format!("{base_url}/"), "https://management.azure.com/"]
+        }
+    })
+}
+
 /// One cloud, as an object (not a list): the CLI indexes it by name (reference: clients.md section 1).
-pub fn endpoints(base_url: &str, settings: &Settings) -> Value {
+fn cloud(base_url: &str, settings: &Settings) -> Value {
     json!({
         "name": "Ferrohub",
         "portal": base_url,

@@ -99,6 +99,12 @@ impl Engine {
         outcome
     }
 
+    /// The error of a path for something of Azure's that is not built, whatever is sent to it; `None` for what is served.
+    pub fn unbuilt(&self, path: &str) -> Option<Error> {
+        let segments = path::segments(path).ok()?;
+        path::resolve(&self.platform.types, &segments).err().filter(|error| error.kind == ErrorKind::NotImplemented)
+    }
+
     async fn typed(&self, request: &ArmRequest, target: &Target) -> Result<ArmResponse> {
         let decl = match target {
             Target::Resource { decl, .. } | Target::Collection { decl, .. } | Target::Sub { decl, .. } => *decl,

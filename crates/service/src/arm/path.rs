@@ -44,22 +44,34 @@ impl Target {
     }
 }
 
-/// Splits a raw path into decoded segments.
+/// Splits a raw path into decoded segments. Some SDKs encode the scope before `providers/Microsoft.Authorization` as one
+/// segment, with its slashes (`/subscriptions%2F..%2FresourceGroups%2Fg/providers/..`): Azure takes it as it is meant.
 ///
 /// # Errors
-/// `InvalidRequestUri` for text that is not UTF-8 or hides a '/' or a control character.
+/// `InvalidRequestUri` for text that is not UTF-8, or hides a control character, or a '/' anywhere but in a leading scope.
 pub(super) fn segments(path: &str) -> Result<Vec<String>> {
+    let mut segments = Vec::new();
     // SDKs leave an empty part where an optional one stands (`providers/{ns}//{type}`); Azure does not mind.
-    path.split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let text = percent_decode_str(part).decode_utf8().map_err(|_| bad_uri("it is not UTF-8"))?;
-            if text.contains('/') || text.chars().any(char::is_control) {
-                return Err(bad_uri("it has an encoded '/' or a control character"));
-            }
-            Ok(text.into_owned())
-        })
-        .collect()
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let text = percent_decode_str(part).decode_utf8().map_err(|_| bad_uri("it is not UTF-8"))?;
+        if text.chars().any(char::is_control) {
+            return Err(bad_uri("it has a control character"));
+        }
+        if segments.is_empty() && is_scope(&text) {
+            segments.extend(text.split('/').filter(|word| !word.is_empty()).map(str::to_owned));
+        } else if text.contains('/') {
+            return Err(bad_uri("it has an encoded '/'"));
+        } else {
+            segments.push(text.into_owned());
+        }
+    }
+    Ok(segments)
+}
+
+/// Whether a segment is a whole scope, such as `subscriptions/s/resourceGroups/g`.
+fn is_scope(text: &str) -> bool {
+    let first = text.trim_start_matches('/').split_once('/').map(|(first, _)| first);
+    first.is_some_and(|first| ["subscriptions", "providers"].iter().any(|word| first.eq_ignore_ascii_case(word)))
 }
 
 fn bad_uri(why: &str) -> Error {
@@ -207,6 +219,18 @@ mod tests {
             assert_eq!(show(&path), want, "{path}");
         }
         assert_eq!(segments("/a//b/").unwrap(), ["a", "b"]);
-        assert_eq!(segments("/a%2Fb").unwrap_err().code, "InvalidRequestUri");
+        let scope = "subscriptions%2Fs%2FresourceGroups%2Fg%2fproviders%2FMicrosoft.Devices%2FIotHubs%2Fh";
+        for slash in ["", "%2F"] {
+            assert_eq!(
+                show(&format!("/{slash}{scope}/providers/Microsoft.Authorization/roleAssignments/1")),
+                format!(
+                    "resource Microsoft.Authorization/roleAssignments {g}/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Authorization/roleAssignments/1",
+                    g = "/subscriptions/s/resourceGroups/g"
+                ),
+            );
+        }
+        for bad in ["/a%2Fb", "/subscriptions/s%2Ft", "/subscriptions/s/resourceGroups%2Fg", "/subscriptions%2Fs%0a"] {
+            assert_eq!(segments(bad).unwrap_err().code, "InvalidRequestUri", "{bad}");
+        }
     }
 }

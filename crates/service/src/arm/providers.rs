@@ -21,10 +21,21 @@ pub(super) fn all(platform: &Platform) -> Vec<Value> {
     namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect()
 }
 
-/// One provider; registering one answers with it too.
+/// One provider; registering one answers with it too. Scripts register what Azure would need, whatever of it is here: a
+/// provider of Azure's that has no type here is registered, with no types.
 pub(super) fn show(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
     let types = &platform.types;
-    Ok(ArmResponse::new(200, Some(provider(platform, types, known(types, namespace)?))))
+    let namespace =
+        if is_azures(namespace) { known(types, namespace).unwrap_or(namespace) } else { known(types, namespace)? };
+    Ok(ArmResponse::new(200, Some(provider(platform, types, namespace))))
+}
+
+/// Whether a provider namespace has the form of Azure's own, such as `Microsoft.Storage`.
+fn is_azures(namespace: &str) -> bool {
+    let form = namespace.split_once('.').filter(|(first, _)| first.eq_ignore_ascii_case("microsoft"));
+    let words =
+        |rest: &str| rest.split('.').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric()));
+    form.is_some_and(|(_, rest)| namespace.len() <= 80 && words(rest))
 }
 
 /// The operations of a provider.
@@ -33,12 +44,15 @@ pub(super) fn operations_of(platform: &Platform, namespace: &str) -> Result<Vec<
     Ok(operations(types, known(types, namespace)?))
 }
 
-/// Providers are part of the product.
+/// Providers are part of the product, and those that are not built need no registration.
 pub(super) fn unregister(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
-    Err(Error::conflict(format!(
-        "The resource provider '{}' is part of Ferrohub and always registered.",
-        known(&platform.types, namespace)?
-    )))
+    let known = known(&platform.types, namespace);
+    let what = match &known {
+        Ok(namespace) => format!("'{namespace}' is part of Ferrohub and always registered"),
+        Err(_) if is_azures(namespace) => format!("'{namespace}' has nothing here; it counts as registered always"),
+        Err(error) => return Err(error.clone()),
+    };
+    Err(Error::conflict(format!("The resource provider {what}.")))
 }
 
 fn known(types: &Types, namespace: &str) -> Result<&'static str> {

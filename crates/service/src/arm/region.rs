@@ -65,6 +65,61 @@ const REGIONS: &[(&str, &str)] = &[
     ("newzealandnorth", "New Zealand North"),
 ];
 
+/// Regions with the one that Azure pairs them with (Azure's list of paired regions); newer ones have none.
+const PAIRS: &[(&str, &str)] = &[
+    ("eastus", "westus"),
+    ("eastus2", "centralus"),
+    ("westus", "eastus"),
+    ("westus2", "westcentralus"),
+    ("westus3", "eastus"),
+    ("centralus", "eastus2"),
+    ("northcentralus", "southcentralus"),
+    ("southcentralus", "northcentralus"),
+    ("westcentralus", "westus2"),
+    ("canadacentral", "canadaeast"),
+    ("canadaeast", "canadacentral"),
+    ("brazilsouth", "southcentralus"),
+    ("brazilsoutheast", "brazilsouth"),
+    ("northeurope", "westeurope"),
+    ("westeurope", "northeurope"),
+    ("uksouth", "ukwest"),
+    ("ukwest", "uksouth"),
+    ("francecentral", "francesouth"),
+    ("francesouth", "francecentral"),
+    ("germanywestcentral", "germanynorth"),
+    ("germanynorth", "germanywestcentral"),
+    ("switzerlandnorth", "switzerlandwest"),
+    ("switzerlandwest", "switzerlandnorth"),
+    ("norwayeast", "norwaywest"),
+    ("norwaywest", "norwayeast"),
+    ("swedencentral", "swedensouth"),
+    ("swedensouth", "swedencentral"),
+    ("uaenorth", "uaecentral"),
+    ("uaecentral", "uaenorth"),
+    ("southafricanorth", "southafricawest"),
+    ("southafricawest", "southafricanorth"),
+    ("centralindia", "southindia"),
+    ("southindia", "centralindia"),
+    ("westindia", "southindia"),
+    ("jioindiacentral", "jioindiawest"),
+    ("jioindiawest", "jioindiacentral"),
+    ("eastasia", "southeastasia"),
+    ("southeastasia", "eastasia"),
+    ("japaneast", "japanwest"),
+    ("japanwest", "japaneast"),
+    ("koreacentral", "koreasouth"),
+    ("koreasouth", "koreacentral"),
+    ("australiaeast", "australiasoutheast"),
+    ("australiasoutheast", "australiaeast"),
+    ("australiacentral", "australiacentral2"),
+    ("australiacentral2", "australiacentral"),
+];
+
+/// The region that Azure pairs this one with.
+pub fn paired(name: &str) -> Option<&'static str> {
+    PAIRS.iter().find(|(region, _)| *region == name).map(|(_, paired)| *paired)
+}
+
 /// Short names of all regions.
 pub fn names() -> Vec<&'static str> {
     REGIONS.iter().map(|(name, _)| *name).collect()
@@ -96,13 +151,15 @@ pub fn listing(subscription: &str) -> Vec<Value> {
     REGIONS
         .iter()
         .map(|(name, display)| {
+            let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
+            let pair: Vec<Value> = paired(name).map(|pair| json!({"name": pair, "id": id(pair)})).into_iter().collect();
             json!({
-                "id": format!("/subscriptions/{subscription}/locations/{name}"),
+                "id": id(name),
                 "name": name,
                 "type": "Region",
                 "displayName": display,
                 "regionalDisplayName": display,
-                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"}
+                "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "pairedRegion": pair}
             })
         })
         .collect()
@@ -118,5 +175,14 @@ mod tests {
         assert_eq!(normalize("EASTUS2", "x").unwrap(), "eastus2");
         assert_eq!(normalize("moon", "x").unwrap_err().code, "LocationNotAvailableForResourceType");
         assert_eq!(display("uksouth"), "UK South");
+    }
+
+    #[test]
+    fn pairs_are_regions() {
+        for (region, pair) in PAIRS {
+            assert!(names().contains(region) && names().contains(pair) && region != pair, "{region} {pair}");
+        }
+        assert_eq!(paired("westeurope"), Some("northeurope"));
+        assert_eq!(paired("qatarcentral"), None);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 /// The stored resource in its newest shape, before the type adds to it and a view takes away.
 pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
-    let (resource, tenant) = (stored.resource.as_ref(), &platform.tenancy.tenant_id);
+    let resource = stored.resource.as_ref();
     let mut doc = Map::new();
     doc.insert("id".into(), stored.id.to_string().into());
     doc.insert("name".into(), stored.id.name().into());
@@ -24,12 +24,14 @@ pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) 
     if let Some(sku) = &resource.sku {
         doc.insert("sku".into(), sku.clone());
     }
-    if let IdentityRule::Both(joint) = decl.identity {
-        if let Some(identity) = resource.identity.as_ref().filter(|identity| !identity.is_none()) {
-            doc.insert("identity".into(), identity_view(platform, identity, joint).await?);
-        }
-    } else if let Some(id) = resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_ref()) {
-        doc.insert("identity".into(), json!({"type": "SystemAssigned", "principalId": id, "tenantId": tenant}));
+    if decl.identity != IdentityRule::No {
+        let joint = if let IdentityRule::Both(joint) = decl.identity { joint } else { "" };
+        let identity = match &resource.identity {
+            Some(identity) if !identity.is_none() => identity_view(platform, identity, joint).await?,
+            // As Azure: clients read the type before they add an identity.
+            _ => json!({"type": "None"}),
+        };
+        doc.insert("identity".into(), identity);
     }
     doc.insert("properties".into(), Value::Object(resource.properties.clone()));
     doc.insert("systemData".into(), resource.system_data.view());

@@ -1,5 +1,6 @@
 //! Authentication: a small Entra. Issues RS256 tokens for client credentials and verifies bearer tokens.
 
+mod assertion;
 mod audience;
 mod oauth;
 mod signing;
@@ -134,7 +135,7 @@ impl Authenticator {
             "authorization_endpoint": format!("{oauth}/authorize"),
             "token_endpoint": format!("{oauth}/token"),
             "jwks_uri": format!("{root}/discovery/v2.0/keys"),
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "response_types_supported": ["code", "token"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],

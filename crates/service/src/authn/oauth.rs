@@ -3,8 +3,9 @@
 use super::{Authenticator, Claims, TOKEN_SECONDS};
 use crate::directory;
 use ferrohub_model::error::Error;
-use ferrohub_model::principal::{Principal, PrincipalKind};
+use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// An OAuth error as the token endpoint answers it.
 #[derive(Debug, Clone)]
@@ -20,8 +21,28 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
-    fn new(status: u16, error: &'static str, code: u32, text: impl std::fmt::Display) -> Self {
+    pub(super) fn new(status: u16, error: &'static str, code: u32, text: impl std::fmt::Display) -> Self {
         Self { status, error, description: format!("AADSTS{code}: {text}"), code }
+    }
+}
+
+/// Longest client secret that is looked at, bytes: ours.
+const SECRET_BYTES: usize = 1024;
+
+/// How a client proved who it is.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    Secret,
+    Certificate,
+}
+
+impl Proof {
+    /// Entra's `appidacr`.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Secret => "1",
+            Self::Certificate => "2",
+        }
     }
 }
 
@@ -59,7 +80,7 @@ impl Authenticator {
                     "unsupported_grant_type",
                     70003,
                     format!(
-                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret).",
+                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret or a certificate).",
                         other.chars().take(60).collect::<String>()
                     ),
                 ));
@@ -77,9 +98,15 @@ impl Authenticator {
             Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
             None => (field("client_id").unwrap_or_default(), field("client_secret")),
         };
-        let principal = self.client(client_id, secret).await?;
+        let (principal, proof) = match field("client_assertion") {
+            Some(assertion) => {
+                let kind = field("client_assertion_type");
+                (self.client_by_assertion(field("client_id"), kind, assertion).await?, Proof::Certificate)
+            }
+            None => (self.client(client_id, secret).await?, Proof::Secret),
+        };
         let resource = resource_of(field("scope"), field("resource"))?;
-        let token = self.access_token(&principal, &resource, v2).await?;
+        let token = self.access_token(&principal, proof, &resource, v2).await?;
         let now = self.platform.clock.unix_seconds();
         Ok(json!({
             "token_type": "Bearer",
@@ -92,10 +119,14 @@ impl Authenticator {
         }))
     }
 
+    /// Whether a tenant's name is ours, or one of those that mean whichever it is.
+    pub(super) fn is_tenant(&self, tenant: &str) -> bool {
+        tenant.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id)
+            || ["common", "organizations", "adfs"].iter().any(|name| tenant.eq_ignore_ascii_case(name))
+    }
+
     fn check_tenant(&self, tenant: &str) -> Result<(), OAuthError> {
-        let ours = tenant.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id)
-            || ["common", "organizations", "adfs"].iter().any(|name| tenant.eq_ignore_ascii_case(name));
-        if ours {
+        if self.is_tenant(tenant) {
             return Ok(());
         }
         let shown: String = tenant.chars().take(80).collect();
@@ -107,17 +138,32 @@ impl Authenticator {
         ))
     }
 
-    async fn client(&self, client_id: &str, secret: Option<&str>) -> Result<Principal, OAuthError> {
-        let unknown = || {
-            let shown: String = client_id.chars().take(80).collect();
-            OAuthError::new(
+    /// The application that a client says it is; nothing is proven yet.
+    pub(super) async fn application(&self, client_id: &str) -> Result<Arc<Principal>, OAuthError> {
+        let shown: String = client_id.chars().take(80).collect();
+        let found = directory::by_app_id(self.platform.store.as_ref(), client_id).await?;
+        match found {
+            Some(found) if found.kind == PrincipalKind::ServicePrincipal => Ok(found),
+            Some(found) if found.kind == PrincipalKind::Application => Err(OAuthError::new(
+                400,
+                "unauthorized_client",
+                7_000_229,
+                format!(
+                    "The client application {shown} is missing service principal in the tenant {0}. Make it: az ad sp create --id {shown}",
+                    self.platform.tenancy.tenant_id
+                ),
+            )),
+            _ => Err(OAuthError::new(
                 400,
                 "unauthorized_client",
                 700_016,
                 format!("Application with identifier '{shown}' was not found in the directory."),
-            )
-        };
-        let principal = directory::by_app_id(self.platform.store.as_ref(), client_id).await?.ok_or_else(unknown)?;
+            )),
+        }
+    }
+
+    async fn client(&self, client_id: &str, secret: Option<&str>) -> Result<Principal, OAuthError> {
+        let principal = self.application(client_id).await?;
         let secret = secret.ok_or_else(|| {
             OAuthError::new(
                 401,
@@ -126,11 +172,9 @@ impl Authenticator {
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
             )
         })?;
-        if principal.kind != PrincipalKind::ServicePrincipal || secret.len() > 1024 {
-            return Err(unknown());
-        }
         let now = self.platform.clock.unix_seconds();
-        let known = principal.secrets.iter().find(|stored| ferrohub_pki::key::verify_secret(secret, &stored.hash));
+        let fits = |stored: &&ClientSecret| ferrohub_pki::key::verify_secret(secret, &stored.hash);
+        let known = principal.secrets.iter().find(fits).filter(|_| secret.len() <= SECRET_BYTES);
         match known {
             None => Err(OAuthError::new(
                 401,
@@ -152,7 +196,13 @@ impl Authenticator {
         }
     }
 
-    async fn access_token(&self, principal: &Principal, resource: &str, v2: bool) -> Result<String, OAuthError> {
+    async fn access_token(
+        &self,
+        principal: &Principal,
+        proof: Proof,
+        resource: &str,
+        v2: bool,
+    ) -> Result<String, OAuthError> {
         let now = self.platform.clock.unix_seconds();
         let tenant = self.platform.tenancy.tenant_id.clone();
         let claims = Claims {
@@ -162,7 +212,7 @@ impl Authenticator {
             nbf: now,
             exp: now + TOKEN_SECONDS,
             appid: principal.app_id.clone(),
-            appidacr: "1".into(),
+            appidacr: proof.class().into(),
             idp: self.issuer(false),
             idtyp: "app".into(),
             oid: principal.id.clone(),

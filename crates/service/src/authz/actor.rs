@@ -86,7 +86,9 @@ impl Actor {
         match &self.who {
             Who::Principal(principal) => match principal.kind {
                 PrincipalKind::User => &principal.display_name,
-                PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity => &principal.app_id,
+                PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity | PrincipalKind::Application => {
+                    &principal.app_id
+                }
             },
             Who::Policy(grant) => &grant.name,
             Who::Device(proof) => &proof.id,
@@ -99,7 +101,7 @@ impl Actor {
         match &self.who {
             Who::Principal(principal) => match principal.kind {
                 PrincipalKind::User => "User",
-                PrincipalKind::ServicePrincipal => "Application",
+                PrincipalKind::ServicePrincipal | PrincipalKind::Application => "Application",
                 PrincipalKind::ManagedIdentity => "ManagedIdentity",
             },
             Who::Policy(_) | Who::Device(_) => "Key",

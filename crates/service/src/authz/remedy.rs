@@ -4,10 +4,13 @@ use super::{AccessSnapshot, Plane, builtin};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
 
-/// An `az role assignment create` line with a built-in role that grants `action`.
+/// Providers whose rights are the general roles' business.
+const GENERAL: &[&str] = &["Microsoft.Resources/", "Microsoft.Authorization/"];
+
+/// An `az role assignment create` line with the narrowest built-in role that grants `action`.
 ///
-/// A service's identity gets the narrowest role, made for services. A person or application that manages resources
-/// gets the general role that people expect: Reader, Contributor, and for roles those that may assign them.
+/// For people, reading is Reader's, which changes nothing; and groups and roles are the general roles' business, though
+/// some narrow role mentions them by the way.
 pub(super) fn command(
     snapshot: &AccessSnapshot,
     principal: &Principal,
@@ -16,7 +19,9 @@ pub(super) fn command(
     scope: &ResourceId,
 ) -> String {
     let service = principal.kind == PrincipalKind::ManagedIdentity;
-    let order = if service || plane == Plane::Data { builtin::BY_BREADTH } else { builtin::FOR_PEOPLE };
+    let general = action.ends_with("/read") || GENERAL.iter().any(|provider| action.starts_with(provider));
+    let people = !service && plane == Plane::Control && general;
+    let order = if people { builtin::FOR_PEOPLE } else { builtin::BY_BREADTH };
     let role = order
         .iter()
         .filter_map(|guid| snapshot.definition(guid))

@@ -44,7 +44,7 @@ impl ProvisioningService {
         if let Some(row) = &home
             && let Some(attested) = self.try_group(dps, row, caller.registration_id, &token, now).await?
         {
-            return admitted(attested);
+            return admitted(dps, attested);
         }
         for (row_key, keys) in self.group_index(dps).await?.iter() {
             let tried = home.as_ref().is_some_and(|home| home.key == *row_key);
@@ -55,7 +55,7 @@ impl ProvisioningService {
             if let Some(row) = self.platform.store.get(&ENROLLMENT_GROUPS, row_key).await?
                 && let Some(attested) = self.try_group(dps, &row, caller.registration_id, &token, now).await?
             {
-                return admitted(attested);
+                return admitted(dps, attested);
             }
         }
         Err(unauthorized(format!(
@@ -132,12 +132,12 @@ fn parse_token(caller: &DeviceCaller<'_>) -> Result<SasToken> {
     Ok(token)
 }
 
-fn admitted(attested: Attested) -> Result<Attested> {
+fn admitted(dps: &DpsRef, attested: Attested) -> Result<Attested> {
     match attested.group.settings.provisioning_status {
         ProvisioningStatus::Enabled => Ok(attested),
         ProvisioningStatus::Disabled => Err(unauthorized(format!(
-            "The enrollment group '{0}' is disabled; enable it: az iot dps enrollment-group update --dps-name '<service>' --enrollment-id {0} --provisioning-status enabled",
-            attested.group.id
+            "The enrollment group '{0}' is disabled; enable it: az iot dps enrollment-group update --dps-name '{1}' --enrollment-id '{0}' --provisioning-status enabled",
+            attested.group.id, dps.name
         ))),
     }
 }

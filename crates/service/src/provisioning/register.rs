@@ -132,7 +132,7 @@ impl ProvisioningService {
                 attested = self.attest(&dps, &caller).await?;
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
-            self.authorize_device(existing.as_deref(), &attested).await?;
+            self.authorize_device(&dps, existing.as_deref(), &attested).await?;
             // A device without a registration is nearly always new everywhere. The unit expects that, so where it is not,
             // the commit meets a conflict and the next attempt looks.
             let presumed_new = existing.is_none() && !attempts.again();
@@ -202,12 +202,12 @@ impl ProvisioningService {
             .registration_row(&dps, caller.registration_id)
             .await?
             .ok_or_else(|| missing(&dps, caller.registration_id))?;
-        self.authorize_device(Some(&row), &attested).await?;
+        self.authorize_device(&dps, Some(&row), &attested).await?;
         Ok((dps, from_row(&row)?))
     }
 
     /// A key of one group must not open what a device of another group registered.
-    async fn authorize_device(&self, existing: Option<&Row>, attested: &Attested) -> Result<()> {
+    async fn authorize_device(&self, dps: &DpsRef, existing: Option<&Row>, attested: &Attested) -> Result<()> {
         let Some(row) = existing else { return Ok(()) };
         let Some(owner) = row.columns.first().cloned().flatten().filter(|key| *key != attested.group_key) else {
             return Ok(());
@@ -217,8 +217,8 @@ impl ProvisioningService {
         }
         let registration = from_row(row)?;
         Err(Error::conflict(format!(
-            "The registration '{0}' belongs to the enrollment group '{1}', and the token is of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '<service>' --registration-id {0}",
-            registration.id, registration.group, attested.group.id
+            "The registration '{0}' belongs to the enrollment group '{1}', and the token is of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '{3}' --registration-id '{0}'",
+            registration.id, registration.group, attested.group.id, dps.name
         ))
         .with_iot_code(409_201))
     }

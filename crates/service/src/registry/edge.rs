@@ -15,6 +15,9 @@ pub const POLICIES_READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials
 /// The other one, a data action.
 pub const ISSUE_CERTIFICATE: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action";
 
+/// What a namespace needs on a hub to change the device identities there, a data action.
+pub const HUB_DEVICES_WRITE: &str = "Microsoft.Devices/IotHubs/devices/write";
+
 /// The reference from a hub or DPS to its namespace.
 pub const NAMESPACE: &str = "namespace";
 /// The reference from a CA certificate of a hub to the certificate authority of the namespace that it was brought from.
@@ -49,10 +52,37 @@ pub async fn dps_edge(platform: &Platform, dps: &Stored) -> Result<Option<Namesp
     open(platform, Service { stored: dps, word: "dps" }).await
 }
 
+/// The identity as which a namespace acts on its hubs: its own.
+///
+/// # Errors
+/// `NamespaceIdentityMissing` where it has none; `PrincipalNotFound` when that was deleted.
+pub async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
+    match namespace.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_deref()) {
+        Some(principal) => platform.identity_actor(principal).await,
+        None => Err(Error::forbidden(format!(
+            "The namespace '{0}' has no system-assigned identity with which it could write to its hubs. Give it one: az iot adr ns identity assign --name \"{0}\" --resource-group \"{1}\" --system-assigned",
+            namespace.name(),
+            namespace.group()
+        ))
+        .with_code("NamespaceIdentityMissing")),
+    }
+}
+
+/// Refuses unless a namespace may change device identities of a hub: what it changes on a mirrored device reaches the
+/// hub as the namespace's own identity.
+///
+/// # Errors
+/// As [`namespace_actor`]; `AuthorizationFailed` naming principal, action, hub and the command that grants it.
+pub async fn check_hub_devices(platform: &Platform, namespace: &Stored, hub: &ResourceId) -> Result<()> {
+    let actor = namespace_actor(platform, namespace).await?;
+    platform.authorize_data(&actor, HUB_DEVICES_WRITE, hub)
+}
+
 /// Refuses unless the edge may have certificates of `policy` issued: reading policies or issuing, either will do.
 ///
 /// # Errors
-/// `AuthorizationFailed` (403000) naming principal, action, scope and the command that grants it.
+/// `AuthorizationFailed` (403000) naming principal, action, scope and the command that grants it: at the namespace, where the
+/// same grant is enough for everything that a registration needs.
 pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceId) -> Result<()> {
     let access = platform.access();
     let may = access.allows(edge.actor.id(), Plane::Control, POLICIES_READ, policy)
@@ -60,7 +90,7 @@ pub fn check_issue(platform: &Platform, edge: &NamespaceEdge, policy: &ResourceI
     if may {
         return Ok(());
     }
-    Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy, policy))
+    Err(authz::denied(&access, &edge.actor, Plane::Control, POLICIES_READ, policy, &edge.id))
 }
 
 /// The service at the near end of an edge.

@@ -1,12 +1,13 @@
 //! From the ADR device to the hub: enabling and disabling.
 
 use super::DEVICES_WRITE;
+use super::edge::check_hub_devices;
 use crate::authz::Actor;
 use crate::hub::identity;
 use crate::platform::{Change, Platform};
 use crate::resources;
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use uuid::Uuid;
 /// that closes an open connection. Nothing happens where the status is that already, or no hub device stands behind it.
 ///
 /// # Errors
-/// The refusal of an actor that may not write the ADR device; when the store cannot be read. The commit fails with a
+/// The refusal of an actor that may not write the ADR device, or of a namespace whose identity may not write devices of
+/// the hub; when the store cannot be read. The commit fails with a
 /// conflict when the identity changed meanwhile.
 pub async fn apply_enabled(
     platform: &Platform,
@@ -31,6 +33,11 @@ pub async fn apply_enabled(
     let status = if enabled { DeviceStatus::Enabled } else { DeviceStatus::Disabled };
     if was.device.status == status {
         return Ok(());
+    }
+    let above = id.parent().ok_or_else(|| Error::internal("a device without namespace"))?;
+    let namespace = resources::require(platform, &above).await?;
+    if let Some(hub) = resources::id_of(platform, was.device.hub).await? {
+        check_hub_devices(platform, &namespace, &hub).await?;
     }
     let mut next = was.device.as_ref().clone();
     next.status = status;

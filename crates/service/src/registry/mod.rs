@@ -9,8 +9,8 @@ mod mirror;
 mod naming;
 
 pub use edge::{
-    AUTHORITY, DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ, check_issue,
-    dps_edge, hub_edge,
+    AUTHORITY, DEVICES_WRITE, HUB_DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ,
+    check_hub_devices, check_issue, dps_edge, hub_edge, namespace_actor,
 };
 pub use enabled::{apply_enabled, hub_device, show_hub_device, without_assigned};
 pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_new, mirror_presumed, mirror_put};

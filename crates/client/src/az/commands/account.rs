@@ -3,11 +3,21 @@
 use crate::az::args::Args;
 use crate::az::command::Command;
 use crate::az::context::{ARM_SCOPE, Context, GRAPH_SCOPE, Task, unknown_subscription};
-use crate::az::failure::Result;
-use crate::az::output::Output;
+use crate::az::failure::{Failure, Result};
+use crate::az::output::{Columns, Output};
 use crate::az::versions;
 use crate::profile::{Profile, Subscription};
 use serde_json::{Value, json};
+
+/// Columns of the table format of a list.
+pub(crate) const COLUMNS: Columns = &[
+    ("Name", "name"),
+    ("CloudName", "cloudName"),
+    ("SubscriptionId", "id"),
+    ("TenantId", "tenantId"),
+    ("State", "state"),
+    ("IsDefault", "isDefault"),
+];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -33,7 +43,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --resource-type {oss-rdbms,arm,aad-graph,ms-graph,batch,media,data-lake} # A well-known resource.
 --scope * # Scope, instead of a resource.
 --subscription/-s/--name/-n # Name or id.
---tenant/-t # Ignored: the server has one tenant for a sign-in."],
+--tenant/-t # The tenant of the sign-in; the server has no other."],
         access_token,
     ),
     Command::new(
@@ -43,6 +53,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         locations,
     ),
 ];
+
+/// The refusal of a tenant that is not the server's, in Entra's words.
+pub(crate) fn foreign_tenant(tenant: &str, ours: &str) -> Failure {
+    Failure::error(format!("AADSTS90002: Tenant '{tenant}' not found. The tenant of this server is '{ours}'."))
+}
 
 /// One subscription as `az` prints it; `cloud_key` is `cloudName` or `environmentName`.
 fn entry(profile: &Profile, one: &Subscription, cloud_key: &str) -> Value {
@@ -77,7 +92,7 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             refresh(context, &mut profile).await?;
         }
         profile.subscriptions.retain(|one| args.flag("--all") || one.state == "Enabled");
-        Ok(listing(&profile, "cloudName").into())
+        Ok(Output::with_columns(listing(&profile, "cloudName"), COLUMNS))
     })
 }
 
@@ -105,7 +120,7 @@ fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         match (profile.subscription(choice), choice) {
             (Some(one), _) => Ok(entry(profile, one, "environmentName").into()),
             (None, Some(name)) => Err(unknown_subscription(name)),
-            (None, None) => Err(crate::az::failure::Failure::not_signed_in()),
+            (None, None) => Err(Failure::not_signed_in()),
         }
     })
 }
@@ -135,6 +150,12 @@ fn access_token<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if let Some(choice) = args.text("--subscription") {
             context.choose_subscription(choice);
+        }
+        if let Some(tenant) = args.text("--tenant") {
+            let ours = context.profile()?.tenant_id.clone();
+            if !tenant.eq_ignore_ascii_case(&ours) {
+                return Err(foreign_tenant(tenant, &ours));
+            }
         }
         let scope = match (args.list("--scope").and_then(|scopes| scopes.first()), args.text("--resource")) {
             (Some(scope), _) => scope.clone(),

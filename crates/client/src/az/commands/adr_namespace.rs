@@ -17,7 +17,8 @@ use serde_json::{Map, Value, json};
 /// Name of the credential, and of the policy that a bare `create` makes.
 const DEFAULT: &str = "default";
 
-const TARGET: &str = "--namespace/--name/-n! # Name of the namespace.
+const TARGET: &str =
+    "--namespace/--name/-n! # Name of the namespace: 3 to 64 lower-case letters, digits and inner hyphens.
 --resource-group/-g! # Resource group.";
 
 /// This file's part of the table.

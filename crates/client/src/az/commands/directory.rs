@@ -8,8 +8,8 @@ use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::options::rooted;
+use crate::az::output::{Columns, Output};
 use crate::az::principals::{Principal, by_service_principal_name, quoted};
-use crate::az::shell::shell_quoted;
 use ferrohub_model::limits::CLIENT_SECRET_YEARS;
 use http::Method;
 use jiff::Timestamp;
@@ -17,13 +17,16 @@ use serde_json::{Map, Value, json};
 
 const SECRET_WARNING: &str = "The output includes credentials that you must protect. Be sure that you do not include these credentials in your code or check the credentials into your source control.";
 
+/// Columns of the table format of a list.
+const COLUMNS: Columns = &[("DisplayName", "displayName"), ("Id", "id"), ("AppId", "appId")];
+
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "ad app credential reset",
         "Give an application a new secret.",
         &["--id! # Application id or object id of the application.
---append flag # Keep the secrets that it has; needed where it has any.
+--append flag # Keep the secrets that it has; without it the new one replaces them.
 --display-name # Description of the secret.
 --years int # Life of the secret; one year without it.
 --end-date # End of the secret's life, such as 2027-12-31 or 2027-12-31T11:59:59+00:00."],
@@ -143,13 +146,12 @@ fn credential_reset<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a
             None => years_after(context.environment.clock.now(), args.integer("--years")),
         };
         let application = application(context, id).await?;
-        let held = application.get("passwordCredentials").and_then(Value::as_array).map_or(0, Vec::len);
-        if held > 0 && !args.flag("--append") {
-            return Err(Failure::error(format!(
-                "The application '{id}' has {held} secret(s), and Ferrohub's directory does not take secrets away yet. Nothing was changed. To add \
-                 one beside them: az ad app credential reset --id {} --append",
-                shell_quoted(id)
-            )));
+        if !args.flag("--append") {
+            let held = application.get("passwordCredentials").and_then(Value::as_array);
+            let path = format!("/applications/{}/removePassword", segment(text(&application, "/id")));
+            for secret in held.into_iter().flatten() {
+                context.graph(Method::POST, &path, Some(&json!({"keyId": text(secret, "/keyId")}))).await?;
+            }
         }
         let secret = add_secret(context, &application, args.text("--display-name"), ends).await?;
         context.warn(SECRET_WARNING);
@@ -176,7 +178,9 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             (None, None, Some(name)) => Some(format!("servicePrincipalNames/any(c:c eq '{}')", quoted(name))),
             (None, None, None) => None,
         };
-        Ok(Value::Array(context.graph_list("/servicePrincipals", filter.as_deref()).await?).into())
+        let mut found = context.graph_list("/servicePrincipals", filter.as_deref()).await?;
+        found.sort_by(|a, b| text(a, "/displayName").cmp(text(b, "/displayName")));
+        Ok(Output::with_columns(Value::Array(found), COLUMNS))
     })
 }
 

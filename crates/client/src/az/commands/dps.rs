@@ -29,7 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         "iot dps create",
         "Create a provisioning service.",
         &[
-            "--name/-n! # Name of the service.
+            "--name/-n! # Name of the service: 3 to 64 letters, digits and inner hyphens.
 --resource-group/-g! # Resource group.
 --location/-l # Region; the group's without it.
 --sku {S1} =S1 # Pricing tier.
@@ -194,7 +194,7 @@ fn update_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         if let Some(tags) = tags(args) {
             dps["tags"] = tags;
         }
-        update::apply(args, &mut dps)?;
+        update::apply_tagged(args, &mut dps)?;
         Ok(write(context, &dps, false).await?.into())
     })
 }

@@ -10,6 +10,7 @@ use crate::az::members::{put, set_at, text};
 use crate::az::options::first;
 use crate::az::output::Output;
 use crate::az::sas;
+use crate::az::shell::shell_quoted;
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -196,6 +197,18 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         });
         apply_settings(context, args, &mut group)?;
         let plane = context.data_plane(args, Service::Dps).await?;
+        match context.call(&plane, Method::GET, &path(args)?, None, None).await {
+            Ok(_) => {
+                let (id, name) = (args.filled("--enrollment-id")?, args.text("--dps-name").unwrap_or("<service>"));
+                return Err(Failure::error(format!(
+                    "Enrollment group '{id}' already exists; nothing was changed. To change it: az iot dps enrollment-group update --dps-name {} --enrollment-id {}",
+                    shell_quoted(name),
+                    shell_quoted(id)
+                )));
+            }
+            Err(failure) if failure.is_not_found() => {}
+            Err(failure) => return Err(failure),
+        }
         Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&group), None).await?.into())
     })
 }

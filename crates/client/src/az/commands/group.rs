@@ -3,18 +3,17 @@
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE};
 use crate::az::context::{Context, Task};
-use crate::az::failure::{Failure, Result};
+use crate::az::failure::Failure;
 use crate::az::members::put;
 use crate::az::options::{region, tags};
 use crate::az::output::{Columns, Output};
 use crate::az::update;
 use crate::az::versions;
-use ferrohub_wire::jmespath;
+use crate::az::wait;
 use http::Method;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
-const NAME: &str = "--name/--resource-group/-n/-g! # Name of the resource group.";
+const NAME: &str = "--name/-n/--resource-group/-g! # Name of the resource group: 1 to 90 letters, digits, '-', '_', '.', '(' and ')', not ending in a full stop.";
 
 /// Columns of the table format.
 const COLUMNS: Columns = &[("Name", "name"), ("Location", "location"), ("Status", "properties.provisioningState")];
@@ -57,22 +56,20 @@ pub(crate) const COMMANDS: &[Command] = &[
         delete,
     )
     .confirmed(),
-    Command::new(
-        "group wait",
-        "Wait until a condition holds.",
-        &[
-            NAME,
-            "--created flag # Until provisioningState is Succeeded.
---updated flag # Until provisioningState is Succeeded.
---deleted flag # Until it is gone.
---exists flag # Until it is there.
---custom # Until this JMESPath query is true.
---interval int =30 # Seconds between looks.
---timeout int =3600 # Seconds to wait at most.",
-        ],
-        wait,
-    ),
+    Command::new("group wait", "Wait until a condition holds.", &[NAME, wait::OPTIONS], wait_for),
 ];
+
+/// A group as core `az` prints it: with the members that it does not have, as null.
+fn shown(mut group: Value) -> Value {
+    for member in ["managedBy", "tags"] {
+        if let Value::Object(members) = &mut group
+            && !members.contains_key(member)
+        {
+            members.insert(member.to_owned(), Value::Null);
+        }
+    }
+    group
+}
 
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
@@ -83,14 +80,14 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         put(&mut body, "tags", tags(args));
         put(&mut body, "managedBy", args.text("--managed-by").map(|id| json!(id)));
         let group = context.arm_write(Method::PUT, &path, versions::RESOURCES, &Value::Object(body), false).await?;
-        Ok(Output::with_columns(group, COLUMNS))
+        Ok(Output::with_columns(shown(group), COLUMNS))
     })
 }
 
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = context.group_path(args.filled("--name")?)?;
-        Ok(Output::with_columns(context.arm_get(&path, versions::RESOURCES).await?, COLUMNS))
+        Ok(Output::with_columns(shown(context.arm_get(&path, versions::RESOURCES).await?), COLUMNS))
     })
 }
 
@@ -105,7 +102,7 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
                 held.is_some() && (value.is_none() || held == value)
             });
         }
-        Ok(Output::with_columns(Value::Array(groups), COLUMNS))
+        Ok(Output::with_columns(Value::Array(groups.into_iter().map(shown).collect()), COLUMNS))
     })
 }
 
@@ -128,9 +125,9 @@ fn update_group<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         if let Some(tags) = tags(args) {
             group["tags"] = tags;
         }
-        update::apply(args, &mut group)?;
+        update::apply_tagged(args, &mut group)?;
         let group = context.arm_write(Method::PUT, &path, versions::RESOURCES, &group, false).await?;
-        Ok(Output::with_columns(group, COLUMNS))
+        Ok(Output::with_columns(shown(group), COLUMNS))
     })
 }
 
@@ -142,51 +139,10 @@ fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-fn wait<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+fn wait_for<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = context.group_path(args.filled("--name")?)?;
-        let conditions = ["--created", "--updated", "--deleted", "--exists", "--custom"];
-        if !conditions.into_iter().any(|condition| args.given(condition)) {
-            return Err(Failure::error(
-                "incorrect usage: --created | --updated | --deleted | --exists | --custom JMESPATH",
-            ));
-        }
-        let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
-        let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
-        for _ in 0..=timeout / interval {
-            if holds(args, context.arm_find(&path, versions::RESOURCES).await?.as_ref())? {
-                return Ok(Output::nothing());
-            }
-            context.environment.clock.sleep(Duration::from_secs(interval)).await;
-        }
-        Err(Failure::error("Wait operation timed-out after the given time; see --timeout."))
+        wait::check(args)?;
+        wait::until(context, args, &path, versions::RESOURCES).await
     })
-}
-
-/// Whether a resource (`None`: there is none) meets the conditions of a wait command.
-fn holds(args: &Args, resource: Option<&Value>) -> Result<bool> {
-    let Some(resource) = resource else {
-        return Ok(args.flag("--deleted"));
-    };
-    if args.flag("--exists") {
-        return Ok(true);
-    }
-    let state = resource.pointer("/properties/provisioningState").and_then(Value::as_str).unwrap_or_default();
-    if (args.flag("--created") || args.flag("--updated")) && state.eq_ignore_ascii_case("Succeeded") {
-        return Ok(true);
-    }
-    let Some(custom) = args.text("--custom") else {
-        return Ok(false);
-    };
-    let expression =
-        jmespath::compile(custom).map_err(|error| Failure::usage(format!("argument --custom: {error}")))?;
-    let found = expression.search(resource).map_err(|error| Failure::error(error.to_string()))?;
-    let empty = match &found {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
-    };
-    Ok(!empty)
 }

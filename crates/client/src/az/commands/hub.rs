@@ -11,10 +11,11 @@ use crate::az::options::tags;
 use crate::az::output::Output;
 use crate::az::update;
 use crate::az::versions;
+use crate::az::wait;
 use http::Method;
 use serde_json::{Value, json};
 
-const TARGET: &str = "--name/-n! # Name of the hub.
+const TARGET: &str = "--name/-n! # Name of the hub: 3 to 50 letters, digits and inner hyphens.
 --resource-group/-g # Resource group; the subscription is searched without it.";
 
 /// This file's part of the table.
@@ -33,6 +34,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         update_hub,
     )
     .with_ids(&["--name"]),
+    Command::new("iot hub wait", "Wait until a condition of a hub holds.", &[TARGET, wait::OPTIONS], wait_for)
+        .with_ids(&["--name"]),
+    Command::new("iot hub show-stats", "Count a hub's devices.", &[TARGET], show_stats).with_ids(&["--name"]),
     Command::new("iot hub delete", "Delete a hub.", &[TARGET, "--no-wait flag # Do not wait for the end."], delete)
         .with_ids(&["--name"]),
 ];
@@ -81,12 +85,31 @@ fn update_hub<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         if let Some(tags) = tags(args) {
             hub["tags"] = tags;
         }
-        update::apply(args, &mut hub)?;
+        update::apply_tagged(args, &mut hub)?;
         let id = text(&hub, "/id").to_owned();
         let etag = text(&hub, "/etag").to_owned();
         let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
         let made = context.arm_write_if(Method::PUT, &id, versions::HUB, &hub, args.flag("--no-wait"), etag).await?;
         Ok(made.into())
+    })
+}
+
+fn wait_for<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        wait::check(args)?;
+        // As `az`: a hub that is not there yet is an error, not something to wait for; one that is gone is gone.
+        let hub = match find(context, args, "--name").await {
+            Err(failure) if args.flag("--deleted") && failure.message.contains("found") => return Ok(Output::nothing()),
+            found => found?,
+        };
+        wait::until(context, args, text(&hub, "/id"), versions::HUB).await
+    })
+}
+
+fn show_stats<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let hub = find(context, args, "--name").await?;
+        Ok(context.arm_get(&format!("{}/IotHubStats", text(&hub, "/id")), versions::HUB).await?.into())
     })
 }
 

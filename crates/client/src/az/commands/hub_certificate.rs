@@ -6,18 +6,29 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
-use crate::az::output::Output;
+use crate::az::output::{Columns, Output};
 use crate::az::shell::shell_quoted;
 use crate::az::versions;
 use crate::profile::read_bounded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const HUB: &str = "--hub-name! # Name of the hub.
 --resource-group/-g # Resource group; the subscription is searched without it.";
 const NAME: &str = "--name/-n! # Name of the certificate.";
+
+/// Columns of the table format of a list.
+const COLUMNS: Columns = &[
+    ("Name", "name"),
+    ("ResourceGroup", "resourceGroup"),
+    ("Created", "properties.created"),
+    ("Expiry", "properties.expiry"),
+    ("Subject", "properties.subject"),
+    ("Thumbprint", "properties.thumbprint"),
+    ("IsVerified", "properties.isVerified"),
+];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -54,8 +65,17 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = collection(context, args).await?;
         let found = context.arm_list(&path, versions::HUB).await?;
-        Ok(json!({"value": found}).into())
+        Ok(Output::with_rows(json!({"value": found.into_iter().map(with_group).collect::<Vec<_>>()}), "value", COLUMNS))
     })
+}
+
+/// A certificate with its resource group, which the table shows.
+fn with_group(mut certificate: Value) -> Value {
+    let group = text(&certificate, "/id").split('/').nth(4).map(str::to_owned);
+    if let Some(group) = group.filter(|_| certificate.is_object()) {
+        certificate["resourceGroup"] = json!(group);
+    }
+    certificate
 }
 
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {

@@ -31,7 +31,7 @@ pub(crate) const SETTINGS: &str = "--c2d-max-delivery-count/--cdd int # Deliveri
 --disable-module-sas/--dms 3st # Refuse module keys.
 --min-tls-version/--mintls # Least TLS version.
 --retention-day/--rd int # Days that events are kept, 1.
---sku {F1,S1,S2,S3,B1,B2,B3,GEN2} # Pricing tier, S1.
+--sku {F1,S1,S2,S3,B1,B2,B3,GEN2} # Pricing tier: S1, or GEN2 with --ns-resource-id.
 --unit int # Units, 1.
 --tags * # Tags: key=value; an empty text clears them.";
 
@@ -65,7 +65,13 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
         let identity = identity(args);
+        let sku = sku(args)?;
         let link = hub_link::choose(context, args, group).await?;
+        if sku == "GEN2" && link.is_none() {
+            return Err(Failure::error(
+                "Generation2 IoT Hubs require both ADR namespace resource ID (--adr-ns-id) and ADR identity resource ID (--adr-identity-id).",
+            ));
+        }
         let mut properties = default_properties(args);
         if let Some(link) = &link {
             properties["deviceRegistry"] =
@@ -77,7 +83,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
         put(&mut body, "tags", tags(args));
-        let sku = json!({"name": args.text("--sku").unwrap_or("S1"), "capacity": args.integer("--unit").unwrap_or(1)});
+        let sku = json!({"name": sku, "capacity": args.integer("--unit").unwrap_or(1)});
         put(&mut body, "sku", Some(sku));
         put(&mut body, "identity", identity);
         put(&mut body, "properties", Some(properties));
@@ -106,6 +112,18 @@ fn leave_out_file_upload(context: &mut Context<'_>, args: &Args, properties: &mu
             "Ferrohub has no file upload; the hub is made without it (--enable-file-upload, --fileupload-notifications).",
         );
         properties["enableFileUploadNotifications"] = json!(false);
+    }
+}
+
+/// The pricing tier: a hub that is linked by name is of the second generation, where nothing else is said.
+fn sku(args: &Args) -> Result<&str> {
+    let linked = args.given("--ns-resource-id") || args.given("--ns-identity-id");
+    match args.text("--sku") {
+        None => Ok(if linked { "GEN2" } else { "S1" }),
+        Some(sku) if linked && sku != "GEN2" => {
+            Err(Failure::error("ADR properties are only supported for Generation2 IoT Hub SKUs."))
+        }
+        Some(sku) => Ok(sku),
     }
 }
 

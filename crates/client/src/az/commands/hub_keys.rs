@@ -42,6 +42,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         connection_string,
     ),
     Command::new(
+        "iot hub show-connection-string",
+        "Show connection strings; az iot hub connection-string show is the newer one.",
+        &["--hub-name/--name/-n # Name of the hub; every hub without it.
+--resource-group/-g # Resource group.
+--all flag # Every policy.
+--key {primary,secondary} =primary # Which of the two keys.
+--policy-name =iothubowner # Shared access policy."],
+        show_connection_string,
+    ),
+    Command::new(
         "iot hub generate-sas-token",
         "Make a shared access signature.",
         &[
@@ -85,41 +95,77 @@ fn policy_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
-/// The connection string of one policy of a hub.
-fn rendered(args: &Args, hub: &Value, key: &Value) -> String {
-    let secret = text(key, key_member(args));
-    let name = text(key, "/keyName");
-    if args.switch("--default-eventhub") == Some(true) {
-        let events = "/properties/eventHubEndpoints/events";
-        let endpoint = text(hub, &format!("{events}/endpoint"));
-        let path = text(hub, &format!("{events}/path"));
-        return ConnectionString::for_event_hub(endpoint, name, secret, path).reveal();
-    }
-    ConnectionString::for_policy(text(hub, "/properties/hostName"), name, secret).reveal()
+/// Which connection strings are wanted.
+struct Wanted<'a> {
+    /// The policy; every one without it.
+    policy: Option<&'a str>,
+    /// The member of the keys.
+    key: &'static str,
+    /// The built-in Event-Hubs-compatible endpoint's.
+    events: bool,
 }
 
-async fn strings_of(context: &mut Context<'_>, args: &Args, hub: &Value) -> Result<Value> {
-    if args.flag("--show-all") {
-        let keys = keys(context, hub).await?;
-        return Ok(Value::Array(keys.iter().map(|key| json!(rendered(args, hub, key))).collect()));
+impl Wanted<'_> {
+    /// The connection string of one policy of a hub.
+    fn rendered(&self, hub: &Value, key: &Value) -> String {
+        let secret = text(key, self.key);
+        let name = text(key, "/keyName");
+        if self.events {
+            let events = "/properties/eventHubEndpoints/events";
+            let endpoint = text(hub, &format!("{events}/endpoint"));
+            let path = text(hub, &format!("{events}/path"));
+            return ConnectionString::for_event_hub(endpoint, name, secret, path).reveal();
+        }
+        ConnectionString::for_policy(text(hub, "/properties/hostName"), name, secret).reveal()
     }
-    let key = key(context, hub, args.required("--policy-name")?).await?;
-    Ok(json!(rendered(args, hub, &key)))
-}
 
-fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move {
+    async fn of(&self, context: &mut Context<'_>, hub: &Value) -> Result<Value> {
+        let Some(policy) = self.policy else {
+            let keys = keys(context, hub).await?;
+            return Ok(Value::Array(keys.iter().map(|key| json!(self.rendered(hub, key))).collect()));
+        };
+        let key = key(context, hub, policy).await?;
+        Ok(json!(self.rendered(hub, &key)))
+    }
+
+    /// Those of the hub that is named, else of every hub.
+    async fn of_all(&self, context: &mut Context<'_>, args: &Args) -> Result<Value> {
         if args.text("--hub-name").is_some() {
             let hub = hub::find(context, args, "--hub-name").await?;
-            return Ok(json!({"connectionString": strings_of(context, args, &hub).await?}).into());
+            return Ok(json!({"connectionString": self.of(context, &hub).await?}));
         }
         let path = context.collection_path(args.text("--resource-group"), Service::Hub.kind())?;
         let mut all = Vec::new();
         for hub in context.arm_list(&path, versions::HUB).await? {
-            let strings = strings_of(context, args, &hub).await?;
+            let strings = self.of(context, &hub).await?;
             all.push(json!({"name": text(&hub, "/name"), "connectionString": strings}));
         }
-        Ok(Value::Array(all).into())
+        Ok(Value::Array(all))
+    }
+}
+
+fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let wanted = Wanted {
+            policy: if args.flag("--show-all") { None } else { Some(args.required("--policy-name")?) },
+            key: key_member(args),
+            events: args.switch("--default-eventhub") == Some(true),
+        };
+        Ok(wanted.of_all(context, args).await?.into())
+    })
+}
+
+fn show_connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        context.warn(
+            "This command has been deprecated and will be removed in a future release. Use 'IoT Extension (azure-iot) connection-string command (az iot hub connection-string show)' instead.",
+        );
+        let wanted = Wanted {
+            policy: if args.flag("--all") { None } else { Some(args.required("--policy-name")?) },
+            key: if args.text("--key") == Some("secondary") { "/secondaryKey" } else { "/primaryKey" },
+            events: false,
+        };
+        Ok(wanted.of_all(context, args).await?.into())
     })
 }
 

@@ -79,13 +79,13 @@ async fn infer(context: &mut Context<'_>, group: &str, identities: &[String]) ->
         [] => {
             context.warn(&format!(
                 "The hub is not linked to a namespace: no namespace of resource group '{group}' lets its identity read and write. To link it, give \
-                 the identity a role on the namespace and create the hub with --ns-resource-id NAMESPACE_ID --ns-identity-id IDENTITY_ID."
+                 the identity a role on the namespace, delete the hub and create it anew with these options: --ns-resource-id '<id of the namespace>' --ns-identity-id '<id of the identity>'"
             ));
             Ok(None)
         }
         [link] => {
-            context.say(&format!(
-                "The hub is linked to namespace {}: the one of the group on which its identity may read and write.",
+            context.note(&format!(
+                "One namespace of the group lets the hub's identity read and write; the hub is linked to namespace {}",
                 link.namespace
             ));
             Ok(Some(link.clone()))
@@ -182,7 +182,9 @@ pub(crate) async fn grant_namespace(
     let resource = context.arm_get(namespace, versions::REGISTRY).await?;
     let principal_id = text(&resource, "/identity/principalId").to_owned();
     if principal_id.is_empty() {
-        context.warn(&format!("Namespace {namespace} has no identity of its own, so it gets no roles on the hub; credential sync will fail."));
+        context.warn(&format!(
+            "The namespace has no identity of its own, so it gets no roles on the hub, and credential sync will fail: {namespace}"
+        ));
         return Ok(());
     }
     let scope = text(hub, "/id").to_owned();
@@ -201,7 +203,9 @@ pub(crate) async fn grant_namespace(
         }
     }
     if let Some(failure) = refusal {
+        // What the caller itself would have to be granted is not what is to be done here.
         let reason = failure.message.lines().next().unwrap_or_default();
+        let reason = reason.split(" To grant it: ").next().unwrap_or_default();
         let commands: Vec<String> = roles
             .iter()
             .map(|role| {

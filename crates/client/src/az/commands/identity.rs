@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 const KIND: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
-const TARGET: &str = "--name/-n/--resource-name! # Name of the identity.
+const TARGET: &str = "--name/-n/--resource-name! # Name of the identity: 3 to 128 letters, digits, hyphens and underscores, first a letter or digit.
 --resource-group/-g! # Resource group.";
 
 /// This file's part of the table.
@@ -89,7 +89,7 @@ fn update_identity<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a>
         if let Some(tags) = tags(args) {
             resource["tags"] = tags;
         }
-        update::apply(args, &mut resource)?;
+        update::apply_tagged(args, &mut resource)?;
         let made = context.arm_write(Method::PUT, &path, versions::IDENTITIES, &resource, false).await?;
         Ok(flattened(made).into())
     })

@@ -67,9 +67,17 @@ async fn hub_to_link(context: &mut Context<'_>, args: &Args) -> Result<(String, 
         return Ok((given.to_owned(), region));
     }
     let Some(name) = args.text("--hub-name").filter(|name| !name.is_empty()) else {
-        return Err(Failure::error("Please provide the hub to link: --hub-name or --connection-string."));
+        return Err(Failure::error("Please provide the IoT Hub name or connection string."));
     };
-    let hub = context.find_service(Service::Hub, name, args.text("--hub-resource-group")).await?;
+    let group = args.text("--hub-resource-group");
+    let found = context.find_service(Service::Hub, name, group).await;
+    let hub = found.map_err(|failure| match (failure.is_not_found(), group) {
+        (false, _) => failure,
+        (true, None) => Failure::error(format!("No IoT Hub found with name {name} in current subscription.")),
+        (true, Some(group)) => {
+            Failure::error(format!("An IotHub '{name}' under resource group '{group}' was not found."))
+        }
+    })?;
     let path = format!("{}/IotHubKeys/iothubowner/listkeys", text(&hub, "/id"));
     let key = context.arm_post(&path, versions::HUB, None).await?;
     let string = ConnectionString::for_policy(
@@ -167,7 +175,12 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             apply_choices(args, &mut all[at]);
             Ok(())
         };
-        Ok(change(context, args, apply).await?.into())
+        let mut all = match change(context, args, apply).await? {
+            Value::Array(all) => all,
+            _ => return Ok(Output::nothing()),
+        };
+        let at = position(&all, args)?;
+        Ok(all.swap_remove(at).into())
     })
 }
 

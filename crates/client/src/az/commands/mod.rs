@@ -4,6 +4,7 @@ use super::command::Command;
 mod account;
 mod adr_credential;
 mod adr_device;
+mod adr_identity;
 mod adr_namespace;
 mod adr_policy;
 mod device_identity;
@@ -25,6 +26,7 @@ mod rest;
 mod role_assignment;
 mod role_definition;
 pub(crate) mod settings;
+mod shared_policies;
 mod sign_in;
 
 /// Every part of the command table.
@@ -39,6 +41,7 @@ pub(crate) const TABLES: &[&[Command]] = &[
     directory::COMMANDS,
     identity::COMMANDS,
     adr_namespace::COMMANDS,
+    adr_identity::COMMANDS,
     adr_credential::COMMANDS,
     adr_policy::COMMANDS,
     adr_device::COMMANDS,
@@ -47,6 +50,7 @@ pub(crate) const TABLES: &[&[Command]] = &[
     managed_identity::COMMANDS,
     hub_certificate::COMMANDS,
     hub_keys::COMMANDS,
+    shared_policies::COMMANDS,
     device_identity::COMMANDS,
     device_twin::COMMANDS,
     dps::COMMANDS,

@@ -7,11 +7,14 @@ use crate::az::context::{Context, Task, query_value};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, text};
 use crate::az::options::{rooted, scope_of};
-use crate::az::output::Output;
+use crate::az::output::{Columns, Output};
 use crate::az::principals::{self, Principal};
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
+
+/// Columns of the table format of a list.
+const COLUMNS: Columns = &[("Principal", "principalName"), ("Role", "roleDefinitionName"), ("Scope", "scope")];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -232,7 +235,7 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             put(&mut row, "principalName", principal.map(|object| json!(principals::short_name(object))));
             Value::Object(row)
         });
-        Ok(Value::Array(rows.collect()).into())
+        Ok(Output::with_columns(Value::Array(rows.collect()), COLUMNS))
     })
 }
 

@@ -7,13 +7,16 @@ use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::members::{flattened, text};
 use crate::az::options::{rooted, scope_of};
-use crate::az::output::Output;
+use crate::az::output::{Columns, Output};
 use crate::az::versions;
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 const DEFINITION: &str = "--role-definition! # JSON of the role, or a file with it.";
+
+/// Columns of the table format of a list.
+const COLUMNS: Columns = &[("Name", "roleName"), ("Type", "type"), ("Description", "description")];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -214,7 +217,7 @@ async fn matching(context: &mut Context<'_>, args: &Args) -> Result<Vec<Value>> 
 fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let found = matching(context, args).await?;
-        Ok(Value::Array(found.into_iter().map(shown).collect()).into())
+        Ok(Output::with_columns(Value::Array(found.into_iter().map(shown).collect()), COLUMNS))
     })
 }
 

@@ -1,6 +1,6 @@
 //! `az login` and `az logout`.
 
-use super::account::listing;
+use super::account::{foreign_tenant, listing};
 use crate::az::args::Args;
 use crate::az::command::Command;
 use crate::az::context::{ARM_SCOPE, Context, Task};
@@ -51,6 +51,11 @@ fn login<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         refuse_unbuilt(args)?;
         let (reference, endpoint) = find_server(context, args).await?;
         let owner = credentials(context, args, &reference)?;
+        if let Some(tenant) = args.text("--tenant").filter(|_| !args.flag("--service-principal"))
+            && !tenant.eq_ignore_ascii_case(&owner.file.tenant_id)
+        {
+            return Err(foreign_tenant(tenant, &owner.file.tenant_id));
+        }
         // The data folder's own owner is looked up there each time; any other secret is kept here.
         let kept = (!owner.from_data_folder).then(|| owner.file.client_secret.clone());
         let mut profile = Profile {
@@ -65,6 +70,10 @@ fn login<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let found = context.arm_list("/subscriptions", versions::SUBSCRIPTIONS).await?;
         let wanted = args.text("--subscription").map(str::to_owned).or(owner.file.subscription_id);
         profile.subscriptions = subscriptions(&found, wanted.as_deref(), &profile.tenant_id);
+        // `common` and its like mean the tenant that the server has.
+        if let Some(one) = profile.subscriptions.first() {
+            profile.tenant_id.clone_from(&one.tenant_id);
+        }
         if profile.subscriptions.is_empty() && !args.flag("--allow-no-subscriptions") {
             return Err(Failure::error(format!("No subscriptions found for {}.", profile.client_id)));
         }

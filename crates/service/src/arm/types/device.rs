@@ -159,9 +159,11 @@ impl Behavior for Device {
             return Ok(());
         }
         if let Some(device) = registry::hub_device(cx.platform, cx.stored.uid).await? {
+            let hub = resources::id_of(cx.platform, device.hub).await?;
             return Err(Error::conflict(format!(
-                "The device '{}' mirrors an identity of an IoT hub. Delete that identity: az iot hub device-identity delete --hub-name '<hub>' --device-id '{}'; this one goes with it.",
+                "The device '{}' mirrors an identity of an IoT hub, and goes with it. Delete that identity: az iot hub device-identity delete --hub-name '{}' --device-id '{}'",
                 cx.id.name(),
+                hub.as_ref().map_or("<hub>", ResourceId::name),
                 device.device_id
             ))
             .with_code("DeviceInUse"));

@@ -5,8 +5,8 @@ use super::keys::{self, DefaultPolicy};
 use super::{namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
-use crate::arm::render;
 use crate::arm::schema::{Property, read_only};
+use crate::arm::{region, render};
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::registry;
@@ -155,15 +155,12 @@ impl Behavior for IotHub {
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
         let host = cx.platform.settings.hub_host(cx.id.name());
-        let location = cx.resource.location.clone().unwrap_or_default();
         let properties = &mut cx.resource.properties;
         properties.insert("provisioningState".into(), "Succeeded".into());
         properties.insert("state".into(), "Active".into());
         properties.insert("hostName".into(), host.clone().into());
-        properties.insert(
-            "locations".into(),
-            json!([{"location": crate::arm::region::display(&location), "role": "primary"}]),
-        );
+        // Where a hub is follows from its region; it is shown, not stored.
+        properties.shift_remove("locations");
         for (name, value) in defaults() {
             properties.entry(name).or_insert(value);
         }
@@ -203,6 +200,7 @@ impl Behavior for IotHub {
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
         add_scope_members(stored, view);
+        view["properties"]["locations"] = locations(stored.resource.location.as_deref().unwrap_or_default());
         // An older Ferrohub took keys of storage accounts and kept them as they were.
         for storage in
             view.pointer_mut("/properties/storageEndpoints").and_then(Value::as_object_mut).into_iter().flatten()
@@ -351,6 +349,15 @@ impl SeenNamespace {
     }
 }
 
+/// The region of a hub and the one that it would fail over to, as Azure pairs them.
+fn locations(region: &str) -> Value {
+    let primary = json!({"location": region::display(region), "role": "primary"});
+    match region::paired(region) {
+        Some(paired) => json!([primary, {"location": region::display(paired), "role": "secondary"}]),
+        None => json!([primary]),
+    }
+}
+
 /// Whether a reference points at what the id names, or is shown under that very id.
 async fn same_target(cx: &PutContext<'_>, reference: &Reference, id: &str) -> Result<bool> {
     let shown = render::reference_id(cx.platform, reference).await?;
@@ -383,7 +390,7 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
     Err(Error::invalid_property(
         "identity.userAssignedIdentities",
         format!(
-            "The identity '{id}' is not attached to '{0}'. Attach it: az iot {1} identity assign --name {0} --resource-group {2} --user-assigned {id} (or name it in identity.userAssignedIdentities of the same request)",
+            "The identity '{id}' is not attached to '{0}'. Name it in identity.userAssignedIdentities of the same request, or attach it first: az iot {1} identity assign --name \"{0}\" --resource-group \"{2}\" --user-assigned \"{id}\"",
             cx.id.name(),
             if cx.kind.tag == tag::IOT_HUB { "hub" } else { "dps" },
             cx.id.resource_group.as_deref().unwrap_or_default()

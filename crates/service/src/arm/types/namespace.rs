@@ -229,7 +229,7 @@ pub(super) async fn link_target(
     let stored = found.ok_or_else(|| {
         Error::invalid_property(
             path,
-            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location '<region>'", id.name(), id.resource_group.as_deref().unwrap_or_default()),
+            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location '{}'", id.name(), id.resource_group.as_deref().unwrap_or_default(), cx.resource.location.as_deref().unwrap_or("<region>")),
         )
     })?;
     if !stands && stored.is_going() {

@@ -9,6 +9,7 @@ use crate::tables::PRINCIPALS;
 use crate::{departure, directory};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::principal::PrincipalKind;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
@@ -160,6 +161,9 @@ async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
     Ok(())
 }
 
+/// Types of principals in a role assignment (Microsoft.Authorization 2022-04-01).
+const PRINCIPAL_TYPES: &[&str] = &["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
+
 async fn check_principal(cx: &mut PutContext<'_>, principal: &str) -> Result<()> {
     if Uuid::parse_str(principal).is_err() {
         return Err(Error::invalid_property(
@@ -167,9 +171,34 @@ async fn check_principal(cx: &mut PutContext<'_>, principal: &str) -> Result<()>
             format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>()),
         ));
     }
+    let named = text(&cx.resource, "principalType");
+    if let Some(known) = PRINCIPAL_TYPES.iter().find(|known| named.eq_ignore_ascii_case(known)) {
+        cx.resource.properties.insert("principalType".into(), (*known).into());
+    } else if !named.is_empty() {
+        return Err(Error::invalid_property(
+            "properties.principalType",
+            format!(
+                "The principal type '{}' is not known; there are: {}.",
+                named.chars().take(40).collect::<String>(),
+                PRINCIPAL_TYPES.join(", ")
+            ),
+        ));
+    }
+    let named = text(&cx.resource, "principalType");
     if let Some(found) = directory::by_id(cx.platform.store.as_ref(), principal).await? {
-        // Whoever removes it meanwhile removes its roles, and must not miss this one.
-        cx.change.unit.expect_exists(&PRINCIPALS, found.id.clone());
+        let kind = if found.kind == PrincipalKind::User { "User" } else { "ServicePrincipal" };
+        if named.is_empty() || named == kind {
+            // Whoever removes it meanwhile removes its roles, and must not miss this one.
+            cx.change.unit.expect_exists(&PRINCIPALS, found.id.clone());
+            return Ok(());
+        }
+        return Err(Error::invalid(format!(
+            "The PrincipalId '{principal}' has type '{kind}', which is different from specified PrincipalType '{named}'."
+        ))
+        .with_code("UnmatchedPrincipalType"));
+    }
+    // Whoever names the type says that the principal will be there; Azure does not look then.
+    if !named.is_empty() {
         return Ok(());
     }
     let tenant = &cx.platform.tenancy.tenant_id;

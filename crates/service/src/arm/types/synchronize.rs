@@ -8,9 +8,9 @@ use super::{hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::operation::{Lease, Step, StoredOperation};
-use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Platform;
+use crate::registry;
 use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
@@ -125,7 +125,7 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     let credential = ResourceId::parse(&record.resource)?;
     let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
     let namespace = resources::require(platform, &namespace_id).await?;
-    let actor = namespace_actor(platform, &namespace).await?;
+    let actor = registry::namespace_actor(platform, &namespace).await?;
     let cause = |name: &str| {
         let text = record.input.get(name).and_then(Value::as_str);
         text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
@@ -160,17 +160,6 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
         first.details = all.map(|error| (error.code.to_owned(), error.message.clone())).collect();
     }
     Err(first)
-}
-
-async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
-    match namespace.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_deref()) {
-        Some(principal) => platform.identity_actor(principal).await,
-        None => Err(Error::forbidden(format!(
-            "The namespace '{}' has no system-assigned identity with which it could write to its hubs. Give it one: PUT it with \"identity\": {{\"type\": \"SystemAssigned\"}}.",
-            namespace.name()
-        ))
-        .with_code("NamespaceIdentityMissing")),
-    }
 }
 
 async fn synchronize_hub(

@@ -63,6 +63,7 @@ impl Behavior for UserAssignedIdentity {
             resource: Some(cx.uid),
             application_object_id: None,
             secrets: Vec::new(),
+            certificates: Vec::new(),
         };
         let properties = &mut cx.resource.properties;
         properties.insert("tenantId".into(), cx.platform.tenancy.tenant_id.clone().into());

@@ -270,6 +270,7 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
         key_id: "k".into(),
         hash: hash_secret("s3cret", &SystemRandom),
         expires: world.now_unix() + 9999,
+        label: Default::default(),
     };
     let principal = Principal {
         id: object.into(),
@@ -279,6 +280,7 @@ async fn a_bearer_token_needs_a_role_with_the_data_action() {
         resource: None,
         application_object_id: None,
         secrets: vec![secret],
+        certificates: Vec::new(),
     };
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());

@@ -12,6 +12,25 @@ const WRITE: &str = "Microsoft.DeviceRegistry/namespaces/devices/write";
 const READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/read";
 const ISSUE: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/issueCertificate/action";
 
+/// IoT Hub Registry Contributor.
+const REGISTRY_CONTRIBUTOR: &str = "4ea46cd5-c1b2-4a8e-910b-273211f9ce47";
+
+/// The refusal prints one grant, at the namespace; with it the registration passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_grant_that_a_refusal_prints_is_enough() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let request = || Some(csr(world.folder.path(), "d1", &[]));
+    world.revoke_all().await;
+    let refused = world.register(&key, "d1", request()).await;
+    let message = refused["registrationState"]["errorMessage"].as_str().unwrap();
+    let wanted = format!("--role \"Azure Device Registry Contributor\" --scope \"{}\"", world.namespace);
+    assert_eq!(message.matches("az role assignment create").count(), 1, "{message}");
+    assert!(message.ends_with(&wanted), "{message}");
+    world.grant(&world.dps_principal, &world.namespace, "a5c3590a-3a1a-4cd4-9648-ea0a32b15137").await;
+    assert_eq!(world.register(&key, "d1", request()).await["status"], "assigned");
+}
+
 fn assert_refused(done: &Value, world: &World, action: &str) {
     let state = &done["registrationState"];
     assert_eq!((&done["status"], &state["errorCode"]), (&json!("failed"), &json!(403_000)), "{done}");
@@ -131,7 +150,22 @@ async fn disabling_the_registry_device_disables_the_hub_identity() {
     let refused =
         registry::apply_enabled(world.platform(), &policy, device, &id, false, &mut change).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Forbidden, "a policy has no say in the registry");
-    registry::apply_enabled(world.platform(), &dps, device, &id, false, &mut change).await.unwrap();
+    // What is changed in the registry reaches the hub as the namespace, which needs its role there.
+    let apply =
+        async |change: &mut _| registry::apply_enabled(world.platform(), &dps, device, &id, false, change).await;
+    let refused = apply(&mut change).await.unwrap_err();
+    let hub_id = world.hub_id("hub1").to_string();
+    assert_eq!((refused.kind, refused.code), (ErrorKind::Forbidden, "AuthorizationFailed"));
+    assert!(refused.message.contains("Microsoft.Devices/IotHubs/devices/write"), "{refused}");
+    assert!(
+        refused.message.ends_with(&format!("--role \"IoT Hub Registry Contributor\" --scope \"{hub_id}\"")),
+        "{refused}"
+    );
+    let principal = refused.denial.as_ref().unwrap().principal_id.clone();
+    let namespace = world.stored(&world.namespace).await;
+    assert_eq!(namespace.resource.identity.as_ref().unwrap().system_principal_id.as_ref(), Some(&principal));
+    world.grant(&principal, &world.hub_id("hub1"), REGISTRY_CONTRIBUTOR).await;
+    apply(&mut change).await.unwrap();
     world.platform().commit(change).await.unwrap();
     assert!(bus.try_next().is_some());
     let identity = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;

@@ -267,7 +267,12 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
     let dps = world.dps().await;
     let (object, client) = ("44444444-4444-4444-4444-444444444444", "55555555-5555-5555-5555-555555555555");
     let expires = world.platform().clock.unix_seconds() + 9999;
-    let secret = ClientSecret { key_id: "k".into(), hash: hash_secret("s3cret", &SystemRandom), expires };
+    let secret = ClientSecret {
+        key_id: "k".into(),
+        hash: hash_secret("s3cret", &SystemRandom),
+        expires,
+        label: Default::default(),
+    };
     let principal = Principal {
         id: object.into(),
         app_id: client.into(),
@@ -276,6 +281,7 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
         resource: None,
         application_object_id: None,
         secrets: vec![secret],
+        certificates: Vec::new(),
     };
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());

@@ -1,0 +1,102 @@
+//! Examples in the help of commands.
+
+/// Words of a command, and lines that show it at work. Every one parses (a test runs them through the parser).
+pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
+    ("login", &["az login", "az login --service-principal -u $APP_ID -p $SECRET --tenant $TENANT_ID"]),
+    ("account set", &["az account set --subscription $SUBSCRIPTION_ID"]),
+    ("account get-access-token", &["az account get-access-token --query accessToken -o tsv"]),
+    (
+        "ad sp create-for-rbac",
+        &["az ad sp create-for-rbac --name operator --role Reader --scopes /subscriptions/$SUBSCRIPTION_ID"],
+    ),
+    ("ad app credential reset", &["az ad app credential reset --id $APP_ID --append"]),
+    ("group create", &["az group create --name plant --location westeurope"]),
+    ("group delete", &["az group delete --name plant --yes"]),
+    ("identity create", &["az identity create --name plant-identity --resource-group plant"]),
+    (
+        "role assignment create",
+        &["az role assignment create --assignee $PRINCIPAL_ID --role \"IoT Hub Registry Contributor\" --scope $HUB_ID"],
+    ),
+    ("role assignment list", &["az role assignment list --all -o table"]),
+    ("role definition create", &["az role definition create --role-definition role.json"]),
+    ("role definition list", &["az role definition list --name Reader"]),
+    ("iot adr ns create", &["az iot adr ns create --name plant-ns --resource-group plant --location westeurope"]),
+    (
+        "iot adr ns policy create",
+        &[
+            "az iot adr ns policy create --namespace plant-ns --resource-group plant --name short --cert-validity-days 7",
+        ],
+    ),
+    ("iot adr ns credential sync", &["az iot adr ns credential sync --namespace plant-ns --resource-group plant"]),
+    (
+        "iot adr ns device update",
+        &["az iot adr ns device update --namespace plant-ns --resource-group plant --name pump --enabled false"],
+    ),
+    (
+        "iot hub create",
+        &[
+            "az iot hub create --name plant-hub --resource-group plant",
+            "az iot hub create --name plant-hub --resource-group plant --sku GEN2 --mi-user-assigned $IDENTITY_ID --ns-resource-id $NAMESPACE_ID --ns-identity-id $IDENTITY_ID",
+        ],
+    ),
+    ("iot hub show", &["az iot hub show --name plant-hub --query properties.hostName -o tsv"]),
+    (
+        "iot hub update",
+        &[
+            "az iot hub update --name plant-hub --set tags.line=B",
+            "az iot hub update --name plant-hub --retention-day 3",
+        ],
+    ),
+    ("iot hub wait", &["az iot hub wait --name plant-hub --exists"]),
+    ("iot hub identity assign", &["az iot hub identity assign --name plant-hub --system-assigned"]),
+    (
+        "iot hub certificate create",
+        &["az iot hub certificate create --hub-name plant-hub --name plant-ca --path ca.pem --verified"],
+    ),
+    (
+        "iot hub certificate delete",
+        &["az iot hub certificate delete --hub-name plant-hub --name plant-ca --etag \"*\""],
+    ),
+    (
+        "iot hub policy renew-key",
+        &["az iot hub policy renew-key --hub-name plant-hub --name service --renew-key primary"],
+    ),
+    ("iot hub connection-string show", &["az iot hub connection-string show --hub-name plant-hub"]),
+    ("iot hub generate-sas-token", &["az iot hub generate-sas-token --hub-name plant-hub --device-id pump"]),
+    ("iot hub device-identity create", &["az iot hub device-identity create --hub-name plant-hub --device-id pump"]),
+    ("iot hub device-identity delete", &["az iot hub device-identity delete --hub-name plant-hub --device-id pump"]),
+    (
+        "iot hub device-twin update",
+        &["az iot hub device-twin update --hub-name plant-hub --device-id pump --desired '{\"speed\": 3}'"],
+    ),
+    (
+        "iot dps create",
+        &[
+            "az iot dps create --name plant-dps --resource-group plant",
+            "az iot dps create --name plant-dps --resource-group plant --mi-user-assigned $IDENTITY_ID --ns-resource-id $NAMESPACE_ID --ns-identity-id $IDENTITY_ID",
+        ],
+    ),
+    ("iot dps show", &["az iot dps show --name plant-dps --query properties.idScope -o tsv"]),
+    (
+        "iot dps policy renew-key",
+        &["az iot dps policy renew-key --dps-name plant-dps --policy-name provisioningserviceowner --renew-key swap"],
+    ),
+    ("iot dps linked-hub create", &["az iot dps linked-hub create --dps-name plant-dps --hub-name plant-hub"]),
+    (
+        "iot dps linked-hub update",
+        &["az iot dps linked-hub update --dps-name plant-dps --linked-hub plant-hub --allocation-weight 3"],
+    ),
+    (
+        "iot dps enrollment-group create",
+        &[
+            "az iot dps enrollment-group create --dps-name plant-dps --enrollment-id pumps --credential-policy-name default",
+        ],
+    ),
+    (
+        "iot dps enrollment-group compute-device-key",
+        &[
+            "az iot dps enrollment-group compute-device-key --dps-name plant-dps --enrollment-id pumps --registration-id pump",
+        ],
+    ),
+    ("rest", &["az rest --method get --url /subscriptions?api-version=2022-12-01"]),
+];
