@@ -251,5 +251,3 @@ impl Graph {
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
     }
 }
-
-}
