@@ -7,21 +7,27 @@
 //! |---|---|
 //! | `tls` | the server's certificate; client certificates accepted on proof of possession |
 //! | `listener` | bind, accept with a limit, stop in an orderly way |
+//! | `places` | who may be inside, and who gives way |
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
+//! | `peer`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
 //! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
+mod budget;
 mod errors;
 mod gate;
+mod guesses;
 mod health;
 mod https;
 mod listener;
 mod mqtt;
+mod peer;
 mod pki;
+mod places;
 mod plain;
 mod possession;
 mod registration;
@@ -35,10 +41,12 @@ pub use tls::{ServerIdentity, TlsError};
 use ferrohub_model::clock::{Moment, timeout_at};
 use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
+use guesses::Guesses;
 use https::Https;
-use listener::{Life, Shares, bind, handshake_timeout, serve, slots};
+use listener::{Life, Shares, bind, handshake_timeout, places, serve};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
+use peer::Peer;
 use plain::Sources;
 use service_gate::ServiceGate;
 use std::net::SocketAddr;
@@ -126,9 +134,11 @@ impl Frontdoor {
         let sources = Sources { clock: service.clock().clone(), random: service.random().clone() };
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
-        serve_https(https, &life, shares.https, acceptor.clone(), &service);
+        let guesses = Arc::new(Guesses::new(sources.clock.clone()));
+        let door = Https::new(service.clone(), life.clone(), guesses.clone());
+        serve_https(https, &life, shares.https, acceptor.clone(), Arc::new(door));
         let gate = Arc::new(ServiceGate::new(service.clone()));
-        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone()));
+        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone(), guesses));
         serve_mqtt(mqtt, &life, shares.mqtt, acceptor, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
         health::listen(health, &life, shares.health, &sources, config.metrics, service);
@@ -164,17 +174,17 @@ fn port(listeners: &[TcpListener]) -> Option<u16> {
     listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
-fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, service: &Arc<Service>) {
-    let https = Arc::new(Https::new(service.clone(), life.clone()));
+fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, https: Arc<Https>) {
     let ended = life.clone();
-    serve(listeners, life, &slots(share), move |stream, peer| {
+    serve(listeners, life, &places(share, life), move |stream, peer, place| {
         let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
         async move {
             let deadline = life.clock().monotonic() + handshake_timeout();
             let stream = WriteTimeout::new(stream, life.clock().clone());
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
             if let Some(accepted) = accepted {
-                https.serve(accepted.stream, accepted.peer_chain).await;
+                let peer = Peer::new(accepted.peer_chain, peer.ip(), place);
+                https.serve(accepted.stream, peer).await;
             }
         }
     });
@@ -182,7 +192,7 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
 
 fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
     let ended = life.clone();
-    serve(listeners, life, &slots(share), move |stream, peer| {
+    serve(listeners, life, &places(share, life), move |stream, peer, place| {
         let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
         async move {
             // One deadline for TLS and CONNECT together.
@@ -190,7 +200,7 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
             // Boxed: what the handshake needs is not kept for as long as the device stays.
             let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
             if let Some(Accepted { stream, peer_chain }) = accepted {
-                mqtt.serve(stream, peer_chain, &life, deadline).await;
+                mqtt.serve(stream, Peer::new(peer_chain, peer.ip(), place), &life, deadline).await;
             }
         }
     });

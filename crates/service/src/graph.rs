@@ -265,6 +265,7 @@ impl Graph {
     }
 
     async fn add_password(&self, request: &GraphRequest, principal: &Principal) -> Result<Answer> {
+        refuse_managed(principal)?;
         let credential = request.body.as_ref().and_then(|b| b.get("passwordCredential"));
         let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
         let now = self.platform.clock.unix_seconds();
@@ -333,6 +334,26 @@ impl Graph {
         self.platform.commit(change).await?;
         Ok((204, None))
     }
+}
+
+/// Nobody knows a secret of a managed identity, and there is none: whoever had one would be the resource (Entra refuses it in
+/// the same words).
+fn refuse_managed(principal: &Principal) -> Result<()> {
+    if principal.kind == PrincipalKind::ManagedIdentity {
+        return Err(Error::invalid(format!(
+            "Updates to managed identity service principals are not allowed through this API: '{}' belongs to a resource and has no credentials of its own.",
+            principal.display_name
+        ))
+        .with_code("Request_BadRequest"));
+    }
+    if principal.kind != PrincipalKind::ServicePrincipal {
+        return Err(Error::invalid(format!(
+            "'{}' is no application; only applications have secrets.",
+            principal.display_name
+        ))
+        .with_code("Request_BadRequest"));
+    }
+    Ok(())
 }
 
 fn unknown(id: &str) -> Error {

@@ -39,8 +39,15 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("dps-device", ROUTES)
 }
 
-/// Answers a request.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
+/// What a device asks for, and as whom.
+pub(super) struct Asked {
+    run: Run,
+    path: Vec<String>,
+    caller: RegisterRequest,
+}
+
+/// Reads the head of a request.
+pub(super) fn asked(call: &Call) -> Result<Asked> {
     let (run, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run, path),
         Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
@@ -51,11 +58,29 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         registration_id: path[1].clone(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
-        peer_chain: call.peer_chain.to_vec(),
+        peer_chain: call.peer.chain.to_vec(),
         csr: None,
         payload: None,
     };
-    run(service, call, caller, &path).await
+    Ok(Asked { run, path, caller })
+}
+
+impl Asked {
+    /// What its key is guessed for.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.caller.id_scope, self.caller.registration_id)
+    }
+
+    /// Goes on only if the device proves who it is. What it asks for proves it again, as the service stands then.
+    pub(super) async fn prove(self, service: &Service) -> Result<Self> {
+        service.provisioning.authenticate_device(registration::caller(&self.caller)).await?;
+        Ok(self)
+    }
+
+    /// Answers the request.
+    pub(super) async fn handle(self, service: &Service, call: &Call) -> Result<Reply> {
+        (self.run)(service, call, self.caller, &self.path).await
+    }
 }
 
 async fn register(service: &Service, call: &Call, caller: RegisterRequest, path: &[String]) -> Result<Reply> {

@@ -88,11 +88,16 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("hub", ROUTES)
 }
 
-/// Answers a request. Who asks is proven first: a stranger does not learn what there is.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let segments = call.segments()?;
+/// The hub that is meant, and who asks. That is proven first: a stranger does not learn what there is.
+pub(super) async fn admit(service: &Service, call: &Call) -> Result<(HubRef, Actor)> {
     let hub = service.hub.by_request(&call.host(), call.authorization()).await?;
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    Ok((hub, actor))
+}
+
+/// Answers a request of `actor` at `hub`.
+pub(super) async fn handle(service: &Service, call: &Call, hub: HubRef, actor: Actor) -> Result<Reply> {
+    let segments = call.segments()?;
     let at = HubCall { service, call, hub, actor };
     match route::find(ROUTES, call.method.as_str(), &segments) {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,

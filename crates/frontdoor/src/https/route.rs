@@ -104,7 +104,7 @@ impl Route {
 fn by_path(segments: &[&str]) -> Option<Route> {
     match segments {
         ["subscriptions" | "providers" | "tenants" | "metadata", ..] => Some(Route::Arm),
-        ["v1.0", ..] => Some(Route::Graph),
+        ["v1.0", ..] | ["graph", "v1.0", ..] => Some(Route::Graph),
         [_, "oauth2" | "discovery" | ".well-known", ..] | [_, "v2.0", ".well-known", ..] => Some(Route::Login),
         ["enrollments" | "enrollmentgroups" | "registrations", ..] => Some(Route::DpsService),
         [_, "registrations", ..] => Some(Route::DpsDevice),
@@ -145,6 +145,8 @@ mod tests {
             ("login.localhost", "/anything", Route::Login),
             ("graph.localhost", "/anything", Route::Graph),
             ("localhost", "/v1.0/servicePrincipals", Route::Graph),
+            ("localhost", "/graph/v1.0/servicePrincipals", Route::Graph),
+            ("localhost", "/graph", Route::Unknown),
             ("hub1.azure-devices.localhost", "/devices/d", Route::Hub),
             ("hub1.azure-devices.localhost", "/x/registrations/y", Route::Hub),
             ("localhost", "/twins/d", Route::Hub),

@@ -19,7 +19,9 @@ mod tests;
 
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
+use crate::guesses::{Guesses, Kind};
 use crate::listener::Life;
+use crate::peer::Peer;
 use ferrohub_model::clock::{Clock, Moment, timeout_at};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -36,6 +38,7 @@ pub(crate) struct Mqtt {
     gate: Arc<dyn Gate>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    guesses: Arc<Guesses>,
 }
 
 /// Why a connection ended.
@@ -73,12 +76,17 @@ impl End {
 }
 
 impl Mqtt {
-    pub(crate) fn new(gate: Arc<dyn Gate>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { gate, clock, random }
+    pub(crate) fn new(
+        gate: Arc<dyn Gate>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        guesses: Arc<Guesses>,
+    ) -> Self {
+        Self { gate, clock, random, guesses }
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
-    pub(crate) async fn serve<S>(&self, stream: S, peer_chain: Vec<Vec<u8>>, life: &Life, deadline: Moment)
+    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, life: &Life, deadline: Moment)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -86,9 +94,9 @@ impl Mqtt {
         let Some((packets, connect)) = Box::pin(self.first(stream, life, deadline)).await else { return };
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
         let end = if is_provisioning(connect.user_name.as_deref().unwrap_or_default()) {
-            Box::pin(self.provisioning(packets, connect, peer_chain, life)).await
+            Box::pin(self.provisioning(packets, connect, peer, life)).await
         } else {
-            match Box::pin(self.admit(packets, connect, peer_chain)).await {
+            match Box::pin(self.admit(packets, connect, peer)).await {
                 Some((connection, events)) => Some(hub::run(connection, events, life).await),
                 None => None,
             }
@@ -132,7 +140,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer_chain: Vec<Vec<u8>>,
+        peer: Peer,
     ) -> Option<hub::Admitted<'_, S>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -149,7 +157,9 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match hub::open(self, &login, &connect, peer_chain).await {
+        let name = format!("{}/{}", login.host, login.device_id);
+        let opened = self.proven(&name, peer, |chain| hub::open(self, &login, &connect, chain)).await;
+        match opened {
             Ok((device, events)) => Some((hub::Connection::new(self, device, packets), events)),
             Err(error) => {
                 self.refused(packets, &error).await;
@@ -162,7 +172,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer_chain: Vec<Vec<u8>>,
+        peer: Peer,
         life: &Life,
     ) -> Option<End>
     where
@@ -177,10 +187,28 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match dps::open(self, login, &connect, peer_chain).await {
+        let name = format!("{}/{}", login.id_scope, login.registration_id);
+        let opened = self.proven(&name, peer, |chain| dps::open(self, login, &connect, chain)).await;
+        match opened {
             Ok(device) => Some(dps::run(self, device, packets, life).await),
             Err(error) => self.refused(packets, &error).await,
         }
+    }
+
+    /// Lets in who proves to be `name`, unless too many wrong proofs came from there.
+    async fn proven<T, F>(&self, name: &str, peer: Peer, open: impl FnOnce(Vec<Vec<u8>>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let target = self.guesses.target(Kind::DeviceKey, name, peer.origin);
+        self.guesses.check(&target)?;
+        let chain = peer.chain.to_vec();
+        let opened = open(chain).await;
+        self.guesses.note(&target, &opened);
+        if opened.is_ok() {
+            peer.prove();
+        }
+        opened
     }
 
     async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, packets: PacketStream<S>, error: &Error) -> Option<End> {

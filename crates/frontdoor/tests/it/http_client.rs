@@ -10,8 +10,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Dials one of several ports, another one for the next request.
 pub(crate) struct HttpClient {
@@ -58,6 +59,15 @@ impl HttpClient {
         Self { ports, turns: Turns::default(), tls: TlsConnector::from(Arc::new(config)) }
     }
 
+    /// A connection to `host` from the address 127.0.0.`from`.
+    pub(crate) async fn dial(&self, from: u8, host: &str) -> std::io::Result<(u16, TlsStream<TcpStream>)> {
+        let port = *self.turns.next(&self.ports);
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, from], 0).into())?;
+        let stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
+        Ok((port, self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await?))
+    }
+
     /// Sends one request on a connection of its own.
     pub(crate) async fn send(
         &self,
@@ -67,9 +77,20 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let port = *self.turns.next(&self.ports);
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let stream = self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await.unwrap();
+        self.send_from(1, method, host, path, headers, body).await
+    }
+
+    /// The same from the address 127.0.0.`from`.
+    pub(crate) async fn send_from(
+        &self,
+        from: u8,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let (port, stream) = self.dial(from, host).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));

@@ -7,6 +7,7 @@ mod control;
 mod http_client;
 mod journey;
 mod rig;
+mod strangers;
 mod sweep;
 
 /// Processes that serve an installation.

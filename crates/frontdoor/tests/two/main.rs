@@ -10,6 +10,8 @@ mod http_client;
 mod journey;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/strangers.rs"]
+mod strangers;
 #[path = "../it/sweep.rs"]
 mod sweep;
 

@@ -8,6 +8,7 @@ mod call;
 pub mod context;
 pub mod declaration;
 mod delete;
+mod failures;
 mod identity;
 mod listing;
 pub mod metadata;
@@ -29,6 +30,7 @@ pub mod view;
 mod write;
 
 pub use builtin::{ACTIONS, routes};
+pub(crate) use failures::Failures;
 pub use request::{ArmRequest, ArmResponse};
 
 use crate::authz::{self, Plane};

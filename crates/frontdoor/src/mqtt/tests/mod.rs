@@ -169,7 +169,12 @@ impl Rig {
         });
         let (stop, stopped) = watch::channel(false);
         let clock = SystemClock::shared();
-        let mqtt = Arc::new(Mqtt::new(gate.clone(), clock.clone(), Arc::new(SeededRandom::new(1))));
+        let mqtt = Arc::new(Mqtt::new(
+            gate.clone(),
+            clock.clone(),
+            Arc::new(SeededRandom::new(1)),
+            Arc::new(Guesses::new(clock.clone())),
+        ));
         Self { mqtt, gate, events, stop, life: Life::new(stopped, clock) }
     }
 
@@ -180,7 +185,7 @@ impl Rig {
     fn dial_until(&self, deadline: Moment) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let (mqtt, life) = (self.mqtt.clone(), self.life.clone());
-        tokio::spawn(async move { mqtt.serve(far, Vec::new(), &life, deadline).await });
+        tokio::spawn(async move { mqtt.serve(far, Peer::local(Vec::new()), &life, deadline).await });
         Client { stream: near, decoder: Decoder::new(1 << 20), buffer: BytesMut::new() }
     }
 
