@@ -74,6 +74,8 @@ pub const CSR_BASE64_BYTES: usize = 8 * 1024;
 pub const CHAIN_LENGTH: usize = 8;
 /// Anchors of one verification: ours.
 pub const CHAIN_ANCHORS: usize = 256;
+/// Anchors of one name that are tried for one certificate: ours.
+pub const CHAIN_CANDIDATES: usize = 8;
 /// Largest certificate in a presented chain, DER bytes: ours.
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).
