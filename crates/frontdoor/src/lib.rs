@@ -13,6 +13,7 @@
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
 //! | `peer`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
+//! | `quiet` | how loud strangers may be in the log |
 //! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
@@ -30,6 +31,7 @@ mod pki;
 mod places;
 mod plain;
 mod possession;
+mod quiet;
 mod registration;
 mod service_gate;
 mod tls;
@@ -48,6 +50,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
 use peer::Peer;
 use plain::Sources;
+use quiet::Quiet;
 use service_gate::ServiceGate;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -136,10 +139,11 @@ impl Frontdoor {
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
         let guesses = Arc::new(Guesses::new(sources.clock.clone()));
         let door = Https::new(service.clone(), life.clone(), guesses.clone());
-        serve_https(https, &life, shares.https, acceptor.clone(), Arc::new(door));
+        let handshakes = Handshakes { acceptor, quiet: Arc::new(Quiet::new(sources.clock.clone())) };
+        serve_https(https, &life, shares.https, handshakes.clone(), Arc::new(door));
         let gate = Arc::new(ServiceGate::new(service.clone()));
         let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone(), guesses));
-        serve_mqtt(mqtt, &life, shares.mqtt, acceptor, devices);
+        serve_mqtt(mqtt, &life, shares.mqtt, handshakes, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
         health::listen(health, &life, shares.health, &sources, config.metrics, service);
         Ok(Running { ports, stop, life })
@@ -174,14 +178,14 @@ fn port(listeners: &[TcpListener]) -> Option<u16> {
     listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
-fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, https: Arc<Https>) {
+fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes: Handshakes, https: Arc<Https>) {
     let ended = life.clone();
     serve(listeners, life, &places(share, life), move |stream, peer, place| {
-        let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
+        let (https, handshakes, life) = (https.clone(), handshakes.clone(), ended.clone());
         async move {
             let deadline = life.clock().monotonic() + handshake_timeout();
             let stream = WriteTimeout::new(stream, life.clock().clone());
-            let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
+            let accepted = Box::pin(handshakes.accept(stream, Ask::DeviceNames, peer, &life, deadline)).await;
             if let Some(accepted) = accepted {
                 let peer = Peer::new(accepted.peer_chain, peer.ip(), place);
                 https.serve(accepted.stream, peer).await;
@@ -190,15 +194,15 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor:
     });
 }
 
-fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
+fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes: Handshakes, mqtt: Arc<Mqtt>) {
     let ended = life.clone();
     serve(listeners, life, &places(share, life), move |stream, peer, place| {
-        let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
+        let (mqtt, handshakes, life) = (mqtt.clone(), handshakes.clone(), ended.clone());
         async move {
             // One deadline for TLS and CONNECT together.
             let deadline = life.clock().monotonic() + handshake_timeout();
             // Boxed: what the handshake needs is not kept for as long as the device stays.
-            let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
+            let accepted = Box::pin(handshakes.accept(stream, Ask::Always, peer, &life, deadline)).await;
             if let Some(Accepted { stream, peer_chain }) = accepted {
                 mqtt.serve(stream, Peer::new(peer_chain, peer.ip(), place), &life, deadline).await;
             }
@@ -206,29 +210,38 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: 
     });
 }
 
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    acceptor: &Acceptor,
-    stream: S,
-    ask: Ask,
-    peer: SocketAddr,
-    life: &Life,
-    deadline: Moment,
-) -> Option<Accepted<S>> {
-    let outcome = tokio::select! {
-        () = life.stopping() => return None,
-        outcome = timeout_at(life.clock().as_ref(), deadline, acceptor.accept(stream, ask)) => outcome,
-    };
-    if !matches!(outcome, Ok(Ok(_))) {
-        metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
-    }
-    match outcome {
-        Ok(Ok(accepted)) => return Some(accepted),
-        // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
-        Ok(Err(error)) if tls::is_refusal(&error) => {
-            tracing::info!(%peer, reason = %error, "TLS handshake refused");
+/// Does the handshakes of the ports with TLS, and says which ones a person has to look at.
+#[derive(Clone)]
+struct Handshakes {
+    acceptor: Acceptor,
+    quiet: Arc<Quiet>,
+}
+
+impl Handshakes {
+    async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        ask: Ask,
+        peer: SocketAddr,
+        life: &Life,
+        deadline: Moment,
+    ) -> Option<Accepted<S>> {
+        let outcome = tokio::select! {
+            () = life.stopping() => return None,
+            outcome = timeout_at(life.clock().as_ref(), deadline, self.acceptor.accept(stream, ask)) => outcome,
+        };
+        if !matches!(outcome, Ok(Ok(_))) {
+            metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
         }
-        Ok(Err(error)) => tracing::debug!(%peer, reason = %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "TLS handshake failed: it took too long"),
+        match outcome {
+            Ok(Ok(accepted)) => return Some(accepted),
+            // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
+            Ok(Err(error)) if tls::is_refusal(&error) && self.quiet.may_tell(peer.ip()) => {
+                tracing::info!(%peer, reason = %error, "TLS handshake refused");
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, reason = %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake failed: it took too long"),
+        }
+        None
     }
-    None
 }

@@ -32,7 +32,7 @@ pub(super) fn check_length(body: &impl Body, limit: usize) -> Result<()> {
 /// Reads a body, which counts as `share` for as long as that lives.
 ///
 /// # Errors
-/// `TooLarge` over the bounds, `Invalid` where it ends early or comes too slowly, `Unavailable` where too much is held already.
+/// `TooLarge` over the bounds, `Invalid` where it ends early or comes too slowly, `Throttled` where too much is held already.
 pub(super) async fn read<B>(body: &mut B, bounds: Bounds, share: &mut Share, clock: &dyn Clock) -> Result<Bytes>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -56,10 +56,7 @@ async fn collect<B: Body<Data = Bytes> + Unpin>(body: &mut B, limit: usize, shar
         }
         if !share.grow(data.len()) {
             metrics::counter!("ferrohub_http_bodies_refused_total").increment(1);
-            return Err(Error::unavailable(
-                "The server holds as many requests as it can, or as many of this address; try again.",
-                RETRY_SECONDS,
-            ));
+            return Err(no_room());
         }
         whole.extend_from_slice(data);
     }
@@ -83,6 +80,18 @@ pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, waits_t
     };
     // Whether it ended or the time did makes no difference to the answer.
     let _ = timeout(clock, HTTP_DISCARD_TIMEOUT, all).await;
+}
+
+/// No fault of ours, so that no line of the log says so each time.
+fn no_room() -> Error {
+    let mut error = Error::new(
+        ErrorKind::Throttled,
+        "TooManyRequests",
+        "The server holds as many requests as it can, or as many of this address; try again.",
+    )
+    .with_iot_code(429_001);
+    error.retry_after_seconds = Some(RETRY_SECONDS);
+    error
 }
 
 fn too_large(limit: usize) -> Error {
@@ -131,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_for_which_there_is_no_room_is_refused_and_may_come_again() {
         let refused = read(&mut chunks(), bounds(99), &mut share(9), &SystemClock).await.unwrap_err();
-        assert_eq!((refused.http_status(), refused.retry_after_seconds), (503, Some(RETRY_SECONDS)));
+        assert_eq!((refused.http_status(), refused.retry_after_seconds), (429, Some(RETRY_SECONDS)));
     }
 
     #[tokio::test(start_paused = true)]

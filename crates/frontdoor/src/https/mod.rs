@@ -153,7 +153,8 @@ impl Https {
         }
         .instrument(span)
         .await;
-        if reply.status >= 500 {
+        // What is not built is no fault of ours, and strangers may ask for it as often as they like.
+        if reply.status >= 500 && reply.status != 501 {
             let (request_id, path) = (trace.request_id, shown(uri.path()));
             tracing::warn!(%request_id, service = route.label(), %method, path, status = reply.status, "a request failed");
         }

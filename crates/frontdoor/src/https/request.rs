@@ -160,6 +160,7 @@ impl Call {
 ///
 /// # Errors
 /// `Invalid` where there is none, more than one, or two that differ: whoever stands in front of us may have looked at another.
+/// For the same reason credentials are sent once.
 pub(super) fn authority_of<B>(request: &Request<B>) -> Result<String> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
     let mut hosts = request.headers().get_all("host").iter();
@@ -174,6 +175,9 @@ pub(super) fn authority_of<B>(request: &Request<B>) -> Result<String> {
         return Err(Error::invalid(
             "The request line names another scheme or host than the connection and the Host header; send the path alone.",
         ));
+    }
+    if request.headers().get_all("authorization").iter().nth(1).is_some() {
+        return Err(Error::invalid("The Authorization header is there twice; send it once."));
     }
     Ok(host.to_owned())
 }
@@ -274,6 +278,9 @@ pub(crate) mod tests {
         ] {
             assert_eq!(of(uri, hosts), None, "{uri} {hosts:?}");
         }
+        let twice =
+            Request::builder().uri("/").header("host", "h").header("authorization", "a").header("authorization", "a");
+        assert!(authority_of(&twice.body(()).unwrap()).is_err());
     }
 
     #[test]
