@@ -211,6 +211,11 @@ pub(crate) fn places(share: usize, life: &Life) -> Arc<Places> {
     Places::new(Room::of(share, limits::UNPROVEN_PATIENCE), life.clock.clone())
 }
 
+/// The same where one credential opens any number of connections.
+pub(crate) fn shared_places(share: usize, life: &Life) -> Arc<Places> {
+    Places::new(Room::of(share, limits::UNPROVEN_PATIENCE).with_some_for_others(), life.clock.clone())
+}
+
 /// The places of a port that answers anybody: whoever asks is served at once, so the oldest gives way at once.
 pub(crate) fn open_places(share: usize, life: &Life) -> Arc<Places> {
     Places::new(Room::of(share, Duration::ZERO), life.clock.clone())

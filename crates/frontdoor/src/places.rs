@@ -39,6 +39,8 @@ impl Origin {
 pub(crate) struct Room {
     /// Inside, proven or not.
     inside: usize,
+    /// Of these from one address.
+    inside_each: usize,
     /// Inside and not proven.
     unproven: usize,
     /// Of these from one address.
@@ -56,11 +58,20 @@ impl Room {
         let inside = share.saturating_sub(waiting).max(1);
         Self {
             inside,
+            inside_each: inside,
             unproven: inside.min(limits::UNPROVEN_CONNECTIONS),
             unproven_each: inside.min(limits::UNPROVEN_CONNECTIONS_OF_ADDRESS),
             waiting,
             patience,
         }
+    }
+}
+
+impl Room {
+    /// The same, with a quarter of the places left to others whatever one address proves: a port where one credential opens any
+    /// number of connections.
+    pub(crate) fn with_some_for_others(self) -> Self {
+        Self { inside_each: (self.inside - self.inside / 4).max(1), ..self }
     }
 }
 
@@ -71,7 +82,7 @@ pub(crate) struct Places {
     state: Mutex<State>,
 }
 
-/// Those who wait and those who have proven nothing, by address. Of the others only the number is known.
+/// Those who wait and those who are inside, by address. Of those who have proven who they are only the number is known.
 #[derive(Default)]
 struct State {
     next: u64,
@@ -86,6 +97,7 @@ struct Group {
     waiting: VecDeque<(u64, Arc<Signals>)>,
     /// In the order in which they came in.
     unproven: BTreeMap<u64, (Moment, Arc<Signals>)>,
+    proven: usize,
 }
 
 /// What a connection is told.
@@ -164,7 +176,7 @@ impl Place {
         let mut state = self.places.lock();
         if state.remove_unproven(self.origin, self.id) {
             state.proven += 1;
-            // Told apart from one that leaves by there being no entry any more.
+            state.groups.entry(self.origin).or_default().proven += 1;
             state.admit(&self.places.room, self.places.clock.monotonic());
         }
     }
@@ -180,14 +192,23 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.places.lock();
         let was_here = state.remove_unproven(self.origin, self.id) || state.remove_waiting(self.origin, self.id);
+        // One that is in no list and was not sent away had proven itself.
         if !was_here && !self.signals.leave.is_cancelled() {
-            state.proven = state.proven.saturating_sub(1);
+            state.remove_proven(self.origin);
         }
         state.admit(&self.places.room, self.places.clock.monotonic());
     }
 }
 
 impl Group {
+    fn inside(&self) -> usize {
+        self.unproven.len() + self.proven
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.inside() == 0
+    }
+
     fn holds(&self, id: u64) -> bool {
         self.unproven.contains_key(&id) || self.waiting.iter().any(|(waiting, _)| *waiting == id)
     }
@@ -195,7 +216,7 @@ impl Group {
 
 impl State {
     fn tidy(&mut self, origin: Origin) {
-        if self.groups.get(&origin).is_some_and(|group| group.waiting.is_empty() && group.unproven.is_empty()) {
+        if self.groups.get(&origin).is_some_and(Group::is_empty) {
             self.groups.remove(&origin);
         }
     }
@@ -205,6 +226,14 @@ impl State {
         self.unproven -= usize::from(found);
         self.tidy(origin);
         found
+    }
+
+    fn remove_proven(&mut self, origin: Origin) {
+        if let Some(group) = self.groups.get_mut(&origin) {
+            group.proven = group.proven.saturating_sub(1);
+            self.proven = self.proven.saturating_sub(1);
+        }
+        self.tidy(origin);
     }
 
     fn remove_waiting(&mut self, origin: Origin, id: u64) -> bool {
@@ -234,15 +263,14 @@ impl State {
 
     /// Lets in whoever may come in, those first of whose address fewest are inside.
     fn admit(&mut self, room: &Room, now: Moment) {
-        loop {
+        while self.waiting > 0 {
             let waiting = self.groups.iter().filter(|(_, group)| !group.waiting.is_empty());
-            let Some((origin, held)) =
-                waiting.map(|(origin, group)| (*origin, group.unproven.len())).min_by_key(|(_, held)| *held)
-            else {
-                return;
-            };
+            let may = waiting.filter(|(_, group)| group.inside() < room.inside_each || !group.unproven.is_empty());
+            let Some((origin, own)) = may.min_by_key(|(_, group)| group.unproven.len()) else { return };
+            let (origin, held) = (*origin, own.unproven.len());
             let full = self.unproven + self.proven >= room.inside || self.unproven >= room.unproven;
-            if (full || held >= room.unproven_each) && !self.take_from(room, origin, held, now) {
+            let own_full = held >= room.unproven_each || own.inside() >= room.inside_each;
+            if (full || own_full) && !self.take_from(room, (origin, held), own_full, now) {
                 return;
             }
             let Some(group) = self.groups.get_mut(&origin) else { return };
@@ -254,10 +282,10 @@ impl State {
         }
     }
 
-    /// Takes a place from the address that holds most for one of `origin`, which holds `held`: at once where that is fair,
-    /// else if the oldest has had its time.
-    fn take_from(&mut self, room: &Room, origin: Origin, held: usize, now: Moment) -> bool {
-        let greediest = if held >= room.unproven_each {
+    /// Takes a place from the address that holds most, or from its own, for one of `origin`, which holds `held`: at once where
+    /// that is fair, else if the oldest has had its time.
+    fn take_from(&mut self, room: &Room, (origin, held): (Origin, usize), own: bool, now: Moment) -> bool {
+        let greediest = if own {
             Some(origin)
         } else {
             self.groups.iter().max_by_key(|(_, group)| group.unproven.len()).map(|(greediest, _)| *greediest)
@@ -289,7 +317,7 @@ mod tests {
     }
 
     fn room(inside: usize, unproven_each: usize, waiting: usize) -> Room {
-        Room { inside, unproven: inside, unproven_each, waiting, patience: PATIENCE }
+        Room { inside, inside_each: inside, unproven: inside, unproven_each, waiting, patience: PATIENCE }
     }
 
     fn from(last: u8) -> IpAddr {
@@ -360,6 +388,22 @@ mod tests {
         assert!(!enters(&guest).await && !gone(&first), "not for its age either");
         drop(second);
         assert!(enters(&guest).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_proves_itself_often_leaves_some_places_to_others() {
+        let places = places(room(8, 8, 8).with_some_for_others());
+        let known: Vec<Place> = (0..8).map(|_| places.arrive(from(1)).unwrap()).collect();
+        for place in &known[..6] {
+            assert!(enters(place).await);
+            place.prove();
+        }
+        assert!(!enters(&known[6]).await, "a quarter is for others");
+        let guest = places.arrive(from(2)).unwrap();
+        assert!(enters(&guest).await);
+        drop(known);
+        let again = places.arrive(from(1)).unwrap();
+        assert!(enters(&again).await);
     }
 
     #[tokio::test(start_paused = true)]
