@@ -36,6 +36,8 @@ pub(crate) enum Verb {
     Device(DeviceArgs),
     /// Print a hub's event log.
     Events(EventsArgs),
+    /// Get back in as the owner of an installation.
+    Owner(OwnerArgs),
     /// Check data folder, ports and names, and say what to do.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -167,6 +169,28 @@ pub(crate) struct EventsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct OwnerArgs {
+    #[command(subcommand)]
+    pub(crate) verb: OwnerVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OwnerVerb {
+    /// Replace the owner's secret, and make the owner anew where it was deleted; the server must be stopped.
+    Reset(OwnerResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OwnerResetArgs {
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) server: ServerFlags,
@@ -195,5 +219,8 @@ mod tests {
         assert_eq!((args.server.https_port, args.server.listen.unwrap().len()), (Some(0), 2));
         assert!(Cli::try_parse_from(["ferrohub", "serve", "--mqtt-port", "x"]).is_err());
         assert!(Cli::try_parse_from(["ferrohub", "backup"]).is_err());
+        let reset = Cli::try_parse_from(["ferrohub", "owner", "reset", "--data-dir", "/x"]).unwrap();
+        let Verb::Owner(OwnerArgs { verb: OwnerVerb::Reset(args) }) = reset.verb else { panic!("another verb") };
+        assert_eq!((args.data_dir, args.config), (Some("/x".into()), None));
     }
 }

@@ -1,5 +1,6 @@
 //! The data folder: its lock, and the files in it that are not the store's or the log's.
 
+use crate::own;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::DATA_FILE_BYTES;
 use ferrohub_model::random::Random;
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    // The lock ends when the file is closed, also by a crash.
+    // Locks end when their files are closed, also by a crash. The folder itself is locked, because whoever removes a lock file
+    // removes its lock; the file says who holds it.
+    _folder: File,
     _lock: File,
 }
 
@@ -63,35 +66,57 @@ pub(crate) const SERVER_FILE: &str = "server.json";
 pub(crate) const CA_FILE: &str = "ca.pem";
 /// The owner's credential.
 pub(crate) const OWNER_FILE: &str = "owner.json";
+/// The store's database.
+pub(crate) const STORE_FILE: &str = "store.db";
+/// The event log's folder.
+pub(crate) const LOG_FOLDER: &str = "log";
 const LOCK_FILE: &str = "lock";
-const MASTER_KEY_FILE: &str = "master.key";
+/// The key under which secrets are sealed, where it is not elsewhere.
+pub(crate) const MASTER_KEY_FILE: &str = "master.key";
 
 impl DataDir {
     /// Makes the folder (0700) where it is missing and takes its lock.
     ///
     /// # Errors
-    /// `Conflict` naming the process that holds the lock; `Invalid` where the folder cannot be used.
+    /// `Conflict` naming the process that holds the lock; `Invalid` where the folder cannot be used, or others can change it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let unusable =
             |error: std::io::Error| Error::invalid(format!("Cannot use the data folder {}: {error}.", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
-        let lock_path = path.join(LOCK_FILE);
+        own::check(&path)?;
+        let folder = File::open(&path).map_err(unusable)?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&lock_path)
+            .open(path.join(LOCK_FILE))
             .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&path, &mut lock)),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        for file in [&folder, &lock] {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(held(&path, &lock)),
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            }
         }
         lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())).map_err(unusable)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _folder: folder, _lock: lock })
+    }
+
+    /// The folder of a server that has stopped; nothing is made.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing was installed; as [`DataDir::open`].
+    pub(crate) fn open_existing(path: &Path) -> Result<Self> {
+        if !path.join(STORE_FILE).exists() {
+            return Err(Error::not_found(format!(
+                "The data folder {} holds no installation; name its folder with --data-dir.",
+                path.display()
+            )));
+        }
+        Self::open(path)
     }
 
     /// Path of the folder.
@@ -101,12 +126,12 @@ impl DataDir {
 
     /// Path of the store's database.
     pub(crate) fn store(&self) -> PathBuf {
-        self.path.join("store.db")
+        self.path.join(STORE_FILE)
     }
 
     /// Path of the event log's folder.
     pub(crate) fn log(&self) -> PathBuf {
-        self.path.join("log")
+        self.path.join(LOG_FOLDER)
     }
 
     /// Writes `server.json`.
@@ -215,7 +240,7 @@ fn write_atomically(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> std::
     File::open(folder)?.sync_all()
 }
 
-fn held(path: &Path, lock: &mut File) -> Error {
+fn held(path: &Path, lock: &File) -> Error {
     let mut text = String::new();
     let holder = match lock.take(20).read_to_string(&mut text) {
         Ok(_) if !text.trim().is_empty() => format!("process {}", text.trim()),
@@ -279,6 +304,25 @@ mod tests {
         let error = folder.master_key(&SeededRandom::new(1)).unwrap_err();
         assert!(error.message.contains("is missing"), "{error}");
         assert!(!parent.path().join(MASTER_KEY_FILE).exists());
+    }
+
+    #[test]
+    fn the_lock_is_the_folders_own() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = DataDir::open(parent.path()).unwrap();
+        std::fs::remove_file(parent.path().join(LOCK_FILE)).unwrap();
+        let error = DataDir::open(parent.path()).unwrap_err();
+        assert!(error.message.contains("in use"), "{error}");
+        drop(first);
+        assert!(DataDir::open(parent.path()).is_ok());
+    }
+
+    #[test]
+    fn a_stopped_servers_folder_is_not_made_up() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("typo");
+        assert!(DataDir::open_existing(&path).unwrap_err().message.contains("holds no installation"));
+        assert!(!path.exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::cli::DoctorArgs;
 use crate::config::{Config, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, OWNER_FILE, SERVER_FILE, read_bounded};
 use crate::output::{endpoint, print};
+use crate::own;
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, timeout};
@@ -59,13 +60,18 @@ fn folder(path: &Path, findings: &mut Findings) {
             findings.add(Grade::Bad, format!("data folder {}: {error}; 'ferrohub serve' makes it", path.display()));
             return;
         }
-        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+        Ok(metadata) if metadata.mode() & 0o077 != 0 && metadata.mode() & 0o022 == 0 => {
             findings.add(
                 Grade::Hint,
                 format!("data folder {} is open to others; run 'chmod 700 {}'", path.display(), path.display()),
             );
         }
-        Ok(_) => findings.add(Grade::Good, format!("data folder {}", path.display())),
+        Ok(_) => {}
+    }
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match own::fault(&place, rustix::process::geteuid().as_raw()) {
+        None => findings.add(Grade::Good, format!("data folder {}", path.display())),
+        Some(sentence) => findings.add(Grade::Bad, sentence),
     }
     let certificates =
         read_bounded(&path.join(CA_FILE)).and_then(|pem| Certificate::chain_from_pem(&String::from_utf8_lossy(&pem)));

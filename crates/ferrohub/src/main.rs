@@ -13,13 +13,16 @@ mod doctor;
 mod events;
 mod logs;
 mod output;
+mod own;
 mod owner;
+mod owner_reset;
 mod quickstart;
 mod serve;
+mod signals;
 mod tls_files;
 
 use clap::Parser;
-use cli::{Cli, DeviceVerb, Verb};
+use cli::{Cli, DeviceVerb, OwnerVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
 use ferrohub_clock::SystemClock;
@@ -65,6 +68,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
         Verb::Events(args) => events::run(&args, &variables).await?,
+        Verb::Owner(args) => match args.verb {
+            OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
+        },
         Verb::Doctor(args) => {
             let healthy = doctor::run(&args, &variables).await?;
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });

@@ -20,6 +20,7 @@ use crate::logs;
 use crate::output::{Done, Progress, line};
 use crate::owner::Owner;
 use crate::serve::{self, Server};
+use crate::signals::Signals;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
@@ -33,6 +34,7 @@ const LOG_LEVEL: &str = "warn";
 /// # Errors
 /// That of the step that failed; the server is stopped in an orderly way either way.
 pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
     serve::warn_of_unknown(variables);
@@ -42,10 +44,11 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
         let note = format!("https {}, mqtt {}", server.file().https_port, server.file().mqtt_port);
         Ok(Done::with(server, note))
     };
-    let server = progress.step(&format!("server on {}", config.data_dir.display()), starting).await?;
+    let step = format!("server on {}", config.data_dir.display());
+    let server = Box::pin(signals.unless_received(progress.step(&step, starting), 1)).await?;
     let result = tokio::select! {
         result = steps(&server, &mut progress) => result,
-        () = serve::interrupted() => {
+        () = signals.received() => {
             // Ends the line of the step that was running.
             line("interrupted");
             Err(Error::unavailable("The quickstart was interrupted.", 1))
@@ -53,7 +56,7 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
     };
     if result.is_ok() && !args.once {
         line("Serving; stop with Ctrl-C. A second start finds everything as it is now.");
-        server.until_interrupted().await;
+        signals.received().await;
     }
     server.stop().await;
     result

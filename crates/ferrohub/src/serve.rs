@@ -4,6 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
 use crate::output::{duration, endpoint, line, since};
+use crate::signals::Signals;
 use crate::{descriptors, logs, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
@@ -14,6 +15,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
+use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store_sqlite::SqliteStore;
@@ -50,11 +52,12 @@ pub(crate) struct Server {
 /// # Errors
 /// A sentence on what keeps the server from starting.
 pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let config = Config::load(&args.server, variables)?;
     logs::start(config.log_format, config.log_level.as_deref().unwrap_or(LOG_LEVEL))?;
     warn_of_unknown(variables);
     let begun = SystemClock.monotonic();
-    let server = start(&config).await?;
+    let server = signals.unless_received(start(&config), 0).await?;
     let file = server.file();
     tracing::info!(
         elapsed_ms = u64::try_from(since(begun).as_millis()).unwrap_or(u64::MAX),
@@ -71,7 +74,7 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
         endpoint(&file.address, file.mqtt_port),
         server.data_dir().path().display()
     ));
-    server.until_interrupted().await;
+    signals.received().await;
     tracing::info!("stopping");
     server.stop().await;
     tracing::info!("stopped");
@@ -144,11 +147,6 @@ impl Server {
         &self.folder
     }
 
-    /// Waits for SIGINT or SIGTERM.
-    pub(crate) async fn until_interrupted(&self) {
-        interrupted().await;
-    }
-
     /// Stops in order: the door first, then the worker, then the log and the store.
     pub(crate) async fn stop(self) {
         let Self { folder, door, mut worker, stop, engines, service, .. } = self;
@@ -170,35 +168,27 @@ impl Server {
 /// Writes what clients trust and, when this start made it, the owner's credential.
 fn write_credentials(folder: &DataDir, trusted: &[u8], started: &Started) -> Result<()> {
     folder.write(CA_FILE, trusted, 0o644)?;
-    if let Some(owner) = &started.owner {
-        let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
-        folder.write(OWNER_FILE, &text, 0o600)?;
-    }
-    Ok(())
+    started.owner.as_ref().map_or(Ok(()), |owner| write_owner(folder, owner))
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; stop with Ctrl-C");
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
+/// Writes the owner's credential.
+///
+/// # Errors
+/// `Invalid` where it cannot be written.
+pub(crate) fn write_owner(folder: &DataDir, owner: &OwnerCredential) -> Result<()> {
+    let text = serde_json::to_vec_pretty(owner).map_err(|error| Error::internal(error.to_string()))?;
+    folder.write(OWNER_FILE, &text, 0o600)
 }
 
 fn recorder() -> Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().map_err(|error| Error::internal(format!("metrics: {error}")))
 }
 
-fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
+/// The master key from where the configuration says.
+///
+/// # Errors
+/// A sentence on what is wrong with it.
+pub(crate) fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
     match &config.master_key {
         None => folder.master_key(&SystemRandom),
         Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
@@ -212,7 +202,10 @@ fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
 }
 
 /// Opens store, log and bus.
-async fn engines(folder: &DataDir) -> Result<Engines> {
+///
+/// # Errors
+/// A sentence on what is wrong with the files.
+pub(crate) async fn engines(folder: &DataDir) -> Result<Engines> {
     let (store_path, log_path) = (folder.store(), folder.log());
     let clock = SystemClock::shared();
     let (store_clock, log_clock) = (clock.clone(), clock.clone());

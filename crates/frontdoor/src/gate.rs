@@ -41,7 +41,7 @@ pub(crate) trait DeviceLink: Send + Sync {
     /// The twin as a device sees it: `{desired, reported}`.
     async fn twin(&self) -> Result<Value>;
     /// Merges into the reported properties; returns their new version.
-    async fn patch_reported(&self, patch: Value) -> Result<u64>;
+    async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64>;
     /// Keeps what the device wants to hear, if its session is a lasting one; `Ok` means that it is safe on disk.
     async fn remember(&self, wanted: Subscriptions) -> Result<()>;
     /// Notes a sign of life.

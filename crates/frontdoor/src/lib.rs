@@ -12,13 +12,14 @@
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
-//! | `peer`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
+//! | `client`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
 //! | `quiet` | how loud strangers may be in the log |
 //! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
 mod budget;
+mod client;
 mod errors;
 mod gate;
 mod guesses;
@@ -26,7 +27,6 @@ mod health;
 mod https;
 mod listener;
 mod mqtt;
-mod peer;
 mod pki;
 mod places;
 mod plain;
@@ -40,7 +40,9 @@ mod write_timeout;
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
 
+use client::Client;
 use ferrohub_model::clock::{Moment, timeout_at};
+use ferrohub_model::network::Peer;
 use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
 use guesses::Guesses;
@@ -48,7 +50,6 @@ use https::Https;
 use listener::{Life, Shares, bind, handshake_timeout, places, serve, shared_places};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
-use peer::Peer;
 use plain::Sources;
 use quiet::Quiet;
 use service_gate::ServiceGate;
@@ -59,6 +60,7 @@ use tls::{Accepted, Acceptor, Ask};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 use write_timeout::WriteTimeout;
 
 /// How long a stop waits for requests in work and for telemetry that was read.
@@ -139,9 +141,10 @@ impl Frontdoor {
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
         let guesses = Arc::new(Guesses::new(sources.clock.clone()));
         let door = Https::new(service.clone(), life.clone(), guesses.clone());
+        let gate = Arc::new(ServiceGate::new(service.clone()));
+        let acceptor = acceptor.with_hosts(gate.clone());
         let handshakes = Handshakes { acceptor, quiet: Arc::new(Quiet::new(sources.clock.clone())) };
         serve_https(https, &life, shares.https, handshakes.clone(), Arc::new(door));
-        let gate = Arc::new(ServiceGate::new(service.clone()));
         let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone(), guesses));
         serve_mqtt(mqtt, &life, shares.mqtt, handshakes, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
@@ -186,9 +189,8 @@ fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, handshake
             let deadline = life.clock().monotonic() + handshake_timeout();
             let stream = WriteTimeout::new(stream, life.clock().clone());
             let accepted = Box::pin(handshakes.accept(stream, Ask::DeviceNames, peer, &life, deadline)).await;
-            if let Some(accepted) = accepted {
-                let peer = Peer::new(accepted.peer_chain, peer.ip(), place);
-                https.serve(accepted.stream, peer).await;
+            if let Some((stream, client)) = accepted {
+                https.serve(stream, Client { place: Some(place), ..client }).await;
             }
         }
     });
@@ -203,8 +205,8 @@ fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes
             let deadline = life.clock().monotonic() + handshake_timeout();
             // Boxed: what the handshake needs is not kept for as long as the device stays.
             let accepted = Box::pin(handshakes.accept(stream, Ask::Always, peer, &life, deadline)).await;
-            if let Some(Accepted { stream, peer_chain }) = accepted {
-                mqtt.serve(stream, Peer::new(peer_chain, peer.ip(), place), &life, deadline).await;
+            if let Some((stream, client)) = accepted {
+                mqtt.serve(stream, Client { place: Some(place), ..client }, &life, deadline).await;
             }
         }
     });
@@ -225,7 +227,7 @@ impl Handshakes {
         peer: SocketAddr,
         life: &Life,
         deadline: Moment,
-    ) -> Option<Accepted<S>> {
+    ) -> Option<(Box<TlsStream<S>>, Client)> {
         let outcome = tokio::select! {
             () = life.stopping() => return None,
             outcome = timeout_at(life.clock().as_ref(), deadline, self.acceptor.accept(stream, ask)) => outcome,
@@ -234,7 +236,9 @@ impl Handshakes {
             metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
         }
         match outcome {
-            Ok(Ok(accepted)) => return Some(accepted),
+            Ok(Ok(Accepted { stream, chain, tls })) => {
+                return Some((stream, Client { chain, peer: Peer::new(peer.ip(), tls), place: None }));
+            }
             // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
             Ok(Err(error)) if tls::is_refusal(&error) && self.quiet.may_tell(peer.ip()) => {
                 tracing::info!(%peer, reason = %error, "TLS handshake refused");

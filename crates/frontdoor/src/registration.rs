@@ -41,6 +41,7 @@ pub(crate) fn caller(request: &RegisterRequest) -> DeviceCaller<'_> {
         registration_id: &request.registration_id,
         authorization: request.authorization.as_deref(),
         peer_chain: &request.peer_chain,
+        peer: request.peer,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gate over the real services.
 
 use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use crate::tls::Hosts;
 use async_trait::async_trait;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
@@ -42,6 +43,13 @@ impl Gate for ServiceGate {
 }
 
 #[async_trait]
+impl Hosts for ServiceGate {
+    async fn takes_tls_1_3_only(&self, host: &str) -> bool {
+        self.service.hub.takes_tls_1_3_only(host).await.unwrap_or(false)
+    }
+}
+
+#[async_trait]
 impl DeviceLink for hub::DeviceLink {
     async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         Self::publish(self, batch).await
@@ -51,8 +59,8 @@ impl DeviceLink for hub::DeviceLink {
         Self::twin(self).await
     }
 
-    async fn patch_reported(&self, patch: Value) -> Result<u64> {
-        Self::patch_reported(self, patch).await
+    async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        Self::patch_reported(self, patch, version).await
     }
 
     async fn remember(&self, wanted: Subscriptions) -> Result<()> {

@@ -6,9 +6,11 @@
 //! resumed session skips the verifier, and each hub trusts other authorities.
 
 use crate::possession::Possession;
-use rustls::ServerConfig;
+use async_trait::async_trait;
+use ferrohub_model::network::Tls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ProtocolVersion, ServerConfig};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
@@ -64,8 +66,18 @@ pub enum TlsError {
 pub(crate) struct Acceptor {
     /// Asks for a client certificate and does not insist on one.
     devices: Arc<ServerConfig>,
+    /// Asks likewise, and takes TLS 1.3 only.
+    strict: Arc<ServerConfig>,
     /// Never asks for one.
     services: Arc<ServerConfig>,
+    hosts: Option<Arc<dyn Hosts>>,
+}
+
+/// What hosts ask of a handshake.
+#[async_trait]
+pub(crate) trait Hosts: Send + Sync {
+    /// Whether this host takes TLS 1.3 only. Where that cannot be told it does not: what is behind it looks again.
+    async fn takes_tls_1_3_only(&self, host: &str) -> bool;
 }
 
 /// When a listener asks its peers for a certificate.
@@ -93,11 +105,19 @@ impl Acceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(Possession::new(&provider));
         let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-        let builder = || ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&versions);
-        let devices =
-            builder()?.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key())?;
-        let services = builder()?.with_no_client_auth().with_single_cert(chain, key)?;
-        Ok(Self { devices: Arc::new(finish(devices)?), services: Arc::new(finish(services)?) })
+        let builder = |versions| ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions);
+        let asking = |versions| {
+            let builder = builder(versions)?.with_client_cert_verifier(verifier.clone());
+            finish(builder.with_single_cert(chain.clone(), key.clone_key())?).map(Arc::new)
+        };
+        let (devices, strict) = (asking(&versions)?, asking(&versions[..1])?);
+        let services = builder(&versions)?.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key())?;
+        Ok(Self { devices, strict, services: Arc::new(finish(services)?), hosts: None })
+    }
+
+    /// The same, which asks `hosts` what they ask for.
+    pub(crate) fn with_hosts(self, hosts: Arc<dyn Hosts>) -> Self {
+        Self { hosts: Some(hosts), ..self }
     }
 
     /// Does the handshake. The caller bounds its time.
@@ -110,12 +130,21 @@ impl Acceptor {
     {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
         let name = start.client_hello().server_name().map(str::to_ascii_lowercase);
-        let asked = ask == Ask::Always || name.as_deref().is_some_and(is_device_name);
-        let config = if asked { &self.devices } else { &self.services };
+        let device = name.filter(|name| is_device_name(name));
+        let asked = ask == Ask::Always || device.is_some();
+        let config = match (&self.hosts, device) {
+            (Some(hosts), Some(host)) if hosts.takes_tls_1_3_only(&host).await => &self.strict,
+            _ if asked => &self.devices,
+            _ => &self.services,
+        };
         let stream = start.into_stream(config.clone()).await?;
-        let peer_chain =
-            stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
-        Ok(Accepted { stream: Box::new(stream), peer_chain })
+        let session = &stream.get_ref().1;
+        let chain = session.peer_certificates().unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+        let tls = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Tls::V1_3,
+            _ => Tls::V1_2,
+        };
+        Ok(Accepted { stream: Box::new(stream), chain, tls })
     }
 }
 
@@ -124,7 +153,9 @@ pub(crate) struct Accepted<S> {
     /// The stream of plain bytes. Boxed, because it is large and passes through several futures on its way.
     pub(crate) stream: Box<TlsStream<S>>,
     /// Certificates of the peer, leaf first, DER; empty when it showed none. The same after a resumption.
-    pub(crate) peer_chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
+    /// The version that was agreed on.
+    pub(crate) tls: Tls,
 }
 
 /// Whether a host name belongs to a hub or a provisioning service, in our domain or Azure's.
@@ -268,7 +299,7 @@ mod tests {
             accepted.stream.write_all(b"x").await?;
             accepted.stream.flush().await?;
             let _ = accepted.stream.read(&mut [0; 1]).await;
-            Ok::<_, std::io::Error>(accepted.peer_chain)
+            Ok::<_, std::io::Error>(accepted.chain)
         };
         let (kind, chain) = tokio::join!(dial, answer);
         Ok((chain?, kind?))
@@ -285,6 +316,33 @@ mod tests {
             assert_eq!(meet(&rig, &config, "localhost", Ask::Always).await.unwrap().0, std::slice::from_ref(&der));
             let without = client(&rig, version, None);
             assert!(meet(&rig, &without, DEVICE_NAME, Ask::DeviceNames).await.unwrap().0.is_empty());
+        }
+    }
+
+    struct OneStrict;
+
+    #[async_trait]
+    impl Hosts for OneStrict {
+        async fn takes_tls_1_3_only(&self, host: &str) -> bool {
+            host == "strict.azure-devices.localhost"
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_may_take_tls_1_3_only() {
+        let mut rig = rig().await;
+        rig.acceptor = rig.acceptor.with_hosts(Arc::new(OneStrict));
+        let (der, key) = device().await;
+        for (version, welcome) in [(&rustls::version::TLS12, false), (&rustls::version::TLS13, true)] {
+            let config = client(&rig, version, Some(certified(vec![der.clone()], &key)));
+            let met = meet(&rig, &config, "strict.azure-devices.localhost", Ask::DeviceNames).await;
+            assert_eq!(met.as_ref().map(|met| met.0.len()).ok(), welcome.then_some(1), "{version:?}");
+            if let Err(error) = met {
+                assert!(is_refusal(&error), "{error}");
+            }
+            for name in [DEVICE_NAME, "localhost"] {
+                assert!(meet(&rig, &config, name, Ask::Always).await.is_ok(), "{name}");
+            }
         }
     }
 

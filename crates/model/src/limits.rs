@@ -130,6 +130,8 @@ pub const REGISTRATION_OPERATIONS: usize = 8;
 pub const ARM_PAGE: usize = 200;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
+/// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).
+pub const IP_RULES: usize = 100;
 /// Tags of a resource (ARM: 50).
 pub const TAGS: usize = 50;
 /// Length of a tag name (ARM: 512).
@@ -219,8 +221,9 @@ pub const GROUP_INDEXES: usize = 256;
 pub const SERIALS_PER_BLOCK: usize = 1024;
 /// Verified chains that one process remembers: ours.
 pub const VERIFIED_CHAINS: usize = 100_000;
-/// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours.
-pub const CONFLICT_RETRIES: usize = 16;
+/// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours. Of four writers in four
+/// processes, one that is never preferred loses so often once in a hundred million times.
+pub const CONFLICT_RETRIES: usize = 64;
 /// Largest configuration file, bytes: ours.
 pub const CONFIGURATION_FILE_BYTES: u64 = 64 * 1024;
 /// Largest file of ours in the data folder, bytes: ours.

@@ -31,9 +31,12 @@ use ferrohub_store::{Put, Row, Store, UnitOfWork};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// Seconds for which the owner's secret is good: ten years. It is replaced by adding another one.
 const OWNER_SECRET_SECONDS: i64 = 10 * 365 * 24 * 3600;
+/// Key in `META` of the row that says which principal is the owner of `owner.json`.
+pub(crate) const OWNER: &str = "owner";
 /// Scope of the installation's own keys.
 const OWNER_SCOPE: &str = "platform";
 /// Days for which a server certificate is issued; it is made anew at each start when less than a third is left.
@@ -51,6 +54,18 @@ pub struct OwnerCredential {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+}
+
+impl OwnerCredential {
+    /// The credential of `owner` with `secret`.
+    pub(crate) fn of(tenancy: &Tenancy, owner: &Principal, secret: &str) -> Self {
+        Self {
+            tenant_id: tenancy.tenant_id.clone(),
+            subscription_id: tenancy.subscription_id.clone(),
+            client_id: owner.app_id.clone(),
+            client_secret: secret.to_owned(),
+        }
+    }
 }
 
 /// What a start finds or makes.
@@ -104,8 +119,8 @@ async fn attempt(
             }
         }
     }
-    let tenancy = match store.get(&META, "tenancy").await? {
-        Some(row) => (*row.parse::<Tenancy>()?).clone(),
+    let tenancy = match tenancy(store).await? {
+        Some(tenancy) => tenancy,
         None => {
             let Some((tenancy, credential)) = found(engines).await? else { return Ok(None) };
             *owner = Some(credential);
@@ -135,6 +150,12 @@ async fn attempt(
     Ok(Some(Installation { tenancy, owner: None, signing_key: SigningKey::new(signer)?, ca_pem, server }))
 }
 
+/// Tenant and subscription, when there is an installation.
+pub(crate) async fn tenancy(store: &dyn Store) -> Result<Option<Tenancy>> {
+    let row = store.get(&META, "tenancy").await?;
+    Ok(row.map(|row| row.parse::<Tenancy>()).transpose()?.map(|tenancy| Tenancy::clone(&tenancy)))
+}
+
 /// Commits what expects to be the first; `false` when another process was.
 async fn is_first(store: &dyn Store, unit: UnitOfWork) -> Result<bool> {
     match store.commit(unit).await {
@@ -148,59 +169,59 @@ async fn is_first(store: &dyn Store, unit: UnitOfWork) -> Result<bool> {
 async fn found(engines: &Engines) -> Result<Option<(Tenancy, OwnerCredential)>> {
     let random = engines.random.as_ref();
     let tenancy = Tenancy { tenant_id: random.uuid_v4().to_string(), subscription_id: random.uuid_v4().to_string() };
-    let secret = key::generate_client_secret(random);
-    let stored = ClientSecret {
-        key_id: random.uuid_v4().to_string(),
-        hash: key::hash_secret(&secret, random),
-        expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
-    };
-    let owner = application(random, "Ferrohub owner", random.uuid_v4().to_string(), vec![stored]);
+    let (stored, secret) = owner_secret(engines);
+    let owner = new_owner(random, stored);
     let first_party = application(random, "Azure IoT Hub", IOT_HUB_APP_ID.into(), Vec::new());
     let mut unit = UnitOfWork::new();
     unit.expect_absent(&META, "tenancy");
     unit.put(meta("tenancy", &tenancy)?);
     unit.put(directory::put(&Principal { application_object_id: None, ..first_party })?);
     unit.put(directory::put(&owner)?);
-    unit.put(meta("owner", &owner.id)?);
-    unit.put(owner_assignment(engines, &tenancy, &owner)?);
+    unit.put(meta(OWNER, &owner.id)?);
+    unit.put(owner_assignment(engines, &tenancy, &owner)?.1);
     if !is_first(engines.store.as_ref(), unit).await? {
         return Ok(None);
     }
-    let credential = OwnerCredential {
-        tenant_id: tenancy.tenant_id.clone(),
-        subscription_id: tenancy.subscription_id.clone(),
-        client_id: owner.app_id,
-        client_secret: secret.to_string(),
-    };
+    let credential = OwnerCredential::of(&tenancy, &owner, &secret);
     Ok(Some((tenancy, credential)))
 }
 
-/// A new secret for the owner, when the file with the first one was lost before it was written.
+/// A further secret for the founding owner, when the file with the first one was lost before it was written.
 ///
 /// # Errors
-/// When the store fails or there is no owner.
+/// `NotFound` when that owner was deleted meanwhile; when the store fails.
 pub async fn renew_owner(engines: &Engines, tenancy: &Tenancy) -> Result<OwnerCredential> {
     let store = engines.store.as_ref();
-    let row = store.get(&META, "owner").await?;
+    let row = store.get(&META, OWNER).await?;
     let owner_id = row.ok_or_else(|| Error::internal("the founding owner is not recorded"))?.parse::<String>()?;
     let owner = directory::by_id(store, &owner_id).await?;
-    let owner = owner.ok_or_else(|| Error::internal("the owner's principal is missing"))?;
+    let owner = owner.ok_or_else(|| Error::not_found("The founding owner of this installation was deleted."))?;
     let mut owner = Principal::clone(&owner);
-    let secret = key::generate_client_secret(engines.random.as_ref());
-    owner.secrets.push(ClientSecret {
-        key_id: engines.random.uuid_v4().to_string(),
-        hash: key::hash_secret(&secret, engines.random.as_ref()),
-        expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
-    });
+    let (stored, secret) = owner_secret(engines);
+    // What has ended opens nothing: only what is still good is kept.
+    owner.secrets.retain(|known| known.expires > engines.clock.unix_seconds());
+    owner.secrets.push(stored);
     let mut unit = UnitOfWork::new();
     unit.put(directory::put(&owner)?);
     store.commit(unit).await?;
-    Ok(OwnerCredential {
-        tenant_id: tenancy.tenant_id.clone(),
-        subscription_id: tenancy.subscription_id.clone(),
-        client_id: owner.app_id,
-        client_secret: secret.to_string(),
-    })
+    Ok(OwnerCredential::of(tenancy, &owner, &secret))
+}
+
+/// A new secret of an owner, as it is stored and as it is handed out.
+pub(crate) fn owner_secret(engines: &Engines) -> (ClientSecret, Zeroizing<String>) {
+    let random = engines.random.as_ref();
+    let secret = key::generate_client_secret(random);
+    let stored = ClientSecret {
+        key_id: random.uuid_v4().to_string(),
+        hash: key::hash_secret(&secret, random),
+        expires: engines.clock.unix_seconds() + OWNER_SECRET_SECONDS,
+    };
+    (stored, secret)
+}
+
+/// The principal of a new owner.
+pub(crate) fn new_owner(random: &dyn Random, secret: ClientSecret) -> Principal {
+    application(random, "Ferrohub owner", random.uuid_v4().to_string(), vec![secret])
 }
 
 fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<ClientSecret>) -> Principal {
@@ -215,7 +236,8 @@ fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<Cli
     }
 }
 
-fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> Result<Put> {
+/// The id and the row of an assignment of Owner over the subscription.
+pub(crate) fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> Result<(ResourceId, Put)> {
     let scope = ResourceId::subscription(&tenancy.subscription_id);
     let name = engines.random.uuid_v4().to_string();
     let now = rfc3339(engines.clock.now());
@@ -250,7 +272,8 @@ fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> 
         lookup: Some(role_assignment_lookup(above, &owner.id, builtin::OWNER)),
     };
     let uid = engines.random.uuid_v7(u64::try_from(engines.clock.now().as_millisecond()).unwrap_or(0));
-    resources::founding_row(uid, &ROLE_ASSIGNMENT, above, &resource, extra)
+    let id = ROLE_ASSIGNMENT.child_of(&scope, &name);
+    Ok((id, resources::founding_row(uid, &ROLE_ASSIGNMENT, above, &resource, extra)?))
 }
 
 /// A server certificate of the platform CA that covers `dns_names`.
@@ -352,6 +375,6 @@ fn reference(row: &Row) -> Result<KeyReference> {
     serde_json::from_value(key).map_err(|e| Error::internal(format!("key of {}: {e}", row.key)))
 }
 
-fn meta(key: &str, doc: &impl Serialize) -> Result<Put> {
+pub(crate) fn meta(key: &str, doc: &impl Serialize) -> Result<Put> {
     Ok(Put::new(&META, key, Vec::new(), doc)?)
 }

@@ -1,6 +1,7 @@
 //! The small part of Microsoft Graph that role assignments and `az ad sp` need.
 
 use crate::authz::{Actor, Plane, authorize};
+use crate::departure::remove_principal;
 use crate::directory;
 use crate::platform::{Change, Platform};
 use crate::resources;
@@ -73,11 +74,11 @@ static ROUTES: &[Row<Run>] = &[
     change("POST", "/servicePrincipals/{id}/addPassword", |graph, request, path| {
         Box::pin(async move { graph.add_password(request, &*graph.principal(&path[0]).await?).await })
     }),
-    change("DELETE", "/applications/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete(&*graph.application(&path[0]).await?).await })
+    change("DELETE", "/applications/{id}", |graph, request, path| {
+        Box::pin(async move { graph.delete(request, &*graph.application(&path[0]).await?).await })
     }),
-    change("DELETE", "/servicePrincipals/{id}", |graph, _, path| {
-        Box::pin(async move { graph.delete(&*graph.principal(&path[0]).await?).await })
+    change("DELETE", "/servicePrincipals/{id}", |graph, request, path| {
+        Box::pin(async move { graph.delete(request, &*graph.principal(&path[0]).await?).await })
     }),
 ];
 
@@ -322,17 +323,24 @@ impl Graph {
         }
     }
 
-    async fn delete(&self, principal: &Principal) -> Result<Answer> {
+    /// The principal goes with its roles, unless it is the last Owner.
+    async fn delete(&self, request: &GraphRequest, principal: &Principal) -> Result<Answer> {
         if principal.application_object_id.is_none() {
             return Err(Error::forbidden(format!(
                 "The principal '{}' is built in or belongs to a resource and cannot be deleted here.",
                 principal.display_name
             )));
         }
-        let mut change = Change::new();
-        change.unit.delete(&PRINCIPALS, principal.id.clone());
-        self.platform.commit(change).await?;
-        Ok((204, None))
+        let contended = || Error::conflict("The principal is being changed by others at the same time; try again.");
+        let mut attempts = self.platform.attempts();
+        loop {
+            attempts.begin(contended).await?;
+            let mut change = Change::new();
+            remove_principal(&self.platform, &request.actor, &principal.id, &mut change).await?;
+            if self.platform.try_commit(change).await? {
+                return Ok((204, None));
+            }
+        }
     }
 }
 

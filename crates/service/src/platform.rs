@@ -27,7 +27,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Key in `META` of the row whose version grows with every change of a role or of what roles reach.
-const ACCESS_GENERATION: &str = "access-generation";
+pub(crate) const ACCESS_GENERATION: &str = "access-generation";
 
 /// Queues over which writers of one process are spread: ours.
 const TURNS: usize = 256;
@@ -128,7 +128,7 @@ pub struct Platform {
 }
 
 /// A unit of work with what must follow its commit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Change {
     /// The rows.
     pub unit: UnitOfWork,
@@ -242,6 +242,17 @@ impl Platform {
             return Ok(());
         }
         self.load_access().await
+    }
+
+    /// The roles of the store, and the version of the row [`ACCESS_GENERATION`] of `META` that has not changed as long as they
+    /// have not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn access_at(&self) -> Result<(u64, Arc<AccessSnapshot>)> {
+        self.refresh_access().await?;
+        let access = self.access.load();
+        Ok((access.generation, Arc::clone(&access.snapshot)))
     }
 
     async fn load_access(&self) -> Result<()> {

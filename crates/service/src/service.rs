@@ -13,7 +13,7 @@ use crate::platform::{Engines, Platform, Settings, Tenancy};
 use crate::provisioning::ProvisioningService;
 use crate::worker;
 use ferrohub_model::clock::Clock;
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::random::Random;
 use ferrohub_pki::platform::ServerIdentity;
 use ferrohub_pki::seal::MasterKey;
@@ -98,7 +98,17 @@ impl Service {
         let names = server_names(&config.settings.domain);
         let mut installation = bootstrap::open(&engines, &keyring, &keys, &names).await?;
         if installation.owner.is_none() && config.owner_file_missing {
-            installation.owner = Some(bootstrap::renew_owner(&engines, &installation.tenancy).await?);
+            installation.owner = match bootstrap::renew_owner(&engines, &installation.tenancy).await {
+                Ok(owner) => Some(owner),
+                // Nobody becomes Owner by a start: somebody took the founding one away.
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    tracing::warn!(
+                        "{error} No owner.json is written; to get in, stop the server and run 'ferrohub owner reset'"
+                    );
+                    None
+                }
+                Err(error) => return Err(error),
+            };
         }
         let platform = Platform::open(engines, keyring, config.settings, installation.tenancy, config.types).await?;
         let authn = Arc::new(Authenticator::new(platform.clone(), installation.signing_key));

@@ -40,6 +40,8 @@ pub enum HubPublish<'a> {
     TwinReportedPatch {
         /// Request id.
         rid: &'a str,
+        /// `$version` of the reported properties that the patch was made for, as it is written; without one it is for any.
+        version: Option<&'a str>,
     },
     /// Answers a direct method.
     MethodResponse {
@@ -75,7 +77,10 @@ impl<'a> HubPublish<'a> {
         let rid = value_of(query, "$rid").filter(|rid| !rid.is_empty());
         match path {
             "twin/GET" => Some(Self::TwinGet { rid: rid? }),
-            "twin/PATCH/properties/reported" => Some(Self::TwinReportedPatch { rid: rid? }),
+            "twin/PATCH/properties/reported" => Some(Self::TwinReportedPatch {
+                rid: rid?,
+                version: value_of(query, "$version").filter(|text| !text.is_empty()),
+            }),
             "credentials/POST/issueCertificate" => Some(Self::CredentialIssue { rid }),
             _ => {
                 let status = path.strip_prefix("methods/res/")?.parse().ok()?;
@@ -227,7 +232,10 @@ mod tests {
             ("devices/d/messages/events/a=1&$.ct=x", telemetry("d", None, "a=1&$.ct=x")),
             ("devices/d/modules/m/messages/events/a", telemetry("d", Some("m"), "a")),
             ("$iothub/twin/GET/?$rid=a-1", HubPublish::TwinGet { rid: "a-1" }),
-            ("$iothub/twin/PATCH/properties/reported/?$rid=2&$version=3", HubPublish::TwinReportedPatch { rid: "2" }),
+            (
+                "$iothub/twin/PATCH/properties/reported/?$rid=2&$version=3",
+                HubPublish::TwinReportedPatch { rid: "2", version: Some("3") },
+            ),
             ("$iothub/methods/res/200/?$rid=1f", HubPublish::MethodResponse { status: 200, rid: "1f" }),
             ("$iothub/methods/res/-1/?$rid=1", HubPublish::MethodResponse { status: -1, rid: "1" }),
             ("$iothub/credentials/POST/issueCertificate/?$rid=r", HubPublish::CredentialIssue { rid: Some("r") }),
@@ -291,7 +299,7 @@ mod tests {
     fn the_hub_understands_what_a_device_sends() {
         let bag = PropertyBag::parse("a=1").unwrap();
         assert_eq!(HubPublish::parse(&twin_get("1")), HubPublish::TwinGet { rid: "1" });
-        assert_eq!(HubPublish::parse(&reported_patch("1")), HubPublish::TwinReportedPatch { rid: "1" });
+        assert_eq!(HubPublish::parse(&reported_patch("1")), HubPublish::TwinReportedPatch { rid: "1", version: None });
         assert_eq!(HubPublish::parse(&credential_issue("1")), HubPublish::CredentialIssue { rid: Some("1") });
         assert_eq!(HubPublish::parse(&method_response(404, "1")), HubPublish::MethodResponse { status: 404, rid: "1" });
         assert_eq!(

@@ -1,10 +1,12 @@
 //! What happens when something around the program gives way: files, the reader of its output, the server.
 
-use crate::program::{Home, PATIENCE, Running, hub_name};
+use crate::program::{Home, PATIENCE, Running, hub_name, terminate};
 use ferrohub_clock::SystemClock;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -105,4 +107,71 @@ fn following_goes_on_after_a_restart_of_the_server() {
         assert_eq!(number(lines.recv_timeout(PATIENCE).unwrap()), expected, "printed twice or lost");
     }
     assert!(follow.0.try_wait().unwrap().is_none(), "it ended");
+}
+
+#[test]
+fn a_folder_whose_lock_file_was_removed_is_still_locked() {
+    let home = Home::new();
+    let server = Running::serve(&home);
+    std::fs::remove_file(home.data().join("lock")).unwrap();
+    let second = home.run(&Home::serve_arguments());
+    assert!(!second.success && second.stderr.contains("is in use by another process"), "{}", second.stderr);
+    assert!(server.terminate(), "serve did not end well on SIGTERM");
+    assert!(Running::serve(&home).terminate());
+}
+
+#[test]
+fn a_folder_that_others_can_write_is_not_used() {
+    let home = Home::new();
+    std::fs::create_dir(home.data()).unwrap();
+    std::fs::set_permissions(home.data(), PermissionsExt::from_mode(0o777)).unwrap();
+    let refused = home.run(&Home::serve_arguments());
+    assert!(!refused.success && refused.stderr.contains("run 'chmod go-w "), "{}", refused.stderr);
+    assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 0, "nothing was written");
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.stdout.contains("BAD   ") && doctor.stdout.contains("chmod go-w"), "{}", doctor.stdout);
+}
+
+#[test]
+fn a_signal_is_obeyed_whenever_it_comes() {
+    let home = Home::new();
+    for milliseconds in [0, 3, 10, 30, 60, 100, 150, 200, 300, 400] {
+        let mut command = home.command(&Home::serve_arguments());
+        let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        SystemClock.block(Duration::from_millis(milliseconds));
+        let status = terminate(&mut child.0).unwrap_or_else(|| panic!("goes on after {milliseconds} ms"));
+        // Before it listens, the signal itself is the end.
+        assert!(status.success() || status.signal() == Some(15), "after {milliseconds} ms: {status}");
+    }
+    for _ in 0..3 {
+        assert!(Running::serve(&home).terminate(), "right after 'ready'");
+    }
+}
+
+#[test]
+fn whoever_holds_the_folder_gets_back_in_as_owner() {
+    let home = Home::new();
+    let missing = home.run(&["owner", "reset"]);
+    assert!(!missing.success && missing.stderr.contains("holds no installation"), "{}", missing.stderr);
+    assert!(!home.data().exists());
+    let server = Running::serve(&home);
+    let refused = home.run(&["owner", "reset"]);
+    let holder = format!("is in use by process {}", server.pid());
+    assert!(!refused.success && refused.stderr.contains(&holder), "{}", refused.stderr);
+    assert!(home.run(&["az", "login"]).success);
+    assert!(server.terminate());
+    let file = home.data().join("owner.json");
+    let before = std::fs::read(&file).unwrap();
+    let reset = home.run(&["owner", "reset"]);
+    assert!(reset.success && reset.stdout.contains("has a new secret"), "{}{}", reset.stdout, reset.stderr);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_ne!(std::fs::read(&file).unwrap(), before);
+    let server = Running::serve(&home);
+    let login = home.run(&["az", "login"]);
+    assert!(login.success, "{}", login.stderr);
+    assert_eq!(home.az(&["group", "create", "-n", "rg", "-l", "westeurope", "--query", "name"]), "rg");
+    std::fs::write(&file, before).unwrap();
+    let old = home.run(&["az", "login"]);
+    assert!(!old.success && old.stderr.contains("Invalid client secret"), "{}{}", old.stdout, old.stderr);
+    assert!(server.terminate());
 }

@@ -6,7 +6,7 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -130,17 +130,22 @@ impl Running {
 
     /// Sends SIGTERM; `true` if the process then ended with success.
     pub(crate) fn terminate(mut self) -> bool {
-        let sent = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
-        assert!(sent.success());
-        let deadline = SystemClock.monotonic() + PATIENCE;
-        while SystemClock.monotonic() < deadline {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.success();
-            }
-            SystemClock.block(Duration::from_millis(20));
-        }
-        false
+        terminate(&mut self.0).is_some_and(|status| status.success())
     }
+}
+
+/// Sends SIGTERM and waits for the end, which does not come in time for `None`.
+pub(crate) fn terminate(child: &mut Child) -> Option<ExitStatus> {
+    let sent = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(sent.success());
+    let deadline = SystemClock.monotonic() + PATIENCE;
+    while SystemClock.monotonic() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        SystemClock.block(Duration::from_millis(20));
+    }
+    None
 }
 
 impl Drop for Running {

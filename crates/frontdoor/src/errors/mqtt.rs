@@ -28,7 +28,7 @@ pub(crate) fn connect_code(error: &Error) -> ConnectReturnCode {
 /// (reference: iot-hub-and-dps.md D.2).
 pub(crate) fn twin_status(error: &Error) -> u16 {
     match error.kind {
-        ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::UnsupportedMedia | ErrorKind::PreconditionFailed => 400,
+        ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::UnsupportedMedia => 400,
         _ => error.http_status(),
     }
 }

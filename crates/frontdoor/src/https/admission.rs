@@ -61,7 +61,7 @@ impl Https {
             }
             Route::DpsDevice => {
                 let asked = dps::asked(call)?;
-                let target = self.guesses.target(Kind::DeviceKey, &asked.name(), call.peer.origin);
+                let target = self.guesses.target(Kind::DeviceKey, &asked.name(), call.client.origin());
                 self.guessed(Some(target), async { asked.prove(service).await.map(Admitted::DpsDevice) }).await
             }
             Route::WebSocket => Err(Error::not_implemented(
@@ -75,7 +75,7 @@ impl Https {
     fn policy(&self, call: &Call) -> Option<Target> {
         let token = call.authorization().and_then(|text| SasToken::parse(text).ok())?;
         let name = format!("{}/{}", call.host(), token.policy.unwrap_or_default());
-        Some(self.guesses.target(Kind::PolicyKey, &name, call.peer.origin))
+        Some(self.guesses.target(Kind::PolicyKey, &name, call.client.origin()))
     }
 
     /// Has credentials looked at unless too many wrong ones came for the same name, and notes how it went.

@@ -58,7 +58,8 @@ pub(super) fn asked(call: &Call) -> Result<Asked> {
         registration_id: path[1].clone(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
-        peer_chain: call.peer.chain.to_vec(),
+        peer_chain: call.client.chain.clone(),
+        peer: call.client.peer,
         csr: None,
         payload: None,
     };

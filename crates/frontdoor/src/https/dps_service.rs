@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// The service that is meant, and who asks. That is proven first: a stranger does not learn what there is.
 pub(super) async fn admit(service: &Service, call: &Call) -> Result<(DpsRef, Actor)> {
-    let dps = service.provisioning.dps_by_host(&call.service_host()).await?;
+    let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
     Ok((dps, actor))
 }

@@ -90,7 +90,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// The hub that is meant, and who asks. That is proven first: a stranger does not learn what there is.
 pub(super) async fn admit(service: &Service, call: &Call) -> Result<(HubRef, Actor)> {
-    let hub = service.hub.by_request(&call.host(), call.authorization()).await?;
+    let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
     Ok((hub, actor))
 }

@@ -82,12 +82,12 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let (form, basic) = (parse_query(form), basic(call)?);
     let client = basic.as_ref().map(|(id, _)| id.as_str());
     let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
-    let target = guesses.target(Kind::ClientSecret, client.unwrap_or_default(), call.peer.origin);
+    let target = guesses.target(Kind::ClientSecret, client.unwrap_or_default(), call.client.origin());
     guesses.check(&target)?;
     let reply = match service.authn.token(tenant, &form, basic, v2).await {
         Ok(token) => {
             guesses.right(&target);
-            call.peer.prove();
+            call.client.prove();
             Reply::json(200, &token)
         }
         Err(refusal) => {

@@ -23,10 +23,10 @@ pub(crate) mod request;
 pub(crate) mod route;
 
 use crate::budget::{Budget, Share};
+use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::guesses::Guesses;
 use crate::listener::Life;
-use crate::peer::Peer;
 use admission::Admitted;
 use bytes::Bytes;
 use ferrohub_model::clock::timeout;
@@ -92,14 +92,15 @@ impl Https {
     }
 
     /// Serves one connection until the peer or the stopping server ends it, or its time to prove anything is over.
-    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer: Peer)
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (this, asking) = (self.clone(), peer.clone());
+        let client = Arc::new(client);
+        let (this, asking) = (self.clone(), client.clone());
         let respond = service_fn(move |request| {
-            let (this, peer) = (this.clone(), asking.clone());
-            async move { Ok::<_, Infallible>(this.respond(request, peer).await) }
+            let (this, client) = (this.clone(), asking.clone());
+            async move { Ok::<_, Infallible>(this.respond(request, client).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -108,14 +109,14 @@ impl Https {
             .serve_connection(TokioIo::new(stream), respond);
         let unproven = async {
             self.life.clock().sleep(UNPROVEN_LIFE).await;
-            if peer.is_proven() {
+            if client.is_proven() {
                 std::future::pending::<()>().await;
             }
         };
         run(connection, &self.life, unproven).await;
     }
 
-    async fn respond(self: Arc<Self>, mut request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
+    async fn respond(self: Arc<Self>, mut request: Request<Incoming>, client: Arc<Client>) -> Response<Full<Bytes>> {
         let trace = Trace { request_id: self.service.random().uuid_v4(), at: self.service.clock().now() };
         let head = Head::of(request.headers(), trace);
         let authority = authority_of(&request);
@@ -136,9 +137,9 @@ impl Https {
         );
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let reply = async {
-            let call = authority.map(|authority| Call::of(&request, authority, query, &peer, &head));
+            let call = authority.map(|authority| Call::of(&request, authority, query, client, &head));
             let outcome = match call {
-                Ok(call) => self.clone().answer(route, call, request.body_mut(), &peer).await,
+                Ok(call) => self.clone().answer(route, call, request.body_mut()).await,
                 Err(error) => Err(error),
             };
             let reply = match outcome {
@@ -163,16 +164,16 @@ impl Https {
     }
 
     /// Asks who sends the request, reads its body, and has it answered.
-    async fn answer(self: Arc<Self>, route: Route, mut call: Call, body: &mut Incoming, peer: &Peer) -> Result<Reply> {
+    async fn answer(self: Arc<Self>, route: Route, mut call: Call, body: &mut Incoming) -> Result<Reply> {
         body::check_length(body, route.body_limit())?;
         let admitted = caught(self.admit(route, &call)).await?;
         let (budget, time) = if admitted.is_proven() {
-            peer.prove();
+            call.client.prove();
             (&self.bodies, HTTP_BODY_TIMEOUT)
         } else {
             (&self.unproven_bodies, UNPROVEN_BODY_TIMEOUT)
         };
-        let mut share = budget.share(peer.origin);
+        let mut share = budget.share(call.client.origin());
         let bounds = body::Bounds { bytes: route.body_limit(), time };
         call.body = body::read(body, bounds, &mut share, self.service.clock().as_ref()).await?;
         self.dispatch(call, admitted, share).await

@@ -1,14 +1,15 @@
 //! A request as the routes see it: its head at first, and its body once it was read.
 
 use super::reply::Head;
+use crate::client::Client;
 use crate::errors::Trace;
-use crate::peer::Peer;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::sas_token::SasToken;
 use http::{HeaderMap, Method, Request};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// One request.
@@ -23,7 +24,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Who is at the other end.
-    pub(crate) peer: Peer,
+    pub(crate) client: Arc<Client>,
     pub(crate) trace: Trace,
     pub(crate) correlation_id: Uuid,
 }
@@ -34,7 +35,7 @@ impl Call {
         request: &Request<B>,
         authority: String,
         query: Vec<(String, String)>,
-        peer: &Peer,
+        client: Arc<Client>,
         head: &Head,
     ) -> Self {
         Self {
@@ -44,7 +45,7 @@ impl Call {
             query,
             headers: request.headers().clone(),
             body: Bytes::new(),
-            peer: peer.clone(),
+            client,
             trace: head.trace,
             correlation_id: head.correlation_id,
         }
@@ -246,7 +247,7 @@ pub(crate) mod tests {
             query: parse_query(query),
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
-            peer: Peer::local(Vec::new()),
+            client: Arc::default(),
             trace: Trace { request_id: Uuid::nil(), at: Timestamp::UNIX_EPOCH },
             correlation_id: Uuid::nil(),
         }

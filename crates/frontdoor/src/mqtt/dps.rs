@@ -3,6 +3,7 @@
 use super::keep_alive::allowed_silence;
 use super::packets::{PacketError, PacketStream};
 use super::{End, Mqtt};
+use crate::client::Client;
 use crate::errors;
 use crate::listener::Life;
 use crate::registration;
@@ -24,19 +25,15 @@ pub(super) struct Applicant {
 }
 
 /// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
-pub(super) async fn open(
-    mqtt: &Mqtt,
-    login: DpsLogin,
-    connect: &Connect,
-    peer_chain: Vec<Vec<u8>>,
-) -> Result<Applicant> {
+pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, client: Client) -> Result<Applicant> {
     let authorization = super::token(connect)?;
     let caller = RegisterRequest {
         id_scope: login.id_scope,
         registration_id: login.registration_id,
         api_version: login.api_version,
         authorization,
-        peer_chain,
+        peer_chain: client.chain,
+        peer: client.peer,
         csr: None,
         payload: None,
     };

@@ -5,6 +5,7 @@ use super::packets::PacketStream;
 use super::subscriptions;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
+use crate::client::Client;
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
 use crate::listener::Life;
@@ -51,7 +52,7 @@ pub(super) async fn open(
     mqtt: &Mqtt,
     login: &HubLogin,
     connect: &Connect,
-    peer_chain: Vec<Vec<u8>>,
+    client: Client,
 ) -> Result<(Device, Box<dyn DeviceEvents>)> {
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
@@ -61,7 +62,8 @@ pub(super) async fn open(
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
         token,
-        peer_chain,
+        peer_chain: client.chain,
+        peer: client.peer,
     };
     let opened = mqtt.gate.login(who, kind).await?;
     let device = Device {
@@ -222,9 +224,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                 let twin = self.device.session.twin().await;
                 self.answer_twin(rid, twin.map(|twin| (200, None, twin.to_string().into_bytes())));
             }
-            HubPublish::TwinReportedPatch { rid } => {
+            HubPublish::TwinReportedPatch { rid, version } => {
                 self.acknowledge(publish.packet_id);
-                let version = patch_reported(self.device.session.as_ref(), &publish.payload).await;
+                let version = patch_reported(self.device.session.as_ref(), version, &publish.payload).await;
                 self.answer_twin(rid, version.map(|version| (204, Some(version), Vec::new())));
             }
             // No method is ever called, so this is an answer that came too late.
@@ -345,11 +347,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     }
 }
 
-async fn patch_reported(link: &dyn DeviceLink, payload: &[u8]) -> Result<u64> {
+async fn patch_reported(link: &dyn DeviceLink, version: Option<&str>, payload: &[u8]) -> Result<u64> {
+    let version = version.map(|text| text.parse().map_err(|_| no_version(text))).transpose()?;
     let patch: Value = serde_json::from_slice(payload).map_err(|error| {
         Error::invalid(format!("The reported properties are not JSON: {error}.")).with_iot_code(400_004)
     })?;
-    link.patch_reported(patch).await
+    link.patch_reported(patch, version).await
+}
+
+fn no_version(text: &str) -> Error {
+    let shown: String = text.chars().take(40).collect();
+    Error::invalid(format!("The '$version' of the topic is '{shown}'; a number is expected, or leave it out."))
+        .with_iot_code(400_004)
 }
 
 fn name(packet: &Packet) -> &'static str {

@@ -17,11 +17,11 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
+use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
 use crate::guesses::{Guesses, Kind};
 use crate::listener::Life;
-use crate::peer::Peer;
 use ferrohub_model::clock::{Clock, Moment, timeout_at};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -86,7 +86,7 @@ impl Mqtt {
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
-    pub(crate) async fn serve<S>(&self, stream: S, peer: Peer, life: &Life, deadline: Moment)
+    pub(crate) async fn serve<S>(&self, stream: S, client: Client, life: &Life, deadline: Moment)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -94,9 +94,9 @@ impl Mqtt {
         let Some((packets, connect)) = Box::pin(self.first(stream, life, deadline)).await else { return };
         metrics::gauge!("ferrohub_mqtt_connections").increment(1.0);
         let end = if is_provisioning(connect.user_name.as_deref().unwrap_or_default()) {
-            Box::pin(self.provisioning(packets, connect, peer, life)).await
+            Box::pin(self.provisioning(packets, connect, client, life)).await
         } else {
-            match Box::pin(self.admit(packets, connect, peer)).await {
+            match Box::pin(self.admit(packets, connect, client)).await {
                 Some((connection, events)) => Some(hub::run(connection, events, life).await),
                 None => None,
             }
@@ -140,7 +140,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer: Peer,
+        client: Client,
     ) -> Option<hub::Admitted<'_, S>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -158,7 +158,7 @@ impl Mqtt {
             return None;
         }
         let name = format!("{}/{}", login.host, login.device_id);
-        let opened = self.proven(&name, peer, |chain| hub::open(self, &login, &connect, chain)).await;
+        let opened = self.proven(&name, client, |client| hub::open(self, &login, &connect, client)).await;
         match opened {
             Ok((device, events)) => Some((hub::Connection::new(self, device, packets), events)),
             Err(error) => {
@@ -172,7 +172,7 @@ impl Mqtt {
         &self,
         packets: PacketStream<S>,
         connect: Box<Connect>,
-        peer: Peer,
+        client: Client,
         life: &Life,
     ) -> Option<End>
     where
@@ -188,7 +188,7 @@ impl Mqtt {
             return None;
         }
         let name = format!("{}/{}", login.id_scope, login.registration_id);
-        let opened = self.proven(&name, peer, |chain| dps::open(self, login, &connect, chain)).await;
+        let opened = self.proven(&name, client, |client| dps::open(self, login, &connect, client)).await;
         match opened {
             Ok(device) => Some(dps::run(self, device, packets, life).await),
             Err(error) => self.refused(packets, &error).await,
@@ -196,17 +196,17 @@ impl Mqtt {
     }
 
     /// Lets in who proves to be `name`, unless too many wrong proofs came from there.
-    async fn proven<T, F>(&self, name: &str, peer: Peer, open: impl FnOnce(Vec<Vec<u8>>) -> F) -> Result<T>
+    async fn proven<T, F>(&self, name: &str, client: Client, open: impl FnOnce(Client) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let target = self.guesses.target(Kind::DeviceKey, name, peer.origin);
+        let target = self.guesses.target(Kind::DeviceKey, name, client.origin());
         self.guesses.check(&target)?;
-        let chain = peer.chain.to_vec();
-        let opened = open(chain).await;
+        let place = client.place.clone();
+        let opened = open(client).await;
         self.guesses.note(&target, &opened);
-        if opened.is_ok() {
-            peer.prove();
+        if let (Ok(_), Some(place)) = (&opened, place) {
+            place.prove();
         }
         opened
     }

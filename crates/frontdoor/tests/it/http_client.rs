@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::net::{TcpSocket, TcpStream};
@@ -49,23 +49,32 @@ impl Answer {
 
 impl HttpClient {
     pub(crate) fn new(ports: Vec<u16>, ca_pem: &str) -> Self {
+        Self::speaking(ports, ca_pem, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// One that speaks these versions of TLS.
+    pub(crate) fn speaking(ports: Vec<u16>, ca_pem: &str, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self { ports, turns: Turns::default(), tls: TlsConnector::from(Arc::new(config)) }
     }
 
-    /// A connection to `host` from the address 127.0.0.`from`.
-    pub(crate) async fn dial(&self, from: u8, host: &str) -> std::io::Result<(u16, TlsStream<TcpStream>)> {
-        let port = *self.turns.next(&self.ports);
+    /// A connection to a port under a name.
+    pub(crate) async fn dial(&self, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.dial_from(1, port, name).await
+    }
+
+    /// The same from the address 127.0.0.`from`.
+    async fn dial_from(&self, from: u8, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, from], 0).into())?;
         let stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
-        Ok((port, self.tls.connect(ServerName::try_from(host.to_owned()).unwrap(), stream).await?))
+        self.tls.connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
     }
 
     /// Sends one request on a connection of its own.
@@ -77,10 +86,25 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        self.send_from(1, method, host, path, headers, body).await
+        self.send_by(host, method, host, path, headers, body).await
     }
 
-    /// The same from the address 127.0.0.`from`.
+    /// The same on a connection that was made under the name `sni`.
+    pub(crate) async fn send_by(
+        &self,
+        sni: &str,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let port = *self.turns.next(&self.ports);
+        let stream = self.dial(port, sni).await.unwrap();
+        ask(stream, (method, host, port, path), headers, body).await
+    }
+
+    /// The same as [`Self::send`] from the address 127.0.0.`from`.
     pub(crate) async fn send_from(
         &self,
         from: u8,
@@ -90,16 +114,27 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let (port, stream) = self.dial(from, host).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { port, status: parts.status.as_u16(), headers: parts.headers, text }
+        let port = *self.turns.next(&self.ports);
+        let stream = self.dial_from(from, port, host).await.unwrap();
+        ask(stream, (method, host, port, path), headers, body).await
     }
+}
+
+/// Sends a request to `host` at `port` and reads the answer.
+async fn ask(
+    stream: TlsStream<TcpStream>,
+    (method, host, port, path): (&str, &str, u16, &str),
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    Answer { port, status: parts.status.as_u16(), headers: parts.headers, text }
 }

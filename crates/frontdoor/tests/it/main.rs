@@ -6,6 +6,7 @@
 mod control;
 mod http_client;
 mod journey;
+mod network;
 mod rig;
 mod strangers;
 mod sweep;

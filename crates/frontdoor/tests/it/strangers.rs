@@ -21,7 +21,8 @@ async fn silent(from: u8, port: u16) -> TcpStream {
 
 /// The answer to raw bytes on a connection of their own, up to its end or for five seconds.
 async fn said(rig: &Rig, host: &str, bytes: &str) -> String {
-    let (port, mut stream) = rig.https.dial(1, host).await.unwrap();
+    let port = rig.ports().https;
+    let mut stream = rig.https.dial(port, host).await.unwrap();
     stream.write_all(bytes.replace("{port}", &port.to_string()).as_bytes()).await.unwrap();
     let mut text = Vec::new();
     let _ = timeout(&SystemClock, Duration::from_secs(5), stream.read_to_end(&mut text)).await;

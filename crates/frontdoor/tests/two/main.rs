@@ -8,6 +8,8 @@ mod control;
 mod http_client;
 #[path = "../it/journey.rs"]
 mod journey;
+#[path = "../it/network.rs"]
+mod network;
 #[path = "../it/rig.rs"]
 mod rig;
 #[path = "../it/strangers.rs"]

@@ -3,7 +3,7 @@
 
 use super::context::{DeleteContext, ListContext, PutContext, SubContext};
 use super::operation::{Lease, StoredOperation};
-use super::schema::Rule;
+use super::schema::{PROVISIONING_STATE, Property};
 pub use super::view::View;
 use crate::platform::Platform;
 use crate::resources::{Kind, Scope, Stored};
@@ -11,7 +11,6 @@ use crate::route::{self, RouteInfo, Wants};
 use async_trait::async_trait;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
 
@@ -33,14 +32,10 @@ pub struct TypeDecl {
     pub global_name: Option<&'static str>,
     /// Action of the provider that says whether such a name is free.
     pub name_check: Option<&'static str>,
-    /// Known members of `properties`; others are ignored on input.
-    pub properties: &'static [&'static str],
-    /// Dotted paths below `properties` that only the server writes.
-    pub read_only: &'static [&'static str],
-    /// Dotted paths below `properties` that cannot change after creation.
-    pub create_only: &'static [&'static str],
-    /// What values members of `properties` may have.
-    pub schema: &'static [Rule],
+    /// The members of `properties`, all of them: any other is refused.
+    pub properties: &'static [Property],
+    /// Members beside `properties` that only this type has; they are not stored.
+    pub beside: &'static [Property],
     /// Which identities resources may have.
     pub identity: IdentityRule,
     /// Whether `sku` is stored.
@@ -69,7 +64,7 @@ pub struct TypeDecl {
 }
 
 impl TypeDecl {
-    /// A proxy resource in a group, with names of letters, digits and inner dashes and no properties.
+    /// A proxy resource in a group, with names of letters, digits and inner dashes and nothing to set.
     pub const fn new(kind: Kind, family: &'static [&'static str], views: &'static [View]) -> Self {
         Self {
             kind,
@@ -80,10 +75,8 @@ impl TypeDecl {
             name: NameRule { min: 3, max: 63, legal: inner_dashes, text: "letters, digits and inner '-'" },
             global_name: None,
             name_check: None,
-            properties: &[],
-            read_only: &["provisioningState"],
-            create_only: &[],
-            schema: &[],
+            properties: &[PROVISIONING_STATE],
+            beside: &[],
             identity: IdentityRule::No,
             sku: false,
             put: (201, 200),
@@ -363,11 +356,15 @@ impl TypeDecl {
         self.kind.scope == Scope::Extension
     }
 
-    /// Checks a resource against the schema of its type.
-    ///
-    /// # Errors
-    /// `InvalidPropertyValue` naming the member and the rule.
-    pub fn check_schema(&self, resource: &Resource) -> Result<()> {
-        self.schema.iter().try_for_each(|rule| rule.check(resource))
+    /// Every member that its resources can have, by its path (`[]` for an entry of a list, `*` for a name of the client's choice).
+    pub fn members(&'static self) -> Vec<(String, &'static Property)> {
+        let mut found = Vec::new();
+        for property in super::body::beside(self) {
+            property.walk("", &mut found);
+        }
+        for property in self.properties {
+            property.walk("properties", &mut found);
+        }
+        found
     }
 }

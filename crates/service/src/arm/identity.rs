@@ -4,6 +4,7 @@ use super::call::Call;
 use super::context::PutContext;
 use super::declaration::IdentityRule;
 use super::view;
+use crate::departure::remove_principal;
 use crate::directory;
 use crate::resources::{self, tag};
 use ferrohub_model::error::{Error, Result};
@@ -27,7 +28,7 @@ impl Call<'_> {
         if !words.system
             && let Some(gone) = identity.system_principal_id.take()
         {
-            cx.change.unit.delete(&crate::tables::PRINCIPALS, gone);
+            remove_principal(self.platform, &self.request.actor, &gone, &mut cx.change).await?;
         }
         let wanted = if words.user {
             sent.get("userAssignedIdentities").and_then(Value::as_object).cloned().unwrap_or_default()
@@ -41,8 +42,8 @@ impl Call<'_> {
             ));
         }
         let mut assigned: Vec<AssignedIdentity> = Vec::new();
-        for id in wanted.iter().filter(|(_, value)| !value.is_null()).map(|(id, _)| id) {
-            let identity = self.user_identity(&identity, id).await?;
+        for (id, value) in wanted.iter().filter(|(_, value)| !value.is_null()) {
+            let identity = self.user_identity(&identity, id, value).await?;
             if !assigned.iter().any(|known| known.uid == identity.uid) {
                 assigned.push(identity);
             }
@@ -66,7 +67,9 @@ impl Call<'_> {
         Ok(principal.id)
     }
 
-    async fn user_identity(&self, before: &Identity, id: &str) -> Result<AssignedIdentity> {
+    /// The identity that an entry of the body means. One that is attached stays without a right of its own, also when it is
+    /// gone; whoever is behind its name now is another one, and is attached by those who may assign it.
+    async fn user_identity(&self, before: &Identity, id: &str, value: &Value) -> Result<AssignedIdentity> {
         let parsed = ResourceId::parse(id)?;
         if self.platform.kinds.of(&parsed).is_none_or(|kind| kind.tag != tag::USER_ASSIGNED_IDENTITY) {
             return Err(Error::invalid_property(
@@ -74,7 +77,13 @@ impl Call<'_> {
                 format!("'{id}' is not the id of a user-assigned identity."),
             ));
         }
-        let stored = resources::get(self.platform, &parsed).await?.ok_or_else(|| {
+        let found = resources::get(self.platform, &parsed).await?;
+        if let Some(gone) = self.gone(before, &parsed).await?
+            && (found.is_none() || value.get("principalId").and_then(Value::as_str) == Some(&gone.principal_id))
+        {
+            return Ok(gone.clone());
+        }
+        let stored = found.ok_or_else(|| {
             Error::invalid(format!(
                 "The user-assigned identity '{id}' does not exist. Make it first: az identity create --name {} --resource-group {}",
                 parsed.name(),
@@ -98,6 +107,32 @@ impl Call<'_> {
         let (principal_id, client_id) = (text("principalId"), text("clientId"));
         Ok(AssignedIdentity { uid: stored.uid, id: parsed.to_string(), principal_id, client_id })
     }
+
+    /// The attached identity that was deleted and is still shown under this id.
+    async fn gone<'a>(&self, before: &'a Identity, id: &ResourceId) -> Result<Option<&'a AssignedIdentity>> {
+        for assigned in &before.user_assigned {
+            let named = ResourceId::parse(&assigned.id).is_ok_and(|known| known.same(id));
+            if named && resources::id_of(self.platform, assigned.uid).await?.is_none() {
+                return Ok(Some(assigned));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The `identity` of a PATCH merged into the one that is shown: ids are the same whatever their case.
+pub(super) fn merge_identity(shown: &mut Value, patch: &Value) {
+    let mut patch = patch.clone();
+    let known: Vec<String> = keys_of(shown).map(str::to_owned).collect();
+    if let Some(sent) = patch.get_mut("userAssignedIdentities").and_then(Value::as_object_mut) {
+        let as_shown = |id: String| known.iter().find(|known| known.eq_ignore_ascii_case(&id)).cloned().unwrap_or(id);
+        *sent = std::mem::take(sent).into_iter().map(|(id, value)| (as_shown(id), value)).collect();
+    }
+    view::merge_patch(shown, &patch);
+}
+
+fn keys_of(identity: &Value) -> impl Iterator<Item = &str> {
+    identity.get("userAssignedIdentities").and_then(Value::as_object).into_iter().flatten().map(|(id, _)| id.as_str())
 }
 
 struct IdentityWords {
@@ -135,6 +170,14 @@ fn identity_words(sent: &Value) -> Result<IdentityWords> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_patch_takes_identities_off_whatever_the_case_of_their_ids() {
+        let mut shown =
+            json!({"type": "UserAssigned", "userAssignedIdentities": {"/a/B": {"principalId": "p"}, "/c": {}}});
+        merge_identity(&mut shown, &json!({"userAssignedIdentities": {"/A/b": null, "/D": {}}}));
+        assert_eq!(shown["userAssignedIdentities"], json!({"/c": {}, "/D": {}}));
+    }
 
     #[test]
     fn identity_types_with_and_without_the_space() {

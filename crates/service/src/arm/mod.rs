@@ -3,6 +3,7 @@
 //! unit of work with its activity row, answer with the type's own success code.
 
 pub mod activity;
+mod body;
 mod builtin;
 mod call;
 pub mod context;

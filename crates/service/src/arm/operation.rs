@@ -58,6 +58,9 @@ pub struct StoredOperation {
     /// Error of a failed operation.
     #[serde(default)]
     pub error: Option<Failure>,
+    /// What became of its parts, once it has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// Who works on it and until when (Unix milliseconds).
     #[serde(default)]
     pub lease: Option<(Uuid, i64)>,
@@ -100,6 +103,33 @@ impl Failure {
             error["details"] = details.collect();
         }
         ArmResponse::new(self.status, Some(json!({ "error": error })))
+    }
+}
+
+/// A part of an operation: what was done to one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The resource.
+    pub resource: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+impl Step {
+    pub(super) fn of(resource: &ResourceId, error: Option<&Error>) -> Self {
+        Self { resource: resource.to_string(), error: error.map(Failure::of) }
+    }
+
+    /// As one of `operations` in ARM's operation status.
+    pub(super) fn view(&self) -> Value {
+        let name = self.resource.rsplit('/').next().unwrap_or_default();
+        let status = if self.error.is_none() { "Succeeded" } else { "Failed" };
+        let mut view = json!({"id": self.resource, "name": name, "resourceId": self.resource, "status": status});
+        if let Some(failure) = &self.error {
+            view["error"] = json!({"code": failure.code, "message": failure.message});
+        }
+        view
     }
 }
 
@@ -147,6 +177,7 @@ impl StoredOperation {
             started: rfc3339(platform.now()),
             ended: None,
             error: None,
+            steps: Vec::new(),
             lease: None,
             attempts: 0,
             correlation: correlation.to_string(),

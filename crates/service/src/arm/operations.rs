@@ -2,7 +2,7 @@
 //! moment; what is not done by then, or was cut off, the worker finishes. Steps are safe to run twice.
 
 use super::declaration::TypeDecl;
-use super::operation::{DELETE, Failure, Lease, State, StoredOperation, load, take};
+use super::operation::{DELETE, Failure, Lease, State, Step, StoredOperation, load, take};
 use super::request::{ArmRequest, ArmResponse};
 use super::tree;
 use crate::platform::{Change, Platform};
@@ -160,6 +160,10 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
                 waiting
             }
             (Some(failure), _) => failure.answer(),
+            // Azure's own synchronization has no body and answers none; one that chose hears what became of its choice.
+            (None, _) if !record.steps.is_empty() && chose(&record) => {
+                ArmResponse::new(200, Some(json!({ "operations": steps(&record) })))
+            }
             (None, _) => ArmResponse::new(if record.result_status == 202 { 204 } else { record.result_status }, None),
         }
     } else {
@@ -190,7 +194,19 @@ fn status_body(request: &ArmRequest, record: &StoredOperation) -> Value {
     if let Some(failure) = &record.error {
         body["error"] = json!({"code": failure.code, "message": failure.message});
     }
+    if !record.steps.is_empty() {
+        body["operations"] = steps(record);
+    }
     body
+}
+
+fn steps(record: &StoredOperation) -> Value {
+    record.steps.iter().map(Step::view).collect()
+}
+
+/// Whether the request named what the operation is done to.
+fn chose(record: &StoredOperation) -> bool {
+    ["policies", "hubs"].iter().any(|list| record.input.get(list).is_some())
 }
 
 fn query_text(request: &ArmRequest) -> String {

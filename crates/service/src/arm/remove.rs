@@ -3,8 +3,10 @@
 use super::context::DeleteContext;
 use super::declaration::TypeDecl;
 use crate::authz::Actor;
+use crate::departure::remove_principal;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored, tag};
+use crate::tables::META;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_store::StoreError;
 
@@ -17,7 +19,8 @@ fn race() -> Error {
 
 /// Asks the type whether the resource may go, without doing anything.
 pub(super) async fn check_delete(platform: &Platform, actor: &Actor, decl: &TypeDecl, stored: &Stored) -> Result<()> {
-    let mut context = DeleteContext { platform, actor, id: &stored.id, stored, cascade: false, change: Change::new() };
+    let (id, cascade) = (&stored.id, actor.is_worker());
+    let mut context = DeleteContext { platform, actor, id, stored, cascade, change: Change::new() };
     decl.behavior.before_delete(&mut context).await
 }
 
@@ -30,28 +33,47 @@ pub(super) async fn delete_one(
     actor: &Actor,
     change: Change,
 ) -> Result<()> {
-    let Some(mut stored) = resources::by_uid(platform, seen.uid).await? else { return Ok(()) };
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(race).await?;
+        if try_delete(platform, decl, seen, actor, change.clone()).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// One try; `false` when somebody changed a role meanwhile, which says nothing about the resource.
+async fn try_delete(
+    platform: &Platform,
+    decl: &TypeDecl,
+    seen: &Stored,
+    actor: &Actor,
+    change: Change,
+) -> Result<bool> {
+    let Some(mut stored) = resources::by_uid(platform, seen.uid).await? else { return Ok(true) };
     stored.id = seen.id.clone();
     decl.behavior.purge(platform, &stored).await?;
+    remove_roles(platform, actor, decl, &stored).await?;
     let mut context =
         DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_worker(), change };
     decl.behavior.before_delete(&mut context).await?;
     let DeleteContext { mut change, .. } = context;
     if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone())
     {
-        change.unit.delete(&crate::tables::PRINCIPALS, principal);
+        remove_principal(platform, actor, &principal, &mut change).await?;
     }
-    remove_roles(platform, &stored).await?;
     resources::delete(&stored, &mut change);
     match platform.commit(change).await {
-        Ok(_) => decl.behavior.after_delete(platform, &stored).await,
+        Ok(_) => decl.behavior.after_delete(platform, &stored).await.map(|()| true),
+        Err(StoreError::Conflict { table, .. }) if table == META.name => Ok(false),
         Err(StoreError::Conflict { .. }) => Err(race()),
         Err(other) => Err(other.into()),
     }
 }
 
-/// Removes the role assignments and definitions that were made on a resource that is about to go, in a unit of their own.
-async fn remove_roles(platform: &Platform, stored: &Stored) -> Result<()> {
+/// Removes the role assignments and definitions that were made on a resource that is about to go, in a unit of their own;
+/// not where its type refuses that it goes.
+async fn remove_roles(platform: &Platform, actor: &Actor, decl: &TypeDecl, stored: &Stored) -> Result<()> {
     let mut change = Change::new();
     for child in resources::children(platform, stored.uid, &stored.id, None).await? {
         if child.is(tag::ROLE_ASSIGNMENT) || child.is(tag::ROLE_DEFINITION) {
@@ -59,12 +81,13 @@ async fn remove_roles(platform: &Platform, stored: &Stored) -> Result<()> {
             change.access = true;
         }
     }
-    if change.access {
-        match platform.commit(change).await {
-            Ok(_) => {}
-            Err(StoreError::Conflict { .. }) => return Err(race()),
-            Err(other) => return Err(other.into()),
-        }
+    if !change.access {
+        return Ok(());
     }
-    Ok(())
+    check_delete(platform, actor, decl, stored).await?;
+    match platform.commit(change).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::Conflict { .. }) => Err(race()),
+        Err(other) => Err(other.into()),
+    }
 }

@@ -1,15 +1,34 @@
-//! What values the members of a type's `properties` may have, declared by the type and checked by the engine.
+//! What the members of a type are: declared by the type, checked by the engine, printed into
+//! `docs/howto/descriptive-properties.md`.
+//!
+//! A member is acted upon, or descriptive and listed there, or not built and refused unless it asks for nothing. One that
+//! nobody declared is refused, at whatever depth. Nothing is taken and dropped.
 
-use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Resource;
 use serde_json::Value;
 
-/// The rule for one member; it says nothing about one that is missing or null.
-pub struct Rule {
-    /// Dotted path below `properties`.
-    pub path: &'static str,
-    /// What it may be.
+/// One member of an object.
+pub struct Property {
+    /// Its JSON name.
+    pub name: &'static str,
+    /// What it may be; of one that is not built, what asks for nothing.
     pub check: Check,
+    /// What becomes of it.
+    pub meaning: Meaning,
+    /// Whether it cannot change after creation. One that is left out keeps its value.
+    pub create_only: bool,
+}
+
+/// What becomes of a member that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The product acts on it, or refuses it in the type's own words.
+    Acted,
+    /// Kept and shown, and nothing more; the text says what it is for.
+    Descriptive(&'static str),
+    /// Only the server writes it. Clients put back what they read, so what they send here is not looked at.
+    ReadOnly,
+    /// Not built: anything that [`Property::check`] does not allow is refused with this sentence.
+    Unbuilt(&'static str),
 }
 
 /// What a member may be.
@@ -24,54 +43,145 @@ pub enum Check {
     Matches(fn(&str) -> bool, &'static str),
     /// One of these texts, ignoring case.
     OneOf(&'static [&'static str]),
-    /// An object of at most so many bytes of JSON.
+    /// An object of at most so many bytes of JSON, whose members are the client's own.
     Object(usize),
+    /// An object with these members.
+    Members(&'static [Property]),
+    /// A list of at most so many of these.
+    Each(&'static Self, usize),
+    /// An object of at most so many members with names of the client's choice, each of this kind.
+    Named(&'static Self, usize),
+    /// False, an empty text, an empty list, or an object of nothing but these.
+    Off,
+    /// What the type itself reads, and refuses in its own words.
+    Own,
 }
 
-impl Rule {
-    /// Checks the member of a resource.
-    ///
-    /// # Errors
-    /// `InvalidPropertyValue` naming the member and the rule.
-    pub fn check(&self, resource: &Resource) -> Result<()> {
-        let steps: Vec<&str> = self.path.split('.').collect();
-        match resource.value(&steps) {
-            None | Some(Value::Null) => Ok(()),
-            Some(value) => match self.check.broken(value) {
-                None => Ok(()),
-                Some(rule) => {
-                    let name = steps.last().copied().unwrap_or_default();
-                    Err(Error::invalid_property(format!("properties.{}", self.path), format!("'{name}' {rule}.")))
+/// Set by every type.
+pub const PROVISIONING_STATE: Property = read_only("provisioningState");
+
+/// A member that the product acts on.
+pub const fn acted(name: &'static str, check: Check) -> Property {
+    Property { name, check, meaning: Meaning::Acted, create_only: false }
+}
+
+/// A member that is kept and shown; `what` says what it is for.
+pub const fn descriptive(name: &'static str, check: Check, what: &'static str) -> Property {
+    Property { name, check, meaning: Meaning::Descriptive(what), create_only: false }
+}
+
+/// A member that only the server writes.
+pub const fn read_only(name: &'static str) -> Property {
+    Property { name, check: Check::Own, meaning: Meaning::ReadOnly, create_only: false }
+}
+
+/// A member that is not built: `idle` is what asks for nothing, `why` the sentence with which the rest is refused.
+pub const fn unbuilt(name: &'static str, idle: Check, why: &'static str) -> Property {
+    Property { name, check: idle, meaning: Meaning::Unbuilt(why), create_only: false }
+}
+
+impl Property {
+    /// The same, never to change after creation.
+    #[must_use]
+    pub const fn create_only(self) -> Self {
+        // Rebuilt because a constant function cannot drop what it takes apart.
+        Self { create_only: true, ..self }
+    }
+
+    pub(super) fn walk(&'static self, above: &str, found: &mut Vec<(String, &'static Self)>) {
+        let mut path = if above.is_empty() { self.name.to_owned() } else { format!("{above}.{}", self.name) };
+        found.push((path.clone(), self));
+        let mut check = &self.check;
+        loop {
+            check = match check {
+                Check::Each(inner, _) => {
+                    path.push_str("[]");
+                    inner
                 }
-            },
+                Check::Named(inner, _) => {
+                    path.push_str(".*");
+                    inner
+                }
+                _ => break,
+            };
         }
+        check.below().iter().for_each(|property| property.walk(&path, found));
+    }
+
+    /// The members below, whatever stands between: those of the object, of each entry of the list or map.
+    pub fn below(&self) -> &'static [Self] {
+        self.check.below()
     }
 }
 
 impl Check {
-    /// The rule in words, completing "'name' …", where the value breaks it.
-    fn broken(&self, value: &Value) -> Option<String> {
-        let text = value.as_str();
+    fn below(&self) -> &'static [Property] {
         match self {
-            Self::Bool => (!value.is_boolean()).then(|| "is true or false".into()),
+            Self::Members(members) => members,
+            Self::Each(check, _) | Self::Named(check, _) => check.below(),
+            _ => &[],
+        }
+    }
+
+    /// The rule in words, completing "'name' …", where the value itself breaks it; what lies below is not looked at.
+    pub(super) fn broken(&self, value: &Value) -> Option<String> {
+        let text = value.as_str();
+        let (holds, rule) = match self {
+            Self::Bool => (value.is_boolean(), "is true or false".into()),
             Self::Integer(least, most) => {
                 let fits = value.as_i64().is_some_and(|number| (*least..=*most).contains(&number));
-                (!fits).then(|| format!("is a whole number from {least} to {most}"))
+                let words = match least == most {
+                    true => format!("is {least}"),
+                    false => format!("is a whole number from {least} to {most}"),
+                };
+                (fits, words)
             }
             Self::Text(most) => {
                 let fits = text.is_some_and(|text| text.chars().count() <= *most);
-                (!fits).then(|| format!("is a text of at most {most} characters"))
+                (fits, format!("is a text of at most {most} characters"))
             }
-            Self::Matches(legal, words) => (!text.is_some_and(legal)).then(|| format!("is {words}")),
+            Self::Matches(legal, words) => (text.is_some_and(legal), format!("is {words}")),
             Self::OneOf(known) => {
                 let fits = text.is_some_and(|text| known.iter().any(|word| word.eq_ignore_ascii_case(text)));
-                (!fits).then(|| format!("is one of: {}", known.join(", ")))
+                let words = if known.len() == 1 { "is" } else { "is one of:" };
+                (fits, format!("{words} {}", known.join(", ")))
             }
             Self::Object(most) => {
                 let fits = value.is_object() && value.to_string().len() <= *most;
-                (!fits).then(|| format!("is an object of at most {most} bytes of JSON"))
+                (fits, format!("is an object of at most {most} bytes of JSON"))
             }
+            Self::Members(_) => (value.is_object(), "is an object".into()),
+            Self::Each(_, most) => {
+                let fits = value.as_array().is_some_and(|list| list.len() <= *most);
+                (fits, format!("is a list of at most {most} entries"))
+            }
+            Self::Named(_, most) => {
+                let fits = value.as_object().is_some_and(|map| map.len() <= *most);
+                (fits, format!("is an object of at most {most} members"))
+            }
+            Self::Off => (is_off(value), "is false or empty".into()),
+            Self::Own => (true, String::new()),
+        };
+        (!holds).then_some(rule)
+    }
+
+    /// The rule in words, for the table.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Off => "false or empty".into(),
+            Self::Each(each, _) => format!("a list of {}", each.words()),
+            _ => self.broken(&Value::Null).map_or_else(String::new, |rule| rule.replacen("is ", "", 1)),
         }
+    }
+}
+
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.values().all(is_off),
+        Value::Bool(true) | Value::Number(_) => false,
     }
 }
 
@@ -82,24 +192,22 @@ mod tests {
 
     #[test]
     fn each_check_takes_what_it_says_and_nothing_else() {
-        let checks: [(Check, Value, Value); 6] = [
+        const INNER: Check = Check::Bool;
+        let checks: [(Check, Value, Value); 10] = [
             (Check::Bool, json!(true), json!("true")),
             (Check::Integer(1, 3), json!(3), json!(4)),
             (Check::Text(2), json!("éé"), json!("abc")),
             (Check::Matches(|text| text == "x", "an x"), json!("x"), json!(1)),
             (Check::OneOf(&["On", "Off"]), json!("ON"), json!("Maybe")),
             (Check::Object(10), json!({"a": 1}), json!({"a": "0123456789"})),
+            (Check::Members(&[]), json!({}), json!([])),
+            (Check::Each(&INNER, 1), json!([true]), json!([true, true])),
+            (Check::Named(&INNER, 1), json!({"a": true}), json!({"a": true, "b": true})),
+            (Check::Off, json!({"a": [], "b": false, "c": {"d": ""}}), json!({"a": [], "b": {"c": 0}})),
         ];
         for (check, good, bad) in checks {
-            let rule = Rule { path: "a.b", check };
-            let of = |value: Value| {
-                let mut resource = Resource::default();
-                resource.properties.insert("a".into(), json!({"b": value}));
-                rule.check(&resource)
-            };
-            assert!(of(good).is_ok() && of(Value::Null).is_ok() && rule.check(&Resource::default()).is_ok());
-            let error = of(bad).unwrap_err();
-            assert_eq!((error.code, error.target.as_deref()), ("InvalidPropertyValue", Some("properties.a.b")));
+            assert_eq!(check.broken(&good), None, "{good}");
+            assert!(check.broken(&bad).is_some_and(|rule| rule.starts_with("is ")), "{bad}");
         }
     }
 }

@@ -5,6 +5,7 @@ use super::declaration::TypeDecl;
 use super::operation::{Lease, StoredOperation};
 use super::remove::{RACE, delete_one};
 use crate::authz::Actor;
+use crate::departure;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -30,6 +31,7 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
         mark(platform, resource.uid, GOING).await?;
     }
     refuse_held(platform, &target, &marked).await?;
+    departure::check_tree(platform, &target.id).await?;
     run_tree(platform, &record.actor(), &target, lease).await
 }
 

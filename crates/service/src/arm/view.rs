@@ -2,6 +2,8 @@
 //!
 //! A write never drops what its view cannot express: hidden and read-only members keep their stored values.
 
+use super::body;
+use super::schema::{Meaning, Property};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::resource::Resource;
 use serde_json::{Map, Value};
@@ -52,38 +54,55 @@ pub(super) fn shows(view: &View, path: &str) -> bool {
         .any(|hidden| *hidden == path || path.strip_prefix(hidden).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// What a type says of its properties.
-#[derive(Clone, Copy)]
-pub(super) struct Members {
-    /// Known members; others are ignored on input.
-    pub(super) known: &'static [&'static str],
-    /// Dotted paths that only the server writes.
-    pub(super) read_only: &'static [&'static str],
-}
-
-/// The properties to store for a PUT of `sent` (in the newest shape) through `view`: the known ones of the body, with the stored values
-/// of everything that the view hides or that only the server writes.
+/// The properties to store for a PUT of `sent` (in the newest shape) through `view`: those of the body that a client may write, with the
+/// stored values of everything that the view hides, that only the server writes, or that cannot change and was left out.
 pub(super) fn merge_properties(
-    members: Members,
+    known: &'static [Property],
     view: &View,
     sent: &Map<String, Value>,
     existing: Option<&Resource>,
 ) -> Map<String, Value> {
-    let known = |name: &str| members.known.contains(&name);
+    let mut merged = sent.clone();
+    body::strip_members(known, &mut merged);
+    let Some(existing) = existing else { return without_hidden(view, merged) };
+    let written = |name: &str| known.iter().any(|p| p.name == name && p.meaning != Meaning::ReadOnly);
     // What the type does not know, another generation that shows the same row may: it stays.
-    let kept = existing.into_iter().flat_map(|resource| &resource.properties).filter(|(name, _)| !known(name));
-    let given = sent.iter().filter(|(name, _)| known(name));
-    let mut merged = Value::Object(kept.chain(given).map(|(name, value)| (name.clone(), value.clone())).collect());
-    let stored = existing.map(|resource| Value::Object(resource.properties.clone()));
-    let hidden = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));
-    for path in members.read_only.iter().copied().chain(hidden) {
-        let steps: Vec<&str> = path.split('.').collect();
-        remove(&mut merged, &steps);
-        if let Some(value) = stored.as_ref().and_then(|doc| get(doc, &steps)) {
+    let kept = existing.properties.iter().filter(|(name, _)| !written(name));
+    merged.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+    let stored = Value::Object(existing.properties.clone());
+    let mut merged = Value::Object(without_hidden(view, merged));
+    for steps in body::paths(known, |p| p.meaning == Meaning::ReadOnly || p.create_only) {
+        let above = &steps[..steps.len() - 1];
+        let left_out = get(&merged, &steps).is_none_or(Value::is_null);
+        if left_out
+            && get(&merged, above).is_some_and(Value::is_object)
+            && let Some(value) = get(&stored, &steps)
+        {
+            set(&mut merged, &steps, value.clone());
+        }
+    }
+    for steps in hidden_properties(view) {
+        if let Some(value) = get(&stored, &steps) {
             set(&mut merged, &steps, value.clone());
         }
     }
     match merged {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn hidden_properties(view: &View) -> impl Iterator<Item = Vec<&'static str>> {
+    let below = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));
+    below.map(|path| path.split('.').collect())
+}
+
+fn without_hidden(view: &View, properties: Map<String, Value>) -> Map<String, Value> {
+    let mut doc = Value::Object(properties);
+    for steps in hidden_properties(view) {
+        remove(&mut doc, &steps);
+    }
+    match doc {
         Value::Object(map) => map,
         _ => Map::new(),
     }

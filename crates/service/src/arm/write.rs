@@ -2,11 +2,11 @@
 
 use super::call::Call;
 use super::context::PutContext;
+use super::identity::merge_identity;
 use super::read::group_of;
 use super::request::ArmResponse;
 use super::tags::tags;
-use super::view::Members;
-use super::{activity, region, view};
+use super::{activity, body, region, view};
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
@@ -45,10 +45,13 @@ impl Call<'_> {
             match (name.as_str(), doc.as_object_mut()) {
                 // ARM replaces the tags of a PATCH as a whole.
                 ("tags", Some(map)) => drop(map.insert("tags".into(), value.clone())),
-                ("identity" | "sku" | "properties", Some(map)) => {
+                ("identity", Some(map)) => merge_identity(map.entry("identity").or_insert(Value::Null), value),
+                ("sku" | "properties", Some(map)) => {
                     view::merge_patch(map.entry(name.clone()).or_insert(Value::Null), value);
                 }
-                _ => {}
+                // Whether it may be said at all is looked at with the rest of the body.
+                (_, Some(map)) => drop(map.insert(name.clone(), value.clone())),
+                (_, None) => {}
             }
         }
         Ok(doc)
@@ -97,8 +100,8 @@ impl Call<'_> {
         }
         let parent = self.parents(id).await?;
         let (kind, above) = self.home(id, existing.as_ref(), parent.as_ref()).await?;
+        body::Body { decl: self.decl, view: self.view, version: &self.version }.check(&body)?;
         let resource = self.build(id, &body, existing.as_ref(), parent.as_ref())?;
-        self.decl.check_schema(&resource)?;
         self.check_create_only(id, &resource.properties, existing.as_ref().map(|stored| stored.resource.as_ref()))?;
         let mut change = Change::new();
         self.expect_parents(parent.as_ref(), &mut change);
@@ -256,11 +259,12 @@ impl Call<'_> {
             None | Some(Value::Null) => Map::new(),
             Some(_) => return Err(Error::invalid_property("properties", "'properties' must be a JSON object.")),
         };
-        let members = Members { known: self.decl.properties, read_only: self.decl.read_only };
-        let properties = view::merge_properties(members, self.view, &sent, old);
+        let properties = view::merge_properties(self.decl.properties, self.view, &sent, old);
         let location = self.location(id, body, old, parent)?;
-        let tags = if self.decl.tracked && view::shows(self.view, "tags") {
-            tags(body.get("tags"))?
+        // A shape without tags takes them all the same: clients of older shapes send them.
+        let sent = body.get("tags").filter(|tags| !tags.is_null());
+        let tags = if self.decl.tracked && (sent.is_some() || view::shows(self.view, "tags")) {
+            tags(sent)?
         } else {
             old.and_then(|resource| resource.tags.clone())
         };
@@ -285,8 +289,8 @@ impl Call<'_> {
     ) -> Result<()> {
         let Some(old) = old else { return Ok(()) };
         let (now, before) = (Value::Object(properties.clone()), Value::Object(old.properties.clone()));
-        for path in self.decl.create_only {
-            let steps: Vec<&str> = path.split('.').collect();
+        for steps in body::paths(self.decl.properties, |property| property.create_only) {
+            let path = steps.join(".");
             let (now, before) = (view::get(&now, &steps), view::get(&before, &steps));
             if now.is_some() && before.is_some() && !same(now, before) {
                 return Err(Error::conflict(format!(
@@ -306,8 +310,7 @@ impl Call<'_> {
         old: Option<&Resource>,
         parent: Option<&Stored>,
     ) -> Result<Option<String>> {
-        let visible = view::shows(self.view, "location");
-        let sent = body.get("location").and_then(Value::as_str).filter(|text| visible && !text.is_empty());
+        let sent = body.get("location").and_then(Value::as_str).filter(|text| !text.is_empty());
         let sent =
             sent.filter(|_| self.decl.tracked).map(|text| region::normalize(text, &self.decl.full())).transpose()?;
         match (sent, old.and_then(|resource| resource.location.as_deref())) {

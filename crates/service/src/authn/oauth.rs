@@ -167,7 +167,7 @@ impl Authenticator {
                 "invalid_client",
                 7_000_222,
                 format!(
-                    "The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset --id {client_id} --append"
+                    "The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset --id {client_id} --append; or, for the owner, stop the server and run: ferrohub owner reset"
                 ),
             )),
             Some(_) => Ok(Principal::clone(&principal)),

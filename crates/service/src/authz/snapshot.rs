@@ -79,6 +79,11 @@ impl AccessSnapshot {
             .any(|definition| definition.grants(plane, action))
     }
 
+    /// Whether the principal has any assignment.
+    pub fn knows(&self, principal: &str) -> bool {
+        self.by_principal.contains_key(&principal.to_ascii_lowercase())
+    }
+
     /// A definition by its GUID.
     pub fn definition(&self, guid: &str) -> Option<&RoleDefinition> {
         self.definitions.get(guid)

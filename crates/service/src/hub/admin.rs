@@ -47,12 +47,14 @@ pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
 }
 
 /// Whether a write of a hub changes what its open sessions rest on: policies and their keys, the switches that
-/// refuse tokens, the host name that tokens are for. Tags and other settings do not concern them.
+/// refuse tokens, the host name that tokens are for, whom the network lets in, where messages go. Tags and other settings do not concern them.
 pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
     let on = |hub: &Resource, switch: &str| hub.value(&[switch]).and_then(Value::as_bool).unwrap_or(false);
     was.secrets != now.secrets
         || was.value(&["authorizationPolicies"]) != now.value(&["authorizationPolicies"])
-        || was.value(&["hostName"]) != now.value(&["hostName"])
+        || [&["hostName"][..], &["ipFilterRules"], &["publicNetworkAccess"], &["routing", "fallbackRoute", "isEnabled"]]
+            .iter()
+            .any(|path| was.value(path) != now.value(path))
         || ["disableLocalAuth", "disableDeviceSAS"].iter().any(|switch| on(was, switch) != on(now, switch))
 }
 

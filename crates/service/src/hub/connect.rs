@@ -2,7 +2,7 @@
 
 use super::access::{unauthorized, unauthorized_access};
 use super::device_link::Lasting;
-use super::session::{CloseReason, Session};
+use super::session::{CloseReason, From, Session};
 use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
 use crate::platform::Platform;
@@ -14,6 +14,7 @@ use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
 use ferrohub_model::device_session::SessionKind;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::AuthMethod;
+use ferrohub_model::network::Peer;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_wire::sas_token::SasToken;
 use uuid::Uuid;
@@ -33,6 +34,8 @@ pub struct DeviceLogin {
     /// Certificates of the TLS peer, leaf first, whose key it proved to hold; empty without a client certificate. They
     /// count where there is no token.
     pub peer_chain: Vec<Vec<u8>>,
+    /// From where it comes.
+    pub peer: Peer,
 }
 
 /// On what a connection rests.
@@ -102,7 +105,7 @@ impl HubService {
     /// from an older connection, and forgets what was remembered for it.
     ///
     /// # Errors
-    /// 401001 unknown hub, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
+    /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
     pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
         self.open(login, SessionKind::Clean).await
     }
@@ -113,17 +116,18 @@ impl HubService {
     /// As [`HubService::connect`].
     pub async fn open(&self, login: DeviceLogin, kind: SessionKind) -> Result<Session> {
         let hub = self.by_host(&login.host).await?;
+        // Listening starts before hub and identity are read, so that no change falls between the two.
+        let ears = self.listen(&hub, &login.device_id).await?;
+        let view = self.trust.look(&self.platform, hub.uid).await?;
+        let view = view.ok_or_else(|| unknown_hub(&login.host))?;
+        let hub = &view.hub;
+        hub.let_in(login.peer)?;
         if let Some(module) = &login.module_id {
             return Err(Error::not_implemented(format!(
                 "The module '{module}' of '{}' cannot connect: Ferrohub does not have module identities yet. Connect as the device.",
                 login.device_id
             )));
         }
-        // Listening starts before hub and identity are read, so that no change falls between the two.
-        let ears = self.listen(&hub, &login.device_id).await?;
-        let view = self.trust.look(&self.platform, hub.uid).await?;
-        let view = view.ok_or_else(|| unknown_hub(&login.host))?;
-        let hub = &view.hub;
         let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
         let device = found.map(|found| found.device).ok_or_else(|| no_such_device(hub, &login.device_id))?;
         let proof = self.prove(&view, &device, &login).await?;
@@ -131,7 +135,8 @@ impl HubService {
             return Err(disabled(&device));
         }
         let client = login.module_id.unwrap_or_default();
-        self.open_session(hub, &device, Lasting { client, kind }, proof, login.peer_chain, ears).await
+        let from = From { chain: login.peer_chain, peer: login.peer };
+        self.open_session(hub, &device, Lasting { client, kind }, proof, from, ears).await
     }
 
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {

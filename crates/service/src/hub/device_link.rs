@@ -35,6 +35,8 @@ pub struct DeviceLink {
     pub(super) lasting: Lasting,
     /// What is remembered of a lasting session, as this connection knows it.
     pub(super) remembered: Mutex<Option<Subscriptions>>,
+    /// Whether messages go to the log; without a route, and with the fallback route off, they go nowhere.
+    pub(super) keeps_messages: AtomicBool,
     pub(super) closed: AtomicBool,
 }
 
@@ -53,7 +55,8 @@ impl DeviceLink {
         &self.origin.device_id
     }
 
-    /// Appends messages to the hub's log; they are on disk when this returns `Ok`.
+    /// Appends messages to the hub's log; they are on disk when this returns `Ok`. Where the hub's fallback route is off no
+    /// route has them, and they are dropped, as IoT Hub does.
     ///
     /// # Errors
     /// 413001 or 400004 for a message against the rules, and then none is stored; the log's own errors.
@@ -63,6 +66,10 @@ impl DeviceLink {
         let event = |message| telemetry::event(message, self.hub, self.partition, &added);
         let events = messages.iter().map(event).collect::<Result<Vec<_>>>()?;
         self.present.heard();
+        if !self.keeps_messages.load(Ordering::Acquire) {
+            metrics::counter!("ferrohub_messages_without_route_total").increment(events.len() as u64);
+            return Ok(());
+        }
         if !events.is_empty() {
             self.platform.log.append(events).await?;
         }
@@ -79,14 +86,15 @@ impl DeviceLink {
         Ok(twins::require(&self.platform, self.device()).await?.twin.device_view())
     }
 
-    /// Merges a patch into the reported properties and gives their new `$version`.
+    /// Merges a patch into the reported properties and gives their new `$version`; one that was made for the `version` of
+    /// them only as long as that is theirs.
     ///
     /// # Errors
-    /// `ArgumentInvalid` (400004) naming the path and the limit; when the store cannot be written.
-    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
+    /// `ArgumentInvalid` (400004) naming the path and the limit; `PreconditionFailed` (412001); when the store cannot be written.
+    pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
         self.check_open()?;
         self.present.heard();
-        twins::report(&self.platform, self.device(), &patch).await
+        twins::report(&self.platform, self.device(), &patch, version).await
     }
 
     /// Keeps what the device wants to hear for its next connection, if its session is a lasting one; committed when this

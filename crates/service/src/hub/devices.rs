@@ -42,6 +42,7 @@ impl HubService {
         let wanted = DevicePut::parse(device_id, body)?;
         let condition = if_match.map(EtagCondition::parse);
         let mut hub = hub.clone();
+        let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(&format!("The device '{device_id}'"))).await?;
@@ -79,6 +80,7 @@ impl HubService {
     ) -> Result<()> {
         self.authorize(actor, hub, &DELETE_DEVICE).await?;
         let condition = if_match.map(EtagCondition::parse);
+        let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(&format!("The device '{device_id}'"))).await?;

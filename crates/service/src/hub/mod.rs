@@ -40,6 +40,7 @@ use crate::shared_access::without_port;
 use ferrohub_messaging::{ReadFrom, StoredEvent};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
+use ferrohub_model::network::{Closed, Peer, Target, closed_to};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::SasToken;
 use std::sync::Arc;
@@ -94,6 +95,28 @@ impl HubRef {
         now.as_millisecond() - days * 24 * 3600 * 1000
     }
 
+    /// Refuses a peer whose address or TLS version the hub does not let in. Azure's answer does not mention the rule; ours is in
+    /// the log with it.
+    pub(super) fn let_in(&self, peer: Peer) -> Result<()> {
+        let Some(closed) = self.closed_to(peer) else { return Ok(()) };
+        let text = match closed {
+            Closed::Tls => format!("The hub '{}' takes TLS 1.3 only (minTlsVersion); connect with TLS 1.3.", self.name),
+            _ => format!("The hub '{}' cannot be reached from this address.", self.name),
+        };
+        Err(access::unauthorized_access(text).with_context(format!("{peer:?}: {closed:?}")))
+    }
+
+    /// Why the hub does not let `peer` in.
+    pub(super) fn closed_to(&self, peer: Peer) -> Option<Closed> {
+        closed_to(&self.stored.resource.properties, peer, Target::All)
+    }
+
+    /// Whether messages of devices go to the hub's event log: there are no routes, so the fallback route has them all.
+    pub(super) fn keeps_messages(&self) -> bool {
+        let on = self.stored.resource.value(&["routing", "fallbackRoute", "isEnabled"]);
+        on.and_then(serde_json::Value::as_bool).unwrap_or(true)
+    }
+
     /// Whether a switch such as `disableLocalAuth` is on.
     fn is_on(&self, switch: &str) -> bool {
         self.stored.resource.value(&[switch]).and_then(serde_json::Value::as_bool).unwrap_or(false)
@@ -124,12 +147,27 @@ impl HubService {
         }
     }
 
-    /// The hub that an HTTP request is for: by its host, else, on a bare host such as `localhost`, by the
+    /// Whether the hub with this host name takes TLS 1.3 only; what is no hub does not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn takes_tls_1_3_only(&self, host: &str) -> Result<bool> {
+        let hub = self.find(host).await?;
+        Ok(hub.is_some_and(|hub| hub.stored.resource.text(&["minTlsVersion"]) == Some("1.3")))
+    }
+
+    /// The hub that an HTTP request of `peer` is for: by its host, else, on a bare host such as `localhost`, by the
     /// resource of its SAS token. The token is not verified here.
     ///
     /// # Errors
-    /// `IotHubNotFound` (401001) when neither names a hub.
-    pub async fn by_request(&self, host: &str, authorization: Option<&str>) -> Result<HubRef> {
+    /// `IotHubNotFound` (401001) when neither names a hub; 401002 where the hub does not let the peer in.
+    pub async fn by_request(&self, host: &str, authorization: Option<&str>, peer: Peer) -> Result<HubRef> {
+        let hub = self.named(host, authorization).await?;
+        hub.let_in(peer)?;
+        Ok(hub)
+    }
+
+    async fn named(&self, host: &str, authorization: Option<&str>) -> Result<HubRef> {
         if let Some(hub) = self.find(host).await? {
             return Ok(hub);
         }

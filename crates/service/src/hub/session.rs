@@ -14,6 +14,7 @@ use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::device_session::Subscriptions;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::Origin;
+use ferrohub_model::network::Peer;
 use ferrohub_model::twin::DesiredChange;
 use serde_json::Value;
 use std::fmt;
@@ -38,6 +39,8 @@ pub enum CloseReason {
     CredentialsChanged,
     /// The hub does not trust the chain any more.
     TrustLost,
+    /// The hub does not let the device's address in any more.
+    AddressRefused,
     /// The hub was deleted.
     HubDeleted,
     /// The SAS token's time is over.
@@ -56,6 +59,7 @@ impl fmt::Display for CloseReason {
             Self::Deleted => "the device was deleted",
             Self::CredentialsChanged => "the credentials of the device were changed",
             Self::TrustLost => "the hub no longer trusts the device's certificate chain",
+            Self::AddressRefused => "the hub no longer lets the device's address in",
             Self::HubDeleted => "the hub was deleted",
             Self::TokenExpired => "the SAS token expired",
             Self::CertificateExpired => "the device's certificate expired",
@@ -88,6 +92,13 @@ pub(super) struct Ears {
     trust: Subscription,
 }
 
+/// From where a device came.
+pub(super) struct From {
+    /// Certificates of the TLS peer, leaf first.
+    pub(super) chain: Vec<Vec<u8>>,
+    pub(super) peer: Peer,
+}
+
 /// What has to be looked at before the next wait. Kept in the session, so that dropping
 /// [`Session::next_event`] half-way forgets nothing.
 #[derive(Default)]
@@ -111,6 +122,7 @@ pub struct Session {
     uid: Uuid,
     proof: Proof,
     chain: Vec<Vec<u8>>,
+    peer: Peer,
     trust: Arc<Trust>,
     claim: Arc<Claim>,
     ears: Ears,
@@ -137,7 +149,7 @@ impl HubService {
         device: &DeviceIdentity,
         lasting: Lasting,
         proof: Proof,
-        chain: Vec<Vec<u8>>,
+        from: From,
         ears: Ears,
     ) -> Result<Session> {
         let twin = twins::outline(&self.platform, DeviceRef::of(device)).await?;
@@ -162,9 +174,10 @@ impl HubService {
                 generation_id: device.generation_id.clone(),
                 method: proof.method(),
             },
+            keeps_messages: AtomicBool::new(hub.keeps_messages()),
             closed: AtomicBool::new(false),
         });
-        let chain = if matches!(proof, Proof::Chain { .. }) { chain } else { Vec::new() };
+        let chain = if matches!(proof, Proof::Chain { .. }) { from.chain } else { Vec::new() };
         let trust = Arc::clone(&self.trust);
         Ok(Session {
             link,
@@ -172,6 +185,7 @@ impl HubService {
             uid: device.uid,
             proof,
             chain,
+            peer: from.peer,
             trust,
             claim,
             ears,
@@ -214,8 +228,8 @@ impl Session {
     ///
     /// # Errors
     /// As there.
-    pub async fn patch_reported(&self, patch: Value) -> Result<u64> {
-        self.link.patch_reported(patch).await
+    pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        self.link.patch_reported(patch, version).await
     }
 
     /// Waits for the next event. May be dropped and called again without loss. After `Closed` it gives `Closed` again.
@@ -336,6 +350,10 @@ impl Session {
         let Some(view) = self.trust.look(platform, self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
         };
+        if view.hub.closed_to(self.peer).is_some() {
+            return Ok(Some(CloseReason::AddressRefused));
+        }
+        self.link.keeps_messages.store(view.hub.keeps_messages(), Ordering::Release);
         let token = recheck_token(platform, &view.hub, self.link.device_id(), &self.proof).await;
         let reason = refused(token, CloseReason::CredentialsChanged)?;
         if reason.is_some() || self.chain.is_empty() {

@@ -125,16 +125,31 @@ impl HubService {
     }
 }
 
-/// Merges a device's report and gives the new `$version`.
+/// Merges a device's report and gives the new `$version`. A patch that was made for the `version` of the reported properties
+/// is taken only as long as that is theirs.
 ///
 /// # Errors
-/// `ArgumentInvalid` (400004) naming the path and the limit; `DeviceNotFound` (404001) when the device was deleted.
-pub(super) async fn report(platform: &Platform, device: DeviceRef<'_>, patch: &Value) -> Result<u64> {
+/// `ArgumentInvalid` (400004) naming the path and the limit; `PreconditionFailed` (412001) for another version;
+/// `DeviceNotFound` (404001) when the device was deleted.
+pub(super) async fn report(
+    platform: &Platform,
+    device: DeviceRef<'_>,
+    patch: &Value,
+    version: Option<u64>,
+) -> Result<u64> {
     let _turn = platform.twin_turn(device.device_id).await;
     let mut attempts = platform.attempts();
     loop {
         attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id))).await?;
         let was = require(platform, device).await?;
+        let current = was.twin.reported.version;
+        if let Some(version) = version.filter(|version| *version != current) {
+            return Err(Error::precondition(format!(
+                "The reported properties of '{}' have the $version {current}, not {version}; read the twin and make the patch anew.",
+                device.device_id
+            ))
+            .with_iot_code(412_001));
+        }
         let mut twin = (*was.twin).clone();
         let version = twin.patch_reported(patch, &rfc3339(platform.now()))?;
         if commit_twin(platform, device, &was, &twin, None).await? {

@@ -9,6 +9,7 @@ use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS};
 use ferrohub_model::device_id::check_registration_id;
 use ferrohub_model::enrollment::{EnrollmentGroup, ProvisioningStatus};
 use ferrohub_model::error::Result;
+use ferrohub_model::network::Target;
 use ferrohub_store::Row;
 use ferrohub_wire::sas_token::{SasFailure, SasToken};
 use std::sync::Arc;
@@ -31,9 +32,10 @@ impl ProvisioningService {
     /// Finds the enrollment group whose key signed the caller's token.
     ///
     /// # Errors
-    /// `Unauthenticated` (401002) where there is none, the token is malformed or expired, or the group is disabled;
+    /// `Unauthenticated` (401002) where the service does not let its address in, where there is none, the token is malformed or expired, or the group is disabled;
     /// `Invalid` (400004) for a malformed registration id.
     pub(super) async fn attest(&self, dps: &DpsRef, caller: &DeviceCaller<'_>) -> Result<Attested> {
+        dps.let_in(caller.peer, Target::DeviceApi)?;
         check_registration_id(caller.registration_id)?;
         let token = parse_token(caller)?;
         let now = self.platform.clock.unix_seconds();

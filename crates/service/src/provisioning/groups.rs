@@ -61,6 +61,7 @@ impl ProvisioningService {
         check_hubs(dps, &settings)?;
         initial_twin(&settings, self.platform.now())?;
         let policy = self.check_policy(dps, &settings, body).await?;
+        let _turn = self.platform.turn(&dps.row_key(id)).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(id)).await?;
@@ -83,6 +84,7 @@ impl ProvisioningService {
     /// `if_match` does not fit.
     pub async fn delete_group(&self, actor: &Actor, dps: &DpsRef, id: &str, if_match: Option<&str>) -> Result<()> {
         self.authorize(actor, dps, &DELETE_GROUP).await?;
+        let _turn = self.platform.turn(&dps.row_key(id)).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(id)).await?;

@@ -1,10 +1,11 @@
 //! Which provisioning service is meant.
 
 use super::ProvisioningService;
+use super::access::unauthorized;
 use crate::resources::{self, Stored, tag};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::network::{Peer, Target, closed_to};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_wire::sas_token::SasToken;
 use uuid::Uuid;
 
 /// Second label of every provisioning host name.
@@ -28,6 +29,14 @@ impl DpsRef {
         Self { uid: stored.uid, id: stored.id.clone(), name: stored.name().to_owned(), stored }
     }
 
+    /// Refuses a peer whose address the service does not let in. Azure's answer does not mention the rule; ours is in the log
+    /// with it.
+    pub(super) fn let_in(&self, peer: Peer, target: Target) -> Result<()> {
+        let Some(closed) = closed_to(&self.stored.resource.properties, peer, target) else { return Ok(()) };
+        let text = format!("The provisioning service '{}' cannot be reached from this address.", self.name);
+        Err(unauthorized(text).with_context(format!("{peer:?}: {closed:?}")))
+    }
+
     /// Key of a row that belongs to this service and is named by a person, ignoring case.
     pub(super) fn row_key(&self, name: &str) -> String {
         format!("{}/{}", self.stored.key(), name.to_ascii_lowercase())
@@ -35,39 +44,23 @@ impl DpsRef {
 }
 
 impl ProvisioningService {
-    /// The service whose service API has this host name; a port is ignored.
+    /// The service whose service API has this host name, for a request of `peer`; a port is ignored.
     ///
     /// # Errors
-    /// `NotFound` (404201) naming the host.
-    pub async fn dps_by_host(&self, host: &str) -> Result<DpsRef> {
+    /// `NotFound` (404201) naming the host; 401002 where the service does not let the peer in.
+    pub async fn dps_by_host(&self, host: &str, peer: Peer) -> Result<DpsRef> {
         let name = host.split(':').next().unwrap_or_default();
         let mut labels = name.split('.');
         let first = labels.next().unwrap_or_default().to_lowercase();
         if labels.next().is_some_and(|label| label.eq_ignore_ascii_case(HOST_LABEL))
             && let Some(dps) = self.find("unique_name", &format!("provisioningservices/{first}")).await?
         {
+            dps.let_in(peer, Target::ServiceApi)?;
             return Ok(dps);
         }
         let shown: String = name.chars().take(255).collect();
         Err(Error::not_found(format!("There is no provisioning service with the host name '{shown}'."))
             .with_iot_code(404_201))
-    }
-
-    /// The service that an HTTP request of the service API is for: by its host, else, on a bare host such as `localhost`,
-    /// by the resource of its SAS token. The token is not verified here.
-    ///
-    /// # Errors
-    /// `NotFound` (404201) when neither names a service.
-    pub async fn dps_by_request(&self, host: &str, authorization: Option<&str>) -> Result<DpsRef> {
-        let refusal = match self.dps_by_host(host).await {
-            Ok(dps) => return Ok(dps),
-            Err(error) => error,
-        };
-        let token = authorization.and_then(|text| SasToken::parse(text).ok());
-        match token.as_ref().and_then(|token| token.resource.split('/').next()) {
-            Some(audience) => self.dps_by_host(audience).await,
-            None => Err(refusal),
-        }
     }
 
     /// The service with this id scope, ignoring case.

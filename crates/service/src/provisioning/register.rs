@@ -13,6 +13,7 @@ use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CSR_BASE64_BYTES;
+use ferrohub_model::network::Peer;
 use ferrohub_model::registration::{Registration, RegistrationFailure, RegistrationOperation, RegistrationStatus};
 use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_store::Row;
@@ -33,6 +34,8 @@ pub struct DeviceCaller<'a> {
     pub authorization: Option<&'a str>,
     /// Certificates that the TLS peer presented and holds the key of, leaf first, DER.
     pub peer_chain: &'a [Vec<u8>],
+    /// From where it comes.
+    pub peer: Peer,
 }
 
 /// A register request, from whichever protocol.
@@ -48,6 +51,8 @@ pub struct RegisterRequest {
     pub authorization: Option<String>,
     /// Certificates that the TLS peer presented, leaf first, DER.
     pub peer_chain: Vec<Vec<u8>>,
+    /// From where it comes.
+    pub peer: Peer,
     /// `csr` of the body: base64 of a DER PKCS#10 request.
     pub csr: Option<String>,
     /// `payload` of the body. It is for the webhook of custom allocation, which is not built: accepted and not kept.
@@ -84,6 +89,7 @@ impl RegisterRequest {
             registration_id: &self.registration_id,
             authorization: self.authorization.as_deref(),
             peer_chain: &self.peer_chain,
+            peer: self.peer,
         }
     }
 

@@ -37,6 +37,7 @@ impl ProvisioningService {
         if_match: Option<&str>,
     ) -> Result<()> {
         self.authorize(actor, dps, &DELETE_REGISTRATION).await?;
+        let _turn = self.registering.turn(&dps.row_key(id)).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(id)).await?;

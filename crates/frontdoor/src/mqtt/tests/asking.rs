@@ -26,7 +26,18 @@ async fn twin_requests_are_answered_once_subscribed() {
         assert_eq!(topic, format!("$iothub/twin/res/400/?$rid={rid}"));
         assert!(answer["message"].is_string() && answer["trackingId"].is_string(), "{answer}");
     }
-    assert_eq!(*rig.gate.link.reported.lock().unwrap(), [json!({"t": 1})]);
+    for (rid, version, status) in [("e", "7", 412), ("f", "x", 400), ("g", "-1", 400), ("h", "1", 204), ("i", "", 204)]
+    {
+        let topic = format!("$iothub/twin/PATCH/properties/reported/?$rid={rid}&$version={version}");
+        client.send(&[publish(&topic, r#"{"t":1}"#, None)]).await;
+        let (topic, answer) = client.delivered().await;
+        assert!(topic.starts_with(&format!("$iothub/twin/res/{status}/?$rid={rid}")), "{topic} {answer}");
+        if status == 412 {
+            assert_eq!(answer["errorCode"], 412_001);
+        }
+    }
+    let taken = [json!({"t": 1}), json!({"t": 1}), json!({"t": 1})];
+    assert_eq!(*rig.gate.link.reported.lock().unwrap(), taken);
 }
 
 #[tokio::test]

@@ -109,7 +109,10 @@ impl DeviceLink for FakeLink {
         Ok(json!({"desired": {"$version": 1}, "reported": {"$version": 1}}))
     }
 
-    async fn patch_reported(&self, patch: Value) -> Result<u64> {
+    async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
+        if version.is_some_and(|version| version != 1) {
+            return Err(Error::precondition("another version").with_iot_code(412_001));
+        }
         if !patch.is_object() {
             return Err(Error::invalid("not an object"));
         }
@@ -185,7 +188,7 @@ impl Rig {
     fn dial_until(&self, deadline: Moment) -> Client {
         let (near, far) = tokio::io::duplex(1024 * 1024);
         let (mqtt, life) = (self.mqtt.clone(), self.life.clone());
-        tokio::spawn(async move { mqtt.serve(far, Peer::local(Vec::new()), &life, deadline).await });
+        tokio::spawn(async move { mqtt.serve(far, Default::default(), &life, deadline).await });
         Client { stream: near, decoder: Decoder::new(1 << 20), buffer: BytesMut::new() }
     }
 

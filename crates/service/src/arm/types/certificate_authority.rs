@@ -8,7 +8,7 @@ use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::render;
-use crate::arm::schema::{Check, Rule};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
 use crate::certificate;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, Stored, tag};
@@ -29,13 +29,7 @@ pub(super) const KIND: Kind =
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
     name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
-    properties: &["certificateAuthorityType", "keyType", "issuer"],
-    read_only: &["subject", "validityNotBefore", "validityNotAfter", "uuid", "provisioningState"],
-    create_only: &["certificateAuthorityType", "keyType"],
-    schema: &[
-        Rule { path: "certificateAuthorityType", check: Check::OneOf(&[ROOT, ISSUING]) },
-        Rule { path: "keyType", check: Check::OneOf(&["ECC"]) },
-    ],
+    properties: PROPERTIES,
     delete: (204, 204),
     action_status: false,
     subs: &[("POST", "activate"), ("POST", "revokeAndRotate")],
@@ -43,6 +37,26 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
 };
 
+/// What an authority's properties are (reference: device-registry-api.md section 6).
+const PROPERTIES: &[Property] = &[
+    acted("certificateAuthorityType", Check::OneOf(&[ROOT, ISSUING])).create_only(),
+    acted("keyType", Check::OneOf(&["ECC"])).create_only(),
+    acted(
+        "issuer",
+        Check::Members(&[
+            acted("issuerType", Check::OneOf(&["Microsoft", "External"])),
+            acted("certificateAuthorityResourceId", Check::Text(1024)),
+            read_only("certificateSigningRequest"),
+            read_only("status"),
+            read_only("thumbprint"),
+        ]),
+    ),
+    read_only("subject"),
+    read_only("validityNotBefore"),
+    read_only("validityNotAfter"),
+    read_only("uuid"),
+    PROVISIONING_STATE,
+];
 /// `certificateAuthorityType` of a root.
 pub(super) const ROOT: &str = "Root";
 /// `certificateAuthorityType` of an issuing authority.

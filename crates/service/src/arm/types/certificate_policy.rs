@@ -5,6 +5,7 @@ use super::REGISTRY_FAMILY;
 use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, PROVISIONING_STATE, acted, read_only};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{Kind, Stored, tag};
@@ -25,8 +26,11 @@ pub(super) const KIND: Kind = Kind::new(
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
     name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
-    properties: &["certificate"],
-    read_only: &["uuid", "provisioningState"],
+    properties: &[
+        acted("certificate", Check::Members(&[acted("validityPeriodInDays", Check::Own)])),
+        read_only("uuid"),
+        PROVISIONING_STATE,
+    ],
     delete: (204, 204),
     behavior: &Policy,
     ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])

@@ -1,15 +1,14 @@
 //! Credentials: the root CA of a namespace as 2025-11-01-preview and 2026-03-01-preview show it
 //! (`Microsoft.DeviceRegistry/namespaces/credentials/default`), and `synchronize`, which brings the issuing CAs to the
-//! linked hubs. The row behind it is the namespace's root certificate authority.
+//! linked hubs ([`super::synchronize`]). The row behind it is the namespace's root certificate authority.
 
 use super::certificate_authority::{self as authority, is_root, write_root};
-use super::{REGISTRY_FAMILY, hub_certificate, namespace};
+use super::{REGISTRY_FAMILY, synchronize};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::operations;
-use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Face, Kind, Stored, tag};
@@ -17,7 +16,6 @@ use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -25,7 +23,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
     delete: (204, 204),
     action_status: false,
-    subs: &[("POST", "synchronize")],
+    subs: &[("POST", SYNCHRONIZE)],
     behavior: &Credential,
     ..TypeDecl::new(
         Kind {
@@ -109,7 +107,9 @@ impl Behavior for Credential {
         if !cx.is("POST", &[SYNCHRONIZE]) {
             return Ok(None);
         }
-        let input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
+        let wanted = synchronize::Wanted::read(cx).await?;
+        let mut input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
+        wanted.write(&mut input);
         let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, SYNCHRONIZE, cx.id, 204, input);
         let mut change = Change::new();
         let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
@@ -120,58 +120,11 @@ impl Behavior for Credential {
         Ok(Some(SubAnswer::Accepted { operation }))
     }
 
-    /// The steps of `synchronize`: one unit of work for each linked hub, safe to run again. Gives the first refusal, after
-    /// every hub was tried.
     async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
-        let credential = ResourceId::parse(&record.resource)?;
-        let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
-        let namespace = resources::require(platform, &namespace_id).await?;
-        let actor = namespace_actor(platform, &namespace).await?;
-        let cause = |name: &str| {
-            let text = record.input.get(name).and_then(Value::as_str);
-            text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
-        };
-        let origin = activity::Origin {
-            actor: &actor,
-            method: "",
-            request_id: cause("request"),
-            correlation_id: cause("correlation"),
-        };
-        let mut refused: Option<Error> = None;
-        for hub in namespace::linked_hubs(platform, &namespace).await? {
-            lease.renew(platform).await?;
-            if let Err(error) = synchronize_hub(platform, &namespace, &origin, &hub).await {
-                refused.get_or_insert(error);
-            }
-        }
-        refused.map_or(Ok(()), Err)
+        synchronize::run(platform, record, lease).await
     }
 }
 
 fn namespace_name(id: &ResourceId) -> String {
     id.parent().map(|parent| parent.name().to_string()).unwrap_or_default()
-}
-
-async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
-    match namespace.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_deref()) {
-        Some(principal) => platform.identity_actor(principal).await,
-        None => Err(Error::forbidden(format!(
-            "The namespace '{}' has no system-assigned identity with which it could write to its hubs. Give it one: PUT it with \"identity\": {{\"type\": \"SystemAssigned\"}}.",
-            namespace.name()
-        ))
-        .with_code("NamespaceIdentityMissing")),
-    }
-}
-
-async fn synchronize_hub(
-    platform: &Platform,
-    namespace: &Stored,
-    origin: &activity::Origin<'_>,
-    hub: &Stored,
-) -> Result<()> {
-    platform.authorize(origin.actor, "Microsoft.Devices/IotHubs/certificates/write", &hub.id)?;
-    for authority in certificate::issuing_of_namespace(platform, namespace.uid).await? {
-        hub_certificate::bring(platform, origin, hub, &authority).await?;
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::schema::{Check, Rule};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::registry;
@@ -25,24 +25,12 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         legal: is_registry_name,
         text: "letters, digits and '-', starting with a letter or digit",
     },
-    properties: &[
-        "enabled",
-        "externalDeviceId",
-        "discoveredDeviceRef",
-        "manufacturer",
-        "model",
-        "operatingSystem",
-        "operatingSystemVersion",
-        "attributes",
-        "endpoints",
-        "policy",
-    ],
-    read_only: &["uuid", "version", "lastTransitionTime", "status", "provisioningState"],
-    create_only: &["externalDeviceId", "discoveredDeviceRef", "manufacturer", "model", "operatingSystem"],
-    schema: &[
-        Rule { path: "enabled", check: Check::Bool },
-        Rule { path: "attributes", check: Check::Object(ATTRIBUTES_BYTES) },
-    ],
+    properties: PROPERTIES,
+    beside: &[unbuilt(
+        "extendedLocation",
+        Check::Off,
+        "Ferrohub has no custom locations; a device lies in the region of its namespace.",
+    )],
     delete: (204, 204),
     action_status: true,
     subs: &[("POST", "revoke")],
@@ -57,6 +45,75 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         ],
     )
 };
+
+const WHAT_IT_IS: &str = "what the device is, for people and programs that look for it";
+const OF_OPERATIONS: &str = "how Azure IoT Operations reaches the device; a hub's own entry is shown, not stored";
+/// Longest text of one member: ours.
+const TEXT: Check = Check::Text(4096);
+/// Most endpoints of one kind: ours.
+const ENDPOINTS: usize = 100;
+const AUTHENTICATION: &[Property] = &[
+    descriptive("method", Check::OneOf(&["Anonymous", "Certificate", "UsernamePassword"]), OF_OPERATIONS),
+    descriptive(
+        "usernamePasswordCredentials",
+        Check::Members(&[
+            descriptive("usernameSecretName", TEXT, OF_OPERATIONS),
+            descriptive("passwordSecretName", TEXT, OF_OPERATIONS),
+        ]),
+        OF_OPERATIONS,
+    ),
+    descriptive(
+        "x509Credentials",
+        Check::Members(&[
+            descriptive("certificateSecretName", TEXT, OF_OPERATIONS),
+            descriptive("keySecretName", TEXT, OF_OPERATIONS),
+            descriptive("intermediateCertificatesSecretName", TEXT, OF_OPERATIONS),
+        ]),
+        OF_OPERATIONS,
+    ),
+];
+const INBOUND: Check = Check::Members(&[
+    descriptive("endpointType", TEXT, OF_OPERATIONS),
+    descriptive("address", TEXT, OF_OPERATIONS),
+    descriptive("version", TEXT, OF_OPERATIONS),
+    descriptive("additionalConfiguration", Check::Text(ATTRIBUTES_BYTES), OF_OPERATIONS),
+    descriptive("authentication", Check::Members(AUTHENTICATION), OF_OPERATIONS),
+    descriptive("trustSettings", Check::Members(&[descriptive("trustList", TEXT, OF_OPERATIONS)]), OF_OPERATIONS),
+]);
+const OUTBOUND: Check =
+    Check::Members(&[descriptive("endpointType", TEXT, OF_OPERATIONS), descriptive("address", TEXT, OF_OPERATIONS)]);
+/// What a device's properties are (reference: device-registry-api.md section 4).
+const PROPERTIES: &[Property] = &[
+    acted("enabled", Check::Bool),
+    descriptive("externalDeviceId", TEXT, "the id under which the device is known elsewhere").create_only(),
+    descriptive("discoveredDeviceRef", TEXT, "from which discovered device it was made").create_only(),
+    descriptive("manufacturer", TEXT, WHAT_IT_IS).create_only(),
+    descriptive("model", TEXT, WHAT_IT_IS).create_only(),
+    descriptive("operatingSystem", TEXT, WHAT_IT_IS).create_only(),
+    descriptive("operatingSystemVersion", TEXT, WHAT_IT_IS),
+    descriptive("attributes", Check::Object(ATTRIBUTES_BYTES), WHAT_IT_IS),
+    descriptive(
+        "endpoints",
+        Check::Members(&[
+            descriptive("inbound", Check::Named(&INBOUND, ENDPOINTS), OF_OPERATIONS),
+            descriptive(
+                "outbound",
+                Check::Members(&[
+                    descriptive("assigned", Check::Named(&OUTBOUND, ENDPOINTS), OF_OPERATIONS),
+                    descriptive("unassigned", Check::Named(&OUTBOUND, ENDPOINTS), OF_OPERATIONS),
+                ]),
+                OF_OPERATIONS,
+            ),
+        ]),
+        OF_OPERATIONS,
+    ),
+    acted("policy", Check::Members(&[acted("resourceId", Check::Text(1024))])),
+    read_only("uuid"),
+    read_only("version"),
+    read_only("lastTransitionTime"),
+    read_only("status"),
+    PROVISIONING_STATE,
+];
 
 /// Largest `attributes` object, bytes of JSON: ours.
 const ATTRIBUTES_BYTES: usize = 64 * 1024;

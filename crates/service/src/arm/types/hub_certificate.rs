@@ -3,7 +3,7 @@
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::schema::{Check, Rule};
+use crate::arm::schema::{Check, acted, read_only};
 use crate::arm::{activity, render};
 use crate::certificate::AuthorityRecord;
 use crate::platform::{Change, Platform};
@@ -30,9 +30,16 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         legal: |name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
         text: "letters, digits, '-', '.' and '_'",
     },
-    properties: &["certificate", "isVerified"],
-    read_only: &["subject", "expiry", "thumbprint", "created", "updated", AUTHORITY_ID],
-    schema: &[Rule { path: "isVerified", check: Check::Bool }],
+    properties: &[
+        acted("certificate", Check::Own),
+        acted("isVerified", Check::Bool),
+        read_only("subject"),
+        read_only("expiry"),
+        read_only("thumbprint"),
+        read_only("created"),
+        read_only("updated"),
+        read_only(AUTHORITY_ID),
+    ],
     subs: &[("POST", "generateVerificationCode"), ("POST", "verify")],
     behavior: &HubCertificate,
     ..TypeDecl::new(

@@ -1,15 +1,16 @@
 //! IoT hubs (`Microsoft.Devices/IotHubs`).
 
+use super::iot_hub_properties::{PROPERTIES, defaults};
 use super::keys::{self, DefaultPolicy};
-use super::namespace;
+use super::{namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::render;
-use crate::arm::schema::{Check, Rule};
+use crate::arm::schema::{Property, read_only};
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::registry;
-use crate::resources::{Kind, Stored, tag};
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
@@ -52,40 +53,8 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 3, max: 50, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("iothubs"),
     name_check: Some("checkNameAvailability"),
-    properties: &[
-        "authorizationPolicies",
-        "disableLocalAuth",
-        "disableDeviceSAS",
-        "disableModuleSAS",
-        "restrictOutboundNetworkAccess",
-        "allowedFqdnList",
-        "publicNetworkAccess",
-        "ipFilterRules",
-        "networkRuleSets",
-        "minTlsVersion",
-        "eventHubEndpoints",
-        "routing",
-        "storageEndpoints",
-        "messagingEndpoints",
-        "enableFileUploadNotifications",
-        "cloudToDevice",
-        "comments",
-        "features",
-        "encryption",
-        "enableDataResidency",
-        "rootCertificate",
-        "ipVersion",
-        "deviceRegistry",
-    ],
-    read_only: &["provisioningState", "state", "hostName", "locations", "privateEndpointConnections"],
-    schema: &[
-        Rule { path: "disableLocalAuth", check: Check::Bool },
-        Rule { path: "disableDeviceSAS", check: Check::Bool },
-        Rule { path: "disableModuleSAS", check: Check::Bool },
-        Rule { path: "enableFileUploadNotifications", check: Check::Bool },
-        Rule { path: "enableDataResidency", check: Check::Bool },
-        Rule { path: "publicNetworkAccess", check: Check::OneOf(&["Enabled", "Disabled"]) },
-    ],
+    properties: PROPERTIES,
+    beside: SCOPE_MEMBERS,
     identity: IdentityRule::Both("SystemAssigned, UserAssigned"),
     sku: true,
     tree: true,
@@ -138,7 +107,8 @@ struct IotHub;
 impl Behavior for IotHub {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
-        refuse_unbuilt(&cx.resource)?;
+        keep_least_tls(cx)?;
+        network::check_rules(&cx.resource, false)?;
         self.link(cx).await?;
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
@@ -191,6 +161,12 @@ impl Behavior for IotHub {
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
         add_scope_members(stored, view);
+        // An older Ferrohub took keys of storage accounts and kept them as they were.
+        for storage in
+            view.pointer_mut("/properties/storageEndpoints").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            storage.1["connectionString"] = "".into();
+        }
         let name = stored.name();
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
@@ -286,7 +262,7 @@ async fn same_target(cx: &PutContext<'_>, reference: &Reference, id: &str) -> Re
     Ok(ResourceId::parse(id)?.same(&ResourceId::parse(&shown)?))
 }
 
-/// The identity that a link names must be attached to the resource. One that is attached and was deleted stays named.
+/// The identity that a link names must be attached to the resource. One that was deleted stays named, attached or not.
 pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Reference> {
     let id = ResourceId::parse(identity)?;
     for assigned in cx.resource.identity.iter().flat_map(|identity| &identity.user_assigned) {
@@ -294,6 +270,20 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
         if same_target(cx, &reference, identity).await? {
             return Ok(reference);
         }
+    }
+    let former = cx.existing.and_then(|stored| stored.resource.links.get(IDENTITY));
+    if let Some(former) = former
+        && same_target(cx, former, identity).await?
+    {
+        if resources::id_of(cx.platform, former.uid).await?.is_none() {
+            return Ok(former.clone());
+        }
+        return Err(Error::conflict(format!(
+            "The identity '{id}' cannot be taken off '{}', which acts on its namespace as this identity; name another one in the link first.",
+            cx.id.name()
+        ))
+        .with_code("FailedIdentityOperation")
+        .with_target("identity.userAssignedIdentities"));
     }
     Err(Error::invalid_property(
         "identity.userAssignedIdentities",
@@ -305,6 +295,9 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
         ),
     ))
 }
+
+/// The members that [`add_scope_members`] shows.
+pub(super) const SCOPE_MEMBERS: &[Property] = &[read_only("resourcegroup"), read_only("subscriptionid")];
 
 /// The members that the CLI reads in lower case (reference: cli.md section 8).
 pub(super) fn add_scope_members(stored: &Stored, view: &mut Value) {
@@ -338,35 +331,18 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
     Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
 }
 
-/// Settings that would promise what Ferrohub does not do yet are refused, not stored.
-fn refuse_unbuilt(resource: &Resource) -> Result<()> {
-    let filled = |path: &[&str]| match resource.value(path) {
-        Some(Value::Array(list)) => !list.is_empty(),
-        Some(Value::Object(map)) => map.values().any(|v| v.as_array().is_some_and(|list| !list.is_empty())),
-        _ => false,
-    };
-    for path in [
-        &["ipFilterRules"][..],
-        &["routing", "routes"],
-        &["routing", "endpoints"],
-        &["routing", "enrichments"],
-        &["networkRuleSets", "ipRules"],
-    ] {
-        if filled(path) {
-            let name = path.join(".");
-            return Err(Error::not_implemented(format!(
-                "Ferrohub does not act on 'properties.{name}' of a hub yet; leave it empty."
-            ))
-            .with_target(format!("properties.{name}")));
-        }
+/// The least TLS version is chosen when the hub is made; without one it is 1.2 (reference: iot-hub-and-dps.md section F).
+fn keep_least_tls(cx: &PutContext<'_>) -> Result<()> {
+    let least = |resource: &Resource| resource.text(&["minTlsVersion"]).unwrap_or("1.2").to_owned();
+    match cx.existing.map(|stored| least(&stored.resource)) {
+        Some(before) if before != least(&cx.resource) => Err(Error::conflict(format!(
+            "The hub '{}' was made with minTlsVersion {before}, which cannot be changed. Delete the hub and make it anew.",
+            cx.id.name()
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target("properties.minTlsVersion")),
+        _ => Ok(()),
     }
-    if resource.text(&["publicNetworkAccess"]).is_some_and(|text| text.eq_ignore_ascii_case("Disabled")) {
-        return Err(Error::not_implemented(
-            "Ferrohub does not close a hub's public network; bind the server to the addresses that may be reached, and leave publicNetworkAccess out.",
-        )
-        .with_target("properties.publicNetworkAccess"));
-    }
-    Ok(())
 }
 
 /// Partitions are fixed when the hub is made; retention may change.
@@ -415,35 +391,4 @@ fn events(cx: &mut PutContext<'_>) -> Result<()> {
         json!({"events": {"retentionTimeInDays": retention, "partitionCount": partitions, "partitionIds": ids}}),
     );
     Ok(())
-}
-
-/// What Azure fills in for members that were not sent (reference: cli.md section 8).
-fn defaults() -> [(&'static str, Value); 9] {
-    [
-        ("ipFilterRules", json!([])),
-        (
-            "routing",
-            json!({
-                "endpoints": {"serviceBusQueues": [], "serviceBusTopics": [], "eventHubs": [], "storageContainers": [], "cosmosDBSqlContainers": []},
-                "routes": [],
-                "fallbackRoute": {"name": "$fallback", "source": "DeviceMessages", "condition": "true", "endpointNames": ["events"], "isEnabled": true}
-            }),
-        ),
-        (
-            "storageEndpoints",
-            json!({"$default": {"sasTtlAsIso8601": "PT1H", "connectionString": "", "containerName": ""}}),
-        ),
-        (
-            "messagingEndpoints",
-            json!({"fileNotifications": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}}),
-        ),
-        ("enableFileUploadNotifications", json!(false)),
-        (
-            "cloudToDevice",
-            json!({"maxDeliveryCount": 10, "defaultTtlAsIso8601": "PT1H", "feedback": {"lockDurationAsIso8601": "PT1M", "ttlAsIso8601": "PT1H", "maxDeliveryCount": 10}}),
-        ),
-        ("features", json!("None")),
-        ("disableLocalAuth", json!(false)),
-        ("enableDataResidency", json!(false)),
-    ]
 }

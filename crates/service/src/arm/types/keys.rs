@@ -1,6 +1,7 @@
 //! Shared access policies of hubs and provisioning services: made, sealed, listed, replaced.
 
 use crate::arm::context::{PutContext, SubContext};
+use crate::arm::schema::{Check, Property, acted};
 use crate::platform::Platform;
 use crate::resources::Stored;
 use crate::shared_access::open_secret;
@@ -15,6 +16,20 @@ pub(super) struct DefaultPolicy(pub(super) &'static str, pub(super) &'static str
 
 /// Most policies of one service (IoT Hub: 10; ours is wider).
 const POLICIES: usize = 20;
+
+/// What a body says of them. No view shows it: keys are read with `listkeys`.
+pub(super) const POLICIES_PROPERTY: Property = acted(
+    "authorizationPolicies",
+    Check::Each(
+        &Check::Members(&[
+            acted("keyName", Check::Own),
+            acted("primaryKey", Check::Own),
+            acted("secondaryKey", Check::Own),
+            acted("rights", Check::Own),
+        ]),
+        POLICIES,
+    ),
+);
 
 /// Makes the default policies of a new service, or takes over those that the body sends with or without keys.
 pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], known_rights: &[&str]) -> Result<()> {
@@ -32,12 +47,6 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
         }
         (None, false) => return Ok(()),
     };
-    if policies.len() > POLICIES {
-        return Err(Error::invalid_property(
-            "properties.authorizationPolicies",
-            format!("At most {POLICIES} shared access policies are possible."),
-        ));
-    }
     let mut kept = Vec::new();
     let mut fields = Vec::new();
     for policy in &policies {

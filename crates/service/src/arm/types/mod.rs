@@ -6,13 +6,16 @@ mod credential;
 mod device;
 mod hub_certificate;
 mod iot_hub;
+mod iot_hub_properties;
 mod keys;
 mod namespace;
+mod network;
 mod policy;
 mod provisioning_service;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
+mod synchronize;
 mod user_assigned_identity;
 
 use super::declaration::TypeDecl;

@@ -3,6 +3,7 @@
 use super::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
 use crate::tables::RESOURCES;
@@ -22,8 +23,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         legal: |name| inner_dashes(name) && !name.chars().any(|c| c.is_ascii_uppercase()),
         text: "lower-case letters, digits and inner '-' (^[a-z0-9][a-z0-9-]*[a-z0-9]$)",
     },
-    properties: &["messaging", "management"],
-    read_only: &["uuid", "provisioningState"],
+    properties: PROPERTIES,
     identity: IdentityRule::System,
     // ADR answers 202 or 204 to a delete, never 200 (reference: device-registry-api.md section 3).
     delete: (204, 204),
@@ -38,6 +38,47 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         &[View::hiding("2025-07-01-preview", None, &["etag"])],
     )
 };
+
+/// Most endpoints of one kind: ours.
+const ENDPOINTS: usize = 100;
+const OTHER_BROKER: &str = "where a broker or management service that is no part of Ferrohub is reached";
+const ONE_IDENTITY: &str = "A namespace acts as its system-assigned identity, and as no other.";
+const LINK_MEMBERS: &str = "Links of a namespace are made from the hub and the provisioning service.";
+const ADDRESS: Check = Check::Text(2048);
+const CALLER: Check = Check::Members(&[
+    unbuilt("type", Check::OneOf(&["SystemAssigned"]), ONE_IDENTITY),
+    unbuilt("userAssignedIdentity", Check::Off, ONE_IDENTITY),
+]);
+const MESSAGING: Check = Check::Members(&[
+    descriptive("endpointType", ADDRESS, OTHER_BROKER),
+    descriptive("address", ADDRESS, OTHER_BROKER),
+    descriptive("resourceId", ADDRESS, OTHER_BROKER),
+    read_only("deviceAddress"),
+    unbuilt("inboundCallerIdentity", Check::Off, LINK_MEMBERS),
+    unbuilt("provisioning", Check::Off, LINK_MEMBERS),
+    read_only("linkingState"),
+    read_only("linkingError"),
+]);
+const MANAGEMENT: Check = Check::Members(&[
+    descriptive("endpointType", ADDRESS, OTHER_BROKER),
+    descriptive("address", ADDRESS, OTHER_BROKER),
+    descriptive("scopeId", ADDRESS, OTHER_BROKER),
+    descriptive("resourceId", ADDRESS, OTHER_BROKER),
+]);
+/// Refused one by one, with the command that makes the link.
+const LINKS: Check = Check::Members(&[acted("endpoints", Check::Named(&Check::Object(4096), ENDPOINTS))]);
+/// What a namespace's properties are (reference: device-registry-api.md sections 4 and 6).
+const PROPERTIES: &[Property] = &[
+    acted("messaging", Check::Members(&[acted("endpoints", Check::Named(&MESSAGING, ENDPOINTS))])),
+    acted("management", Check::Members(&[acted("endpoints", Check::Named(&MANAGEMENT, ENDPOINTS))])),
+    acted("provisioning", LINKS),
+    acted("updating", LINKS),
+    acted("outboundIdentity", CALLER),
+    unbuilt("observability", Check::Off, "Ferrohub sends no telemetry about a namespace anywhere."),
+    read_only("uuid"),
+    read_only("dataEndpoint"),
+    PROVISIONING_STATE,
+];
 
 struct Namespace;
 

@@ -8,6 +8,7 @@ use super::certificate_policy::{self, checked_days};
 use super::credential;
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only, unbuilt};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
@@ -23,7 +24,7 @@ use serde_json::{Map, Value, json};
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
     name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
-    properties: &["certificate"],
+    properties: PROPERTIES,
     delete: (204, 204),
     action_status: false,
     subs: &[("POST", "revokeIssuer"), ("POST", "activateBringYourOwnRoot")],
@@ -42,6 +43,33 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
+const NO_ROOT_OF_YOUR_OWN: &str = "Ferrohub does not support a root of your own (bringYourOwnRoot) yet.";
+const AUTHORITY_MEMBERS: &[Property] = &[
+    acted("keyType", Check::OneOf(&["ECC"])),
+    acted("subject", Check::Text(1024)),
+    read_only("validityNotBefore"),
+    read_only("validityNotAfter"),
+    acted(
+        "bringYourOwnRoot",
+        Check::Members(&[
+            unbuilt("enabled", Check::Off, NO_ROOT_OF_YOUR_OWN),
+            read_only("certificateSigningRequest"),
+            read_only("issuingCertificateThumbprint"),
+            read_only("status"),
+        ]),
+    ),
+];
+/// What a policy's properties are (reference: device-registry-api.md section 4).
+const PROPERTIES: &[Property] = &[
+    acted(
+        "certificate",
+        Check::Members(&[
+            acted("certificateAuthorityConfiguration", Check::Members(AUTHORITY_MEMBERS)),
+            acted("leafCertificateConfiguration", Check::Members(&[acted("validityPeriodInDays", Check::Own)])),
+        ]),
+    ),
+    PROVISIONING_STATE,
+];
 const AUTHORITY: &str = "properties.certificate.certificateAuthorityConfiguration";
 const VALIDITY: &str = "properties.certificate.leafCertificateConfiguration.validityPeriodInDays";
 
@@ -147,7 +175,7 @@ impl Behavior for Policy {
             ));
         }
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
-            return Err(byor());
+            return Err(Error::not_implemented(NO_ROOT_OF_YOUR_OWN));
         }
         Ok(None)
     }
@@ -196,12 +224,6 @@ async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()
     }
 }
 
-fn byor() -> Error {
-    Error::not_implemented(
-        "Ferrohub does not support a root of your own (bringYourOwnRoot) yet; leave it out or set enabled to false.",
-    )
-}
-
 /// What a body asks of a policy.
 struct Wanted {
     subject: Option<String>,
@@ -213,17 +235,6 @@ impl Wanted {
         let certificate = cx.body.get("properties").and_then(|p| p.get("certificate"));
         let authority = certificate.and_then(|c| c.get("certificateAuthorityConfiguration"));
         let text = |name: &str| authority.and_then(|a| a.get(name)).and_then(Value::as_str);
-        if let Some(key) = text("keyType")
-            && !key.eq_ignore_ascii_case("ECC")
-        {
-            return Err(Error::invalid_property(
-                format!("{AUTHORITY}.keyType"),
-                format!("The key type '{}' is not supported; 'ECC' is.", key.chars().take(20).collect::<String>()),
-            ));
-        }
-        if authority.and_then(|a| a.pointer("/bringYourOwnRoot/enabled")).and_then(Value::as_bool) == Some(true) {
-            return Err(byor());
-        }
         let sent = certificate.and_then(|c| c.pointer("/leafCertificateConfiguration/validityPeriodInDays"));
         let days = match (sent.filter(|value| !value.is_null()), cx.existing) {
             (Some(value), _) => checked_days(value, VALIDITY)?,

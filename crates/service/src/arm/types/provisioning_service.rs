@@ -1,11 +1,11 @@
 //! Device Provisioning Services (`Microsoft.Devices/provisioningServices`).
 
-use super::iot_hub::{IDENTITY, NAMESPACE, add_scope_members, attached};
+use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
-use super::namespace;
+use super::{namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
-use crate::arm::schema::{Check, Rule};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::arm::{region, render};
 use crate::hub::HubRef;
 use crate::platform::Platform;
@@ -14,7 +14,7 @@ use crate::resources::{self, Kind, Stored, tag};
 use crate::shared_access;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::LINKED_HUBS;
+use ferrohub_model::limits::{IP_RULES, LINKED_HUBS};
 use ferrohub_model::resource::Reference;
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::Expect;
@@ -27,29 +27,8 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 3, max: 64, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("provisioningservices"),
     name_check: Some("checkProvisioningServiceNameAvailability"),
-    properties: &[
-        "iotHubs",
-        "allocationPolicy",
-        "authorizationPolicies",
-        "publicNetworkAccess",
-        "ipFilterRules",
-        "enableDataResidency",
-        "deviceRegistryNamespace",
-        "disableLocalAuth",
-    ],
-    read_only: &[
-        "provisioningState",
-        "state",
-        "serviceOperationsHostName",
-        "deviceProvisioningHostName",
-        "idScope",
-        "privateEndpointConnections",
-    ],
-    schema: &[
-        Rule { path: "disableLocalAuth", check: Check::Bool },
-        Rule { path: "enableDataResidency", check: Check::Bool },
-        Rule { path: "allocationPolicy", check: Check::OneOf(ALLOCATION_POLICIES) },
-    ],
+    properties: PROPERTIES,
+    beside: SCOPE_MEMBERS,
     identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     sku: true,
     tree: true,
@@ -85,6 +64,48 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
+const LINKED_HUB: Check = Check::Members(&[
+    acted("connectionString", Check::Text(CONNECTION_STRING_CHARS)),
+    acted("location", Check::Text(100)),
+    read_only("name"),
+    acted("applyAllocationPolicy", Check::Bool),
+    acted("allocationWeight", Check::Own),
+]);
+const IP_RULE: Check = Check::Members(&[
+    acted("filterName", Check::Own),
+    acted("action", Check::Own),
+    acted("ipMask", Check::Own),
+    acted("target", Check::Own),
+]);
+const NAMESPACE_LINK: Check = Check::Members(&[
+    acted("resourceId", Check::Text(1024)),
+    acted("authenticationType", Check::OneOf(&["SystemAssigned", "UserAssigned"])),
+    acted("selectedUserAssignedIdentityResourceId", Check::Text(1024)),
+]);
+/// What a service's properties are (reference: iot-hub-and-dps.md G.2).
+const PROPERTIES: &[Property] = &[
+    acted("iotHubs", Check::Each(&LINKED_HUB, LINKED_HUBS)),
+    acted("allocationPolicy", Check::OneOf(ALLOCATION_POLICIES)),
+    keys::POLICIES_PROPERTY,
+    acted("publicNetworkAccess", Check::OneOf(&["Enabled", "Disabled"])),
+    acted("ipFilterRules", Check::Each(&IP_RULE, IP_RULES)),
+    descriptive(
+        "enableDataResidency",
+        Check::Bool,
+        "whether data may be copied to another region; Ferrohub never copies any out of its data folder",
+    ),
+    acted("deviceRegistryNamespace", NAMESPACE_LINK),
+    acted("disableLocalAuth", Check::Bool),
+    unbuilt("privateEndpointConnections", Check::Off, "Ferrohub has no private endpoints."),
+    PROVISIONING_STATE,
+    read_only("state"),
+    read_only("serviceOperationsHostName"),
+    read_only("deviceProvisioningHostName"),
+    read_only("portalOperationsHostName"),
+    read_only("idScope"),
+];
+/// Longest connection string of a linked hub: ours.
+const CONNECTION_STRING_CHARS: usize = 2048;
 const ALLOCATION_POLICIES: &[&str] = &["Hashed", "GeoLatency", "Static"];
 
 const DEFAULT_POLICIES: &[DefaultPolicy] = &[DefaultPolicy(
@@ -107,6 +128,7 @@ struct ProvisioningService;
 impl Behavior for ProvisioningService {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
+        network::check_rules(&cx.resource, true)?;
         link_namespace(cx).await?;
         link_hubs(cx).await?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
@@ -268,15 +290,8 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
 async fn link_hubs(cx: &mut PutContext<'_>) -> Result<()> {
     let sent = match cx.resource.properties.get("iotHubs") {
         Some(Value::Array(list)) => list.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(_) => return Err(Error::invalid_property("properties.iotHubs", "'iotHubs' is a list.")),
+        _ => Vec::new(),
     };
-    if sent.len() > LINKED_HUBS {
-        return Err(Error::invalid_property(
-            "properties.iotHubs",
-            format!("At most {LINKED_HUBS} hubs can be linked."),
-        ));
-    }
     let mut linked: Vec<Value> = Vec::new();
     let mut fields = Vec::new();
     for entry in &sent {

@@ -2,6 +2,7 @@
 
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, unbuilt};
 use crate::resources::{Kind, Scope, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
@@ -16,6 +17,11 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         legal: |name| !name.ends_with('.') && name.chars().all(|c| c.is_alphanumeric() || "-_().".contains(c)),
         text: "letters, digits, '-', '_', '(', ')' and '.', not ending in '.'",
     },
+    beside: &[unbuilt(
+        "managedBy",
+        Check::Off,
+        "Ferrohub has no groups that another resource manages: whoever has the rights on a group can delete it.",
+    )],
     delete: (200, 404),
     tree: true,
     marked: true,

@@ -2,10 +2,11 @@
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
-use crate::authz::builtin;
-use crate::directory;
+use crate::arm::schema::{Check, acted, descriptive, read_only, unbuilt};
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Scope, Stored, tag};
+use crate::tables::PRINCIPALS;
+use crate::{departure, directory};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::Resource;
@@ -28,15 +29,23 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
     global_name: Some("roleassignments"),
     properties: &[
-        "roleDefinitionId",
-        "principalId",
-        "principalType",
-        "description",
-        "condition",
-        "conditionVersion",
-        "delegatedManagedIdentityResourceId",
+        acted("roleDefinitionId", Check::Text(1024)),
+        acted("principalId", Check::Text(64)),
+        acted("principalType", Check::Own),
+        descriptive("description", Check::Text(2048), "a note of whoever assigned the role"),
+        unbuilt("condition", Check::Off, NO_CONDITIONS),
+        unbuilt("conditionVersion", Check::OneOf(&["2.0"]), NO_CONDITIONS),
+        unbuilt(
+            "delegatedManagedIdentityResourceId",
+            Check::Off,
+            "Ferrohub has one tenant, so nobody assigns roles for another one.",
+        ),
+        read_only("scope"),
+        read_only("createdOn"),
+        read_only("createdBy"),
+        read_only("updatedOn"),
+        read_only("updatedBy"),
     ],
-    read_only: &["scope", "createdOn", "createdBy", "updatedOn", "updatedBy"],
     put: (201, 201),
     // Roles answer with what was deleted (reference: resource-manager.md section 11).
     delete_answers: true,
@@ -47,6 +56,8 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         &[View::hiding("2015-07-01", None, &["systemData", "etag", "location"])],
     )
 };
+
+const NO_CONDITIONS: &str = "Ferrohub does not evaluate conditions on role assignments.";
 
 struct RoleAssignment;
 
@@ -60,11 +71,6 @@ impl Behavior for RoleAssignment {
         let role = text(&cx.resource, "roleDefinitionId").rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         check_principal(cx, &principal).await?;
         check_role(cx, &scope, &role)?;
-        if !text(&cx.resource, "condition").is_empty() {
-            return Err(Error::not_implemented(
-                "Ferrohub does not evaluate conditions on role assignments; leave 'condition' out.",
-            ));
-        }
         if let Some(existing) = cx.existing {
             let same = |name: &str, now: &str| {
                 existing
@@ -93,15 +99,7 @@ impl Behavior for RoleAssignment {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let resource = &cx.stored.resource;
-        let owner = text(resource, "roleDefinitionId").to_ascii_lowercase().ends_with(builtin::OWNER);
-        let scope = cx.stored.id.parent();
-        if owner && scope.is_some_and(|scope| scope.resource_group.is_none() && scope.providers.is_empty()) {
-            let all = resources::linked(cx.platform, &format!("role/{}", builtin::OWNER)).await?;
-            if all.iter().filter(|other| other.parent == cx.stored.parent).count() < 2 {
-                return Err(Error::conflict("Cannot delete the last RBAC admin assignment. Assign Owner to somebody else at the subscription first.").with_code("LastRbacAdmin"));
-            }
-        }
+        departure::check_assignment(cx.platform, cx.stored, &mut cx.change).await?;
         cx.change.access = true;
         Ok(())
     }
@@ -155,14 +153,16 @@ async fn check_scope(cx: &PutContext<'_>, scope: &ResourceId) -> Result<()> {
     Ok(())
 }
 
-async fn check_principal(cx: &PutContext<'_>, principal: &str) -> Result<()> {
+async fn check_principal(cx: &mut PutContext<'_>, principal: &str) -> Result<()> {
     if Uuid::parse_str(principal).is_err() {
         return Err(Error::invalid_property(
             "properties.principalId",
             format!("The principal id '{}' is not a GUID.", principal.chars().take(60).collect::<String>()),
         ));
     }
-    if directory::by_id(cx.platform.store.as_ref(), principal).await?.is_some() {
+    if let Some(found) = directory::by_id(cx.platform.store.as_ref(), principal).await? {
+        // Whoever removes it meanwhile removes its roles, and must not miss this one.
+        cx.change.unit.expect_exists(&PRINCIPALS, found.id.clone());
         return Ok(());
     }
     let tenant = &cx.platform.tenancy.tenant_id;

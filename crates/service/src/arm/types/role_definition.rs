@@ -2,6 +2,7 @@
 
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, Property, acted, descriptive, read_only, unbuilt};
 use crate::authz::builtin;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
@@ -28,8 +29,7 @@ const KIND: Kind = Kind {
 pub(super) static DECL: TypeDecl = TypeDecl {
     any_version: true,
     name: NameRule { min: 36, max: 36, legal: |name| Uuid::parse_str(name).is_ok(), text: "it must be a GUID" },
-    properties: &["roleName", "description", "type", "permissions", "assignableScopes"],
-    read_only: &["createdOn", "createdBy", "updatedOn", "updatedBy"],
+    properties: PROPERTIES,
     // The Python SDK accepts 201 only (reference: resource-manager.md section 11).
     put: (201, 201),
     delete_answers: true,
@@ -41,6 +41,30 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
+const ACTION_LIST: Check = Check::Each(&Check::Text(512), ACTIONS);
+const NO_CONDITIONS: &str = "Ferrohub does not evaluate conditions.";
+const PERMISSION: Check = Check::Members(&[
+    acted("actions", ACTION_LIST),
+    acted("notActions", ACTION_LIST),
+    acted("dataActions", ACTION_LIST),
+    acted("notDataActions", ACTION_LIST),
+    unbuilt("condition", Check::Off, NO_CONDITIONS),
+    unbuilt("conditionVersion", Check::Off, NO_CONDITIONS),
+]);
+/// What a role's properties are (reference: resource-manager.md section 11).
+const PROPERTIES: &[Property] = &[
+    acted("roleName", Check::Own),
+    descriptive("description", Check::Text(2048), "a note of its author"),
+    acted("type", Check::OneOf(&["CustomRole"])),
+    acted("permissions", Check::Each(&PERMISSION, ACTIONS)),
+    acted("assignableScopes", Check::Each(&Check::Text(1024), SCOPES)),
+    read_only("createdOn"),
+    read_only("createdBy"),
+    read_only("updatedOn"),
+    read_only("updatedBy"),
+];
+/// Most scopes of one role: ours.
+const SCOPES: usize = 500;
 /// Longest role name (Azure: 128).
 const ROLE_NAME_CHARS: usize = 128;
 /// Most action texts of one role: ours.

@@ -1,10 +1,12 @@
 //! User-assigned managed identities (`Microsoft.ManagedIdentity/userAssignedIdentities`).
 
 use crate::arm::context::{DeleteContext, PutContext};
-use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View};
+use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
+use crate::departure::remove_principal;
 use crate::directory;
-use crate::resources::{Kind, tag};
-use crate::tables::PRINCIPALS;
+use crate::platform::Platform;
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_model::principal::{Principal, PrincipalKind};
@@ -22,8 +24,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         },
         text: "letters, digits, '-' and '_', starting with a letter or digit",
     },
-    properties: &["isolationScope"],
-    read_only: &["tenantId", "principalId", "clientId"],
+    properties: &[
+        unbuilt(
+            "isolationScope",
+            Check::OneOf(&["None"]),
+            "An identity of Ferrohub can be attached to resources of every region.",
+        ),
+        read_only("tenantId"),
+        read_only("principalId"),
+        read_only("clientId"),
+        PROVISIONING_STATE,
+    ],
     further_actions: &["assign"],
     behavior: &UserAssignedIdentity,
     ..TypeDecl::new(
@@ -61,10 +72,24 @@ impl Behavior for UserAssignedIdentity {
         Ok(())
     }
 
-    /// The identity's principal goes with it. What it was assigned to keeps a dangling id, as in Azure; services then refuse by name.
+    /// The identity's principal goes with it, and the principal's roles. What it was attached to keeps a dangling id, as in
+    /// Azure; services then refuse by name.
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         if let Some(principal) = cx.stored.resource.text(&["principalId"]) {
-            cx.change.unit.delete(&PRINCIPALS, principal);
+            remove_principal(cx.platform, cx.actor, principal, &mut cx.change).await?;
+        }
+        Ok(())
+    }
+
+    /// As in Azure, an attached identity may go; the log says what is left without it.
+    async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        for decl in platform.types.all().iter().filter(|decl| matches!(decl.identity, IdentityRule::Both(_))) {
+            // It is gone already: what cannot be read now is not worth a failure.
+            for holder in resources::every(platform, decl.kind.tag).await.unwrap_or_default() {
+                if holder.resource.identity.as_ref().is_some_and(|identity| identity.assigned(stored.uid).is_some()) {
+                    tracing::warn!(identity = %stored.id, resource = %holder.id, "a deleted identity is still attached to a resource, which cannot act as it any more");
+                }
+            }
         }
         Ok(())
     }

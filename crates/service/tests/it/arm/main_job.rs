@@ -195,8 +195,8 @@ async fn what_is_not_built_is_not_promised() {
     let plant = plant(&world).await;
     for properties in [
         json!({"routing": {"routes": [{"name": "r", "source": "DeviceMessages", "endpointNames": ["events"], "isEnabled": true}]}}),
-        json!({"ipFilterRules": [{"filterName": "a", "action": "Reject", "ipMask": "0.0.0.0/0"}]}),
-        json!({"publicNetworkAccess": "Disabled"}),
+        json!({"networkRuleSets": {"defaultAction": "Deny", "ipRules": []}}),
+        json!({"enableFileUploadNotifications": true}),
     ] {
         let error =
             world.refused(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"properties": properties}))).await;

@@ -23,7 +23,7 @@ fn stable(mut view: Value) -> Value {
 }
 
 /// A world in which every type has a resource.
-async fn world_of_everything() -> World {
+pub(super) async fn world_of_everything() -> World {
     let world = World::with_types(Types::built_in().with(&[&widget::DECL])).await;
     let plant = plant(&world).await;
     let policy = format!("{}/credentials/default/policies/default", plant.namespace);
@@ -45,7 +45,7 @@ async fn world_of_everything() -> World {
 }
 
 /// Every id under which something is reached, with its type.
-async fn everything(world: &World) -> Vec<(&'static TypeDecl, String)> {
+pub(super) async fn everything(world: &World) -> Vec<(&'static TypeDecl, String)> {
     let platform = world.platform();
     let mut stored: Vec<Stored> = Vec::new();
     for tag in [tag::RESOURCE_GROUP, tag::ROLE_DEFINITION, tag::ROLE_ASSIGNMENT] {

@@ -1,7 +1,7 @@
 //! A type that only the tests have: what "adding a resource type is one file" takes.
 
 use ferrohub_service::arm::declaration::{NameRule, TypeDecl, View, inner_dashes};
-use ferrohub_service::arm::schema::{Check, Rule};
+use ferrohub_service::arm::schema::{Check, PROVISIONING_STATE, acted};
 use ferrohub_service::resources::{Kind, tag};
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
     name: NameRule { min: 2, max: 10, legal: inner_dashes, text: "letters, digits and inner '-'" },
-    properties: &["size", "colour", "note"],
-    create_only: &["colour"],
-    schema: &[
-        Rule { path: "size", check: Check::Integer(1, 9) },
-        Rule { path: "colour", check: Check::OneOf(&["Red", "Blue"]) },
+    properties: &[
+        acted("size", Check::Integer(1, 9)),
+        acted("colour", Check::OneOf(&["Red", "Blue"])).create_only(),
+        acted("note", Check::Text(100)),
+        PROVISIONING_STATE,
     ],
     subs: &[("POST", "polish")],
     ..TypeDecl::new(

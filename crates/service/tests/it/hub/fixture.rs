@@ -156,7 +156,14 @@ async fn caller_of(service: &HubService, hub: &HubRef, now_unix: i64) -> Actor {
 }
 
 pub(super) fn request(id: &str, token: Option<String>, peer_chain: Vec<Vec<u8>>) -> DeviceLogin {
-    DeviceLogin { host: HOST.into(), device_id: id.into(), module_id: None, token, peer_chain }
+    DeviceLogin {
+        host: HOST.into(),
+        device_id: id.into(),
+        module_id: None,
+        token,
+        peer_chain,
+        peer: Default::default(),
+    }
 }
 
 fn hub_id(group: &ResourceId, name: &str) -> ResourceId {

@@ -5,6 +5,7 @@ mod counted;
 mod fixture;
 mod fleet;
 mod mirroring;
+mod network;
 mod presence;
 mod registry;
 mod sessions;

@@ -167,8 +167,11 @@ async fn hubs_are_found_by_host_and_by_token_and_not_when_deleted() {
     assert_eq!(service.by_host("Hub1.Azure-Devices.LocalHost:8443").await.unwrap().uid, world.hub.uid);
     assert_eq!(service.by_host("hub2.azure-devices.localhost").await.unwrap_err().numeric_code(), 401_001);
     let token = world.policy_token(HOST, "service");
-    assert_eq!(service.by_request("localhost:8443", Some(&token)).await.unwrap().uid, world.hub.uid);
-    assert_eq!(service.by_request("localhost", None).await.unwrap_err().numeric_code(), 401_001);
+    assert_eq!(
+        service.by_request("localhost:8443", Some(&token), Default::default()).await.unwrap().uid,
+        world.hub.uid
+    );
+    assert_eq!(service.by_request("localhost", None, Default::default()).await.unwrap_err().numeric_code(), 401_001);
     let mut change = Change::new();
     change.unit.delete(&RESOURCES, world.made.key());
     world.platform().commit(change).await.unwrap();

@@ -277,12 +277,18 @@ async fn desired_properties_reach_the_device_in_order() {
         );
     }
     silent(&mut session).await;
-    assert_eq!(session.patch_reported(json!({"rate": 2})).await.unwrap(), 2);
+    assert_eq!(session.patch_reported(json!({"rate": 2}), None).await.unwrap(), 2);
     assert_eq!(
         session.twin().await.unwrap(),
         json!({"desired": {"rate": 2, "$version": 3}, "reported": {"rate": 2, "$version": 2}})
     );
-    assert_eq!(session.patch_reported(json!({"a b": 2})).await.unwrap_err().numeric_code(), 400_004);
+    for version in [1, 3] {
+        let stale = session.patch_reported(json!({"rate": 9}), Some(version)).await.unwrap_err();
+        assert_eq!(stale.numeric_code(), 412_001);
+        assert!(stale.message.contains(&format!("have the $version 2, not {version}")), "{stale}");
+    }
+    assert_eq!(session.patch_reported(json!({"rate": 3}), Some(2)).await.unwrap(), 3);
+    assert_eq!(session.patch_reported(json!({"a b": 2}), None).await.unwrap_err().numeric_code(), 400_004);
 }
 
 #[tokio::test]
@@ -308,6 +314,53 @@ async fn a_slow_device_gets_everything_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_write_one_twin_all_get_their_way() {
+    const WRITERS: usize = 16;
+    const WRITES: usize = 20;
+    let world = Arc::new(World::new().await);
+    world.let_time_pass();
+    let key = world.sas_device("d").await;
+    let link = world.connect_sas("d", &key).await.link();
+    let mut writers = Vec::new();
+    for writer in 0..WRITERS {
+        let (world, link) = (Arc::clone(&world), Arc::clone(&link));
+        writers.push(tokio::spawn(async move {
+            for number in 0..WRITES {
+                let value = json!({format!("w{writer}"): number});
+                match writer % 4 {
+                    0 => drop(link.patch_reported(value, None).await.unwrap()),
+                    1 => {
+                        let identity =
+                            json!({"deviceId": "d", "status": "enabled", "statusReason": format!("{number}")});
+                        world.service().put_device(&world.caller, &world.hub, "d", &identity, Some("*")).await.unwrap();
+                    }
+                    2 => drop(
+                        world
+                            .service()
+                            .patch_twin(&world.caller, &world.hub, "d", &json!({"tags": value}), None)
+                            .await
+                            .unwrap(),
+                    ),
+                    _ => {
+                        let body = json!({"properties": {"desired": value}});
+                        world.service().patch_twin(&world.caller, &world.hub, "d", &body, Some("*")).await.unwrap();
+                    }
+                }
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let twin = world.service().get_twin(&world.caller, &world.hub, "d").await.unwrap();
+    for (writer, side) in [(0, "reported"), (3, "desired")] {
+        let properties = &twin["properties"][side];
+        assert_eq!(properties["$version"], json!(1 + WRITERS / 4 * WRITES), "{side}");
+        assert_eq!(properties[format!("w{writer}")], json!(WRITES - 1), "{side}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sides_write_a_twin_at_once_and_nothing_is_lost() {
     let world = Arc::new(World::new().await);
     world.let_time_pass();
@@ -315,7 +368,7 @@ async fn both_sides_write_a_twin_at_once_and_nothing_is_lost() {
     let link = world.connect_sas("d", &key).await.link();
     let reports = tokio::spawn(async move {
         for number in 0..25 {
-            link.patch_reported(json!({format!("r{number}"): number})).await.unwrap();
+            link.patch_reported(json!({format!("r{number}"): number}), None).await.unwrap();
         }
     });
     let wishes = {

@@ -25,6 +25,7 @@ async fn admits(world: &World, service: &ProvisioningService, key: &[u8], regist
         registration_id: registration,
         authorization: request.authorization.as_deref(),
         peer_chain: &[],
+        peer: Default::default(),
     };
     // Nobody registered: who is let in learns that, a stranger learns nothing.
     let refused = service.registration_lookup(caller, false).await.unwrap_err();

@@ -179,10 +179,19 @@ async fn pages_follow_each_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_the_service_api() {
     let world = World::new().await;
-    let dps = world.service().dps_by_host("DPS1.azure-devices-provisioning.localhost:8443").await.unwrap();
+    let dps = world
+        .service()
+        .dps_by_host("DPS1.azure-devices-provisioning.localhost:8443", Default::default())
+        .await
+        .unwrap();
     assert_eq!(dps.name, "dps1");
     assert_eq!(
-        world.service().dps_by_host("dps2.azure-devices-provisioning.localhost").await.unwrap_err().numeric_code(),
+        world
+            .service()
+            .dps_by_host("dps2.azure-devices-provisioning.localhost", Default::default())
+            .await
+            .unwrap_err()
+            .numeric_code(),
         404_201
     );
     let now = world.platform().clock.unix_seconds();

@@ -86,6 +86,7 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
         registration_id: "Pump:7",
         authorization: Some(&token),
         peer_chain: &[],
+        peer: Default::default(),
     };
     let seen = world.service().registration_lookup(caller, false).await.unwrap();
     assert_eq!(seen["status"], "assigned");

@@ -30,6 +30,7 @@ async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy()
             module_id: None,
             token: None,
             peer_chain,
+            peer: Default::default(),
         };
         world.hubs().connect(login).await.map(drop).map_err(|error| error.message)
     };

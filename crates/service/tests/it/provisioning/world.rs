@@ -300,6 +300,7 @@ impl World {
             registration_id: registration,
             authorization: Some(&token),
             peer_chain: &[],
+            peer: Default::default(),
         };
         let done = self.service().operation_status(caller, &first.operation_id).await.unwrap();
         assert_eq!(done.body["status"], done.status.as_str());

@@ -88,8 +88,13 @@ async fn polls_of_what_is_not_there() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;
     let token = world.token(&key, "d1");
-    let caller =
-        DeviceCaller { id_scope: &world.scope, registration_id: "d1", authorization: Some(&token), peer_chain: &[] };
+    let caller = DeviceCaller {
+        id_scope: &world.scope,
+        registration_id: "d1",
+        authorization: Some(&token),
+        peer_chain: &[],
+        peer: Default::default(),
+    };
     assert!(world.service().authenticate_device(caller).await.is_ok());
     assert_eq!(world.service().operation_status(caller, "5.0.0").await.unwrap_err().numeric_code(), 404_202);
     world.register(&key, "d1", None).await;

@@ -139,7 +139,8 @@ impl Plant {
         };
         let first = life.provisioning.register(request).await?;
         let (id_scope, authorization) = (self.scope.as_str(), Some(token.as_str()));
-        let caller = DeviceCaller { id_scope, registration_id: id, authorization, peer_chain: &[] };
+        let caller =
+            DeviceCaller { id_scope, registration_id: id, authorization, peer_chain: &[], peer: Default::default() };
         let done = life.provisioning.operation_status(caller, &first.operation_id).await?;
         if done.body["status"] != "assigned" {
             return Ok(false);
@@ -193,13 +194,20 @@ impl Plant {
         let id = format!("d{number}");
         let token = sign(HOST, &KEY, life.platform.clock.unix_seconds() + 3600, Some("iothubowner"));
         let host = HOST.to_owned();
-        let login = DeviceLogin { host, device_id: id, module_id: None, token: Some(token), peer_chain: Vec::new() };
+        let login = DeviceLogin {
+            host,
+            device_id: id,
+            module_id: None,
+            token: Some(token),
+            peer_chain: Vec::new(),
+            peer: Default::default(),
+        };
         let kind = if body.is_multiple_of(2) { SessionKind::Clean } else { SessionKind::Lasting };
         let stays = body.is_multiple_of(3);
         let session = life.hub.open(login, kind).await?;
         session.link().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
         let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
-        let after = session.patch_reported(json!({ "body": body })).await?;
+        let after = session.patch_reported(json!({ "body": body }), None).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
         let body = format!("{body:x}");
         session.publish(&[Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;

@@ -1,0 +1,30 @@
+//! `ferrohub owner reset`: whoever holds the data folder of a stopped server gets back in.
+
+use crate::cli::{OwnerResetArgs, ServerFlags};
+use crate::config::{Config, Variables};
+use crate::data_dir::{DataDir, OWNER_FILE};
+use crate::output::print;
+use crate::serve;
+use ferrohub_model::error::Result;
+use ferrohub_service::reset_owner;
+
+/// Makes the owner good again and writes `owner.json`.
+///
+/// # Errors
+/// `Conflict` while the server runs, `NotFound` where nothing was installed, a sentence on what is wrong with the folder.
+pub(crate) async fn run(args: &OwnerResetArgs, variables: &Variables) -> Result<()> {
+    let flags = ServerFlags { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServerFlags::default() };
+    let config = Config::load(&flags, variables)?;
+    let folder = DataDir::open_existing(&config.data_dir)?;
+    let master_key = serve::master_key(&config, &folder)?;
+    let engines = serve::engines(&folder).await?;
+    let owner = reset_owner(&engines, master_key).await?;
+    serve::write_owner(&folder, &owner)?;
+    engines.log.close().await?;
+    print(&format!(
+        "The owner (application {}) has a new secret, in {}; its former ones are refused. Start the server and sign in: \
+         ferrohub az login. Other owners, if any, are as they were: ferrohub az role assignment list --role Owner",
+        owner.client_id,
+        folder.path().join(OWNER_FILE).display()
+    ))
+}

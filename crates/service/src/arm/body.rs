@@ -1,0 +1,222 @@
+//! A body against the declaration of its type: what is known, what it may be, what is not built.
+
+use super::declaration::{IdentityRule, TypeDecl};
+use super::schema::{Check, Meaning, Property, acted, descriptive, read_only};
+use super::view::{self, View};
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::error::{Error, Result};
+use serde_json::{Map, Value};
+
+/// Members of every resource that only the server writes.
+const SHOWN: &[Property] =
+    &[read_only("id"), read_only("name"), read_only("type"), read_only("etag"), read_only("systemData")];
+const PROPERTIES: Property = acted("properties", Check::Own);
+/// Members of a tracked resource, under rules of their own.
+const TRACKED: &[Property] = &[
+    descriptive("location", Check::Own, "a region's name; everything lies where the server runs"),
+    descriptive("tags", Check::Own, "words of its owner, which lists can be filtered by"),
+];
+/// Most user-assigned identities of a resource: ours.
+const IDENTITIES: usize = 100;
+const SKU: Property =
+    acted("sku", Check::Members(&[acted("name", Check::Own), read_only("tier"), acted("capacity", Check::Own)]));
+const IDENTITY: Property = acted(
+    "identity",
+    Check::Members(&[
+        acted("type", Check::Own),
+        acted(
+            "userAssignedIdentities",
+            Check::Named(&Check::Members(&[read_only("principalId"), read_only("clientId")]), IDENTITIES),
+        ),
+        read_only("principalId"),
+        read_only("tenantId"),
+    ]),
+);
+
+/// The body of one request.
+pub(super) struct Body<'a> {
+    pub(super) decl: &'static TypeDecl,
+    pub(super) view: &'static View,
+    pub(super) version: &'a ApiVersion,
+}
+
+/// The members of resources of a type, `properties` itself among them.
+pub(super) fn beside(decl: &'static TypeDecl) -> Vec<&'static Property> {
+    let mut known: Vec<&Property> = SHOWN.iter().chain([&PROPERTIES]).chain(decl.beside).collect();
+    known.extend(TRACKED.iter().filter(|_| decl.tracked));
+    known.extend(decl.sku.then_some(&SKU));
+    known.extend((decl.identity != IdentityRule::No).then_some(&IDENTITY));
+    known
+}
+
+impl Body<'_> {
+    /// Checks every member of a body, at every depth. `body` is in the newest shape.
+    ///
+    /// # Errors
+    /// `InvalidRequestContent` for a member that the type, or this api-version of it, does not know; `InvalidPropertyValue`
+    /// for a value against its rule; 501 for what is not built. All name the path.
+    pub(super) fn check(&self, body: &Value) -> Result<()> {
+        let Value::Object(sent) = body else { return Ok(()) };
+        self.members(&beside(self.decl), sent, "")?;
+        if let Some(Value::Object(properties)) = sent.get("properties") {
+            let known: Vec<&Property> = self.decl.properties.iter().collect();
+            self.members(&known, properties, "properties")?;
+        }
+        self.view.hidden.iter().try_for_each(|path| self.check_hidden(path, body))
+    }
+
+    fn members(&self, known: &[&Property], sent: &Map<String, Value>, above: &str) -> Result<()> {
+        for (name, value) in sent.iter().filter(|(_, value)| !value.is_null()) {
+            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            match known.iter().find(|property| property.name == name) {
+                Some(property) => self.value(property, value, &path)?,
+                None => return Err(self.unknown(known, name, &path)),
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, property: &Property, value: &Value, path: &str) -> Result<()> {
+        let rule = property.check.broken(value);
+        match property.meaning {
+            Meaning::ReadOnly => Ok(()),
+            Meaning::Unbuilt(why) if rule.is_some() || self.below(&property.check, value, path).is_err() => {
+                Err(Error::not_implemented(format!(
+                    "'{path}' cannot be set: {why} Leave it out; the only value taken is: {}.",
+                    property.check.words()
+                ))
+                .with_target(path))
+            }
+            _ => match rule {
+                Some(rule) => Err(Error::invalid_property(path, format!("'{}' {rule}.", property.name))),
+                None => self.below(&property.check, value, path),
+            },
+        }
+    }
+
+    fn below(&self, check: &Check, value: &Value, path: &str) -> Result<()> {
+        match (check, value) {
+            (Check::Members(known), Value::Object(sent)) => self.members(&known.iter().collect::<Vec<_>>(), sent, path),
+            (Check::Each(check, _), Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, entry)| self.entry(check, entry, format!("{path}[{index}]"))),
+            (Check::Named(check, _), Value::Object(map)) => map
+                .iter()
+                .filter(|(_, entry)| !entry.is_null())
+                .try_for_each(|(name, entry)| self.entry(check, entry, format!("{path}.{}", shown(name)))),
+            _ => Ok(()),
+        }
+    }
+
+    fn entry(&self, check: &Check, value: &Value, path: String) -> Result<()> {
+        match check.broken(value) {
+            Some(rule) => Err(Error::invalid_property(path, format!("An entry here {rule}."))),
+            None => self.below(check, value, &path),
+        }
+    }
+
+    /// A member that other api-versions know. Tags and location are kept, whatever the shape shows.
+    fn check_hidden(&self, path: &str, body: &Value) -> Result<()> {
+        let steps: Vec<&str> = path.split('.').collect();
+        let sent = view::get(body, &steps).is_some_and(|value| !value.is_null());
+        let written = match steps.split_first() {
+            Some((&"properties", below)) => find(self.decl.properties, below).is_none_or(is_written),
+            Some((first, _)) => *first == "identity",
+            None => false,
+        };
+        if !sent || !written {
+            return Ok(());
+        }
+        let knows = |version: &&&str| {
+            ApiVersion::parse(version)
+                .and_then(|version| self.decl.view(&version, None))
+                .is_ok_and(|view| view::shows(view, path))
+        };
+        let knowing: Vec<&str> = self.decl.family.iter().filter(knows).copied().collect();
+        // What no api-version shows is written only, as keys are.
+        if knowing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "The api-version {} of '{}' does not know '{path}', so it cannot be written with it. These do: {}.",
+            self.version,
+            self.decl.full(),
+            knowing.join(", ")
+        ))
+        .with_code("InvalidRequestContent")
+        .with_target(path))
+    }
+
+    fn unknown(&self, known: &[&Property], name: &str, path: &str) -> Error {
+        let name = shown(name);
+        let same = known.iter().find(|property| property.name.eq_ignore_ascii_case(&name));
+        let hint = match same {
+            Some(property) => format!("It is written '{}'.", property.name),
+            None => {
+                let names: Vec<&str> = known.iter().filter(|p| is_written(p)).map(|p| p.name).collect();
+                match names.is_empty() {
+                    true => "Nothing can be set here; leave it out.".into(),
+                    false => format!("Known here are: {}. Leave it out.", names.join(", ")),
+                }
+            }
+        };
+        let shown_path: String = path.chars().take(300).collect();
+        Error::invalid(format!(
+            "The request content was invalid: resources of type '{}' have no property '{name}' (path '{shown_path}'). {hint}",
+            self.decl.full()
+        ))
+        .with_code("InvalidRequestContent")
+        .with_target(shown_path)
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+fn is_written(property: &Property) -> bool {
+    property.meaning != Meaning::ReadOnly
+}
+
+fn find(known: &'static [Property], steps: &[&str]) -> Option<&'static Property> {
+    let (first, rest) = steps.split_first()?;
+    let property = known.iter().find(|property| property.name == *first)?;
+    if rest.is_empty() { Some(property) } else { find(property.below(), rest) }
+}
+
+/// The dotted paths below `properties` for which `wanted` holds. What lies in lists and maps has none.
+pub(super) fn paths(known: &'static [Property], wanted: fn(&Property) -> bool) -> Vec<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for property in known {
+        if wanted(property) {
+            found.push(vec![property.name]);
+        } else if let Check::Members(below) = property.check {
+            found.extend(paths(below, wanted).into_iter().map(|path| [vec![property.name], path].concat()));
+        }
+    }
+    found
+}
+
+/// Takes away, at every depth, what only the server writes and what nobody knows: a client put it back, or said null.
+pub(super) fn strip(check: &Check, value: &mut Value) {
+    match (check, value) {
+        (Check::Members(known), Value::Object(map)) => strip_members(known, map),
+        (Check::Each(check, _), Value::Array(list)) => list.iter_mut().for_each(|entry| strip(check, entry)),
+        (Check::Named(check, _), Value::Object(map)) => {
+            map.retain(|_, entry| !entry.is_null());
+            map.values_mut().for_each(|entry| strip(check, entry));
+        }
+        _ => {}
+    }
+}
+
+/// [`strip`] for the members of an object.
+pub(super) fn strip_members(known: &'static [Property], map: &mut Map<String, Value>) {
+    map.retain(|name, _| known.iter().any(|property| property.name == name && is_written(property)));
+    for property in known {
+        if let Some(value) = map.get_mut(property.name) {
+            strip(&property.check, value);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Whoever holds the data folder of a stopped server gets back in: a fresh secret for an Owner of the subscription.
+
+use crate::arm::activity::{self, Origin};
+use crate::arm::types::{ROLE_ASSIGNMENT, Types, role_assignment_lookup};
+use crate::authz::{Actor, builtin};
+use crate::bootstrap::{self, OWNER, OwnerCredential, new_owner, owner_assignment, owner_secret};
+use crate::directory;
+use crate::keyring::Keyring;
+use crate::platform::{Change, Engines, Platform, Settings};
+use crate::resources;
+use crate::tables::META;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::principal::Principal;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::seal::MasterKey;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the activity log calls whoever did this.
+const BY: &str = "owner-reset";
+
+/// Makes the owner of `owner.json` good again, whatever was done to it: its principal is made anew where it was deleted, all
+/// of its secrets are replaced by a new one, and it is given Owner over the subscription where it is not. Other owners stay.
+/// The activity log tells of it.
+///
+/// # Errors
+/// `NotFound` when there is no installation in the store; a wrong master key; when the store fails.
+pub async fn reset_owner(engines: &Engines, master_key: MasterKey) -> Result<OwnerCredential> {
+    let store = engines.store.as_ref();
+    let tenancy = bootstrap::tenancy(store).await?;
+    let tenancy = tenancy.ok_or_else(|| Error::not_found("There is no installation in this data folder."))?;
+    let keyring = Arc::new(Keyring::new(master_key, engines.random.clone()));
+    if let Some(row) = store.get(&META, "master-check").await? {
+        keyring.verify_check_value(&row.parse::<String>()?)?;
+    }
+    // Host names are of no account here.
+    let settings = Settings { domain: "localhost".into(), pki_url: None };
+    let platform = Platform::open(engines.clone(), keyring, settings, tenancy, Types::built_in()).await?;
+    let mut change = Change::new();
+    let (secret, text) = owner_secret(engines);
+    let owner = match known_owner(&platform).await? {
+        Some(owner) => Principal { secrets: vec![secret], ..Principal::clone(&owner) },
+        None => {
+            let owner = new_owner(engines.random.as_ref(), secret);
+            change.unit.put(bootstrap::meta(OWNER, &owner.id)?);
+            owner
+        }
+    };
+    change.unit.put(directory::put(&owner)?);
+    let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
+    let actor = Actor::worker_for(BY);
+    let correlation = platform.new_id();
+    let origin = Origin { actor: &actor, method: "", request_id: correlation, correlation_id: correlation };
+    change.unit.put(activity::of_service(&platform, &origin, &subscription, "Ferrohub/owner/reset/action")?);
+    if !is_owner(&platform, &owner).await? {
+        let (id, row) = owner_assignment(engines, &platform.tenancy, &owner)?;
+        change.unit.put(row);
+        let action = format!("{}/write", ROLE_ASSIGNMENT.full());
+        change.unit.put(activity::of_service(&platform, &origin, &id, &action)?);
+        change.access = true;
+    }
+    platform.commit(change).await?;
+    Ok(OwnerCredential::of(&platform.tenancy, &owner, &text))
+}
+
+async fn known_owner(platform: &Platform) -> Result<Option<Arc<Principal>>> {
+    let Some(row) = platform.store.get(&META, OWNER).await? else { return Ok(None) };
+    directory::by_id(platform.store.as_ref(), &row.parse::<String>()?).await
+}
+
+async fn is_owner(platform: &Platform, owner: &Principal) -> Result<bool> {
+    let above = Uuid::parse_str(&platform.tenancy.subscription_id)
+        .map_err(|e| Error::internal(format!("subscription {}: {e}", platform.tenancy.subscription_id)))?;
+    let lookup = role_assignment_lookup(above, &owner.id, builtin::OWNER);
+    Ok(resources::by_lookup(platform, "lookup", &lookup).await?.is_some())
+}

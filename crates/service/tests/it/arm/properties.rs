@@ -1,0 +1,279 @@
+//! Nothing that is sent is taken and dropped: what nobody declared is refused at every depth, what is not built is refused
+//! unless it asks for nothing, and what is only kept is listed in `docs/howto/descriptive-properties.md`.
+
+use super::fixture::{ADR, DPS, HUB, World, plant};
+use super::views::{everything, world_of_everything};
+use ferrohub_service::arm::declaration::TypeDecl;
+use ferrohub_service::arm::schema::{Check, Meaning, Property};
+use ferrohub_service::arm::types::Types;
+use serde_json::{Value, json};
+
+const UNKNOWN: &str = "zzNobodyKnows";
+
+/// One resource of each type, under its newest api-version that is listed.
+async fn one_of_each(world: &World) -> Vec<(&'static TypeDecl, String, &'static str)> {
+    let mut found: Vec<(&'static TypeDecl, String, &'static str)> = Vec::new();
+    for (decl, path) in everything(world).await {
+        if !found.iter().any(|(known, ..)| known.kind == decl.kind) {
+            found.push((decl, path, decl.versions()[0]));
+        }
+    }
+    assert_eq!(found.len(), world.platform().types.all().len());
+    found
+}
+
+/// `doc` with `value` at a path of a declaration: an entry of a list, or a name of the client's choice, is made.
+fn with(doc: &Value, path: &str, value: Value) -> Value {
+    let mut doc = doc.clone();
+    let mut at = &mut doc;
+    for step in path.split('.') {
+        let (name, lists) = (step.trim_end_matches("[]"), step.matches("[]").count());
+        let name = if name == "*" { "x" } else { name };
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[name];
+        for _ in 0..lists {
+            *at = json!([{}]);
+            at = &mut at[0];
+        }
+    }
+    *at = value;
+    doc
+}
+
+/// The path as a refusal names it.
+fn named(path: &str) -> String {
+    path.replace("[]", "[0]").replace(".*", ".x")
+}
+
+#[tokio::test]
+async fn what_nobody_declared_is_refused_at_every_depth() {
+    let world = world_of_everything().await;
+    for (decl, path, version) in one_of_each(&world).await {
+        let doc = world.get(&path, version).await;
+        let mut levels = vec![String::new(), "properties.".to_owned()];
+        for (path, property) in decl.members() {
+            let mut level = path;
+            let mut check = &property.check;
+            while let Check::Each(inner, _) | Check::Named(inner, _) = check {
+                level.push_str(if matches!(check, Check::Each(..)) { "[]" } else { ".*" });
+                check = inner;
+            }
+            if matches!(check, Check::Members(_)) && property.meaning != Meaning::ReadOnly {
+                levels.push(format!("{level}."));
+            }
+        }
+        for level in levels {
+            let unknown = format!("{level}{UNKNOWN}");
+            let body = with(&doc, &unknown, json!("x"));
+            let error = world.refused(&world.owner, "PUT", &path, version, Some(body)).await;
+            let seen = (error.http_status(), error.code, error.target.as_deref());
+            assert_eq!(
+                seen,
+                (400, "InvalidRequestContent", Some(named(&unknown).as_str())),
+                "{path} {}",
+                error.message
+            );
+            assert!(error.message.contains(UNKNOWN) && error.message.contains(&decl.full()), "{}", error.message);
+            let body = with(&json!({}), &unknown, json!(7));
+            let error = world.refused(&world.owner, "PATCH", &path, version, Some(body)).await;
+            assert_eq!((error.http_status(), error.target.as_deref()), (400, Some(named(&unknown).as_str())), "{path}");
+        }
+        // Null says nothing, and is not kept.
+        let body = with(&doc, &format!("properties.{UNKNOWN}"), Value::Null);
+        let answer = world.put(&path, version, body).await;
+        assert!(answer["properties"].get(UNKNOWN).is_none(), "{path}");
+    }
+}
+
+/// A value that asks for something.
+fn busy(check: &Check) -> Value {
+    match check {
+        Check::Off => json!(true),
+        Check::Integer(..) => json!(77),
+        Check::Each(inner, _) => json!([busy(inner)]),
+        _ => json!("zz-something-else"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_built_is_refused_with_a_sentence() {
+    let world = world_of_everything().await;
+    let mut refused = 0;
+    for (decl, path, version) in one_of_each(&world).await {
+        let doc = world.get(&path, version).await;
+        let unbuilt = decl.members().into_iter().filter(|(_, p)| matches!(p.meaning, Meaning::Unbuilt(_)));
+        for (at, property) in unbuilt {
+            let body = with(&doc, &at, busy(&property.check));
+            let error = world.refused(&world.owner, "PUT", &path, version, Some(body)).await;
+            assert_eq!((error.http_status(), error.target), (501, Some(named(&at))), "{path}");
+            let Meaning::Unbuilt(why) = property.meaning else { unreachable!() };
+            assert!(error.message.contains(why) && why.ends_with('.'), "{}", error.message);
+            refused += 1;
+        }
+    }
+    assert!(refused > 40, "{refused}");
+}
+
+#[tokio::test]
+async fn what_an_api_version_does_not_know_is_refused() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let (policy, identity) = (format!("{}/credentials/default/policies/default", plant.namespace), &plant.identity);
+    let link = json!({"resourceId": plant.namespace, "authenticationType": "SystemAssigned"});
+    let identities = json!({"type": "UserAssigned", "userAssignedIdentities": {identity: {}}});
+    let device = format!("{}/devices/pump-1", plant.namespace);
+    for (path, version, at, value) in [
+        (&plant.hub, "2023-06-30", "properties.deviceRegistry", json!({"namespaceResourceId": plant.namespace})),
+        (&plant.dps, "2022-12-12", "properties.deviceRegistryNamespace", link.clone()),
+        (&plant.dps, "2021-10-15", "properties.deviceRegistryNamespace", link),
+        (&plant.dps, "2021-10-15", "identity", identities),
+        (&device, "2026-04-01", "properties.policy", json!({"resourceId": policy})),
+    ] {
+        let body = with(&json!({"location": "westeurope"}), at, value);
+        let error = world.refused(&world.owner, "PUT", path, version, Some(body)).await;
+        assert_eq!((error.http_status(), error.target.as_deref()), (400, Some(at)), "{path} {version}");
+        assert!(error.message.contains(version) && error.message.contains("These do: 20"), "{}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn create_only_values_stay_when_they_are_left_out() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let device = format!("{}/devices/pump-1", plant.namespace);
+    let of = |properties: Value| json!({"location": "westeurope", "properties": properties});
+    world.put(&device, ADR, of(json!({"manufacturer": "Contoso"}))).await;
+    let again = world.put(&device, ADR, of(json!({"enabled": true}))).await;
+    assert_eq!(again["properties"]["manufacturer"], "Contoso");
+    let error = world.refused(&world.owner, "PUT", &device, ADR, Some(of(json!({"manufacturer": "Other"})))).await;
+    assert_eq!(error.code, "PropertyChangeNotAllowed");
+}
+
+#[tokio::test]
+async fn the_least_tls_version_is_chosen_once() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let strict = format!("{}/providers/Microsoft.Devices/IotHubs/strict1", plant.group);
+    let of = |version: Value| json!({"location": "westeurope", "properties": {"minTlsVersion": version}});
+    for bad in [json!("1.1"), json!("1.0"), json!("TLS1_2"), json!(1.2), json!("")] {
+        let error = world.refused(&world.owner, "PUT", &strict, HUB, Some(of(bad))).await;
+        assert_eq!(error.target.as_deref(), Some("properties.minTlsVersion"));
+    }
+    world.put(&strict, HUB, of(json!("1.3"))).await;
+    let kept = world.put(&strict, HUB, json!({"location": "westeurope"})).await;
+    assert_eq!(kept["properties"]["minTlsVersion"], "1.3");
+    for (hub, version) in [(&strict, "1.2"), (&plant.hub, "1.3")] {
+        let patch = json!({"properties": {"minTlsVersion": version}});
+        let error = world.refused(&world.owner, "PATCH", hub, HUB, Some(patch)).await;
+        assert_eq!(
+            (error.code, error.target.as_deref()),
+            ("PropertyChangeNotAllowed", Some("properties.minTlsVersion"))
+        );
+    }
+    world
+        .send(&world.owner, "PATCH", &plant.hub, HUB, Some(json!({"properties": {"minTlsVersion": "1.2"}})))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn address_rules_are_checked_when_they_are_written() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let rule = |name: &str, action: &str, mask: &str| json!({"filterName": name, "action": action, "ipMask": mask});
+    let good = rule("one", "Accept", "10.0.0.0/8");
+    for (rules, target) in [
+        (json!([{"action": "Accept", "ipMask": "1.2.3.4"}]), "properties.ipFilterRules[0].filterName"),
+        (json!([good, rule("two", "Maybe", "1.2.3.4")]), "properties.ipFilterRules[1].action"),
+        (json!([rule("one", "Accept", "10.0.0.0/40")]), "properties.ipFilterRules[0].ipMask"),
+        (json!([good, rule("ONE", "Reject", "1.2.3.4")]), "properties.ipFilterRules[1].filterName"),
+        (Value::Array(vec![good.clone(); 101]), "properties.ipFilterRules"),
+        (json!({}), "properties.ipFilterRules"),
+        (json!([7]), "properties.ipFilterRules[0]"),
+    ] {
+        for (service, version) in [(&plant.hub, HUB), (&plant.dps, DPS)] {
+            let patch = json!({"properties": {"ipFilterRules": rules}});
+            let error = world.refused(&world.owner, "PATCH", service, version, Some(patch)).await;
+            assert_eq!((error.http_status(), error.target.as_deref()), (400, Some(target)), "{}", error.message);
+        }
+    }
+    let targeted = json!([{"filterName": "one", "action": "Accept", "ipMask": "::1", "target": "deviceApi"}]);
+    let patch = json!({"properties": {"ipFilterRules": targeted, "publicNetworkAccess": "Disabled"}});
+    let error = world.refused(&world.owner, "PATCH", &plant.hub, HUB, Some(patch.clone())).await;
+    assert_eq!(error.target.as_deref(), Some("properties.ipFilterRules[0].target"));
+    let answer = world.send(&world.owner, "PATCH", &plant.dps, DPS, Some(patch)).await.unwrap();
+    let properties = &answer.body.unwrap()["properties"];
+    assert_eq!((&properties["ipFilterRules"], &properties["publicNetworkAccess"]), (&targeted, &json!("Disabled")));
+}
+
+#[tokio::test]
+async fn keys_of_storage_accounts_are_refused_and_never_shown() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let secret = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0";
+    for (at, value) in [
+        ("properties.storageEndpoints.$default.connectionString", json!(secret)),
+        ("properties.storageEndpoints.other.connectionString", json!(secret)),
+        ("properties.routing.endpoints.storageContainers", json!([{"name": "s", "connectionString": secret}])),
+        ("properties.routing.endpoints.eventHubs", json!([{"name": "s", "connectionString": secret}])),
+        ("properties.encryption", json!({"keySource": "Microsoft.KeyVault"})),
+    ] {
+        for (method, doc) in [("PUT", world.get(&plant.hub, HUB).await), ("PATCH", json!({}))] {
+            let error = world.refused(&world.owner, method, &plant.hub, HUB, Some(with(&doc, at, value.clone()))).await;
+            assert_eq!((error.http_status(), error.target.as_deref()), (501, Some(at)), "{method}");
+            assert!(!error.message.contains("c2VjcmV0"), "{}", error.message);
+        }
+    }
+}
+
+/// The declared members with a meaning, one line each.
+fn table(wanted: fn(&Property) -> Option<String>) -> String {
+    let mut lines = String::new();
+    for decl in Types::built_in().all() {
+        let mut above: Option<(String, String)> = None;
+        for (path, property) in decl.members() {
+            // What lies below a listed one and is the same needs no line of its own.
+            let Some(words) = wanted(property) else { continue };
+            let below = |(top, said): &(String, String)| path.starts_with(&format!("{top}.")) && *said == words;
+            if !above.as_ref().is_some_and(below) {
+                above = Some((path.clone(), words.clone()));
+                lines.push_str(&format!("| `{}` | `{path}` | {words} |\n", decl.full()));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_table_lists_what_is_only_kept_and_what_is_not_built() {
+    let kept = table(|property| match property.meaning {
+        Meaning::Descriptive(what) => Some(what.to_owned()),
+        _ => None,
+    });
+    let unbuilt = table(|property| match property.meaning {
+        Meaning::Unbuilt(why) => Some(format!("{} | {why}", property.check.words())),
+        _ => None,
+    });
+    let page = format!(
+        "{HEAD}\n## Kept and shown, and nothing more\n\n| type | property | what it is for |\n|---|---|---|\n{kept}\n\
+         ## Not built\n\nThe value in the third column asks for nothing and is taken, because Azure's clients send it. \
+         Any other is refused (501) with the sentence in the last.\n\n\
+         | type | property | taken | why no other |\n|---|---|---|---|\n{unbuilt}"
+    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/howto/descriptive-properties.md");
+    if std::env::var("INSTA_UPDATE").as_deref() == Ok("always") {
+        std::fs::write(file, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(written == page, "{file} is not what the types declare; run this test with INSTA_UPDATE=always");
+}
+
+const HEAD: &str = "# What becomes of a property\n
+Made from the declarations by `cargo test -p ferrohub-service --test it arm::properties` (with `INSTA_UPDATE=always`).\n
+A property that is sent to Resource Manager is acted upon, or it is in one of the two tables below. One that the type does not
+have is refused (400, `InvalidRequestContent`) with its path; so is one that only other api-versions have. `null` says nothing.
+What only the server writes (`provisioningState`, `hostName`, `uuid` and their like) is not looked at, because clients put back
+what they read.
+";

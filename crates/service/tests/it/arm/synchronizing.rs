@@ -1,0 +1,111 @@
+//! `synchronize` takes what its body names, and says what became of each hub.
+
+use super::fixture::{ADR, HUB, Plant, World, plant};
+use ferrohub_service::authz::builtin;
+use serde_json::{Value, json};
+
+/// The answers at `Location` and of the operation's status.
+async fn synchronize(world: &World, plant: &Plant, body: Option<Value>) -> (u16, Value, Value) {
+    let path = format!("{}/credentials/default/synchronize", plant.namespace);
+    let accepted = world.send(&world.owner, "POST", &path, ADR, body).await.unwrap();
+    assert_eq!(accepted.status, 202);
+    let (_, location) = accepted.headers.iter().find(|(name, _)| *name == "Location").unwrap();
+    let location = location.split('?').next().unwrap();
+    let location = &location[location.find("/subscriptions/").unwrap()..];
+    let result = world.send(&world.owner, "GET", location, ADR, None).await.unwrap();
+    let status = world.get(&location.replace("operationResults", "operationStatuses"), ADR).await;
+    (result.status, result.body.unwrap_or_default(), status)
+}
+
+/// The policies whose CAs a hub trusts.
+async fn trusted(world: &World, hub: &str) -> Vec<String> {
+    let listed = world.get(&format!("{hub}/certificates"), HUB).await;
+    let entries = listed["value"].as_array().unwrap().iter();
+    let ids = entries.map(|entry| entry["properties"]["policyResourceId"].as_str().unwrap().to_owned());
+    let mut names: Vec<String> = ids.map(|id| id.rsplit('/').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A second hub and a second policy. The namespace has no right on the hub.
+async fn second(world: &World, plant: &Plant) -> String {
+    let hub = format!("{}/providers/Microsoft.Devices/IotHubs/hub2", plant.group);
+    let body = json!({"location": "westeurope", "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}},
+        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}}});
+    world.put(&hub, HUB, body).await;
+    world.put(&format!("{}/credentials/default/policies/extra", plant.namespace), ADR, json!({"properties": {}})).await;
+    hub
+}
+
+#[tokio::test]
+async fn only_what_is_named_is_taken() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let hub2 = second(&world, &plant).await;
+    let policy = format!("{}/credentials/default/policies/EXTRA", plant.namespace);
+    let (status, answer, _) = synchronize(&world, &plant, Some(json!({"policies": [policy], "hubs": ["HUB1"]}))).await;
+    let done = json!({"id": plant.hub, "name": "hub1", "resourceId": plant.hub, "status": "Succeeded"});
+    assert_eq!((status, answer), (200, json!({"operations": [done]})));
+    assert_eq!(trusted(&world, &plant.hub).await, ["extra"]);
+    assert!(trusted(&world, &hub2).await.is_empty());
+    let authority = format!("{}/certificateAuthorities/default", plant.namespace);
+    let (status, ..) = synchronize(&world, &plant, Some(json!({"policies": [authority], "hubs": [plant.hub]}))).await;
+    assert_eq!((status, trusted(&world, &plant.hub).await), (200, vec!["default".to_owned(), "extra".to_owned()]));
+}
+
+#[tokio::test]
+async fn each_hub_has_a_result() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let hub2 = second(&world, &plant).await;
+    let (status, answer, operation) = synchronize(&world, &plant, Some(json!({"policies": ["default"]}))).await;
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("AuthorizationFailed")));
+    assert_eq!(operation["status"], "Failed");
+    let results: Vec<(&str, &str)> = operation["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["name"].as_str().unwrap(), step["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(results, [("hub1", "Succeeded"), ("hub2", "Failed")]);
+    let refusal = operation["operations"][1]["error"]["message"].as_str().unwrap();
+    assert!(refusal.contains("hub2") && refusal.contains("az role assignment create"), "{refusal}");
+    assert_eq!(trusted(&world, &plant.hub).await, ["default"]);
+
+    let namespace = world.get(&plant.namespace, ADR).await;
+    world.assign(namespace["identity"]["principalId"].as_str().unwrap(), builtin::CONTRIBUTOR, &hub2).await;
+    // Without a body it is Azure's: all of both, and no content.
+    let (status, answer, operation) = synchronize(&world, &plant, None).await;
+    assert_eq!((status, answer, operation["operations"].as_array().unwrap().len()), (204, Value::Null, 2));
+    for hub in [&plant.hub, &hub2] {
+        assert_eq!(trusted(&world, hub).await, ["default", "extra"]);
+    }
+    let (status, ..) = synchronize(&world, &plant, Some(json!({}))).await;
+    assert_eq!(status, 204);
+}
+
+#[tokio::test]
+async fn what_a_body_names_must_be_there() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let loose = format!("{}/providers/Microsoft.Devices/IotHubs/loose", plant.group);
+    world.put(&loose, HUB, json!({"location": "westeurope"})).await;
+    let path = format!("{}/credentials/default/synchronize", plant.namespace);
+    for (body, target) in [
+        (json!({"policies": ["nobody"]}), "policies"),
+        (json!({"policies": []}), "policies"),
+        (json!({"policies": "default"}), "policies"),
+        (json!({"policies": [plant.hub]}), "policies"),
+        (json!({"policies": ["default", 7]}), "policies"),
+        (json!({"hubs": ["loose"]}), "hubs"),
+        (json!({"hubs": [loose]}), "hubs"),
+        (json!({"hubs": [{}]}), "hubs"),
+        (json!({"policy": ["default"]}), "policy"),
+        (json!(["default"]), ""),
+    ] {
+        let error = world.refused(&world.owner, "POST", &path, ADR, Some(body.clone())).await;
+        let seen = (error.http_status(), error.code, error.target.as_deref());
+        assert_eq!(seen, (400, "InvalidRequestContent", Some(target)), "{body} {}", error.message);
+    }
+    assert!(trusted(&world, &plant.hub).await.is_empty());
+}
