@@ -25,6 +25,7 @@ mod gate;
 mod guesses;
 mod health;
 mod https;
+mod json_body;
 mod listener;
 mod mqtt;
 mod pki;

@@ -3,7 +3,7 @@
 
 use super::request::Call;
 use super::route::Route;
-use super::{Https, arm, dps, dps_service, graph, hub, nothing_here};
+use super::{Https, arm, dps, dps_service, graph, hub, nothing_here, registry};
 use crate::guesses::{Kind, Target};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::authz::Actor;
@@ -67,6 +67,7 @@ impl Https {
             Route::WebSocket => Err(Error::not_implemented(
                 "MQTT and AMQP over WebSocket are not built. Connect with MQTT over TLS on port 8883.",
             )),
+            Route::Registry => Err(registry::refuse(service, call).await),
             Route::Unknown => Err(nothing_here(call)),
         }
     }

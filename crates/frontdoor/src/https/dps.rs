@@ -3,6 +3,7 @@
 use super::reply::{Reply, location};
 use super::request::{Call, method_not_allowed, shown};
 use crate::registration;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -29,6 +30,9 @@ static ROUTES: &[Row<Run>] = &[
     row("*", "/{idScope}/registrations/{registrationId}/getDeviceUpdate", |service, _, caller, _| {
         Box::pin(device_update(service, caller))
     }),
+    row("*", "/{idScope}/registrations/{registrationId}/onboarding/getDeviceUpdate", |service, _, caller, _| {
+        Box::pin(device_update(service, caller))
+    }),
     row("*", "/{idScope}/registrations/{registrationId}/reportDeviceUpdateStatus", |service, _, caller, _| {
         Box::pin(device_update(service, caller))
     }),
@@ -41,46 +45,61 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// What a device asks for, and as whom.
 pub(super) struct Asked {
-    run: Run,
-    path: Vec<String>,
-    caller: RegisterRequest,
+    found: Result<(Run, Vec<String>)>,
+    caller: Option<RegisterRequest>,
 }
 
 /// Reads the head of a request.
 pub(super) fn asked(call: &Call) -> Result<Asked> {
-    let (run, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
-        Found::Row(row, path) => (row.run, path),
-        Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
-        Found::Nothing => return Err(unknown(call)),
+    let segments = call.segments()?;
+    let found = match route::find(ROUTES, call.method.as_str(), &segments) {
+        Found::Row(row, path) => Ok((row.run, path)),
+        Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => Err(unknown(call)),
     };
-    let caller = RegisterRequest {
-        id_scope: path[0].clone(),
-        registration_id: path[1].clone(),
+    let caller = match segments.as_slice() {
+        [id_scope, _, registration_id, ..] => Some(caller(call, id_scope, registration_id)),
+        _ => None,
+    };
+    Ok(Asked { found, caller })
+}
+
+fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest {
+    RegisterRequest {
+        id_scope: id_scope.to_owned(),
+        registration_id: registration_id.to_owned(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
         peer_chain: call.client.chain.clone(),
         peer: call.client.peer,
         csr: None,
         payload: None,
-    };
-    Ok(Asked { run, path, caller })
+    }
 }
 
 impl Asked {
     /// What its key is guessed for.
     pub(super) fn name(&self) -> String {
-        format!("{}/{}", self.caller.id_scope, self.caller.registration_id)
+        self.caller
+            .as_ref()
+            .map_or_else(String::new, |caller| format!("{}/{}", caller.id_scope, caller.registration_id))
     }
 
-    /// Goes on only if the device proves who it is. What it asks for proves it again, as the service stands then.
+    /// Goes on only if the device proves who it is, also where there is nothing for it. What it asks for proves it again, as
+    /// the service stands then.
     pub(super) async fn prove(self, service: &Service) -> Result<Self> {
-        service.provisioning.authenticate_device(registration::caller(&self.caller)).await?;
+        if let Some(caller) = &self.caller {
+            service.provisioning.authenticate_device(registration::caller(caller)).await?;
+        }
         Ok(self)
     }
 
     /// Answers the request.
     pub(super) async fn handle(self, service: &Service, call: &Call) -> Result<Reply> {
-        (self.run)(service, call, self.caller, &self.path).await
+        let (run, path) = self.found?;
+        api_version::PROVISIONING.check(call.query("api-version"))?;
+        let Some(caller) = self.caller else { return Err(unknown(call)) };
+        run(service, call, caller, &path).await
     }
 }
 

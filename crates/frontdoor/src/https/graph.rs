@@ -44,6 +44,9 @@ fn below_version(call: &Call) -> Result<Vec<String>> {
         segments.remove(0);
         return Ok(segments);
     }
+    if segments.first().is_some_and(|version| version.eq_ignore_ascii_case("beta")) {
+        return Err(Error::not_implemented("Ferrohub does not have the beta version of Graph; use '/v1.0'."));
+    }
     Err(Error::not_found(format!(
         "Microsoft Graph is served below '/v1.0'; there is nothing at '{}'.",
         shown(&call.path)
@@ -64,6 +67,7 @@ mod tests {
         );
         assert_eq!(below_version(&call("GET", "h", "/graph/v1.0/users", "")).unwrap(), ["users"]);
         assert_eq!(below_version(&call("GET", "h", "/graph/graph/v1.0/users", "")).unwrap_err().http_status(), 404);
-        assert_eq!(below_version(&call("GET", "h", "/beta/users", "")).unwrap_err().http_status(), 404);
+        assert_eq!(below_version(&call("GET", "h", "/beta/users", "")).unwrap_err().http_status(), 501);
+        assert_eq!(below_version(&call("GET", "h", "/users", "")).unwrap_err().http_status(), 404);
     }
 }

@@ -8,6 +8,7 @@
 //! | `request`, `reply` | a request and an answer free of hyper |
 //! | `arm`, `login`, `graph` | the control plane |
 //! | `hub` | a hub's service API |
+//! | `registry` | Device Registry's data plane, not built |
 //! | `dps`, `dps_service` | provisioning: devices, and enrollment groups |
 
 mod admission;
@@ -18,6 +19,7 @@ mod dps_service;
 mod graph;
 mod hub;
 mod login;
+mod registry;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod route;
@@ -68,11 +70,16 @@ pub(crate) fn routes() -> Vec<RouteInfo> {
         path: "/$iothub/websocket".into(),
         wants: Wants::Nothing,
     };
-    [arm::routes(), login::routes(), graph::routes(), hub::routes(), dps::routes(), dps_service::routes()]
-        .into_iter()
-        .flatten()
-        .chain([web_socket])
-        .collect()
+    let tables = [
+        arm::routes(),
+        login::routes(),
+        graph::routes(),
+        hub::routes(),
+        dps::routes(),
+        dps_service::routes(),
+        registry::routes(),
+    ];
+    tables.into_iter().flatten().chain([web_socket]).collect()
 }
 
 /// What every HTTPS connection shares.
@@ -123,9 +130,7 @@ impl Https {
         let named = authority.as_deref().unwrap_or(&self.service.settings().domain);
         let route = Route::of(&host_of(named), request.uri().path());
         let query = parse_query(request.uri().query().unwrap_or_default());
-        let api_version =
-            query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
-        let shape = route.shape(&format!("https://{named}"), &self.service.tenancy().tenant_id, api_version);
+        let shape = route.shape(&format!("https://{named}"), &self.service.tenancy().tenant_id);
         // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
         let span = tracing::debug_span!(
             target: ACCESS,

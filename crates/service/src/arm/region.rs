@@ -92,8 +92,8 @@ pub fn normalize(text: &str, kind: &str) -> Result<&'static str> {
 }
 
 /// The answer of `GET /subscriptions/{id}/locations`.
-pub fn listing(subscription: &str) -> Value {
-    let value: Vec<Value> = REGIONS
+pub fn listing(subscription: &str) -> Vec<Value> {
+    REGIONS
         .iter()
         .map(|(name, display)| {
             json!({
@@ -105,8 +105,7 @@ pub fn listing(subscription: &str) -> Value {
                 "metadata": {"regionType": "Physical", "regionCategory": "Recommended"}
             })
         })
-        .collect();
-    json!({ "value": value })
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,13 +13,15 @@ pub enum Audience {
     Hub,
     /// The Device Provisioning Service's service API.
     Dps,
+    /// Device Registry's data plane.
+    Registry,
 }
 
 impl Audience {
     /// Every service.
-    const ALL: [Self; 4] = [Self::Arm, Self::Graph, Self::Hub, Self::Dps];
+    const ALL: [Self; 5] = [Self::Arm, Self::Graph, Self::Hub, Self::Dps, Self::Registry];
 
-    /// Azure's resource identifiers (reference: resource-manager.md section 9, iot-hub-and-dps.md B.4 and F).
+    /// Azure's resource identifiers (reference: resource-manager.md section 9, iot-hub-and-dps.md B.4, F and H, device-registry-api.md section 7).
     fn azure_names(self) -> &'static [&'static str] {
         match self {
             Self::Arm => &["https://management.azure.com", "https://management.core.windows.net"],
@@ -28,6 +30,7 @@ impl Audience {
             }
             Self::Hub => &["https://iothubs.azure.net"],
             Self::Dps => &["https://azure-devices-provisioning.net"],
+            Self::Registry => &["https://deviceregistry.azure.com", "6ce3f5ab-5f16-4633-a660-21ceb8d74c01"],
         }
     }
 
@@ -102,7 +105,7 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Audience::{Arm, Dps, Graph, Hub};
+    use Audience::{Arm, Dps, Graph, Hub, Registry};
 
     #[test]
     fn each_name_is_one_service() {
@@ -121,6 +124,7 @@ mod tests {
             ("https://[::1]:8443/", Arm),
             ("https://iothubs.azure.net/", Hub),
             ("https://azure-devices-provisioning.net", Dps),
+            ("https://deviceregistry.azure.com/", Registry),
         ] {
             assert_eq!(Audience::of(name, "localhost"), Some(service), "{name}");
             for other in Audience::ALL {

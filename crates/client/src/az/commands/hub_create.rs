@@ -72,6 +72,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
                 json!({"namespaceResourceId": link.namespace, "identityResourceId": link.identity});
         }
         apply_settings(args, &mut properties)?;
+        leave_out_file_upload(context, args, &mut properties);
         let region = location(context, args, group).await?;
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
@@ -96,6 +97,16 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         }
         Ok(hub.into())
     })
+}
+
+/// The published instructions ask for file upload, which the server refuses because it has none. The hub is made without.
+fn leave_out_file_upload(context: &mut Context<'_>, args: &Args, properties: &mut Value) {
+    if args.switch("--fileupload-notifications") == Some(true) {
+        context.warn(
+            "Ferrohub has no file upload; the hub is made without it (--enable-file-upload, --fileupload-notifications).",
+        );
+        properties["enableFileUploadNotifications"] = json!(false);
+    }
 }
 
 /// The hub's name; an empty one is most often the variable that the instructions never set.
