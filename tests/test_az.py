@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -77,6 +78,20 @@ def test_account(az: Az, server: Server) -> None:
     assert shown["environmentName"] == "ferrohub"
     assert LOCATION in [one["name"] for one in az("account", "list-locations")]
     assert az("account", "get-access-token")["accessToken"].count(".") == 2
+
+
+def test_tokens_of_resource_manager_and_graph_are_two(az: Az, server: Server) -> None:
+    def audience(*options: str) -> str:
+        payload = az("account", "get-access-token", *options)["accessToken"].split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["aud"]).rstrip("/")
+
+    assert audience() == "https://management.azure.com"
+    assert audience("--resource-type", "ms-graph") == f"{server.url}/graph"
+    own = server.owner["clientId"]
+    assert az("ad", "sp", "show", "--id", own)["appId"] == own
+    shown = az("rest", "--url", f"{server.url}/graph/v1.0/servicePrincipals", "--resource", f"{server.url}/graph")
+    assert own in [one["appId"] for one in shown["value"]]
+    assert az.run("rest", "--url", f"{server.url}/graph/v1.0/servicePrincipals").code != 0, "az takes a token of Resource Manager"
 
 
 def test_a_wrong_secret(server: Server, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ class Server:
     def start(self) -> "Server":
         """Starts the program and waits until it says that it is ready."""
         arguments = ["serve", "--data-dir", str(self.data), "--https-port", "0", "--metrics-port", "0"]
-        arguments += ["--mqtt-port", str(self.mqtt_argument), "--log-level", "warn", *self.flags]
+        level = [] if "--log-level" in self.flags else ["--log-level", "warn"]
+        arguments += ["--mqtt-port", str(self.mqtt_argument), *level, *self.flags]
         environment = {"HOME": str(self.data.parent), "PATH": os.environ["PATH"], **self.environment}
         self.process = subprocess.Popen(
             [str(binary()), *arguments], env=environment, text=True,

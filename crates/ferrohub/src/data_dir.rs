@@ -48,14 +48,15 @@ pub(crate) struct Urls {
 
 impl Urls {
     /// The URLs for a domain. Names below `localhost` do not resolve everywhere, so there the bare
-    /// name serves all three; the path tells them apart.
+    /// name serves all three; the path tells them apart, and gives Graph a name of its own for its tokens.
     pub(crate) fn of(domain: &str, port: u16) -> Self {
         let suffix = if port == 443 { String::new() } else { format!(":{port}") };
         let url = |label: &str| match domain {
             "localhost" => format!("https://localhost{suffix}"),
             _ => format!("https://{label}.{domain}{suffix}"),
         };
-        Self { resource_manager: url("management"), login: url("login"), graph: url("graph") }
+        let graph = if domain == "localhost" { format!("https://localhost{suffix}/graph") } else { url("graph") };
+        Self { resource_manager: url("management"), login: url("login"), graph }
     }
 }
 
@@ -347,6 +348,7 @@ mod tests {
     fn urls_follow_domain_and_port() {
         assert_eq!(Urls::of("localhost", 443).resource_manager, "https://localhost");
         assert_eq!(Urls::of("localhost", 8443).login, "https://localhost:8443");
+        assert_eq!(Urls::of("localhost", 8443).graph, "https://localhost:8443/graph");
         assert_eq!(Urls::of("iot.example", 8443).graph, "https://graph.iot.example:8443");
     }
 }

@@ -135,7 +135,7 @@ fn is_name(problem: &CertificateError) -> bool {
 /// Hosts of the control plane's URLs.
 fn control_names(domain: &str) -> Vec<String> {
     let urls = Urls::of(domain, 443);
-    let host = |url: &str| url.trim_start_matches("https://").to_owned();
+    let host = |url: &str| url.trim_start_matches("https://").split('/').next().unwrap_or_default().to_owned();
     let mut names = vec![host(&urls.resource_manager), host(&urls.login), host(&urls.graph)];
     names.dedup();
     names

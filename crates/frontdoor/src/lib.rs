@@ -7,26 +7,32 @@
 //! |---|---|
 //! | `tls` | the server's certificate; client certificates accepted on proof of possession |
 //! | `listener` | bind, accept with a limit, stop in an orderly way |
+//! | `places` | who may be inside, and who gives way |
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
-//! | `client` | who is at the other end |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
+//! | `client`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
+//! | `quiet` | how loud strangers may be in the log |
 //! | `possession` | the client certificate in a handshake |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
+mod budget;
 mod client;
 mod errors;
 mod gate;
+mod guesses;
 mod health;
 mod https;
 mod json_body;
 mod listener;
 mod mqtt;
 mod pki;
+mod places;
 mod plain;
 mod possession;
+mod quiet;
 mod registration;
 mod service_gate;
 mod tls;
@@ -40,11 +46,13 @@ use ferrohub_model::clock::{Moment, timeout_at};
 use ferrohub_model::network::Peer;
 use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
+use guesses::Guesses;
 use https::Https;
-use listener::{Life, Shares, bind, handshake_timeout, serve, slots};
+use listener::{Life, Shares, bind, handshake_timeout, places, serve, shared_places};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
 use plain::Sources;
+use quiet::Quiet;
 use service_gate::ServiceGate;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -132,11 +140,14 @@ impl Frontdoor {
         let sources = Sources { clock: service.clock().clone(), random: service.random().clone() };
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
+        let guesses = Arc::new(Guesses::new(sources.clock.clone()));
+        let door = Https::new(service.clone(), life.clone(), guesses.clone());
         let gate = Arc::new(ServiceGate::new(service.clone()));
         let acceptor = acceptor.with_hosts(gate.clone());
-        serve_https(https, &life, shares.https, acceptor.clone(), &service);
-        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone()));
-        serve_mqtt(mqtt, &life, shares.mqtt, acceptor, devices);
+        let handshakes = Handshakes { acceptor, quiet: Arc::new(Quiet::new(sources.clock.clone())) };
+        serve_https(https, &life, shares.https, handshakes.clone(), Arc::new(door));
+        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone(), guesses));
+        serve_mqtt(mqtt, &life, shares.mqtt, handshakes, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
         health::listen(health, &life, shares.health, &sources, config.metrics, service);
         Ok(Running { ports, stop, life })
@@ -171,63 +182,71 @@ fn port(listeners: &[TcpListener]) -> Option<u16> {
     listeners.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port())
 }
 
-fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, service: &Arc<Service>) {
-    let https = Arc::new(Https::new(service.clone(), life.clone()));
+fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes: Handshakes, https: Arc<Https>) {
     let ended = life.clone();
-    serve(listeners, life, &slots(share), move |stream, peer| {
-        let (https, acceptor, life) = (https.clone(), acceptor.clone(), ended.clone());
+    serve(listeners, life, &shared_places(share, life), move |stream, peer, place| {
+        let (https, handshakes, life) = (https.clone(), handshakes.clone(), ended.clone());
         async move {
             let deadline = life.clock().monotonic() + handshake_timeout();
             let stream = WriteTimeout::new(stream, life.clock().clone());
-            let accepted = Box::pin(handshake(&acceptor, stream, Ask::DeviceNames, peer, &life, deadline)).await;
+            let accepted = Box::pin(handshakes.accept(stream, Ask::DeviceNames, peer, &life, deadline)).await;
             if let Some((stream, client)) = accepted {
-                https.serve(stream, client).await;
+                https.serve(stream, Client { place: Some(place), ..client }).await;
             }
         }
     });
 }
 
-fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, acceptor: Acceptor, mqtt: Arc<Mqtt>) {
+fn serve_mqtt(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes: Handshakes, mqtt: Arc<Mqtt>) {
     let ended = life.clone();
-    serve(listeners, life, &slots(share), move |stream, peer| {
-        let (mqtt, acceptor, life) = (mqtt.clone(), acceptor.clone(), ended.clone());
+    serve(listeners, life, &places(share, life), move |stream, peer, place| {
+        let (mqtt, handshakes, life) = (mqtt.clone(), handshakes.clone(), ended.clone());
         async move {
             // One deadline for TLS and CONNECT together.
             let deadline = life.clock().monotonic() + handshake_timeout();
             // Boxed: what the handshake needs is not kept for as long as the device stays.
-            let accepted = Box::pin(handshake(&acceptor, stream, Ask::Always, peer, &life, deadline)).await;
+            let accepted = Box::pin(handshakes.accept(stream, Ask::Always, peer, &life, deadline)).await;
             if let Some((stream, client)) = accepted {
-                mqtt.serve(stream, client, &life, deadline).await;
+                mqtt.serve(stream, Client { place: Some(place), ..client }, &life, deadline).await;
             }
         }
     });
 }
 
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    acceptor: &Acceptor,
-    stream: S,
-    ask: Ask,
-    peer: SocketAddr,
-    life: &Life,
-    deadline: Moment,
-) -> Option<(Box<TlsStream<S>>, Client)> {
-    let outcome = tokio::select! {
-        () = life.stopping() => return None,
-        outcome = timeout_at(life.clock().as_ref(), deadline, acceptor.accept(stream, ask)) => outcome,
-    };
-    if !matches!(outcome, Ok(Ok(_))) {
-        metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
-    }
-    match outcome {
-        Ok(Ok(Accepted { stream, chain, tls })) => {
-            return Some((stream, Client { chain, peer: Peer::new(peer.ip(), tls) }));
+/// Does the handshakes of the ports with TLS, and says which ones a person has to look at.
+#[derive(Clone)]
+struct Handshakes {
+    acceptor: Acceptor,
+    quiet: Arc<Quiet>,
+}
+
+impl Handshakes {
+    async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        ask: Ask,
+        peer: SocketAddr,
+        life: &Life,
+        deadline: Moment,
+    ) -> Option<(Box<TlsStream<S>>, Client)> {
+        let outcome = tokio::select! {
+            () = life.stopping() => return None,
+            outcome = timeout_at(life.clock().as_ref(), deadline, self.acceptor.accept(stream, ask)) => outcome,
+        };
+        if !matches!(outcome, Ok(Ok(_))) {
+            metrics::counter!("ferrohub_tls_handshakes_failed_total").increment(1);
         }
-        // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
-        Ok(Err(error)) if tls::is_refusal(&error) => {
-            tracing::info!(%peer, reason = %error, "TLS handshake refused");
+        match outcome {
+            Ok(Ok(Accepted { stream, chain, tls })) => {
+                return Some((stream, Client { chain, peer: Peer::new(peer.ip(), tls), place: None }));
+            }
+            // What a person has to mend: a certificate that we refuse, or ours that the peer refuses.
+            Ok(Err(error)) if tls::is_refusal(&error) && self.quiet.may_tell(peer.ip()) => {
+                tracing::info!(%peer, reason = %error, "TLS handshake refused");
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, reason = %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake failed: it took too long"),
         }
-        Ok(Err(error)) => tracing::debug!(%peer, reason = %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "TLS handshake failed: it took too long"),
+        None
     }
-    None
 }

@@ -1,5 +1,6 @@
 //! Sockets: bind, accept with a limit, stop in an orderly way.
 
+use crate::places::{Place, Places, Room};
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits;
 use std::future::Future;
@@ -7,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -125,47 +126,54 @@ fn remedy(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Accepts until the door closes; `handle` makes the task of one connection. As many run at once as there
-/// are `slots`: after that the kernel's queue holds the rest.
-pub(crate) fn serve<H, F>(listeners: Vec<TcpListener>, life: &Life, slots: &Arc<Semaphore>, handle: H)
+/// Accepts until the door closes; `handle` makes the task of one connection, which runs once there is a place for it.
+pub(crate) fn serve<H, F>(listeners: Vec<TcpListener>, life: &Life, places: &Arc<Places>, handle: H)
 where
-    H: Fn(TcpStream, SocketAddr) -> F + Clone + Send + 'static,
+    H: Fn(TcpStream, SocketAddr, Arc<Place>) -> F + Clone + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     for listener in listeners {
-        let (life, slots, handle) = (life.clone(), slots.clone(), handle.clone());
-        let task = accept_loop(listener, life.clone(), slots, handle);
+        let (life, places, handle) = (life.clone(), places.clone(), handle.clone());
+        let task = accept_loop(listener, life.clone(), places, handle);
         life.spawn(task);
     }
 }
 
-async fn accept_loop<H, F>(listener: TcpListener, life: Life, slots: Arc<Semaphore>, handle: H)
+async fn accept_loop<H, F>(listener: TcpListener, life: Life, places: Arc<Places>, handle: H)
 where
-    H: Fn(TcpStream, SocketAddr) -> F + Send + 'static,
+    H: Fn(TcpStream, SocketAddr, Arc<Place>) -> F + Clone + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     loop {
-        let accepted = async {
-            let slot = slots.clone().acquire_owned().await.ok()?;
-            Some((slot, listener.accept().await))
-        };
-        let next = tokio::select! {
+        let accepted = tokio::select! {
             () = life.stopping() => return,
-            next = accepted => next,
+            accepted = listener.accept() => accepted,
         };
-        let Some((slot, accepted)) = next else { return };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(place) = places.arrive(peer.ip()).map(Arc::new) else {
+                    metrics::counter!("ferrohub_connections_turned_away_total").increment(1);
+                    tracing::debug!(%peer, "turned away: too many connections of this address wait");
+                    continue;
+                };
                 let _ = stream.set_nodelay(true);
-                // Boxed, because a future that is handed on is there twice in the one that waits for it.
-                let connection = Box::pin(handle(stream, peer));
-                let force = life.force.clone();
+                let (force, handle, ended) = (life.force.clone(), handle.clone(), life.clone());
                 life.spawn(async move {
+                    let deadline = ended.clock.monotonic() + handshake_timeout();
+                    let entered = tokio::select! {
+                        entered = place.enter(deadline) => entered,
+                        () = ended.stopping() => false,
+                    };
+                    if !entered {
+                        return;
+                    }
+                    // Boxed, because a future that is handed on is there twice in the one that waits for it.
+                    let connection = Box::pin(handle(stream, peer, place.clone()));
                     tokio::select! {
                         () = force.cancelled() => {}
+                        () = place.taken() => tracing::debug!(%peer, "closed: its place was needed, and it had proven nothing"),
                         () = connection => {}
                     }
-                    drop(slot);
                 });
             }
             Err(error) => {
@@ -198,9 +206,19 @@ impl Shares {
     }
 }
 
-/// The places of one kind of port.
-pub(crate) fn slots(share: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(share))
+/// The places of one kind of port where peers prove who they are.
+pub(crate) fn places(share: usize, life: &Life) -> Arc<Places> {
+    Places::new(Room::of(share, limits::UNPROVEN_PATIENCE), life.clock.clone())
+}
+
+/// The same where one credential opens any number of connections.
+pub(crate) fn shared_places(share: usize, life: &Life) -> Arc<Places> {
+    Places::new(Room::of(share, limits::UNPROVEN_PATIENCE).with_some_for_others(), life.clock.clone())
+}
+
+/// The places of a port that answers anybody: whoever asks is served at once, so the oldest gives way at once.
+pub(crate) fn open_places(share: usize, life: &Life) -> Arc<Places> {
+    Places::new(Room::of(share, Duration::ZERO), life.clock.clone())
 }
 
 /// Time a peer has for its handshake.
@@ -256,7 +274,7 @@ mod tests {
         let life = Life::new(stopped, SystemClock::shared());
         let listeners = bind("test", &[local()]).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
-        serve(listeners, &life, &slots(10), |mut stream, _| async move {
+        serve(listeners, &life, &places(10, &life), |mut stream, _, _| async move {
             let _ = stream.write_all(b"hello").await;
             std::future::pending::<()>().await;
         });
@@ -275,7 +293,7 @@ mod tests {
         let life = Life::new(stopped, SystemClock::shared());
         let listeners = bind("test", &[local()]).await.unwrap();
         let address = listeners[0].local_addr().unwrap();
-        serve(listeners, &life, &Arc::new(Semaphore::new(1)), |mut stream, _| async move {
+        serve(listeners, &life, &places(1, &life), |mut stream, _, _| async move {
             let _ = stream.write_all(b"x").await;
             let _ = stream.read(&mut [0; 1]).await;
         });

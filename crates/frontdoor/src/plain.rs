@@ -3,7 +3,7 @@
 use crate::errors::Trace;
 use crate::https;
 use crate::https::reply::{Head, Reply};
-use crate::listener::{Life, serve, slots};
+use crate::listener::{Life, open_places, serve};
 use crate::write_timeout::WriteTimeout;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::{PLAIN_HEAD_BYTES, PLAIN_HEAD_TIMEOUT};
@@ -34,7 +34,7 @@ where
     F: Future<Output = Reply> + Send + 'static,
 {
     let (sources, ended) = (sources.clone(), life.clone());
-    serve(listeners, life, &slots(share), move |stream, _| {
+    serve(listeners, life, &open_places(share, life), move |stream, _, _| {
         let (answer, sources, life) = (answer.clone(), sources.clone(), ended.clone());
         async move {
             let respond = service_fn(move |request: Request<Incoming>| {
@@ -54,7 +54,7 @@ where
                 .header_read_timeout(PLAIN_HEAD_TIMEOUT)
                 .max_buf_size(PLAIN_HEAD_BYTES)
                 .serve_connection(TokioIo::new(WriteTimeout::new(stream, life.clock().clone())), respond);
-            https::run(connection, &life).await;
+            https::run(connection, &life, std::future::pending()).await;
         }
     });
 }

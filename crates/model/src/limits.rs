@@ -12,7 +12,28 @@ pub const DATA_PLANE_BODY_BYTES: usize = 512 * 1024;
 /// Longest form of a token request: ours (a client assertion has a few kilobytes).
 pub const TOKEN_FORM_BYTES: usize = 64 * 1024;
 /// Longest head of an HTTPS request: ours (tokens and twelve ARM segments stay far below).
-pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
+pub const HTTP_HEAD_BYTES: usize = 32 * 1024;
+/// Connections of one port whose peers have not proven who they are, all together: ours. Each holds a handshake or a head,
+/// at most 100 KB.
+pub const UNPROVEN_CONNECTIONS: usize = 2048;
+/// The same from one address: ours (what 256 handshakes take is below what a fleet behind one address notices).
+pub const UNPROVEN_CONNECTIONS_OF_ADDRESS: usize = 256;
+/// Time after which a connection that has proven nothing gives way to another one of its address: ours.
+pub const UNPROVEN_PATIENCE: Duration = Duration::from_secs(5);
+/// Time after which a connection on which nobody proved anything takes no further request: ours.
+pub const UNPROVEN_LIFE: Duration = Duration::from_secs(60);
+/// Time for the body of a request whose credentials stand in it, a token request: ours.
+pub const UNPROVEN_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of bodies of such requests, of all peers together and of one address: ours.
+pub const UNPROVEN_BODIES_BYTES: (usize, usize) = (8 * 1024 * 1024, 1024 * 1024);
+/// Bytes of bodies of requests whose credentials were found good, of all peers together and of one address: ours.
+pub const BODIES_BYTES: (usize, usize) = (256 * 1024 * 1024, 64 * 1024 * 1024);
+/// Rows that the failed requests of one caller make in an hour, beside as many that tell how often each was repeated: ours.
+pub const FAILURES_OF_CALLER: usize = 50;
+/// Callers whose failed requests one process counts in an hour: ours.
+pub const FAILING_CALLERS: usize = 1000;
+/// Names of applications, policies and devices for which wrong credentials came of late: ours.
+pub const GUESSED_NAMES: usize = 20_000;
 /// Time for the head of an HTTPS request, which is also how long an idle connection is kept: ours.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time for the body of an HTTPS request: ours.
@@ -55,6 +76,8 @@ pub const CSR_BASE64_BYTES: usize = 8 * 1024;
 pub const CHAIN_LENGTH: usize = 8;
 /// Anchors of one verification: ours.
 pub const CHAIN_ANCHORS: usize = 256;
+/// Anchors of one name that are tried for one certificate: ours.
+pub const CHAIN_CANDIDATES: usize = 8;
 /// Largest certificate in a presented chain, DER bytes: ours.
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).

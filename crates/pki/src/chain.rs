@@ -11,7 +11,7 @@ use crate::public_key::{KeyProblem, PublicKey};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::cell::RefCell;
 use std::time::Duration;
 use uuid::Uuid;
@@ -76,6 +76,19 @@ impl Anchor {
 /// `Unauthenticated`: code 401002 where the chain is empty, too long, malformed or has a key that is
 /// refused; 401003 where it is expired, not yet valid, from an unknown issuer or not for client authentication, or a CA above it is.
 pub fn verify_client_chain(presented: &[impl AsRef<[u8]>], anchors: &[Anchor], now: Timestamp) -> Result<VerifiedLeaf> {
+    verify_client_chain_with(ALL_VERIFICATION_ALGS, presented, anchors, now)
+}
+
+/// The same with the signature algorithms given, whoever wants to know how many signatures are looked at.
+///
+/// # Errors
+/// Those of [`verify_client_chain`].
+pub fn verify_client_chain_with(
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+    presented: &[impl AsRef<[u8]>],
+    anchors: &[Anchor],
+    now: Timestamp,
+) -> Result<VerifiedLeaf> {
     check_sizes(presented)?;
     let chain = presented
         .iter()
@@ -104,7 +117,7 @@ pub fn verify_client_chain(presented: &[impl AsRef<[u8]>], anchors: &[Anchor], n
         })
     };
     let path = end_entity
-        .verify_for_usage(ALL_VERIFICATION_ALGS, &trust, &ders, time, KeyUsage::client_auth(), None, Some(&check))
+        .verify_for_usage(algorithms, &trust, &ders, time, KeyUsage::client_auth(), None, Some(&check))
         .map_err(|error| line.explain(&error, leaf, fault.take()))?;
     let (index, anchor) = place(&path)
         .and_then(|at| line.anchors.get(at))
@@ -144,17 +157,19 @@ impl<'a> Line<'a> {
         let mut current = leaf;
         let mut line = Self { above: Vec::new(), anchors: Vec::new(), unusable: None };
         loop {
+            let mut candidates: Vec<(usize, &Anchor)> = Vec::new();
             for (index, anchor) in anchors.iter().enumerate() {
                 if anchor.certificate.subject_der() != current.issuer_der() {
                     continue;
                 }
                 match anchor.fault(now) {
-                    None => line.anchors.push((index, anchor)),
+                    None => candidates.push((index, anchor)),
                     Some(fault) => line.unusable = Some((anchor.certificate.subject().to_string(), fault)),
                 }
                 // What stands above the highest anchor that was met is of no use.
                 line.above.clone_from(&above);
             }
+            line.anchors.extend(likely(current, candidates));
             let fits = |other: &&Certificate| {
                 other.subject_der() == current.issuer_der()
                     && !other.is_self_issued()
@@ -194,6 +209,17 @@ impl<'a> Line<'a> {
             None => explain(error, leaf),
         }
     }
+}
+
+/// Of anchors that have the name of the issuer of `current`, those with the key that it names, if there are such; few in any case.
+fn likely<'a>(current: &Certificate, mut candidates: Vec<(usize, &'a Anchor)>) -> Vec<(usize, &'a Anchor)> {
+    let id = current.authority_key_id();
+    let named = |candidate: &(usize, &Anchor)| id.is_some() && candidate.1.certificate.subject_key_id() == id;
+    if candidates.iter().any(named) {
+        candidates.retain(named);
+    }
+    candidates.truncate(limits::CHAIN_CANDIDATES);
+    candidates
 }
 
 /// Everything that makes path building dear: length, bytes, RSA sizes.

@@ -1,5 +1,6 @@
 //! What every service stands on: the engines, the clock, randomness, the keys and the roles.
 
+use crate::arm::Failures;
 use crate::arm::types::Types;
 use crate::attempts::Attempts;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
@@ -117,6 +118,8 @@ pub struct Platform {
     pub(crate) serials: Serials,
     /// Opened keys of shared access policies.
     pub(crate) policies: PolicyCache,
+    /// Failed requests of late.
+    pub(crate) failures: Failures,
     /// Devices that are connected to this process.
     pub(crate) presence: Arc<Presence>,
     /// The resource types that are served.
@@ -203,6 +206,7 @@ impl Platform {
             authorities: AuthorityCache::default(),
             serials: Serials::default(),
             policies: PolicyCache::default(),
+            failures: Failures::default(),
             presence: Arc::new(presence),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),

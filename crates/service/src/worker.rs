@@ -1,7 +1,7 @@
 //! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
 //! nobody uses, events that are past their retention, who is connected.
 
-use crate::arm::{operation, operations};
+use crate::arm::{activity, operation, operations};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes};
 use crate::platform::{Change, Platform};
@@ -46,6 +46,7 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
+        activity::record_repeats(platform).await;
         if platform.clock.monotonic() >= due {
             due = platform.clock.monotonic() + SWEEP_EVERY;
             match settled.look(platform).await {

@@ -6,6 +6,7 @@ use ferrohub_model::error::Result;
 use ferrohub_service::Service;
 use ferrohub_service::arm::{self, ArmRequest, metadata};
 use ferrohub_service::authn::Audience;
+use ferrohub_service::authz::Actor;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use http::HeaderName;
 use http::header::ETAG;
@@ -18,15 +19,25 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     [route::info("arm", PUBLIC), arm::routes()].concat()
 }
 
-/// Answers a request.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    if matches!(route::find(PUBLIC, call.method.as_str(), &call.segments()?), Found::Row(..)) {
-        return Ok(Reply::json(
-            200,
-            &metadata::endpoints(&call.base_url(), call.query("api-version"), service.settings()),
-        ));
+/// Who asks; nobody has to say so where the answer is public.
+pub(super) async fn admit(service: &Service, call: &Call) -> Result<Option<Actor>> {
+    if is_public(call) {
+        return Ok(None);
     }
-    let actor = service.authn.bearer(call.authorization(), Audience::Arm, &call.base_url()).await?;
+    service.authn.bearer(call.authorization(), Audience::Arm).await.map(Some)
+}
+
+fn is_public(call: &Call) -> bool {
+    // A path that cannot be read is nothing public.
+    call.segments().is_ok_and(|path| matches!(route::find(PUBLIC, call.method.as_str(), &path), Found::Row(..)))
+}
+
+/// Answers a request of `actor`.
+pub(super) async fn handle(service: &Service, call: &Call, actor: Option<Actor>) -> Result<Reply> {
+    let Some(actor) = actor else {
+        let version = call.query("api-version");
+        return Ok(Reply::json(200, &metadata::endpoints(&call.base_url(), version, service.settings())));
+    };
     // `az` sends bodies that are no JSON to what is not built (an unquoted `template:` of a deployment): that is what to say.
     let body = call.json().map_err(|error| service.arm.unbuilt(&call.path).unwrap_or(error))?;
     let answer = service

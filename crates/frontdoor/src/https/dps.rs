@@ -43,29 +43,25 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("dps-device", ROUTES)
 }
 
-/// Answers a request. Who asks is proven first, also where there is nothing for them.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let segments = call.segments()?;
-    let (run, path) = match route::find(ROUTES, call.method.as_str(), &segments) {
-        Found::Row(row, path) => (row.run, path),
-        Found::OtherMethods(methods) => {
-            attest(service, call, &segments).await?;
-            return Err(method_not_allowed(call, &methods.join(", ")));
-        }
-        Found::Nothing => {
-            attest(service, call, &segments).await?;
-            return Err(unknown(call));
-        }
-    };
-    api_version::PROVISIONING.check(call.query("api-version"))?;
-    let caller = caller(call, &path[0], &path[1]);
-    run(service, call, caller, &path).await
+/// What a device asks for, and as whom.
+pub(super) struct Asked {
+    found: Result<(Run, Vec<String>)>,
+    caller: Option<RegisterRequest>,
 }
 
-async fn attest(service: &Service, call: &Call, segments: &[String]) -> Result<()> {
-    let [id_scope, _, registration_id, ..] = segments else { return Ok(()) };
-    let caller = caller(call, id_scope, registration_id);
-    service.provisioning.authenticate_device(registration::caller(&caller)).await.map(drop)
+/// Reads the head of a request.
+pub(super) fn asked(call: &Call) -> Result<Asked> {
+    let segments = call.segments()?;
+    let found = match route::find(ROUTES, call.method.as_str(), &segments) {
+        Found::Row(row, path) => Ok((row.run, path)),
+        Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => Err(unknown(call)),
+    };
+    let caller = match segments.as_slice() {
+        [id_scope, _, registration_id, ..] => Some(caller(call, id_scope, registration_id)),
+        _ => None,
+    };
+    Ok(Asked { found, caller })
 }
 
 fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest {
@@ -78,6 +74,32 @@ fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest
         peer: call.client.peer,
         csr: None,
         payload: None,
+    }
+}
+
+impl Asked {
+    /// What its key is guessed for.
+    pub(super) fn name(&self) -> String {
+        self.caller
+            .as_ref()
+            .map_or_else(String::new, |caller| format!("{}/{}", caller.id_scope, caller.registration_id))
+    }
+
+    /// Goes on only if the device proves who it is, also where there is nothing for it. What it asks for proves it again, as
+    /// the service stands then.
+    pub(super) async fn prove(self, service: &Service) -> Result<Self> {
+        if let Some(caller) = &self.caller {
+            service.provisioning.authenticate_device(registration::caller(caller)).await?;
+        }
+        Ok(self)
+    }
+
+    /// Answers the request.
+    pub(super) async fn handle(self, service: &Service, call: &Call) -> Result<Reply> {
+        let (run, path) = self.found?;
+        api_version::PROVISIONING.check(call.query("api-version"))?;
+        let Some(caller) = self.caller else { return Err(unknown(call)) };
+        run(service, call, caller, &path).await
     }
 }
 

@@ -38,10 +38,15 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("dps", ROUTES)
 }
 
-/// Answers a request. Who asks is proven first: a stranger does not learn what there is.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
+/// The service that is meant, and who asks. That is proven first: a stranger does not learn what there is.
+pub(super) async fn admit(service: &Service, call: &Call) -> Result<(DpsRef, Actor)> {
     let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
+    Ok((dps, actor))
+}
+
+/// Answers a request of `actor` at `dps`.
+pub(super) async fn handle(service: &Service, call: &Call, dps: DpsRef, actor: Actor) -> Result<Reply> {
     api_version::PROVISIONING.check(call.query("api-version"))?;
     call.without_options()?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };

@@ -102,8 +102,8 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("hub", ROUTES)
 }
 
-/// Answers a request. Who asks is proven first: a stranger does not learn what there is.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
+/// The hub that is meant, and who asks. That is proven first: a stranger does not learn what there is.
+pub(super) async fn admit(service: &Service, call: &Call) -> Result<(HubRef, Actor)> {
     let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
     let segments = call.segments();
     let found = segments.as_ref().map(|segments| route::find(ROUTES, call.method.as_str(), segments));
@@ -114,10 +114,16 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         return Err(Error::not_implemented(*what).with_iot_code(501_000));
     }
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    Ok((hub, actor))
+}
+
+/// Answers a request of `actor` at `hub`.
+pub(super) async fn handle(service: &Service, call: &Call, hub: HubRef, actor: Actor) -> Result<Reply> {
     api_version::HUB.check(call.query("api-version"))?;
     call.without_options()?;
+    let segments = call.segments()?;
     let at = HubCall { service, call, hub, actor };
-    match found.map_err(Clone::clone)? {
+    match route::find(ROUTES, call.method.as_str(), &segments) {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
         Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => {
             Err(Error::not_implemented(*what).with_iot_code(501_000))

@@ -3,6 +3,7 @@
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, parse_query};
 use crate::errors;
+use crate::guesses::{Guesses, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
@@ -63,7 +64,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 }
 
 /// Answers a request.
-pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
+pub(super) async fn handle(service: &Service, call: &Call, guesses: &Guesses) -> Result<Reply> {
     let (wanted, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run, path),
         Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
@@ -77,7 +78,7 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         }
         Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks())),
         Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.tenancy().tenant_id))),
-        Wanted::Token { v2 } => token(service, call, tenant, v2).await,
+        Wanted::Token { v2 } => token(service, call, tenant, v2, guesses).await,
         Wanted::Interactive => Err(Error::not_implemented(
             "Signing in as a person is not built. Sign in as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
         )),
@@ -87,14 +88,25 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     }
 }
 
-async fn token(service: &Service, call: &Call, tenant: &str, v2: bool) -> Result<Reply> {
+async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: &Guesses) -> Result<Reply> {
     let form = std::str::from_utf8(&call.body)
         .map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
-    let answer = service.authn.token(tenant, &parse_query(form), basic(call)?, v2).await;
-    let reply = match answer {
-        Ok(token) => Reply::json(200, &token),
+    let (form, basic) = (parse_query(form), basic(call)?);
+    let client = basic.as_ref().map(|(id, _)| id.as_str());
+    let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
+    let target = guesses.target(Kind::ClientSecret, client.unwrap_or_default(), call.client.origin());
+    guesses.check(&target)?;
+    let reply = match service.authn.token(tenant, &form, basic, v2).await {
+        Ok(token) => {
+            guesses.right(&target);
+            call.client.prove();
+            Reply::json(200, &token)
+        }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
+            if refusal.is_about_the_client() {
+                guesses.wrong(&target);
+            }
             Reply::json(
                 refusal.status,
                 &errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace),

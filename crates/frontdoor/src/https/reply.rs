@@ -133,6 +133,8 @@ pub(crate) struct Head {
     pub(crate) correlation_id: Uuid,
     /// The client's own request id, when it wants it back.
     pub(crate) echo: Option<String>,
+    /// Whether the client waits for leave to send its body (`Expect: 100-continue`).
+    pub(crate) waits_to_send: bool,
 }
 
 impl Head {
@@ -146,6 +148,7 @@ impl Head {
                 .and_then(|id| Uuid::parse_str(id).ok())
                 .unwrap_or(trace.request_id),
             echo: text("x-ms-client-request-id").filter(|_| wanted).map(|id| id.chars().take(128).collect()),
+            waits_to_send: headers.contains_key("expect"),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! A request whose body was read, as the routes see it.
+//! A request as the routes see it: its head at first, and its body once it was read.
 
+use super::reply::Head;
 use crate::client::Client;
 use crate::errors::Trace;
 use crate::json_body;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::sas_token::SasToken;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Request};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 /// One request.
 pub(crate) struct Call {
     pub(crate) method: Method,
-    /// Host header as sent, with its port; part of links.
+    /// The name that the request was sent to, as sent, with its port; part of links.
     pub(crate) authority: String,
     /// Path as sent.
     pub(crate) path: String,
@@ -23,13 +24,34 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Who is at the other end of the connection.
+    /// Who is at the other end.
     pub(crate) client: Arc<Client>,
     pub(crate) trace: Trace,
     pub(crate) correlation_id: Uuid,
 }
 
 impl Call {
+    /// The head of a request that was sent to `authority`.
+    pub(super) fn of<B>(
+        request: &Request<B>,
+        authority: String,
+        query: Vec<(String, String)>,
+        client: Arc<Client>,
+        head: &Head,
+    ) -> Self {
+        Self {
+            method: request.method().clone(),
+            authority,
+            path: request.uri().path().to_owned(),
+            query,
+            headers: request.headers().clone(),
+            body: Bytes::new(),
+            client,
+            trace: head.trace,
+            correlation_id: head.correlation_id,
+        }
+    }
+
     /// Host in lower case without port and trailing dot.
     pub(crate) fn host(&self) -> String {
         host_of(&self.authority)
@@ -148,6 +170,39 @@ impl Call {
     }
 }
 
+/// The name that a request was sent to, with its port: its Host header. One in the request line (the absolute form, RFC 9112,
+/// 3.2.2) must be the same.
+///
+/// # Errors
+/// `Invalid` where there is none, more than one, or two that differ: whoever stands in front of us may have looked at another.
+/// For the same reason credentials are sent once.
+pub(super) fn authority_of<B>(request: &Request<B>) -> Result<String> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c);
+    let mut hosts = request.headers().get_all("host").iter();
+    let host = match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
+        (Some(host), None) if !host.is_empty() && host.bytes().all(plain) => host,
+        _ => return Err(Error::invalid("The Host header is missing, is there twice, or is not a host name.")),
+    };
+    let (scheme, named) = (request.uri().scheme_str(), request.uri().authority());
+    if scheme.is_some_and(|scheme| scheme != "https")
+        || named.is_some_and(|named| !same_authority(named.as_str(), host))
+    {
+        return Err(Error::invalid(
+            "The request line names another scheme or host than the connection and the Host header; send the path alone.",
+        ));
+    }
+    if request.headers().get_all("authorization").iter().nth(1).is_some() {
+        return Err(Error::invalid("The Authorization header is there twice; send it once."));
+    }
+    Ok(host.to_owned())
+}
+
+/// Whether two names are the same; a port that is left out is 443.
+fn same_authority(one: &str, other: &str) -> bool {
+    let bare = |text: &str| text.strip_suffix(":443").unwrap_or(text).to_ascii_lowercase();
+    bare(one) == bare(other)
+}
+
 /// The error for a verb that a known path does not have.
 pub(crate) fn method_not_allowed(call: &Call, allowed: &str) -> Error {
     Error::new(
@@ -210,6 +265,37 @@ pub(crate) mod tests {
             trace: Trace { request_id: Uuid::nil(), at: Timestamp::UNIX_EPOCH },
             correlation_id: Uuid::nil(),
         }
+    }
+
+    #[test]
+    fn a_request_line_cannot_name_another_host_than_the_header() {
+        let of = |uri: &str, hosts: &[&str]| {
+            let mut request = Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            authority_of(&request.body(()).unwrap()).ok()
+        };
+        assert_eq!(of("/a", &["Localhost:8443"]).as_deref(), Some("Localhost:8443"));
+        assert_eq!(of("https://localhost:8443/a", &["Localhost:8443"]).as_deref(), Some("Localhost:8443"));
+        assert_eq!(of("https://localhost/a", &["localhost:443"]).as_deref(), Some("localhost:443"));
+        for (uri, hosts) in [
+            ("https://other/a", &["localhost"][..]),
+            ("https://localhost:1/a", &["localhost:2"]),
+            ("http://localhost/a", &["localhost"]),
+            ("https://me@localhost/a", &["localhost"]),
+            ("other:443", &["localhost"]),
+            ("https://localhost/a", &[]),
+            ("/a", &["localhost", "localhost"]),
+            ("/a", &[""]),
+            ("/a", &["a b"]),
+            ("/a", &["a@b"]),
+        ] {
+            assert_eq!(of(uri, hosts), None, "{uri} {hosts:?}");
+        }
+        let twice =
+            Request::builder().uri("/").header("host", "h").header("authorization", "a").header("authorization", "a");
+        assert!(authority_of(&twice.body(()).unwrap()).is_err());
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn by_path(segments: &[&str]) -> Option<Route> {
         // A scope with its slashes encoded, as some SDKs send it.
         [scope, ..] if scope.trim_start_matches("%2f").starts_with("subscriptions%2f") => Some(Route::Arm),
         ["subscriptions" | "providers" | "tenants" | "metadata", ..] => Some(Route::Arm),
-        ["v1.0" | "beta", ..] => Some(Route::Graph),
+        ["v1.0" | "beta", ..] | ["graph", "v1.0" | "beta", ..] => Some(Route::Graph),
         [
             _,
             "oauth2" | "discovery" | ".well-known" | "userrealm" | "openid" | "kerberos" | "federationmetadata",
@@ -159,6 +159,8 @@ mod tests {
             ("login.localhost", "/anything", Route::Login),
             ("graph.localhost", "/anything", Route::Graph),
             ("localhost", "/v1.0/servicePrincipals", Route::Graph),
+            ("localhost", "/graph/v1.0/servicePrincipals", Route::Graph),
+            ("localhost", "/graph", Route::Unknown),
             ("hub1.azure-devices.localhost", "/devices/d", Route::Hub),
             ("hub1.azure-devices.localhost", "/x/registrations/y", Route::Hub),
             ("localhost", "/twins/d", Route::Hub),

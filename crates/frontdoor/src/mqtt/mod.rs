@@ -22,6 +22,7 @@ mod tests;
 use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
+use crate::guesses::{Guesses, Kind};
 use crate::listener::Life;
 use fault::Fault;
 use ferrohub_model::clock::{Clock, Moment, timeout_at};
@@ -40,6 +41,7 @@ pub(crate) struct Mqtt {
     gate: Arc<dyn Gate>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    guesses: Arc<Guesses>,
 }
 
 /// Why a connection ended.
@@ -80,8 +82,13 @@ impl End {
 }
 
 impl Mqtt {
-    pub(crate) fn new(gate: Arc<dyn Gate>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { gate, clock, random }
+    pub(crate) fn new(
+        gate: Arc<dyn Gate>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        guesses: Arc<Guesses>,
+    ) -> Self {
+        Self { gate, clock, random, guesses }
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.
@@ -156,7 +163,9 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match hub::open(self, &login, &connect, client).await {
+        let name = format!("{}/{}", login.host, login.device_id);
+        let opened = self.proven(&name, client, |client| hub::open(self, &login, &connect, client)).await;
+        match opened {
             Ok((device, events)) => Some((hub::Connection::new(self, device, packets), events)),
             Err(error) => {
                 self.refused(packets, &error).await;
@@ -184,10 +193,28 @@ impl Mqtt {
             refuse(packets, ConnectReturnCode::IdentifierRejected).await;
             return None;
         }
-        match dps::open(self, login, &connect, client).await {
+        let name = format!("{}/{}", login.id_scope, login.registration_id);
+        let opened = self.proven(&name, client, |client| dps::open(self, login, &connect, client)).await;
+        match opened {
             Ok(device) => Some(dps::run(self, device, packets, life).await),
             Err(error) => self.refused(packets, &error).await,
         }
+    }
+
+    /// Lets in who proves to be `name`, unless too many wrong proofs came from there.
+    async fn proven<T, F>(&self, name: &str, client: Client, open: impl FnOnce(Client) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let target = self.guesses.target(Kind::DeviceKey, name, client.origin());
+        self.guesses.check(&target)?;
+        let place = client.place.clone();
+        let opened = open(client).await;
+        self.guesses.note(&target, &opened);
+        if let (Ok(_), Some(place)) = (&opened, place) {
+            place.prove();
+        }
+        opened
     }
 
     async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, packets: PacketStream<S>, error: &Error) -> Option<End> {

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -66,7 +66,14 @@ impl HttpClient {
 
     /// A connection to a port under a name.
     pub(crate) async fn dial(&self, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        self.dial_from(1, port, name).await
+    }
+
+    /// The same from the address 127.0.0.`from`.
+    async fn dial_from(&self, from: u8, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, from], 0).into())?;
+        let stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
         self.tls.connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
     }
 
@@ -94,15 +101,40 @@ impl HttpClient {
     ) -> Answer {
         let port = *self.turns.next(&self.ports);
         let stream = self.dial(port, sni).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { port, status: parts.status.as_u16(), headers: parts.headers, text }
+        ask(stream, (method, host, port, path), headers, body).await
     }
+
+    /// The same as [`Self::send`] from the address 127.0.0.`from`.
+    pub(crate) async fn send_from(
+        &self,
+        from: u8,
+        method: &str,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let port = *self.turns.next(&self.ports);
+        let stream = self.dial_from(from, port, host).await.unwrap();
+        ask(stream, (method, host, port, path), headers, body).await
+    }
+}
+
+/// Sends a request to `host` at `port` and reads the answer.
+async fn ask(
+    stream: TlsStream<TcpStream>,
+    (method, host, port, path): (&str, &str, u16, &str),
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", format!("{host}:{port}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    Answer { port, status: parts.status.as_u16(), headers: parts.headers, text }
 }

@@ -8,6 +8,7 @@ mod http_client;
 mod journey;
 mod network;
 mod rig;
+mod strangers;
 mod sweep;
 
 /// Processes that serve an installation.

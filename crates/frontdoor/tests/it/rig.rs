@@ -46,6 +46,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::with_connections(1000).await
+    }
+
+    /// One that has descriptors for so many connections.
+    pub(crate) async fn with_connections(connections: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = SystemClock::shared();
         let random = Arc::new(SystemRandom);
@@ -72,7 +77,7 @@ impl Rig {
                 types: Types::built_in(),
             };
             let started = Service::start(engines.clone(), config).await.unwrap();
-            let running = Frontdoor::start(door(&started), started.service.clone()).await.unwrap();
+            let running = Frontdoor::start(door(&started, connections), started.service.clone()).await.unwrap();
             servers.push(Server { service: started.service, running });
             owner = owner.or(started.owner);
             ca_pem = started.ca_pem;
@@ -126,14 +131,14 @@ impl Rig {
 }
 
 /// Listeners on free ports.
-fn door(started: &Started) -> FrontdoorConfig {
+fn door(started: &Started, connections: usize) -> FrontdoorConfig {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     FrontdoorConfig {
         https: vec![any, "[::1]:0".parse().unwrap()],
         mqtt: vec![any],
         pki: vec![any],
         health: Some(any),
-        connections: 1000,
+        connections,
         identity: ServerIdentity::from(&started.server),
         metrics: None,
     }

@@ -12,6 +12,8 @@ mod journey;
 mod network;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/strangers.rs"]
+mod strangers;
 #[path = "../it/sweep.rs"]
 mod sweep;
 

@@ -7,8 +7,12 @@ use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Error;
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::{Anchor, CODE_BAD_CERTIFICATE, CODE_UNTRUSTED, VerifiedLeaf, verify_client_chain};
+use ferrohub_pki::chain::{
+    Anchor, CODE_BAD_CERTIFICATE, CODE_UNTRUSTED, VerifiedLeaf, verify_client_chain, verify_client_chain_with,
+};
 use jiff::{Timestamp, ToSpan};
+use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CA: &str = "basicConstraints=critical,CA:TRUE";
 const CERT_SIGN: &str = "keyUsage=critical,keyCertSign,cRLSign";
@@ -184,6 +188,11 @@ fn knotted_chains_lead_nowhere_and_a_straight_one_is_found_in_any_order() {
     assert_eq!(presented.len(), limits::CHAIN_LENGTH);
     let message = made.refusal(&presented, &[&root]);
     assert!(message.contains("unknown issuer 'CN=r3'"), "{message}");
+    assert_eq!(signatures(&presented, &[&root], made.now), 0, "a ring costs nothing");
+    // Where the ring has the name of an anchor, its line is tried once.
+    let stranger = made.named("stranger", "r3", None, 30, &[CA, CERT_SIGN]);
+    let looked_at = signatures(&presented, &[&stranger], made.now);
+    assert!(looked_at <= limits::CHAIN_LENGTH, "{looked_at}");
 
     let high = made.make("high", Some("root"), 30, &[CA, CERT_SIGN]);
     let low = made.make("low", Some("high"), 20, &[CA, CERT_SIGN]);
@@ -192,6 +201,7 @@ fn knotted_chains_lead_nowhere_and_a_straight_one_is_found_in_any_order() {
         let presented: Vec<&[u8]> = presented.into_iter().map(Vec::as_slice).collect();
         let verified = made.verify(&presented, &[&root]).unwrap();
         assert_eq!(verified.valid_until, Certificate::from_der(&low).unwrap().not_after());
+        assert_eq!(signatures(&presented, &[&root], made.now), 3);
     }
     // Two of one name: the key identifier says which is meant.
     let other = made.named("other", "low", Some("high"), 30, &[CA, CERT_SIGN]);
@@ -235,4 +245,62 @@ fn a_certificate_without_an_end_is_one_and_version_1_makes_no_chain() {
     let error = made.verify(&[&old], &[&endless]).unwrap_err();
     assert_eq!(error.iot_code, CODE_BAD_CERTIFICATE);
     assert!(error.message.contains("older version"), "{error} {:?}", error.context);
+}
+
+#[test]
+fn many_anchors_of_one_name_are_few_signatures() {
+    let made = Made::new();
+    let (without, key_id) = ("subjectKeyIdentifier=none", "authorityKeyIdentifier=none");
+    let twins: Vec<Vec<u8>> =
+        (0..20).map(|nth| made.named(&format!("t{nth}"), "twin", None, 30, &[CA, CERT_SIGN])).collect();
+    let mut trusted: Vec<&[u8]> = twins.iter().map(Vec::as_slice).collect();
+    // The key that the leaf names is the nineteenth.
+    let leaf = made.make("leaf", Some("t18"), 30, &[LEAF]);
+    assert_eq!(made.verify(&[&leaf], &trusted).unwrap().anchor_index, 18);
+    assert_eq!(signatures(&[&leaf], &trusted, made.now), 1);
+    // One that names none is tried with a few.
+    let bare = made.named("bare", "twin", None, 30, &[CA, CERT_SIGN, without, key_id]);
+    let leaf = made.make("anonymous", Some("bare"), 30, &[LEAF, key_id]);
+    assert!(made.verify(&[&leaf], &[&bare]).is_ok());
+    trusted.push(&bare);
+    assert!(signatures(&[&leaf], &trusted, made.now) <= limits::CHAIN_CANDIDATES);
+}
+
+/// How many signatures are looked at until the chain is accepted or refused.
+fn signatures(presented: &[&[u8]], trusted: &[&[u8]], now: Timestamp) -> usize {
+    let counting: Vec<Counting> = webpki::ALL_VERIFICATION_ALGS.iter().map(|inner| Counting::of(*inner)).collect();
+    let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+        counting.iter().map(|one| one as &dyn SignatureVerificationAlgorithm).collect();
+    // Whether it is good others tests say.
+    let _ = verify_client_chain_with(&algorithms, presented, &anchors(trusted), now);
+    counting.iter().map(|one| one.looked_at.load(Ordering::Relaxed)).sum()
+}
+
+/// An algorithm that counts what it is asked.
+#[derive(Debug)]
+struct Counting {
+    inner: &'static dyn SignatureVerificationAlgorithm,
+    looked_at: AtomicUsize,
+}
+
+impl Counting {
+    fn of(inner: &'static dyn SignatureVerificationAlgorithm) -> Self {
+        Self { inner, looked_at: AtomicUsize::new(0) }
+    }
+}
+
+impl SignatureVerificationAlgorithm for Counting {
+    fn verify_signature(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
+        let outcome = self.inner.verify_signature(key, message, signature);
+        self.looked_at.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.inner.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.inner.signature_alg_id()
+    }
 }

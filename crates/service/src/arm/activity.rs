@@ -1,5 +1,6 @@
 //! The activity log: one row for each write, delete and action, in the unit of work of what it reports.
-//! Refused and failed requests of known callers are rows too; unauthenticated ones are only counted.
+//! Refused and failed requests of known callers are rows too, the repeated ones by their number (`failures`); unauthenticated
+//! ones are only counted.
 
 use super::request::ArmRequest;
 use crate::authz::Actor;
@@ -13,6 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Rows that are written at a time: ours.
+const ROWS: usize = 100;
+
 /// The row for a request that succeeded with `status`.
 ///
 /// # Errors
@@ -24,7 +28,7 @@ pub fn success_row(
     action: &str,
     status: u16,
 ) -> Result<Put> {
-    row(platform, request, id, action, "Succeeded", status, None)
+    put(platform, &entry(platform, &origin(request), id, action, ("Succeeded", status, None)))
 }
 
 /// Writes the row of a request whose effect was not one unit of work: of an action that shows something, or that wrote for
@@ -52,38 +56,51 @@ pub async fn record_success(
     }
 }
 
-/// Writes the row of a request that was refused or failed. A store that cannot write it is logged; the client gets the first error.
+/// Writes the row of a request that was refused or failed, unless it repeats one of late. A store that cannot write it is
+/// logged; the client gets the first error.
 pub async fn record_failure(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str, error: &Error) {
-    let mut change = Change::new();
     let cause = json!({"code": error.code, "message": error.message});
-    let written = match row(platform, request, id, action, "Failed", error.http_status(), Some(cause)) {
-        Ok(row) => {
-            change.unit.put(row);
-            platform.commit(change).await.map(|_| ()).map_err(Error::from)
-        }
-        Err(error) => Err(error),
+    let origin = origin(request);
+    let entry = entry(platform, &origin, id, action, ("Failed", error.http_status(), Some(cause)));
+    let written = match serde_json::to_value(&entry) {
+        Ok(row) if platform.failures.note(&row, platform.clock.monotonic()) => write(platform, vec![row]).await,
+        Ok(_) => return,
+        Err(error) => Err(Error::internal(format!("a row of the activity log: {error}"))),
     };
     if let Err(store) = written {
         tracing::error!(%store, request = %request.request_id, "a failed request could not be written to the activity log");
     }
 }
 
-fn row(
-    platform: &Platform,
-    request: &ArmRequest,
-    id: &ResourceId,
-    action: &str,
-    outcome: &str,
-    status: u16,
-    error: Option<Value>,
-) -> Result<Put> {
-    let origin = Origin {
+/// Writes how often failed requests were repeated in the hours that are over.
+pub(crate) async fn record_repeats(platform: &Platform) {
+    let mut rows = platform.failures.ended(platform.clock.monotonic());
+    for row in &mut rows {
+        row["time"] = rfc3339(platform.now()).into();
+    }
+    if let Err(store) = write(platform, rows).await {
+        tracing::error!(%store, "the number of repeated requests could not be written to the activity log");
+    }
+}
+
+async fn write(platform: &Platform, rows: Vec<Value>) -> Result<()> {
+    for rows in rows.chunks(ROWS) {
+        let mut change = Change::new();
+        for row in rows {
+            change.unit.put(put(platform, row)?);
+        }
+        platform.commit(change).await?;
+    }
+    Ok(())
+}
+
+fn origin(request: &ArmRequest) -> Origin<'_> {
+    Origin {
         actor: &request.actor,
         method: &request.method,
         request_id: request.request_id,
         correlation_id: request.correlation_id,
-    };
-    row_of(platform, &origin, id, action, outcome, status, error)
+    }
 }
 
 /// Who did something, and in answer to what.
@@ -100,32 +117,36 @@ pub struct Origin<'a> {
 
 /// The row of a write that a service made in answer to an operation.
 pub fn of_service(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, action: &str) -> Result<Put> {
-    row_of(platform, origin, id, action, "Succeeded", 200, None)
+    put(platform, &entry(platform, origin, id, action, ("Succeeded", 200, None)))
 }
 
-fn row_of(
+/// How a request ended: the word, the HTTP status, and the cause if it failed.
+type Outcome = (&'static str, u16, Option<Value>);
+
+fn entry<'a>(
     platform: &Platform,
-    origin: &Origin<'_>,
+    origin: &Origin<'a>,
     id: &ResourceId,
-    action: &str,
-    outcome: &str,
-    status: u16,
-    error: Option<Value>,
-) -> Result<Put> {
-    let entry = Entry {
+    action: &'a str,
+    (status, http_status, error): Outcome,
+) -> Entry<'a> {
+    Entry {
         time: rfc3339(platform.now()),
         operation_name: action,
         resource_id: id.to_string(),
         caller: origin.actor.name(),
         caller_id: origin.actor.id(),
         method: origin.method,
-        status: outcome,
-        http_status: status,
+        status,
+        http_status,
         error,
         request_id: origin.request_id,
         correlation_id: origin.correlation_id,
-    };
-    Ok(Put::new(&ACTIVITY, platform.new_id().to_string(), vec![], &entry)?)
+    }
+}
+
+fn put(platform: &Platform, entry: &impl Serialize) -> Result<Put> {
+    Ok(Put::new(&ACTIVITY, platform.new_id().to_string(), vec![], entry)?)
 }
 
 /// What a row holds. Its id is the key; subscription, group and type are in the resource id. Every write of the control plane

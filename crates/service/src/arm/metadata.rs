@@ -26,20 +26,23 @@ fn first_endpoints(base_url: &str) -> Value {
 }
 
 /// One cloud, as an object (not a list): the CLI indexes it by name (reference: clients.md section 1).
+///
+/// Resource Manager and Graph share an origin and must not share tokens. The CLI asks for a token of the first audience for
+/// the one, and of the URL below which it finds the other for that, so Graph has a path of its own.
 fn cloud(base_url: &str, settings: &Settings) -> Value {
     json!({
         "name": "Ferrohub",
         "portal": base_url,
         "authentication": {
             "loginEndpoint": base_url,
-            "audiences": [format!("{base_url}/"), "https://management.azure.com/"],
+            "audiences": ["https://management.azure.com/", format!("{base_url}/")],
             "tenant": "common",
             "identityProvider": "AAD"
         },
         "resourceManager": base_url,
-        "microsoftGraphResourceId": format!("{base_url}/"),
-        "graph": base_url,
-        "graphAudience": format!("{base_url}/"),
+        "microsoftGraphResourceId": format!("{base_url}/graph/"),
+        "graph": format!("{base_url}/graph"),
+        "graphAudience": format!("{base_url}/graph/"),
         "gallery": base_url,
         "batch": base_url,
         "media": base_url,

@@ -9,6 +9,7 @@ mod call;
 pub mod context;
 pub mod declaration;
 mod delete;
+mod failures;
 mod filter;
 mod identity;
 mod listing;
@@ -33,6 +34,7 @@ pub mod view;
 mod write;
 
 pub use builtin::{ACTIONS, routes};
+pub(crate) use failures::Failures;
 pub use request::{ArmRequest, ArmResponse};
 
 use crate::authz::{self, Plane};

@@ -1,4 +1,4 @@
-//! Which audiences each service accepts in a token.
+//! What a token may be for: the resources that are served here, under Azure's names and under ours.
 
 use ferrohub_model::error::{Error, Result};
 
@@ -18,6 +18,9 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// Every service.
+    const ALL: [Self; 5] = [Self::Arm, Self::Graph, Self::Hub, Self::Dps, Self::Registry];
+
     /// Azure's resource identifiers (reference: resource-manager.md section 9, iot-hub-and-dps.md B.4, F and H, device-registry-api.md section 7).
     fn azure_names(self) -> &'static [&'static str] {
         match self {
@@ -36,21 +39,36 @@ impl Audience {
         self.azure_names()[0]
     }
 
-    /// Accepts Azure's names, and for ARM and Graph also our own origin, with or without trailing slashes.
+    /// The service that the resource `name` is: one of Azure's names, or one of ours on any port, with or without trailing
+    /// slashes. Ours are `https://{domain}` and `https://management.{domain}` for Resource Manager, `https://graph.{domain}` and
+    /// `https://{domain}/graph` for Graph (`az` asks for a token of the URL at which it finds Graph, see
+    /// [`crate::arm::metadata`]). What a client wrote into its Host header is no name of ours.
+    pub(super) fn of(name: &str, domain: &str) -> Option<Self> {
+        let wanted = name.trim_end_matches('/');
+        let azure = |audience: &Self| audience.azure_names().iter().any(|known| known.eq_ignore_ascii_case(wanted));
+        if let Some(known) = Self::ALL.into_iter().find(azure) {
+            return Some(known);
+        }
+        let (host, path) = origin_and_path(wanted)?;
+        let is = |label: &str| {
+            host.get(..label.len()).is_some_and(|first| first.eq_ignore_ascii_case(label))
+                && host.get(label.len()..).is_some_and(|rest| rest.eq_ignore_ascii_case(domain))
+        };
+        let bare = is("") || is_loopback(host);
+        match path {
+            None if bare || is("management.") => Some(Self::Arm),
+            None if is("graph.") => Some(Self::Graph),
+            Some(path) if bare && path.eq_ignore_ascii_case("graph") => Some(Self::Graph),
+            _ => None,
+        }
+    }
+
+    /// Refuses a token for another service.
     ///
     /// # Errors
     /// `InvalidAuthenticationTokenAudience` naming what is accepted.
-    pub(super) fn check(self, audience: &str, base_url: &str, domain: &str) -> Result<()> {
-        let wanted = audience.trim_end_matches('/');
-        if self.azure_names().iter().any(|name| name.eq_ignore_ascii_case(wanted)) {
-            return Ok(());
-        }
-        let label = match self {
-            Self::Arm => "management",
-            Self::Graph => "graph",
-            Self::Hub | Self::Dps | Self::Registry => "",
-        };
-        if !label.is_empty() && is_own_origin(wanted, base_url, domain, label) {
+    pub(super) fn check(self, audience: &str, domain: &str) -> Result<()> {
+        if Self::of(audience, domain) == Some(self) {
             return Ok(());
         }
         Err(Error::unauthenticated(format!(
@@ -61,55 +79,88 @@ impl Audience {
     }
 }
 
-/// Whether `wanted` is the origin the client used, or one of our names for this service on any port.
-fn is_own_origin(wanted: &str, base_url: &str, domain: &str, label: &str) -> bool {
-    // The client chose the Host header, so only an address of ours counts from it, never a name.
-    if wanted.eq_ignore_ascii_case(base_url.trim_end_matches('/')) && is_address(base_url) {
-        return true;
-    }
-    let Some(host) = wanted.strip_prefix("https://") else { return false };
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(name, _)| name);
-    name.eq_ignore_ascii_case(domain) || name.eq_ignore_ascii_case(&format!("{label}.{domain}"))
+/// Host, without brackets, and path of `https://host[:port][/path]`.
+fn origin_and_path(url: &str) -> Option<(&str, Option<&str>)> {
+    let rest = url.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("https://")).map(|_| &url[8..])?;
+    let (authority, path) = rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (port.is_empty() || port.strip_prefix(':').is_some_and(digits)).then_some(host)?
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => digits(port).then_some(host)?,
+            None => authority,
+        },
+    };
+    Some((host, path))
 }
 
-/// Whether the host of `https://host[:port]` is an IP address.
-fn is_address(base_url: &str) -> bool {
-    let host = base_url.trim_end_matches('/').strip_prefix("https://").unwrap_or_default();
-    host.parse::<std::net::SocketAddr>().is_ok()
-        || host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok()
+/// The addresses that the server's own certificate covers.
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "127.0.0.1" | "::1")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Audience::{Arm, Dps, Graph, Hub, Registry};
 
     #[test]
-    fn own_and_azure_names() {
-        let base = "https://localhost:8443";
-        for good in [
-            "https://management.azure.com/",
-            "https://LOCALHOST:8443//",
-            "https://management.localhost:9",
-            "https://localhost",
+    fn each_name_is_one_service() {
+        for (name, service) in [
+            ("https://management.azure.com/", Arm),
+            ("https://management.core.windows.net//", Arm),
+            ("HTTPS://management.LOCALHOST:9", Arm),
+            ("https://graph.microsoft.com", Graph),
+            ("00000003-0000-0000-c000-000000000000", Graph),
+            ("https://graph.localhost:8443/", Graph),
+            ("https://LOCALHOST:8443/Graph/", Graph),
+            ("https://127.0.0.1:8443/graph", Graph),
+            ("https://LOCALHOST:8443//", Arm),
+            ("https://localhost", Arm),
+            ("https://127.0.0.1:8443", Arm),
+            ("https://[::1]:8443/", Arm),
+            ("https://iothubs.azure.net/", Hub),
+            ("https://azure-devices-provisioning.net", Dps),
+            ("https://deviceregistry.azure.com/", Registry),
         ] {
-            assert!(Audience::Arm.check(good, base, "localhost").is_ok(), "{good}");
+            assert_eq!(Audience::of(name, "localhost"), Some(service), "{name}");
+            for other in Audience::ALL {
+                let checked = other.check(name, "localhost");
+                assert_eq!(checked.is_ok(), other == service, "{name} at {other:?}");
+                assert!(checked.is_ok() || checked.unwrap_err().code == "InvalidAuthenticationTokenAudience");
+            }
         }
-        for bad in
-            ["https://iothubs.azure.net", "https://localhost.evil", "https://evil", "", "https://localhost:80:80"]
-        {
-            assert_eq!(
-                Audience::Arm.check(bad, base, "localhost").unwrap_err().code,
-                "InvalidAuthenticationTokenAudience",
-                "{bad}"
-            );
+    }
+
+    #[test]
+    fn what_is_not_configured_is_nobody() {
+        for name in [
+            "",
+            "https://",
+            "https://evil",
+            "https://localhost.evil",
+            "https://evil.localhost",
+            "https://hub1.azure-devices.localhost",
+            "https://localhost:80:80",
+            "https://localhost:",
+            "https://localhost/x",
+            "https://localhost/graph/x",
+            "https://management.localhost/graph",
+            "http://localhost",
+            "https://me@localhost",
+            "https://192.0.2.1:8443",
+            "https://[::1",
+            "https://[::1]8443",
+            "https://vault.azure.net",
+            "00000002-0000-0000-c000-000000000000",
+            "é",
+        ] {
+            assert_eq!(Audience::of(name, "localhost"), None, "{name}");
         }
-        // A Host header of the client's choice makes no audience.
-        assert!(Audience::Arm.check("https://iothubs.azure.net", "https://iothubs.azure.net", "localhost").is_err());
-        assert!(Audience::Arm.check("https://127.0.0.1:8443", "https://127.0.0.1:8443", "localhost").is_ok());
-        assert!(Audience::Hub.check("https://localhost:8443", base, "localhost").is_err());
-        assert!(Audience::Hub.check("https://iothubs.azure.net/", base, "localhost").is_ok());
+        assert_eq!(Audience::of("https://localhost:8443", "plant.example"), None, "localhost is not the domain");
+        assert_eq!(Audience::of("https://plant.example:8443", "plant.example"), Some(Arm));
     }
 }

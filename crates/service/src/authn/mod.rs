@@ -60,11 +60,10 @@ impl Authenticator {
     }
 
     /// The actor of an `Authorization: Bearer` header, for a service that accepts `audience`.
-    /// `base_url` is the origin under which the client reached us; it is an audience of ours too.
     ///
     /// # Errors
     /// Entra's and ARM's codes for a missing, malformed, unsigned, expired or foreign token.
-    pub async fn bearer(&self, authorization: Option<&str>, audience: Audience, base_url: &str) -> Result<Actor> {
+    pub async fn bearer(&self, authorization: Option<&str>, audience: Audience) -> Result<Actor> {
         let header = authorization
             .ok_or_else(|| Error::unauthenticated("Authentication failed. The 'Authorization' header is missing."))?;
         let token = header
@@ -79,7 +78,7 @@ impl Authenticator {
             })?;
         let claims = self.claims(token)?;
         self.check_times(&claims)?;
-        audience.check(&claims.aud, base_url, &self.platform.settings.domain)?;
+        audience.check(&claims.aud, &self.platform.settings.domain)?;
         if !claims.tid.eq_ignore_ascii_case(&self.platform.tenancy.tenant_id) {
             return Err(Error::unauthenticated(format!(
                 "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this subscription.",

@@ -1,6 +1,6 @@
 //! The token endpoint: client credentials (RFC 6749 section 4.4) with Entra's error texts.
 
-use super::{Authenticator, Claims, TOKEN_SECONDS};
+use super::{Audience, Authenticator, Claims, TOKEN_SECONDS};
 use crate::directory;
 use ferrohub_model::error::Error;
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
@@ -23,6 +23,11 @@ pub struct OAuthError {
 impl OAuthError {
     pub(super) fn new(status: u16, error: &'static str, code: u32, text: impl std::fmt::Display) -> Self {
         Self { status, error, description: format!("AADSTS{code}: {text}"), code }
+    }
+
+    /// Whether the client is unknown or its secret is wrong.
+    pub fn is_about_the_client(&self) -> bool {
+        matches!(self.error, "invalid_client" | "unauthorized_client")
     }
 }
 
@@ -106,6 +111,7 @@ impl Authenticator {
             None => (self.client(client_id, secret).await?, Proof::Secret),
         };
         let resource = resource_of(field("scope"), field("resource"))?;
+        self.check_resource(&resource)?;
         let token = self.access_token(&principal, proof, &resource, v2).await?;
         let now = self.platform.clock.unix_seconds();
         Ok(json!({
@@ -135,6 +141,22 @@ impl Authenticator {
             "invalid_request",
             90002,
             format!("Tenant '{shown}' not found. This Ferrohub's tenant is '{}'.", self.platform.tenancy.tenant_id),
+        ))
+    }
+
+    /// Refuses a resource that is not served here: what nobody looks at would be a key to nothing, or to somebody else's house.
+    fn check_resource(&self, resource: &str) -> Result<(), OAuthError> {
+        if Audience::of(resource, &self.platform.settings.domain).is_some() {
+            return Ok(());
+        }
+        Err(OAuthError::new(
+            400,
+            "invalid_resource",
+            500_011,
+            format!(
+                "The resource principal named {resource} was not found in the tenant named {}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.",
+                self.platform.tenancy.tenant_id
+            ),
         ))
     }
 

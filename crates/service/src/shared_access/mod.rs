@@ -103,7 +103,7 @@ pub(crate) async fn authenticate(
         ));
     };
     if is_bearer(text) {
-        return authenticator.bearer(Some(text), holder.rules.audience, "").await.map_err(|error| {
+        return authenticator.bearer(Some(text), holder.rules.audience).await.map_err(|error| {
             match (error.kind, error.iot_code) {
                 (ErrorKind::Unauthenticated, 0) => error.with_iot_code(401_002),
                 _ => error,

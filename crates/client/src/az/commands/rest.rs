@@ -74,7 +74,8 @@ async fn scope(context: &mut Context<'_>, args: &Args, url: &str) -> Result<Opti
     }
     let urls = context.urls()?;
     let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_lowercase)).unwrap_or_default();
-    let graph = url.strip_prefix(&urls.graph).is_some_and(|path| path.starts_with("/v1.0/"));
+    let below = |base: &str| url.strip_prefix(base).is_some_and(|path| path.starts_with("/v1.0/"));
+    let graph = below(&urls.graph) || below(&urls.resource_manager);
     let scope = if host.contains(".azure-devices-provisioning.") {
         DPS_SCOPE
     } else if host.contains(".azure-devices.") {

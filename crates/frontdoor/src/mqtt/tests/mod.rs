@@ -184,7 +184,12 @@ impl Rig {
         });
         let (stop, stopped) = watch::channel(false);
         let clock = SystemClock::shared();
-        let mqtt = Arc::new(Mqtt::new(gate.clone(), clock.clone(), Arc::new(SeededRandom::new(1))));
+        let mqtt = Arc::new(Mqtt::new(
+            gate.clone(),
+            clock.clone(),
+            Arc::new(SeededRandom::new(1)),
+            Arc::new(Guesses::new(clock.clone())),
+        ));
         Self { mqtt, gate, events, stop, life: Life::new(stopped, clock) }
     }
 

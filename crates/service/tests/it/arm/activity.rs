@@ -1,10 +1,18 @@
 //! Every write leaves a row in the activity log, in the unit of work of what it reports.
 
 use super::fixture::{ADR, HUB, World, plant};
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
+use ferrohub_model::limits;
+use ferrohub_service::platform::Platform;
 use ferrohub_service::tables::ACTIVITY;
+use ferrohub_service::worker;
 use ferrohub_store::Page;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// The rows of a resource, oldest first; what follows is younger, so that the order is that of time.
 async fn rows(world: &World, resource: &str) -> Vec<Value> {
@@ -57,4 +65,48 @@ async fn a_refused_write_of_a_known_caller_is_a_row_and_changes_nothing_else() {
     let statuses: Vec<Value> =
         rows(&world, &plant.hub).await.iter().skip(before).map(|row| row["httpStatus"].clone()).collect();
     assert_eq!(statuses, [json!(403), json!(412)]);
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_is_counted() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let stranger = world.stranger().await;
+    let all = async || world.platform().store.scan(&ACTIVITY, "", Page::first(10_000)).await.unwrap().len();
+    let before = all().await;
+    for _ in 0..300 {
+        world.refused(&stranger, "DELETE", &plant.hub, HUB, None).await;
+    }
+    for nth in 0..300 {
+        let path = format!("/subscriptions/{}/resourceGroups/made-up-{nth}", world.platform().tenancy.subscription_id);
+        world.request(&stranger, "DELETE", &path, "2024-11-01", None, None).await.unwrap_err();
+    }
+    let each = limits::FAILURES_OF_CALLER * crate::PROCESSES;
+    assert!((2..=each).contains(&(all().await - before)), "{}", all().await - before);
+    // A success of the same minute is told in full.
+    let (rows_before, body) = (rows(&world, &plant.hub).await.len(), world.get(&plant.hub, HUB).await);
+    for _ in 0..3 {
+        world.request(&world.owner, "PUT", &plant.hub, HUB, Some(body.clone()), None).await.unwrap();
+    }
+    assert_eq!(rows(&world, &plant.hub).await.len(), rows_before + 3);
+    // When the hour is over, the worker tells how often it was.
+    world.clock.advance(Duration::from_secs(3601));
+    let (stop, stopped) = watch::channel(false);
+    let start = |platform: &Arc<Platform>| tokio::spawn(worker::run(Arc::clone(platform), stopped.clone()));
+    let workers: Vec<JoinHandle<()>> = world.platforms().iter().map(start).collect();
+    let wanted = 300 - crate::PROCESSES as u64;
+    for attempt in 0.. {
+        let told: u64 = rows(&world, &plant.hub).await.iter().filter_map(|row| row["repeats"].as_u64()).sum();
+        if told == wanted {
+            break;
+        }
+        assert!(attempt < 500, "{told} repeats are told, {wanted} were expected");
+        // A worker may have lain down after the clock was moved.
+        world.clock.advance(Duration::from_secs(2));
+        SystemClock.sleep(Duration::from_millis(10)).await;
+    }
+    stop.send(true).unwrap();
+    for worker in workers {
+        worker.await.unwrap();
+    }
 }

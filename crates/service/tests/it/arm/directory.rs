@@ -166,7 +166,7 @@ async fn a_deleted_service_principal_leaves_its_application() {
     let secret = [("client_id", client), ("client_secret", secret["secretText"].as_str().unwrap())];
     let token = world.token_with(&secret).await.unwrap();
     let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
-    let actor = world.service().authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap();
+    let actor = world.service().authn.bearer(Some(&header), Audience::Arm).await.unwrap();
     let former = actor.id().to_owned();
     world.assign(&former, builtin::READER, &format!("/subscriptions/{}", world.subscription)).await;
 
@@ -176,7 +176,7 @@ async fn a_deleted_service_principal_leaves_its_application() {
     let filter = format!("servicePrincipals?$filter=appId eq '{client}'");
     assert_eq!(world.graph("GET", &filter, None).await.unwrap()["value"], json!([]));
     assert_eq!(world.token_with(&secret).await.unwrap_err(), 7_000_229);
-    let stale = world.service().authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap_err();
+    let stale = world.service().authn.bearer(Some(&header), Audience::Arm).await.unwrap_err();
     assert_eq!(stale.code, "InvalidAuthenticationToken");
 
     // Made anew it is another principal, without the roles of the former.
@@ -184,7 +184,7 @@ async fn a_deleted_service_principal_leaves_its_application() {
     assert_ne!(made["id"], former.as_str());
     let token = world.token_with(&secret).await.unwrap();
     let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
-    let actor = world.service().authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap();
+    let actor = world.service().authn.bearer(Some(&header), Audience::Arm).await.unwrap();
     assert_eq!(world.refused(&actor, "GET", &world.group("g"), "2024-11-01", None).await.code, "AuthorizationFailed");
     // An application takes its principal along, whether there is one or not.
     world.graph("DELETE", &format!("servicePrincipals/{}", made["id"].as_str().unwrap()), None).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_certificate_signs_in() {
     };
     let token = login(own.assertion(&own.header(), &claims).await).await.unwrap();
     let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
-    world.service().authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap();
+    world.service().authn.bearer(Some(&header), Audience::Arm).await.unwrap();
     let sha256 = URL_SAFE_NO_PAD.encode(hex::decode(own.certificate.sha256()).unwrap());
     for header in [json!({"alg": "RS256", "x5t#S256": sha256}), json!({"alg": "RS256", "kid": own.certificate.sha1()})]
     {

@@ -247,7 +247,7 @@ impl World {
 
 async fn sign_in(service: &Service, client_id: &str, secret: &str) -> Actor {
     let header = bearer(service, client_id, secret).await;
-    service.authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()
+    service.authn.bearer(Some(&header), Audience::Arm).await.unwrap()
 }
 
 /// The `Authorization` header of a token for ARM.

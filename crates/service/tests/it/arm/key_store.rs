@@ -1,6 +1,6 @@
 //! Keys behind their seam: the engine in the store, an engine far away, and what becomes of keys that nobody uses.
 
-use super::fixture::{ADR, BASE, World, plant};
+use super::fixture::{ADR, World, plant};
 use async_trait::async_trait;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::key_reference::KeyReference;
@@ -123,7 +123,7 @@ async fn an_installation_whose_keys_are_far_away() {
     // Tokens too: the owner signed in with one, and it is taken.
     let token = world.token("https://management.azure.com/.default").await;
     let audience = ferrohub_service::authn::Audience::Arm;
-    world.service().authn.bearer(Some(&token), audience, BASE).await.unwrap();
+    world.service().authn.bearer(Some(&token), audience).await.unwrap();
 
     world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
     platform.keys.sweep().await.unwrap();

@@ -181,7 +181,7 @@ async fn reset(world: &World) -> Actor {
     let key = MasterKey::from_bytes(&MASTER_KEY).unwrap();
     let owner = ferrohub_service::reset_owner(&engines, key).await.unwrap();
     let header = bearer(world.service(), &owner.client_id, &owner.client_secret).await;
-    world.service().authn.bearer(Some(&header), Audience::Arm, BASE).await.unwrap()
+    world.service().authn.bearer(Some(&header), Audience::Arm).await.unwrap()
 }
 
 #[tokio::test]
