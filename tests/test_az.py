@@ -218,6 +218,40 @@ def test_hubs_and_provisioning(az: Az, group: str) -> None:
     assert az("resource", "list", "--resource-group", GROUP, "--query", "[?contains(type, 'Devices')]") == []
 
 
+def test_settings_of_a_hub_do_something_or_are_refused(az: Az, group: str, server: Server) -> None:
+    hub = ("--name", "azcli-strict", "--resource-group", GROUP)
+    made = az("iot", "hub", "create", *hub, "--location", LOCATION, "--sku", "S1", "--min-tls-version", "1.3")
+    host = made["properties"]["hostName"]
+    for flag, welcome in (("-tls1_2", False), ("-tls1_3", True)):
+        command = ["openssl", "s_client", "-connect", f"localhost:{server.https_port}", "-servername", host, flag]
+        done = subprocess.run(command, input="", text=True, capture_output=True, timeout=30, check=False)
+        assert (done.returncode == 0) is welcome, f"{flag}: {done.stdout}\n{done.stderr}"
+    for arguments, words in (
+        (("--min-tls-version", "1.2"), "minTlsVersion"),
+        (("--fcs", "AccountName=a;AccountKey=c2VjcmV0", "--fc", "files"), "no file upload"),
+        (("--disable-module-sas", "true"), "no modules"),
+        (("--c2d-ttl", "4"), "no cloud-to-device messages"),
+        (("--set", "properties.networkRuleSets.defaultAction=Deny"), "ipFilterRules"),
+    ):
+        refused = az.run("iot", "hub", "update", *hub, *arguments)
+        assert refused.code != 0 and words in refused.stderr and "c2VjcmV0" not in refused.stderr, refused.stderr
+
+    def reached() -> bool:
+        url = f"https://localhost:{server.https_port}/devices/x?api-version=2021-04-12"
+        answer = requests.get(url, headers={"Host": host}, verify=server.ca, timeout=30)
+        assert answer.status_code == 401, answer.text
+        return "cannot be reached from this address" not in answer.text
+
+    assert reached()
+    for name, value in (("Disabled", False), ("Enabled", True)):
+        az("iot", "hub", "update", *hub, "--set", f"properties.publicNetworkAccess={name}")
+        assert reached() is value
+    rules = json.dumps([{"filterName": "away", "action": "Accept", "ipMask": "192.0.2.0/24"}])
+    az("iot", "hub", "update", *hub, "--set", f"properties.ipFilterRules={rules}")
+    assert not reached()
+    az("iot", "hub", "delete", *hub)
+
+
 def test_providers(az: Az) -> None:
     for namespace, kind in (("Microsoft.DeviceRegistry", "namespaces"), ("Microsoft.Devices", "IotHubs")):
         az("provider", "register", "--namespace", namespace, "--wait")
@@ -242,6 +276,63 @@ def test_groups_and_resources_by_their_generic_commands(az: Az, group: str) -> N
     assert generic["properties"]["principalId"] == made["principalId"]
     assert az("resource", "show", "--resource-group", GROUP, "--name", "azcli-generic", "--resource-type", kind)["id"] == generic["id"]
     az("identity", "delete", "--ids", made["id"])
+
+
+def test_lists_by_tag_and_filter(az: Az, group: str) -> None:
+    az("group", "create", "--name", "azcli-red", "--location", LOCATION, "--tags", "colour=red", "size=1")
+    az("group", "create", "--name", "azcli-blue", "--location", LOCATION, "--tags", "colour=blue")
+    names = lambda *arguments: sorted(one["name"] for one in az(*arguments))  # noqa: E731
+    assert names("group", "list", "--tag", "colour") == ["azcli-blue", "azcli-red"]
+    assert names("group", "list", "--tag", "colour=red") == ["azcli-red"]
+    assert names("group", "list", "--tag", "nothing") == []
+    made = az("identity", "create", "--name", "azcli-tagged", "--resource-group", "azcli-red", "--location", LOCATION, "--tags", "team=x")
+    assert made["id"] in [one["id"] for one in az("resource", "list")], "a bare list sends an empty $filter"
+    assert names("resource", "list", "--tag", "team") == names("resource", "list", "--tag", "team=x") == ["azcli-tagged"]
+    assert names("resource", "list", "--tag", "te*") == ["azcli-tagged"]
+    assert names("resource", "list", "--name", "azcli-tagged", "--location", LOCATION) == ["azcli-tagged"]
+    assert names("ad", "sp", "list", "--filter", "displayname eq 'nobody' and servicePrincipalType eq 'Application'") == []
+    refused = az.run("ad", "sp", "list", "--filter", "colour eq 'red'")
+    assert refused.code != 0 and "'colour' is not known" in refused.stderr, refused.stderr
+    for name in ("azcli-red", "azcli-blue"):
+        az("group", "delete", "--name", name, "--yes")
+
+
+def test_what_is_not_built_is_not_said_to_be_missing(az: Az, group: str) -> None:
+    az("iot", "hub", "create", "--name", "azcli-not-built", "--resource-group", GROUP, "--location", LOCATION, "--sku", "S1")
+    hub = f"{group}/providers/Microsoft.Devices/IotHubs/azcli-not-built"
+    for words, what in (
+        (("lock", "list"), "management locks"),
+        (("lock", "list", "--resource-group", GROUP), "management locks"),
+        (("lock", "create", "--name", "l", "--lock-type", "CanNotDelete", "--resource-group", GROUP), "management locks"),
+        (("tag", "list"), "tag names"),
+        (("tag", "list", "--resource-id", group), "the tags API"),
+        (("tag", "create", "--resource-id", group, "--tags", "a=b"), "the tags API"),
+        (("policy", "assignment", "list"), "Azure Policy"),
+        (("policy", "definition", "list"), "Azure Policy"),
+        (("deployment", "group", "list", "--resource-group", GROUP), "template deployments"),
+        (("deployment", "sub", "list"), "template deployments"),
+        (("stack", "sub", "list"), "deployment stacks"),
+        (("account", "management-group", "list"), "management groups"),
+        (("group", "export", "--name", GROUP), "the export of templates"),
+        (("monitor", "diagnostic-settings", "list", "--resource", hub), "diagnostic settings"),
+        (("monitor", "activity-log", "list"), "queries of the activity log"),
+        (("monitor", "metrics", "list", "--resource", hub), "metrics"),
+        (("iot", "hub", "consumer-group", "list", "--hub-name", "azcli-not-built"), "consumer groups"),
+        (("iot", "hub", "show-quota-metrics", "--name", "azcli-not-built"), "quotas of a hub"),
+        (("feature", "list"), "preview features"),
+        (("ad", "group", "list"), "groups"),
+        (("ad", "signed-in-user", "show"), "people who are signed in"),
+        (("resource", "list", "--resource-type", "Microsoft.Storage/storageAccounts"), ""),
+        (("resource", "show", "--ids", f"{group}/providers/Microsoft.Storage/storageAccounts/x"), "storage accounts"),
+        (("rest", "--method", "get", "--url", f"{group}/providers/Microsoft.DeviceRegistry/assets?api-version=2025-10-01"), "assets"),
+    ):
+        done = az.run(*words)
+        text = " ".join(words)
+        if not what:
+            assert done.code == 0, f"az {text}: {done.stderr}"
+            continue
+        assert done.code not in (0, 3) and what in done.stderr, f"az {text}: exit {done.code} {done.stdout} {done.stderr}"
+        assert "Traceback" not in done.stderr and "does not exist" not in done.stderr, f"az {text}: {done.stderr}"
 
 
 def test_policies_of_a_hub(az: Az, group: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.iot.device import IoTHubDeviceClient, Message, ProvisioningDeviceClient, X509
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, ProvisioningDeviceClient, X509
+from azure.iot.device.exceptions import CredentialError
 
+from lib import arm as versions
 from lib.keys import Chain, b64, csr, new_key, save_chain
 from lib.plant import Plant
 from lib.server import until
@@ -121,3 +124,88 @@ def test_a_disabled_device_is_disconnected_and_refused(plant: Plant) -> None:
             client.connect()
     finally:
         client.shutdown()
+
+
+def test_a_module_is_refused_at_once(plant: Plant) -> None:
+    device = "sdk-module-device"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubModuleClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};ModuleId=m1;SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    started = time.monotonic()
+    try:
+        with pytest.raises(CredentialError):
+            client.connect()
+    finally:
+        client.shutdown()
+    assert time.monotonic() - started < 20, "the SDK tried again instead of giving up"
+
+
+def test_handlers_of_what_is_not_built_break_nothing(plant: Plant) -> None:
+    device = "sdk-handlers-device"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    client.on_method_request_received = lambda request: None
+    client.on_message_received = lambda message: None
+    client.connect()
+    try:
+        client.send_message("still there")
+        assert client.connected
+    finally:
+        client.shutdown()
+    assert len(events_of(plant, device)) == 1
+
+
+def test_a_model_is_announced(plant: Plant) -> None:
+    device, model = "sdk-model-device", "dtmi:com:example:TemperatureController;1"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost", product_info=model
+    )
+    client.connect()
+    client.shutdown()
+    assert plant.hub_rest("GET", f"/twins/{device}").json()["modelId"] == model
+
+
+def test_a_certificate_at_dps_is_refused_at_once(plant: Plant, tmp_path: Path) -> None:
+    device = "sdk-x509-at-dps"
+    chain = issued(plant, device, tmp_path)
+    client = ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host="localhost", id_scope=plant.id_scope, registration_id=device,
+        x509=X509(str(chain.certificate_file), str(chain.key_file)),
+    )
+    started = time.monotonic()
+    with pytest.raises(Exception) as refused:
+        client.register()
+    assert "authorized" in f"{refused.value!r} {refused.value.__cause__!r}", refused.value.__cause__
+    assert time.monotonic() - started < 20, "the SDK tried again instead of giving up"
+
+
+@pytest.mark.parametrize("fault", ["KillTcp", "ShutDownMqtt"])
+def test_a_fault_on_demand_and_the_sdk_recovers(plant: Plant, fault: str) -> None:
+    """As the SDKs' own suites do it, which need a hub that allows it."""
+    plant.arm.call("PATCH", plant.hub, versions.HUB, {"tags": {"ferrohub-fault-injection": "true"}})
+    device = f"sdk-fault-{fault.lower()}"
+    assert plant.register(device).body["status"] == "assigned"
+    client = IoTHubDeviceClient.create_from_connection_string(
+        f"HostName={plant.hub_host};DeviceId={device};SharedAccessKey={plant.key(device)};GatewayHostName=localhost"
+    )
+    states: list[bool] = []
+    client.on_connection_state_change = lambda: states.append(client.connected)
+    client.connect()
+    try:
+        wish = Message("wish")
+        wish.custom_properties["AzIoTHub_FaultOperationType"] = fault
+        wish.custom_properties["AzIoTHub_FaultOperationCloseReason"] = "boom"
+        wish.custom_properties["AzIoTHub_FaultOperationDelayInSecs"] = "1"
+        wish.custom_properties["AzIoTHub_FaultOperationDurationInSecs"] = "5"
+        client.send_message(wish)
+        until("the connection is lost and made again", lambda: states[-2:] == [False, True], 60)
+        client.send_message("after")
+    finally:
+        client.shutdown()
+        plant.arm.call("PATCH", plant.hub, versions.HUB, {"tags": {}})
+    events = events_of(plant, device)
+    assert len(events) == 1 and "Fault" not in str(events), events

@@ -18,7 +18,7 @@ FLAGS = ["--https-port", "0", "--mqtt-port", "0", "--metrics-port", "0"]
 # The steps that make something, which a second start finds.
 MADE = [
     "resource group", "role definition", "role assignment: Azure IoT Hub", "user-assigned identity", "namespace quickstart-ns",
-    "credential default", "policy default", "role assignment: the identity", "hub quickstart-hub-", "role assignment: the namespace is Contributor",
+    "credential default", "policy default", "role assignment: the identity", "hub qs-hub-", "role assignment: the namespace is Contributor",
     "role assignment: the namespace is IoT Hub Registry Contributor", "provisioning service", "linked hub", "enrollment group",
 ]
 

@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests call, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("openssl", "openssl"), ("cc", "gcc"), ("patch", "patch"), ("python3", "python3-venv")];
+const PROGRAMS: [(&str, &str); 6] = [
+    ("openssl", "openssl"),
+    ("cc", "gcc"),
+    ("patch", "patch"),
+    ("python3", "python3-venv"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
 /// pytest's exit code where a filter matches nothing.
 const NOTHING_COLLECTED: i32 = 5;
 
@@ -38,12 +44,14 @@ fn prepare() -> Result<Command, String> {
     install_programs()?;
     let sdk = environment("sdk", "requirements.txt")?;
     let az = environment("az", "requirements-az.txt")?;
+    let node = node_packages()?;
     run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
     let binary = target().join("debug").join("ferrohub");
     let mut command = program(sdk.join("bin").join("python"));
     // In that folder, so that paths among the arguments are the names of test files.
     command.current_dir(root().join("tests")).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
+    command.env("FERROHUB_TEST_NODE", node);
     Ok(command)
 }
 
@@ -63,13 +71,38 @@ fn is_there(name: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
 }
 
+/// A folder with exactly the Node packages that `tests/node` locks; made where it is missing or the lock has changed.
+fn node_packages() -> Result<PathBuf, String> {
+    let folder = target().join("foreign").join("node");
+    let source = root().join("tests").join("node");
+    let wanted = read(&source.join("package-lock.json"))?;
+    let stamp = folder.join("installed.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    write(&folder.join("package.json"), &read(&source.join("package.json"))?)?;
+    write(&folder.join("package-lock.json"), &wanted)?;
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    run_step("npm ci", program("npm").args(arguments).current_dir(&folder).stdin(Stdio::null()))?;
+    write(&stamp, &wanted)?;
+    Ok(folder)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
 /// A Python environment that holds exactly what a requirements file of `tests/` names; made where it is
 /// missing or the file has changed.
 fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
     let folder = target().join("foreign").join(name);
     let source = root().join("tests").join(requirements);
-    let wanted =
-        std::fs::read_to_string(&source).map_err(|error| format!("cannot read {}: {error}", source.display()))?;
+    let wanted = read(&source)?;
     let stamp = folder.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(folder);
@@ -79,7 +112,7 @@ fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
     }
     run_step(&format!("Python environment {name}"), program("python3").args(["-m", "venv"]).arg(&folder))?;
     install(name, &folder, &source)?;
-    std::fs::write(&stamp, &wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))?;
+    write(&stamp, &wanted)?;
     Ok(folder)
 }
 

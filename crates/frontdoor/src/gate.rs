@@ -46,6 +46,8 @@ pub(crate) trait DeviceLink: Send + Sync {
     async fn remember(&self, wanted: Subscriptions) -> Result<()>;
     /// Notes a sign of life.
     fn heard(&self);
+    /// Whether the device may ask for faults of its connection.
+    fn may_fault(&self) -> bool;
 }
 
 /// What a device is told.

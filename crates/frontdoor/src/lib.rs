@@ -21,6 +21,7 @@ mod errors;
 mod gate;
 mod health;
 mod https;
+mod json_body;
 mod listener;
 mod mqtt;
 mod pki;

@@ -1,5 +1,6 @@
 //! What HTTPS and MQTT share about registering: the body of the request and the form of the answer.
 
+use crate::json_body;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::RegistrationStatus;
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
@@ -46,13 +47,13 @@ pub(crate) fn caller(request: &RegisterRequest) -> DeviceCaller<'_> {
 }
 
 fn parse(document: &[u8]) -> Result<Map<String, Value>> {
-    if document.iter().all(u8::is_ascii_whitespace) {
+    if json_body::is_blank(document) {
         return Ok(Map::new());
     }
-    match serde_json::from_slice(document) {
+    match json_body::parse(document) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(invalid("The registration must be a JSON object.")),
-        Err(error) => Err(invalid(format!("The registration is not JSON: {error}."))),
+        Err(fault) => Err(invalid(format!("The registration is not JSON: {fault}."))),
     }
 }
 

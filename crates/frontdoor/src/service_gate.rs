@@ -70,6 +70,10 @@ impl DeviceLink for hub::DeviceLink {
     fn heard(&self) {
         Self::heard(self);
     }
+
+    fn may_fault(&self) -> bool {
+        Self::may_fault(self)
+    }
 }
 
 #[async_trait]

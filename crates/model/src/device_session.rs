@@ -32,13 +32,10 @@ pub struct Subscriptions {
     /// Answers to certificate requests.
     #[serde(skip_serializing_if = "is_off")]
     pub credentials: bool,
-    /// Direct methods. Kept although none is called yet, so that a session of today is whole tomorrow.
-    #[serde(skip_serializing_if = "is_off")]
-    pub methods: bool,
-    /// Cloud-to-device messages; as methods.
+    /// Cloud-to-device messages. Kept although none is sent yet, so that a session of today is whole tomorrow.
     #[serde(skip_serializing_if = "is_off")]
     pub device_bound: bool,
-    /// Inputs of a module; as methods.
+    /// Inputs of a module; as cloud-to-device messages.
     #[serde(skip_serializing_if = "is_off")]
     pub inputs: bool,
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::limits::STATUS_REASON_CHARS;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 fn identity() -> DeviceIdentity {
@@ -17,6 +20,7 @@ fn identity() -> DeviceIdentity {
             ..Authentication::default()
         },
         iot_edge: false,
+        parent: None,
         credential_id: None,
         policy: None,
         created: NEVER.into(),
@@ -33,6 +37,7 @@ fn the_view_shows_keys_only_when_they_were_opened() {
     let live = DeviceLive {
         keys: Some(("a".into(), "b".into())),
         connection: ConnectionView { connected: true, ..ConnectionView::default() },
+        parent_scope: None,
     };
     let shown = identity().view(&live);
     assert_eq!(shown["authentication"]["symmetricKey"], json!({"primaryKey": "a", "secondaryKey": "b"}));
@@ -53,7 +58,7 @@ fn the_stored_form_survives_json() {
 #[test]
 fn a_put_reads_what_clients_send() {
     let key = STANDARD.encode([7u8; 32]);
-    let body = json!({"deviceId": "d", "status": "Enabled", "statusReason": null, "connectionState": "x", "unknown": [1],
+    let body = json!({"deviceId": "d", "status": "Enabled", "statusReason": null, "connectionState": "x", "cloudToDeviceMessageCount": "0", "moduleId": null, "connectionString": "HostName=h",
         "capabilities": {"iotEdge": "True"},
         "authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": ""}, "x509Thumbprint": {"primaryThumbprint": null}}});
     let put = DevicePut::parse("d", &body).unwrap();
@@ -83,8 +88,20 @@ fn bad_puts_are_refused() {
         (json!({"deviceId": 1}), "deviceId"),
         (json!({"status": "on"}), "status"),
         (json!({"status": 1}), "status"),
-        (json!({"statusReason": "x".repeat(129)}), "statusReason"),
+        (json!({"statusReason": "x".repeat(STATUS_REASON_CHARS + 1)}), "statusReason"),
         (json!({"capabilities": {"iotEdge": 1}}), "iotEdge"),
+        (json!({"capabilities": []}), "capabilities"),
+        (json!({"capabilities": {"iotEdge": true, "gpu": true}}), "capabilities.gpu"),
+        (json!({"tags": {}}), "'tags'"),
+        (json!({"Status": "enabled"}), "'Status'"),
+        (json!({"managedBy": "x"}), "managedBy"),
+        (json!({"authentication": {"SymmetricKey": {}}}), "authentication.SymmetricKey"),
+        (json!({"authentication": {"symmetricKey": {"thirdKey": ""}}}), "authentication.symmetricKey.thirdKey"),
+        (json!({"authentication": {"x509Thumbprint": {"a\nb": ""}}}), "authentication.x509Thumbprint.ab"),
+        (json!({"deviceScope": 1}), "deviceScope"),
+        (json!({"parentScopes": "x"}), "parentScopes"),
+        (json!({"parentScopes": ["a", "b"]}), "parentScopes"),
+        (json!({"parentScopes": [1]}), "parentScopes"),
         (json!({"authentication": "sas"}), "authentication"),
         (json!({"authentication": {"type": "key"}}), "authentication.type"),
         (json!({"authentication": {"symmetricKey": {"primaryKey": short}}}), "primaryKey"),
@@ -99,6 +116,82 @@ fn bad_puts_are_refused() {
         assert!(error.message.contains(word), "{body}: {}", error.message);
     }
     assert!(DevicePut::parse("a/b", &json!({})).is_err());
+}
+
+fn edge() -> DeviceIdentity {
+    DeviceIdentity { device_id: "gate-1".into(), generation_id: "77".into(), iot_edge: true, ..identity() }
+}
+
+#[test]
+fn an_edge_device_has_a_scope_and_others_have_their_parents() {
+    let own = "ms-azure-iot-edge://gate-1-77";
+    assert_eq!(EdgeScope::of(&edge()).unwrap().to_string(), own);
+    assert!(EdgeScope::parse(own).unwrap().is_of(&edge()));
+    assert_eq!(EdgeScope::of(&identity()), None);
+    let mut again = edge();
+    again.generation_id = "78".into();
+    assert!(!EdgeScope::parse(own).unwrap().is_of(&again));
+    for bad in [
+        "",
+        "gate-1-77",
+        "ms-azure-iot-edge://",
+        "ms-azure-iot-edge://gate",
+        "ms-azure-iot-edge://-7",
+        "ms-azure-iot-edge://g-",
+    ] {
+        assert_eq!(EdgeScope::parse(bad), None, "{bad}");
+    }
+    let live = |parent: Option<&str>| DeviceLive { parent_scope: parent.map(str::to_owned), ..DeviceLive::default() };
+    let alone = identity().view(&live(None));
+    assert!(alone.get("deviceScope").is_none() && alone.get("parentScopes").is_none(), "{alone}");
+    let leaf = identity().view(&live(Some(own)));
+    assert_eq!((&leaf["deviceScope"], &leaf["parentScopes"]), (&json!(own), &json!([own])));
+    let root = edge().view(&live(None));
+    assert_eq!((&root["deviceScope"], &root["parentScopes"]), (&json!(own), &json!([])));
+    let nested = edge().view(&live(Some("ms-azure-iot-edge://root-1")));
+    assert_eq!(
+        (&nested["deviceScope"], &nested["parentScopes"]),
+        (&json!(own), &json!(["ms-azure-iot-edge://root-1"]))
+    );
+}
+
+fn wish(device: &DeviceIdentity, shown: &Scopes, scope: Option<&str>, parents: Option<&[&str]>) -> Result<String, u32> {
+    let wanted = DevicePut {
+        device_scope: scope.map(str::to_owned),
+        parent_scopes: parents.map(|parents| parents.iter().map(|&parent| parent.to_owned()).collect()),
+        ..DevicePut::default()
+    };
+    wanted_parent(device, &wanted, shown).map(|wish| format!("{wish:?}")).map_err(|error| error.numeric_code())
+}
+
+#[test]
+fn what_a_put_says_about_the_parent() {
+    let (mine, one, two) = ("ms-azure-iot-edge://gate-1-77", "ms-azure-iot-edge://a-1", "ms-azure-iot-edge://b-2");
+    let leaf = |scope: Option<&str>, parents: Option<&[&str]>, was: Option<&str>| {
+        wish(&identity(), &identity().scopes(was), scope, parents)
+    };
+    let set = |scope: &str| Ok(format!("{:?}", ParentWish::Scope(scope)));
+    assert_eq!(leaf(None, None, Some(one)), Ok("Keep".into()));
+    assert_eq!(leaf(Some(one), Some(&[one]), Some(one)), Ok("Keep".into()), "sent back as it was read");
+    assert_eq!(leaf(Some(""), Some(&[]), None), Ok("Keep".into()));
+    assert_eq!(leaf(Some(one), None, None), set(one));
+    assert_eq!(leaf(None, Some(&[one]), None), set(one));
+    assert_eq!(leaf(Some(two), Some(&[two]), Some(one)), set(two));
+    assert_eq!(leaf(Some(""), None, Some(one)), Ok("Nobody".into()));
+    assert_eq!(leaf(None, Some(&[]), Some(one)), Ok("Nobody".into()));
+    // As az sets, changes and takes away a parent: it leaves the list as it was.
+    assert_eq!(leaf(Some(two), Some(&[one]), Some(one)), set(two));
+    assert_eq!(leaf(Some(""), Some(&[one]), Some(one)), Ok("Nobody".into()));
+    // C# always sends a list.
+    assert_eq!(leaf(Some(one), Some(&[]), None), set(one));
+    assert_eq!(leaf(Some(one), Some(&[]), Some(one)), Ok("Keep".into()));
+    assert_eq!(leaf(Some(one), Some(&[two]), Some(one)), Err(400_028));
+    assert_eq!(leaf(Some(one), Some(&[two]), None), Err(400_028));
+    let gate = |scope: Option<&str>, parents: Option<&[&str]>| wish(&edge(), &edge().scopes(None), scope, parents);
+    assert_eq!(gate(Some(mine), Some(&[])), Ok("Keep".into()));
+    assert_eq!(gate(Some(mine), Some(&[one])), set(one));
+    assert_eq!(gate(Some(one), None), Err(400_028));
+    assert_eq!(gate(Some(""), None), Err(400_028));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod error;
 pub mod key_reference;
 pub mod limits;
 pub mod message;
+pub mod model_id;
 pub mod network;
 pub mod pace;
 pub mod principal;

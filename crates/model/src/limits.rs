@@ -45,6 +45,8 @@ pub const MQTT_IN_FLIGHT: usize = 1024;
 pub const MQTT_QUEUE_BYTES: usize = 16 * TELEMETRY_BYTES;
 /// Time in which an MQTT peer must take what is written to it; one that does not read is dropped: ours.
 pub const MQTT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest delay and duration of a fault that a device asks for, seconds: ours.
+pub const FAULT_SECONDS: f64 = 600.0;
 /// Longest keep-alive that the hub honours, seconds (IoT Hub MQTT docs: 29.45 minutes).
 pub const MQTT_MAX_KEEP_ALIVE_SECONDS: u16 = 1767;
 /// CSR length in base64 characters (IoT Hub certificate management: 8 KB).
@@ -93,6 +95,10 @@ pub const TWIN_KEY_BYTES: usize = 1024;
 pub const TWIN_STRING_BYTES: usize = 4 * 1024;
 /// Device twin: integers go from its negative to one less than it (IoT Hub docs).
 pub const TWIN_INTEGER: i64 = 4_503_599_627_370_496;
+/// Length of the model id that a device announces (DTDL version 2: an interface's DTMI has at most 128 characters).
+pub const MODEL_ID_CHARS: usize = 128;
+/// Layers of IoT Edge devices above one another (IoT Edge docs, nested edge: five).
+pub const EDGE_LAYERS: usize = 5;
 /// Device id length (IoT Hub docs: 128).
 pub const DEVICE_ID_CHARS: usize = 128;
 /// Longest ARM resource id, characters (ours; ARM documents limits for its parts only).
@@ -105,6 +111,12 @@ pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
 pub const REGISTRATION_OPERATIONS: usize = 8;
 /// Rows of one page of an ARM list: ours.
 pub const ARM_PAGE: usize = 200;
+/// Longest `$filter` of a list, bytes: ours.
+pub const FILTER_BYTES: usize = 4096;
+/// Terms of one `$filter`: ours.
+pub const FILTER_TERMS: usize = 200;
+/// Parentheses of a `$filter` inside of one another: ours.
+pub const FILTER_DEPTH: usize = 32;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
 /// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).

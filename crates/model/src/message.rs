@@ -43,6 +43,7 @@ pub const WORDS: &[&str] = &[
     "mqtt-retain",
     "true",
     "false",
+    "dt-dataschema",
 ];
 
 /// How a connection proved its device.
@@ -76,6 +77,8 @@ pub struct Origin {
     pub generation_id: String,
     /// How it was authenticated.
     pub method: AuthMethod,
+    /// The model that the device announced.
+    pub model_id: Option<String>,
 }
 
 /// System properties that a device may set: the wire's name and the name in the log.
@@ -112,14 +115,16 @@ pub fn settable(given: &[(String, String)]) -> impl Iterator<Item = (&'static st
 }
 
 /// The system properties that the hub adds behind those of the device. `enqueued` is RFC 3339.
-pub fn annotations<'a>(origin: &'a Origin, enqueued: &'a str) -> [(&'static str, &'a str); 5] {
-    [
+pub fn annotations<'a>(origin: &'a Origin, enqueued: &'a str) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let model = origin.model_id.as_deref().map(|model| ("dt-dataschema", model));
+    let always: [(&'static str, &'a str); 5] = [
         ("iothub-connection-device-id", &origin.device_id),
         ("iothub-connection-auth-method", origin.method.annotation()),
         ("iothub-connection-auth-generation-id", &origin.generation_id),
         ("iothub-enqueuedtime", enqueued),
         ("iothub-message-source", "Telemetry"),
-    ]
+    ];
+    always.into_iter().chain(model)
 }
 
 /// Checks payload and properties of one message against IoT Hub's 256 KB and our number of properties.
@@ -161,13 +166,13 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        Origin { device_id: "d".into(), generation_id: "638".into(), method: AuthMethod::X509 }
+        Origin { device_id: "d".into(), generation_id: "638".into(), method: AuthMethod::X509, model_id: None }
     }
 
     #[test]
     fn the_hub_adds_where_a_message_came_from() {
         let origin = origin();
-        let added = annotations(&origin, "2026-11-20T10:00:00.0000000Z");
+        let added: Vec<_> = annotations(&origin, "2026-11-20T10:00:00.0000000Z").collect();
         let value = |name: &str| added.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         assert_eq!(value("iothub-connection-device-id"), Some("d"));
         assert_eq!(
@@ -176,6 +181,9 @@ mod tests {
         );
         assert_eq!(value("iothub-enqueuedtime"), Some("2026-11-20T10:00:00.0000000Z"));
         assert_eq!(value("iothub-message-source"), Some("Telemetry"));
+        assert_eq!(value("dt-dataschema"), None);
+        let origin = Origin { model_id: Some("dtmi:com:x;1".into()), ..origin.clone() };
+        assert!(annotations(&origin, "t").any(|added| added == ("dt-dataschema", "dtmi:com:x;1")));
     }
 
     #[test]
@@ -198,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_name_and_annotation_is_a_word() {
-        let origin = origin();
+        let origin = Origin { model_id: Some("true".into()), ..origin() };
         let names = SETTABLE.iter().map(|(_, log)| *log);
         let added = annotations(&origin, "t").map(|(name, _)| name);
         let methods = [AuthMethod::DeviceSas, AuthMethod::HubSas, AuthMethod::X509].map(AuthMethod::annotation);

@@ -43,6 +43,8 @@ pub enum Substatus {
     DeviceDataMigrated,
     /// Again, its twin reset to the initial one.
     DeviceDataReset,
+    /// At a hub that had the device before the provisioning service knew of it.
+    ReprovisionedToInitialAssignment,
 }
 
 /// Why an operation failed, as the device reads it.

@@ -3,7 +3,7 @@
 //! The rules are IoT Hub's ("Understand and use device twins"): sizes, depth, keys and values stand in
 //! [`crate::limits`]. A change is applied whole or not at all.
 
-use crate::device::{ConnectionView, DeviceIdentity, argument_invalid};
+use crate::device::{ConnectionView, DeviceIdentity, Scopes, argument_invalid};
 use crate::error::Result;
 use crate::limits::{
     TWIN_DEPTH, TWIN_INTEGER, TWIN_KEY_BYTES, TWIN_PROPERTIES_BYTES, TWIN_STRING_BYTES, TWIN_TAGS_BYTES,
@@ -43,6 +43,9 @@ pub struct Twin {
     /// without a look for it. Shown to nobody.
     #[serde(default, skip_serializing_if = "is_off")]
     pub had_lasting_session: bool,
+    /// The model that the device last announced when it connected, a DTMI; empty where it never did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model_id: String,
 }
 
 /// A change of desired properties, as a device is told about it.
@@ -90,6 +93,7 @@ impl Twin {
             version: 2,
             revision: 1,
             had_lasting_session: false,
+            model_id: String::new(),
         }
     }
 
@@ -175,7 +179,7 @@ impl Twin {
     }
 
     /// The `Twin` document of IoT Hub's service API.
-    pub fn service_view(&self, device: &DeviceIdentity, connection: &ConnectionView) -> Value {
+    pub fn service_view(&self, device: &DeviceIdentity, connection: &ConnectionView, scopes: &Scopes) -> Value {
         let mut view = json!({
             "deviceId": device.device_id,
             "etag": self.etag(),
@@ -188,7 +192,7 @@ impl Twin {
             "cloudToDeviceMessageCount": 0,
             "authenticationType": device.authentication.kind.as_str(),
             "x509Thumbprint": device.thumbprints(),
-            "modelId": "",
+            "modelId": self.model_id,
             "version": self.version,
             "tags": self.tags,
             "properties": {"desired": self.desired.with_metadata(), "reported": self.reported.with_metadata()},
@@ -197,7 +201,14 @@ impl Twin {
         if let (None, Some(view)) = (&device.status_reason, view.as_object_mut()) {
             view.shift_remove("statusReason");
         }
+        scopes.show(&mut view);
         view
+    }
+
+    /// Notes the model that the device announced. The etag stays: services did not change anything.
+    pub fn announce_model(&mut self, model_id: &str) {
+        model_id.clone_into(&mut self.model_id);
+        self.version = self.version.saturating_add(1);
     }
 
     fn commit_tags(&mut self, tags: Option<Map<String, Value>>) {

@@ -2,7 +2,9 @@
 
 mod applications;
 mod credentials;
+mod not_built;
 mod objects;
+mod query;
 
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
@@ -16,6 +18,7 @@ use ferrohub_model::limits::READ_ROWS;
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Pages;
+use ferrohub_wire::odata::Terms;
 use futures_util::future::BoxFuture;
 use objects::{application_view, principal_view, unknown};
 use serde_json::{Value, json};
@@ -41,6 +44,24 @@ pub struct GraphRequest {
 /// Most ids of one `getByIds` (Graph: 1000).
 const IDS: usize = 1000;
 
+/// What lists are filtered by.
+static PRINCIPAL_TERMS: Terms = Terms {
+    fields: &[
+        "id",
+        "appId",
+        "displayName",
+        "appDisplayName",
+        "servicePrincipalNames",
+        "servicePrincipalType",
+        "accountEnabled",
+        "alternativeNames",
+    ],
+    marks: &[],
+};
+static APPLICATION_TERMS: Terms = Terms { fields: &["id", "appId", "displayName", "identifierUris"], marks: &[] };
+static USER_TERMS: Terms =
+    Terms { fields: &["id", "userPrincipalName", "displayName", "mail", "mailNickname", "accountEnabled"], marks: &[] };
+
 /// Status and body.
 type Answer = (u16, Option<Value>);
 
@@ -62,7 +83,7 @@ static ROUTES: &[Row<Run>] = &[
     read("GET", "/applications/{id}", |graph, _, path| Box::pin(graph.show_application(&path[0]))),
     read("GET", "/directoryObjects/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
     read("POST", "/directoryObjects/getByIds", |graph, request, _| Box::pin(graph.get_by_ids(request))),
-    read("GET", "/users", |_, _, _| Box::pin(async { Ok((200, Some(json!({"value": []})))) })),
+    read("GET", "/users", |_, request, _| Box::pin(async { Graph::list_users(request) })),
     change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
     change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
     change("PATCH", "/applications/{id}", |graph, request, path| {
@@ -102,7 +123,7 @@ static ROUTES: &[Row<Run>] = &[
 /// The routes of Graph, below `/v1.0`.
 pub fn routes() -> Vec<RouteInfo> {
     let below = |route: RouteInfo| RouteInfo { path: format!("/v1.0{}", route.path), ..route };
-    route::info("graph", ROUTES).into_iter().map(below).collect()
+    route::info("graph", ROUTES).into_iter().chain(not_built::routes()).map(below).collect()
 }
 
 /// Microsoft Graph.
@@ -127,13 +148,10 @@ impl Graph {
                     self.platform.refresh_access().await?;
                     self.may_change(&request.actor)?;
                 }
-                (row.run)(self, &request, &path).await
+                let (status, body) = (row.run)(self, &request, &path).await?;
+                Ok((status, query::selected(&request, body)?))
             }
-            Found::OtherMethods(_) | Found::Nothing => Err(Error::not_implemented(format!(
-                "Ferrohub serves service principals, applications and directory objects of Graph; not '{} /{}'.",
-                request.method,
-                request.path.join("/")
-            ))),
+            Found::OtherMethods(_) | Found::Nothing => Err(not_built::refusal(&request)),
         }
     }
 
@@ -182,29 +200,23 @@ impl Graph {
 
     /// Lists service principals, or the applications among them.
     async fn list(&self, request: &GraphRequest, applications: bool) -> Result<Answer> {
-        let filter = request
-            .query
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("$filter"))
-            .map(|(_, value)| value.as_str());
+        let what = if applications { "applications" } else { "servicePrincipals" };
+        let list = query::List::of(request, what, if applications { &APPLICATION_TERMS } else { &PRINCIPAL_TERMS })?;
         let mut all = self.all().await?;
         all.retain(|p| match applications {
             true => p.application_object_id.is_some(),
             false => p.kind != PrincipalKind::Application,
         });
-        if let Some(filter) = filter {
-            let wanted = PrincipalFilter::parse(filter)?;
-            all.retain(|p| wanted.matches(p));
-        }
-        let what = if applications { "applications" } else { "servicePrincipals" };
         let mut value = Vec::with_capacity(all.len());
         for principal in &all {
             value.push(if applications { application_view(principal) } else { self.principal_view(principal).await? });
         }
-        Ok((
-            200,
-            Some(json!({"@odata.context": format!("{}/v1.0/$metadata#{what}", request.base_url), "value": value})),
-        ))
+        list.answer(request, value)
+    }
+
+    /// There are no users; what is asked about them is looked at all the same.
+    fn list_users(request: &GraphRequest) -> Result<Answer> {
+        query::List::of(request, "users", &USER_TERMS)?.answer(request, Vec::new())
     }
 
     async fn get_by_ids(&self, request: &GraphRequest) -> Result<Answer> {
@@ -236,40 +248,5 @@ impl Graph {
             None => None,
         };
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
-    }
-}
-
-/// The filters that `az` sends: by service principal name or appId, and by display name.
-enum PrincipalFilter {
-    AppId(String),
-    Name(String),
-    Prefix(String),
-}
-
-impl PrincipalFilter {
-    fn parse(text: &str) -> Result<Self> {
-        let value = text.split('\'').nth(1).unwrap_or_default().to_lowercase();
-        let lower = text.to_lowercase();
-        if lower.contains("serviceprincipalnames/any") || lower.starts_with("appid eq") {
-            Ok(Self::AppId(value))
-        } else if lower.starts_with("displayname eq") {
-            Ok(Self::Name(value))
-        } else if lower.starts_with("startswith(displayname") {
-            Ok(Self::Prefix(value))
-        } else {
-            Err(Error::invalid(format!(
-                "The $filter '{}' is not served here; servicePrincipalNames/any, appId eq, displayName eq and startswith(displayName, ...) are.",
-                text.chars().take(200).collect::<String>()
-            )))
-        }
-    }
-
-    fn matches(&self, principal: &Principal) -> bool {
-        let name = principal.display_name.to_lowercase();
-        match self {
-            Self::AppId(id) => principal.app_id == *id,
-            Self::Name(wanted) => name == *wanted,
-            Self::Prefix(wanted) => name.starts_with(wanted),
-        }
     }
 }

@@ -57,6 +57,11 @@ impl Settings {
     pub fn global_dps_host(&self) -> String {
         format!("global.azure-devices-provisioning.{}", self.domain)
     }
+
+    /// Host name of Device Registry's data plane in a region.
+    pub fn registry_host(&self, region: &str) -> String {
+        format!("{region}.api.deviceregistry.{}", self.domain)
+    }
 }
 
 /// Tenant and subscription that the first start made.

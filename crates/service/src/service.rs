@@ -182,7 +182,17 @@ impl Service {
 /// The names that the server's certificate covers: Azure's labels under the domain.
 pub fn server_names(domain: &str) -> Vec<String> {
     let mut names = vec![domain.to_string()];
-    for label in ["management", "login", "graph", "portal", "pki", "*.azure-devices", "*.azure-devices-provisioning"] {
+    const LABELS: [&str; 8] = [
+        "management",
+        "login",
+        "graph",
+        "portal",
+        "pki",
+        "*.azure-devices",
+        "*.azure-devices-provisioning",
+        "*.api.deviceregistry",
+    ];
+    for label in LABELS {
         names.push(format!("{label}.{domain}"));
     }
     names

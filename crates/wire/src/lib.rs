@@ -10,6 +10,7 @@
 //! | [`connection_string`] | `HostName=...;SharedAccessKey=...` texts |
 //! | [`etag`] | `If-Match` and `If-None-Match` values |
 //! | [`jmespath`] | The query language of `az --query` |
+//! | [`odata`] | The `$filter` of lists |
 //!
 //! # How to add the next protocol
 //! 1. One module, named by the protocol. Framing goes into a `Decoder` with
@@ -31,6 +32,7 @@ mod hub_login;
 pub mod hub_topic;
 pub mod jmespath;
 pub mod mqtt;
+pub mod odata;
 mod property_bag;
 mod query_text;
 pub mod sas_token;

@@ -1,7 +1,7 @@
 //! JSON bodies and the query language over them.
 
 use crate::utf8;
-use ferrohub_model::device::DevicePut;
+use ferrohub_model::device::{DevicePut, EdgeScope};
 use ferrohub_model::enrollment::parse_group;
 use ferrohub_model::limits;
 use ferrohub_model::twin::Twin;
@@ -12,8 +12,11 @@ const NOW: &str = "2026-11-20T10:00:00.0000000Z";
 
 pub(crate) fn device_put(data: &[u8]) {
     let Ok(body) = serde_json::from_slice::<Value>(data) else { return };
-    if let Ok(put) = DevicePut::parse("d", &body) {
-        let _ = format!("{put:?}");
+    let Ok(put) = DevicePut::parse("d", &body) else { return };
+    let _ = format!("{put:?}");
+    let given = put.device_scope.iter().chain(put.parent_scopes.iter().flatten());
+    for scope in given.filter_map(|scope| EdgeScope::parse(scope)) {
+        assert_eq!(EdgeScope::parse(&scope.to_string()), Some(scope));
     }
 }
 

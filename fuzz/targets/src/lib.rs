@@ -34,6 +34,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("hub_topic", text::hub_topic),
     ("jmespath", json::jmespath),
     ("mqtt", mqtt::mqtt),
+    ("odata_filter", text::odata_filter),
     ("pkcs8", pki::pkcs8),
     ("property_bag", text::property_bag),
     ("public_key", pki::public_key),

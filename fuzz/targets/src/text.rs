@@ -3,6 +3,7 @@
 use crate::utf8;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::device_id::{check_device_id, check_registration_id, is_registry_name, registry_slug};
+use ferrohub_model::model_id::check_model_id;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::action_matches;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -10,6 +11,7 @@ use ferrohub_wire::dps_topic::{DpsLogin, DpsPublish, DpsResponse, is_response_fi
 use ferrohub_wire::etag::{EtagCondition, bare, quoted};
 use ferrohub_wire::hub_delivery::HubDelivery;
 use ferrohub_wire::hub_topic::{HubLogin, HubPublish, HubSubscription, PropertyBag};
+use ferrohub_wire::odata::{Asked, Filter, Terms};
 use ferrohub_wire::sas_token::{SasToken, sign};
 
 pub(crate) fn api_version(data: &[u8]) {
@@ -74,6 +76,24 @@ pub(crate) fn hub_login(data: &[u8]) {
     let Some(login) = utf8(data).and_then(|text| HubLogin::parse(text).ok()) else { return };
     assert_eq!(HubLogin::parse(&login.user_name()).ok().as_ref(), Some(&login));
     assert!(login.matches_client_id(&login.client_id()));
+    if let Some(model) = login.model_id.filter(|model| check_model_id(model).is_ok()) {
+        assert!(model.is_ascii() && model.starts_with("dtmi:"));
+    }
+}
+
+/// What is accepted names what the list knows, and holds or does not, and its denial is the opposite.
+pub(crate) fn odata_filter(data: &[u8]) {
+    const TERMS: Terms = Terms { fields: &["name", "tags", "identity/principalId"], marks: &["atScope", "assignedTo"] };
+    struct Row;
+    impl Asked for Row {
+        fn values(&self, field: &str) -> Vec<String> {
+            if field == "tags" { vec!["a".into(), "b".into()] } else { vec!["x".into()] }
+        }
+    }
+    let Some(filter) = utf8(data).and_then(|text| Filter::parse(text, &TERMS).ok().flatten()) else { return };
+    assert!(filter.names().iter().all(|name| TERMS.fields.contains(name) || TERMS.marks.contains(name)));
+    let holds = filter.matches(&Row);
+    assert_eq!(Filter::Not(Box::new(filter)).matches(&Row), !holds);
 }
 
 pub(crate) fn hub_topic(data: &[u8]) {

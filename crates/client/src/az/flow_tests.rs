@@ -289,7 +289,9 @@ async fn a_hub_is_linked_to_the_one_namespace_its_identity_may_use() {
         body["properties"]["deviceRegistry"],
         json!({"namespaceResourceId": namespace, "identityResourceId": "/i1"})
     );
-    assert_eq!(body["properties"]["enableFileUploadNotifications"], true);
+    // The server has no file upload and refuses it; the published line makes its hub all the same, and is told.
+    assert_eq!(body["properties"]["enableFileUploadNotifications"], false);
+    assert!(ran.err.contains("Ferrohub has no file upload"), "{}", ran.err);
     assert!(ran.err.contains("linked to namespace") && ran.err.contains("/mine"), "{}", ran.err);
     // The caller may not assign roles: both commands are there to be run, and the hub stays.
     assert_eq!(ran.err.matches("az role assignment create").count(), 2, "{}", ran.err);

@@ -1,4 +1,5 @@
-//! Names and ids that the quickstart uses: fixed, so that a second run finds the first one's work.
+//! Names and ids that the quickstart uses: fixed, so that a second run finds the first one's work. What stands in an MQTT user name is
+//! short: the samples of azure-sdk-for-c have 128 bytes for it.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use uuid::Uuid;
@@ -8,7 +9,7 @@ pub(super) const LOCATION: &str = "swedencentral";
 /// Enrollment group.
 pub(super) const ENROLLMENT: &str = "quickstart-group";
 /// Registration id, and so device id, of the simulated device.
-pub(super) const DEVICE: &str = "quickstart-device";
+pub(super) const DEVICE: &str = "qs-device";
 /// Custom role: its name is unique in the tenant.
 pub(super) const ROLE: &str = "ferrohub-quickstart";
 /// Credential policy.
@@ -61,7 +62,7 @@ impl Names {
     pub(super) fn of(tenant: &str, subscription: &str) -> Self {
         let suffix: String =
             tenant.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_ascii_lowercase();
-        let (hub_name, dps_name) = (format!("quickstart-hub-{suffix}"), format!("quickstart-dps-{suffix}"));
+        let (hub_name, dps_name) = (format!("qs-hub-{suffix}"), format!("qs-dps-{suffix}"));
         let subscription = format!("/subscriptions/{subscription}");
         let group = format!("{subscription}/resourceGroups/quickstart-rg");
         let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/quickstart-ns");
@@ -110,13 +111,23 @@ mod tests {
     #[test]
     fn names_are_stable_and_legal() {
         let names = Names::of("9A41b6c2-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000001");
-        assert_eq!(
-            (names.hub_name.as_str(), names.dps_name.as_str()),
-            ("quickstart-hub-9a41b6c2", "quickstart-dps-9a41b6c2")
-        );
+        assert_eq!((names.hub_name.as_str(), names.dps_name.as_str()), ("qs-hub-9a41b6c2", "qs-dps-9a41b6c2"));
         assert!(names.hub_name.len() <= 50);
         let again = Names::of("9A41b6c2-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000001");
         assert_eq!(names.role, again.role);
+    }
+
+    #[test]
+    fn the_device_s_user_name_fits_into_the_buffer_of_the_c_samples() {
+        let names = Names::of("9A41b6c2-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000001");
+        // The longest client types of azure-sdk-for-c, a beta of the library and the one of its ESP32 sample.
+        for client in ["azsdk-c%2F1.10.0-beta.1", "c%2F1.10.0-beta.1(ard;esp32)"] {
+            let user_name = format!(
+                "{}.azure-devices.localhost/{DEVICE}/?api-version=2020-09-30&DeviceClientType={client}",
+                names.hub_name
+            );
+            assert!(user_name.len() < 128, "{} bytes: {user_name}", user_name.len());
+        }
     }
 
     #[test]

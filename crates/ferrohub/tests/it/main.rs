@@ -32,7 +32,7 @@ fn quickstart_works_twice_and_its_messages_are_in_the_log() {
         "role definition",
         "user-assigned identity",
         "namespace quickstart-ns",
-        "hub quickstart-hub-",
+        "hub qs-hub-",
         "enrollment group",
     ] {
         let line =
@@ -47,7 +47,7 @@ fn quickstart_works_twice_and_its_messages_are_in_the_log() {
     let lines: Vec<&str> = events.stdout.lines().collect();
     assert_eq!(lines.len(), 20, "{}", events.stdout);
     for (number, line) in lines.iter().enumerate() {
-        assert!(line.contains(&format!("  sequence {number}  ")) && line.contains("  quickstart-device  "), "{line}");
+        assert!(line.contains(&format!("  sequence {number}  ")) && line.contains("  qs-device  "), "{line}");
     }
     assert!(lines[0].contains("level=info") && lines[0].contains(r#""number":1,"#), "{}", lines[0]);
     let rest = home.run(&["events", &hub_name(&first), "--from", "15", "--json"]);

@@ -5,9 +5,6 @@ use ferrohub_model::error::Error;
 use ferrohub_model::time::rfc3339;
 use serde_json::{Value, json};
 
-/// From this api-version on `Message` holds a JSON text; older ones have the `ErrorCode:Name;` prefix.
-const FIRST_NESTED: &str = "2021-04-12";
-
 /// HTTP status: the first three digits of the numeric code, which IoT services define so.
 pub(crate) fn status(error: &Error) -> u16 {
     u16::try_from(error.numeric_code() / 1000)
@@ -16,21 +13,16 @@ pub(crate) fn status(error: &Error) -> u16 {
         .unwrap_or_else(|| error.http_status())
 }
 
-/// `{"Message","ExceptionMessage"}` in the form of the caller's api-version (missing counts as old).
-pub(crate) fn body(error: &Error, trace: &Trace, api_version: Option<&str>) -> Value {
-    let message = if api_version.and_then(|version| version.get(..10)).is_some_and(|date| date >= FIRST_NESTED) {
-        json!({
-            "errorCode": error.numeric_code(),
-            "trackingId": tracking(trace),
-            "message": error.message,
-            "timestampUtc": rfc3339(trace.at),
-            "info": null
-        })
-        .to_string()
-    } else {
-        format!("ErrorCode:{};{}", name(error), error.message)
-    };
-    json!({ "Message": message, "ExceptionMessage": format!("Tracking ID:{}", tracking(trace)) })
+/// One form for all api-versions, in which each SDK finds what it looks for. Node takes the name between `ErrorCode:` and the first `;` and
+/// the text up to the next one; C# the same name where `Message` is not JSON, and believes it if the header says so too; Java the number.
+pub(crate) fn body(error: &Error, trace: &Trace) -> Value {
+    json!({
+        "Message": format!("ErrorCode:{};{}", name(error), error.message.replace(';', ",")),
+        "ExceptionMessage": format!("Tracking ID:{}", tracking(trace)),
+        "errorCode": error.numeric_code(),
+        "trackingId": tracking(trace),
+        "timestampUtc": rfc3339(trace.at)
+    })
 }
 
 fn tracking(trace: &Trace) -> String {
@@ -125,24 +117,29 @@ mod tests {
     }
 
     #[test]
-    fn the_older_form_has_the_prefix_that_node_reads() {
-        for version in [None, Some("2019-10-01"), Some("2020-09-30"), Some("x")] {
-            let body = body(&missing(), &trace(), version);
-            assert_eq!(body["Message"], "ErrorCode:DeviceNotFound;Device 'x' is not registered.", "{version:?}");
-        }
-    }
-
-    #[test]
-    fn the_newer_form_nests_json_that_dotnet_reads() {
-        let body = body(&missing(), &trace(), Some("2021-04-12"));
-        let nested: Value = serde_json::from_str(body["Message"].as_str().unwrap()).unwrap();
-        assert_eq!(nested["errorCode"], 404_001);
-        assert_eq!(nested["message"], "Device 'x' is not registered.");
-        assert_eq!(nested["info"], Value::Null);
+    fn node_c_sharp_and_java_find_the_code() {
+        let body = body(&missing(), &trace());
+        let message = body["Message"].as_str().unwrap();
+        // azure-iot-http-base, `Http.parseErrorBody`.
+        let parts: Vec<&str> = message.split(';').collect();
+        assert_eq!(parts, ["ErrorCode:DeviceNotFound", "Device 'x' is not registered."]);
+        // Microsoft.Azure.Devices, `ExceptionHandlingHelper`: a text that is JSON is read in another way.
+        assert!(serde_json::from_str::<Value>(message).is_err());
+        // Its members are found whatever their case, so that a second `message` would hide the first.
+        let names: Vec<String> = body.as_object().unwrap().keys().map(|name| name.to_ascii_lowercase()).collect();
+        assert_eq!(names.iter().filter(|name| *name == "message").count(), 1);
+        // The Java service client, `ErrorMessageParser.bestErrorCode`.
+        assert_eq!(body["errorCode"], 404_001);
         assert_eq!(
             body["ExceptionMessage"],
             "Tracking ID:000000000000000000000000000000ab-G:0-TimeStamp:01/01/1970 00:00:00"
         );
+    }
+
+    #[test]
+    fn no_text_is_cut_at_a_semicolon() {
+        let error = Error::invalid("one; two; three");
+        assert_eq!(body(&error, &trace())["Message"], "ErrorCode:GenericBadRequest;one, two, three");
     }
 
     #[test]

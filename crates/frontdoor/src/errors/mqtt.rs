@@ -6,21 +6,27 @@ use ferrohub_model::time::rfc3339;
 use ferrohub_wire::mqtt::ConnectReturnCode;
 use serde_json::{Value, json};
 
-/// The verdict on a CONNECT that failed (MQTT 3.1.1, table 3.1).
+/// `InvalidProtocolVersion`: an api-version that is not served.
+const UNKNOWN_VERSION: u32 = 400_001;
+
+/// The verdict on a CONNECT that failed (MQTT 3.1.1, table 3.1). The SDKs try again for ever after "server unavailable" and give up after
+/// all others, so that is only said of what passes.
 pub(crate) fn connect_code(error: &Error) -> ConnectReturnCode {
+    if error.numeric_code() == UNKNOWN_VERSION {
+        return ConnectReturnCode::UnacceptableProtocol;
+    }
     match error.kind {
         ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::UnsupportedMedia => {
             ConnectReturnCode::BadUserNameOrPassword
         }
-        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::NotImplemented => {
-            ConnectReturnCode::ServerUnavailable
-        }
+        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Throttled => ConnectReturnCode::ServerUnavailable,
         ErrorKind::Unauthenticated
         | ErrorKind::Forbidden
         | ErrorKind::NotFound
         | ErrorKind::MethodNotAllowed
         | ErrorKind::Conflict
-        | ErrorKind::PreconditionFailed => ConnectReturnCode::NotAuthorized,
+        | ErrorKind::PreconditionFailed
+        | ErrorKind::NotImplemented => ConnectReturnCode::NotAuthorized,
     }
 }
 
@@ -56,6 +62,8 @@ mod tests {
             (Error::forbidden("disabled"), ConnectReturnCode::NotAuthorized),
             (Error::unavailable("queue", 1), ConnectReturnCode::ServerUnavailable),
             (Error::internal("disk"), ConnectReturnCode::ServerUnavailable),
+            (Error::not_implemented("modules"), ConnectReturnCode::NotAuthorized),
+            (ferrohub_model::api_version::HUB.check(Some("x")).unwrap_err(), ConnectReturnCode::UnacceptableProtocol),
         ];
         for (error, code) in cases {
             assert_eq!(connect_code(&error), code, "{error}");

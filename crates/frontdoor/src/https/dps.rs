@@ -3,6 +3,7 @@
 use super::reply::{Reply, location};
 use super::request::{Call, method_not_allowed, shown};
 use crate::registration;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -29,6 +30,9 @@ static ROUTES: &[Row<Run>] = &[
     row("*", "/{idScope}/registrations/{registrationId}/getDeviceUpdate", |service, _, caller, _| {
         Box::pin(device_update(service, caller))
     }),
+    row("*", "/{idScope}/registrations/{registrationId}/onboarding/getDeviceUpdate", |service, _, caller, _| {
+        Box::pin(device_update(service, caller))
+    }),
     row("*", "/{idScope}/registrations/{registrationId}/reportDeviceUpdateStatus", |service, _, caller, _| {
         Box::pin(device_update(service, caller))
     }),
@@ -39,24 +43,42 @@ pub(super) fn routes() -> Vec<RouteInfo> {
     route::info("dps-device", ROUTES)
 }
 
-/// Answers a request.
+/// Answers a request. Who asks is proven first, also where there is nothing for them.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let (run, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+    let segments = call.segments()?;
+    let (run, path) = match route::find(ROUTES, call.method.as_str(), &segments) {
         Found::Row(row, path) => (row.run, path),
-        Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
-        Found::Nothing => return Err(unknown(call)),
+        Found::OtherMethods(methods) => {
+            attest(service, call, &segments).await?;
+            return Err(method_not_allowed(call, &methods.join(", ")));
+        }
+        Found::Nothing => {
+            attest(service, call, &segments).await?;
+            return Err(unknown(call));
+        }
     };
-    let caller = RegisterRequest {
-        id_scope: path[0].clone(),
-        registration_id: path[1].clone(),
+    api_version::PROVISIONING.check(call.query("api-version"))?;
+    let caller = caller(call, &path[0], &path[1]);
+    run(service, call, caller, &path).await
+}
+
+async fn attest(service: &Service, call: &Call, segments: &[String]) -> Result<()> {
+    let [id_scope, _, registration_id, ..] = segments else { return Ok(()) };
+    let caller = caller(call, id_scope, registration_id);
+    service.provisioning.authenticate_device(registration::caller(&caller)).await.map(drop)
+}
+
+fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest {
+    RegisterRequest {
+        id_scope: id_scope.to_owned(),
+        registration_id: registration_id.to_owned(),
         api_version: call.query("api-version").map(str::to_owned),
         authorization: call.authorization().map(str::to_owned),
         peer_chain: call.client.chain.clone(),
         peer: call.client.peer,
         csr: None,
         payload: None,
-    };
-    run(service, call, caller, &path).await
+    }
 }
 
 async fn register(service: &Service, call: &Call, caller: RegisterRequest, path: &[String]) -> Result<Reply> {

@@ -3,10 +3,12 @@
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
+use crate::json_body;
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::provisioning::{DpsRef, PageRequest, Paged, ProvisioningService};
+use ferrohub_service::provisioning::{DpsRef, PageRequest, Paged, ProvisioningService, check_names};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use futures_util::future::BoxFuture;
 use http::HeaderName;
@@ -40,6 +42,8 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
     let dps = service.provisioning.dps_by_host(&call.service_host(), call.client.peer).await?;
     let actor = service.provisioning.authenticate(&dps, call.authorization()).await?;
+    api_version::PROVISIONING.check(call.query("api-version"))?;
+    call.without_options()?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
     match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run)(&at, &path).await,
@@ -67,18 +71,27 @@ impl DpsCall<'_> {
 
     async fn query_groups(&self) -> Result<Reply> {
         let (query, page) = (query_body(self.call), page(self.call)?);
-        let found = self.provisioning.query_groups(&self.actor, &self.dps, query.as_ref(), &page).await?;
+        let mut found = self.provisioning.query_groups(&self.actor, &self.dps, query.as_ref(), &page).await?;
+        self.shape(&mut found.items).await?;
         Ok(listed(found, "enrollmentGroup"))
     }
 
     async fn group(&self, id: &str) -> Result<Reply> {
-        Ok(Reply::json_with_etag(200, &self.provisioning.group(&self.actor, &self.dps, id).await?))
+        let mut group = self.provisioning.group(&self.actor, &self.dps, id).await?;
+        self.shape(std::slice::from_mut(&mut group)).await?;
+        Ok(Reply::json_with_etag(200, &group))
     }
 
     async fn put_group(&self, id: &str) -> Result<Reply> {
         let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
-        let group = self.provisioning.put_group(&self.actor, &self.dps, id, &body, if_match).await?;
+        check_names(self.call.query("api-version"), &body)?;
+        let mut group = self.provisioning.put_group(&self.actor, &self.dps, id, &body, if_match).await?;
+        self.shape(std::slice::from_mut(&mut group)).await?;
         Ok(Reply::json_with_etag(200, &group))
+    }
+
+    async fn shape(&self, groups: &mut [Value]) -> Result<()> {
+        self.provisioning.shape(&self.dps, self.call.query("api-version"), groups).await
     }
 
     async fn delete_group(&self, id: &str) -> Result<Reply> {
@@ -91,8 +104,8 @@ impl DpsCall<'_> {
     }
 
     async fn query_registrations(&self, group: &str) -> Result<Reply> {
-        let page = page(self.call)?;
-        let found = self.provisioning.query_registrations(&self.actor, &self.dps, group, &page).await?;
+        let (query, page) = (query_body(self.call), page(self.call)?);
+        let found = self.provisioning.query_registrations(&self.actor, &self.dps, group, query.as_ref(), &page).await?;
         Ok(listed(found, "deviceRegistration"))
     }
 
@@ -108,7 +121,8 @@ impl DpsCall<'_> {
 
 /// The body of a query. The CLI sends the text of a Python dictionary, which is not JSON: it is passed on as text.
 fn query_body(call: &Call) -> Option<Value> {
-    call.json().unwrap_or_else(|_| Some(Value::String(String::from_utf8_lossy(&call.body).into_owned())))
+    call.json()
+        .unwrap_or_else(|_| Some(Value::String(String::from_utf8_lossy(json_body::unmarked(&call.body)).into_owned())))
 }
 
 fn page(call: &Call) -> Result<PageRequest> {

@@ -15,8 +15,8 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let path = below_version(call)?;
     let actor = service.authn.bearer(call.authorization(), Audience::Graph, &call.base_url()).await?;
+    let path = below_version(call)?;
     let request = GraphRequest {
         method: call.method.as_str().to_ascii_uppercase(),
         path,
@@ -36,6 +36,9 @@ fn below_version(call: &Call) -> Result<Vec<String>> {
         segments.remove(0);
         return Ok(segments);
     }
+    if segments.first().is_some_and(|version| version.eq_ignore_ascii_case("beta")) {
+        return Err(Error::not_implemented("Ferrohub does not have the beta version of Graph; use '/v1.0'."));
+    }
     Err(Error::not_found(format!(
         "Microsoft Graph is served below '/v1.0'; there is nothing at '{}'.",
         shown(&call.path)
@@ -54,6 +57,7 @@ mod tests {
             below_version(&call("GET", "h", "/V1.0/servicePrincipals(appId='x')", "")).unwrap(),
             ["servicePrincipals(appId='x')"]
         );
-        assert_eq!(below_version(&call("GET", "h", "/beta/users", "")).unwrap_err().http_status(), 404);
+        assert_eq!(below_version(&call("GET", "h", "/beta/users", "")).unwrap_err().http_status(), 501);
+        assert_eq!(below_version(&call("GET", "h", "/users", "")).unwrap_err().http_status(), 404);
     }
 }

@@ -2,11 +2,13 @@
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
+use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::hub::HubRef;
+use ferrohub_service::hub::{DeviceLogin, HubRef};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_wire::sas_token::SasToken;
 use futures_util::future::BoxFuture;
 
 /// What answers a route.
@@ -27,6 +29,11 @@ const fn call(
 
 const fn not_built(method: &'static str, path: &'static str, sentence: &'static str) -> Row<Run> {
     Row { method, path, wants: Wants::Known, run: Run::NotBuilt(sentence) }
+}
+
+/// The same for what devices use, who prove themselves as devices.
+const fn not_built_for_devices(path: &'static str, sentence: &'static str) -> Row<Run> {
+    Row { method: "*", path, wants: Wants::Device, run: Run::NotBuilt(sentence) }
 }
 
 const MODULES: &str = "Modules are not built; use device identities.";
@@ -62,14 +69,12 @@ static ROUTES: &[Row<Run>] = &[
     ),
     not_built("*", "/devices/{id}/modules/**", MODULES),
     not_built("*", "/twins/{id}/modules/**", MODULES),
-    not_built("*", "/devices/{id}/files/**", "File upload is not built."),
-    not_built(
-        "*",
+    not_built_for_devices("/devices/{id}/files/**", "File upload is not built."),
+    not_built_for_devices(
         "/devices/{id}/messages/deviceBound/**",
         "Cloud-to-device messages are not built; use desired properties.",
     ),
-    not_built(
-        "*",
+    not_built_for_devices(
         "/devices/{id}/messages/events",
         "Telemetry over HTTPS is not built; send it with MQTT over TLS on port 8883.",
     ),
@@ -78,7 +83,16 @@ static ROUTES: &[Row<Run>] = &[
     not_built("*", "/devices/{id}/applyConfigurationContent", CONFIGURATIONS),
     not_built("*", "/configurations/**", CONFIGURATIONS),
     not_built("*", "/twins/{id}/methods", "Direct methods are not built; use desired properties."),
-    not_built("*", "/jobs/**", "Jobs are not built; change twins one by one with PATCH /twins/{id}."),
+    not_built(
+        "*",
+        "/jobs/v2/**",
+        "Jobs over many devices are not built; change twins one by one with PATCH /twins/{id}.",
+    ),
+    not_built(
+        "*",
+        "/jobs/**",
+        "The import and export of devices, and their jobs, are not built; read and write them one by one with /devices/{id}.",
+    ),
     not_built("*", "/digitaltwins/**", "The digital twin API is not built; use GET and PATCH /twins/{id}."),
     not_built("*", "/statistics/**", "Statistics are not built."),
 ];
@@ -90,17 +104,46 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// Answers a request. Who asks is proven first: a stranger does not learn what there is.
 pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let segments = call.segments()?;
     let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
+    let segments = call.segments();
+    let found = segments.as_ref().map(|segments| route::find(ROUTES, call.method.as_str(), segments));
+    if let Ok(Found::Row(Row { wants: Wants::Device, run: Run::NotBuilt(what), .. }, path)) = &found
+        && is_device(call)
+    {
+        service.hub.attest(&login(call, &hub, &path[0])).await?;
+        return Err(Error::not_implemented(*what).with_iot_code(501_000));
+    }
     let actor = service.hub.authenticate(&hub, call.authorization()).await?;
+    api_version::HUB.check(call.query("api-version"))?;
+    call.without_options()?;
     let at = HubCall { service, call, hub, actor };
-    match route::find(ROUTES, call.method.as_str(), &segments) {
+    match found.map_err(Clone::clone)? {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
         Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => {
             Err(Error::not_implemented(*what).with_iot_code(501_000))
         }
         Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => Err(unknown(call)),
+    }
+}
+
+/// Whether the request shows what only devices have: a token without a policy, or a certificate and no token.
+fn is_device(call: &Call) -> bool {
+    match call.authorization().map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => SasToken::parse(text).is_ok_and(|token| token.policy.is_none()),
+        None => !call.client.chain.is_empty(),
+    }
+}
+
+fn login(call: &Call, hub: &HubRef, device_id: &str) -> DeviceLogin {
+    DeviceLogin {
+        model_id: None,
+        host: hub.host.clone(),
+        device_id: device_id.to_owned(),
+        module_id: None,
+        token: call.authorization().map(str::to_owned),
+        peer_chain: call.client.chain.clone(),
+        peer: call.client.peer,
     }
 }
 
@@ -167,6 +210,8 @@ mod tests {
             ("twins/d/modules/m", "Modules"),
             ("devices/d/modules", "Modules"),
             ("jobs/v2/query", "Jobs"),
+            ("jobs/create", "export of devices"),
+            ("jobs", "import"),
             ("configurations", "Configurations"),
             ("devices/d/files", "File"),
             ("devices/d/messages/events", "MQTT"),

@@ -25,6 +25,8 @@ enum Wanted {
     Instance,
     /// A person's sign-in.
     Interactive,
+    /// What else Entra has, completing "The token service does not have …".
+    NotBuilt(&'static str),
 }
 
 const fn row(method: &'static str, path: &'static str, run: Wanted) -> Row<Wanted> {
@@ -46,6 +48,13 @@ static ROUTES: &[Row<Wanted>] = &[
     row("*", "/{tenant}/oauth2/v2.0/authorize", Wanted::Interactive),
     row("*", "/{tenant}/oauth2/v2.0/devicecode", Wanted::Interactive),
     row("*", "/{tenant}/oauth2/v2.0/logout", Wanted::Interactive),
+    row("*", "/{tenant}/userrealm/**", Wanted::Interactive),
+    row("*", "/{tenant}/oauth2/v2.0/userinfo", Wanted::NotBuilt("the claims of people")),
+    row("*", "/{tenant}/openid/userinfo", Wanted::NotBuilt("the claims of people")),
+    row("*", "/{tenant}/kerberos", Wanted::NotBuilt("Kerberos")),
+    row("*", "/{tenant}/saml2", Wanted::NotBuilt("SAML")),
+    row("*", "/{tenant}/wsfed", Wanted::NotBuilt("WS-Federation")),
+    row("*", "/{tenant}/federationmetadata/**", Wanted::NotBuilt("WS-Federation")),
 ];
 
 /// The routes of the token service.
@@ -72,6 +81,9 @@ pub(super) async fn handle(service: &Service, call: &Call) -> Result<Reply> {
         Wanted::Interactive => Err(Error::not_implemented(
             "Signing in as a person is not built. Sign in as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
         )),
+        Wanted::NotBuilt(what) => Err(Error::not_implemented(format!(
+            "The token service does not have {what}. Sign in as a service principal at /{{tenant}}/oauth2/v2.0/token."
+        ))),
     }
 }
 
@@ -157,6 +169,8 @@ mod tests {
         assert_eq!(of("discovery/v2.0/keys"), Some(Wanted::Keys));
         assert_eq!(of("discovery/instance"), Some(Wanted::Instance));
         assert_eq!(of("oauth2/v2.0/devicecode"), Some(Wanted::Interactive));
+        assert_eq!(of("userrealm/ann@example.com"), Some(Wanted::Interactive));
+        assert_eq!(of("saml2"), Some(Wanted::NotBuilt("SAML")));
         assert_eq!(of("oauth2/v2.0"), None);
     }
 

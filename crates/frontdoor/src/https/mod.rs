@@ -6,6 +6,7 @@
 //! | `request`, `reply` | a request and an answer free of hyper |
 //! | `arm`, `login`, `graph` | the control plane |
 //! | `hub` | a hub's service API |
+//! | `registry` | Device Registry's data plane, not built |
 //! | `dps`, `dps_service` | provisioning: devices, and enrollment groups |
 
 mod arm;
@@ -14,6 +15,7 @@ mod dps_service;
 mod graph;
 mod hub;
 mod login;
+mod registry;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod route;
@@ -56,11 +58,16 @@ pub(crate) fn routes() -> Vec<RouteInfo> {
         path: "/$iothub/websocket".into(),
         wants: Wants::Nothing,
     };
-    [arm::routes(), login::routes(), graph::routes(), hub::routes(), dps::routes(), dps_service::routes()]
-        .into_iter()
-        .flatten()
-        .chain([web_socket])
-        .collect()
+    let tables = [
+        arm::routes(),
+        login::routes(),
+        graph::routes(),
+        hub::routes(),
+        dps::routes(),
+        dps_service::routes(),
+        registry::routes(),
+    ];
+    tables.into_iter().flatten().chain([web_socket]).collect()
 }
 
 /// What every HTTPS connection shares.
@@ -100,9 +107,7 @@ impl Https {
             request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
         let route = Route::of(&host_of(&authority), request.uri().path());
         let query = parse_query(request.uri().query().unwrap_or_default());
-        let api_version =
-            query.iter().find(|(key, _)| key.eq_ignore_ascii_case("api-version")).map(|(_, value)| value.as_str());
-        let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id, api_version);
+        let shape = route.shape(&format!("https://{authority}"), &self.service.tenancy().tenant_id);
         // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
         let span = tracing::debug_span!(
             target: ACCESS,
@@ -148,6 +153,7 @@ impl Https {
             Route::Hub => hub::handle(&self.service, call).await,
             Route::DpsDevice => dps::handle(&self.service, call).await,
             Route::DpsService => dps_service::handle(&self.service, call).await,
+            Route::Registry => registry::handle(&self.service, call).await,
             Route::WebSocket => Err(Error::not_implemented(
                 "MQTT and AMQP over WebSocket are not built. Connect with MQTT over TLS on port 8883.",
             )),

@@ -73,10 +73,8 @@ impl Reply {
                 }
             }
             Shape::OAuth => Self::json(error.http_status(), &errors::oauth::of_error(error, trace)),
-            Shape::Hub { api_version } => {
-                Self::json(errors::hub::status(error), &errors::hub::body(error, trace, api_version.as_deref()))
-                    .with(HeaderName::from_static("iothub-errorcode"), errors::hub::name(error))
-            }
+            Shape::Hub => Self::json(errors::hub::status(error), &errors::hub::body(error, trace))
+                .with(HeaderName::from_static("iothub-errorcode"), errors::hub::name(error)),
             Shape::Dps => Self::json(errors::dps::status(error), &errors::dps::body(error, trace))
                 .with(HeaderName::from_static("x-ms-error-code"), error.numeric_code().to_string()),
         };
@@ -192,7 +190,7 @@ mod tests {
         let arm = Reply::error(&error, &Shape::Arm { base_url: "https://h".into(), tenant: "t".into() }, &trace());
         assert_eq!(arm.status, 401);
         assert!(arm.headers.iter().any(|(name, value)| name == WWW_AUTHENTICATE && value.contains("https://h/t")));
-        let hub = Reply::error(&error, &Shape::Hub { api_version: None }, &trace());
+        let hub = Reply::error(&error, &Shape::Hub, &trace());
         assert!(
             hub.headers.contains(&(HeaderName::from_static("iothub-errorcode"), "IotHubUnauthorizedAccess".into()))
         );

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::errors::Trace;
+use crate::json_body;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::sas_token::SasToken;
@@ -54,6 +55,19 @@ impl Call {
         self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Refuses the query options of other services' lists (`$filter`, `$top`): the data planes have none.
+    ///
+    /// # Errors
+    /// `Invalid` (400004) naming the option.
+    pub(crate) fn without_options(&self) -> Result<()> {
+        match self.query.iter().find(|(name, _)| name.starts_with('$')) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!("The query option '{}' is not served here.", shown(name)))
+                .with_code("ArgumentInvalid")
+                .with_iot_code(400_004)),
+        }
+    }
+
     /// The path's segments, decoded; empty ones (doubled or trailing slashes) are left out.
     ///
     /// # Errors
@@ -76,7 +90,7 @@ impl Call {
     /// # Errors
     /// `UnsupportedMediaType` for another type, `InvalidRequestContent` for text that is not JSON.
     pub(crate) fn json(&self) -> Result<Option<Value>> {
-        if self.body.iter().all(u8::is_ascii_whitespace) {
+        if json_body::is_blank(&self.body) {
             return Ok(None);
         }
         let media = self
@@ -97,8 +111,8 @@ impl Call {
                 ),
             ));
         }
-        serde_json::from_slice(&self.body).map(Some).map_err(|error| {
-            Error::invalid(format!("The request content was invalid and could not be deserialized: '{error}'."))
+        json_body::parse(&self.body).map(Some).map_err(|fault| {
+            Error::invalid(format!("The request content was invalid and could not be deserialized: {fault}."))
                 .with_code("InvalidRequestContent")
                 .with_iot_code(400_004)
         })

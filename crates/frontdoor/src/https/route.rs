@@ -17,6 +17,8 @@ pub(crate) enum Route {
     DpsDevice,
     /// Enrollment groups and registrations.
     DpsService,
+    /// Device Registry's data plane.
+    Registry,
     /// MQTT or AMQP over WebSocket.
     WebSocket,
     /// Nothing that is served.
@@ -35,11 +37,8 @@ pub(crate) enum Shape {
     },
     /// `{"error","error_description",..}`.
     OAuth,
-    /// `{"Message","ExceptionMessage"}`; the form depends on the api-version.
-    Hub {
-        /// The request's api-version.
-        api_version: Option<String>,
-    },
+    /// `{"Message","ExceptionMessage"}`.
+    Hub,
     /// `{"errorCode","trackingId",..}`.
     Dps,
 }
@@ -57,6 +56,9 @@ impl Route {
         }
         if host.contains(".azure-devices.") {
             return Self::Hub;
+        }
+        if host.contains(".deviceregistry.") {
+            return Self::Registry;
         }
         match host.split('.').next() {
             Some("login") => Self::Login,
@@ -76,6 +78,7 @@ impl Route {
             Self::Hub => "hub",
             Self::DpsDevice => "dps-device",
             Self::DpsService => "dps-service",
+            Self::Registry => "registry",
             Self::WebSocket => "websocket",
             Self::Unknown => "unknown",
         }
@@ -84,18 +87,20 @@ impl Route {
     /// Longest body that is read, bytes.
     pub(crate) fn body_limit(self) -> usize {
         match self {
-            Self::Arm | Self::Graph => limits::HTTP_BODY_BYTES,
+            Self::Arm | Self::Graph | Self::Registry => limits::HTTP_BODY_BYTES,
             Self::Hub | Self::DpsDevice | Self::DpsService => limits::DATA_PLANE_BODY_BYTES,
             Self::Login | Self::WebSocket | Self::Unknown => limits::TOKEN_FORM_BYTES,
         }
     }
 
     /// How errors look here.
-    pub(crate) fn shape(self, base_url: &str, tenant: &str, api_version: Option<&str>) -> Shape {
+    pub(crate) fn shape(self, base_url: &str, tenant: &str) -> Shape {
         match self {
-            Self::Arm | Self::Graph | Self::Unknown => Shape::Arm { base_url: base_url.into(), tenant: tenant.into() },
+            Self::Arm | Self::Graph | Self::Registry | Self::Unknown => {
+                Shape::Arm { base_url: base_url.into(), tenant: tenant.into() }
+            }
             Self::Login => Shape::OAuth,
-            Self::Hub | Self::WebSocket => Shape::Hub { api_version: api_version.map(str::to_owned) },
+            Self::Hub | Self::WebSocket => Shape::Hub,
             Self::DpsDevice | Self::DpsService => Shape::Dps,
         }
     }
@@ -106,8 +111,14 @@ fn by_path(segments: &[&str]) -> Option<Route> {
         // A scope with its slashes encoded, as some SDKs send it.
         [scope, ..] if scope.trim_start_matches("%2f").starts_with("subscriptions%2f") => Some(Route::Arm),
         ["subscriptions" | "providers" | "tenants" | "metadata", ..] => Some(Route::Arm),
-        ["v1.0", ..] => Some(Route::Graph),
-        [_, "oauth2" | "discovery" | ".well-known", ..] | [_, "v2.0", ".well-known", ..] => Some(Route::Login),
+        ["v1.0" | "beta", ..] => Some(Route::Graph),
+        [
+            _,
+            "oauth2" | "discovery" | ".well-known" | "userrealm" | "openid" | "kerberos" | "federationmetadata",
+            ..,
+        ]
+        | [_, "v2.0", ".well-known", ..]
+        | [_, "saml2" | "wsfed"] => Some(Route::Login),
         ["enrollments" | "enrollmentgroups" | "registrations", ..] => Some(Route::DpsService),
         [_, "registrations", ..] => Some(Route::DpsDevice),
         ["devices" | "twins" | "jobs" | "configurations" | "statistics" | "digitaltwins" | "messages", ..] => {
@@ -159,6 +170,9 @@ mod tests {
             ("hub1.azure-devices.localhost", "/$iothub/websocket", Route::WebSocket),
             ("localhost", "/", Route::Unknown),
             ("localhost", "/favicon.ico", Route::Unknown),
+            ("localhost", "/common/userrealm/ann@example.com", Route::Login),
+            ("localhost", "/beta/me", Route::Graph),
+            ("westeurope.api.deviceregistry.localhost", "/namespaces/n/devices:query", Route::Registry),
             ("management.azure.com", "/tenants", Route::Arm),
         ];
         for (host, path, route) in cases {

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::errors;
 use crate::listener::Life;
 use crate::registration;
+use ferrohub_model::api_version;
 use ferrohub_model::clock::timeout;
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
@@ -26,6 +27,7 @@ pub(super) struct Applicant {
 
 /// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
 pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, client: Client) -> Result<Applicant> {
+    api_version::PROVISIONING.check(login.api_version.as_deref())?;
     let authorization = super::token(connect)?;
     let caller = RegisterRequest {
         id_scope: login.id_scope,

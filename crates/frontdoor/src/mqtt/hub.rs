@@ -1,5 +1,6 @@
 //! A device at its hub: telemetry, twin and what it subscribes to.
 
+use super::fault::{self, Fault, Faults};
 use super::keep_alive::allowed_silence;
 use super::packets::PacketStream;
 use super::subscriptions;
@@ -8,7 +9,9 @@ use super::{End, Mqtt};
 use crate::client::Client;
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
+use crate::json_body;
 use crate::listener::Life;
+use ferrohub_model::api_version;
 use ferrohub_model::clock::{Alarm, timeout};
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -54,6 +57,7 @@ pub(super) async fn open(
     connect: &Connect,
     client: Client,
 ) -> Result<(Device, Box<dyn DeviceEvents>)> {
+    api_version::HUB.check(login.api_version.as_deref())?;
     let will = connect.will.as_ref().map(|will| will_message(login, will)).transpose()?;
     let token = super::token(connect)?;
     let kind = if connect.clean_session { SessionKind::Clean } else { SessionKind::Lasting };
@@ -61,6 +65,7 @@ pub(super) async fn open(
         host: login.host.clone(),
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
+        model_id: login.model_id.clone(),
         token,
         peer_chain: client.chain,
         peer: client.peer,
@@ -123,12 +128,13 @@ pub(super) struct Connection<'a, S> {
     device: Device,
     packets: PacketStream<S>,
     pipeline: Pipeline,
+    faults: Faults,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     /// The connection of `device`, boxed: it passes through several futures, each of which would have room for it.
     pub(super) fn new(mqtt: &'a Mqtt, device: Device, packets: PacketStream<S>) -> Box<Self> {
-        Box::new(Self { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()) })
+        Box::new(Self { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()), faults: Faults::default() })
     }
 
     async fn serve(&mut self, events: &mut dyn DeviceEvents, life: &Life) -> End {
@@ -151,7 +157,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                     if self.packets.flush().await.is_err() {
                         return End::Vanished;
                     }
-                    let reading = self.pipeline.has_room();
+                    let reading = self.pipeline.has_room() && !self.faults.holds();
                     if !reading {
                         // While we do not listen, nobody can be called silent.
                         silence.set(clock.monotonic() + allowed_silence);
@@ -165,6 +171,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                             Ok(true) => silence.set(clock.monotonic() + allowed_silence),
                             Ok(false) | Err(_) => return End::Vanished,
                         },
+                        () = self.faults.due(clock.as_ref()) => {
+                            if let Some(fault) = self.faults.turn(clock.monotonic()) {
+                                return End::Injected(fault);
+                            }
+                        }
                         event = &mut next => break event,
                         () = silence.rings(), if reading => return End::Silent,
                         () = stopping.as_mut() => return End::Stopping,
@@ -180,7 +191,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
 
     /// Handles the packets that have arrived, as far as there is room for their messages.
     async fn take_buffered(&mut self) -> Result<(), End> {
-        while self.pipeline.has_room() {
+        while self.pipeline.has_room() && !self.faults.holds() {
             match self.packets.next() {
                 Ok(Some(packet)) => self.handle(packet).await?,
                 Ok(None) => return Ok(()),
@@ -217,6 +228,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                     return Err(End::Offence("the topic is another device's".into()));
                 }
                 let message = telemetry::message(&publish, bag).map_err(|error| End::Offence(error.to_string()))?;
+                if self.device.session.may_fault()
+                    && let Some(asked) = fault::asked(&message).map_err(|error| End::Offence(error.to_string()))?
+                {
+                    self.faults.plan(asked, self.mqtt.clock.monotonic());
+                    self.acknowledge(publish.packet_id);
+                    return Ok(());
+                }
                 self.pipeline.push(message, publish.packet_id);
             }
             HubPublish::TwinGet { rid } => {
@@ -329,7 +347,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                 tracing::warn!("messages of a closed connection could not be stored in time");
             }
         }
-        self.packets.close().await;
+        // A connection that breaks says nothing any more.
+        if !matches!(end, End::Injected(Fault::Kill)) {
+            self.packets.close().await;
+        }
     }
 
     async fn drain(&mut self, end: &End) {
@@ -339,7 +360,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                 Err(error) => return errors::log(&error, &self.mqtt.trace()),
             }
         }
-        let due = matches!(end, End::Vanished | End::Silent | End::Offence(_));
+        let due = matches!(end, End::Vanished | End::Silent | End::Offence(_) | End::Injected(_));
         let Some(will) = self.device.will.take().filter(|_| due) else { return };
         if let Err(error) = self.device.session.publish(&[will]).await {
             errors::log(&error, &self.mqtt.trace());
@@ -349,8 +370,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
 
 async fn patch_reported(link: &dyn DeviceLink, version: Option<&str>, payload: &[u8]) -> Result<u64> {
     let version = version.map(|text| text.parse().map_err(|_| no_version(text))).transpose()?;
-    let patch: Value = serde_json::from_slice(payload).map_err(|error| {
-        Error::invalid(format!("The reported properties are not JSON: {error}.")).with_iot_code(400_004)
+    let patch = json_body::parse(payload).map_err(|fault| {
+        Error::invalid(format!("The reported properties are not JSON: {fault}.")).with_iot_code(400_004)
     })?;
     link.patch_reported(patch, version).await
 }

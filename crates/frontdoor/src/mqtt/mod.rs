@@ -5,10 +5,12 @@
 //! | `packets` | packets over a stream |
 //! | `hub` | the loop of a device at its hub |
 //! | `telemetry` | publishes on their way to the log, acknowledged in order |
+//! | `fault` | connections that break because a test asked for it |
 //! | `dps` | the loop of a device that wants to be provisioned |
 //! | `subscriptions` | topic filters as what a device wants to hear |
 
 mod dps;
+mod fault;
 mod hub;
 mod keep_alive;
 mod packets;
@@ -21,8 +23,9 @@ use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::gate::Gate;
 use crate::listener::Life;
+use fault::Fault;
 use ferrohub_model::clock::{Clock, Moment, timeout_at};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
 use ferrohub_model::random::Random;
 use ferrohub_wire::dps_topic::DpsLogin;
@@ -54,6 +57,8 @@ enum End {
     Service(String),
     /// The log could not take the telemetry.
     Fault(String),
+    /// The device asked for it.
+    Injected(Fault),
     /// The server stops.
     Stopping,
 }
@@ -68,6 +73,7 @@ impl End {
             Self::Offence(_) => "offence",
             Self::Service(_) => "service",
             Self::Fault(_) => "fault",
+            Self::Injected(_) => "injected",
             Self::Stopping => "stopping",
         }
     }
@@ -186,6 +192,10 @@ impl Mqtt {
 
     async fn refused<S: AsyncRead + AsyncWrite + Unpin>(&self, packets: PacketStream<S>, error: &Error) -> Option<End> {
         errors::log(error, &self.trace());
+        if error.kind == ErrorKind::NotImplemented {
+            // CONNACK has no room for a reason, and this one is not the device's fault.
+            tracing::info!("a device was refused: {error}");
+        }
         let code = errors::mqtt::connect_code(error);
         metrics::counter!("ferrohub_mqtt_refused_total", "code" => code.byte().to_string()).increment(1);
         refuse(packets, code).await;

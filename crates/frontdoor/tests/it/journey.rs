@@ -238,6 +238,31 @@ async fn registering_over_https() {
         plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
     assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
+    // From 2026-11-01 on an enrollment group names its policy by three names, which go together.
+    let auth = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
+    let newest = "/enrollmentGroups/eg1?api-version=2026-11-01";
+    let mut shown = plant.data("GET", DPS_HOST, newest, &auth, &[], None).await.expect(200);
+    assert_eq!(
+        (&shown["namespaceName"], &shown["certificateAuthorityName"], &shown["certificatePolicyName"]),
+        (&json!("ns1"), &json!("policy1"), &json!("policy1"))
+    );
+    assert!(shown.get("credentialPolicyName").is_none());
+    let put = plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.expect(200);
+    assert_eq!(put["certificatePolicyName"], "policy1");
+    assert_eq!(plant.dps("GET", "/enrollmentGroups/eg1", None).await.expect(200)["credentialPolicyName"], "policy1");
+    shown["namespaceName"] = json!("");
+    assert_eq!(plant.data("PUT", DPS_HOST, newest, &auth, &[("if-match", "*")], Some(&shown)).await.status, 400);
+    let one = json!({"query": "SELECT * FROM registrations WHERE registrationId = 'd2'"});
+    assert_eq!(plant.dps("POST", "/registrations/eg1/query", Some(&one)).await.status, 400);
+    // A stranger does not learn what there is below a registration.
+    for (method, tail, want) in
+        [("GET", "nothing", 404), ("PATCH", "register", 405), ("POST", "onboarding/getDeviceUpdate", 501)]
+    {
+        let path = format!("{path}/{tail}?api-version=2019-03-31");
+        assert_eq!(plant.data(method, host, &path, &sas, &[], None).await.status, want, "{tail}");
+        assert_eq!(plant.data(method, host, &path, &wrong, &[], None).await.status, 401, "{tail}");
+        assert_eq!(plant.rig.https.send(method, host, &path, &[], "").await.status, 401, "{tail}");
+    }
     plant.rig.stop().await;
 }
 
@@ -250,12 +275,29 @@ async fn the_hubs_service_api() {
     assert_eq!((twice.status, twice.header("iothub-errorcode")), (409, "DeviceAlreadyExists"));
     let missing = plant.hub("GET", "/devices/none", &[], None).await;
     assert_eq!((missing.status, missing.header("iothub-errorcode")), (404, "DeviceNotFound"));
-    let nested: Value = serde_json::from_str(missing.json()["Message"].as_str().unwrap()).unwrap();
-    assert_eq!(nested["errorCode"], 404_001);
+    let missing = missing.json();
+    assert!(missing["Message"].as_str().unwrap().starts_with("ErrorCode:DeviceNotFound;"), "{missing}");
+    assert_eq!(missing["errorCode"], 404_001);
     assert_eq!(
         plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status,
         501
     );
+    assert_eq!(plant.hub("GET", "/devices/s1?$select=deviceId", &[], None).await.status, 400);
+    // What devices cannot do over HTTPS yet they are told as devices; a stranger is told nothing.
+    let of_device = |key: &str| {
+        let key = STANDARD.decode(key).unwrap();
+        sas_token::sign(&format!("{HUB_HOST}/devices/s1"), &key, SystemClock.unix_seconds() + 600, None)
+    };
+    for path in ["messages/events", "messages/deviceBound", "files", "files/notifications"] {
+        let path = format!("/devices/s1/{path}?api-version=2021-04-12");
+        let (own, wrong) = (of_device(device_key), of_device(&plant.hub_key));
+        assert_eq!(plant.data("POST", HUB_HOST, &path, &own, &[], None).await.status, 501, "{path}");
+        assert_eq!(plant.data("POST", HUB_HOST, &path, &wrong, &[], None).await.status, 401, "{path}");
+        let nobody = plant.rig.https.send("POST", HUB_HOST, &path, &[], "").await;
+        assert_eq!(nobody.status, 401, "{path}");
+        let elsewhere = path.replace("/s1/", "/s9/");
+        assert_eq!(plant.data("POST", HUB_HOST, &elsewhere, &own, &[], None).await.status, 401, "{elsewhere}");
+    }
     // On a bare localhost the token's audience says which hub is meant.
     let sas = token(HUB_HOST, &plant.hub_key, "iothubowner");
     assert_eq!(
@@ -269,6 +311,44 @@ async fn the_hubs_service_api() {
     assert!(HubDevice::connect(&dial, HUB_HOST, "s1", Proof::Key(&plant.hub_key)).await.is_err());
     device.close().await;
     plant.hub("DELETE", "/devices/s1", &[("if-match", "*")], None).await.expect(204);
+    plant.rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_read_over_and_an_unknown_version_refused() {
+    let plant = Plant::build().await;
+    let global = "global.azure-devices-provisioning.localhost";
+    let hub = token(HUB_HOST, &plant.hub_key, "iothubowner");
+    let dps = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
+    let key = key::derive(&plant.group_key, "b1").unwrap();
+    let device = key::registration_token(&plant.id_scope, "b1", &key, SystemClock.unix_seconds() + 600).unwrap();
+    let register = format!("/{}/registrations/b1/register", plant.id_scope);
+    let group = r#"{"attestation": {"type": "symmetricKey"}}"#;
+    for (method, host, path, token, body, version, status) in [
+        ("PUT", HUB_HOST, "/devices/b1", &hub, r#"{"deviceId": "b1"}"#, "2021-04-12", 200),
+        ("PATCH", HUB_HOST, "/twins/b1", &hub, r#"{"tags": {"a": 1}}"#, "2020-09-30", 200),
+        ("PUT", DPS_HOST, "/enrollmentGroups/bom", &dps, group, "2021-10-01", 200),
+        ("PUT", global, register.as_str(), &device, "{}", "2019-03-31", 202),
+    ] {
+        let send = async |version: &str, body: String| {
+            let headers = [("authorization", token.as_str()), ("if-match", "*")];
+            let headers = if path.starts_with("/twins") { &headers[..] } else { &headers[..1] };
+            plant.rig.https.send(method, host, &format!("{path}?api-version={version}"), headers, body).await
+        };
+        let unknown = send("2031-01-01", body.into()).await;
+        assert_eq!(unknown.status, 400, "{path}: {}", unknown.text);
+        assert!(unknown.text.contains("2031-01-01") && unknown.text.contains(version), "{}", unknown.text);
+        assert_eq!(unknown.json()["errorCode"], 400_001, "{}", unknown.text);
+        let broken = send(version, "\u{feff}{\"tags\": {\"a\": }}".into()).await;
+        assert!(broken.status == 400 && broken.text.contains("'tags.a'"), "{path}: {}", broken.text);
+        let marked = send(version, format!("\u{feff}{body}")).await;
+        assert_eq!(marked.status, status, "{path}: {}", marked.text);
+    }
+    let bearer = format!("Bearer {}", plant.rig.token().await);
+    let path = format!("/subscriptions/{}/resourceGroups/bom?api-version=2024-11-01", plant.rig.owner.subscription_id);
+    let marked = "\u{feff}{\"location\": \"swedencentral\"}";
+    let headers = [("authorization", bearer.as_str())];
+    plant.rig.https.send("PUT", "management.localhost", &path, &headers, marked).await.expect(201);
     plant.rig.stop().await;
 }
 

@@ -24,6 +24,7 @@ const MANAGEMENT: &str = "https://management.azure.com";
 const GRAPH: &str = "https://graph.microsoft.com";
 const HUBS: &str = "https://iothubs.azure.net";
 const PROVISIONING: &str = "https://azure-devices-provisioning.net";
+const REGISTRY: &str = "https://deviceregistry.azure.com";
 const HUB_DATA_CONTRIBUTOR: &str = "4fc6c259-987e-4a07-842e-c321cc9d413f";
 const DPS_DATA_CONTRIBUTOR: &str = "dfce44e4-17b7-4bd1-a6d1-04996ec95633";
 const NOBODYS_ID: &str = "00000000-0000-0000-0000-0000000000ff";
@@ -115,6 +116,7 @@ impl Sweep {
             "graph" => "graph.localhost",
             "hub" | "websocket" => HUB_HOST,
             "dps" => DPS_HOST,
+            "registry" => "swedencentral.api.deviceregistry.localhost",
             "dps-device" => "global.azure-devices-provisioning.localhost",
             other => panic!("the sweep does not know the plane '{other}'"),
         };
@@ -175,7 +177,9 @@ async fn callers(plant: &Plant, narrow: &str, device_policy: &str) -> BTreeMap<&
     let elsewhere = Rig::start().await;
     let nobody = || Caller { who: "nobody", kind: Stranger, authorization: None };
     let mut all = BTreeMap::new();
-    for (plane, audience) in [("arm", MANAGEMENT), ("graph", GRAPH), ("hub", HUBS), ("dps", PROVISIONING)] {
+    for (plane, audience) in
+        [("arm", MANAGEMENT), ("graph", GRAPH), ("hub", HUBS), ("dps", PROVISIONING), ("registry", REGISTRY)]
+    {
         let other = if audience == MANAGEMENT { GRAPH } else { MANAGEMENT };
         let owner = &rig.owner;
         let foreign = elsewhere.token_of(&elsewhere.owner.client_id, &elsewhere.owner.client_secret, audience).await;

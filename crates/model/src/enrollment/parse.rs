@@ -26,22 +26,28 @@ pub fn parse_group(id: &str, body: &Value) -> Result<(GroupSettings, RequestedKe
         ));
     }
     let keys = parse_attestation(body)?;
+    let (allocation_policy, iot_hubs) = (text(body, "allocationPolicy")?, parse_hubs(body)?);
+    if iot_hubs.is_some() && allocation_policy.is_none() {
+        return Err(bad(
+            "allocationPolicy",
+            "iotHubs needs an allocationPolicy that chooses among them: hashed, geoLatency or static.".into(),
+        ));
+    }
     let settings = GroupSettings {
         provisioning_status: parse_status(body)?,
         credential_policy_name: parse_policy(body)?,
-        allocation_policy: text(body, "allocationPolicy")?.map(AllocationPolicy::parse).transpose()?,
-        iot_hubs: parse_hubs(body)?,
+        allocation_policy: allocation_policy.map(AllocationPolicy::parse).transpose()?,
+        iot_hubs,
         iot_hub_host_name: text(body, "iotHubHostName")?.map(str::to_owned),
         initial_twin: parse_twin(body)?,
         reprovision_policy: parse_reprovision(body)?,
-        iot_edge: body.pointer("/capabilities/iotEdge").and_then(Value::as_bool).unwrap_or(false),
+        iot_edge: parse_edge(body)?,
     };
     Ok((settings, keys))
 }
 
 fn parse_attestation(body: &Value) -> Result<RequestedKeys> {
-    let attestation = body.get("attestation").filter(|value| !value.is_null());
-    let Some(attestation) = attestation else {
+    let Some(attestation) = object(body, "attestation")? else {
         return Err(bad(
             "attestation",
             "The enrollment group has no attestation; give {\"type\": \"symmetricKey\"}.".into(),
@@ -64,9 +70,7 @@ fn parse_attestation(body: &Value) -> Result<RequestedKeys> {
             ));
         }
     }
-    let Some(given) = attestation.get("symmetricKey").filter(|value| !value.is_null()) else {
-        return Ok(RequestedKeys::default());
-    };
+    let Some(given) = object(attestation, "symmetricKey")? else { return Ok(RequestedKeys::default()) };
     let key = |name: &str| -> Result<Option<String>> {
         let Some(key) = text(given, name)?.filter(|key| !key.is_empty()) else { return Ok(None) };
         check_key(name, key)?;
@@ -143,9 +147,8 @@ fn parse_hubs(body: &Value) -> Result<Option<Vec<String>>> {
 }
 
 fn parse_twin(body: &Value) -> Result<InitialTwin> {
-    let Some(twin) = body.get("initialTwin").filter(|value| !value.is_null()) else {
-        return Ok(InitialTwin::default());
-    };
+    let Some(twin) = object(body, "initialTwin")? else { return Ok(InitialTwin::default()) };
+    object(twin, "properties")?;
     if twin.to_string().len() > INITIAL_TWIN_BYTES {
         return Err(bad("initialTwin", format!("initialTwin is larger than {INITIAL_TWIN_BYTES} bytes.")));
     }
@@ -166,10 +169,17 @@ fn parse_twin(body: &Value) -> Result<InitialTwin> {
     Ok(InitialTwin { tags: part("/tags")?, desired: part("/properties/desired")? })
 }
 
+fn parse_edge(body: &Value) -> Result<bool> {
+    let Some(capabilities) = object(body, "capabilities")? else { return Ok(false) };
+    match capabilities.get("iotEdge") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(edge)) => Ok(*edge),
+        Some(_) => Err(bad("capabilities.iotEdge", "capabilities.iotEdge is true or false.".into())),
+    }
+}
+
 fn parse_reprovision(body: &Value) -> Result<ReprovisionPolicy> {
-    let Some(policy) = body.get("reprovisionPolicy").filter(|value| !value.is_null()) else {
-        return Ok(ReprovisionPolicy::default());
-    };
+    let Some(policy) = object(body, "reprovisionPolicy")? else { return Ok(ReprovisionPolicy::default()) };
     let flag = |name: &str| match policy.get(name) {
         None | Some(Value::Null) => Ok(true),
         Some(Value::Bool(flag)) => Ok(*flag),
@@ -179,6 +189,15 @@ fn parse_reprovision(body: &Value) -> Result<ReprovisionPolicy> {
         update_hub_assignment: flag("updateHubAssignment")?,
         migrate_device_data: flag("migrateDeviceData")?,
     })
+}
+
+/// A member that is an object, if it is there.
+fn object<'a>(body: &'a Value, name: &str) -> Result<Option<&'a Value>> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(object @ Value::Object(_)) => Ok(Some(object)),
+        Some(_) => Err(bad(name, format!("{name} is a JSON object."))),
+    }
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> Result<Option<&'a str>> {
@@ -224,6 +243,14 @@ mod tests {
             (json!({"provisioningStatus": "on"}), "provisioningStatus"),
             (json!({"allocationPolicy": "best"}), "allocationPolicy"),
             (json!({"iotHubs": "h"}), "iotHubs"),
+            (json!({"iotHubs": ["h"]}), "allocationPolicy"),
+            (json!({"attestation": 7}), "attestation"),
+            (json!({"attestation": {"symmetricKey": "x"}}), "symmetricKey"),
+            (json!({"initialTwin": []}), "initialTwin"),
+            (json!({"initialTwin": {"properties": 1}}), "properties"),
+            (json!({"reprovisionPolicy": true}), "reprovisionPolicy"),
+            (json!({"capabilities": "edge"}), "capabilities"),
+            (json!({"capabilities": {"iotEdge": "yes"}}), "capabilities.iotEdge"),
             (json!({"enrollmentGroupId": "g2"}), "enrollmentGroupId"),
             (json!({"attestation": null}), "attestation"),
             (json!({"attestation": {"type": "tpm"}}), "attestation.type"),

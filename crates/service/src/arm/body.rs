@@ -13,13 +13,21 @@ const SHOWN: &[Property] =
 const PROPERTIES: Property = acted("properties", Check::Own);
 /// Members of a tracked resource, under rules of their own.
 const TRACKED: &[Property] = &[
-    descriptive("location", Check::Own, "a region's name; everything lies where the server runs"),
+    descriptive("location", Check::Text(100), "a region's name; everything lies where the server runs"),
     descriptive("tags", Check::Own, "words of its owner, which lists can be filtered by"),
 ];
 /// Most user-assigned identities of a resource: ours.
 const IDENTITIES: usize = 100;
-const SKU: Property =
-    acted("sku", Check::Members(&[acted("name", Check::Own), read_only("tier"), acted("capacity", Check::Own)]));
+/// What a SKU is for.
+const SIZE: &str = "what Azure bills, and how much it lets through; Ferrohub's limits are the same for every SKU";
+const SKU: Property = acted(
+    "sku",
+    Check::Members(&[
+        descriptive("name", Check::Text(40), SIZE),
+        read_only("tier"),
+        descriptive("capacity", Check::Integer(1, 200), SIZE),
+    ]),
+);
 const IDENTITY: Property = acted(
     "identity",
     Check::Members(&[
@@ -213,7 +221,9 @@ pub(super) fn strip(check: &Check, value: &mut Value) {
 
 /// [`strip`] for the members of an object.
 pub(super) fn strip_members(known: &'static [Property], map: &mut Map<String, Value>) {
-    map.retain(|name, _| known.iter().any(|property| property.name == name && is_written(property)));
+    map.retain(|name, value| {
+        !value.is_null() && known.iter().any(|property| property.name == name && is_written(property))
+    });
     for property in known {
         if let Some(value) = map.get_mut(property.name) {
             strip(&property.check, value);

@@ -1,9 +1,10 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
 use super::declaration::TypeDecl;
+use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
-use super::{listing, name_check, operations, providers, read, region, render, require_subscription};
+use super::{listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
@@ -23,6 +24,9 @@ struct Asked<'a> {
     /// What stands for the `{name}`s of the row's path.
     path: Vec<String>,
 }
+
+/// What `$expand` may ask of providers: all that is shown already.
+const PROVIDER_EXPANDABLE: &[&str] = &["metadata", "resourceTypes", "resourceTypes/aliases"];
 
 /// Reading the subscription itself.
 const READ_SUBSCRIPTION: &str = "Microsoft.Resources/subscriptions/read";
@@ -44,8 +48,8 @@ static ROUTES: &[Row<Run>] = &[
     right("GET", "/**/operationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
     right("GET", "/**/operationResults/{id}", |asked| Box::pin(asked.poll(true))),
     right("GET", "/**/asyncOperationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
-    open("GET", "/tenants", |asked| Box::pin(async { done(tenants(asked.platform)) })),
-    open("GET", "/subscriptions", |asked| Box::pin(async { done(visible_subscriptions(asked)) })),
+    open("GET", "/tenants", |asked| Box::pin(async { asked.listed(tenants(asked.platform)) })),
+    open("GET", "/subscriptions", |asked| Box::pin(async { asked.listed(visible_subscriptions(asked)) })),
     right("GET", "/subscriptions/{subscription}", |asked| Box::pin(async { asked.subscription() })),
     open("GET", "/subscriptions/{subscription}/locations", |asked| Box::pin(async { asked.locations() })),
     open("GET", "/subscriptions/{subscription}/resources", |asked| Box::pin(asked.resources())),
@@ -54,20 +58,18 @@ static ROUTES: &[Row<Run>] = &[
         Box::pin(asked.resources())
     }),
     open("GET", "/**/providers/Microsoft.Authorization/permissions", |asked| {
-        Box::pin(async { permissions(asked.platform, asked.request, asked.segments).map(Some) })
+        Box::pin(async { permissions(asked.platform, asked.request, asked.segments).and_then(|all| asked.listed(all)) })
     }),
-    open("GET", "/providers", |asked| Box::pin(async { Ok(Some(providers::list(asked.platform))) })),
-    open("GET", "/providers/{provider}", |asked| {
-        Box::pin(async { providers::show(asked.platform, &asked.path[0]).map(Some) })
-    }),
+    open("GET", "/providers", |asked| Box::pin(async { asked.providers() })),
+    open("GET", "/providers/{provider}", |asked| Box::pin(async { asked.provider(&asked.path[0]) })),
     open("GET", "/providers/{provider}/operations", |asked| {
-        Box::pin(async { providers::list_operations(asked.platform, &asked.path[0]).map(Some) })
+        Box::pin(async { providers::operations_of(asked.platform, &asked.path[0]).and_then(|all| asked.listed(all)) })
     }),
     open("GET", "/subscriptions/{subscription}/providers", |asked| {
-        Box::pin(async { asked.own().map(|()| Some(providers::list(asked.platform))) })
+        Box::pin(async { asked.own().and_then(|()| asked.providers()) })
     }),
     open("GET", "/subscriptions/{subscription}/providers/{provider}", |asked| {
-        Box::pin(async { asked.own().and_then(|()| providers::show(asked.platform, &asked.path[1])).map(Some) })
+        Box::pin(async { asked.own().and_then(|()| asked.provider(&asked.path[1])) })
     }),
     open("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
         Box::pin(async { asked.own().and_then(|()| providers::show(asked.platform, &asked.path[1])).map(Some) })
@@ -80,12 +82,13 @@ static ROUTES: &[Row<Run>] = &[
     }),
 ];
 
-/// The routes of Resource Manager: those of no resource type, and those of every type.
+/// The routes of Resource Manager: those of no resource type, those of every type, and those that are not built.
 pub fn routes() -> Vec<RouteInfo> {
     let mut all = route::info("arm", ROUTES);
     for decl in Types::built_in().all() {
         all.extend(decl.routes().into_iter().filter(|new| !ROUTES.iter().any(|row| is_same(row, new))));
     }
+    all.extend(not_built::routes());
     all
 }
 
@@ -105,7 +108,7 @@ pub(super) async fn answer(
     let owned = (is(0, "tenants") || is(0, "subscriptions")) && !below_provider;
     let with_group = segments.len() > 3 && is(2, "resourceGroups") && !is(4, "resources");
     if owned && !with_group {
-        check_version(request)?;
+        check_version(platform, request)?;
     }
     for (row, path) in route::fitting(ROUTES, &request.method, segments) {
         let asked = Asked { platform, request, segments, path };
@@ -122,6 +125,31 @@ impl Asked<'_> {
         require_subscription(self.platform, &self.path[0])
     }
 
+    /// A list that is whole in memory, page by page.
+    fn listed(&self, value: Vec<Value>) -> Result<Option<ArmResponse>> {
+        query::check(self.request, query::PAGED)?;
+        self.page(value)
+    }
+
+    fn page(&self, value: Vec<Value>) -> Result<Option<ArmResponse>> {
+        let (value, next) = query::page(self.request, value)?;
+        Ok(Some(read::envelope(value, next)))
+    }
+
+    fn providers(&self) -> Result<Option<ArmResponse>> {
+        check_given_version(self.platform, self.request)?;
+        query::check(self.request, &["$expand", "$top", "$skipToken"])?;
+        query::expand(self.request, PROVIDER_EXPANDABLE)?;
+        self.page(providers::all(self.platform))
+    }
+
+    fn provider(&self, namespace: &str) -> Result<Option<ArmResponse>> {
+        check_given_version(self.platform, self.request)?;
+        query::check(self.request, &["$expand"])?;
+        query::expand(self.request, PROVIDER_EXPANDABLE)?;
+        providers::show(self.platform, namespace).map(Some)
+    }
+
     async fn poll(&self, results: bool) -> Result<Option<ArmResponse>> {
         let id = self.path.last().map(String::as_str).unwrap_or_default();
         operations::poll(self.platform, self.request, results, id).await.map(Some)
@@ -131,12 +159,13 @@ impl Asked<'_> {
         self.own()?;
         let scope = ResourceId::subscription(&self.path[0]);
         self.platform.authorize(&self.request.actor, READ_SUBSCRIPTION, &scope)?;
+        query::check(self.request, &[])?;
         done(subscription(self.platform))
     }
 
     fn locations(&self) -> Result<Option<ArmResponse>> {
         self.own()?;
-        done(region::listing(&self.platform.tenancy.subscription_id))
+        self.listed(region::listing(&self.platform.tenancy.subscription_id))
     }
 
     async fn resources(&self) -> Result<Option<ArmResponse>> {
@@ -172,22 +201,31 @@ fn name_checked(platform: &Platform, provider: &str, word: &str) -> Option<&'sta
     })
 }
 
-/// ARM's own types take any well-formed api-version, but they take one.
-fn check_version(request: &ArmRequest) -> Result<()> {
+/// ARM's own paths take the api-versions of its own types, and they take one.
+fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
     let version = request.query("api-version").ok_or_else(|| {
         Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
             .with_code("MissingApiVersionParameter")
     })?;
-    ApiVersion::parse(version).map(drop)
+    let version = ApiVersion::parse(version)?;
+    platform.types.tagged(tag::RESOURCE_GROUP).map_or(Ok(()), |own| own.view(&version, None).map(drop))
+}
+
+/// The same for what may be asked without one.
+fn check_given_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
+    if request.query("api-version").is_some_and(|version| !version.is_empty()) {
+        return check_version(platform, request);
+    }
+    Ok(())
 }
 
 fn done(body: Value) -> Result<Option<ArmResponse>> {
     Ok(Some(ArmResponse::new(200, Some(body))))
 }
 
-fn tenants(platform: &Platform) -> Value {
+fn tenants(platform: &Platform) -> Vec<Value> {
     let id = &platform.tenancy.tenant_id;
-    json!({"value": [{
+    vec![json!({
         "id": format!("/tenants/{id}"),
         "tenantId": id,
         "displayName": "Ferrohub",
@@ -195,7 +233,7 @@ fn tenants(platform: &Platform) -> Value {
         "domains": [platform.settings.domain],
         "tenantCategory": "Home",
         "tenantType": "AAD"
-    }]})
+    })]
 }
 
 fn subscription(platform: &Platform) -> Value {
@@ -213,34 +251,33 @@ fn subscription(platform: &Platform) -> Value {
 }
 
 /// A caller sees the subscription when any of its roles reads something in it.
-fn visible_subscriptions(asked: &Asked<'_>) -> Value {
+fn visible_subscriptions(asked: &Asked<'_>) -> Vec<Value> {
     let platform = asked.platform;
     let scope = ResourceId::subscription(&platform.tenancy.subscription_id);
     let visible = platform.access().reaches_into(asked.request.actor.id(), &scope);
-    json!({"value": visible.then(|| subscription(platform)).into_iter().collect::<Vec<_>>()})
+    visible.then(|| subscription(platform)).into_iter().collect()
 }
 
 async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {
+    query::check(request, query::FILTERED)?;
+    let filter = ResourceFilter::parse(request.query("$filter"))?;
     let scope = ResourceId::subscription(subscription);
     let Some(decl) = platform.types.tagged(tag::RESOURCE_GROUP) else { return Ok(read::envelope(Vec::new(), None)) };
     let everything = platform.authorize(&request.actor, &decl.action("read"), &scope).is_ok();
     let mut value = Vec::new();
     let Some(shape) = decl.views.last() else { return Ok(read::envelope(value, None)) };
     for stored in resources::every(platform, decl.kind.tag).await? {
-        if everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok() {
+        let wanted = filter.as_ref().is_none_or(|filter| filter.matches(&stored));
+        if wanted && (everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok()) {
             value.push(render::render(platform, decl, shape, &stored).await?);
         }
     }
-    Ok(read::envelope(value, None))
+    let (value, next) = query::page(request, value)?;
+    Ok(read::envelope(value, next))
 }
 
-fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<ArmResponse> {
+fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Vec<Value>> {
     let scope = ResourceId::parse(&format!("/{}", segments[..segments.len() - 3].join("/")))?;
-    let value: Vec<Value> = platform
-        .access()
-        .permissions_at(request.actor.id(), &scope)
-        .into_iter()
-        .map(|p| serde_json::to_value(p).unwrap_or(Value::Null))
-        .collect();
-    Ok(read::envelope(value, None))
+    let all = platform.access().permissions_at(request.actor.id(), &scope);
+    Ok(all.into_iter().map(|p| serde_json::to_value(p).unwrap_or(Value::Null)).collect())
 }

@@ -24,7 +24,8 @@ pub struct TypeDecl {
     pub family: &'static [&'static str],
     /// Views, oldest first.
     pub views: &'static [View],
-    /// Whether any syntactically valid api-version is served by the newest view.
+    /// Whether every api-version up to the newest of the family is served, by the newest view: what Resource Manager's own
+    /// types have had so many of that only those of the future are strange.
     pub any_version: bool,
     /// What names are legal.
     pub name: NameRule,
@@ -44,6 +45,8 @@ pub struct TypeDecl {
     pub put: (u16, u16),
     /// Success codes of DELETE: existed, did not exist; 404 as the second is an error.
     pub delete: (u16, u16),
+    /// Whether a change and a delete must say by If-Match of which state they are: 412 without.
+    pub needs_if_match: bool,
     /// Whether DELETE answers with what was deleted.
     pub delete_answers: bool,
     /// Whether resources of the type own others, so that a delete is a durable operation over the tree.
@@ -59,6 +62,8 @@ pub struct TypeDecl {
     pub subs: &'static [(&'static str, &'static str)],
     /// Actions that roles name and no path serves, such as `assign`.
     pub further_actions: &'static [&'static str],
+    /// Whether lists of the type take a `$filter`, which [`Behavior::list`] then obeys.
+    pub filtered: bool,
     /// What is particular to the type.
     pub behavior: &'static dyn Behavior,
 }
@@ -81,6 +86,7 @@ impl TypeDecl {
             sku: false,
             put: (201, 200),
             delete: (200, 204),
+            needs_if_match: false,
             delete_answers: false,
             tree: false,
             marked: false,
@@ -88,6 +94,7 @@ impl TypeDecl {
             action_path: None,
             subs: &[],
             further_actions: &[],
+            filtered: false,
             behavior: &Plain,
         }
     }
@@ -326,20 +333,24 @@ impl TypeDecl {
         self.views.iter().find(|view| view.covers(version))
     }
 
-    /// The view of an api-version: one of the family's that has the type, or one newer than all of the family, which is
-    /// served by the newest view if the type lives on.
+    /// The view of an api-version of the family that has the type. A version that nobody knows has no shape to be answered in.
     ///
     /// # Errors
-    /// `NoRegisteredProviderFound` listing what is served.
+    /// `NoRegisteredProviderFound` listing what is served, for Resource Manager's own types `InvalidApiVersionParameter`.
     pub fn view(&self, version: &ApiVersion, location: Option<&str>) -> Result<&'static View> {
-        let newer = self.family.iter().all(|known| version.cmp_declared(known).is_gt()) && !self.family.is_empty();
-        if (newer || self.family.contains(&version.as_str()))
+        if self.family.contains(&version.as_str())
             && let Some(view) = self.view_of(version)
         {
             return Ok(view);
         }
+        let known = self.any_version && self.family.iter().any(|known| version.cmp_declared(known).is_le());
         match self.views.last() {
-            Some(view) if self.any_version => Ok(view),
+            Some(view) if known => Ok(view),
+            _ if self.kind.scope == Scope::Group => Err(Error::invalid(format!(
+                "The api-version '{version}' is invalid. The supported versions are '{}'.",
+                self.versions().join(",")
+            ))
+            .with_code("InvalidApiVersionParameter")),
             _ => Err(Error::invalid(format!(
                 "No registered resource provider found for location '{}' and API version '{version}' for type '{}'. The supported api-versions are '{}'. The supported locations are '{}'.",
                 location.unwrap_or("global"),

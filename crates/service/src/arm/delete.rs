@@ -27,6 +27,7 @@ impl Call<'_> {
             }
             return Ok(ArmResponse::new(self.decl.delete.1, None));
         };
+        self.require_if_match(&stored)?;
         if let Some(text) = &self.request.if_match
             && !EtagCondition::parse(text).allows_match(Some(&stored.resource.etag))
         {

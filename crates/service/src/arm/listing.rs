@@ -1,12 +1,13 @@
 //! `GET .../resources`: tracked resources of every type in a subscription or group, page by page.
 
 use super::declaration::TypeDecl;
+use super::filter::ResourceFilter;
 use super::read::{decode_token, envelope, next_link};
-use super::render;
 use super::request::{ArmRequest, ArmResponse};
+use super::{query, render};
 use crate::platform::Platform;
 use crate::resources::{self, Scope, Stored, root_of, tag};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use serde_json::Value;
@@ -18,13 +19,18 @@ const PAGE: usize = 1000;
 const LOOKED_AT: usize = 5000;
 /// Children read at once: ours.
 const STEP: usize = 500;
+/// What `$expand` adds to a listed resource.
+const EXPANDABLE: &[&str] = &["createdTime", "changedTime", "provisioningState"];
 /// Deepest level below a group: ours.
 const DEPTH: usize = 8;
 
 /// One page of what the caller may read, in ARM's generic shape.
 pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &ResourceId) -> Result<ArmResponse> {
-    let filter = request.query("$filter").map(Filter::parse).transpose()?;
-    let mut walk = Walk::start(platform, scope, request.query("$skipToken")).await?;
+    query::check(request, &["$filter", "$expand", "$top", "$skipToken"])?;
+    let filter = ResourceFilter::parse(request.query("$filter"))?;
+    let expanded = query::expand(request, EXPANDABLE)?;
+    let top = query::top(request)?.unwrap_or(PAGE).min(PAGE);
+    let mut walk = Walk::start(platform, scope, request.query("$skipToken").filter(|token| !token.is_empty())).await?;
     let mut value = Vec::new();
     for _ in 0..LOOKED_AT {
         let Some(stored) = walk.next(platform).await? else { return Ok(envelope(value, None)) };
@@ -32,9 +38,14 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &Re
             && is_listed(platform, request, decl, &stored)
             && filter.as_ref().is_none_or(|filter| filter.matches(&stored))
         {
-            value.push(generic(platform, decl, &stored).await?);
+            let mut doc = generic(platform, decl, &stored, &expanded).await?;
+            // Who asks for a tag gets no tags back (reference: resource-manager.md section 10).
+            if let (Some(map), true) = (doc.as_object_mut(), filter.as_ref().is_some_and(ResourceFilter::is_by_tag)) {
+                map.shift_remove("tags");
+            }
+            value.push(doc);
         }
-        if value.len() >= PAGE {
+        if value.len() >= top {
             break;
         }
     }
@@ -122,48 +133,19 @@ fn is_listed(platform: &Platform, request: &ArmRequest, decl: &TypeDecl, stored:
     tracked && platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok()
 }
 
-async fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
+async fn generic(platform: &Platform, decl: &TypeDecl, stored: &Stored, expanded: &[&str]) -> Result<Value> {
     let mut doc = render::full(platform, decl, stored).await?;
     if let Some(map) = doc.as_object_mut() {
         map.shift_remove("properties");
         map.shift_remove("systemData");
-        map.insert("createdTime".into(), stored.resource.system_data.created_at.clone().into());
-        map.insert("changedTime".into(), stored.resource.system_data.last_modified_at.clone().into());
-        let state = stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded");
-        map.insert("provisioningState".into(), state.into());
+        for name in expanded {
+            let value = match *name {
+                "createdTime" => stored.resource.system_data.created_at.as_str(),
+                "changedTime" => stored.resource.system_data.last_modified_at.as_str(),
+                _ => stored.resource.text(&["provisioningState"]).unwrap_or("Succeeded"),
+            };
+            map.insert((*name).to_owned(), value.into());
+        }
     }
     Ok(doc)
-}
-
-/// The part of the `$filter` grammar that the CLI uses: `name eq 'v'` terms joined with `and`.
-struct Filter(Vec<(String, String)>);
-
-impl Filter {
-    fn parse(text: &str) -> Result<Self> {
-        let term = |part: &str| {
-            let (name, value) = part.split_once(" eq ")?;
-            let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
-            let name = name.trim().to_ascii_lowercase();
-            ["resourcegroup", "resourcetype", "name", "location"]
-                .contains(&name.as_str())
-                .then(|| (name, value.to_lowercase()))
-        };
-        let terms: Option<Vec<_>> = text.split(" and ").map(term).collect();
-        terms.map(Self).ok_or_else(|| {
-            Error::invalid(format!(
-                "The $filter '{}' is not served here; resourceGroup, resourceType, name and location with eq, joined by and, are.",
-                text.chars().take(200).collect::<String>()
-            ))
-            .with_code("InvalidFilterInQueryString")
-        })
-    }
-
-    fn matches(&self, stored: &Stored) -> bool {
-        self.0.iter().all(|(name, value)| match name.as_str() {
-            "resourcegroup" => stored.group().to_lowercase() == *value,
-            "resourcetype" => stored.full_type().to_lowercase() == *value,
-            "name" => stored.name().to_lowercase() == *value,
-            _ => stored.resource.location.as_deref() == Some(value),
-        })
-    }
 }

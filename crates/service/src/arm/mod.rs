@@ -9,14 +9,17 @@ mod call;
 pub mod context;
 pub mod declaration;
 mod delete;
+mod filter;
 mod identity;
 mod listing;
 pub mod metadata;
 mod name_check;
+mod not_built;
 pub mod operation;
 pub mod operations;
 mod path;
 mod providers;
+mod query;
 mod read;
 pub mod region;
 mod remove;
@@ -65,9 +68,18 @@ impl Engine {
         if let Some(answer) = builtin::answer(&self.platform, &request, &segments).await? {
             return Ok(answer);
         }
-        let Some(target) = path::resolve(&self.platform.types, &segments)? else {
-            return Err(not_served(&request));
-        };
+        let target = path::resolve(&self.platform.types, &segments);
+        if !is_served(&request, &target)
+            && let Some(refusal) = not_built::refusal(&self.platform.types, &segments)
+        {
+            if let [word, subscription, ..] = segments.as_slice()
+                && word.eq_ignore_ascii_case("subscriptions")
+            {
+                require_subscription(&self.platform, subscription)?;
+            }
+            return Err(refusal);
+        }
+        let Some(target) = target? else { return Err(not_served(&request)) };
         if let Some(subscription) = &target.id().subscription {
             require_subscription(&self.platform, subscription)?;
         }
@@ -90,7 +102,10 @@ impl Engine {
     /// The error of a path for something of Azure's that is not built, whatever is sent to it; `None` for what is served.
     pub fn unbuilt(&self, path: &str) -> Option<Error> {
         let segments = path::segments(path).ok()?;
-        path::resolve(&self.platform.types, &segments).err().filter(|error| error.kind == ErrorKind::NotImplemented)
+        match path::resolve(&self.platform.types, &segments) {
+            Ok(Some(_)) => None,
+            Ok(None) | Err(_) => not_built::refusal(&self.platform.types, &segments),
+        }
     }
 
     async fn typed(&self, request: &ArmRequest, target: &Target) -> Result<ArmResponse> {
@@ -144,6 +159,15 @@ impl Engine {
 fn at_home(platform: &Platform, target: &Target) -> Option<Target> {
     let Target::Resource { decl, id } = target else { return None };
     decl.behavior.home(platform, id).map(|id| Target::Resource { decl, id })
+}
+
+/// Whether a declared type answers, be it with a refusal.
+fn is_served(request: &ArmRequest, target: &Result<Option<Target>>) -> bool {
+    match target {
+        Ok(Some(Target::Sub { decl, tail, .. })) => decl.serves(&request.method, tail),
+        Ok(Some(_)) => true,
+        Ok(None) | Err(_) => false,
+    }
 }
 
 /// The error for a path that nothing declares.

@@ -1,14 +1,14 @@
 //! Resource providers: what there is, and the registration that clients ask for. All are always registered.
 
-use super::region;
 use super::request::ArmResponse;
 use super::types::Types;
+use super::{not_built, region};
 use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Value, json};
 
 /// Provider namespaces in use.
-fn namespaces(types: &Types) -> Vec<&'static str> {
+pub(super) fn namespaces(types: &Types) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = types.all().iter().map(|decl| decl.kind.provider).collect();
     names.sort_unstable();
     names.dedup();
@@ -16,10 +16,9 @@ fn namespaces(types: &Types) -> Vec<&'static str> {
 }
 
 /// All providers.
-pub(super) fn list(platform: &Platform) -> ArmResponse {
+pub(super) fn all(platform: &Platform) -> Vec<Value> {
     let types = &platform.types;
-    let value: Vec<Value> = namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect();
-    ArmResponse::new(200, Some(json!({ "value": value })))
+    namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect()
 }
 
 /// One provider; registering one answers with it too. Scripts register what Azure would need, whatever of it is here: a
@@ -40,9 +39,9 @@ fn is_azures(namespace: &str) -> bool {
 }
 
 /// The operations of a provider.
-pub(super) fn list_operations(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+pub(super) fn operations_of(platform: &Platform, namespace: &str) -> Result<Vec<Value>> {
     let types = &platform.types;
-    Ok(ArmResponse::new(200, Some(operations(types, known(types, namespace)?))))
+    Ok(operations(types, known(types, namespace)?))
 }
 
 /// Providers are part of the product, and those that are not built need no registration.
@@ -60,18 +59,11 @@ fn known(types: &Types, namespace: &str) -> Result<&'static str> {
     namespaces(types).into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(types, namespace))
 }
 
-/// Azure's providers that are planned and not built.
-const PLANNED: &[(&str, &str)] = &[
-    ("Microsoft.ResourceGraph", "Resource Graph queries"),
-    ("Microsoft.Insights", "queries of the activity log"),
-    ("Microsoft.PolicyInsights", "Azure Policy"),
-];
-
 /// The error for a provider namespace that is not served.
 pub(super) fn unknown(types: &Types, namespace: &str) -> Error {
     let have = namespaces(types).join(", ");
-    if let Some((name, what)) = PLANNED.iter().find(|(name, _)| name.eq_ignore_ascii_case(namespace)) {
-        return Error::not_implemented(format!("Ferrohub does not have {what} ({name}) yet. It has: {have}."));
+    if let Some(refusal) = not_built::of_provider(types, namespace) {
+        return refusal;
     }
     let shown: String = namespace.chars().take(80).collect();
     Error::not_found(format!("The resource namespace '{shown}' is invalid. Ferrohub has: {have}."))
@@ -95,7 +87,7 @@ fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
     })
 }
 
-fn operations(types: &Types, namespace: &str) -> Value {
+fn operations(types: &Types, namespace: &str) -> Vec<Value> {
     let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
     for decl in types.all().iter().filter(|decl| decl.kind.provider == namespace) {
         let resource = decl.kind.path.join("/");
@@ -105,5 +97,5 @@ fn operations(types: &Types, namespace: &str) -> Value {
             value.push(json!({"name": action, "isDataAction": false, "display": display}));
         }
     }
-    json!({ "value": value })
+    value
 }

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::context::ListContext;
+use super::query;
 use super::request::{ArmRequest, ArmResponse};
 use crate::resources::{self, Scope, Stored};
 use base64::Engine as _;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 impl Call<'_> {
     pub(super) async fn get(&self, id: &ResourceId) -> Result<ArmResponse> {
+        query::check(self.request, &[])?;
         let stored = self.find(id).await?;
         let mut answer = ArmResponse::new(200, Some(self.render(&stored).await?));
         answer.headers.push(("ETag", format!("\"{}\"", stored.resource.etag)));
@@ -40,6 +42,7 @@ impl Call<'_> {
     }
 
     pub(super) async fn list(&self, scope: &ResourceId) -> Result<ArmResponse> {
+        query::check(self.request, if self.decl.filtered { query::FILTERED } else { query::PAGED })?;
         let parent = self.list_parent(scope).await?;
         let context = ListContext {
             platform: self.platform,
@@ -48,19 +51,18 @@ impl Call<'_> {
             scope,
             filter: self.request.query("$filter").filter(|f| !f.is_empty()),
         };
-        if let Some(all) = self.decl.behavior.list(&context).await? {
-            let mut value = Vec::with_capacity(all.len());
-            for stored in &all {
-                value.push(self.render(stored).await?);
+        let (found, next) = match self.decl.behavior.list(&context).await? {
+            Some(all) => query::page(self.request, all)?,
+            None => {
+                let (found, after) = self.page(scope, parent.as_ref()).await?;
+                (found, after.map(|after| next_link(self.request, &after)))
             }
-            return Ok(envelope(value, None));
-        }
-        let (found, next) = self.page(scope, parent.as_ref()).await?;
+        };
         let mut value = Vec::with_capacity(found.len());
         for stored in &found {
             value.push(self.render(stored).await?);
         }
-        Ok(envelope(value, next.map(|after| next_link(self.request, &after))))
+        Ok(envelope(value, next))
     }
 
     /// What is listed below, where it is a resource or a group; it must exist.
@@ -81,9 +83,8 @@ impl Call<'_> {
     /// One page of the type's resources below `scope`: children in the order of their names, those of a subscription in
     /// the order in which they were made. Neither walks the devices of a namespace to list hubs.
     async fn page(&self, scope: &ResourceId, parent: Option<&Stored>) -> Result<(Vec<Stored>, Option<String>)> {
-        let top = self.request.query("$top").and_then(|t| t.parse::<usize>().ok());
-        let top = top.unwrap_or(limits::ARM_PAGE).clamp(1, limits::ARM_PAGE);
-        let after = self.request.query("$skipToken").map(decode_token).transpose()?;
+        let top = query::top(self.request)?.unwrap_or(limits::ARM_PAGE).min(limits::ARM_PAGE);
+        let after = self.request.query("$skipToken").filter(|token| !token.is_empty()).map(decode_token).transpose()?;
         let Some(parent) = parent else { return self.listed_page(scope, after, top).await };
         let tag = Some(self.decl.kind.tag);
         let mut found =

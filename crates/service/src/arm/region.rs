@@ -147,8 +147,8 @@ pub fn normalize(text: &str, kind: &str) -> Result<&'static str> {
 }
 
 /// The answer of `GET /subscriptions/{id}/locations`.
-pub fn listing(subscription: &str) -> Value {
-    let value: Vec<Value> = REGIONS
+pub fn listing(subscription: &str) -> Vec<Value> {
+    REGIONS
         .iter()
         .map(|(name, display)| {
             let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
@@ -162,8 +162,7 @@ pub fn listing(subscription: &str) -> Value {
                 "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "pairedRegion": pair}
             })
         })
-        .collect();
-    json!({ "value": value })
+        .collect()
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub enum Check {
     Matches(fn(&str) -> bool, &'static str),
     /// One of these texts, ignoring case.
     OneOf(&'static [&'static str]),
+    /// A list of exactly these texts.
+    Texts(&'static [&'static str]),
     /// An object of at most so many bytes of JSON, whose members are the client's own.
     Object(usize),
     /// An object with these members.
@@ -146,6 +148,7 @@ impl Check {
                 let words = if known.len() == 1 { "is" } else { "is one of:" };
                 (fits, format!("{words} {}", known.join(", ")))
             }
+            Self::Texts(texts) => (*value == serde_json::json!(texts), format!("is the list [{}]", texts.join(", "))),
             Self::Object(most) => {
                 let fits = value.is_object() && value.to_string().len() <= *most;
                 (fits, format!("is an object of at most {most} bytes of JSON"))
@@ -193,7 +196,8 @@ mod tests {
     #[test]
     fn each_check_takes_what_it_says_and_nothing_else() {
         const INNER: Check = Check::Bool;
-        let checks: [(Check, Value, Value); 10] = [
+        let checks: [(Check, Value, Value); 11] = [
+            (Check::Texts(&["a"]), json!(["a"]), json!([])),
             (Check::Bool, json!(true), json!("true")),
             (Check::Integer(1, 3), json!(3), json!(4)),
             (Check::Text(2), json!("éé"), json!("abc")),

@@ -186,6 +186,9 @@ impl Call<'_> {
 
     /// RFC 9110 conditions, as ARM's matrix has them (reference: resource-manager.md section 4).
     fn check_conditions(&self, existing: Option<&Stored>) -> Result<()> {
+        if let Some(existing) = existing {
+            self.require_if_match(existing)?;
+        }
         let etag = existing.map(|stored| stored.resource.etag.as_str());
         if let Some(text) = &self.request.if_match
             && !EtagCondition::parse(text).allows_match(etag)
@@ -200,6 +203,17 @@ impl Call<'_> {
             return Err(Error::precondition("The condition of If-None-Match is not met: the resource exists."));
         }
         Ok(())
+    }
+
+    /// Refuses what would overwrite or delete `existing` unseen, for types that ask for the condition.
+    pub(super) fn require_if_match(&self, existing: &Stored) -> Result<()> {
+        if !self.decl.needs_if_match || self.request.if_match.is_some() {
+            return Ok(());
+        }
+        Err(Error::precondition(format!(
+            "'{}' exists: send its etag in If-Match (--etag), or '*', to change or delete it.",
+            existing.name()
+        )))
     }
 
     fn check_name(&self, id: &ResourceId) -> Result<()> {

@@ -13,10 +13,12 @@ pub enum Audience {
     Hub,
     /// The Device Provisioning Service's service API.
     Dps,
+    /// Device Registry's data plane.
+    Registry,
 }
 
 impl Audience {
-    /// Azure's resource identifiers (reference: resource-manager.md section 9, iot-hub-and-dps.md B.4 and F).
+    /// Azure's resource identifiers (reference: resource-manager.md section 9, iot-hub-and-dps.md B.4, F and H, device-registry-api.md section 7).
     fn azure_names(self) -> &'static [&'static str] {
         match self {
             Self::Arm => &["https://management.azure.com", "https://management.core.windows.net"],
@@ -25,6 +27,7 @@ impl Audience {
             }
             Self::Hub => &["https://iothubs.azure.net"],
             Self::Dps => &["https://azure-devices-provisioning.net"],
+            Self::Registry => &["https://deviceregistry.azure.com", "6ce3f5ab-5f16-4633-a660-21ceb8d74c01"],
         }
     }
 
@@ -45,7 +48,7 @@ impl Audience {
         let label = match self {
             Self::Arm => "management",
             Self::Graph => "graph",
-            Self::Hub | Self::Dps => "",
+            Self::Hub | Self::Dps | Self::Registry => "",
         };
         if !label.is_empty() && is_own_origin(wanted, base_url, domain, label) {
             return Ok(());

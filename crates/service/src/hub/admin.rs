@@ -84,6 +84,13 @@ pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Res
 pub async fn read_events_view(platform: &Platform, actor: &Actor, hub: &Stored, body: Option<&Value>) -> Result<Value> {
     let hub = HubRef::of(hub.clone());
     platform.authorize_need(actor, &access::READ_EVENTS, &hub.holder()).await?;
+    let members = ["partition", "fromSequence", "maxEvents"];
+    let sent = body.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    if let Some(name) = sent.into_iter().find(|name| !members.contains(&name.as_str())) {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+        let text = format!("A read of events knows no '{shown}'; it knows {}.", members.join(", "));
+        return Err(argument_invalid(text));
+    }
     let partition = number(body, "partition")?.unwrap_or(0);
     let partition = u16::try_from(partition)
         .map_err(|_| argument_invalid("The member 'partition' is a number of a partition, 0 to 65535."))?;

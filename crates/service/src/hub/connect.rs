@@ -14,6 +14,7 @@ use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
 use ferrohub_model::device_session::SessionKind;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::message::AuthMethod;
+use ferrohub_model::model_id::check_model_id;
 use ferrohub_model::network::Peer;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_wire::sas_token::SasToken;
@@ -29,6 +30,8 @@ pub struct DeviceLogin {
     pub device_id: String,
     /// Module id, when it is a module of the device.
     pub module_id: Option<String>,
+    /// The model that it announces, a DTMI.
+    pub model_id: Option<String>,
     /// A SAS token; empty counts as none.
     pub token: Option<String>,
     /// Certificates of the TLS peer, leaf first, whose key it proved to hold; empty without a client certificate. They
@@ -105,7 +108,7 @@ impl HubService {
     /// from an older connection, and forgets what was remembered for it.
     ///
     /// # Errors
-    /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 501 for modules.
+    /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 400004 for a model id that is no DTMI; 501 for modules.
     pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
         self.open(login, SessionKind::Clean).await
     }
@@ -115,6 +118,9 @@ impl HubService {
     /// # Errors
     /// As [`HubService::connect`].
     pub async fn open(&self, login: DeviceLogin, kind: SessionKind) -> Result<Session> {
+        if let Some(model) = &login.model_id {
+            check_model_id(model)?;
+        }
         let hub = self.by_host(&login.host).await?;
         // Listening starts before hub and identity are read, so that no change falls between the two.
         let ears = self.listen(&hub, &login.device_id).await?;
@@ -135,8 +141,26 @@ impl HubService {
             return Err(disabled(&device));
         }
         let client = login.module_id.unwrap_or_default();
+        let lasting = Lasting { client, kind, model_id: login.model_id };
         let from = From { chain: login.peer_chain, peer: login.peer };
-        self.open_session(hub, &device, Lasting { client, kind }, proof, from, ears).await
+        self.open_session(hub, &device, lasting, proof, from, ears).await
+    }
+
+    /// Proves a device without opening a session, for what it asks over HTTPS.
+    ///
+    /// # Errors
+    /// As [`HubService::connect`].
+    pub async fn attest(&self, login: &DeviceLogin) -> Result<()> {
+        let hub = self.by_host(&login.host).await?;
+        let view = self.trust.look(&self.platform, hub.uid).await?;
+        let view = view.ok_or_else(|| unknown_hub(&login.host))?;
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(&hub, &login.device_id))?;
+        self.prove(&view, &device, login).await?;
+        if device.status == DeviceStatus::Disabled {
+            return Err(disabled(&device));
+        }
+        Ok(())
     }
 
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {

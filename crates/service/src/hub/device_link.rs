@@ -20,6 +20,8 @@ pub(super) struct Lasting {
     /// Name of the module; empty for the device itself.
     pub(super) client: String,
     pub(super) kind: SessionKind,
+    /// The model that the device announces.
+    pub(super) model_id: Option<String>,
 }
 
 /// What a device may do with its connection. Cheap to share between the tasks of one connection.
@@ -38,6 +40,8 @@ pub struct DeviceLink {
     /// Whether messages go to the log; without a route, and with the fallback route off, they go nowhere.
     pub(super) keeps_messages: AtomicBool,
     pub(super) closed: AtomicBool,
+    /// Whether the hub lets its devices ask for faults.
+    pub(super) may_fault: bool,
 }
 
 impl DeviceLink {
@@ -114,6 +118,11 @@ impl DeviceLink {
 
     pub(super) fn remembered(&self) -> Option<Subscriptions> {
         *self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the device may ask for faults of its connection: the hub had the tag [`super::FAULTS_TAG`] when it connected.
+    pub fn may_fault(&self) -> bool {
+        self.may_fault
     }
 
     /// Notes that the device was heard, for a keep-alive.

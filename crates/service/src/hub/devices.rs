@@ -2,12 +2,12 @@
 
 use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
 use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
-use super::{HubRef, HubService, contended, device_sessions, unknown_hub};
+use super::{HubRef, HubService, contended, device_sessions, parents, unknown_hub};
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources;
-use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut};
+use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut, Scopes};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
@@ -28,7 +28,7 @@ impl HubService {
     /// Creates (no `If-Match`) or changes (`If-Match`) a device, with its twin and its ADR device, as `PUT /devices/{id}` does.
     ///
     /// # Errors
-    /// The refusal of an actor without the right; `ArgumentInvalid` (400004), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
+    /// The refusal of an actor without the right; `ArgumentInvalid` (400004), `InvalidDeviceScope` (400028), `DeviceAlreadyExists` (409001), `DeviceNotFound` (404001), `PreconditionFailed` (412001);
     /// 403000 when the hub's identity may not write devices on its namespace.
     pub async fn put_device(
         &self,
@@ -123,6 +123,7 @@ impl HubService {
         spec.status_reason = wanted.status_reason.clone().flatten();
         spec.iot_edge = wanted.iot_edge.unwrap_or(false);
         let mut device = identity::draft(&self.platform, hub, spec).await?;
+        parents::set_parent(&self.platform, hub, &mut device, wanted, &Scopes::default(), change).await?;
         if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
             registry::mirror_new(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
         }
@@ -149,6 +150,8 @@ impl HubService {
         if let Some(given) = &wanted.authentication {
             identity::set_credentials(&self.platform, &mut device, credentials(given.clone())).await?;
         }
+        let shown = parents::scopes(&self.platform, &was.device).await?;
+        parents::set_parent(&self.platform, hub, &mut device, wanted, &shown, change).await?;
         if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
             registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
         }
@@ -160,7 +163,8 @@ impl HubService {
         let keys = identity::open_keys(&self.platform, device).await?;
         let keys = keys.map(|(primary, secondary)| (primary.to_string(), secondary.to_string()));
         let connection = device_sessions::connection(&self.platform, device).await?;
-        Ok(device.view(&DeviceLive { keys, connection }))
+        let parent_scope = parents::parent_scope(&self.platform, device).await?;
+        Ok(device.view(&DeviceLive { keys, connection, parent_scope }))
     }
 }
 

@@ -156,6 +156,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
         status_updated: NEVER.into(),
         authentication: Authentication { kind: AuthenticationType::None, ..Authentication::default() },
         iot_edge: spec.iot_edge,
+        parent: None,
         credential_id: spec.credential_id,
         policy: spec.policy,
         created: rfc3339(now),

@@ -13,6 +13,7 @@ pub mod device_link;
 mod device_sessions;
 mod devices;
 pub mod identity;
+mod parents;
 mod patience;
 pub(crate) mod presence;
 pub(crate) mod presence_writer;
@@ -45,6 +46,9 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::SasToken;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// The tag with which a hub's devices may ask for faults of their connections, as tests of SDKs do; its value is `true`.
+pub const FAULTS_TAG: &str = "ferrohub-fault-injection";
 
 /// Partitions of a hub that does not say how many it has (IoT Hub's default for a paid tier).
 const DEFAULT_PARTITIONS: u16 = 4;
@@ -115,6 +119,13 @@ impl HubRef {
     pub(super) fn keeps_messages(&self) -> bool {
         let on = self.stored.resource.value(&["routing", "fallbackRoute", "isEnabled"]);
         on.and_then(serde_json::Value::as_bool).unwrap_or(true)
+    }
+
+    /// Whether its devices may ask for faults.
+    fn allows_faults(&self) -> bool {
+        let tags = self.stored.resource.tags.as_ref();
+        let tag = tags.and_then(|tags| tags.iter().find(|(name, _)| name.eq_ignore_ascii_case(FAULTS_TAG)));
+        tag.is_some_and(|(_, value)| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case("true")))
     }
 
     /// Whether a switch such as `disableLocalAuth` is on.

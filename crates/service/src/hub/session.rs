@@ -154,6 +154,9 @@ impl HubService {
     ) -> Result<Session> {
         let twin = twins::outline(&self.platform, DeviceRef::of(device)).await?;
         let told = twin.desired.version;
+        if let Some(model) = lasting.model_id.as_deref().filter(|model| *model != twin.model_id) {
+            twins::announce(&self.platform, DeviceRef::of(device), model).await?;
+        }
         let (client, had_one) = (lasting.client.as_str(), twin.had_lasting_session);
         let remembered =
             device_sessions::begin(&self.platform, DeviceRef::of(device), client, lasting.kind, had_one).await?;
@@ -167,15 +170,17 @@ impl HubService {
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
             present: self.platform.presence.enter(device.uid, Arc::clone(&claim))?,
-            lasting,
             remembered: Mutex::new(remembered),
             origin: Origin {
                 device_id: device.device_id.clone(),
                 generation_id: device.generation_id.clone(),
                 method: proof.method(),
+                model_id: lasting.model_id.clone(),
             },
             keeps_messages: AtomicBool::new(hub.keeps_messages()),
+            lasting,
             closed: AtomicBool::new(false),
+            may_fault: hub.allows_faults(),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { from.chain } else { Vec::new() };
         let trust = Arc::clone(&self.trust);

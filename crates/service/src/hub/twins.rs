@@ -3,7 +3,7 @@
 use super::access::{READ_TWIN, WRITE_TWIN};
 use super::devices::{check_match, not_found};
 use super::identity::DeviceRef;
-use super::{HubRef, HubService, contended, device_sessions};
+use super::{HubRef, HubService, contended, device_sessions, parents};
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
 use crate::tables::TWINS;
@@ -121,7 +121,8 @@ impl HubService {
     }
 
     async fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Result<Value> {
-        Ok(twin.service_view(device, &device_sessions::connection(&self.platform, device).await?))
+        let connection = device_sessions::connection(&self.platform, device).await?;
+        Ok(twin.service_view(device, &connection, &parents::scopes(&self.platform, device).await?))
     }
 }
 
@@ -158,6 +159,24 @@ pub(super) async fn report(
     }
 }
 
+/// Notes the model that a device announced when it connected; one that connects without a model keeps the one that it announced before.
+///
+/// # Errors
+/// `DeviceNotFound` (404001) when the device was deleted; when the store cannot be read or written.
+pub(super) async fn announce(platform: &Platform, device: DeviceRef<'_>, model_id: &str) -> Result<()> {
+    let _turn = platform.twin_turn(device.device_id).await;
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id))).await?;
+        let was = require(platform, device).await?;
+        let mut twin = (*was.twin).clone();
+        twin.announce_model(model_id);
+        if commit_twin(platform, device, &was, &twin, None).await? {
+            return Ok(());
+        }
+    }
+}
+
 /// The twin of a device that is connected.
 ///
 /// # Errors
@@ -184,6 +203,9 @@ pub(super) struct Outline {
     /// Whether a session of the device may be remembered.
     #[serde(default)]
     pub(super) had_lasting_session: bool,
+    /// The model that the device announced last.
+    #[serde(default)]
+    pub(super) model_id: String,
 }
 
 #[derive(Deserialize)]

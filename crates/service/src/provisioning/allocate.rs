@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn hub(host: &str, weight: u64) -> LinkedHub {
-        LinkedHub { host: host.into(), weight, allocates: true }
+        LinkedHub { host: host.into(), weight, allocates: true, by_identity: false }
     }
 
     #[test]

@@ -269,7 +269,8 @@ impl ProvisioningService {
         if let Some(present) = &place.present {
             identity::add_update(&self.platform, present, device, change)?;
             self.leave(place, change);
-            let Some(had) = had else { return Ok(Substatus::InitialAssignment) };
+            // The hub's own: made by hand, or left by a registration that was deleted. It is taken over (ADR 0029).
+            let Some(had) = had else { return Ok(Substatus::ReprovisionedToInitialAssignment) };
             if !resets {
                 let stays = !settings.reprovision_policy.migrate_device_data;
                 return Ok(if stays { had.substatus } else { Substatus::DeviceDataMigrated });

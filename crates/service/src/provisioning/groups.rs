@@ -42,11 +42,11 @@ impl ProvisioningService {
         Ok(from_row(&row)?.view())
     }
 
-    /// Creates or replaces an enrollment group and returns it without its keys. Keys that the body does not name are
+    /// Creates an enrollment group, or replaces the one that `if_match` names, and returns it without its keys. Keys that the body does not name are
     /// kept, or generated for a new group.
     ///
     /// # Errors
-    /// The refusal of an actor without the right; `PreconditionFailed` (412001) when `if_match` does not
+    /// The refusal of an actor without the right; 409201 over an existing one without `if_match`; `PreconditionFailed` (412001) when it does not
     /// fit; `Invalid` (400004) naming the property, also for a credential policy that does not exist or a provisioning service that is linked to no namespace.
     pub async fn put_group(
         &self,
@@ -66,6 +66,9 @@ impl ProvisioningService {
         loop {
             attempts.begin(|| contended(id)).await?;
             let existing = self.group_row(dps, id).await?;
+            if existing.is_some() && if_match.is_none() {
+                return Err(already_there(dps, id));
+            }
             check_match(if_match, existing.as_deref(), dps, id)?;
             let (group, mut change) = self.write_group(dps, id, settings.clone(), &keys, existing.as_deref()).await?;
             if let Some(policy) = &policy {
@@ -352,6 +355,17 @@ pub(super) fn precondition(if_match: Option<&str>, etag: Option<&str>, what: &st
     }
 }
 
+/// Documents say that a PUT without a condition replaces; users of the service are refused (reference: iot-hub-and-dps.md B.2).
+fn already_there(dps: &DpsRef, id: &str) -> Error {
+    Error::conflict(format!(
+        "The provisioning service '{}' has an enrollment group '{}' already; send its etag in If-Match, or '*', to change it.",
+        dps.name,
+        shown(id)
+    ))
+    .with_code("EnrollmentGroupAlreadyExists")
+    .with_iot_code(409_201)
+}
+
 fn check_match(if_match: Option<&str>, row: Option<&Row>, dps: &DpsRef, id: &str) -> Result<()> {
     let group = row.map(from_row).transpose()?;
     let etag = group.as_ref().map(|group| group.etag.as_str());
@@ -393,19 +407,32 @@ pub(super) fn initial_twin(settings: &GroupSettings, now: Timestamp) -> Result<T
     Twin::initial(Some(&Value::Object(tags.clone())), Some(&Value::Object(desired.clone())), &rfc3339(now))
 }
 
-/// Looks for a condition in whatever text the body carries.
-fn refuse_condition(body: Option<&Value>) -> Result<()> {
+/// Refuses a query that asks for less than all, or in an order: it would be answered wrongly.
+pub(super) fn refuse_condition(body: Option<&Value>) -> Result<()> {
     let Some(body) = body else { return Ok(()) };
     let text = body
         .get("query")
-        .map_or_else(|| body.to_string(), |query| query.as_str().map_or_else(|| query.to_string(), str::to_owned));
-    if text.to_ascii_lowercase().split_whitespace().any(|word| word == "where") {
-        return Err(bad(
-            "A query of enrollment groups with WHERE is not built; query all of them: SELECT * FROM enrollmentGroups"
-                .to_owned(),
-        ));
+        .map_or_else(|| body.to_string(), |query| query.as_str().map_or_else(|| query.to_string(), str::to_owned))
+        .to_ascii_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    // The CLI sends the text of a dictionary, of which only the query is looked at.
+    let Some(start) = words.iter().position(|word| word.ends_with("select")) else {
+        return match words.contains(&"where") {
+            true => Err(not_all()),
+            false => Ok(()),
+        };
+    };
+    let plain = |word: &&str| word.trim_end_matches(|c: char| "'\"}])".contains(c)).to_owned();
+    let rest: Vec<String> = words[start + 1..].iter().map(plain).filter(|word| !word.is_empty()).collect();
+    match rest.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["*"] | ["*", "from", _] => Ok(()),
+        _ => Err(not_all()),
     }
-    Ok(())
+}
+
+fn not_all() -> Error {
+    bad("A query with a condition, an order or a choice of members is not built; query all: SELECT * FROM enrollmentGroups"
+        .to_owned())
 }
 
 fn missing(dps: &DpsRef, id: &str) -> Error {
@@ -437,9 +464,17 @@ mod tests {
         ] {
             assert!(refuse_condition(body).is_ok(), "{body:?}");
         }
-        let error =
-            refuse_condition(Some(&json!({"query": "SELECT * FROM enrollmentGroups WHERE a = 1"}))).unwrap_err();
-        assert_eq!(error.numeric_code(), 400_004);
+        for less in [
+            "SELECT * FROM enrollmentGroups WHERE a = 1",
+            "select deviceId from enrollmentGroups",
+            "SELECT * FROM enrollmentGroups ORDER BY a",
+            "SELECT TOP 3 * FROM enrollmentGroups",
+        ] {
+            let error = refuse_condition(Some(&json!({ "query": less }))).unwrap_err();
+            assert_eq!(error.numeric_code(), 400_004, "{less}");
+        }
+        let mangled = json!({"query": "{'query': 'SELECT * FROM x WHERE a = 1'}"});
+        assert!(refuse_condition(Some(&mangled)).is_err());
     }
 
     #[test]

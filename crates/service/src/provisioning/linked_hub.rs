@@ -1,15 +1,35 @@
-//! The hubs linked to a provisioning service, and whether the stored connection string still opens them.
+//! The hubs linked to a provisioning service, and whether the stored connection string still opens them, or the identity
+//! as which the service acts has its role there.
 
 use super::{DpsRef, ProvisioningService};
+use crate::authz::{self, Plane};
 use crate::hub::HubRef;
 use crate::resources::{self, Stored, tag};
 use crate::shared_access::{self, KeyRefusal, Right, open_secret};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::Value;
 
 /// What a connection string must give at a hub that is linked.
 pub(crate) const LINK_RIGHTS: &[Right] = &[Right::RegistryWrite, Right::ServiceConnect];
+
+/// The same for an identity: the data actions that stand for those rights.
+const LINK_ACTIONS: &[&str] = &["Microsoft.Devices/IotHubs/devices/write", "Microsoft.Devices/IotHubs/twins/write"];
+
+/// The member of a link that says as what it acts, where it is not by a key.
+pub(crate) const AUTHENTICATION: &str = "authenticationType";
+
+/// The name under which a link's connection string is sealed, or its user-assigned identity is referred to.
+pub(crate) fn link_field(host: &str) -> String {
+    format!("{LINK_PREFIX}{}", host.to_lowercase())
+}
+
+/// Whether a secret or a reference of the service is that of a link.
+pub(crate) fn is_link_field(field: &str) -> bool {
+    field.starts_with(LINK_PREFIX)
+}
+
+const LINK_PREFIX: &str = "linkedHub/";
 
 /// A linked hub as the provisioning service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +40,8 @@ pub(super) struct LinkedHub {
     pub(super) weight: u64,
     /// Whether the allocation policy may choose it.
     pub(super) allocates: bool,
+    /// Whether the service acts there as an identity of its own, not by a key.
+    pub(super) by_identity: bool,
 }
 
 /// The hubs that `dps` lists.
@@ -33,6 +55,7 @@ fn linked_hub(entry: &Value) -> Option<LinkedHub> {
         host: entry.get("name")?.as_str()?.to_owned(),
         weight: entry.get("allocationWeight").and_then(Value::as_u64).unwrap_or(1).max(1),
         allocates: entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true),
+        by_identity: entry.get(AUTHENTICATION).is_some(),
     })
 }
 
@@ -44,7 +67,7 @@ impl ProvisioningService {
     }
 
     /// Opens a linked hub with the connection string that the provisioning service keeps: it must name a policy of
-    /// the hub that may write devices, with one of its present keys.
+    /// the hub that may write devices, with one of its present keys. A link by identity is opened by the identity's role.
     ///
     /// # Errors
     /// `Invalid` (400209) saying what does not fit any more and how to link the hub again.
@@ -57,7 +80,10 @@ impl ProvisioningService {
             ))
             .with_iot_code(400_209));
         };
-        let field = format!("linkedHub/{}", host.to_lowercase());
+        if linked_hubs(dps).iter().any(|link| link.by_identity && link.host.eq_ignore_ascii_case(host)) {
+            return self.open_as_identity(dps, host, HubRef::of(hub)).await;
+        }
+        let field = link_field(host);
         let Some(text) = open_secret(&self.platform, &dps.stored, &field).await? else {
             return Err(unauthorized_hub(dps, host, "no connection string is stored for it"));
         };
@@ -76,6 +102,36 @@ impl ProvisioningService {
         let hub = HubRef::of(hub);
         let checked = shared_access::check_key(&self.platform, &hub.holder(), policy, key, LINK_RIGHTS).await?;
         checked.map(|()| hub).map_err(|refusal| unauthorized_hub(dps, host, &why(refusal, policy)))
+    }
+
+    /// The identity must be attached, must exist, and must be allowed to write devices and twins of the hub.
+    async fn open_as_identity(&self, dps: &DpsRef, host: &str, hub: HubRef) -> Result<HubRef> {
+        let resource = &dps.stored.resource;
+        let identity = resource.identity.as_ref();
+        let principal = match resource.links.get(&link_field(host)) {
+            Some(user) => identity.and_then(|identity| identity.assigned(user.uid)).map(|user| &user.principal_id),
+            None => identity.and_then(|identity| identity.system_principal_id.as_ref()),
+        };
+        let Some(principal) = principal else {
+            return Err(identity_is_gone(dps, host, "it does not have any more"));
+        };
+        let actor = match self.platform.identity_actor(principal).await {
+            Ok(actor) => actor,
+            Err(error) if error.code == "PrincipalNotFound" => {
+                return Err(identity_is_gone(dps, host, &format!("with object id '{principal}', which was deleted")));
+            }
+            Err(error) => return Err(error),
+        };
+        let access = self.platform.access();
+        let lacking = LINK_ACTIONS.iter().find(|action| !access.allows(actor.id(), Plane::Data, action, &hub.id));
+        let Some(action) = lacking else { return Ok(hub) };
+        let mut error = authz::denied(&access, &actor, Plane::Data, action, &hub.id, &hub.id);
+        error.kind = ErrorKind::Invalid;
+        error.message = format!(
+            "The provisioning service '{}' cannot use its linked hub '{host}' as its identity. {}",
+            dps.name, error.message
+        );
+        Err(error.with_iot_code(400_209))
     }
 }
 
@@ -100,6 +156,16 @@ fn unauthorized_hub(dps: &DpsRef, host: &str, why: &str) -> Error {
     .with_iot_code(400_209)
 }
 
+/// The refusal of a link whose identity does not act any more.
+fn identity_is_gone(dps: &DpsRef, host: &str, which: &str) -> Error {
+    Error::invalid(format!(
+        "The provisioning service '{}' is linked to the hub '{host}' as an identity {which}. Attach an identity again and name it in the link, or take the link away: {}",
+        dps.name,
+        unlink_command(dps, host)
+    ))
+    .with_iot_code(400_209)
+}
+
 fn unlink_command(dps: &DpsRef, host: &str) -> String {
     format!(
         "az iot dps linked-hub delete --dps-name \"{}\" --resource-group \"{}\" --linked-hub \"{host}\"",
@@ -115,7 +181,10 @@ mod tests {
 
     #[test]
     fn entries_have_defaults_and_malformed_ones_are_left_out() {
-        assert_eq!(linked_hub(&json!({"name": "h"})), Some(LinkedHub { host: "h".into(), weight: 1, allocates: true }));
+        assert_eq!(
+            linked_hub(&json!({"name": "h"})),
+            Some(LinkedHub { host: "h".into(), weight: 1, allocates: true, by_identity: false })
+        );
         let entry = linked_hub(&json!({"name": "h", "allocationWeight": 0, "applyAllocationPolicy": false})).unwrap();
         assert_eq!((entry.weight, entry.allocates), (1, false));
         assert_eq!(linked_hub(&json!({"location": "x"})), None);

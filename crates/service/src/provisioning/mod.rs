@@ -14,12 +14,14 @@ mod locate;
 mod page;
 mod register;
 mod registrations;
+mod shape;
 mod upkeep;
 
 pub use access::{NEEDS, rights_enough_for};
 pub use locate::DpsRef;
 pub use page::{PageRequest, Paged};
 pub use register::{DeviceCaller, OperationStatus, RegisterRequest};
+pub use shape::check_names;
 pub use upkeep::purge;
 
 use crate::authn::Authenticator;

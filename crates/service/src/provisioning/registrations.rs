@@ -1,7 +1,7 @@
 //! Registrations, as the service API reads and deletes them.
 
 use super::access::{DELETE_REGISTRATION, READ_REGISTRATION, shown};
-use super::groups::{contended, precondition};
+use super::groups::{contended, precondition, refuse_condition};
 use super::page::{PageRequest, Paged};
 use super::{DpsRef, ProvisioningService};
 use crate::authz::Actor;
@@ -61,15 +61,17 @@ impl ProvisioningService {
     ///
     /// # Errors
     /// The refusal of an actor without the right; `NotFound` (404201) for an unknown group; `Invalid` (400004)
-    /// for a foreign continuation.
+    /// for a condition or a foreign continuation.
     pub async fn query_registrations(
         &self,
         actor: &Actor,
         dps: &DpsRef,
         group: &str,
+        body: Option<&Value>,
         page: &PageRequest,
     ) -> Result<Paged> {
         self.authorize(actor, dps, &READ_REGISTRATION).await?;
+        refuse_condition(body)?;
         if self.group_row(dps, group).await?.is_none() {
             return Err(Error::not_found(format!(
                 "The provisioning service '{}' has no enrollment group '{}'.",

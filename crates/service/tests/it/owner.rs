@@ -65,10 +65,29 @@ impl Owner {
         version: &str,
         body: Option<Value>,
     ) -> Result<ArmResponse> {
-        self.send(method, &id.to_string(), version, body).await
+        self.send(method, &id.to_string(), version, body, None).await
     }
 
-    async fn send(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
+    /// [`Owner::ask`] under a condition.
+    pub(super) async fn ask_if(
+        &self,
+        method: &str,
+        id: &ResourceId,
+        version: &str,
+        body: Option<Value>,
+        if_match: Option<&str>,
+    ) -> Result<ArmResponse> {
+        self.send(method, &id.to_string(), version, body, if_match).await
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        version: &str,
+        body: Option<Value>,
+        if_match: Option<&str>,
+    ) -> Result<ArmResponse> {
         self.turns
             .next(&self.engines)
             .handle(ArmRequest {
@@ -76,7 +95,7 @@ impl Owner {
                 path: path.into(),
                 query: vec![("api-version".into(), version.into())],
                 body,
-                if_match: None,
+                if_match: if_match.map(str::to_owned),
                 if_none_match: None,
                 actor: self.actor.clone(),
                 base_url: BASE_URL.into(),
@@ -88,7 +107,9 @@ impl Owner {
 
     /// What ARM answers to a request that succeeds at once.
     async fn answer(&self, method: &str, path: &str, version: &str, body: Option<Value>) -> Option<Value> {
-        let answer = self.send(method, path, version, body).await;
+        // A hub's certificates are deleted under a condition only.
+        let if_match = (method == "DELETE").then_some("*");
+        let answer = self.send(method, path, version, body, if_match).await;
         let answer = answer.unwrap_or_else(|e| panic!("{method} {path}: {} {e} {:?}", e.code, e.context));
         assert!([200, 201, 204].contains(&answer.status), "{method} {path}: {}", answer.status);
         answer.body

@@ -29,7 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub device-identity create",
         "Create a device.",
-        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "~--device-scope"],
+        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "--device-scope # Scope of the parent edge device."],
         create,
     ),
     Command::new("iot hub device-identity show", "Show a device.", &[HUB_CONTEXT, DEVICE], show),
@@ -107,9 +107,6 @@ fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
 
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        if args.given("--device-scope") {
-            return Err(Failure::error("Parent devices are not built yet; leave --device-scope away."));
-        }
         let id = args.filled("--device-id")?;
         let mut identity = json!({
             "deviceId": id,
@@ -118,6 +115,12 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             "capabilities": {"iotEdge": false},
         });
         apply_options(args, &mut identity)?;
+        if let Some(scope) = args.text("--device-scope") {
+            // The scope of an edge device is its own; what is given is its parent's.
+            let edge = identity["capabilities"]["iotEdge"] == true;
+            identity[if edge { "parentScopes" } else { "deviceScope" }] =
+                if edge { json!([scope]) } else { json!(scope) };
+        }
         let plane = context.data_plane(args, Service::Hub).await?;
         Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&identity), None).await?.into())
     })

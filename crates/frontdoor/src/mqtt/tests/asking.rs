@@ -9,10 +9,17 @@ async fn twin_requests_are_answered_once_subscribed() {
     client.send(&[publish("$iothub/twin/GET/?$rid=0", "", Some(1))]).await;
     assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
     let codes = client
-        .subscribe(&["$iothub/twin/res/#", "$iothub/methods/POST/#", "devices/d1/messages/devicebound/#", "x/#"])
+        .subscribe(&[
+            "$iothub/twin/res/#",
+            "devices/d1/messages/devicebound/#",
+            "devices/+/messages/devicebound/#",
+            "$iothub/methods/POST/#",
+            "devices/d2/messages/devicebound/#",
+            "x/#",
+        ])
         .await;
-    let granted = SubAckCode::Granted(QoS::AtLeastOnce);
-    assert_eq!(codes, [granted, granted, granted, SubAckCode::Failure]);
+    let (granted, refused) = (SubAckCode::Granted(QoS::AtLeastOnce), SubAckCode::Failure);
+    assert_eq!(codes, [granted, granted, granted, refused, refused, refused]);
     client.send(&[publish("$iothub/twin/GET/?$rid=a", "", None)]).await;
     assert_eq!(
         client.delivered().await,

@@ -15,6 +15,21 @@ async fn connect_codes() {
         ("r1", registration, "x", ConnectReturnCode::Accepted),
         ("R1", registration, "x", ConnectReturnCode::Accepted),
         ("r2", registration, "x", ConnectReturnCode::IdentifierRejected),
+        // No SDK tries for ever what is refused so: modules, and api-versions that nobody knows.
+        (
+            "d1/m1",
+            "hub1.azure-devices.localhost/d1/m1/?api-version=2021-04-12",
+            "good",
+            ConnectReturnCode::NotAuthorized,
+        ),
+        (
+            "d1",
+            "hub1.azure-devices.localhost/d1/?api-version=2031-01-01",
+            "good",
+            ConnectReturnCode::UnacceptableProtocol,
+        ),
+        ("d1", "hub1.azure-devices.localhost/d1", "good", ConnectReturnCode::Accepted),
+        ("r1", "0ne1/registrations/r1/api-version=2031-01-01", "x", ConnectReturnCode::UnacceptableProtocol),
         ("r1", "0ne2/registrations/r1/api-version=2019-03-31", "x", ConnectReturnCode::NotAuthorized),
     ] {
         assert_eq!(rig.dial().connect(connect(client_id, user, password)).await, code, "{client_id} {user}");

@@ -74,7 +74,7 @@ async fn what_cannot_be_remembered_is_not_acknowledged() {
     let (mut client, _) = open(&rig, false).await;
     let fail = |error| *rig.gate.link.forgetful.lock().unwrap() = Some(error);
     fail(Error::unavailable("busy", 1));
-    let codes = client.subscribe(&["$iothub/twin/res/#", "$iothub/methods/POST/#"]).await;
+    let codes = client.subscribe(&["$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"]).await;
     assert_eq!(codes, [SubAckCode::Failure, SubAckCode::Failure]);
     assert!(!answers(&mut client).await, "a refused filter is not in force");
     assert_eq!(client.subscribe(&["$iothub/twin/res/#"]).await, [SubAckCode::Granted(QoS::AtLeastOnce)]);
@@ -86,7 +86,7 @@ async fn what_cannot_be_remembered_is_not_acknowledged() {
     let (mut client, present) = open(&rig, false).await;
     assert!(present && answers(&mut client).await);
     fail(Error::not_found("the device was deleted"));
-    let filters = vec![TopicFilter { filter: "$iothub/methods/POST/#".into(), qos: QoS::AtMostOnce }];
+    let filters = vec![TopicFilter { filter: "$iothub/twin/PATCH/properties/desired/#".into(), qos: QoS::AtMostOnce }];
     client.send(&[Packet::Subscribe(Subscribe { packet_id: 9, filters })]).await;
     assert_eq!(client.receive().await, None);
 }

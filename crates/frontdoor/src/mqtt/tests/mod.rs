@@ -2,6 +2,7 @@
 
 mod asking;
 mod connecting;
+mod faults;
 mod lasting;
 mod publishing;
 
@@ -19,6 +20,7 @@ use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequ
 use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, Unsubscribe, encode};
 use serde_json::{Value, json};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -43,6 +45,8 @@ struct FakeLink {
     kind: Mutex<SessionKind>,
     /// What the next attempt to remember fails with.
     forgetful: Mutex<Option<Error>>,
+    /// Whether the hub lets the device ask for faults.
+    faults: AtomicBool,
 }
 
 struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
@@ -50,6 +54,9 @@ struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
 #[async_trait]
 impl Gate for FakeGate {
     async fn login(&self, login: DeviceLogin, kind: SessionKind) -> Result<Opened> {
+        if let Some(module) = &login.module_id {
+            return Err(Error::not_implemented(format!("no module '{module}'")));
+        }
         match login.token.as_deref() {
             Some("good") => {}
             Some(_) => return Err(Error::unauthenticated("wrong key")),
@@ -132,6 +139,10 @@ impl DeviceLink for FakeLink {
     }
 
     fn heard(&self) {}
+
+    fn may_fault(&self) -> bool {
+        self.faults.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
@@ -164,6 +175,7 @@ impl Rig {
             remembered: Mutex::default(),
             kind: Mutex::new(SessionKind::Clean),
             forgetful: Mutex::default(),
+            faults: AtomicBool::new(false),
         };
         let gate = Arc::new(FakeGate {
             link: Arc::new(link),

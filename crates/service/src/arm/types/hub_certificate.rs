@@ -40,6 +40,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         read_only("updated"),
         read_only(AUTHORITY_ID),
     ],
+    needs_if_match: true,
     subs: &[("POST", "generateVerificationCode"), ("POST", "verify")],
     behavior: &HubCertificate,
     ..TypeDecl::new(

@@ -16,7 +16,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The api-versions that are known, oldest first.
 pub(super) const FAMILY: &[&str] = &[
@@ -30,6 +30,8 @@ pub(super) const FAMILY: &[&str] = &[
     FIRST_REGISTRY,
     "2026-03-01-preview",
     LAST_POLICY,
+    FIRST_AUTHORITY,
+    "2026-11-01",
 ];
 /// The oldest api-version.
 pub(super) const FIRST: &str = "2018-04-01";
@@ -39,7 +41,7 @@ pub(super) const LAST_CLASSIC: &str = "2023-06-30";
 pub(super) const FIRST_REGISTRY: &str = "2025-08-01-preview";
 /// The last one whose certificates name a policy.
 pub(super) const LAST_POLICY: &str = "2026-05-01-preview";
-/// The first one whose certificates name a certificate authority.
+/// The first one whose certificates name a certificate authority, and whose link to a namespace says as what it acts.
 pub(super) const FIRST_AUTHORITY: &str = "2026-10-01-preview";
 
 /// The reference from a hub or DPS to its namespace.
@@ -71,10 +73,46 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         FAMILY,
         &[
             View::hiding(FIRST, Some(LAST_CLASSIC), &["properties.deviceRegistry", "properties.authorizationPolicies"]),
-            View::hiding(FIRST_REGISTRY, None, &["properties.authorizationPolicies"]),
+            // The older link names the identity by its id alone, and nothing of the namespace but its id.
+            View {
+                to: to_identity_id,
+                from: from_identity_id,
+                ..View::hiding(
+                    FIRST_REGISTRY,
+                    Some(LAST_POLICY),
+                    &[
+                        "properties.authorizationPolicies",
+                        "properties.deviceRegistry.namespaceUuid",
+                        "properties.deviceRegistry.dataPlaneHostName",
+                        "properties.deviceRegistry.linkingProperties",
+                    ],
+                )
+            },
+            View::hiding(FIRST_AUTHORITY, None, &["properties.authorizationPolicies"]),
         ],
     )
 };
+
+/// The user-assigned identity of the link to a namespace, from 2025-08-01-preview to 2026-05-01-preview.
+const IDENTITY_ID: &str = "identityResourceId";
+const USER_ASSIGNED: &str = "userAssignedIdentity";
+
+fn to_identity_id(doc: &mut Value) {
+    let Some(link) = doc.pointer_mut("/properties/deviceRegistry").and_then(Value::as_object_mut) else { return };
+    // A system-assigned identity is what no id means.
+    if let Some(id) =
+        link.shift_remove("identity").and_then(|mut identity| identity.get_mut(USER_ASSIGNED).map(Value::take))
+    {
+        link.insert(IDENTITY_ID.into(), id);
+    }
+}
+
+fn from_identity_id(doc: &mut Value) {
+    let Some(link) = doc.pointer_mut("/properties/deviceRegistry").and_then(Value::as_object_mut) else { return };
+    if let Some(id) = link.shift_remove(IDENTITY_ID) {
+        link.insert("identity".into(), json!({"type": "UserAssigned", USER_ASSIGNED: id}));
+    }
+}
 
 const DEFAULT_POLICIES: &[DefaultPolicy] = &[
     DefaultPolicy("iothubowner", "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect"),
@@ -108,7 +146,7 @@ impl Behavior for IotHub {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
         keep_least_tls(cx)?;
-        network::check_rules(&cx.resource, false)?;
+        network::check_rules(&cx.resource)?;
         self.link(cx).await?;
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
@@ -168,14 +206,20 @@ impl Behavior for IotHub {
         let name = stored.name();
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
-            let mut link = Map::new();
-            let id = render::reference_id(platform, namespace).await?;
-            link.insert("namespaceResourceId".into(), id.into());
-            if let Some(identity) = stored.resource.links.get(IDENTITY) {
-                let id = render::reference_id(platform, identity).await?;
-                link.insert("identityResourceId".into(), id.into());
-            }
-            view["properties"]["deviceRegistry"] = Value::Object(link);
+            let seen = SeenNamespace::of(platform, stored, namespace).await?;
+            let identity = match stored.resource.links.get(IDENTITY) {
+                Some(identity) => {
+                    json!({"type": "UserAssigned", USER_ASSIGNED: render::reference_id(platform, identity).await?})
+                }
+                None => json!({"type": "SystemAssigned"}),
+            };
+            view["properties"]["deviceRegistry"] = json!({
+                "namespaceResourceId": seen.id,
+                "namespaceUuid": namespace.uid.to_string(),
+                "dataPlaneHostName": seen.host,
+                "identity": identity,
+                "linkingProperties": {"state": if seen.stands { "Success" } else { "Orphaned" }},
+            });
         }
         if let Some(events) = view.pointer_mut("/properties/eventHubEndpoints/events").and_then(Value::as_object_mut) {
             events.insert("path".into(), name.to_lowercase().into());
@@ -239,18 +283,65 @@ impl IotHub {
         if let Some(target) = target {
             cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
         }
-        if let Some(identity) = text("identityResourceId") {
-            let reference = attached(cx, &identity).await?;
+        act_as(cx, &wanted).await
+    }
+}
+
+/// As which identity the hub acts on its namespace: one of its user-assigned ones, its own, or where nothing is said the
+/// one that it acts as already.
+async fn act_as(cx: &mut PutContext<'_>, wanted: &Value) -> Result<()> {
+    let path = "properties.deviceRegistry.identity";
+    let given = wanted.get("identity").filter(|identity| !identity.is_null());
+    let text = |name: &str| given.and_then(|identity| identity.get(name)).and_then(Value::as_str);
+    let user = text(USER_ASSIGNED).filter(|id| !id.is_empty()).map(str::to_owned);
+    match (text("type").map(str::to_ascii_lowercase).as_deref(), user) {
+        (None | Some("userassigned"), Some(user)) => {
+            let reference = attached(cx, &user).await?;
             cx.resource.links.insert(IDENTITY.into(), reference);
-        } else if !cx.resource.links.contains_key(IDENTITY)
-            && cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none())
-        {
+            return Ok(());
+        }
+        (None, None) if given.is_none() && cx.resource.links.contains_key(IDENTITY) => return Ok(()),
+        (None, None) if given.is_none() => {}
+        (Some("systemassigned"), None) => drop(cx.resource.links.remove(IDENTITY)),
+        (Some("systemassigned"), Some(_)) => {
+            return Err(Error::invalid_property(path, "'userAssignedIdentity' goes with the type UserAssigned only."));
+        }
+        _ => {
             return Err(Error::invalid_property(
-                "properties.deviceRegistry.identityResourceId",
-                "A hub that is linked to a namespace needs an identity to act as: 'identityResourceId' names one of its user-assigned identities.",
+                path,
+                "'identity' has the type SystemAssigned, or UserAssigned with a 'userAssignedIdentity'.",
             ));
         }
-        Ok(())
+    }
+    if cx.resource.identity.as_ref().is_none_or(|identity| identity.system_principal_id.is_none()) {
+        return Err(Error::invalid_property(
+            path,
+            "A hub that is linked to a namespace needs an identity to act as: one of its user-assigned identities that the link names, or its own.",
+        ));
+    }
+    Ok(())
+}
+
+/// What a hub or a provisioning service shows of the namespace that it is linked to.
+pub(super) struct SeenNamespace {
+    /// Its id as it is now, or as it was written once it is gone.
+    pub(super) id: String,
+    /// Its region.
+    pub(super) location: String,
+    /// Where its data plane is.
+    pub(super) host: String,
+    /// Whether it is there.
+    pub(super) stands: bool,
+}
+
+impl SeenNamespace {
+    /// The namespace that `reference` of `stored` points at. One that is gone lay in the region of what is linked.
+    pub(super) async fn of(platform: &Platform, stored: &Stored, reference: &Reference) -> Result<Self> {
+        let found = resources::by_uid(platform, reference.uid).await?;
+        let location = found.as_ref().unwrap_or(stored).resource.location.clone().unwrap_or_default();
+        let host = platform.settings.registry_host(&location);
+        let id = found.as_ref().map_or_else(|| reference.id.clone(), |found| found.id.to_string());
+        Ok(Self { id, location, host, stands: found.is_some() })
     }
 }
 
@@ -328,13 +419,7 @@ fn check_sku(sent: Option<&Value>) -> Result<Value> {
             ),
         ));
     };
-    let capacity = match sent.and_then(|s| s.get("capacity")).filter(|c| !c.is_null()) {
-        Some(value) => value
-            .as_u64()
-            .filter(|c| (1..=200).contains(c))
-            .ok_or_else(|| Error::invalid_property("sku.capacity", "'capacity' is a whole number from 1 to 200."))?,
-        None => 1,
-    };
+    let capacity = sent.and_then(|s| s.get("capacity")).and_then(Value::as_u64).unwrap_or(1);
     Ok(json!({"name": name, "tier": tier, "capacity": capacity}))
 }
 

@@ -57,7 +57,7 @@ const FALLBACK: &[Property] = &[
     unbuilt("name", Check::OneOf(&["$fallback"]), NO_ROUTES),
     unbuilt("source", Check::OneOf(&["DeviceMessages"]), NO_ROUTES),
     unbuilt("condition", Check::OneOf(&["true"]), NO_ROUTES),
-    unbuilt("endpointNames", Check::Each(&Check::OneOf(&["events"]), 1), NO_ROUTES),
+    unbuilt("endpointNames", Check::Texts(&["events"]), NO_ROUTES),
     acted("isEnabled", Check::Bool),
 ];
 const ROUTING: &[Property] = &[
@@ -132,7 +132,16 @@ pub(super) const PROPERTIES: &[Property] = &[
     unbuilt("ipVersion", Check::OneOf(&["ipv4ipv6"]), EITHER_FAMILY),
     acted(
         "deviceRegistry",
-        Check::Members(&[acted("namespaceResourceId", Check::Own), acted("identityResourceId", Check::Own)]),
+        Check::Members(&[
+            acted("namespaceResourceId", Check::Text(1024)),
+            acted(
+                "identity",
+                Check::Members(&[acted("type", Check::Own), acted("userAssignedIdentity", Check::Text(1024))]),
+            ),
+            read_only("namespaceUuid"),
+            read_only("dataPlaneHostName"),
+            read_only("linkingProperties"),
+        ]),
     ),
     unbuilt("connectionProfile", Check::OneOf(&["Classic"]), NO_MQTT_5),
     unbuilt("mqttV5Settings", Check::Off, NO_MQTT_5),

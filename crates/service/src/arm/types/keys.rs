@@ -3,6 +3,7 @@
 use crate::arm::context::{PutContext, SubContext};
 use crate::arm::schema::{Check, Property, acted};
 use crate::platform::Platform;
+use crate::provisioning::linked_hub;
 use crate::resources::Stored;
 use crate::shared_access::open_secret;
 use base64::Engine as _;
@@ -22,10 +23,10 @@ pub(super) const POLICIES_PROPERTY: Property = acted(
     "authorizationPolicies",
     Check::Each(
         &Check::Members(&[
-            acted("keyName", Check::Own),
-            acted("primaryKey", Check::Own),
-            acted("secondaryKey", Check::Own),
-            acted("rights", Check::Own),
+            acted("keyName", Check::Text(64)),
+            acted("primaryKey", Check::Text(200)),
+            acted("secondaryKey", Check::Text(200)),
+            acted("rights", Check::Text(500)),
         ]),
         POLICIES,
     ),
@@ -77,7 +78,7 @@ pub(super) async fn apply(cx: &mut PutContext<'_>, defaults: &[DefaultPolicy], k
         }
         kept.push(json!({"keyName": name, "rights": rights}));
     }
-    cx.resource.secrets.retain(|field, _| field.starts_with("linkedHub/") || fields.contains(field));
+    cx.resource.secrets.retain(|field, _| linked_hub::is_link_field(field) || fields.contains(field));
     cx.resource.properties.insert("authorizationPolicies".into(), Value::Array(kept));
     Ok(())
 }

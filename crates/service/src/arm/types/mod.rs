@@ -8,6 +8,7 @@ mod hub_certificate;
 mod iot_hub;
 mod iot_hub_properties;
 mod keys;
+mod linked_hubs;
 mod namespace;
 mod network;
 mod policy;

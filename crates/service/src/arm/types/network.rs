@@ -5,19 +5,14 @@ use ferrohub_model::network::IpRule;
 use ferrohub_model::resource::Resource;
 use serde_json::Value;
 
-/// Checks `ipFilterRules`: each has a name of its own, an action and a mask; those of a provisioning service say for which
-/// of its APIs they are.
-pub(super) fn check_rules(resource: &Resource, with_target: bool) -> Result<()> {
+/// Checks `ipFilterRules`: each has a name of its own, an action and a mask.
+pub(super) fn check_rules(resource: &Resource) -> Result<()> {
     let rules = resource.value(&["ipFilterRules"]).and_then(Value::as_array);
     let mut names: Vec<String> = Vec::new();
     for (index, rule) in rules.into_iter().flatten().enumerate() {
         let rule = IpRule::read(rule).map_err(|fault| {
             Error::invalid_property(format!("properties.ipFilterRules[{index}].{}", fault.member), fault.rule)
         })?;
-        if rule.target.is_some() && !with_target {
-            let text = "A rule of a hub has no 'target'.";
-            return Err(Error::invalid_property(format!("properties.ipFilterRules[{index}].target"), text));
-        }
         let name = rule.name.to_lowercase();
         if names.contains(&name) {
             return Err(Error::invalid_property(

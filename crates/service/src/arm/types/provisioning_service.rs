@@ -1,24 +1,20 @@
 //! Device Provisioning Services (`Microsoft.Devices/provisioningServices`).
 
-use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, add_scope_members, attached};
+use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, SeenNamespace, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
-use super::{namespace, network};
+use super::{linked_hubs, namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
-use crate::arm::{region, render};
-use crate::hub::HubRef;
 use crate::platform::Platform;
-use crate::provisioning::{self, linked_hub};
-use crate::resources::{self, Kind, Stored, tag};
-use crate::shared_access;
+use crate::provisioning;
+use crate::resources::{Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{IP_RULES, LINKED_HUBS};
 use ferrohub_model::resource::Reference;
-use ferrohub_model::uid::uid_key;
 use ferrohub_store::Expect;
-use ferrohub_wire::connection_string::ConnectionString;
 use serde_json::{Map, Value, json};
 
 /// The declaration.
@@ -46,45 +42,32 @@ pub(super) static DECL: TypeDecl = TypeDecl {
             "2023-03-01-preview",
             "2025-02-01-preview",
             "2026-03-01-preview",
+            FIRST_LIST,
+            NO_NAMESPACE,
+            LIST,
         ],
-        &[
-            // Core `az` 2.91 speaks 2021-10-15, which knows neither identity nor namespace (reference: cli.md section 1).
-            View::hiding(
-                "2017-11-15",
-                Some("2022-02-05"),
-                &["identity", "properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
-            ),
-            View::hiding(
-                "2022-12-12",
-                Some("2023-03-01-preview"),
-                &["properties.deviceRegistryNamespace", "properties.authorizationPolicies"],
-            ),
-            View::hiding("2025-02-01-preview", None, &["properties.authorizationPolicies"]),
-        ],
+        VIEWS,
     )
 };
 
-const LINKED_HUB: Check = Check::Members(&[
-    acted("connectionString", Check::Text(CONNECTION_STRING_CHARS)),
-    acted("location", Check::Text(100)),
-    read_only("name"),
-    acted("applyAllocationPolicy", Check::Bool),
-    acted("allocationWeight", Check::Own),
-]);
 const IP_RULE: Check = Check::Members(&[
     acted("filterName", Check::Own),
     acted("action", Check::Own),
     acted("ipMask", Check::Own),
-    acted("target", Check::Own),
+    acted("target", Check::OneOf(&["all", "serviceApi", "deviceApi"])),
 ]);
 const NAMESPACE_LINK: Check = Check::Members(&[
     acted("resourceId", Check::Text(1024)),
     acted("authenticationType", Check::OneOf(&["SystemAssigned", "UserAssigned"])),
     acted("selectedUserAssignedIdentityResourceId", Check::Text(1024)),
+    read_only("namespaceUuid"),
+    read_only("dataAddress"),
+    read_only("location"),
+    read_only("linkingState"),
 ]);
 /// What a service's properties are (reference: iot-hub-and-dps.md G.2).
 const PROPERTIES: &[Property] = &[
-    acted("iotHubs", Check::Each(&LINKED_HUB, LINKED_HUBS)),
+    acted("iotHubs", Check::Each(&linked_hubs::LINKED_HUB, LINKED_HUBS)),
     acted("allocationPolicy", Check::OneOf(ALLOCATION_POLICIES)),
     keys::POLICIES_PROPERTY,
     acted("publicNetworkAccess", Check::OneOf(&["Enabled", "Disabled"])),
@@ -95,6 +78,7 @@ const PROPERTIES: &[Property] = &[
         "whether data may be copied to another region; Ferrohub never copies any out of its data folder",
     ),
     acted("deviceRegistryNamespace", NAMESPACE_LINK),
+    acted(NAMESPACES, Check::Own),
     acted("disableLocalAuth", Check::Bool),
     unbuilt("privateEndpointConnections", Check::Off, "Ferrohub has no private endpoints."),
     PROVISIONING_STATE,
@@ -104,8 +88,85 @@ const PROPERTIES: &[Property] = &[
     read_only("portalOperationsHostName"),
     read_only("idScope"),
 ];
-/// Longest connection string of a linked hub: ours.
-const CONNECTION_STRING_CHARS: usize = 2048;
+
+/// The first api-version that shows the link to a namespace as a list, read-only.
+const FIRST_LIST: &str = "2026-06-01-preview";
+/// The one that shows none.
+const NO_NAMESPACE: &str = "2026-08-31";
+/// The one that shows the list again, and lives on.
+const LIST: &str = "2026-11-01";
+
+/// Reference: device-registry-api.md section 9. Core `az` 2.91 speaks 2021-10-15, which knows neither identity nor
+/// namespace (cli.md section 1). What the newest shape says of a namespace beyond its id, the writable link does not.
+static VIEWS: &[View] = &[
+    View {
+        to: linked_hubs::to_connection_strings,
+        from: linked_hubs::from_connection_strings,
+        ..View::hiding(
+            "2017-11-15",
+            Some("2022-02-05"),
+            &["identity", "properties.deviceRegistryNamespace", LIST_PATH, "properties.authorizationPolicies"],
+        )
+    },
+    View {
+        to: linked_hubs::to_connection_strings,
+        from: linked_hubs::from_connection_strings,
+        ..View::hiding(
+            "2022-12-12",
+            Some("2023-03-01-preview"),
+            &["properties.deviceRegistryNamespace", LIST_PATH, "properties.authorizationPolicies"],
+        )
+    },
+    View {
+        to: linked_hubs::to_connection_strings,
+        from: linked_hubs::from_connection_strings,
+        ..View::hiding("2025-02-01-preview", Some("2025-02-01-preview"), WRITABLE_LINK)
+    },
+    View::hiding("2026-03-01-preview", Some("2026-03-01-preview"), WRITABLE_LINK),
+    View {
+        to: to_list,
+        from: from_list,
+        ..View::hiding(FIRST_LIST, Some(FIRST_LIST), &["properties.authorizationPolicies"])
+    },
+    View::hiding(
+        NO_NAMESPACE,
+        Some(NO_NAMESPACE),
+        &["properties.deviceRegistryNamespace", LIST_PATH, "properties.authorizationPolicies"],
+    ),
+    View { to: to_list, from: from_list, ..View::hiding(LIST, None, &["properties.authorizationPolicies"]) },
+];
+const WRITABLE_LINK: &[&str] = &[
+    LIST_PATH,
+    "properties.authorizationPolicies",
+    "properties.deviceRegistryNamespace.namespaceUuid",
+    "properties.deviceRegistryNamespace.dataAddress",
+    "properties.deviceRegistryNamespace.location",
+    "properties.deviceRegistryNamespace.linkingState",
+];
+/// The list of the newest shape.
+const NAMESPACES: &str = "deviceRegistryNamespaces";
+const LIST_PATH: &str = "properties.deviceRegistryNamespaces";
+
+fn to_list(doc: &mut Value) {
+    let Some(properties) = doc.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let link = properties.shift_remove("deviceRegistryNamespace");
+    properties.insert(NAMESPACES.into(), link.into_iter().collect());
+}
+
+/// A list of more than one stays as it is, to be refused: there is at most one link.
+fn from_list(doc: &mut Value) {
+    let Some(properties) = doc.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let link = match properties.get_mut(NAMESPACES) {
+        Some(Value::Array(list)) if list.len() < 2 => list.pop(),
+        Some(Value::Null) => None,
+        _ => return,
+    };
+    properties.shift_remove(NAMESPACES);
+    if let Some(link) = link {
+        properties.insert("deviceRegistryNamespace".into(), link);
+    }
+}
+
 const ALLOCATION_POLICIES: &[&str] = &["Hashed", "GeoLatency", "Static"];
 
 const DEFAULT_POLICIES: &[DefaultPolicy] = &[DefaultPolicy(
@@ -128,9 +189,9 @@ struct ProvisioningService;
 impl Behavior for ProvisioningService {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
-        network::check_rules(&cx.resource, true)?;
+        network::check_rules(&cx.resource)?;
         link_namespace(cx).await?;
-        link_hubs(cx).await?;
+        linked_hubs::link(cx).await?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;
         let scope = match cx.existing.and_then(|stored| stored.resource.text(&["idScope"])) {
             Some(scope) => scope.to_string(),
@@ -172,8 +233,8 @@ impl Behavior for ProvisioningService {
         add_scope_members(stored, view);
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();
-            let id = render::reference_id(platform, namespace).await?;
-            link.insert("resourceId".into(), id.into());
+            let seen = SeenNamespace::of(platform, stored, namespace).await?;
+            link.insert("resourceId".into(), seen.id.into());
             let user = stored.resource.links.get(IDENTITY);
             let word = if user.is_some() { "UserAssigned" } else { "SystemAssigned" };
             link.insert("authenticationType".into(), word.into());
@@ -181,17 +242,13 @@ impl Behavior for ProvisioningService {
                 let id = render::reference_id(platform, identity).await?;
                 link.insert("selectedUserAssignedIdentityResourceId".into(), id.into());
             }
+            link.insert("namespaceUuid".into(), namespace.uid.to_string().into());
+            link.insert("dataAddress".into(), seen.host.into());
+            link.insert("location".into(), seen.location.into());
+            link.insert("linkingState".into(), if seen.stands { "Succeeded" } else { "Orphaned" }.into());
             view["properties"]["deviceRegistryNamespace"] = Value::Object(link);
         }
-        for hub in view.pointer_mut("/properties/iotHubs").and_then(Value::as_array_mut).into_iter().flatten() {
-            let name = hub.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
-            let policy = hub.get("keyName").and_then(Value::as_str).unwrap_or("iothubowner").to_string();
-            if let Some(map) = hub.as_object_mut() {
-                map.shift_remove("keyName");
-                map.insert("connectionString".into(), masked(&name, &policy).into());
-            }
-        }
-        Ok(())
+        linked_hubs::decorate(platform, stored, view).await
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -206,10 +263,6 @@ impl Behavior for ProvisioningService {
         }
         Ok(None)
     }
-}
-
-fn masked(host: &str, policy: &str) -> String {
-    format!("HostName={host};SharedAccessKeyName={policy};SharedAccessKey=****")
 }
 
 fn check_sku(sent: Option<&Value>) -> Result<Value> {
@@ -235,10 +288,44 @@ fn new_id_scope(platform: &Platform) -> String {
     format!("0ne{}", hex::encode_upper(bytes))
 }
 
+/// The link is read-only where it is a list: what is sent says what stands, or is refused.
+async fn keep_namespace(cx: &mut PutContext<'_>) -> Result<()> {
+    let path = format!("properties.{NAMESPACES}");
+    let refused = || {
+        Error::invalid_property(
+            path.clone(),
+            format!(
+                "'{NAMESPACES}' is read-only. Link the service with an api-version that writes 'deviceRegistryNamespace', such as 2026-03-01-preview: az iot dps update --name {} --resource-group {} --ns-resource-id '<namespace>' --ns-identity-id '<identity>'",
+                cx.id.name(),
+                cx.id.resource_group.as_deref().unwrap_or_default()
+            ),
+        )
+    };
+    if cx.body.pointer(&format!("/properties/{NAMESPACES}")).is_some_and(|list| !list.is_null()) {
+        return Err(refused());
+    }
+    let Some(sent) = cx.resource.properties.shift_remove("deviceRegistryNamespace") else { return Ok(()) };
+    let Some(namespace) = cx.resource.links.get(NAMESPACE) else { return Err(refused()) };
+    let text = |name: &str| sent.get(name).and_then(Value::as_str).unwrap_or_default();
+    let stands = render::reference_id(cx.platform, namespace).await?;
+    let (word, user) = match cx.resource.links.get(IDENTITY) {
+        Some(identity) => ("UserAssigned", render::reference_id(cx.platform, identity).await?),
+        None => ("SystemAssigned", String::new()),
+    };
+    let says = |name: &str, stands: &str| text(name).is_empty() || text(name).eq_ignore_ascii_case(stands);
+    let same = text("resourceId").eq_ignore_ascii_case(&stands)
+        && says("authenticationType", word)
+        && says("selectedUserAssignedIdentityResourceId", &user);
+    if same { Ok(()) } else { Err(refused()) }
+}
+
 /// The link to a namespace: may be set, changed and taken away; the service lies in the namespace's region.
 async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     if !cx.can_say(LINK) {
         return Ok(());
+    }
+    if [FIRST_LIST, LIST].contains(&cx.view.first) {
+        return keep_namespace(cx).await;
     }
     let former = cx.existing.and_then(|stored| stored.resource.link(NAMESPACE));
     let Some(wanted) = cx.resource.properties.shift_remove("deviceRegistryNamespace").filter(|v| !v.is_null()) else {
@@ -284,110 +371,4 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     }
     cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
     Ok(())
-}
-
-/// The linked hubs: each connection string is checked against the hub and sealed; a masked one keeps the stored key.
-async fn link_hubs(cx: &mut PutContext<'_>) -> Result<()> {
-    let sent = match cx.resource.properties.get("iotHubs") {
-        Some(Value::Array(list)) => list.clone(),
-        _ => Vec::new(),
-    };
-    let mut linked: Vec<Value> = Vec::new();
-    let mut fields = Vec::new();
-    for entry in &sent {
-        let view = link_hub(cx, entry).await?;
-        let name = view.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        if linked
-            .iter()
-            .any(|other| other.get("name").and_then(Value::as_str).is_some_and(|o| o.eq_ignore_ascii_case(&name)))
-        {
-            return Err(Error::invalid_property(
-                "properties.iotHubs",
-                format!("The hub '{name}' is linked twice (IH400303 duplicate iot hubs)."),
-            ));
-        }
-        fields.push(format!("linkedHub/{name}"));
-        linked.push(view);
-    }
-    cx.resource.secrets.retain(|field, _| !field.starts_with("linkedHub/") || fields.contains(field));
-    cx.resource.properties.insert("iotHubs".into(), Value::Array(linked));
-    Ok(())
-}
-
-async fn link_hub(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
-    let path = "properties.iotHubs.connectionString";
-    let text = entry.get("connectionString").and_then(Value::as_str).unwrap_or_default();
-    let parsed = ConnectionString::parse(text).map_err(|e| e.with_target(path))?;
-    let host = parsed.host_name().unwrap_or_default().to_lowercase();
-    let field = format!("linkedHub/{host}");
-    let key = parsed.key().unwrap_or_default();
-    let masked = key.contains('*') || key.is_empty();
-    let mut link = match (masked, stored_link(cx, &host)) {
-        // A masked key keeps the stored one, even when the hub is gone meanwhile: the entry must stay removable.
-        (true, Some(link)) => link,
-        (true, None) => {
-            return Err(Error::invalid_property(
-                path,
-                format!(
-                    "The key in the connection string of '{host}' is masked, and none is stored. Send the whole connection string."
-                ),
-            ));
-        }
-        (false, _) => {
-            let hub = hub_at(cx.platform, &host, path).await?;
-            let policy = parsed.policy().unwrap_or_default();
-            check_hub_key(cx.platform, &hub, policy, key).await?;
-            let owner = uid_key(cx.uid);
-            let store = cx.platform.store.as_ref();
-            let sealed = cx.platform.keyring.seal(store, &owner, "resources", &owner, &field, text.as_bytes()).await?;
-            cx.resource.secrets.insert(field, sealed);
-            json!({"name": host, "location": hub.resource.location, "keyName": policy})
-        }
-    };
-    if let Some(location) = entry.get("location").and_then(Value::as_str).filter(|t| !t.is_empty()) {
-        link["location"] = region::normalize(location, "Microsoft.Devices/IotHubs")?.into();
-    }
-    let weight = entry.get("allocationWeight").filter(|v| !v.is_null()).map_or(Ok(1), |v| {
-        let rule = "'allocationWeight' is a whole number from 0 to 1000.";
-        v.as_u64()
-            .filter(|w| *w <= 1000)
-            .ok_or_else(|| Error::invalid_property("properties.iotHubs.allocationWeight", rule))
-    })?;
-    link["applyAllocationPolicy"] = entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true).into();
-    link["allocationWeight"] = weight.into();
-    Ok(link)
-}
-
-/// The link to `host` as it is stored, with its key.
-fn stored_link(cx: &PutContext<'_>, host: &str) -> Option<Value> {
-    let links = cx.existing?.resource.properties.get("iotHubs")?.as_array()?;
-    let named =
-        |link: &&Value| link.get("name").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(host));
-    links.iter().find(named).filter(|_| cx.resource.secrets.contains_key(&format!("linkedHub/{host}"))).cloned()
-}
-
-async fn hub_at(platform: &Platform, host: &str, path: &str) -> Result<Stored> {
-    resources::by_lookup(platform, "lookup", &format!("host/{host}")).await?.ok_or_else(|| {
-        Error::invalid_property(
-            path,
-            format!("There is no IoT hub with the host name '{host}' here. Its connection string: az iot hub connection-string show --hub-name '<hub>'"),
-        )
-    })
-}
-
-/// The key must be one of the hub's, with the rights that provisioning needs.
-async fn check_hub_key(platform: &Platform, hub: &Stored, policy: &str, key: &str) -> Result<()> {
-    let hub = HubRef::of(hub.clone());
-    let checked = shared_access::check_key(platform, &hub.holder(), policy, key, linked_hub::LINK_RIGHTS).await?;
-    checked.map_err(|refusal| {
-        Error::invalid_property(
-            "properties.iotHubs.connectionString",
-            format!(
-                "The connection string of '{}' cannot be used: {}. Take the one that `az iot hub connection-string show --hub-name {}` prints.",
-                hub.name,
-                linked_hub::why(refusal, policy),
-                hub.name
-            ),
-        )
-    })
 }

@@ -14,6 +14,7 @@ use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::uid::uid_key;
+use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: &[
         acted("roleDefinitionId", Check::Text(1024)),
         acted("principalId", Check::Text(64)),
-        acted("principalType", Check::Own),
+        acted("principalType", Check::OneOf(&["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"])),
         descriptive("description", Check::Text(2048), "a note of whoever assigned the role"),
         unbuilt("condition", Check::Off, NO_CONDITIONS),
         unbuilt("conditionVersion", Check::OneOf(&["2.0"]), NO_CONDITIONS),
@@ -48,6 +49,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         read_only("updatedBy"),
     ],
     put: (201, 201),
+    filtered: true,
     // Roles answer with what was deleted (reference: resource-manager.md section 11).
     delete_answers: true,
     behavior: &RoleAssignment,
@@ -106,9 +108,14 @@ impl Behavior for RoleAssignment {
     }
 
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
-        let wanted = AssignmentFilter::parse(cx.filter)?;
+        let wanted = Filter::parse(cx.filter.unwrap_or_default(), &TERMS)?;
         let mut found = resources::every(cx.platform, tag::ROLE_ASSIGNMENT).await?;
-        found.retain(|stored| wanted.matches(stored, cx.scope));
+        found.retain(|stored| {
+            let Some(scope) = stored.id.parent() else { return false };
+            let at_or_above = cx.scope.is_within(&scope);
+            let asked = Assignment { resource: &stored.resource, at_or_above };
+            (at_or_above || scope.is_within(cx.scope)) && wanted.as_ref().is_none_or(|filter| filter.matches(&asked))
+        });
         Ok(Some(found))
     }
 
@@ -244,37 +251,25 @@ fn complete(cx: &mut PutContext<'_>, principal: &str, role: &str) {
 }
 
 /// `$filter` of a list: none = at, above and below the scope; `atScope()` = at or above; and a principal.
-struct AssignmentFilter {
-    at_scope: bool,
-    principal: Option<String>,
+static TERMS: Terms = Terms { fields: &["principalId"], marks: &["atScope", "assignedTo"] };
+
+/// An assignment that is listed at a scope.
+struct Assignment<'a> {
+    resource: &'a Resource,
+    /// Whether it is made at the scope, or above.
+    at_or_above: bool,
 }
 
-impl AssignmentFilter {
-    fn parse(filter: Option<&str>) -> Result<Self> {
-        let mut parsed = Self { at_scope: false, principal: None };
-        for part in filter.into_iter().flat_map(|f| f.split(" and ")).map(str::trim) {
-            let lower = part.to_ascii_lowercase();
-            let quoted = |text: &str| text.trim().trim_matches(|c| c == '\'' || c == ')' || c == '(').to_string();
-            if lower == "atscope()" {
-                parsed.at_scope = true;
-            } else if let Some(rest) = lower.strip_prefix("principalid eq").or_else(|| lower.strip_prefix("assignedto"))
-            {
-                parsed.principal = Some(quoted(rest));
-            } else {
-                return Err(Error::invalid(format!(
-                    "The $filter '{}' is not served here; atScope(), principalId eq '...' and assignedTo('...') are.",
-                    part.chars().take(200).collect::<String>()
-                ))
-                .with_code("InvalidFilterInQueryString"));
-            }
-        }
-        Ok(parsed)
+impl Asked for Assignment<'_> {
+    fn values(&self, field: &str) -> Vec<String> {
+        vec![text(self.resource, field).to_owned()]
     }
 
-    fn matches(&self, stored: &Stored, at: &ResourceId) -> bool {
-        let Some(scope) = stored.id.parent() else { return false };
-        let placed = at.is_within(&scope) || (!self.at_scope && scope.is_within(at));
-        let of = text(&stored.resource, "principalId");
-        placed && self.principal.as_ref().is_none_or(|id| of.eq_ignore_ascii_case(id))
+    fn holds(&self, mark: &str, principal: Option<&str>) -> bool {
+        match (mark, principal) {
+            ("atScope", None) => self.at_or_above,
+            (_, Some(id)) => text(self.resource, "principalId").eq_ignore_ascii_case(id),
+            _ => false,
+        }
     }
 }

@@ -14,6 +14,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
 use ferrohub_model::time::rfc3339;
 use ferrohub_store::Expect;
+use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -33,6 +34,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     // The Python SDK accepts 201 only (reference: resource-manager.md section 11).
     put: (201, 201),
     delete_answers: true,
+    filtered: true,
     behavior: &RoleDefinition,
     ..TypeDecl::new(
         KIND,
@@ -149,65 +151,40 @@ impl Behavior for RoleDefinition {
         let mut all: Vec<Stored> =
             builtin::definitions().iter().filter_map(|role| built_in(cx.platform, &role.guid)).collect();
         let custom = resources::every(cx.platform, tag::ROLE_DEFINITION).await?;
-        all.extend(custom.into_iter().filter(|stored| assignable_at(&stored.resource, cx.scope)));
-        if let Some(filter) = cx.filter {
-            let wanted = RoleFilter::parse(filter)?;
-            all.retain(|stored| wanted.matches(&stored.resource));
+        all.extend(custom.into_iter().filter(|stored| reaches(&stored.resource, cx.scope, true)));
+        if let Some(filter) = Filter::parse(cx.filter.unwrap_or_default(), &TERMS)? {
+            all.retain(|stored| {
+                let at_scope = reaches(&stored.resource, cx.scope, false);
+                filter.matches(&Role { resource: &stored.resource, at_scope })
+            });
         }
         Ok(Some(all))
     }
 }
 
-/// The terms of `$filter` that listings of roles know.
-#[derive(Default)]
-struct RoleFilter {
-    name: Option<String>,
-    kind: Option<String>,
+/// `$filter` of a list: none = what can be assigned at the scope, or below; `atScope()` = at the scope; and names.
+static TERMS: Terms = Terms { fields: &["roleName", "type"], marks: &["atScope", "atScopeAndBelow"] };
+
+/// A role that is listed at a scope.
+struct Role<'a> {
+    resource: &'a Resource,
+    /// Whether it can be assigned at the scope itself.
+    at_scope: bool,
 }
 
-impl RoleFilter {
-    fn parse(text: &str) -> Result<Self> {
-        let mut filter = Self::default();
-        for part in text.split(" and ") {
-            let part = part.trim();
-            let quoted = |prefix: &str| {
-                let rest = part
-                    .get(..prefix.len())
-                    .filter(|head| head.eq_ignore_ascii_case(prefix))
-                    .map(|_| &part[prefix.len()..])?;
-                rest.trim().strip_prefix('\'')?.strip_suffix('\'').map(|value| value.replace("''", "'"))
-            };
-            if let Some(name) = quoted("roleName eq") {
-                filter.name = Some(name);
-            } else if let Some(kind) = quoted("type eq") {
-                filter.kind = Some(kind);
-            } else if !["atscopeandbelow()", "atscope()"].contains(&part.to_ascii_lowercase().as_str()) {
-                return Err(Error::invalid(format!(
-                    "The $filter '{}' is not served here; roleName eq, type eq, atScope() and atScopeAndBelow() are.",
-                    text.chars().take(200).collect::<String>()
-                ))
-                .with_code("InvalidFilterInQueryString"));
-            }
-        }
-        Ok(filter)
+impl Asked for Role<'_> {
+    fn values(&self, field: &str) -> Vec<String> {
+        self.resource.text(&[field]).map(str::to_owned).into_iter().collect()
     }
 
-    fn matches(&self, resource: &Resource) -> bool {
-        let is = |path: &str, wanted: &Option<String>| {
-            wanted.as_ref().is_none_or(|w| resource.text(&[path]).is_some_and(|t| t.eq_ignore_ascii_case(w)))
-        };
-        is("roleName", &self.name) && is("type", &self.kind)
+    fn holds(&self, mark: &str, _: Option<&str>) -> bool {
+        mark == "atScopeAndBelow" || self.at_scope
     }
 }
 
-/// Whether a custom role can be assigned at `scope` (or is assignable somewhere below it, so that listings show it).
-fn assignable_at(resource: &Resource, scope: &ResourceId) -> bool {
-    let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array).cloned().unwrap_or_default();
-    scopes
-        .iter()
-        .filter_map(Value::as_str)
-        .filter_map(|text| ResourceId::parse(text).ok())
-        .any(|s| scope.is_within(&s) || s.is_within(scope))
+/// Whether a role can be assigned at `scope`, or with `below` somewhere below it.
+fn reaches(resource: &Resource, scope: &ResourceId, below: bool) -> bool {
+    scopes_of(resource).iter().any(|s| scope.is_within(s) || below && s.is_within(scope))
 }
 
 /// A refusal at a scope that the request reaches through the role's assignable scopes.

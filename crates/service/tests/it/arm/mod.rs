@@ -9,6 +9,7 @@ mod fixture;
 mod footprint;
 mod identities;
 mod key_store;
+mod lists;
 mod main_job;
 mod operations;
 mod owners;

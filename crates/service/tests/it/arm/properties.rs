@@ -138,6 +138,25 @@ async fn what_an_api_version_does_not_know_is_refused() {
     }
 }
 
+/// A value of the wrong kind for every rule that is not the type's own.
+#[tokio::test]
+async fn a_value_against_its_rule_is_refused_and_named() {
+    let world = world_of_everything().await;
+    for (decl, path, version) in one_of_each(&world).await {
+        let doc = world.get(&path, version).await;
+        for (at, property) in decl.members() {
+            if property.meaning == Meaning::ReadOnly || matches!(property.check, Check::Own) {
+                continue;
+            }
+            let wrong = if matches!(property.check, Check::Each(..)) { json!("zz") } else { json!(["zz"]) };
+            let body = with(&doc, &at, wrong);
+            let error = world.refused(&world.owner, "PUT", &path, version, Some(body)).await;
+            let (status, target) = (error.http_status(), error.target.unwrap_or_default());
+            assert!(target == named(&at) && [400, 501].contains(&status), "{path} {at}: {target} {}", error.message);
+        }
+    }
+}
+
 #[tokio::test]
 async fn create_only_values_stay_when_they_are_left_out() {
     let world = World::new().await;
@@ -226,6 +245,17 @@ async fn keys_of_storage_accounts_are_refused_and_never_shown() {
             assert!(!error.message.contains("c2VjcmV0"), "{}", error.message);
         }
     }
+}
+
+#[tokio::test]
+async fn a_read_of_events_knows_its_members() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let path = format!("{}/readEvents", plant.hub);
+    let body = json!({"partition": 0, "fromSequence": 0, "maxEvents": 1});
+    world.send(&world.owner, "POST", &path, HUB, Some(body)).await.unwrap();
+    let error = world.refused(&world.owner, "POST", &path, HUB, Some(json!({"partitions": 3}))).await;
+    assert!(error.http_status() == 400 && error.message.contains("'partitions'"), "{error}");
 }
 
 /// The declared members with a meaning, one line each.

@@ -1,7 +1,7 @@
 //! A write never drops what its view cannot express, for every type and every view: the types and their api-versions are
 //! found by iteration.
 
-use super::fixture::{HUB, World, plant};
+use super::fixture::{ADR, DPS, HUB, Plant, World, plant};
 use super::widget;
 use ferrohub_service::arm::declaration::TypeDecl;
 use ferrohub_service::arm::types::Types;
@@ -41,7 +41,34 @@ pub(super) async fn world_of_everything() -> World {
         .put(&role, "2022-04-01", json!({"properties": {"roleName": "Viewer", "assignableScopes": [plant.group], "permissions": [{"actions": ["*/read"]}]}}))
         .await;
     world.put(&format!("{}/widgets/w1", widget::provider(&plant.group)), "2030-01-01", widget::body()).await;
+    link_as_identity(&world, &plant).await;
     world
+}
+
+/// Links two further hubs to the provisioning service by its identities, and one by a key.
+async fn link_as_identity(world: &World, plant: &Plant) {
+    let mut hubs = Vec::new();
+    for (name, kind) in [("hub2", "SystemAssigned"), ("hub3", "UserAssigned"), ("hub4", "KeyBased")] {
+        let id = format!("{}/providers/Microsoft.Devices/IotHubs/{name}", plant.group);
+        world.put(&id, HUB, json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}})).await;
+        let host = format!("{name}.azure-devices.localhost");
+        hubs.push(match kind {
+            "KeyBased" => {
+                let path = format!("{id}/IotHubKeys/iothubowner/listkeys");
+                let key = world.send(&world.owner, "POST", &path, HUB, None).await.unwrap().body.unwrap();
+                let key = key["primaryKey"].as_str().unwrap();
+                json!({"connectionString": format!("HostName={host};SharedAccessKeyName=iothubowner;SharedAccessKey={key}")})
+            }
+            "UserAssigned" => {
+                json!({"hostName": host, "authenticationType": kind, "selectedUserAssignedIdentityResourceId": plant.identity, "allocationWeight": 3})
+            }
+            kind => json!({"hostName": host, "authenticationType": kind}),
+        });
+    }
+    let mut dps = world.get(&plant.dps, "2026-03-01-preview").await;
+    dps["identity"]["type"] = "SystemAssigned, UserAssigned".into();
+    dps["properties"]["iotHubs"] = hubs.into();
+    world.put(&plant.dps, "2026-03-01-preview", dps).await;
 }
 
 /// Every id under which something is reached, with its type.
@@ -83,8 +110,9 @@ async fn get_then_put_through_any_view_keeps_everything() {
         for version in decl.versions() {
             let before = shapes(&world, &all, path).await;
             let view = world.get(path, version).await;
+            let if_match = decl.needs_if_match.then_some("*");
             let answer = world
-                .send(&world.owner, "PUT", path, version, Some(view))
+                .request(&world.owner, "PUT", path, version, Some(view), if_match)
                 .await
                 .unwrap_or_else(|e| panic!("{path} {version}: {e} {:?}", e.context));
             assert_eq!(answer.status, decl.put.1, "{path} {version}");
@@ -116,10 +144,8 @@ async fn shapes(world: &World, all: &[(&'static TypeDecl, String)], path: &str) 
 async fn every_view_is_a_pair_there_and_back() {
     let world = world_of_everything().await;
     for (decl, path) in everything(&world).await {
-        // A type that lives on shows its newest shape to whoever is newer than all that is known.
         let last = decl.views.last().unwrap();
-        let newest = if last.last.is_none() { "2099-12-31" } else { decl.versions()[0] };
-        let mut newest_doc = world.get(&path, newest).await;
+        let mut newest_doc = world.get(&path, decl.versions()[0]).await;
         (last.from)(&mut newest_doc);
         for view in decl.views {
             let mut doc = newest_doc.clone();
@@ -144,6 +170,178 @@ async fn an_api_version_that_never_had_a_type_gets_arms_own_error() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_api_version_of_the_future_gets_arms_own_error() {
+    let world = world_of_everything().await;
+    for (decl, path) in everything(&world).await {
+        let code = if decl.full() == "Microsoft.Resources/resourceGroups" {
+            "InvalidApiVersionParameter"
+        } else {
+            "NoRegisteredProviderFound"
+        };
+        for (method, body) in [("GET", None), ("PUT", Some(json!({"location": "westeurope"}))), ("DELETE", None)] {
+            let error = world.refused(&world.owner, method, &path, "2099-12-31", body).await;
+            assert_eq!((error.code, error.http_status()), (code, 400), "{method} {path}");
+            assert!(error.message.contains(decl.versions()[0]), "{}", error.message);
+        }
+    }
+    for path in [
+        "/tenants".to_owned(),
+        "/subscriptions".to_owned(),
+        format!("/subscriptions/{}", world.subscription),
+        format!("/subscriptions/{}/resourceGroups", world.subscription),
+        format!("/subscriptions/{}/resources", world.subscription),
+        format!("/subscriptions/{}/providers", world.subscription),
+        "/providers/Microsoft.Devices".to_owned(),
+    ] {
+        let error = world.refused(&world.owner, "GET", &path, "2099-12-31", None).await;
+        assert_eq!(error.code, "InvalidApiVersionParameter", "{path}");
+        assert!(error.message.contains("2025-04-01"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_hub_says_as_what_it_acts_and_where_the_data_plane_is() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let uuid = world.get(&plant.namespace, ADR).await["properties"]["uuid"].clone();
+    for version in ["2026-10-01-preview", "2026-11-01"] {
+        let mut hub = world.get(&plant.hub, version).await;
+        let link = &hub["properties"]["deviceRegistry"];
+        assert_eq!(
+            *link,
+            json!({
+                "namespaceResourceId": plant.namespace, "namespaceUuid": uuid,
+                "dataPlaneHostName": "westeurope.api.deviceregistry.localhost",
+                "identity": {"type": "UserAssigned", "userAssignedIdentity": plant.identity},
+                "linkingProperties": {"state": "Success"}
+            })
+        );
+        // It says as what it acts: also its own identity, which the older shape says by leaving the id out.
+        hub["identity"]["type"] = "SystemAssigned, UserAssigned".into();
+        hub["properties"]["deviceRegistry"]["identity"] = json!({"type": "SystemAssigned"});
+        let own = world.put(&plant.hub, version, hub.clone()).await;
+        assert_eq!(own["properties"]["deviceRegistry"]["identity"], json!({"type": "SystemAssigned"}));
+        let old = world.get(&plant.hub, HUB).await;
+        assert_eq!(old["properties"]["deviceRegistry"], json!({"namespaceResourceId": plant.namespace}));
+        let put_back = world.put(&plant.hub, HUB, old).await;
+        assert_eq!(put_back["properties"]["deviceRegistry"], json!({"namespaceResourceId": plant.namespace}));
+        for identity in [
+            json!({"type": "UserAssigned"}),
+            json!({"type": "Anonymous"}),
+            json!({"type": "SystemAssigned", "userAssignedIdentity": plant.identity}),
+            json!({}),
+        ] {
+            hub["properties"]["deviceRegistry"]["identity"] = identity.clone();
+            let error = world.refused(&world.owner, "PUT", &plant.hub, version, Some(hub.clone())).await;
+            assert_eq!(error.target.as_deref(), Some("properties.deviceRegistry.identity"), "{identity}: {error}");
+        }
+        hub["properties"]["deviceRegistry"]["identityResourceId"] = plant.identity.clone().into();
+        let error = world.refused(&world.owner, "PUT", &plant.hub, version, Some(hub.clone())).await;
+        assert!(error.message.contains("'identity'"), "{error}");
+        hub["properties"]["deviceRegistry"] = json!({"namespaceResourceId": plant.namespace, "identity": {"type": "UserAssigned", "userAssignedIdentity": plant.identity}});
+        world.put(&plant.hub, version, hub).await;
+    }
+    let made = format!("{}/providers/Microsoft.Devices/IotHubs/newest", plant.group);
+    let body = json!({
+        "location": "westeurope", "sku": {"name": "S1", "capacity": 1}, "identity": {"type": "SystemAssigned"},
+        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identity": {"type": "SystemAssigned"}}}
+    });
+    let made = world.put(&made, "2026-10-01-preview", body).await;
+    assert_eq!(made["properties"]["deviceRegistry"]["linkingProperties"]["state"], "Success");
+}
+
+#[tokio::test]
+async fn the_newest_dps_lists_its_namespace_and_keeps_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let uuid = world.get(&plant.namespace, ADR).await["properties"]["uuid"].clone();
+    let listed = json!([{
+        "resourceId": plant.namespace, "authenticationType": "UserAssigned",
+        "selectedUserAssignedIdentityResourceId": plant.identity, "namespaceUuid": uuid,
+        "dataAddress": "westeurope.api.deviceregistry.localhost", "location": "westeurope", "linkingState": "Succeeded"
+    }]);
+    let newest = world.get(&plant.dps, "2026-11-01").await;
+    assert_eq!(newest["properties"]["deviceRegistryNamespaces"], listed);
+    assert!(newest["properties"].get("deviceRegistryNamespace").is_none());
+    assert!(world.get(&plant.dps, "2026-08-31").await["properties"].get("deviceRegistryNamespaces").is_none());
+    let writable = world.get(&plant.dps, DPS).await["properties"]["deviceRegistryNamespace"].clone();
+    assert_eq!(
+        writable,
+        json!({"resourceId": plant.namespace, "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": plant.identity})
+    );
+    // Put back, left out or emptied, it stays: it is read-only there. Another one is refused.
+    for sent in [listed.clone(), json!([]), serde_json::Value::Null] {
+        let mut body = newest.clone();
+        body["properties"]["deviceRegistryNamespaces"] = sent;
+        let kept = world.put(&plant.dps, "2026-11-01", body).await;
+        assert_eq!(kept["properties"]["deviceRegistryNamespaces"], listed);
+    }
+    for sent in [
+        json!([{"resourceId": format!("{}-other", plant.namespace)}]),
+        json!([{"resourceId": plant.namespace, "authenticationType": "SystemAssigned"}]),
+        json!([listed[0], listed[0]]),
+    ] {
+        let mut body = newest.clone();
+        body["properties"]["deviceRegistryNamespaces"] = sent.clone();
+        let error = world.refused(&world.owner, "PUT", &plant.dps, "2026-11-01", Some(body)).await;
+        assert!(error.message.contains("read-only") && error.message.contains("az iot dps update"), "{sent}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn hubs_are_linked_by_identity_and_every_older_shape_keeps_them_so() {
+    let world = world_of_everything().await;
+    let group = world.group("rg1");
+    let dps = format!("{group}/providers/Microsoft.Devices/provisioningServices/dps1");
+    let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/uami1");
+    let newest = world.get(&dps, "2026-11-01").await["properties"]["iotHubs"].clone();
+    let host = |n: u8| format!("hub{n}.azure-devices.localhost");
+    assert_eq!(
+        newest,
+        json!([
+            {"name": host(2), "hostName": host(2), "authenticationType": "SystemAssigned", "location": "westeurope", "applyAllocationPolicy": true, "allocationWeight": 1},
+            {"name": host(3), "hostName": host(3), "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": identity, "location": "westeurope", "applyAllocationPolicy": true, "allocationWeight": 3},
+            {"name": host(4), "hostName": host(4), "authenticationType": "KeyBased", "connectionString": format!("HostName={};SharedAccessKeyName=iothubowner;SharedAccessKey=****", host(4)), "location": "westeurope", "applyAllocationPolicy": true, "allocationWeight": 1}
+        ])
+    );
+    for version in ["2021-10-15", "2022-12-12", DPS] {
+        let mut old = world.get(&dps, version).await;
+        for entry in old["properties"]["iotHubs"].as_array().unwrap() {
+            assert!(entry.get("authenticationType").is_none() && entry["connectionString"].is_string(), "{entry}");
+        }
+        old["tags"] = json!({"through": version});
+        world.put(&dps, version, old).await;
+        assert_eq!(world.get(&dps, "2026-11-01").await["properties"]["iotHubs"], newest, "{version}");
+    }
+    let at = |change: Value| {
+        let mut hub = newest[0].clone();
+        for (name, value) in change.as_object().unwrap() {
+            hub[name] = value.clone();
+        }
+        hub
+    };
+    let mut body = world.get(&dps, "2026-11-01").await;
+    for (entry, target) in [
+        (at(json!({"authenticationType": "Magic"})), "authenticationType"),
+        (at(json!({"hostName": "nowhere.azure-devices.localhost"})), "hostName"),
+        (at(json!({"hostName": ""})), "hostName"),
+        (at(json!({"connectionString": format!("HostName={}", host(2))})), "connectionString"),
+        (at(json!({"authenticationType": "UserAssigned"})), "selectedUserAssignedIdentityResourceId"),
+        (at(json!({"selectedUserAssignedIdentityResourceId": identity})), "selectedUserAssignedIdentityResourceId"),
+        (at(json!({"authenticationType": "KeyBased"})), "connectionString"),
+    ] {
+        body["properties"]["iotHubs"] = json!([entry]);
+        let error = world.refused(&world.owner, "PUT", &dps, "2026-11-01", Some(body.clone())).await;
+        assert_eq!(error.target.as_deref(), Some(format!("properties.iotHubs.{target}").as_str()), "{entry}: {error}");
+    }
+    // Its own identity cannot go while a link acts as it.
+    body["properties"]["iotHubs"] = newest;
+    body["identity"]["type"] = "UserAssigned".into();
+    let error = world.refused(&world.owner, "PUT", &dps, "2026-11-01", Some(body)).await;
+    assert!(error.message.contains("system-assigned"), "{error}");
 }
 
 #[tokio::test]

@@ -65,7 +65,9 @@ fn entry_id(world: &World, name: &str) -> ResourceId {
 /// Trusts a CA on the hub.
 async fn trust(world: &World, name: &str, der: &[u8], verified: bool) {
     let body = json!({"properties": {"certificate": STANDARD.encode(der), "isVerified": verified}});
-    world.owner.put(&entry_id(world, name), HUB_API, body).await;
+    let id = entry_id(world, name);
+    let if_match = resources::get(world.platform(), &id).await.unwrap().map(|_| "*");
+    world.owner.ask_if("PUT", &id, HUB_API, Some(body), if_match).await.unwrap();
 }
 
 /// Trusts a CA on the hub as `synchronize` does, which says whose it is.
@@ -327,10 +329,38 @@ async fn an_upload_is_exactly_one_ca_certificate_that_can_work() {
         let kept =
             if shown.contains("BEGIN") { shown } else { String::from_utf8(STANDARD.decode(shown).unwrap()).unwrap() };
         assert_eq!(kept, pem);
+        world.owner.delete(&entry_id(&world, "up"), HUB_API).await;
     }
     world.clock.advance(Duration::from_secs(40 * 366 * 24 * 3600));
     let error = put(&pem).await.err().unwrap();
     assert!(error.message.contains("has expired on"), "{error}");
+}
+
+#[tokio::test]
+async fn an_entry_is_changed_and_deleted_only_under_its_etag() {
+    let world = World::new().await;
+    let hierarchy = Hierarchy::new(&world, "ns1").await;
+    let other = Hierarchy::new(&world, "ns2").await;
+    let id = entry_id(&world, "up");
+    let body = |of: &Hierarchy| Some(json!({"properties": {"certificate": of.issuing.certificate().to_pem()}}));
+    let ask = async |method: &str, body: Option<serde_json::Value>, if_match: Option<&str>| {
+        let answer = world.owner.ask_if(method, &id, HUB_API, body, if_match).await;
+        answer.map(|answer| answer.status).map_err(|error| (error.http_status(), error.code))
+    };
+    let refused = Err((412, "PreconditionFailed"));
+    assert_eq!(ask("PUT", body(&hierarchy), Some("*")).await, refused, "there is none yet");
+    assert_eq!(ask("PUT", body(&hierarchy), None).await, Ok(201));
+    let shown = world.owner.get(&id, HUB_API).await;
+    let etag = shown["etag"].as_str().unwrap();
+    for if_match in [None, Some("\"AAAA\"")] {
+        assert_eq!(ask("PUT", body(&other), if_match).await, refused);
+        assert_eq!(ask("DELETE", None, if_match).await, refused);
+    }
+    assert_eq!(world.owner.get(&id, HUB_API).await, shown, "nothing was changed");
+    assert_eq!(ask("PUT", body(&other), Some(&format!("\"{etag}\""))).await, Ok(200));
+    assert_eq!(ask("DELETE", None, Some(etag)).await, refused, "an older one");
+    assert_eq!(ask("DELETE", None, Some("\"*\"")).await, Ok(200));
+    assert_eq!(ask("DELETE", None, None).await, Ok(204), "nothing is there to be lost");
 }
 
 #[tokio::test]

@@ -160,6 +160,7 @@ pub(super) fn request(id: &str, token: Option<String>, peer_chain: Vec<Vec<u8>>)
         host: HOST.into(),
         device_id: id.into(),
         module_id: None,
+        model_id: None,
         token,
         peer_chain,
         peer: Default::default(),
@@ -206,4 +207,9 @@ async fn make_hub(owner: &Owner, id: &ResourceId, more: Value) {
 /// Writes a hub with its policies; `more` are further properties. A hub that is there keeps its uid.
 pub(super) async fn put_hub(world: &World, name: &str, more: Map<String, Value>) {
     make_hub(&world.owner, &hub_id(&world.group, name), json!({ "properties": more })).await;
+}
+
+/// Writes the tags of a hub.
+pub(super) async fn tag_hub(world: &World, name: &str, tags: Value) {
+    make_hub(&world.owner, &hub_id(&world.group, name), json!({ "tags": tags, "properties": {} })).await;
 }

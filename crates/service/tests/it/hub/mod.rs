@@ -6,6 +6,7 @@ mod fixture;
 mod fleet;
 mod mirroring;
 mod network;
+mod parents;
 mod presence;
 mod registry;
 mod sessions;

@@ -20,14 +20,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-const TWIN: Subscriptions = Subscriptions {
-    twin: true,
-    desired: false,
-    credentials: false,
-    methods: false,
-    device_bound: false,
-    inputs: false,
-};
+const TWIN: Subscriptions =
+    Subscriptions { twin: true, desired: false, credentials: false, device_bound: false, inputs: false };
 
 /// A process with its worker, over the engines of a world.
 struct Process {

@@ -1,4 +1,4 @@
-use super::fixture::{HOST, World, put_hub, request};
+use super::fixture::{HOST, World, put_hub, request, tag_hub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use ferrohub_messaging::{ReadFrom, partition_for};
 use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits::{BUS_QUEUE, TELEMETRY_BYTES};
-use ferrohub_service::hub::{self, CloseReason, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{self, CloseReason, DeviceLogin, Session, SessionEvent, Telemetry};
 use ferrohub_service::platform::Change;
 use ferrohub_service::tables::RESOURCES;
 use ferrohub_wire::sas_token;
@@ -386,5 +386,47 @@ async fn both_sides_write_a_twin_at_once_and_nothing_is_lost() {
     for side in ["desired", "reported"] {
         let properties = twin["properties"][side].as_object().unwrap();
         assert_eq!((properties.len(), &properties["$version"]), (27, &json!(26)), "{side}");
+    }
+}
+
+#[tokio::test]
+async fn an_announced_model_stands_in_the_twin_and_in_what_is_sent() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    let login = |model: Option<&str>| DeviceLogin {
+        model_id: model.map(str::to_owned),
+        ..request("d", Some(world.device_token("d", &key)), Vec::new())
+    };
+    let twin = async || world.service().get_twin(&world.caller, &world.hub, "d").await.unwrap();
+    assert_eq!(twin().await["modelId"], "");
+    let session = world.service().connect(login(Some("dtmi:com:example:Thermostat;1"))).await.unwrap();
+    let first = twin().await;
+    assert_eq!((&first["modelId"], &first["etag"]), (&json!("dtmi:com:example:Thermostat;1"), &json!("AAAAAAAAAAE=")));
+    session.publish(&[Telemetry::default()]).await.unwrap();
+    let partition = partition_for("d", 4);
+    let events =
+        world.service().read_events(&world.caller, &world.hub, partition, ReadFrom::Beginning, 10).await.unwrap();
+    assert_eq!(events[0].properties.system("dt-dataschema"), Some("dtmi:com:example:Thermostat;1"));
+    world.service().connect(login(Some("dtmi:com:example:Thermostat;1"))).await.unwrap();
+    world.service().connect(login(None)).await.unwrap();
+    assert_eq!(twin().await["version"], first["version"], "nothing new is no write");
+    world.service().connect(login(Some("dtmi:com:example:Thermostat;2"))).await.unwrap();
+    assert_eq!(twin().await["modelId"], "dtmi:com:example:Thermostat;2");
+    let refused = world.service().connect(login(Some("Thermostat"))).await.err().unwrap();
+    assert_eq!(refused.numeric_code(), 400_004);
+}
+
+#[tokio::test]
+async fn faults_are_for_hubs_whose_tag_allows_them() {
+    let world = World::new().await;
+    let key = world.sas_device("d").await;
+    for (tags, allowed) in [
+        (json!({}), false),
+        (json!({"ferrohub-fault-injection": "false"}), false),
+        (json!({"Ferrohub-Fault-Injection": "True"}), true),
+        (json!({"other": "true"}), false),
+    ] {
+        tag_hub(&world, "hub1", tags.clone()).await;
+        assert_eq!(world.connect_sas("d", &key).await.link().may_fault(), allowed, "{tags}");
     }
 }

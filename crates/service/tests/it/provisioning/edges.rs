@@ -78,6 +78,42 @@ async fn each_missing_right_is_named_and_a_grant_works_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_linked_by_identity_is_opened_by_its_role() {
+    const HUB_DATA_CONTRIBUTOR: &str = "4fc6c259-987e-4a07-842e-c321cc9d413f";
+    const NEWEST: &str = "2026-11-01";
+    let world = World::new().await;
+    let key = world.group("g1", json!({})).await;
+    let mut dps = world.owner.get(&world.dps, NEWEST).await;
+    dps["properties"]["iotHubs"] = json!([{"hostName": world.hub_host, "authenticationType": "SystemAssigned"}]);
+    world.owner.put(&world.dps, NEWEST, dps).await;
+    let refused = |done: &Value, action: &str| {
+        let state = &done["registrationState"];
+        assert_eq!((&done["status"], &state["errorCode"]), (&json!("failed"), &json!(400_209)), "{done}");
+        let message = state["errorMessage"].as_str().unwrap();
+        assert!(message.contains(action) && message.contains(&world.dps_principal), "{message}");
+        assert!(message.contains("az role assignment create --assignee-object-id"), "{message}");
+    };
+    refused(&world.register(&key, "d1", None).await, "Microsoft.Devices/IotHubs/devices/write");
+    let half = world.role(&[], &["Microsoft.Devices/IotHubs/devices/*"]).await;
+    world.grant(&world.dps_principal, &world.hub_id("hub1"), &half).await;
+    refused(&world.register(&key, "d1", None).await, "Microsoft.Devices/IotHubs/twins/write");
+    let granted = world.grant(&world.dps_principal, &world.hub_id("hub1"), HUB_DATA_CONTRIBUTOR).await;
+    let done = world.register(&key, "d1", None).await;
+    assert_eq!(
+        (&done["status"], &done["registrationState"]["assignedHub"]),
+        (&json!("assigned"), &json!(world.hub_host))
+    );
+    // A key of the hub that is made anew changes nothing; the role that goes does, at once.
+    world.rotate_hub_key("hub1").await;
+    assert_eq!(world.register(&key, "d2", None).await["status"], "assigned");
+    world.owner.delete(&granted, crate::owner::ROLE_API).await;
+    refused(&world.register(&key, "d3", None).await, "Microsoft.Devices/IotHubs/twins/write");
+    // Whoever links it so must be able to read the hub.
+    world.link(&["hub1"]).await;
+    assert_eq!(world.register(&key, "d3", None).await["status"], "assigned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_linked_hub_whose_key_was_rotated_must_be_linked_again() {
     let world = World::new().await;
     let key = world.group("g1", json!({})).await;

@@ -31,6 +31,10 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
         (&made["attestation"], &made["provisioningStatus"]),
         (&json!({"type": "symmetricKey"}), &json!("enabled"))
     );
+    for again in ["Line:1", "LINE:1"] {
+        let refused = world.service().put_group(&world.caller().await, &dps, again, &body(json!({})), None).await;
+        assert_eq!(refused.unwrap_err().numeric_code(), 409_201, "users of the service are refused without If-Match");
+    }
     let keys = world.service().attestation_mechanism(&world.caller().await, &dps, "line:1").await.unwrap();
     let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
     assert_eq!(keys["type"], "symmetricKey");
@@ -86,12 +90,16 @@ async fn policies_and_hubs_are_checked() {
     };
     assert!(refuse(json!({"credentialPolicyName": "nope"})).await.contains("it has 'default'"));
     assert!(refuse(json!({"certificatePolicyName": "default", "namespaceName": "other"})).await.contains("plant"));
-    assert!(refuse(json!({"iotHubs": ["hub9.azure-devices.localhost"]})).await.contains(&world.hub_host));
+    assert!(
+        refuse(json!({"allocationPolicy": "hashed", "iotHubs": ["hub9.azure-devices.localhost"]}))
+            .await
+            .contains(&world.hub_host)
+    );
     assert!(refuse(json!({"allocationPolicy": "static"})).await.contains("exactly one hub"));
     assert!(refuse(json!({"allocationPolicy": "custom"})).await.contains("not built"));
     assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("not built"));
     assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
-    let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "iotHubs": [world.hub_host]});
+    let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "allocationPolicy": "hashed", "iotHubs": [world.hub_host]});
     let made = world.service().put_group(&world.caller().await, &dps, "g", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
@@ -134,14 +142,20 @@ async fn pages_follow_each_other() {
     }
     let page = world
         .service()
-        .query_registrations(&world.caller().await, &dps, "G4", &PageRequest { max_items: Some(2), continuation: None })
+        .query_registrations(
+            &world.caller().await,
+            &dps,
+            "G4",
+            None,
+            &PageRequest { max_items: Some(2), continuation: None },
+        )
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
     assert!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g0", &PageRequest::default())
+            .query_registrations(&world.caller().await, &dps, "g0", None, &PageRequest::default())
             .await
             .unwrap()
             .items
@@ -150,7 +164,7 @@ async fn pages_follow_each_other() {
     assert_eq!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g9", &PageRequest::default())
+            .query_registrations(&world.caller().await, &dps, "g9", None, &PageRequest::default())
             .await
             .unwrap_err()
             .numeric_code(),

@@ -4,6 +4,8 @@ use super::world::{World, csr, openssl, verify_chain};
 use crate::owner::REGISTRY_API;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::device::DeviceStatus;
+use ferrohub_model::twin::Twin;
 use ferrohub_service::hub::HubRef;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceRef, DeviceSpec};
 use ferrohub_service::hub::twins;
@@ -155,6 +157,43 @@ async fn registering_again_keeps_the_device_and_renews_the_certificate() {
     assert_eq!(third["status"], "assigned");
     let keyed = identity::load(world.platform().store.as_ref(), hub, "d1").await.unwrap().unwrap().device;
     assert_eq!((keyed.authentication.kind.as_str(), keyed.uid), ("sas", before.uid));
+}
+
+/// ADR 0029.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_the_hub_has_is_taken_over() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"initialTwin": {"tags": {"line": 1}}})).await;
+    let hub = world.hubs().by_host(&world.hub_host).await.unwrap();
+    let store = world.platform().store.as_ref();
+    // Made by hand, disabled, with a twin and a certificate of its own.
+    let print = "AB".repeat(20);
+    let mut spec = DeviceSpec::new("d1", Credentials::Thumbprints { primary: Some(print), secondary: None });
+    spec.status = DeviceStatus::Disabled;
+    let mut made = identity::draft(world.platform(), &hub, spec).await.unwrap();
+    let mut twin = Twin::new("2026-11-20T00:00:00Z");
+    twin.patch(&json!({"tags": {"made": "by hand"}}), "2026-11-20T00:00:00Z").unwrap();
+    let mut change = Change::new();
+    identity::add_create(world.platform(), &mut made, &twin, &mut change).unwrap();
+    world.platform().commit(change).await.unwrap();
+
+    let done = world.register(&key, "d1", None).await;
+    assert_eq!(
+        (&done["status"], &done["registrationState"]["substatus"]),
+        (&json!("assigned"), &json!("reprovisionedToInitialAssignment"))
+    );
+    let device = identity::load(store, hub.uid, "d1").await.unwrap().unwrap().device;
+    assert_eq!((device.uid, &device.generation_id), (made.uid, &made.generation_id));
+    assert_eq!((device.authentication.kind.as_str(), device.status), ("sas", DeviceStatus::Disabled));
+    let kept = twins::load(store, device.uid).await.unwrap().unwrap().twin;
+    assert_eq!(serde_json::Value::Object(kept.tags.clone()), json!({"made": "by hand"}));
+
+    // Left by a registration that was deleted.
+    let dps = world.dps().await;
+    assert_eq!(world.register(&key, "d2", None).await["registrationState"]["substatus"], "initialAssignment");
+    world.service().delete_registration(&world.caller().await, &dps, "d2", None).await.unwrap();
+    let again = world.register(&key, "d2", None).await;
+    assert_eq!(again["registrationState"]["substatus"], "reprovisionedToInitialAssignment");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,7 @@ async fn a_credential_id_counts_only_under_the_authority_of_the_devices_policy()
             host: world.hub_host.clone(),
             device_id: "d1".into(),
             module_id: None,
+            model_id: None,
             token: None,
             peer_chain,
             peer: Default::default(),

@@ -250,7 +250,8 @@ impl World {
             body[key] = value;
         }
         let dps = self.dps().await;
-        self.service().put_group(&self.caller().await, &dps, name, &body, None).await.unwrap();
+        let if_match = self.service().group(&self.caller().await, &dps, name).await.is_ok().then_some("*");
+        self.service().put_group(&self.caller().await, &dps, name, &body, if_match).await.unwrap();
         let mechanism = self.service().attestation_mechanism(&self.caller().await, &dps, name).await.unwrap();
         STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
     }

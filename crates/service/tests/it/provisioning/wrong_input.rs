@@ -125,13 +125,13 @@ async fn another_groups_key_does_not_take_a_device_over() {
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");
     // A disabled group refuses, and enabling it helps at once.
     let body = json!({"attestation": {"type": "symmetricKey"}, "provisioningStatus": "disabled"});
-    world.service().put_group(&world.caller().await, &dps, "g2", &body, None).await.unwrap();
+    world.service().put_group(&world.caller().await, &dps, "g2", &body, Some("*")).await.unwrap();
     let error = world.service().register(world.request(&second, "d1", None)).await.unwrap_err();
     assert_eq!(error.numeric_code(), 401_002);
     assert!(error.message.contains("disabled"));
     world
         .service()
-        .put_group(&world.caller().await, &dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), None)
+        .put_group(&world.caller().await, &dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), Some("*"))
         .await
         .unwrap();
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");

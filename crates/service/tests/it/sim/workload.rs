@@ -198,6 +198,7 @@ impl Plant {
             host,
             device_id: id,
             module_id: None,
+            model_id: None,
             token: Some(token),
             peer_chain: Vec::new(),
             peer: Default::default(),

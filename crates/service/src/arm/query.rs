@@ -1,0 +1,81 @@
+//! The options of a query (`$filter`, `$top`, ...): a list obeys an option, or refuses it; none is ignored.
+
+use super::read::{decode_token, next_link};
+use super::request::ArmRequest;
+use ferrohub_model::error::{Error, Result};
+
+/// What every list knows.
+pub(super) const PAGED: &[&str] = &["$top", "$skipToken"];
+/// What a list with a filter knows.
+pub(super) const FILTERED: &[&str] = &["$filter", "$top", "$skipToken"];
+
+/// Refuses every option that is not one of `known`.
+///
+/// # Errors
+/// `InvalidQueryParameter` naming the option and what is known.
+pub(super) fn check(request: &ArmRequest, known: &[&str]) -> Result<()> {
+    let foreign = |name: &str| name.starts_with('$') && !known.iter().any(|option| option.eq_ignore_ascii_case(name));
+    let Some((name, _)) = request.query.iter().find(|(name, _)| foreign(name)) else { return Ok(()) };
+    let shown: String = name.chars().take(40).collect();
+    let what = match known {
+        [] => "it takes none".to_owned(),
+        known => format!("there are {}", known.join(", ")),
+    };
+    Err(Error::invalid(format!("The query option '{shown}' is not served here; {what}."))
+        .with_code("InvalidQueryParameter")
+        .with_target(shown))
+}
+
+/// Refuses every member of `$expand` that is not one of `known`; gives those that are asked for.
+///
+/// # Errors
+/// `InvalidQueryParameter`.
+pub(super) fn expand(request: &ArmRequest, known: &'static [&'static str]) -> Result<Vec<&'static str>> {
+    let text = request.query("$expand").unwrap_or_default();
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            known.iter().copied().find(|name| name.eq_ignore_ascii_case(part)).ok_or_else(|| {
+                let shown: String = part.chars().take(60).collect();
+                Error::invalid(format!("The $expand '{shown}' is not served here; there are {}.", known.join(", ")))
+                    .with_code("InvalidQueryParameter")
+                    .with_target("$expand")
+            })
+        })
+        .collect()
+}
+
+/// How many items a page has at most, as `$top` wants.
+///
+/// # Errors
+/// `InvalidQueryParameter` for what is no number from 1 on.
+pub(super) fn top(request: &ArmRequest) -> Result<Option<usize>> {
+    let Some(text) = request.query("$top").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let top = text.parse::<u32>().ok().filter(|top| *top > 0);
+    let top = top.ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        Error::invalid(format!("The $top '{shown}' is not a whole number from 1 on."))
+            .with_code("InvalidQueryParameter")
+            .with_target("$top")
+    })?;
+    Ok(Some(usize::try_from(top).unwrap_or(usize::MAX)))
+}
+
+/// The page that is asked for of a list that is whole in memory, with the link to the next one.
+///
+/// # Errors
+/// As [`top`]; `InvalidSkipToken`.
+pub(super) fn page<T>(request: &ArmRequest, mut all: Vec<T>) -> Result<(Vec<T>, Option<String>)> {
+    let start = match request.query("$skipToken").filter(|token| !token.is_empty()) {
+        Some(token) => decode_token(token)?.parse::<usize>().map_err(|_| {
+            Error::invalid("The $skipToken is not one of this list's; start the list anew.")
+                .with_code("InvalidSkipToken")
+        })?,
+        None => 0,
+    };
+    let end = top(request)?.map_or(all.len(), |top| start.saturating_add(top));
+    let next = (end < all.len()).then(|| next_link(request, &end.to_string()));
+    all.truncate(end);
+    Ok((all.split_off(start.min(all.len())), next))
+}
