@@ -2,9 +2,8 @@
 
 mod applications;
 mod credentials;
-mod objects;
-
 mod not_built;
+mod objects;
 mod query;
 
 use crate::authz::{Actor, Plane, authorize};

@@ -104,7 +104,10 @@ impl Engine {
     /// The error of a path for something of Azure's that is not built, whatever is sent to it; `None` for what is served.
     pub fn unbuilt(&self, path: &str) -> Option<Error> {
         let segments = path::segments(path).ok()?;
-        path::resolve(&self.platform.types, &segments).err().filter(|error| error.kind == ErrorKind::NotImplemented)
+        match path::resolve(&self.platform.types, &segments) {
+            Ok(Some(_)) => None,
+            Ok(None) | Err(_) => not_built::refusal(&self.platform.types, &segments),
+        }
     }
 
     async fn typed(&self, request: &ArmRequest, target: &Target) -> Result<ArmResponse> {
