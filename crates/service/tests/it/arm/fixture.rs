@@ -8,6 +8,7 @@ use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::arm::types::Types;
@@ -16,7 +17,7 @@ use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::graph::GraphRequest;
 use ferrohub_service::platform::{Engines, Platform, Settings};
-use ferrohub_service::{Service, tables};
+use ferrohub_service::{Service, resources, tables};
 use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
@@ -105,7 +106,15 @@ impl World {
         version: &str,
         body: Option<Value>,
     ) -> Result<ArmResponse, Error> {
-        self.request(actor, method, path, version, body, None).await
+        let if_match = self.condition(method, path).await;
+        self.request(actor, method, path, version, body, if_match).await
+    }
+
+    /// What a change of a hub's certificate must say; nothing else must.
+    async fn condition(&self, method: &str, path: &str) -> Option<&'static str> {
+        let changes = ["PUT", "PATCH", "DELETE"].contains(&method) && path.contains("/certificates/");
+        let id = ResourceId::parse(path.split('?').next().unwrap_or_default()).ok().filter(|_| changes)?;
+        resources::get(self.platform(), &id).await.ok()?.map(|_| "*")
     }
 
     pub(super) async fn request(
