@@ -162,7 +162,8 @@ impl Body<'_> {
         let hint = match same {
             Some(property) => format!("It is written '{}'.", property.name),
             None => {
-                let names: Vec<&str> = known.iter().filter(|p| is_written(p)).map(|p| p.name).collect();
+                let written = known.iter().filter(|p| is_written(p));
+                let names: Vec<String> = written.map(|p| format!("'{}'", p.name)).collect();
                 match names.is_empty() {
                     true => "Nothing can be set here; leave it out.".into(),
                     false => format!("Known here are: {}. Leave it out.", names.join(", ")),

@@ -4,8 +4,8 @@
 use super::fixture::{ADR, DPS, HUB, World, plant};
 use super::views::{everything, world_of_everything};
 use ferrohub_model::error::Error;
-use ferrohub_service::arm::ArmResponse;
 use ferrohub_service::arm::declaration::TypeDecl;
+use ferrohub_service::arm::request::ArmResponse;
 use ferrohub_service::arm::schema::{Check, Meaning, Property};
 use ferrohub_service::arm::types::Types;
 use serde_json::{Value, json};
@@ -22,19 +22,6 @@ async fn one_of_each(world: &World) -> Vec<(&'static TypeDecl, String, &'static 
     }
     assert_eq!(found.len(), world.platform().types.all().len());
     found
-}
-
-/// A PUT over what is there, with the condition that some types ask for.
-async fn over(world: &World, decl: &TypeDecl, path: &str, version: &str, body: Value) -> Result<ArmResponse, Error> {
-    let if_match = decl.needs_if_match.then_some("*");
-    world.request(&world.owner, "PUT", path, version, Some(body), if_match).await
-}
-
-async fn refused_over(world: &World, decl: &TypeDecl, path: &str, version: &str, body: Value) -> Error {
-    match over(world, decl, path, version, body).await {
-        Ok(answer) => panic!("PUT {path} was answered {}", answer.status),
-        Err(error) => error,
-    }
 }
 
 /// `doc` with `value` at a path of a declaration: an entry of a list, or a name of the client's choice, is made.
@@ -62,6 +49,19 @@ fn named(path: &str) -> String {
     path.replace("[]", "[0]").replace(".*", ".x")
 }
 
+/// A write of the owner, over what stands where the type asks for that to be said.
+async fn write(
+    world: &World,
+    decl: &TypeDecl,
+    method: &str,
+    path: &str,
+    version: &str,
+    body: Value,
+) -> Result<ArmResponse, Error> {
+    let if_match = decl.needs_if_match.then_some("*");
+    world.request(&world.owner, method, path, version, Some(body), if_match).await
+}
+
 #[tokio::test]
 async fn what_nobody_declared_is_refused_at_every_depth() {
     let world = world_of_everything().await;
@@ -82,7 +82,7 @@ async fn what_nobody_declared_is_refused_at_every_depth() {
         for level in levels {
             let unknown = format!("{level}{UNKNOWN}");
             let body = with(&doc, &unknown, json!("x"));
-            let error = refused_over(&world, decl, &path, version, body).await;
+            let error = write(&world, decl, "PUT", &path, version, body).await.unwrap_err();
             let seen = (error.http_status(), error.code, error.target.as_deref());
             assert_eq!(
                 seen,
@@ -92,14 +92,12 @@ async fn what_nobody_declared_is_refused_at_every_depth() {
             );
             assert!(error.message.contains(UNKNOWN) && error.message.contains(&decl.full()), "{}", error.message);
             let body = with(&json!({}), &unknown, json!(7));
-            let if_match = decl.needs_if_match.then_some("*");
-            let patched = world.request(&world.owner, "PATCH", &path, version, Some(body), if_match).await;
-            let error = patched.err().unwrap_or_else(|| panic!("PATCH {path} was answered"));
+            let error = write(&world, decl, "PATCH", &path, version, body).await.unwrap_err();
             assert_eq!((error.http_status(), error.target.as_deref()), (400, Some(named(&unknown).as_str())), "{path}");
         }
         // Null says nothing, and is not kept.
         let body = with(&doc, &format!("properties.{UNKNOWN}"), Value::Null);
-        let answer = over(&world, decl, &path, version, body).await.unwrap().body.unwrap();
+        let answer = write(&world, decl, "PUT", &path, version, body).await.unwrap().body.unwrap();
         assert!(answer["properties"].get(UNKNOWN).is_none(), "{path}");
     }
 }
@@ -123,7 +121,7 @@ async fn what_is_not_built_is_refused_with_a_sentence() {
         let unbuilt = decl.members().into_iter().filter(|(_, p)| matches!(p.meaning, Meaning::Unbuilt(_)));
         for (at, property) in unbuilt {
             let body = with(&doc, &at, busy(&property.check));
-            let error = refused_over(&world, decl, &path, version, body).await;
+            let error = write(&world, decl, "PUT", &path, version, body).await.unwrap_err();
             assert_eq!((error.http_status(), error.target), (501, Some(named(&at))), "{path}");
             let Meaning::Unbuilt(why) = property.meaning else { unreachable!() };
             assert!(error.message.contains(why) && why.ends_with('.'), "{}", error.message);
@@ -167,7 +165,7 @@ async fn a_value_against_its_rule_is_refused_and_named() {
             }
             let wrong = if matches!(property.check, Check::Each(..)) { json!("zz") } else { json!(["zz"]) };
             let body = with(&doc, &at, wrong);
-            let error = refused_over(&world, decl, &path, version, body).await;
+            let error = write(&world, decl, "PUT", &path, version, body).await.unwrap_err();
             let (status, target) = (error.http_status(), error.target.unwrap_or_default());
             assert!(target == named(&at) && [400, 501].contains(&status), "{path} {at}: {target} {}", error.message);
         }
