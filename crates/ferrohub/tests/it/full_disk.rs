@@ -63,7 +63,7 @@ fn a_full_disk_is_told_on_every_plane_and_reading_goes_on() {
     let writes: [&[&str]; 4] = [
         &["group", "create", "-n", "rg2", "-l", "westeurope"],
         &["iot", "hub", "device-identity", "create", "-n", &hub, "-d", "new"],
-        &["iot", "hub", "device-twin", "update", "-n", &hub, "-d", "quickstart-device", "--tags", "{\"a\":1}"],
+        &["iot", "hub", "device-twin", "update", "-n", &hub, "-d", "qs-device", "--tags", "{\"a\":1}"],
         &[
             "iot",
             "dps",

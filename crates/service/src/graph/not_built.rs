@@ -102,7 +102,7 @@ mod tests {
     fn what_is_meant_is_named() {
         for (path, words) in [
             ("groups/x/members", "groups"),
-            ("Applications/x", "changes of applications"),
+            ("Applications/x", "this use of applications"),
             ("applications/x/owners/$ref", "owners"),
             ("me", "signed in"),
             ("servicePrincipals/x/appRoleAssignments", "app roles"),

@@ -271,7 +271,7 @@ async fn lists_of_graph_do_the_same() {
             assert_eq!((error.code, error.http_status()), ("Request_UnsupportedQuery", 400), "{what} {query:?}");
         }
     }
-    for (method, path) in [("GET", "groups"), ("PATCH", "applications/x"), ("GET", "me")] {
+    for (method, path) in [("GET", "groups"), ("GET", "applications/x/owners"), ("GET", "me")] {
         assert_eq!(ask(method, path, &[], None).await.unwrap_err().http_status(), 501, "{path}");
     }
 }
