@@ -72,7 +72,7 @@ static ROUTES: &[Row<Run>] = &[
         Box::pin(async { asked.own().and_then(|()| asked.provider(&asked.path[1])) })
     }),
     open("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
-        Box::pin(async { asked.own().and_then(|()| providers::show(asked.platform, &asked.path[1])).map(Some) })
+        Box::pin(async { asked.own().and_then(|()| providers::register(asked.platform, &asked.path[1])).map(Some) })
     }),
     open("POST", "/subscriptions/{subscription}/providers/{provider}/unregister", |asked| {
         Box::pin(async { asked.own().and_then(|()| providers::unregister(asked.platform, &asked.path[1])).map(Some) })

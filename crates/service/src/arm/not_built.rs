@@ -275,6 +275,12 @@ pub(super) fn of_provider(types: &Types, namespace: &str) -> Option<Error> {
     Some(Error::not_implemented(format!("Ferrohub does not have {what} ({name}) yet. It has: {have}.")))
 }
 
+/// A provider namespace of Azure's of which we know something, as Azure writes it.
+pub(super) fn provider(namespace: &str) -> Option<&'static str> {
+    let names = ROWS.iter().map(|row| row.provider).chain(PROVIDERS.iter().map(|(name, _)| *name));
+    names.filter(|name| !name.is_empty()).find(|name| name.eq_ignore_ascii_case(namespace))
+}
+
 /// The routes of what is not built.
 pub(super) fn routes() -> Vec<RouteInfo> {
     let path = |row: &Row| match row.provider {

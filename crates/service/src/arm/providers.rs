@@ -21,13 +21,22 @@ pub(super) fn all(platform: &Platform) -> Vec<Value> {
     namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect()
 }
 
-/// One provider; registering one answers with it too. Scripts register what Azure would need, whatever of it is here: a
-/// provider of Azure's that has no type here is registered, with no types.
+/// One provider. A provider that Azure is known to have counts as registered, with no types.
 pub(super) fn show(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
     let types = &platform.types;
-    let namespace =
-        if is_azures(namespace) { known(types, namespace).unwrap_or(namespace) } else { known(types, namespace)? };
-    Ok(ArmResponse::new(200, Some(provider(platform, types, namespace))))
+    let found = known(types, namespace).or_else(|error| not_built::provider(namespace).ok_or(error))?;
+    Ok(ArmResponse::new(200, Some(provider(platform, types, found))))
+}
+
+/// Registers a provider. Scripts register whatever Azure would need, and we do not know every name that Azure has: each of
+/// Azure's form is answered.
+pub(super) fn register(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+    match show(platform, namespace) {
+        Err(_) if is_azures(namespace) => {
+            Ok(ArmResponse::new(200, Some(provider(platform, &platform.types, namespace))))
+        }
+        answer => answer,
+    }
 }
 
 /// Whether a provider namespace has the form of Azure's own, such as `Microsoft.Storage`.
