@@ -72,51 +72,48 @@ pub struct DataPlane {
     pub served: &'static [&'static str],
 }
 
-/// IoT Hub: its service API, its device API and the user name of MQTT (reference: iot-hub-and-dps.md C, D.1 and D.5).
-pub static HUB: DataPlane = DataPlane {
-    name: "IoT Hub",
-    served: &[
-        "2016-02-03",
-        "2016-11-14",
-        "2017-06-30",
-        "2017-11-08-preview",
-        "2018-04-01",
-        "2018-06-30",
-        "2018-08-30-preview",
-        "2019-03-30",
-        "2019-07-01-preview",
-        "2019-10-01",
-        "2020-03-01",
-        "2020-03-13",
-        "2020-05-31-preview",
-        "2020-09-30",
-        "2021-04-12",
-        "2024-03-31",
-        "2025-08-01-preview",
-        "2026-11-01-preview",
-    ],
-};
+/// The versions of both data planes. Clients mix them (a device registers with the version that it speaks to its hub), so
+/// each plane takes the other's as well (reference: iot-hub-and-dps.md C, D.1, D.5 and E; certificates.md, the table of versions).
+const DATA_PLANES: &[&str] = &[
+    "2016-02-03",
+    "2016-11-14",
+    "2017-06-30",
+    "2017-11-08-preview",
+    "2017-11-15",
+    "2018-04-01",
+    "2018-06-30",
+    "2018-08-30-preview",
+    "2018-09-01-preview",
+    "2018-11-01",
+    "2019-01-15",
+    "2019-03-30",
+    "2019-03-31",
+    "2019-07-01-preview",
+    "2019-10-01",
+    "2020-03-01",
+    "2020-03-13",
+    "2020-05-31-preview",
+    "2020-09-30",
+    "2021-04-12",
+    "2021-06-01",
+    "2021-10-01",
+    "2021-11-01-preview",
+    "2024-03-31",
+    "2025-07-01-preview",
+    "2025-08-01-preview",
+    "2026-07-01-preview",
+    "2026-10-01-preview",
+    "2026-11-01-preview",
+    "2026-11-01",
+    "2026-11-02-preview",
+    "2026-11-15-preview",
+];
 
-/// The Device Provisioning Service: its service API, its device API and the user name of MQTT (reference: iot-hub-and-dps.md A.1 and B).
-pub static PROVISIONING: DataPlane = DataPlane {
-    name: "the Device Provisioning Service",
-    served: &[
-        "2017-11-15",
-        "2018-04-01",
-        "2018-09-01-preview",
-        "2018-11-01",
-        "2019-01-15",
-        "2019-03-31",
-        "2021-06-01",
-        "2021-10-01",
-        "2021-11-01-preview",
-        "2025-07-01-preview",
-        "2026-07-01-preview",
-        "2026-11-01",
-        "2026-11-02-preview",
-        "2026-11-15-preview",
-    ],
-};
+/// IoT Hub: its service API, its device API and the user name of MQTT.
+pub static HUB: DataPlane = DataPlane { name: "IoT Hub", served: DATA_PLANES };
+
+/// The Device Provisioning Service: its service API, its device API and the user name of MQTT.
+pub static PROVISIONING: DataPlane = DataPlane { name: "the Device Provisioning Service", served: DATA_PLANES };
 
 impl DataPlane {
     /// Refuses a version that this plane does not serve. A missing one is allowed: old devices leave it out.
