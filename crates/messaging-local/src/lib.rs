@@ -14,6 +14,7 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod reserve;
 mod seal;
 mod segment;
 mod sidecar;

@@ -5,6 +5,7 @@ use crate::index::Index;
 use crate::reader;
 use crate::record::{self, Key};
 use crate::recovery;
+use crate::reserve;
 use crate::segment::remove_if_there;
 use crate::writer::{Append, Journal, Message};
 use async_trait::async_trait;
@@ -122,6 +123,9 @@ impl LocalEventLog {
     /// acknowledged is damaged (file and offset are named) or the journal has another format.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self> {
         let recovered = recovery::open(&*disk, dir)?;
+        if let Err(error) = reserve::keep(&*disk, dir) {
+            tracing::warn!(%error, "no room could be kept in the event log's folder for a full disk");
+        }
         let last = recovered.last;
         let published = Published { index: recovered.index, active: recovered.active, file: last.file };
         let shared = Arc::new(Shared {

@@ -6,13 +6,14 @@ use crate::index::{Run, Segment};
 use crate::log::{Options, Shared};
 use crate::record::{Head, Header, Key, Kind, Record};
 use crate::recovery;
+use crate::reserve;
 use crate::seal::Seal;
 use crate::segment::{records_path, remove_if_there, sidecar_path};
 use crate::sidecar;
 use ferrohub_messaging::disk::DiskFile;
 use ferrohub_messaging::{NewEvent, Position};
 use ferrohub_model::clock::Clock;
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::pace::Pace;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -114,10 +115,10 @@ impl Journal {
                 }
                 Message::Expire { marks, answer } => {
                     // A caller that went away wants no answer; so below.
-                    let _ = answer.send(self.expire(&marks));
+                    let _ = answer.send(self.with_room(|journal| journal.expire(&marks)));
                 }
                 Message::Drop { stream, answer } => {
-                    let _ = answer.send(self.drop_stream(stream));
+                    let _ = answer.send(self.with_room(|journal| journal.drop_stream(stream)));
                 }
                 Message::Close { answer } => {
                     let _ = answer.send(self.check_poison());
@@ -356,6 +357,23 @@ impl Journal {
             return None;
         }
         sidecar::decode(self.active, self.length, &bytes).ok().map(|(_, runs)| runs)
+    }
+
+    /// Frees segments. On a full disk the reserve gives way, so that they can be freed at all; it comes back when there is room.
+    fn with_room(&mut self, free: impl Fn(&mut Self) -> Result<u64>) -> Result<u64> {
+        let shared = Arc::clone(&self.shared);
+        let mut freed = free(self);
+        if freed.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable)
+            && reserve::give(&*shared.disk, &shared.dir).is_ok()
+        {
+            freed = free(self);
+        }
+        if freed.is_ok()
+            && let Err(error) = reserve::keep(&*shared.disk, &shared.dir)
+        {
+            tracing::debug!(%error, "no room is kept in the event log's folder for a full disk");
+        }
+        freed
     }
 
     /// Moves partitions' first kept events, and removes the segments in which nothing is kept.

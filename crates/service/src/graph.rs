@@ -20,7 +20,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Pages;
 use ferrohub_wire::odata::Terms;
 use futures_util::future::BoxFuture;
-use objects::{application_view, principal_view, unknown};
+use objects::{application_view, principal_view, refuse_unknown, unknown};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -220,21 +220,20 @@ impl Graph {
     }
 
     async fn get_by_ids(&self, request: &GraphRequest) -> Result<Answer> {
-        let ids: Vec<&str> = request
-            .body
-            .as_ref()
-            .and_then(|b| b.get("ids"))
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        refuse_unknown(request.body.as_ref(), "", &["ids", "types"])?;
+        let texts = |name: &str| -> Vec<&str> {
+            let list = request.body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).collect()
+        };
+        let (ids, types) = (texts("ids"), texts("types"));
         if ids.len() > IDS {
             return Err(Error::invalid(format!("At most {IDS} ids can be asked for at once.")));
         }
         let mut value = Vec::new();
         for id in ids {
-            if let Some(principal) = directory::by_id(self.platform.store.as_ref(), id).await? {
+            if let Some(principal) = directory::by_id(self.platform.store.as_ref(), id).await?
+                && is_one_of(&principal, &types)
+            {
                 value.push(self.principal_view(&principal).await?);
             }
         }
@@ -249,4 +248,10 @@ impl Graph {
         };
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
     }
+}
+
+/// Whether a principal is of one of the asked types; none asks for all.
+fn is_one_of(principal: &Principal, types: &[&str]) -> bool {
+    let own = if principal.kind == PrincipalKind::User { "user" } else { "servicePrincipal" };
+    types.is_empty() || types.iter().any(|word| word.eq_ignore_ascii_case(own))
 }

@@ -5,7 +5,7 @@ use crate::platform::{Change, Platform};
 use crate::tables::META;
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
-use ferrohub_store::Put;
+use ferrohub_store::{Put, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,8 @@ impl SettledTime {
         let row = platform.store.get(&META, KEY).await?;
         let version = row.as_ref().map_or(0, |row| row.version);
         // Where another process went on meanwhile, the time that was lived through is counted there.
-        let since = self.looked.replace((version, moment)).filter(|(seen, _)| *seen == version);
+        let before = self.looked.replace((version, moment));
+        let since = before.filter(|(seen, _)| *seen == version);
         let lived = since.map_or(SignedDuration::ZERO, |(_, before)| {
             SignedDuration::try_from(moment.since(before)).unwrap_or(SignedDuration::MAX)
         });
@@ -74,6 +75,8 @@ impl SettledTime {
                 Ok(committed) => self.looked = committed.versions.first().map(|version| (*version, moment)),
                 // Another process was faster, and its word counts.
                 Err(error) if error.is_conflict() => {}
+                // A full disk: it is for what goes now that there will be room. The next look counts from the last one that was written.
+                Err(StoreError::Unwritable(_)) => self.looked = before.or(self.looked),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -123,15 +123,27 @@ enum Room {
     #[default]
     Free,
     NoneForAppends,
+    /// None as long as the log keeps its reserve.
+    OnlyTheReserve,
     /// Only what is longer than this many bytes finds none.
     NoneForSyncs(u64),
 }
 
-struct GatedFile(Arc<dyn DiskFile>, Arc<Mutex<()>>, Arc<Mutex<Room>>);
+struct GatedFile(Arc<dyn DiskFile>, Gated);
 
 impl Gated {
     fn wrap(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(GatedFile(file, Arc::clone(&self.1), Arc::clone(&self.2)))
+        Arc::new(GatedFile(file, self.clone()))
+    }
+    fn has_room(&self) -> bool {
+        match self.room() {
+            Room::NoneForAppends => false,
+            Room::OnlyTheReserve => !self.0.list(dir()).unwrap_or_default().iter().any(|name| name == "reserve"),
+            Room::Free | Room::NoneForSyncs(_) => true,
+        }
+    }
+    fn room(&self) -> Room {
+        *self.2.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn set(&self, room: Room) {
         *self.2.lock().unwrap_or_else(PoisonError::into_inner) = room;
@@ -161,7 +173,7 @@ impl Disk for Gated {
 
 impl DiskFile for GatedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        if *self.2.lock().unwrap_or_else(PoisonError::into_inner) == Room::NoneForAppends {
+        if !self.1.has_room() {
             self.0.append(&bytes[..bytes.len() / 2])?;
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -171,9 +183,8 @@ impl DiskFile for GatedFile {
         self.0.rewrite(position, bytes)
     }
     fn sync(&self) -> io::Result<()> {
-        let _gate = self.1.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = *self.2.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Room::NoneForSyncs(most) = room
+        let _gate = self.1.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Room::NoneForSyncs(most) = self.1.room()
             && self.0.len()? > most
         {
             return Err(io::ErrorKind::StorageFull.into());
@@ -230,6 +241,34 @@ async fn readers_see_nothing_before_its_sync() {
     let last = log.bounds(HUB, 0).await.unwrap().unwrap().last_sequence;
     assert_eq!(last, (more - kinds.len()) as u64, "what was not refused is there");
     holder.join().unwrap();
+}
+
+#[tokio::test]
+async fn retention_frees_segments_of_a_full_disk_with_the_room_that_was_kept() {
+    let disk = Gated::default();
+    let log = LocalEventLog::open(Arc::new(disk.clone()), dir(), clock(), SMALL).unwrap();
+    for number in 0..20 {
+        append(&log, &format!("{number} {}", "x".repeat(1000))).await.unwrap();
+    }
+    let segments = || disk.0.list(dir()).unwrap().iter().filter(|name| name.ends_with(".log")).count();
+    let before = segments();
+    assert!(before > 3, "{before} segments");
+    disk.set(Room::OnlyTheReserve);
+    let refused = append(&log, "more").await.unwrap_err();
+    assert!(refused.message.contains("disk of the event log is full"), "{refused}");
+
+    // The reserve makes way for the file that says what goes.
+    let freed = log.expire(HUB, i64::MAX).await.unwrap();
+    assert!(freed as usize >= before - 1 && segments() <= 2, "{freed} of {before}");
+    assert!(everything(&log).await.unwrap().is_empty());
+    append(&log, "after").await.unwrap();
+    disk.set(Room::Free);
+    log.expire(HUB, 0).await.unwrap();
+    assert!(disk.0.list(dir()).unwrap().iter().any(|name| name == "reserve"), "room is kept again");
+    drop(log);
+    let log = open(&disk.0.crash(None)).unwrap();
+    let bodies: Vec<Bytes> = everything(&log).await.unwrap().into_iter().map(|event| event.body).collect();
+    assert_eq!(bodies, ["after"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The token endpoint: client credentials (RFC 6749 section 4.4) with Entra's error texts.
 
-use super::{Audience, Authenticator, Claims, TOKEN_SECONDS};
+use super::{Audience, Authenticator, Claims, SKEW_SECONDS, TOKEN_SECONDS};
 use crate::directory;
 use ferrohub_model::error::Error;
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
@@ -214,6 +214,16 @@ impl Authenticator {
                     "The provided client secret keys for app '{client_id}' are expired. Add a new one: az ad app credential reset --id {client_id} --append; or, for the owner, stop the server and run: ferrohub owner reset"
                 ),
             )),
+            Some(stored) if stored.label.starts.is_some_and(|starts| now + SKEW_SECONDS < starts) => {
+                Err(OAuthError::new(
+                    401,
+                    "invalid_client",
+                    7_000_215,
+                    format!(
+                        "The provided client secret of app '{client_id}' is not valid yet: its startDateTime lies ahead."
+                    ),
+                ))
+            }
             Some(_) => Ok(Principal::clone(&principal)),
         }
     }

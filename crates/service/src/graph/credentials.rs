@@ -1,7 +1,7 @@
 //! Secrets and certificates of applications and service principals: given, listed, taken away.
 
 use super::applications::refuse_fixed;
-use super::objects::unknown;
+use super::objects::{refuse_unknown, unknown};
 use super::{Answer, Graph, GraphRequest};
 use crate::directory;
 use crate::platform::Change;
@@ -23,6 +23,13 @@ const CREDENTIALS: usize = 20;
 const SECRET_SECONDS: i64 = 365 * 24 * 3600;
 /// Longest name of a credential: ours.
 const NAME_CHARS: usize = 256;
+
+/// Members of a secret: acted upon, or shown and put back by clients.
+const PASSWORD_MEMBERS: &[&str] =
+    &["displayName", "startDateTime", "endDateTime", "keyId", "hint", "secretText", "customKeyIdentifier"];
+/// Members of a certificate, likewise.
+const CERTIFICATE_MEMBERS: &[&str] =
+    &["displayName", "startDateTime", "endDateTime", "keyId", "key", "type", "usage", "customKeyIdentifier"];
 
 /// The two objects of Graph that share a principal's row, each with credentials of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +56,18 @@ impl Graph {
         holder: Holder,
     ) -> Result<Answer> {
         refuse_fixed(principal)?;
+        refuse_unknown(request.body.as_ref(), "", &["passwordCredential"])?;
         let credential = request.body.as_ref().and_then(|b| b.get("passwordCredential"));
+        refuse_unknown(credential, "passwordCredential", PASSWORD_MEMBERS)?;
         let text = |name: &str| credential.and_then(|c| c.get(name)).and_then(Value::as_str);
         let now = self.platform.clock.unix_seconds();
         let expires = match text("endDateTime") {
             Some(end) => seconds(end, "passwordCredential.endDateTime")?,
             None => now + SECRET_SECONDS,
+        };
+        let starts = match text("startDateTime") {
+            Some(start) => seconds(start, "passwordCredential.startDateTime")?,
+            None => now,
         };
         let secret = key::generate_client_secret(self.platform.random.as_ref());
         let stored = ClientSecret {
@@ -63,7 +76,7 @@ impl Graph {
             expires,
             label: CredentialLabel {
                 display_name: name(text("displayName"))?,
-                starts: Some(now),
+                starts: Some(starts),
                 hint: secret.get(..3).map(str::to_owned),
                 of_principal: holder == Holder::Principal,
             },
@@ -90,6 +103,7 @@ impl Graph {
         principal: &Principal,
         holder: Holder,
     ) -> Result<Answer> {
+        refuse_unknown(request.body.as_ref(), "", &["keyId"])?;
         let id = request.body.as_ref().and_then(|body| body.get("keyId")).and_then(Value::as_str).unwrap_or_default();
         let named = |secret: &ClientSecret| holder.holds(&secret.label) && secret.key_id.eq_ignore_ascii_case(id);
         self.change(&principal.id, |principal| {
@@ -139,6 +153,7 @@ pub(super) fn set_certificates(principal: &mut Principal, holder: Holder, sent: 
     }
     let mut kept: Vec<CertificateCredential> = Vec::with_capacity(sent.len());
     for entry in sent {
+        refuse_unknown(Some(entry), path, CERTIFICATE_MEMBERS)?;
         let id = entry.get("keyId").and_then(Value::as_str).unwrap_or_default();
         let known = principal.certificates.iter().find(|c| holder.holds(&c.label) && c.key_id.eq_ignore_ascii_case(id));
         let credential = match (entry.get("key").and_then(Value::as_str), known) {

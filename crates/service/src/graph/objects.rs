@@ -132,3 +132,20 @@ pub(super) fn refuse_unbuilt(sent: &Map<String, Value>, view: &Value, acted_upon
     }
     Ok(())
 }
+
+/// Refuses members of the object at `path` (empty for the body) that nobody knows. Annotations and nulls ask for nothing.
+pub(super) fn refuse_unknown(sent: Option<&Value>, path: &str, known: &[&str]) -> Result<()> {
+    let Some(map) = sent.and_then(Value::as_object) else { return Ok(()) };
+    let foreign = |(name, value): &(&String, &Value)| {
+        !name.contains('@') && !value.is_null() && !known.iter().any(|word| word == name)
+    };
+    let Some((name, _)) = map.iter().find(foreign) else { return Ok(()) };
+    let shown: String = name.chars().take(80).collect();
+    let full = if path.is_empty() { shown } else { format!("{path}.{shown}") };
+    Err(Error::invalid(format!(
+        "'{full}' is no member that is known here; leave it out. Known are: {}.",
+        known.join(", ")
+    ))
+    .with_code("Request_BadRequest")
+    .with_target(full))
+}

@@ -128,6 +128,41 @@ async fn a_secret_is_listed_and_taken_away_where_it_was_given() {
 }
 
 #[tokio::test]
+async fn members_that_nobody_knows_are_refused_and_a_secret_has_a_start() {
+    let world = World::new().await;
+    let app = world.graph("POST", "applications", Some(json!({"displayName": "a"}))).await.unwrap();
+    let (at, client) = (format!("applications/{}", app["id"].as_str().unwrap()), app["appId"].as_str().unwrap());
+    for (path, body, target) in [
+        ("addPassword", json!({"passwordCredentials": {}}), "passwordCredentials"),
+        ("addPassword", json!({"passwordCredential": {"endDate": "2030-01-01"}}), "passwordCredential.endDate"),
+        ("removePassword", json!({"keyId": "x", "id": "y"}), "id"),
+    ] {
+        let refused = world.graph("POST", &format!("{at}/{path}"), Some(body)).await.unwrap_err();
+        assert_eq!((refused.http_status(), refused.target.as_deref()), (400, Some(target)));
+    }
+    let certificate = json!({"keyCredentials": [{"keyId": "x", "proof": "y"}]});
+    let refused = world.graph("PATCH", &at, Some(certificate)).await.unwrap_err();
+    assert_eq!((refused.http_status(), refused.target.as_deref()), (400, Some("keyCredentials.proof")));
+    let refused = world.graph("POST", "directoryObjects/getByIds", Some(json!({"id": ["x"]}))).await.unwrap_err();
+    assert_eq!(refused.http_status(), 400);
+
+    let later =
+        json!({"passwordCredential": {"startDateTime": "2990-01-01T00:00:00Z", "endDateTime": "2991-01-01T00:00:00Z"}});
+    let secret = world.graph("POST", &format!("{at}/addPassword"), Some(later)).await.unwrap();
+    assert_eq!(secret["startDateTime"], "2990-01-01T00:00:00.0000000Z");
+    let early = [("client_id", client), ("client_secret", secret["secretText"].as_str().unwrap())];
+    assert_eq!(world.token_with(&early).await.unwrap_err(), 7_000_215);
+
+    let found = world.graph("GET", &format!("servicePrincipals?$filter=appId eq '{client}'"), None).await.unwrap();
+    let id = &found["value"][0]["id"];
+    for (types, count) in [(json!([]), 1), (json!(["user", "ServicePrincipal"]), 1), (json!(["user", "group"]), 0)] {
+        let asked = json!({"ids": [id], "types": types});
+        let answer = world.graph("POST", "directoryObjects/getByIds", Some(asked)).await.unwrap();
+        assert_eq!(answer["value"].as_array().unwrap().len(), count, "{types}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_acted_upon_is_refused() {
     let world = World::new().await;
     let app = world.graph("POST", "applications", Some(json!({"displayName": "a"}))).await.unwrap();
