@@ -1,4 +1,5 @@
-//! Enrollment groups of a provisioning service: what a client may write, what is stored, what is shown.
+//! Enrollments of a provisioning service: what a client may write, what is stored, what is shown. A group is for many devices, an
+//! individual enrollment for the one that it names; both are thin things over the same attestation and the same settings.
 
 use crate::error::{Error, Result};
 use crate::limits::{DEVICE_KEY_BYTES, ENROLLMENT_GROUP_ID_CHARS};
@@ -9,9 +10,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+mod attestation;
 mod parse;
+mod parse_attestation;
+mod policy_name;
 
-pub use parse::parse_group;
+pub use attestation::{
+    Attestation, CertificateInfo, EnrolledCertificate, Pair, RequestedAttestation, RequestedCertificate, RequestedKeys,
+    RequestedX509, SymmetricKeys, TpmKeys, X509Attestation,
+};
+pub use parse::{EnrollmentKind, EnrollmentPut};
+pub use policy_name::PolicyName;
 
 /// Whether devices may register through an enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,24 +43,27 @@ pub enum AllocationPolicy {
     GeoLatency,
     /// The one hub that the enrollment names.
     Static,
+    /// A webhook is asked.
+    Custom,
 }
 
 impl AllocationPolicy {
     /// Parses the word of the enrollment (`hashed`) or of the ARM resource (`Hashed`).
     ///
     /// # Errors
-    /// `NotImplemented` for `custom`; `ArgumentInvalid` (400004) for other words.
+    /// `ArgumentInvalid` (400004) for other words.
     pub fn parse(word: &str) -> Result<Self> {
         match word.to_ascii_lowercase().as_str() {
             "hashed" => Ok(Self::Hashed),
             "geolatency" => Ok(Self::GeoLatency),
             "static" => Ok(Self::Static),
-            "custom" => Err(not_built(
-                "The allocation policy 'custom' (a webhook) is not built; use hashed, geoLatency or static.",
-            )),
+            "custom" => Ok(Self::Custom),
             _ => Err(bad(
                 "allocationPolicy",
-                format!("The allocation policy '{}' is unknown; use hashed, geoLatency or static.", shown(word)),
+                format!(
+                    "The allocation policy '{}' is unknown; use hashed, geoLatency, static or custom.",
+                    shown(word)
+                ),
             )),
         }
     }
@@ -62,6 +74,7 @@ impl AllocationPolicy {
             Self::Hashed => "hashed",
             Self::GeoLatency => "geoLatency",
             Self::Static => "static",
+            Self::Custom => "custom",
         }
     }
 }
@@ -93,18 +106,31 @@ pub struct InitialTwin {
     pub desired: Map<String, Value>,
 }
 
-/// The part of an enrollment group that a client writes.
+/// The webhook of the allocation policy `custom`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomAllocation {
+    /// Where it is asked.
+    pub webhook_url: String,
+    /// The api-version that it is asked with.
+    pub api_version: String,
+}
+
+/// What groups and individual enrollments share beside the attestation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GroupSettings {
+pub struct EnrollmentSettings {
     /// Whether devices may register through it.
     pub provisioning_status: ProvisioningStatus,
-    /// Name of the certificate policy in the namespace of the provisioning service.
+    /// The credential policy in the namespace of the provisioning service, by the name of its issuing authority, which has one policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_policy_name: Option<String>,
     /// How a hub is chosen; `None` = as the provisioning service says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocation_policy: Option<AllocationPolicy>,
+    /// The webhook; there exactly with the policy `custom`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_allocation_definition: Option<CustomAllocation>,
     /// Host names of the hubs that may be chosen; `None` = all linked ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iot_hubs: Option<Vec<String>>,
@@ -119,46 +145,15 @@ pub struct GroupSettings {
     pub iot_edge: bool,
 }
 
-/// Both keys of a symmetric-key attestation: base64 text, or sealed base64 in a stored group.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SymmetricKeys {
-    /// Primary key.
-    pub primary: String,
-    /// Secondary key.
-    pub secondary: String,
-}
-
-impl std::fmt::Debug for SymmetricKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SymmetricKeys { .. }")
-    }
-}
-
-/// Keys that a request names; absent ones are kept or generated.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct RequestedKeys {
-    /// Primary key, base64.
-    pub primary: Option<String>,
-    /// Secondary key, base64.
-    pub secondary: Option<String>,
-}
-
-impl std::fmt::Debug for RequestedKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RequestedKeys { .. }")
-    }
-}
-
-/// An enrollment group as stored; its keys are sealed.
+/// What both kinds of enrollment are made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EnrollmentGroup {
-    /// Its id with the case it was made with.
-    pub id: String,
+pub struct EnrollmentRecord {
     /// What the client wrote.
-    pub settings: GroupSettings,
-    /// The sealed keys.
-    pub keys: SymmetricKeys,
+    pub settings: EnrollmentSettings,
+    /// How a device proves that it belongs here. In a row: `keys`, `x509` or `tpm`.
+    #[serde(flatten)]
+    pub attestation: Attestation,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last written.
@@ -167,23 +162,77 @@ pub struct EnrollmentGroup {
     pub etag: String,
 }
 
+/// An enrollment group as stored; its keys are sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnrollmentGroup {
+    /// Its id with the case it was made with.
+    pub id: String,
+    /// All else.
+    #[serde(flatten)]
+    pub record: EnrollmentRecord,
+}
+
+/// An enrollment of one device as stored; its keys are sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IndividualEnrollment {
+    /// The registration id with the case it was made with.
+    pub id: String,
+    /// The device id at the hub; `None` = the registration id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// What the client keeps beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optional_device_information: Option<Value>,
+    /// All else.
+    #[serde(flatten)]
+    pub record: EnrollmentRecord,
+}
+
 impl EnrollmentGroup {
     /// The group as GET and query show it: without keys.
     pub fn view(&self) -> Value {
+        let mut view = json!({"enrollmentGroupId": self.id});
+        self.record.show(&mut view);
+        view
+    }
+}
+
+impl IndividualEnrollment {
+    /// The enrollment as GET and query show it: without keys, and without the state of its registration, which is a row of its own.
+    pub fn view(&self) -> Value {
+        let mut view = json!({"registrationId": self.id});
+        for (name, value) in [
+            ("deviceId", self.device_id.clone().map(Value::String)),
+            ("optionalDeviceInformation", self.optional_device_information.clone()),
+        ] {
+            if let Some(value) = value {
+                view[name] = value;
+            }
+        }
+        self.record.show(&mut view);
+        view
+    }
+}
+
+impl EnrollmentRecord {
+    fn show(&self, view: &mut Value) {
         let settings = &self.settings;
-        let mut view = json!({
-            "enrollmentGroupId": self.id,
-            "attestation": {"type": "symmetricKey"},
-            "capabilities": {"iotEdge": settings.iot_edge},
-            "etag": self.etag,
-            "initialTwin": {"tags": settings.initial_twin.tags, "properties": {"desired": settings.initial_twin.desired}},
-            "provisioningStatus": settings.provisioning_status,
-            "reprovisionPolicy": settings.reprovision_policy,
-            "createdDateTimeUtc": rfc3339(self.created),
-            "lastUpdatedDateTimeUtc": rfc3339(self.updated),
-        });
+        let twin = &settings.initial_twin;
+        view["attestation"] = self.attestation.view();
+        view["capabilities"] = json!({"iotEdge": settings.iot_edge});
+        view["etag"] = json!(self.etag);
+        view["initialTwin"] = json!({"tags": twin.tags, "properties": {"desired": twin.desired}});
+        view["provisioningStatus"] = json!(settings.provisioning_status);
+        view["reprovisionPolicy"] = json!(settings.reprovision_policy);
+        view["createdDateTimeUtc"] = json!(rfc3339(self.created));
+        view["lastUpdatedDateTimeUtc"] = json!(rfc3339(self.updated));
         let optional = [
             ("allocationPolicy", settings.allocation_policy.map(|policy| json!(policy.as_str()))),
+            (
+                "customAllocationDefinition",
+                settings.custom_allocation_definition.as_ref().map(|webhook| json!(webhook)),
+            ),
             ("iotHubs", settings.iot_hubs.as_ref().map(|hubs| json!(hubs))),
             ("iotHubHostName", settings.iot_hub_host_name.as_ref().map(|host| json!(host))),
             ("credentialPolicyName", settings.credential_policy_name.as_ref().map(|name| json!(name))),
@@ -193,7 +242,6 @@ impl EnrollmentGroup {
                 view[name] = value;
             }
         }
-        view
     }
 }
 
@@ -239,8 +287,38 @@ fn bad(property: &str, message: String) -> Error {
     Error::invalid(message).with_code("ArgumentInvalid").with_iot_code(400_004).with_target(property)
 }
 
-fn not_built(message: &str) -> Error {
-    Error::not_implemented(message).with_iot_code(501_000)
+/// A member that is an object, if it is there.
+fn object<'a>(body: &'a Value, name: &str) -> Result<Option<&'a Value>> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(object @ Value::Object(_)) => Ok(Some(object)),
+        Some(_) => Err(bad(name, format!("{name} is a JSON object."))),
+    }
+}
+
+fn text<'a>(body: &'a Value, name: &str) -> Result<Option<&'a str>> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad(name, format!("{name} is a text."))),
+    }
+}
+
+/// Refuses a member that nobody knows, with its path; `null` says nothing. The last lists are those that can be written.
+fn only(body: &Value, path: &str, known: &[&[&str]]) -> Result<()> {
+    let Some(members) = body.as_object() else { return Ok(()) };
+    let lost = |name: &str, value: &Value| !value.is_null() && !known.iter().any(|names| names.contains(&name));
+    match members.iter().find(|(name, value)| lost(name, value)) {
+        None => Ok(()),
+        Some((unknown, _)) => {
+            let unknown: String = unknown.chars().filter(|c| !c.is_control()).take(64).collect();
+            let known = known.concat().join(", ");
+            Err(bad(
+                &format!("{path}{unknown}"),
+                format!("The member '{path}{unknown}' is not one of this enrollment; there are: {known}."),
+            ))
+        }
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -251,16 +329,47 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn record(attestation: Attestation) -> EnrollmentRecord {
+        let body = json!({"attestation": {"type": "symmetricKey"}});
+        let settings = EnrollmentPut::parse(EnrollmentKind::Group, "g1", &body).unwrap().settings;
+        let at = Timestamp::from_second(0).unwrap();
+        EnrollmentRecord { settings, attestation, created: at, updated: at, etag: "e".into() }
+    }
+
     #[test]
     fn a_view_has_no_keys() {
-        let (settings, _) = parse_group("g1", &json!({"attestation": {"type": "symmetricKey"}})).unwrap();
         let keys = SymmetricKeys { primary: "SEALED-1".into(), secondary: "SEALED-2".into() };
-        let at = Timestamp::from_second(0).unwrap();
-        let group = EnrollmentGroup { id: "g1".into(), settings, keys, created: at, updated: at, etag: "e".into() };
+        let group = EnrollmentGroup { id: "g1".into(), record: record(Attestation::SymmetricKey(keys)) };
         let view = group.view();
         assert_eq!(view["attestation"], json!({"type": "symmetricKey"}));
         assert_eq!(view["provisioningStatus"], "enabled");
         assert!(!view.to_string().contains("SEALED") && !format!("{group:?}").contains("SEALED"));
         assert_eq!(serde_json::from_value::<EnrollmentGroup>(serde_json::to_value(&group).unwrap()).unwrap(), group);
+    }
+
+    #[test]
+    fn rows_of_the_first_groups_are_read() {
+        let row = json!({"id": "g1", "settings": {"provisioningStatus": "enabled", "initialTwin": {}, "iotEdge": false,
+            "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": true}},
+            "keys": {"primary": "a", "secondary": "b"}, "created": "1970-01-01T00:00:00Z", "updated": "1970-01-01T00:00:00Z", "etag": "e"});
+        let group: EnrollmentGroup = serde_json::from_value(row).unwrap();
+        let keys = SymmetricKeys { primary: "a".into(), secondary: "b".into() };
+        assert_eq!(group, EnrollmentGroup { id: "g1".into(), record: record(Attestation::SymmetricKey(keys)) });
+    }
+
+    #[test]
+    fn an_individual_enrollment_is_kept_whole() {
+        let references = Pair { primary: Some("ca1".to_owned()), secondary: None };
+        let enrollment = IndividualEnrollment {
+            id: "d1".into(),
+            device_id: Some("Device-1".into()),
+            optional_device_information: Some(json!({"shelf": 7})),
+            record: record(Attestation::X509(X509Attestation::CaReferences(references))),
+        };
+        let view = enrollment.view();
+        assert_eq!(view["attestation"], json!({"type": "x509", "x509": {"caReferences": {"primary": "ca1"}}}));
+        assert_eq!((&view["deviceId"], &view["optionalDeviceInformation"]["shelf"]), (&json!("Device-1"), &json!(7)));
+        let stored = serde_json::to_value(&enrollment).unwrap();
+        assert_eq!(serde_json::from_value::<IndividualEnrollment>(stored).unwrap(), enrollment);
     }
 }

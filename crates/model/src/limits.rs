@@ -128,6 +128,14 @@ pub const DEVICE_ID_CHARS: usize = 128;
 pub const RESOURCE_ID_CHARS: usize = 2048;
 /// Characters of an enrollment group id (DPS docs: 128).
 pub const ENROLLMENT_GROUP_ID_CHARS: usize = 128;
+/// Enrollments that one bulk request writes (DPS service API: 10).
+pub const BULK_ENROLLMENTS: usize = 10;
+/// Longest `optionalDeviceInformation` of an individual enrollment as JSON text: ours, as much as the tags of a twin.
+pub const OPTIONAL_DEVICE_INFORMATION_BYTES: usize = TWIN_TAGS_BYTES;
+/// Longest `webhookUrl` of a custom allocation, characters: ours.
+pub const WEBHOOK_URL_CHARS: usize = 2048;
+/// Longest public key of a TPM in base64: ours (an RSA-2048 endorsement key has 422 characters).
+pub const TPM_KEY_BASE64_BYTES: usize = 4096;
 /// Longest initial twin as JSON text: the sum of the twin's own limits (8 KB of tags, 32 KB of desired properties).
 pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
 /// Operations whose result a registration keeps: ours. A device that registers twice at once can poll both.
@@ -224,9 +232,10 @@ pub const OPEN_DATA_KEYS: usize = 4096;
 pub const OPEN_POLICIES: usize = 1024;
 /// Hubs whose trusted CAs one process remembers: ours.
 pub const REMEMBERED_HUBS: usize = 1024;
-/// Enrollment groups of one provisioning service (DPS quotas: 100 with symmetric keys). A derived device key does not
-/// name its group, so that a stranger's token costs at most four HMACs for each of them.
-pub const ENROLLMENT_GROUPS: usize = 100;
+/// Searches through the keys of many enrollment groups that one process makes at the same time: ours. A derived device key does not name its group.
+pub const GROUP_SEARCHES: usize = 1;
+/// Such searches in work or waiting before a device is told to come again: ours.
+pub const WAITING_GROUP_SEARCHES: usize = 64;
 /// Enrollment groups whose opened keys one process keeps: ours.
 pub const OPEN_GROUPS: usize = 4096;
 /// Provisioning services whose groups one process keeps ready for devices that it does not know: ours.

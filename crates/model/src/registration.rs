@@ -1,5 +1,6 @@
 //! Registrations of devices at a provisioning service, and the operations that made them.
 
+use crate::enrollment::{CertificateInfo, EnrollmentKind};
 use crate::limits::REGISTRATION_OPERATIONS;
 use crate::time::rfc3339;
 use jiff::Timestamp;
@@ -73,6 +74,85 @@ pub struct Assignment {
     pub substatus: Substatus,
 }
 
+/// The enrollment that a registration belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EnrolledBy {
+    /// The group with this id.
+    Group(String),
+    /// The individual enrollment with this registration id.
+    Individual(String),
+}
+
+impl EnrolledBy {
+    /// Of which kind it is.
+    pub fn kind(&self) -> EnrollmentKind {
+        match self {
+            Self::Group(_) => EnrollmentKind::Group,
+            Self::Individual(_) => EnrollmentKind::Individual,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Group(id) | Self::Individual(id) => id,
+        }
+    }
+
+    /// The id, where it is a group's.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(id) => Some(id),
+            Self::Individual(_) => None,
+        }
+    }
+}
+
+/// With what a device proved that it belongs to its enrollment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AttestedBy {
+    /// A symmetric key.
+    #[default]
+    SymmetricKey,
+    /// A client certificate.
+    X509 {
+        /// The device's own.
+        certificate: Box<CertificateInfo>,
+        /// That of the CA by which its enrollment knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signer: Option<Box<CertificateInfo>>,
+    },
+    /// A TPM.
+    Tpm,
+}
+
+impl AttestedBy {
+    fn is_key(&self) -> bool {
+        *self == Self::SymmetricKey
+    }
+
+    /// The member of a registration's state that tells it, and its value; `group` is the group's id, where it is one.
+    fn view(&self, group: Option<&str>) -> Option<(&'static str, Value)> {
+        let (name, mut value) = match self {
+            Self::SymmetricKey => ("symmetricKey", json!({})),
+            Self::X509 { certificate, signer } => {
+                let mut view = json!({"certificateInfo": certificate.view()});
+                if let Some(signer) = signer {
+                    view["signingCertificateInfo"] = signer.view();
+                }
+                ("x509", view)
+            }
+            Self::Tpm => return None,
+        };
+        if let Some(group) = group {
+            value["enrollmentGroupId"] = json!(group);
+        }
+        Some((name, value))
+    }
+}
+
 /// One register request and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,8 +184,12 @@ pub struct RegistrationOperation {
 pub struct Registration {
     /// Registration id with the case it was first made with.
     pub id: String,
-    /// Id of the enrollment group.
-    pub group: String,
+    /// The enrollment that let the device in last. In a row: `group` or `individual`.
+    #[serde(flatten)]
+    pub enrollment: EnrolledBy,
+    /// How the device proved itself then.
+    #[serde(default, skip_serializing_if = "AttestedBy::is_key")]
+    pub attested: AttestedBy,
     /// State after the newest operation.
     pub status: RegistrationStatus,
     /// The assignment that stands; kept when a later operation fails.
@@ -144,11 +228,24 @@ impl Registration {
         self.operations.iter().find(|operation| operation.id == id)
     }
 
-    /// `DeviceRegistrationResult` as a look-up and the service API show it: never with certificates.
+    /// `DeviceRegistrationState` as the service API shows it: never with certificates.
     pub fn view(&self) -> Value {
         let mut view = self.base(self.status, self.assignment.as_ref(), self.failure.as_ref(), self.updated);
         view["etag"] = json!(self.etag);
         view
+    }
+
+    /// `DeviceRegistrationResult` as the device's look-up shows it: how it proved itself, and no certificates.
+    pub fn own_view(&self) -> Value {
+        let mut view = self.view();
+        self.show_attestation(&mut view);
+        view
+    }
+
+    fn show_attestation(&self, view: &mut Value) {
+        if let Some((name, value)) = self.attested.view(self.enrollment.group()) {
+            view[name] = value;
+        }
     }
 
     /// `RegistrationOperationStatus` of one operation, with the certificate that it issued and, behind it, `authorities`:
@@ -156,7 +253,7 @@ impl Registration {
     pub fn operation_view(&self, operation: &RegistrationOperation, authorities: Vec<String>) -> Value {
         let mut state =
             self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
-        state["symmetricKey"] = json!({"enrollmentGroupId": self.group});
+        self.show_attestation(&mut state);
         state["etag"] = json!(self.etag);
         if !operation.chain.is_empty() && authorities.len() == operation.authorities.len() {
             let chain = operation.chain.iter().cloned().chain(authorities);
@@ -220,7 +317,8 @@ mod tests {
         let at = Timestamp::from_second(0).unwrap();
         Registration {
             id: "d1".into(),
-            group: "g1".into(),
+            enrollment: EnrolledBy::Group("g1".into()),
+            attested: AttestedBy::SymmetricKey,
             status: RegistrationStatus::Assigning,
             assignment: None,
             failure: None,
@@ -248,6 +346,44 @@ mod tests {
         assert_eq!(first["issuedCertificateChain"], json!(["TEVBRg==", "Q0E="]));
         assert!(shown("1", &[]).get("issuedCertificateChain").is_none(), "half a chain is none");
         assert!(shown("2", &[]).get("assignedHub").is_none());
+    }
+
+    #[test]
+    fn rows_of_the_first_registrations_are_read() {
+        let mut stored = serde_json::to_value(registration()).unwrap();
+        assert_eq!(stored["group"], "g1", "as it ever was");
+        assert_eq!(stored.as_object_mut().unwrap().remove("attested"), None);
+        assert_eq!(serde_json::from_value::<Registration>(stored).unwrap(), registration());
+    }
+
+    #[test]
+    fn a_state_tells_how_the_device_proved_itself() {
+        let at = Timestamp::from_second(0).unwrap();
+        let info = |name: &str| {
+            Box::new(CertificateInfo {
+                subject_name: format!("CN={name}"),
+                sha1_thumbprint: "A1".into(),
+                sha256_thumbprint: "A256".into(),
+                issuer_name: "CN=ca".into(),
+                not_before: at,
+                not_after: at,
+                serial_number: "01".into(),
+                version: 3,
+            })
+        };
+        let mut registration = registration();
+        assert_eq!(registration.own_view()["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
+        registration.attested = AttestedBy::X509 { certificate: info("d1"), signer: Some(info("ca")) };
+        let x509 = registration.own_view()["x509"].take();
+        assert_eq!(
+            (&x509["enrollmentGroupId"], &x509["certificateInfo"]["subjectName"]),
+            (&json!("g1"), &json!("CN=d1"))
+        );
+        assert_eq!(x509["signingCertificateInfo"]["sha256Thumbprint"], "A256");
+        registration.enrollment = EnrolledBy::Individual("d1".into());
+        assert!(registration.own_view()["x509"].get("enrollmentGroupId").is_none());
+        let stored = serde_json::to_value(&registration).unwrap();
+        assert_eq!(serde_json::from_value::<Registration>(stored).unwrap(), registration);
     }
 
     #[test]

@@ -308,7 +308,7 @@ impl Certificate {
     }
 
     /// The issuer's name, DER, as in the certificate.
-    pub(crate) fn issuer_der(&self) -> &[u8] {
+    pub fn issuer_der(&self) -> &[u8] {
         &self.issuer_der
     }
 

@@ -202,7 +202,7 @@ impl<'a> Line<'a> {
             Some((name, fault)) => refused(
                 CODE_UNTRUSTED,
                 format!(
-                    "The certificate authority '{name}' above the client certificate '{}' {fault}; the hub needs one that is good.",
+                    "The certificate authority '{name}' above the client certificate '{}' {fault}; it needs one that is good.",
                     leaf.subject()
                 ),
             ),
@@ -275,7 +275,7 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
         webpki::Error::UnknownIssuer => (
             CODE_UNTRUSTED,
             format!(
-                "The client certificate '{name}' has the unknown issuer '{}'; synchronize the credential policy to this hub or upload the CA certificate.",
+                "The client certificate '{name}' has the unknown issuer '{}'. A hub must be given the CA certificate (synchronize the credential policy, or upload it), a provisioning service an enrollment that names it.",
                 leaf.issuer()
             ),
         ),

@@ -68,14 +68,20 @@ pub static DEVICE_SESSIONS: Table = table("device_sessions", &[plain("process")]
 /// Processes that hold connections of devices, and until when they count as living. Key: uid made at their start.
 pub static PROCESSES: Table = table("processes", &[]);
 
-/// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`.
-pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[]);
+/// Enrollment groups. Key: `{dps uid}/{lower-cased group id}`. Columns: `primary` and `secondary`, of groups that attest by X.509:
+/// `{dps uid}/x509/{hash of the subject of the signing certificate}` or `{dps uid}/ca/{lower-cased name of the CA reference}`.
+pub static ENROLLMENT_GROUPS: Table = table("enrollment_groups", &[plain("primary"), plain("secondary")]);
+
+/// Enrollments of single devices. Key: `{dps uid}/{lower-cased registration id}`. Columns: `primary` and `secondary`, of those with CA
+/// references: as those of groups.
+pub static INDIVIDUAL_ENROLLMENTS: Table = table("individual_enrollments", &[plain("primary"), plain("secondary")]);
 
 /// Whether a provisioning service's enrollment groups are still those that were read: the version of its row grows with
 /// every change of one. Key: uid of the service.
 pub static GROUP_GENERATIONS: Table = table("group_generations", &[]);
 
-/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Column: `group` (key of the enrollment group).
+/// Registrations. Key: `{dps uid}/{lower-cased registration id}`. Column: `group` (key of the enrollment group;
+/// nothing where an individual enrollment let the device in, whose key is the registration's own).
 pub static REGISTRATIONS: Table = table("registrations", &[plain("group")]);
 
 /// Wrapped data keys. Key: uid of the namespace, hub or DPS whose secrets they seal, or `platform`.
@@ -103,6 +109,7 @@ pub static ALL: &[&Table] = &[
     &DEVICE_SESSIONS,
     &PROCESSES,
     &ENROLLMENT_GROUPS,
+    &INDIVIDUAL_ENROLLMENTS,
     &GROUP_GENERATIONS,
     &REGISTRATIONS,
     &DATA_KEYS,

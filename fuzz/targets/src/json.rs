@@ -2,7 +2,7 @@
 
 use crate::utf8;
 use ferrohub_model::device::{DevicePut, EdgeScope};
-use ferrohub_model::enrollment::parse_group;
+use ferrohub_model::enrollment::{EnrollmentKind, EnrollmentPut};
 use ferrohub_model::limits;
 use ferrohub_model::twin::Twin;
 use ferrohub_wire::jmespath;
@@ -22,8 +22,10 @@ pub(crate) fn device_put(data: &[u8]) {
 
 pub(crate) fn enrollment_group(data: &[u8]) {
     let Ok(body) = serde_json::from_slice::<Value>(data) else { return };
-    if let Ok((settings, keys)) = parse_group("g", &body) {
-        let _ = format!("{settings:?} {keys:?}");
+    for kind in [EnrollmentKind::Group, EnrollmentKind::Individual] {
+        if let Ok(put) = EnrollmentPut::parse(kind, "g", &body) {
+            let _ = format!("{put:?}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The provisioning service's API for its operators: enrollment groups and registrations
+//! The provisioning service's API for its operators: enrollments of both kinds and registrations
 //! (reference: iot-hub-and-dps.md B). Paths are matched ignoring case, trailing slashes tolerated.
 
 use super::reply::Reply;
@@ -8,7 +8,8 @@ use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::provisioning::{DpsRef, PageRequest, Paged, ProvisioningService, check_names};
+use ferrohub_service::provisioning::EnrollmentKind::{Group, Individual};
+use ferrohub_service::provisioning::{DpsRef, EnrollmentKind, PageRequest, Paged, ProvisioningService, check_names};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use futures_util::future::BoxFuture;
 use http::HeaderName;
@@ -21,16 +22,21 @@ const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
 }
 
 static ROUTES: &[Row<Run>] = &[
-    row("*", "/enrollmentGroups", |at, _| Box::pin(at.bulk())),
-    row("POST", "/enrollmentGroups/query", |at, _| Box::pin(at.query_groups())),
-    row("GET", "/enrollmentGroups/{id}", |at, path| Box::pin(at.group(&path[0]))),
-    row("PUT", "/enrollmentGroups/{id}", |at, path| Box::pin(at.put_group(&path[0]))),
-    row("DELETE", "/enrollmentGroups/{id}", |at, path| Box::pin(at.delete_group(&path[0]))),
-    row("POST", "/enrollmentGroups/{id}/attestationMechanism", |at, path| Box::pin(at.mechanism(&path[0]))),
+    row("POST", "/enrollmentGroups", |at, _| Box::pin(at.bulk(Group))),
+    row("POST", "/enrollmentGroups/query", |at, _| Box::pin(at.query(Group))),
+    row("GET", "/enrollmentGroups/{id}", |at, path| Box::pin(at.get(Group, &path[0]))),
+    row("PUT", "/enrollmentGroups/{id}", |at, path| Box::pin(at.put(Group, &path[0]))),
+    row("DELETE", "/enrollmentGroups/{id}", |at, path| Box::pin(at.delete(Group, &path[0]))),
+    row("POST", "/enrollmentGroups/{id}/attestationMechanism", |at, path| Box::pin(at.mechanism(Group, &path[0]))),
+    row("POST", "/enrollments", |at, _| Box::pin(at.bulk(Individual))),
+    row("POST", "/enrollments/query", |at, _| Box::pin(at.query(Individual))),
+    row("GET", "/enrollments/{id}", |at, path| Box::pin(at.get(Individual, &path[0]))),
+    row("PUT", "/enrollments/{id}", |at, path| Box::pin(at.put(Individual, &path[0]))),
+    row("DELETE", "/enrollments/{id}", |at, path| Box::pin(at.delete(Individual, &path[0]))),
+    row("POST", "/enrollments/{id}/attestationMechanism", |at, path| Box::pin(at.mechanism(Individual, &path[0]))),
     row("POST", "/registrations/{group}/query", |at, path| Box::pin(at.query_registrations(&path[0]))),
     row("GET", "/registrations/{id}", |at, path| Box::pin(at.registration(&path[0]))),
     row("DELETE", "/registrations/{id}", |at, path| Box::pin(at.delete_registration(&path[0]))),
-    row("*", "/enrollments/**", |at, _| Box::pin(at.individual())),
 ];
 
 /// The routes of a provisioning service for its operators.
@@ -66,46 +72,49 @@ struct DpsCall<'a> {
 }
 
 impl DpsCall<'_> {
-    async fn bulk(&self) -> Result<Reply> {
-        Ok(Reply::json(200, &self.provisioning.bulk_groups(&self.actor, &self.dps).await?))
+    async fn bulk(&self, kind: EnrollmentKind) -> Result<Reply> {
+        let (body, version) = (self.call.require_json()?, self.call.query("api-version"));
+        Ok(Reply::json(200, &self.provisioning.bulk_enrollments(&self.actor, &self.dps, kind, version, &body).await?))
     }
 
-    async fn individual(&self) -> Result<Reply> {
-        Ok(Reply::json(200, &self.provisioning.individual_enrollments(&self.actor, &self.dps).await?))
-    }
-
-    async fn query_groups(&self) -> Result<Reply> {
+    async fn query(&self, kind: EnrollmentKind) -> Result<Reply> {
         let (query, page) = (query_body(self.call), page(self.call)?);
-        let mut found = self.provisioning.query_groups(&self.actor, &self.dps, query.as_ref(), &page).await?;
+        let mut found =
+            self.provisioning.query_enrollments(&self.actor, &self.dps, kind, query.as_ref(), &page).await?;
         self.shape(&mut found.items).await?;
-        Ok(listed(found, "enrollmentGroup"))
+        let item_type = match kind {
+            Group => "enrollmentGroup",
+            Individual => "enrollment",
+        };
+        Ok(listed(found, item_type))
     }
 
-    async fn group(&self, id: &str) -> Result<Reply> {
-        let mut group = self.provisioning.group(&self.actor, &self.dps, id).await?;
-        self.shape(std::slice::from_mut(&mut group)).await?;
-        Ok(Reply::json_with_etag(200, &group))
+    async fn get(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {
+        let mut found = self.provisioning.enrollment(&self.actor, &self.dps, kind, id).await?;
+        self.shape(std::slice::from_mut(&mut found)).await?;
+        Ok(Reply::json_with_etag(200, &found))
     }
 
-    async fn put_group(&self, id: &str) -> Result<Reply> {
+    async fn put(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {
         let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
         check_names(self.call.query("api-version"), &body)?;
-        let mut group = self.provisioning.put_group(&self.actor, &self.dps, id, &body, if_match).await?;
-        self.shape(std::slice::from_mut(&mut group)).await?;
-        Ok(Reply::json_with_etag(200, &group))
+        let mut made = self.provisioning.put_enrollment(&self.actor, &self.dps, kind, id, &body, if_match).await?;
+        self.shape(std::slice::from_mut(&mut made)).await?;
+        Ok(Reply::json_with_etag(200, &made))
     }
 
-    async fn shape(&self, groups: &mut [Value]) -> Result<()> {
-        self.provisioning.shape(&self.dps, self.call.query("api-version"), groups).await
+    async fn shape(&self, enrollments: &mut [Value]) -> Result<()> {
+        self.provisioning.shape(&self.dps, self.call.query("api-version"), enrollments).await
     }
 
-    async fn delete_group(&self, id: &str) -> Result<Reply> {
-        self.provisioning.delete_group(&self.actor, &self.dps, id, self.call.header("if-match")).await?;
+    async fn delete(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {
+        let if_match = self.call.header("if-match");
+        self.provisioning.delete_enrollment(&self.actor, &self.dps, kind, id, if_match).await?;
         Ok(Reply::empty(204))
     }
 
-    async fn mechanism(&self, id: &str) -> Result<Reply> {
-        Ok(Reply::json(200, &self.provisioning.attestation_mechanism(&self.actor, &self.dps, id).await?))
+    async fn mechanism(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {
+        Ok(Reply::json(200, &self.provisioning.attestation_mechanism(&self.actor, &self.dps, kind, id).await?))
     }
 
     async fn query_registrations(&self, group: &str) -> Result<Reply> {
@@ -154,7 +163,7 @@ fn listed(page: Paged, item_type: &str) -> Reply {
 
 fn unknown(call: &Call) -> Error {
     Error::not_found(format!(
-        "The provisioning service has nothing at '{}'. It serves /enrollmentGroups, /registrations and, for devices, /{{idScope}}/registrations/{{registrationId}}/register.",
+        "The provisioning service has nothing at '{}'. It serves /enrollments, /enrollmentGroups, /registrations and, for devices, /{{idScope}}/registrations/{{registrationId}}/register.",
         shown(&call.path)
     ))
 }

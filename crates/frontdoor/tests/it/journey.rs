@@ -237,7 +237,7 @@ async fn registering_over_https() {
     let listed =
         plant.dps("POST", "/enrollmentGroups/query", Some(&json!({"query": "SELECT * FROM enrollmentGroups"}))).await;
     assert_eq!((listed.expect(200).as_array().unwrap().len(), listed.header("x-ms-item-type")), (1, "enrollmentGroup"));
-    assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 501);
+    assert_eq!(plant.dps("GET", "/enrollments/x", None).await.status, 404);
     // From 2026-11-01 on an enrollment group names its policy by three names, which go together.
     let auth = token(DPS_HOST, &plant.dps_key, "provisioningserviceowner");
     let newest = "/enrollmentGroups/eg1?api-version=2026-11-01";

@@ -4,6 +4,7 @@ use super::{DpsRef, ProvisioningService};
 use crate::authn::Audience;
 use crate::authz::{Actor, Plane};
 use crate::shared_access::{self, Holder, Need, Refusal, Right, Rules};
+use ferrohub_model::enrollment::EnrollmentKind;
 use ferrohub_model::error::{Error, Result};
 
 /// Shared access policies of provisioning services.
@@ -11,29 +12,39 @@ pub(crate) static RULES: Rules =
     Rules { word: "provisioning service", audience: Audience::Dps, enough: rights_enough_for, refuse };
 
 /// Reading enrollment groups, without keys.
-pub(super) static READ_GROUP: Need = Need {
+static READ_GROUP: Need = Need {
     right: Right::EnrollmentRead,
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/read")],
 };
 /// Making or changing an enrollment group.
-pub(super) static WRITE_GROUP: Need = Need {
+static WRITE_GROUP: Need = Need {
     right: Right::EnrollmentWrite,
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/write")],
 };
 /// Deleting an enrollment group.
-pub(super) static DELETE_GROUP: Need = Need {
+static DELETE_GROUP: Need = Need {
     right: Right::EnrollmentWrite,
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/delete")],
 };
 /// Reading the keys of an enrollment.
-pub(super) static READ_MECHANISM: Need = Need {
+static READ_MECHANISM: Need = Need {
     right: Right::EnrollmentWrite,
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/attestationmechanism/details/action")],
 };
-/// Reading individual enrollments.
-pub(super) static READ_ENROLLMENT: Need = Need {
+/// Reading individual enrollments, without keys.
+static READ_ENROLLMENT: Need = Need {
     right: Right::EnrollmentRead,
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/read")],
+};
+/// Making or changing an individual enrollment.
+static WRITE_ENROLLMENT: Need = Need {
+    right: Right::EnrollmentWrite,
+    actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/write")],
+};
+/// Deleting an individual enrollment.
+static DELETE_ENROLLMENT: Need = Need {
+    right: Right::EnrollmentWrite,
+    actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/delete")],
 };
 /// Reading registrations.
 pub(super) static READ_REGISTRATION: Need = Need {
@@ -53,9 +64,34 @@ pub static NEEDS: &[&Need] = &[
     &DELETE_GROUP,
     &READ_MECHANISM,
     &READ_ENROLLMENT,
+    &WRITE_ENROLLMENT,
+    &DELETE_ENROLLMENT,
     &READ_REGISTRATION,
     &DELETE_REGISTRATION,
 ];
+
+/// What the operations on enrollments of a kind need.
+pub(super) struct Needs {
+    /// Reading, without keys.
+    pub(super) read: &'static Need,
+    /// Making and changing.
+    pub(super) write: &'static Need,
+    /// Deleting.
+    pub(super) delete: &'static Need,
+    /// Reading the keys.
+    pub(super) mechanism: &'static Need,
+}
+
+impl Needs {
+    /// Those of a kind.
+    pub(super) fn of(kind: EnrollmentKind) -> Self {
+        let (read, write, delete) = match kind {
+            EnrollmentKind::Group => (&READ_GROUP, &WRITE_GROUP, &DELETE_GROUP),
+            EnrollmentKind::Individual => (&READ_ENROLLMENT, &WRITE_ENROLLMENT, &DELETE_ENROLLMENT),
+        };
+        Self { read, write, delete, mechanism: &READ_MECHANISM }
+    }
+}
 
 impl ProvisioningService {
     /// Who sends a request of the service API with this `Authorization` header: a shared access policy of the service,

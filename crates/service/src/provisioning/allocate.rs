@@ -3,7 +3,7 @@
 use super::DpsRef;
 use super::linked_hub::{LinkedHub, linked_hubs};
 use aws_lc_rs::digest;
-use ferrohub_model::enrollment::{AllocationPolicy, GroupSettings};
+use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentSettings};
 use ferrohub_model::error::{Error, Result};
 
 /// The hub for a device: the one it has where that is still allowed, else the one that the policy chooses.
@@ -12,7 +12,7 @@ use ferrohub_model::error::{Error, Result};
 /// `Invalid` (400208) when no hub may be chosen, saying why; `NotImplemented` for the policy `custom`.
 pub(super) fn allocate(
     dps: &DpsRef,
-    settings: &GroupSettings,
+    settings: &EnrollmentSettings,
     registration_id: &str,
     present: Option<&str>,
 ) -> Result<String> {
@@ -40,6 +40,12 @@ pub(super) fn allocate(
     let chosen = match policy {
         AllocationPolicy::Static => allowed.first().copied(),
         AllocationPolicy::Hashed | AllocationPolicy::GeoLatency => weighted(&allowed, registration_id),
+        AllocationPolicy::Custom => {
+            return Err(Error::not_implemented(
+                "The allocation policy 'custom' (a webhook) is not built; let the enrollment use hashed, geoLatency or static.",
+            )
+            .with_iot_code(501_000));
+        }
     };
     chosen.map(|hub| hub.host.clone()).ok_or_else(|| {
         no_hub(format!(
@@ -49,7 +55,11 @@ pub(super) fn allocate(
     })
 }
 
-fn candidates<'a>(linked: &'a [LinkedHub], settings: &GroupSettings, policy: AllocationPolicy) -> Vec<&'a LinkedHub> {
+fn candidates<'a>(
+    linked: &'a [LinkedHub],
+    settings: &EnrollmentSettings,
+    policy: AllocationPolicy,
+) -> Vec<&'a LinkedHub> {
     let named = |host: &str| match &settings.iot_hubs {
         None => true,
         Some(hosts) => hosts.iter().any(|name| name.eq_ignore_ascii_case(host)),

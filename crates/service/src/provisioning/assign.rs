@@ -2,7 +2,8 @@
 
 use super::allocate::allocate;
 use super::attest::Attested;
-use super::groups::{initial_twin, policy_id};
+use super::enrollment_parts::initial_twin;
+use super::policy::policy_id;
 use super::register::Applicant;
 use super::{DpsRef, ProvisioningService};
 use crate::certificate::{self, IssueRequest, issue_leaf};
@@ -16,7 +17,7 @@ use crate::tables::RESOURCES;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::DeviceIdentity;
-use ferrohub_model::enrollment::GroupSettings;
+use ferrohub_model::enrollment::EnrollmentSettings;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::{Assignment, Substatus};
 use ferrohub_model::time::rfc3339;
@@ -79,7 +80,10 @@ impl ProvisioningService {
         applicant: &Applicant<'_>,
         had: Option<&Assignment>,
     ) -> Result<Assigned> {
-        let settings = &attested.group.settings;
+        let settings = attested.settings();
+        // An enrollment that names another device than before is for another device.
+        let named = attested.device_id();
+        let had = had.filter(|had| named.is_none_or(|named| had.device_id == named));
         let host = allocate(dps, settings, applicant.id, had.map(|had| had.hub_host.as_str()))?;
         let hub = self.open_hub(dps, &host).await?;
         let mut change = Change::new();
@@ -90,7 +94,7 @@ impl ProvisioningService {
             (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, edge.as_ref(), name, csr, &mut change).await?),
             _ => None,
         };
-        let device_id = had.map_or(applicant.id, |had| had.device_id.as_str());
+        let device_id = had.map_or(named.unwrap_or(applicant.id), |had| had.device_id.as_str());
         let place = match applicant.presumed_new {
             true => Place { hub, former: None, present: None, presumed: true },
             false => self.place(hub, device_id, had).await?,
@@ -196,11 +200,10 @@ impl ProvisioningService {
     ) -> Result<DeviceIdentity> {
         let credentials = match issuing {
             Some(_) => Credentials::CertificateAuthority,
-            None => {
-                let (primary, secondary) = attested.keys.to_base64();
-                Credentials::Keys { primary: Some(primary.to_string()), secondary: Some(secondary.to_string()) }
-            }
+            None => attested.hub_credentials(),
         };
+        // A chain of the device's own carries no credential id of ours.
+        let foreign = issuing.is_none() && matches!(credentials, Credentials::CertificateAuthority);
         let moving = place.former.as_ref().and_then(|former| former.0.as_ref());
         let mut device = match (&place.present, moving) {
             (Some(present), _) => {
@@ -210,7 +213,7 @@ impl ProvisioningService {
             }
             (None, moving) => {
                 let mut spec = DeviceSpec::new(device_id, credentials);
-                spec.iot_edge = attested.group.settings.iot_edge;
+                spec.iot_edge = attested.settings().iot_edge;
                 if let Some(StoredDevice { device: was, .. }) = moving {
                     spec.status = was.status;
                     spec.status_reason.clone_from(&was.status_reason);
@@ -223,6 +226,9 @@ impl ProvisioningService {
                 device
             }
         };
+        if foreign {
+            (device.credential_id, device.policy) = (None, None);
+        }
         if let Some(issuing) = issuing {
             device.credential_id = Some(device.credential_id.unwrap_or_else(|| self.platform.random.uuid_v4()));
             device.policy = Some(issuing.policy.uid);
@@ -256,7 +262,7 @@ impl ProvisioningService {
     async fn write_rows(
         &self,
         place: &Place,
-        settings: &GroupSettings,
+        settings: &EnrollmentSettings,
         had: Option<&Assignment>,
         device: &mut DeviceIdentity,
         change: &mut Change,

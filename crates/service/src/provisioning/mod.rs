@@ -1,4 +1,4 @@
-//! The Device Provisioning Service: enrollment groups for its operators, registration for devices.
+//! The Device Provisioning Service: enrollments for its operators, registration for devices.
 //!
 //! A registration is decided and written in one unit of work while the register request waits; the first
 //! answer is `assigning` all the same, because clients insist on a poll, and the poll reads the row.
@@ -7,17 +7,25 @@ pub(crate) mod access;
 mod allocate;
 mod assign;
 mod attest;
-mod group_index;
-mod groups;
+mod attest_chain;
+mod attest_key;
+mod bulk;
+mod enrollment;
+mod enrollment_parts;
+mod enrollments;
+mod group_keys;
 pub(crate) mod linked_hub;
 mod locate;
 mod page;
+mod policy;
+mod query;
 mod register;
 mod registrations;
 mod shape;
 mod upkeep;
 
 pub use access::{NEEDS, rights_enough_for};
+pub use ferrohub_model::enrollment::EnrollmentKind;
 pub use locate::DpsRef;
 pub use page::{PageRequest, Paged};
 pub use register::{DeviceCaller, OperationStatus, RegisterRequest};
@@ -27,7 +35,7 @@ pub use upkeep::purge;
 use crate::authn::Authenticator;
 use crate::platform::Platform;
 use crate::stripes::Stripes;
-use group_index::GroupCache;
+use group_keys::GroupCache;
 use std::sync::Arc;
 
 /// Seconds that a device is told to wait before it polls: ours (Azure's samples say 3). The result is there

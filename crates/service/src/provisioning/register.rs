@@ -3,14 +3,16 @@
 use super::access::shown;
 use super::assign::Assigned;
 use super::attest::Attested;
-use super::groups::contended;
+use super::enrollment::table;
+use super::enrollments::contended;
 use super::registrations::{from_row, missing, put};
 use super::{DpsRef, ProvisioningService};
 use crate::authz::Actor;
 use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
-use crate::tables::{ENROLLMENT_GROUPS, REGISTRATIONS, RESOURCES};
+use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::enrollment::EnrollmentKind;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CSR_BASE64_BYTES;
 use ferrohub_model::network::Peer;
@@ -181,9 +183,7 @@ impl ProvisioningService {
             );
         }
         let (_, registration) = self.own_registration(caller).await?;
-        let mut view = registration.view();
-        view["symmetricKey"] = json!({"enrollmentGroupId": registration.group});
-        Ok(view)
+        Ok(registration.own_view())
     }
 
     /// The device that asks, attested: for protocols that answer the credentials before the first request.
@@ -206,10 +206,11 @@ impl ProvisioningService {
         Ok((dps, from_row(&row)?))
     }
 
-    /// A key of one group must not open what a device of another group registered.
+    /// What lets a device into one group must not open what another one registered in another group. An individual enrollment names the device,
+    /// so it takes over what a group registered, and the other way round once it is gone.
     async fn authorize_device(&self, dps: &DpsRef, existing: Option<&Row>, attested: &Attested) -> Result<()> {
-        let Some(row) = existing else { return Ok(()) };
-        let Some(owner) = row.columns.first().cloned().flatten().filter(|key| *key != attested.group_key) else {
+        let Some(row) = existing.filter(|_| attested.enrollment.kind() == EnrollmentKind::Group) else { return Ok(()) };
+        let Some(owner) = row.columns.first().cloned().flatten().filter(|key| *key != attested.row_key) else {
             return Ok(());
         };
         if self.platform.store.get(&ENROLLMENT_GROUPS, &owner).await?.is_none() {
@@ -217,8 +218,8 @@ impl ProvisioningService {
         }
         let registration = from_row(row)?;
         Err(Error::conflict(format!(
-            "The registration '{0}' belongs to the enrollment group '{1}', and the token is of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '{3}' --registration-id '{0}'",
-            registration.id, registration.group, attested.group.id, dps.name
+            "The registration '{0}' belongs to the enrollment group '{1}', and the credentials are of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '{3}' --registration-id '{0}'",
+            registration.id, registration.enrollment.id(), attested.enrollment.id(), dps.name
         ))
         .with_iot_code(409_201))
     }
@@ -237,7 +238,8 @@ impl ProvisioningService {
             Some(row) => (*from_row(row)?).clone(),
             None => Registration {
                 id: applicant.id.to_owned(),
-                group: String::new(),
+                enrollment: attested.enrollment.reference(),
+                attested: attested.attested_by(),
                 status: RegistrationStatus::Assigning,
                 assignment: None,
                 failure: None,
@@ -247,7 +249,8 @@ impl ProvisioningService {
                 operations: Vec::new(),
             },
         };
-        registration.group.clone_from(&attested.group.id);
+        registration.enrollment = attested.enrollment.reference();
+        registration.attested = attested.attested_by();
         let mut operation = RegistrationOperation {
             id: self.operation_id(),
             status: RegistrationStatus::Assigned,
@@ -281,13 +284,18 @@ impl ProvisioningService {
             Err(error) => return Err(error),
         };
         registration.record(operation, self.new_etag());
-        let row = put(dps, &registration, &attested.group_key)?;
+        let row = put(dps, &registration)?;
         match version {
             Some(version) => change.unit.expect_version(&REGISTRATIONS, row.key.clone(), version),
             None => change.unit.expect_absent(&REGISTRATIONS, row.key.clone()),
         };
-        // A group that was disabled or a service that was deleted meanwhile registers nobody.
-        change.unit.expect_version(&ENROLLMENT_GROUPS, attested.group_key.clone(), attested.group_version);
+        // An enrollment that was disabled or a service that was deleted meanwhile registers nobody, and an individual enrollment
+        // that came meanwhile decides.
+        let kind = attested.enrollment.kind();
+        change.unit.expect_version(table(kind), attested.row_key.clone(), attested.row_version);
+        if kind == EnrollmentKind::Group {
+            change.unit.expect_absent(&INDIVIDUAL_ENROLLMENTS, dps.row_key(applicant.id));
+        }
         change.unit.expect_exists(&RESOURCES, dps.stored.key());
         change.unit.put(row);
         Ok((registration, change))

@@ -1,12 +1,15 @@
 //! Registrations, as the service API reads and deletes them.
 
 use super::access::{DELETE_REGISTRATION, READ_REGISTRATION, shown};
-use super::groups::{contended, precondition, refuse_condition};
+use super::enrollment::missing as missing_enrollment;
+use super::enrollments::{contended, precondition};
 use super::page::{PageRequest, Paged};
+use super::query::refuse_condition;
 use super::{DpsRef, ProvisioningService};
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::tables::REGISTRATIONS;
+use ferrohub_model::enrollment::EnrollmentKind;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::Registration;
 use ferrohub_store::{Put, Row};
@@ -71,14 +74,9 @@ impl ProvisioningService {
         page: &PageRequest,
     ) -> Result<Paged> {
         self.authorize(actor, dps, &READ_REGISTRATION).await?;
-        refuse_condition(body)?;
-        if self.group_row(dps, group).await?.is_none() {
-            return Err(Error::not_found(format!(
-                "The provisioning service '{}' has no enrollment group '{}'.",
-                dps.name,
-                shown(group)
-            ))
-            .with_iot_code(404_201));
+        refuse_condition(body, "")?;
+        if self.enrollment_row(EnrollmentKind::Group, dps, group).await?.is_none() {
+            return Err(missing_enrollment(EnrollmentKind::Group, dps, group));
         }
         let prefix = dps.row_key("");
         let rows =
@@ -100,8 +98,9 @@ pub(super) fn from_row(row: &Row) -> Result<Arc<Registration>> {
 }
 
 /// The row of a registration.
-pub(super) fn put(dps: &DpsRef, registration: &Registration, group_key: &str) -> Result<Put> {
-    Ok(Put::new(&REGISTRATIONS, dps.row_key(&registration.id), vec![Some(group_key.to_owned())], registration)?)
+pub(super) fn put(dps: &DpsRef, registration: &Registration) -> Result<Put> {
+    let group = registration.enrollment.group().map(|id| dps.row_key(id));
+    Ok(Put::new(&REGISTRATIONS, dps.row_key(&registration.id), vec![group], registration)?)
 }
 
 /// The refusal for a registration that does not exist.

@@ -10,6 +10,7 @@ use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive
 use crate::platform::Platform;
 use crate::provisioning;
 use crate::resources::{Kind, Stored, tag};
+use crate::tables;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{IP_RULES, LINKED_HUBS};
@@ -217,10 +218,10 @@ impl Behavior for ProvisioningService {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
         let key = cx.stored.key();
-        for table in [&crate::tables::ENROLLMENT_GROUPS, &crate::tables::REGISTRATIONS] {
+        for table in [&tables::ENROLLMENT_GROUPS, &tables::INDIVIDUAL_ENROLLMENTS, &tables::REGISTRATIONS] {
             cx.change.unit.expect(Expect::NoneBelow { table, prefix: format!("{key}/") });
         }
-        cx.change.unit.delete(&crate::tables::DATA_KEYS, key);
+        cx.change.unit.delete(&tables::DATA_KEYS, key);
         Ok(())
     }
 

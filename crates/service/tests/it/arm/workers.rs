@@ -14,6 +14,7 @@ use ferrohub_service::arm::operation::{self, State, StoredOperation};
 use ferrohub_service::arm::operations;
 use ferrohub_service::key_store::KeyUse;
 use ferrohub_service::platform::Change;
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::RegisterRequest;
 use ferrohub_service::tables::{
     ACTIVITY, AUTHORITIES, DEVICES, ENROLLMENT_GROUPS, GROUP_GENERATIONS, LOOSE_KEYS, OPERATIONS, REGISTRATIONS,
@@ -80,8 +81,8 @@ async fn register(world: &World, dps: &str) {
     let token = sign("dps1.azure-devices-provisioning.localhost", &key, expiry, Some("provisioningserviceowner"));
     let caller = provisioning.authenticate(&service, Some(&token)).await.unwrap();
     let body = json!({"attestation": {"type": "symmetricKey", "symmetricKey": {}}});
-    provisioning.put_group(&caller, &service, "eg1", &body, None).await.unwrap();
-    let keys = provisioning.attestation_mechanism(&caller, &service, "eg1").await.unwrap();
+    provisioning.put_enrollment(&caller, &service, Group, "eg1", &body, None).await.unwrap();
+    let keys = provisioning.attestation_mechanism(&caller, &service, Group, "eg1").await.unwrap();
     let group_key = STANDARD.decode(keys["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap();
     let own = derive_device_key(&group_key, "d1");
     let token = sign(&format!("{scope}/registrations/d1"), &own, expiry, Some("registration"));

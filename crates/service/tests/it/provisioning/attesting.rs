@@ -2,19 +2,26 @@
 
 use super::world::World;
 use ferrohub_model::error::Error;
-use ferrohub_model::limits::ENROLLMENT_GROUPS;
+use ferrohub_model::limits::WAITING_GROUP_SEARCHES;
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DeviceCaller, ProvisioningService};
-use ferrohub_service::tables;
 use serde_json::json;
+
+/// More than Azure has of them, and more than are tried at once.
+const GROUPS: usize = 300;
 
 /// Makes a group with generated keys.
 async fn make(world: &World, name: &str) -> Result<(), Error> {
     let body = json!({"enrollmentGroupId": name, "attestation": {"type": "symmetricKey", "symmetricKey": {}}});
-    world.service().put_group(&world.caller().await, &world.dps().await, name, &body, None).await.map(|_| ())
+    world
+        .service()
+        .put_enrollment(&world.caller().await, &world.dps().await, Group, name, &body, None)
+        .await
+        .map(|_| ())
 }
 
 async fn delete(world: &World, name: &str) {
-    world.service().delete_group(&world.caller().await, &world.dps().await, name, None).await.unwrap();
+    world.service().delete_enrollment(&world.caller().await, &world.dps().await, Group, name, None).await.unwrap();
 }
 
 /// Whether `service` lets a device in that it does not know, by its token.
@@ -54,23 +61,36 @@ async fn a_change_of_any_group_counts_at_once_in_every_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_are_as_many_as_a_stranger_may_cost() {
+async fn a_device_is_found_among_many_groups() {
     let world = World::new().await;
-    let mut last = Vec::new();
-    for number in 0..ENROLLMENT_GROUPS - 1 {
-        last = world.group(&format!("g{number}"), json!({})).await;
+    let mut keys = Vec::new();
+    for number in 0..GROUPS {
+        keys.push(world.group(&format!("g{number}"), json!({})).await);
     }
-    assert!(admits(&world, world.service(), &last, "d1").await, "found among them all");
-    // Of those who ask at the same time for the last place, one gets it.
-    let place = async |name: &str| make(&world, name).await.map_err(|error| error.code);
-    let (a, b, c) = tokio::join!(place("a"), place("b"), place("c"));
-    let made = [&a, &b, &c].iter().filter(|made| made.is_ok()).count();
-    assert_eq!(made, 1, "{a:?} {b:?} {c:?}");
-    assert_eq!([a, b, c].into_iter().flat_map(Result::err).collect::<Vec<_>>(), ["QuotaExceeded"; 2]);
-    assert_eq!(world.rows(&tables::ENROLLMENT_GROUPS).await.len(), ENROLLMENT_GROUPS);
-    // Those that are there can be changed, and a place that is given up can be taken.
-    world.group("g0", json!({})).await;
+    for (number, key) in keys.iter().enumerate() {
+        assert!(admits(&world, world.service(), key, &format!("d{number}")).await, "found among them all");
+    }
+    assert!(!admits(&world, world.service(), b"a key of no group at all, nowhere", "d1").await);
+    // Each is still found when others come and go.
     delete(&world, "g1").await;
     make(&world, "another").await.unwrap();
-    assert!(!admits(&world, world.service(), b"a key of no group at all, nowhere", "d1").await);
+    assert!(!admits(&world, world.service(), &keys[1], "d1").await);
+    assert!(admits(&world, world.service(), &keys[GROUPS - 1], "d2").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_wait_for_each_other_and_the_many_come_again() {
+    let world = World::new().await;
+    for number in 0..GROUPS {
+        make(&world, &format!("g{number}")).await.unwrap();
+    }
+    let stranger = async |number: usize| {
+        let request = world.request(b"a key of no group at all, nowhere", &format!("d{number}"), None);
+        world.service().register(request).await.unwrap_err().numeric_code()
+    };
+    let codes = futures_util::future::join_all((0..4 * WAITING_GROUP_SEARCHES).map(stranger)).await;
+    assert!(codes.iter().all(|code| [401_002, 429_001].contains(code)), "{codes:?}");
+    assert!(codes.contains(&401_002));
+    // Nobody keeps a place.
+    assert_eq!(stranger(0).await, 401_002);
 }

@@ -7,6 +7,7 @@ use ferrohub_pki::key::hash_secret;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::directory;
 use ferrohub_service::platform::Change;
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DpsRef, PageRequest};
 use ferrohub_service::shared_access::Right;
 use ferrohub_wire::sas_token::sign;
@@ -25,17 +26,17 @@ fn body(extra: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_made_kept_and_shown_only_on_demand() {
     let world = World::new().await;
-    let dps = world.dps().await;
-    let made = world.service().put_group(&world.caller().await, &dps, "Line:1", &body(json!({})), None).await.unwrap();
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let made = world.service().put_enrollment(&caller, &dps, Group, "Line:1", &body(json!({})), None).await.unwrap();
     assert_eq!(
         (&made["attestation"], &made["provisioningStatus"]),
         (&json!({"type": "symmetricKey"}), &json!("enabled"))
     );
     for again in ["Line:1", "LINE:1"] {
-        let refused = world.service().put_group(&world.caller().await, &dps, again, &body(json!({})), None).await;
+        let refused = world.service().put_enrollment(&caller, &dps, Group, again, &body(json!({})), None).await;
         assert_eq!(refused.unwrap_err().numeric_code(), 409_201, "users of the service are refused without If-Match");
     }
-    let keys = world.service().attestation_mechanism(&world.caller().await, &dps, "line:1").await.unwrap();
+    let keys = world.service().attestation_mechanism(&caller, &dps, Group, "line:1").await.unwrap();
     let primary = keys["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned();
     assert_eq!(keys["type"], "symmetricKey");
     assert_ne!(keys["symmetricKey"]["secondaryKey"], json!(primary));
@@ -45,32 +46,32 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
     let etag = made["etag"].as_str().unwrap();
     let changed = world
         .service()
-        .put_group(&world.caller().await, &dps, "Line:1", &again, Some(&format!("\"{etag}\"")))
+        .put_enrollment(&caller, &dps, Group, "Line:1", &again, Some(&format!("\"{etag}\"")))
         .await
         .unwrap();
     assert_eq!(changed["provisioningStatus"], "disabled");
     assert_eq!(changed["createdDateTimeUtc"], made["createdDateTimeUtc"]);
-    assert_eq!(world.service().attestation_mechanism(&world.caller().await, &dps, "Line:1").await.unwrap(), keys);
-    let stale = world.service().put_group(&world.caller().await, &dps, "Line:1", &again, Some(etag)).await.unwrap_err();
+    assert_eq!(world.service().attestation_mechanism(&caller, &dps, Group, "Line:1").await.unwrap(), keys);
+    let stale = world.service().put_enrollment(&caller, &dps, Group, "Line:1", &again, Some(etag)).await.unwrap_err();
     assert_eq!(stale.numeric_code(), 412_001);
     // Sealed at rest, and in no answer.
     let stored = world.rows(&ferrohub_service::tables::ENROLLMENT_GROUPS).await;
     assert!(!stored.is_empty() && stored.iter().all(|row| !row.text().contains(&primary)));
-    let page = world.service().query_groups(&world.caller().await, &dps, None, &PageRequest::default()).await.unwrap();
+    let page = world.service().query_enrollments(&caller, &dps, Group, None, &PageRequest::default()).await.unwrap();
     assert!(!format!("{page:?}{changed}").contains(&primary));
     assert_eq!(
         world
             .service()
-            .delete_group(&world.caller().await, &dps, "Line:1", Some("\"x\""))
+            .delete_enrollment(&caller, &dps, Group, "Line:1", Some("\"x\""))
             .await
             .unwrap_err()
             .numeric_code(),
         412_001
     );
-    world.service().delete_group(&world.caller().await, &dps, "LINE:1", Some("*")).await.unwrap();
-    assert_eq!(world.service().group(&world.caller().await, &dps, "Line:1").await.unwrap_err().numeric_code(), 404_201);
+    world.service().delete_enrollment(&caller, &dps, Group, "LINE:1", Some("*")).await.unwrap();
+    assert_eq!(world.service().enrollment(&caller, &dps, Group, "Line:1").await.unwrap_err().numeric_code(), 404_201);
     assert_eq!(
-        world.service().delete_group(&world.caller().await, &dps, "Line:1", None).await.unwrap_err().numeric_code(),
+        world.service().delete_enrollment(&caller, &dps, Group, "Line:1", None).await.unwrap_err().numeric_code(),
         404_201
     );
 }
@@ -82,10 +83,10 @@ async fn policies_and_hubs_are_checked() {
     let refuse = async |extra: Value| {
         let error = world
             .service()
-            .put_group(&world.caller().await, &world.dps().await, "g", &body(extra), None)
+            .put_enrollment(&world.caller().await, &world.dps().await, Group, "g", &body(extra), None)
             .await
             .unwrap_err();
-        assert_eq!(error.http_status(), if error.numeric_code() == 501_000 { 501 } else { 400 });
+        assert_eq!((error.http_status(), error.numeric_code()), (400, 400_004));
         error.message
     };
     assert!(refuse(json!({"credentialPolicyName": "nope"})).await.contains("it has 'default'"));
@@ -96,31 +97,29 @@ async fn policies_and_hubs_are_checked() {
             .contains(&world.hub_host)
     );
     assert!(refuse(json!({"allocationPolicy": "static"})).await.contains("exactly one hub"));
-    assert!(refuse(json!({"allocationPolicy": "custom"})).await.contains("not built"));
-    assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("not built"));
+    assert!(refuse(json!({"allocationPolicy": "custom"})).await.contains("customAllocationDefinition"));
+    assert!(refuse(json!({"attestation": {"type": "x509"}})).await.contains("signingCertificates"));
+    assert!(
+        refuse(json!({"certificatePolicyName": "other", "certificateAuthorityName": "default"}))
+            .await
+            .contains("has no certificate policy 'other'")
+    );
+    assert!(refuse(json!({"colour": "red"})).await.contains("'colour'"));
     assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
     let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "allocationPolicy": "hashed", "iotHubs": [world.hub_host]});
-    let made = world.service().put_group(&world.caller().await, &dps, "g", &body(all_names), None).await.unwrap();
+    let made =
+        world.service().put_enrollment(&world.caller().await, &dps, Group, "g", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
     world.write_dps(false, &["hub1"]).await;
     let message = refuse(json!({"credentialPolicyName": "default"})).await;
     assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
-    assert!(
-        world
-            .service()
-            .individual_enrollments(&world.caller().await, &dps)
-            .await
-            .unwrap_err()
-            .message
-            .contains("not built")
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_follow_each_other() {
     let world = World::new().await;
-    let dps = world.dps().await;
+    let (dps, caller) = (world.dps().await, world.caller().await);
     let mut key = Vec::new();
     for number in 0..5 {
         key = world.group(&format!("g{number}"), json!({})).await;
@@ -129,7 +128,7 @@ async fn pages_follow_each_other() {
     let mut request = PageRequest { max_items: Some(2), continuation: None };
     loop {
         let mangled = json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"});
-        let page = world.service().query_groups(&world.caller().await, &dps, Some(&mangled), &request).await.unwrap();
+        let page = world.service().query_enrollments(&caller, &dps, Group, Some(&mangled), &request).await.unwrap();
         seen.extend(page.items.into_iter().map(|group| group["enrollmentGroupId"].clone()));
         request.continuation = page.continuation;
         if request.continuation.is_none() {
@@ -142,20 +141,14 @@ async fn pages_follow_each_other() {
     }
     let page = world
         .service()
-        .query_registrations(
-            &world.caller().await,
-            &dps,
-            "G4",
-            None,
-            &PageRequest { max_items: Some(2), continuation: None },
-        )
+        .query_registrations(&caller, &dps, "G4", None, &PageRequest { max_items: Some(2), continuation: None })
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
     assert!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g0", None, &PageRequest::default())
+            .query_registrations(&caller, &dps, "g0", None, &PageRequest::default())
             .await
             .unwrap()
             .items
@@ -164,30 +157,19 @@ async fn pages_follow_each_other() {
     assert_eq!(
         world
             .service()
-            .query_registrations(&world.caller().await, &dps, "g9", None, &PageRequest::default())
+            .query_registrations(&caller, &dps, "g9", None, &PageRequest::default())
             .await
             .unwrap_err()
             .numeric_code(),
         404_201
     );
-    let etag = world.service().registration(&world.caller().await, &dps, "A").await.unwrap()["etag"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let etag = world.service().registration(&caller, &dps, "A").await.unwrap()["etag"].as_str().unwrap().to_owned();
     assert_eq!(
-        world
-            .service()
-            .delete_registration(&world.caller().await, &dps, "a", Some("x"))
-            .await
-            .unwrap_err()
-            .numeric_code(),
+        world.service().delete_registration(&caller, &dps, "a", Some("x")).await.unwrap_err().numeric_code(),
         412_001
     );
-    world.service().delete_registration(&world.caller().await, &dps, "a", Some(&etag)).await.unwrap();
-    assert_eq!(
-        world.service().registration(&world.caller().await, &dps, "a").await.unwrap_err().numeric_code(),
-        404_202
-    );
+    world.service().delete_registration(&caller, &dps, "a", Some(&etag)).await.unwrap();
+    assert_eq!(world.service().registration(&caller, &dps, "a").await.unwrap_err().numeric_code(), 404_202);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,8 +233,8 @@ async fn attempt(world: &World, dps: &DpsRef, authorization: Option<&str>, right
     let service = world.service();
     let actor = service.authenticate(dps, authorization).await?;
     let answer = match right {
-        Right::EnrollmentRead => service.group(&actor, dps, "none").await.map(drop),
-        Right::EnrollmentWrite => service.delete_group(&actor, dps, "none", None).await,
+        Right::EnrollmentRead => service.enrollment(&actor, dps, Group, "none").await.map(drop),
+        Right::EnrollmentWrite => service.delete_enrollment(&actor, dps, Group, "none", None).await,
         _ => service.registration(&actor, dps, "none").await.map(drop),
     };
     match answer {

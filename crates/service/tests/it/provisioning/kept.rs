@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ferrohub_messaging::{NewEvent, ReadFrom};
 use ferrohub_service::hub::{identity, twins};
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +78,7 @@ async fn data_of_every_format_is_opened_and_goes_on() {
 
         // What was sealed then opens now: the group's keys, the linked hub's, the issuing CA's.
         let dps = world.dps().await;
-        let mechanism = world.service().attestation_mechanism(&world.caller().await, &dps, "g1").await.unwrap();
+        let mechanism = world.service().attestation_mechanism(&world.caller().await, &dps, Group, "g1").await.unwrap();
         let key = STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap();
         for id in ["pump-1", "pump-2"] {
             let done = world.register(&key, id, Some(csr(world.folder.path(), id, &[]))).await;

@@ -16,6 +16,7 @@ use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::HubService;
 use ferrohub_service::platform::{Engines, Platform, Settings};
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DeviceCaller, DpsRef, OperationStatus, ProvisioningService, RegisterRequest};
 use ferrohub_service::resources::{self, Stored, tag};
 use ferrohub_service::tables::{ALL, CERTIFICATES};
@@ -250,9 +251,9 @@ impl World {
             body[key] = value;
         }
         let dps = self.dps().await;
-        let if_match = self.service().group(&self.caller().await, &dps, name).await.is_ok().then_some("*");
-        self.service().put_group(&self.caller().await, &dps, name, &body, if_match).await.unwrap();
-        let mechanism = self.service().attestation_mechanism(&self.caller().await, &dps, name).await.unwrap();
+        let if_match = self.service().enrollment(&self.caller().await, &dps, Group, name).await.is_ok().then_some("*");
+        self.service().put_enrollment(&self.caller().await, &dps, Group, name, &body, if_match).await.unwrap();
+        let mechanism = self.service().attestation_mechanism(&self.caller().await, &dps, Group, name).await.unwrap();
         STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
     }
 

@@ -4,6 +4,7 @@ use super::world::{World, csr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::Error;
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DeviceCaller, RegisterRequest};
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS};
 use ferrohub_wire::sas_token::{derive_device_key, sign};
@@ -108,7 +109,9 @@ async fn polls_of_what_is_not_there() {
     let stranger = DeviceCaller { authorization: Some(&wrong), ..caller };
     assert_eq!(world.service().authenticate_device(stranger).await.unwrap_err().numeric_code(), 401_002);
     let certified = DeviceCaller { authorization: None, peer_chain: &[vec![0x30]], ..caller };
-    assert!(world.service().authenticate_device(certified).await.unwrap_err().message.contains("not built yet"));
+    let refused = world.service().authenticate_device(certified).await.unwrap_err();
+    assert_eq!(refused.numeric_code(), 401_002);
+    assert!(refused.message.contains("Invalid certificate."), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,13 +128,20 @@ async fn another_groups_key_does_not_take_a_device_over() {
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");
     // A disabled group refuses, and enabling it helps at once.
     let body = json!({"attestation": {"type": "symmetricKey"}, "provisioningStatus": "disabled"});
-    world.service().put_group(&world.caller().await, &dps, "g2", &body, Some("*")).await.unwrap();
+    world.service().put_enrollment(&world.caller().await, &dps, Group, "g2", &body, Some("*")).await.unwrap();
     let error = world.service().register(world.request(&second, "d1", None)).await.unwrap_err();
     assert_eq!(error.numeric_code(), 401_002);
     assert!(error.message.contains("disabled"));
     world
         .service()
-        .put_group(&world.caller().await, &dps, "g2", &json!({"attestation": {"type": "symmetricKey"}}), Some("*"))
+        .put_enrollment(
+            &world.caller().await,
+            &dps,
+            Group,
+            "g2",
+            &json!({"attestation": {"type": "symmetricKey"}}),
+            Some("*"),
+        )
         .await
         .unwrap();
     assert_eq!(world.register(&second, "d1", None).await["status"], "assigned");

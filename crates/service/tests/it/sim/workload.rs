@@ -13,6 +13,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::{DeviceLogin, HubRef, Telemetry};
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DeviceCaller, RegisterRequest};
 use ferrohub_wire::connection_string::ConnectionString;
 use ferrohub_wire::sas_token::{derive_device_key, sign};
@@ -303,7 +304,7 @@ async fn enroll(life: &Life, scope: &str) -> Vec<u8> {
     let caller = life.provisioning.authenticate(&dps, Some(&token)).await.unwrap();
     let body: Value = json!({"enrollmentGroupId": "g", "attestation": {"type": "symmetricKey", "symmetricKey": {}},
         "credentialPolicyName": "default"});
-    life.provisioning.put_group(&caller, &dps, "g", &body, None).await.unwrap();
-    let mechanism = life.provisioning.attestation_mechanism(&caller, &dps, "g").await.unwrap();
+    life.provisioning.put_enrollment(&caller, &dps, Group, "g", &body, None).await.unwrap();
+    let mechanism = life.provisioning.attestation_mechanism(&caller, &dps, Group, "g").await.unwrap();
     STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
 }

@@ -1,0 +1,163 @@
+//! A stored enrollment of either kind: where its row lies, what it is called, what it holds.
+
+use super::access::shown;
+use super::{DpsRef, ProvisioningService};
+use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::enrollment::{
+    Attestation, EnrollmentGroup, EnrollmentKind, EnrollmentRecord, EnrollmentSettings, IndividualEnrollment, Pair,
+    X509Attestation,
+};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::registration::EnrolledBy;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_store::{Put, Row, Table};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An enrollment as it was read.
+#[derive(Debug, Clone)]
+pub(super) enum Enrollment {
+    /// Of many devices.
+    Group(Arc<EnrollmentGroup>),
+    /// Of one.
+    Individual(Arc<IndividualEnrollment>),
+}
+
+/// The table of a kind.
+pub(super) fn table(kind: EnrollmentKind) -> &'static Table {
+    match kind {
+        EnrollmentKind::Group => &ENROLLMENT_GROUPS,
+        EnrollmentKind::Individual => &INDIVIDUAL_ENROLLMENTS,
+    }
+}
+
+impl Enrollment {
+    /// Parses a row of the table of `kind`.
+    pub(super) fn of_row(kind: EnrollmentKind, row: &Row) -> Result<Self> {
+        Ok(match kind {
+            EnrollmentKind::Group => Self::Group(row.parse()?),
+            EnrollmentKind::Individual => Self::Individual(row.parse()?),
+        })
+    }
+
+    /// Of which kind it is.
+    pub(super) fn kind(&self) -> EnrollmentKind {
+        match self {
+            Self::Group(_) => EnrollmentKind::Group,
+            Self::Individual(_) => EnrollmentKind::Individual,
+        }
+    }
+
+    /// Its id, with the case that it was made with.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Group(group) => &group.id,
+            Self::Individual(individual) => &individual.id,
+        }
+    }
+
+    /// What both kinds have.
+    pub(super) fn record(&self) -> &EnrollmentRecord {
+        match self {
+            Self::Group(group) => &group.record,
+            Self::Individual(individual) => &individual.record,
+        }
+    }
+
+    /// What the client wrote.
+    pub(super) fn settings(&self) -> &EnrollmentSettings {
+        &self.record().settings
+    }
+
+    /// How a device proves that it belongs here.
+    pub(super) fn attestation(&self) -> &Attestation {
+        &self.record().attestation
+    }
+
+    /// How a registration refers to it.
+    pub(super) fn reference(&self) -> EnrolledBy {
+        match self {
+            Self::Group(group) => EnrolledBy::Group(group.id.clone()),
+            Self::Individual(individual) => EnrolledBy::Individual(individual.id.clone()),
+        }
+    }
+
+    /// As GET and query show it.
+    pub(super) fn view(&self) -> Value {
+        match self {
+            Self::Group(group) => group.view(),
+            Self::Individual(individual) => individual.view(),
+        }
+    }
+
+    /// Its row.
+    pub(super) fn put(&self, dps: &DpsRef) -> Result<Put> {
+        let (key, columns) = (dps.row_key(self.id()), self.columns(dps)?);
+        Ok(match self {
+            Self::Group(group) => Put::new(&ENROLLMENT_GROUPS, key, columns, group.as_ref())?,
+            Self::Individual(individual) => Put::new(&INDIVIDUAL_ENROLLMENTS, key, columns, individual.as_ref())?,
+        })
+    }
+
+    /// What it is found by: the names of the CAs that sign for it.
+    fn columns(&self, dps: &DpsRef) -> Result<Vec<Option<String>>> {
+        let Attestation::X509(x509) = self.attestation() else { return Ok(vec![None, None]) };
+        let both = match x509 {
+            X509Attestation::ClientCertificates(_) => [None, None],
+            X509Attestation::CaReferences(Pair { primary, secondary }) => {
+                [primary, secondary].map(|name| name.as_ref().map(|name| reference_column(dps, name)))
+            }
+            X509Attestation::SigningCertificates(Pair { primary, secondary }) => {
+                let mut both = [None, None];
+                for (column, given) in both.iter_mut().zip([primary, secondary]) {
+                    let Some(given) = given else { continue };
+                    let subject = stored_certificate(&given.certificate)?;
+                    *column = Some(signer_column(dps, subject.subject_der()));
+                }
+                both
+            }
+        };
+        Ok(both.into())
+    }
+}
+
+/// The column of enrollments that a CA with this subject, DER, signs for.
+pub(super) fn signer_column(dps: &DpsRef, subject: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, subject);
+    format!("{}/x509/{}", dps.stored.key(), hex::encode(hash.as_ref().get(..16).unwrap_or_default()))
+}
+
+/// The column of enrollments that refer to this certificate of the service.
+pub(super) fn reference_column(dps: &DpsRef, name: &str) -> String {
+    format!("{}/ca/{}", dps.stored.key(), name.to_ascii_lowercase())
+}
+
+/// A certificate of a stored enrollment.
+pub(super) fn stored_certificate(base64: &str) -> Result<Certificate> {
+    let der = STANDARD.decode(base64).map_err(|_| Error::internal("a certificate of an enrollment is not base64"))?;
+    Certificate::from_der(&der).map_err(|error| Error::internal(format!("a certificate of an enrollment: {error}")))
+}
+
+impl ProvisioningService {
+    /// The row of an enrollment, if there is one.
+    pub(super) async fn enrollment_row(
+        &self,
+        kind: EnrollmentKind,
+        dps: &DpsRef,
+        id: &str,
+    ) -> Result<Option<Arc<Row>>> {
+        if id.is_empty() || id.len() > 256 || id.contains('\0') {
+            return Ok(None);
+        }
+        Ok(self.platform.store.get(table(kind), &dps.row_key(id)).await?)
+    }
+}
+
+/// The refusal for an enrollment that does not exist.
+pub(super) fn missing(kind: EnrollmentKind, dps: &DpsRef, id: &str) -> Error {
+    Error::not_found(format!("The provisioning service '{}' has no {} '{}'.", dps.name, kind.word(), shown(id)))
+        .with_iot_code(404_201)
+}
