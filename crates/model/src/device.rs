@@ -132,6 +132,9 @@ pub struct DeviceIdentity {
     /// Uid of the certificate policy that its certificates come from.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::uid::short_option")]
     pub policy: Option<Uuid>,
+    /// Whether it was provisioned with a chain of its own: what was issued to it before counts no more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub own_chain: bool,
     /// When it was made (RFC 3339).
     pub created: String,
 }

@@ -23,6 +23,7 @@ fn identity() -> DeviceIdentity {
         parent: None,
         credential_id: None,
         policy: None,
+        own_chain: false,
         created: NEVER.into(),
     }
 }

@@ -291,6 +291,25 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
                 "The client certificate '{name}' or a certificate above it is of an older version of X.509; a chain needs version 3."
             ),
         ),
+        webpki::Error::EndEntityUsedAsCa => (
+            CODE_UNTRUSTED,
+            format!(
+                "A certificate above the client certificate '{name}' is no certificate authority (basic constraints CA:TRUE are missing)."
+            ),
+        ),
+        webpki::Error::NameConstraintViolation => (
+            CODE_UNTRUSTED,
+            format!(
+                "The client certificate '{name}' has a name that a certificate authority above it does not allow (name constraints)."
+            ),
+        ),
+        webpki::Error::UnsupportedSignatureAlgorithmContext(_)
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
+            CODE_BAD_CERTIFICATE,
+            format!(
+                "The client certificate '{name}' or a certificate above it is signed with an algorithm that is not accepted, such as SHA-1."
+            ),
+        ),
         webpki::Error::CaUsedAsEndEntity => (
             CODE_UNTRUSTED,
             format!("The client certificate '{name}' is a CA certificate; present a device certificate."),

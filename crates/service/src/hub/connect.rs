@@ -93,8 +93,9 @@ impl Proof {
                         || now.sealed_secondary_key.as_ref() == Some(sealed))
             }
             Self::Policy { .. } => now.kind == AuthenticationType::Sas,
-            Self::Chain { credential_id, .. } => {
-                now.kind == AuthenticationType::CertificateAuthority && credential_allows(device, *credential_id)
+            Self::Chain { credential_id, authority, .. } => {
+                now.kind == AuthenticationType::CertificateAuthority
+                    && credential_allows(device, *credential_id, *authority)
             }
             Self::Thumbprint { sha1, sha256, .. } => {
                 now.kind == AuthenticationType::SelfSigned && thumbprint_fits(device, sha1, sha256)
@@ -229,7 +230,7 @@ impl HubService {
                         device.device_id
                     )));
                 }
-                if !credential_allows(device, leaf.credential_id) {
+                if !credential_allows(device, leaf.credential_id, authority) {
                     return Err(unauthorized(format!(
                         "The client certificate of '{}' was revoked or replaced; provision the device again.",
                         device.device_id
@@ -315,9 +316,13 @@ fn thumbprint_fits(device: &DeviceIdentity, sha1: &str, sha256: &str) -> bool {
     known.into_iter().flatten().any(|print| print == sha1 || print == sha256)
 }
 
-/// A device with a credential id accepts only certificates that carry it.
-fn credential_allows(device: &DeviceIdentity, in_leaf: Option<Uuid>) -> bool {
-    device.credential_id.is_none() || device.credential_id == in_leaf
+/// A device with a credential id accepts only certificates that carry it, and one that was provisioned with a chain of its own
+/// none that we issued to it before.
+fn credential_allows(device: &DeviceIdentity, in_leaf: Option<Uuid>, authority: Option<Uuid>) -> bool {
+    match device.credential_id {
+        Some(_) => device.credential_id == in_leaf,
+        None => !device.own_chain || in_leaf.is_none() || authority.is_none(),
+    }
 }
 
 fn decoded(key: &str) -> Result<Zeroizing<Vec<u8>>> {

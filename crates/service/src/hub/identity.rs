@@ -159,6 +159,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
         parent: None,
         credential_id: spec.credential_id,
         policy: spec.policy,
+        own_chain: false,
         created: rfc3339(now),
     };
     set_credentials(platform, &mut device, spec.credentials).await?;

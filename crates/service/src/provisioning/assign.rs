@@ -226,6 +226,7 @@ impl ProvisioningService {
                 device
             }
         };
+        device.own_chain = foreign;
         if foreign {
             (device.credential_id, device.policy) = (None, None);
         }

@@ -50,10 +50,27 @@ impl ProvisioningService {
                     Some(Attestation::X509(former)) => former.certificates().collect(),
                     _ => Vec::new(),
                 };
+                if let RequestedX509::CaReferences(names) = x509 {
+                    self.check_references(dps, names).await?;
+                }
                 Attestation::X509(certificates(x509, &former, self.platform.now())?)
             }
             RequestedAttestation::Tpm(keys) => Attestation::Tpm(keys.clone()),
         })
+    }
+
+    /// Refuses names of certificates that the service has not, or whose key nobody proved to hold.
+    async fn check_references(&self, dps: &DpsRef, names: &Pair<String>) -> Result<()> {
+        let cas = self.verified_cas(dps).await?;
+        match names.iter().find(|name| !cas.iter().any(|ca| ca.name.eq_ignore_ascii_case(name))) {
+            None => Ok(()),
+            Some(name) => Err(bad(format!(
+                "The provisioning service '{}' has no verified certificate '{}'; upload it and prove that you hold its key: az iot dps certificate create, generate-verification-code and verify.",
+                dps.name,
+                shown(name)
+            ))
+            .with_target("attestation.x509.caReferences")),
+        }
     }
 
     /// The opened keys of an enrollment, base64, primary first; `key` is that of its row.

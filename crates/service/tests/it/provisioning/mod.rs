@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
 mod attesting;
+mod certificates;
 mod concurrency;
 mod edges;
 mod groups;
@@ -11,3 +12,4 @@ mod registering;
 mod trusting;
 pub(super) mod world;
 mod wrong_input;
+mod x509;
