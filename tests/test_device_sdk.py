@@ -13,7 +13,7 @@ from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, Pr
 from azure.iot.device.exceptions import CredentialError
 
 from lib import arm as versions
-from lib.keys import Chain, b64, csr, new_key, save_chain
+from lib.keys import Chain, b64, csr, make_chain, new_key, pem, save_chain
 from lib.plant import Plant
 from lib.server import until
 
@@ -97,6 +97,47 @@ def test_hub_with_the_chain_just_issued(plant: Plant, tmp_path: Path) -> None:
         gateway_hostname="localhost",
     )
     use(plant, client, device)
+
+
+def by_certificate(plant: Plant, registration: str, chain: Chain) -> Any:
+    """A registration with a client certificate, which needs no key."""
+    client = ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host="localhost", id_scope=plant.id_scope, registration_id=registration,
+        x509=X509(str(chain.certificate_file), str(chain.key_file)),
+    )
+    return client.register()
+
+
+def test_dps_with_a_certificate_of_its_own_then_hub(plant: Plant, tmp_path: Path) -> None:
+    registration, device = "sdk-x509-individual", "Sdk-X509-Named"
+    own = make_chain(tmp_path, registration, None)
+    certificates = {"clientCertificates": {"primary": {"certificate": own.certificate_file.read_text()}}}
+    body = {"registrationId": registration, "deviceId": device, "attestation": {"type": "x509", "x509": certificates}}
+    made = plant.dps_rest("PUT", f"/enrollments/{registration}", body)
+    assert made.status_code == 200, made.text
+    result = by_certificate(plant, registration, own)
+    assert (result.status, result.registration_state.device_id) == ("assigned", device), result
+    client = IoTHubDeviceClient.create_from_x509_certificate(
+        x509=X509(str(own.certificate_file), str(own.key_file)), hostname=plant.hub_host, device_id=device, gateway_hostname="localhost"
+    )
+    use(plant, client, device)
+    with pytest.raises(Exception):
+        by_certificate(plant, registration, make_chain(tmp_path, registration, None))
+
+
+def test_dps_with_a_chain_of_the_factory(plant: Plant, tmp_path: Path) -> None:
+    root = make_chain(tmp_path, "sdk-factory-root", None, ca=True)
+    line = make_chain(tmp_path, "sdk-factory-line", root, ca=True)
+    group = {"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"certificate": pem(root.leaf).decode()}}}}}
+    made = plant.dps_rest("PUT", "/enrollmentGroups/sdk-factory", group)
+    assert made.status_code == 200, made.text
+    device = "sdk-x509-group"
+    result = by_certificate(plant, device, make_chain(tmp_path, device, line))
+    assert (result.status, result.registration_state.device_id) == ("assigned", device), result
+    state = plant.dps_rest("GET", f"/registrations/{device}").json()
+    assert state["assignedHub"] == plant.hub_host, state
+    identity = plant.hub_rest("GET", f"/devices/{device}").json()
+    assert identity["authentication"]["type"] == "certificateAuthority", identity
 
 
 def test_a_wrong_group_key_is_unauthorized(plant: Plant) -> None:

@@ -1,4 +1,4 @@
-"""azure-iothub 1.16.6 and azure-iot-device 1.18.4 for Node, unpatched. `node/dial.cjs` leads every name, and port 443, to the server."""
+"""azure-iothub 1.16.6, azure-iot-device 1.18.4 and azure-iot-provisioning-* for Node, unpatched. `node/dial.cjs` leads every name, and port 443, to the server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.keys import make_chain
 from lib.plant import Plant
 
 HERE = Path(__file__).resolve().parent / "node"
@@ -17,9 +18,24 @@ PACKAGES = Path(os.environ.get("FERROHUB_TEST_NODE", HERE.parent.parent / "targe
 
 @pytest.mark.parametrize("part", ["registry", "hierarchy", "device", "refused"])
 def test_node(plant: Plant, part: str) -> None:
+    run(plant, "parts.cjs", part)
+
+
+@pytest.mark.parametrize("part", ["individuals", "groups", "refused", "keys", "certificates"])
+def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
+    """The provisioning service's SDK, and devices over MQTT and HTTPS, by key and by certificate."""
+    root = make_chain(tmp_path, "node-factory", None, ca=True)
+    files = {"ROOT": root, "OWN": make_chain(tmp_path, "node-own", None), "SIGNED": make_chain(tmp_path, "node-signed", root)}
+    names = {f"FERROHUB_TEST_{name}": str(tmp_path / chain.certificate_file.stem) for name, chain in files.items()}
+    service = f"HostName={plant.dps_host};SharedAccessKeyName=provisioningserviceowner;SharedAccessKey={plant.dps_key}"
+    run(plant, "provisioning.cjs", part, DPS_CONNECTION_STRING=service, DPS_ID_SCOPE=plant.id_scope, **names)
+
+
+def run(plant: Plant, script: str, part: str, **more: str) -> None:
     done = subprocess.run(
-        ["node", "--require", str(HERE / "dial.cjs"), str(HERE / "parts.cjs"), part],
+        ["node", "--require", str(HERE / "dial.cjs"), str(HERE / script), part],
         env={
+            **more,
             "PATH": os.environ["PATH"],
             "NODE_PATH": str(PACKAGES / "node_modules"),
             "NODE_EXTRA_CA_CERTS": plant.server.ca,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import hmac
 import subprocess
@@ -74,6 +75,26 @@ def save_chain(folder: Path, name: str, encoded: list[str], key: PrivateKey) -> 
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return Chain(certificates, certificate_file, key_file)
+
+
+def make_chain(folder: Path, name: str, issuer: Chain | None, ca: bool = False) -> Chain:
+    """A certificate of a factory, with those above it but the root: for a device, or for a CA."""
+    key, subject = new_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer: PrivateKey = key
+    if issuer:
+        loaded = serialization.load_pem_private_key(issuer.key_file.read_bytes(), None)
+        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+        signer = loaded
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.leaf.subject if issuer else subject)
+        .public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5)).not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    certificate = builder.sign(signer, hashes.SHA256())
+    above = [one for one in issuer.certificates if one.issuer != one.subject] if issuer else []
+    return save_chain(folder, name, [b64(one.public_bytes(serialization.Encoding.DER)) for one in [certificate, *above]], key)
 
 
 def pem(certificate: x509.Certificate) -> bytes:

@@ -6,7 +6,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,6 +50,20 @@ impl Answer {
 impl HttpClient {
     pub(crate) fn new(ports: Vec<u16>, ca_pem: &str) -> Self {
         Self::speaking(ports, ca_pem, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// One that presents a device's certificates.
+    pub(crate) fn with_certificate(ports: Vec<u16>, ca_pem: &str, chain: Vec<Vec<u8>>, key_pem: &[u8]) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key_pem).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain.into_iter().map(CertificateDer::from).collect(), key)
+            .unwrap();
+        Self { ports, turns: Turns::default(), tls: TlsConnector::from(Arc::new(config)) }
     }
 
     /// One that speaks these versions of TLS.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what failed")]
 
 mod control;
+mod enrollments;
 mod http_client;
 mod journey;
 mod network;

@@ -4,6 +4,8 @@
 
 #[path = "../it/control.rs"]
 mod control;
+#[path = "../it/enrollments.rs"]
+mod enrollments;
 #[path = "../it/http_client.rs"]
 mod http_client;
 #[path = "../it/journey.rs"]

@@ -7,6 +7,7 @@ mod certificates;
 mod concurrency;
 mod edges;
 mod groups;
+mod individuals;
 mod kept;
 mod registering;
 mod trusting;

@@ -1,0 +1,246 @@
+//! Individual enrollments with keys, many enrollments at once, and what happens at the same time.
+
+use super::world::World;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::enrollment::EnrollmentKind;
+use ferrohub_service::provisioning::EnrollmentKind::{Group, Individual};
+use ferrohub_service::provisioning::{DeviceCaller, PageRequest, RegisterRequest};
+use ferrohub_service::tables::{DEVICES, REGISTRATIONS};
+use ferrohub_wire::sas_token::sign;
+use serde_json::{Value, json};
+
+/// Makes or changes an individual enrollment with keys; gives its primary key.
+async fn enroll(world: &World, id: &str, extra: Value) -> Vec<u8> {
+    world.try_enroll(Individual, id, json!({"type": "symmetricKey"}), extra).await.unwrap();
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let keys = world.service().attestation_mechanism(&caller, &dps, Individual, id).await.unwrap();
+    STANDARD.decode(keys["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
+}
+
+/// A request signed with the key as it is.
+fn request(world: &World, key: &[u8], id: &str) -> RegisterRequest {
+    let expiry = world.platform().clock.unix_seconds() + 3600;
+    RegisterRequest {
+        id_scope: world.scope.clone(),
+        registration_id: id.into(),
+        authorization: Some(sign(&format!("{}/registrations/{id}", world.scope), key, expiry, Some("registration"))),
+        ..RegisterRequest::default()
+    }
+}
+
+async fn state(world: &World, request: RegisterRequest) -> Value {
+    let first = world.service().register(request.clone()).await.unwrap();
+    let caller = DeviceCaller {
+        id_scope: &request.id_scope,
+        registration_id: &request.registration_id,
+        authorization: request.authorization.as_deref(),
+        peer_chain: &[],
+        peer: Default::default(),
+    };
+    let done = world.service().operation_status(caller, &first.operation_id).await.unwrap();
+    done.body["registrationState"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_an_individual_enrollment_is_used_as_it_is() {
+    let world = World::new().await;
+    let group = world.group("g1", json!({})).await;
+    world.register(&group, "d1", None).await;
+    let key = enroll(&world, "d1", json!({"deviceId": "Named"})).await;
+    // It decides alone from now on, and takes the registration over.
+    let refused = world.service().register(world.request(&group, "d1", None)).await.unwrap_err();
+    assert_eq!(refused.numeric_code(), 401_002);
+    let derived = world.service().register(world.request(&key, "d1", None)).await.unwrap_err();
+    assert!(derived.message.contains("used as it is"), "{derived}");
+    let registered = state(&world, request(&world, &key, "d1")).await;
+    assert_eq!((&registered["deviceId"], &registered["status"]), (&json!("Named"), &json!("assigned")));
+    assert_eq!(registered["symmetricKey"], json!({}));
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let shown =
+        world.service().query_enrollments(&caller, &dps, Individual, None, &PageRequest::default()).await.unwrap();
+    assert_eq!(shown.items[0]["registrationState"]["deviceId"], "Named");
+    let of_group =
+        world.service().query_registrations(&caller, &dps, "g1", None, &PageRequest::default()).await.unwrap();
+    assert!(of_group.items.is_empty(), "it is the group's no more");
+    // Another device id is another device.
+    enroll(&world, "d1", json!({"deviceId": "Renamed"})).await;
+    assert_eq!(state(&world, request(&world, &key, "d1")).await["deviceId"], "Renamed");
+    enroll(&world, "d1", json!({"provisioningStatus": "disabled"})).await;
+    let disabled = world.service().register(request(&world, &key, "d1")).await.unwrap_err();
+    assert!(
+        disabled.numeric_code() == 401_002 && disabled.message.contains("az iot dps enrollment update"),
+        "{disabled}"
+    );
+    // With it its registration goes, and the group decides again.
+    world.service().delete_enrollment(&caller, &dps, Individual, "D1", None).await.unwrap();
+    assert_eq!(world.service().registration(&caller, &dps, "d1").await.unwrap_err().numeric_code(), 404_202);
+    assert_eq!(world.register(&group, "d1", None).await["status"], "assigned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_but_not_built_yet_answers_so() {
+    let world = World::new().await;
+    let webhook = json!({"webhookUrl": "https://example.com/choose", "apiVersion": "2019-03-31"});
+    let custom = json!({"allocationPolicy": "custom", "customAllocationDefinition": webhook});
+    let key = enroll(&world, "d1", custom).await;
+    assert_eq!(state(&world, request(&world, &key, "d1")).await["errorCode"], 501_000);
+    let tpm = json!({"type": "tpm", "tpm": {"endorsementKey": "RUs="}});
+    let made = world.try_enroll(Individual, "d2", tpm.clone(), json!({})).await.unwrap();
+    assert_eq!(made["attestation"], tpm);
+    let refused = world.service().register(request(&world, b"any key at all will do", "d2")).await.unwrap_err();
+    assert_eq!(refused.http_status(), 501);
+}
+
+async fn bulk(world: &World, kind: EnrollmentKind, body: Value) -> Result<Value, u32> {
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let answer = world.service().bulk_enrollments(&caller, &dps, kind, None, &body).await;
+    answer.map_err(|error| error.numeric_code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_says_of_each_what_went_wrong() {
+    let world = World::new().await;
+    for (kind, list, id) in
+        [(Individual, "enrollments", "registrationId"), (Group, "enrollmentGroups", "enrollmentGroupId")]
+    {
+        let item = |name: &str, extra: Value| {
+            let mut item = json!({"attestation": {"type": "symmetricKey"}});
+            item[id] = json!(name);
+            for (member, value) in extra.as_object().unwrap() {
+                item[member] = value.clone();
+            }
+            item
+        };
+        let run = async |mode: &str, items: Value| {
+            let mut body = json!({ "mode": mode });
+            body[list] = items;
+            bulk(&world, kind, body).await
+        };
+        let both = json!([item("a", json!({})), item("b", json!({}))]);
+        assert_eq!(run("create", both.clone()).await.unwrap(), json!({"isSuccessful": true, "errors": []}));
+        let again = run("create", both).await.unwrap();
+        assert_eq!((&again["isSuccessful"], &again["errors"][1]["errorCode"]), (&json!(false), &json!(409_201)));
+        assert_eq!(again["errors"][1][id], "b");
+        let disabled = json!({"provisioningStatus": "disabled"});
+        let some = run(
+            "UPDATE",
+            json!([item("a", disabled.clone()), item("c", json!({})), item("b", json!({"colour": 1})), json!({})]),
+        )
+        .await
+        .unwrap();
+        let codes: Vec<&Value> = some["errors"].as_array().unwrap().iter().map(|error| &error["errorCode"]).collect();
+        assert_eq!(codes, [404_201, 400_004, 400_004]);
+        let (dps, caller) = (world.dps().await, world.caller().await);
+        let a = world.service().enrollment(&caller, &dps, kind, "a").await.unwrap();
+        assert_eq!(a["provisioningStatus"], "disabled");
+        let stale = json!([item("a", json!({"etag": "old"})), item("b", json!({}))]);
+        let stale = run("updateIfMatchETag", stale).await.unwrap();
+        assert_eq!(
+            (&stale["errors"][0]["errorCode"], &stale["errors"][1]["errorCode"]),
+            (&json!(412_001), &json!(400_004))
+        );
+        assert_eq!(run("updateIfMatchETag", json!([a])).await.unwrap()["isSuccessful"], true);
+        let gone = run("delete", json!([item("a", json!({})), item("zz", json!({}))])).await.unwrap();
+        assert_eq!(gone["errors"][0][id], "zz");
+        assert!(world.service().enrollment(&caller, &dps, kind, "a").await.is_err());
+        let eleven: Vec<Value> = (0..11).map(|number| item(&format!("n{number}"), json!({}))).collect();
+        for (mode, items) in [
+            ("create", json!(eleven)),
+            ("create", json!([])),
+            ("merge", json!([item("a", json!({}))])),
+            ("create", json!({})),
+        ] {
+            assert_eq!(run(mode, items).await.unwrap_err(), 400_004, "{mode}");
+        }
+        assert_eq!(bulk(&world, kind, json!([])).await.unwrap_err(), 400_004);
+        let unknown = json!({"mode": "create", list: [item("a", json!({}))], "more": 1});
+        assert_eq!(bulk(&world, kind, unknown).await.unwrap_err(), 400_004);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrollment_that_goes_while_its_devices_register_leaves_no_half() {
+    let world = World::new().await;
+    for round in 0..8 {
+        let id = format!("d{round}");
+        let key = enroll(&world, &id, json!({})).await;
+        let (dps, caller) = (world.dps().await, world.caller().await);
+        let registering =
+            futures_util::future::join_all((0..4).map(|_| world.service().register(request(&world, &key, &id))));
+        let deleting = world.service().delete_enrollment(&caller, &dps, Individual, &id, None);
+        let (answers, deleted) = tokio::join!(registering, deleting);
+        deleted.unwrap();
+        for error in answers.into_iter().filter_map(Result::err) {
+            assert_eq!(error.numeric_code(), 401_002, "{error}");
+        }
+        let left = world.rows(&REGISTRATIONS).await;
+        assert!(left.iter().all(|row| !row.key.ends_with(&id)), "a registration without its enrollment");
+    }
+    // Devices of those that were in time stay at the hub, each once.
+    assert!(world.rows(&DEVICES).await.len() <= 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_registrations_of_one_id_make_one_device() {
+    let world = World::new().await;
+    let key = enroll(&world, "d1", json!({})).await;
+    let elsewhere = world.elsewhere();
+    let (one, other) = tokio::join!(
+        world.service().register(request(&world, &key, "d1")),
+        elsewhere.register(request(&world, &key, "d1"))
+    );
+    assert_ne!(one.unwrap().operation_id, other.unwrap().operation_id);
+    assert_eq!((world.rows(&DEVICES).await.len(), world.rows(&REGISTRATIONS).await.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_needs_its_own_rights() {
+    let world = World::new().await;
+    let dps = world.dps().await;
+    let host = "dps1.azure-devices-provisioning.localhost";
+    let token = sign(host, &[7; 64], world.platform().clock.unix_seconds() + 60, Some("reader"));
+    let reader = world.service().authenticate(&dps, Some(&token)).await.unwrap();
+    enroll(&world, "d1", json!({})).await;
+    let service = world.service();
+    assert!(service.enrollment(&reader, &dps, Individual, "d1").await.is_ok());
+    let body = json!({"attestation": {"type": "symmetricKey"}});
+    let refused = [
+        service.put_enrollment(&reader, &dps, Individual, "d2", &body, None).await.map(drop),
+        service.delete_enrollment(&reader, &dps, Individual, "d1", None).await,
+        service.attestation_mechanism(&reader, &dps, Individual, "d1").await.map(drop),
+        service.bulk_enrollments(&reader, &dps, Individual, None, &json!("nonsense")).await.map(drop),
+        service.bulk_enrollments(&reader, &dps, Group, None, &json!({"mode": "delete"})).await.map(drop),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().numeric_code(), 403_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_shown_as_each_generation_names_it() {
+    let world = World::new().await;
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    enroll(&world, "d1", json!({"credentialPolicyName": "default"})).await;
+    let shown = async |version: &str| {
+        let mut found = world.service().enrollment(&caller, &dps, Individual, "d1").await.unwrap();
+        world.service().shape(&dps, Some(version), std::slice::from_mut(&mut found)).await.unwrap();
+        found
+    };
+    assert_eq!(shown("2025-07-01-preview").await["credentialPolicyName"], "default");
+    let names = shown("2026-11-01").await;
+    assert_eq!((&names["namespaceName"], &names["certificateAuthorityName"]), (&json!("plant"), &json!("default")));
+    assert!(names.get("credentialPolicyName").is_none());
+    let by_id = shown("2026-07-01-preview").await;
+    let id = by_id["certificatePolicyResourceId"].as_str().unwrap().to_owned();
+    assert!(id.ends_with("/namespaces/plant/certificateAuthorities/default/certificatePolicies/default"), "{id}");
+    // Each is taken back, whatever the version.
+    for read in [names, by_id] {
+        let put = world.service().put_enrollment(&caller, &dps, Individual, "d1", &read, Some("*")).await.unwrap();
+        assert_eq!(put["credentialPolicyName"], "default");
+    }
+    let elsewhere =
+        json!({"attestation": {"type": "symmetricKey"}, "certificatePolicyResourceId": id.replace("/rg/", "/other/")});
+    let refused = world.service().put_enrollment(&caller, &dps, Individual, "d2", &elsewhere, None).await.unwrap_err();
+    assert!(refused.numeric_code() == 400_004 && refused.message.contains("is linked to"), "{refused}");
+}
