@@ -27,7 +27,7 @@ const registered = async (transport, security, device) => {
 };
 const collect = async (query) => {
   const found = [];
-  for (let page = await query.next(); ; page = await query.next()) {
+  for (let page = await query.next(); ; page = await query.next(query.continuationToken)) {
     found.push(...body(page).map((one) => one.registrationId ?? one.enrollmentGroupId));
     if (!query.hasMoreResults) {
       return found;

@@ -14,11 +14,11 @@ use ferrohub_service::arm::operation::{self, State, StoredOperation};
 use ferrohub_service::arm::operations;
 use ferrohub_service::key_store::KeyUse;
 use ferrohub_service::platform::Change;
-use ferrohub_service::provisioning::EnrollmentKind::Group;
+use ferrohub_service::provisioning::EnrollmentKind::{Group, Individual};
 use ferrohub_service::provisioning::RegisterRequest;
 use ferrohub_service::tables::{
-    ACTIVITY, AUTHORITIES, DEVICES, ENROLLMENT_GROUPS, GROUP_GENERATIONS, LOOSE_KEYS, OPERATIONS, REGISTRATIONS,
-    RESOURCES, REVOCATION_LISTS, SEALED_KEYS, TWINS,
+    ACTIVITY, AUTHORITIES, DEVICES, ENROLLMENT_GROUPS, GROUP_GENERATIONS, INDIVIDUAL_ENROLLMENTS, LOOSE_KEYS,
+    OPERATIONS, REGISTRATIONS, RESOURCES, REVOCATION_LISTS, SEALED_KEYS, TWINS,
 };
 use ferrohub_service::{resources, worker};
 use ferrohub_store::{Page, Table, UnitOfWork};
@@ -82,6 +82,7 @@ async fn register(world: &World, dps: &str) {
     let caller = provisioning.authenticate(&service, Some(&token)).await.unwrap();
     let body = json!({"attestation": {"type": "symmetricKey", "symmetricKey": {}}});
     provisioning.put_enrollment(&caller, &service, Group, "eg1", &body, None).await.unwrap();
+    provisioning.put_enrollment(&caller, &service, Individual, "d9", &body, None).await.unwrap();
     let keys = provisioning.attestation_mechanism(&caller, &service, Group, "eg1").await.unwrap();
     let group_key = STANDARD.decode(keys["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap();
     let own = derive_device_key(&group_key, "d1");
@@ -159,7 +160,8 @@ async fn the_workers_of_all_processes_do_each_thing_once_and_leave_nothing() {
         assert_eq!((record.state, record.attempts), (State::Succeeded, 1), "{group}: {:?}", record.error);
     }
     assert_eq!(count(&world, &RESOURCES).await, 1, "the owner's assignment");
-    for table in [&DEVICES, &TWINS, &ENROLLMENT_GROUPS, &GROUP_GENERATIONS, &REGISTRATIONS, &REVOCATION_LISTS] {
+    let provisioning = [&ENROLLMENT_GROUPS, &INDIVIDUAL_ENROLLMENTS, &GROUP_GENERATIONS, &REGISTRATIONS];
+    for table in [&DEVICES, &TWINS, &REVOCATION_LISTS].into_iter().chain(provisioning) {
         assert_eq!(count(&world, table).await, 0, "{}", table.name);
     }
 

@@ -1,6 +1,6 @@
 //! Individual enrollments with keys, many enrollments at once, and what happens at the same time.
 
-use super::world::World;
+use super::world::{World, csr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::enrollment::EnrollmentKind;
@@ -215,6 +215,36 @@ async fn each_kind_needs_its_own_rights() {
     for refused in refused {
         assert_eq!(refused.unwrap_err().numeric_code(), 403_000);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_may_be_called_otherwise_than_its_authority() {
+    const NEW: &str = "2026-11-02-preview";
+    let world = World::new().await;
+    let authority = world.namespace.child("certificateAuthorities", "line-a");
+    let root = world.namespace.child("certificateAuthorities", "default-root").to_string();
+    let issuer = json!({"issuerType": "Microsoft", "certificateAuthorityResourceId": root});
+    let ica = json!({"certificateAuthorityType": "ICA", "keyType": "ECC", "issuer": issuer});
+    world.owner.put(&authority, NEW, json!({"location": "eastus", "properties": ica})).await;
+    let leaf = json!({"location": "eastus", "properties": {"certificate": {"validityPeriodInDays": 7}}});
+    world.owner.put(&authority.child("certificatePolicies", "leaf7"), NEW, leaf).await;
+    let names =
+        json!({"namespaceName": "plant", "certificateAuthorityName": "line-a", "certificatePolicyName": "leaf7"});
+    let key = enroll(&world, "d1", names.clone()).await;
+    let mut asking = request(&world, &key, "d1");
+    asking.csr = Some(csr(world.folder.path(), "d1", &[]));
+    let state = state(&world, asking).await;
+    assert_eq!(state["issuedCertificateChain"].as_array().map(Vec::len), Some(3), "{state}");
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let mut shown = world.service().enrollment(&caller, &dps, Individual, "d1").await.unwrap();
+    assert_eq!(shown["credentialPolicyName"], "line-a", "older clients call it by its authority");
+    world.service().shape(&dps, Some("2026-11-01"), std::slice::from_mut(&mut shown)).await.unwrap();
+    for (member, name) in names.as_object().unwrap() {
+        assert_eq!(&shown[member], name, "{member}");
+    }
+    let wrong = json!({"certificateAuthorityName": "line-a", "certificatePolicyName": "line-a2"});
+    let refused = world.try_enroll(Individual, "d1", json!({"type": "symmetricKey"}), wrong).await.unwrap_err();
+    assert!(refused.message.contains("it has 'leaf7'"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

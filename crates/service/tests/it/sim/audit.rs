@@ -5,8 +5,8 @@ use super::workload::Plant;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::PRESENCE_LEASE;
 use ferrohub_service::tables::{
-    AUTHORITIES, CERTIFICATES, DEVICE_SESSIONS, DEVICES, ENROLLMENT_GROUPS, OPERATIONS, PROCESSES, REGISTRATIONS,
-    RESOURCES, TWINS,
+    AUTHORITIES, CERTIFICATES, DEVICE_SESSIONS, DEVICES, ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, OPERATIONS,
+    PROCESSES, REGISTRATIONS, RESOURCES, TWINS,
 };
 use ferrohub_store::{Page, Row, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +94,7 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
         let owner = column(&authority, 0);
         assert!(owner.is_none_or(|owner| known.contains_key(owner)), "seed {seed}: an authority without owner");
     }
-    for table in [&ENROLLMENT_GROUPS, &REGISTRATIONS] {
+    for table in [&ENROLLMENT_GROUPS, &INDIVIDUAL_ENROLLMENTS, &REGISTRATIONS] {
         for row in rows(life, table).await {
             assert!(known.contains_key(head(&row.key)), "seed {seed}: {} without its service: {row:?}", table.name);
         }
