@@ -293,22 +293,15 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
         ),
         webpki::Error::EndEntityUsedAsCa => (
             CODE_UNTRUSTED,
-            format!(
-                "A certificate above the client certificate '{name}' is no certificate authority (basic constraints CA:TRUE are missing)."
-            ),
+            format!("What signed the client certificate '{name}' is no certificate authority (CA:TRUE)."),
         ),
-        webpki::Error::NameConstraintViolation => (
-            CODE_UNTRUSTED,
-            format!(
-                "The client certificate '{name}' has a name that a certificate authority above it does not allow (name constraints)."
-            ),
-        ),
+        webpki::Error::NameConstraintViolation => {
+            (CODE_UNTRUSTED, format!("The name constraints above the client certificate '{name}' forbid a name in it."))
+        }
         webpki::Error::UnsupportedSignatureAlgorithmContext(_)
         | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
             CODE_BAD_CERTIFICATE,
-            format!(
-                "The client certificate '{name}' or a certificate above it is signed with an algorithm that is not accepted, such as SHA-1."
-            ),
+            format!("The client certificate '{name}' or one above it is signed by SHA-1 or the like."),
         ),
         webpki::Error::CaUsedAsEndEntity => (
             CODE_UNTRUSTED,
