@@ -176,6 +176,8 @@ pub const CONNECTIONS: usize = 50_000;
 pub const HEALTH_CONNECTIONS: usize = 16;
 /// Hubs linked to one DPS (DPS quotas: 50).
 pub const LINKED_HUBS: usize = 50;
+/// CA certificates of one DPS: ours, as for a hub (DPS quotas: 25).
+pub const PROVISIONING_CERTIFICATES: usize = 200;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).
 pub const POLICIES_PER_NAMESPACE: usize = 100;
 /// Longest key of a stored row, bytes of UTF-8: ours.

@@ -1,11 +1,14 @@
 //! What the engine hands to a type's hooks.
 
+use super::declaration::TypeDecl;
+use super::render;
 use super::request::ArmRequest;
 use super::view;
 use super::view::View;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::{Kind, RowExtra, Stored};
+use ferrohub_model::error::Result;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
@@ -97,11 +100,23 @@ pub struct SubContext<'a> {
     pub tail: &'a [String],
     /// The body, if any.
     pub body: Option<&'a Value>,
-    /// The whole request, for its activity row.
+    /// The whole request, for its activity row and its conditions.
     pub request: &'a ArmRequest,
+    /// The resource's type.
+    pub decl: &'static TypeDecl,
+    /// The shape in which the client reads.
+    pub view: &'static View,
 }
 
 impl SubContext<'_> {
+    /// The resource, as it was just written, in the client's shape.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn render(&self, stored: &Stored) -> Result<Value> {
+        render::render(self.platform, self.decl, self.view, stored).await
+    }
+
     /// Whether the tail is these words, ignoring case; `*` stands for any segment.
     pub fn is(&self, method: &str, words: &[&str]) -> bool {
         self.method == method

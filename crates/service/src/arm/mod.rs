@@ -226,6 +226,8 @@ impl Call<'_> {
             tail,
             body: self.request.body.as_ref(),
             request: self.request,
+            decl: self.decl,
+            view: self.view,
         };
         let answer = match self.decl.serves(&self.request.method, tail) {
             true => self.decl.behavior.sub(&context).await?,

@@ -59,7 +59,6 @@ static ROWS: &[Row] = &[
     row(DEVICES, "IotHubs/{name}/privateEndpointConnections", PRIVATE),
     row(DEVICES, "IotHubs/{name}/privateLinkResources", PRIVATE),
     row(DEVICES, "IotHubs/{name}/networkSecurityPerimeterConfigurations", "network security perimeters"),
-    row(DEVICES, "provisioningServices/{name}/certificates", "CA certificates of a provisioning service"),
     row(
         DEVICES,
         "provisioningServices/{name}/operationresults",

@@ -31,6 +31,8 @@ pub mod tag {
     pub const HUB_CERTIFICATE: &str = "hc";
     /// Provisioning services.
     pub const PROVISIONING_SERVICE: &str = "dps";
+    /// CA certificates of a provisioning service.
+    pub const PROVISIONING_CERTIFICATE: &str = "pc";
 }
 
 /// Where resources of a type live.

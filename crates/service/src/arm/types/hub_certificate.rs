@@ -1,9 +1,10 @@
 //! CA certificates of a hub (`Microsoft.Devices/IotHubs/certificates`): uploaded by people, or brought by `synchronize`.
 //! A hub trusts a device's chain to a verified one of these; deleting the entry takes the trust away.
 
+use super::uploaded::{self, Upload};
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::schema::{Check, acted, read_only};
+use crate::arm::declaration::{Behavior, SubAnswer, TypeDecl, View};
+use crate::arm::schema::read_only;
 use crate::arm::{activity, render};
 use crate::certificate::AuthorityRecord;
 use crate::platform::{Change, Platform};
@@ -14,34 +15,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
-use ferrohub_model::time::rfc1123;
-use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 const KIND: Kind = Kind::new(tag::HUB_CERTIFICATE, "Microsoft.Devices", &["IotHubs", "certificates"]);
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
-    name: NameRule {
-        min: 1,
-        max: 64,
-        legal: |name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
-        text: "letters, digits, '-', '.' and '_'",
-    },
+    name: uploaded::NAME,
     properties: &[
-        acted("certificate", Check::Own),
-        acted("isVerified", Check::Bool),
-        read_only("subject"),
-        read_only("expiry"),
-        read_only("thumbprint"),
-        read_only("created"),
-        read_only("updated"),
+        uploaded::CERTIFICATE,
+        uploaded::IS_VERIFIED,
+        uploaded::SUBJECT,
+        uploaded::EXPIRY,
+        uploaded::THUMBPRINT,
+        uploaded::CREATED,
+        uploaded::UPDATED,
+        uploaded::VERIFICATION_CODE,
         read_only(AUTHORITY_ID),
     ],
     needs_if_match: true,
-    subs: &[("POST", "generateVerificationCode"), ("POST", "verify")],
+    subs: uploaded::SUBS,
     behavior: &HubCertificate,
     ..TypeDecl::new(
         KIND,
@@ -50,7 +45,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
             View::hiding(
                 super::iot_hub::FIRST,
                 Some(super::iot_hub::LAST_CLASSIC),
-                &["location", "systemData", "properties.certificateAuthorityResourceId"],
+                &["location", "systemData", uploaded::CODE_PATH, "properties.certificateAuthorityResourceId"],
             ),
             // The older name, and the older generation's id, of the authority that it was brought from.
             View {
@@ -59,18 +54,16 @@ pub(super) static DECL: TypeDecl = TypeDecl {
                 ..View::hiding(
                     super::iot_hub::FIRST_REGISTRY,
                     Some(super::iot_hub::LAST_POLICY),
-                    &["location", "systemData"],
+                    &["location", "systemData", uploaded::CODE_PATH],
                 )
             },
-            View::hiding(super::iot_hub::FIRST_AUTHORITY, None, &["location", "systemData"]),
+            View::hiding(super::iot_hub::FIRST_AUTHORITY, None, &["location", "systemData", uploaded::CODE_PATH]),
         ],
     )
 };
 
 /// Certificates of one hub (IoT Hub: 25; ours is wider, for many policies).
 const CERTIFICATES_PER_HUB: usize = 200;
-/// Largest uploaded certificate text: ours.
-const CERTIFICATE_TEXT_BYTES: usize = 32 * 1024;
 
 /// The certificate authority that an entry was brought from, in the newest shape.
 const AUTHORITY_ID: &str = "certificateAuthorityResourceId";
@@ -112,11 +105,7 @@ impl Behavior for HubCertificate {
                 cx.id.name()
             )));
         }
-        let text = cx.resource.text(&["certificate"]).unwrap_or_default().to_string();
-        let certificate = read_upload(cx.platform, &text)?;
-        let text = plain(&certificate, &text);
-        let verified = cx.resource.properties.get("isVerified").and_then(Value::as_bool).unwrap_or(false);
-        let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
+        let upload = Upload::read(cx.platform, &cx.resource)?;
         let siblings = resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
         if cx.is_new() && siblings.len() >= CERTIFICATES_PER_HUB {
             return Err(Error::conflict(format!(
@@ -124,7 +113,7 @@ impl Behavior for HubCertificate {
             ))
             .with_code("QuotaExceeded"));
         }
-        cx.resource.properties = describe(cx.platform, &certificate, &text, verified, created);
+        uploaded::put(cx, &upload);
         cx.change.trust_changed(hub.uid);
         Ok(())
     }
@@ -148,76 +137,20 @@ impl Behavior for HubCertificate {
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
-        if cx.is("POST", &["generateVerificationCode"]) || cx.is("POST", &["verify"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub has no proof of possession by verification code yet. Upload the certificate as verified: az iot hub certificate create --hub-name '<hub>' --name '<name>' --path '<file>' --verified",
-            ));
+        if cx.stored.resource.links.contains_key(AUTHORITY) {
+            return Err(Error::conflict(format!(
+                "The certificate '{}' was brought by a credential synchronization: it is verified.",
+                cx.id.name()
+            )));
+        }
+        if cx.is("POST", &["generateVerificationCode"]) {
+            return uploaded::generate_code(cx).await.map(Some);
+        }
+        if cx.is("POST", &["verify"]) {
+            return uploaded::verify(cx, Some(cx.stored.parent)).await.map(Some);
         }
         Ok(None)
     }
-}
-
-/// An upload is base64 of DER, base64 of PEM text, or PEM text itself; one CA certificate.
-fn read_upload(platform: &Platform, text: &str) -> Result<Certificate> {
-    let path = "properties.certificate";
-    if text.is_empty() || text.len() > CERTIFICATE_TEXT_BYTES {
-        return Err(Error::invalid_property(
-            path,
-            "A certificate is expected: the base64 of its PEM or DER form, 32 KB at most.",
-        ));
-    }
-    let bytes = if text.contains("-----BEGIN") {
-        text.as_bytes().to_vec()
-    } else {
-        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        STANDARD.decode(compact).map_err(|_| Error::invalid_property(path, "The certificate is not base64."))?
-    };
-    let certificate = match std::str::from_utf8(&bytes) {
-        Ok(pem) if pem.contains("-----BEGIN") => Certificate::from_pem(pem),
-        _ => Certificate::from_der(&bytes),
-    }
-    .map_err(|error| Error::invalid_property(path, error.message))?;
-    // One that only begins later may be uploaded ahead of time.
-    let ended = certificate.time_fault(platform.now()).filter(|fault| matches!(fault, CaFault::Expired(_)));
-    match certificate.lasting_ca_fault().or(ended) {
-        None => Ok(certificate),
-        Some(fault) => Err(Error::invalid_property(
-            path,
-            format!("No device could ever be trusted through this certificate: '{}' {fault}.", certificate.subject()),
-        )),
-    }
-}
-
-/// The upload as it is kept: what stands around a PEM block is not.
-fn plain(certificate: &Certificate, text: &str) -> String {
-    let bare = |pem: &str| pem.trim().starts_with("-----BEGIN") && pem.trim().ends_with("-----END CERTIFICATE-----");
-    if text.contains("-----BEGIN") {
-        return if bare(text) { text.to_owned() } else { certificate.to_pem() };
-    }
-    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    match STANDARD.decode(compact).ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
-        Some(pem) if pem.contains("-----BEGIN") && !bare(&pem) => STANDARD.encode(certificate.to_pem()),
-        _ => text.to_owned(),
-    }
-}
-
-fn describe(
-    platform: &Platform,
-    certificate: &Certificate,
-    text: &str,
-    verified: bool,
-    created: Option<String>,
-) -> Map<String, Value> {
-    let now = rfc1123(platform.now());
-    let mut properties = Map::new();
-    properties.insert("subject".into(), certificate.subject().to_string().into());
-    properties.insert("expiry".into(), rfc1123(certificate.not_after()).into());
-    properties.insert("thumbprint".into(), certificate.sha1().into());
-    properties.insert("isVerified".into(), verified.into());
-    properties.insert("created".into(), created.unwrap_or_else(|| now.clone()).into());
-    properties.insert("updated".into(), now.into());
-    properties.insert("certificate".into(), text.into());
-    properties
 }
 
 /// Brings an issuing CA to a hub as a verified certificate entry. Nothing changes where it stands already.
@@ -239,7 +172,8 @@ pub(super) async fn bring(
         return Ok(());
     }
     let certificate = Certificate::from_der(&authority.certificate_der)?;
-    let properties = describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
+    let properties =
+        uploaded::describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
     let mut resource = Resource { name: id.name().into(), properties, ..Resource::default() };
     resource.links.insert(AUTHORITY.into(), Reference { uid: owner.uid, id: owner.id.to_string() });
     let mut change = Change::new();

@@ -12,11 +12,13 @@ mod linked_hubs;
 mod namespace;
 mod network;
 mod policy;
+mod provisioning_certificate;
 mod provisioning_service;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
 mod synchronize;
+mod uploaded;
 mod user_assigned_identity;
 
 use super::declaration::TypeDecl;
@@ -48,6 +50,7 @@ static ALL: &[&TypeDecl] = &[
     &iot_hub::DECL,
     &hub_certificate::DECL,
     &provisioning_service::DECL,
+    &provisioning_certificate::DECL,
 ];
 
 /// The types that an engine serves.

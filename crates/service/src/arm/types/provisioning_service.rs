@@ -33,23 +33,28 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     behavior: &ProvisioningService,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::PROVISIONING_SERVICE, "Microsoft.Devices", &["provisioningServices"]) },
-        &[
-            "2017-11-15",
-            "2018-01-22",
-            "2020-03-01",
-            "2021-10-15",
-            "2022-02-05",
-            "2022-12-12",
-            "2023-03-01-preview",
-            "2025-02-01-preview",
-            "2026-03-01-preview",
-            FIRST_LIST,
-            NO_NAMESPACE,
-            LIST,
-        ],
+        FAMILY,
         VIEWS,
     )
 };
+
+/// The api-versions of provisioning services and their certificates.
+pub(super) const FAMILY: &[&str] = &[
+    FIRST,
+    "2018-01-22",
+    "2020-03-01",
+    "2021-10-15",
+    "2022-02-05",
+    "2022-12-12",
+    "2023-03-01-preview",
+    "2025-02-01-preview",
+    "2026-03-01-preview",
+    FIRST_LIST,
+    NO_NAMESPACE,
+    LIST,
+];
+/// The first of them.
+pub(super) const FIRST: &str = "2017-11-15";
 
 const IP_RULE: Check = Check::Members(&[
     acted("filterName", Check::Own),
@@ -104,7 +109,7 @@ static VIEWS: &[View] = &[
         to: linked_hubs::to_connection_strings,
         from: linked_hubs::from_connection_strings,
         ..View::hiding(
-            "2017-11-15",
+            FIRST,
             Some("2022-02-05"),
             &["identity", "properties.deviceRegistryNamespace", LIST_PATH, "properties.authorizationPolicies"],
         )

@@ -13,6 +13,7 @@ mod lists;
 mod main_job;
 mod operations;
 mod owners;
+mod possession;
 mod processes;
 mod properties;
 mod retention;

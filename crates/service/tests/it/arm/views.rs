@@ -42,6 +42,10 @@ pub(super) async fn world_of_everything() -> World {
         .await;
     world.put(&format!("{}/widgets/w1", widget::provider(&plant.group)), "2030-01-01", widget::body()).await;
     link_as_identity(&world, &plant).await;
+    let list = world.get(&format!("{}/certificates", plant.hub), HUB).await;
+    let upload =
+        json!({"properties": {"certificate": list["value"][0]["properties"]["certificate"], "isVerified": true}});
+    world.put(&format!("{}/certificates/factory", plant.dps), DPS, upload).await;
     world
 }
 
