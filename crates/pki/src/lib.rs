@@ -28,3 +28,4 @@ pub mod public_key;
 pub mod random;
 pub mod seal;
 pub mod signer;
+pub mod tpm;

@@ -42,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("role_action", text::role_action),
     ("sas_token", text::sas_token),
     ("sealed", pki::sealed),
+    ("tpm_public", pki::tpm_public),
     ("twin", json::twin),
 ];
 

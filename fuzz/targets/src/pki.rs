@@ -2,6 +2,7 @@
 
 use crate::utf8;
 use ferrohub_model::limits;
+use ferrohub_model::random::SeededRandom;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{Anchor, verify_client_chain};
 use ferrohub_pki::csr::CertificateRequest;
@@ -10,6 +11,7 @@ use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::public_key::PublicKey;
 use ferrohub_pki::seal::{MasterKey, key_id_of};
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use ferrohub_pki::tpm::{TpmPublic, seal_key};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -119,6 +121,17 @@ pub(crate) fn public_key(data: &[u8]) {
     match PublicKey::from_spki(data) {
         Ok(key) => assert!(!key.bits().is_empty()),
         Err(problem) => assert!(!problem.to_string().is_empty()),
+    }
+}
+
+/// What parses prints to the same bytes, and can be sealed to.
+pub(crate) fn tpm_public(data: &[u8]) {
+    match TpmPublic::parse(data) {
+        Ok(public) => {
+            assert_eq!(public.to_bytes(), data);
+            assert!(seal_key(&public, &public, &[7; 32], &SeededRandom::new(1)).is_ok());
+        }
+        Err(problem) => assert!(!problem.is_empty()),
     }
 }
 

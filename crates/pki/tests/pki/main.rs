@@ -17,3 +17,4 @@ mod issue;
 mod key_store;
 mod openssl;
 mod platform;
+mod tpm;
