@@ -14,7 +14,7 @@ const MQTT_PORT: u16 = 8883;
 /// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
 const METRICS_PORT: u16 = 9464;
 /// Every variable that we read; others that start with `FERROHUB_` are reported as unknown.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 18] = [
     "FERROHUB_CONFIG",
     "FERROHUB_CONFIG_DIR",
     "FERROHUB_DATA_DIR",
@@ -27,6 +27,8 @@ const VARIABLES: [&str; 16] = [
     "FERROHUB_METRICS_PORT",
     "FERROHUB_TLS_CERTIFICATE",
     "FERROHUB_TLS_KEY",
+    "FERROHUB_WEBHOOKS_ALLOW",
+    "FERROHUB_WEBHOOKS_TRUST",
     "FERROHUB_MASTER_KEY",
     "FERROHUB_MASTER_KEY_FILE",
     "FERROHUB_LOG_FORMAT",
@@ -55,6 +57,16 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
 }
 
+/// Webhooks of custom allocation that the server may ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookHosts {
+    /// Hosts, each with a port where it is not 443; `*.` in front stands for all names below.
+    pub(crate) allow: Vec<String>,
+    /// CA certificates that vouch for them, PEM.
+    pub(crate) trust: PathBuf,
+}
+
 /// What the server runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -68,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) pki_port: Option<u16>,
     pub(crate) metrics_port: u16,
     pub(crate) tls: Option<TlsFiles>,
+    /// `None`: no webhook is asked.
+    pub(crate) webhooks: Option<WebhookHosts>,
     pub(crate) master_key: Option<MasterKeySource>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_level: Option<String>,
@@ -84,6 +98,7 @@ struct ConfigFile {
     pki_port: Option<u16>,
     metrics_port: Option<u16>,
     tls: Option<TlsFiles>,
+    webhooks: Option<WebhookHosts>,
     #[serde(default)]
     master_key: MasterKeyFile,
     #[serde(default)]
@@ -135,6 +150,7 @@ impl Config {
             metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port)
                 .unwrap_or(METRICS_PORT),
             tls: tls(variables, file.tls)?,
+            webhooks: webhooks(variables, file.webhooks)?,
             master_key: master_key(variables, &file.master_key)?,
             log_format: pick(flags.log_format, log_format(variables)?, file.log.format),
             log_level: flags.log_level.clone().or_else(|| text(variables, "FERROHUB_LOG_LEVEL")).or(file.log.level),
@@ -232,6 +248,18 @@ fn tls(variables: &Variables, file: Option<TlsFiles>) -> Result<Option<TlsFiles>
     }
 }
 
+fn webhooks(variables: &Variables, file: Option<WebhookHosts>) -> Result<Option<WebhookHosts>> {
+    match (text(variables, "FERROHUB_WEBHOOKS_ALLOW"), path(variables, "FERROHUB_WEBHOOKS_TRUST")) {
+        (None, None) => Ok(file),
+        (Some(hosts), Some(trust)) => {
+            Ok(Some(WebhookHosts { allow: hosts.split(',').map(|host| host.trim().to_owned()).collect(), trust }))
+        }
+        _ => Err(Error::invalid(
+            "FERROHUB_WEBHOOKS_ALLOW and FERROHUB_WEBHOOKS_TRUST belong together; set both or none.",
+        )),
+    }
+}
+
 fn master_key(variables: &Variables, file: &MasterKeyFile) -> Result<Option<MasterKeySource>> {
     if file.file.is_some() && file.env == Some(true) {
         return Err(Error::invalid("'master_key' has both 'file' and 'env'; keep one."));
@@ -269,6 +297,7 @@ impl ConfigFile {
         let join = |path: PathBuf| folder.join(path);
         self.data_dir = self.data_dir.map(join);
         self.master_key.file = self.master_key.file.map(join);
+        self.webhooks = self.webhooks.map(|hooks| WebhookHosts { trust: join(hooks.trust), ..hooks });
         self.tls = self.tls.map(|tls| TlsFiles { certificate: join(tls.certificate), key: join(tls.key) });
         self
     }
@@ -335,7 +364,25 @@ mod tests {
             let flags = ServerFlags { domain: Some(domain.into()), ..ServerFlags::default() };
             assert!(Config::load(&flags, &variables(&[])).is_err(), "{domain}");
         }
-        assert!(Config::load(&ServerFlags::default(), &variables(&[("FERROHUB_TLS_KEY", "k")])).is_err());
+        for lonely in ["FERROHUB_TLS_KEY", "FERROHUB_WEBHOOKS_ALLOW", "FERROHUB_WEBHOOKS_TRUST"] {
+            assert!(Config::load(&ServerFlags::default(), &variables(&[(lonely, "k")])).is_err());
+        }
+    }
+
+    #[test]
+    fn webhooks_are_hosts_and_what_vouches_for_them() {
+        let file = "[webhooks]\nallow = ['hooks.example.com', '*.example.org']\ntrust = 'ca.pem'\n";
+        let hooks = with_file(file, ServerFlags::default(), &[]).unwrap().webhooks.unwrap();
+        assert_eq!(hooks.allow, ["hooks.example.com", "*.example.org"]);
+        assert!(hooks.trust.is_absolute());
+        let set = [("FERROHUB_WEBHOOKS_ALLOW", "a.example, b.example:8443"), ("FERROHUB_WEBHOOKS_TRUST", "/ca.pem")];
+        let hooks = with_file(file, ServerFlags::default(), &set).unwrap().webhooks.unwrap();
+        assert_eq!(
+            (hooks.allow.as_slice(), hooks.trust),
+            (&["a.example".to_owned(), "b.example:8443".to_owned()][..], "/ca.pem".into())
+        );
+        assert_eq!(with_file("", ServerFlags::default(), &[]).unwrap().webhooks, None);
+        assert!(with_file("[webhooks]\nallow = []\n", ServerFlags::default(), &[]).is_err(), "without a trust file");
     }
 
     #[test]

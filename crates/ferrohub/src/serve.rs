@@ -1,13 +1,13 @@
 //! The server: opens the engines, wires the rooms together, stops them in order.
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
+use crate::config::{Config, MasterKeySource, Variables, WebhookHosts, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
 use crate::{descriptors, logs, tls_files};
 use ferrohub_clock::SystemClock;
-use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
+use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, HttpsWebhooks, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, timeout};
@@ -17,6 +17,7 @@ use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
+use ferrohub_service::provisioning::Webhooks;
 use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store::StoreError;
 use ferrohub_store_sqlite::SqliteStore;
@@ -111,7 +112,8 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
         pki_url: pki_port.map(|port| format!("http://{}:{port}", pki_host(&config.domain))),
     };
     let owner_file_missing = !folder.path().join(OWNER_FILE).exists();
-    let start = StartConfig { settings, master_key, owner_file_missing, types: Types::built_in() };
+    let webhooks = config.webhooks.as_ref().map(webhooks).transpose()?;
+    let start = StartConfig { settings, master_key, owner_file_missing, types: Types::built_in(), webhooks };
     let started = Service::start(engines.clone(), start).await?;
     // A certificate from a file has an issuer of its own, which clients must trust instead of ours.
     let trusted = from_files.as_ref().map_or(started.ca_pem.as_bytes(), |identity| &identity.chain_pem);
@@ -165,6 +167,14 @@ impl Server {
         drop((service, engines));
         drop(folder);
     }
+}
+
+/// The way out to the webhooks that the configuration names.
+fn webhooks(hosts: &WebhookHosts) -> Result<Arc<dyn Webhooks>> {
+    let trusted = std::fs::read(&hosts.trust).map_err(|error| {
+        Error::invalid(format!("Cannot read the trust file of webhooks {}: {error}.", hosts.trust.display()))
+    })?;
+    Ok(Arc::new(HttpsWebhooks::new(&hosts.allow, &trusted)?))
 }
 
 /// Writes what clients trust and, when this start made it, the owner's credential.

@@ -15,6 +15,7 @@
 //! | `client`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
 //! | `quiet` | how loud strangers may be in the log |
 //! | `possession` | the client certificate in a handshake |
+//! | `webhook` | the way out: webhooks that the configuration names |
 //! | `write_timeout` | a stream whose peer must take what is written to it |
 //! | `errors` | one table for each protocol |
 
@@ -36,10 +37,12 @@ mod quiet;
 mod registration;
 mod service_gate;
 mod tls;
+mod webhook;
 mod write_timeout;
 
 pub use listener::BindError;
 pub use tls::{ServerIdentity, TlsError};
+pub use webhook::HttpsWebhooks;
 
 use client::Client;
 use ferrohub_model::clock::{Moment, timeout_at};

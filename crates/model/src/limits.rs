@@ -176,6 +176,10 @@ pub const CONNECTIONS: usize = 50_000;
 pub const HEALTH_CONNECTIONS: usize = 16;
 /// Hubs linked to one DPS (DPS quotas: 50).
 pub const LINKED_HUBS: usize = 50;
+/// Answer of a webhook of custom allocation: ours.
+pub const WEBHOOK_ANSWER_BYTES: usize = 32 * 1024;
+/// Webhooks that one process asks at the same time; more registrations are told to come back. Ours.
+pub const WEBHOOKS_AT_ONCE: usize = 256;
 /// CA certificates of one DPS: ours, as for a hub (DPS quotas: 25).
 pub const PROVISIONING_CERTIFICATES: usize = 200;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).

@@ -10,7 +10,7 @@ use crate::hub::HubService;
 use crate::key_store::Keys;
 use crate::keyring::Keyring;
 use crate::platform::{Engines, Platform, Settings, Tenancy};
-use crate::provisioning::ProvisioningService;
+use crate::provisioning::{ProvisioningService, Webhooks};
 use crate::readiness::{NotReady, Readiness};
 use crate::worker;
 use ferrohub_model::clock::Clock;
@@ -32,6 +32,8 @@ pub struct StartConfig {
     pub types: Types,
     /// Whether the owner's credential file is missing, so that a new secret must be made.
     pub owner_file_missing: bool,
+    /// The way out to webhooks of custom allocation; without one none is asked.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
 }
 
 /// The services. A front door holds this value and nothing else, so what it can reach asks for an [`crate::authz::Actor`]
@@ -116,7 +118,7 @@ impl Service {
         let service = Arc::new(Self {
             arm: Engine::new(platform.clone()),
             hub: HubService::new(platform.clone(), authn.clone()),
-            provisioning: ProvisioningService::new(platform.clone(), authn.clone()),
+            provisioning: ProvisioningService::new(platform.clone(), authn.clone()).with_webhooks(config.webhooks),
             authn,
             graph: Graph::new(platform.clone()),
             platform: platform.clone(),

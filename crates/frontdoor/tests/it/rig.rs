@@ -75,6 +75,7 @@ impl Rig {
                 master_key: MasterKey::from_bytes(&[42; 32]).unwrap(),
                 owner_file_missing: owner.is_none(),
                 types: Types::built_in(),
+                webhooks: None,
             };
             let started = Service::start(engines.clone(), config).await.unwrap();
             let running = Frontdoor::start(door(&started, connections), started.service.clone()).await.unwrap();

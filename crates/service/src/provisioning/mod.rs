@@ -23,6 +23,7 @@ mod register;
 mod registrations;
 mod shape;
 mod upkeep;
+mod webhook;
 
 pub use access::{NEEDS, rights_enough_for};
 pub use ferrohub_model::enrollment::EnrollmentKind;
@@ -31,12 +32,15 @@ pub use page::{PageRequest, Paged};
 pub use register::{DeviceCaller, OperationStatus, RegisterRequest};
 pub use shape::check_names;
 pub use upkeep::purge;
+pub use webhook::{WEBHOOK_PATIENCE, WEBHOOK_PAUSE, WEBHOOK_TRIES, WebhookFault, Webhooks};
 
 use crate::authn::Authenticator;
 use crate::platform::Platform;
 use crate::stripes::Stripes;
+use ferrohub_model::limits::WEBHOOKS_AT_ONCE;
 use group_keys::GroupCache;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Seconds that a device is told to wait before it polls: ours (Azure's samples say 3). The result is there
 /// before the answer is, so waiting longer would only delay the device.
@@ -51,23 +55,28 @@ pub struct ProvisioningService {
     groups: GroupCache,
     retry_after_seconds: u32,
     registering: Stripes,
+    webhooks: Option<Arc<dyn Webhooks>>,
+    asking: Semaphore,
 }
 
 impl ProvisioningService {
-    /// A service over `platform` that lets `authenticator` look at bearer tokens and tells devices to wait
-    /// [`RETRY_AFTER_SECONDS`].
+    /// A service over `platform` that lets `authenticator` look at bearer tokens, tells devices to wait
+    /// [`RETRY_AFTER_SECONDS`] and asks no webhooks.
     pub fn new(platform: Arc<Platform>, authenticator: Arc<Authenticator>) -> Self {
-        Self::with_retry_after(platform, authenticator, RETRY_AFTER_SECONDS)
-    }
-
-    /// A service that tells devices to wait so many seconds, 1 to 3.
-    pub fn with_retry_after(platform: Arc<Platform>, authenticator: Arc<Authenticator>, seconds: u32) -> Self {
         Self {
             platform,
             authenticator,
             groups: GroupCache::default(),
-            retry_after_seconds: seconds.clamp(1, 3),
+            retry_after_seconds: RETRY_AFTER_SECONDS,
             registering: Stripes::new(REGISTRATION_LOCKS),
+            webhooks: None,
+            asking: Semaphore::new(WEBHOOKS_AT_ONCE),
         }
+    }
+
+    /// The same, asking webhooks through `webhooks`.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: Option<Arc<dyn Webhooks>>) -> Self {
+        Self { webhooks, ..self }
     }
 }

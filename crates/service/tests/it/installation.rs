@@ -43,6 +43,7 @@ impl Installation {
                 master_key: MasterKey::from_bytes(&MASTER_KEY).unwrap(),
                 owner_file_missing: number == 0,
                 types: types.clone(),
+                webhooks: None,
             };
             let started = Service::start(engines.clone(), config).await.unwrap();
             services.push(started.service);

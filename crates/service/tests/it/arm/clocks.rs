@@ -35,6 +35,7 @@ async fn a_certificate_from_the_future_is_made_anew_and_a_clock_that_is_behind_i
             master_key: MasterKey::from_bytes(&[7; 32]).unwrap(),
             owner_file_missing: false,
             types: Types::built_in(),
+            webhooks: None,
         };
         let started = Service::start(engines.clone(), config).await.unwrap();
         Certificate::from_pem(started.server.chain_pem().split_inclusive("-----END CERTIFICATE-----\n").next().unwrap())

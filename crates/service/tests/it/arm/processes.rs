@@ -95,6 +95,7 @@ async fn two_first_starts_at_once_make_one_installation() {
                 master_key: MasterKey::from_bytes(&[7; 32]).unwrap(),
                 owner_file_missing: false,
                 types: Types::built_in(),
+                webhooks: None,
             };
             tokio::spawn(Service::start(engines, config))
         };

@@ -46,6 +46,7 @@ impl Process {
             master_key: MasterKey::from_bytes(&MASTER_KEY).unwrap(),
             owner_file_missing: false,
             types: Types::built_in(),
+            webhooks: None,
         };
         let started = Service::start(engines, config).await.unwrap();
         let (service, platform) = (started.service, started.platform);
