@@ -9,6 +9,7 @@ use super::enrollment::{Enrollment, reference_column, signer_column, stored_cert
 use super::enrollment_parts::info;
 use super::register::DeviceCaller;
 use super::{DpsRef, ProvisioningService};
+use crate::resources::{self, Stored, tag};
 use crate::tables::ENROLLMENT_GROUPS;
 use ferrohub_model::enrollment::{Attestation, CertificateInfo, EnrollmentKind, Pair, X509Attestation};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -16,6 +17,7 @@ use ferrohub_model::limits::{CHAIN_CANDIDATES, CHAIN_LENGTH};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{Anchor, CODE_BAD_CERTIFICATE, verify_client_chain};
 use ferrohub_store::{Page, Row};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A CA certificate of the provisioning service that its owner proved to hold the key of.
@@ -34,9 +36,17 @@ struct Candidate {
 
 impl ProvisioningService {
     /// The verified certificates of the provisioning service, which CA references name.
-    #[expect(clippy::unused_async, reason = "there is no such resource type yet; it is read from the store")]
-    pub(super) async fn verified_cas(&self, _dps: &DpsRef) -> Result<Vec<VerifiedCa>> {
-        Ok(Vec::new())
+    pub(super) async fn verified_cas(&self, dps: &DpsRef) -> Result<Vec<VerifiedCa>> {
+        let tag = Some(tag::PROVISIONING_CERTIFICATE);
+        let all = resources::children(&self.platform, dps.uid, &dps.id, tag).await?;
+        let verified = |entry: &&Stored| entry.resource.value(&["isVerified"]).and_then(Value::as_bool) == Some(true);
+        let read = |entry: &Stored| {
+            let text = entry.resource.text(&["certificate"]).unwrap_or_default();
+            let certificate = Certificate::from_pem_or_base64(text)
+                .map_err(|error| Error::internal(format!("the certificate '{}' does not parse: {error}", entry.id)))?;
+            Ok(VerifiedCa { name: entry.name().to_owned(), certificate })
+        };
+        all.iter().filter(verified).map(read).collect()
     }
 
     /// The proof of a device whose individual enrollment attests by X.509.

@@ -2,6 +2,7 @@
 
 use super::access::shown;
 use super::{DpsRef, ProvisioningService};
+use crate::platform::{Change, Platform};
 use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS};
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -12,10 +13,12 @@ use ferrohub_model::enrollment::{
 };
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::EnrolledBy;
+use ferrohub_model::uid::uid_key;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_store::{Put, Row, Table};
+use ferrohub_store::{Expect, Page, Put, Row, Table};
 use serde_json::Value;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// An enrollment as it was read.
 #[derive(Debug, Clone)]
@@ -132,8 +135,45 @@ pub(super) fn signer_column(dps: &DpsRef, subject: &[u8]) -> String {
 
 /// The column of enrollments that refer to this certificate of the service.
 pub(super) fn reference_column(dps: &DpsRef, name: &str) -> String {
-    format!("{}/ca/{}", dps.stored.key(), name.to_ascii_lowercase())
+    reference(&dps.stored.key(), name)
 }
+
+fn reference(dps: &str, name: &str) -> String {
+    format!("{dps}/ca/{}", name.to_ascii_lowercase())
+}
+
+/// The enrollments, a few of them, that refer to the certificate `name` of the provisioning service `dps`.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn that_refer_to(platform: &Platform, dps: Uuid, name: &str) -> Result<Vec<String>> {
+    let value = reference(&uid_key(dps), name);
+    let mut found = Vec::new();
+    for kind in [EnrollmentKind::Group, EnrollmentKind::Individual] {
+        for column in REFERENCES {
+            for row in platform.store.find(table(kind), column, &value, Page::first(SHOWN)).await? {
+                found.push(format!("the {} '{}'", kind.word(), Enrollment::of_row(kind, &row)?.id()));
+            }
+        }
+    }
+    found.dedup();
+    Ok(found)
+}
+
+/// Adds to `change` that no enrollment refers to the certificate.
+pub(crate) fn expect_none_refers(dps: Uuid, name: &str, change: &mut Change) {
+    for kind in [EnrollmentKind::Group, EnrollmentKind::Individual] {
+        for column in REFERENCES {
+            let value = reference(&uid_key(dps), name);
+            change.unit.expect(Expect::NoneWith { table: table(kind), column, value });
+        }
+    }
+}
+
+/// The columns of both tables that name CAs.
+const REFERENCES: [&str; 2] = ["primary", "secondary"];
+/// Enrollments that a refusal names at most.
+const SHOWN: usize = 5;
 
 /// A certificate of a stored enrollment.
 pub(super) fn stored_certificate(base64: &str) -> Result<Certificate> {

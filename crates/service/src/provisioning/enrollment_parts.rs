@@ -46,26 +46,39 @@ impl ProvisioningService {
                 Attestation::SymmetricKey(self.seal_keys(dps, kind, id, keys, former).await?)
             }
             RequestedAttestation::X509(x509) => {
+                self.check_references(dps, x509, former).await?;
                 let former: Vec<&EnrolledCertificate> = match former {
                     Some(Attestation::X509(former)) => former.certificates().collect(),
                     _ => Vec::new(),
                 };
-                if let RequestedX509::CaReferences(names) = x509 {
-                    self.check_references(dps, names).await?;
-                }
                 Attestation::X509(certificates(x509, &former, self.platform.now())?)
             }
             RequestedAttestation::Tpm(keys) => Attestation::Tpm(keys.clone()),
         })
     }
 
-    /// Refuses names of certificates that the service has not, or whose key nobody proved to hold.
-    async fn check_references(&self, dps: &DpsRef, names: &Pair<String>) -> Result<()> {
-        let cas = self.verified_cas(dps).await?;
-        match names.iter().find(|name| !cas.iter().any(|ca| ca.name.eq_ignore_ascii_case(name))) {
+    /// CA references name verified certificates of the service. What the enrollment names already may stay: who disables it need not
+    /// first prove something.
+    async fn check_references(
+        &self,
+        dps: &DpsRef,
+        requested: &RequestedX509,
+        former: Option<&Attestation>,
+    ) -> Result<()> {
+        let RequestedX509::CaReferences(names) = requested else { return Ok(()) };
+        let kept: Vec<&String> = match former {
+            Some(Attestation::X509(X509Attestation::CaReferences(pair))) => pair.iter().collect(),
+            _ => Vec::new(),
+        };
+        let verified = self.verified_cas(dps).await?;
+        let known = |name: &str| {
+            kept.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+                || verified.iter().any(|ca| ca.name.eq_ignore_ascii_case(name))
+        };
+        match names.iter().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(bad(format!(
-                "The provisioning service '{}' has no verified certificate '{}'; upload it and prove that you hold its key: az iot dps certificate create, generate-verification-code and verify.",
+                "The provisioning service '{0}' has no verified certificate '{1}'. Upload it and prove that its key is yours: az iot dps certificate create --dps-name {0} --certificate-name {1} --path '<file>', then generate-verification-code and verify.",
                 dps.name,
                 shown(name)
             ))

@@ -26,6 +26,7 @@ mod upkeep;
 mod webhook;
 
 pub use access::{NEEDS, rights_enough_for};
+pub(crate) use enrollment::{expect_none_refers, that_refer_to};
 pub use ferrohub_model::enrollment::EnrollmentKind;
 pub use locate::DpsRef;
 pub use page::{PageRequest, Paged};

@@ -3,8 +3,9 @@
 
 use super::provisioning_service::{FAMILY, FIRST};
 use super::uploaded::{self, Upload};
-use crate::arm::context::{ListContext, PutContext, SubContext};
+use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, SubAnswer, TypeDecl, View};
+use crate::provisioning::{expect_none_refers, that_refer_to};
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -81,6 +82,22 @@ impl Behavior for ProvisioningCertificate {
             }
         }
         uploaded::put(cx, &upload);
+        Ok(())
+    }
+
+    async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        if cx.cascade {
+            return Ok(());
+        }
+        let (service, name) = (cx.stored.parent, cx.stored.name());
+        let users = that_refer_to(cx.platform, service, name).await?;
+        if !users.is_empty() {
+            return Err(Error::conflict(format!(
+                "The certificate '{name}' cannot be deleted while enrollments refer to it: {}. Give them another certificate first, or delete them.",
+                users.join(", ")
+            )));
+        }
+        expect_none_refers(service, name, &mut cx.change);
         Ok(())
     }
 
