@@ -1,6 +1,7 @@
 //! What HTTPS and MQTT share about registering: the body of the request and the form of the answer.
 
 use crate::json_body;
+use ferrohub_model::enrollment::TpmKeys;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::RegistrationStatus;
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 /// empty document: C's SDK over HTTPS and Python's over MQTT leave things out in different ways.
 ///
 /// # Errors
-/// `Invalid` for text that is not a JSON object, another registration id, or attestation by TPM.
+/// `Invalid` for text that is not a JSON object, another registration id, or malformed members.
 pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<RegisterRequest> {
     let mut fields = parse(document)?;
     if let Some(id) = fields.get("registrationId").filter(|id| !id.is_null())
@@ -21,18 +22,23 @@ pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<Regist
             caller.registration_id
         )));
     }
-    if fields.get("tpm").is_some_and(|tpm| !tpm.is_null()) {
-        return Err(Error::not_implemented(
-            "Attestation by TPM is not built. Use a symmetric key or an X.509 certificate.",
-        )
-        .with_iot_code(501_000));
-    }
+    let tpm = fields.remove("tpm").filter(|tpm| !tpm.is_null()).map(|tpm| tpm_keys(&tpm)).transpose()?;
     let csr = match fields.remove("csr") {
         None | Some(Value::Null) => None,
         Some(Value::String(csr)) => Some(csr),
         Some(_) => return Err(invalid("The csr must be a text: the base64 of a DER certificate signing request.")),
     };
-    Ok(RegisterRequest { csr, payload: fields.remove("payload").filter(|payload| !payload.is_null()), ..caller })
+    Ok(RegisterRequest { csr, tpm, payload: fields.remove("payload").filter(|payload| !payload.is_null()), ..caller })
+}
+
+fn tpm_keys(tpm: &Value) -> Result<TpmKeys> {
+    let text = |name: &str| match tpm.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(invalid(format!("tpm.{name} must be a text: the base64 of a TPM2B_PUBLIC."))),
+    };
+    let endorsement_key = text("endorsementKey")?.ok_or_else(|| invalid("'tpm' needs an endorsementKey."))?;
+    Ok(TpmKeys { endorsement_key, storage_root_key: text("storageRootKey")? })
 }
 
 /// Who asks.
@@ -89,7 +95,11 @@ mod tests {
         for bad in ["[]", "{", r#"{"registrationId":"other"}"#, r#"{"registrationId":7}"#, r#"{"csr":7}"#] {
             assert_eq!(of(bad).unwrap_err().numeric_code(), 400_004, "{bad}");
         }
-        assert_eq!(of(r#"{"tpm":{"endorsementKey":"x"}}"#).unwrap_err().http_status(), 501);
+        let tpm = of(r#"{"tpm":{"endorsementKey":"x","storageRootKey":null}}"#).unwrap().tpm.unwrap();
+        assert_eq!((tpm.endorsement_key.as_str(), tpm.storage_root_key), ("x", None));
+        for bad in [r#"{"tpm":{}}"#, r#"{"tpm":7}"#, r#"{"tpm":{"endorsementKey":7}}"#] {
+            assert_eq!(of(bad).unwrap_err().numeric_code(), 400_004, "{bad}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Gate for ServiceGate {
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
-        self.service.provisioning.authenticate_device(caller).await.map(drop)
+        self.service.provisioning.authenticate_connection(caller).await.map(drop)
     }
 
     async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {

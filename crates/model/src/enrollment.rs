@@ -184,9 +184,27 @@ pub struct IndividualEnrollment {
     /// What the client keeps beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optional_device_information: Option<Value>,
+    /// Challenges to its TPM that were answered; none of another attestation.
+    #[serde(default, skip_serializing_if = "Challenges::is_new")]
+    pub challenges: Challenges,
     /// All else.
     #[serde(flatten)]
     pub record: EnrollmentRecord,
+}
+
+/// Which challenges to a TPM count: each is answered once, and polls go on with the answer that counted last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenges {
+    /// How many were answered since the enrollment was written.
+    pub answered: u64,
+    /// The stretch of time in which the last of them was made.
+    pub window: i64,
+}
+
+impl Challenges {
+    fn is_new(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl EnrollmentGroup {
@@ -364,6 +382,7 @@ mod tests {
             id: "d1".into(),
             device_id: Some("Device-1".into()),
             optional_device_information: Some(json!({"shelf": 7})),
+            challenges: Challenges::default(),
             record: record(Attestation::X509(X509Attestation::CaReferences(references))),
         };
         let view = enrollment.view();

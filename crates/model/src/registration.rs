@@ -174,6 +174,9 @@ pub struct RegistrationOperation {
     /// are not repeated here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<Uuid>,
+    /// The device's key for its hub, sealed to its TPM, base64; where it attested by TPM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm_key: Option<String>,
     /// When it ended.
     pub ended: Timestamp,
 }
@@ -255,6 +258,9 @@ impl Registration {
             self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
         self.show_attestation(&mut state);
         state["etag"] = json!(self.etag);
+        if let Some(key) = &operation.tpm_key {
+            state["tpm"] = json!({"authenticationKey": key});
+        }
         if !operation.chain.is_empty() && authorities.len() == operation.authorities.len() {
             let chain = operation.chain.iter().cloned().chain(authorities);
             state["issuedCertificateChain"] = chain.map(Value::String).collect();
@@ -309,6 +315,7 @@ mod tests {
             failure: (!assigned).then(|| RegistrationFailure { code: 403_000, message: "no".into() }),
             chain: if assigned { vec!["TEVBRg==".into()] } else { Vec::new() },
             authorities: if assigned { vec![Uuid::from_u128(3)] } else { Vec::new() },
+            tpm_key: None,
             ended: Timestamp::from_second(1).unwrap(),
         }
     }

@@ -124,6 +124,18 @@ impl DataKey {
     pub fn generate(random: &dyn Random) -> Self {
         Self(random_key(random))
     }
+
+    /// A secret that follows from this key, what it is for, and `parts`: the same each time, and of no use for any other.
+    pub fn derive(&self, label: &str, parts: &[&[u8]]) -> Zeroizing<[u8; KEY_BYTES]> {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()));
+        for part in [&[label.as_bytes()], parts].concat() {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut secret = Zeroizing::new([0; KEY_BYTES]);
+        secret.copy_from_slice(context.sign().as_ref());
+        secret
+    }
 }
 
 /// Seals `plaintext` for one place, with `key`, whose id is written in front.

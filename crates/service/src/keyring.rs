@@ -83,6 +83,20 @@ impl Keyring {
         seal::open(opened.id, &opened.key, &Aad { table, row, field }, &bytes)
     }
 
+    /// A secret that follows from the data key of `owner`, what it is for, and `parts`: the same in every process, and stored nowhere.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn derive(
+        &self,
+        store: &dyn Store,
+        owner: &str,
+        label: &str,
+        parts: &[&[u8]],
+    ) -> Result<Zeroizing<[u8; 32]>> {
+        Ok(self.data_key(store, owner, true).await?.key.derive(label, parts))
+    }
+
     /// Forgets the opened data key of an owner whose row in [`DATA_KEYS`] was deleted: everything sealed under it is gone for good.
     pub fn forget(&self, owner: &str) {
         self.open.remove(owner);

@@ -33,7 +33,8 @@ impl Admitted {
         match self {
             Self::Arm(actor) => actor.is_some(),
             Self::Login => false,
-            Self::Graph(_) | Self::Hub(..) | Self::DpsService(..) | Self::DpsDevice(_) => true,
+            Self::Graph(_) | Self::Hub(..) | Self::DpsService(..) => true,
+            Self::DpsDevice(asked) => asked.is_proven(),
         }
     }
 }
@@ -61,6 +62,9 @@ impl Https {
             }
             Route::DpsDevice => {
                 let asked = dps::asked(call)?;
+                if asked.may_be_challenged(service, call).await? {
+                    return Ok(Admitted::DpsDevice(asked));
+                }
                 let target = self.guesses.target(Kind::DeviceKey, &asked.name(), call.client.origin());
                 self.guessed(Some(target), async { asked.prove(service).await.map(Admitted::DpsDevice) }).await
             }

@@ -6,10 +6,12 @@ use crate::registration;
 use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
+use ferrohub_service::provisioning::{OperationStatus, RegisterRequest, TpmChallenge};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use futures_util::future::BoxFuture;
+use http::Method;
 use http::header::{LOCATION, RETRY_AFTER};
+use serde_json::{Value, json};
 
 type Run = for<'a> fn(&'a Service, &'a Call, RegisterRequest, &'a [String]) -> BoxFuture<'a, Result<Reply>>;
 
@@ -45,6 +47,7 @@ pub(super) fn routes() -> Vec<RouteInfo> {
 
 /// What a device asks for, and as whom.
 pub(super) struct Asked {
+    proven: bool,
     found: Result<(Run, Vec<String>)>,
     caller: Option<RegisterRequest>,
 }
@@ -61,7 +64,7 @@ pub(super) fn asked(call: &Call) -> Result<Asked> {
         [id_scope, _, registration_id, ..] => Some(caller(call, id_scope, registration_id)),
         _ => None,
     };
-    Ok(Asked { found, caller })
+    Ok(Asked { proven: false, found, caller })
 }
 
 fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest {
@@ -73,6 +76,7 @@ fn caller(call: &Call, id_scope: &str, registration_id: &str) -> RegisterRequest
         peer_chain: call.client.chain.clone(),
         peer: call.client.peer,
         csr: None,
+        tpm: None,
         payload: None,
     }
 }
@@ -91,7 +95,20 @@ impl Asked {
         if let Some(caller) = &self.caller {
             service.provisioning.authenticate_device(registration::caller(caller)).await?;
         }
-        Ok(self)
+        Ok(Self { proven: true, ..self })
+    }
+
+    /// Whether its head said who it is.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Whether it registers without credentials and is enrolled with a TPM, so that its body is read for a challenge.
+    pub(super) async fn may_be_challenged(&self, service: &Service, call: &Call) -> Result<bool> {
+        let Some(caller) = self.caller.as_ref().filter(|_| self.found.is_ok() && call.method == Method::PUT) else {
+            return Ok(false);
+        };
+        service.provisioning.may_be_challenged(&registration::caller(caller)).await
     }
 
     /// Answers the request.
@@ -105,9 +122,22 @@ impl Asked {
 
 async fn register(service: &Service, call: &Call, caller: RegisterRequest, path: &[String]) -> Result<Reply> {
     let request = registration::request(&call.body, caller)?;
+    if let Some(challenge) = service.provisioning.tpm_challenge(&request).await? {
+        return Ok(Reply::json(401, &challenged(&challenge)));
+    }
     let status = service.provisioning.register(request).await?;
     let path = format!("/{}/registrations/{}/register", path[0], path[1]);
     Ok(reply(status).with(LOCATION, location(call, &path)))
+}
+
+/// What a device reads that has to prove its TPM (reference: iot-hub-and-dps.md A.6).
+fn challenged(challenge: &TpmChallenge) -> Value {
+    json!({
+        "errorCode": 401_002,
+        "message": "Authorization required.",
+        "authenticationKey": challenge.authentication_key,
+        "keyName": challenge.key_name,
+    })
 }
 
 async fn poll(service: &Service, caller: RegisterRequest, operation_id: &str) -> Result<Reply> {

@@ -37,6 +37,7 @@ pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, client
         peer_chain: client.chain,
         peer: client.peer,
         csr: None,
+        tpm: None,
         payload: None,
     };
     mqtt.gate.attest(registration::caller(&caller)).await?;

@@ -4,6 +4,7 @@
 //! (`attest_key`) or by certificate (`attest_chain`). The first that fits decides, also when it is disabled.
 
 use super::access::{shown, unauthorized};
+use super::attest_tpm::TpmProof;
 use super::enrollment::Enrollment;
 use super::group_keys::DeviceKeys;
 use super::register::DeviceCaller;
@@ -47,6 +48,8 @@ pub(super) enum Proof {
         /// The CA's.
         signer: Option<Box<CertificateInfo>>,
     },
+    /// A TPM.
+    Tpm(TpmProof),
 }
 
 impl Attested {
@@ -67,13 +70,14 @@ impl Attested {
         match &self.proof {
             Proof::Keys(_) => AttestedBy::SymmetricKey,
             Proof::Certificate { own, signer } => AttestedBy::X509 { certificate: own.clone(), signer: signer.clone() },
+            Proof::Tpm(_) => AttestedBy::Tpm,
         }
     }
 
     /// With what the device goes to its hub when no certificate is issued: what it came with.
     pub(super) fn hub_credentials(&self) -> Credentials {
         match (&self.proof, self.enrollment.attestation()) {
-            (Proof::Keys(keys), _) => {
+            (Proof::Keys(keys) | Proof::Tpm(TpmProof { keys, .. }), _) => {
                 let (primary, secondary) = keys.to_base64();
                 Credentials::Keys { primary: Some(primary.to_string()), secondary: Some(secondary.to_string()) }
             }
@@ -126,12 +130,13 @@ impl ProvisioningService {
             (Attestation::X509(x509), _) if !caller.peer_chain.is_empty() => {
                 self.by_own_chain(dps, x509, caller).await?
             }
-            (Attestation::Tpm(_), _) => {
-                return Err(Error::not_implemented(
-                    "Attestation by TPM is not built. Use a symmetric key or an X.509 certificate.",
-                )
-                .with_iot_code(501_000));
+            (Attestation::Tpm(_), Some(token)) => {
+                let Enrollment::Individual(individual) = &enrollment else {
+                    return Err(Error::internal("a group is enrolled with a TPM"));
+                };
+                Proof::Tpm(self.by_tpm(dps, row, individual, caller, token).await?)
             }
+            (Attestation::Tpm(_), None) => return Err(no_key(dps, caller.registration_id)),
             (Attestation::SymmetricKey(_), None) => return Err(no_certificate(dps, caller.registration_id)),
             (Attestation::X509(_), _) => return Err(no_key(dps, caller.registration_id)),
         };
@@ -203,10 +208,15 @@ fn parse_token(caller: &DeviceCaller<'_>) -> Result<Option<SasToken>> {
 }
 
 fn admitted(dps: &DpsRef, attested: Attested) -> Result<Attested> {
-    match attested.settings().provisioning_status {
-        ProvisioningStatus::Enabled => Ok(attested),
+    check_enabled(dps, &attested.enrollment).map(|()| attested)
+}
+
+/// Refuses an enrollment that is disabled.
+pub(super) fn check_enabled(dps: &DpsRef, enrollment: &Enrollment) -> Result<()> {
+    match enrollment.settings().provisioning_status {
+        ProvisioningStatus::Enabled => Ok(()),
         ProvisioningStatus::Disabled => {
-            let kind = attested.enrollment.kind();
+            let kind = enrollment.kind();
             let command = match kind {
                 EnrollmentKind::Group => "enrollment-group",
                 EnrollmentKind::Individual => "enrollment",
@@ -214,7 +224,7 @@ fn admitted(dps: &DpsRef, attested: Attested) -> Result<Attested> {
             Err(unauthorized(format!(
                 "The {0} '{1}' is disabled; enable it: az iot dps {command} update --dps-name '{2}' --enrollment-id '{1}' --provisioning-status enabled",
                 kind.word(),
-                attested.enrollment.id(),
+                enrollment.id(),
                 dps.name
             )))
         }

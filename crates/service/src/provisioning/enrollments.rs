@@ -11,7 +11,7 @@ use crate::tables::{REGISTRATIONS, RESOURCES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::enrollment::{
-    Attestation, EnrollmentGroup, EnrollmentKind, EnrollmentPut, EnrollmentRecord, IndividualEnrollment,
+    Attestation, Challenges, EnrollmentGroup, EnrollmentKind, EnrollmentPut, EnrollmentRecord, IndividualEnrollment,
 };
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::EnrolledBy;
@@ -186,6 +186,8 @@ impl ProvisioningService {
                 id,
                 device_id: put.device_id.clone(),
                 optional_device_information: put.optional_device_information.clone(),
+                // The new etag makes all former challenges void.
+                challenges: Challenges::default(),
                 record,
             })),
         })

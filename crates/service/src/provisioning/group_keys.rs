@@ -96,6 +96,11 @@ impl DeviceKeys {
         token.verify_any(&[self.primary.as_slice(), self.secondary.as_slice()], now_unix)
     }
 
+    /// The primary key.
+    pub(super) fn primary(&self) -> &[u8] {
+        &self.primary
+    }
+
     /// Both keys as a hub identity takes them: base64.
     pub(super) fn to_base64(&self) -> (Zeroizing<String>, Zeroizing<String>) {
         let text = |key: &[u8]| Zeroizing::new(STANDARD.encode(key));

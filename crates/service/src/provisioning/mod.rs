@@ -9,6 +9,7 @@ mod assign;
 mod attest;
 mod attest_chain;
 mod attest_key;
+mod attest_tpm;
 mod bulk;
 mod enrollment;
 mod enrollment_parts;
@@ -26,6 +27,7 @@ mod upkeep;
 mod webhook;
 
 pub use access::{NEEDS, rights_enough_for};
+pub use attest_tpm::TpmChallenge;
 pub(crate) use enrollment::{expect_none_refers, that_refer_to};
 pub use ferrohub_model::enrollment::EnrollmentKind;
 pub use locate::DpsRef;

@@ -1,8 +1,9 @@
 //! The device API: register, poll, look up.
 
-use super::access::shown;
+use super::access::{shown, unauthorized};
 use super::assign::Assigned;
-use super::attest::Attested;
+use super::attest::{Attested, Proof};
+use super::attest_tpm::Tpm;
 use super::enrollment::table;
 use super::enrollments::contended;
 use super::registrations::{from_row, missing, put};
@@ -12,7 +13,7 @@ use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
 use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
-use ferrohub_model::enrollment::EnrollmentKind;
+use ferrohub_model::enrollment::{EnrollmentKind, TpmKeys};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CSR_BASE64_BYTES;
 use ferrohub_model::network::Peer;
@@ -57,6 +58,8 @@ pub struct RegisterRequest {
     pub peer: Peer,
     /// `csr` of the body: base64 of a DER PKCS#10 request.
     pub csr: Option<String>,
+    /// `tpm` of the body.
+    pub tpm: Option<TpmKeys>,
     /// `payload` of the body. It is for the webhook of custom allocation, which is not built: accepted and not kept.
     pub payload: Option<Value>,
 }
@@ -67,6 +70,8 @@ pub(super) struct Applicant<'a> {
     pub(super) id: &'a str,
     /// Its verified request for a certificate.
     pub(super) csr: Option<&'a CertificateRequest>,
+    /// Its TPM, where it proved one.
+    pub(super) tpm: Option<&'a Tpm>,
     /// Whether no hub and no namespace is asked if it knows the device: the unit expects that none does.
     pub(super) presumed_new: bool,
 }
@@ -85,7 +90,7 @@ pub struct OperationStatus {
 }
 
 impl RegisterRequest {
-    fn caller(&self) -> DeviceCaller<'_> {
+    pub(super) fn caller(&self) -> DeviceCaller<'_> {
         DeviceCaller {
             id_scope: &self.id_scope,
             registration_id: &self.registration_id,
@@ -138,7 +143,9 @@ impl ProvisioningService {
             // A device without a registration is nearly always new everywhere. The unit expects that, so where it is not,
             // the commit meets a conflict and the next attempt looks.
             let presumed_new = existing.is_none() && !attempts.again();
-            let applicant = Applicant { id: &request.registration_id, csr: csr.as_ref(), presumed_new };
+            let tpm = attested.tpm(&dps, &request)?;
+            let applicant =
+                Applicant { id: &request.registration_id, csr: csr.as_ref(), tpm: tpm.as_ref(), presumed_new };
             let (registration, change) = self.try_register(&dps, &attested, &applicant, existing.as_deref()).await?;
             if self.platform.try_commit(change).await? {
                 count(&registration);
@@ -186,13 +193,29 @@ impl ProvisioningService {
         Ok(registration.own_view())
     }
 
-    /// The device that asks, attested: for protocols that answer the credentials before the first request.
+    /// The device that asks, attested by the head of its request.
     ///
     /// # Errors
     /// As for registering.
     pub async fn authenticate_device(&self, caller: DeviceCaller<'_>) -> Result<Actor> {
         let dps = self.dps_by_scope(caller.id_scope).await?;
         Ok(self.attest(&dps, &caller).await?.actor)
+    }
+
+    /// The device that opens an MQTT connection, attested by its credentials. A TPM is challenged over HTTPS only
+    /// (reference: iot-hub-and-dps.md A.6).
+    ///
+    /// # Errors
+    /// As for registering; 401002 for a device that is enrolled with a TPM.
+    pub async fn authenticate_connection(&self, caller: DeviceCaller<'_>) -> Result<Actor> {
+        let dps = self.dps_by_scope(caller.id_scope).await?;
+        let attested = self.attest(&dps, &caller).await?;
+        match attested.proof {
+            Proof::Tpm(_) => {
+                Err(unauthorized("A device that is enrolled with a TPM registers over HTTPS, not over MQTT."))
+            }
+            Proof::Keys(_) | Proof::Certificate { .. } => Ok(attested.actor),
+        }
     }
 
     async fn own_registration(&self, caller: DeviceCaller<'_>) -> Result<(DpsRef, Arc<Registration>)> {
@@ -258,11 +281,15 @@ impl ProvisioningService {
             failure: None,
             chain: Vec::new(),
             authorities: Vec::new(),
+            tpm_key: None,
             ended: now,
         };
         let mut change = match self.assign(dps, attested, applicant, registration.assignment.as_ref()).await {
             Ok(Assigned { assignment, issued, change }) => {
                 operation.assignment = Some(assignment);
+                if let (None, Some(tpm), Proof::Tpm(proof)) = (&issued, applicant.tpm, &attested.proof) {
+                    operation.tpm_key = Some(tpm.seal_hub_key(proof, self)?);
+                }
                 if let Some(issued) = issued {
                     operation.chain = vec![issued.leaf];
                     operation.authorities = issued.authorities.to_vec();
@@ -293,6 +320,7 @@ impl ProvisioningService {
         // that came meanwhile decides.
         let kind = attested.enrollment.kind();
         change.unit.expect_version(table(kind), attested.row_key.clone(), attested.row_version);
+        attested.answer_challenge(dps, &mut change)?;
         if kind == EnrollmentKind::Group {
             change.unit.expect_absent(&INDIVIDUAL_ENROLLMENTS, dps.row_key(applicant.id));
         }

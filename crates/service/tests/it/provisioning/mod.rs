@@ -10,6 +10,7 @@ mod groups;
 mod individuals;
 mod kept;
 mod registering;
+mod tpm;
 mod trusting;
 pub(super) mod world;
 mod wrong_input;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
+use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
@@ -49,7 +50,12 @@ pub(super) struct World {
 impl World {
     /// Everything linked and granted, without an enrollment group.
     pub(super) async fn new() -> Self {
-        let mut world = Self::bare(tempfile::tempdir().unwrap()).await;
+        Self::timed(SystemClock::shared()).await
+    }
+
+    /// The same, by this clock.
+    pub(super) async fn timed(clock: Arc<dyn Clock>) -> Self {
+        let mut world = Self::bare(tempfile::tempdir().unwrap(), clock).await;
         world.owner.put(&world.resource_group, GROUP_API, json!({"location": "eastus"})).await;
         world.write_namespace().await;
         world.write_hub("hub1", true).await;
@@ -61,7 +67,7 @@ impl World {
 
     /// The same world, made earlier in `folder`.
     pub(super) async fn made_earlier(folder: TempDir) -> Self {
-        let mut world = Self::bare(folder).await;
+        let mut world = Self::bare(folder, SystemClock::shared()).await;
         let made = world.owner.get(&world.dps, DPS_API).await;
         world.know(&made);
         world
@@ -74,8 +80,8 @@ impl World {
     }
 
     /// The owner and the names, and nothing made.
-    async fn bare(folder: TempDir) -> Self {
-        let (installation, owner) = Owner::install(engines(folder.path()), settings()).await;
+    async fn bare(folder: TempDir, clock: Arc<dyn Clock>) -> Self {
+        let (installation, owner) = Owner::install(engines(folder.path(), clock), settings()).await;
         let mut group = ResourceId::subscription(&owner.subscription);
         group.resource_group = Some("rg".into());
         Self {
@@ -103,8 +109,10 @@ impl World {
     pub(super) async fn reopen(&mut self) {
         let elsewhere = tempfile::tempdir().unwrap();
         // The former engines are closed by dropping the last handle on them.
-        (self.installation, self.owner) = Owner::install(engines(elsewhere.path()), settings()).await;
-        (self.installation, self.owner) = Owner::install(engines(self.folder.path()), settings()).await;
+        (self.installation, self.owner) =
+            Owner::install(engines(elsewhere.path(), SystemClock::shared()), settings()).await;
+        (self.installation, self.owner) =
+            Owner::install(engines(self.folder.path(), SystemClock::shared()), settings()).await;
     }
 
     /// The provisioning services of the next process.
@@ -332,8 +340,7 @@ impl World {
     }
 }
 
-fn engines(folder: &Path) -> Engines {
-    let clock = SystemClock::shared();
+fn engines(folder: &Path, clock: Arc<dyn Clock>) -> Engines {
     let options = ferrohub_store_sqlite::Options::default();
     let store = SqliteStore::open(&folder.join("store.db"), ALL, clock.clone(), options).unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
