@@ -19,7 +19,7 @@ pub use attestation::{
     Attestation, CertificateInfo, EnrolledCertificate, Pair, RequestedAttestation, RequestedCertificate, RequestedKeys,
     RequestedX509, SymmetricKeys, TpmKeys, X509Attestation,
 };
-pub use parse::{EnrollmentKind, EnrollmentPut};
+pub use parse::{EnrollmentKind, EnrollmentPut, parse_initial_twin};
 pub use policy_name::PolicyName;
 
 /// Whether devices may register through an enrollment.
@@ -39,7 +39,7 @@ pub enum ProvisioningStatus {
 pub enum AllocationPolicy {
     /// By weight, evenly spread.
     Hashed,
-    /// By network distance; one place has one distance, so this spreads like `hashed`.
+    /// The lowest latency, as each hub's tag says it; evenly spread among equals.
     GeoLatency,
     /// The one hub that the enrollment names.
     Static,

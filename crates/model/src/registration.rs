@@ -72,6 +72,9 @@ pub struct Assignment {
     pub device: Uuid,
     /// How it came to it.
     pub substatus: Substatus,
+    /// What the webhook of custom allocation tells the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
 }
 
 /// The enrollment that a registration belongs to.
@@ -131,6 +134,11 @@ pub enum AttestedBy {
 impl AttestedBy {
     fn is_key(&self) -> bool {
         *self == Self::SymmetricKey
+    }
+
+    /// The same for somebody who decides about the device.
+    pub fn shown(&self) -> (&'static str, Value) {
+        self.view(None).unwrap_or(("tpm", json!({})))
     }
 
     /// The member of a registration's state that tells it, and its value; `group` is the group's id, where it is one.
@@ -287,6 +295,9 @@ impl Registration {
             view["assignedHub"] = json!(assignment.hub_host);
             view["deviceId"] = json!(assignment.device_id);
             view["substatus"] = json!(assignment.substatus);
+            if let Some(payload) = &assignment.payload {
+                view["payload"] = payload.clone();
+            }
         }
         if let Some(failure) = failure {
             view["errorCode"] = json!(failure.code);
@@ -311,6 +322,7 @@ mod tests {
                 device_id: "d1".into(),
                 device: Uuid::from_u128(2),
                 substatus: Substatus::InitialAssignment,
+                payload: None,
             }),
             failure: (!assigned).then(|| RegistrationFailure { code: 403_000, message: "no".into() }),
             chain: if assigned { vec!["TEVBRg==".into()] } else { Vec::new() },

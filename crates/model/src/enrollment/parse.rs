@@ -124,7 +124,7 @@ impl EnrollmentPut {
                 custom_allocation_definition: webhook,
                 iot_hubs: parse_hubs(body)?,
                 iot_hub_host_name: text(body, "iotHubHostName")?.filter(|host| !host.is_empty()).map(str::to_owned),
-                initial_twin: parse_twin(body)?,
+                initial_twin: parse_initial_twin(body)?,
                 reprovision_policy: parse_reprovision(body)?,
                 iot_edge: parse_edge(body)?,
             },
@@ -206,7 +206,11 @@ fn parse_hubs(body: &Value) -> Result<Option<Vec<String>>> {
     }
 }
 
-fn parse_twin(body: &Value) -> Result<InitialTwin> {
+/// The member `initialTwin` of an enrollment, or of a webhook's answer.
+///
+/// # Errors
+/// `ArgumentInvalid` (400004) naming the member.
+pub fn parse_initial_twin(body: &Value) -> Result<InitialTwin> {
     let Some(twin) = object(body, "initialTwin")? else { return Ok(InitialTwin::default()) };
     only(twin, "initialTwin.", &[&["tags", "properties"]])?;
     if let Some(properties) = object(twin, "properties")? {

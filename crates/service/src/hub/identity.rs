@@ -63,6 +63,8 @@ pub struct DeviceSpec {
     pub credential_id: Option<Uuid>,
     /// Uid of the certificate policy that its certificates come from.
     pub policy: Option<Uuid>,
+    /// Its uid, where it comes from another hub: keys are sealed for it.
+    pub uid: Option<Uuid>,
 }
 
 impl DeviceSpec {
@@ -76,6 +78,7 @@ impl DeviceSpec {
             iot_edge: false,
             credential_id: None,
             policy: None,
+            uid: None,
         }
     }
 }
@@ -147,7 +150,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
     let now = platform.now();
     let mut device = DeviceIdentity {
         hub: hub.uid,
-        uid: platform.new_id(),
+        uid: spec.uid.unwrap_or_else(|| platform.new_id()),
         device_id: spec.device_id,
         generation_id: generation(now),
         etag: String::new(),

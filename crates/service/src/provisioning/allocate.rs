@@ -1,7 +1,9 @@
 //! Which of the linked hubs a device gets.
 
 use super::DpsRef;
+use super::access::shown;
 use super::linked_hub::{LinkedHub, linked_hubs};
+use super::webhook::{Answer, failed};
 use aws_lc_rs::digest;
 use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentSettings};
 use ferrohub_model::error::{Error, Result};
@@ -9,12 +11,13 @@ use ferrohub_model::error::{Error, Result};
 /// The hub for a device: the one it has where that is still allowed, else the one that the policy chooses.
 ///
 /// # Errors
-/// `Invalid` (400208) when no hub may be chosen, saying why; `NotImplemented` for the policy `custom`.
+/// `Invalid` (400208) when no hub may be chosen, saying why; 400207 where the webhook decided nothing that counts.
 pub(super) fn allocate(
     dps: &DpsRef,
     settings: &EnrollmentSettings,
     registration_id: &str,
     present: Option<&str>,
+    decided: &Decided<'_>,
 ) -> Result<String> {
     let linked = linked_hubs(dps);
     if linked.is_empty() {
@@ -29,9 +32,12 @@ pub(super) fn allocate(
         None => AllocationPolicy::parse(dps.stored.resource.text(&["allocationPolicy"]).unwrap_or("Hashed"))?,
     };
     let allowed = candidates(&linked, settings, policy);
-    // Without updateHubAssignment a device stays where it is as long as the hub is linked at all.
+    // Without updateHubAssignment a device stays where it is as long as the hub is linked at all. Latencies and webhooks are asked
+    // again each time.
+    let settles = matches!(policy, AllocationPolicy::Static | AllocationPolicy::Hashed);
     let stays = |hub: &&LinkedHub| {
-        !settings.reprovision_policy.update_hub_assignment || allowed.iter().any(|candidate| candidate.host == hub.host)
+        !settings.reprovision_policy.update_hub_assignment
+            || settles && allowed.iter().any(|candidate| candidate.host == hub.host)
     };
     let here = present.and_then(|host| linked.iter().find(|hub| hub.host.eq_ignore_ascii_case(host))).filter(stays);
     if let Some(hub) = here {
@@ -39,13 +45,9 @@ pub(super) fn allocate(
     }
     let chosen = match policy {
         AllocationPolicy::Static => allowed.first().copied(),
-        AllocationPolicy::Hashed | AllocationPolicy::GeoLatency => weighted(&allowed, registration_id),
-        AllocationPolicy::Custom => {
-            return Err(Error::not_implemented(
-                "The allocation policy 'custom' (a webhook) is not built; let the enrollment use hashed, geoLatency or static.",
-            )
-            .with_iot_code(501_000));
-        }
+        AllocationPolicy::Hashed => weighted(&allowed, registration_id),
+        AllocationPolicy::GeoLatency => weighted(&nearest(&allowed, decided.latencies), registration_id),
+        AllocationPolicy::Custom => Some(named_by_webhook(&allowed, decided.answer)?),
     };
     chosen.map(|hub| hub.host.clone()).ok_or_else(|| {
         no_hub(format!(
@@ -55,7 +57,43 @@ pub(super) fn allocate(
     })
 }
 
-fn candidates<'a>(
+/// What was found out before a hub is chosen.
+#[derive(Default)]
+pub(super) struct Decided<'a> {
+    /// What the webhook said; `None` where none was asked.
+    pub(super) answer: Option<&'a Result<Answer>>,
+    /// Latencies of hubs by host, ms.
+    pub(super) latencies: &'a [(String, u64)],
+}
+
+/// Those with the lowest latency. A hub without one is further away than any with one.
+fn nearest<'a>(hubs: &[&'a LinkedHub], latencies: &[(String, u64)]) -> Vec<&'a LinkedHub> {
+    let latency = |hub: &LinkedHub| {
+        let found = latencies.iter().find(|(host, _)| host.eq_ignore_ascii_case(&hub.host));
+        found.map_or(u64::MAX, |(_, latency)| *latency)
+    };
+    let least = hubs.iter().map(|hub| latency(hub)).min();
+    hubs.iter().copied().filter(|hub| Some(latency(hub)) == least).collect()
+}
+
+/// The hub that a webhook named, which must be one of those that it could choose from.
+fn named_by_webhook<'a>(allowed: &[&'a LinkedHub], answer: Option<&Result<Answer>>) -> Result<&'a LinkedHub> {
+    let answer =
+        answer.ok_or_else(|| failed("Custom allocation failed: the webhook was not asked; register again.".into()))?;
+    let host = match answer {
+        Ok(answer) => &answer.hub_host,
+        Err(error) => return Err(error.clone()),
+    };
+    allowed.iter().copied().find(|hub| hub.host.eq_ignore_ascii_case(host)).ok_or_else(|| {
+        failed(format!(
+            "Custom allocation failed: the webhook named the hub '{}', which is none of those that it was offered.",
+            shown(host)
+        ))
+    })
+}
+
+/// The hubs that an enrollment may choose from.
+pub(super) fn candidates<'a>(
     linked: &'a [LinkedHub],
     settings: &EnrollmentSettings,
     policy: AllocationPolicy,
@@ -108,6 +146,21 @@ mod tests {
         assert!((2850..3150).contains(&heavy), "{heavy}");
         assert_eq!(weighted(&refs, "Device-1"), weighted(&refs, "device-1"));
         assert!(weighted(&[], "d").is_none());
+    }
+
+    #[test]
+    fn the_nearest_hubs_are_those_with_the_lowest_latency() {
+        let hubs = [hub("a", 1), hub("b", 1), hub("c", 1)];
+        let refs: Vec<&LinkedHub> = hubs.iter().collect();
+        let near = |latencies: &[(&str, u64)]| -> Vec<String> {
+            let latencies: Vec<(String, u64)> = latencies.iter().map(|(host, ms)| ((*host).to_owned(), *ms)).collect();
+            nearest(&refs, &latencies).iter().map(|hub| hub.host.clone()).collect()
+        };
+        assert_eq!(near(&[("a", 30), ("B", 20), ("c", 25)]), ["b"]);
+        assert_eq!(near(&[("a", 20), ("c", 20)]), ["a", "c"]);
+        assert_eq!(near(&[("c", 500)]), ["c"]);
+        assert_eq!(near(&[]).len(), 3);
+        assert!(nearest(&[], &[]).is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Giving a device its hub: identity, twin, ADR device and certificate, as one unit of work.
 
-use super::allocate::allocate;
+use super::allocate::{Decided, allocate};
 use super::attest::Attested;
 use super::enrollment_parts::initial_twin;
 use super::policy::policy_id;
@@ -23,6 +23,7 @@ use ferrohub_model::registration::{Assignment, Substatus};
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::csr::CertificateRequest;
 use serde_json::json;
+use std::borrow::Cow;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -84,7 +85,14 @@ impl ProvisioningService {
         // An enrollment that names another device than before is for another device.
         let named = attested.device_id();
         let had = had.filter(|had| named.is_none_or(|named| had.device_id == named));
-        let host = allocate(dps, settings, applicant.id, had.map(|had| had.hub_host.as_str()))?;
+        let latencies = self.latencies(dps, settings).await?;
+        let decided = Decided { answer: applicant.answer, latencies: &latencies };
+        let host = allocate(dps, settings, applicant.id, had.map(|had| had.hub_host.as_str()), &decided)?;
+        let answer = applicant.answer.and_then(|answer| answer.as_ref().ok());
+        let settings = &match answer.and_then(|answer| answer.initial_twin.clone()) {
+            Some(initial_twin) => Cow::Owned(EnrollmentSettings { initial_twin, ..settings.clone() }),
+            None => Cow::Borrowed(settings),
+        };
         let hub = self.open_hub(dps, &host).await?;
         let mut change = Change::new();
         // The version, not only the existence: a hub made anew under the same name is another hub.
@@ -113,6 +121,10 @@ impl ProvisioningService {
             device_id: device.device_id,
             device: device.uid,
             substatus,
+            payload: match answer {
+                Some(answer) => answer.payload.clone(),
+                None => had.and_then(|had| had.payload.clone()),
+            },
         };
         Ok(Assigned { assignment, issued, change })
     }
@@ -218,12 +230,9 @@ impl ProvisioningService {
                     spec.status = was.status;
                     spec.status_reason.clone_from(&was.status_reason);
                     spec.credential_id = was.credential_id;
+                    spec.uid = Some(was.uid);
                 }
-                let mut device = identity::draft(&self.platform, &place.hub, spec).await?;
-                if let Some(was) = moving {
-                    device.uid = was.device.uid;
-                }
-                device
+                identity::draft(&self.platform, &place.hub, spec).await?
             }
         };
         device.own_chain = foreign;

@@ -25,6 +25,11 @@ impl ProvisioningService {
     /// Refuses settings that no device could be provisioned with.
     pub(super) fn check_settings(&self, dps: &DpsRef, settings: &EnrollmentSettings) -> Result<()> {
         check_hubs(dps, settings)?;
+        if let Some(definition) = &settings.custom_allocation_definition {
+            self.check_webhook(definition).map_err(|why| {
+                bad(format!("The webhook cannot be asked: {why}.")).with_target("customAllocationDefinition.webhookUrl")
+            })?;
+        }
         initial_twin(settings, self.platform.now()).map(drop)
     }
 

@@ -6,9 +6,10 @@ use crate::authz::{self, Plane};
 use crate::hub::HubRef;
 use crate::resources::{self, Stored, tag};
 use crate::shared_access::{self, KeyRefusal, Right, open_secret};
+use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentSettings};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_wire::connection_string::ConnectionString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a connection string must give at a hub that is linked.
 pub(crate) const LINK_RIGHTS: &[Right] = &[Right::RegistryWrite, Right::ServiceConnect];
@@ -18,6 +19,15 @@ const LINK_ACTIONS: &[&str] = &["Microsoft.Devices/IotHubs/devices/write", "Micr
 
 /// The member of a link that says as what it acts, where it is not by a key.
 pub(crate) const AUTHENTICATION: &str = "authenticationType";
+
+/// The tag of a hub that says how far it is from its devices, in ms: the allocation policy `geoLatency` goes by it.
+pub(crate) const LATENCY_TAG: &str = "allocationLatencyMs";
+
+/// The latency that tags tell; one minute at most.
+pub(crate) fn latency_of(tags: &Map<String, Value>) -> Option<u64> {
+    let (_, value) = tags.iter().find(|(name, _)| name.eq_ignore_ascii_case(LATENCY_TAG))?;
+    value.as_str()?.parse().ok().filter(|latency| *latency <= 60_000)
+}
 
 /// The name under which a link's connection string is sealed, or its user-assigned identity is referred to.
 pub(crate) fn link_field(host: &str) -> String {
@@ -64,6 +74,27 @@ impl ProvisioningService {
     pub(super) async fn hub_by_host(&self, host: &str) -> Result<Option<Stored>> {
         let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{}", host.to_lowercase())).await?;
         Ok(found.filter(|found| found.is(tag::IOT_HUB)))
+    }
+
+    /// The latencies that tags of the linked hubs tell, for an enrollment that goes by them: host and ms.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn latencies(&self, dps: &DpsRef, settings: &EnrollmentSettings) -> Result<Vec<(String, u64)>> {
+        let own = dps.stored.resource.text(&["allocationPolicy"]).unwrap_or_default();
+        let by_latency = match settings.allocation_policy {
+            Some(policy) => policy == AllocationPolicy::GeoLatency,
+            None => own.eq_ignore_ascii_case("GeoLatency"),
+        };
+        let mut found = Vec::new();
+        if by_latency {
+            for linked in linked_hubs(dps) {
+                let hub = self.hub_by_host(&linked.host).await?;
+                let latency = hub.and_then(|hub| hub.resource.tags.as_ref().and_then(latency_of));
+                found.extend(latency.map(|latency| (linked.host, latency)));
+            }
+        }
+        Ok(found)
     }
 
     /// Opens a linked hub with the connection string that the provisioning service keeps: it must name a policy of
@@ -188,5 +219,12 @@ mod tests {
         let entry = linked_hub(&json!({"name": "h", "allocationWeight": 0, "applyAllocationPolicy": false})).unwrap();
         assert_eq!((entry.weight, entry.allocates), (1, false));
         assert_eq!(linked_hub(&json!({"location": "x"})), None);
+        let latency = |tags: Value| latency_of(tags.as_object().unwrap());
+        assert_eq!(latency(json!({"a": "b", "AllocationLatencyMS": "25"})), Some(25));
+        for wrong in
+            [json!({}), json!({LATENCY_TAG: "-1"}), json!({LATENCY_TAG: "60001"}), json!({LATENCY_TAG: "near"})]
+        {
+            assert_eq!(latency(wrong), None);
+        }
     }
 }

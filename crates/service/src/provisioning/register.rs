@@ -7,13 +7,14 @@ use super::attest_tpm::Tpm;
 use super::enrollment::table;
 use super::enrollments::contended;
 use super::registrations::{from_row, missing, put};
+use super::webhook::Answer;
 use super::{DpsRef, ProvisioningService};
 use crate::authz::Actor;
 use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
 use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS, RESOURCES};
 use ferrohub_model::api_version::ApiVersion;
-use ferrohub_model::enrollment::{EnrollmentKind, TpmKeys};
+use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentKind, TpmKeys};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CSR_BASE64_BYTES;
 use ferrohub_model::network::Peer;
@@ -60,7 +61,7 @@ pub struct RegisterRequest {
     pub csr: Option<String>,
     /// `tpm` of the body.
     pub tpm: Option<TpmKeys>,
-    /// `payload` of the body. It is for the webhook of custom allocation, which is not built: accepted and not kept.
+    /// `payload` of the body: for the webhook of custom allocation.
     pub payload: Option<Value>,
 }
 
@@ -70,6 +71,8 @@ pub(super) struct Applicant<'a> {
     pub(super) id: &'a str,
     /// Its verified request for a certificate.
     pub(super) csr: Option<&'a CertificateRequest>,
+    /// What a webhook decided, where one was asked.
+    pub(super) answer: Option<&'a Result<Answer>>,
     /// Its TPM, where it proved one.
     pub(super) tpm: Option<&'a Tpm>,
     /// Whether no hub and no namespace is asked if it knows the device: the unit expects that none does.
@@ -129,6 +132,7 @@ impl ProvisioningService {
         let mut dps = self.dps_by_scope(&request.id_scope).await?;
         let mut attested = self.attest(&dps, &caller).await?;
         let csr = request.certificate_request()?;
+        let mut answer = self.ask(&dps, &attested, &request).await?;
         // What keeps equal ids apart for certain are the unit's expectations.
         let _turn = self.registering.turn(&dps.row_key(&request.registration_id)).await;
         let mut attempts = self.platform.attempts();
@@ -136,7 +140,11 @@ impl ProvisioningService {
             attempts.begin(|| contended(&request.registration_id)).await?;
             if attempts.again() {
                 dps = self.dps_by_scope(&request.id_scope).await?;
+                let former = attested.row_version;
                 attested = self.attest(&dps, &caller).await?;
+                if attested.row_version != former {
+                    answer = self.ask(&dps, &attested, &request).await?;
+                }
             }
             let existing = self.registration_row(&dps, &request.registration_id).await?;
             self.authorize_device(&dps, existing.as_deref(), &attested).await?;
@@ -144,8 +152,13 @@ impl ProvisioningService {
             // the commit meets a conflict and the next attempt looks.
             let presumed_new = existing.is_none() && !attempts.again();
             let tpm = attested.tpm(&dps, &request)?;
-            let applicant =
-                Applicant { id: &request.registration_id, csr: csr.as_ref(), tpm: tpm.as_ref(), presumed_new };
+            let applicant = Applicant {
+                id: &request.registration_id,
+                csr: csr.as_ref(),
+                tpm: tpm.as_ref(),
+                answer: answer.as_ref(),
+                presumed_new,
+            };
             let (registration, change) = self.try_register(&dps, &attested, &applicant, existing.as_deref()).await?;
             if self.platform.try_commit(change).await? {
                 count(&registration);
@@ -245,6 +258,23 @@ impl ProvisioningService {
             registration.id, registration.enrollment.id(), attested.enrollment.id(), dps.name
         ))
         .with_iot_code(409_201))
+    }
+
+    async fn ask(
+        &self,
+        dps: &DpsRef,
+        attested: &Attested,
+        request: &RegisterRequest,
+    ) -> Result<Option<Result<Answer>>> {
+        if attested.settings().allocation_policy != Some(AllocationPolicy::Custom) {
+            return Ok(None);
+        }
+        // Who would be refused anyway makes no noise elsewhere.
+        attested.tpm(dps, request)?;
+        let existing = self.registration_row(dps, &request.registration_id).await?;
+        self.authorize_device(dps, existing.as_deref(), attested).await?;
+        let existing = existing.map(|row| from_row(&row)).transpose()?;
+        self.ask_webhook(dps, attested, request, existing.as_deref()).await
     }
 
     /// One attempt: the registration as it will stand and the unit of work that makes it so.

@@ -9,6 +9,7 @@ use crate::arm::schema::{Property, read_only};
 use crate::arm::{region, render};
 use crate::hub;
 use crate::platform::{Platform, device_subject};
+use crate::provisioning::linked_hub::{LATENCY_TAG, latency_of};
 use crate::registry;
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The api-versions that are known, oldest first.
 pub(super) const FAMILY: &[&str] = &[
@@ -143,6 +144,19 @@ const PARTITIONS: (u64, u64, u64) = (1, 4, 32);
 /// Days of retention (IoT Hub: 1 to 7).
 const RETENTION_DAYS: (u64, u64) = (1, 7);
 
+/// A tag that the allocation of devices goes by must say something.
+fn check_latency(tags: Option<&Map<String, Value>>) -> Result<()> {
+    let Some(tags) = tags.filter(|tags| tags.keys().any(|name| name.eq_ignore_ascii_case(LATENCY_TAG))) else {
+        return Ok(());
+    };
+    latency_of(tags).map(drop).ok_or_else(|| {
+        Error::invalid_property(
+            format!("tags.{LATENCY_TAG}"),
+            format!("The tag '{LATENCY_TAG}' is a whole number of milliseconds, 60000 at most: provisioning services with the allocation policy geoLatency go by it."),
+        )
+    })
+}
+
 struct IotHub;
 
 #[async_trait]
@@ -151,6 +165,7 @@ impl Behavior for IotHub {
         cx.resource.sku = Some(check_sku(cx.resource.sku.as_ref())?);
         keep_least_tls(cx)?;
         network::check_rules(&cx.resource)?;
+        check_latency(cx.resource.tags.as_ref())?;
         self.link(cx).await?;
         events(cx)?;
         keys::apply(cx, DEFAULT_POLICIES, RIGHTS).await?;

@@ -12,6 +12,7 @@ mod kept;
 mod registering;
 mod tpm;
 mod trusting;
+mod webhook;
 pub(super) mod world;
 mod wrong_input;
 mod x509;
