@@ -398,3 +398,31 @@ def test_registry_by_rest(az: Az, group: str) -> None:
     az.rest("delete", path, version)
     missing = az.run("rest", "--method", "get", "--url", f"{path}?api-version={version}")
     assert missing.code != 0 and "ResourceNotFound" in missing.stderr, missing.stderr
+
+
+@pytest.mark.parametrize("service", ["hub", "dps"])
+def test_possession_of_a_certificate(az: Az, plant: Plant, tmp_path: Path, service: str) -> None:
+    """The whole life of an uploaded CA, as Azure's tutorials have it: upload, code, proof by OpenSSL, verified, deleted under its etag."""
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", f"/CN=factory-{service}")
+    name = f"factory-{service}"
+    holder = {"hub": ["--hub-name", plant.hub_name, "--name", name], "dps": ["--dps-name", plant.dps.rsplit("/", 1)[1], "--certificate-name", name]}[service]
+    command, named = ["iot", service, "certificate"], [*holder, "--resource-group", plant.group_name]
+    made = az(*command, "create", *named, "--path", str(tmp_path / "ca.pem"))
+    assert made["properties"]["isVerified"] is False and made["properties"]["subject"] == f"CN=factory-{service}"
+    assert az(*command, "show", *named)["etag"] == made["etag"]
+    coded = az(*command, "generate-verification-code", *named, "--etag", made["etag"])
+    code = coded["properties"]["verificationCode"]
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "proof.key", "-out", "proof.csr", "-subj", f"/CN={code}")
+    openssl("x509", "-req", "-in", "proof.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "proof.pem", "-days", "1")
+    wrong = az.run(*command, "verify", *named, "--path", str(tmp_path / "ca.pem"), "--etag", coded["etag"])
+    assert wrong.code != 0 and "verification code" in wrong.stderr, wrong.stderr
+    verified = az(*command, "verify", *named, "--path", str(tmp_path / "proof.pem"), "--etag", coded["etag"])
+    assert verified["properties"]["isVerified"] is True
+    assert name in [one["name"] for one in az(*command, "list", *named[:2], *named[-2:])["value"]]
+    stale = az.run(*command, "delete", *named, "--etag", made["etag"])
+    assert stale.code != 0
+    az(*command, "delete", *named, "--etag", verified["etag"])
+    assert name not in [one["name"] for one in az(*command, "list", *named[:2], *named[-2:])["value"]]

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests call, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("openssl", "openssl"),
     ("cc", "gcc"),
     ("patch", "patch"),
     ("python3", "python3-venv"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("swtpm", "swtpm"),
+    ("tpm2_activatecredential", "tpm2-tools"),
 ];
 /// pytest's exit code where a filter matches nothing.
 const NOTHING_COLLECTED: i32 = 5;
