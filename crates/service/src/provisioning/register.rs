@@ -21,6 +21,7 @@ use ferrohub_model::network::Peer;
 use ferrohub_model::registration::{Registration, RegistrationFailure, RegistrationOperation, RegistrationStatus};
 use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_store::Row;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -289,18 +290,7 @@ impl ProvisioningService {
         let version = existing.map(|row| row.version);
         let mut registration = match existing {
             Some(row) => (*from_row(row)?).clone(),
-            None => Registration {
-                id: applicant.id.to_owned(),
-                enrollment: attested.enrollment.reference(),
-                attested: attested.attested_by(),
-                status: RegistrationStatus::Assigning,
-                assignment: None,
-                failure: None,
-                created: now,
-                updated: now,
-                etag: String::new(),
-                operations: Vec::new(),
-            },
+            None => first_registration(applicant.id, attested, now),
         };
         registration.enrollment = attested.enrollment.reference();
         registration.attested = attested.attested_by();
@@ -374,6 +364,22 @@ impl ProvisioningService {
         let mut bytes = [0u8; 8];
         self.platform.random.fill(&mut bytes);
         format!("5.{}.{}", hex::encode(bytes), self.platform.random.uuid_v4())
+    }
+}
+
+/// The registration of a device that has none.
+fn first_registration(id: &str, attested: &Attested, now: Timestamp) -> Registration {
+    Registration {
+        id: id.to_owned(),
+        enrollment: attested.enrollment.reference(),
+        attested: attested.attested_by(),
+        status: RegistrationStatus::Assigning,
+        assignment: None,
+        failure: None,
+        created: now,
+        updated: now,
+        etag: String::new(),
+        operations: Vec::new(),
     }
 }
 

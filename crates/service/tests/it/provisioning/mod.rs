@@ -9,6 +9,7 @@ mod edges;
 mod groups;
 mod individuals;
 mod kept;
+mod references;
 mod registering;
 mod tpm;
 mod trusting;

@@ -4,6 +4,7 @@ use super::world::World;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{
@@ -15,10 +16,13 @@ use std::sync::{Arc, Mutex};
 
 const URL: &str = "https://hooks.example.com/allocate?code=hunter2";
 
+/// What is answered; nothing where the answer never comes.
+type Scripted = Option<Result<Vec<u8>, WebhookFault>>;
+
 /// A webhook that answers what it is told to, and remembers what it was asked.
 #[derive(Default)]
 struct Script {
-    answers: Mutex<VecDeque<Option<Result<Vec<u8>, WebhookFault>>>>,
+    answers: Mutex<VecDeque<Scripted>>,
     asked: Mutex<Vec<(String, Value)>>,
 }
 
@@ -227,7 +231,7 @@ async fn a_webhook_that_hangs_is_not_waited_for() {
         loop {
             tokio::task::yield_now().await;
             clock.advance(WEBHOOK_PATIENCE / 50);
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            SystemClock.sleep(std::time::Duration::from_millis(1)).await;
         }
     };
     let latest = clock.monotonic() + WEBHOOK_PATIENCE * 4;
