@@ -79,17 +79,13 @@ async fn the_key_of_an_individual_enrollment_is_used_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_but_not_built_yet_answers_so() {
+async fn a_key_opens_no_enrollment_with_a_tpm() {
     let world = World::new().await;
-    let webhook = json!({"webhookUrl": "https://example.com/choose", "apiVersion": "2019-03-31"});
-    let custom = json!({"allocationPolicy": "custom", "customAllocationDefinition": webhook});
-    let key = enroll(&world, "d1", custom).await;
-    assert_eq!(state(&world, request(&world, &key, "d1")).await["errorCode"], 501_000);
     let tpm = json!({"type": "tpm", "tpm": {"endorsementKey": "RUs="}});
     let made = world.try_enroll(Individual, "d2", tpm.clone(), json!({})).await.unwrap();
     assert_eq!(made["attestation"], tpm);
     let refused = world.service().register(request(&world, b"any key at all will do", "d2")).await.unwrap_err();
-    assert_eq!(refused.http_status(), 501);
+    assert_eq!(refused.numeric_code(), 401_002);
 }
 
 async fn bulk(world: &World, kind: EnrollmentKind, body: Value) -> Result<Value, u32> {
