@@ -12,7 +12,8 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_model::limits::{POLICIES_PER_NAMESPACE, READ_ROWS};
 use ferrohub_model::uid::uid_key;
-use ferrohub_pki::authority::{self as pki, DEFAULT_KEY};
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::authority as pki;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
@@ -22,7 +23,7 @@ use ferrohub_store::{Pages, Put, Row};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Makes key and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
+/// Makes key (of `kind`) and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
 /// Without a `subject` it is `CN={namespace} root {short id}`.
 ///
 /// # Errors
@@ -32,6 +33,7 @@ pub async fn create_root(
     namespace: &Stored,
     owner: Uuid,
     subject: Option<&str>,
+    kind: KeyKind,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
     let id = platform.new_id();
@@ -40,7 +42,7 @@ pub async fn create_root(
         None => SubjectName::from_common_name(&format!("{} root {}", namespace.name(), short(id)))?,
     };
     let profile = Profile::root(subject, None)?;
-    let (key, signer) = new_key(platform, namespace.uid, change).await?;
+    let (key, signer) = new_key(platform, namespace.uid, kind, change).await?;
     let made = pki::create_self_signed(&profile, signer, platform.random.as_ref(), platform.now()).await?;
     let draft = Draft { id, namespace: namespace.uid, owner, issuer: None, key };
     store(draft, made.certificate(), change)
@@ -54,6 +56,8 @@ pub struct Issuing<'a> {
     pub group: &'a str,
     /// Distinguished name (`CN=Plant 7`); without one it is `CN={name}.{namespace}-{short id}`.
     pub subject: Option<&'a str>,
+    /// Kind of its key.
+    pub key: KeyKind,
 }
 
 /// Makes key and certificate of an issuing authority, the resource with the uid `owner`, signed by the root whose resource
@@ -95,7 +99,7 @@ pub async fn create_issuing(
     })?;
     let issuer = open_issuer(platform, &root).await?;
     let profile = with_urls(platform, Profile::issuing(subject, None)?, root.id)?;
-    let (key, signer) = new_key(platform, namespace_uid, change).await?;
+    let (key, signer) = new_key(platform, namespace_uid, wanted.key, change).await?;
     let made = pki::create_issuing(&issuer, &profile, signer, platform.random.as_ref(), platform.now()).await?;
     // The root must still be there, with its key, when the unit is committed.
     let row = row_of(platform, root.id).await?;
@@ -250,8 +254,13 @@ struct Draft {
 }
 
 /// A key for an authority; it comes into use when `change` is committed.
-async fn new_key(platform: &Platform, namespace: Uuid, change: &mut Change) -> Result<(KeyReference, Arc<dyn Signer>)> {
-    platform.keys.generate(KeyUse::Signing, &uid_key(namespace), DEFAULT_KEY, &mut change.unit).await
+async fn new_key(
+    platform: &Platform,
+    namespace: Uuid,
+    kind: KeyKind,
+    change: &mut Change,
+) -> Result<(KeyReference, Arc<dyn Signer>)> {
+    platform.keys.generate(KeyUse::Signing, &uid_key(namespace), kind, &mut change.unit).await
 }
 
 fn store(draft: Draft, certificate: &Certificate, change: &mut Change) -> Result<AuthorityRecord> {

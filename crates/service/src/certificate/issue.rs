@@ -1,10 +1,10 @@
 //! Issuing a device's certificate: serial number first, signature second, and the row for the caller's unit.
 
 use super::authority::{authority, ca_url, crl_url, open_issuer, row_of_owner};
-use super::policy::leaf_days;
+use super::policy::{is_enabled, leaf_days};
 use crate::platform::Platform;
 use crate::resources::Stored;
-use crate::tables::{AUTHORITIES, CERTIFICATES};
+use crate::tables::{AUTHORITIES, CERTIFICATES, RESOURCES};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{LEAF_VALIDITY_DEFAULT_DAYS, READ_ROWS};
@@ -71,9 +71,12 @@ pub fn check_common_name(csr: &CertificateRequest, registration_id: &str) -> Res
 /// certificate counts once the caller has committed [`Issued::unit`].
 ///
 /// # Errors
-/// `Invalid` where the request names another device; `Conflict` where the policy's authority is gone or expired.
+/// `Invalid` where the request names another device; `Conflict` where the policy is disabled or its authority gone or expired.
 pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Result<Issued> {
     check_common_name(request.csr, request.registration_id)?;
+    if !is_enabled(request.policy) {
+        return Err(disabled(request.authority.name(), request.namespace));
+    }
     let (issuing, version, root) = chain_of(platform, &request).await?;
     let issuer = open_issuer(platform, &issuing).await?;
     let profile = Profile::leaf(fields(platform, &request, &issuing))?;
@@ -99,8 +102,20 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     unit.expect_absent(&CERTIFICATES, record.serial.clone());
     // An authority that was retired meanwhile must not have issued.
     unit.expect_version(&AUTHORITIES, issuing.id.to_string(), version);
+    // Nor must a policy that was disabled meanwhile.
+    unit.expect_version(&RESOURCES, request.policy.key(), request.policy.version);
     unit.put(put(&record)?);
     Ok(Issued { leaf_der: leaf.der().to_vec(), authorities: [issuing.id, root], unit })
+}
+
+fn disabled(policy: &str, namespace: &Stored) -> Error {
+    Error::conflict(format!(
+        "The policy '{policy}' of the namespace '{0}' is disabled, so it issues no certificates. Enable it: az iot adr ns policy enable --namespace {0} --resource-group {1} --name {policy}",
+        namespace.name(),
+        namespace.group()
+    ))
+    .with_code("PolicyDisabled")
+    .with_iot_code(409_000)
 }
 
 /// Revoked certificates of an authority that have not expired: what its revocation list holds.

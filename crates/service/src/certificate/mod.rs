@@ -7,6 +7,7 @@
 mod authority;
 mod cache;
 mod issue;
+mod key_type;
 mod policy;
 mod publishing;
 mod serials;
@@ -16,7 +17,8 @@ pub use authority::{
 };
 pub use cache::AuthorityCache;
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf};
-pub use policy::{leaf_days, policy_lookup, policy_of};
+pub use key_type::{ECC, KEY_TYPES, key_kind, key_type};
+pub use policy::{ENABLED, is_enabled, leaf_days, policy_lookup, policy_of};
 pub use publishing::{ca_certificate, crl};
 pub use serials::Serials;
 

@@ -40,7 +40,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 /// What an authority's properties are (reference: device-registry-api.md section 6).
 const PROPERTIES: &[Property] = &[
     acted("certificateAuthorityType", Check::OneOf(&[ROOT, ISSUING])).create_only(),
-    acted("keyType", Check::OneOf(&["ECC"])).create_only(),
+    acted("keyType", Check::OneOf(certificate::KEY_TYPES)).create_only(),
     acted(
         "issuer",
         Check::Members(&[
@@ -61,6 +61,8 @@ const PROPERTIES: &[Property] = &[
 pub(super) const ROOT: &str = "Root";
 /// `certificateAuthorityType` of an issuing authority.
 pub(super) const ISSUING: &str = "ICA";
+/// The type of an authority's key.
+pub(super) const KEY_TYPE: &str = "keyType";
 /// The reference from an issuing authority to the one that signed it.
 pub(super) const ISSUER: &str = "issuer";
 /// The rule for names, in words (reference: iot-hub-and-dps.md G.4).
@@ -152,7 +154,8 @@ pub(super) async fn write_root(cx: &mut PutContext<'_>, namespace: &Stored, subj
         if root(cx.platform, namespace.uid).await?.is_some() {
             return Err(second_root(cx.id));
         }
-        certificate::create_root(cx.platform, namespace, cx.uid, subject, &mut cx.change).await?;
+        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
+        certificate::create_root(cx.platform, namespace, cx.uid, subject, key, &mut cx.change).await?;
     }
     cx.extra.lookup = Some(root_lookup(namespace.uid));
     complete(cx, ROOT);
@@ -168,7 +171,8 @@ pub(super) async fn write_issuing(
 ) -> Result<()> {
     if cx.is_new() {
         let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
-        let wanted = certificate::Issuing { name: &name, group: &group, subject };
+        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
+        let wanted = certificate::Issuing { name: &name, group: &group, subject, key };
         certificate::create_issuing(cx.platform, namespace, cx.uid, signer.uid, &wanted, &mut cx.change).await?;
         cx.change.unit.expect_exists(&crate::tables::RESOURCES, signer.key());
         let reference = Reference { uid: signer.uid, id: signer.id.to_string() };
@@ -180,9 +184,12 @@ pub(super) async fn write_issuing(
 }
 
 fn complete(cx: &mut PutContext<'_>, kind: &str) {
+    let stored = cx.existing.and_then(|stored| stored.resource.text(&[KEY_TYPE]));
+    let key = stored.or_else(|| cx.resource.text(&[KEY_TYPE])).and_then(certificate::key_type);
+    let key = key.unwrap_or(certificate::ECC);
     let properties = &mut cx.resource.properties;
     properties.insert("certificateAuthorityType".into(), kind.into());
-    properties.insert("keyType".into(), "ECC".into());
+    properties.insert(KEY_TYPE.into(), key.into());
     properties.insert("provisioningState".into(), "Succeeded".into());
 }
 

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CERTIFICATES_PER_HUB;
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::time::rfc1123;
 use ferrohub_pki::ca_fault::CaFault;
@@ -67,8 +68,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-/// Certificates of one hub (IoT Hub: 25; ours is wider, for many policies).
-const CERTIFICATES_PER_HUB: usize = 200;
 /// Largest uploaded certificate text: ours.
 const CERTIFICATE_TEXT_BYTES: usize = 32 * 1024;
 
@@ -119,10 +118,7 @@ impl Behavior for HubCertificate {
         let created = cx.existing.and_then(|stored| stored.resource.text(&["created"])).map(str::to_string);
         let siblings = resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
         if cx.is_new() && siblings.len() >= CERTIFICATES_PER_HUB {
-            return Err(Error::conflict(format!(
-                "A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first."
-            ))
-            .with_code("QuotaExceeded"));
+            return Err(too_many(hub));
         }
         cx.resource.properties = describe(cx.platform, &certificate, &text, verified, created);
         cx.change.trust_changed(hub.uid);
@@ -155,6 +151,14 @@ impl Behavior for HubCertificate {
         }
         Ok(None)
     }
+}
+
+fn too_many(hub: &Stored) -> Error {
+    Error::conflict(format!(
+        "The hub '{}' has {CERTIFICATES_PER_HUB} certificates, which is the most; delete one first.",
+        hub.name()
+    ))
+    .with_code("QuotaExceeded")
 }
 
 /// An upload is base64 of DER, base64 of PEM text, or PEM text itself; one CA certificate.
@@ -237,6 +241,10 @@ pub(super) async fn bring(
     let id = KIND.child_of(&hub.id, &format!("{owner_name}-{short}"));
     if resources::get(platform, &id).await?.is_some() {
         return Ok(());
+    }
+    let there = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    if there.len() >= CERTIFICATES_PER_HUB {
+        return Err(too_many(hub));
     }
     let certificate = Certificate::from_der(&authority.certificate_der)?;
     let properties = describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);

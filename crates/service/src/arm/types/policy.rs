@@ -45,7 +45,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 
 const NO_ROOT_OF_YOUR_OWN: &str = "Ferrohub does not support a root of your own (bringYourOwnRoot) yet.";
 const AUTHORITY_MEMBERS: &[Property] = &[
-    acted("keyType", Check::OneOf(&["ECC"])),
+    acted("keyType", Check::OneOf(certificate::KEY_TYPES)),
     acted("subject", Check::Text(1024)),
     read_only("validityNotBefore"),
     read_only("validityNotAfter"),
@@ -68,6 +68,7 @@ const PROPERTIES: &[Property] = &[
             acted("leafCertificateConfiguration", Check::Members(&[acted("validityPeriodInDays", Check::Own)])),
         ]),
     ),
+    acted(certificate::ENABLED, Check::Bool),
     PROVISIONING_STATE,
 ];
 const AUTHORITY: &str = "properties.certificate.certificateAuthorityConfiguration";
@@ -119,12 +120,18 @@ impl Behavior for Policy {
         let namespace = namespace.ok_or_else(|| Error::internal("a policy without namespace"))?;
         if let Some(existing) = cx.existing {
             wanted.keep_subject(cx.platform, existing).await?;
+            wanted.keep_key_type(existing)?;
         } else {
             refuse_unfinished(cx, &namespace).await?;
         }
         cx.resource.properties.shift_remove("certificate");
+        if let Some(key_type) = wanted.key_type {
+            cx.resource.properties.insert(authority::KEY_TYPE.into(), key_type.into());
+        }
         write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?;
-        write_leaf(cx, wanted.days).await
+        // It is the certificate policy's, whose authority this row is.
+        cx.resource.properties.shift_remove(certificate::ENABLED);
+        write_leaf(cx, &wanted).await
     }
 
     async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
@@ -140,7 +147,7 @@ impl Behavior for Policy {
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
         let pair = certificate::authority_of(platform, stored.uid).await?;
-        let mut ca = json!({"keyType": "ECC"});
+        let mut ca = json!({"keyType": stored.resource.text(&[authority::KEY_TYPE]).unwrap_or(certificate::ECC)});
         if let Some(pair) = pair {
             ca["subject"] = pair.subject.clone().into();
             ca["validityNotBefore"] = pair.not_before.to_string().into();
@@ -151,6 +158,7 @@ impl Behavior for Policy {
         let leaf = json!({"validityPeriodInDays": days});
         let certificate = json!({"certificateAuthorityConfiguration": ca, "leafCertificateConfiguration": leaf});
         shown.insert("certificate".into(), certificate);
+        shown.insert(certificate::ENABLED.into(), policy.as_ref().is_none_or(certificate::is_enabled).into());
         doc["properties"] = Value::Object(shown);
         Ok(())
     }
@@ -182,12 +190,16 @@ impl Behavior for Policy {
 }
 
 /// Writes the certificate policy that stands behind a policy, beside its authority.
-async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
+async fn write_leaf(cx: &mut PutContext<'_>, wanted: &Wanted) -> Result<()> {
     let was = match cx.existing {
         Some(existing) => certificate::policy_of(cx.platform, existing.uid).await?,
         None => None,
     };
-    if was.as_ref().and_then(certificate::leaf_days) == Some(days) {
+    let same = |was: &Stored| {
+        certificate::leaf_days(was) == Some(wanted.days)
+            && wanted.enabled.is_none_or(|enabled| certificate::is_enabled(was) == enabled)
+    };
+    if was.as_ref().is_some_and(same) {
         return Ok(());
     }
     let mut resource = was.as_ref().map(|was| was.resource.as_ref().clone()).unwrap_or_default();
@@ -195,7 +207,10 @@ async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
         resource = Resource { name: cx.id.name().into(), location: cx.resource.location.clone(), ..resource };
         resource.properties.insert("provisioningState".into(), "Succeeded".into());
     }
-    resource.properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
+    resource.properties.insert("certificate".into(), json!({ "validityPeriodInDays": wanted.days }));
+    if let Some(enabled) = wanted.enabled {
+        resource.properties.insert(certificate::ENABLED.into(), enabled.into());
+    }
     let entry = Entry {
         uid: was.as_ref().map_or_else(|| cx.platform.new_id(), |was| was.uid),
         kind: &certificate_policy::KIND,
@@ -227,7 +242,9 @@ async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()
 /// What a body asks of a policy.
 struct Wanted {
     subject: Option<String>,
+    key_type: Option<&'static str>,
     days: u32,
+    enabled: Option<bool>,
 }
 
 impl Wanted {
@@ -244,7 +261,24 @@ impl Wanted {
             }
             (None, None) => LEAF_VALIDITY_DEFAULT_DAYS,
         };
-        Ok(Self { subject: text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string), days })
+        let subject = text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string);
+        let key_type = text(authority::KEY_TYPE).and_then(certificate::key_type);
+        let enabled = cx.body.pointer("/properties/enabled").and_then(Value::as_bool);
+        Ok(Self { subject, key_type, days, enabled })
+    }
+
+    /// An existing policy keeps the type of its key.
+    fn keep_key_type(&self, existing: &Stored) -> Result<()> {
+        let stored = existing.resource.text(&[authority::KEY_TYPE]).unwrap_or(certificate::ECC);
+        if self.key_type.is_none_or(|wanted| wanted == stored) {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "The key type of policy '{}' is '{stored}' and cannot be changed. Create another policy for another one.",
+            existing.name()
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target(format!("{AUTHORITY}.{}", authority::KEY_TYPE)))
     }
 
     /// An existing policy keeps its subject; the same subject in another spelling is no change.

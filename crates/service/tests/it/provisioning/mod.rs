@@ -7,6 +7,7 @@ mod concurrency;
 mod edges;
 mod groups;
 mod kept;
+mod policies;
 mod registering;
 mod trusting;
 pub(super) mod world;
