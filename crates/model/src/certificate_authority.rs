@@ -58,8 +58,9 @@ pub struct RevocationList {
     pub der: Vec<u8>,
     /// When a newer one must be there.
     pub next_update: Timestamp,
-    /// How many certificates it lists: one more asks for a new list.
-    pub entries: usize,
+    /// The revocations of the authority that it knows of: what grows with each of them asks for a new list.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// Whether an issued certificate is good.
@@ -73,7 +74,7 @@ pub enum CertificateState {
 }
 
 impl CertificateState {
-    /// The word in the `state` column.
+    /// The word in the document.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",

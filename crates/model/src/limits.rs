@@ -170,6 +170,10 @@ pub const CONNECTIONS: usize = 50_000;
 pub const HEALTH_CONNECTIONS: usize = 16;
 /// Hubs linked to one DPS (DPS quotas: 50).
 pub const LINKED_HUBS: usize = 50;
+/// Days for which a certificate that has ended stays in the inventory: ours.
+pub const ENDED_CERTIFICATE_DAYS: u32 = 30;
+/// Entries of a revocation list that are read at a time: ours.
+pub const REVOCATION_ROWS: usize = 5000;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).
 pub const POLICIES_PER_NAMESPACE: usize = 500;
 /// CA certificates of one hub (IoT Hub: 25): ours, room for the present and a former CA of every policy.

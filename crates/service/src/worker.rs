@@ -1,13 +1,15 @@
-//! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
+//! Work that no request waits for: operations that were cut off, certificates that ended long ago, keys that
 //! nobody uses, events that are past their retention, who is connected.
 
+use crate::arm::types::synchronization;
 use crate::arm::{activity, operation, operations};
+use crate::certificate::{expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
+use crate::tables::{ACTIVITY, OPERATIONS};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -82,7 +84,10 @@ async fn take_up(platform: &Platform) {
 async fn sweep(platform: &Platform, now: Timestamp) {
     told("activity", sweep_activity(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
-    told("expired certificates", sweep_certificates(platform, now).await);
+    told("certificates of an older program, which got their place", upkeep::fill_places(platform).await);
+    told("certificates that ended long ago", upkeep::sweep(platform, now).await);
+    told("notes on hubs and policies that are gone", synchronization::sweep(platform).await);
+    noted(expiry::look(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
@@ -96,6 +101,13 @@ fn told(what: &str, swept: Result<usize>) {
         Err(error) => {
             tracing::warn!(%error, context = error.context, what, "could not be swept; the next sweep tries again")
         }
+    }
+}
+
+/// Says that what ends soon could not be looked at; what it found stands in the activity log.
+fn noted(looked: Result<()>) {
+    if let Err(error) = looked {
+        tracing::warn!(%error, context = error.context, "what ends soon could not be counted; the next sweep tries again");
     }
 }
 
@@ -123,11 +135,6 @@ async fn sweep_activity(platform: &Platform, now: Timestamp) -> Result<usize> {
 async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> {
     let old = |row: &Row| time_of(row, "ended").filter(|at| *at < before(now, OPERATION_DAYS));
     sweep_table(platform, &OPERATIONS, None, &old).await
-}
-
-async fn sweep_certificates(platform: &Platform, now: Timestamp) -> Result<usize> {
-    let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
-    sweep_table(platform, &CERTIFICATES, None, &ended).await
 }
 
 /// Unix seconds so many days before `now`.

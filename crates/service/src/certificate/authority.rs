@@ -296,7 +296,7 @@ fn put(record: &AuthorityRecord) -> Result<Put> {
     Ok(Put::new(&AUTHORITIES, record.id.to_string(), columns, record)?)
 }
 
-fn from_row(row: &Row) -> Result<Arc<AuthorityRecord>> {
+pub(super) fn from_row(row: &Row) -> Result<Arc<AuthorityRecord>> {
     Ok(row.parse()?)
 }
 

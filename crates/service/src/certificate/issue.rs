@@ -2,16 +2,16 @@
 
 use super::authority::{authority, ca_url, crl_url, open_issuer, row_of_owner};
 use super::policy::{is_enabled, leaf_days};
+use super::record::put;
 use crate::platform::Platform;
 use crate::resources::Stored;
 use crate::tables::{AUTHORITIES, CERTIFICATES, RESOURCES};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{LEAF_VALIDITY_DEFAULT_DAYS, READ_ROWS};
-use ferrohub_model::uid::uid_key;
+use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
 use ferrohub_pki::profile::{LeafFields, Profile};
-use ferrohub_store::{Pages, Put, UnitOfWork};
+use ferrohub_store::UnitOfWork;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -118,23 +118,6 @@ fn disabled(policy: &str, namespace: &Stored) -> Error {
     .with_iot_code(409_000)
 }
 
-/// Revoked certificates of an authority that have not expired: what its revocation list holds.
-pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<Vec<Arc<CertificateRecord>>> {
-    let now = platform.now();
-    let mut found = Vec::new();
-    let revoked = CertificateState::Revoked.as_str();
-    let mut pages = Pages::find(platform.store.as_ref(), &CERTIFICATES, "state", revoked, READ_ROWS);
-    while let Some(rows) = pages.next().await? {
-        for row in rows {
-            let record = row.parse::<CertificateRecord>()?;
-            if record.issuer == authority && record.not_after > now {
-                found.push(record);
-            }
-        }
-    }
-    Ok(found)
-}
-
 /// The issuing authority with its row's version, and the id of the root, which must be there.
 async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(Arc<AuthorityRecord>, u64, Uuid)> {
     let missing = || {
@@ -163,10 +146,4 @@ fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRe
         crl_url: base.map(|base| crl_url(base, issuing.id)),
         issuer_url: base.map(|base| ca_url(base, issuing.id)),
     }
-}
-
-fn put(record: &CertificateRecord) -> Result<Put> {
-    let revoked = record.state == CertificateState::Revoked;
-    let columns = vec![Some(uid_key(record.device)), revoked.then(|| record.state.as_str().to_owned())];
-    Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)
 }

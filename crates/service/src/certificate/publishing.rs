@@ -1,12 +1,12 @@
 //! What the publishing point serves without authentication: certificates of authorities and revocation lists.
 
 use super::authority::open_issuer;
-use super::issue::revoked_of;
+use super::record::{generation, revoked_of};
 use crate::platform::{Change, Platform};
 use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
-use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, RevocationList};
+use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, RevocationList};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_pki::crl::{RevocationReason, RevokedEntry, build_crl};
+use ferrohub_pki::crl::{RevokedEntries, sign_crl};
 use ferrohub_store::{Put, Row};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
             return Ok(record.last_crl.clone());
         }
         let row = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await?;
-        let revoked = revoked_of(platform, id).await?;
+        // Before the entries: one that comes meanwhile has the list signed once more.
+        let generation = generation(platform, id).await?;
         let now = platform.now();
         // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked
         // for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
@@ -50,12 +51,13 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         if let Some(row) = &row {
             let list = row.parse::<RevocationList>()?;
             let good = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update;
-            if list.entries == revoked.len() && good {
+            if list.generation == generation && good {
                 return Ok(list.der.clone());
             }
         }
+        let revoked = revoked_of(platform, id).await?;
         let der = sign(platform, &record, next_update, &revoked).await?;
-        let list = RevocationList { der, next_update, entries: revoked.len() };
+        let list = RevocationList { der, next_update, generation };
         let mut change = Change::new();
         match &row {
             Some(row) => change.unit.expect_version(&REVOCATION_LISTS, row.key.clone(), row.version),
@@ -89,21 +91,13 @@ async fn sign(
     platform: &Platform,
     record: &AuthorityRecord,
     next_update: Timestamp,
-    revoked: &[Arc<CertificateRecord>],
+    revoked: &RevokedEntries,
 ) -> Result<Vec<u8>> {
     let issuer = open_issuer(platform, record).await?;
     let now = platform.now();
-    let entries: Vec<RevokedEntry> = revoked
-        .iter()
-        .map(|certificate| RevokedEntry {
-            serial_hex: certificate.serial.clone(),
-            revoked_at: certificate.revoked.unwrap_or(now),
-            reason: RevocationReason::Unspecified,
-        })
-        .collect();
     // Time grows, also over a restart, and is the same in every process.
     let number = u64::try_from(now.as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))?;
-    build_crl(&issuer, number, now, next_update, &entries).await
+    sign_crl(&issuer, number, now, next_update, revoked).await
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {

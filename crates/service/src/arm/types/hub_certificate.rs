@@ -20,6 +20,7 @@ use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 const KIND: Kind = Kind::new(tag::HUB_CERTIFICATE, "Microsoft.Devices", &["IotHubs", "certificates"]);
 
@@ -268,4 +269,29 @@ pub(super) async fn bring(
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// Takes the entries of an issuing CA, the present and former ones, off a hub. Gives how many there were.
+///
+/// # Errors
+/// When the store fails, or somebody writes them at the same time.
+pub(super) async fn take_away(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    authority: Uuid,
+) -> Result<usize> {
+    let mut gone = 0;
+    for entry in resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await? {
+        if entry.resource.link(AUTHORITY) != Some(authority) {
+            continue;
+        }
+        let mut change = Change::new();
+        resources::delete(&entry, &mut change);
+        change.unit.put(activity::of_service(platform, origin, &entry.id, &DECL.action("delete"))?);
+        change.trust_changed(hub.uid);
+        platform.commit(change).await?;
+        gone += 1;
+    }
+    Ok(gone)
 }

@@ -1,6 +1,7 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
 mod certificate_authority;
+mod certificate_inventory;
 mod certificate_policy;
 mod credential;
 mod device;
@@ -16,6 +17,7 @@ mod provisioning_service;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
+pub(crate) mod synchronization;
 mod synchronize;
 mod user_assigned_identity;
 

@@ -2,8 +2,9 @@
 //!
 //! Azure's request has no body and takes all of both. Ours may have one, `{"policies": [..], "hubs": [..]}`, which names those that are
 //! taken, by name or id; what became of each hub stands in `operations` of the operation's status, and, where there was a body,
-//! in the answer at its `Location`.
+//! in the answer at its `Location`. `undoSynchronize` is ours, has the same body and takes the entries away again.
 
+use super::synchronization::Notes;
 use super::{hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
@@ -20,16 +21,38 @@ use uuid::Uuid;
 
 /// Most names in one list of a body: ours.
 const NAMES: usize = 1000;
+/// Member of an operation's input that says that it undoes.
+const UNDO: &str = "undo";
+
+/// What is done with a policy at a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Its CA is brought there.
+    Bring,
+    /// Its CAs are taken away from there.
+    TakeAway,
+}
+
+impl Direction {
+    /// The right of the namespace's identity on the hub.
+    fn right(self) -> &'static str {
+        match self {
+            Self::Bring => "Microsoft.Devices/IotHubs/certificates/write",
+            Self::TakeAway => "Microsoft.Devices/IotHubs/certificates/delete",
+        }
+    }
+}
 
 /// Which policies and hubs are taken; `None` for all.
 pub(super) struct Wanted {
+    direction: Direction,
     policies: Option<Vec<Uuid>>,
     hubs: Option<Vec<Uuid>>,
 }
 
 impl Wanted {
     /// Reads the body of a request; every name must be one of this namespace's.
-    pub(super) async fn read(cx: &SubContext<'_>) -> Result<Self> {
+    pub(super) async fn read(cx: &SubContext<'_>, direction: Direction) -> Result<Self> {
         let none = Map::new();
         let body = match cx.body {
             None | Some(Value::Null) => &none,
@@ -46,7 +69,13 @@ impl Wanted {
             ));
         }
         let (policies, hubs) = (names(body, "policies")?, names(body, "hubs")?);
-        let mut wanted = Self { policies: None, hubs: None };
+        let mut wanted = Self { direction, policies: None, hubs: None };
+        if policies.is_none() && direction == Direction::TakeAway {
+            return Err(bad(
+                "policies",
+                "What is to be undone is named: 'policies' is a list of names or ids. 'hubs' is one too; without it all linked hubs are meant.",
+            ));
+        }
         if policies.is_none() && hubs.is_none() {
             return Ok(wanted);
         }
@@ -70,6 +99,9 @@ impl Wanted {
 
     /// Notes them in the input of an operation.
     pub(super) fn write(&self, input: &mut Value) {
+        if self.direction == Direction::TakeAway {
+            input[UNDO] = true.into();
+        }
         for (name, list) in [("policies", &self.policies), ("hubs", &self.hubs)] {
             if let Some(list) = list {
                 input[name] = list.iter().map(|uid| Value::from(uid_key(*uid))).collect();
@@ -82,7 +114,11 @@ impl Wanted {
             let list = input.get(name).and_then(Value::as_array)?;
             Some(list.iter().filter_map(Value::as_str).filter_map(parse_uid_key).collect())
         };
-        Self { policies: list("policies"), hubs: list("hubs") }
+        let direction = match input.get(UNDO).and_then(Value::as_bool) {
+            Some(true) => Direction::TakeAway,
+            _ => Direction::Bring,
+        };
+        Self { direction, policies: list("policies"), hubs: list("hubs") }
     }
 }
 
@@ -169,11 +205,25 @@ async fn synchronize_hub(
     hub: &Stored,
     wanted: &Wanted,
 ) -> Result<()> {
-    platform.authorize(origin.actor, "Microsoft.Devices/IotHubs/certificates/write", &hub.id)?;
-    for authority in certificate::issuing_of_namespace(platform, namespace.uid).await? {
-        if wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner)) {
-            hub_certificate::bring(platform, origin, hub, &authority).await?;
-        }
+    let mut authorities = certificate::issuing_of_namespace(platform, namespace.uid).await?;
+    authorities.retain(|authority| wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner)));
+    let mut notes = Notes::new(platform, hub.uid);
+    if let Err(error) = platform.authorize(origin.actor, wanted.direction.right(), &hub.id) {
+        authorities.iter().for_each(|authority| notes.failed(authority.owner, wanted.direction, &error));
+        notes.write(platform).await?;
+        return Err(error);
     }
-    Ok(())
+    for authority in authorities {
+        let done = match wanted.direction {
+            Direction::Bring => hub_certificate::bring(platform, origin, hub, &authority).await,
+            Direction::TakeAway => hub_certificate::take_away(platform, origin, hub, authority.owner).await.map(drop),
+        };
+        if let Err(error) = done {
+            notes.failed(authority.owner, wanted.direction, &error);
+            notes.write(platform).await?;
+            return Err(error);
+        }
+        notes.done(authority.owner, wanted.direction);
+    }
+    notes.write(platform).await
 }

@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 mod authorities;
+mod certificates;
 mod clocks;
 mod directory;
 mod fixture;
