@@ -153,11 +153,12 @@ async fn warn_of_certificates(platform: &Platform, namespace: Uuid, ends: Ends, 
     }
     let Some(id) = resources::id_of(platform, namespace).await? else { return Ok(()) };
     let message = format!(
-        "Of the certificates that devices got in the namespace '{}', {} end within 7 days and {} within 30; {} have ended. A device that renewed has a newer one beside. Which they are: az iot adr ns certificate list",
+        "Of the certificates that devices got in the namespace '{0}', {1} end within 7 days and {2} within 30; {3} have ended. A device that renewed has a newer one beside. Which they are: az iot adr ns certificate list --namespace {0} --resource-group {4}",
         id.name(),
         ends.within_7_days,
         ends.within_30_days,
-        ends.ended
+        ends.ended,
+        id.resource_group.as_deref().unwrap_or_default()
     );
     let row_of_log = activity::warning_row(platform, &id, ACTION, "CertificatesExpiring", &message)?;
     say(platform, key, row.as_deref(), &Said { days: None, day: Some(today) }, row_of_log).await
