@@ -6,7 +6,7 @@ use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::PRESENCE_LEASE;
 use ferrohub_service::tables::{
     AUTHORITIES, CERTIFICATES, DEVICE_SESSIONS, DEVICES, ENROLLMENT_GROUPS, OPERATIONS, PROCESSES, REGISTRATIONS,
-    RESOURCES, TWINS,
+    RESOURCES, REVOCATIONS, TWINS,
 };
 use ferrohub_store::{Page, Row, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +93,14 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
     for authority in rows(life, &AUTHORITIES).await {
         let owner = column(&authority, 0);
         assert!(owner.is_none_or(|owner| known.contains_key(owner)), "seed {seed}: an authority without owner");
+    }
+    let certificates = rows(life, &CERTIFICATES).await;
+    for certificate in &certificates {
+        assert!(column(certificate, 1).is_some(), "seed {seed}: a certificate without its place: {certificate:?}");
+    }
+    for entry in rows(life, &REVOCATIONS).await {
+        let known = certificates.iter().any(|row| entry.key.ends_with(&format!("/{}", row.key)));
+        assert!(known, "seed {seed}: an entry of a revocation list without its certificate: {entry:?}");
     }
     for table in [&ENROLLMENT_GROUPS, &REGISTRATIONS] {
         for row in rows(life, table).await {
