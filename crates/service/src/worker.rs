@@ -1,7 +1,8 @@
 //! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
-//! nobody uses, events that are past their retention, who is connected.
+//! nobody uses, events that are past their retention, issuing CAs and revocation lists near their end, who is connected.
 
-use crate::arm::{activity, operation, operations};
+use crate::arm::{self, activity, operation, operations};
+use crate::certificate;
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes};
 use crate::platform::{Change, Platform};
@@ -84,6 +85,8 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("ended operations", sweep_operations(platform, now).await);
     told("expired certificates", sweep_certificates(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
+    told("issuing CAs", arm::types::rotate_authorities(platform, now).await);
+    told("revocation lists", certificate::refresh_lists(platform).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }

@@ -3,6 +3,7 @@
 //! linked hubs ([`super::synchronize`]). The row behind it is the namespace's root certificate authority.
 
 use super::certificate_authority::{self as authority, is_root, write_root};
+use super::policy::issuing_beside;
 use super::{REGISTRY_FAMILY, synchronize};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
@@ -75,7 +76,11 @@ impl Behavior for Credential {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let issued = resources::linked(cx.platform, &cx.stored.key()).await?;
+        let issued = match cx.cascade {
+            true => resources::linked(cx.platform, &cx.stored.key()).await?,
+            // Under a root of somebody else too: nobody would see them any more.
+            false => issuing_beside(cx.platform, cx.stored).await?,
+        };
         if !issued.is_empty() {
             let names: Vec<&str> = issued.iter().map(Stored::name).collect();
             return Err(Error::conflict(format!(

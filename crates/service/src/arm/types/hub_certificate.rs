@@ -19,6 +19,7 @@ use ferrohub_pki::ca_fault::CaFault;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 const KIND: Kind = Kind::new(tag::HUB_CERTIFICATE, "Microsoft.Devices", &["IotHubs", "certificates"]);
 
@@ -260,4 +261,39 @@ pub(super) async fn bring(
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// Takes the entries that were brought of an authority off a hub. Nothing happens where there is none.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn take_away(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    authority: &AuthorityRecord,
+) -> Result<()> {
+    let text = STANDARD.encode(&authority.certificate_der);
+    for entry in resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await? {
+        let brought = entry.resource.link(AUTHORITY) == Some(authority.owner);
+        if !brought || entry.resource.text(&["certificate"]) != Some(text.as_str()) {
+            continue;
+        }
+        let mut change = Change::new();
+        resources::delete(&entry, &mut change);
+        change.unit.put(activity::of_service(platform, origin, &entry.id, &DECL.action("delete"))?);
+        change.trust_changed(hub.uid);
+        match platform.commit(change).await {
+            // Somebody else took it, or the next look does.
+            Ok(_) | Err(StoreError::Conflict { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a hub has an entry that was brought of this authority resource.
+pub(super) async fn has_of(platform: &Platform, hub: &Stored, owner: Uuid) -> Result<bool> {
+    let entries = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    Ok(entries.iter().any(|entry| entry.resource.link(AUTHORITY) == Some(owner)))
 }
