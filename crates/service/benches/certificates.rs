@@ -185,7 +185,7 @@ impl World {
             for serial in serials {
                 let record = certificate::issued_by_serial(&self.platform, serial).await.unwrap().unwrap();
                 let row = self.platform.store.get(&tables::CERTIFICATES, serial).await.unwrap().unwrap();
-                certificate::revoke(&record, row.version, self.platform.now(), &mut change.unit).unwrap();
+                certificate::revoke_certificate(&record, row.version, self.platform.now(), &mut change.unit).unwrap();
             }
             self.platform.commit(change).await.unwrap();
         }

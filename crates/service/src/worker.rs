@@ -1,9 +1,9 @@
 //! Work that no request waits for: operations that were cut off, certificates that ended long ago, keys that
-//! nobody uses, events that are past their retention, who is connected.
+//! nobody uses, events that are past their retention, issuing CAs and revocation lists near their end, who is connected.
 
 use crate::arm::types::synchronization;
-use crate::arm::{activity, operation, operations};
-use crate::certificate::{expiry, upkeep};
+use crate::arm::{self, activity, operation, operations};
+use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes};
 use crate::platform::{Change, Platform};
@@ -89,6 +89,8 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("notes on hubs and policies that are gone", synchronization::sweep(platform).await);
     noted(expiry::look(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
+    told("issuing CAs", arm::types::rotate_authorities(platform, now).await);
+    told("revocation lists", certificate::refresh_lists(platform).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }

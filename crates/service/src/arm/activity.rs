@@ -144,6 +144,15 @@ pub fn warning_row(platform: &Platform, id: &ResourceId, action: &str, code: &st
     put(platform, &warning)
 }
 
+/// The row of something that its owner should look after, and that nobody asked for.
+///
+/// # Errors
+/// Internal, when the row does not serialize.
+pub fn warning(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, action: &str, why: &Error) -> Result<Put> {
+    let cause = json!({"code": why.code, "message": why.message});
+    put(platform, &entry(platform, origin, id, action, ("Warning", 200, Some(cause))))
+}
+
 /// How a request ended: the word, the HTTP status, and the cause if it failed.
 type Outcome = (&'static str, u16, Option<Value>);
 

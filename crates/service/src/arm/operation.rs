@@ -184,6 +184,7 @@ impl StoredOperation {
         }
     }
 
+    /// Its row.
     pub(super) fn put(&self) -> Result<Put> {
         let state = if self.state == State::Running { "running" } else { "done" };
         Ok(Put::new(&OPERATIONS, self.id.clone(), vec![Some(state.into())], self)?)

@@ -1,6 +1,6 @@
 //! Issuing a device's certificate: serial number first, signature second, and the row for the caller's unit.
 
-use super::authority::{authority, ca_url, crl_url, open_issuer, row_of_owner};
+use super::authority::{authority, ca_url, crl_url, open_issuer, pending_of, row_of_owner};
 use super::policy::{is_enabled, leaf_days};
 use super::record::put;
 use crate::platform::Platform;
@@ -128,12 +128,27 @@ async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(Ar
         ))
         .with_iot_code(409_000)
     };
-    let (issuing, version) = row_of_owner(platform, request.authority.uid).await?.ok_or_else(missing)?;
+    let Some((issuing, version)) = row_of_owner(platform, request.authority.uid).await? else {
+        return Err(match pending_of(platform, request.authority.uid).await? {
+            None => missing(),
+            Some(_) => waiting(request),
+        });
+    };
     let root = match issuing.issuer {
         Some(id) => authority(platform, id).await?.ok_or_else(missing)?,
         None => return Err(Error::internal(format!("authority {} of a policy is a root", issuing.id))),
     };
     Ok((issuing, version, root.id))
+}
+
+/// A policy whose issuing CA nobody has signed yet.
+fn waiting(request: &IssueRequest<'_>) -> Error {
+    Error::conflict(format!(
+        "The policy '{0}' of the namespace '{1}' waits for the certificate of its issuing CA (PendingActivation), so it issues nothing yet. Sign its request and activate it: az iot adr ns policy activate-byor --namespace {1} --name {0} --certificate-chain-file '<chain.pem>'",
+        request.authority.name(),
+        request.namespace.name()
+    ))
+    .with_iot_code(409_000)
 }
 
 fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRecord) -> LeafFields {

@@ -5,15 +5,18 @@ use crate::platform::Platform;
 use crate::tables::{CERTIFICATES, REVOCATION_GENERATIONS, REVOCATIONS};
 use ferrohub_model::certificate_authority::{CertificateRecord, CertificateState};
 use ferrohub_model::error::Result;
-use ferrohub_model::limits::REVOCATION_ROWS;
+use ferrohub_model::limits::{READ_ROWS, REVOCATION_ROWS};
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::crl::{RevocationReason, RevokedEntries, RevokedEntry};
-use ferrohub_store::{Pages, Put, UnitOfWork};
+use ferrohub_store::{Page, Pages, Put, UnitOfWork};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::time::Duration;
 use uuid::Uuid;
 
+/// Where the column `place` stands among the columns of [`CERTIFICATES`].
+pub(super) const PLACE_COLUMN: usize = 1;
 /// Digits of a serial number at the end of a place: its second half, which is random.
 const PLACE_SERIAL: usize = 16;
 
@@ -75,7 +78,7 @@ pub fn revoke(record: &CertificateRecord, version: u64, at: Timestamp, unit: &mu
 ///
 /// # Errors
 /// Internal, when a row does not serialize.
-fn touch(issuer: Uuid, unit: &mut UnitOfWork) -> Result<()> {
+pub(super) fn touch(issuer: Uuid, unit: &mut UnitOfWork) -> Result<()> {
     let put = Put::new(&REVOCATION_GENERATIONS, issuer.to_string(), Vec::new(), &json!({}))?;
     let noted = unit.changes().iter().any(|change| *change == ferrohub_store::RowChange::Put(put.clone()));
     if !noted {
@@ -91,6 +94,29 @@ fn touch(issuer: Uuid, unit: &mut UnitOfWork) -> Result<()> {
 pub(super) async fn generation(platform: &Platform, issuer: Uuid) -> Result<u64> {
     let row = platform.store.get(&REVOCATION_GENERATIONS, &issuer.to_string()).await?;
     Ok(row.map_or(0, |row| row.version))
+}
+
+/// Whether `issuer` has a certificate that is good and has not ended at `now`. They stand in the order of their ends, so the first one
+/// that is not revoked tells.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn has_living(platform: &Platform, issuer: Uuid, now: Timestamp) -> Result<bool> {
+    let next = now.checked_add(Duration::from_secs(1)).unwrap_or(now);
+    let (prefix, mut after) = (uid_key(issuer), place_from(issuer, next));
+    loop {
+        let page = Page::following(after, READ_ROWS);
+        let rows = platform.store.range(&CERTIFICATES, "place", &prefix, page).await?;
+        for row in &rows {
+            if row.parse::<CertificateRecord>()?.state == CertificateState::Issued {
+                return Ok(true);
+            }
+        }
+        match rows.last().and_then(|row| row.columns.get(PLACE_COLUMN).cloned().flatten()) {
+            Some(last) if rows.len() == READ_ROWS => after = last,
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Revoked certificates of `issuer` that have not ended: what its revocation list holds. Read page by page and kept as they

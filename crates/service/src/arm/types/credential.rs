@@ -3,6 +3,7 @@
 //! linked hubs ([`super::synchronize`]). The row behind it is the namespace's root certificate authority.
 
 use super::certificate_authority::{self as authority, is_root, write_root};
+use super::policy::issuing_beside;
 use super::synchronize::Direction;
 use super::{REGISTRY_FAMILY, synchronization, synchronize};
 use crate::arm::activity;
@@ -80,7 +81,11 @@ impl Behavior for Credential {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let issued = resources::linked(cx.platform, &cx.stored.key()).await?;
+        let issued = match cx.cascade {
+            true => resources::linked(cx.platform, &cx.stored.key()).await?,
+            // Under a root of somebody else too: nobody would see them any more.
+            false => issuing_beside(cx.platform, cx.stored).await?,
+        };
         if !issued.is_empty() {
             let names: Vec<&str> = issued.iter().map(Stored::name).collect();
             return Err(Error::conflict(format!(

@@ -271,27 +271,60 @@ pub(super) async fn bring(
     }
 }
 
-/// Takes the entries of an issuing CA, the present and former ones, off a hub. Gives how many there were.
+/// Takes the entry that was brought of an authority off a hub. Nothing happens where there is none.
 ///
 /// # Errors
-/// When the store fails, or somebody writes them at the same time.
+/// When the store fails.
 pub(super) async fn take_away(
     platform: &Platform,
     origin: &activity::Origin<'_>,
     hub: &Stored,
-    authority: Uuid,
-) -> Result<usize> {
-    let mut gone = 0;
+    authority: &AuthorityRecord,
+) -> Result<()> {
+    let text = STANDARD.encode(&authority.certificate_der);
+    take(platform, origin, hub, authority.owner, Some(&text)).await
+}
+
+/// Takes every entry that was brought of an authority resource off a hub, the present and former ones.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn take_away_all(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    owner: Uuid,
+) -> Result<()> {
+    take(platform, origin, hub, owner, None).await
+}
+
+async fn take(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    owner: Uuid,
+    text: Option<&str>,
+) -> Result<()> {
     for entry in resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await? {
-        if entry.resource.link(AUTHORITY) != Some(authority) {
+        let brought = entry.resource.link(AUTHORITY) == Some(owner);
+        if !brought || text.is_some_and(|text| entry.resource.text(&["certificate"]) != Some(text)) {
             continue;
         }
         let mut change = Change::new();
         resources::delete(&entry, &mut change);
         change.unit.put(activity::of_service(platform, origin, &entry.id, &DECL.action("delete"))?);
         change.trust_changed(hub.uid);
-        platform.commit(change).await?;
-        gone += 1;
+        match platform.commit(change).await {
+            // Somebody else took it, or the next look does.
+            Ok(_) | Err(StoreError::Conflict { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
     }
-    Ok(gone)
+    Ok(())
+}
+
+/// Whether a hub has an entry that was brought of this authority resource.
+pub(super) async fn has_of(platform: &Platform, hub: &Stored, owner: Uuid) -> Result<bool> {
+    let entries = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    Ok(entries.iter().any(|entry| entry.resource.link(AUTHORITY) == Some(owner)))
 }

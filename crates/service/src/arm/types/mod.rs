@@ -1,5 +1,7 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
+mod authority_life;
+mod authority_rotation;
 mod certificate_authority;
 mod certificate_inventory;
 mod certificate_policy;
@@ -24,6 +26,7 @@ mod user_assigned_identity;
 use super::declaration::TypeDecl;
 use crate::resources::Kinds;
 
+pub(crate) use authority_rotation::sweep as rotate_authorities;
 pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
 
 /// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).

@@ -2,13 +2,16 @@
 //! (`Microsoft.DeviceRegistry/namespaces/credentials/policies`). Behind one stand two rows: an issuing certificate
 //! authority, whose name it has, and that authority's certificate policy.
 
-use super::REGISTRY_FAMILY;
-use super::certificate_authority::{self as authority, AUTHORITY_NAME, is_authority_name, is_root, write_issuing};
+use super::certificate_authority::{
+    self as authority, AUTHORITY_NAME, Standing, is_authority_name, is_external, is_root, refuse_live_leaves,
+    write_external, write_issuing,
+};
 use super::certificate_policy::{self, checked_days};
 use super::credential;
+use super::{REGISTRY_FAMILY, authority_life};
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only, unbuilt};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
@@ -36,14 +39,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         },
         REGISTRY_FAMILY,
         &[
-            View::hiding("2025-11-01-preview", Some("2025-11-01-preview"), &["etag"]),
+            View::hiding(
+                "2025-11-01-preview",
+                Some("2025-11-01-preview"),
+                &["etag", "properties.certificate.certificateAuthorityConfiguration.bringYourOwnRoot"],
+            ),
             // A proxy resource from here on: no location, no tags (reference: device-registry-api.md section 1).
             View::hiding("2026-03-01-preview", Some("2026-03-01-preview"), &["etag", "location", "tags"]),
         ],
     )
 };
 
-const NO_ROOT_OF_YOUR_OWN: &str = "Ferrohub does not support a root of your own (bringYourOwnRoot) yet.";
 const AUTHORITY_MEMBERS: &[Property] = &[
     acted("keyType", Check::OneOf(certificate::KEY_TYPES)),
     acted("subject", Check::Text(1024)),
@@ -52,7 +58,7 @@ const AUTHORITY_MEMBERS: &[Property] = &[
     acted(
         "bringYourOwnRoot",
         Check::Members(&[
-            unbuilt("enabled", Check::Off, NO_ROOT_OF_YOUR_OWN),
+            acted("enabled", Check::Bool),
             read_only("certificateSigningRequest"),
             read_only("issuingCertificateThumbprint"),
             read_only("status"),
@@ -121,6 +127,7 @@ impl Behavior for Policy {
         if let Some(existing) = cx.existing {
             wanted.keep_subject(cx.platform, existing).await?;
             wanted.keep_key_type(existing)?;
+            wanted.keep_issuer(existing)?;
         } else {
             refuse_unfinished(cx, &namespace).await?;
         }
@@ -128,13 +135,18 @@ impl Behavior for Policy {
         if let Some(key_type) = wanted.key_type {
             cx.resource.properties.insert(authority::KEY_TYPE.into(), key_type.into());
         }
-        write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?;
+        match wanted.own_root {
+            true => write_external(cx, &namespace, wanted.subject.as_deref()).await?,
+            false => write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?,
+        }
         // It is the certificate policy's, whose authority this row is.
         cx.resource.properties.shift_remove(certificate::ENABLED);
         write_leaf(cx, &wanted).await
     }
 
     async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        // Before anything goes. A namespace that is deleted takes its authorities along as such, not as policies.
+        refuse_live_leaves(platform, stored).await?;
         authority::remove_policies(platform, stored).await
     }
 
@@ -146,12 +158,19 @@ impl Behavior for Policy {
     async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
-        let pair = certificate::authority_of(platform, stored.uid).await?;
+        let standing = Standing::of(platform, stored.uid).await?;
         let mut ca = json!({"keyType": stored.resource.text(&[authority::KEY_TYPE]).unwrap_or(certificate::ECC)});
-        if let Some(pair) = pair {
-            ca["subject"] = pair.subject.clone().into();
-            ca["validityNotBefore"] = pair.not_before.to_string().into();
-            ca["validityNotAfter"] = pair.not_after.to_string().into();
+        if let Some(subject) = standing.subject() {
+            ca["subject"] = subject.into();
+        }
+        if let Some(active) = &standing.active {
+            ca["validityNotBefore"] = active.not_before.to_string().into();
+            ca["validityNotAfter"] = active.not_after.to_string().into();
+        }
+        if is_external(stored) {
+            let mut own_root = json!({"enabled": true});
+            standing.show_external(&mut own_root, "issuingCertificateThumbprint");
+            ca["bringYourOwnRoot"] = own_root;
         }
         let policy = certificate::policy_of(platform, stored.uid).await?;
         let days = policy.as_ref().and_then(certificate::leaf_days);
@@ -166,7 +185,8 @@ impl Behavior for Policy {
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let Some(root) = cx.parent else { return Ok(None) };
         let mut found = Vec::new();
-        for issuing in resources::linked(cx.platform, &root.key()).await? {
+        // Those under a root of somebody else are not linked to ours.
+        for issuing in issuing_beside(cx.platform, root).await? {
             if certificate::policy_of(cx.platform, issuing.uid).await?.is_some() {
                 let id = root.id.child("policies", issuing.name());
                 found.push(Stored { id, ..issuing });
@@ -178,15 +198,22 @@ impl Behavior for Policy {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["revokeIssuer"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete --hub-name '<hub>' --name '<entry>' --etag '*'",
-            ));
+            return authority_life::revoke(cx, &DECL.action("revokeIssuer/action")).await.map(Some);
         }
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
-            return Err(Error::not_implemented(NO_ROOT_OF_YOUR_OWN));
+            return authority_life::activate(cx, &DECL.action("activateBringYourOwnRoot/action")).await.map(Some);
         }
         Ok(None)
     }
+}
+
+/// The issuing authorities of the namespace of a root.
+pub(super) async fn issuing_beside(platform: &Platform, root: &Stored) -> Result<Vec<Stored>> {
+    let Some(namespace) = resources::by_uid(platform, root.parent).await? else { return Ok(Vec::new()) };
+    let kind = Some(tag::CERTIFICATE_AUTHORITY);
+    let mut found = resources::children(platform, namespace.uid, &namespace.id, kind).await?;
+    found.retain(|stored| !is_root(stored));
+    Ok(found)
 }
 
 /// Writes the certificate policy that stands behind a policy, beside its authority.
@@ -243,6 +270,10 @@ async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()
 struct Wanted {
     subject: Option<String>,
     key_type: Option<&'static str>,
+    /// Whether a root of somebody else is to sign.
+    own_root: bool,
+    /// What the body says of that.
+    own_root_sent: Option<bool>,
     days: u32,
     enabled: Option<bool>,
 }
@@ -261,10 +292,12 @@ impl Wanted {
             }
             (None, None) => LEAF_VALIDITY_DEFAULT_DAYS,
         };
+        let own_root_sent = authority.and_then(|a| a.pointer("/bringYourOwnRoot/enabled")).and_then(Value::as_bool);
+        let own_root = own_root_sent.or(cx.existing.map(is_external)).unwrap_or(false);
         let subject = text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string);
         let key_type = text(authority::KEY_TYPE).and_then(certificate::key_type);
         let enabled = cx.body.pointer("/properties/enabled").and_then(Value::as_bool);
-        Ok(Self { subject, key_type, days, enabled })
+        Ok(Self { subject, key_type, own_root, own_root_sent, days, enabled })
     }
 
     /// An existing policy keeps the type of its key.
@@ -281,11 +314,23 @@ impl Wanted {
         .with_target(format!("{AUTHORITY}.{}", authority::KEY_TYPE)))
     }
 
+    /// An existing policy keeps its root.
+    fn keep_issuer(&self, existing: &Stored) -> Result<()> {
+        if self.own_root_sent.is_none_or(|sent| sent == is_external(existing)) {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "Whose root signs the policy '{}' is chosen when it is made (bringYourOwnRoot.enabled) and cannot be changed. Create another policy.",
+            existing.name()
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target(format!("{AUTHORITY}.bringYourOwnRoot.enabled")))
+    }
+
     /// An existing policy keeps its subject; the same subject in another spelling is no change.
     async fn keep_subject(&self, platform: &Platform, existing: &Stored) -> Result<()> {
-        let pair = certificate::authority_of(platform, existing.uid).await?;
-        let (Some(wanted), Some(pair)) = (self.subject.as_deref(), pair) else { return Ok(()) };
-        let stored = pair.subject.as_str();
+        let standing = Standing::of(platform, existing.uid).await?;
+        let (Some(wanted), Some(stored)) = (self.subject.as_deref(), standing.subject()) else { return Ok(()) };
         if SubjectName::parse(wanted)?.canonical() == SubjectName::parse(stored)?.canonical() {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use super::synchronize::Direction;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
-use crate::certificate::{self, AuthorityRecord};
+use crate::certificate::{self, AuthorityRecord, AuthorityState};
 use crate::platform::{Change, Platform};
 use crate::registry::AUTHORITY;
 use crate::resources::{self, Stored, tag};
@@ -22,7 +22,7 @@ use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::{Pages, Put};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -47,31 +47,36 @@ struct Noted {
 pub(super) struct Notes {
     hub: Uuid,
     at: String,
-    notes: Vec<(Uuid, Noted)>,
+    direction: Direction,
+    notes: BTreeMap<Uuid, Noted>,
 }
 
 impl Notes {
-    pub(super) fn new(platform: &Platform, hub: Uuid) -> Self {
-        Self { hub, at: rfc3339(platform.now()), notes: Vec::new() }
+    pub(super) fn new(platform: &Platform, hub: Uuid, direction: Direction) -> Self {
+        Self { hub, at: rfc3339(platform.now()), direction, notes: BTreeMap::new() }
     }
 
-    pub(super) fn done(&mut self, authority: Uuid, direction: Direction) {
-        self.note(authority, direction, None);
+    /// One of the certificates of an authority resource is there, or gone.
+    pub(super) fn done(&mut self, owner: Uuid) {
+        self.note(owner, None);
     }
 
-    pub(super) fn failed(&mut self, authority: Uuid, direction: Direction, error: &Error) {
-        self.note(authority, direction, Some((error.code.to_owned(), error.message.clone())));
+    /// One of them could not be brought, or taken.
+    pub(super) fn failed(&mut self, owner: Uuid, error: &Error) {
+        self.note(owner, Some((error.code.to_owned(), error.message.clone())));
     }
 
-    fn note(&mut self, authority: Uuid, direction: Direction, error: Option<(String, String)>) {
-        self.notes.push((authority, Noted { at: self.at.clone(), undo: direction == Direction::TakeAway, error }));
+    fn note(&mut self, owner: Uuid, error: Option<(String, String)>) {
+        let noted = Noted { at: self.at.clone(), undo: self.direction == Direction::TakeAway, error };
+        self.notes.insert(owner, noted);
     }
 
     pub(super) async fn write(self, platform: &Platform) -> Result<()> {
-        for notes in self.notes.chunks(ROWS) {
+        let notes: Vec<(Uuid, Noted)> = self.notes.into_iter().collect();
+        for notes in notes.chunks(ROWS) {
             let mut change = Change::new();
-            for (authority, noted) in notes {
-                change.unit.put(Put::new(&SYNCHRONIZATIONS, key(self.hub, *authority), Vec::new(), noted)?);
+            for (owner, noted) in notes {
+                change.unit.put(Put::new(&SYNCHRONIZATIONS, key(self.hub, *owner), Vec::new(), noted)?);
             }
             platform.commit(change).await?;
         }
@@ -89,7 +94,9 @@ pub(super) async fn list(cx: &SubContext<'_>) -> Result<SubAnswer> {
     let namespace = cx.id.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
     let namespace = resources::require(cx.platform, &namespace).await?;
     let mut policies: Vec<(Stored, Arc<AuthorityRecord>)> = Vec::new();
-    for authority in certificate::issuing_of_namespace(cx.platform, namespace.uid).await? {
+    let mut authorities = certificate::issuing_of_namespace(cx.platform, namespace.uid).await?;
+    authorities.retain(|authority| authority.state == AuthorityState::Active);
+    for authority in authorities {
         if let Some(policy) = resources::by_uid(cx.platform, authority.owner).await? {
             policies.push((policy, authority));
         }

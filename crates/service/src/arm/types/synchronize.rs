@@ -9,7 +9,7 @@ use super::{hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::operation::{Lease, Step, StoredOperation};
-use crate::certificate;
+use crate::certificate::{self, AuthorityState};
 use crate::platform::Platform;
 use crate::registry;
 use crate::resources::{self, Stored};
@@ -17,6 +17,7 @@ use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Most names in one list of a body: ours.
@@ -83,8 +84,11 @@ impl Wanted {
         let namespace = resources::require(cx.platform, &namespace).await?;
         if let Some(names) = policies {
             let mut known = Vec::new();
-            for record in certificate::issuing_of_namespace(cx.platform, namespace.uid).await? {
-                known.extend(resources::by_uid(cx.platform, record.owner).await?);
+            let issuing = certificate::issuing_of_namespace(cx.platform, namespace.uid).await?;
+            // Several authorities may be of one policy.
+            let owners: BTreeSet<Uuid> = issuing.iter().map(|record| record.owner).collect();
+            for owner in owners {
+                known.extend(resources::by_uid(cx.platform, owner).await?);
             }
             wanted.policies =
                 Some(chosen(cx.platform, &names, &known, "policies", "a policy of this namespace").await?);
@@ -95,6 +99,11 @@ impl Wanted {
                 Some(chosen(cx.platform, &names, &known, "hubs", "a hub that is linked to this namespace").await?);
         }
         Ok(wanted)
+    }
+
+    /// One policy, by the uid of its authority, at these hubs.
+    pub(super) fn one(owner: Uuid, hubs: Option<Vec<Uuid>>) -> Self {
+        Self { direction: Direction::Bring, policies: Some(vec![owner]), hubs }
     }
 
     /// Notes them in the input of an operation.
@@ -161,7 +170,19 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     let credential = ResourceId::parse(&record.resource)?;
     let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
     let namespace = resources::require(platform, &namespace_id).await?;
-    let actor = registry::namespace_actor(platform, &namespace).await?;
+    let wanted = Wanted::of(&record.input);
+    bring(platform, &namespace, record, lease, &wanted).await
+}
+
+/// Brings what is wanted to the hubs of a namespace, as the namespace's identity.
+pub(super) async fn bring(
+    platform: &Platform,
+    namespace: &Stored,
+    record: &StoredOperation,
+    lease: &mut Lease,
+    wanted: &Wanted,
+) -> Result<()> {
+    let actor = registry::namespace_actor(platform, namespace).await?;
     let cause = |name: &str| {
         let text = record.input.get(name).and_then(Value::as_str);
         text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
@@ -172,14 +193,13 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
         request_id: cause("request"),
         correlation_id: cause("correlation"),
     };
-    let wanted = Wanted::of(&record.input);
-    let mut hubs = namespace::linked_hubs(platform, &namespace).await?;
+    let mut hubs = namespace::linked_hubs(platform, namespace).await?;
     hubs.retain(|hub| wanted.hubs.as_ref().is_none_or(|wanted| wanted.contains(&hub.uid)));
     hubs.sort_by_key(|hub| hub.name().to_lowercase());
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());
     for hub in hubs {
         lease.renew(platform).await?;
-        let outcome = synchronize_hub(platform, &namespace, &origin, &hub, &wanted).await;
+        let outcome = synchronize_hub(platform, namespace, &origin, &hub, wanted).await;
         steps.push(Step::of(&hub.id, outcome.as_ref().err()));
         if let Err(error) = outcome {
             // What passes by itself comes first: the whole is tried again then.
@@ -205,25 +225,31 @@ async fn synchronize_hub(
     hub: &Stored,
     wanted: &Wanted,
 ) -> Result<()> {
-    let mut authorities = certificate::issuing_of_namespace(platform, namespace.uid).await?;
-    authorities.retain(|authority| wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner)));
-    let mut notes = Notes::new(platform, hub.uid);
+    let mut authorities = certificate::of_namespace(platform, namespace.uid).await?;
+    authorities.retain(|authority| {
+        let meant = wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner));
+        meant && (authority.is_trusted() || authority.is_issuing() && authority.state == AuthorityState::Revoked)
+    });
+    let mut notes = Notes::new(platform, hub.uid, wanted.direction);
     if let Err(error) = platform.authorize(origin.actor, wanted.direction.right(), &hub.id) {
-        authorities.iter().for_each(|authority| notes.failed(authority.owner, wanted.direction, &error));
+        authorities.iter().for_each(|authority| notes.failed(authority.owner, &error));
         notes.write(platform).await?;
         return Err(error);
     }
     for authority in authorities {
         let done = match wanted.direction {
-            Direction::Bring => hub_certificate::bring(platform, origin, hub, &authority).await,
-            Direction::TakeAway => hub_certificate::take_away(platform, origin, hub, authority.owner).await.map(drop),
+            Direction::Bring if authority.is_trusted() => {
+                hub_certificate::bring(platform, origin, hub, &authority).await
+            }
+            Direction::Bring => hub_certificate::take_away(platform, origin, hub, &authority).await,
+            Direction::TakeAway => hub_certificate::take_away_all(platform, origin, hub, authority.owner).await,
         };
         if let Err(error) = done {
-            notes.failed(authority.owner, wanted.direction, &error);
+            notes.failed(authority.owner, &error);
             notes.write(platform).await?;
             return Err(error);
         }
-        notes.done(authority.owner, wanted.direction);
+        notes.done(authority.owner);
     }
     notes.write(platform).await
 }

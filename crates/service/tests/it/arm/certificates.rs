@@ -63,7 +63,7 @@ async fn revoke(world: &World, serials: &[String]) {
     for serial in serials {
         let row = world.platform().store.get(&CERTIFICATES, serial).await.unwrap().unwrap();
         let record = row.parse::<CertificateRecord>().unwrap();
-        certificate::revoke(&record, row.version, world.platform().now(), &mut change.unit).unwrap();
+        certificate::revoke_certificate(&record, row.version, world.platform().now(), &mut change.unit).unwrap();
     }
     world.platform().commit(change).await.unwrap();
 }
@@ -238,7 +238,7 @@ async fn a_list_holds_its_authoritys_revoked_certificates_and_is_signed_when_one
     let row = world.platform().store.get(&CERTIFICATES, &all[3].serial).await.unwrap().unwrap();
     let mut change = Change::new();
     let again = row.parse::<CertificateRecord>().unwrap();
-    certificate::revoke(&again, row.version, world.platform().now(), &mut change.unit).unwrap();
+    certificate::revoke_certificate(&again, row.version, world.platform().now(), &mut change.unit).unwrap();
     assert!(change.unit.is_empty());
     assert_eq!(serials(&world, &first).await.1, newest);
 }

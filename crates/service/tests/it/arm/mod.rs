@@ -17,6 +17,7 @@ mod owners;
 mod processes;
 mod properties;
 mod retention;
+mod rotation;
 mod synchronizing;
 mod views;
 mod what_az_reads;

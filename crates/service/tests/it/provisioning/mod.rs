@@ -9,6 +9,7 @@ mod groups;
 mod kept;
 mod policies;
 mod registering;
+mod succession;
 mod trusting;
 pub(super) mod world;
 mod wrong_input;

@@ -358,7 +358,7 @@ fn settings() -> Settings {
 }
 
 /// Runs the openssl command line in `folder` and gives what it printed.
-pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl")
         .args(arguments)
         .current_dir(folder)
