@@ -3,11 +3,11 @@
 
 use crate::arm::{activity, operation, operations};
 use crate::hub::presence_writer::PresenceWriter;
-use crate::hub::{HubRef, processes};
+use crate::hub::{HubRef, processes, take_up_renewals};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
+use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS, RENEWALS};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -46,6 +46,9 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
+        if let Err(error) = take_up_renewals(platform).await {
+            tracing::warn!(%error, context = error.context, "the worker could not read the renewals of certificates");
+        }
         activity::record_repeats(platform).await;
         if platform.clock.monotonic() >= due {
             due = platform.clock.monotonic() + SWEEP_EVERY;
@@ -83,6 +86,7 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("activity", sweep_activity(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
     told("expired certificates", sweep_certificates(platform, now).await);
+    told("renewals that nobody fetched", sweep_renewals(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
@@ -128,6 +132,11 @@ async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> 
 async fn sweep_certificates(platform: &Platform, now: Timestamp) -> Result<usize> {
     let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
     sweep_table(platform, &CERTIFICATES, None, &ended).await
+}
+
+async fn sweep_renewals(platform: &Platform, now: Timestamp) -> Result<usize> {
+    let ended = |row: &Row| time_of(row, "expires").filter(|at| *at < now.as_second());
+    sweep_table(platform, &RENEWALS, None, &ended).await
 }
 
 /// Unix seconds so many days before `now`.

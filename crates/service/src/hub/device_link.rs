@@ -130,12 +130,12 @@ impl DeviceLink {
         self.present.heard();
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         self.refuse_if(self.closed.load(Ordering::Acquire))
     }
 
     /// Refuses also when a newer connection has the device: what this one wants does not count any more.
-    fn check_own(&self) -> Result<()> {
+    pub(super) fn check_own(&self) -> Result<()> {
         self.refuse_if(self.closed.load(Ordering::Acquire) || self.present.claim().is_lost())
     }
 

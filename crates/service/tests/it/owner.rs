@@ -127,6 +127,11 @@ impl Owner {
         self.answer("POST", &format!("{id}/{action}"), version, None).await.unwrap()
     }
 
+    /// An action, whatever it answers.
+    pub(super) async fn act(&self, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
+        self.send("POST", path, version, body, None).await
+    }
+
     pub(super) async fn delete(&self, id: &ResourceId, version: &str) {
         self.answer("DELETE", &id.to_string(), version, None).await;
     }

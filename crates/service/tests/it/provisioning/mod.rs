@@ -8,6 +8,7 @@ mod edges;
 mod groups;
 mod kept;
 mod registering;
+mod renewing;
 mod trusting;
 pub(super) mod world;
 mod wrong_input;
