@@ -150,7 +150,7 @@ fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRe
     }
 }
 
-fn put(record: &CertificateRecord) -> Result<Put> {
+pub(super) fn put(record: &CertificateRecord) -> Result<Put> {
     let revoked = record.state == CertificateState::Revoked;
     let columns = vec![Some(uid_key(record.device)), revoked.then(|| record.state.as_str().to_owned())];
     Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)

@@ -9,6 +9,7 @@ mod cache;
 mod issue;
 mod policy;
 mod publishing;
+mod revoke;
 mod serials;
 
 pub use authority::{
@@ -18,6 +19,7 @@ pub use cache::AuthorityCache;
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf};
 pub use policy::{leaf_days, policy_lookup, policy_of};
 pub use publishing::{ca_certificate, crl};
+pub use revoke::revoke_credential;
 pub use serials::Serials;
 
 pub use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, CertificateState};

@@ -4,6 +4,7 @@ mod certificate_authority;
 mod certificate_policy;
 mod credential;
 mod device;
+mod device_revoke;
 mod hub_certificate;
 mod iot_hub;
 mod iot_hub_properties;

@@ -9,6 +9,7 @@ mod groups;
 mod kept;
 mod registering;
 mod renewing;
+mod revoking;
 mod trusting;
 pub(super) mod world;
 mod wrong_input;
