@@ -62,9 +62,7 @@ impl RenewalRequest {
         }
         let id = body.get("id").and_then(Value::as_str);
         if id != Some(device_id) {
-            return Err(bad(
-                "The 'id' of the payload does not match the authenticated device ID; send the device's own.",
-            ));
+            return Err(bad("The payload's id does not match the authenticated device ID; send the device's own."));
         }
         if let Some(name) = body.as_object().into_iter().flat_map(serde_json::Map::keys).find(|name| !known(name)) {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();

@@ -194,6 +194,8 @@ impl DeviceLink {
     /// # Errors
     /// When the store cannot be read.
     pub async fn ended_renewals(&self) -> Result<Vec<RenewalEnded>> {
+        // The connection before this one may just be noting what arrived.
+        let _turn = self.platform.twin_turn(self.device_id()).await;
         let (stored, now) = (StoredRenewals::load(&self.platform, self.uid).await?, self.platform.now());
         let mut ended = Vec::new();
         for operation in stored.renewals.operations.iter().filter(|operation| operation.waits(now)) {
