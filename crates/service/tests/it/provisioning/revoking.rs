@@ -63,15 +63,15 @@ async fn a_revoked_device_is_out_at_once_and_comes_back_with_a_new_registration(
     let first = plant.chain("d1").await;
     let second = plant.chain("d1").await;
     let other = plant.chain("d2").await;
-    let mut sessions = vec![plant.connect("d1", &first).await];
+    let mut session = plant.connect("d1", &first).await;
     let mut bystander = plant.connect("d2", &other).await;
     let body = json!({"id": "d1", "csr": csr(plant.world.folder.path(), "d1", &[])});
-    sessions[0].link().renew("rid-1", &body).await.unwrap();
+    session.link().renew("rid-1", &body).await.unwrap();
 
     let answer = plant.revoke("d1", Some(json!({"disable": false}))).await;
     assert_eq!(plant.result(&answer).await, json!({"result": "Succeeded"}));
     let closed = SessionEvent::Closed { reason: CloseReason::CredentialsChanged };
-    assert_eq!(next(&mut sessions[0]).await, closed);
+    assert_eq!(next(&mut session).await, closed);
     for chain in [&first, &second] {
         let (code, message) = plant.refusal("d1", chain).await;
         assert!(code == 401_003 && message.contains("revoked or replaced"), "{message}");
@@ -89,7 +89,8 @@ async fn a_revoked_device_is_out_at_once_and_comes_back_with_a_new_registration(
         })
         .collect();
     let mut listed = plant.revoked_serials().await;
-    (wanted.sort(), listed.sort());
+    wanted.sort();
+    listed.sort();
     assert_eq!(listed, wanted);
 
     let device = plant.world.owner.get(&plant.adr("d1").await, REGISTRY_API).await;
