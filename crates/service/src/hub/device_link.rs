@@ -40,6 +40,8 @@ pub struct DeviceLink {
     /// Whether messages go to the log; without a route, and with the fallback route off, they go nowhere.
     pub(super) keeps_messages: AtomicBool,
     pub(super) closed: AtomicBool,
+    /// The credential id in the certificate that the connection rests on.
+    pub(super) credential_id: Option<Uuid>,
     /// Whether the hub lets its devices ask for faults.
     pub(super) may_fault: bool,
 }

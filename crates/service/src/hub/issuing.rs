@@ -1,6 +1,7 @@
 //! Carrying out the renewals that a hub accepted: soon after, by the process that accepted them; else by the worker of
 //! whichever process finds them.
 
+use super::access::unauthorized;
 use super::renewal::StoredRenewals;
 use super::{HubRef, contended, identity, trust};
 use crate::certificate::{self, IssueRequest, issue_leaf};
@@ -110,16 +111,27 @@ struct Source {
     credential_id: Uuid,
 }
 
-/// Refuses unless a certificate could be issued for the device as it, its policy and its hub stand now.
+/// Refuses unless a certificate could be issued for the device as it, its policy and its hub stand now, to a connection that rests
+/// on the credential id `credential`. Gives the version of the identity that this was said of.
 ///
 /// # Errors
-/// 404001 for a device that is gone, 412005 naming what is missing, 403000 for a right that is.
-pub(super) async fn check_set_up(platform: &Platform, hub: Uuid, device: Uuid) -> Result<()> {
+/// 404001 for a device that is gone, 412005 naming what is missing, 403000 for a right that is; 401003 where the device was revoked
+/// meanwhile: what still has its connection for a moment gets nothing new.
+pub(super) async fn check_set_up(
+    platform: &Platform,
+    hub: Uuid,
+    device: Uuid,
+    credential: Option<Uuid>,
+) -> Result<u64> {
     let found = identity::by_uid(platform.store.as_ref(), device).await?.filter(|found| found.device.hub == hub);
     let found = found.ok_or_else(|| {
         Error::not_found("The device was deleted.").with_code("DeviceNotFound").with_iot_code(404_001)
     })?;
-    source(platform, &found.device).await.map(drop)
+    let source = source(platform, &found.device).await?;
+    if credential != Some(source.credential_id) {
+        return Err(unauthorized("The certificate of this connection was revoked; provision the device again."));
+    }
+    Ok(found.version)
 }
 
 async fn source(platform: &Platform, device: &DeviceIdentity) -> Result<Source> {
@@ -356,5 +368,41 @@ pub fn code_of(error: &Error) -> u32 {
         (0, ErrorKind::Unavailable) => 503_001,
         (0, ErrorKind::NotFound) => 404_001,
         _ => error.numeric_code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_has_places_and_another_hub_has_its_own() {
+        let queues = RenewalQueues::default();
+        let (hub, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut held: Vec<Slot> = (0..RENEWALS_WAITING).map(|_| queues.slot(hub).unwrap()).collect();
+        let refused = queues.slot(hub).map(drop).unwrap_err();
+        assert_eq!((refused.numeric_code(), refused.http_status()), (CODE_BACKLOG_FULL, 429));
+        assert_eq!(refused.retry_after_seconds, Some(RETRY_AFTER_SECONDS));
+        assert!(queues.slot(other).is_ok());
+        held.pop();
+        assert!(queues.slot(hub).is_ok());
+    }
+
+    #[test]
+    fn what_a_device_is_told_of_a_failure() {
+        let told = failure(&Error::invalid("bad").with_iot_code(CODE_BAD_REQUEST));
+        assert_eq!((told.status, told.code), (400, 400_037));
+        assert_eq!(told.credential, Some(("400000".into(), "bad".into())));
+        let told = failure(&throttled(CODE_BACKLOG_TIMEOUT, "late"));
+        assert_eq!((told.status, told.code, told.credential.clone()), (429, 429_003, None));
+        assert_eq!(told.retry_after_seconds, Some(RETRY_AFTER_SECONDS));
+        for (error, code) in [
+            (Error::internal("x"), 500_001),
+            (Error::unavailable("busy", 1), 503_001),
+            (Error::not_found("gone"), 404_001),
+            (not_set_up("policy".into()), 412_005),
+        ] {
+            assert_eq!(code_of(&error), code, "{error}");
+        }
     }
 }

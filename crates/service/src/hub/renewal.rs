@@ -133,12 +133,12 @@ impl DeviceLink {
         self.check_open()?;
         self.present.heard();
         let request = RenewalRequest::parse(request_id, self.device_id(), body)?;
-        issuing::check_set_up(&self.platform, self.hub, self.uid).await?;
         let _turn = self.platform.twin_turn(self.device_id()).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(&format!("The renewals of '{}'", self.device_id()))).await?;
             self.check_own()?;
+            let identity = issuing::check_set_up(&self.platform, self.hub, self.uid, self.credential_id).await?;
             let mut stored = StoredRenewals::load(&self.platform, self.uid).await?;
             let now = self.platform.now();
             let (accepted, slot) = match verdict(&stored.renewals, &request, now)? {
@@ -159,6 +159,7 @@ impl DeviceLink {
             };
             let mut change = Change::new();
             stored.add(self.uid, &mut change)?;
+            change.unit.expect_version(&DEVICES, uid_key(self.uid), identity);
             if slot.is_none() {
                 platform::tell_of_renewal(self.hub, self.device_id(), &mut change);
             }

@@ -189,6 +189,7 @@ impl HubService {
             keeps_messages: AtomicBool::new(hub.keeps_messages()),
             lasting,
             closed: AtomicBool::new(false),
+            credential_id: proof.credential_id(),
             may_fault: hub.allows_faults(),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { from.chain } else { Vec::new() };

@@ -9,7 +9,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::uid_key;
 use ferrohub_service::arm::request::ArmResponse;
 use ferrohub_service::certificate;
-use ferrohub_service::hub::{CloseReason, SessionEvent};
+use ferrohub_service::hub::{CloseReason, SessionEvent, identity};
 use ferrohub_service::platform::Change;
 use ferrohub_service::resources::{self, tag};
 use ferrohub_service::tables::{ACTIVITY, CERTIFICATES, OPERATIONS, RENEWALS};
@@ -207,4 +207,24 @@ async fn a_thousand_certificates_are_revoked_in_steps() {
     assert!(plant.world.hubs().connect(plant.login("d1", &chain)).await.is_err());
     assert_eq!(plant.revoked_serials().await.len(), 1001);
     assert_eq!(plant.world.rows(&OPERATIONS).await.iter().filter(|row| row.text().contains("\"revoke\"")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_has_not_heard_of_it_yet_gets_no_new_certificate() {
+    let plant = Plant::new().await;
+    let chain = plant.chain("d1").await;
+    let session = plant.connect("d1", &chain).await;
+    let home = plant.world.stored(&plant.world.hub_id("hub1")).await.uid;
+    let was = identity::load(plant.world.platform().store.as_ref(), home, "d1").await.unwrap().unwrap();
+    let mut device = (*was.device).clone();
+    device.credential_id = Some(uuid::Uuid::from_u128(9));
+    let mut change = Change::new();
+    identity::add_update(plant.world.platform(), &was, &mut device, &mut change).unwrap();
+    // The notice is lost.
+    change.notices.clear();
+    plant.world.platform().commit(change).await.unwrap();
+    let body = json!({"id": "d1", "csr": csr(plant.world.folder.path(), "d1", &[])});
+    let refused = session.link().renew("rid-1", &body).await.unwrap_err();
+    assert_eq!((refused.error.kind, refused.error.numeric_code()), (ErrorKind::Unauthenticated, 401_003));
+    assert!(plant.world.rows(&RENEWALS).await.is_empty());
 }
