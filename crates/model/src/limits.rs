@@ -72,6 +72,12 @@ pub const FAULT_SECONDS: f64 = 600.0;
 pub const MQTT_MAX_KEEP_ALIVE_SECONDS: u16 = 1767;
 /// CSR length in base64 characters (IoT Hub certificate management: 8 KB).
 pub const CSR_BASE64_BYTES: usize = 8 * 1024;
+/// Renewals through the hub that are kept of one device, ended ones included: ours.
+pub const RENEWALS_PER_DEVICE: usize = 8;
+/// Time after which a renewal is dropped that the device did not fetch (IoT Hub: about 12 hours; certificates.md section 3).
+pub const RENEWAL_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// Renewals of one hub that wait to be carried out by one process before it refuses further ones: ours.
+pub const RENEWALS_WAITING: usize = 5000;
 /// Certificates that a TLS peer may present: ours.
 pub const CHAIN_LENGTH: usize = 8;
 /// Anchors of one verification: what a hub may have.

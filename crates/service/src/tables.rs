@@ -80,6 +80,10 @@ pub static TWINS: Table = table("twins", &[]);
 /// `process` (uid of the process that holds its connection, while there is one).
 pub static DEVICE_SESSIONS: Table = table("device_sessions", &[plain("process")]);
 
+/// Renewals of device certificates through the hub ([`ferrohub_model::renewal::Renewals`]). Key: uid of the device; only of devices
+/// that asked for one. Column: `state` (`pending` while one is to be carried out, else nothing).
+pub static RENEWALS: Table = table("renewals", &[plain("state")]);
+
 /// Processes that hold connections of devices, and until when they count as living. Key: uid made at their start.
 pub static PROCESSES: Table = table("processes", &[]);
 
@@ -120,6 +124,7 @@ pub static ALL: &[&Table] = &[
     &DEVICES,
     &TWINS,
     &DEVICE_SESSIONS,
+    &RENEWALS,
     &PROCESSES,
     &ENROLLMENT_GROUPS,
     &GROUP_GENERATIONS,

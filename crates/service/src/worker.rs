@@ -5,11 +5,11 @@ use crate::arm::types::synchronization;
 use crate::arm::{self, activity, operation, operations};
 use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
-use crate::hub::{HubRef, processes};
+use crate::hub::{HubRef, processes, take_up_renewals};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, OPERATIONS};
+use crate::tables::{ACTIVITY, OPERATIONS, RENEWALS};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -48,6 +48,9 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
+        if let Err(error) = take_up_renewals(platform).await {
+            tracing::warn!(%error, context = error.context, "the worker could not read the renewals of certificates");
+        }
         activity::record_repeats(platform).await;
         if platform.clock.monotonic() >= due {
             due = platform.clock.monotonic() + SWEEP_EVERY;
@@ -88,6 +91,7 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("certificates that ended long ago", upkeep::sweep(platform, now).await);
     told("notes on hubs and policies that are gone", synchronization::sweep(platform).await);
     noted(expiry::look(platform, now).await);
+    told("renewals that nobody fetched", sweep_renewals(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
     told("issuing CAs", arm::types::rotate_authorities(platform, now).await);
     told("revocation lists", certificate::refresh_lists(platform).await);
@@ -137,6 +141,11 @@ async fn sweep_activity(platform: &Platform, now: Timestamp) -> Result<usize> {
 async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> {
     let old = |row: &Row| time_of(row, "ended").filter(|at| *at < before(now, OPERATION_DAYS));
     sweep_table(platform, &OPERATIONS, None, &old).await
+}
+
+async fn sweep_renewals(platform: &Platform, now: Timestamp) -> Result<usize> {
+    let ended = |row: &Row| time_of(row, "expires").filter(|at| *at < now.as_second());
+    sweep_table(platform, &RENEWALS, None, &ended).await
 }
 
 /// Unix seconds so many days before `now`.

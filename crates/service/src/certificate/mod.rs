@@ -13,6 +13,7 @@ mod key_type;
 mod policy;
 mod publishing;
 mod record;
+mod revoke;
 mod serials;
 mod succession;
 pub(crate) mod upkeep;
@@ -30,6 +31,7 @@ pub use key_type::{ECC, KEY_TYPES, key_kind, key_type};
 pub use policy::{ENABLED, is_enabled, leaf_days, policy_lookup, policy_of};
 pub use publishing::{ca_certificate, crl, refresh_lists};
 pub use record::{put as certificate_row, revoke as revoke_certificate};
+pub use revoke::revoke_credential;
 pub use serials::Serials;
 pub use succession::{accept, ask_again, finish, has_live_leaves, mark_warned, prepare, revoke, still_used, take_over};
 

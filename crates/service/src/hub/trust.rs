@@ -219,6 +219,18 @@ fn hash(bytes: &[u8]) -> Hash {
     finish(context)
 }
 
+/// Whether the CA with this SHA-256 thumbprint is a verified one of the hub.
+pub(super) async fn trusts(platform: &Platform, hub: &HubRef, sha256: &str) -> Result<bool> {
+    let rows = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    let mut verified = rows
+        .iter()
+        .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
+        .filter_map(|row| {
+            Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()).ok()
+        });
+    Ok(verified.any(|certificate| certificate.sha256().eq_ignore_ascii_case(sha256)))
+}
+
 /// Hash of a chain with its lengths, so that no two chains share one.
 fn chain_hash(chain: &[Vec<u8>]) -> Hash {
     let mut context = Context::new(&SHA256);

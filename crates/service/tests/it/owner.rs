@@ -68,22 +68,6 @@ impl Owner {
         self.send(method, &id.to_string(), version, body, None).await
     }
 
-    /// An action of a resource.
-    pub(super) async fn act(
-        &self,
-        id: &ResourceId,
-        action: &str,
-        version: &str,
-        body: Option<Value>,
-    ) -> Result<ArmResponse> {
-        self.send("POST", &format!("{id}/{action}"), version, body, None).await
-    }
-
-    /// What is at a path that is no resource's.
-    pub(super) async fn get_path(&self, path: &str, version: &str) -> Result<ArmResponse> {
-        self.send("GET", path, version, None, None).await
-    }
-
     /// [`Owner::ask`] under a condition.
     pub(super) async fn ask_if(
         &self,
@@ -141,6 +125,16 @@ impl Owner {
 
     pub(super) async fn post(&self, id: &ResourceId, action: &str, version: &str) -> Value {
         self.answer("POST", &format!("{id}/{action}"), version, None).await.unwrap()
+    }
+
+    /// A look at a path that is no resource's.
+    pub(super) async fn look(&self, path: &str, version: &str) -> Result<ArmResponse> {
+        self.send("GET", path, version, None, None).await
+    }
+
+    /// An action, whatever it answers.
+    pub(super) async fn act(&self, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
+        self.send("POST", path, version, body, None).await
     }
 
     pub(super) async fn delete(&self, id: &ResourceId, version: &str) {

@@ -7,6 +7,7 @@ mod certificate_inventory;
 mod certificate_policy;
 mod credential;
 mod device;
+mod device_revoke;
 mod hub_certificate;
 mod iot_hub;
 mod iot_hub_properties;

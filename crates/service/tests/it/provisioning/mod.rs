@@ -9,6 +9,8 @@ mod groups;
 mod kept;
 mod policies;
 mod registering;
+mod renewing;
+mod revoking;
 mod succession;
 mod trusting;
 pub(super) mod world;

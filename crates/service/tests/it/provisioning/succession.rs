@@ -36,24 +36,19 @@ impl World {
 
     async fn action(&self, id: &ResourceId, action: &str, version: &str, body: Option<Value>) -> Result<Outcome> {
         let at = ResourceId::parse(&id.to_string()).unwrap();
-        let answer = self.owner.act(&at, action, version, body).await?;
+        let answer = self.owner.act(&format!("{at}/{action}"), version, body).await?;
         assert_eq!((answer.status, answer.body.is_none()), (202, true));
         let location = answer.headers.iter().find(|(name, _)| *name == "Location").unwrap().1.clone();
         assert!(answer.headers.iter().any(|(name, _)| *name == "Retry-After"));
         let path = location.split('?').next().unwrap();
         let path = &path[path.find("/subscriptions/").unwrap()..];
-        let result = self.owner.get_path(path, version).await?;
-        let status = self.owner.get_path(&path.replace("operationResults", "operationStatuses"), version).await?;
+        let result = self.owner.look(path, version).await?;
+        let status = self.owner.look(&path.replace("operationResults", "operationStatuses"), version).await?;
         Ok(Outcome { status: result.status, answer: result.body.unwrap_or_default(), hubs: status.body.unwrap() })
     }
 
-    async fn synchronize(&self) {
-        let credential = self.namespace.child("credentials", "default");
-        assert_eq!(self.action(&credential, "synchronize", REGISTRY_API, None).await.unwrap().status, 204);
-    }
-
     async fn entries(&self) -> usize {
-        let list = self.owner.get_path(&format!("{}/certificates", self.hub_id("hub1")), HUB_API).await.unwrap();
+        let list = self.owner.look(&format!("{}/certificates", self.hub_id("hub1")), HUB_API).await.unwrap();
         list.body.unwrap()["value"].as_array().unwrap().len()
     }
 

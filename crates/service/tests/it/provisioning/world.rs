@@ -158,6 +158,13 @@ impl World {
         Ok(())
     }
 
+    /// Brings the policies of the namespace to its hubs.
+    pub(super) async fn synchronize(&self) {
+        let path = format!("{}/credentials/default/synchronize", self.namespace);
+        let answer = self.owner.act(&path, REGISTRY_API, None).await.unwrap();
+        assert_eq!(answer.status, 202);
+    }
+
     pub(super) async fn stored(&self, id: &ResourceId) -> Stored {
         resources::require(self.platform(), id).await.unwrap()
     }
