@@ -50,6 +50,8 @@ class Device:
     name: str
     key: Any = field(default_factory=new_key)
     chain: Chain | None = None
+    # Request ids whose outcome is known: it may come once more where a connection broke before the hub knew that it had arrived.
+    known: set[str] = field(default_factory=set)
 
     def provision(self) -> "Device":
         answer = self.plant.register(self.name, b64(csr(self.key, self.name)))
@@ -93,12 +95,14 @@ class Renewer:
         return rid
 
     def answer(self, rid: str | None = None) -> Answer:
-        topic, payload = self.mqtt.receive("$iothub/credentials/res/")
-        parts = TOPIC.match(topic)
-        assert parts, topic
-        found = Answer(int(parts[1]), parts[2], json.loads(payload))
-        assert rid is None or found.rid == rid, found
-        return found
+        while True:
+            topic, payload = self.mqtt.receive("$iothub/credentials/res/")
+            parts = TOPIC.match(topic)
+            assert parts, topic
+            found = Answer(int(parts[1]), parts[2], json.loads(payload))
+            if rid is None or found.rid == rid:
+                return found
+            assert found.rid in self.device.known and found.status == 200, found
 
     def ask(self, payload: Any, rid: str | None = None) -> Answer:
         return self.answer(self.send(payload, rid))
@@ -117,6 +121,7 @@ class Renewer:
         assert answer.body["correlationId"] == accepted.body["correlationId"]
         assert set(answer.body) == {"correlationId", "certificates"} and len(answer.body["certificates"]) == 3
         device = self.device
+        device.known.add(accepted.rid)
         return save_chain(device.folder, f"{device.name}-{accepted.rid}", answer.body["certificates"], device.key)
 
     def silent(self, seconds: float = 2.0) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Callable
 
 import pytest
 import requests
+from azure.identity import ClientSecretCredential
+from azure.mgmt.deviceregistry import DeviceRegistryMgmtClient
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -133,6 +135,30 @@ def test_disabling_with_it(own_server: Callable[..., Server], tmp_path: Path) ->
     nothing = revoke(plant, "plain-device")
     assert nothing.status_code == 200 and nothing.json()["result"] == "Failed", nothing.text
     assert nothing.json()["error"]["message"].startswith("No active credential")
+
+
+def test_by_the_management_sdk_and_by_our_az(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    plant = build(own_server(), "clients")
+    owner, url, ca = plant.server.owner, plant.server.url, plant.server.ca
+    credential = ClientSecretCredential(
+        owner["tenantId"], owner["clientId"], owner["clientSecret"], authority=url, disable_instance_discovery=True, connection_verify=ca
+    )
+    registry = DeviceRegistryMgmtClient(
+        credential, owner["subscriptionId"], base_url=url, credential_scopes=[f"{url}/.default"], connection_verify=ca
+    )
+    group, namespace = plant.group_name, plant.namespace.rsplit("/", 1)[1]
+    by_sdk, by_az = (Device(plant, tmp_path, name).provision() for name in ("by-sdk", "by-az"))
+    poller = registry.namespace_devices.begin_revoke(group, namespace, by_sdk.name, {"disable": False})
+    poller.result(timeout=60)
+    assert poller.status() == "Succeeded"
+    place = ["--namespace", namespace, "--resource-group", group]
+    plant.server.az("iot", "adr", "ns", "device", "revoke", "--name", by_az.name, *place, "--disable", "--yes")
+    for device in (by_sdk, by_az):
+        assert refused(device)
+    assert plant.hub_rest("GET", f"/devices/{by_az.name}").json()["status"] == "disabled"
+    assert plant.register("by-key").body["status"] == "assigned"
+    failed = plant.server.run("az", "iot", "adr", "ns", "device", "revoke", "--name", "by-key", *place, "--yes")
+    assert failed.code == 1 and "No active credential" in failed.stderr, failed
 
 
 ROUNDS, DEVICES = 4, 6

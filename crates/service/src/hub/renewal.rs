@@ -197,6 +197,11 @@ impl DeviceLink {
     pub async fn ended_renewals(&self) -> Result<Vec<RenewalEnded>> {
         // The connection before this one may just be noting what arrived.
         let _turn = self.platform.twin_turn(self.device_id()).await;
+        self.read_ended().await
+    }
+
+    /// The same for the session, which is not polled while its front door handles a packet, and so must not hold or wait for a turn.
+    pub(super) async fn read_ended(&self) -> Result<Vec<RenewalEnded>> {
         let (stored, now) = (StoredRenewals::load(&self.platform, self.uid).await?, self.platform.now());
         let mut ended = Vec::new();
         for operation in stored.renewals.operations.iter().filter(|operation| operation.waits(now)) {

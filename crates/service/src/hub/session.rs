@@ -169,6 +169,10 @@ impl HubService {
             device_sessions::begin(&self.platform, DeviceRef::of(device), client, lasting.kind, had_one).await?;
         // What ended while the device was away; the device itself asks by subscribing, unless that is remembered.
         let hears_of_renewals = remembered.is_some_and(|wanted| wanted.credentials);
+        if hears_of_renewals {
+            // The connection before this one may just be noting what arrived; whoever reads after this turn sees it.
+            drop(self.platform.twin_turn(&device.device_id).await);
+        }
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
         let claim = Arc::new(claim);
@@ -293,7 +297,7 @@ impl Session {
             return Ok(Some(self.close(reason)));
         }
         if self.todo.renewals {
-            let ended = self.link.ended_renewals().await?;
+            let ended = self.link.read_ended().await?;
             self.todo.renewals = false;
             self.patience.rest();
             if !ended.is_empty() {
