@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -172,6 +174,10 @@ def test_namespaces_credentials_and_policies(clients: Clients) -> None:
     )
     assert [one.name for one in policies.list_by_resource_group(GROUP, name)] == ["sdk-policy"]
     registry.credentials.begin_synchronize(GROUP, name).result()
+    policies.begin_revoke_issuer(GROUP, name, "sdk-policy").result()
+    rotated = policies.get(GROUP, name, "sdk-policy").properties.certificate.certificate_authority_configuration
+    assert rotated.subject == certificate.certificate_authority_configuration.subject
+    assert rotated.validity_not_before >= certificate.certificate_authority_configuration.validity_not_before
     policies.begin_delete(GROUP, name, "sdk-policy").result()
     gone(policies.get, GROUP, name, "sdk-policy")
     registry.credentials.begin_delete(GROUP, name).result()
@@ -307,3 +313,51 @@ def test_hub_certificates(clients: Clients, plant: Plant) -> None:
     assert stale.value.status_code == 412
     certificates.delete(plant.group_name, name, "sdk-own", if_match=again.etag)
     gone(certificates.get, plant.group_name, name, "sdk-own")
+
+
+def test_a_policy_under_a_root_of_ones_own(clients: Clients, tmp_path: Path) -> None:
+    registry, name = clients.registry, "sdk-byor"
+    identity = adr.SystemAssignedServiceIdentity(type="SystemAssigned")
+    registry.namespaces.begin_create_or_replace(GROUP, name, adr.Namespace(location=LOCATION, identity=identity)).result()
+    registry.credentials.begin_create_or_update(GROUP, name, adr.Credential(location=LOCATION)).result()
+    wanted = {"properties": {"certificate": {
+        "certificateAuthorityConfiguration": {"keyType": "ECC", "bringYourOwnRoot": {"enabled": True}},
+        "leafCertificateConfiguration": {"validityPeriodInDays": 14},
+    }}}
+    policies = registry.policies
+
+    def own_root() -> adr.BringYourOwnRoot:
+        return policies.get(GROUP, name, "byor").properties.certificate.certificate_authority_configuration.bring_your_own_root
+
+    policies.begin_create_or_update(GROUP, name, "byor", adr.Policy(wanted)).result()
+    assert own_root().status == "PendingActivation"
+    chain = signed_by_own_root(own_root().certificate_signing_request, tmp_path)
+    activation = adr.ActivateBringYourOwnRootRequest(certificate_chain=chain)
+    policies.begin_activate_bring_your_own_root(GROUP, name, "byor", activation).result()
+    assert own_root().status == "Active" and own_root().issuing_certificate_thumbprint
+    assert own_root().certificate_signing_request is None
+    policies.begin_revoke_issuer(GROUP, name, "byor").result()
+    assert own_root().status == "PendingActivation"
+    # The former request's key is gone, so its chain is refused.
+    with pytest.raises(HttpResponseError) as refused:
+        policies.begin_activate_bring_your_own_root(GROUP, name, "byor", activation).result()
+    assert (refused.value.status_code, refused.value.error.code) == (400, "CertificateKeyMismatch")
+    policies.begin_delete(GROUP, name, "byor").result()
+    registry.namespaces.begin_delete(GROUP, name).result()
+
+
+def signed_by_own_root(request: str, folder: Path) -> str:
+    """The chain, leaf to root, that openssl makes of a request under a new root."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+    (folder / "root.ext").write_text(f"basicConstraints=critical,CA:TRUE,pathlen:1\n{usage}")
+    (folder / "ica.csr").write_text(request)
+    openssl("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", "root.key")
+    openssl("req", "-new", "-key", "root.key", "-subj", "/CN=Own Root", "-out", "root.csr")
+    openssl("x509", "-req", "-in", "root.csr", "-signkey", "root.key", "-days", "3650", "-sha384", "-extfile", "root.ext", "-out", "root.pem")
+    signing = ("-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-days", "730", "-sha384", "-copy_extensions", "copy")
+    openssl("x509", "-req", "-in", "ica.csr", *signing, "-out", "ica.pem")
+    return (folder / "ica.pem").read_text() + (folder / "root.pem").read_text()

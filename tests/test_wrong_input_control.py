@@ -210,7 +210,6 @@ def test_a_namespace_in_use_is_kept(arm: Arm, plant: Plant) -> None:
 
 def test_what_is_not_built_says_so(arm: Arm, plant: Plant) -> None:
     for method, path, version in (
-        ("POST", f"{plant.policy}/revokeIssuer", versions.REGISTRY),
         ("GET", f"{plant.namespace}/assets", versions.REGISTRY),
     ):
         answer = arm.send(method, path, version, {} if method == "POST" else None)

@@ -1,14 +1,15 @@
 //! What a device's connection asks of the services, whatever protocol it speaks: log in with a token or a certificate,
-//! publish, read and report a twin, hear what happens, be remembered. A protocol translates and decides nothing; its state machine is
+//! publish, read and report a twin, renew its certificate, hear what happens, be remembered. A protocol translates and decides nothing; its state machine is
 //! tested without the services.
 
 use async_trait::async_trait;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
-use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
+use ferrohub_service::hub::{DeviceLogin, RenewalAccepted, RenewalEnded, RenewalRefused, SessionEvent, Telemetry};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Lets devices in.
 #[async_trait]
@@ -44,6 +45,12 @@ pub(crate) trait DeviceLink: Send + Sync {
     async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64>;
     /// Keeps what the device wants to hear, if its session is a lasting one; `Ok` means that it is safe on disk.
     async fn remember(&self, wanted: Subscriptions) -> Result<()>;
+    /// Accepts a request for a new certificate; `Ok` means that it is safe on disk.
+    async fn renew(&self, request_id: &str, body: &Value) -> std::result::Result<RenewalAccepted, Box<RenewalRefused>>;
+    /// Such requests that have ended and of which the device does not know yet.
+    async fn ended_renewals(&self) -> Result<Vec<RenewalEnded>>;
+    /// Notes that the device knows how these requests ended.
+    async fn renewals_delivered(&self, operations: &[Uuid]) -> Result<()>;
     /// Notes a sign of life.
     fn heard(&self);
     /// Whether the device may ask for faults of its connection.

@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
-use ferrohub_service::hub::{self, DeviceLogin, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{
+    self, DeviceLogin, RenewalAccepted, RenewalEnded, RenewalRefused, Session, SessionEvent, Telemetry,
+};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The services behind the ports for devices.
 pub(crate) struct ServiceGate {
@@ -65,6 +68,18 @@ impl DeviceLink for hub::DeviceLink {
 
     async fn remember(&self, wanted: Subscriptions) -> Result<()> {
         Self::remember(self, wanted).await
+    }
+
+    async fn renew(&self, request_id: &str, body: &Value) -> std::result::Result<RenewalAccepted, Box<RenewalRefused>> {
+        Self::renew(self, request_id, body).await
+    }
+
+    async fn ended_renewals(&self) -> Result<Vec<RenewalEnded>> {
+        Self::ended_renewals(self).await
+    }
+
+    async fn renewals_delivered(&self, operations: &[Uuid]) -> Result<()> {
+        Self::renewals_delivered(self, operations).await
     }
 
     fn heard(&self) {

@@ -5,17 +5,34 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Whether an authority may still sign.
+/// Where an authority stands. Its resource, the owner, has several over time: at most one that waits and one that is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AuthorityState {
+    /// It will take over: its key is there, its certificate is asked for, or on its way to the hubs.
+    Pending,
     /// It signs.
     Active,
-    /// Its resource was deleted: the key is gone, the certificate and a last revocation list stay published.
+    /// Another one took over: it signs revocation lists only, and is trusted until its last certificate ends.
+    Superseded,
+    /// It is on its root's revocation list and trusted by nobody. The key is gone, a last revocation list stays published.
+    Revoked,
+    /// Its resource was deleted, or its last certificate has ended: the key is gone, the certificate and a last revocation list
+    /// stay published.
     Retired,
+    /// A root of somebody else that signed an authority here: only its certificate is known.
+    External,
 }
 
-/// Key and certificate of a certificate authority, root or issuing, as stored.
+impl AuthorityState {
+    /// Whether it signs revocation lists: it has its key, and certificates that may have to be revoked.
+    pub fn signs_lists(self) -> bool {
+        matches!(self, Self::Active | Self::Superseded)
+    }
+}
+
+/// Key and certificate of a certificate authority, root or issuing, as stored. One that waits for its certificate has an empty
+/// one, no thumbprint, and a validity that begins and ends when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorityRecord {
@@ -36,7 +53,7 @@ pub struct AuthorityRecord {
     pub not_after: Timestamp,
     /// SHA-256 of the certificate, upper-case hex.
     pub thumbprint: String,
-    /// The authority that signed it; `None` for a root.
+    /// The authority that signed it; `None` for a root and for one that waits to be signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Uuid>,
     /// Whether it may sign.
@@ -44,9 +61,48 @@ pub struct AuthorityRecord {
     /// Where its key lives; `None` once retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyReference>,
-    /// The last revocation list, signed when the authority was retired, DER.
+    /// The last revocation list, signed when the authority was retired or revoked, DER.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
     pub last_crl: Vec<u8>,
+    /// The request (PKCS#10, DER) that somebody else's root is to sign; empty where a root of ours signs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
+    pub request_der: Vec<u8>,
+    /// The authority after which it comes, whose subject it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Uuid>,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
+    /// Whether its owner was told that it ends and nothing takes its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warned: bool,
+}
+
+impl AuthorityRecord {
+    /// Whether it is made to issue certificates to devices.
+    pub fn is_issuing(&self) -> bool {
+        self.issuer.is_some() || !self.request_der.is_empty()
+    }
+
+    /// Whether a root of somebody else signed it, or is to.
+    pub fn is_external(&self) -> bool {
+        !self.request_der.is_empty()
+    }
+
+    /// Whether its certificate is there.
+    pub fn has_certificate(&self) -> bool {
+        !self.certificate_der.is_empty()
+    }
+
+    /// Whether it issues to devices now, did, or is about to, so that hubs trust it.
+    pub fn is_trusted(&self) -> bool {
+        let stands = match self.state {
+            AuthorityState::Active | AuthorityState::Superseded => true,
+            AuthorityState::Pending => self.has_certificate(),
+            AuthorityState::Revoked | AuthorityState::Retired | AuthorityState::External => false,
+        };
+        stands && self.is_issuing()
+    }
 }
 
 /// The signed revocation list of a living authority.
@@ -58,8 +114,9 @@ pub struct RevocationList {
     pub der: Vec<u8>,
     /// When a newer one must be there.
     pub next_update: Timestamp,
-    /// How many certificates it lists: one more asks for a new list.
-    pub entries: usize,
+    /// The revocations of the authority that it knows of: what grows with each of them asks for a new list.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// Whether an issued certificate is good.
@@ -73,7 +130,7 @@ pub enum CertificateState {
 }
 
 impl CertificateState {
-    /// The word in the `state` column.
+    /// The word in the document.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
@@ -148,11 +205,35 @@ mod tests {
             state: AuthorityState::Retired,
             key: None,
             last_crl: vec![1],
+            request_der: Vec::new(),
+            follows: None,
+            revoked: None,
+            warned: false,
         };
         let doc = serde_json::to_value(&record).unwrap();
         assert_eq!(doc["certificateDer"], "MAP/");
         assert!(doc.get("key").is_none());
         assert_eq!(serde_json::from_value::<AuthorityRecord>(doc).unwrap(), record);
+    }
+
+    #[test]
+    fn rows_of_before_there_were_successors_read() {
+        let doc = serde_json::json!({"id": Uuid::from_u128(1), "namespace": Uuid::from_u128(2), "owner": Uuid::from_u128(3),
+            "subject": "CN=x", "certificateDer": "MAP/", "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2046-01-01T00:00:00Z",
+            "thumbprint": "AB", "issuer": Uuid::from_u128(4), "state": "active"});
+        let record: AuthorityRecord = serde_json::from_value(doc.clone()).unwrap();
+        assert!(record.is_issuing() && record.is_trusted() && !record.is_external());
+        assert_eq!(serde_json::to_value(&record).unwrap(), doc);
+        let waiting = AuthorityRecord {
+            state: AuthorityState::Pending,
+            certificate_der: Vec::new(),
+            issuer: None,
+            request_der: vec![1],
+            ..record.clone()
+        };
+        assert!(waiting.is_issuing() && waiting.is_external() && !waiting.is_trusted());
+        let revoked = AuthorityRecord { state: AuthorityState::Revoked, ..record };
+        assert!(!revoked.is_trusted() && !revoked.state.signs_lists());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod principal;
 pub mod random;
 pub mod registration;
+pub mod renewal;
 pub mod resource;
 pub mod resource_id;
 pub mod role;

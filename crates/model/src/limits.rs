@@ -72,16 +72,24 @@ pub const FAULT_SECONDS: f64 = 600.0;
 pub const MQTT_MAX_KEEP_ALIVE_SECONDS: u16 = 1767;
 /// CSR length in base64 characters (IoT Hub certificate management: 8 KB).
 pub const CSR_BASE64_BYTES: usize = 8 * 1024;
+/// Renewals through the hub that are kept of one device, ended ones included: ours.
+pub const RENEWALS_PER_DEVICE: usize = 8;
+/// Time after which a renewal is dropped that the device did not fetch (IoT Hub: about 12 hours; certificates.md section 3).
+pub const RENEWAL_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// Renewals of one hub that wait to be carried out by one process before it refuses further ones: ours.
+pub const RENEWALS_WAITING: usize = 5000;
 /// Certificates that a TLS peer may present: ours.
 pub const CHAIN_LENGTH: usize = 8;
-/// Anchors of one verification: ours.
-pub const CHAIN_ANCHORS: usize = 256;
+/// Anchors of one verification: what a hub may have.
+pub const CHAIN_ANCHORS: usize = CERTIFICATES_PER_HUB;
 /// Anchors of one name that are tried for one certificate: ours.
 pub const CHAIN_CANDIDATES: usize = 8;
 /// Largest certificate in a presented chain, DER bytes: ours.
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
 /// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).
 pub const RSA_MIN_BITS: usize = 2048;
+/// Smallest RSA modulus of a certificate authority of ours, bits (NIST SP 800-57: as strong as P-256).
+pub const CA_RSA_MIN_BITS: usize = 3072;
 /// Largest RSA modulus accepted from a peer, bits: ours; what TLS libraries verify at all.
 pub const RSA_MAX_BITS: usize = 8192;
 /// Longest distinguished name as text, characters: ours.
@@ -182,8 +190,14 @@ pub const WEBHOOK_ANSWER_BYTES: usize = 32 * 1024;
 pub const WEBHOOKS_AT_ONCE: usize = 256;
 /// CA certificates of one DPS: ours, as for a hub (DPS quotas: 25).
 pub const PROVISIONING_CERTIFICATES: usize = 200;
+/// Days for which a certificate that has ended stays in the inventory: ours.
+pub const ENDED_CERTIFICATE_DAYS: u32 = 30;
+/// Entries of a revocation list that are read at a time: ours.
+pub const REVOCATION_ROWS: usize = 5000;
 /// Policies of one namespace: ours (Azure's preview: 1, later 3).
-pub const POLICIES_PER_NAMESPACE: usize = 100;
+pub const POLICIES_PER_NAMESPACE: usize = 500;
+/// CA certificates of one hub (IoT Hub: 25): ours, room for the present and a former CA of every policy.
+pub const CERTIFICATES_PER_HUB: usize = 1000;
 /// Longest key of a stored row, bytes of UTF-8: ours.
 pub const STORE_KEY_BYTES: usize = 1024;
 /// Longest value of a stored row's column, bytes of UTF-8: ours (PostgreSQL indexes about 2,700).
@@ -230,7 +244,7 @@ pub const PRESENCE_LEASE: Duration = Duration::from_secs(30);
 /// Verified access tokens that one process remembers: ours.
 pub const VERIFIED_TOKENS: usize = 10_000;
 /// Certificate authorities whose opened key and signed list one process keeps: ours (a namespace has one root and at
-/// most 100 policies).
+/// most 500 policies).
 pub const OPEN_AUTHORITIES: usize = 512;
 /// Data keys that one process holds open: ours.
 pub const OPEN_DATA_KEYS: usize = 4096;

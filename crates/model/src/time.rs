@@ -15,6 +15,12 @@ pub fn rfc3339(at: Timestamp) -> String {
     written(civil, [Some('-'), Some('-'), Some('T'), Some(':'), Some(':')], Some(ticks))
 }
 
+/// RFC 3339 in UTC with nine fractional digits, as IoT Hub writes the times of certificate requests:
+/// `2026-01-31T12:52:20.565000000Z`.
+pub fn nanoseconds(at: Timestamp) -> String {
+    format!("{at:.9}")
+}
+
 /// ISO 8601's basic form in UTC, as ARM's routing ids have it: `20261120T150405Z`.
 pub fn basic(at: Timestamp) -> String {
     written(Offset::UTC.to_datetime(at), [None, None, Some('T'), None, None], None)
@@ -55,6 +61,12 @@ pub const NEVER: &str = "0001-01-01T00:00:00Z";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nine_digits() {
+        let at: Timestamp = "2026-01-31T12:52:20.565Z".parse().unwrap();
+        assert_eq!(nanoseconds(at), "2026-01-31T12:52:20.565000000Z");
+    }
 
     #[test]
     fn seven_digits() {

@@ -36,7 +36,7 @@ impl fmt::Display for KeyKind {
 }
 
 /// The algorithms with which a [`crate::signer::Signer`] signs. ECDSA signatures are ASN.1 DER; RSA signs tokens
-/// (RS256), never certificates.
+/// (RS256) and, with a key of its own that is large enough, certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureAlgorithm {
@@ -44,6 +44,8 @@ pub enum SignatureAlgorithm {
     EcdsaP256Sha256,
     /// ECDSA on P-384 with SHA-384.
     EcdsaP384Sha384,
+    /// ECDSA on P-521 with SHA-512.
+    EcdsaP521Sha512,
     /// RSA, PKCS#1 v1.5 with SHA-256.
     RsaPkcs1Sha256,
 }
@@ -54,16 +56,9 @@ impl SignatureAlgorithm {
         match kind {
             KeyKind::P256 => Some(Self::EcdsaP256Sha256),
             KeyKind::P384 => Some(Self::EcdsaP384Sha384),
+            KeyKind::P521 => Some(Self::EcdsaP521Sha512),
             KeyKind::Rsa(_) => Some(Self::RsaPkcs1Sha256),
-            KeyKind::P521 | KeyKind::Ed25519 => None,
-        }
-    }
-
-    /// Whether a certificate authority may sign with it: ECDSA only.
-    pub fn is_for_certificates(self) -> bool {
-        match self {
-            Self::EcdsaP256Sha256 | Self::EcdsaP384Sha384 => true,
-            Self::RsaPkcs1Sha256 => false,
+            KeyKind::Ed25519 => None,
         }
     }
 
@@ -72,6 +67,7 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaP256Sha256 => oid::ECDSA_SHA256,
             Self::EcdsaP384Sha384 => oid::ECDSA_SHA384,
+            Self::EcdsaP521Sha512 => oid::ECDSA_SHA512,
             Self::RsaPkcs1Sha256 => oid::RSA_SHA256,
         }
     }
@@ -86,6 +82,7 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaP256Sha256 => &sig::ECDSA_P256_SHA256_ASN1,
             Self::EcdsaP384Sha384 => &sig::ECDSA_P384_SHA384_ASN1,
+            Self::EcdsaP521Sha512 => &sig::ECDSA_P521_SHA512_ASN1,
             Self::RsaPkcs1Sha256 => &sig::RSA_PKCS1_2048_8192_SHA256,
         }
     }

@@ -3,8 +3,8 @@
 use crate::oid;
 use aws_lc_rs::digest;
 use const_oid::ObjectIdentifier;
-use der::asn1::{BitStringRef, GeneralizedTime, OctetString, UtcTime};
-use der::{DateTime, Decode, Encode, Reader, SliceReader};
+use der::asn1::{BitStringRef, ContextSpecificRef, GeneralizedTime, OctetString, UtcTime};
+use der::{DateTime, Decode, Encode, Reader, SliceReader, TagMode, TagNumber};
 use ferrohub_model::error::{Error, Result};
 use jiff::Timestamp;
 use spki::AlgorithmIdentifierRef;
@@ -44,6 +44,15 @@ pub(crate) fn join_signed(content: &[u8], algorithm: &[u8], signature: &[u8]) ->
 pub(crate) fn sequence(elements: &[&[u8]]) -> Result<Vec<u8>> {
     let body = elements.concat();
     der::asn1::AnyRef::new(der::Tag::Sequence, &body).and_then(|any| any.to_der()).map_err(internal)
+}
+
+/// The DER of `value` under an explicit context-specific tag.
+pub(crate) fn tagged<T>(number: u32, value: &T) -> Result<Vec<u8>>
+where
+    T: der::EncodeValue + der::Tagged,
+{
+    let field = ContextSpecificRef { tag_number: TagNumber(number), tag_mode: TagMode::Explicit, value };
+    field.to_der().map_err(internal)
 }
 
 /// UTCTime up to 2049, GeneralizedTime after (RFC 5280, 4.1.2.5). Fractions of a second are dropped.

@@ -12,8 +12,9 @@ use crate::profile::Profile;
 use crate::public_key::PublicKey;
 use crate::signer::{Signer, SoftwareSigner};
 use aws_lc_rs::signature::ParsedPublicKey;
-use der::{Encode, TagMode, TagNumber, asn1::ContextSpecificRef};
+use der::Encode;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CA_RSA_MIN_BITS;
 use ferrohub_model::random::Random;
 use jiff::Timestamp;
 use std::fmt;
@@ -199,14 +200,18 @@ impl Signing {
         bounds: Option<(Timestamp, Timestamp)>,
     ) -> Result<Self> {
         let algorithm = signer.algorithm();
-        if !algorithm.is_for_certificates() {
-            return Err(Error::invalid_property(
-                "keyType",
-                "A certificate authority must have a P-384 or P-256 key; this key signs tokens.",
-            ));
-        }
         let key = PublicKey::from_spki(signer.public_key_info_der())
             .map_err(|problem| Error::internal(format!("the signer's public key: {problem}")))?;
+        // The key that signs tokens is shorter, and so is never taken for an authority's.
+        if matches!(key.kind(), KeyKind::Rsa(bits) if bits < CA_RSA_MIN_BITS) {
+            return Err(Error::invalid_property(
+                "keyType",
+                format!(
+                    "A certificate authority must have a P-256, P-384, P-521 or RSA key of at least {CA_RSA_MIN_BITS} bits; this one is {}.",
+                    key.kind()
+                ),
+            ));
+        }
         let verifier = ParsedPublicKey::new(algorithm.verifier(), key.bits())
             .map_err(|_| Error::internal("the signer's public key does not fit its algorithm"))?;
         let signing = Self {
@@ -279,14 +284,14 @@ impl Signing {
         serial: Serial,
         (not_before, not_after): (Timestamp, Timestamp),
     ) -> Result<Vec<u8>> {
-        let version = tagged(0, &2u8)?;
+        let version = encode::tagged(0, &2u8)?;
         let serial =
             SerialNumber::<x509_cert::certificate::Rfc5280>::new(serial.as_bytes()).map_err(encode::internal)?;
         let serial = serial.to_der().map_err(encode::internal)?;
         let validity: Validity = Validity::new(encode::time(not_before)?, encode::time(not_after)?);
         let validity = validity.to_der().map_err(encode::internal)?;
         let extensions = profile.extensions(key.bits(), self.key_id())?;
-        let extensions = tagged(3, &extensions)?;
+        let extensions = encode::tagged(3, &extensions)?;
         encode::sequence(&[
             &version,
             &serial,
@@ -343,14 +348,6 @@ impl Prepared<'_> {
         }
         Certificate::from_der(&der)
     }
-}
-
-fn tagged<T>(number: u32, value: &T) -> Result<Vec<u8>>
-where
-    T: der::EncodeValue + der::Tagged,
-{
-    let field = ContextSpecificRef { tag_number: TagNumber(number), tag_mode: TagMode::Explicit, value };
-    field.to_der().map_err(encode::internal)
 }
 
 impl fmt::Debug for Issuer {

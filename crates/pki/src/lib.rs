@@ -16,6 +16,7 @@ pub mod chain;
 pub mod crl;
 pub mod csr;
 mod encode;
+pub mod external;
 pub mod issue;
 pub mod key;
 pub mod key_store;

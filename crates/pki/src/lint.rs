@@ -62,7 +62,7 @@ fn check_fields(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Fin
     if serial != expected.serial || serial.first().is_none_or(|first| *first >= 0x80) || serial.len() > 20 {
         return Err("the serial number is not the reserved positive one");
     }
-    if tbs.signature().oid != expected.algorithm.oid() || tbs.signature().parameters.is_some() {
+    if *tbs.signature() != expected.algorithm.identifier() {
         return Err("the signature algorithm is not the issuer's");
     }
     if !same(tbs.issuer().to_der(), expected.issuer) {

@@ -6,6 +6,7 @@ use crate::attempts::Attempts;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
+use crate::hub::RenewalQueues;
 use crate::hub::presence::Presence;
 use crate::key_store::Keys;
 use crate::keyring::Keyring;
@@ -122,6 +123,8 @@ pub struct Platform {
     pub(crate) failures: Failures,
     /// Devices that are connected to this process.
     pub(crate) presence: Arc<Presence>,
+    /// Renewals of certificates that this process has in work.
+    pub(crate) renewals: RenewalQueues,
     /// The resource types that are served.
     pub types: Types,
     /// What rows and ids need to know of them.
@@ -171,6 +174,14 @@ pub fn device_subject(hub: Uuid, device_id: &str) -> String {
     format!("device.{hub}.{device_id}")
 }
 
+/// What a notice on [`device_subject`] says where it is not about the identity but about a renewal that has ended.
+pub(crate) const RENEWAL_ENDED: &[u8] = b"renewal";
+
+/// Announces after the commit of `change` that a renewal of a device has ended.
+pub(crate) fn tell_of_renewal(hub: Uuid, device_id: &str, change: &mut Change) {
+    change.notices.push((device_subject(hub, device_id), Bytes::from_static(RENEWAL_ENDED)));
+}
+
 /// Bus subject on which a device's new desired properties are announced.
 pub fn desired_subject(hub: Uuid, device_id: &str) -> String {
     format!("desired.{hub}.{device_id}")
@@ -208,6 +219,7 @@ impl Platform {
             policies: PolicyCache::default(),
             failures: Failures::default(),
             presence: Arc::new(presence),
+            renewals: RenewalQueues::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),

@@ -47,8 +47,23 @@ pub static AUTHORITIES: Table =
 /// Signed revocation lists of living authorities, so that every process serves the same one. Key: UUID of the authority.
 pub static REVOCATION_LISTS: Table = table("revocation_lists", &[]);
 
-/// Issued certificates. Key: serial number, lower-case hex. Columns: `device` (device uid), `state` (`revoked`, else nothing).
-pub static CERTIFICATES: Table = table("certificates", &[plain("device"), plain("state")]);
+/// Issued certificates. Key: serial number, lower-case hex. Columns: `device` (device uid), `place` (uid of the authority, end of
+/// the validity, end of the serial number: the order in which those of an authority end).
+pub static CERTIFICATES: Table = table("certificates", &[plain("device"), unique("place")]);
+
+/// Entries of revocation lists, beside the certificates that are revoked. Key: `{uid of the authority}/{serial number}`.
+pub static REVOCATIONS: Table = table("revocations", &[]);
+
+/// Whether a revocation list knows of every revocation: the version of the row grows with each of its authority. Key: UUID of
+/// the authority.
+pub static REVOCATION_GENERATIONS: Table = table("revocation_generations", &[]);
+
+/// How near its end an authority was said to be (key: its UUID), and on which day it was said how many certificates of a namespace
+/// end soon (key: uid of the namespace).
+pub static EXPIRY_WARNINGS: Table = table("expiry_warnings", &[]);
+
+/// What became of the last synchronization of a policy with a hub. Key: `{uid of the hub}/{uid of the issuing authority's resource}`.
+pub static SYNCHRONIZATIONS: Table = table("synchronizations", &[]);
 
 /// Blocks of serial numbers that a process reserved, for good. Key: what the numbers of the block begin with, lower-case hex.
 pub static SERIAL_BLOCKS: Table = table("serial_blocks", &[]);
@@ -64,6 +79,10 @@ pub static TWINS: Table = table("twins", &[]);
 /// ([`ferrohub_model::device_session::DeviceSession`]). Key: uid of the device; only of devices that connected. Column:
 /// `process` (uid of the process that holds its connection, while there is one).
 pub static DEVICE_SESSIONS: Table = table("device_sessions", &[plain("process")]);
+
+/// Renewals of device certificates through the hub ([`ferrohub_model::renewal::Renewals`]). Key: uid of the device; only of devices
+/// that asked for one. Column: `state` (`pending` while one is to be carried out, else nothing).
+pub static RENEWALS: Table = table("renewals", &[plain("state")]);
 
 /// Processes that hold connections of devices, and until when they count as living. Key: uid made at their start.
 pub static PROCESSES: Table = table("processes", &[]);
@@ -103,10 +122,15 @@ pub static ALL: &[&Table] = &[
     &AUTHORITIES,
     &REVOCATION_LISTS,
     &CERTIFICATES,
+    &REVOCATIONS,
+    &REVOCATION_GENERATIONS,
+    &EXPIRY_WARNINGS,
+    &SYNCHRONIZATIONS,
     &SERIAL_BLOCKS,
     &DEVICES,
     &TWINS,
     &DEVICE_SESSIONS,
+    &RENEWALS,
     &PROCESSES,
     &ENROLLMENT_GROUPS,
     &INDIVIDUAL_ENROLLMENTS,

@@ -1,13 +1,15 @@
-//! Work that no request waits for: operations that were cut off, certificates past their validity, keys that
-//! nobody uses, events that are past their retention, who is connected.
+//! Work that no request waits for: operations that were cut off, certificates that ended long ago, keys that
+//! nobody uses, events that are past their retention, issuing CAs and revocation lists near their end, who is connected.
 
-use crate::arm::{activity, operation, operations};
+use crate::arm::types::synchronization;
+use crate::arm::{self, activity, operation, operations};
+use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
-use crate::hub::{HubRef, processes};
+use crate::hub::{HubRef, processes, take_up_renewals};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, CERTIFICATES, OPERATIONS};
+use crate::tables::{ACTIVITY, OPERATIONS, RENEWALS};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -46,6 +48,9 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     let (mut settled, mut due) = (SettledTime::default(), Moment::START);
     while !*stop.borrow() {
         take_up(platform).await;
+        if let Err(error) = take_up_renewals(platform).await {
+            tracing::warn!(%error, context = error.context, "the worker could not read the renewals of certificates");
+        }
         activity::record_repeats(platform).await;
         if platform.clock.monotonic() >= due {
             due = platform.clock.monotonic() + SWEEP_EVERY;
@@ -82,8 +87,14 @@ async fn take_up(platform: &Platform) {
 async fn sweep(platform: &Platform, now: Timestamp) {
     told("activity", sweep_activity(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
-    told("expired certificates", sweep_certificates(platform, now).await);
+    told("certificates of an older program, which got their place", upkeep::fill_places(platform).await);
+    told("certificates that ended long ago", upkeep::sweep(platform, now).await);
+    told("notes on hubs and policies that are gone", synchronization::sweep(platform).await);
+    noted(expiry::look(platform, now).await);
+    told("renewals that nobody fetched", sweep_renewals(platform, now).await);
     told("processes that are gone", processes::sweep(platform, now).await);
+    told("issuing CAs", arm::types::rotate_authorities(platform, now).await);
+    told("revocation lists", certificate::refresh_lists(platform).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }
@@ -96,6 +107,13 @@ fn told(what: &str, swept: Result<usize>) {
         Err(error) => {
             tracing::warn!(%error, context = error.context, what, "could not be swept; the next sweep tries again")
         }
+    }
+}
+
+/// Says that what ends soon could not be looked at; what it found stands in the activity log.
+fn noted(looked: Result<()>) {
+    if let Err(error) = looked {
+        tracing::warn!(%error, context = error.context, "what ends soon could not be counted; the next sweep tries again");
     }
 }
 
@@ -125,9 +143,9 @@ async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> 
     sweep_table(platform, &OPERATIONS, None, &old).await
 }
 
-async fn sweep_certificates(platform: &Platform, now: Timestamp) -> Result<usize> {
-    let ended = |row: &Row| time_of(row, "notAfter").filter(|at| *at < now.as_second());
-    sweep_table(platform, &CERTIFICATES, None, &ended).await
+async fn sweep_renewals(platform: &Platform, now: Timestamp) -> Result<usize> {
+    let ended = |row: &Row| time_of(row, "expires").filter(|at| *at < now.as_second());
+    sweep_table(platform, &RENEWALS, None, &ended).await
 }
 
 /// Unix seconds so many days before `now`.

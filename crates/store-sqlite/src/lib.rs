@@ -237,6 +237,20 @@ impl Store for SqliteStore {
         self.readers.run(move |view| statements.count(view.connection, index, &value)).await
     }
 
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        let index = check_unique_column(table, column, start)?;
+        check_unique_column(table, column, end)?;
+        self.damage.refuse()?;
+        let (statements, start, end) = (Arc::clone(self.statements(table)?), start.to_owned(), end.to_owned());
+        self.readers.run(move |view| statements.count_between(view.connection, index, &start, &end)).await
+    }
+
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&Page::first(limit))?;
         self.damage.refuse()?;

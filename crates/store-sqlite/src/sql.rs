@@ -50,6 +50,7 @@ pub(crate) struct Statements {
     last: Range,
     find: Vec<String>,
     count: Vec<String>,
+    count_between: Vec<String>,
     /// For each column: the row with value ?1 in it, if the column is unique.
     find_one: Vec<String>,
     /// For each column: rows by value, if the column is unique.
@@ -96,6 +97,9 @@ impl Statements {
             last: range("key", "DESC"),
             find: each(&|column| format!("{select} WHERE c_{column} = ?1 AND key > ?2 ORDER BY key LIMIT ?3")),
             count: each(&|column| format!("SELECT count(*) FROM {name} WHERE c_{column} = ?1")),
+            count_between: each(&|column| {
+                format!("SELECT count(*) FROM {name} WHERE c_{column} >= ?1 AND c_{column} < ?2")
+            }),
             find_one: each(&|column| format!("{select} WHERE c_{column} = ?1")),
             range: table.columns.iter().map(|column| range(&format!("c_{}", column.name), "ASC")).collect(),
             every: format!(
@@ -289,9 +293,24 @@ impl Statements {
 
     /// Number of rows with `value` in column `index`.
     pub(crate) fn count(&self, connection: &Connection, index: usize, value: &str) -> Result<u64, StoreError> {
+        self.counted(connection, &self.count[index], [value])
+    }
+
+    /// Number of rows with a value from `start` up to, without, `end` in the unique column `index`.
+    pub(crate) fn count_between(
+        &self,
+        connection: &Connection,
+        index: usize,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        self.counted(connection, &self.count_between[index], [start, end])
+    }
+
+    fn counted(&self, connection: &Connection, sql: &str, values: impl Params) -> Result<u64, StoreError> {
         let count: i64 = connection
-            .prepare_cached(&self.count[index])
-            .and_then(|mut statement| statement.query_row([value], |row| row.get(0)))
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(values, |row| row.get(0)))
             .map_err(|error| self.failed(&error))?;
         Ok(count.unsigned_abs())
     }
@@ -457,6 +476,7 @@ mod tests {
             (&statements.count[0], label),
             (&statements.exists_with[0], label),
             (&statements.count[1], serial),
+            (&statements.count_between[1], serial),
             (&statements.find_one[1], serial),
             (&statements.range[1].bounded, serial),
             (&statements.range[1].open, serial),

@@ -109,6 +109,16 @@ pub trait Store: Send + Sync + 'static {
     /// Number of rows whose `column` equals `value`.
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError>;
 
+    /// Number of rows whose unique `column` has a value from `start` up to, without, `end`: counted in the column's index, no row
+    /// is read. [`StoreError::Invalid`] for a plain column.
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError>;
+
     /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
     /// order of key.
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;

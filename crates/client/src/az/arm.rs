@@ -124,15 +124,22 @@ impl Context<'_> {
     /// # Errors
     /// ARM's error.
     pub(crate) async fn arm_list(&mut self, path: &str, version: &str) -> Result<Vec<Value>> {
+        self.arm_list_some(path, version, usize::MAX).await
+    }
+
+    /// The first pages of a list, until there are `enough` entries.
+    ///
+    /// # Errors
+    /// ARM's error.
+    pub(crate) async fn arm_list_some(&mut self, path: &str, version: &str, enough: usize) -> Result<Vec<Value>> {
         let mut page = self.arm_get(path, version).await?;
         let mut items = Vec::new();
         for _ in 0..CLIENT_LIST_PAGES {
             if let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) {
                 items.extend(values);
             }
-            let Some(next) = page.get("nextLink").and_then(Value::as_str).filter(|next| !next.is_empty()) else {
-                return Ok(items);
-            };
+            let next = page.get("nextLink").and_then(Value::as_str).filter(|next| !next.is_empty());
+            let Some(next) = next.filter(|_| items.len() < enough) else { return Ok(items) };
             let next = next.to_owned();
             page = arm_json(&self.arm_url(Method::GET, &next, None, &[]).await?)?;
         }

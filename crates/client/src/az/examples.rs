@@ -27,6 +27,16 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
             "az iot adr ns policy create --namespace plant-ns --resource-group plant --name short --cert-validity-days 7",
         ],
     ),
+    (
+        "iot adr ns certificate list",
+        &[
+            "az iot adr ns certificate list --namespace plant-ns --resource-group plant --state Active --expires-before 2027-01-31T00:00:00Z",
+        ],
+    ),
+    (
+        "iot adr ns credential undo-sync",
+        &["az iot adr ns credential undo-sync --namespace plant-ns --resource-group plant --policies short"],
+    ),
     ("iot adr ns credential sync", &["az iot adr ns credential sync --namespace plant-ns --resource-group plant"]),
     (
         "iot adr ns device update",

@@ -192,6 +192,48 @@ async fn a_policy_that_exists_is_not_created_and_one_that_does_not_is_not_shown(
 }
 
 #[tokio::test]
+async fn what_is_beyond_azure_sends_what_the_server_knows() {
+    let server = Scripted::signed_in(|seen| {
+        let call = seen.call.split('?').next()?;
+        match (call.split(' ').next()?, call.rsplit('/').next()?) {
+            ("GET", "certificates") => Some(Answer::list(json!([{"name": "4a"}, {"name": "4b"}]))),
+            ("GET", "synchronization") => Some(Answer::list(json!([{"hub": "h", "policy": "p", "state": "Pending"}]))),
+            ("GET", _) => Some(Answer::ok(json!({"name": "4a"}))),
+            ("PATCH", _) => Some(Answer::ok(json!({"properties": {"enabled": seen.body["properties"]["enabled"]}}))),
+            ("POST", _) => Some(Answer::new(204, Value::Null)),
+            _ => None,
+        }
+    })
+    .await;
+    let az = async |words: &str| {
+        let words: Vec<&str> = words.split(' ').chain(["--ns", "n1", "-g", "rg"]).collect();
+        let ran = server.az(&words).await;
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+        (ran.out, server.seen().pop().unwrap())
+    };
+    let (out, seen) = az("iot adr ns certificate list -d Pump:7 --state expired --top 1 --query [].name -o tsv").await;
+    assert_eq!(out, "4a\n");
+    let call = path(&seen);
+    assert!(call.starts_with("GET RG/DeviceRegistry/namespaces/n1/certificates?deviceId=Pump%3A7"), "{call}");
+    assert!(call.contains("state=Expired"), "{call}");
+    let (_, seen) = az("iot adr ns certificate show --serial 4A:0b").await;
+    assert_eq!(path(&seen), "GET RG/DeviceRegistry/namespaces/n1/certificates/4A0b");
+    for (word, enabled) in [("disable", "false"), ("enable", "true")] {
+        let (out, _) = az(&format!("iot adr ns policy {word} -n p1 --query properties.enabled -o tsv")).await;
+        assert_eq!(out.trim(), enabled);
+    }
+    let (_, seen) = az("iot adr ns credential sync --policies a b --hubs h").await;
+    assert_eq!(seen.body, json!({"policies": ["a", "b"], "hubs": ["h"]}));
+    let (_, seen) = az("iot adr ns credential undo-sync --policies a --yes").await;
+    assert!(seen.call.ends_with("/credentials/default/undoSynchronize"), "{}", seen.call);
+    assert_eq!(seen.body, json!({"policies": ["a"]}));
+    let (out, _) = az("iot adr ns credential sync-status -o tsv --query [].state").await;
+    assert_eq!(out, "Pending\n");
+    let (_, seen) = az("iot adr ns credential sync").await;
+    assert_eq!(seen.body, json!(""));
+}
+
+#[tokio::test]
 async fn a_repeated_role_assignment_succeeds() {
     let server = Scripted::signed_in(|seen| {
         let role = "/providers/Microsoft.Authorization/roleDefinitions/r1";

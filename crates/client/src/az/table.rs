@@ -24,6 +24,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("iot", "IoT hubs, provisioning and the device registry."),
     ("iot adr", "Azure Device Registry."),
     ("iot adr ns", "Namespaces of the device registry."),
+    ("iot adr ns certificate", "Certificates that devices got in a namespace; Ferrohub's own group."),
     ("iot adr ns credential", "The root CA of a namespace."),
     ("iot adr ns device", "Devices of a namespace."),
     ("iot adr ns identity", "The identity of a namespace."),

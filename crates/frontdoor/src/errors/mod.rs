@@ -6,7 +6,7 @@
 //! | `hub` | IoT Hub over HTTPS: `{"Message","ExceptionMessage"}` and `iothub-errorcode` |
 //! | `dps` | Device Provisioning Service, HTTPS and MQTT: `{"errorCode","trackingId","message"}` |
 //! | `oauth` | The token endpoint: `{"error","error_description","error_codes"}` |
-//! | `mqtt` | CONNACK return codes and the statuses of twin answers |
+//! | `mqtt` | CONNACK return codes, the statuses of twin answers, the answers to certificate requests |
 
 pub(crate) mod arm;
 pub(crate) mod dps;

@@ -3,9 +3,10 @@
 use super::fault::{self, Fault, Faults};
 use super::keep_alive::allowed_silence;
 use super::packets::PacketStream;
-use super::subscriptions;
+use super::renewals::Renewals;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
+use super::{renewals, subscriptions};
 use crate::client::Client;
 use crate::errors;
 use crate::gate::{DeviceEvents, DeviceLink};
@@ -16,7 +17,7 @@ use ferrohub_model::clock::{Alarm, timeout};
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
-use ferrohub_service::hub::{DeviceLogin, SessionEvent, Telemetry};
+use ferrohub_service::hub::{DeviceLogin, RenewalEnded, SessionEvent, Telemetry};
 use ferrohub_wire::hub_topic::{self, HubLogin, HubPublish};
 use ferrohub_wire::mqtt::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Packet, Publish, QoS, SubAck, SubAckCode, Subscribe, Unsubscribe,
@@ -42,6 +43,8 @@ pub(super) struct Device {
     session_present: bool,
     allowed_silence: Duration,
     will: Option<Telemetry>,
+    /// Whether its api-version knows certificate requests.
+    renews: bool,
 }
 
 impl Device {
@@ -79,6 +82,7 @@ pub(super) async fn open(
         session_present: opened.remembered.is_some(),
         allowed_silence: allowed_silence(connect.keep_alive_seconds),
         will,
+        renews: renewals::known_by(login.api_version.as_deref()),
     };
     Ok((device, opened.events))
 }
@@ -129,12 +133,15 @@ pub(super) struct Connection<'a, S> {
     packets: PacketStream<S>,
     pipeline: Pipeline,
     faults: Faults,
+    renewals: Renewals,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     /// The connection of `device`, boxed: it passes through several futures, each of which would have room for it.
     pub(super) fn new(mqtt: &'a Mqtt, device: Device, packets: PacketStream<S>) -> Box<Self> {
-        Box::new(Self { mqtt, device, packets, pipeline: Pipeline::new(mqtt.clock.clone()), faults: Faults::default() })
+        let pipeline = Pipeline::new(mqtt.clock.clone());
+        let (faults, renewals) = (Faults::default(), Renewals::default());
+        Box::new(Self { mqtt, device, packets, pipeline, faults, renewals })
     }
 
     async fn serve(&mut self, events: &mut dyn DeviceEvents, life: &Life) -> End {
@@ -184,6 +191,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             };
             match event {
                 SessionEvent::Desired { version, patch } => self.desired(version, &patch),
+                SessionEvent::Renewed { ended } => self.renewed(&ended),
                 SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
             }
         }
@@ -202,6 +210,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     }
 
     async fn handle(&mut self, packet: Packet) -> Result<(), End> {
+        if !self.renewals.is_empty() && renewals::shows_life(&packet) {
+            Box::pin(self.renewals_arrived()).await;
+        }
         match packet {
             Packet::Publish(publish) => self.publish(publish).await?,
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
@@ -251,7 +262,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             HubPublish::MethodResponse { .. } => self.acknowledge(publish.packet_id),
             HubPublish::CredentialIssue { rid } => {
                 self.acknowledge(publish.packet_id);
-                self.refuse_credential(rid);
+                // Without a request id, or where nobody listens, the hub stays silent (reference: certificates.md 3.1).
+                if let Some(rid) = rid.filter(|_| self.device.subscriptions.credentials) {
+                    Box::pin(self.renew(rid, &publish.payload)).await;
+                }
             }
             HubPublish::Unknown => return Err(End::Offence("the hub does not know this topic".into())),
         }
@@ -269,14 +283,43 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         }
     }
 
-    fn refuse_credential(&mut self, rid: Option<&str>) {
-        // Without a request id the hub stays silent (reference: iot-hub-and-dps.md D.4).
-        let Some(rid) = rid.filter(|_| self.device.subscriptions.credentials) else { return };
-        let error = Error::not_implemented(
-            "Renewing a certificate over the hub is not built. Register again at the Device Provisioning Service with a certificate signing request.",
-        );
-        let body = errors::mqtt::body(&error, &self.mqtt.trace()).to_string();
-        self.packets.deliver(hub_topic::credential_response(error.http_status(), rid), body.into_bytes());
+    async fn renew(&mut self, rid: &str, payload: &[u8]) {
+        let link = Arc::clone(&self.device.session);
+        let answer = match renewals::read(self.device.renews, payload) {
+            Ok(body) => link.renew(rid, &body).await,
+            Err(error) => Err(error.into()),
+        };
+        let (status, body) = match answer {
+            Ok(accepted) => renewals::accepted(&accepted),
+            Err(refused) => {
+                let trace = self.mqtt.trace();
+                errors::log(&refused.error, &trace);
+                errors::mqtt::credential_refusal(&refused.error, refused.info, &trace)
+            }
+        };
+        self.packets.deliver(hub_topic::credential_response(status, rid), body.to_string().into_bytes());
+    }
+
+    /// Delivers what the device listens for; what it does not waits for its next SUBSCRIBE.
+    fn renewed(&mut self, ended: &[RenewalEnded]) {
+        if !self.device.subscriptions.credentials {
+            return;
+        }
+        for one in ended {
+            if !self.renewals.note(one.correlation_id) {
+                continue;
+            }
+            let (status, body) = renewals::outcome(one, &self.mqtt.trace());
+            let topic = hub_topic::credential_response(status, &one.request_id);
+            self.packets.deliver(topic, body.to_string().into_bytes());
+        }
+    }
+
+    /// The device lives, so what was delivered to it has arrived. Where that cannot be written it is delivered once more.
+    async fn renewals_arrived(&mut self) {
+        if let Err(error) = self.device.session.renewals_delivered(&self.renewals.take()).await {
+            errors::log(&error, &self.mqtt.trace());
+        }
     }
 
     fn desired(&mut self, version: u64, patch: &Value) {
@@ -297,8 +340,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             let known = self.device.set(&mut wanted, &entry.filter, true);
             codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
         }
-        match self.device.session.remember(wanted).await {
-            Ok(()) => self.device.subscriptions = wanted,
+        let mut ended = Vec::new();
+        match remember_and_fetch(self.device.session.as_ref(), wanted).await {
+            Ok(waiting) => (self.device.subscriptions, ended) = (wanted, waiting),
             Err(error) if error.kind == ErrorKind::Unavailable => {
                 errors::log(&error, &self.mqtt.trace());
                 codes.fill(SubAckCode::Failure);
@@ -306,6 +350,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             Err(error) => return Err(self.fault(&error)),
         }
         self.packets.send(&Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes }));
+        self.renewed(&ended);
         Ok(())
     }
 
@@ -365,6 +410,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         if let Err(error) = self.device.session.publish(&[will]).await {
             errors::log(&error, &self.mqtt.trace());
         }
+    }
+}
+
+/// Keeps what the device wants to hear, and gives what it then is to be told at once.
+async fn remember_and_fetch(link: &dyn DeviceLink, wanted: Subscriptions) -> Result<Vec<RenewalEnded>> {
+    link.remember(wanted).await?;
+    match wanted.credentials {
+        true => link.ended_renewals().await,
+        false => Ok(Vec::new()),
     }
 }
 

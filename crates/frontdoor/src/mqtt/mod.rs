@@ -14,6 +14,7 @@ mod fault;
 mod hub;
 mod keep_alive;
 mod packets;
+mod renewals;
 mod subscriptions;
 mod telemetry;
 #[cfg(test)]

@@ -204,6 +204,38 @@ async fn from_a_certificate_request_to_stored_telemetry() {
 }
 
 #[tokio::test]
+async fn a_revoked_issuing_ca_ends_its_sessions_and_a_fresh_registration_connects() {
+    let plant = Plant::build().await;
+    let dial = |registration: &Registration, key: &DeviceKey| {
+        let certificate = ClientCertificate { chain: &registration.chain, key };
+        let ca = plant.rig.ca_pem.as_bytes();
+        Dial::new(plant.rig.mqtt(), HUB_HOST, ca, Some(certificate), SystemClock::shared()).unwrap()
+    };
+    let own_key = DeviceKey::generate().unwrap();
+    let first = plant.register("d1", &own_key).await;
+    let old = dial(&first, &own_key);
+    let mut device = HubDevice::connect(&old, HUB_HOST, "d1", Proof::Certificate).await.unwrap();
+    device.send("x", &[]).await.unwrap();
+
+    let group = format!("/subscriptions/{}/resourceGroups/g1", plant.rig.owner.subscription_id);
+    let policy =
+        format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/ns1/credentials/default/policies/policy1");
+    let accepted = plant.rig.arm("POST", &format!("{policy}/revokeIssuer"), REGISTRY, None).await;
+    assert_eq!((accepted.status, accepted.text.as_str()), (202, ""));
+    assert!(accepted.header("location").contains("/operationResults/") && accepted.header("retry-after") == "1");
+    assert!(device.desired(Duration::from_secs(10)).await.is_err(), "the connection is closed");
+    assert!(HubDevice::connect(&old, HUB_HOST, "d1", Proof::Certificate).await.is_err(), "on a new handshake too");
+
+    let second = plant.register("d1", &own_key).await;
+    assert_ne!(first.chain[1], second.chain[1]);
+    let device = HubDevice::connect(&dial(&second, &own_key), HUB_HOST, "d1", Proof::Certificate).await.unwrap();
+    device.send("y", &[]).await.unwrap();
+    assert!(HubDevice::connect(&old, HUB_HOST, "d1", Proof::Certificate).await.is_err());
+    device.close().await;
+    plant.rig.stop().await;
+}
+
+#[tokio::test]
 async fn registering_over_https() {
     let plant = Plant::build().await;
     let host = "global.azure-devices-provisioning.localhost";

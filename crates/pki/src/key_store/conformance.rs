@@ -30,7 +30,7 @@ pub trait Place: Send + Sync {
 }
 
 /// Kinds that every engine makes: those of authorities and servers, and the one that signs tokens.
-const KINDS: [KeyKind; 3] = [KeyKind::P384, KeyKind::P256, KeyKind::Rsa(2048)];
+const KINDS: [KeyKind; 5] = [KeyKind::P384, KeyKind::P256, KeyKind::P521, KeyKind::Rsa(3072), KeyKind::Rsa(2048)];
 
 /// Runs every check.
 pub async fn run(place: &dyn Place, random: &dyn Random) {

@@ -12,7 +12,7 @@ use ferrohub_model::error::{Error, Result};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A key held by aws-lc-rs: ECDSA (P-384 signs with SHA-384, P-256 with SHA-256) or RSA (PKCS#1 v1.5 with SHA-256).
+/// A key held by aws-lc-rs: ECDSA (P-521 signs with SHA-512, P-384 with SHA-384, P-256 with SHA-256) or RSA (PKCS#1 v1.5 with SHA-256).
 ///
 /// Its PKCS#8 form is for the engine that keeps it and for a client's own key; everybody else has a
 /// [`crate::key_store::KeyStore`] and sees a [`Signer`].
@@ -31,14 +31,16 @@ impl SoftwareSigner {
     /// A new key of `kind`, from the provider's own generator (it takes no other).
     ///
     /// # Errors
-    /// `InvalidPropertyValue` (target `keyType`) for kinds other than P-256, P-384 and RSA of 2048, 3072 or 4096
-    /// bits; `Internal` on a fault of the provider.
+    /// `InvalidPropertyValue` (target `keyType`) for kinds other than P-256, P-384, P-521 and RSA of 2048, 3072 or
+    /// 4096 bits; `Internal` on a fault of the provider.
     pub fn generate(kind: KeyKind) -> Result<Self> {
         let failed = |_| Error::internal(format!("generating a key of kind {kind} failed"));
         let refused = || {
             Error::invalid_property(
                 "keyType",
-                format!("Keys of kind {kind} cannot be made; use P-384, P-256 or RSA of 2048, 3072 or 4096 bits."),
+                format!(
+                    "Keys of kind {kind} cannot be made; use P-384, P-256, P-521 or RSA of 2048, 3072 or 4096 bits."
+                ),
             )
         };
         let algorithm = SignatureAlgorithm::for_key(kind).ok_or_else(refused)?;
@@ -52,12 +54,16 @@ impl SoftwareSigner {
         Self::new(key, algorithm)
     }
 
-    /// The key of a PKCS#8 document (DER; P-256, P-384 or RSA).
+    /// The key of a PKCS#8 document (DER; P-256, P-384, P-521 or RSA).
     ///
     /// # Errors
     /// `Invalid` where the document is malformed or of another kind; the key material is never in the message.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self> {
-        for algorithm in [SignatureAlgorithm::EcdsaP384Sha384, SignatureAlgorithm::EcdsaP256Sha256] {
+        for algorithm in [
+            SignatureAlgorithm::EcdsaP384Sha384,
+            SignatureAlgorithm::EcdsaP256Sha256,
+            SignatureAlgorithm::EcdsaP521Sha512,
+        ] {
             if let Some(Ok(key)) = ecdsa(algorithm).map(|signing| EcdsaKeyPair::from_pkcs8(signing, pkcs8)) {
                 return Self::new(Key::Ecdsa(key), algorithm);
             }
@@ -66,7 +72,7 @@ impl SoftwareSigner {
             return Self::new(Key::Rsa(key), SignatureAlgorithm::RsaPkcs1Sha256);
         }
         Err(Error::invalid(
-            "The private key is not a PKCS#8 document of a P-384, P-256 or RSA key; convert it with 'openssl pkcs8 -topk8 -nocrypt -outform DER'.",
+            "The private key is not a PKCS#8 document of a P-256, P-384, P-521 or RSA key; convert it with 'openssl pkcs8 -topk8 -nocrypt -outform DER'.",
         ))
     }
 
@@ -143,6 +149,7 @@ fn ecdsa(algorithm: SignatureAlgorithm) -> Option<&'static EcdsaSigningAlgorithm
     match algorithm {
         SignatureAlgorithm::EcdsaP256Sha256 => Some(&sig::ECDSA_P256_SHA256_ASN1_SIGNING),
         SignatureAlgorithm::EcdsaP384Sha384 => Some(&sig::ECDSA_P384_SHA384_ASN1_SIGNING),
+        SignatureAlgorithm::EcdsaP521Sha512 => Some(&sig::ECDSA_P521_SHA512_ASN1_SIGNING),
         SignatureAlgorithm::RsaPkcs1Sha256 => None,
     }
 }
@@ -155,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_pkcs8_and_its_signature_verifies() {
-        for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa(2048)] {
+        for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa(2048)] {
             let first = SoftwareSigner::generate(kind).unwrap();
             let second = SoftwareSigner::from_pkcs8(&first.to_pkcs8().unwrap()).unwrap();
             assert_eq!(first.public_key_info_der(), second.public_key_info_der());
@@ -170,7 +177,7 @@ mod tests {
 
     #[test]
     fn other_kinds_and_garbage_are_refused() {
-        for kind in [KeyKind::P521, KeyKind::Ed25519, KeyKind::Rsa(1024), KeyKind::Rsa(8192)] {
+        for kind in [KeyKind::Ed25519, KeyKind::Rsa(1024), KeyKind::Rsa(8192)] {
             assert_eq!(SoftwareSigner::generate(kind).unwrap_err().target.as_deref(), Some("keyType"));
         }
         assert!(SoftwareSigner::from_pkcs8(b"not a key").is_err());

@@ -8,6 +8,9 @@ use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_pki::algorithm::{KeyKind, SignatureAlgorithm};
 use ferrohub_pki::authority::{create_issuing, create_root, create_self_signed};
 use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::chain::{Anchor, verify_client_chain};
+use ferrohub_pki::crl::build_crl;
+use ferrohub_pki::csr::CertificateRequest;
 use ferrohub_pki::issue::{Issuer, Serial, SerialBlock};
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::{LeafFields, Profile};
@@ -51,6 +54,49 @@ fn authorities_have_the_asked_subject_validity_and_constraints() {
     // 40 years from now is past 2049: GeneralizedTime, 13 for the start.
     let asn1 = oracle.run(&["asn1parse", "-in", "root.pem"]);
     assert!(asn1.contains("UTCTIME") && asn1.contains("GENERALIZEDTIME"), "{asn1}");
+}
+
+/// Every kind of key that an authority may have, as root and as issuing CA, with a leaf of every kind of key that a device
+/// may have: openssl takes chain and revocation list, and so do we.
+#[test]
+fn authorities_of_every_kind_of_key_are_good_to_openssl() {
+    let (oracle, now) = (Oracle::new(), SystemClock.now());
+    let kinds = [KeyKind::P384, KeyKind::P256, KeyKind::P521, KeyKind::Rsa(3072)];
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let above = kinds[(index + 1) % kinds.len()];
+        let root = ready(create_root(SubjectName::parse("CN=R").unwrap(), new_key(above), &SystemRandom, now)).unwrap();
+        let profile = Profile::issuing(SubjectName::parse("CN=I").unwrap(), None).unwrap();
+        let issuing = ready(create_issuing(&root, &profile, new_key(kind), &SystemRandom, now)).unwrap();
+        let (root_pem, issuing_pem) = (root.certificate().to_pem(), issuing.certificate().to_pem());
+        let (start, end) = (later(now, -1), later(now, 1));
+        let mut lists = String::new();
+        for (name, issuer) in [("issuing", &issuing), ("root", &root)] {
+            oracle.write("list.der", ready(build_crl(issuer, 1, start, end, &[])).unwrap());
+            oracle.run(&["crl", "-inform", "DER", "-in", "list.der", "-out", name]);
+            lists += &String::from_utf8(oracle.read(name)).unwrap();
+        }
+        oracle.write("lists.pem", lists);
+        for key in [
+            "-newkey ec -pkeyopt ec_paramgen_curve:P-256",
+            "-newkey ec -pkeyopt ec_paramgen_curve:P-384",
+            "-newkey ec -pkeyopt ec_paramgen_curve:P-521",
+            "-newkey rsa:2048",
+            "-newkey rsa:3072",
+            "-newkey ed25519",
+        ] {
+            let request = CertificateRequest::from_der(&oracle.request("d", key, "")).unwrap();
+            let profile = Profile::leaf(leaf_fields("d")).unwrap();
+            let serial = Serial::random(&SystemRandom);
+            let prepared = issuing.prepare(&profile, request.public_key_info_der(), serial, now).unwrap();
+            let leaf = ready(prepared.issue()).unwrap();
+            let checked = ["-crl_check_all", "-CRLfile", "lists.pem"];
+            let output = oracle.verify("sslclient", &leaf.to_pem(), &issuing_pem, &root_pem, &checked);
+            assert_ok(&output, &format!("{kind} under {above}, leaf {key}"));
+            let chain = [leaf.der().to_vec(), issuing.certificate().der().to_vec()];
+            let anchor = Anchor::new(root.certificate().clone());
+            verify_client_chain(&chain, &[anchor], now).unwrap();
+        }
+    }
 }
 
 #[test]

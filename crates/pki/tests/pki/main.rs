@@ -12,6 +12,7 @@ mod ca_faults;
 mod chain;
 mod crl;
 mod csr;
+mod external;
 mod hostile;
 mod issue;
 mod key_store;

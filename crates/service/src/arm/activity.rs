@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Who is named in rows of what nobody did.
+const SERVICE: &str = "Ferrohub";
 /// Rows that are written at a time: ours.
 const ROWS: usize = 100;
 
@@ -120,6 +122,37 @@ pub fn of_service(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, act
     put(platform, &entry(platform, origin, id, action, ("Succeeded", 200, None)))
 }
 
+/// The row of something that nobody did and somebody should know of: `code` and `message` say what.
+///
+/// # Errors
+/// Internal, when the row does not serialize.
+pub fn warning_row(platform: &Platform, id: &ResourceId, action: &str, code: &str, message: &str) -> Result<Put> {
+    let warning = Entry {
+        time: rfc3339(platform.now()),
+        operation_name: action,
+        resource_id: id.to_string(),
+        caller: SERVICE,
+        caller_id: "",
+        method: "",
+        status: "Active",
+        level: Some("Warning"),
+        http_status: 0,
+        error: Some(json!({"code": code, "message": message})),
+        request_id: Uuid::nil(),
+        correlation_id: Uuid::nil(),
+    };
+    put(platform, &warning)
+}
+
+/// The row of something that its owner should look after, and that nobody asked for.
+///
+/// # Errors
+/// Internal, when the row does not serialize.
+pub fn warning(platform: &Platform, origin: &Origin<'_>, id: &ResourceId, action: &str, why: &Error) -> Result<Put> {
+    let cause = json!({"code": why.code, "message": why.message});
+    put(platform, &entry(platform, origin, id, action, ("Warning", 200, Some(cause))))
+}
+
 /// How a request ended: the word, the HTTP status, and the cause if it failed.
 type Outcome = (&'static str, u16, Option<Value>);
 
@@ -138,6 +171,7 @@ fn entry<'a>(
         caller_id: origin.actor.id(),
         method: origin.method,
         status,
+        level: None,
         http_status,
         error,
         request_id: origin.request_id,
@@ -161,6 +195,8 @@ struct Entry<'a> {
     caller_id: &'a str,
     method: &'a str,
     status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'a str>,
     http_status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,

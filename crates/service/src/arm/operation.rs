@@ -61,6 +61,9 @@ pub struct StoredOperation {
     /// What became of its parts, once it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// What the answer at its `Location` says once it has ended well, where that says something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
     /// Who works on it and until when (Unix milliseconds).
     #[serde(default)]
     pub lease: Option<(Uuid, i64)>,
@@ -178,12 +181,14 @@ impl StoredOperation {
             ended: None,
             error: None,
             steps: Vec::new(),
+            result: None,
             lease: None,
             attempts: 0,
             correlation: correlation.to_string(),
         }
     }
 
+    /// Its row.
     pub(super) fn put(&self) -> Result<Put> {
         let state = if self.state == State::Running { "running" } else { "done" };
         Ok(Put::new(&OPERATIONS, self.id.clone(), vec![Some(state.into())], self)?)

@@ -160,6 +160,7 @@ pub(super) async fn poll(platform: &Platform, request: &ArmRequest, results: boo
                 waiting
             }
             (Some(failure), _) => failure.answer(),
+            (None, _) if record.result.is_some() => ArmResponse::new(200, record.result.clone()),
             // Azure's own synchronization has no body and answers none; one that chose hears what became of its choice.
             (None, _) if !record.steps.is_empty() && chose(&record) => {
                 ArmResponse::new(200, Some(json!({ "operations": steps(&record) })))

@@ -66,7 +66,15 @@ pub(super) fn top(request: &ArmRequest) -> Result<Option<usize>> {
 ///
 /// # Errors
 /// As [`top`]; `InvalidSkipToken`.
-pub(super) fn page<T>(request: &ArmRequest, mut all: Vec<T>) -> Result<(Vec<T>, Option<String>)> {
+pub(super) fn page<T>(request: &ArmRequest, all: Vec<T>) -> Result<(Vec<T>, Option<String>)> {
+    page_of(request, all, usize::MAX)
+}
+
+/// The same with at most `most` items, whatever `$top` says.
+///
+/// # Errors
+/// As [`page`].
+pub(super) fn page_of<T>(request: &ArmRequest, mut all: Vec<T>, most: usize) -> Result<(Vec<T>, Option<String>)> {
     let start = match request.query("$skipToken").filter(|token| !token.is_empty()) {
         Some(token) => decode_token(token)?.parse::<usize>().map_err(|_| {
             Error::invalid("The $skipToken is not one of this list's; start the list anew.")
@@ -74,7 +82,7 @@ pub(super) fn page<T>(request: &ArmRequest, mut all: Vec<T>) -> Result<(Vec<T>, 
         })?,
         None => 0,
     };
-    let end = top(request)?.map_or(all.len(), |top| start.saturating_add(top));
+    let end = start.saturating_add(top(request)?.unwrap_or(most).min(most)).min(all.len());
     let next = (end < all.len()).then(|| next_link(request, &end.to_string()));
     all.truncate(end);
     Ok((all.split_off(start.min(all.len())), next))

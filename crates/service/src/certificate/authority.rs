@@ -1,6 +1,7 @@
 //! Root and issuing authorities: made, found, retired. Their keys live in a key store, under the namespace's scope.
 
 use super::publishing::last_crl;
+use super::record::touch;
 use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
@@ -12,8 +13,10 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_model::limits::{POLICIES_PER_NAMESPACE, READ_ROWS};
 use ferrohub_model::uid::uid_key;
-use ferrohub_pki::authority::{self as pki, DEFAULT_KEY};
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::authority as pki;
 use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::external;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::profile::Profile;
@@ -22,7 +25,7 @@ use ferrohub_store::{Pages, Put, Row};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Makes key and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
+/// Makes key (of `kind`) and certificate of a namespace's root, the resource with the uid `owner`, and adds the row to `change`.
 /// Without a `subject` it is `CN={namespace} root {short id}`.
 ///
 /// # Errors
@@ -32,6 +35,7 @@ pub async fn create_root(
     namespace: &Stored,
     owner: Uuid,
     subject: Option<&str>,
+    kind: KeyKind,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
     let id = platform.new_id();
@@ -40,7 +44,7 @@ pub async fn create_root(
         None => SubjectName::from_common_name(&format!("{} root {}", namespace.name(), short(id)))?,
     };
     let profile = Profile::root(subject, None)?;
-    let (key, signer) = new_key(platform, namespace.uid, change).await?;
+    let (key, signer) = new_key(platform, namespace.uid, kind, change).await?;
     let made = pki::create_self_signed(&profile, signer, platform.random.as_ref(), platform.now()).await?;
     let draft = Draft { id, namespace: namespace.uid, owner, issuer: None, key };
     store(draft, made.certificate(), change)
@@ -54,6 +58,8 @@ pub struct Issuing<'a> {
     pub group: &'a str,
     /// Distinguished name (`CN=Plant 7`); without one it is `CN={name}.{namespace}-{short id}`.
     pub subject: Option<&'a str>,
+    /// Kind of its key.
+    pub key: KeyKind,
 }
 
 /// Makes key and certificate of an issuing authority, the resource with the uid `owner`, signed by the root whose resource
@@ -70,22 +76,9 @@ pub async fn create_issuing(
     wanted: &Issuing<'_>,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
-    let namespace_uid = namespace.uid;
-    let id = platform.new_id();
-    let subject = match wanted.subject {
-        Some(text) => SubjectName::parse(text)?,
-        None => SubjectName::from_common_name(&format!("{}.{}-{}", wanted.name, namespace.name(), short(id)))?,
-    };
-    let siblings = authorities_of(platform, namespace_uid).await?;
-    refuse_same_subject(platform, &siblings, &subject).await?;
-    if siblings.iter().filter(|record| record.issuer.is_some()).count() >= POLICIES_PER_NAMESPACE {
-        return Err(Error::conflict(format!(
-            "The namespace '{}' has {POLICIES_PER_NAMESPACE} policies, which is the most; delete one first.",
-            namespace.name()
-        ))
-        .with_code("QuotaExceeded"));
-    }
-    let root = siblings.into_iter().find(|record| record.owner == signer && record.issuer.is_none()).ok_or_else(|| {
+    let (id, subject, siblings) = named(platform, namespace, wanted).await?;
+    let signs = |record: &AuthorityRecord| record.owner == signer && record.state == AuthorityState::Active;
+    let root = siblings.into_iter().find(|record| signs(record) && !record.is_issuing()).ok_or_else(|| {
         Error::conflict(format!(
             "The namespace '{0}' has no credential, so there is no root that could sign this policy. Create it first: az iot adr ns credential create --namespace {0} --resource-group {1}",
             namespace.name(),
@@ -93,18 +86,112 @@ pub async fn create_issuing(
         ))
         .with_code("CredentialNotFound")
     })?;
-    let issuer = open_issuer(platform, &root).await?;
-    let profile = with_urls(platform, Profile::issuing(subject, None)?, root.id)?;
-    let (key, signer) = new_key(platform, namespace_uid, change).await?;
-    let made = pki::create_issuing(&issuer, &profile, signer, platform.random.as_ref(), platform.now()).await?;
-    // The root must still be there, with its key, when the unit is committed.
-    let row = row_of(platform, root.id).await?;
-    change.unit.expect_version(&AUTHORITIES, row.key.clone(), row.version);
-    let draft = Draft { id, namespace: namespace_uid, owner, issuer: Some(root.id), key };
-    store(draft, made.certificate(), change)
+    let made = sign_issuing(platform, &root, subject, wanted.key, change).await?;
+    let draft = Draft { id, namespace: namespace.uid, owner, issuer: Some(root.id), key: made.0 };
+    store(draft, &made.1, change)
 }
 
-/// Key and certificate of the authority resource with the uid `owner`.
+/// Makes key and request of an issuing authority, the resource with the uid `owner`, that a root of somebody else is to sign,
+/// and adds the row to `change`.
+///
+/// # Errors
+/// As [`create_issuing`], without those of the root.
+pub async fn create_external(
+    platform: &Platform,
+    namespace: &Stored,
+    owner: Uuid,
+    wanted: &Issuing<'_>,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
+    let (id, subject, _) = named(platform, namespace, wanted).await?;
+    let waiting = Waiting { id, namespace: namespace.uid, owner, follows: None };
+    ask_to_sign(platform, waiting, &subject, wanted.key, change).await
+}
+
+/// An id and a free subject for a new issuing authority, and the authorities beside it that stand.
+async fn named(
+    platform: &Platform,
+    namespace: &Stored,
+    wanted: &Issuing<'_>,
+) -> Result<(Uuid, SubjectName, Vec<Arc<AuthorityRecord>>)> {
+    let id = platform.new_id();
+    let subject = match wanted.subject {
+        Some(text) => SubjectName::parse(text)?,
+        None => SubjectName::from_common_name(&format!("{}.{}-{}", wanted.name, namespace.name(), short(id)))?,
+    };
+    let mut siblings = of_namespace(platform, namespace.uid).await?;
+    siblings.retain(|record| matches!(record.state, AuthorityState::Active | AuthorityState::Pending));
+    refuse_same_subject(platform, &siblings, &subject).await?;
+    let issuing = siblings.iter().filter(|record| record.is_issuing() && record.follows.is_none());
+    if issuing.count() >= POLICIES_PER_NAMESPACE {
+        return Err(Error::conflict(format!(
+            "The namespace '{}' has {POLICIES_PER_NAMESPACE} policies, which is the most; delete one first.",
+            namespace.name()
+        ))
+        .with_code("QuotaExceeded"));
+    }
+    Ok((id, subject, siblings))
+}
+
+/// A key of `kind` and, for it, an issuing certificate signed by `root`, which must still be there, with its key, when `change` is committed.
+pub(super) async fn sign_issuing(
+    platform: &Platform,
+    root: &AuthorityRecord,
+    subject: SubjectName,
+    kind: KeyKind,
+    change: &mut Change,
+) -> Result<(KeyReference, Certificate)> {
+    let row = row_of(platform, root.id).await?;
+    let issuer = open_issuer(platform, root).await?;
+    let profile = with_urls(platform, Profile::issuing(subject, None)?, root.id)?;
+    let (key, signer) = new_key(platform, root.namespace, kind, change).await?;
+    let made = pki::create_issuing(&issuer, &profile, signer, platform.random.as_ref(), platform.now()).await?;
+    change.unit.expect_version(&AUTHORITIES, row.key.clone(), row.version);
+    Ok((key, made.certificate().clone()))
+}
+
+/// Where an authority that waits for its certificate belongs.
+pub(super) struct Waiting {
+    pub(super) id: Uuid,
+    pub(super) namespace: Uuid,
+    pub(super) owner: Uuid,
+    pub(super) follows: Option<Uuid>,
+}
+
+/// A key of `kind` with a request for its certificate, as a row that waits.
+pub(super) async fn ask_to_sign(
+    platform: &Platform,
+    waiting: Waiting,
+    subject: &SubjectName,
+    kind: KeyKind,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
+    let (key, signer) = new_key(platform, waiting.namespace, kind, change).await?;
+    let now = platform.now();
+    let record = AuthorityRecord {
+        id: waiting.id,
+        namespace: waiting.namespace,
+        owner: waiting.owner,
+        subject: subject.to_string(),
+        certificate_der: Vec::new(),
+        not_before: now,
+        not_after: now,
+        thumbprint: String::new(),
+        issuer: None,
+        state: AuthorityState::Pending,
+        key: Some(key),
+        last_crl: Vec::new(),
+        request_der: external::request(subject, signer.as_ref()).await?,
+        follows: waiting.follows,
+        revoked: None,
+        warned: false,
+    };
+    change.unit.expect_absent(&AUTHORITIES, record.id.to_string());
+    change.unit.put(put(&record)?);
+    Ok(record)
+}
+
+/// The active authority of the resource with the uid `owner`.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -112,7 +199,16 @@ pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<Arc
     Ok(row_of_owner(platform, owner).await?.map(|(record, _)| record))
 }
 
-/// An authority by id, living or retired.
+/// The authority of the resource with the uid `owner` that will take over, with its row's version.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn pending_of(platform: &Platform, owner: Uuid) -> Result<Option<(Arc<AuthorityRecord>, u64)>> {
+    let Some(row) = platform.store.find_one(&AUTHORITIES, "owner", &next_key(owner)).await? else { return Ok(None) };
+    Ok(Some((from_row(&row)?, row.version)))
+}
+
+/// An authority by id, in whatever state.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -132,44 +228,123 @@ pub async fn certificates_of(platform: &Platform, ids: &[Uuid]) -> Result<Vec<St
     Ok(found)
 }
 
-/// The living issuing authorities of a namespace: what `synchronize` brings to its hubs.
+/// The authorities of a namespace, in whatever state.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
+    Ok(rows_of_namespace(platform, namespace).await?.into_iter().map(|(record, _)| record).collect())
+}
+
+/// The issuing authorities of a namespace that hubs are to trust: what `synchronize` brings to them.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
-    let mut records = authorities_of(platform, namespace).await?;
-    records.retain(|record| record.issuer.is_some());
+    let mut records = of_namespace(platform, namespace).await?;
+    records.retain(|record| record.is_trusted());
     Ok(records)
 }
 
-/// Retires the key of an authority that is deleted, the resource with the uid `owner`: the key goes, its certificate and a last
-/// revocation list that never runs out stay published. Nothing happens where there is none.
+/// Every authority that a resource has or had, with the versions of their rows.
 ///
 /// # Errors
-/// When the store cannot be read or the last list cannot be signed.
+/// When the store cannot be read.
+pub async fn generations(platform: &Platform, owner: Uuid) -> Result<Vec<(Arc<AuthorityRecord>, u64)>> {
+    let known = match row_of_owner(platform, owner).await? {
+        Some(active) => Some(active),
+        // A resource whose authority was revoked has one that waits.
+        None => pending_of(platform, owner).await?,
+    };
+    let Some((known, _)) = known else { return Ok(Vec::new()) };
+    let mut rows = rows_of_namespace(platform, known.namespace).await?;
+    rows.retain(|(record, _)| record.owner == owner);
+    Ok(rows)
+}
+
+/// Retires the keys of an authority resource that is deleted, with the uid `owner`: the keys go, its certificates and last
+/// revocation lists that never run out stay published. Nothing happens where there is none.
+///
+/// # Errors
+/// When the store cannot be read or a last list cannot be signed.
 pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Result<()> {
-    let Some((record, version)) = row_of_owner(platform, owner).await? else { return Ok(()) };
-    let mut record = (*record).clone();
-    record.last_crl = last_crl(platform, &record).await?;
-    record.state = AuthorityState::Retired;
-    if let Some(key) = record.key.take() {
-        platform.keys.give_up(&key, &mut change.unit)?;
+    for (record, version) in generations(platform, owner).await? {
+        match record.state {
+            AuthorityState::Active | AuthorityState::Superseded => {
+                close(platform, &record, version, AuthorityState::Retired, change).await?;
+            }
+            AuthorityState::Pending => drop_pending(platform, &record, version, change)?,
+            AuthorityState::Revoked | AuthorityState::Retired | AuthorityState::External => {}
+        }
     }
-    platform.authorities.forget(record.id);
-    change.unit.delete(&REVOCATION_LISTS, record.id.to_string());
-    change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
-    change.unit.put(put(&record)?);
     Ok(())
 }
 
-/// The authority, ready to sign. Its key is opened once and kept in memory.
+/// Ends an authority that signs: its last revocation list is signed, its key given up, and its state becomes `end`.
+pub(super) async fn close(
+    platform: &Platform,
+    record: &AuthorityRecord,
+    version: u64,
+    end: AuthorityState,
+    change: &mut Change,
+) -> Result<()> {
+    let mut closed = record.clone();
+    closed.last_crl = last_crl(platform, record).await?;
+    closed.state = end;
+    closed.revoked = (end == AuthorityState::Revoked).then(|| platform.now());
+    if let Some(key) = closed.key.take() {
+        platform.keys.give_up(&key, &mut change.unit)?;
+    }
+    platform.authorities.forget(closed.id);
+    change.unit.delete(&REVOCATION_LISTS, closed.id.to_string());
+    if let Some(root) = closed.issuer.filter(|_| end == AuthorityState::Revoked) {
+        touch(root, &mut change.unit)?;
+    }
+    rewrite(&closed, version, change)
+}
+
+/// Takes away an authority that waits: it signed nothing.
+pub(super) fn drop_pending(
+    platform: &Platform,
+    record: &AuthorityRecord,
+    version: u64,
+    change: &mut Change,
+) -> Result<()> {
+    if let Some(key) = &record.key {
+        platform.keys.give_up(key, &mut change.unit)?;
+    }
+    change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
+    change.unit.delete(&AUTHORITIES, record.id.to_string());
+    Ok(())
+}
+
+/// Adds the changed row of an authority, which must still have this version.
+pub(super) fn rewrite(record: &AuthorityRecord, version: u64, change: &mut Change) -> Result<()> {
+    change.unit.expect_version(&AUTHORITIES, record.id.to_string(), version);
+    change.unit.put(put(record)?);
+    Ok(())
+}
+
+/// The authority, ready to sign certificates. Its key is opened once and kept in memory.
 pub(super) async fn open_issuer(platform: &Platform, record: &AuthorityRecord) -> Result<Arc<Issuer>> {
     if record.state != AuthorityState::Active {
         return Err(Error::conflict(format!(
-            "The certificate authority '{}' was deleted and signs nothing any more.",
+            "The certificate authority '{}' was replaced, revoked or deleted and signs nothing any more.",
             record.subject
         )));
     }
+    open(platform, record).await
+}
+
+/// The authority, ready to sign revocation lists.
+pub(super) async fn open_for_lists(platform: &Platform, record: &AuthorityRecord) -> Result<Arc<Issuer>> {
+    if !record.state.signs_lists() {
+        return Err(Error::internal(format!("the authority {} has no key to sign a revocation list", record.id)));
+    }
+    open(platform, record).await
+}
+
+async fn open(platform: &Platform, record: &AuthorityRecord) -> Result<Arc<Issuer>> {
     if let Some(issuer) = platform.authorities.issuer(record.id) {
         return Ok(issuer);
     }
@@ -208,16 +383,17 @@ pub(super) async fn row_of_owner(platform: &Platform, owner: Uuid) -> Result<Opt
     Ok(Some((from_row(&row)?, row.version)))
 }
 
-async fn authorities_of(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
+/// The authorities of a namespace with the versions of their rows.
+pub(super) async fn rows_of_namespace(
+    platform: &Platform,
+    namespace: Uuid,
+) -> Result<Vec<(Arc<AuthorityRecord>, u64)>> {
     let mut found = Vec::new();
     let namespace = uid_key(namespace);
     let mut pages = Pages::find(platform.store.as_ref(), &AUTHORITIES, "namespace", &namespace, READ_ROWS);
     while let Some(rows) = pages.next().await? {
         for row in rows {
-            let record = from_row(&row)?;
-            if record.state == AuthorityState::Active {
-                found.push(record);
-            }
+            found.push((from_row(&row)?, row.version));
         }
     }
     Ok(found)
@@ -241,21 +417,34 @@ async fn refuse_same_subject(
     }
 }
 
-struct Draft {
-    id: Uuid,
-    namespace: Uuid,
-    owner: Uuid,
-    issuer: Option<Uuid>,
-    key: KeyReference,
+pub(super) struct Draft {
+    pub(super) id: Uuid,
+    pub(super) namespace: Uuid,
+    pub(super) owner: Uuid,
+    pub(super) issuer: Option<Uuid>,
+    pub(super) key: KeyReference,
 }
 
 /// A key for an authority; it comes into use when `change` is committed.
-async fn new_key(platform: &Platform, namespace: Uuid, change: &mut Change) -> Result<(KeyReference, Arc<dyn Signer>)> {
-    platform.keys.generate(KeyUse::Signing, &uid_key(namespace), DEFAULT_KEY, &mut change.unit).await
+async fn new_key(
+    platform: &Platform,
+    namespace: Uuid,
+    kind: KeyKind,
+    change: &mut Change,
+) -> Result<(KeyReference, Arc<dyn Signer>)> {
+    platform.keys.generate(KeyUse::Signing, &uid_key(namespace), kind, &mut change.unit).await
 }
 
 fn store(draft: Draft, certificate: &Certificate, change: &mut Change) -> Result<AuthorityRecord> {
-    let record = AuthorityRecord {
+    let record = record(draft, certificate);
+    change.unit.expect_absent(&AUTHORITIES, record.id.to_string());
+    change.unit.put(put(&record)?);
+    Ok(record)
+}
+
+/// An active authority with this certificate.
+pub(super) fn record(draft: Draft, certificate: &Certificate) -> AuthorityRecord {
+    AuthorityRecord {
         id: draft.id,
         namespace: draft.namespace,
         owner: draft.owner,
@@ -268,26 +457,42 @@ fn store(draft: Draft, certificate: &Certificate, change: &mut Change) -> Result
         state: AuthorityState::Active,
         key: Some(draft.key),
         last_crl: Vec::new(),
-    };
-    change.unit.expect_absent(&AUTHORITIES, draft.id.to_string());
-    change.unit.put(put(&record)?);
-    Ok(record)
+        request_der: Vec::new(),
+        follows: None,
+        revoked: None,
+        warned: false,
+    }
 }
 
-/// The row of an authority. A retired one gives its owner and subject free.
-fn put(record: &AuthorityRecord) -> Result<Put> {
-    let living = record.state == AuthorityState::Active;
-    let canonical = SubjectName::parse(&record.subject)?.canonical();
-    let columns = vec![
-        living.then(|| uid_key(record.owner)),
-        Some(uid_key(record.namespace)),
-        living.then(|| format!("{}/{canonical}", uid_key(record.namespace))),
-        Some(record.thumbprint.clone()),
-    ];
+/// The row of an authority. The unique columns see to it that a resource has one that is active and one that waits, and that
+/// a subject of a namespace is one resource's: the active authority has it, or the first that waits.
+pub(super) fn put(record: &AuthorityRecord) -> Result<Put> {
+    let owner = match record.state {
+        AuthorityState::Active => Some(uid_key(record.owner)),
+        AuthorityState::Pending => Some(next_key(record.owner)),
+        _ => None,
+    };
+    let names = match record.state {
+        AuthorityState::Active => true,
+        AuthorityState::Pending => record.follows.is_none(),
+        _ => false,
+    };
+    // The names of other people's roots are of any kind, and are not looked up.
+    let name = match names {
+        true => Some(format!("{}/{}", uid_key(record.namespace), SubjectName::parse(&record.subject)?.canonical())),
+        false => None,
+    };
+    let printed = record.has_certificate() && record.state != AuthorityState::External;
+    let columns = vec![owner, Some(uid_key(record.namespace)), name, printed.then(|| record.thumbprint.clone())];
     Ok(Put::new(&AUTHORITIES, record.id.to_string(), columns, record)?)
 }
 
-fn from_row(row: &Row) -> Result<Arc<AuthorityRecord>> {
+/// What stands in the `owner` column of the authority that will take over.
+fn next_key(owner: Uuid) -> String {
+    format!("{}/next", uid_key(owner))
+}
+
+pub(super) fn from_row(row: &Row) -> Result<Arc<AuthorityRecord>> {
     Ok(row.parse()?)
 }
 

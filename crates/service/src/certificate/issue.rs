@@ -1,17 +1,17 @@
 //! Issuing a device's certificate: serial number first, signature second, and the row for the caller's unit.
 
-use super::authority::{authority, ca_url, crl_url, open_issuer, row_of_owner};
-use super::policy::leaf_days;
+use super::authority::{authority, ca_url, crl_url, open_issuer, pending_of, row_of_owner};
+use super::policy::{is_enabled, leaf_days};
+use super::record::put;
 use crate::platform::Platform;
 use crate::resources::Stored;
-use crate::tables::{AUTHORITIES, CERTIFICATES};
+use crate::tables::{AUTHORITIES, CERTIFICATES, RESOURCES};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{LEAF_VALIDITY_DEFAULT_DAYS, READ_ROWS};
-use ferrohub_model::uid::uid_key;
+use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use ferrohub_pki::csr::{CODE_BAD_REQUEST, CertificateRequest};
 use ferrohub_pki::profile::{LeafFields, Profile};
-use ferrohub_store::{Pages, Put, UnitOfWork};
+use ferrohub_store::UnitOfWork;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -71,9 +71,12 @@ pub fn check_common_name(csr: &CertificateRequest, registration_id: &str) -> Res
 /// certificate counts once the caller has committed [`Issued::unit`].
 ///
 /// # Errors
-/// `Invalid` where the request names another device; `Conflict` where the policy's authority is gone or expired.
+/// `Invalid` where the request names another device; `Conflict` where the policy is disabled or its authority gone or expired.
 pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Result<Issued> {
     check_common_name(request.csr, request.registration_id)?;
+    if !is_enabled(request.policy) {
+        return Err(disabled(request.authority.name(), request.namespace));
+    }
     let (issuing, version, root) = chain_of(platform, &request).await?;
     let issuer = open_issuer(platform, &issuing).await?;
     let profile = Profile::leaf(fields(platform, &request, &issuing))?;
@@ -99,25 +102,20 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     unit.expect_absent(&CERTIFICATES, record.serial.clone());
     // An authority that was retired meanwhile must not have issued.
     unit.expect_version(&AUTHORITIES, issuing.id.to_string(), version);
+    // Nor must a policy that was disabled meanwhile.
+    unit.expect_version(&RESOURCES, request.policy.key(), request.policy.version);
     unit.put(put(&record)?);
     Ok(Issued { leaf_der: leaf.der().to_vec(), authorities: [issuing.id, root], unit })
 }
 
-/// Revoked certificates of an authority that have not expired: what its revocation list holds.
-pub(super) async fn revoked_of(platform: &Platform, authority: Uuid) -> Result<Vec<Arc<CertificateRecord>>> {
-    let now = platform.now();
-    let mut found = Vec::new();
-    let revoked = CertificateState::Revoked.as_str();
-    let mut pages = Pages::find(platform.store.as_ref(), &CERTIFICATES, "state", revoked, READ_ROWS);
-    while let Some(rows) = pages.next().await? {
-        for row in rows {
-            let record = row.parse::<CertificateRecord>()?;
-            if record.issuer == authority && record.not_after > now {
-                found.push(record);
-            }
-        }
-    }
-    Ok(found)
+fn disabled(policy: &str, namespace: &Stored) -> Error {
+    Error::conflict(format!(
+        "The policy '{policy}' of the namespace '{0}' is disabled, so it issues no certificates. Enable it: az iot adr ns policy enable --namespace {0} --resource-group {1} --name {policy}",
+        namespace.name(),
+        namespace.group()
+    ))
+    .with_code("PolicyDisabled")
+    .with_iot_code(409_000)
 }
 
 /// The issuing authority with its row's version, and the id of the root, which must be there.
@@ -130,12 +128,27 @@ async fn chain_of(platform: &Platform, request: &IssueRequest<'_>) -> Result<(Ar
         ))
         .with_iot_code(409_000)
     };
-    let (issuing, version) = row_of_owner(platform, request.authority.uid).await?.ok_or_else(missing)?;
+    let Some((issuing, version)) = row_of_owner(platform, request.authority.uid).await? else {
+        return Err(match pending_of(platform, request.authority.uid).await? {
+            None => missing(),
+            Some(_) => waiting(request),
+        });
+    };
     let root = match issuing.issuer {
         Some(id) => authority(platform, id).await?.ok_or_else(missing)?,
         None => return Err(Error::internal(format!("authority {} of a policy is a root", issuing.id))),
     };
     Ok((issuing, version, root.id))
+}
+
+/// A policy whose issuing CA nobody has signed yet.
+fn waiting(request: &IssueRequest<'_>) -> Error {
+    Error::conflict(format!(
+        "The policy '{0}' of the namespace '{1}' waits for the certificate of its issuing CA (PendingActivation), so it issues nothing yet. Sign its request and activate it: az iot adr ns policy activate-byor --namespace {1} --name {0} --certificate-chain-file '<chain.pem>'",
+        request.authority.name(),
+        request.namespace.name()
+    ))
+    .with_iot_code(409_000)
 }
 
 fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRecord) -> LeafFields {
@@ -148,10 +161,4 @@ fn fields(platform: &Platform, request: &IssueRequest<'_>, issuing: &AuthorityRe
         crl_url: base.map(|base| crl_url(base, issuing.id)),
         issuer_url: base.map(|base| ca_url(base, issuing.id)),
     }
-}
-
-fn put(record: &CertificateRecord) -> Result<Put> {
-    let revoked = record.state == CertificateState::Revoked;
-    let columns = vec![Some(uid_key(record.device)), revoked.then(|| record.state.as_str().to_owned())];
-    Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)
 }

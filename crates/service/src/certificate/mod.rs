@@ -6,18 +6,33 @@
 
 mod authority;
 mod cache;
+pub(crate) mod expiry;
+mod inventory;
 mod issue;
+mod key_type;
 mod policy;
 mod publishing;
+mod record;
+mod revoke;
 mod serials;
+mod succession;
+pub(crate) mod upkeep;
 
 pub use authority::{
-    Issuing, authority, authority_of, certificates_of, create_issuing, create_root, issuing_of_namespace, retire,
+    Issuing, authority, authority_of, certificates_of, create_external, create_issuing, create_root, generations,
+    issuing_of_namespace, of_namespace, pending_of, retire,
 };
 pub use cache::AuthorityCache;
+pub use inventory::{
+    Found, Standing, Wanted, authorities as inventory_of, by_serial as issued_by_serial, page as inventory_page,
+};
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf};
-pub use policy::{leaf_days, policy_lookup, policy_of};
-pub use publishing::{ca_certificate, crl};
+pub use key_type::{ECC, KEY_TYPES, key_kind, key_type};
+pub use policy::{ENABLED, is_enabled, leaf_days, policy_lookup, policy_of};
+pub use publishing::{ca_certificate, crl, refresh_lists};
+pub use record::{put as certificate_row, revoke as revoke_certificate};
+pub use revoke::revoke_credential;
 pub use serials::Serials;
+pub use succession::{accept, ask_again, finish, has_live_leaves, mark_warned, prepare, revoke, still_used, take_over};
 
 pub use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, CertificateState};

@@ -20,6 +20,14 @@ pub async fn policy_of(platform: &Platform, authority: Uuid) -> Result<Option<St
     resources::by_lookup(platform, "lookup", &policy_lookup(authority)).await
 }
 
+/// Member of a certificate policy that says whether it issues: ours, Azure has none (ADR 0036).
+pub const ENABLED: &str = "enabled";
+
+/// Whether a stored policy issues; one that never said so does.
+pub fn is_enabled(policy: &Stored) -> bool {
+    policy.resource.value(&[ENABLED]).and_then(Value::as_bool).unwrap_or(true)
+}
+
 /// Days for which certificates of a stored policy are good.
 pub fn leaf_days(policy: &Stored) -> Option<u32> {
     let days = policy.resource.value(&["certificate", "validityPeriodInDays"]).and_then(Value::as_u64)?;

@@ -1,13 +1,15 @@
 //! What the publishing point serves without authentication: certificates of authorities and revocation lists.
 
-use super::authority::open_issuer;
-use super::issue::revoked_of;
+use super::authority::{of_namespace, open_for_lists};
+use super::record::{generation, revoked_of};
 use crate::platform::{Change, Platform};
 use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
-use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, RevocationList};
+use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, RevocationList};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_pki::crl::{RevocationReason, RevokedEntry, build_crl};
-use ferrohub_store::{Put, Row};
+use ferrohub_model::limits::READ_ROWS;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_pki::crl::{RevocationReason, RevokedEntries, RevokedEntry, sign_crl};
+use ferrohub_store::{Pages, Put, Row};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,11 @@ const LIST_RENEWAL: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// `ResourceNotFound` for an unknown authority.
 pub async fn ca_certificate(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
-    Ok(known(platform, id).await?.parse::<AuthorityRecord>()?.certificate_der.clone())
+    let record = known(platform, id).await?.parse::<AuthorityRecord>()?;
+    match record.has_certificate() {
+        true => Ok(record.certificate_der.clone()),
+        false => Err(unknown(id)),
+    }
 }
 
 /// Revocation list of an authority, DER. It is signed once, by one process, and served by all of them until it is a day
@@ -37,11 +43,15 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         attempts.begin(|| contended(id)).await?;
         let authority = known(platform, id).await?;
         let record = authority.parse::<AuthorityRecord>()?;
-        if record.state == AuthorityState::Retired {
-            return Ok(record.last_crl.clone());
+        match record.state {
+            AuthorityState::Active | AuthorityState::Superseded => {}
+            AuthorityState::Retired | AuthorityState::Revoked => return Ok(record.last_crl.clone()),
+            // It has signed nothing yet, or publishes its lists elsewhere.
+            AuthorityState::Pending | AuthorityState::External => return Err(unknown(id)),
         }
         let row = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await?;
-        let revoked = revoked_of(platform, id).await?;
+        // Before the entries: one that comes meanwhile has the list signed once more.
+        let generation = generation(platform, id).await?;
         let now = platform.now();
         // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked
         // for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
@@ -50,12 +60,13 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         if let Some(row) = &row {
             let list = row.parse::<RevocationList>()?;
             let good = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update;
-            if list.entries == revoked.len() && good {
+            if list.generation == generation && good {
                 return Ok(list.der.clone());
             }
         }
+        let revoked = entries_of(platform, &record).await?;
         let der = sign(platform, &record, next_update, &revoked).await?;
-        let list = RevocationList { der, next_update, entries: revoked.len() };
+        let list = RevocationList { der, next_update, generation };
         let mut change = Change::new();
         match &row {
             Some(row) => change.unit.expect_version(&REVOCATION_LISTS, row.key.clone(), row.version),
@@ -79,36 +90,79 @@ fn contended(id: Uuid) -> Error {
 
 /// The list that stands until the authority's own certificate ends, signed when its key goes.
 pub(super) async fn last_crl(platform: &Platform, record: &AuthorityRecord) -> Result<Vec<u8>> {
-    let revoked = revoked_of(platform, record.id).await?;
+    let revoked = entries_of(platform, record).await?;
     // An authority that has expired still gets a list that is well-formed.
     let end = record.not_after.max(later(platform.now(), LIST_RENEWAL)?);
     sign(platform, record, end, &revoked).await
+}
+
+/// Whether a list must be signed by now that nobody asked for: none is there, or it is near its end.
+async fn is_due(platform: &Platform, id: Uuid) -> Result<bool> {
+    let Some(row) = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await? else { return Ok(true) };
+    Ok(row.parse::<RevocationList>()?.next_update <= later(platform.now(), LIST_RENEWAL)?)
+}
+
+/// Signs the revocation lists that are near their end, so that one is there when it is asked for. Returns how many.
+///
+/// # Errors
+/// When the store cannot be read. A list that cannot be signed is left for the next time.
+pub async fn refresh_lists(platform: &Platform) -> Result<usize> {
+    let mut signed = 0;
+    let mut pages = Pages::scan(platform.store.as_ref(), &AUTHORITIES, "", READ_ROWS);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let record = row.parse::<AuthorityRecord>()?;
+            if !record.state.signs_lists() || !is_due(platform, record.id).await? {
+                continue;
+            }
+            match crl(platform, record.id).await {
+                Ok(_) => signed += 1,
+                Err(error) => {
+                    tracing::warn!(%error, context = error.context, authority = %record.id, "a revocation list could not be signed");
+                }
+            }
+        }
+    }
+    Ok(signed)
+}
+
+/// What the list of an authority holds: certificates of devices, or those of issuing authorities under a root.
+async fn entries_of(platform: &Platform, record: &AuthorityRecord) -> Result<RevokedEntries> {
+    if record.is_issuing() {
+        return revoked_of(platform, record.id).await;
+    }
+    let (now, mut entries) = (platform.now(), RevokedEntries::default());
+    for below in of_namespace(platform, record.namespace).await? {
+        let Some(revoked_at) = below.revoked.filter(|_| below.issuer == Some(record.id) && below.not_after > now)
+        else {
+            continue;
+        };
+        let serial_hex = Certificate::from_der(&below.certificate_der)?.serial_hex().to_owned();
+        entries.push(&RevokedEntry { serial_hex, revoked_at, reason: RevocationReason::Unspecified })?;
+    }
+    Ok(entries)
 }
 
 async fn sign(
     platform: &Platform,
     record: &AuthorityRecord,
     next_update: Timestamp,
-    revoked: &[Arc<CertificateRecord>],
+    revoked: &RevokedEntries,
 ) -> Result<Vec<u8>> {
-    let issuer = open_issuer(platform, record).await?;
+    let issuer = open_for_lists(platform, record).await?;
     let now = platform.now();
-    let entries: Vec<RevokedEntry> = revoked
-        .iter()
-        .map(|certificate| RevokedEntry {
-            serial_hex: certificate.serial.clone(),
-            revoked_at: certificate.revoked.unwrap_or(now),
-            reason: RevocationReason::Unspecified,
-        })
-        .collect();
     // Time grows, also over a restart, and is the same in every process.
     let number = u64::try_from(now.as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))?;
-    build_crl(&issuer, number, now, next_update, &entries).await
+    sign_crl(&issuer, number, now, next_update, revoked).await
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {
     let row = platform.store.get(&AUTHORITIES, &id.to_string()).await?;
-    row.ok_or_else(|| Error::not_found(format!("There is no certificate authority '{id}' here.")))
+    row.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: Uuid) -> Error {
+    Error::not_found(format!("There is no certificate authority '{id}' here."))
 }
 
 fn later(now: Timestamp, by: Duration) -> Result<Timestamp> {

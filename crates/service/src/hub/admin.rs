@@ -4,7 +4,7 @@ use super::{HubRef, access, event_page, identity};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::resources::Stored;
-use crate::tables::{DEVICE_SESSIONS, DEVICES, RESOURCES, TWINS};
+use crate::tables::{DEVICE_SESSIONS, DEVICES, RENEWALS, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, StoredEvent};
@@ -17,8 +17,8 @@ use ferrohub_store::{Page, Pages};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Devices taken away in one unit of work: four rows each, below `limits::UNIT_ROWS`.
-const PURGE_ROWS: usize = 120;
+/// Devices taken away in one unit of work: five rows each, below `limits::UNIT_ROWS`.
+const PURGE_ROWS: usize = 96;
 
 /// Removes all devices of a hub that is being deleted, with their twins, sessions and ADR devices, in steps; gives the
 /// device ids, whose connections the caller tells. May be run again after an interruption. A device that is made
@@ -36,8 +36,8 @@ pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
         }
         let mut change = Change::new();
         for row in rows {
-            // Identity, twin, session and ADR device share their key.
-            for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RESOURCES] {
+            // Identity, twin, session, renewals and ADR device share their key.
+            for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RENEWALS, &RESOURCES] {
                 change.unit.delete(table, row.key.clone());
             }
             gone.push(identity::device_from_row(&row)?.device.device_id.clone());

@@ -83,6 +83,14 @@ impl Proof {
         }
     }
 
+    /// The credential id in the certificate that it is.
+    pub(super) fn credential_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Chain { credential_id, .. } => *credential_id,
+            Self::DeviceKey { .. } | Self::Policy { .. } | Self::Thumbprint { .. } => None,
+        }
+    }
+
     /// Whether the identity, as it stands now, would accept it again (the chain itself apart).
     pub(super) fn still_holds(&self, device: &DeviceIdentity) -> bool {
         let now = &device.authentication;

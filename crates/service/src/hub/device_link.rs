@@ -40,6 +40,8 @@ pub struct DeviceLink {
     /// Whether messages go to the log; without a route, and with the fallback route off, they go nowhere.
     pub(super) keeps_messages: AtomicBool,
     pub(super) closed: AtomicBool,
+    /// The credential id in the certificate that the connection rests on.
+    pub(super) credential_id: Option<Uuid>,
     /// Whether the hub lets its devices ask for faults.
     pub(super) may_fault: bool,
 }
@@ -130,12 +132,12 @@ impl DeviceLink {
         self.present.heard();
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         self.refuse_if(self.closed.load(Ordering::Acquire))
     }
 
     /// Refuses also when a newer connection has the device: what this one wants does not count any more.
-    fn check_own(&self) -> Result<()> {
+    pub(super) fn check_own(&self) -> Result<()> {
         self.refuse_if(self.closed.load(Ordering::Acquire) || self.present.claim().is_lost())
     }
 

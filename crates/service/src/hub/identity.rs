@@ -5,7 +5,7 @@
 
 use super::{HubRef, twins};
 use crate::platform::{self, Change, Platform};
-use crate::tables::{DEVICE_SESSIONS, DEVICES, TWINS};
+use crate::tables::{DEVICE_SESSIONS, DEVICES, RENEWALS, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_place};
@@ -290,13 +290,14 @@ pub fn add_update(
     Ok(())
 }
 
-/// Adds the removal of a device, its twin and its session to `change`, and the notice to an open connection.
+/// Adds the removal of a device, its twin, its session and its renewals to `change`, and the notice to an open connection.
 pub fn add_delete(was: &StoredDevice, change: &mut Change) {
     let key = uid_key(was.device.uid);
     change.unit.expect_version(&DEVICES, key.clone(), was.version);
     change.unit.delete(&DEVICES, key.clone());
     change.unit.delete(&TWINS, key.clone());
-    change.unit.delete(&DEVICE_SESSIONS, key);
+    change.unit.delete(&DEVICE_SESSIONS, key.clone());
+    change.unit.delete(&RENEWALS, key);
     notify(&was.device, change);
 }
 

@@ -4,6 +4,7 @@ use super::connect::{Proof, recheck_token};
 use super::device_link::{DeviceLink, Lasting};
 use super::identity::DeviceRef;
 use super::patience::Patience;
+use super::renewal::RenewalEnded;
 use super::telemetry::Telemetry;
 use super::trust::Trust;
 use super::{HubRef, HubService, device_sessions, identity, twins};
@@ -78,6 +79,11 @@ pub enum SessionEvent {
         /// The patch.
         patch: Value,
     },
+    /// Renewals of the device's certificate have ended.
+    Renewed {
+        /// What they came to. Each is told again until [`DeviceLink::renewals_delivered`] says that the device has it.
+        ended: Vec<RenewalEnded>,
+    },
     /// The connection must be closed.
     Closed {
         /// Why.
@@ -105,6 +111,7 @@ pub(super) struct From {
 struct Todo {
     device: bool,
     trust: bool,
+    renewals: bool,
     desired: Option<DesiredChange>,
     all_desired: bool,
     bus_is_gone: bool,
@@ -160,6 +167,12 @@ impl HubService {
         let (client, had_one) = (lasting.client.as_str(), twin.had_lasting_session);
         let remembered =
             device_sessions::begin(&self.platform, DeviceRef::of(device), client, lasting.kind, had_one).await?;
+        // What ended while the device was away; the device itself asks by subscribing, unless that is remembered.
+        let hears_of_renewals = remembered.is_some_and(|wanted| wanted.credentials);
+        if hears_of_renewals {
+            // The connection before this one may just be noting what arrived; whoever reads after this turn sees it.
+            drop(self.platform.twin_turn(&device.device_id).await);
+        }
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
         let claim = Arc::new(claim);
@@ -180,6 +193,7 @@ impl HubService {
             keeps_messages: AtomicBool::new(hub.keeps_messages()),
             lasting,
             closed: AtomicBool::new(false),
+            credential_id: proof.credential_id(),
             may_fault: hub.allows_faults(),
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { from.chain } else { Vec::new() };
@@ -194,7 +208,7 @@ impl HubService {
             trust,
             claim,
             ears,
-            todo: Todo::default(),
+            todo: Todo { renewals: hears_of_renewals, ..Todo::default() },
             patience: Patience::default(),
             told,
             closed: None,
@@ -281,6 +295,14 @@ impl Session {
         }
         if let Some(reason) = self.check().await? {
             return Ok(Some(self.close(reason)));
+        }
+        if self.todo.renewals {
+            let ended = self.link.read_ended().await?;
+            self.todo.renewals = false;
+            self.patience.rest();
+            if !ended.is_empty() {
+                return Ok(Some(SessionEvent::Renewed { ended }));
+            }
         }
         let change = self.next_desired().await?;
         self.patience.rest();
@@ -422,7 +444,11 @@ fn refused<T>(outcome: Result<T>, reason: CloseReason) -> Result<Option<CloseRea
 impl Todo {
     /// A lost notice is noted like one that came. Without a bus nothing keeps the connection honest.
     fn note_device(&mut self, delivery: Option<&Delivery>) {
-        self.device = true;
+        match delivery {
+            Some(Delivery::Message(what)) if what.as_ref() == platform::RENEWAL_ENDED => self.renewals = true,
+            Some(Delivery::Message(_)) => self.device = true,
+            Some(Delivery::Lagged(_)) | None => (self.device, self.renewals) = (true, true),
+        }
         self.bus_is_gone |= delivery.is_none();
     }
 

@@ -2,18 +2,18 @@
 
 use super::HubRef;
 use super::shared_read::SharedRead;
-use crate::certificate;
+use crate::certificate::{self, AuthorityRecord, AuthorityState};
 use crate::platform::Platform;
 use crate::registry;
 use crate::resources::{self, tag};
 use aws_lc_rs::digest::{Context, SHA256};
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_pki::chain::{Anchor, VerifiedLeaf, verify_client_chain};
+use ferrohub_pki::chain::{Anchor, CODE_UNTRUSTED, VerifiedLeaf, verify_client_chain};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,12 +22,16 @@ type Hash = [u8; 32];
 
 /// The verified CA certificates of a hub at one moment.
 struct Anchors {
-    /// Hash over ids and versions of the rows they came from: changes with every change of trust.
+    /// Hash over ids and versions of the rows they came from, and over the states of the namespace's authorities: changes with
+    /// every change of trust.
     generation: Hash,
     cas: Vec<Anchor>,
     /// By SHA-256 thumbprint, upper-case hex: the certificate authority of the hub's namespace whose certificate it is, by the
     /// uid of its resource; `None` for a CA of others.
     prints: HashMap<String, Option<Uuid>>,
+    /// Keys of revoked authorities of the hub's namespace, by hash: nothing is trusted that one of them signed, in whatever
+    /// entry it ends. Keys, because a certificate can be spelled anew.
+    revoked: HashSet<Hash>,
 }
 
 /// A hub and whom it trusts, as they stood at one moment.
@@ -53,6 +57,8 @@ struct Verified {
     leaf: VerifiedLeaf,
     from: Timestamp,
     generation: Hash,
+    /// Keys of the certificates above the leaf, by hash.
+    keys: Vec<Hash>,
 }
 
 /// Anchors and verified chains. The rows are read anew for everybody who asks, in one reading for all who ask at the
@@ -102,9 +108,13 @@ impl Trust {
             return Ok(trusted);
         }
         let leaf = verify_client_chain(chain, &view.anchors.cas, now)?;
+        let keys = keys_above(chain)?;
+        if keys.iter().any(|key| view.anchors.revoked.contains(key)) {
+            return Err(revoked(&leaf));
+        }
         let authority = view.anchors.prints.get(&leaf.anchor_sha256).copied().flatten();
-        self.verified
-            .insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, generation: view.anchors.generation }));
+        let generation = view.anchors.generation;
+        self.verified.insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, generation, keys }));
         Ok(Trusted { leaf, authority })
     }
 
@@ -113,7 +123,8 @@ impl Trust {
         let authority = *anchors.prints.get(&known.leaf.anchor_sha256)?;
         // A chain that led to a CA of others may lead to one of ours by now.
         let same = authority.is_some() || known.leaf.credential_id.is_none() || known.generation == anchors.generation;
-        let holds = same && (known.from..known.leaf.valid_until).contains(&now);
+        let revoked = known.keys.iter().any(|key| anchors.revoked.contains(key));
+        let holds = same && !revoked && (known.from..known.leaf.valid_until).contains(&now);
         holds.then(|| Trusted { leaf: known.leaf.clone(), authority })
     }
 
@@ -125,17 +136,30 @@ impl Trust {
             context.update(row.uid.as_bytes());
             context.update(&row.version.to_be_bytes());
         }
+        let authorities = self.authorities(platform, hub).await?;
+        for record in &authorities {
+            context.update(record.id.as_bytes());
+            context.update(&[record.state as u8, u8::from(record.is_trusted())]);
+        }
         let generation = finish(context);
         if let Some(known) = self.anchors.get(&hub.uid).filter(|known| known.generation == generation) {
             return Ok(known);
         }
-        let ours = self.authorities(platform, hub).await?;
+        let ours: HashMap<&str, Uuid> = authorities
+            .iter()
+            .filter(|record| record.is_trusted())
+            .map(|record| (record.thumbprint.as_str(), record.owner))
+            .collect();
+        let revoked = revoked_keys(&authorities, platform.now())?;
         let (mut cas, mut prints) = (Vec::new(), HashMap::new());
         for row in rows
             .iter()
             .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
         {
             match Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()) {
+                Ok(certificate) if revoked.contains(&hash(certificate.public_key_info_der())) => {
+                    tracing::debug!(id = %row.id, "the certificate of a revoked authority; it trusts nobody");
+                }
                 Ok(certificate) => {
                     // Those beyond the verifier's limit verify nothing.
                     if cas.len() < limits::CHAIN_ANCHORS {
@@ -151,17 +175,60 @@ impl Trust {
                 }
             }
         }
-        let fresh = Arc::new(Anchors { generation, cas, prints });
+        let fresh = Arc::new(Anchors { generation, cas, prints, revoked });
         self.anchors.insert(hub.uid, Arc::clone(&fresh));
         Ok(fresh)
     }
 
-    /// The issuing authorities of the namespace that the hub is linked to, by thumbprint: one of them may have been uploaded by hand.
-    async fn authorities(&self, platform: &Platform, hub: &HubRef) -> Result<HashMap<String, Uuid>> {
-        let Some(namespace) = hub.stored.resource.link(registry::NAMESPACE) else { return Ok(HashMap::new()) };
-        let issuing = certificate::issuing_of_namespace(platform, namespace).await?;
-        Ok(issuing.into_iter().map(|record| (record.thumbprint.clone(), record.owner)).collect())
+    /// The authorities of the namespace that the hub is linked to: one of them may have been uploaded by hand.
+    async fn authorities(&self, platform: &Platform, hub: &HubRef) -> Result<Vec<Arc<AuthorityRecord>>> {
+        match hub.stored.resource.link(registry::NAMESPACE) {
+            Some(namespace) => certificate::of_namespace(platform, namespace).await,
+            None => Ok(Vec::new()),
+        }
     }
+}
+
+/// The keys of revoked authorities that have not ended, by hash.
+fn revoked_keys(authorities: &[Arc<AuthorityRecord>], now: Timestamp) -> Result<HashSet<Hash>> {
+    let mut keys = HashSet::new();
+    for record in authorities.iter().filter(|record| record.state == AuthorityState::Revoked && record.not_after > now)
+    {
+        keys.insert(hash(Certificate::from_der(&record.certificate_der)?.public_key_info_der()));
+    }
+    Ok(keys)
+}
+
+/// The keys of the certificates above the leaf of a chain that was parsed before, by hash.
+fn keys_above(chain: &[Vec<u8>]) -> Result<Vec<Hash>> {
+    let above = chain.iter().skip(1);
+    above.map(|der| Certificate::from_der(der).map(|above| hash(above.public_key_info_der()))).collect()
+}
+
+fn revoked(leaf: &VerifiedLeaf) -> Error {
+    Error::unauthenticated(format!(
+        "The issuing CA above the client certificate '{}' was revoked; provision the device again.",
+        leaf.common_name.as_deref().unwrap_or_default()
+    ))
+    .with_iot_code(CODE_UNTRUSTED)
+}
+
+fn hash(bytes: &[u8]) -> Hash {
+    let mut context = Context::new(&SHA256);
+    context.update(bytes);
+    finish(context)
+}
+
+/// Whether the CA with this SHA-256 thumbprint is a verified one of the hub.
+pub(super) async fn trusts(platform: &Platform, hub: &HubRef, sha256: &str) -> Result<bool> {
+    let rows = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    let mut verified = rows
+        .iter()
+        .filter(|row| row.resource.value(&["isVerified"]).and_then(serde_json::Value::as_bool) == Some(true))
+        .filter_map(|row| {
+            Certificate::from_pem_or_base64(row.resource.text(&["certificate"]).unwrap_or_default()).ok()
+        });
+    Ok(verified.any(|certificate| certificate.sha256().eq_ignore_ascii_case(sha256)))
 }
 
 /// Hash of a chain with its lengths, so that no two chains share one.

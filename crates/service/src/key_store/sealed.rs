@@ -50,6 +50,13 @@ impl SealedKeys {
     }
 }
 
+/// A new key. Primes are looked for on a thread that nobody else waits for: an RSA key takes tenths of a second.
+async fn make(kind: KeyKind) -> Result<SoftwareSigner> {
+    let KeyKind::Rsa(_) = kind else { return SoftwareSigner::generate(kind) };
+    let made = tokio::task::spawn_blocking(move || SoftwareSigner::generate(kind)).await;
+    made.map_err(|error| Error::internal(format!("making a key: {error}")))?
+}
+
 /// Whether a key may be exported is sealed with it: a changed reference opens nothing.
 fn field(reference: &KeyReference) -> &'static str {
     if reference.exportable { "exportable key" } else { "key" }
@@ -62,7 +69,7 @@ impl KeyStore for SealedKeys {
     }
 
     async fn generate(&self, reference: &KeyReference, kind: KeyKind) -> Result<Arc<dyn Signer>> {
-        let (signer, row) = (SoftwareSigner::generate(kind)?, reference.id.to_string());
+        let (signer, row) = (make(kind).await?, reference.id.to_string());
         let store = self.store.as_ref();
         let key = self
             .keyring

@@ -16,7 +16,7 @@ use crate::resources::{self, Stored};
 use crate::tables::RESOURCES;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_model::device::DeviceIdentity;
+use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::enrollment::EnrollmentSettings;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::registration::{Assignment, Substatus};
@@ -240,6 +240,14 @@ impl ProvisioningService {
             (device.credential_id, device.policy) = (None, None);
         }
         if let Some(issuing) = issuing {
+            // Whoever disables a device keeps it from new certificates too (reference: device-registry-api.md section 4, Revoke).
+            if device.status == DeviceStatus::Disabled {
+                return Err(Error::forbidden(format!(
+                    "The device '{device_id}' is disabled at the hub '{}' and gets no certificate; enable it first.",
+                    place.hub.name
+                ))
+                .with_iot_code(403_012));
+            }
             device.credential_id = Some(device.credential_id.unwrap_or_else(|| self.platform.random.uuid_v4()));
             device.policy = Some(issuing.policy.uid);
         }

@@ -7,6 +7,7 @@ mod edge;
 mod enabled;
 mod mirror;
 mod naming;
+mod revoke;
 
 pub use edge::{
     AUTHORITY, DEVICES_WRITE, HUB_DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ,
@@ -14,3 +15,4 @@ pub use edge::{
 };
 pub use enabled::{apply_enabled, hub_device, show_hub_device, without_assigned};
 pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_new, mirror_presumed, mirror_put};
+pub use revoke::{Revocation, revoke_device};

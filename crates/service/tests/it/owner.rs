@@ -127,6 +127,16 @@ impl Owner {
         self.answer("POST", &format!("{id}/{action}"), version, None).await.unwrap()
     }
 
+    /// A look at a path that is no resource's.
+    pub(super) async fn look(&self, path: &str, version: &str) -> Result<ArmResponse> {
+        self.send("GET", path, version, None, None).await
+    }
+
+    /// An action, whatever it answers.
+    pub(super) async fn act(&self, path: &str, version: &str, body: Option<Value>) -> Result<ArmResponse> {
+        self.send("POST", path, version, body, None).await
+    }
+
     pub(super) async fn delete(&self, id: &ResourceId, version: &str) {
         self.answer("DELETE", &id.to_string(), version, None).await;
     }

@@ -206,6 +206,21 @@ pub(super) async fn find_and_count(store: &dyn Store) {
     assert_eq!(keys(&rows.expect("the find works")), ["2"]);
 }
 
+pub(super) async fn count_between(store: &dyn Store) {
+    for (key, serial) in [("1", Some("a/1")), ("2", Some("a/10")), ("3", Some("a/2")), ("4", Some("b/1")), ("5", None)]
+    {
+        put(store, thing(key, serial, None, json!(1))).await;
+    }
+    for (start, end, wanted) in
+        [("a/", "a0", 3), ("a/1", "a/2", 2), ("a/10", "a/10", 0), ("", "z", 4), ("z", "a", 0), ("a/2", "b/1", 1)]
+    {
+        let count = store.count_between(&THINGS, "serial", start, end).await;
+        assert_eq!(count, Ok(wanted), "serials from {start:?} to {end:?}");
+    }
+    let plain = store.count_between(&THINGS, "colour", "a", "b").await;
+    assert!(matches!(plain, Err(StoreError::Invalid(_))), "a plain column is refused: {plain:?}");
+}
+
 pub(super) async fn keys_are_compared_in_binary_order(store: &dyn Store) {
     let mut all = ["b", "B", "a", "ä", "Z", "10", "2", "a b", "a-b", "z", "😀"];
     for key in all {

@@ -71,6 +71,16 @@ impl Store for Turns {
         self.next().count(table, column, value).await
     }
 
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        self.next().count_between(table, column, start, end).await
+    }
+
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.next().last(table, prefix, limit).await
     }

@@ -7,13 +7,22 @@ use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::put;
 use crate::az::options::tags;
-use crate::az::output::Output;
+use crate::az::output::{Columns, Output};
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
 
 const TARGET: &str = "--namespace/--ns! # Name of the namespace.
 --resource-group/-g! # Resource group.";
+
+/// Columns of the table format.
+const STATES: Columns = &[
+    ("Hub", "hub"),
+    ("Policy", "policy"),
+    ("State", "state"),
+    ("LastAttempt", "lastAttempt"),
+    ("Error", "error.code"),
+];
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -26,7 +35,33 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("iot adr ns credential show", "Show the credential of a namespace.", &[TARGET], show),
     Command::new("iot adr ns credential delete", "Delete the credential of a namespace.", &[TARGET], delete)
         .confirmed(),
-    Command::new("iot adr ns credential sync", "Make the linked hubs trust the CAs of all policies.", &[TARGET], sync),
+    Command::new(
+        "iot adr ns credential sync",
+        "Make the linked hubs trust the CAs of all policies, or of some.",
+        &[
+            TARGET,
+            "--policies + # Names or ids of policies; all without it. Ferrohub's own.
+--hubs + # Names or ids of linked hubs; all without it. Ferrohub's own.",
+        ],
+        sync,
+    ),
+    Command::new(
+        "iot adr ns credential sync-status",
+        "Show which linked hub trusts the CA of which policy. Ferrohub's own: Azure has no such command.",
+        &[TARGET],
+        sync_status,
+    ),
+    Command::new(
+        "iot adr ns credential undo-sync",
+        "Take the CAs of policies off linked hubs. Ferrohub's own: Azure has no such command.",
+        &[
+            TARGET,
+            "--policies! + # Names or ids of policies.
+--hubs + # Names or ids of linked hubs; all without it.",
+        ],
+        undo_sync,
+    )
+    .confirmed(),
 ];
 
 /// Makes the credential.
@@ -98,11 +133,41 @@ fn sync<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let namespace = namespace(context, args)?;
         let path = format!("{}/synchronize", credential_path(&namespace));
-        match context.arm_act(Method::POST, &path, versions::REGISTRY, None, false).await {
+        match context.arm_act(Method::POST, &path, versions::REGISTRY, named(args).as_ref(), false).await {
             Ok(_) => {
                 let name = args.required("--namespace")?;
                 Ok(Output::text(format!("Successfully synchronized credentials for namespace '{name}'\n")))
             }
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
+        }
+    })
+}
+
+/// The policies and hubs that are named; `None` where neither is, which means all of both.
+fn named(args: &Args) -> Option<Value> {
+    let mut body = Map::new();
+    put(&mut body, "policies", args.list("--policies").map(|names| json!(names)));
+    put(&mut body, "hubs", args.list("--hubs").map(|names| json!(names)));
+    (!body.is_empty()).then_some(Value::Object(body))
+}
+
+fn sync_status<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(context, args)?;
+        let path = format!("{}/synchronization", credential_path(&namespace));
+        match context.arm_list(&path, versions::REGISTRY).await {
+            Ok(states) => Ok(Output::with_columns(Value::Array(states), STATES)),
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
+        }
+    })
+}
+
+fn undo_sync<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(context, args)?;
+        let path = format!("{}/undoSynchronize", credential_path(&namespace));
+        match context.arm_act(Method::POST, &path, versions::REGISTRY, named(args).as_ref(), false).await {
+            Ok(_) => Ok(Output::nothing()),
             Err(failure) => Err(explained(context, args, &namespace, failure).await),
         }
     })

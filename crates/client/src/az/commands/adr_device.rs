@@ -112,7 +112,46 @@ fn revoke<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = format!("{}/revoke", path(context, args)?);
         let body = json!({"disable": args.flag("--disable")});
-        context.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
-        Ok(Output::nothing())
+        let answer = context.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
+        match answer["result"].as_str() {
+            Some("Failed") => {
+                let why = answer["error"]["message"].as_str().unwrap_or("The server does not say why.");
+                Err(Failure::error(format!("The device was not revoked. {why}")))
+            }
+            _ => Ok(Output::nothing()),
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::az::scripted::{Answer, Scripted};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_revocation_that_failed_is_an_error() {
+        let server = Scripted::start(|seen| {
+            let result = match seen.call.split("/devices/").nth(1)? {
+                "d1/revoke" => json!({"result": "Succeeded"}),
+                "d2/revoke" => {
+                    json!({"result": "Failed", "error": {"code": "404", "message": "No active credential."}})
+                }
+                _ => return None,
+            };
+            let as_sent = seen.call.starts_with("POST") && seen.body == json!({"disable": true});
+            as_sent.then(|| Answer::ok(result))
+        })
+        .await;
+        assert_eq!(server.az(&["login"]).await.code, 0);
+        let revoke = |device: &'static str| {
+            ["iot", "adr", "ns", "device", "revoke", "-n", device, "--ns", "n1", "-g", "rg", "--disable", "-y"]
+        };
+        let done = server.az(&revoke("d1")).await;
+        assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
+        let failed = server.az(&revoke("d2")).await;
+        assert_eq!(
+            (failed.code, failed.err.as_str()),
+            (1, "ERROR: The device was not revoked. No active credential.\n")
+        );
+    }
 }

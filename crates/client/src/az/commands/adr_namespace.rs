@@ -34,7 +34,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --no-credential flag # Make neither credential nor policy.
 --no-policy flag # Make the credential only.
 --policy-name/--pn # Name of the policy; default without it.
---cert-key-type {ECC} # Key type of the issuing CA.
+--cert-key-type {ECC,ECC-P256,ECC-P384,ECC-P521,RSA-3072} # Key type of the issuing CA; Azure knows ECC only (P-384).
 --cert-subject # Subject of the issuing CA.
 --cert-validity-days int # Validity of the certificates that the policy issues.",
         ],

@@ -25,7 +25,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[
             NAMESPACE,
             NAME,
-            "--cert-key-type {ECC} =ECC # Key type of the issuing CA.
+            "--cert-key-type {ECC,ECC-P256,ECC-P384,ECC-P521,RSA-3072} =ECC # Key type of the issuing CA; Azure knows ECC only (P-384).
 --cert-subject # Subject of the issuing CA, such as CN=TestDevice; unique in the namespace.
 --cert-validity-days int # Validity of the certificates it issues, 1 to 3650 days; 30 without it.
 --enable-byor 3st # Sign the issuing CA with a root of your own.
@@ -47,6 +47,18 @@ pub(crate) const COMMANDS: &[Command] = &[
 --tags * # Tags: key=value.",
         ],
         update,
+    ),
+    Command::new(
+        "iot adr ns policy disable",
+        "Let a policy issue nothing. Ferrohub's own: Azure has no such command.",
+        &[NAMESPACE, NAME],
+        disable,
+    ),
+    Command::new(
+        "iot adr ns policy enable",
+        "Let a disabled policy issue again. Ferrohub's own: Azure has no such command.",
+        &[NAMESPACE, NAME],
+        enable,
     ),
     Command::new("iot adr ns policy delete", "Delete a policy.", &[NAMESPACE, NAME], delete).confirmed(),
     Command::new(
@@ -210,6 +222,24 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         }
         Ok(context.arm_write(Method::PUT, &path, versions::REGISTRY, &policy, false).await?.into())
     })
+}
+
+async fn switch(context: &mut Context<'_>, args: &Args, enabled: bool) -> Result<Output> {
+    let namespace = namespace(context, args)?;
+    let path = policy_path(&namespace, args.filled("--policy-name")?);
+    let body = json!({"properties": {"enabled": enabled}});
+    match context.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false).await {
+        Ok(policy) => Ok(policy.into()),
+        Err(failure) => Err(missing(context, &namespace, args, failure).await),
+    }
+}
+
+fn disable<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(switch(context, args, false))
+}
+
+fn enable<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(switch(context, args, true))
 }
 
 fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {

@@ -2,6 +2,7 @@
 
 use super::command::Command;
 mod account;
+mod adr_certificate;
 mod adr_credential;
 mod adr_device;
 mod adr_identity;
@@ -44,6 +45,7 @@ pub(crate) const TABLES: &[&[Command]] = &[
     adr_identity::COMMANDS,
     adr_credential::COMMANDS,
     adr_policy::COMMANDS,
+    adr_certificate::COMMANDS,
     adr_device::COMMANDS,
     hub_create::COMMANDS,
     hub::COMMANDS,

@@ -1,4 +1,4 @@
-//! Requests that are answered: twin, certificate renewal, registration.
+//! Requests that are answered: twin, registration.
 
 use super::*;
 
@@ -59,19 +59,6 @@ async fn desired_changes_and_the_end_of_the_session() {
     );
     rig.events.send(SessionEvent::Closed { reason: CloseReason::Replaced }).unwrap();
     assert_eq!(client.receive().await, None);
-}
-
-#[tokio::test]
-async fn certificate_renewal_is_refused_in_words() {
-    let rig = Rig::new(0);
-    let mut client = rig.device().await;
-    client.subscribe(&["$iothub/credentials/res/#"]).await;
-    let topic = "$iothub/credentials/POST/issueCertificate/";
-    client.send(&[publish(topic, "{}", Some(1)), publish(&format!("{topic}?$rid=abcd"), "{}", None)]).await;
-    assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
-    let (topic, answer) = client.delivered().await;
-    assert_eq!(topic, "$iothub/credentials/res/501/?$rid=abcd");
-    assert_eq!(answer["errorCode"], 501_000);
 }
 
 #[tokio::test]

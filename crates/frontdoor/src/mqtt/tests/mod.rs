@@ -5,6 +5,7 @@ mod connecting;
 mod faults;
 mod lasting;
 mod publishing;
+mod renewing;
 
 use super::*;
 use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
@@ -15,7 +16,9 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::random::SeededRandom;
 use ferrohub_model::registration::RegistrationStatus;
-use ferrohub_service::hub::{CloseReason, DeviceLogin, SessionEvent, Telemetry};
+use ferrohub_service::hub::{
+    CloseReason, DeviceLogin, RenewalAccepted, RenewalEnded, RenewalRefused, SessionEvent, Telemetry,
+};
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, Unsubscribe, encode};
 use serde_json::{Value, json};
@@ -24,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Semaphore, mpsc, watch};
+use uuid::Uuid;
 
 const HUB_USER: &str = "hub1.azure-devices.localhost/d1/?api-version=2021-04-12";
 
@@ -47,6 +51,15 @@ struct FakeLink {
     forgetful: Mutex<Option<Error>>,
     /// Whether the hub lets the device ask for faults.
     faults: AtomicBool,
+    renewals: FakeRenewals,
+}
+
+/// The device's row of renewals.
+#[derive(Default)]
+struct FakeRenewals {
+    asked: Mutex<Vec<(String, Value)>>,
+    ended: Mutex<Vec<RenewalEnded>>,
+    delivered: Mutex<Vec<Uuid>>,
 }
 
 struct FakeEvents(mpsc::UnboundedReceiver<SessionEvent>);
@@ -138,6 +151,25 @@ impl DeviceLink for FakeLink {
         Ok(())
     }
 
+    async fn renew(&self, rid: &str, body: &Value) -> std::result::Result<RenewalAccepted, Box<RenewalRefused>> {
+        self.renewals.asked.lock().unwrap().push((rid.to_owned(), body.clone()));
+        if body["replace"] == "none" {
+            let error = Error::precondition("nothing to replace").with_iot_code(412_001);
+            return Err(Box::new(RenewalRefused { error, info: Some(json!({"requestId": "none"})) }));
+        }
+        Ok(RenewalAccepted { correlation_id: Uuid::nil(), expires: "2026-01-31T12:52:20.565Z".parse().unwrap() })
+    }
+
+    async fn ended_renewals(&self) -> Result<Vec<RenewalEnded>> {
+        Ok(self.renewals.ended.lock().unwrap().clone())
+    }
+
+    async fn renewals_delivered(&self, operations: &[Uuid]) -> Result<()> {
+        self.renewals.ended.lock().unwrap().retain(|one| !operations.contains(&one.correlation_id));
+        self.renewals.delivered.lock().unwrap().extend(operations);
+        Ok(())
+    }
+
     fn heard(&self) {}
 
     fn may_fault(&self) -> bool {
@@ -176,6 +208,7 @@ impl Rig {
             kind: Mutex::new(SessionKind::Clean),
             forgetful: Mutex::default(),
             faults: AtomicBool::new(false),
+            renewals: FakeRenewals::default(),
         };
         let gate = Arc::new(FakeGate {
             link: Arc::new(link),

@@ -4,12 +4,13 @@
 //! The rows behind both generations: `credentials/default` shows the root, `credentials/default/policies/{p}` an issuing
 //! authority with its certificate policy. Key and certificate are rows of their own ([`crate::certificate`]).
 
-use super::REGISTRY_FAMILY;
+use super::{REGISTRY_FAMILY, authority_life};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
-use crate::certificate;
+use crate::certificate::{self, AuthorityRecord};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
@@ -18,7 +19,10 @@ use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::uid::uid_key;
+use ferrohub_pki::algorithm::KeyKind;
+use ferrohub_pki::external::request_pem;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Name and place.
@@ -40,7 +44,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 /// What an authority's properties are (reference: device-registry-api.md section 6).
 const PROPERTIES: &[Property] = &[
     acted("certificateAuthorityType", Check::OneOf(&[ROOT, ISSUING])).create_only(),
-    acted("keyType", Check::OneOf(&["ECC"])).create_only(),
+    acted("keyType", Check::OneOf(certificate::KEY_TYPES)).create_only(),
     acted(
         "issuer",
         Check::Members(&[
@@ -59,8 +63,12 @@ const PROPERTIES: &[Property] = &[
 ];
 /// `certificateAuthorityType` of a root.
 pub(super) const ROOT: &str = "Root";
+/// `issuerType` of an authority that a root of somebody else signs.
+pub(super) const EXTERNAL: &str = "External";
 /// `certificateAuthorityType` of an issuing authority.
 pub(super) const ISSUING: &str = "ICA";
+/// The type of an authority's key.
+pub(super) const KEY_TYPE: &str = "keyType";
 /// The reference from an issuing authority to the one that signed it.
 pub(super) const ISSUER: &str = "issuer";
 /// The rule for names, in words (reference: iot-hub-and-dps.md G.4).
@@ -105,12 +113,18 @@ impl Behavior for Authority {
         if root {
             return write_root(cx, namespace, None).await;
         }
+        if wants_external(cx, issuer.as_ref())? {
+            return write_external(cx, namespace, None).await;
+        }
         let signer = issuing_root(cx, namespace, issuer.as_ref()).await?;
         write_issuing(cx, namespace, &signer, None).await
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         refuse_needed(cx).await?;
+        if !cx.cascade {
+            refuse_live_leaves(cx.platform, cx.stored).await?;
+        }
         certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
     }
 
@@ -121,10 +135,17 @@ impl Behavior for Authority {
     async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
-        if let Some(pair) = certificate::authority_of(platform, stored.uid).await? {
-            properties["subject"] = pair.subject.clone().into();
-            properties["validityNotBefore"] = rfc3339(pair.not_before).into();
-            properties["validityNotAfter"] = rfc3339(pair.not_after).into();
+        let standing = Standing::of(platform, stored.uid).await?;
+        if let Some(subject) = standing.subject() {
+            properties["subject"] = subject.into();
+        }
+        if let Some(active) = &standing.active {
+            properties["validityNotBefore"] = rfc3339(active.not_before).into();
+            properties["validityNotAfter"] = rfc3339(active.not_after).into();
+        }
+        if is_external(stored) {
+            properties["issuer"] = json!({"issuerType": EXTERNAL});
+            standing.show_external(&mut properties["issuer"], "thumbprint");
         }
         if let Some(issuer) = stored.resource.links.get(ISSUER) {
             let id = render::reference_id(platform, issuer).await?;
@@ -135,14 +156,25 @@ impl Behavior for Authority {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["activate"]) {
-            return Err(external());
+            refuse_root(cx)?;
+            return authority_life::activate(cx, &DECL.action("activate/action")).await.map(Some);
         }
         if cx.is("POST", &["revokeAndRotate"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete --hub-name '<hub>' --name '<entry>' --etag '*'",
-            ));
+            refuse_root(cx)?;
+            if is_external(cx.stored) {
+                return Err(Error::invalid(format!(
+                    "The issuing CA '{}' is signed by a root of your own (issuerType External), and only that root can revoke it. To stop trusting it here, delete its entries at the hubs and the authority.",
+                    cx.stored.name()
+                ))
+                .with_code("InvalidIssuerType"));
+            }
+            return authority_life::revoke(cx, &DECL.action("revokeAndRotate/action")).await.map(Some);
         }
         Ok(None)
+    }
+
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+        authority_life::run(platform, record, lease).await
     }
 }
 
@@ -152,11 +184,92 @@ pub(super) async fn write_root(cx: &mut PutContext<'_>, namespace: &Stored, subj
         if root(cx.platform, namespace.uid).await?.is_some() {
             return Err(second_root(cx.id));
         }
-        certificate::create_root(cx.platform, namespace, cx.uid, subject, &mut cx.change).await?;
+        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
+        certificate::create_root(cx.platform, namespace, cx.uid, subject, key, &mut cx.change).await?;
     }
     cx.extra.lookup = Some(root_lookup(namespace.uid));
     complete(cx, ROOT);
     Ok(())
+}
+
+/// Completes the row of an issuing authority that a root of somebody else is to sign, whichever generation writes it, and makes
+/// its key and request.
+pub(super) async fn write_external(cx: &mut PutContext<'_>, namespace: &Stored, subject: Option<&str>) -> Result<()> {
+    if cx.is_new() {
+        let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
+        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
+        if let KeyKind::Rsa(_) = key {
+            return Err(Error::invalid_property(
+                "keyType",
+                "An issuing authority under a root of your own has an elliptic curve key: ECC, ECC-P256, ECC-P384 or ECC-P521.",
+            ));
+        }
+        let wanted = certificate::Issuing { name: &name, group: &group, subject, key };
+        certificate::create_external(cx.platform, namespace, cx.uid, &wanted, &mut cx.change).await?;
+    }
+    complete(cx, ISSUING);
+    cx.resource.properties.insert("issuer".into(), json!({"issuerType": EXTERNAL}));
+    Ok(())
+}
+
+/// Whether a stored authority is signed by a root of somebody else, or is to be.
+pub(super) fn is_external(stored: &Stored) -> bool {
+    stored.resource.text(&["issuer", "issuerType"]) == Some(EXTERNAL)
+}
+
+/// Whether a body asks for an authority under a root of somebody else; what was made as one stays one.
+fn wants_external(cx: &PutContext<'_>, issuer: Option<&Value>) -> Result<bool> {
+    let sent = issuer.and_then(|issuer| issuer.get("issuerType")).and_then(Value::as_str);
+    let stored = cx.existing.map(is_external);
+    let wanted = match (sent, stored) {
+        (Some(sent), _) => sent.eq_ignore_ascii_case(EXTERNAL),
+        (None, stored) => stored.unwrap_or(false),
+    };
+    if stored.is_some_and(|stored| stored != wanted) {
+        return Err(changed_issuer(cx));
+    }
+    let signer = issuer.and_then(|issuer| issuer.get("certificateAuthorityResourceId")).filter(|id| !id.is_null());
+    if wanted && signer.is_some() {
+        return Err(Error::invalid_property(
+            "properties.issuer.certificateAuthorityResourceId",
+            "An authority with the 'issuerType' External is signed by a root of your own, not by one of the namespace; leave this out.",
+        ));
+    }
+    Ok(wanted)
+}
+
+/// What an authority resource has now: the authority that signs, and the one that will.
+pub(super) struct Standing {
+    pub(super) active: Option<Arc<AuthorityRecord>>,
+    pending: Option<Arc<AuthorityRecord>>,
+}
+
+impl Standing {
+    pub(super) async fn of(platform: &Platform, owner: Uuid) -> Result<Self> {
+        let pending = certificate::pending_of(platform, owner).await?.map(|(record, _)| record);
+        Ok(Self { active: certificate::authority_of(platform, owner).await?, pending })
+    }
+
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.active.as_ref().or(self.pending.as_ref()).map(|record| record.subject.as_str())
+    }
+
+    /// The state of one under somebody else's root (reference: certificates.md 1.1), with its request while that waits, and
+    /// with the thumbprint of its certificate under the name that the generation has for it.
+    pub(super) fn show_external(&self, shown: &mut Value, thumbprint: &str) {
+        shown["status"] = match (&self.active, &self.pending) {
+            (Some(_), None) => "Active",
+            (Some(_), Some(_)) => "ActiveButPendingRenewal",
+            (None, _) => "PendingActivation",
+        }
+        .into();
+        if let Some(pending) = &self.pending {
+            shown["certificateSigningRequest"] = request_pem(&pending.request_der).into();
+        }
+        if let Some(active) = &self.active {
+            shown[thumbprint] = active.thumbprint.clone().into();
+        }
+    }
 }
 
 /// Completes the row of an issuing authority, whichever generation writes it, and makes its key and certificate.
@@ -168,7 +281,8 @@ pub(super) async fn write_issuing(
 ) -> Result<()> {
     if cx.is_new() {
         let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
-        let wanted = certificate::Issuing { name: &name, group: &group, subject };
+        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
+        let wanted = certificate::Issuing { name: &name, group: &group, subject, key };
         certificate::create_issuing(cx.platform, namespace, cx.uid, signer.uid, &wanted, &mut cx.change).await?;
         cx.change.unit.expect_exists(&crate::tables::RESOURCES, signer.key());
         let reference = Reference { uid: signer.uid, id: signer.id.to_string() };
@@ -180,9 +294,12 @@ pub(super) async fn write_issuing(
 }
 
 fn complete(cx: &mut PutContext<'_>, kind: &str) {
+    let stored = cx.existing.and_then(|stored| stored.resource.text(&[KEY_TYPE]));
+    let key = stored.or_else(|| cx.resource.text(&[KEY_TYPE])).and_then(certificate::key_type);
+    let key = key.unwrap_or(certificate::ECC);
     let properties = &mut cx.resource.properties;
     properties.insert("certificateAuthorityType".into(), kind.into());
-    properties.insert("keyType".into(), "ECC".into());
+    properties.insert(KEY_TYPE.into(), key.into());
     properties.insert("provisioningState".into(), "Succeeded".into());
 }
 
@@ -192,13 +309,12 @@ async fn issuing_root(cx: &PutContext<'_>, namespace: &Stored, issuer: Option<&V
     let text = |name: &str| issuer.and_then(|issuer| issuer.get(name)).and_then(Value::as_str);
     let kept = cx.existing.and_then(|stored| stored.resource.link(ISSUER));
     match text("issuerType") {
-        Some(kind) if kind.eq_ignore_ascii_case("External") => return Err(external()),
         Some(kind) if kind.eq_ignore_ascii_case("Microsoft") => {}
         None if kept.is_some() => {}
         _ => {
             return Err(Error::invalid_property(
                 format!("{path}.issuerType"),
-                "An issuing authority needs an 'issuer' with the 'issuerType' Microsoft.",
+                "An issuing authority needs an 'issuer' with an 'issuerType': Microsoft or External.",
             ));
         }
     }
@@ -217,12 +333,7 @@ async fn issuing_root(cx: &PutContext<'_>, namespace: &Stored, issuer: Option<&V
         ));
     };
     if kept.is_some_and(|kept| kept != signer.uid) {
-        return Err(Error::conflict(format!(
-            "The issuer of '{}' cannot be changed after creation. Create another authority.",
-            cx.id
-        ))
-        .with_code("PropertyChangeNotAllowed")
-        .with_target(path));
+        return Err(changed_issuer(cx));
     }
     Ok(signer)
 }
@@ -260,10 +371,34 @@ fn second_root(id: &ResourceId) -> Error {
     .with_code("CredentialQuotaExceeded")
 }
 
-fn external() -> Error {
-    Error::not_implemented(
-        "Ferrohub does not support issuing authorities that are signed by a root of your own (issuerType External) yet.",
-    )
+fn changed_issuer(cx: &PutContext<'_>) -> Error {
+    Error::conflict(format!("The issuer of '{}' cannot be changed after creation. Create another authority.", cx.id))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target("properties.issuer")
+}
+
+fn refuse_root(cx: &SubContext<'_>) -> Result<()> {
+    if !is_root(cx.stored) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The certificate authority '{}' is a Root; only issuing authorities (ICA) are activated, or revoked and replaced.",
+        cx.stored.name()
+    ))
+    .with_code("InvalidCertificateAuthorityType"))
+}
+
+/// One under a root of somebody else stays while devices have good certificates of it: its root's owner could not tell the hubs
+/// (reference: certificates.md section 4).
+pub(super) async fn refuse_live_leaves(platform: &Platform, stored: &Stored) -> Result<()> {
+    if !is_external(stored) || !certificate::has_live_leaves(platform, stored.uid).await? {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "'{}' cannot be deleted while devices have certificates of its issuing CA, which is signed by a root of your own. Revoke each device first: az iot adr ns device revoke --namespace '<namespace>' --resource-group '<group>' --name '<device>'",
+        stored.name()
+    ))
+    .with_code("CertificateAuthorityInUse"))
 }
 
 /// Removes the certificate policies of an issuing authority, in a unit of their own.

@@ -28,6 +28,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 3, max: 63, legal: is_authority_name, text: AUTHORITY_NAME },
     properties: &[
         acted("certificate", Check::Members(&[acted("validityPeriodInDays", Check::Own)])),
+        acted(certificate::ENABLED, Check::Bool),
         read_only("uuid"),
         PROVISIONING_STATE,
     ],
@@ -76,7 +77,11 @@ impl Behavior for Policy {
             Error::invalid_property(VALIDITY, "A certificate policy needs 'certificate.validityPeriodInDays'.")
         })?;
         let days = checked_days(sent, VALIDITY)?;
+        // Clients of Azure do not know it: what they leave out stays.
+        let stored = cx.existing.and_then(|stored| stored.resource.value(&[certificate::ENABLED]));
+        let enabled = cx.resource.value(&[certificate::ENABLED]).or(stored).cloned();
         let properties = &mut cx.resource.properties;
+        properties.extend(enabled.map(|enabled| (certificate::ENABLED.to_owned(), enabled)));
         properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
         properties.insert("provisioningState".into(), "Succeeded".into());
         cx.extra.lookup = Some(certificate::policy_lookup(authority.uid));
@@ -100,6 +105,7 @@ impl Behavior for Policy {
 
     async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
         doc["properties"]["uuid"] = stored.uid.to_string().into();
+        doc["properties"][certificate::ENABLED] = certificate::is_enabled(stored).into();
         Ok(())
     }
 }

@@ -3,7 +3,9 @@
 //! linked hubs ([`super::synchronize`]). The row behind it is the namespace's root certificate authority.
 
 use super::certificate_authority::{self as authority, is_root, write_root};
-use super::{REGISTRY_FAMILY, synchronize};
+use super::policy::issuing_beside;
+use super::synchronize::Direction;
+use super::{REGISTRY_FAMILY, synchronization, synchronize};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
@@ -23,7 +25,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
     delete: (204, 204),
     action_status: false,
-    subs: &[("POST", SYNCHRONIZE)],
+    subs: &[("POST", SYNCHRONIZE), ("POST", UNDO), ("GET", SYNCHRONIZATION)],
     behavior: &Credential,
     ..TypeDecl::new(
         Kind {
@@ -41,6 +43,10 @@ pub(super) const NAME: &str = "default";
 /// Name of the root certificate authority behind a credential that was made as one.
 const ROOT_NAME: &str = "default-root";
 const SYNCHRONIZE: &str = "synchronize";
+/// Takes the policies that it names off hubs: ours.
+const UNDO: &str = "undoSynchronize";
+/// Where policies and hubs stand: ours.
+const SYNCHRONIZATION: &str = "synchronization";
 
 struct Credential;
 
@@ -75,7 +81,11 @@ impl Behavior for Credential {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        let issued = resources::linked(cx.platform, &cx.stored.key()).await?;
+        let issued = match cx.cascade {
+            true => resources::linked(cx.platform, &cx.stored.key()).await?,
+            // Under a root of somebody else too: nobody would see them any more.
+            false => issuing_beside(cx.platform, cx.stored).await?,
+        };
         if !issued.is_empty() {
             let names: Vec<&str> = issued.iter().map(Stored::name).collect();
             return Err(Error::conflict(format!(
@@ -104,16 +114,21 @@ impl Behavior for Credential {
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
-        if !cx.is("POST", &[SYNCHRONIZE]) {
-            return Ok(None);
+        if cx.is("GET", &[SYNCHRONIZATION]) {
+            return synchronization::list(cx).await.map(Some);
         }
-        let wanted = synchronize::Wanted::read(cx).await?;
+        let (name, direction) = match cx.is("POST", &[SYNCHRONIZE]) {
+            true => (SYNCHRONIZE, Direction::Bring),
+            false if cx.is("POST", &[UNDO]) => (UNDO, Direction::TakeAway),
+            false => return Ok(None),
+        };
+        let wanted = synchronize::Wanted::read(cx, direction).await?;
         let mut input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
         wanted.write(&mut input);
-        let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, SYNCHRONIZE, cx.id, 204, input);
+        let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, name, cx.id, 204, input);
         let mut change = Change::new();
-        let action = "Microsoft.DeviceRegistry/namespaces/credentials/synchronize/action";
-        change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
+        let action = DECL.action(&format!("{name}/action"));
+        change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, 202)?);
         let operation = operations::start(cx.platform, record, change).await?;
         // Synchronize is answered 202 always; by the first poll it is usually done.
         operations::drive_briefly(cx.platform, &operation).await?;

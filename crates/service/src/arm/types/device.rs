@@ -1,8 +1,10 @@
 //! ADR devices (`Microsoft.DeviceRegistry/namespaces/devices`): mirrored hub identities, and devices made by people.
 
 use super::REGISTRY_FAMILY;
+use super::device_revoke::{self, REVOKE};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::certificate;
 use crate::platform::Platform;
@@ -33,7 +35,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )],
     delete: (204, 204),
     action_status: true,
-    subs: &[("POST", "revoke")],
+    subs: &[("POST", REVOKE)],
     behavior: &Device,
     ..TypeDecl::new(
         registry::DEVICE,
@@ -186,15 +188,14 @@ impl Behavior for Device {
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
-        if cx.is("POST", &["revoke"]) {
-            let namespace = cx.id.parent().map(|parent| parent.name().to_string()).unwrap_or_default();
-            return Err(Error::not_implemented(format!(
-                "Ferrohub does not revoke a device's certificates yet. To keep the device out, disable it: az iot adr ns device update --namespace {namespace} --resource-group {} --name {} --enabled false",
-                cx.id.resource_group.as_deref().unwrap_or_default(),
-                cx.id.name()
-            )));
+        match cx.is("POST", &[REVOKE]) {
+            true => device_revoke::answer(cx, DECL.kind.tag).await.map(Some),
+            false => Ok(None),
         }
-        Ok(None)
+    }
+
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+        device_revoke::run(platform, record, lease).await
     }
 }
 

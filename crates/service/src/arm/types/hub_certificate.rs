@@ -14,10 +14,12 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CERTIFICATES_PER_HUB;
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::Value;
+use uuid::Uuid;
 
 const KIND: Kind = Kind::new(tag::HUB_CERTIFICATE, "Microsoft.Devices", &["IotHubs", "certificates"]);
 
@@ -62,8 +64,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-/// Certificates of one hub (IoT Hub: 25; ours is wider, for many policies).
-const CERTIFICATES_PER_HUB: usize = 200;
 
 /// The certificate authority that an entry was brought from, in the newest shape.
 const AUTHORITY_ID: &str = "certificateAuthorityResourceId";
@@ -108,10 +108,7 @@ impl Behavior for HubCertificate {
         let upload = Upload::read(cx.platform, &cx.resource)?;
         let siblings = resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
         if cx.is_new() && siblings.len() >= CERTIFICATES_PER_HUB {
-            return Err(Error::conflict(format!(
-                "A hub has at most {CERTIFICATES_PER_HUB} certificates; delete one first."
-            ))
-            .with_code("QuotaExceeded"));
+            return Err(too_many(hub));
         }
         uploaded::put(cx, &upload);
         cx.change.trust_changed(hub.uid);
@@ -153,6 +150,14 @@ impl Behavior for HubCertificate {
     }
 }
 
+fn too_many(hub: &Stored) -> Error {
+    Error::conflict(format!(
+        "The hub '{}' has {CERTIFICATES_PER_HUB} certificates, which is the most; delete one first.",
+        hub.name()
+    ))
+    .with_code("QuotaExceeded")
+}
+
 /// Brings an issuing CA to a hub as a verified certificate entry. Nothing changes where it stands already.
 ///
 /// # Errors
@@ -170,6 +175,10 @@ pub(super) async fn bring(
     let id = KIND.child_of(&hub.id, &format!("{owner_name}-{short}"));
     if resources::get(platform, &id).await?.is_some() {
         return Ok(());
+    }
+    let there = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    if there.len() >= CERTIFICATES_PER_HUB {
+        return Err(too_many(hub));
     }
     let certificate = Certificate::from_der(&authority.certificate_der)?;
     let properties =
@@ -194,4 +203,62 @@ pub(super) async fn bring(
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// Takes the entry that was brought of an authority off a hub. Nothing happens where there is none.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn take_away(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    authority: &AuthorityRecord,
+) -> Result<()> {
+    let text = STANDARD.encode(&authority.certificate_der);
+    take(platform, origin, hub, authority.owner, Some(&text)).await
+}
+
+/// Takes every entry that was brought of an authority resource off a hub, the present and former ones.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn take_away_all(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    owner: Uuid,
+) -> Result<()> {
+    take(platform, origin, hub, owner, None).await
+}
+
+async fn take(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    owner: Uuid,
+    text: Option<&str>,
+) -> Result<()> {
+    for entry in resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await? {
+        let brought = entry.resource.link(AUTHORITY) == Some(owner);
+        if !brought || text.is_some_and(|text| entry.resource.text(&["certificate"]) != Some(text)) {
+            continue;
+        }
+        let mut change = Change::new();
+        resources::delete(&entry, &mut change);
+        change.unit.put(activity::of_service(platform, origin, &entry.id, &DECL.action("delete"))?);
+        change.trust_changed(hub.uid);
+        match platform.commit(change).await {
+            // Somebody else took it, or the next look does.
+            Ok(_) | Err(StoreError::Conflict { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a hub has an entry that was brought of this authority resource.
+pub(super) async fn has_of(platform: &Platform, hub: &Stored, owner: Uuid) -> Result<bool> {
+    let entries = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+    Ok(entries.iter().any(|entry| entry.resource.link(AUTHORITY) == Some(owner)))
 }

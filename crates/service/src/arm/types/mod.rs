@@ -1,9 +1,13 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
+mod authority_life;
+mod authority_rotation;
 mod certificate_authority;
+mod certificate_inventory;
 mod certificate_policy;
 mod credential;
 mod device;
+mod device_revoke;
 mod hub_certificate;
 mod iot_hub;
 mod iot_hub_properties;
@@ -17,6 +21,7 @@ mod provisioning_service;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
+pub(crate) mod synchronization;
 mod synchronize;
 mod uploaded;
 mod user_assigned_identity;
@@ -24,6 +29,7 @@ mod user_assigned_identity;
 use super::declaration::TypeDecl;
 use crate::resources::Kinds;
 
+pub(crate) use authority_rotation::sweep as rotate_authorities;
 pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
 
 /// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).

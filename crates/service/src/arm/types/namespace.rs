@@ -1,6 +1,6 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
-use super::REGISTRY_FAMILY;
+use super::{REGISTRY_FAMILY, certificate_inventory as inventory};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
@@ -30,7 +30,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     tree: true,
     marked: true,
     action_status: false,
-    subs: &[("POST", "migrate")],
+    subs: &[("POST", "migrate"), ("GET", "certificates"), ("GET", "certificates/{serial}")],
     behavior: &Namespace,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::NAMESPACE, "Microsoft.DeviceRegistry", &["namespaces"]) },
@@ -155,6 +155,14 @@ impl Behavior for Namespace {
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if cx.is("GET", &[inventory::SEGMENT]) {
+            return inventory::list(cx).await.map(Some);
+        }
+        if cx.is("GET", &[inventory::SEGMENT, "*"])
+            && let Some(serial) = cx.tail.last()
+        {
+            return inventory::show(cx, serial).await.map(Some);
+        }
         if cx.is("POST", &["migrate"]) {
             return Err(Error::not_implemented(
                 "Ferrohub has no assets yet, so there is nothing to migrate into a namespace.",

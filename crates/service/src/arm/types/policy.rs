@@ -2,13 +2,16 @@
 //! (`Microsoft.DeviceRegistry/namespaces/credentials/policies`). Behind one stand two rows: an issuing certificate
 //! authority, whose name it has, and that authority's certificate policy.
 
-use super::REGISTRY_FAMILY;
-use super::certificate_authority::{self as authority, AUTHORITY_NAME, is_authority_name, is_root, write_issuing};
+use super::certificate_authority::{
+    self as authority, AUTHORITY_NAME, Standing, is_authority_name, is_external, is_root, refuse_live_leaves,
+    write_external, write_issuing,
+};
 use super::certificate_policy::{self, checked_days};
 use super::credential;
+use super::{REGISTRY_FAMILY, authority_life};
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
-use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only, unbuilt};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
@@ -36,23 +39,26 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         },
         REGISTRY_FAMILY,
         &[
-            View::hiding("2025-11-01-preview", Some("2025-11-01-preview"), &["etag"]),
+            View::hiding(
+                "2025-11-01-preview",
+                Some("2025-11-01-preview"),
+                &["etag", "properties.certificate.certificateAuthorityConfiguration.bringYourOwnRoot"],
+            ),
             // A proxy resource from here on: no location, no tags (reference: device-registry-api.md section 1).
             View::hiding("2026-03-01-preview", Some("2026-03-01-preview"), &["etag", "location", "tags"]),
         ],
     )
 };
 
-const NO_ROOT_OF_YOUR_OWN: &str = "Ferrohub does not support a root of your own (bringYourOwnRoot) yet.";
 const AUTHORITY_MEMBERS: &[Property] = &[
-    acted("keyType", Check::OneOf(&["ECC"])),
+    acted("keyType", Check::OneOf(certificate::KEY_TYPES)),
     acted("subject", Check::Text(1024)),
     read_only("validityNotBefore"),
     read_only("validityNotAfter"),
     acted(
         "bringYourOwnRoot",
         Check::Members(&[
-            unbuilt("enabled", Check::Off, NO_ROOT_OF_YOUR_OWN),
+            acted("enabled", Check::Bool),
             read_only("certificateSigningRequest"),
             read_only("issuingCertificateThumbprint"),
             read_only("status"),
@@ -68,6 +74,7 @@ const PROPERTIES: &[Property] = &[
             acted("leafCertificateConfiguration", Check::Members(&[acted("validityPeriodInDays", Check::Own)])),
         ]),
     ),
+    acted(certificate::ENABLED, Check::Bool),
     PROVISIONING_STATE,
 ];
 const AUTHORITY: &str = "properties.certificate.certificateAuthorityConfiguration";
@@ -119,15 +126,27 @@ impl Behavior for Policy {
         let namespace = namespace.ok_or_else(|| Error::internal("a policy without namespace"))?;
         if let Some(existing) = cx.existing {
             wanted.keep_subject(cx.platform, existing).await?;
+            wanted.keep_key_type(existing)?;
+            wanted.keep_issuer(existing)?;
         } else {
             refuse_unfinished(cx, &namespace).await?;
         }
         cx.resource.properties.shift_remove("certificate");
-        write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?;
-        write_leaf(cx, wanted.days).await
+        if let Some(key_type) = wanted.key_type {
+            cx.resource.properties.insert(authority::KEY_TYPE.into(), key_type.into());
+        }
+        match wanted.own_root {
+            true => write_external(cx, &namespace, wanted.subject.as_deref()).await?,
+            false => write_issuing(cx, &namespace, root, wanted.subject.as_deref()).await?,
+        }
+        // It is the certificate policy's, whose authority this row is.
+        cx.resource.properties.shift_remove(certificate::ENABLED);
+        write_leaf(cx, &wanted).await
     }
 
     async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+        // Before anything goes. A namespace that is deleted takes its authorities along as such, not as policies.
+        refuse_live_leaves(platform, stored).await?;
         authority::remove_policies(platform, stored).await
     }
 
@@ -139,18 +158,26 @@ impl Behavior for Policy {
     async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
-        let pair = certificate::authority_of(platform, stored.uid).await?;
-        let mut ca = json!({"keyType": "ECC"});
-        if let Some(pair) = pair {
-            ca["subject"] = pair.subject.clone().into();
-            ca["validityNotBefore"] = pair.not_before.to_string().into();
-            ca["validityNotAfter"] = pair.not_after.to_string().into();
+        let standing = Standing::of(platform, stored.uid).await?;
+        let mut ca = json!({"keyType": stored.resource.text(&[authority::KEY_TYPE]).unwrap_or(certificate::ECC)});
+        if let Some(subject) = standing.subject() {
+            ca["subject"] = subject.into();
+        }
+        if let Some(active) = &standing.active {
+            ca["validityNotBefore"] = active.not_before.to_string().into();
+            ca["validityNotAfter"] = active.not_after.to_string().into();
+        }
+        if is_external(stored) {
+            let mut own_root = json!({"enabled": true});
+            standing.show_external(&mut own_root, "issuingCertificateThumbprint");
+            ca["bringYourOwnRoot"] = own_root;
         }
         let policy = certificate::policy_of(platform, stored.uid).await?;
         let days = policy.as_ref().and_then(certificate::leaf_days);
         let leaf = json!({"validityPeriodInDays": days});
         let certificate = json!({"certificateAuthorityConfiguration": ca, "leafCertificateConfiguration": leaf});
         shown.insert("certificate".into(), certificate);
+        shown.insert(certificate::ENABLED.into(), policy.as_ref().is_none_or(certificate::is_enabled).into());
         doc["properties"] = Value::Object(shown);
         Ok(())
     }
@@ -158,7 +185,8 @@ impl Behavior for Policy {
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let Some(root) = cx.parent else { return Ok(None) };
         let mut found = Vec::new();
-        for issuing in resources::linked(cx.platform, &root.key()).await? {
+        // Those under a root of somebody else are not linked to ours.
+        for issuing in issuing_beside(cx.platform, root).await? {
             if certificate::policy_of(cx.platform, issuing.uid).await?.is_some() {
                 let id = root.id.child("policies", issuing.name());
                 found.push(Stored { id, ..issuing });
@@ -170,24 +198,35 @@ impl Behavior for Policy {
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("POST", &["revokeIssuer"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub does not revoke issuing CAs yet. To stop a hub from trusting one, delete its entry: az iot hub certificate delete --hub-name '<hub>' --name '<entry>' --etag '*'",
-            ));
+            return authority_life::revoke(cx, &DECL.action("revokeIssuer/action")).await.map(Some);
         }
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
-            return Err(Error::not_implemented(NO_ROOT_OF_YOUR_OWN));
+            return authority_life::activate(cx, &DECL.action("activateBringYourOwnRoot/action")).await.map(Some);
         }
         Ok(None)
     }
 }
 
+/// The issuing authorities of the namespace of a root.
+pub(super) async fn issuing_beside(platform: &Platform, root: &Stored) -> Result<Vec<Stored>> {
+    let Some(namespace) = resources::by_uid(platform, root.parent).await? else { return Ok(Vec::new()) };
+    let kind = Some(tag::CERTIFICATE_AUTHORITY);
+    let mut found = resources::children(platform, namespace.uid, &namespace.id, kind).await?;
+    found.retain(|stored| !is_root(stored));
+    Ok(found)
+}
+
 /// Writes the certificate policy that stands behind a policy, beside its authority.
-async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
+async fn write_leaf(cx: &mut PutContext<'_>, wanted: &Wanted) -> Result<()> {
     let was = match cx.existing {
         Some(existing) => certificate::policy_of(cx.platform, existing.uid).await?,
         None => None,
     };
-    if was.as_ref().and_then(certificate::leaf_days) == Some(days) {
+    let same = |was: &Stored| {
+        certificate::leaf_days(was) == Some(wanted.days)
+            && wanted.enabled.is_none_or(|enabled| certificate::is_enabled(was) == enabled)
+    };
+    if was.as_ref().is_some_and(same) {
         return Ok(());
     }
     let mut resource = was.as_ref().map(|was| was.resource.as_ref().clone()).unwrap_or_default();
@@ -195,7 +234,10 @@ async fn write_leaf(cx: &mut PutContext<'_>, days: u32) -> Result<()> {
         resource = Resource { name: cx.id.name().into(), location: cx.resource.location.clone(), ..resource };
         resource.properties.insert("provisioningState".into(), "Succeeded".into());
     }
-    resource.properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
+    resource.properties.insert("certificate".into(), json!({ "validityPeriodInDays": wanted.days }));
+    if let Some(enabled) = wanted.enabled {
+        resource.properties.insert(certificate::ENABLED.into(), enabled.into());
+    }
     let entry = Entry {
         uid: was.as_ref().map_or_else(|| cx.platform.new_id(), |was| was.uid),
         kind: &certificate_policy::KIND,
@@ -227,7 +269,13 @@ async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()
 /// What a body asks of a policy.
 struct Wanted {
     subject: Option<String>,
+    key_type: Option<&'static str>,
+    /// Whether a root of somebody else is to sign.
+    own_root: bool,
+    /// What the body says of that.
+    own_root_sent: Option<bool>,
     days: u32,
+    enabled: Option<bool>,
 }
 
 impl Wanted {
@@ -244,14 +292,45 @@ impl Wanted {
             }
             (None, None) => LEAF_VALIDITY_DEFAULT_DAYS,
         };
-        Ok(Self { subject: text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string), days })
+        let own_root_sent = authority.and_then(|a| a.pointer("/bringYourOwnRoot/enabled")).and_then(Value::as_bool);
+        let own_root = own_root_sent.or(cx.existing.map(is_external)).unwrap_or(false);
+        let subject = text("subject").filter(|s| !s.trim().is_empty()).map(str::to_string);
+        let key_type = text(authority::KEY_TYPE).and_then(certificate::key_type);
+        let enabled = cx.body.pointer("/properties/enabled").and_then(Value::as_bool);
+        Ok(Self { subject, key_type, own_root, own_root_sent, days, enabled })
+    }
+
+    /// An existing policy keeps the type of its key.
+    fn keep_key_type(&self, existing: &Stored) -> Result<()> {
+        let stored = existing.resource.text(&[authority::KEY_TYPE]).unwrap_or(certificate::ECC);
+        if self.key_type.is_none_or(|wanted| wanted == stored) {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "The key type of policy '{}' is '{stored}' and cannot be changed. Create another policy for another one.",
+            existing.name()
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target(format!("{AUTHORITY}.{}", authority::KEY_TYPE)))
+    }
+
+    /// An existing policy keeps its root.
+    fn keep_issuer(&self, existing: &Stored) -> Result<()> {
+        if self.own_root_sent.is_none_or(|sent| sent == is_external(existing)) {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "Whose root signs the policy '{}' is chosen when it is made (bringYourOwnRoot.enabled) and cannot be changed. Create another policy.",
+            existing.name()
+        ))
+        .with_code("PropertyChangeNotAllowed")
+        .with_target(format!("{AUTHORITY}.bringYourOwnRoot.enabled")))
     }
 
     /// An existing policy keeps its subject; the same subject in another spelling is no change.
     async fn keep_subject(&self, platform: &Platform, existing: &Stored) -> Result<()> {
-        let pair = certificate::authority_of(platform, existing.uid).await?;
-        let (Some(wanted), Some(pair)) = (self.subject.as_deref(), pair) else { return Ok(()) };
-        let stored = pair.subject.as_str();
+        let standing = Standing::of(platform, existing.uid).await?;
+        let (Some(wanted), Some(stored)) = (self.subject.as_deref(), standing.subject()) else { return Ok(()) };
         if SubjectName::parse(wanted)?.canonical() == SubjectName::parse(stored)?.canonical() {
             return Ok(());
         }

@@ -2,13 +2,14 @@
 //!
 //! Azure's request has no body and takes all of both. Ours may have one, `{"policies": [..], "hubs": [..]}`, which names those that are
 //! taken, by name or id; what became of each hub stands in `operations` of the operation's status, and, where there was a body,
-//! in the answer at its `Location`.
+//! in the answer at its `Location`. `undoSynchronize` is ours, has the same body and takes the entries away again.
 
+use super::synchronization::Notes;
 use super::{hub_certificate, namespace};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::operation::{Lease, Step, StoredOperation};
-use crate::certificate;
+use crate::certificate::{self, AuthorityState};
 use crate::platform::Platform;
 use crate::registry;
 use crate::resources::{self, Stored};
@@ -16,20 +17,43 @@ use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Most names in one list of a body: ours.
 const NAMES: usize = 1000;
+/// Member of an operation's input that says that it undoes.
+const UNDO: &str = "undo";
+
+/// What is done with a policy at a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Its CA is brought there.
+    Bring,
+    /// Its CAs are taken away from there.
+    TakeAway,
+}
+
+impl Direction {
+    /// The right of the namespace's identity on the hub.
+    fn right(self) -> &'static str {
+        match self {
+            Self::Bring => "Microsoft.Devices/IotHubs/certificates/write",
+            Self::TakeAway => "Microsoft.Devices/IotHubs/certificates/delete",
+        }
+    }
+}
 
 /// Which policies and hubs are taken; `None` for all.
 pub(super) struct Wanted {
+    direction: Direction,
     policies: Option<Vec<Uuid>>,
     hubs: Option<Vec<Uuid>>,
 }
 
 impl Wanted {
     /// Reads the body of a request; every name must be one of this namespace's.
-    pub(super) async fn read(cx: &SubContext<'_>) -> Result<Self> {
+    pub(super) async fn read(cx: &SubContext<'_>, direction: Direction) -> Result<Self> {
         let none = Map::new();
         let body = match cx.body {
             None | Some(Value::Null) => &none,
@@ -46,7 +70,13 @@ impl Wanted {
             ));
         }
         let (policies, hubs) = (names(body, "policies")?, names(body, "hubs")?);
-        let mut wanted = Self { policies: None, hubs: None };
+        let mut wanted = Self { direction, policies: None, hubs: None };
+        if policies.is_none() && direction == Direction::TakeAway {
+            return Err(bad(
+                "policies",
+                "What is to be undone is named: 'policies' is a list of names or ids. 'hubs' is one too; without it all linked hubs are meant.",
+            ));
+        }
         if policies.is_none() && hubs.is_none() {
             return Ok(wanted);
         }
@@ -54,8 +84,11 @@ impl Wanted {
         let namespace = resources::require(cx.platform, &namespace).await?;
         if let Some(names) = policies {
             let mut known = Vec::new();
-            for record in certificate::issuing_of_namespace(cx.platform, namespace.uid).await? {
-                known.extend(resources::by_uid(cx.platform, record.owner).await?);
+            let issuing = certificate::issuing_of_namespace(cx.platform, namespace.uid).await?;
+            // Several authorities may be of one policy.
+            let owners: BTreeSet<Uuid> = issuing.iter().map(|record| record.owner).collect();
+            for owner in owners {
+                known.extend(resources::by_uid(cx.platform, owner).await?);
             }
             wanted.policies =
                 Some(chosen(cx.platform, &names, &known, "policies", "a policy of this namespace").await?);
@@ -68,8 +101,16 @@ impl Wanted {
         Ok(wanted)
     }
 
+    /// One policy, by the uid of its authority, at these hubs.
+    pub(super) fn one(owner: Uuid, hubs: Option<Vec<Uuid>>) -> Self {
+        Self { direction: Direction::Bring, policies: Some(vec![owner]), hubs }
+    }
+
     /// Notes them in the input of an operation.
     pub(super) fn write(&self, input: &mut Value) {
+        if self.direction == Direction::TakeAway {
+            input[UNDO] = true.into();
+        }
         for (name, list) in [("policies", &self.policies), ("hubs", &self.hubs)] {
             if let Some(list) = list {
                 input[name] = list.iter().map(|uid| Value::from(uid_key(*uid))).collect();
@@ -82,7 +123,11 @@ impl Wanted {
             let list = input.get(name).and_then(Value::as_array)?;
             Some(list.iter().filter_map(Value::as_str).filter_map(parse_uid_key).collect())
         };
-        Self { policies: list("policies"), hubs: list("hubs") }
+        let direction = match input.get(UNDO).and_then(Value::as_bool) {
+            Some(true) => Direction::TakeAway,
+            _ => Direction::Bring,
+        };
+        Self { direction, policies: list("policies"), hubs: list("hubs") }
     }
 }
 
@@ -125,7 +170,19 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     let credential = ResourceId::parse(&record.resource)?;
     let namespace_id = credential.parent().ok_or_else(|| Error::internal("a credential without namespace"))?;
     let namespace = resources::require(platform, &namespace_id).await?;
-    let actor = registry::namespace_actor(platform, &namespace).await?;
+    let wanted = Wanted::of(&record.input);
+    bring(platform, &namespace, record, lease, &wanted).await
+}
+
+/// Brings what is wanted to the hubs of a namespace, as the namespace's identity.
+pub(super) async fn bring(
+    platform: &Platform,
+    namespace: &Stored,
+    record: &StoredOperation,
+    lease: &mut Lease,
+    wanted: &Wanted,
+) -> Result<()> {
+    let actor = registry::namespace_actor(platform, namespace).await?;
     let cause = |name: &str| {
         let text = record.input.get(name).and_then(Value::as_str);
         text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
@@ -136,14 +193,13 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
         request_id: cause("request"),
         correlation_id: cause("correlation"),
     };
-    let wanted = Wanted::of(&record.input);
-    let mut hubs = namespace::linked_hubs(platform, &namespace).await?;
+    let mut hubs = namespace::linked_hubs(platform, namespace).await?;
     hubs.retain(|hub| wanted.hubs.as_ref().is_none_or(|wanted| wanted.contains(&hub.uid)));
     hubs.sort_by_key(|hub| hub.name().to_lowercase());
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());
     for hub in hubs {
         lease.renew(platform).await?;
-        let outcome = synchronize_hub(platform, &namespace, &origin, &hub, &wanted).await;
+        let outcome = synchronize_hub(platform, namespace, &origin, &hub, wanted).await;
         steps.push(Step::of(&hub.id, outcome.as_ref().err()));
         if let Err(error) = outcome {
             // What passes by itself comes first: the whole is tried again then.
@@ -169,11 +225,31 @@ async fn synchronize_hub(
     hub: &Stored,
     wanted: &Wanted,
 ) -> Result<()> {
-    platform.authorize(origin.actor, "Microsoft.Devices/IotHubs/certificates/write", &hub.id)?;
-    for authority in certificate::issuing_of_namespace(platform, namespace.uid).await? {
-        if wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner)) {
-            hub_certificate::bring(platform, origin, hub, &authority).await?;
-        }
+    let mut authorities = certificate::of_namespace(platform, namespace.uid).await?;
+    authorities.retain(|authority| {
+        let meant = wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner));
+        meant && (authority.is_trusted() || authority.is_issuing() && authority.state == AuthorityState::Revoked)
+    });
+    let mut notes = Notes::new(platform, hub.uid, wanted.direction);
+    if let Err(error) = platform.authorize(origin.actor, wanted.direction.right(), &hub.id) {
+        authorities.iter().for_each(|authority| notes.failed(authority.owner, &error));
+        notes.write(platform).await?;
+        return Err(error);
     }
-    Ok(())
+    for authority in authorities {
+        let done = match wanted.direction {
+            Direction::Bring if authority.is_trusted() => {
+                hub_certificate::bring(platform, origin, hub, &authority).await
+            }
+            Direction::Bring => hub_certificate::take_away(platform, origin, hub, &authority).await,
+            Direction::TakeAway => hub_certificate::take_away_all(platform, origin, hub, authority.owner).await,
+        };
+        if let Err(error) = done {
+            notes.failed(authority.owner, &error);
+            notes.write(platform).await?;
+            return Err(error);
+        }
+        notes.done(authority.owner);
+    }
+    notes.write(platform).await
 }

@@ -176,8 +176,13 @@ async fn wrong_authorities_are_refused_with_their_reason() {
         assert_eq!(refused(&at("ica1"), body).await.target, Some(format!("properties.{member}")));
     }
     let mut external = issuing(&path);
-    external["properties"]["issuer"] = json!({"issuerType": "External"});
-    assert_eq!(refused(&at("ica1"), external).await.http_status(), 501);
+    external["properties"]["issuer"]["issuerType"] = json!("External");
+    assert_eq!(
+        refused(&at("ica1"), external.clone()).await.target.as_deref(),
+        Some("properties.issuer.certificateAuthorityResourceId")
+    );
+    external["properties"]["issuer"] = json!({"issuerType": "Nobody"});
+    assert_eq!(refused(&at("ica1"), external).await.target.as_deref(), Some("properties.issuer.issuerType"));
     assert_eq!(refused(&at("_x"), issuing(&path)).await.code, "InvalidResourceName");
     // The root of another namespace signs nothing here.
     let other = format!("{}/providers/Microsoft.DeviceRegistry/namespaces/plant8", world.group("rg1"));
@@ -210,9 +215,11 @@ async fn wrong_authorities_are_refused_with_their_reason() {
     }
     world.put(&policy("ica1", "leaf"), NEW, leaf(30)).await;
     assert_eq!(refused(&policy("ica1", "more"), leaf(30)).await.code, "CertificatePolicyQuotaExceeded");
+    let error = world.refused(&world.owner, "POST", &format!("{}/activate", at("ica1")), NEW, None).await;
+    assert_eq!((error.http_status(), error.code), (400, "InvalidIssuerType"));
     for action in ["activate", "revokeAndRotate"] {
-        let error = world.refused(&world.owner, "POST", &format!("{}/{action}", at("ica1")), NEW, None).await;
-        assert_eq!(error.http_status(), 501);
+        let error = world.refused(&world.owner, "POST", &format!("{path}/{action}"), NEW, None).await;
+        assert_eq!((error.http_status(), error.code), (400, "InvalidCertificateAuthorityType"));
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 mod authorities;
+mod certificates;
 mod clocks;
 mod directory;
 mod fixture;
@@ -17,6 +18,7 @@ mod possession;
 mod processes;
 mod properties;
 mod retention;
+mod rotation;
 mod synchronizing;
 mod views;
 mod what_az_reads;

@@ -109,3 +109,111 @@ async fn what_a_body_names_must_be_there() {
     }
     assert!(trusted(&world, &plant.hub).await.is_empty());
 }
+
+/// Hub, policy, state and code of the error, as they are shown.
+async fn states(world: &World, plant: &Plant) -> Vec<(String, String, String, String)> {
+    let path = format!("{}/credentials/default/synchronization", plant.namespace);
+    let shown = world.get(&path, ADR).await;
+    let text = |entry: &Value, at: &str| entry.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let value = shown["value"].as_array().unwrap().iter();
+    value
+        .map(|entry| (text(entry, "/hub"), text(entry, "/policy"), text(entry, "/state"), text(entry, "/error/code")))
+        .collect()
+}
+
+fn line(hub: &str, policy: &str, state: &str, code: &str) -> (String, String, String, String) {
+    (hub.into(), policy.into(), state.into(), code.into())
+}
+
+async fn undo(world: &World, plant: &Plant, body: Value) -> (u16, Value) {
+    let path = format!("{}/credentials/default/undoSynchronize", plant.namespace);
+    let accepted = world.send(&world.owner, "POST", &path, ADR, Some(body)).await.unwrap();
+    assert_eq!(accepted.status, 202);
+    let (_, location) = accepted.headers.iter().find(|(name, _)| *name == "Location").unwrap();
+    let location = location.split('?').next().unwrap();
+    let location = &location[location.find("/subscriptions/").unwrap()..];
+    let result = world.send(&world.owner, "GET", location, ADR, None).await.unwrap();
+    (result.status, result.body.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn where_each_policy_stands_on_each_hub_is_shown_and_can_be_undone() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let hub2 = second(&world, &plant).await;
+    let pending = |hub: &str, policy: &str| line(hub, policy, "Pending", "");
+    let none = [("hub1", "default"), ("hub1", "extra"), ("hub2", "default"), ("hub2", "extra")];
+    assert_eq!(states(&world, &plant).await, none.map(|(hub, policy)| pending(hub, policy)));
+
+    synchronize(&world, &plant, Some(json!({"policies": ["default"]}))).await;
+    let refused = "AuthorizationFailed";
+    let wanted = [
+        line("hub1", "default", "Synchronized", ""),
+        pending("hub1", "extra"),
+        line("hub2", "default", "Failed", refused),
+        pending("hub2", "extra"),
+    ];
+    assert_eq!(states(&world, &plant).await, wanted);
+    let path = format!("{}/credentials/default/synchronization", plant.namespace);
+    let first = world.get(&format!("{path}?$top=1"), ADR).await;
+    assert_eq!(first["value"].as_array().unwrap().len(), 1);
+    assert!(first["nextLink"].is_string() && first["value"][0]["lastAttempt"].is_string());
+    assert_eq!(first["value"][0]["hubResourceId"], plant.hub);
+
+    let namespace = world.get(&plant.namespace, ADR).await;
+    world.assign(namespace["identity"]["principalId"].as_str().unwrap(), builtin::CONTRIBUTOR, &hub2).await;
+    synchronize(&world, &plant, None).await;
+    assert!(states(&world, &plant).await.iter().all(|entry| entry.2 == "Synchronized" && entry.3.is_empty()));
+
+    // Off one hub, and only there; twice is once.
+    for _ in 0..2 {
+        assert_eq!(undo(&world, &plant, json!({"policies": ["default"], "hubs": ["hub1"]})).await.0, 200);
+        assert_eq!(trusted(&world, &plant.hub).await, ["extra"]);
+        assert_eq!(trusted(&world, &hub2).await, ["default", "extra"]);
+        assert_eq!(states(&world, &plant).await[0], line("hub1", "default", "Undone", ""));
+    }
+    assert_eq!(undo(&world, &plant, json!({"policies": ["extra"]})).await.0, 200);
+    assert_eq!((trusted(&world, &plant.hub).await, trusted(&world, &hub2).await), (vec![], vec!["default".into()]));
+    synchronize(&world, &plant, Some(json!({"policies": ["default"], "hubs": ["hub1"]}))).await;
+    assert_eq!(states(&world, &plant).await[0], line("hub1", "default", "Synchronized", ""));
+
+    // An entry that somebody deletes by hand is missing, whatever was noted.
+    let entries = world.get(&format!("{}/certificates", plant.hub), HUB).await;
+    let entry = entries["value"][0]["id"].as_str().unwrap().to_owned();
+    world.send(&world.owner, "DELETE", &entry, HUB, None).await.unwrap();
+    assert_eq!(states(&world, &plant).await[0], pending("hub1", "default"));
+}
+
+#[tokio::test]
+async fn what_is_undone_is_named_and_needs_the_right_to_delete() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    synchronize(&world, &plant, None).await;
+    let path = format!("{}/credentials/default/undoSynchronize", plant.namespace);
+    for body in [None, Some(json!({})), Some(json!({"hubs": ["hub1"]})), Some(json!({"policies": ["nobody"]}))] {
+        let error = world.refused(&world.owner, "POST", &path, ADR, body.clone()).await;
+        let seen = (error.http_status(), error.code, error.target.as_deref());
+        assert_eq!(seen, (400, "InvalidRequestContent", Some("policies")), "{body:?}");
+    }
+    let stranger = world.stranger().await;
+    let body = json!({"policies": ["default"]});
+    let error = world.refused(&stranger, "POST", &path, ADR, Some(body.clone())).await;
+    assert!(error.message.contains("credentials/undoSynchronize/action"), "{error}");
+    let shown = format!("{}/credentials/default/synchronization", plant.namespace);
+    let error = world.refused(&stranger, "GET", &shown, ADR, None).await;
+    assert!(error.message.contains("credentials/synchronization/read"), "{error}");
+
+    // The namespace's identity must be able to delete at the hub.
+    let roles =
+        world.get(&format!("{}/providers/Microsoft.Authorization/roleAssignments", plant.hub), "2022-04-01").await;
+    let namespace = world.get(&plant.namespace, ADR).await;
+    let principal = &namespace["identity"]["principalId"];
+    let assigned =
+        roles["value"].as_array().unwrap().iter().find(|role| role["properties"]["principalId"] == *principal);
+    let assigned = assigned.unwrap()["id"].as_str().unwrap().to_owned();
+    world.send(&world.owner, "DELETE", &assigned, "2022-04-01", None).await.unwrap();
+    let (status, answer) = undo(&world, &plant, body).await;
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("AuthorizationFailed")), "{answer}");
+    assert_eq!(trusted(&world, &plant.hub).await, ["default"]);
+    assert_eq!(states(&world, &plant).await, [line("hub1", "default", "Synchronized", "AuthorizationFailed")]);
+}

@@ -39,7 +39,7 @@ async fn count(world: &World, table: &'static Table) -> usize {
 
 /// Lets the worker of every process run until `done`; between two looks the clock goes on by `step`. Nothing goes on the word of a
 /// clock that jumps, so time is lived through.
-async fn work_until(world: &World, what: &str, step: Duration, done: impl AsyncFn() -> bool) {
+pub(super) async fn work_until(world: &World, what: &str, step: Duration, done: impl AsyncFn() -> bool) {
     let (stop, stopped) = watch::channel(false);
     let mut running: JoinSet<()> =
         world.platforms().iter().map(|platform| worker::run(Arc::clone(platform), stopped.clone())).collect();

@@ -138,6 +138,16 @@ impl Store for Counted {
         self.read(self.store.count(table, column, value)).await
     }
 
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        self.read(self.store.count_between(table, column, start, end)).await
+    }
+
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.read(self.store.last(table, prefix, limit)).await
     }

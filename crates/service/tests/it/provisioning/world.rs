@@ -167,6 +167,13 @@ impl World {
         Ok(())
     }
 
+    /// Brings the policies of the namespace to its hubs.
+    pub(super) async fn synchronize(&self) {
+        let path = format!("{}/credentials/default/synchronize", self.namespace);
+        let answer = self.owner.act(&path, REGISTRY_API, None).await.unwrap();
+        assert_eq!(answer.status, 202);
+    }
+
     pub(super) async fn stored(&self, id: &ResourceId) -> Stored {
         resources::require(self.platform(), id).await.unwrap()
     }
@@ -366,7 +373,7 @@ fn settings() -> Settings {
 }
 
 /// Runs the openssl command line in `folder` and gives what it printed.
-pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl")
         .args(arguments)
         .current_dir(folder)

@@ -2,11 +2,17 @@
 
 use super::life::Life;
 use super::workload::Plant;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::PRESENCE_LEASE;
+use ferrohub_model::renewal::{RenewalState, Renewals};
+use ferrohub_model::uid::uid_key;
+use ferrohub_pki::certificate::Certificate;
+use ferrohub_service::hub::identity;
 use ferrohub_service::tables::{
     AUTHORITIES, CERTIFICATES, DEVICE_SESSIONS, DEVICES, ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, OPERATIONS,
-    PROCESSES, REGISTRATIONS, RESOURCES, TWINS,
+    PROCESSES, REGISTRATIONS, RENEWALS, RESOURCES, REVOCATIONS, TWINS,
 };
 use ferrohub_store::{Page, Row, Store, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +77,9 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
     for session in rows(life, &DEVICE_SESSIONS).await {
         assert!(is_device.contains(session.key.as_str()), "seed {seed}: a session without its device: {session:?}");
     }
+    for renewal in rows(life, &RENEWALS).await {
+        assert!(is_device.contains(renewal.key.as_str()), "seed {seed}: a renewal without its device: {renewal:?}");
+    }
     for device in &devices {
         let hub = head(column(device, 0).unwrap());
         assert!(known.contains_key(hub), "seed {seed}: a device without its hub: {device:?}");
@@ -91,8 +100,17 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
         );
     }
     for authority in rows(life, &AUTHORITIES).await {
-        let owner = column(&authority, 0);
+        // One that waits is its owner's next.
+        let owner = column(&authority, 0).map(head);
         assert!(owner.is_none_or(|owner| known.contains_key(owner)), "seed {seed}: an authority without owner");
+    }
+    let certificates = rows(life, &CERTIFICATES).await;
+    for certificate in &certificates {
+        assert!(column(certificate, 1).is_some(), "seed {seed}: a certificate without its place: {certificate:?}");
+    }
+    for entry in rows(life, &REVOCATIONS).await {
+        let known = certificates.iter().any(|row| entry.key.ends_with(&format!("/{}", row.key)));
+        assert!(known, "seed {seed}: an entry of a revocation list without its certificate: {entry:?}");
     }
     for table in [&ENROLLMENT_GROUPS, &INDIVIDUAL_ENROLLMENTS, &REGISTRATIONS] {
         for row in rows(life, table).await {
@@ -121,6 +139,28 @@ fn known_group<'a>(
 fn is_scope(life: &Life, uid: &str) -> bool {
     let subscription = &life.platform.tenancy.subscription_id;
     uid.replace('-', "") == subscription.replace('-', "")
+}
+
+/// What was accepted has ended, and its outcome waits for the device; a certificate among them is known.
+async fn renewals(seed: u64, life: &Life, plant: &Plant) {
+    let (hub, _) = plant.caller(life).await.unwrap();
+    let accepted = plant.ledger.lock().unwrap().renewals.clone();
+    for (device, (operation, expires)) in accepted.iter().filter(|(_, (_, expires))| life.platform.now() < *expires) {
+        let found = identity::load(life.platform.store.as_ref(), hub.uid, device).await.unwrap();
+        let uid = found.unwrap_or_else(|| panic!("seed {seed}: {device} renewed and is lost")).device.uid;
+        let row = life.store.get(&RENEWALS, &uid_key(uid)).await.unwrap();
+        let row = row.unwrap_or_else(|| panic!("seed {seed}: the renewals of {device} are lost"));
+        let all = row.parse::<Renewals>().unwrap();
+        let ended = all.operations.iter().find(|one| one.correlation_id == *operation);
+        let ended =
+            ended.unwrap_or_else(|| panic!("seed {seed}: a renewal of {device} was accepted and is lost: {all:?}"));
+        assert!(ended.waits(life.platform.now()) && ended.expires == *expires, "seed {seed}: {ended:?}");
+        if let RenewalState::Issued { leaf, .. } = &ended.state {
+            let leaf = Certificate::from_der(&STANDARD.decode(leaf).unwrap()).unwrap();
+            let known = life.store.get(&CERTIFICATES, &leaf.serial_hex().to_lowercase()).await.unwrap();
+            assert!(known.is_some(), "seed {seed}: the renewed certificate of {device} is not known");
+        }
+    }
 }
 
 async fn promises(seed: u64, life: &Life, plant: &Plant) {
@@ -154,6 +194,7 @@ async fn promises(seed: u64, life: &Life, plant: &Plant) {
         assert!(shown || !present, "seed {seed}: {key} was acknowledged and is lost");
         assert!(!shown || !absent, "seed {seed}: {key} was deleted and is back");
     }
+    renewals(seed, life, plant).await;
     let events = plant.events(life).await;
     let lost: Vec<_> = published.difference(&events).collect();
     assert!(lost.is_empty(), "seed {seed}: events were acknowledged and are lost: {lost:?}");

@@ -1,6 +1,8 @@
 //! What was promised: every acknowledged write, as long as nothing that came later may have undone it.
 
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// Promises by key, such as `device/d1` or `tree/2/hub`.
 #[derive(Default)]
@@ -10,6 +12,12 @@ pub(super) struct Ledger {
     pub(super) published: BTreeSet<String>,
     /// Serial numbers of certificates that devices were given.
     pub(super) serials: BTreeSet<String>,
+    /// The last chain that each device was given, DER.
+    pub(super) chains: BTreeMap<String, Vec<Vec<u8>>>,
+    /// Renewals that were accepted, by device: our name, and until when the outcome is kept.
+    pub(super) renewals: BTreeMap<String, (Uuid, Timestamp)>,
+    /// How many renewals of a device have begun.
+    renewing: BTreeMap<String, u64>,
     /// Counts of what was met, to be sure that the workload does something.
     pub(super) acknowledged: u64,
 }
@@ -77,6 +85,22 @@ impl Ledger {
                 thing.creating -= 1;
                 thing.present |= done && begun.alone[index] && now as u32 == then as u32;
             }
+        }
+    }
+
+    /// A device asks for a certificate; what it asked for before may give way.
+    pub(super) fn renew(&mut self, device: &str) -> u64 {
+        self.renewals.remove(device);
+        let turn = self.renewing.entry(device.to_owned()).or_default();
+        *turn += 1;
+        *turn
+    }
+
+    /// The request that was the `turn`th was accepted.
+    pub(super) fn accepted(&mut self, device: &str, turn: u64, operation: Uuid, expires: Timestamp) {
+        self.acknowledged += 1;
+        if self.renewing.get(device) == Some(&turn) {
+            self.renewals.insert(device.to_owned(), (operation, expires));
         }
     }
 

@@ -20,7 +20,7 @@ use ferrohub_service::hub::HubService;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::platform::{Engines, Platform, Settings, Tenancy};
 use ferrohub_service::provisioning::ProvisioningService;
-use ferrohub_service::tables::OPERATIONS;
+use ferrohub_service::tables::{OPERATIONS, RENEWALS};
 use ferrohub_service::worker;
 use ferrohub_store::{Page, Store};
 use futures_util::poll;
@@ -196,20 +196,21 @@ impl Life {
         drive(&self.clock, &self.store, work).await
     }
 
-    /// Runs the worker until no operation is left.
+    /// Runs the worker until no operation and no renewal is left.
     pub(super) async fn settle(&self, seed: u64) {
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(worker::run(Arc::clone(&self.platform), stopped));
         let mut left = usize::MAX;
         for _ in 0..200 {
             let rows = self.drive(self.store.find(&OPERATIONS, "state", "running", Page::first(100))).await.unwrap();
-            left = rows.len();
+            let renewals = self.drive(self.store.find(&RENEWALS, "state", "pending", Page::first(100))).await.unwrap();
+            left = rows.len() + renewals.len();
             if left == 0 {
                 break;
             }
             self.drive(self.clock.sleep(Duration::from_secs(2))).await;
         }
-        assert_eq!(left, 0, "seed {seed}: an operation does not end");
+        assert_eq!(left, 0, "seed {seed}: an operation or a renewal does not end");
         let _ = stop.send(true);
         self.drive(running).await.unwrap();
     }

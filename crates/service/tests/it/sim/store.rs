@@ -299,6 +299,20 @@ impl Store for SimStore {
         Ok(self.select(table, |_, columns| columns[index].as_deref() == Some(value)).await?.len() as u64)
     }
 
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        let index = check_unique_column(table, column, start)?;
+        let within = |_: &str, columns: &[Option<String>]| {
+            columns[index].as_deref().is_some_and(|value| value >= start && value < end)
+        };
+        Ok(self.select(table, within).await?.len() as u64)
+    }
+
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         check_page(&Page::first(limit))?;
         let mut found = self.select(table, |key, _| key.starts_with(prefix)).await?;

@@ -70,6 +70,10 @@ impl Plant {
         let body = json!({"location": "eastus", "sku": {"name": "S1", "capacity": 1}, "identity": own, "properties": properties});
         let made = owner.put(&hub, HUB_API, body).await;
         owner.assign(made["identity"]["principalId"].as_str().unwrap(), CONTRIBUTOR, &namespace).await;
+        let found = owner.get(&namespace, REGISTRY_API).await;
+        owner.assign(found["identity"]["principalId"].as_str().unwrap(), CONTRIBUTOR, &hub).await;
+        let synchronize = format!("{namespace}/credentials/default/synchronize");
+        assert_eq!(owner.act(&synchronize, REGISTRY_API, None).await.unwrap().status, 202);
         let text = ConnectionString::for_policy(HOST, "iothubowner", &STANDARD.encode(KEY));
         let properties = json!({
             "iotHubs": [{"connectionString": text.reveal().as_str(), "location": "eastus"}],
@@ -95,7 +99,7 @@ impl Plant {
 
     /// One thing that a client wants. An error is an answer too: it promises nothing.
     pub(super) async fn step(&self, life: &Life, machine: &Machine, requests: &[String]) {
-        let outcome = match machine.below(16) {
+        let outcome = match machine.below(18) {
             0..=2 => self.register(life, machine.below(REGISTRANTS), None).await,
             3 => {
                 let number = machine.below(REGISTRANTS);
@@ -106,7 +110,11 @@ impl Plant {
             7..=9 => self.patch_twin(life, machine.below(DEVICES), machine.below(1_000_000)).await,
             10..=12 => self.connect(life, machine.below(DEVICES), machine.below(u64::MAX)).await,
             13..=14 => self.put_tree(life, machine.below(TREES)).await,
-            _ => self.delete_tree(life, machine.below(TREES)).await,
+            15 => self.delete_tree(life, machine.below(TREES)).await,
+            _ => {
+                let number = machine.below(REGISTRANTS);
+                self.renew(life, number, &requests[usize::try_from(number).unwrap()]).await
+            }
         };
         // Kept apart from the workload: what the faults of the store and the disk lead to is told in these words.
         if let Err(error) = outcome {
@@ -151,6 +159,9 @@ impl Plant {
         if let Some(leaf) = chain.and_then(|chain| chain[0].as_str()) {
             let leaf = Certificate::from_der(&STANDARD.decode(leaf).unwrap()).unwrap();
             let serial = leaf.serial_hex().to_lowercase();
+            let chain =
+                chain.into_iter().flatten().map(|one| STANDARD.decode(one.as_str().unwrap()).unwrap()).collect();
+            self.ledger(|ledger| ledger.chains.insert(id.to_owned(), chain));
             assert!(self.ledger(|ledger| ledger.serials.insert(serial.clone())), "serial {serial} was given twice");
         }
         Ok(true)
@@ -222,6 +233,30 @@ impl Plant {
             life.clock().sleep(Duration::from_secs(3)).await;
         }
         drop(session);
+        Ok(())
+    }
+
+    /// A device registers, connects with the chain that it got, and asks for the next certificate.
+    async fn renew(&self, life: &Life, number: u64, csr: &str) -> Result<()> {
+        let id = format!("r{number}");
+        // Whoever registered without a request since has keys now.
+        self.register(life, number, Some(csr.to_owned())).await?;
+        let Some(peer_chain) = self.ledger(|ledger| ledger.chains.get(&id).cloned()) else { return Ok(()) };
+        let login = DeviceLogin {
+            host: HOST.into(),
+            device_id: id.clone(),
+            module_id: None,
+            model_id: None,
+            token: None,
+            peer_chain,
+            peer: Default::default(),
+        };
+        let session = life.hub.open(login, SessionKind::Clean).await?;
+        let turn = self.ledger(|ledger| ledger.renew(&id));
+        let body = json!({"id": id, "csr": csr, "replace": "*"});
+        let request = format!("rid-{turn}");
+        let accepted = session.link().renew(&request, &body).await.map_err(|refused| refused.error)?;
+        self.ledger(|ledger| ledger.accepted(&id, turn, accepted.correlation_id, accepted.expires));
         Ok(())
     }
 

@@ -1,0 +1,101 @@
+//! `devices/{device}/revoke`: takes all certificates of a device away, and with `disable` its access
+//! (reference: device-registry-api.md section 4, certificates.md section 4).
+//!
+//! The device is out with the unit that accepts the request. What remains, the rows of its certificates, which the revocation
+//! lists are made from, is a durable operation.
+
+use crate::arm::context::SubContext;
+use crate::arm::declaration::SubAnswer;
+use crate::arm::operation::{Lease, StoredOperation};
+use crate::arm::{activity, operations};
+use crate::certificate;
+use crate::platform::{Change, Platform};
+use crate::registry::{self, Revocation};
+use crate::resources;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::uid::{parse_uid_key, uid_key};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// The action's name.
+pub(super) const REVOKE: &str = "revoke";
+
+/// Accepts a revocation: 202, and at the `Location` `{"result": "Succeeded"}`. Without a certificate to take away the answer
+/// says so at once.
+pub(super) async fn answer(cx: &SubContext<'_>, tag: &str) -> Result<SubAnswer> {
+    let (platform, disable) = (cx.platform, wants_disabled(cx.body)?);
+    // The turn of whoever writes the identity at the hub.
+    let device_id = registry::hub_device(platform, cx.stored.uid).await?.map(|device| device.device_id.clone());
+    let _turn = platform.twin_turn(device_id.as_deref().unwrap_or_default()).await;
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(|| contended(cx)).await?;
+        let stored = resources::by_uid(platform, cx.stored.uid).await?.ok_or_else(|| resources::missing(cx.id))?;
+        let mut change = Change::new();
+        let revoked = registry::revoke_device(platform, cx.actor, &stored, disable, &mut change).await?;
+        let Some(Revocation { credential }) = revoked else {
+            return Ok(SubAnswer::Done(200, Some(nothing_to_revoke(cx))));
+        };
+        let input = json!({
+            "device": uid_key(stored.uid),
+            "credential": credential.map(uid_key),
+            "at": platform.now(),
+        });
+        let mut record = StoredOperation::new(platform, cx.request, tag, REVOKE, cx.id, 200, input);
+        record.result = Some(json!({"result": "Succeeded"}));
+        let action = "Microsoft.DeviceRegistry/namespaces/devices/revoke/action";
+        change.unit.put(activity::success_row(platform, cx.request, cx.id, action, 202)?);
+        change.unit.put(record.put()?);
+        if platform.try_commit(change).await? {
+            metrics::counter!("ferrohub_devices_revoked_total").increment(1);
+            operations::drive_briefly(platform, &record.id).await?;
+            return Ok(SubAnswer::Accepted { operation: record.id });
+        }
+    }
+}
+
+/// Revokes the rows of what the device had.
+pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+    let uid = |member: &str| record.input.get(member).and_then(Value::as_str).and_then(parse_uid_key);
+    let at = record.input.get("at").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+    let (Some(device), Some(at)) = (uid("device"), at) else {
+        return Err(Error::internal(format!("operation {} does not say what is revoked", record.id)));
+    };
+    if let Some(credential) = uid("credential") {
+        certificate::revoke_credential(platform, device, credential, at).await?;
+    }
+    lease.renew(platform).await
+}
+
+fn contended(cx: &SubContext<'_>) -> Error {
+    Error::unavailable(
+        format!("The device '{}' is being changed by many at once; try again in a second.", cx.id.name()),
+        1,
+    )
+}
+
+fn wants_disabled(body: Option<&Value>) -> Result<bool> {
+    let bad = |at: &str, text: String| Err(Error::invalid(text).with_code("InvalidRequestContent").with_target(at));
+    let body = match body {
+        None | Some(Value::Null) => return Ok(false),
+        Some(Value::Object(body)) => body,
+        Some(_) => return bad("", "The body of a revocation is a JSON object, or there is none.".into()),
+    };
+    if let Some(name) = body.keys().find(|name| *name != "disable") {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+        return bad(name, format!("A revocation knows no '{shown}'; it knows 'disable'."));
+    }
+    match body.get("disable") {
+        None => Ok(false),
+        Some(Value::Bool(disable)) => Ok(*disable),
+        Some(_) => bad("disable", "'disable' is true or false; leave it out for false.".into()),
+    }
+}
+
+fn nothing_to_revoke(cx: &SubContext<'_>) -> Value {
+    let text = format!(
+        "No active credential: the device '{}' has no certificate of a policy of this namespace.",
+        cx.id.name()
+    );
+    json!({"result": "Failed", "error": {"code": "404", "message": text, "details": []}})
+}
