@@ -1,5 +1,5 @@
 //! Renewing a device's certificate through its hub: what is accepted, and what the device is told of it
-//! (reference: certificates.md section 3). [`super::issuing`] carries it out.
+//! (reference: certificates.md section 3). `hub::issuing` carries it out.
 //!
 //! An operation is a row before it is accepted, and its outcome is one before the device hears of it, so neither is lost
 //! with a connection or a process. The row keeps the outcome until the device has it, and for a while longer for one that
