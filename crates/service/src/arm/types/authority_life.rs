@@ -157,7 +157,7 @@ async fn run_revoke(platform: &Platform, record: &StoredOperation, lease: &mut L
 async fn run_install(platform: &Platform, record: &StoredOperation, lease: &mut Lease, owner: &Stored) -> Result<()> {
     let anyway = record.input.get("anyway").and_then(Value::as_bool).unwrap_or(false);
     let Some(id) = record.input.get("authority").and_then(id_of) else { return Ok(()) };
-    let hubs = match anyway_to_all(record) {
+    let hubs = match goes_everywhere(record) {
         true => None,
         false => Some(holders(platform, owner).await?),
     };
@@ -169,7 +169,7 @@ async fn run_install(platform: &Platform, record: &StoredOperation, lease: &mut 
 }
 
 /// A successor that nobody asked for goes where the one before it is; what is activated goes to every linked hub.
-fn anyway_to_all(record: &StoredOperation) -> bool {
+fn goes_everywhere(record: &StoredOperation) -> bool {
     record.input.get("holders").and_then(Value::as_bool) != Some(true)
 }
 
