@@ -1,13 +1,14 @@
 //! The server: opens the engines, wires the rooms together, stops them in order.
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, MasterKeySource, Variables, unknown_variables};
+use crate::config::{Config, MasterKeySource, TokenConfig, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
 use crate::{descriptors, logs, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
+use ferrohub_keys_pkcs11::Pkcs11Keys;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, timeout};
@@ -16,6 +17,7 @@ use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
+use ferrohub_service::key_store::OtherKeys;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store::StoreError;
@@ -105,7 +107,8 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
         Some(0) => Some(free_port()?),
         other => other,
     };
-    let engines = engines(&folder).await?;
+    let mut engines = engines(&folder).await?;
+    engines.keys = config.token.as_ref().map(token).transpose()?;
     let settings = Settings {
         domain: config.domain.clone(),
         pki_url: pki_port.map(|port| format!("http://{}:{port}", pki_host(&config.domain))),
@@ -201,6 +204,19 @@ pub(crate) fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey>
             parse_master_key(&text, "FERROHUB_MASTER_KEY")
         }
     }
+}
+
+/// The PKCS#11 token as a key store. One that does not answer keeps no server from starting: only the namespaces whose
+/// keys it has wait for it.
+fn token(config: &TokenConfig) -> Result<OtherKeys> {
+    let keys = Arc::new(Pkcs11Keys::new(config.settings.clone(), SystemClock::shared())?);
+    let probed = Arc::clone(&keys);
+    tokio::spawn(async move {
+        if let Err(error) = probed.probe().await {
+            tracing::warn!(%error, context = error.context, "the PKCS#11 token does not answer");
+        }
+    });
+    Ok(OtherKeys { engine: keys, is_default: config.is_default })
 }
 
 /// Opens store, log and bus.

@@ -38,7 +38,7 @@ const OWNER_SECRET_SECONDS: i64 = 10 * 365 * 24 * 3600;
 /// Key in `META` of the row that says which principal is the owner of `owner.json`.
 pub(crate) const OWNER: &str = "owner";
 /// Scope of the installation's own keys.
-const OWNER_SCOPE: &str = "platform";
+pub(crate) const OWNER_SCOPE: &str = "platform";
 /// Days for which a server certificate is issued; it is made anew at each start when less than a third is left.
 const SERVER_DAYS: u32 = 397;
 
