@@ -1,11 +1,11 @@
 //! The server: opens the engines, wires the rooms together, stops them in order.
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, MasterKeySource, TokenConfig, Variables, unknown_variables};
-use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
+use crate::config::{Config, TokenConfig, Variables, unknown_variables};
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
-use crate::{descriptors, logs, tls_files};
+use crate::{descriptors, logs, master_key, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_keys_pkcs11::Pkcs11Keys;
@@ -14,7 +14,6 @@ use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::key_store::OtherKeys;
@@ -102,12 +101,13 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
         config.tls.as_ref().map(|files| tls_files::load(files, &config.domain, &SystemClock)).transpose()?;
     let folder = DataDir::open(&config.data_dir)?;
     let metrics = recorder()?;
-    let master_key = master_key(config, &folder)?;
+    let master_key = master_key::load(config, &folder)?;
     let pki_port = match config.pki_port {
         Some(0) => Some(free_port()?),
         other => other,
     };
     let mut engines = engines(&folder).await?;
+    let master_key = master_key::settle(master_key, config, &folder, engines.store.as_ref()).await?;
     engines.keys = config.token.as_ref().map(token).transpose()?;
     let settings = Settings {
         domain: config.domain.clone(),
@@ -187,23 +187,6 @@ pub(crate) fn write_owner(folder: &DataDir, owner: &OwnerCredential) -> Result<(
 
 fn recorder() -> Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().map_err(|error| Error::internal(format!("metrics: {error}")))
-}
-
-/// The master key from where the configuration says.
-///
-/// # Errors
-/// A sentence on what is wrong with it.
-pub(crate) fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
-    match &config.master_key {
-        None => folder.master_key(&SystemRandom),
-        Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
-        Some(MasterKeySource::Environment) => {
-            let text = std::env::var("FERROHUB_MASTER_KEY").map_err(|_| {
-                Error::invalid("The configuration takes the master key from FERROHUB_MASTER_KEY, which is not set.")
-            })?;
-            parse_master_key(&text, "FERROHUB_MASTER_KEY")
-        }
-    }
 }
 
 /// The PKCS#11 token as a key store. One that does not answer keeps no server from starting: only the namespaces whose
