@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests call, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("openssl", "openssl"),
     ("cc", "gcc"),
     ("patch", "patch"),
     ("python3", "python3-venv"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("softhsm2-util", "softhsm2"),
+    ("pkcs11-tool", "opensc"),
+    ("age", "age"),
 ];
 /// pytest's exit code where a filter matches nothing.
 const NOTHING_COLLECTED: i32 = 5;
@@ -56,7 +59,7 @@ fn prepare() -> Result<Command, String> {
 }
 
 /// Asks Debian's package manager for what is missing, and for nothing where all is there.
-fn install_programs() -> Result<(), String> {
+pub(crate) fn install_programs() -> Result<(), String> {
     let missing: Vec<&str> = PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|&(_, package)| package).collect();
     if missing.is_empty() {
         return Ok(());

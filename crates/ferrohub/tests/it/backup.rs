@@ -47,13 +47,14 @@ fn events(home: &Home, hub: &str) -> String {
     good(&home.run(&["events", hub, "--json"])).to_owned()
 }
 
-/// Names and contents of a folder.
+/// Names and contents of a folder, without the file that says who used it last.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => found.extend(contents(&path)),
+            false if path.ends_with("lock") => {}
             false => drop(found.insert(path.clone(), std::fs::read(&path).unwrap())),
         }
     }

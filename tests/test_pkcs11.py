@@ -1,0 +1,77 @@
+"""A namespace whose keys live in a PKCS#11 token: the certificate exchange, a restart, a token that is pulled out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+from lib import arm as versions
+from lib.arm import Arm
+from lib.keys import b64, check_chain, csr, new_key, save_chain
+from lib.plant import LOCATION, Plant, build
+from lib.server import Server, until
+from lib.token import Token
+
+TAG = "ferrohub-key-store"
+
+
+def issue(plant: Plant, device: str, folder: Path) -> None:
+    """A registration with a CSR, whose chain OpenSSL takes and the hub lets in."""
+    key = new_key()
+    answer = plant.register(device, b64(csr(key, device)))
+    assert answer.body["status"] == "assigned", answer.body
+    chain = save_chain(folder, device, answer.state["issuedCertificateChain"], key)
+    check_chain(folder, chain, device, key)
+    with plant.connect(device, chain) as hub:
+        hub.publish(f"devices/{device}/messages/events/", b"hello")
+
+
+def test_keys_in_a_token(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    token = Token(tmp_path / "token")
+    server = own_server(environment=token.environment)
+    plant = build(server, "hsm", tags={TAG: "pkcs11"})
+    keys = token.private_keys()
+    assert len(keys) == 2, f"root and policy: {keys}"
+    for key in keys:
+        assert key["label"].startswith("ferrohub:") and key["Usage"] == "sign", key
+        assert key["Access"] == "sensitive, always sensitive, never extractable, local", key
+    # Nothing that a token answers gives the key away.
+    taken = token.tool("--read-object", "--type", "privkey", "--id", keys[0]["ID"])
+    assert taken.returncode != 0, taken.stdout
+    issue(plant, "first", tmp_path)
+
+    server.stop()
+    server.start()
+    plant.arm = Arm(server)
+    issue(plant, "second", tmp_path)
+    assert {key["ID"] for key in token.private_keys()} == {key["ID"] for key in keys}, "found again, not made again"
+
+    # The token is pulled out: its namespace waits for it, and nobody else does.
+    other = build(server, "plain")
+    token.pull_out()
+    server.kill()
+    server.start()
+    plant.arm, other.arm = Arm(server), Arm(server)
+    issue(other, "elsewhere", tmp_path)
+    lost = plant.arm.send("PUT", f"{plant.namespace}/credentials/default/policies/more", versions.REGISTRY, {"location": LOCATION, "properties": {}})
+    assert lost.status_code == 503 and "plant-token" in lost.text, lost.text
+    answer = plant.register("third", b64(csr(new_key(), "third")))
+    assert answer.body.get("status") != "assigned", answer.body
+    token.plug_in()
+    until("the token is used again", lambda: plant.register("fourth", b64(csr(new_key(), "fourth"))).body.get("status") == "assigned")
+    issue(plant, "fifth", tmp_path)
+
+    # A policy that goes takes its key along; the worker does it within minutes, a start at once.
+    secrets = [line for line in server.log if "8642" in line]
+    assert not secrets, secrets
+    server.stop()
+
+
+def test_a_tag_that_says_what_is_not_there_is_refused(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = own_server()
+    arm = Arm(server)
+    group = f"{arm.subscription}/resourceGroups/keys-rg"
+    arm.put(group, versions.GROUP, {"location": LOCATION})
+    path = f"{group}/providers/Microsoft.DeviceRegistry/namespaces/keys-ns"
+    error = arm.refused("PUT", path, versions.REGISTRY, {"location": LOCATION, "tags": {TAG: "pkcs11"}})
+    assert error.code == "InvalidPropertyValue" and "'sealed'" in error.message, error
