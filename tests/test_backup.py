@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 from lib.arm import Arm
-from lib.keys import b64, csr, new_key
+from lib.keys import b64, csr, new_key, save_chain
 from lib.plant import build
 from lib.server import Server, binary
 
@@ -53,12 +53,14 @@ def test_the_age_tool_opens_a_backup(own_server: Callable[..., Server], tmp_path
 def test_what_was_acknowledged_before_a_backup_is_in_it(own_server: Callable[..., Server], tmp_path: Path) -> None:
     server = own_server()
     plant = build(server, "backup")
-    answer = plant.register("talker", b64(csr(new_key(), "talker")))
+    key = new_key()
+    answer = plant.register("talker", b64(csr(key, "talker")))
     assert answer.body["status"] == "assigned", answer.body
+    chain = save_chain(tmp_path, "talker", answer.state["issuedCertificateChain"], key)
     acknowledged, stopping = [0], threading.Event()
 
     def talk() -> None:
-        with plant.connect("talker") as hub:
+        with plant.connect("talker", chain) as hub:
             while not stopping.is_set():
                 hub.publish("devices/talker/messages/events/", str(acknowledged[0]).encode())
                 acknowledged[0] += 1
@@ -76,7 +78,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_it(own_server: Callable[...
         stopping.set()
         talker.join()
     server.kill()
-    assert saved[0][0] > 0
+    assert 0 < saved[0][0] < saved[1][0] < saved[2][0], f"messages went on all the time: {saved}"
     for number, (before, file) in enumerate(saved):
         data = tmp_path / f"restored{number}"
         good(run(tmp_path, "restore", str(file), "--data-dir", str(data), FERROHUB_BACKUP_PASSPHRASE=PASSPHRASE))

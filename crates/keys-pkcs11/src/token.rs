@@ -85,7 +85,14 @@ impl Token {
         if self.private(name)?.is_some() {
             return Err(Fault::Taken);
         }
-        let mut public = vec![Attribute::Token(true), Attribute::Private(false), Attribute::Verify(true)];
+        // Tokens let a key do what nobody asked for unless they are told not to.
+        let mut public = vec![
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Verify(true),
+            Attribute::Encrypt(false),
+            Attribute::Wrap(false),
+        ];
         public.extend(name.attributes());
         public.extend(kind.parameters());
         let mut private = vec![
@@ -94,6 +101,9 @@ impl Token {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Sign(true),
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Derive(false),
         ];
         private.extend(name.attributes());
         let (public, private) = self.session.generate_key_pair(&kind.mechanism(), &public, &private)?;

@@ -55,6 +55,8 @@ fn keys_never_leave_the_token() {
         assert_eq!(shown.matches("Private Key Object").count(), 3, "{shown}");
         assert_eq!(shown.matches("label:      ferrohub:plant").count(), 3, "{shown}");
         assert_eq!(shown.matches("sensitive, always sensitive, never extractable, local").count(), 3, "{shown}");
+        let uses: Vec<&str> = shown.lines().filter(|line| line.contains("Usage:")).map(str::trim).collect();
+        assert_eq!(uses, ["Usage:      sign"; 3], "{shown}");
         assert!(shown.contains(&format!("ID:         {:032x}", 1)), "{shown}");
         keys.destroy(&name(2)).await.unwrap();
         let shown = bench.pkcs11_tool(&["--list-objects"]);
