@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Callable
 
@@ -9,7 +10,7 @@ from lib import arm as versions
 from lib.arm import Arm
 from lib.keys import b64, check_chain, csr, new_key, save_chain
 from lib.plant import LOCATION, Plant, build
-from lib.server import Server, until
+from lib.server import Server, binary, until
 from lib.token import Token
 
 TAG = "ferrohub-key-store"
@@ -42,6 +43,11 @@ def test_keys_in_a_token(own_server: Callable[..., Server], tmp_path: Path) -> N
     plant.arm = Arm(server)
     issue(plant, "second", tmp_path)
     assert {key["ID"] for key in token.private_keys()} == {key["ID"] for key in keys}, "found again, not made again"
+
+    # A backup says what it cannot have.
+    saved = [str(binary()), "backup", "--data-dir", str(server.data), "--out", str(tmp_path / "b")]
+    said = subprocess.run(saved, env={"FERROHUB_BACKUP_PASSPHRASE": "correct horse battery staple"}, capture_output=True, text=True)
+    assert said.returncode == 0 and "2 in the key store 'pkcs11'" in said.stdout, said
 
     # The token is pulled out: its namespace waits for it, and nobody else does.
     other = build(server, "plain")

@@ -11,9 +11,11 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::{MasterKey, fingerprint};
+use ferrohub_service::key_store::authorities_elsewhere;
 use ferrohub_service::{master_key, tables};
 use ferrohub_store::Store;
 use ferrohub_store_sqlite::SqliteStore;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -104,13 +106,17 @@ pub(crate) async fn rotate(args: &MasterKeyRotateArgs, variables: &Variables) ->
     ))
 }
 
-/// The check value of the store at `path`, which no server has open.
+/// What a backup says of the store at `path`, which no server has open: its check value, and how many authorities have their
+/// key in which other key store.
 ///
 /// # Errors
 /// `NotFound` where there is no installation in it.
-pub(crate) async fn stored_check(path: &Path) -> Result<String> {
-    let check = master_key::check_value(&open(path)?).await?;
-    check.ok_or_else(|| Error::not_found(format!("The store {} holds no installation yet.", path.display())))
+pub(crate) async fn of_store(path: &Path) -> Result<(String, BTreeMap<String, usize>)> {
+    let store = open(path)?;
+    let check = master_key::check_value(&store).await?;
+    let check =
+        check.ok_or_else(|| Error::not_found(format!("The store {} holds no installation yet.", path.display())))?;
+    Ok((check, authorities_elsewhere(&store).await?))
 }
 
 /// Has `key` open every data key of the store at `path`, which no server has open.

@@ -1,6 +1,6 @@
 //! Between PKCS#11's forms and those of X.509: curves, public keys, digests, signatures.
 
-use aws_lc_rs::digest::{self, SHA256, SHA384};
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use const_oid::ObjectIdentifier;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
@@ -17,6 +17,11 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// RFC 5758, RFC 8017: signatures.
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
+const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 /// DigestInfo in front of a SHA-256 digest (RFC 8017, 9.2, note 1).
 const SHA256_INFO: [u8; 19] =
     [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
@@ -117,20 +122,19 @@ pub(crate) fn public_key(attributes: &[Attribute]) -> Result<(KeyKind, Vec<u8>),
 /// # Errors
 /// `Internal` for an algorithm that is new and not known here.
 pub(crate) fn to_sign(algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>> {
-    match algorithm {
-        SignatureAlgorithm::EcdsaP256Sha256 => Ok(digest::digest(&SHA256, message).as_ref().to_vec()),
-        SignatureAlgorithm::EcdsaP384Sha384 => Ok(digest::digest(&SHA384, message).as_ref().to_vec()),
-        SignatureAlgorithm::RsaPkcs1Sha256 => Ok([&SHA256_INFO, digest::digest(&SHA256, message).as_ref()].concat()),
-        other => Err(Error::internal(format!("no PKCS#11 token signs with {other:?}"))),
+    let digest = |of| digest::digest(of, message).as_ref().to_vec();
+    match algorithm.oid() {
+        ECDSA_SHA256 => Ok(digest(&SHA256)),
+        ECDSA_SHA384 => Ok(digest(&SHA384)),
+        ECDSA_SHA512 => Ok(digest(&SHA512)),
+        RSA_SHA256 => Ok([&SHA256_INFO, digest(&SHA256).as_slice()].concat()),
+        other => Err(Error::internal(format!("no PKCS#11 token signs with {other}"))),
     }
 }
 
 /// How a token signs it.
 pub(crate) fn mechanism(algorithm: SignatureAlgorithm) -> Mechanism<'static> {
-    match algorithm {
-        SignatureAlgorithm::RsaPkcs1Sha256 => Mechanism::RsaPkcs,
-        _ => Mechanism::Ecdsa,
-    }
+    if algorithm.oid() == RSA_SHA256 { Mechanism::RsaPkcs } else { Mechanism::Ecdsa }
 }
 
 #[derive(Sequence)]
@@ -144,11 +148,11 @@ struct EcdsaSignature<'a> {
 /// # Errors
 /// `Internal` where it is none.
 pub(crate) fn signature(algorithm: SignatureAlgorithm, raw: Vec<u8>) -> Result<Vec<u8>> {
-    if algorithm == SignatureAlgorithm::RsaPkcs1Sha256 {
+    if algorithm.oid() == RSA_SHA256 {
         return Ok(raw);
     }
     let none = || Error::internal(format!("the PKCS#11 token gave {} bytes that are no ECDSA signature", raw.len()));
-    if raw.is_empty() || raw.len() % 2 != 0 {
+    if raw.is_empty() || !raw.len().is_multiple_of(2) {
         return Err(none());
     }
     let (r, s) = raw.split_at(raw.len() / 2);

@@ -14,6 +14,7 @@ pub(crate) use lock::new_key;
 pub(crate) use restore::run as restore;
 pub(crate) use save::run as backup;
 
+use crate::output::line;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,21 @@ struct Manifest {
     /// When it was taken, RFC 3339.
     taken: String,
     master_key: MasterKeyNote,
+    /// Certificate authorities whose keys are not in the archive, by the key store that has them.
+    #[serde(default)]
+    keys_elsewhere: BTreeMap<String, usize>,
+}
+
+impl Manifest {
+    /// A sentence for whoever has to keep those keys; empty where there are none.
+    fn elsewhere(&self) -> String {
+        let list: Vec<String> =
+            self.keys_elsewhere.iter().map(|(name, count)| format!("{count} in the key store '{name}'")).collect();
+        match list.as_slice() {
+            [] => String::new(),
+            list => format!(" Keys of certificate authorities that are not in it: {}.", list.join(", ")),
+        }
+    }
 }
 
 /// Which master key the secrets in the archive are sealed with.
@@ -55,6 +71,9 @@ struct Sum {
     bytes: u64,
     sha256: String,
 }
+
+/// Bytes between two words of progress.
+const STEP: u64 = 1_000_000_000;
 
 type Sums = BTreeMap<String, Sum>;
 
@@ -83,6 +102,13 @@ impl<R: Read> Read for Summing<R> {
         self.context.update(&buffer[..count]);
         self.bytes += count as u64;
         Ok(count)
+    }
+}
+
+/// Says every gigabyte that the work goes on.
+fn progress(before: u64, now: u64) {
+    if before / STEP != now / STEP {
+        line(&format!("{} so far", size(now / STEP * STEP)));
     }
 }
 

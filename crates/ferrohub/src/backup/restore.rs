@@ -5,7 +5,7 @@
 //! long as [`RESTORING`] is there no other verb uses the folder; a restore that was killed is begun anew by the next one.
 
 use super::files::{self, remove_if_there, sync_folder};
-use super::{FORMAT, MANIFEST, MOST_JSON, Manifest, SUMS, Summing, Sums, lock, size};
+use super::{FORMAT, MANIFEST, MOST_JSON, Manifest, SUMS, Summing, Sums, lock, progress, size};
 use crate::cli::{RestoreArgs, ServerFlags};
 use crate::config::{Config, MasterKeySource, Variables};
 use crate::data_dir::{DataDir, LOCK_FILE, LOG_FOLDER, MASTER_KEY_FILE, OWNER_FILE, RESTORING, STORE_FILE};
@@ -44,11 +44,12 @@ pub(crate) async fn run(args: &RestoreArgs, variables: &Variables) -> Result<()>
     }
     let (manifest, bytes) = outcome?;
     print(&format!(
-        "Restored {} of {} into {} in {}. Start it: ferrohub serve --data-dir '{}'",
+        "Restored {} of {} into {} in {}.{} Start it: ferrohub serve --data-dir '{}'",
         size(bytes),
         manifest.taken,
         target.path.display(),
         duration(since(begun)),
+        manifest.elsewhere(),
         target.path.display()
     ))
 }
@@ -90,7 +91,9 @@ fn unpack(file: File, unlock: &Unlock, staging: &Path) -> Result<(Manifest, u64)
             (Some(_), SUMS) => sums = Some(json::<Sums>(&mut entry, SUMS)?),
             (Some(_), _) => {
                 let mut content = Summing::new(&mut entry);
+                let before = bytes;
                 bytes += files::write(&place(staging, &name)?, &mut content)?;
+                progress(before, bytes);
                 found.insert(name, content.sum());
             }
         }
@@ -171,6 +174,11 @@ async fn check_master_key(manifest: &Manifest, staging: &Path, config: &Config) 
         )));
     }
     master_key::verify(&staging.join(STORE_FILE), &key).await?;
+    if config.master_key.is_some() {
+        // It is kept elsewhere here: no second one lies about.
+        remove_if_there(&staging.join(MASTER_KEY_FILE))
+            .map_err(|error| Error::invalid(format!("Cannot remove the backup's master key: {error}.")))?;
+    }
     Ok(())
 }
 

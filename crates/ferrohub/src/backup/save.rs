@@ -5,7 +5,7 @@
 //! `ferrohub doctor` does, and streamed from there: a damaged store is noticed now, not when its backup is needed.
 
 use super::files::{Part, Scratch};
-use super::{FORMAT, MANIFEST, Manifest, MasterKeyNote, SUMS, Summing, Sums, lock, size};
+use super::{FORMAT, MANIFEST, Manifest, MasterKeyNote, SUMS, Summing, Sums, lock, progress, size};
 use crate::cli::{BackupArgs, ServerFlags};
 use crate::config::{Config, Variables};
 use crate::data_dir::{LOG_FOLDER, MASTER_KEY_FILE, OWNER_FILE, STORE_FILE, read_bounded, unfinished_restore};
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &BackupArgs, variables: &Variables) -> Result<()> 
     let begun = SystemClock.monotonic();
     let (out, file) = Part::begin(&args.out)?;
     let plan = plan(&config, args.without_master_key).await?;
-    let note = plan.manifest.master_key.clone();
+    let (note, elsewhere) = (plan.manifest.master_key.clone(), plan.manifest.elsewhere());
     let path = args.out.clone();
     let written = tokio::task::spawn_blocking(move || {
         let file = write(plan, file, &lock)?;
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: &BackupArgs, variables: &Variables) -> Result<()> 
         true => format!("The master key {} is in it.", note.fingerprint),
         false => format!("The master key {} is not in it: keep it elsewhere, a restore asks for it.", note.fingerprint),
     };
-    print(&format!("{}: {} in {}. {key}", path.display(), size(bytes), duration(since(begun))))
+    print(&format!("{}: {} in {}. {key}{elsewhere}", path.display(), size(bytes), duration(since(begun))))
 }
 
 /// Fixes the moment, copies the store and looks at it.
@@ -89,7 +89,7 @@ async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
         }
     });
     let (log, store) = copied.await.map_err(|error| Error::internal(format!("copying the store: {error}")))??;
-    let check = master_key::stored_check(store.path()).await?;
+    let (check, keys_elsewhere) = master_key::of_store(store.path()).await?;
     let in_folder = config.master_key.is_none() && !without_master_key;
     let master_key = in_folder.then(|| master_key::text_for(&data, &check)).transpose()?;
     let note = MasterKeyNote { fingerprint: fingerprint(&check).to_owned(), included: master_key.is_some() };
@@ -100,6 +100,7 @@ async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             taken: SystemClock.now().to_string(),
             master_key: note,
+            keys_elsewhere,
         },
         log,
         store,
@@ -110,7 +111,8 @@ async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
 }
 
 fn write<W: Write>(plan: Plan, file: W, lock: &Lock) -> Result<W> {
-    let mut archive = Archive { tar: tar::Builder::new(Writer::new(file, lock, &SystemRandom)?), sums: Sums::new() };
+    let mut archive =
+        Archive { tar: tar::Builder::new(Writer::new(file, lock, &SystemRandom)?), sums: Sums::new(), bytes: 0 };
     archive.json(MANIFEST, &plan.manifest)?;
     let copy = File::open(plan.store.path()).map_err(|error| failed(plan.store.path(), &error))?;
     let length = copy.metadata().map_err(|error| failed(plan.store.path(), &error))?.len();
@@ -137,6 +139,7 @@ fn write<W: Write>(plan: Plan, file: W, lock: &Lock) -> Result<W> {
 struct Archive<W: Write> {
     tar: tar::Builder<Writer<W>>,
     sums: Sums,
+    bytes: u64,
 }
 
 impl<W: Write> Archive<W> {
@@ -152,6 +155,8 @@ impl<W: Write> Archive<W> {
         if sum.bytes != length {
             return Err(Error::invalid(format!("{name} became shorter while it was copied; take the backup again.")));
         }
+        progress(self.bytes, self.bytes + length);
+        self.bytes += length;
         self.sums.insert(name.to_owned(), sum);
         Ok(())
     }

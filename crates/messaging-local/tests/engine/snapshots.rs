@@ -3,7 +3,6 @@
 use super::*;
 use ferrohub_messaging_local::snapshot::{Snapshot, is_part};
 use std::collections::BTreeMap;
-use std::io::Read;
 
 type Files = BTreeMap<String, Vec<u8>>;
 

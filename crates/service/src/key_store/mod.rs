@@ -15,10 +15,12 @@ pub use sealed::{ENGINE, SealedKeys};
 use crate::bootstrap::OWNER_SCOPE;
 use crate::keyring::Keyring;
 use crate::platform::Engines;
-use crate::tables::{LOOSE_KEYS, RESOURCES};
+use crate::tables::{AUTHORITIES, LOOSE_KEYS, RESOURCES};
+use ferrohub_model::certificate_authority::AuthorityRecord;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
+use ferrohub_model::limits::READ_ROWS;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource::Resource;
 use ferrohub_pki::algorithm::KeyKind;
@@ -28,6 +30,7 @@ use ferrohub_store::{Pages, Put, Row, Store, UnitOfWork};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -249,4 +252,22 @@ fn not_started_with(name: &str) -> Error {
         ),
         60,
     )
+}
+
+/// Living authorities whose key is not in the store, and so in no copy of it, by key store.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn authorities_elsewhere(store: &dyn Store) -> Result<BTreeMap<String, usize>> {
+    let mut found = BTreeMap::new();
+    let mut pages = Pages::scan(store, &AUTHORITIES, "", READ_ROWS);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let record = row.parse::<AuthorityRecord>()?;
+            if let Some(key) = record.key.as_ref().filter(|key| key.engine != ENGINE) {
+                *found.entry(key.engine.clone()).or_default() += 1;
+            }
+        }
+    }
+    Ok(found)
 }

@@ -14,7 +14,7 @@ use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::certificate::{self, AuthorityRecord, AuthorityState};
 use ferrohub_service::key_store::choice::TAG;
-use ferrohub_service::key_store::{ENGINE, KeyUse, OtherKeys, SealedKeys};
+use ferrohub_service::key_store::{ENGINE, KeyUse, OtherKeys, SealedKeys, authorities_elsewhere};
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::tables::{self, AUTHORITIES, LOOSE_KEYS, SEALED_KEYS};
 use ferrohub_store::{Page, Store, Table, UnitOfWork};
@@ -155,6 +155,8 @@ async fn a_namespace_says_where_its_keys_are_made() {
     assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (0, sealed + 1));
     let guarded = namespace(&world, "guarded", json!({TAG: distant::ENGINE, "site": "7"})).await;
     assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (1, sealed + 1));
+    let elsewhere = authorities_elsewhere(world.platform().store.as_ref()).await.unwrap();
+    assert_eq!(elsewhere.into_iter().collect::<Vec<_>>(), [(distant::ENGINE.to_owned(), 1)]);
     // The default of the server is not what counts here.
     let (other, far) = with_device(true).await;
     namespace(&other, "plain", json!({TAG: ENGINE})).await;
