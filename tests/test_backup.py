@@ -127,8 +127,6 @@ def test_killed_backups_and_restores_leave_nothing_half(own_server: Callable[...
             good(run(tmp_path, *restore, "--data-dir", str(target)))
         restored = Server(target).start()
         restored.stop()
-    assert not list(server.data.glob("store.db.copy*")) or good(
-        run(tmp_path, "backup", "--data-dir", str(server.data), "--out", str(tmp_path / "last"), "--recipient", public)
-    )
     server.start()
+    assert not list(server.data.glob("store.db.copy*")), "a start removes what a killed backup left"
     server.stop()

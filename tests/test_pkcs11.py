@@ -59,11 +59,18 @@ def test_keys_in_a_token(own_server: Callable[..., Server], tmp_path: Path) -> N
     lost = plant.arm.send("PUT", f"{plant.namespace}/credentials/default/policies/more", versions.REGISTRY, {"location": LOCATION, "properties": {}})
     assert lost.status_code == 503 and "plant-token" in lost.text, lost.text
     answer = plant.register("third", b64(csr(new_key(), "third")))
-    assert answer.body.get("status") != "assigned", answer.body
+    assert answer.status == 503 and answer.retry_after and "'plant-token' is not there" in answer.body["message"], answer
     token.plug_in()
     until("the token is used again", lambda: plant.register("fourth", b64(csr(new_key(), "fourth"))).body.get("status") == "assigned")
     issue(plant, "fifth", tmp_path)
 
+    # Started without its token, the server says what is missing.
+    server.stop()
+    server.environment = {}
+    server.start()
+    plant.arm = Arm(server)
+    lost = plant.arm.send("PUT", f"{plant.namespace}/credentials/default/policies/more", versions.REGISTRY, {"location": LOCATION, "properties": {}})
+    assert lost.status_code == 503 and "with which this server was not started" in lost.text, lost.text
     secrets = [line for line in server.log if "8642" in line]
     assert not secrets, secrets
     server.stop()

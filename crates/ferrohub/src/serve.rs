@@ -5,7 +5,7 @@ use crate::config::{Config, TokenConfig, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
-use crate::{descriptors, logs, master_key, tls_files};
+use crate::{backup, descriptors, logs, master_key, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Running, ServerIdentity};
 use ferrohub_keys_pkcs11::Pkcs11Keys;
@@ -100,6 +100,7 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     let from_files =
         config.tls.as_ref().map(|files| tls_files::load(files, &config.domain, &SystemClock)).transpose()?;
     let folder = DataDir::open(&config.data_dir)?;
+    backup::clear(folder.path());
     let metrics = recorder()?;
     let master_key = master_key::load(config, &folder)?;
     let pki_port = match config.pki_port {

@@ -40,10 +40,14 @@ impl Link {
             }
             outcome => outcome,
         };
-        if let Err(Fault::Lost(_)) = outcome {
-            self.disconnect();
+        match outcome {
+            // It is there, as a new connection shows, and fails all the same.
+            Err(Fault::Lost(text)) if self.token.is_some() => {
+                self.disconnect();
+                Err(Fault::Other(text))
+            }
+            outcome => outcome,
         }
-        outcome
     }
 
     fn connected(&mut self) -> Result<&mut Token, Fault> {

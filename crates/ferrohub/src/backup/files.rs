@@ -3,7 +3,7 @@
 use ferrohub_model::error::{Error, Result};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are written at once.
@@ -70,6 +70,11 @@ impl Scratch {
             }
             Err(TryLockError::Error(error)) => return Err(fail(error)),
         }
+        // The one before may have removed its file between our opening and our locking it.
+        let named = std::fs::metadata(&path).map_err(fail)?;
+        if named.ino() != file.metadata().map_err(fail)?.ino() {
+            return Err(Error::conflict("Another backup of this data folder just ended; try again."));
+        }
         file.set_len(0).map_err(fail)?;
         for ending in ["-wal", "-shm"] {
             remove_if_there(&beside(&path, ending)).map_err(fail)?;
@@ -128,4 +133,37 @@ fn create(path: &Path) -> Result<File> {
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::invalid(format!("Cannot write {}: {error}.", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(folder.path().join("a.part"), "of one that was killed").unwrap();
+        let (part, mut file) = Part::begin(&path).unwrap();
+        file.write_all(b"whole").unwrap();
+        part.finish(file).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert!(Part::begin(&path).is_err(), "nothing is written over");
+        let (part, _) = Part::begin(&folder.path().join("b")).unwrap();
+        drop(part);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_backup_at_a_time_has_the_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy");
+        std::fs::write(&path, "of one that was killed").unwrap();
+        let first = Scratch::take(path.clone()).unwrap();
+        assert_eq!(std::fs::metadata(first.path()).unwrap().len(), 0);
+        assert!(Scratch::take(path.clone()).err().unwrap().message.contains("under way"));
+        drop(first);
+        assert!(!path.exists());
+        drop(Scratch::take(path).unwrap());
+    }
 }

@@ -12,7 +12,7 @@ mod save;
 
 pub(crate) use lock::new_key;
 pub(crate) use restore::run as restore;
-pub(crate) use save::run as backup;
+pub(crate) use save::{clear, run as backup};
 
 use crate::output::line;
 use aws_lc_rs::digest::{Context, SHA256};

@@ -110,6 +110,15 @@ async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
     })
 }
 
+/// Removes the copy of the store that a backup left which was killed; one that is under way keeps its own.
+pub(crate) fn clear(data: &Path) {
+    let copy = data.join(COPY);
+    if copy.exists() {
+        // Taken and dropped: it goes.
+        drop(Scratch::take(copy));
+    }
+}
+
 fn write<W: Write>(plan: Plan, file: W, lock: &Lock) -> Result<W> {
     let mut archive =
         Archive { tar: tar::Builder::new(Writer::new(file, lock, &SystemRandom)?), sums: Sums::new(), bytes: 0 };
