@@ -119,8 +119,8 @@ class Plant:
         return self.arm.get(f"{self.hub}/certificates", versions.HUB)["value"]
 
 
-def build(server: Server, prefix: str, synchronize: bool = True) -> Plant:
-    """Makes an installation; every name starts with `prefix`."""
+def build(server: Server, prefix: str, synchronize: bool = True, tags: dict[str, str] | None = None) -> Plant:
+    """Makes an installation; every name starts with `prefix`. The namespace gets `tags`."""
     arm = Arm(server)
     group = f"{arm.subscription}/resourceGroups/{prefix}-rg"
     arm.put(group, versions.GROUP, {"location": LOCATION})
@@ -130,7 +130,7 @@ def build(server: Server, prefix: str, synchronize: bool = True) -> Plant:
     identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{prefix}-identity"
     principal = arm.put(identity, versions.IDENTITY, {"location": LOCATION})["properties"]["principalId"]
     namespace = f"{group}/providers/Microsoft.DeviceRegistry/namespaces/{prefix}-ns"
-    made = arm.put(namespace, versions.REGISTRY, {"location": LOCATION, "identity": {"type": "SystemAssigned"}})
+    made = arm.put(namespace, versions.REGISTRY, {"location": LOCATION, "identity": {"type": "SystemAssigned"}, "tags": tags or {}})
     arm.put(f"{namespace}/credentials/default", versions.REGISTRY, {"location": LOCATION, "properties": {}})
     arm.put(f"{namespace}/credentials/default/policies/default", versions.REGISTRY, {"location": LOCATION, "properties": {}})
     assignments = {"identity on namespace": arm.assign(namespace, principal, role)}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests call, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("openssl", "openssl"),
     ("cc", "gcc"),
     ("patch", "patch"),
@@ -14,6 +14,9 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("npm", "npm"),
     ("swtpm", "swtpm"),
     ("tpm2_activatecredential", "tpm2-tools"),
+    ("softhsm2-util", "softhsm2"),
+    ("pkcs11-tool", "opensc"),
+    ("age", "age"),
 ];
 /// pytest's exit code where a filter matches nothing.
 const NOTHING_COLLECTED: i32 = 5;
@@ -58,7 +61,7 @@ fn prepare() -> Result<Command, String> {
 }
 
 /// Asks Debian's package manager for what is missing, and for nothing where all is there.
-fn install_programs() -> Result<(), String> {
+pub(crate) fn install_programs() -> Result<(), String> {
     let missing: Vec<&str> = PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|&(_, package)| package).collect();
     if missing.is_empty() {
         return Ok(());

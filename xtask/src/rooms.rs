@@ -17,6 +17,7 @@ const ROOMS: &[Room] = &[
     Room { name: "clock", uses: &["model"], never: &["hyper", "rustls", "rusqlite", "aws-lc-rs"] },
     Room { name: "wire", uses: &["model"], never: &["tokio", "hyper", "rustls", "rusqlite"] },
     Room { name: "pki", uses: &["model"], never: &["tokio", "hyper", "rustls", "rusqlite"] },
+    Room { name: "keys-pkcs11", uses: &["model", "pki"], never: &["hyper", "rustls", "rusqlite"] },
     Room { name: "store", uses: &["model"], never: &["tokio", "hyper", "rustls", "rusqlite"] },
     Room { name: "store-sqlite", uses: &["model", "store"], never: &["hyper", "rustls"] },
     Room { name: "messaging", uses: &["model"], never: &["hyper", "rustls", "rusqlite"] },

@@ -27,7 +27,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 /// # Errors
 /// The tests that failed, by cargo.
 pub(crate) fn run_rust(arguments: &[String]) -> Result<(), String> {
-    run_step("Rust tests", cargo(&["test", "--workspace", "--locked"]).args(arguments))
+    // The test of PKCS#11 tokens needs SoftHSM2 on the machine, which plain `cargo test` does not ask for.
+    foreign::install_programs()?;
+    let with_tokens = ["test", "--workspace", "--features", "ferrohub-keys-pkcs11/softhsm", "--locked"];
+    run_step("Rust tests", cargo(&with_tokens).args(arguments))
 }
 
 /// The foreign clients; arguments go to pytest.

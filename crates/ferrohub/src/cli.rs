@@ -38,6 +38,14 @@ pub(crate) enum Verb {
     Events(EventsArgs),
     /// Get back in as the owner of an installation.
     Owner(OwnerArgs),
+    /// Write a whole installation into one encrypted file; the server may run.
+    Backup(BackupArgs),
+    /// Put a backup back, into an empty data folder.
+    Restore(RestoreArgs),
+    /// Make a key pair for backups: the public key goes to the server, the secret one stays away from it.
+    BackupKey(BackupKeyArgs),
+    /// Exchange the key that wraps all others.
+    MasterKey(MasterKeyArgs),
     /// Check data folder, ports and names, and say what to do.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -188,6 +196,84 @@ pub(crate) struct OwnerResetArgs {
     /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// File to write, which must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Public key whose holder can open the backup, 'age1…' (from 'ferrohub backup-key' or age-keygen); may be given several times.
+    #[arg(long = "recipient", value_name = "KEY")]
+    pub(crate) recipients: Vec<String>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    /// Leave the master key out although it lies in the data folder; a restore then asks for it.
+    #[arg(long)]
+    pub(crate) without_master_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// File whose first line is the passphrase (or the passphrase itself in FERROHUB_BACKUP_PASSPHRASE).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR) to make; it must hold nothing.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// File with the secret key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupKeyArgs {
+    /// File for the secret key, which must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MasterKeyArgs {
+    #[command(subcommand)]
+    pub(crate) verb: MasterKeyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MasterKeyVerb {
+    /// Make a new master key and wrap all data keys with it; the server must be stopped.
+    Rotate(MasterKeyRotateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MasterKeyRotateArgs {
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the new key is written, when the present one comes from FERROHUB_MASTER_KEY.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,19 +2,21 @@
 
 use crate::cli::ServerFlags;
 use crate::logs::LogFormat;
+use ferrohub_keys_pkcs11::Pin;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFIGURATION_FILE_BYTES;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// MQTT over TLS (IANA 8883, which the SDKs have built in).
 const MQTT_PORT: u16 = 8883;
 /// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
 const METRICS_PORT: u16 = 9464;
 /// Every variable that we read; others that start with `FERROHUB_` are reported as unknown.
-const VARIABLES: [&str; 18] = [
+const VARIABLES: [&str; 24] = [
     "FERROHUB_CONFIG",
     "FERROHUB_CONFIG_DIR",
     "FERROHUB_DATA_DIR",
@@ -31,6 +33,12 @@ const VARIABLES: [&str; 18] = [
     "FERROHUB_WEBHOOKS_TRUST",
     "FERROHUB_MASTER_KEY",
     "FERROHUB_MASTER_KEY_FILE",
+    "FERROHUB_PKCS11_MODULE",
+    "FERROHUB_PKCS11_TOKEN",
+    "FERROHUB_PKCS11_PIN",
+    "FERROHUB_PKCS11_PIN_FILE",
+    "FERROHUB_PKCS11_DEFAULT",
+    "FERROHUB_BACKUP_PASSPHRASE",
     "FERROHUB_LOG_FORMAT",
     "FERROHUB_LOG_LEVEL",
 ];
@@ -67,8 +75,16 @@ pub(crate) struct WebhookHosts {
     pub(crate) trust: PathBuf,
 }
 
+/// A PKCS#11 token beside the key store in the data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenConfig {
+    pub(crate) settings: ferrohub_keys_pkcs11::Settings,
+    /// Whether the keys of namespaces that do not say otherwise are made in it.
+    pub(crate) is_default: bool,
+}
+
 /// What the server runs with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) domain: String,
@@ -83,6 +99,7 @@ pub(crate) struct Config {
     /// `None`: no webhook is asked.
     pub(crate) webhooks: Option<WebhookHosts>,
     pub(crate) master_key: Option<MasterKeySource>,
+    pub(crate) token: Option<TokenConfig>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_level: Option<String>,
 }
@@ -102,6 +119,8 @@ struct ConfigFile {
     #[serde(default)]
     master_key: MasterKeyFile,
     #[serde(default)]
+    pkcs11: TokenFile,
+    #[serde(default)]
     log: LogFile,
 }
 
@@ -110,6 +129,15 @@ struct ConfigFile {
 struct MasterKeyFile {
     file: Option<PathBuf>,
     env: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenFile {
+    module: Option<PathBuf>,
+    token: Option<String>,
+    pin_file: Option<PathBuf>,
+    default: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +180,7 @@ impl Config {
             tls: tls(variables, file.tls)?,
             webhooks: webhooks(variables, file.webhooks)?,
             master_key: master_key(variables, &file.master_key)?,
+            token: token(variables, file.pkcs11)?,
             log_format: pick(flags.log_format, log_format(variables)?, file.log.format),
             log_level: flags.log_level.clone().or_else(|| text(variables, "FERROHUB_LOG_LEVEL")).or(file.log.level),
         };
@@ -270,6 +299,32 @@ fn master_key(variables: &Variables, file: &MasterKeyFile) -> Result<Option<Mast
     Ok(path(variables, "FERROHUB_MASTER_KEY_FILE").or_else(|| file.file.clone()).map(MasterKeySource::File))
 }
 
+/// The token, where one is named. The PIN itself is in no configuration file, which others may read.
+fn token(variables: &Variables, file: TokenFile) -> Result<Option<TokenConfig>> {
+    let module = path(variables, "FERROHUB_PKCS11_MODULE").or(file.module);
+    let label = text(variables, "FERROHUB_PKCS11_TOKEN").or(file.token);
+    let is_default = match text(variables, "FERROHUB_PKCS11_DEFAULT").as_deref() {
+        None => file.default.unwrap_or(false),
+        Some("true") => true,
+        Some("false") => false,
+        Some(other) => {
+            return Err(Error::invalid(format!("FERROHUB_PKCS11_DEFAULT is '{other}'; 'true' and 'false' are known.")));
+        }
+    };
+    let given = text(variables, "FERROHUB_PKCS11_PIN").map(|pin| Pin::Given(Zeroizing::new(pin)));
+    let pin = given.or_else(|| path(variables, "FERROHUB_PKCS11_PIN_FILE").or(file.pin_file).map(Pin::File));
+    let (Some(module), Some(token), Some(pin)) = (&module, &label, &pin) else {
+        if module.is_none() && label.is_none() && pin.is_none() && !is_default {
+            return Ok(None);
+        }
+        return Err(Error::invalid(
+            "A PKCS#11 token needs three settings: 'module' (the vendor's library), 'token' (its label) under [pkcs11], and 'pin_file', or the PIN in FERROHUB_PKCS11_PIN.",
+        ));
+    };
+    let settings = ferrohub_keys_pkcs11::Settings { module: module.clone(), token: token.clone(), pin: pin.clone() };
+    Ok(Some(TokenConfig { settings, is_default }))
+}
+
 fn loopback() -> Vec<IpAddr> {
     vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
 }
@@ -298,6 +353,8 @@ impl ConfigFile {
         self.data_dir = self.data_dir.map(join);
         self.master_key.file = self.master_key.file.map(join);
         self.webhooks = self.webhooks.map(|hooks| WebhookHosts { trust: join(hooks.trust), ..hooks });
+        self.pkcs11.pin_file = self.pkcs11.pin_file.map(join);
+        self.pkcs11.module = self.pkcs11.module.map(join);
         self.tls = self.tls.map(|tls| TlsFiles { certificate: join(tls.certificate), key: join(tls.key) });
         self
     }
@@ -391,5 +448,26 @@ mod tests {
         assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
         let Some(MasterKeySource::File(key)) = config.master_key else { panic!("no key file") };
         assert!(key.is_absolute());
+    }
+
+    #[test]
+    fn a_token_needs_module_label_and_pin() {
+        let whole = "[pkcs11]\nmodule = '/lib/token.so'\ntoken = 'plant'\npin_file = 'pin'\n";
+        let config = with_file(whole, ServerFlags::default(), &[]).unwrap();
+        let token = config.token.unwrap();
+        assert_eq!((token.settings.token.as_str(), token.is_default), ("plant", false));
+        let Pin::File(pin) = token.settings.pin else { panic!("no PIN file") };
+        assert!(pin.is_absolute());
+        let given = [("FERROHUB_PKCS11_PIN", "8642"), ("FERROHUB_PKCS11_DEFAULT", "true")];
+        let config = with_file(whole, ServerFlags::default(), &given).unwrap();
+        assert!(config.token.as_ref().unwrap().is_default);
+        assert!(!format!("{config:?}").contains("8642"));
+        for part in ["[pkcs11]\ntoken = 'plant'\n", "[pkcs11]\ndefault = true\n"] {
+            let error = with_file(part, ServerFlags::default(), &[]).unwrap_err();
+            assert!(error.message.contains("needs three settings"), "{error}");
+        }
+        let error = with_file("[pkcs11]\npin = '8642'\n", ServerFlags::default(), &[]).unwrap_err();
+        assert!(error.message.contains("unknown field `pin`"), "{error}");
+        assert!(with_file(whole, ServerFlags::default(), &[("FERROHUB_PKCS11_DEFAULT", "yes")]).is_err());
     }
 }

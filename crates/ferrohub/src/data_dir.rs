@@ -70,7 +70,10 @@ pub(crate) const OWNER_FILE: &str = "owner.json";
 pub(crate) const STORE_FILE: &str = "store.db";
 /// The event log's folder.
 pub(crate) const LOG_FOLDER: &str = "log";
-const LOCK_FILE: &str = "lock";
+/// Who uses the folder.
+pub(crate) const LOCK_FILE: &str = "lock";
+/// What a restore reads into before anything is put in place. While it is there, nothing else uses the folder.
+pub(crate) const RESTORING: &str = "restoring";
 /// The key under which secrets are sealed, where it is not elsewhere.
 pub(crate) const MASTER_KEY_FILE: &str = "master.key";
 
@@ -78,8 +81,19 @@ impl DataDir {
     /// Makes the folder (0700) where it is missing and takes its lock.
     ///
     /// # Errors
-    /// `Conflict` naming the process that holds the lock; `Invalid` where the folder cannot be used, or others can change it.
+    /// `Conflict` naming the process that holds the lock; `Invalid` where the folder cannot be used, others can change it, or
+    /// a restore into it was cut off.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        let folder = Self::lock(path)?;
+        unfinished_restore(&folder.path)?;
+        Ok(folder)
+    }
+
+    /// As [`DataDir::open`], for the restore itself.
+    ///
+    /// # Errors
+    /// As [`DataDir::open`].
+    pub(crate) fn lock(path: &Path) -> Result<Self> {
         let unusable =
             |error: std::io::Error| Error::invalid(format!("Cannot use the data folder {}: {error}.", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
@@ -163,6 +177,20 @@ impl DataDir {
     }
 }
 
+/// Refuses a folder into which a restore was cut off: half of an installation may lie there.
+///
+/// # Errors
+/// `Conflict` with the command that finishes it.
+pub(crate) fn unfinished_restore(path: &Path) -> Result<()> {
+    match path.join(RESTORING).exists() {
+        false => Ok(()),
+        true => Err(Error::conflict(format!(
+            "A restore into the data folder {} is under way or was cut off; run 'ferrohub restore' into it again, or name another folder with --data-dir.",
+            path.display()
+        ))),
+    }
+}
+
 /// Reads a master key (hex or base64 of 32 bytes) from a file that only its owner can read; makes it where
 /// it is missing and `may_create`.
 ///
@@ -237,6 +265,29 @@ fn write_atomically(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> std::
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&beside, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file that must not be there yet, for its owner alone, durably.
+///
+/// # Errors
+/// `Invalid` where it is there or cannot be written.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::invalid(format!("{} is there already.", path.display())),
+        _ => Error::invalid(format!("Cannot write {}: {error}.", path.display())),
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_folder_of(path)).map_err(fail)
+}
+
+/// Makes the name of a file durable.
+///
+/// # Errors
+/// Of the file system.
+pub(crate) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    // A bare name lies in the current folder, which Path::parent calls "".
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 

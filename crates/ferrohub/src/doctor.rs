@@ -1,12 +1,13 @@
 //! `ferrohub doctor`: looks at what commonly goes wrong, and says what to do.
 
 use crate::cli::DoctorArgs;
-use crate::config::{Config, Variables, unknown_variables};
+use crate::config::{Config, TokenConfig, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, SERVER_FILE, STORE_FILE, read_bounded};
 use crate::output::{endpoint, print};
 use crate::own;
 use ferrohub_client::profile::{self, ServerFile};
 use ferrohub_clock::SystemClock;
+use ferrohub_keys_pkcs11::Pkcs11Keys;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::LocalEventLog;
 use ferrohub_model::clock::{Clock, timeout};
@@ -45,6 +46,9 @@ pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool
     folder(&config.data_dir, &mut findings);
     if config.data_dir.join(STORE_FILE).exists() {
         damage(&config.data_dir, &mut findings).await?;
+    }
+    if let Some(token) = &config.token {
+        findings.token(token).await?;
     }
     let server = match profile::read_server_file(&config.data_dir) {
         Ok(server) => Some(server),
@@ -216,6 +220,19 @@ impl Findings {
                 format!("CA file {file}: {} {fault}; this machine's clock says {}", ca.subject(), day(SystemClock.now())),
             ),
         }
+    }
+
+    /// The PKCS#11 token, with a log-in.
+    async fn token(&mut self, config: &TokenConfig) -> Result<()> {
+        let keys = Pkcs11Keys::new(config.settings.clone(), SystemClock::shared())?;
+        match keys.probe().await {
+            Ok(()) => self.add(Grade::Good, format!("PKCS#11 token '{}' answers", config.settings.token)),
+            Err(error) => {
+                let detail = error.context.map(|context| format!(" ({context})")).unwrap_or_default();
+                self.add(Grade::Bad, format!("{}{detail}", error.message));
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, grade: Grade, text: String) {

@@ -4,6 +4,7 @@
 //! and hands them to the services (`serve.rs`). To add a verb, name it in `cli.rs`, write one file
 //! and call it from [`run`].
 
+mod backup;
 mod cli;
 mod config;
 mod data_dir;
@@ -12,6 +13,7 @@ mod device_verb;
 mod doctor;
 mod events;
 mod logs;
+mod master_key;
 mod output;
 mod own;
 mod owner;
@@ -22,7 +24,7 @@ mod signals;
 mod tls_files;
 
 use clap::Parser;
-use cli::{Cli, DeviceVerb, OwnerVerb, Verb};
+use cli::{Cli, DeviceVerb, MasterKeyVerb, OwnerVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
 use ferrohub_clock::SystemClock;
@@ -70,6 +72,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Events(args) => events::run(&args, &variables).await?,
         Verb::Owner(args) => match args.verb {
             OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
+        },
+        Verb::Backup(args) => Box::pin(backup::backup(&args, &variables)).await?,
+        Verb::Restore(args) => Box::pin(backup::restore(&args, &variables)).await?,
+        Verb::BackupKey(args) => backup::new_key(&args)?,
+        Verb::MasterKey(args) => match args.verb {
+            MasterKeyVerb::Rotate(args) => Box::pin(master_key::rotate(&args, &variables)).await?,
         },
         Verb::Doctor(args) => {
             let healthy = doctor::run(&args, &variables).await?;

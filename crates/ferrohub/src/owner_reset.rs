@@ -4,7 +4,7 @@ use crate::cli::{OwnerResetArgs, ServerFlags};
 use crate::config::{Config, Variables};
 use crate::data_dir::{DataDir, OWNER_FILE};
 use crate::output::print;
-use crate::serve;
+use crate::{master_key, serve};
 use ferrohub_model::error::Result;
 use ferrohub_service::reset_owner;
 
@@ -16,8 +16,9 @@ pub(crate) async fn run(args: &OwnerResetArgs, variables: &Variables) -> Result<
     let flags = ServerFlags { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServerFlags::default() };
     let config = Config::load(&flags, variables)?;
     let folder = DataDir::open_existing(&config.data_dir)?;
-    let master_key = serve::master_key(&config, &folder)?;
+    let master_key = master_key::load(&config, &folder)?;
     let engines = serve::engines(&folder).await?;
+    let master_key = master_key::settle(master_key, &config, &folder, engines.store.as_ref()).await?;
     let owner = reset_owner(&engines, master_key).await?;
     serve::write_owner(&folder, &owner)?;
     engines.log.close().await?;

@@ -1,21 +1,22 @@
 //! The server: opens the engines, wires the rooms together, stops them in order.
 
 use crate::cli::ServeArgs;
-use crate::config::{Config, MasterKeySource, Variables, WebhookHosts, unknown_variables};
-use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls, master_key_file, parse_master_key};
+use crate::config::{Config, TokenConfig, Variables, WebhookHosts, unknown_variables};
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
-use crate::{descriptors, logs, tls_files};
+use crate::{backup, descriptors, logs, master_key, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, HttpsWebhooks, Running, ServerIdentity};
+use ferrohub_keys_pkcs11::Pkcs11Keys;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
+use ferrohub_service::key_store::OtherKeys;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::provisioning::Webhooks;
 use ferrohub_service::{Service, StartConfig, Started, tables};
@@ -100,13 +101,16 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     let from_files =
         config.tls.as_ref().map(|files| tls_files::load(files, &config.domain, &SystemClock)).transpose()?;
     let folder = DataDir::open(&config.data_dir)?;
+    backup::clear(folder.path());
     let metrics = recorder()?;
-    let master_key = master_key(config, &folder)?;
+    let master_key = master_key::load(config, &folder)?;
     let pki_port = match config.pki_port {
         Some(0) => Some(free_port()?),
         other => other,
     };
-    let engines = engines(&folder).await?;
+    let mut engines = engines(&folder).await?;
+    let master_key = master_key::settle(master_key, config, &folder, engines.store.as_ref()).await?;
+    engines.keys = config.token.as_ref().map(token).transpose()?;
     let settings = Settings {
         domain: config.domain.clone(),
         pki_url: pki_port.map(|port| format!("http://{}:{port}", pki_host(&config.domain))),
@@ -196,21 +200,17 @@ fn recorder() -> Result<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().map_err(|error| Error::internal(format!("metrics: {error}")))
 }
 
-/// The master key from where the configuration says.
-///
-/// # Errors
-/// A sentence on what is wrong with it.
-pub(crate) fn master_key(config: &Config, folder: &DataDir) -> Result<MasterKey> {
-    match &config.master_key {
-        None => folder.master_key(&SystemRandom),
-        Some(MasterKeySource::File(path)) => master_key_file(path, !folder.store().exists(), &SystemRandom),
-        Some(MasterKeySource::Environment) => {
-            let text = std::env::var("FERROHUB_MASTER_KEY").map_err(|_| {
-                Error::invalid("The configuration takes the master key from FERROHUB_MASTER_KEY, which is not set.")
-            })?;
-            parse_master_key(&text, "FERROHUB_MASTER_KEY")
+/// The PKCS#11 token as a key store. One that does not answer keeps no server from starting: only the namespaces whose
+/// keys it has wait for it.
+fn token(config: &TokenConfig) -> Result<OtherKeys> {
+    let keys = Arc::new(Pkcs11Keys::new(config.settings.clone(), SystemClock::shared())?);
+    let probed = Arc::clone(&keys);
+    tokio::spawn(async move {
+        if let Err(error) = probed.probe().await {
+            tracing::warn!(%error, context = error.context, "the PKCS#11 token does not answer");
         }
-    }
+    });
+    Ok(OtherKeys { engine: keys, is_default: config.is_default })
 }
 
 /// Opens store, log and bus.

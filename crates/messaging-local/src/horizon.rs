@@ -25,7 +25,8 @@ use uuid::Uuid;
 
 const MAGIC: [u8; 4] = *b"FHH2";
 const MAGIC_WITHOUT_SEGMENTS: [u8; 4] = *b"FHH1";
-const ENDING: &str = ".hor";
+/// What the names of these files end in.
+pub(crate) const ENDING: &str = ".hor";
 
 /// The lines, as they stand on the disk under `number`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +88,13 @@ impl Horizons {
     /// The first and the last segment, where that is known.
     pub(crate) const fn segments(&self) -> Option<(u64, u64)> {
         self.segments
+    }
+
+    /// Name and content of the file for a copy of the log that has the segments from `first` to `last`. It is never the first
+    /// of its numbers, so that damage is told from what a crash left.
+    pub(crate) fn copy(&self, first: u64, last: u64) -> (String, Vec<u8>) {
+        let copy = Self { segments: Some((first, last)), ..self.clone() };
+        (format!("{:020}{ENDING}", self.number.max(2)), copy.encode())
     }
 
     /// Makes durable which segments there are, unless that is so already.

@@ -18,6 +18,7 @@ mod reserve;
 mod seal;
 mod segment;
 mod sidecar;
+pub mod snapshot;
 mod writer;
 
 pub use bus::LocalBus;

@@ -287,3 +287,7 @@ pub const DEVICE_INCOMING_QUEUE: usize = 256;
 pub const DEVICE_OUTGOING_QUEUE: usize = 64;
 /// Changes of desired properties that wait for the simulated device; the oldest ones go first: ours.
 pub const DEVICE_DESIRED_QUEUE: usize = 64;
+/// Requests that wait for a PKCS#11 token: ours.
+pub const TOKEN_QUEUE: usize = 1024;
+/// How long a request waits for a PKCS#11 token: ours (devices give a registration some tens of seconds).
+pub const TOKEN_PATIENCE: Duration = Duration::from_secs(20);

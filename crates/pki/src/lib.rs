@@ -8,6 +8,7 @@
 //! Issuing follows the order of letsencrypt/boulder: the profile decides every field, the
 //! certificate is built and linted under a throw-away signature, and only a linted one can be signed.
 
+pub mod age;
 pub mod algorithm;
 pub mod authority;
 pub mod ca_fault;

@@ -36,7 +36,7 @@ pub struct Aad<'a> {
     pub field: &'a str,
 }
 
-/// The key that wraps all data keys. It is never in a backup. `Debug` does not show it.
+/// The key that wraps all data keys. `Debug` does not show it.
 pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 
 /// The key of one namespace, hub or DPS. `Debug` does not show it.
@@ -78,6 +78,11 @@ impl MasterKey {
         hex::encode(self.derive("ferrohub master key check v1").as_slice())
     }
 
+    /// By what a person tells master keys apart: the first 16 digits of the check value.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.check_value()).to_owned()
+    }
+
     /// Refuses a master key that is not the one the data was sealed with. Compares in constant time.
     ///
     /// # Errors
@@ -117,6 +122,11 @@ impl MasterKey {
         out.copy_from_slice(tag.as_ref());
         out
     }
+}
+
+/// The part of a check value by which a person tells master keys apart.
+pub fn fingerprint(check_value: &str) -> &str {
+    check_value.get(..16).unwrap_or(check_value)
 }
 
 impl DataKey {

@@ -7,6 +7,7 @@ use crate::authz::builtin;
 use crate::directory::{self, IOT_HUB_APP_ID};
 use crate::key_store::{KeyUse, Keys};
 use crate::keyring::Keyring;
+use crate::master_key::CHECK;
 use crate::platform::{Engines, Tenancy};
 use crate::resources::{self, RowExtra};
 use crate::tables::META;
@@ -38,7 +39,7 @@ const OWNER_SECRET_SECONDS: i64 = 10 * 365 * 24 * 3600;
 /// Key in `META` of the row that says which principal is the owner of `owner.json`.
 pub(crate) const OWNER: &str = "owner";
 /// Scope of the installation's own keys.
-const OWNER_SCOPE: &str = "platform";
+pub(crate) const OWNER_SCOPE: &str = "platform";
 /// Days for which a server certificate is issued; it is made anew at each start when less than a third is left.
 const SERVER_DAYS: u32 = 397;
 
@@ -108,12 +109,12 @@ async fn attempt(
     owner: &mut Option<OwnerCredential>,
 ) -> Result<Option<Installation>> {
     let store = engines.store.as_ref();
-    match store.get(&META, "master-check").await? {
+    match store.get(&META, CHECK).await? {
         Some(row) => keyring.verify_check_value(&row.parse::<String>()?)?,
         None => {
             let mut unit = UnitOfWork::new();
-            unit.expect_absent(&META, "master-check");
-            unit.put(meta("master-check", &keyring.check_value())?);
+            unit.expect_absent(&META, CHECK);
+            unit.put(meta(CHECK, &keyring.check_value())?);
             if !is_first(store, unit).await? {
                 return Ok(None);
             }

@@ -9,7 +9,7 @@ use ferrohub_model::random::Random;
 use ferrohub_pki::seal::{self, Aad, DataKey, MasterKey};
 use ferrohub_store::{Put, Row, Store, StoreError, UnitOfWork};
 use quick_cache::sync::Cache;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -19,6 +19,37 @@ pub struct Keyring {
     master: MasterKey,
     random: Arc<dyn Random>,
     open: Cache<String, Arc<Opened>>,
+}
+
+/// A row of [`DATA_KEYS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WrappedKey {
+    /// Id of the data key, under which it seals.
+    pub(crate) id: Uuid,
+    /// Base64 of the key, wrapped by the master key.
+    pub(crate) wrapped: String,
+    /// The same key, wrapped by a master key that takes over: only while one is exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<Next>,
+}
+
+/// A data key under the master key that takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Next {
+    /// Check value of that master key.
+    pub(crate) check: String,
+    /// Base64 of the wrapped key.
+    pub(crate) wrapped: String,
+}
+
+impl WrappedKey {
+    /// The data key, opened with the master key that it is or is about to be wrapped by.
+    pub(crate) fn open(&self, master: &MasterKey) -> Result<DataKey> {
+        let next = self.next.as_ref().filter(|next| next.check == master.check_value());
+        let text = next.map_or(&self.wrapped, |next| &next.wrapped);
+        let wrapped = STANDARD.decode(text).map_err(|error| Error::internal(format!("data key: {error}")))?;
+        master.unwrap(self.id, &wrapped)
+    }
 }
 
 struct Opened {
@@ -117,15 +148,8 @@ impl Keyring {
     }
 
     fn unwrap(&self, row: &Row) -> Result<Opened> {
-        let doc = row.value()?;
-        let text = |name: &str| {
-            doc.get(name)
-                .and_then(serde_json::Value::as_str)
-                .ok_or_else(|| Error::internal(format!("data key without {name}")))
-        };
-        let id = Uuid::parse_str(text("id")?).map_err(|e| Error::internal(format!("data key id: {e}")))?;
-        let wrapped = STANDARD.decode(text("wrapped")?).map_err(|e| Error::internal(format!("data key: {e}")))?;
-        Ok(Opened { id, key: self.master.unwrap(id, &wrapped)? })
+        let stored = row.parse::<WrappedKey>()?;
+        Ok(Opened { id: stored.id, key: stored.open(&self.master)? })
     }
 
     /// Makes a data key; when another caller was faster, its key is used.
@@ -134,7 +158,7 @@ impl Keyring {
         let wrapped = STANDARD.encode(self.master.wrap(id, &key, self.random.as_ref())?);
         let mut unit = UnitOfWork::new();
         unit.expect_absent(&DATA_KEYS, owner);
-        unit.put(Put::new(&DATA_KEYS, owner, Vec::new(), &json!({"id": id.to_string(), "wrapped": wrapped}))?);
+        unit.put(Put::new(&DATA_KEYS, owner, Vec::new(), &WrappedKey { id, wrapped, next: None })?);
         match store.commit(unit).await {
             Ok(_) => Ok(Opened { id, key }),
             Err(StoreError::Conflict { .. }) => match store.get(&DATA_KEYS, owner).await? {

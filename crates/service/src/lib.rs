@@ -18,6 +18,7 @@ pub mod graph;
 pub mod hub;
 pub mod key_store;
 pub mod keyring;
+pub mod master_key;
 mod owner_reset;
 pub mod platform;
 pub mod provisioning;

@@ -8,7 +8,7 @@ use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
 use crate::hub::RenewalQueues;
 use crate::hub::presence::Presence;
-use crate::key_store::Keys;
+use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
@@ -21,7 +21,6 @@ use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_pki::key_store::KeyStore;
 use ferrohub_store::{Committed, Put, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -89,8 +88,8 @@ pub struct Engines {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
-    /// Where keys that sign are made; `None`: sealed in the store.
-    pub keys: Option<Arc<dyn KeyStore>>,
+    /// A key store beside the one in the rows, for the keys of namespaces.
+    pub keys: Option<OtherKeys>,
 }
 
 /// Shared state of all services.

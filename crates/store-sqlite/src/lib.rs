@@ -112,6 +112,20 @@ impl SqliteStore {
         }
     }
 
+    /// Writes a copy of the file at `from`, as it is at one moment, to `to`, which must not be there or be empty. A program
+    /// may have the file open and write to it, this one or another: it goes on meanwhile, and its write-ahead log grows. Rows
+    /// that were deleted leave no trace in the copy. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the file is found not to be whole, else [`StoreError`] of the file system.
+    pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+        let fail = |error: rusqlite::Error| engine(&format!("copying {}", from.display()), &error);
+        let connection = reader::connect(from).map_err(fail)?;
+        let target = to.to_str().ok_or_else(|| StoreError::Invalid(format!("{} is no UTF-8", to.display())))?;
+        connection.execute("VACUUM INTO ?1", [target]).map_err(fail)?;
+        Ok(())
+    }
+
     fn statements(&self, table: &'static Table) -> Result<&Arc<Statements>, StoreError> {
         self.tables.get(table.name).ok_or_else(|| unknown_table(table))
     }

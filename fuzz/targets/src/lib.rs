@@ -17,6 +17,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which also names its folder of seeds and its file for libFuzzer.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("age", pki::age),
     ("api_version", text::api_version),
     ("certificate", pki::certificate),
     ("chain", pki::chain),

@@ -3,6 +3,7 @@
 use crate::utf8;
 use ferrohub_model::limits;
 use ferrohub_model::random::SeededRandom;
+use ferrohub_pki::age::{Identity, Reader, Unlock};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{Anchor, verify_client_chain};
 use ferrohub_pki::csr::CertificateRequest;
@@ -13,6 +14,7 @@ use ferrohub_pki::seal::{MasterKey, key_id_of};
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
 use ferrohub_pki::tpm::{TpmPublic, seal_key};
 use jiff::Timestamp;
+use std::io::Read;
 use uuid::Uuid;
 
 /// DER, PEM or base64: what is read prints to PEM that reads back as the same bytes.
@@ -144,4 +146,18 @@ pub(crate) fn sealed(data: &[u8]) {
     if let Some(master) = utf8(data).and_then(|text| MasterKey::from_text(text).ok()) {
         assert!(MasterKey::from_text(&master.to_hex()).is_ok());
     }
+}
+
+/// The key that the seed was encrypted for; it guards nothing else.
+const IDENTITY: &str = "AGE-SECRET-KEY-1SH68VNPXKAV2S2TTXTCV2C904CH5EJY0TUYYN8485YQMGZ7Y7D7SMQR6YP";
+
+/// Nobody who has not the file key makes a file that opens: what is given out is the seed's, from its beginning, and where
+/// the end was reached all of it.
+pub(crate) fn age(data: &[u8]) {
+    let Ok(identity) = IDENTITY.parse::<Identity>() else { return };
+    let Ok(mut reader) = Reader::new(data, &Unlock::Identities(vec![identity])) else { return };
+    let mut plain = Vec::new();
+    let whole = reader.read_to_end(&mut plain).is_ok();
+    let seed = b"a file for ferrohub\n";
+    assert!(seed.starts_with(&plain) && (!whole || plain == seed));
 }

@@ -46,7 +46,12 @@ impl Home {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
         Output {
             success: output.status.success(),
             stdout: String::from_utf8(output.stdout).unwrap(),

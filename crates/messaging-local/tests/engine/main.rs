@@ -7,6 +7,7 @@ mod faults;
 mod forgery;
 mod segments;
 mod simulation;
+mod snapshots;
 
 use async_trait::async_trait;
 use bytes::Bytes;

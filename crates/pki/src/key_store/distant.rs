@@ -9,7 +9,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use uuid::Uuid;
@@ -25,6 +25,7 @@ pub struct DistantKeys(Arc<Device>);
 struct Device {
     keys: Mutex<HashMap<(String, Uuid), Arc<SoftwareSigner>>>,
     waits: AtomicUsize,
+    lost: AtomicBool,
 }
 
 struct DistantKey {
@@ -38,6 +39,11 @@ impl DistantKeys {
         self.0.lock().keys().map(|(_, id)| *id).collect()
     }
 
+    /// From now on the device does not answer, or answers again; it keeps its keys.
+    pub fn lose(&self, lost: bool) {
+        self.0.lost.store(lost, Ordering::Relaxed);
+    }
+
     /// How often a caller waited.
     pub fn waits(&self) -> usize {
         self.0.waits.load(Ordering::Relaxed)
@@ -49,8 +55,8 @@ impl Device {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Not ready when it is polled first.
-    async fn answer(&self) {
+    /// Not ready when it is polled first; an error while the device is lost.
+    async fn answer(&self) -> Result<()> {
         self.waits.fetch_add(1, Ordering::Relaxed);
         let mut asked = false;
         poll_fn(|context| {
@@ -61,6 +67,10 @@ impl Device {
             Poll::Pending
         })
         .await;
+        match self.lost.load(Ordering::Relaxed) {
+            true => Err(Error::unavailable("The device 'distant' is not there.", 5)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -75,7 +85,7 @@ impl Signer for DistantKey {
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        self.device.answer().await;
+        self.device.answer().await?;
         self.key.sign_in_process(message)
     }
 }
@@ -87,7 +97,7 @@ impl KeyStore for DistantKeys {
     }
 
     async fn generate(&self, reference: &KeyReference, kind: KeyKind) -> Result<Arc<dyn Signer>> {
-        self.0.answer().await;
+        self.0.answer().await?;
         if reference.exportable {
             return Err(Error::invalid("This key store gives no key out."));
         }
@@ -102,7 +112,7 @@ impl KeyStore for DistantKeys {
     }
 
     async fn open(&self, reference: &KeyReference) -> Result<Arc<dyn Signer>> {
-        self.0.answer().await;
+        self.0.answer().await?;
         let key = self.0.lock().get(&(reference.scope.clone(), reference.id)).map(Arc::clone);
         match key {
             Some(key) if reference.engine == ENGINE => Ok(Arc::new(DistantKey { device: Arc::clone(&self.0), key })),
@@ -111,7 +121,7 @@ impl KeyStore for DistantKeys {
     }
 
     async fn destroy(&self, reference: &KeyReference) -> Result<()> {
-        self.0.answer().await;
+        self.0.answer().await?;
         self.0.lock().remove(&(reference.scope.clone(), reference.id));
         Ok(())
     }

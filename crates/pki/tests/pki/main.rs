@@ -8,6 +8,7 @@
     reason = "a test helper stops its test on the first fault, and has keys of its own"
 )]
 
+mod age;
 mod ca_faults;
 mod chain;
 mod crl;

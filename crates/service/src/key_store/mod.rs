@@ -3,24 +3,34 @@
 //! A key may be made in a device that no unit of work reaches. So its name is written down first, in [`LOOSE_KEYS`];
 //! the unit that brings the key into use takes the name out, and the unit that retires its owner puts the name back.
 //! What stays there is destroyed by the worker: a key that never came into use, and one that nobody uses any more.
+//!
+//! The installation's own keys are sealed in the store: it signs tokens, and lets everybody in, while a token of PKCS#11
+//! is lost. Where the keys of a namespace's authorities are made says its tag ([`choice`], ADR 0035).
 
+pub mod choice;
 mod sealed;
 
 pub use sealed::{ENGINE, SealedKeys};
 
+use crate::bootstrap::OWNER_SCOPE;
 use crate::keyring::Keyring;
 use crate::platform::Engines;
-use crate::tables::LOOSE_KEYS;
+use crate::tables::{AUTHORITIES, LOOSE_KEYS, RESOURCES};
+use ferrohub_model::certificate_authority::AuthorityRecord;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
+use ferrohub_model::limits::READ_ROWS;
 use ferrohub_model::random::Random;
+use ferrohub_model::resource::Resource;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::signer::Signer;
 use ferrohub_store::{Pages, Put, Row, Store, UnitOfWork};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -45,8 +55,16 @@ pub struct Keys {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sealed: Arc<dyn KeyStore>,
-    /// Where signing keys are made. What was made elsewhere still opens there.
-    chosen: Arc<dyn KeyStore>,
+    other: Option<OtherKeys>,
+}
+
+/// A key store beside the one that seals keys in the store.
+#[derive(Clone)]
+pub struct OtherKeys {
+    /// The engine.
+    pub engine: Arc<dyn KeyStore>,
+    /// Whether the keys of namespaces that do not say otherwise are made in it.
+    pub is_default: bool,
 }
 
 /// A name in [`LOOSE_KEYS`].
@@ -60,14 +78,14 @@ struct Loose {
 }
 
 impl Keys {
-    /// The keys of an installation: sealed in its store, or in the key store that `engines` names.
+    /// The keys of an installation: sealed in its store, and in the key store that `engines` names.
     pub fn new(engines: &Engines, keyring: Arc<Keyring>) -> Self {
         let sealed: Arc<dyn KeyStore> = Arc::new(SealedKeys::new(Arc::clone(&engines.store), keyring));
         Self {
             store: Arc::clone(&engines.store),
             clock: Arc::clone(&engines.clock),
             random: Arc::clone(&engines.random),
-            chosen: engines.keys.clone().unwrap_or_else(|| Arc::clone(&sealed)),
+            other: engines.keys.clone(),
             sealed,
         }
     }
@@ -85,8 +103,8 @@ impl Keys {
         unit: &mut UnitOfWork,
     ) -> Result<(KeyReference, Arc<dyn Signer>)> {
         let engine = match purpose {
-            KeyUse::Signing => &self.chosen,
-            KeyUse::Tls => &self.sealed,
+            KeyUse::Signing if scope != OWNER_SCOPE => self.chosen_by(scope).await?,
+            KeyUse::Signing | KeyUse::Tls => &self.sealed,
         };
         let reference = KeyReference {
             engine: engine.engine().to_owned(),
@@ -110,7 +128,7 @@ impl Keys {
     /// Opens a key; the caller keeps what it opened.
     ///
     /// # Errors
-    /// Those of [`KeyStore::open`]; `Internal` when the engine of the reference is not among this start's.
+    /// Those of [`KeyStore::open`]; `Unavailable` when the engine of the reference is not among this start's.
     pub async fn open(&self, reference: &KeyReference) -> Result<Arc<dyn Signer>> {
         self.engine(reference)?.open(reference).await
     }
@@ -132,19 +150,46 @@ impl Keys {
         Ok(())
     }
 
-    /// Destroys keys that were given up, and those that did not come into use within an hour. Returns how many went.
+    /// Destroys keys that were given up, and those that did not come into use within an hour. Returns how many went. An
+    /// engine that does not answer keeps none of the others' keys alive.
     ///
     /// # Errors
-    /// When the store or an engine fails; the rest is left for the next sweep.
+    /// When the store fails, or, once all were tried, the first failure of an engine; what is left is for the next sweep.
     pub async fn sweep(&self) -> Result<usize> {
-        let mut destroyed = 0;
+        let (mut destroyed, mut failed) = (0, None);
         let mut pages = Pages::scan(self.store.as_ref(), &LOOSE_KEYS, "", SWEEP_ROWS);
         while let Some(rows) = pages.next().await? {
             for row in rows {
-                destroyed += usize::from(self.sweep_one(&row).await?);
+                match self.sweep_one(&row).await {
+                    Ok(gone) => destroyed += usize::from(gone),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
-        Ok(destroyed)
+        failed.map_or(Ok(destroyed), Err)
+    }
+
+    /// Refuses the tags of a namespace that choose a key store which this server does not have.
+    ///
+    /// # Errors
+    /// `InvalidPropertyValue` naming those that there are.
+    pub fn check_choice(&self, tags: Option<&Map<String, Value>>) -> Result<()> {
+        match choice::of(tags) {
+            Some(name) if self.named(name).is_none() => Err(choice::unknown(name, &self.names())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the namespace `scope` wants its keys made.
+    async fn chosen_by(&self, scope: &str) -> Result<&Arc<dyn KeyStore>> {
+        let row = self.store.get(&RESOURCES, scope).await?;
+        let resource = row.map(|row| row.parse::<Resource>()).transpose()?;
+        match resource.as_deref().and_then(|resource| choice::of(resource.tags.as_ref())) {
+            Some(name) => self.named(name).ok_or_else(|| not_started_with(name)),
+            None => {
+                Ok(self.other.as_ref().filter(|other| other.is_default).map_or(&self.sealed, |other| &other.engine))
+            }
+        }
     }
 
     async fn sweep_one(&self, row: &Row) -> Result<bool> {
@@ -177,16 +222,52 @@ impl Keys {
     }
 
     fn engine(&self, reference: &KeyReference) -> Result<&Arc<dyn KeyStore>> {
-        [&self.sealed, &self.chosen].into_iter().find(|engine| engine.engine() == reference.engine).ok_or_else(|| {
-            Error::internal(format!(
-                "the key {reference} lives in the key store '{}', with which this program was not started",
-                reference.engine
-            ))
-        })
+        self.named(&reference.engine)
+            .ok_or_else(|| not_started_with(&reference.engine).with_context(format!("the key {reference}")))
+    }
+
+    fn engines(&self) -> impl Iterator<Item = &Arc<dyn KeyStore>> {
+        std::iter::once(&self.sealed).chain(self.other.as_ref().map(|other| &other.engine))
+    }
+
+    fn named(&self, name: &str) -> Option<&Arc<dyn KeyStore>> {
+        self.engines().find(|engine| engine.engine() == name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.engines().map(|engine| engine.engine()).collect()
     }
 
     fn loose(&self, reference: &KeyReference, given_up: bool) -> Result<Put> {
         let loose = Loose { key: reference.clone(), since: self.clock.now(), given_up };
         Ok(Put::new(&LOOSE_KEYS, reference.id.to_string(), Vec::new(), &loose)?)
     }
+}
+
+/// A key store that rows name and that the configuration of this start does not have.
+fn not_started_with(name: &str) -> Error {
+    Error::unavailable(
+        format!(
+            "The keys of this namespace live in the key store '{name}', with which this server was not started; configure it and start the server again."
+        ),
+        60,
+    )
+}
+
+/// Living authorities whose key is not in the store, and so in no copy of it, by key store.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn authorities_elsewhere(store: &dyn Store) -> Result<BTreeMap<String, usize>> {
+    let mut found = BTreeMap::new();
+    let mut pages = Pages::scan(store, &AUTHORITIES, "", READ_ROWS);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let record = row.parse::<AuthorityRecord>()?;
+            if let Some(key) = record.key.as_ref().filter(|key| key.engine != ENGINE) {
+                *found.entry(key.engine.clone()).or_default() += 1;
+            }
+        }
+    }
+    Ok(found)
 }

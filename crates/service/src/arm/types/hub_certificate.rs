@@ -64,7 +64,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-
 /// The certificate authority that an entry was brought from, in the newest shape.
 const AUTHORITY_ID: &str = "certificateAuthorityResourceId";
 /// The same from 2025-08-01-preview to 2026-05-01-preview.

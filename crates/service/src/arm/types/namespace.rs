@@ -4,6 +4,7 @@ use super::{REGISTRY_FAMILY, certificate_inventory as inventory};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
+use crate::key_store::choice;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
 use crate::tables::RESOURCES;
@@ -85,6 +86,9 @@ struct Namespace;
 #[async_trait]
 impl Behavior for Namespace {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
+        let tags = cx.resource.tags.as_ref();
+        cx.platform.keys.check_choice(tags)?;
+        choice::keep(cx.existing.and_then(|stored| stored.resource.tags.as_ref()), tags)?;
         // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
         let linked = match cx.existing {
             Some(stored) => linked_hubs(cx.platform, stored).await?,

@@ -9,13 +9,13 @@ use ferrohub_model::clock::{Clock, ManualClock};
 use ferrohub_model::error::Error;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_pki::key_store::KeyStore;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::arm::{ArmRequest, ArmResponse};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::graph::GraphRequest;
+use ferrohub_service::key_store::OtherKeys;
 use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::{Service, resources, tables};
 use ferrohub_store_sqlite::SqliteStore;
@@ -47,8 +47,8 @@ impl World {
         Self::with(types, None).await
     }
 
-    /// A world that serves these types and makes its signing keys in `keys`.
-    pub(super) async fn with(types: Types, keys: Option<Arc<dyn KeyStore>>) -> Self {
+    /// A world that serves these types and has `keys` beside the key store in its rows.
+    pub(super) async fn with(types: Types, keys: Option<OtherKeys>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap()));
         let random: Arc<dyn Random> = Arc::new(SystemRandom);

@@ -3,6 +3,7 @@
 use super::fixture::{ADR, World, plant};
 use async_trait::async_trait;
 use ferrohub_clock::SystemClock;
+use ferrohub_model::error::ErrorKind;
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::key_store::KeyStore;
@@ -12,7 +13,8 @@ use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::certificate::{self, AuthorityRecord, AuthorityState};
-use ferrohub_service::key_store::{ENGINE, KeyUse, SealedKeys};
+use ferrohub_service::key_store::choice::TAG;
+use ferrohub_service::key_store::{ENGINE, KeyUse, OtherKeys, SealedKeys, authorities_elsewhere};
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::tables::{self, AUTHORITIES, LOOSE_KEYS, SEALED_KEYS};
 use ferrohub_store::{Page, Store, Table, UnitOfWork};
@@ -105,14 +107,20 @@ async fn a_deleted_policy_takes_its_key_along() {
     assert!(rows(&world, &LOOSE_KEYS).await.is_empty(), "every other key is in use");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_installation_whose_keys_are_far_away() {
+/// A world with a device beside the key store in its rows.
+async fn with_device(is_default: bool) -> (World, DistantKeys) {
     let device = DistantKeys::default();
-    let world = World::with(Types::built_in(), Some(Arc::new(device.clone()))).await;
-    // Only the listener's key is in the store.
-    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (2, 1));
+    let other = OtherKeys { engine: Arc::new(device.clone()), is_default };
+    (World::with(Types::built_in(), Some(other)).await, device)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_whose_namespaces_keys_are_far_away() {
+    let (world, device) = with_device(true).await;
+    // Nobody could sign in while the device is lost, if these were there: token key, platform CA, listener.
+    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (0, 3));
     let plant = plant(&world).await;
-    assert_eq!(device.ids().len(), 4, "token key, platform CA, root, policy");
+    assert_eq!(device.ids().len(), 2, "root, policy");
     let policy = format!("{}/credentials/default/policies/default", plant.namespace);
     let platform = world.platform();
     let record = issuing(&world).await;
@@ -120,15 +128,80 @@ async fn an_installation_whose_keys_are_far_away() {
     assert_eq!(key.engine, distant::ENGINE);
     assert!(device.ids().contains(&key.id));
     assert!(!certificate::crl(platform, record.id).await.unwrap().is_empty(), "its key signs");
-    // Tokens too: the owner signed in with one, and it is taken.
-    let token = world.token("https://management.azure.com/.default").await;
-    let audience = ferrohub_service::authn::Audience::Arm;
-    world.service().authn.bearer(Some(&token), audience).await.unwrap();
 
     world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap();
     platform.keys.sweep().await.unwrap();
-    assert!(!device.ids().contains(&key.id) && device.ids().len() == 3);
+    assert!(!device.ids().contains(&key.id) && device.ids().len() == 1);
     let body = json!({"properties": {}});
     world.put(&policy, ADR, body).await;
-    assert_eq!(device.ids().len(), 4, "a new key for a new policy");
+    assert_eq!(device.ids().len(), 2, "a new key for a new policy");
+}
+
+/// A namespace with a credential; its tags.
+async fn namespace(world: &World, name: &str, tags: serde_json::Value) -> String {
+    let group = world.group("keys");
+    world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
+    let path = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/{name}");
+    world.put(&path, ADR, json!({"location": "westeurope", "tags": tags})).await;
+    world.put(&format!("{path}/credentials/default"), ADR, json!({"location": "westeurope"})).await;
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_says_where_its_keys_are_made() {
+    let (world, device) = with_device(false).await;
+    let sealed = rows(&world, &SEALED_KEYS).await.len();
+    namespace(&world, "plain", json!({})).await;
+    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (0, sealed + 1));
+    let guarded = namespace(&world, "guarded", json!({TAG: distant::ENGINE, "site": "7"})).await;
+    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (1, sealed + 1));
+    let elsewhere = authorities_elsewhere(world.platform().store.as_ref()).await.unwrap();
+    assert_eq!(elsewhere.into_iter().collect::<Vec<_>>(), [(distant::ENGINE.to_owned(), 1)]);
+    // The default of the server is not what counts here.
+    let (other, far) = with_device(true).await;
+    namespace(&other, "plain", json!({TAG: ENGINE})).await;
+    assert!(far.ids().is_empty());
+
+    let body = |tags: serde_json::Value| Some(json!({"location": "westeurope", "tags": tags}));
+    let unknown = world.refused(&world.owner, "PUT", &guarded, ADR, body(json!({TAG: "hsm"}))).await;
+    assert_eq!(unknown.code, "InvalidPropertyValue");
+    assert!(unknown.message.contains("'sealed' and 'distant'"), "{unknown}");
+    for method in ["PUT", "PATCH"] {
+        let dropped = world.refused(&world.owner, method, &guarded, ADR, body(json!({"site": "8"}))).await;
+        assert!(dropped.message.contains("ferrohub-key-store=distant"), "{dropped}");
+    }
+    // Another choice holds for keys that are made from then on; those that are there stay and sign.
+    world.send(&world.owner, "PATCH", &guarded, ADR, Some(json!({"tags": {TAG: ENGINE}}))).await.unwrap();
+    world.put(&format!("{guarded}/credentials/default/policies/first"), ADR, json!({"properties": {}})).await;
+    assert_eq!((device.ids().len(), rows(&world, &SEALED_KEYS).await.len()), (1, sealed + 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_device_stops_nothing_else() {
+    let (world, device) = with_device(false).await;
+    let guarded = namespace(&world, "guarded", json!({TAG: distant::ENGINE})).await;
+    let plain = namespace(&world, "plain", json!({})).await;
+    let policy = |of: &str| format!("{of}/credentials/default/policies/first");
+    for of in [&guarded, &plain] {
+        world.put(&policy(of), ADR, json!({"properties": {}})).await;
+    }
+    let sealed = rows(&world, &SEALED_KEYS).await.len();
+    // Given up, with the key of the guarded namespace first in the row.
+    for of in [&guarded, &plain] {
+        world.send(&world.owner, "DELETE", &policy(of), ADR, None).await.unwrap();
+    }
+    device.lose(true);
+    let error = world.platform().keys.sweep().await.unwrap_err();
+    assert!(error.message.contains("'distant'"), "{error}");
+    assert_eq!(rows(&world, &SEALED_KEYS).await.len(), sealed - 1, "the other's key went all the same");
+    let refused = world.refused(&world.owner, "PUT", &policy(&guarded), ADR, Some(json!({"properties": {}}))).await;
+    assert_eq!((refused.kind, refused.message.contains("'distant'")), (ErrorKind::Unavailable, true), "{refused}");
+    world.put(&policy(&plain), ADR, json!({"properties": {}})).await;
+    world.token("https://management.azure.com/.default").await;
+
+    device.lose(false);
+    world.platform().keys.sweep().await.unwrap();
+    assert!(rows(&world, &LOOSE_KEYS).await.len() <= 1, "at most the key that was refused, until it is old");
+    world.put(&policy(&guarded), ADR, json!({"properties": {}})).await;
+    assert_eq!(device.ids().len(), 2, "root and policy");
 }

@@ -12,6 +12,7 @@ mod identities;
 mod key_store;
 mod lists;
 mod main_job;
+mod master_key;
 mod operations;
 mod owners;
 mod possession;
