@@ -11,6 +11,7 @@ mod json;
 mod mqtt;
 mod pki;
 mod text;
+mod websocket;
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -43,6 +44,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sas_token", text::sas_token),
     ("sealed", pki::sealed),
     ("twin", json::twin),
+    ("websocket", websocket::websocket),
 ];
 
 /// Runs the target called `name`.
