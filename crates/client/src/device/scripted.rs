@@ -110,8 +110,8 @@ async fn a_refused_login_says_so() {
 async fn a_server_with_another_name_or_issuer_is_not_trusted() {
     let dial = server(|_| None).await;
     let other = server(|_| None).await;
-    let address = dial.address();
-    let error = open(&other.at(address)).await.err().unwrap();
+    let addresses = dial.addresses().to_vec();
+    let error = open(&other.at(addresses)).await.err().unwrap();
     assert!(error.message.contains("TLS failed"), "{error}");
 }
 
