@@ -93,6 +93,13 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "iot device registration create",
+        &[
+            "az iot device registration create --dps-name plant-dps --registration-id pump --group-id pumps",
+            "az iot device registration create --id-scope 0ne00000001 --registration-id pump --symmetric-key $KEY --csr pump.csr",
+        ],
+    ),
+    (
         "iot dps enrollment create",
         &[
             "az iot dps enrollment create --dps-name plant-dps --enrollment-id pump --attestation-type symmetricKey --credential-policy-name default",

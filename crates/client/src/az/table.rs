@@ -30,6 +30,8 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("iot adr ns device", "Devices of a namespace."),
     ("iot adr ns identity", "The identity of a namespace."),
     ("iot adr ns policy", "Certificate policies, each with its issuing CA."),
+    ("iot device", "Devices."),
+    ("iot device registration", "Registrations that devices make."),
     ("iot dps", "Device Provisioning Services."),
     ("iot dps certificate", "CA certificates that a provisioning service trusts."),
     ("iot dps connection-string", "Connection strings of a Device Provisioning Service."),

@@ -10,6 +10,7 @@ mod adr_namespace;
 mod adr_policy;
 mod ca_certificate;
 mod device_identity;
+mod device_registration;
 mod device_twin;
 mod directory;
 mod dps;
@@ -63,5 +64,6 @@ pub(crate) const TABLES: &[&[Command]] = &[
     enrollment::COMMANDS,
     enrollment_group::COMMANDS,
     dps_registration::COMMANDS,
+    device_registration::COMMANDS,
     rest::COMMANDS,
 ];
