@@ -88,6 +88,19 @@ def test_another_certificate_is_asked_for_when_its_time_has_come(plant: Plant, d
     assert first != second
     life.says("connected in ")
     life.says("1 message acknowledged")
+    assert not [line for line in life.seen if "Asks DPS" in line], life.seen
+    life.stop()
+
+
+def test_whoever_is_refused_by_its_hub_registers_again(plant: Plant, device: Callable[..., Device]) -> None:
+    name = "verb-again"
+    life = device(plant, name, "--group-key", plant.group_key, "--csr", "--stay", "--interval", "200")
+    life.says("1 message acknowledged")
+    assert plant.hub_rest("DELETE", f"/devices/{name}", If_Match="*").status_code == 204
+    life.says("Goes on in 1.00 s.")
+    life.says("assigned to ")
+    life.says("has certificate ")
+    life.says("1 message acknowledged")
     life.stop()
 
 
