@@ -10,6 +10,7 @@ import pytest
 
 from lib.keys import make_chain
 from lib.plant import Plant
+from test_device_sdk import issued
 
 HERE = Path(__file__).resolve().parent / "node"
 # Where xtask installed the packages that node/package.json names.
@@ -19,6 +20,14 @@ PACKAGES = Path(os.environ.get("FERROHUB_TEST_NODE", HERE.parent.parent / "targe
 @pytest.mark.parametrize("part", ["registry", "hierarchy", "device", "refused"])
 def test_node(plant: Plant, part: str) -> None:
     run(plant, "parts.cjs", part)
+
+
+def test_node_over_websocket(plant: Plant, tmp_path: Path) -> None:
+    device = "node-ws"
+    chain = issued(plant, f"{device}-x509", tmp_path)
+    files = {"CHAIN_FILE": str(chain.certificate_file), "CHAIN_KEY_FILE": str(chain.key_file)}
+    ids = {"DEVICE_ID": device, "DEVICE_KEY": plant.key(device), "ID_SCOPE": plant.id_scope, "CHAIN_ID": f"{device}-x509"}
+    run(plant, "parts.cjs", "webSocket", **ids, **files)
 
 
 @pytest.mark.parametrize("part", ["individuals", "groups", "refused", "keys", "certificates"])
@@ -32,6 +41,7 @@ def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
 
 
 def run(plant: Plant, script: str, part: str, **more: str) -> None:
+    """Runs a part of a script, which throws where it fails."""
     done = subprocess.run(
         ["node", "--require", str(HERE / "dial.cjs"), str(HERE / script), part],
         env={

@@ -32,12 +32,17 @@ class Dropped(AssertionError):
 class Mqtt:
     """A connection to the MQTT port; close it, or use it with `with`."""
 
+    transport = "tcp"
+
     def __init__(
         self, server: Server, client_id: str, username: str, password: str | None = None, chain: Chain | None = None,
-        host: str = "localhost", clean: bool = True,
+        host: str = "localhost", clean: bool = True, port: int | None = None,
     ) -> None:
         self.session_present = False
-        self.client = paho.Client(client_id=client_id, clean_session=clean, protocol=paho.MQTTv311, reconnect_on_failure=False)
+        self.client = paho.Client(
+            client_id=client_id, clean_session=clean, protocol=paho.MQTTv311, transport=self.transport, reconnect_on_failure=False
+        )
+        self.prepare()
         self.client.tls_set(
             ca_certs=server.ca, cert_reqs=ssl.CERT_REQUIRED, tls_version=ssl.PROTOCOL_TLS_CLIENT,
             certfile=str(chain.certificate_file) if chain else None, keyfile=str(chain.key_file) if chain else None,
@@ -52,12 +57,15 @@ class Mqtt:
         self.client.on_message = lambda _client, _data, message: self.messages.put((message.topic, message.payload))
         self.client.on_disconnect = self._on_disconnect
         # Long enough for a busy machine, short enough that a test of silence ends.
-        self.client.connect(host, server.mqtt_port, keepalive=60)
+        self.client.connect(host, port or server.mqtt_port, keepalive=60)
         self.client.loop_start()
         code = self._next(self.codes, "CONNACK")
         if code != 0:
             self.close()
             raise Refused(code)
+
+    def prepare(self) -> None:
+        """What is set before connecting."""
 
     def _on_connect(self, _client: Any, _data: Any, flags: dict[str, int], code: int) -> None:
         self.session_present = bool(flags["session present"])

@@ -2,10 +2,14 @@
 "use strict";
 
 const assert = require("node:assert/strict");
+const { readFileSync } = require("node:fs");
 const { errors, Message } = require("azure-iot-common");
 const { Client, ModuleClient } = require("azure-iot-device");
-const { Mqtt } = require("azure-iot-device-mqtt");
+const { Mqtt, MqttWs } = require("azure-iot-device-mqtt");
 const { Registry } = require("azure-iothub");
+const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
+const provisioning = require("azure-iot-provisioning-device-mqtt");
+const { SymmetricKeySecurityClient } = require("azure-iot-security-symmetric-key");
 
 const owner = process.env.IOTHUB_CONNECTION_STRING;
 const hub = /HostName=([^;]+)/.exec(owner)[1];
@@ -104,6 +108,32 @@ const parts = {
       await client.close();
     }
     await registry.delete(id);
+  },
+
+  // The same over WebSocket on port 443: by DPS to the hub, with a key and with a chain that the hub's own CA issued.
+  async webSocket() {
+    const id = process.env.DEVICE_ID;
+    const security = new SymmetricKeySecurityClient(id, process.env.DEVICE_KEY);
+    const host = "global.azure-devices-provisioning.localhost";
+    const dps = ProvisioningDeviceClient.create(host, process.env.ID_SCOPE, new provisioning.MqttWs(), security);
+    const registered = await within(60, "the registration", dps.register());
+    assert.deepEqual([registered.assignedHub, registered.deviceId], [hub, id]);
+    const byKey = Client.fromConnectionString(`HostName=${hub};DeviceId=${id};SharedAccessKey=${process.env.DEVICE_KEY}`, MqttWs);
+    const byChain = Client.fromConnectionString(`HostName=${hub};DeviceId=${process.env.CHAIN_ID};x509=true`, MqttWs);
+    await byChain.setOptions({ cert: readFileSync(process.env.CHAIN_FILE, "utf8"), key: readFileSync(process.env.CHAIN_KEY_FILE, "utf8") });
+    for (const client of [byKey, byChain]) {
+      await within(30, "a connection", client.open());
+      try {
+        await client.sendEvent(new Message("x".repeat(100000)));
+        const twin = await client.getTwin();
+        await new Promise((done, failed) => twin.properties.reported.update({ over: "ws" }, (error) => (error ? failed(error) : done())));
+      } finally {
+        await client.close();
+      }
+    }
+    assert.equal((await registry.getTwin(id)).responseBody.properties.reported.over, "ws");
+    const wrong = Client.fromConnectionString(`HostName=${hub};DeviceId=${id};SharedAccessKey=d3JvbmcgLSBhIHdyb25nIGtleSBvZiAzMiBieXRlcw==`, MqttWs);
+    await within(20, "a refusal", fails(wrong.open(), errors.UnauthorizedError, /Not authorized/));
   },
 
   // What is not there, or not built, is refused at once instead of being tried again for minutes.

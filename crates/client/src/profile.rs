@@ -2,6 +2,7 @@
 //!
 //! State lives in `$FERROHUB_CONFIG_DIR`, else `~/.config/ferrohub`; never in `~/.azure`.
 
+use crate::device::network::MQTT_PORT;
 use crate::environment::Environment;
 use crate::http::ServerAddress;
 use ferrohub_model::error::{Error, Result};
@@ -217,6 +218,20 @@ impl ServerReference {
                 ca_pem: read_bounded(ca_file)?,
             }),
         }
+    }
+}
+
+impl ServerReference {
+    /// The server's port for MQTT over TLS; of one elsewhere, that which Azure has.
+    ///
+    /// # Errors
+    /// As [`ServerReference::endpoint`].
+    pub fn mqtt_port(&self) -> Result<u16> {
+        let known = match self {
+            Self::DataFolder { path } => read_server_file(path)?.mqtt_port,
+            Self::Remote { .. } => None,
+        };
+        Ok(known.unwrap_or(MQTT_PORT))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run simulated devices against a running server.
+    /// Run simulated devices against a running server, or against Azure.
     Device(DeviceArgs),
     /// Print a hub's event log.
     Events(EventsArgs),
@@ -110,7 +110,7 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceVerb {
-    /// Register at DPS, connect to the assigned hub, send telemetry.
+    /// Register at DPS, connect to the assigned hub, send telemetry; with --stay live on and renew the certificate.
     Run(DeviceRunArgs),
 }
 
@@ -122,10 +122,13 @@ pub(crate) struct DeviceRunArgs {
     /// Address and MQTT port to dial, such as 192.0.2.7:8883; default from the data folder.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) server: Option<SocketAddr>,
-    /// CA file, PEM; default from the data folder.
+    /// Services whose names can be looked up, as Azure's: dial their port 8883, and trust what this machine trusts.
+    #[arg(long, conflicts_with_all = ["server", "data_dir"])]
+    pub(crate) azure: bool,
+    /// CA file, PEM; default from the data folder, with --azure what this machine trusts.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// DPS host name; default global.azure-devices-provisioning.{domain}.
+    /// DPS host name; default global.azure-devices-provisioning.{domain}, with --azure that of Azure.
     #[arg(long)]
     pub(crate) host: Option<String>,
     /// Id scope of the provisioning service.
@@ -140,18 +143,30 @@ pub(crate) struct DeviceRunArgs {
     /// The enrollment group's key, from which each device's key is derived.
     #[arg(long, value_name = "KEY")]
     pub(crate) group_key: Option<String>,
+    /// Certificate with which the device registers, PEM, leaf first; instead of a key.
+    #[arg(long, value_name = "FILE", requires = "certificate_key", conflicts_with_all = ["key", "group_key", "devices"])]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Key of that certificate, PEM (PKCS#8).
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) certificate_key: Option<PathBuf>,
     /// Ask for a certificate and connect to the hub with it instead of the key.
     #[arg(long)]
     pub(crate) csr: bool,
-    /// Telemetry messages of each device.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) count: u32,
+    /// Telemetry messages of each device; default 10, with --stay without end.
+    #[arg(long)]
+    pub(crate) count: Option<u32>,
     /// Devices, one after another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) devices: u32,
-    /// Milliseconds between two messages.
-    #[arg(long, default_value_t = 0, value_name = "MS")]
-    pub(crate) interval: u64,
+    /// Milliseconds between two messages; default none, with --stay 5000.
+    #[arg(long, value_name = "MS")]
+    pub(crate) interval: Option<u64>,
+    /// Stay connected until Ctrl-C: show the twin and its changes, renew the certificate, connect again when a connection ends.
+    #[arg(long, conflicts_with = "devices")]
+    pub(crate) stay: bool,
+    /// Part of a certificate's validity after which --stay asks for another one, percent.
+    #[arg(long, default_value_t = 80, value_name = "PERCENT", requires = "stay", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) renew_at: u8,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@
 //! | `https` | Resource Manager, the token service, Graph, hubs and provisioning over HTTPS |
 //! | `gate`, `service_gate` | what devices may do, whatever protocol they speak |
 //! | `mqtt` | devices at hubs and at the provisioning service |
+//! | `websocket` | a WebSocket as the stream of bytes that it carries |
 //! | `pki`, `health` | plain HTTP: revocation lists and CA certificates; health and metrics |
 //! | `client`, `guesses`, `budget` | the other end; wrong credentials and held bytes of it are counted |
 //! | `quiet` | how loud strangers may be in the log |
@@ -38,6 +39,7 @@ mod registration;
 mod service_gate;
 mod tls;
 mod webhook;
+mod websocket;
 mod write_timeout;
 
 pub use listener::BindError;
@@ -144,12 +146,13 @@ impl Frontdoor {
         let shares = Shares::of(config.connections, !pki.is_empty());
         tracing::info!(https = shares.https, mqtt = shares.mqtt, "connections served at once");
         let guesses = Arc::new(Guesses::new(sources.clock.clone()));
-        let door = Https::new(service.clone(), life.clone(), guesses.clone());
         let gate = Arc::new(ServiceGate::new(service.clone()));
-        let acceptor = acceptor.with_hosts(gate.clone());
+        let devices = Mqtt::new(gate.clone(), sources.clock.clone(), sources.random.clone(), guesses.clone());
+        let devices = Arc::new(devices);
+        let door = Https::new(service.clone(), life.clone(), guesses, devices.clone());
+        let acceptor = acceptor.with_hosts(gate);
         let handshakes = Handshakes { acceptor, quiet: Arc::new(Quiet::new(sources.clock.clone())) };
         serve_https(https, &life, shares.https, handshakes.clone(), Arc::new(door));
-        let devices = Arc::new(Mqtt::new(gate, sources.clock.clone(), sources.random.clone(), guesses));
         serve_mqtt(mqtt, &life, shares.mqtt, handshakes, devices);
         pki::listen(pki, &life, shares.pki, &sources, &service);
         health::listen(health, &life, shares.health, &sources, config.metrics, service);

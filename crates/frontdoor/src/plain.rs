@@ -49,12 +49,12 @@ where
                     Ok::<_, Infallible>(reply.into_response(&head))
                 }
             });
-            let connection = http1::Builder::new()
+            let mut connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(PLAIN_HEAD_TIMEOUT)
                 .max_buf_size(PLAIN_HEAD_BYTES)
                 .serve_connection(TokioIo::new(WriteTimeout::new(stream, life.clock().clone())), respond);
-            https::run(connection, &life, std::future::pending()).await;
+            https::run(&mut connection, &life, std::future::pending()).await;
         }
     });
 }

@@ -11,6 +11,7 @@
 //! | [`etag`] | `If-Match` and `If-None-Match` values |
 //! | [`jmespath`] | The query language of `az --query` |
 //! | [`odata`] | The `$filter` of lists |
+//! | [`websocket`] | WebSocket frames of a client, as a carrier of bytes |
 //!
 //! # How to add the next protocol
 //! 1. One module, named by the protocol. Framing goes into a `Decoder` with
@@ -36,3 +37,4 @@ pub mod odata;
 mod property_bag;
 mod query_text;
 pub mod sas_token;
+pub mod websocket;

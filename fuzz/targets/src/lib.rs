@@ -11,6 +11,7 @@ mod json;
 mod mqtt;
 mod pki;
 mod text;
+mod websocket;
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -45,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sealed", pki::sealed),
     ("tpm_public", pki::tpm_public),
     ("twin", json::twin),
+    ("websocket", websocket::websocket),
 ];
 
 /// Runs the target called `name`.

@@ -154,6 +154,20 @@ impl Context<'_> {
         arm_json(&self.arm_raw(Method::POST, path, version, body).await?)
     }
 
+    /// The same with an `If-Match`.
+    ///
+    /// # Errors
+    /// ARM's error.
+    pub(crate) async fn arm_post_if(
+        &mut self,
+        path: &str,
+        version: &str,
+        body: Option<&Value>,
+        etag: &str,
+    ) -> Result<Value> {
+        arm_json(&self.arm_with(Method::POST, path, version, body, &[("if-match", etag)]).await?)
+    }
+
     /// PUT or PATCH, then waits until the resource is made, unless `no_wait`; yields the resource.
     ///
     /// # Errors

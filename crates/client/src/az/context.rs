@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Result};
 use super::output::Output;
+use crate::device::network::{Network, Place};
 use crate::environment::Environment;
 use crate::http::{Client, Response};
 use crate::profile::{Endpoint, Profile, ServerUrls, Settings};
@@ -253,6 +254,19 @@ impl<'e> Context<'e> {
         };
         let urls = [&signed_in.urls.resource_manager, &signed_in.urls.login, &signed_in.urls.graph];
         Ok(signed_in.client.server().owns(&wanted) || urls.iter().any(|base| host(base).as_ref() == Some(&wanted)))
+    }
+
+    /// The server as its devices see it.
+    ///
+    /// # Errors
+    /// As [`Context::profile`]; the server's host cannot be looked up.
+    pub(crate) async fn device_network(&mut self) -> Result<Network> {
+        let server = self.profile()?.server.clone();
+        let (endpoint, port) = (server.endpoint()?, server.mqtt_port()?);
+        let host = endpoint.address.host;
+        let found = tokio::net::lookup_host((host.as_str(), port)).await.ok().and_then(|mut all| all.next());
+        let address = found.ok_or_else(|| Failure::error(format!("The name {host} cannot be looked up.")))?;
+        Ok(Network::new(Place::At(address), endpoint.ca_pem, self.environment.clock.clone()))
     }
 
     /// Domain of the server's names.

@@ -5,7 +5,9 @@ use super::context::{Context, DPS_SCOPE, HUB_SCOPE};
 use super::failure::{Failure, Result};
 use super::sas;
 use super::versions;
+use crate::http::Response;
 use bytes::Bytes;
+use ferrohub_model::limits::CLIENT_LIST_PAGES;
 use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
 use serde_json::Value;
@@ -181,6 +183,47 @@ impl Context<'_> {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Value> {
+        let headers: Vec<(&str, &str)> = etag.map(|etag| ("if-match", etag)).into_iter().collect();
+        Ok(self.call_with(plane, method, path, body, &headers).await?.json()?)
+    }
+
+    /// The pages of a query, until they end or there are `top`; a negative or missing `top` means all.
+    ///
+    /// # Errors
+    /// As [`Context::call`].
+    pub(crate) async fn query(
+        &mut self,
+        plane: &DataPlane,
+        path: &str,
+        query: &Value,
+        top: Option<i64>,
+    ) -> Result<Value> {
+        let most = top.and_then(|top| usize::try_from(top).ok()).unwrap_or(usize::MAX);
+        let (mut all, mut next) = (Vec::new(), None::<String>);
+        for _ in 0..CLIENT_LIST_PAGES {
+            let headers: Vec<(&str, &str)> =
+                next.as_deref().map(|next| ("x-ms-continuation", next)).into_iter().collect();
+            let response = self.call_with(plane, Method::POST, path, Some(query), &headers).await?;
+            if let Value::Array(page) = response.json()? {
+                all.extend(page);
+            }
+            next = response.header("x-ms-continuation").filter(|next| !next.is_empty()).map(str::to_owned);
+            if next.is_none() || all.len() >= most {
+                all.truncate(most);
+                return Ok(Value::Array(all));
+            }
+        }
+        Err(Failure::error(format!("The list has more than {CLIENT_LIST_PAGES} pages.")))
+    }
+
+    async fn call_with(
+        &mut self,
+        plane: &DataPlane,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Result<Response> {
         let version = if plane.service == Service::Hub { versions::HUB_DATA } else { versions::DPS_DATA };
         let url = format!("https://{}{path}?api-version={version}", plane.host);
         if !self.owns_url(&url)? {
@@ -190,11 +233,10 @@ impl Context<'_> {
                 plane.host
             )));
         }
-        let headers: Vec<(&str, &str)> = etag.map(|etag| ("if-match", etag)).into_iter().collect();
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let response = self.send(method, &url, Some(&plane.authorization), &headers, bytes).await?;
+        let response = self.send(method, &url, Some(&plane.authorization), headers, bytes).await?;
         if response.status.is_success() {
-            return Ok(response.json()?);
+            return Ok(response);
         }
         let reason = response.status.canonical_reason().unwrap_or("Unknown");
         Err(Failure::of_data_plane(response.status.as_u16(), reason, &response.body))

@@ -103,6 +103,61 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "iot device registration create",
+        &[
+            "az iot device registration create --dps-name plant-dps --registration-id pump --group-id pumps",
+            "az iot device registration create --id-scope 0ne00000001 --registration-id pump --symmetric-key $KEY --csr pump.csr",
+        ],
+    ),
+    (
+        "iot dps enrollment create",
+        &[
+            "az iot dps enrollment create --dps-name plant-dps --enrollment-id pump --attestation-type symmetricKey --credential-policy-name default",
+            "az iot dps enrollment create --dps-name plant-dps --enrollment-id pump --attestation-type x509 --certificate-path pump.pem",
+            "az iot dps enrollment create --dps-name plant-dps --enrollment-id pump --attestation-type tpm --endorsement-key $EK",
+        ],
+    ),
+    ("iot dps enrollment show", &["az iot dps enrollment show --dps-name plant-dps --enrollment-id pump --show-keys"]),
+    (
+        "iot dps enrollment update",
+        &[
+            "az iot dps enrollment update --dps-name plant-dps --enrollment-id pump --provisioning-status disabled",
+            "az iot dps enrollment update --dps-name plant-dps --enrollment-id pump --allocation-policy static --iot-hubs plant-hub.azure-devices.localhost",
+        ],
+    ),
+    (
+        "iot dps certificate verify",
+        &[
+            "az iot dps certificate generate-verification-code --dps-name plant-dps --name plant-ca --etag $ETAG --query properties.verificationCode",
+            "az iot dps certificate verify --dps-name plant-dps --name plant-ca --etag $ETAG --path proof.pem",
+        ],
+    ),
+    (
+        "iot dps policy create",
+        &[
+            "az iot dps policy create --dps-name plant-dps --policy-name reader --rights EnrollmentRead RegistrationStatusRead",
+        ],
+    ),
+    (
+        "iot adr ns policy activate-byor",
+        &[
+            "az iot adr ns policy activate-byor --namespace plant-ns --resource-group plant --name own --certificate-chain-file signed.pem",
+        ],
+    ),
+    (
+        "iot adr ns ca create",
+        &[
+            "az iot adr ns ca create --namespace plant-ns --resource-group plant --name root --type Root",
+            "az iot adr ns ca create --namespace plant-ns --resource-group plant --name line1 --type ICA --issuer-type Microsoft --issuer-ca-name root",
+        ],
+    ),
+    (
+        "iot adr ns ca policy create",
+        &[
+            "az iot adr ns ca policy create --namespace plant-ns --resource-group plant --ca-name line1 --name short --validity-days 7",
+        ],
+    ),
+    (
         "iot dps enrollment-group compute-device-key",
         &[
             "az iot dps enrollment-group compute-device-key --dps-name plant-dps --enrollment-id pumps --registration-id pump",

@@ -39,6 +39,8 @@ mod flow_tests;
 #[cfg(test)]
 mod printed_tests;
 #[cfg(test)]
+mod provisioning_tests;
+#[cfg(test)]
 mod real_az_tests;
 #[cfg(test)]
 mod scripted;

@@ -154,7 +154,7 @@ async fn words_of_azure_that_are_not_built_are_no_misspellings() {
     for (words, path, list) in [
         (&["iot", "hub", "query", "-n", "h1"][..], "iot hub query", "az iot hub --help"),
         (&["graph", "query", "-q", "x"], "graph query", "az --help"),
-        (&["iot", "adr", "ns", "ca", "list"], "iot adr ns ca list", "az iot adr ns --help"),
+        (&["iot", "adr", "ns", "group", "list"], "iot adr ns group list", "az iot adr ns --help"),
         (&["iot", "hub", "route", "creat"], "iot hub route", "az iot hub --help"),
         (&["vm", "create", "-n", "x"], "vm create", "az --help"),
     ] {

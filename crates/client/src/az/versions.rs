@@ -12,6 +12,8 @@ pub(crate) const ROLE_ASSIGNMENTS: &str = "2022-04-01";
 pub(crate) const IDENTITIES: &str = "2025-05-31-preview";
 /// Device registry: the generation with credentials and policies.
 pub(crate) const REGISTRY: &str = "2026-03-01-preview";
+/// Device registry: the generation with certificate authorities.
+pub(crate) const AUTHORITIES: &str = "2026-11-02-preview";
 /// IoT hubs: the first with the namespace link.
 pub(crate) const HUB: &str = "2025-08-01-preview";
 /// Device Provisioning Services: the first with the namespace link.

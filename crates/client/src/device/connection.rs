@@ -121,12 +121,20 @@ impl Connection {
     /// # Errors
     /// `Unavailable` where the connection ended or nothing came `within` the time.
     pub async fn next(&mut self, within: Duration) -> Result<Publish> {
+        self.wait(within).await?.ok_or_else(|| {
+            Error::unavailable(format!("The server sent nothing within {} seconds.", within.as_secs()), 1)
+        })
+    }
+
+    /// The same; `None` where nothing came `within` the time.
+    ///
+    /// # Errors
+    /// `Unavailable` where the connection ended.
+    pub async fn wait(&mut self, within: Duration) -> Result<Option<Publish>> {
         match timeout(self.clock.as_ref(), within, self.messages.recv()).await {
-            Ok(Some(message)) => Ok(message),
+            Ok(Some(message)) => Ok(Some(message)),
             Ok(None) => Err(self.reason().await),
-            Err(_) => {
-                Err(Error::unavailable(format!("The server sent nothing within {} seconds.", within.as_secs()), 1))
-            }
+            Err(_) => Ok(None),
         }
     }
 

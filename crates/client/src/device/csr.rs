@@ -9,12 +9,13 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use spki::SubjectPublicKeyInfoOwned;
 use spki::der::Decode;
 use x509_cert::request::{CertReq, CertReqInfo, Version};
 
-/// A device's EC P-256 key; it never leaves the device.
+/// A device's key (one made here is EC P-256); it never leaves the device.
 #[derive(Debug)]
 pub struct DeviceKey(SoftwareSigner);
 
@@ -25,6 +26,20 @@ impl DeviceKey {
     /// `Internal` on a fault of the provider.
     pub fn generate() -> Result<Self> {
         SoftwareSigner::generate(KeyKind::P256).map(Self)
+    }
+
+    /// The key in a PEM file: PKCS#8 (P-256, P-384, RSA).
+    ///
+    /// # Errors
+    /// `Invalid` where there is none or it is of another kind; the key is never in the message.
+    #[expect(clippy::disallowed_methods, reason = "a device keeps its own key")]
+    pub fn from_pem(pem: &[u8]) -> Result<Self> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| {
+            Error::invalid(
+                "The key file has no unencrypted PKCS#8 key; convert it with 'openssl pkcs8 -topk8 -nocrypt'.",
+            )
+        })?;
+        SoftwareSigner::from_pkcs8(key.secret_pkcs8_der()).map(Self)
     }
 
     /// A PKCS#10 request for a certificate whose common name is `registration_id`, signed with the

@@ -27,7 +27,7 @@ pub struct ClientCertificate<'a> {
 /// it is never resolved.
 #[derive(Clone)]
 pub struct Dial {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     name: ServerName<'static>,
     tls: TlsConnector,
     clock: Arc<dyn Clock>,
@@ -47,6 +47,20 @@ impl Dial {
         certificate: Option<ClientCertificate<'_>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
+        Self::to(vec![address], name, ca_pem, certificate, clock)
+    }
+
+    /// The same at the first of `addresses` that answers.
+    ///
+    /// # Errors
+    /// As [`Dial::new`].
+    pub fn to(
+        addresses: Vec<SocketAddr>,
+        name: &str,
+        ca_pem: &[u8],
+        certificate: Option<ClientCertificate<'_>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let server_name = ServerName::try_from(name.to_owned())
             .map_err(|_| Error::invalid(format!("'{name}' is not a host name.")))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -60,7 +74,7 @@ impl Dial {
                 .with_client_auth_cert(bounded(certificate.chain)?, certificate.key.for_tls()?)
                 .map_err(|error| Error::invalid(format!("The device's certificate cannot be used: {error}.")))?,
         };
-        Ok(Self { address, name: server_name, tls: TlsConnector::from(Arc::new(config)), clock })
+        Ok(Self { addresses, name: server_name, tls: TlsConnector::from(Arc::new(config)), clock })
     }
 
     /// The server's name.
@@ -73,15 +87,15 @@ impl Dial {
         &self.clock
     }
 
-    /// The address that is dialled.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The addresses that are dialled, in this order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
-    /// The same server name and trust at another address.
+    /// The same server name and trust at other addresses.
     #[must_use]
-    pub fn at(&self, address: SocketAddr) -> Self {
-        Self { address, ..self.clone() }
+    pub fn at(&self, addresses: Vec<SocketAddr>) -> Self {
+        Self { addresses, ..self.clone() }
     }
 
     /// Connects and finishes TLS within `limits::CONNECT_TIMEOUT_SECONDS`.
@@ -90,8 +104,9 @@ impl Dial {
     /// `Unavailable` with what went wrong on the way.
     pub(super) async fn open(&self) -> Result<TlsStream<TcpStream>> {
         let opening = async {
-            let socket =
-                TcpStream::connect(self.address).await.map_err(|error| self.unreachable(&error.to_string()))?;
+            let socket = TcpStream::connect(self.addresses.as_slice())
+                .await
+                .map_err(|error| self.unreachable(&error.to_string()))?;
             socket.set_nodelay(true).map_err(|error| self.unreachable(&error.to_string()))?;
             let stream = self.tls.connect(self.name.clone(), socket).await;
             stream.map_err(|error| self.unreachable(&format!("TLS failed: {error}")))
@@ -103,7 +118,8 @@ impl Dial {
     }
 
     fn unreachable(&self, detail: &str) -> Error {
-        Error::unavailable(format!("Cannot reach {} at {}: {detail}.", self.name(), self.address), 1)
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        Error::unavailable(format!("Cannot reach {} at {}: {detail}.", self.name(), addresses.join(", ")), 1)
     }
 }
 

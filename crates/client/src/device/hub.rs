@@ -15,8 +15,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hub device api-version: that of the Python SDK's branch with certificate renewal.
+/// Hub device api-version for devices with issued certificates: the first with their renewal.
 const API_VERSION: &str = "2025-08-01-preview";
+/// The same for those without: hubs without certificate management know no preview.
+const PLAIN_API_VERSION: &str = "2021-04-12";
 
 /// How a device proves its identity to the hub.
 #[derive(Clone, Copy)]
@@ -47,10 +49,12 @@ pub struct Desired {
 
 /// A connected device.
 pub struct HubDevice {
-    connection: Connection,
-    clock: Arc<dyn Clock>,
-    device_id: String,
-    requests: u32,
+    pub(super) connection: Connection,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) device_id: String,
+    pub(super) requests: u32,
+    /// Whether the answers to certificate requests were subscribed to.
+    pub(super) hears_credentials: bool,
     desired: VecDeque<Desired>,
 }
 
@@ -61,22 +65,25 @@ impl HubDevice {
     /// As [`Connection::open`] and [`Connection::subscribe`].
     pub async fn connect(dial: &Dial, host: &str, device_id: &str, proof: Proof<'_>) -> Result<Self> {
         let clock = Arc::clone(dial.clock());
-        let password = match proof {
-            Proof::Certificate => None,
-            Proof::Key(key) => Some(device_token(host, device_id, key, token_expiry(clock.as_ref()))?),
+        let (password, api_version) = match proof {
+            Proof::Certificate => (None, API_VERSION),
+            Proof::Key(key) => {
+                (Some(device_token(host, device_id, key, token_expiry(clock.as_ref()))?), PLAIN_API_VERSION)
+            }
         };
         let login = HubLogin {
             host: host.to_owned(),
             device_id: device_id.to_owned(),
             module_id: None,
-            api_version: Some(API_VERSION.to_owned()),
+            api_version: Some(api_version.to_owned()),
             client_type: Some(concat!("ferrohub-device/", env!("CARGO_PKG_VERSION")).to_owned()),
             model_id: None,
         };
         let login = Login { client_id: login.client_id(), user_name: login.user_name(), password };
         let connection = Connection::open(dial, &login).await?;
         connection.subscribe(&[hub_topic::TWIN_RESPONSES_FILTER, hub_topic::DESIRED_PATCHES_FILTER]).await?;
-        Ok(Self { connection, clock, device_id: device_id.to_owned(), requests: 0, desired: VecDeque::new() })
+        let (device_id, desired) = (device_id.to_owned(), VecDeque::new());
+        Ok(Self { connection, clock, device_id, requests: 0, hears_credentials: false, desired })
     }
 
     /// Sends one telemetry message at QoS 1 and waits until the hub has it on disk (PUBACK). A
@@ -124,12 +131,23 @@ impl HubDevice {
     /// # Errors
     /// `Unavailable` where none comes `within` the time or the connection ended.
     pub async fn desired(&mut self, within: Duration) -> Result<Desired> {
+        self.wait(within).await?.ok_or_else(|| {
+            Error::unavailable(format!("The hub changed no desired property within {} seconds.", within.as_secs()), 1)
+        })
+    }
+
+    /// The same; `None` where none comes `within` the time. May be dropped and called again without loss.
+    ///
+    /// # Errors
+    /// `Unavailable` where the connection ended.
+    pub async fn wait(&mut self, within: Duration) -> Result<Option<Desired>> {
         let deadline = self.clock.monotonic() + within;
         loop {
             if let Some(change) = self.desired.pop_front() {
-                return Ok(change);
+                return Ok(Some(change));
             }
-            let message = self.connection.next(deadline.since(self.clock.monotonic())).await?;
+            let left = deadline.since(self.clock.monotonic());
+            let Some(message) = self.connection.wait(left).await? else { return Ok(None) };
             self.keep_desired(&message);
         }
     }
@@ -155,7 +173,7 @@ impl HubDevice {
         }
     }
 
-    fn keep_desired(&mut self, message: &Publish) {
+    pub(super) fn keep_desired(&mut self, message: &Publish) {
         if let Some(change) = desired_change(message) {
             if self.desired.len() == DEVICE_DESIRED_QUEUE {
                 self.desired.pop_front();

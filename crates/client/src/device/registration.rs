@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// DPS device api-version: the first one with certificate requests.
 const API_VERSION: &str = "2025-07-01-preview";
+/// The same without a certificate request: the newest that every service takes.
+const PLAIN_API_VERSION: &str = "2021-06-01";
 /// Longest wait for the end of a registration: ours.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause between polls where DPS names none, seconds (SDK default: 2).
@@ -51,6 +53,8 @@ pub struct Registration {
     pub substatus: Option<String>,
     /// Polls until the answer was final.
     pub polls: u32,
+    /// The final answer as DPS sent it.
+    pub document: Value,
 }
 
 /// Registers and waits until DPS has decided.
@@ -74,7 +78,7 @@ fn login(request: &RegistrationRequest, clock: &dyn Clock) -> Result<Login> {
     let login = DpsLogin {
         id_scope: id_scope.clone(),
         registration_id: registration_id.clone(),
-        api_version: Some(API_VERSION.to_owned()),
+        api_version: Some(if request.csr.is_some() { API_VERSION } else { PLAIN_API_VERSION }.to_owned()),
         client_version: Some(concat!("ferrohub-device/", env!("CARGO_PKG_VERSION")).to_owned()),
     };
     Ok(Login { client_id: registration_id.clone(), user_name: login.user_name(), password })
@@ -98,10 +102,11 @@ async fn exchange(
         }
         let answer = answer_to(connection, &rid, clock).await?;
         if answer.status < 300 {
-            let state: OperationStatus = serde_json::from_slice(&answer.payload)
-                .map_err(|error| Error::internal(format!("DPS answered no operation status: {error}")))?;
+            let misread = |error| Error::internal(format!("DPS answered no operation status: {error}"));
+            let document: Value = serde_json::from_slice(&answer.payload).map_err(misread)?;
+            let state = OperationStatus::deserialize(&document).map_err(misread)?;
             if state.status != "assigning" {
-                return outcome(state, requests - 1);
+                return outcome(state, requests - 1).map(|outcome| Registration { document, ..outcome });
             }
             operation = state.operation_id.filter(|id| !id.is_empty());
         } else if answer.status < 429 {
@@ -184,16 +189,18 @@ fn outcome(status: OperationStatus, polls: u32) -> Result<Registration> {
     let (Some(assigned_hub), Some(device_id)) = (state.assigned_hub, state.device_id) else {
         return Err(Error::internal("DPS answered 'assigned' without a hub or a device id"));
     };
-    let chain = certificates(&state.issued_certificate_chain.unwrap_or_default())?;
-    Ok(Registration { assigned_hub, device_id, chain, substatus: state.substatus, polls })
+    let chain = certificates(&state.issued_certificate_chain.unwrap_or_default(), "DPS")?;
+    Ok(Registration { assigned_hub, device_id, chain, substatus: state.substatus, polls, document: Value::Null })
 }
 
-fn certificates(chain: &[String]) -> Result<Vec<Vec<u8>>> {
+/// Certificates as a service sends them, DER.
+pub(super) fn certificates(chain: &[String], who: &str) -> Result<Vec<Vec<u8>>> {
     if chain.len() > CHAIN_LENGTH {
-        return Err(Error::invalid(format!("DPS sent {} certificates; at most {CHAIN_LENGTH} are read.", chain.len())));
+        let text = format!("{who} sent {} certificates; at most {CHAIN_LENGTH} are read.", chain.len());
+        return Err(Error::invalid(text));
     }
-    let decode =
-        |text: &String| STANDARD.decode(text).map_err(|_| Error::invalid("DPS sent a certificate that is not base64."));
+    let not_base64 = |_| Error::invalid(format!("{who} sent a certificate that is not base64."));
+    let decode = |text: &String| STANDARD.decode(text).map_err(not_base64);
     chain.iter().map(decode).collect()
 }
 

@@ -110,8 +110,8 @@ async fn a_refused_login_says_so() {
 async fn a_server_with_another_name_or_issuer_is_not_trusted() {
     let dial = server(|_| None).await;
     let other = server(|_| None).await;
-    let address = dial.address();
-    let error = open(&other.at(address)).await.err().unwrap();
+    let addresses = dial.addresses().to_vec();
+    let error = open(&other.at(addresses)).await.err().unwrap();
     assert!(error.message.contains("TLS failed"), "{error}");
 }
 
@@ -183,6 +183,55 @@ async fn a_registration_polls_until_it_is_assigned() {
         (HOST, "sn-1", 2)
     );
     assert_eq!(registration.chain, [[1], [2], [3]]);
+}
+
+/// Answers certificate requests one after the other: busy, one is pending, and then the certificates, with other messages between.
+fn issuing(packet: &Packet) -> Option<Vec<Packet>> {
+    let publish = match packet {
+        Packet::Connect(_) => return Some(vec![accept(ConnectReturnCode::Accepted)]),
+        Packet::Subscribe(subscribe) => return Some(vec![sub_ack(subscribe.packet_id, subscribe.filters.len())]),
+        Packet::Publish(publish) => publish,
+        _ => return Some(Vec::new()),
+    };
+    let rid = publish.topic.strip_prefix("$iothub/credentials/POST/issueCertificate/?$rid=")?;
+    assert!((4..=36).contains(&rid.len()) && rid.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'), "{rid}");
+    let body: serde_json::Value = serde_json::from_slice(&publish.payload).ok()?;
+    let say =
+        |rid: &str, status: u16, body: &str| message(&format!("$iothub/credentials/res/{status}/?$rid={rid}"), body);
+    let answers = match rid.rsplit_once('-')?.1 {
+        "1" => vec![say(rid, 429, r#"{"errorCode":429002,"message":"busy","retryAfter":1}"#)],
+        "2" => {
+            assert_eq!(body, json!({"id": "d1", "csr": "Q1NS"}));
+            vec![say(rid, 409, r#"{"errorCode":409004,"message":"pending","info":{"requestId":"r"}}"#)]
+        }
+        "3" => {
+            assert_eq!(body, json!({"id": "d1", "csr": "Q1NS", "replace": "*"}));
+            vec![
+                say("r-of-another-life", 200, r#"{"certificates":["CQ=="]}"#),
+                say(rid, 202, r#"{"correlationId":"c","operationExpires":"2026-01-31T12:52:20.565000000Z"}"#),
+                message("$iothub/twin/PATCH/properties/desired/?$version=2", r#"{"x":1,"$version":2}"#),
+                say(rid, 200, r#"{"correlationId":"c","certificates":["AQ==","Ag==","Aw=="]}"#),
+            ]
+        }
+        _ => vec![
+            say(rid, 202, "{}"),
+            say(rid, 400, r#"{"errorCode":400037,"message":"CSR did not pass verification"}"#),
+        ],
+    };
+    Some([vec![Packet::PubAck(publish.packet_id?)], answers].concat())
+}
+
+#[tokio::test]
+async fn a_certificate_is_asked_for_until_the_hub_gives_it_or_says_no() {
+    let mut device = HubDevice::connect(&server(issuing).await, HOST, "d1", Proof::Certificate).await.unwrap();
+    assert_eq!(device.renew("Q1NS").await.unwrap(), [[1], [2], [3]]);
+    // What came in between is not lost.
+    assert_eq!(device.wait(Duration::from_secs(1)).await.unwrap().unwrap().version, 2);
+    assert_eq!(device.wait(Duration::from_millis(10)).await.unwrap(), None);
+    let error = device.renew("bad").await.unwrap_err();
+    assert_eq!(error.numeric_code(), 400_037);
+    assert!(error.message.contains("CSR did not pass verification"), "{error}");
+    device.close().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::request::Call;
 use super::route::Route;
 use super::{Https, arm, dps, dps_service, graph, hub, nothing_here, registry};
 use crate::guesses::{Kind, Target};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::Result;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::HubRef;
 use ferrohub_service::provisioning::DpsRef;
@@ -68,11 +68,8 @@ impl Https {
                 let target = self.guesses.target(Kind::DeviceKey, &asked.name(), call.client.origin());
                 self.guessed(Some(target), async { asked.prove(service).await.map(Admitted::DpsDevice) }).await
             }
-            Route::WebSocket => Err(Error::not_implemented(
-                "MQTT and AMQP over WebSocket are not built. Connect with MQTT over TLS on port 8883.",
-            )),
             Route::Registry => Err(registry::refuse(service, call).await),
-            Route::Unknown => Err(nothing_here(call)),
+            Route::WebSocket | Route::Unknown => Err(nothing_here(call)),
         }
     }
 

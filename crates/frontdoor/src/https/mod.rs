@@ -10,6 +10,7 @@
 //! | `hub` | a hub's service API |
 //! | `registry` | Device Registry's data plane, not built |
 //! | `dps`, `dps_service` | provisioning: devices, and enrollment groups |
+//! | `websocket` | the upgrade, behind which devices speak MQTT |
 
 mod admission;
 mod arm;
@@ -23,12 +24,15 @@ mod registry;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod route;
+mod websocket;
 
 use crate::budget::{Budget, Share};
 use crate::client::Client;
 use crate::errors::{self, Trace};
 use crate::guesses::Guesses;
-use crate::listener::Life;
+use crate::listener::{Life, handshake_timeout};
+use crate::mqtt::Mqtt;
+use crate::websocket::WebSocket;
 use admission::Admitted;
 use bytes::Bytes;
 use ferrohub_model::clock::timeout;
@@ -40,7 +44,7 @@ use ferrohub_model::limits::{
 use ferrohub_service::Service;
 use ferrohub_service::route::{RouteInfo, Wants};
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -51,10 +55,12 @@ use request::{Call, authority_of, host_of, parse_query, shown};
 use route::{Route, Shape};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument;
+use websocket::Upgrade;
 
 /// Time in which a connection that is to end may still do so by itself: ours.
 const LAST_WORDS: Duration = Duration::from_secs(15);
@@ -64,12 +70,12 @@ const ACCESS: &str = "access";
 
 /// Every route of the HTTPS port.
 pub(crate) fn routes() -> Vec<RouteInfo> {
-    let web_socket = RouteInfo {
+    let web_sockets = ["/$iothub/websocket", "/$servicebus/websocket"].map(|path| RouteInfo {
         plane: Route::WebSocket.label(),
         method: "*".into(),
-        path: "/$iothub/websocket".into(),
+        path: path.into(),
         wants: Wants::Nothing,
-    };
+    });
     let tables = [
         arm::routes(),
         login::routes(),
@@ -79,7 +85,7 @@ pub(crate) fn routes() -> Vec<RouteInfo> {
         dps_service::routes(),
         registry::routes(),
     ];
-    tables.into_iter().flatten().chain([web_socket]).collect()
+    tables.into_iter().flatten().chain(web_sockets).collect()
 }
 
 /// What every HTTPS connection shares.
@@ -87,15 +93,18 @@ pub(crate) struct Https {
     service: Arc<Service>,
     life: Life,
     guesses: Arc<Guesses>,
+    /// Who serves what comes over a WebSocket.
+    devices: Arc<Mqtt>,
     /// Bodies of those who have proven who they are, and of those who have not.
     bodies: Arc<Budget>,
     unproven_bodies: Arc<Budget>,
 }
 
 impl Https {
-    pub(crate) fn new(service: Arc<Service>, life: Life, guesses: Arc<Guesses>) -> Self {
+    pub(crate) fn new(service: Arc<Service>, life: Life, guesses: Arc<Guesses>, devices: Arc<Mqtt>) -> Self {
+        let (bodies, unproven_bodies) = (BODIES_BYTES, UNPROVEN_BODIES_BYTES);
         let budget = |(total, each)| Budget::new(total, each);
-        Self { service, life, guesses, bodies: budget(BODIES_BYTES), unproven_bodies: budget(UNPROVEN_BODIES_BYTES) }
+        Self { service, life, guesses, devices, bodies: budget(bodies), unproven_bodies: budget(unproven_bodies) }
     }
 
     /// Serves one connection until the peer or the stopping server ends it, or its time to prove anything is over.
@@ -104,12 +113,13 @@ impl Https {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let client = Arc::new(client);
-        let (this, asking) = (self.clone(), client.clone());
+        let upgraded = Arc::new(OnceLock::new());
+        let (this, asking, agreed) = (self.clone(), client.clone(), upgraded.clone());
         let respond = service_fn(move |request| {
-            let (this, client) = (this.clone(), asking.clone());
-            async move { Ok::<_, Infallible>(this.respond(request, client).await) }
+            let (this, client, agreed) = (this.clone(), asking.clone(), agreed.clone());
+            async move { Ok::<_, Infallible>(this.respond(request, client, &agreed).await) }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HTTP_HEAD_TIMEOUT)
             .max_buf_size(HTTP_HEAD_BYTES)
@@ -120,15 +130,37 @@ impl Https {
                 std::future::pending::<()>().await;
             }
         };
-        run(connection, &self.life, unproven).await;
+        if !run(&mut connection, &self.life, unproven).await {
+            return;
+        }
+        let Some(upgrade) = upgraded.get() else { return };
+        let parts = connection.into_parts();
+        self.upgraded(parts.io.into_inner(), parts.read_buf, (*client).clone(), *upgrade).await;
     }
 
-    async fn respond(self: Arc<Self>, mut request: Request<Incoming>, client: Arc<Client>) -> Response<Full<Bytes>> {
+    /// Serves what is behind an upgrade, in the place of the connection and with the time that a CONNECT has.
+    async fn upgraded<S>(&self, stream: S, first: Bytes, client: Client, upgrade: Upgrade)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let chain = if upgrade.without_certificate { Vec::new() } else { client.chain };
+        let deadline = self.life.clock().monotonic() + handshake_timeout();
+        let stream = WebSocket::new(stream, first);
+        Box::pin(self.devices.serve(stream, Client { chain, ..client }, &self.life, deadline)).await;
+    }
+
+    async fn respond(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        client: Arc<Client>,
+        upgraded: &OnceLock<Upgrade>,
+    ) -> Response<Full<Bytes>> {
         let trace = Trace { request_id: self.service.random().uuid_v4(), at: self.service.clock().now() };
         let head = Head::of(request.headers(), trace);
         let authority = authority_of(&request);
         let named = authority.as_deref().unwrap_or(&self.service.settings().domain);
-        let route = Route::of(&host_of(named), request.uri().path());
+        let wants_web_socket = websocket::is_asked(request.headers());
+        let route = Route::of(&host_of(named), request.uri().path(), wants_web_socket);
         let query = parse_query(request.uri().query().unwrap_or_default());
         let shape = route.shape(&format!("https://{named}"), &self.service.tenancy().tenant_id);
         // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
@@ -144,6 +176,7 @@ impl Https {
         let reply = async {
             let call = authority.map(|authority| Call::of(&request, authority, query, client, &head));
             let outcome = match call {
+                Ok(call) if route == Route::WebSocket => upgrade(&call, request.version(), upgraded),
                 Ok(call) => self.clone().answer(route, call, request.body_mut()).await,
                 Err(error) => Err(error),
             };
@@ -207,6 +240,16 @@ impl Https {
     }
 }
 
+/// Answers a request for WebSocket, and notes what was agreed on.
+fn upgrade(call: &Call, version: Version, upgraded: &OnceLock<Upgrade>) -> Result<Reply> {
+    let (reply, agreed) = websocket::answer(call, version)?;
+    if let Some(agreed) = agreed {
+        // Nothing is asked after an upgrade, so there is only one.
+        let _ = upgraded.set(agreed);
+    }
+    Ok(reply)
+}
+
 /// Runs a handler that only reads: it may end with its client, so it needs no task of its own. A panic becomes an answer.
 async fn caught<T>(handler: impl Future<Output = Result<T>> + Send) -> Result<T> {
     // Nothing that a panic may leave half done is looked at again: what is shared stands behind locks and versions.
@@ -224,8 +267,13 @@ async fn shielded(life: &Life, handler: impl Future<Output = Result<Reply>> + Se
     }
 }
 
-/// Drives a connection; on stop, or once `over` has come, the request in work is finished and no other is taken.
-pub(crate) async fn run<I, S, B>(connection: http1::Connection<I, S>, life: &Life, over: impl Future<Output = ()>)
+/// Drives a connection; on stop, or once `over` has come, the request in work is finished and no other is taken. False where the
+/// connection broke or was given up.
+pub(crate) async fn run<I, S, B>(
+    connection: &mut http1::Connection<I, S>,
+    life: &Life,
+    over: impl Future<Output = ()>,
+) -> bool
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = B>,
@@ -233,7 +281,7 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = std::pin::pin!(connection);
+    let mut connection = Pin::new(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = life.stopping() => {
@@ -245,13 +293,14 @@ where
             // Half a request is none.
             match timeout(life.clock().as_ref(), LAST_WORDS, connection).await {
                 Ok(ended) => ended,
-                Err(_) => return,
+                Err(_) => return false,
             }
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         tracing::debug!(%error, "connection ended");
     }
+    ended.is_ok()
 }
 
 fn refuse(error: &Error, shape: &Shape, trace: &Trace) -> Reply {

@@ -19,7 +19,7 @@ pub(crate) enum Route {
     DpsService,
     /// Device Registry's data plane.
     Registry,
-    /// MQTT or AMQP over WebSocket.
+    /// MQTT over WebSocket.
     WebSocket,
     /// Nothing that is served.
     Unknown,
@@ -44,14 +44,19 @@ pub(crate) enum Shape {
 }
 
 impl Route {
-    /// The route of `path` (as sent, without query) on `host` (lower case, without port).
-    pub(crate) fn of(host: &str, path: &str) -> Self {
+    /// The route of `path` (as sent, without query) on `host` (lower case, without port), for a request that asks for WebSocket or not.
+    pub(crate) fn of(host: &str, path: &str, web_socket: bool) -> Self {
         let lower = path.to_ascii_lowercase();
         let segments: Vec<&str> = lower.split('/').filter(|segment| !segment.is_empty()).collect();
         if matches!(segments.as_slice(), ["$iothub" | "$servicebus", "websocket"]) {
             return Self::WebSocket;
         }
-        if host.contains(".azure-devices-provisioning.") {
+        let provisioning_host = host.contains(".azure-devices-provisioning.");
+        // C# devices ask a provisioning service for it at the root; on a name of no service that is where they may mean one.
+        if web_socket && segments.is_empty() && (provisioning_host || Self::of(host, path, false) == Self::Unknown) {
+            return Self::WebSocket;
+        }
+        if provisioning_host {
             return provisioning(&segments);
         }
         if host.contains(".azure-devices.") {
@@ -178,7 +183,25 @@ mod tests {
             ("management.azure.com", "/tenants", Route::Arm),
         ];
         for (host, path, route) in cases {
-            assert_eq!(Route::of(host, path), route, "{host} {path}");
+            assert_eq!(Route::of(host, path, false), route, "{host} {path}");
+        }
+    }
+
+    #[test]
+    fn where_web_sockets_are() {
+        for (host, path, route) in [
+            ("hub1.azure-devices.localhost", "/$IotHub/WebSocket/", Route::WebSocket),
+            ("hub1.azure-devices.localhost", "/", Route::Hub),
+            ("hub1.azure-devices.localhost", "/devices/d", Route::Hub),
+            ("global.azure-devices-provisioning.localhost", "/$iothub/websocket", Route::WebSocket),
+            ("global.azure-devices-provisioning.localhost", "/", Route::WebSocket),
+            ("localhost", "/", Route::WebSocket),
+            ("localhost", "/$servicebus/websocket", Route::WebSocket),
+            ("127.0.0.1", "/$iothub/websocket", Route::WebSocket),
+            ("management.localhost", "/", Route::Arm),
+            ("login.localhost", "/", Route::Login),
+        ] {
+            assert_eq!(Route::of(host, path, true), route, "{host} {path}");
         }
     }
 }

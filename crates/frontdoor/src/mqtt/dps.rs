@@ -1,7 +1,7 @@
 //! A device that wants to be provisioned (reference: iot-hub-and-dps.md A.7).
 
 use super::keep_alive::allowed_silence;
-use super::packets::{PacketError, PacketStream};
+use super::packets::{self, PacketError, PacketStream};
 use super::{End, Mqtt};
 use crate::client::Client;
 use crate::errors;
@@ -81,7 +81,8 @@ where
     };
     match read {
         Ok(Ok(Some(packet))) => Ok(packet),
-        Ok(Ok(None) | Err(PacketError::Broken(_))) => Err(End::Vanished),
+        Ok(Ok(None)) => Err(End::Vanished),
+        Ok(Err(PacketError::Broken(error))) => Err(packets::broken(&error)),
         Ok(Err(PacketError::Protocol(error))) => Err(End::Offence(error.to_string())),
         Err(_) => Err(End::Silent),
     }

@@ -2,7 +2,7 @@
 
 use super::fault::{self, Fault, Faults};
 use super::keep_alive::allowed_silence;
-use super::packets::PacketStream;
+use super::packets::{self, PacketStream};
 use super::renewals::Renewals;
 use super::telemetry::{self, Pipeline};
 use super::{End, Mqtt};
@@ -176,7 +176,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                         },
                         more = self.packets.fill(), if reading => match more {
                             Ok(true) => silence.set(clock.monotonic() + allowed_silence),
-                            Ok(false) | Err(_) => return End::Vanished,
+                            Ok(false) => return End::Vanished,
+                            Err(error) => return packets::broken(&error),
                         },
                         () = self.faults.due(clock.as_ref()) => {
                             if let Some(fault) = self.faults.turn(clock.monotonic()) {

@@ -136,7 +136,10 @@ impl Mqtt {
             }
             Ok(Ok(Some(_))) => tracing::debug!("closed: the first packet is not CONNECT"),
             Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "closed before CONNECT"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "closed before CONNECT");
+                packets.close().await;
+            }
             Err(_) => tracing::debug!("closed: no CONNECT within {} seconds", limits::CONNECT_TIMEOUT_SECONDS),
         }
         None

@@ -1,5 +1,6 @@
 //! Packets over a stream: one buffer each way, bounded by the decoder's limit. A connection that waits holds neither.
 
+use super::End;
 use bytes::BytesMut;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits::MQTT_WRITE_TIMEOUT;
@@ -140,6 +141,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketStream<S> {
         };
         let _ = timeout(clock.as_ref(), CLOSE_TIMEOUT, end).await;
     }
+}
+
+/// Why a connection that broke has ended.
+pub(super) fn broken(error: &io::Error) -> End {
+    // A stream under us says so of what its peer must not send: a frame of WebSocket, a record of TLS.
+    if error.kind() == io::ErrorKind::InvalidData { End::Offence(error.to_string()) } else { End::Vanished }
 }
 
 /// Why no packet could be read.

@@ -68,7 +68,8 @@ async fn refusals_have_the_shape_of_their_service() {
         https.send("PUT", "nohub.azure-devices.localhost", "/devices/d?api-version=2021-04-12", &[], huge).await;
     assert_eq!((too_large.status, too_large.header("iothub-errorcode")), (413, "MessageTooLarge"));
     let web_socket = https.send("GET", "nohub.azure-devices.localhost", "/$iothub/websocket", &[], "").await;
-    assert_eq!(web_socket.status, 501);
+    assert_eq!((web_socket.status, web_socket.header("iothub-errorcode")), (400, "ArgumentInvalid"));
+    assert!(web_socket.text.contains("Upgrade: websocket"), "{}", web_socket.text);
     rig.stop().await;
 }
 

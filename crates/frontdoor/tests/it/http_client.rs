@@ -84,7 +84,7 @@ impl HttpClient {
     }
 
     /// The same from the address 127.0.0.`from`.
-    async fn dial_from(&self, from: u8, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn dial_from(&self, from: u8, port: u16, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, from], 0).into())?;
         let stream = socket.connect(([127, 0, 0, 1], port).into()).await?;

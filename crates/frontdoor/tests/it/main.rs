@@ -11,6 +11,7 @@ mod network;
 mod rig;
 mod strangers;
 mod sweep;
+mod websocket;
 
 /// Processes that serve an installation.
 const PROCESSES: usize = 1;

@@ -18,6 +18,8 @@ mod rig;
 mod strangers;
 #[path = "../it/sweep.rs"]
 mod sweep;
+#[path = "../it/websocket.rs"]
+mod websocket;
 
 /// Processes that serve an installation.
 const PROCESSES: usize = 2;

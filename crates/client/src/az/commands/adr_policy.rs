@@ -1,5 +1,6 @@
 //! `az iot adr ns policy …`: certificate policies, each with its issuing CA.
 
+use super::enrollment_settings::certificate_text;
 use crate::az::adr_paths::{credential_path, namespace_path, policy_path, region_of};
 use crate::az::args::Args;
 use crate::az::command::Command;
@@ -68,6 +69,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         revoke_issuer,
     )
     .confirmed(),
+    Command::new(
+        "iot adr ns policy activate-byor",
+        "Activate the issuing CA of a policy with the certificate that your own root signed for it.",
+        &[
+            NAMESPACE,
+            NAME,
+            "--certificate-chain-file/--ccf! # File of the signed chain, PEM, from the issuing CA to the root.",
+        ],
+        activate,
+    ),
 ];
 
 /// What a new policy is to be.
@@ -255,5 +266,15 @@ fn revoke_issuer<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let path = policy_path(&namespace(context, args)?, args.filled("--policy-name")?);
         context.arm_act(Method::POST, &format!("{path}/revokeIssuer"), versions::REGISTRY, None, false).await?;
         Ok(Output::nothing())
+    })
+}
+
+fn activate<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let chain = certificate_text(context, args.filled("--certificate-chain-file")?)?;
+        let path = policy_path(&namespace(context, args)?, args.filled("--policy-name")?);
+        let (action, body) = (format!("{path}/activateBringYourOwnRoot"), json!({"certificateChain": chain}));
+        context.arm_act(Method::POST, &action, versions::REGISTRY, Some(&body), false).await?;
+        Ok(context.arm_get(&path, versions::REGISTRY).await?.into())
     })
 }

@@ -1,47 +1,32 @@
-//! `az iot dps enrollment-group …` and its registrations.
+//! `az iot dps enrollment-group …`, and the key of a device of a group.
 
+use super::enrollment_settings::{REMOVALS, SETTINGS, apply, certificates, keys, pair};
 use crate::az::args::Args;
 use crate::az::command::{Command, DPS_CONTEXT};
 use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
-use crate::az::json_text;
-use crate::az::members::{put, set_at, text};
-use crate::az::options::first;
+use crate::az::members::text;
 use crate::az::output::Output;
 use crate::az::sas;
 use crate::az::shell::shell_quoted;
-use crate::profile::read_bounded;
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const GROUP: &str = "--enrollment-id/--eid/--group-id/--gid! # Id of the enrollment group.";
 const REGISTRATION: &str = "--registration-id/--rid! # Registration id of the device.";
 const ETAG: &str = "--etag/-e # Only with this ETag.";
-const SETTINGS: &str = "--primary-key/--pk # Primary key of the attestation, base64.
---secondary-key/--sk # Secondary key of the attestation, base64.
---certificate-path/--cp # File of the CA certificate that attests.
---secondary-certificate-path/--scp # File of the other CA certificate.
---root-ca-name/--ca-name/--cn # Name of an uploaded CA certificate that attests.
---secondary-root-ca-name/--secondary-ca-name/--scn # Name of the other one.
---credential-policy-name/--cpn # Policy of the linked namespace that issues the devices' certificates.
---provisioning-status/--ps {disabled,enabled} # Whether devices may register.
---reprovision-policy/--rp {reprovisionandmigratedata,reprovisionandresetdata,never} # What happens when a device registers again.
---allocation-policy/--ap {hashed,geoLatency,static,custom} # How a hub is chosen.
---iot-hubs/--ih + # Host names of the hubs to choose from.
---initial-twin-tags/--tags # JSON of tags of a new twin, or a file with it.
---initial-twin-properties/--props # JSON of desired properties of a new twin, or a file with it.
---edge-enabled/--ee 3st # Whether the devices are edge devices.
-~--iot-hub-host-name/--hn
-~--webhook-url/--wh
-~--api-version/--av";
+const AUTHORITIES: &str = "--root-ca-name/--ca-name/--cn # Name of an uploaded CA certificate that attests.
+--secondary-root-ca-name/--secondary-ca-name/--scn # Name of the other one.";
+const DERIVED: &str = "--enrollment-id/--eid/--group-id/--gid # Id of the enrollment group.
+--symmetric-key/--key # The group's key, instead of asking the service.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot dps enrollment-group create",
         "Create an enrollment group; with a symmetric key where nothing else is said.",
-        &[DPS_CONTEXT, GROUP, SETTINGS],
+        &[DPS_CONTEXT, GROUP, AUTHORITIES, SETTINGS],
         create,
     ),
     Command::new(
@@ -59,38 +44,21 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot dps enrollment-group update",
         "Change an enrollment group.",
-        &[DPS_CONTEXT, GROUP, SETTINGS, ETAG],
+        &[DPS_CONTEXT, GROUP, AUTHORITIES, SETTINGS, REMOVALS, ETAG],
         update,
     ),
     Command::new("iot dps enrollment-group delete", "Delete an enrollment group.", &[DPS_CONTEXT, GROUP, ETAG], delete),
     Command::new(
         "iot dps enrollment-group compute-device-key",
         "Derive a device's key from a group's.",
-        &[
-            DPS_CONTEXT,
-            REGISTRATION,
-            "--enrollment-id/--eid/--group-id/--gid # Id of the enrollment group.
---symmetric-key/--key # The group's key, instead of asking the service.",
-        ],
+        &[DPS_CONTEXT, REGISTRATION, DERIVED],
         compute_key,
     ),
     Command::new(
-        "iot dps enrollment-group registration show",
-        "Show a registration.",
-        &[DPS_CONTEXT, REGISTRATION],
-        registration_show,
-    ),
-    Command::new(
-        "iot dps enrollment-group registration list",
-        "List the registrations of a group.",
-        &[DPS_CONTEXT, GROUP, "--top int # Registrations at most."],
-        registration_list,
-    ),
-    Command::new(
-        "iot dps enrollment-group registration delete",
-        "Delete a registration.",
-        &[DPS_CONTEXT, REGISTRATION, ETAG],
-        registration_delete,
+        "iot dps compute-device-key",
+        "Derive a device's key from a group's. The older name of 'iot dps enrollment-group compute-device-key'.",
+        &[DPS_CONTEXT, "--registration-id! # Registration id of the device.", DERIVED],
+        compute_key,
     ),
 ];
 
@@ -98,92 +66,28 @@ fn path(args: &Args) -> Result<String> {
     Ok(format!("/enrollmentGroups/{}", segment(args.filled("--enrollment-id")?)))
 }
 
-/// The attestation that the options name; `None` where they name none.
-fn attestation(context: &Context<'_>, args: &Args) -> Result<Option<Value>> {
-    let keys = args.given("--primary-key") || args.given("--secondary-key");
-    let files = args.given("--certificate-path") || args.given("--secondary-certificate-path");
-    let names = args.given("--root-ca-name") || args.given("--secondary-root-ca-name");
-    if [keys, files, names].into_iter().filter(|given| *given).count() > 1 {
+/// The attestation that the options name, over the one that is held; `None` where they name none.
+fn attestation(context: &Context<'_>, args: &Args, held: &Value) -> Result<Option<Value>> {
+    let names = ["--root-ca-name", "--secondary-root-ca-name"];
+    let (keys, names) = (keys(args), pair(args, names, ["primary", "secondary"]));
+    let signing = |held: &Value| certificates(context, args, &held["x509"]["signingCertificates"]);
+    let files = signing(held)?;
+    if [keys.is_some(), names.is_some(), files.is_some()].into_iter().filter(|given| *given).count() > 1 {
         return Err(Failure::error(
             "An enrollment group attests by keys, by certificates or by the names of CA certificates; give one kind.",
         ));
     }
-    if keys {
-        let mut pair = Map::new();
-        put(&mut pair, "primaryKey", args.text("--primary-key").map(|key| json!(key)));
-        put(&mut pair, "secondaryKey", args.text("--secondary-key").map(|key| json!(key)));
-        return Ok(Some(json!({"type": "symmetricKey", "symmetricKey": pair})));
+    if let Some(Value::Object(given)) = keys {
+        let mut both = held["symmetricKey"].as_object().cloned().unwrap_or_default();
+        both.extend(given);
+        return Ok(Some(json!({"type": "symmetricKey", "symmetricKey": both})));
     }
-    if names {
-        let mut pair = Map::new();
-        put(&mut pair, "primary", args.text("--root-ca-name").map(|name| json!(name)));
-        put(&mut pair, "secondary", args.text("--secondary-root-ca-name").map(|name| json!(name)));
-        return Ok(Some(json!({"type": "x509", "x509": {"caReferences": pair}})));
+    if let Some(Value::Object(given)) = names {
+        let mut both = held["x509"]["caReferences"].as_object().cloned().unwrap_or_default();
+        both.extend(given);
+        return Ok(Some(json!({"type": "x509", "x509": {"caReferences": both}})));
     }
-    if files {
-        let mut pair = Map::new();
-        for (key, option) in [("primary", "--certificate-path"), ("secondary", "--secondary-certificate-path")] {
-            if let Some(file) = args.text(option) {
-                let pem = String::from_utf8_lossy(&read_bounded(&context.environment.path(file))?).into_owned();
-                pair.insert(key.to_owned(), json!({"certificate": pem}));
-            }
-        }
-        return Ok(Some(json!({"type": "x509", "x509": {"signingCertificates": pair}})));
-    }
-    Ok(None)
-}
-
-/// Writes the options into a group.
-fn apply_settings(context: &Context<'_>, args: &Args, group: &mut Value) -> Result<()> {
-    for unbuilt in ["--webhook-url", "--iot-hub-host-name", "--api-version"] {
-        if args.given(unbuilt) {
-            return Err(Failure::error(format!("{unbuilt} is not built yet; leave it away.")));
-        }
-    }
-    if let Some(attestation) = attestation(context, args)? {
-        group["attestation"] = attestation;
-    }
-    let texts = [
-        ("--credential-policy-name", "credentialPolicyName"),
-        ("--provisioning-status", "provisioningStatus"),
-        ("--allocation-policy", "allocationPolicy"),
-    ];
-    for (option, member) in texts {
-        if let Some(value) = args.text(option) {
-            group[member] = json!(value);
-        }
-    }
-    if let Some(hubs) = args.list("--iot-hubs") {
-        let hosts: Vec<&str> = hubs.iter().flat_map(|hubs| hubs.split_whitespace()).collect();
-        group["iotHubs"] = json!(hosts);
-    }
-    if let Some(edge) = args.switch("--edge-enabled") {
-        set_at(group, &["capabilities", "iotEdge"], json!(edge))?;
-    }
-    if let Some(policy) = args.text("--reprovision-policy") {
-        let (update, migrate) = match policy {
-            "reprovisionandmigratedata" => (true, true),
-            "reprovisionandresetdata" => (true, false),
-            _ => (false, false),
-        };
-        group["reprovisionPolicy"] = json!({"updateHubAssignment": update, "migrateDeviceData": migrate});
-    }
-    let twin: [(&'static str, &[&str]); 2] = [
-        ("--initial-twin-tags", &["initialTwin", "tags"]),
-        ("--initial-twin-properties", &["initialTwin", "properties", "desired"]),
-    ];
-    for (option, at) in twin {
-        if let Some(given) = args.text(option) {
-            let file = context.environment.path(given);
-            let content = if !given.contains('{') && file.is_file() {
-                String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
-            } else {
-                given.to_owned()
-            };
-            set_at(group, at, json_text::parse(&content)?)?;
-        }
-    }
-    Ok(())
+    Ok(files.map(|both| json!({"type": "x509", "x509": {"signingCertificates": both}})))
 }
 
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
@@ -195,7 +99,10 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             "initialTwin": {"tags": {}, "properties": {"desired": {}}},
             "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": true},
         });
-        apply_settings(context, args, &mut group)?;
+        if let Some(attestation) = attestation(context, args, &Value::Null)? {
+            group["attestation"] = attestation;
+        }
+        apply(context, args, &mut group)?;
         let plane = context.data_plane(args, Service::Dps).await?;
         match context.call(&plane, Method::GET, &path(args)?, None, None).await {
             Ok(_) => {
@@ -229,8 +136,7 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = context.data_plane(args, Service::Dps).await?;
         let query = json!({"query": "SELECT *"});
-        let found = context.call(&plane, Method::POST, "/enrollmentGroups/query", Some(&query), None).await?;
-        Ok(first(found, args).into())
+        Ok(context.query(&plane, "/enrollmentGroups/query", &query, args.integer("--top")).await?.into())
     })
 }
 
@@ -248,7 +154,10 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             let mechanism = format!("{}/attestationmechanism", path(args)?);
             group["attestation"] = context.call(&plane, Method::POST, &mechanism, None, None).await?;
         }
-        apply_settings(context, args, &mut group)?;
+        if let Some(attestation) = attestation(context, args, &group["attestation"])? {
+            group["attestation"] = attestation;
+        }
+        apply(context, args, &mut group)?;
         Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&group), Some(if_match(args))).await?.into())
     })
 }
@@ -282,33 +191,5 @@ fn compute_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             ));
         }
         Ok(json!(sas::device_key(key, registration)?).into())
-    })
-}
-
-fn registration_path(args: &Args) -> Result<String> {
-    Ok(format!("/registrations/{}", segment(args.filled("--registration-id")?)))
-}
-
-fn registration_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move {
-        let plane = context.data_plane(args, Service::Dps).await?;
-        Ok(context.call(&plane, Method::GET, &registration_path(args)?, None, None).await?.into())
-    })
-}
-
-fn registration_list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move {
-        let plane = context.data_plane(args, Service::Dps).await?;
-        let path = format!("/registrations/{}/query", segment(args.filled("--enrollment-id")?));
-        let found = context.call(&plane, Method::POST, &path, Some(&json!({})), None).await?;
-        Ok(first(found, args).into())
-    })
-}
-
-fn registration_delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
-    Box::pin(async move {
-        let plane = context.data_plane(args, Service::Dps).await?;
-        context.call(&plane, Method::DELETE, &registration_path(args)?, None, Some(if_match(args))).await?;
-        Ok(Output::nothing())
     })
 }

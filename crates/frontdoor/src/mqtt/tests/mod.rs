@@ -4,6 +4,7 @@ mod asking;
 mod connecting;
 mod faults;
 mod lasting;
+mod over_websocket;
 mod publishing;
 mod renewing;
 
