@@ -77,6 +77,7 @@ impl World {
             master_key: MasterKey::from_bytes(&[42; 32]).unwrap(),
             owner_file_missing: true,
             types: Types::built_in(),
+            webhooks: None,
         };
         let started = Service::start(engines, config).await.unwrap();
         let (service, credential) = (started.service, started.owner.unwrap());

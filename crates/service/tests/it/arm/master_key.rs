@@ -102,6 +102,15 @@ impl Store for Dying {
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
         self.0.count(table, column, value).await
     }
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        self.0.count_between(table, column, start, end).await
+    }
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.0.last(table, prefix, limit).await
     }

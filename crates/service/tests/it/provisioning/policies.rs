@@ -2,6 +2,7 @@
 
 use super::world::{World, csr, openssl, verify_chain};
 use crate::owner::REGISTRY_API;
+use ferrohub_model::enrollment::EnrollmentKind;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ async fn a_disabled_policy_issues_nothing_and_says_so() {
 
         // The enrollment keeps the policy, and a device without a request is let in as before.
         let dps = world.dps().await;
-        let group = world.service().group(&world.caller().await, &dps, "g1").await.unwrap();
+        let group = world.service().enrollment(&world.caller().await, &dps, EnrollmentKind::Group, "g1").await.unwrap();
         assert_eq!(group["credentialPolicyName"], "default");
         let without = world.register(&key, &format!("plain{index}"), None).await;
         assert_eq!(without["status"], "assigned");
