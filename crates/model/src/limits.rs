@@ -56,6 +56,12 @@ pub const TELEMETRY_BYTES: usize = 256 * 1024;
 pub const MQTT_CONNECT_BYTES: usize = 16 * 1024;
 /// Largest MQTT packet of a registration: ours; a CSR has 8 KB and DPS documents no limit for the payload.
 pub const DPS_MQTT_PACKET_BYTES: usize = 64 * 1024;
+/// Connections of one device that is being provisioned over MQTT: ours; a device needs one.
+pub const CONNECTIONS_OF_APPLICANT: usize = 4;
+/// Time after which such a connection ends, whatever it does: ours; a registration takes seconds.
+pub const APPLICANT_LIFE: Duration = Duration::from_secs(600);
+/// Answers that wait for an MQTT peer to read them before no more of its packets are taken: ours.
+pub const MQTT_UNREAD_BYTES: usize = 256 * 1024;
 /// Time a peer has to finish TLS and CONNECT: ours.
 pub const CONNECT_TIMEOUT_SECONDS: u64 = 30;
 /// Topic filters of one MQTT connection (IoT Hub documents 5; its SDKs use up to 7; ours is wider).

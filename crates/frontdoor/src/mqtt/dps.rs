@@ -1,5 +1,6 @@
 //! A device that wants to be provisioned (reference: iot-hub-and-dps.md A.7).
 
+use super::applicants::Presence;
 use super::keep_alive::allowed_silence;
 use super::packets::{self, PacketError, PacketStream};
 use super::{End, Mqtt};
@@ -8,7 +9,7 @@ use crate::errors;
 use crate::listener::Life;
 use crate::registration;
 use ferrohub_model::api_version;
-use ferrohub_model::clock::timeout;
+use ferrohub_model::clock::{Moment, timeout};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest};
@@ -23,6 +24,8 @@ pub(super) struct Applicant {
     caller: RegisterRequest,
     subscribed: bool,
     allowed_silence: Duration,
+    presence: Presence,
+    ends: Moment,
 }
 
 /// Checks the attestation, so that a wrong key is refused by CONNACK as DPS does.
@@ -41,7 +44,10 @@ pub(super) async fn open(mqtt: &Mqtt, login: DpsLogin, connect: &Connect, client
         payload: None,
     };
     mqtt.gate.attest(registration::caller(&caller)).await?;
-    Ok(Applicant { caller, subscribed: false, allowed_silence: allowed_silence(connect.keep_alive_seconds) })
+    let presence = mqtt.applicants.enter(&caller.id_scope, &caller.registration_id);
+    let ends = mqtt.clock.monotonic() + limits::APPLICANT_LIFE;
+    let allowed_silence = allowed_silence(connect.keep_alive_seconds);
+    Ok(Applicant { caller, subscribed: false, allowed_silence, presence, ends })
 }
 
 /// Serves the device until its connection ends.
@@ -71,12 +77,21 @@ async fn next<S>(mqtt: &Mqtt, applicant: &Applicant, packets: &mut PacketStream<
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if packets.owes() {
+        packets.flush().await.map_err(|_| End::Vanished)?;
+    }
     if let Some(packet) = packets.next().map_err(|error| End::Offence(error.to_string()))? {
         return Ok(packet);
     }
     packets.flush().await.map_err(|_| End::Vanished)?;
     let read = tokio::select! {
         read = timeout(mqtt.clock.as_ref(), applicant.allowed_silence, packets.read()) => read,
+        () = applicant.presence.displaced() => {
+            return Err(End::Service("newer connections of the same device took its place".into()));
+        }
+        () = mqtt.clock.sleep_until(applicant.ends) => {
+            return Err(End::Service("a connection to a provisioning service does not last longer".into()));
+        }
         () = life.stopping() => return Err(End::Stopping),
     };
     match read {

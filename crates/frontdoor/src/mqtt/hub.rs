@@ -161,8 +161,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                     if let Err(end) = self.take_buffered().await {
                         return end;
                     }
+                    let owed = self.packets.owes();
                     if self.packets.flush().await.is_err() {
                         return End::Vanished;
+                    }
+                    if owed {
+                        // What was left unread for the sake of its answers.
+                        continue;
                     }
                     let reading = self.pipeline.has_room() && !self.faults.holds();
                     if !reading {
@@ -198,9 +203,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         }
     }
 
-    /// Handles the packets that have arrived, as far as there is room for their messages.
+    /// Handles the packets that have arrived, as far as there is room for their messages and their answers.
     async fn take_buffered(&mut self) -> Result<(), End> {
-        while self.pipeline.has_room() && !self.faults.holds() {
+        while self.pipeline.has_room() && !self.faults.holds() && !self.packets.owes() {
             match self.packets.next() {
                 Ok(Some(packet)) => self.handle(packet).await?,
                 Ok(None) => return Ok(()),

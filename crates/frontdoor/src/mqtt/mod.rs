@@ -6,9 +6,11 @@
 //! | `hub` | the loop of a device at its hub |
 //! | `telemetry` | publishes on their way to the log, acknowledged in order |
 //! | `fault` | connections that break because a test asked for it |
+//! | `applicants` | how many connections a device that wants to be provisioned has |
 //! | `dps` | the loop of a device that wants to be provisioned |
 //! | `subscriptions` | topic filters as what a device wants to hear |
 
+mod applicants;
 mod dps;
 mod fault;
 mod hub;
@@ -25,6 +27,7 @@ use crate::errors::{self, Trace};
 use crate::gate::Gate;
 use crate::guesses::{Guesses, Kind};
 use crate::listener::Life;
+use applicants::Applicants;
 use fault::Fault;
 use ferrohub_model::clock::{Clock, Moment, timeout_at};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -43,6 +46,7 @@ pub(crate) struct Mqtt {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     guesses: Arc<Guesses>,
+    applicants: Applicants,
 }
 
 /// Why a connection ended.
@@ -89,7 +93,7 @@ impl Mqtt {
         random: Arc<dyn Random>,
         guesses: Arc<Guesses>,
     ) -> Self {
-        Self { gate, clock, random, guesses }
+        Self { gate, clock, random, guesses, applicants: Applicants::default() }
     }
 
     /// Serves one connection until it ends. `deadline` is the time by which CONNECT must be there.

@@ -3,7 +3,7 @@
 use super::End;
 use bytes::BytesMut;
 use ferrohub_model::clock::{Clock, timeout};
-use ferrohub_model::limits::MQTT_WRITE_TIMEOUT;
+use ferrohub_model::limits::{MQTT_UNREAD_BYTES, MQTT_WRITE_TIMEOUT};
 use ferrohub_wire::mqtt::{Decoder, MqttError, Packet, Publish, QoS, encode};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -95,6 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketStream<S> {
         if let Err(error) = encode(packet, &mut self.outbound) {
             tracing::debug!(%error, "a packet could not be written");
         }
+    }
+
+    /// Whether the peer must read some of its answers before it gets more.
+    pub(super) fn owes(&self) -> bool {
+        self.outbound.len() > MQTT_UNREAD_BYTES
     }
 
     /// Queues a message at QoS 0.

@@ -109,6 +109,10 @@ impl HubService {
             }
             let mut twin = (*was.twin).clone();
             let desired = apply(&mut twin, &rfc3339(self.platform.now()))?;
+            if twin.version == was.twin.version {
+                // Neither tags nor desired properties were named: nothing is written.
+                return self.twin_view(&device, &twin).await;
+            }
             if commit_twin(&self.platform, DeviceRef::of(&device), &was, &twin, desired.as_ref()).await? {
                 return self.twin_view(&device, &twin).await;
             }

@@ -104,3 +104,50 @@ async fn registration_over_mqtt() {
     client.send(&[publish("devices/r1/messages/events/", "x", None)]).await;
     assert_eq!(client.receive().await, None);
 }
+
+#[tokio::test]
+async fn a_device_that_does_not_read_gets_no_answers_piled_up() {
+    let rig = Rig::new(0);
+    let link = &rig.gate.link;
+    link.twin.0.store(30_000, Ordering::Relaxed);
+    let mut client = rig.device().await;
+    client.subscribe(&["$iothub/twin/res/#"]).await;
+    let asked = 400;
+    let packets: Vec<Packet> = (0..asked).map(|_| publish("$iothub/twin/GET/?$rid=1", "", None)).collect();
+    client.send(&packets).await;
+    // The pipe takes 1 MiB; a quarter of one may wait behind it.
+    let settled = async {
+        let mut before = usize::MAX;
+        loop {
+            let reads = link.twin.1.load(Ordering::Relaxed);
+            if reads > 0 && reads == before {
+                return reads;
+            }
+            before = reads;
+            SystemClock.sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let reads = settled.await;
+    assert!(reads < 60, "{reads} answers for a device that reads none");
+    for _ in 0..asked {
+        assert_eq!(client.delivered().await.0, "$iothub/twin/res/200/?$rid=1");
+    }
+}
+
+#[tokio::test]
+async fn a_device_has_few_connections_to_its_provisioning_service() {
+    let rig = Rig::new(0);
+    let user = "0ne1/registrations/dev/api-version=2019-03-31";
+    let mut clients = Vec::new();
+    for _ in 0..=limits::CONNECTIONS_OF_APPLICANT {
+        let mut client = rig.dial();
+        assert_eq!(client.connect(connect("dev", user, "any")).await, ConnectReturnCode::Accepted);
+        clients.push(client);
+    }
+    let mut oldest = clients.remove(0);
+    assert_eq!(oldest.receive().await, None, "the oldest is closed");
+    for client in &mut clients {
+        client.send(&[Packet::PingReq]).await;
+        assert_eq!(client.receive().await, Some(Packet::PingResp));
+    }
+}

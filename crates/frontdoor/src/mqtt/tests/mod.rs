@@ -24,7 +24,7 @@ use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequ
 use ferrohub_wire::mqtt::{Decoder, LastWill, Publish, QoS, SubAckCode, Subscribe, TopicFilter, Unsubscribe, encode};
 use serde_json::{Value, json};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -53,6 +53,8 @@ struct FakeLink {
     /// Whether the hub lets the device ask for faults.
     faults: AtomicBool,
     renewals: FakeRenewals,
+    /// Length of a text in the twin, and how often the twin was read.
+    twin: (AtomicUsize, AtomicUsize),
 }
 
 /// The device's row of renewals.
@@ -127,7 +129,13 @@ impl DeviceLink for FakeLink {
     }
 
     async fn twin(&self) -> Result<Value> {
-        Ok(json!({"desired": {"$version": 1}, "reported": {"$version": 1}}))
+        let (length, reads) = (self.twin.0.load(Ordering::Relaxed), &self.twin.1);
+        reads.fetch_add(1, Ordering::Relaxed);
+        let mut twin = json!({"desired": {"$version": 1}, "reported": {"$version": 1}});
+        if length > 0 {
+            twin["reported"]["text"] = "x".repeat(length).into();
+        }
+        Ok(twin)
     }
 
     async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
@@ -210,6 +218,7 @@ impl Rig {
             forgetful: Mutex::default(),
             faults: AtomicBool::new(false),
             renewals: FakeRenewals::default(),
+            twin: Default::default(),
         };
         let gate = Arc::new(FakeGate {
             link: Arc::new(link),

@@ -152,6 +152,11 @@ async fn twins_are_patched_and_replaced_under_their_etag() {
     assert!(replaced["properties"]["desired"].get("rate").is_none());
     assert_eq!(replaced["tags"], json!({"site": "7"}));
     assert_eq!(service.get_twin(&world.caller, hub, "d").await.unwrap(), replaced);
+    // What names neither tags nor desired properties changes nothing.
+    for body in [json!({}), json!({"properties": {}}), json!({"properties": null}), json!({"etag": "x"})] {
+        assert_eq!(service.patch_twin(&world.caller, hub, "d", &body, None).await.unwrap(), replaced, "{body}");
+        assert_eq!(service.replace_twin(&world.caller, hub, "d", &body, Some("*")).await.unwrap(), replaced, "{body}");
+    }
     let deep = service.patch_twin(&world.caller, hub, "d", &json!({"tags": {"a.b": 1}}), None).await.unwrap_err();
     assert_eq!(deep.numeric_code(), 400_004);
     assert_eq!(
