@@ -52,11 +52,17 @@ impl ProvisioningService {
         let mut put = EnrollmentPut::parse(kind, id, body)?;
         self.check_settings(dps, &put.settings)?;
         let policy = match &put.policy {
-            Some(named) => {
-                let (authority, name) = self.check_policy(dps, named).await?;
-                put.settings.credential_policy_name = Some(name);
-                Some(authority)
-            }
+            Some(named) => match self.check_policy(dps, named).await {
+                Ok((authority, name)) => {
+                    put.settings.credential_policy_name = Some(name);
+                    Some(authority)
+                }
+                // What it names already may stay, so that an enrollment whose policy was deleted can be disabled.
+                Err(error) if error.target.is_none() && self.names_policy(kind, dps, id, &named.authority).await? => {
+                    None
+                }
+                Err(error) => return Err(error),
+            },
             None => None,
         };
         let _turn = self.platform.turn(&dps.row_key(id)).await;
@@ -75,6 +81,14 @@ impl ProvisioningService {
                 return self.shown_enrollment(dps, &enrollment).await;
             }
         }
+    }
+
+    /// Whether the stored enrollment names this policy.
+    async fn names_policy(&self, kind: EnrollmentKind, dps: &DpsRef, id: &str, policy: &str) -> Result<bool> {
+        let Some(row) = self.enrollment_row(kind, dps, id).await? else { return Ok(false) };
+        let stored = Enrollment::of_row(kind, &row)?;
+        let named = stored.settings().credential_policy_name.as_deref();
+        Ok(named.is_some_and(|named| named.eq_ignore_ascii_case(policy)))
     }
 
     /// Deletes an enrollment. Devices that registered through it keep their hub; the registration of an individual one goes with it.

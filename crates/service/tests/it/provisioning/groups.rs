@@ -1,6 +1,7 @@
 //! Enrollment groups and registrations through the service API.
 
 use super::world::{CONTRIBUTOR, World};
+use crate::owner::REGISTRY_API;
 use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_pki::key::hash_secret;
@@ -108,12 +109,26 @@ async fn policies_and_hubs_are_checked() {
     assert!(refuse(json!({"initialTwin": {"tags": {"a.b$": "x".repeat(9000)}}})).await.contains("tags"));
     let all_names = json!({"certificatePolicyName": "default", "certificateAuthorityName": "default", "namespaceName": "Plant", "allocationPolicy": "hashed", "iotHubs": [world.hub_host]});
     let made =
-        world.service().put_enrollment(&world.caller().await, &dps, Group, "g", &body(all_names), None).await.unwrap();
+        world.service().put_enrollment(&world.caller().await, &dps, Group, "g2", &body(all_names), None).await.unwrap();
     assert_eq!((&made["credentialPolicyName"], &made["iotHubs"]), (&json!("default"), &json!([world.hub_host])));
 
     world.write_dps(false, &["hub1"]).await;
     let message = refuse(json!({"credentialPolicyName": "default"})).await;
     assert!(message.contains("az iot dps update --name dps1") && message.contains("--ns-resource-id"), "{message}");
+
+    // What an enrollment names already may stay, so that it can be disabled; nothing else that is wrong with it.
+    let put = async |extra: Value| {
+        let (caller, dps) = (world.caller().await, world.dps().await);
+        world.service().put_enrollment(&caller, &dps, Group, "g2", &body(extra), Some("*")).await
+    };
+    let kept = put(json!({"credentialPolicyName": "default", "provisioningStatus": "disabled"})).await.unwrap();
+    assert_eq!((&kept["credentialPolicyName"], &kept["provisioningStatus"]), (&json!("default"), &json!("disabled")));
+    assert_eq!(put(json!({"credentialPolicyName": "other"})).await.unwrap_err().http_status(), 400);
+    world.write_dps(true, &["hub1"]).await;
+    let wrong = json!({"certificatePolicyName": "other", "certificateAuthorityName": "default"});
+    assert_eq!(put(wrong).await.unwrap_err().http_status(), 400);
+    world.owner.delete(&world.policy_id("default"), REGISTRY_API).await;
+    assert_eq!(put(json!({"credentialPolicyName": "default"})).await.unwrap()["credentialPolicyName"], "default");
 }
 
 #[tokio::test(flavor = "multi_thread")]
