@@ -23,7 +23,8 @@ pub(crate) async fn run(args: &OwnerResetArgs, variables: &Variables) -> Result<
     serve::write_owner(&folder, &owner)?;
     engines.log.close().await?;
     print(&format!(
-        "The owner (application {}) has a new secret, in {}; its former ones are refused. Start the server and sign in: \
+        "The owner (application {}) has a new secret, in {}; its former ones are refused, and tokens that were \
+         taken with them end within the hour. Start the server and sign in: \
          ferrohub az login. Other owners, if any, are as they were: ferrohub az role assignment list --role Owner",
         owner.client_id,
         folder.path().join(OWNER_FILE).display()
