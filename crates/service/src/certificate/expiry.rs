@@ -1,8 +1,8 @@
 //! What ends soon: counted for the metrics, and said in the activity log. Certificates of devices are counted in the index of their
 //! places, so that a million of them cost no reading.
 
+use super::authority_rows::every_authority;
 use super::record::place_from;
-use super::upkeep::every_authority;
 use crate::arm::activity;
 use crate::platform::{Change, Platform};
 use crate::resources;

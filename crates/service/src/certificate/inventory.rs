@@ -1,10 +1,9 @@
 //! The certificates that a namespace's authorities issued, page by page. Each way to ask has an index: a device, a serial number,
 //! or an authority with the order in which its certificates end.
 
-use super::authority::from_row;
 use super::record::{place, place_from};
 use crate::platform::Platform;
-use crate::tables::{AUTHORITIES, CERTIFICATES, REVOCATIONS};
+use crate::tables::{CERTIFICATES, REVOCATIONS};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits::READ_ROWS;
@@ -69,22 +68,6 @@ pub struct Wanted {
 
 /// One page, and after what the next one begins.
 pub type Found = (Vec<Arc<CertificateRecord>>, Option<String>);
-
-/// Every authority that a namespace has or had.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn authorities(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
-    let mut found = Vec::new();
-    let namespace = uid_key(namespace);
-    let mut pages = Pages::find(platform.store.as_ref(), &AUTHORITIES, "namespace", &namespace, READ_ROWS);
-    while let Some(rows) = pages.next().await? {
-        for row in rows {
-            found.push(from_row(&row)?);
-        }
-    }
-    Ok(found)
-}
 
 /// The certificate with this serial number, lower-case hex.
 ///

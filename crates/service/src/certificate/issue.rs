@@ -1,6 +1,7 @@
 //! Issuing a device's certificate: serial number first, signature second, and the row for the caller's unit.
 
-use super::authority::{authority, ca_url, crl_url, open_issuer, pending_of, row_of_owner};
+use super::authority::{ca_url, crl_url, open_issuer};
+use super::authority_rows::{authority, pending_of, row_of_owner};
 use super::policy::{is_enabled, leaf_days};
 use super::record::put;
 use crate::platform::Platform;

@@ -5,6 +5,7 @@
 //! without a certificate is harmless.
 
 mod authority;
+mod authority_rows;
 mod cache;
 pub(crate) mod expiry;
 mod inventory;
@@ -18,14 +19,12 @@ mod serials;
 mod succession;
 pub(crate) mod upkeep;
 
-pub use authority::{
-    Issuing, authority, authority_of, certificates_of, create_external, create_issuing, create_root, generations,
-    issuing_of_namespace, of_namespace, pending_of, retire,
+pub use authority::{Issuing, create_external, create_issuing, create_root, retire};
+pub use authority_rows::{
+    authority, authority_of, certificates_of, generations, issuing_of_namespace, of_namespace, pending_of,
 };
 pub use cache::AuthorityCache;
-pub use inventory::{
-    Found, Standing, Wanted, authorities as inventory_of, by_serial as issued_by_serial, page as inventory_page,
-};
+pub use inventory::{Found, Standing, Wanted, by_serial as issued_by_serial, page as inventory_page};
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf};
 pub use key_type::{ECC, KEY_TYPES, key_kind, key_type};
 pub use policy::{ENABLED, is_enabled, leaf_days, policy_lookup, policy_of};

@@ -1,6 +1,7 @@
 //! What the publishing point serves without authentication: certificates of authorities and revocation lists.
 
-use super::authority::{of_namespace, open_for_lists};
+use super::authority::open_for_lists;
+use super::authority_rows::of_namespace;
 use super::record::{generation, revoked_of};
 use crate::platform::{Change, Platform};
 use crate::tables::{AUTHORITIES, REVOCATION_LISTS};

@@ -4,10 +4,8 @@
 //! both live. It waits (`Pending`) until the hubs have its certificate, and then takes over in one unit of work; who issues
 //! meanwhile expects the version of the authority's row and begins again. ADR 0034.
 
-use super::authority::{
-    Draft, Waiting, ask_to_sign, authority, close, drop_pending, from_row, generations, put, record, rewrite,
-    row_of_owner, rows_of_namespace, sign_issuing,
-};
+use super::authority::{Draft, Waiting, ask_to_sign, close, drop_pending, record, sign_issuing};
+use super::authority_rows::{authority, from_row, generations, put, rewrite, row_of_owner, rows_of_namespace};
 use super::record::has_living;
 use crate::platform::{Change, Platform};
 use crate::tables::AUTHORITIES;

@@ -1,18 +1,17 @@
 //! What the worker does about certificates: those that ended long ago go, rows of an older program get their place, and what ends
 //! soon is counted and said.
 
-use super::authority;
+use super::authority_rows::every_authority;
 use super::record::{place_from, put, revocation_key};
 use crate::platform::{Change, Platform};
-use crate::tables::{AUTHORITIES, CERTIFICATES, META, REVOCATIONS};
-use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
+use crate::tables::{CERTIFICATES, META, REVOCATIONS};
+use ferrohub_model::certificate_authority::{CertificateRecord, CertificateState};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{ENDED_CERTIFICATE_DAYS, READ_ROWS};
+use ferrohub_model::limits::ENDED_CERTIFICATE_DAYS;
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::{Page, Pages, Put};
 use jiff::Timestamp;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Certificates that go, or get their place, in one unit: ours.
@@ -86,18 +85,6 @@ pub(crate) async fn fill_places(platform: &Platform) -> Result<usize> {
     change.unit.put(Put::new(&META, PLACED, Vec::new(), &json!({}))?);
     platform.commit(change).await?;
     Ok(filled)
-}
-
-/// Every authority, living or not.
-pub(super) async fn every_authority(platform: &Platform) -> Result<Vec<Arc<AuthorityRecord>>> {
-    let mut found = Vec::new();
-    let mut pages = Pages::scan(platform.store.as_ref(), &AUTHORITIES, "", READ_ROWS);
-    while let Some(rows) = pages.next().await? {
-        for row in rows {
-            found.push(authority::from_row(&row)?);
-        }
-    }
-    Ok(found)
 }
 
 fn earlier(now: Timestamp, days: u32) -> Result<Timestamp> {

@@ -9,7 +9,7 @@ use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
 use crate::arm::read::{decode_token, next_link};
 use crate::certificate::{AuthorityRecord, CertificateRecord};
-use crate::certificate::{Standing, Wanted, inventory_of, inventory_page, issued_by_serial};
+use crate::certificate::{Standing, Wanted, inventory_page, issued_by_serial, of_namespace};
 use crate::hub::identity;
 use crate::platform::Platform;
 use crate::resources::{self, tag};
@@ -55,7 +55,7 @@ pub(super) async fn list(cx: &SubContext<'_>) -> Result<SubAnswer> {
 /// One certificate.
 pub(super) async fn show(cx: &SubContext<'_>, serial: &str) -> Result<SubAnswer> {
     query::check(cx.request, &[])?;
-    let issuers = inventory_of(cx.platform, cx.stored.uid).await?;
+    let issuers = of_namespace(cx.platform, cx.stored.uid).await?;
     let found = issued_by_serial(cx.platform, &serial_number(serial)?).await?;
     let found = found.filter(|record| issuers.iter().any(|issuer| issuer.id == record.issuer));
     let Some(record) = found else {
@@ -94,7 +94,7 @@ fn refuse_unknown(cx: &SubContext<'_>) -> Result<()> {
 }
 
 async fn wanted(cx: &SubContext<'_>) -> Result<Wanted> {
-    let all = inventory_of(cx.platform, cx.stored.uid).await?;
+    let all = of_namespace(cx.platform, cx.stored.uid).await?;
     let issuers = match option(cx, "issuer") {
         Some(text) => named(cx, all, text).await?,
         None => all,
