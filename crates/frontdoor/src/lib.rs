@@ -53,7 +53,7 @@ use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
 use guesses::Guesses;
 use https::Https;
-use listener::{Life, Shares, bind, handshake_timeout, places, serve, shared_places};
+use listener::{Life, Shares, bind, handshake_timeout, places, serve};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
 use plain::Sources;
@@ -190,7 +190,7 @@ fn port(listeners: &[TcpListener]) -> Option<u16> {
 
 fn serve_https(listeners: Vec<TcpListener>, life: &Life, share: usize, handshakes: Handshakes, https: Arc<Https>) {
     let ended = life.clone();
-    serve(listeners, life, &shared_places(share, life), move |stream, peer, place| {
+    serve(listeners, life, &places(share, life), move |stream, peer, place| {
         let (https, handshakes, life) = (https.clone(), handshakes.clone(), ended.clone());
         async move {
             let deadline = life.clock().monotonic() + handshake_timeout();

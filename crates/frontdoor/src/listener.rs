@@ -206,13 +206,9 @@ impl Shares {
     }
 }
 
-/// The places of one kind of port where peers prove who they are.
+/// The places of one kind of port where peers prove who they are, and where one credential (an application's, a policy's, a group's) opens any
+/// number of connections.
 pub(crate) fn places(share: usize, life: &Life) -> Arc<Places> {
-    Places::new(Room::of(share, limits::UNPROVEN_PATIENCE), life.clock.clone())
-}
-
-/// The same where one credential opens any number of connections.
-pub(crate) fn shared_places(share: usize, life: &Life) -> Arc<Places> {
     Places::new(Room::of(share, limits::UNPROVEN_PATIENCE).with_some_for_others(), life.clock.clone())
 }
 

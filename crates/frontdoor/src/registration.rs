@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// empty document: C's SDK over HTTPS and Python's over MQTT leave things out in different ways.
 ///
 /// # Errors
-/// `Invalid` for text that is not a JSON object, another registration id, or malformed members.
+/// `Invalid` for text that is not a JSON object, another registration id, or malformed or unknown members.
 pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<RegisterRequest> {
     let mut fields = parse(document)?;
     if let Some(id) = fields.get("registrationId").filter(|id| !id.is_null())
@@ -28,7 +28,14 @@ pub(crate) fn request(document: &[u8], caller: RegisterRequest) -> Result<Regist
         Some(Value::String(csr)) => Some(csr),
         Some(_) => return Err(invalid("The csr must be a text: the base64 of a DER certificate signing request.")),
     };
-    Ok(RegisterRequest { csr, tpm, payload: fields.remove("payload").filter(|payload| !payload.is_null()), ..caller })
+    let payload = fields.remove("payload").filter(|payload| !payload.is_null());
+    if let Some(name) = fields.keys().find(|name| *name != "registrationId") {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        return Err(invalid(format!(
+            "A registration has no member '{shown}'; it has registrationId, payload, csr and tpm. The enrollment says which device id and hub the device gets."
+        )));
+    }
+    Ok(RegisterRequest { csr, tpm, payload, ..caller })
 }
 
 fn tpm_keys(tpm: &Value) -> Result<TpmKeys> {
@@ -92,7 +99,7 @@ mod tests {
         let full = of(r#"{"registrationId":"Sn-1","csr":"MII=","payload":{"a":[1]}}"#).unwrap();
         assert_eq!((full.csr.as_deref(), full.payload), (Some("MII="), Some(json!({"a": [1]}))));
         assert_eq!(of(" ").unwrap().payload, None);
-        for bad in ["[]", "{", r#"{"registrationId":"other"}"#, r#"{"registrationId":7}"#, r#"{"csr":7}"#] {
+        for bad in ["[]", "{", r#"{"registrationId":"other"}"#, r#"{"registrationId":7}"#, r#"{"csr":7}"#, r#"{"deviceId":"x"}"#] {
             assert_eq!(of(bad).unwrap_err().numeric_code(), 400_004, "{bad}");
         }
         let tpm = of(r#"{"tpm":{"endorsementKey":"x","storageRootKey":null}}"#).unwrap().tpm.unwrap();

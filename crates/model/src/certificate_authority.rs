@@ -61,7 +61,7 @@ pub struct AuthorityRecord {
     /// Where its key lives; `None` once retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyReference>,
-    /// The last revocation list, signed when the authority was retired or revoked, DER.
+    /// The last revocation list of an authority that an older program retired or revoked, DER. It lies among the lists since.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
     pub last_crl: Vec<u8>,
     /// The request (PKCS#10, DER) that somebody else's root is to sign; empty where a root of ours signs.
@@ -105,18 +105,39 @@ impl AuthorityRecord {
     }
 }
 
-/// The signed revocation list of a living authority.
+/// The signed revocation list of an authority; the last one where it does not sign any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevocationList {
-    /// DER.
-    #[serde(with = "base64_bytes")]
+    /// DER; empty where the list has parts.
+    #[serde(default, with = "base64_bytes")]
     pub der: Vec<u8>,
+    /// How many rows hold the list where one is too small for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts: u16,
+    /// Its CRL number, by which its parts are known.
+    #[serde(default)]
+    pub number: u64,
     /// When a newer one must be there.
     pub next_update: Timestamp,
     /// The revocations of the authority that it knows of: what grows with each of them asks for a new list.
     #[serde(default)]
     pub generation: u64,
+}
+
+/// A part of a revocation list that does not fit one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationListPart {
+    /// CRL number of the list.
+    pub number: u64,
+    /// Its bytes of the DER.
+    #[serde(with = "base64_bytes")]
+    pub der: Vec<u8>,
+}
+
+fn is_zero(parts: &u16) -> bool {
+    *parts == 0
 }
 
 /// Whether an issued certificate is good.

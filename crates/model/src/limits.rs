@@ -172,6 +172,10 @@ pub const TAGS: usize = 50;
 pub const TAG_NAME_CHARS: usize = 512;
 /// Length of a tag value (ARM: 256).
 pub const TAG_VALUE_CHARS: usize = 256;
+/// Bytes of a revocation list in one row: ours (as base64 in a document of [`STORE_DOCUMENT_BYTES`] at most).
+pub const REVOCATION_LIST_PART_BYTES: usize = 4 * 1024 * 1024;
+/// Rows of one revocation list: ours, enough for seven million revoked certificates.
+pub const REVOCATION_LIST_PARTS: usize = 64;
 /// Leaf validity in days, least and most (seeds: 1 to 3650).
 pub const LEAF_VALIDITY_DAYS: (u32, u32) = (1, 3650);
 /// Leaf validity in days where none is given.
@@ -222,6 +226,19 @@ pub const LOG_RECORD_BYTES: usize = 1024 * 1024;
 pub const BUS_QUEUE: usize = 256;
 /// Longest SAS token text: ours (host, two encoded ids, signature and policy stay far below).
 pub const SAS_TOKEN_BYTES: usize = 4 * 1024;
+/// What one device may write in a second for long, bytes of messages and their number: ours (IoT Hub's largest unit, S3, takes 6,000 messages of
+/// all devices together).
+pub const DEVICE_WRITES_PER_SECOND: (u32, u32) = (4 * 1024 * 1024, 10_000);
+/// For how long a device that was quiet may write as fast as it can, counted in time at that rate: ours.
+pub const DEVICE_BURST: Duration = Duration::from_secs(16);
+/// Changes of its reported properties that count like a second of that: ours.
+pub const REPORTS_PER_SECOND: u32 = 200;
+/// Time in which one registration, or one device that renews, may ask for one more certificate or assignment: ours.
+pub const REGISTRATION_PERIOD: Duration = Duration::from_secs(10);
+/// How many of these one that was quiet may have at once: ours.
+pub const REGISTRATION_BURST: u32 = 60;
+/// Devices, and registrations, whose use of this one process counts: ours.
+pub const COUNTED_ALLOWANCES: usize = 100_000;
 /// Seconds by which the clock of who signs a SAS token may be behind ours (issue reports of IoT Hub: five minutes).
 pub const SAS_CLOCK_SKEW_SECONDS: i64 = 300;
 /// Longest connection string: ours.

@@ -6,6 +6,7 @@
 //!
 //! To add an ARM resource type, add one file under `arm/types/` and name it in `arm/types/mod.rs`.
 
+mod allowance;
 pub mod arm;
 mod attempts;
 pub mod authn;

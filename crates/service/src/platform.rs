@@ -1,5 +1,6 @@
 //! What every service stands on: the engines, the clock, randomness, the keys and the roles.
 
+use crate::allowance::Allowances;
 use crate::arm::Failures;
 use crate::arm::types::Types;
 use crate::attempts::Attempts;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
+use ferrohub_model::limits;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::{Committed, Put, Store, StoreError, UnitOfWork};
@@ -122,6 +124,10 @@ pub struct Platform {
     pub(crate) failures: Failures,
     /// Devices that are connected to this process.
     pub(crate) presence: Arc<Presence>,
+    /// What each device has written of late.
+    pub(crate) writes: Allowances,
+    /// What each registration, and each device that renews, has asked for of late.
+    pub(crate) registrations: Allowances,
     /// Renewals of certificates that this process has in work.
     pub(crate) renewals: RenewalQueues,
     /// The resource types that are served.
@@ -218,6 +224,11 @@ impl Platform {
             policies: PolicyCache::default(),
             failures: Failures::default(),
             presence: Arc::new(presence),
+            writes: Allowances::new(limits::DEVICE_BURST, limits::COUNTED_ALLOWANCES),
+            registrations: Allowances::new(
+                limits::REGISTRATION_PERIOD * limits::REGISTRATION_BURST,
+                limits::COUNTED_ALLOWANCES,
+            ),
             renewals: RenewalQueues::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),

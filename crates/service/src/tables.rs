@@ -46,6 +46,8 @@ pub static AUTHORITIES: Table =
 
 /// Signed revocation lists of living authorities, so that every process serves the same one. Key: UUID of the authority.
 pub static REVOCATION_LISTS: Table = table("revocation_lists", &[]);
+/// What of a revocation list does not fit its row. Key `{authority}/{nth}`.
+pub static REVOCATION_LIST_PARTS: Table = table("revocation_list_parts", &[]);
 
 /// Issued certificates. Key: serial number, lower-case hex. Columns: `device` (device uid), `place` (uid of the authority, end of
 /// the validity, end of the serial number: the order in which those of an authority end).
@@ -121,6 +123,7 @@ pub static ALL: &[&Table] = &[
     &ACTIVITY,
     &AUTHORITIES,
     &REVOCATION_LISTS,
+    &REVOCATION_LIST_PARTS,
     &CERTIFICATES,
     &REVOCATIONS,
     &REVOCATION_GENERATIONS,

@@ -162,8 +162,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                         return end;
                     }
                     let owed = self.packets.owes();
-                    if self.packets.flush().await.is_err() {
-                        return End::Vanished;
+                    tokio::select! {
+                        // A peer that does not read keeps nothing from ending its connection.
+                        event = &mut next => break event,
+                        written = self.packets.flush() => if written.is_err() {
+                            return End::Vanished;
+                        },
                     }
                     if owed {
                         // What was left unread for the sake of its answers.
@@ -196,9 +200,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                 }
             };
             match event {
+                SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
+                _ if self.packets.owes() => return End::Vanished,
                 SessionEvent::Desired { version, patch } => self.desired(version, &patch),
                 SessionEvent::Renewed { ended } => self.renewed(&ended),
-                SessionEvent::Closed { reason } => return End::Service(reason.to_string()),
             }
         }
     }

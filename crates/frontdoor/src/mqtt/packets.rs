@@ -2,7 +2,7 @@
 
 use super::End;
 use bytes::BytesMut;
-use ferrohub_model::clock::{Clock, timeout};
+use ferrohub_model::clock::{Clock, Moment, timeout, timeout_at};
 use ferrohub_model::limits::{MQTT_UNREAD_BYTES, MQTT_WRITE_TIMEOUT};
 use ferrohub_wire::mqtt::{Decoder, MqttError, Packet, Publish, QoS, encode};
 use std::cell::RefCell;
@@ -22,6 +22,9 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
+/// Time in which a peer must take the last that is written to it.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Time in which a peer is expected to close its side too.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -34,6 +37,8 @@ pub(super) struct PacketStream<S> {
     decoder: Decoder,
     inbound: BytesMut,
     outbound: BytesMut,
+    /// By when the peer must have taken what is queued, while something is.
+    due: Option<Moment>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketStream<S> {
     /// A stream that refuses packets over `max_packet_bytes`.
     pub(super) fn new(stream: S, max_packet_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let decoder = Decoder::new(max_packet_bytes);
-        Self { stream, decoder, inbound: BytesMut::new(), outbound: BytesMut::new(), clock }
+        Self { stream, decoder, inbound: BytesMut::new(), outbound: BytesMut::new(), due: None, clock }
     }
 
     /// Changes the limit for the packets that follow.
@@ -114,24 +119,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketStream<S> {
         }));
     }
 
-    /// Writes what is queued.
+    /// Writes what is queued. May be dropped and called again without loss, and without more time for the peer.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
-        if self.outbound.is_empty() {
+        if self.outbound.is_empty() && self.due.is_none() {
             return Ok(());
         }
+        let due = *self.due.get_or_insert_with(|| self.clock.monotonic() + MQTT_WRITE_TIMEOUT);
+        self.flush_until(due).await
+    }
+
+    async fn flush_until(&mut self, due: Moment) -> io::Result<()> {
         let write = async {
             self.stream.write_all_buf(&mut self.outbound).await?;
+            self.stream.flush().await?;
             self.outbound = BytesMut::new();
-            self.stream.flush().await
+            self.due = None;
+            Ok(())
         };
-        timeout(self.clock.as_ref(), MQTT_WRITE_TIMEOUT, write)
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        timeout_at(self.clock.as_ref(), due, write).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Writes what is queued and ends the stream; a peer that is gone already is no fault.
     pub(super) async fn close(mut self) {
-        let _ = self.flush().await;
+        let due = self.clock.monotonic() + LAST_WRITE_TIMEOUT;
+        let _ = self.flush_until(due).await;
         let clock = Arc::clone(&self.clock);
         let end = async {
             self.stream.shutdown().await?;

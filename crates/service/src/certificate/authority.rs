@@ -1,12 +1,12 @@
 //! Root and issuing authorities: made, found, retired. Their keys live in a key store, under the namespace's scope.
 
 use super::authority_rows::{generations, of_namespace, put, rewrite, row_of};
-use super::publishing::last_crl;
+use super::publishing::put_last;
 use super::record::touch;
 use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
-use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
+use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::key_reference::KeyReference;
@@ -216,14 +216,13 @@ pub(super) async fn close(
     change: &mut Change,
 ) -> Result<()> {
     let mut closed = record.clone();
-    closed.last_crl = last_crl(platform, record).await?;
+    put_last(platform, record, change).await?;
     closed.state = end;
     closed.revoked = (end == AuthorityState::Revoked).then(|| platform.now());
     if let Some(key) = closed.key.take() {
         platform.keys.give_up(&key, &mut change.unit)?;
     }
     platform.authorities.forget(closed.id);
-    change.unit.delete(&REVOCATION_LISTS, closed.id.to_string());
     if let Some(root) = closed.issuer.filter(|_| end == AuthorityState::Revoked) {
         touch(root, &mut change.unit)?;
     }

@@ -11,6 +11,7 @@ pub(crate) mod expiry;
 mod inventory;
 mod issue;
 mod key_type;
+mod list_rows;
 mod policy;
 mod publishing;
 mod record;

@@ -2,15 +2,16 @@
 
 use super::authority::open_for_lists;
 use super::authority_rows::of_namespace;
+use super::list_rows;
 use super::record::{generation, revoked_of};
 use crate::platform::{Change, Platform};
-use crate::tables::{AUTHORITIES, REVOCATION_LISTS};
+use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, RevocationList};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::READ_ROWS;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::crl::{RevocationReason, RevokedEntries, RevokedEntry, sign_crl};
-use ferrohub_store::{Pages, Put, Row};
+use ferrohub_store::{Pages, Row};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +47,22 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         let record = authority.parse::<AuthorityRecord>()?;
         match record.state {
             AuthorityState::Active | AuthorityState::Superseded => {}
-            AuthorityState::Retired | AuthorityState::Revoked => return Ok(record.last_crl.clone()),
+            AuthorityState::Retired | AuthorityState::Revoked if !record.last_crl.is_empty() => {
+                return Ok(record.last_crl.clone());
+            }
+            AuthorityState::Retired | AuthorityState::Revoked => {
+                let head = list_rows::head(platform, id).await?;
+                let list = head.list.ok_or_else(|| unknown(id))?;
+                // What was signed while it ended may still be taking its place.
+                match list_rows::text(platform, id, &list).await? {
+                    Some(der) => return Ok(der),
+                    None => continue,
+                }
+            }
             // It has signed nothing yet, or publishes its lists elsewhere.
             AuthorityState::Pending | AuthorityState::External => return Err(unknown(id)),
         }
-        let row = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await?;
+        let head = list_rows::head(platform, id).await?;
         // Before the entries: one that comes meanwhile has the list signed once more.
         let generation = generation(platform, id).await?;
         let now = platform.now();
@@ -58,26 +70,26 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         // for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
         let longest = later(now, LIST_LIFETIME)?;
         let next_update = if record.not_after > now { longest.min(record.not_after) } else { longest };
-        if let Some(row) = &row {
-            let list = row.parse::<RevocationList>()?;
+        if let Some(list) = &head.list {
             let good = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update;
-            if list.generation == generation && good {
-                return Ok(list.der.clone());
+            if list.generation == generation
+                && good
+                && let Some(der) = list_rows::text(platform, id, list).await?
+            {
+                return Ok(der);
             }
         }
         let revoked = entries_of(platform, &record).await?;
-        let der = sign(platform, &record, next_update, &revoked).await?;
-        let list = RevocationList { der, next_update, generation };
+        let number = number(platform)?;
+        let der = sign(platform, &record, number, next_update, &revoked).await?;
+        let list = RevocationList { der: Vec::new(), parts: 0, number, next_update, generation };
         let mut change = Change::new();
-        match &row {
-            Some(row) => change.unit.expect_version(&REVOCATION_LISTS, row.key.clone(), row.version),
-            None => change.unit.expect_absent(&REVOCATION_LISTS, id.to_string()),
-        };
+        head.expect(id, &mut change);
+        head.replace(id, list, &der, &mut change)?;
         // One that is retired meanwhile keeps its last list.
         change.unit.expect_version(&AUTHORITIES, authority.key.clone(), authority.version);
-        change.unit.put(Put::new(&REVOCATION_LISTS, id.to_string(), Vec::new(), &list)?);
         if platform.try_commit(change).await? {
-            return Ok(list.der);
+            return Ok(der);
         }
     }
 }
@@ -89,18 +101,23 @@ fn contended(id: Uuid) -> Error {
     )
 }
 
-/// The list that stands until the authority's own certificate ends, signed when its key goes.
-pub(super) async fn last_crl(platform: &Platform, record: &AuthorityRecord) -> Result<Vec<u8>> {
+/// Signs the list that stands until the authority's own certificate ends, when its key goes; it is in the unit of `change`.
+pub(super) async fn put_last(platform: &Platform, record: &AuthorityRecord, change: &mut Change) -> Result<()> {
+    let head = list_rows::head(platform, record.id).await?;
+    let generation = generation(platform, record.id).await?;
     let revoked = entries_of(platform, record).await?;
     // An authority that has expired still gets a list that is well-formed.
     let end = record.not_after.max(later(platform.now(), LIST_RENEWAL)?);
-    sign(platform, record, end, &revoked).await
+    let number = number(platform)?;
+    let der = sign(platform, record, number, end, &revoked).await?;
+    let list = RevocationList { der: Vec::new(), parts: 0, number, next_update: end, generation };
+    head.replace(record.id, list, &der, change)
 }
 
 /// Whether a list must be signed by now that nobody asked for: none is there, or it is near its end.
 async fn is_due(platform: &Platform, id: Uuid) -> Result<bool> {
-    let Some(row) = platform.store.get(&REVOCATION_LISTS, &id.to_string()).await? else { return Ok(true) };
-    Ok(row.parse::<RevocationList>()?.next_update <= later(platform.now(), LIST_RENEWAL)?)
+    let Some(list) = list_rows::head(platform, id).await?.list else { return Ok(true) };
+    Ok(list.next_update <= later(platform.now(), LIST_RENEWAL)?)
 }
 
 /// Signs the revocation lists that are near their end, so that one is there when it is asked for. Returns how many.
@@ -147,14 +164,17 @@ async fn entries_of(platform: &Platform, record: &AuthorityRecord) -> Result<Rev
 async fn sign(
     platform: &Platform,
     record: &AuthorityRecord,
+    number: u64,
     next_update: Timestamp,
     revoked: &RevokedEntries,
 ) -> Result<Vec<u8>> {
     let issuer = open_for_lists(platform, record).await?;
-    let now = platform.now();
-    // Time grows, also over a restart, and is the same in every process.
-    let number = u64::try_from(now.as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))?;
-    sign_crl(&issuer, number, now, next_update, revoked).await
+    sign_crl(&issuer, number, platform.now(), next_update, revoked).await
+}
+
+/// The number of a list that is signed now: time grows, also over a restart, and is the same in every process.
+fn number(platform: &Platform) -> Result<u64> {
+    u64::try_from(platform.now().as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {

@@ -4,15 +4,19 @@ use super::identity::DeviceRef;
 use super::presence::Present;
 use super::telemetry::{self, Telemetry};
 use super::{device_sessions, twins};
+use crate::allowance;
 use crate::authz::Actor;
 use crate::platform::Platform;
+use ferrohub_messaging::NewEvent;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
 use ferrohub_model::message::Origin;
 use ferrohub_model::time::rfc3339;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What of a session may outlive its connection.
@@ -61,8 +65,8 @@ impl DeviceLink {
         &self.origin.device_id
     }
 
-    /// Appends messages to the hub's log; they are on disk when this returns `Ok`. Where the hub's fallback route is off no
-    /// route has them, and they are dropped, as IoT Hub does.
+    /// Appends messages to the hub's log; they are on disk when this returns `Ok`. A device that writes more than one may waits first
+    /// ([`limits::DEVICE_WRITES_PER_SECOND`]). Where the hub's fallback route is off no route has them, and they are dropped, as IoT Hub does.
     ///
     /// # Errors
     /// 413001 or 400004 for a message against the rules, and then none is stored; the log's own errors.
@@ -76,9 +80,16 @@ impl DeviceLink {
             metrics::counter!("ferrohub_messages_without_route_total").increment(events.len() as u64);
             return Ok(());
         }
-        if !events.is_empty() {
-            self.platform.log.append(events).await?;
+        if events.is_empty() {
+            return Ok(());
         }
+        let wait = self.platform.writes.take(self.uid, cost(&events), self.platform.clock.monotonic());
+        if !wait.is_zero() {
+            metrics::counter!("ferrohub_device_writes_delayed_total").increment(1);
+            self.platform.clock.sleep(wait).await;
+            self.check_open()?;
+        }
+        self.platform.log.append(events).await?;
         Ok(())
     }
 
@@ -96,10 +107,17 @@ impl DeviceLink {
     /// them only as long as that is theirs.
     ///
     /// # Errors
-    /// `ArgumentInvalid` (400004) naming the path and the limit; `PreconditionFailed` (412001); when the store cannot be written.
+    /// `ArgumentInvalid` (400004) naming the path and the limit; `PreconditionFailed` (412001); 429001 where the device has changed
+    /// them too often of late; when the store cannot be written.
     pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
         self.check_open()?;
         self.present.heard();
+        let cost = Duration::from_secs(1) / limits::REPORTS_PER_SECOND;
+        let now = self.platform.clock.monotonic();
+        self.platform.writes.try_take(self.uid, cost, now).map_err(|wait| {
+            let text = format!("The device '{}' changes its reported properties too often", self.device_id());
+            allowance::too_much(&text, wait)
+        })?;
         twins::report(&self.platform, self.device(), &patch, version).await
     }
 
@@ -149,4 +167,13 @@ impl DeviceLink {
         }
         Ok(())
     }
+}
+
+/// The time that these events take a device that writes as much as one may.
+fn cost(events: &[NewEvent]) -> Duration {
+    let (bytes, messages) = limits::DEVICE_WRITES_PER_SECOND;
+    let written: usize = events.iter().map(|event| event.body.len()).sum();
+    let written = u32::try_from(written).unwrap_or(u32::MAX);
+    let number = u32::try_from(events.len()).unwrap_or(u32::MAX);
+    Duration::from_secs(1) / bytes * written + Duration::from_secs(1) / messages * number
 }

@@ -8,12 +8,13 @@
 use super::contended;
 use super::device_link::DeviceLink;
 use super::issuing::{self, Slot};
+use crate::allowance;
 use crate::certificate;
 use crate::platform::{self, Change, Platform};
 use crate::tables::{DEVICES, RENEWALS};
 use aws_lc_rs::digest::{SHA256, digest};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::RENEWAL_LIFETIME;
+use ferrohub_model::limits::{REGISTRATION_PERIOD, RENEWAL_LIFETIME};
 use ferrohub_model::renewal::{
     CODE_NOTHING_TO_REPLACE, CODE_PENDING, Renewal, RenewalFailure, RenewalRequest, RenewalState, Renewals, Replace,
 };
@@ -124,7 +125,8 @@ impl DeviceLink {
     /// # Errors
     /// 400004 for a payload against the rules; 409004 while another operation is pending, 412001 where none is pending that could
     /// give way, both with its names beside; 412005 where device, policy or hub are not set up for certificates; 403000 where the
-    /// hub's identity may not have certificates issued; 429002 with too many waiting; when the store cannot be written.
+    /// hub's identity may not have certificates issued; 429001 where the device asked too often of late, 429002 with too many waiting; when the
+    /// store cannot be written.
     pub async fn renew(
         &self,
         request_id: &str,
@@ -153,6 +155,7 @@ impl DeviceLink {
                     (accepted, None)
                 }
                 Verdict::New => {
+                    self.allow_renewal()?;
                     let slot = self.platform.renewals.slot(self.hub)?;
                     (self.begin(&mut stored.renewals, &request, now)?, Some(slot))
                 }
@@ -170,6 +173,14 @@ impl DeviceLink {
                 return Ok(accepted);
             }
         }
+    }
+
+    /// A device may not have certificates issued in a loop.
+    fn allow_renewal(&self) -> Result<()> {
+        let now = self.platform.clock.monotonic();
+        self.platform.registrations.try_take(self.uid, REGISTRATION_PERIOD, now).map_err(|wait| {
+            allowance::too_much(&format!("The device '{}' asks for certificates too often", self.device_id()), wait)
+        })
     }
 
     fn begin(&self, renewals: &mut Renewals, request: &RenewalRequest, now: Timestamp) -> Result<RenewalAccepted> {

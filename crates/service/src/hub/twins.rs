@@ -7,7 +7,7 @@ use super::{HubRef, HubService, contended, device_sessions, parents};
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
 use crate::tables::TWINS;
-use ferrohub_model::device::DeviceIdentity;
+use ferrohub_model::device::{DeviceIdentity, argument_invalid};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::{DesiredChange, Twin};
@@ -70,6 +70,7 @@ impl HubService {
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
+        expect_same_device(body, device_id)?;
         self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
     }
 
@@ -85,6 +86,7 @@ impl HubService {
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
+        expect_same_device(body, device_id)?;
         self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
     }
 
@@ -127,6 +129,15 @@ impl HubService {
     async fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Result<Value> {
         let connection = device_sessions::connection(&self.platform, device).await?;
         Ok(twin.service_view(device, &connection, &parents::scopes(&self.platform, device).await?))
+    }
+}
+
+/// A twin that was read of one device is not written to another by mistake.
+fn expect_same_device(body: &Value, device_id: &str) -> Result<()> {
+    match body.get("deviceId") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(id)) if id == device_id => Ok(()),
+        Some(_) => Err(argument_invalid(format!("The body's deviceId is not '{device_id}', which the request is for."))),
     }
 }
 

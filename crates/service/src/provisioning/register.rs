@@ -9,6 +9,7 @@ use super::enrollments::contended;
 use super::registrations::{from_row, missing, put};
 use super::webhook::Answer;
 use super::{DpsRef, ProvisioningService};
+use crate::allowance;
 use crate::authz::Actor;
 use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
@@ -16,7 +17,7 @@ use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS, RE
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentKind, TpmKeys};
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::limits::CSR_BASE64_BYTES;
+use ferrohub_model::limits::{CSR_BASE64_BYTES, REGISTRATION_PERIOD};
 use ferrohub_model::network::Peer;
 use ferrohub_model::registration::{Registration, RegistrationFailure, RegistrationOperation, RegistrationStatus};
 use ferrohub_pki::csr::CertificateRequest;
@@ -127,12 +128,14 @@ impl ProvisioningService {
     /// # Errors
     /// Nothing is stored for: an unknown id scope (404201), a refused token (401002), a malformed registration id or
     /// request (400004), a certificate request that does not verify or names another device (400037), a registration that
-    /// belongs to another enrollment group (409201), and faults of ours (5xx).
+    /// belongs to another enrollment group (409201), a device that registers too often (429001, with the time to wait), and faults
+    /// of ours (5xx).
     pub async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {
         let caller = request.caller();
         let mut dps = self.dps_by_scope(&request.id_scope).await?;
         let mut attested = self.attest(&dps, &caller).await?;
         let csr = request.certificate_request()?;
+        self.allow(&dps, &request.registration_id)?;
         let mut answer = self.ask(&dps, &attested, &request).await?;
         // What keeps equal ids apart for certain are the unit's expectations.
         let _turn = self.registering.turn(&dps.row_key(&request.registration_id)).await;
@@ -166,6 +169,15 @@ impl ProvisioningService {
                 return Ok(self.accepted(&registration));
             }
         }
+    }
+
+    /// A device may not register in a loop: each time is a certificate.
+    fn allow(&self, dps: &DpsRef, registration: &str) -> Result<()> {
+        let now = self.platform.clock.monotonic();
+        self.platform
+            .registrations
+            .try_take(dps.row_key(registration), REGISTRATION_PERIOD, now)
+            .map_err(|wait| allowance::too_much(&format!("The device '{registration}' registers too often"), wait))
     }
 
     /// The state of an operation that [`ProvisioningService::register`] returned. The newest

@@ -151,3 +151,20 @@ async fn a_device_has_few_connections_to_its_provisioning_service() {
         assert_eq!(client.receive().await, Some(Packet::PingResp));
     }
 }
+
+#[tokio::test]
+async fn a_device_that_does_not_read_cannot_hold_on_to_its_connection() {
+    let rig = Rig::new(0);
+    rig.gate.link.twin.0.store(30_000, Ordering::Relaxed);
+    let mut client = rig.device().await;
+    client.subscribe(&["$iothub/twin/res/#"]).await;
+    let packets: Vec<Packet> = (0..400).map(|_| publish("$iothub/twin/GET/?$rid=1", "", None)).collect();
+    client.send(&packets).await;
+    while rig.gate.link.twin.1.load(Ordering::Relaxed) < 36 {
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    rig.events.send(SessionEvent::Closed { reason: CloseReason::Disabled }).unwrap();
+    // Sooner than a peer must take what is written to it.
+    let ended = ferrohub_model::clock::timeout(&SystemClock, limits::MQTT_WRITE_TIMEOUT / 3, rig.events.closed()).await;
+    assert!(ended.is_ok(), "the connection of a disabled device is still there");
+}

@@ -84,6 +84,38 @@ async fn telemetry_reaches_the_log_with_its_origin() {
     assert!(world.service().read_events(&world.caller, &world.hub, 4, ReadFrom::Beginning, 10).await.is_err());
 }
 
+#[tokio::test]
+async fn a_device_that_writes_without_end_waits_and_others_do_not() {
+    let world = World::new().await;
+    let (key, other) = (world.sas_device("d").await, world.sas_device("e").await);
+    let session = world.connect_sas("d", &key).await;
+    let message = Telemetry { payload: Bytes::from(vec![0; TELEMETRY_BYTES]), ..Telemetry::default() };
+    let batch = vec![message; 16];
+    // 64 MiB are let through in one go, and a second of writing is 4 MiB of them.
+    let mut written = 0;
+    while let Ok(done) = timeout(&SystemClock, Duration::from_secs(2), session.publish(&batch)).await {
+        done.unwrap();
+        written += 1;
+        assert!(written < 20, "it goes on for ever");
+    }
+    assert!(written >= 14, "{written} of 16");
+    let waits = timeout(&SystemClock, Duration::from_millis(200), session.publish(&batch)).await;
+    assert!(waits.is_err(), "{waits:?}");
+    let refused = session.patch_reported(json!({"a": 1}), None).await.unwrap_err();
+    assert_eq!((refused.numeric_code(), refused.http_status()), (429_001, 429), "{refused:?}");
+    assert!(refused.retry_after_seconds.is_some());
+    // Another connection of the same device has no other allowance.
+    let session = world.connect_sas("d", &key).await;
+    let mut written = 0;
+    while timeout(&SystemClock, Duration::from_millis(800), session.publish(&batch)).await.is_ok() {
+        written += 1;
+        // Another process counts anew.
+        assert!(written <= 17, "it goes on for ever");
+    }
+    let another = world.connect_sas("e", &other).await;
+    timeout(&SystemClock, Duration::from_secs(20), another.publish(&batch)).await.expect("another device").unwrap();
+}
+
 /// At once only there: another process hears of it later.
 #[tokio::test]
 async fn at_the_sessions_own_process_connection_state_follows_it_at_once() {

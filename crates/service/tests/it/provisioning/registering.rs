@@ -5,6 +5,7 @@ use crate::owner::REGISTRY_API;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::device::DeviceStatus;
+use ferrohub_model::limits;
 use ferrohub_model::twin::Twin;
 use ferrohub_service::hub::HubRef;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceRef, DeviceSpec};
@@ -380,4 +381,25 @@ async fn a_group_may_ask_for_a_fresh_twin() {
     assert_eq!(done["registrationState"]["substatus"], "deviceDataReset");
     let twin = twins::load(store, device.uid).await.unwrap().unwrap().twin;
     assert_eq!(serde_json::Value::Object(twin.tags.clone()), json!({"line": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_registers_in_a_loop_is_told_to_wait() {
+    let world = World::new().await;
+    let key = world.group("g1", json!({"credentialPolicyName": "default"})).await;
+    let folder = world.folder.path();
+    let again = csr(folder, "loop", &[]);
+    let mut made = 0;
+    let error = loop {
+        match world.service().register(world.request(&key, "loop", Some(again.clone()))).await {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+        assert!(made <= 2 * limits::REGISTRATION_BURST, "each of two processes counts for itself");
+    };
+    assert!(made >= limits::REGISTRATION_BURST, "{made}");
+    assert_eq!((error.http_status(), error.numeric_code()), (429, 429_001));
+    let wait = error.retry_after_seconds.unwrap();
+    assert!(u64::from(wait) <= limits::REGISTRATION_PERIOD.as_secs() + 1, "{wait}");
+    assert_eq!(world.register(&key, "another", None).await["status"], "assigned");
 }
