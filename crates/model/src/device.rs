@@ -132,6 +132,9 @@ pub struct DeviceIdentity {
     /// Uid of the certificate policy that its certificates come from.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::uid::short_option")]
     pub policy: Option<Uuid>,
+    /// Uids of the policies that it had before, newest last: their certificates count until it shows one of its policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::uid::short_list")]
+    pub former_policies: Vec<Uuid>,
     /// Whether it was provisioned with a chain of its own: what was issued to it before counts no more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub own_chain: bool,
@@ -189,7 +192,21 @@ impl ConnectionView {
     }
 }
 
+/// Most former policies that are remembered of a device; a namespace has three at a time: ours.
+const FORMER_POLICIES: usize = 8;
+
 impl DeviceIdentity {
+    /// Gives it another policy, or none. Certificates of the one before stay good, so that it can come for a new one.
+    pub fn change_policy(&mut self, policy: Option<Uuid>) {
+        if let Some(before) = std::mem::replace(&mut self.policy, policy) {
+            self.former_policies.retain(|former| *former != before);
+            self.former_policies.push(before);
+        }
+        self.former_policies.retain(|former| Some(*former) != policy);
+        let excess = self.former_policies.len().saturating_sub(FORMER_POLICIES);
+        self.former_policies.drain(..excess);
+    }
+
     /// The `Device` document of IoT Hub's service API.
     pub fn view(&self, live: &DeviceLive) -> Value {
         let (primary, secondary) = live.keys.clone().unzip();

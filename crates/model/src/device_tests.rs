@@ -23,6 +23,7 @@ fn identity() -> DeviceIdentity {
         parent: None,
         credential_id: None,
         policy: None,
+        former_policies: Vec::new(),
         own_chain: false,
         created: NEVER.into(),
     }
@@ -54,6 +55,31 @@ fn the_stored_form_survives_json() {
     }
     let read = DeviceIdentity { device_id: "Pump:1".into(), ..serde_json::from_str(&stored).unwrap() };
     assert_eq!(read, identity());
+}
+
+#[test]
+fn the_policies_that_a_device_had_are_remembered_until_it_has_them_again() {
+    let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+    let mut device = identity();
+    for (policy, former) in [
+        (Some(a), vec![]),
+        (Some(b), vec![a]),
+        (Some(c), vec![a, b]),
+        (Some(a), vec![b, c]),
+        (None, vec![b, c, a]),
+        (None, vec![b, c, a]),
+        (Some(b), vec![c, a]),
+    ] {
+        device.change_policy(policy);
+        assert_eq!((device.policy, device.former_policies.clone()), (policy, former));
+    }
+    let read: DeviceIdentity = serde_json::from_str(&serde_json::to_string(&device).unwrap()).unwrap();
+    assert_eq!((read.policy, read.former_policies), (Some(b), vec![c, a]));
+    for number in 10..40 {
+        device.change_policy(Some(Uuid::from_u128(number)));
+    }
+    assert_eq!(device.former_policies.len(), FORMER_POLICIES);
+    assert_eq!(device.former_policies.last(), Some(&Uuid::from_u128(38)));
 }
 
 #[test]

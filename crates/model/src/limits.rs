@@ -156,6 +156,10 @@ pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
 pub const REGISTRATION_OPERATIONS: usize = 8;
 /// Rows of one page of an ARM list: ours.
 pub const ARM_PAGE: usize = 200;
+/// Sets of attributes of one registry device: ours.
+pub const ATTRIBUTE_SETS: usize = 16;
+/// Largest set of attributes, bytes of JSON: ours.
+pub const ATTRIBUTE_SET_BYTES: usize = 8 * 1024;
 /// Longest `$filter` of a list, bytes: ours.
 pub const FILTER_BYTES: usize = 4096;
 /// Terms of one `$filter`: ours.

@@ -61,6 +61,31 @@ pub mod short {
     }
 }
 
+/// For `#[serde(with = "…")]`: a list of ids as [`uid_key`] writes them.
+pub mod short_list {
+    use super::{parse_uid_key, uid_key};
+    use serde::{Deserialize, Deserializer, Serializer};
+    use uuid::Uuid;
+
+    /// Writes the short forms.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(uids: &[Uuid], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(uids.iter().map(|uid| uid_key(*uid)))
+    }
+
+    /// Reads the short forms.
+    ///
+    /// # Errors
+    /// A text that is no id.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uuid>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let uids = texts.iter().map(|text| parse_uid_key(text));
+        uids.collect::<Option<_>>().ok_or_else(|| serde::de::Error::custom("not internal ids"))
+    }
+}
+
 /// For `#[serde(with = "…")]`: an id as [`uid_key`] writes it, or none.
 pub mod short_option {
     use super::{parse_uid_key, uid_key};

@@ -238,6 +238,8 @@ pub trait Behavior: Send + Sync {
 pub enum SubAnswer {
     /// An answer made at once.
     Done(u16, Option<Value>),
+    /// The same where the unit of work had the row of the activity log.
+    Written(u16, Option<Value>),
     /// A durable operation that was accepted; answered 202 with `Location`, and with `Azure-AsyncOperation` where asked for.
     Accepted {
         /// Id of the operation row, already committed.

@@ -256,6 +256,7 @@ impl Call<'_> {
                 }
                 Ok(ArmResponse::new(status, body))
             }
+            SubAnswer::Written(status, body) => Ok(ArmResponse::new(status, body)),
             SubAnswer::Accepted { operation } => {
                 let location = stored.resource.location.as_deref().unwrap_or("global");
                 Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))

@@ -41,7 +41,6 @@ static ROWS: &[Row] = &[
     row(REGISTRY, "namespaces/{name}/assets", "assets of a namespace"),
     row(REGISTRY, "namespaces/{name}/discoveredAssets", "discovered assets"),
     row(REGISTRY, "namespaces/{name}/discoveredDevices", "discovered devices"),
-    row(REGISTRY, "namespaces/{name}/registryDevices", "registry devices; a namespace has devices"),
     row(REGISTRY, "namespaces/{name}/groups", "groups of devices"),
     row(REGISTRY, "namespaces/{name}/jobs", "jobs of a namespace"),
     row(REGISTRY, "namespaces/{name}/bulkImport", "the import of devices into a namespace"),

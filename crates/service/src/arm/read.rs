@@ -4,7 +4,7 @@ use super::call::Call;
 use super::context::ListContext;
 use super::query;
 use super::request::{ArmRequest, ArmResponse};
-use crate::resources::{self, Scope, Stored};
+use crate::resources::{self, Face, Scope, Stored};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
@@ -86,9 +86,13 @@ impl Call<'_> {
         let top = query::top(self.request)?.unwrap_or(limits::ARM_PAGE).min(limits::ARM_PAGE);
         let after = self.request.query("$skipToken").filter(|token| !token.is_empty()).map(decode_token).transpose()?;
         let Some(parent) = parent else { return self.listed_page(scope, after, top).await };
-        let tag = Some(self.decl.kind.tag);
+        let face = self.decl.kind.face.and_then(Face::every);
+        let tag = Some(face.unwrap_or(self.decl.kind.tag));
         let mut found =
             resources::children_page(self.platform, parent.uid, &parent.id, tag, after.as_deref(), top + 1).await?;
+        if face.is_some() {
+            found.iter_mut().for_each(|stored| stored.id = self.decl.kind.child_of(&parent.id, stored.name()));
+        }
         let more = found.len() > top;
         found.truncate(top);
         let next = found.last().filter(|_| more).map(|last| last.name().to_lowercase());

@@ -5,7 +5,7 @@ use super::device_link::Lasting;
 use super::session::{CloseReason, From, Session};
 use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
-use crate::platform::Platform;
+use crate::platform::{Change, Platform};
 use crate::resources;
 use crate::shared_access::{Right, check_resource, verify, verify_policy_token};
 use base64::Engine as _;
@@ -149,6 +149,7 @@ impl HubService {
         if device.status == DeviceStatus::Disabled {
             return Err(disabled(&device));
         }
+        self.settle_policy(&device, &proof).await?;
         let client = login.module_id.unwrap_or_default();
         let lasting = Lasting { client, kind, model_id: login.model_id };
         let from = From { chain: login.peer_chain, peer: login.peer };
@@ -217,13 +218,43 @@ impl HubService {
         Ok(sealed.clone().unwrap_or_default())
     }
 
-    /// Whether `authority` is that of the device's policy. A policy that is gone leaves those of the namespace, which sign nothing
-    /// that is not ours.
+    /// Whether `authority` is that of the device's policy, or of one that it had before the registry gave it another one: it comes
+    /// with that certificate for the new one. A policy that is gone leaves those of the namespace, which sign nothing that is not ours.
     async fn signed_by_its_policy(&self, device: &DeviceIdentity, authority: Option<Uuid>) -> Result<bool> {
         let Some(authority) = authority else { return Ok(false) };
         let Some(policy) = device.policy else { return Ok(true) };
         let policy = resources::by_uid(&self.platform, policy).await?;
-        Ok(policy.is_none_or(|policy| policy.parent == authority))
+        if policy.is_none_or(|policy| policy.parent == authority) {
+            return Ok(true);
+        }
+        for former in &device.former_policies {
+            let former = resources::by_uid(&self.platform, *former).await?;
+            if former.is_some_and(|former| former.parent == authority) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A device that shows a certificate of its policy has it, so that those of its former ones count no more. Somebody who
+    /// changes the device meanwhile goes first; its next connection settles it.
+    async fn settle_policy(&self, device: &DeviceIdentity, proof: &Proof) -> Result<()> {
+        let (Some(policy), Proof::Chain { authority: Some(authority), .. }) = (device.policy, proof) else {
+            return Ok(());
+        };
+        if device.former_policies.is_empty() {
+            return Ok(());
+        }
+        let policy = resources::by_uid(&self.platform, policy).await?;
+        if policy.is_none_or(|policy| policy.parent != *authority) {
+            return Ok(());
+        }
+        let _turn = self.platform.twin_turn(&device.device_id).await;
+        let found = identity::by_uid(self.platform.store.as_ref(), device.uid).await?;
+        let Some(found) = found.filter(|found| found.device.policy == device.policy) else { return Ok(()) };
+        let mut change = Change::new();
+        identity::add_settled_policy(&found, &mut change)?;
+        self.platform.try_commit(change).await.map(drop)
     }
 
     async fn authenticate_chain(&self, view: &View, device: &DeviceIdentity, chain: &[Vec<u8>]) -> Result<Proof> {

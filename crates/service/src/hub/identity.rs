@@ -162,6 +162,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
         parent: None,
         credential_id: spec.credential_id,
         policy: spec.policy,
+        former_policies: Vec::new(),
         own_chain: false,
         created: rfc3339(now),
     };
@@ -287,6 +288,18 @@ pub fn add_update(
     if !same {
         notify(device, change);
     }
+    Ok(())
+}
+
+/// Adds the identity without its former policies to `change`, which is no change in the sense of the service API: the etag stays.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn add_settled_policy(was: &StoredDevice, change: &mut Change) -> Result<()> {
+    let mut device = was.device.as_ref().clone();
+    device.former_policies.clear();
+    change.unit.expect_version(&DEVICES, uid_key(device.uid), was.version);
+    change.unit.put(device_put(&device)?);
     Ok(())
 }
 

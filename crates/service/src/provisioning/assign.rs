@@ -250,6 +250,8 @@ impl ProvisioningService {
             }
             device.credential_id = Some(device.credential_id.unwrap_or_else(|| self.platform.random.uuid_v4()));
             device.policy = Some(issuing.policy.uid);
+            // It gets one of its policy at once.
+            device.former_policies.clear();
         }
         Ok(device)
     }

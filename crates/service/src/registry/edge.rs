@@ -10,6 +10,8 @@ use ferrohub_model::resource_id::ResourceId;
 /// What mirroring a device needs on the namespace: making, changing and removing it. The seeds' six-action
 /// role has no `devices/delete`, and what a hub mirrors it must be able to take back.
 pub const DEVICES_WRITE: &str = "Microsoft.DeviceRegistry/namespaces/devices/write";
+/// The right to write a device in the shape of 2026-11-02-preview.
+pub const REGISTRY_DEVICES_WRITE: &str = "Microsoft.DeviceRegistry/namespaces/registryDevices/write";
 /// One of the two rights with which a provisioning service may have certificates issued.
 pub const POLICIES_READ: &str = "Microsoft.DeviceRegistry/namespaces/credentials/policies/read";
 /// The other one, a data action.

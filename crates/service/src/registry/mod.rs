@@ -4,15 +4,15 @@
 //! id where that is legal and free, else a slug with a hash; `externalDeviceId`, which carries the truth, is the hub's.
 
 mod edge;
-mod enabled;
+mod hub_side;
 mod mirror;
 mod naming;
 mod revoke;
 
 pub use edge::{
     AUTHORITY, DEVICES_WRITE, HUB_DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ,
-    check_hub_devices, check_issue, dps_edge, hub_edge, namespace_actor,
+    REGISTRY_DEVICES_WRITE, check_hub_devices, check_issue, dps_edge, hub_edge, namespace_actor,
 };
-pub use enabled::{apply_enabled, hub_device, show_hub_device, without_assigned};
+pub use hub_side::{Followed, apply_to_hub, hub_device, show_hub_device, without_assigned};
 pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_new, mirror_presumed, mirror_put};
 pub use revoke::{Revocation, revoke_device};

@@ -73,6 +73,12 @@ pub trait Face: Send + Sync {
     /// When the store cannot be read.
     async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>>;
 
+    /// The tag of the type of which it shows every row, one by one and under its name, below the same parent; `None` where a
+    /// type shows rows otherwise, and lists them itself.
+    fn every(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether `stored` is seen through this type, and under which id; `None` where it is not.
     ///
     /// # Errors

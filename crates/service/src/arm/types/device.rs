@@ -8,7 +8,7 @@ use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::certificate;
 use crate::platform::Platform;
-use crate::registry;
+use crate::registry::{self, Followed};
 use crate::resources::{self, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
@@ -125,55 +125,17 @@ struct Device;
 #[async_trait]
 impl Behavior for Device {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        let before = cx.existing.map(|stored| stored.resource.as_ref());
         let enabled = cx.resource.value(&["enabled"]).and_then(Value::as_bool).unwrap_or(true);
         link_policy(cx).await?;
-        let version = before.and_then(|r| r.value(&["version"])).and_then(Value::as_u64).unwrap_or(0) + 1;
-        let was_enabled = before.and_then(|r| r.value(&["enabled"])).and_then(Value::as_bool);
-        let name = cx.id.name().to_string();
-        let mirrored = match cx.existing {
-            Some(stored) => registry::hub_device(cx.platform, stored.uid).await?,
-            None => None,
-        };
-        let properties = &mut cx.resource.properties;
-        properties.insert("enabled".into(), enabled.into());
-        properties.insert("version".into(), version.into());
-        // What follows from the row, its stamps or the hub identity behind it is shown, not stored.
-        for shown in ["uuid", "lastTransitionTime", "provisioningState"] {
-            properties.shift_remove(shown);
-        }
-        match (&mirrored, properties.get("endpoints")) {
-            (Some(_), Some(Value::Object(_))) => registry::without_assigned(properties),
-            (None, _) => {
-                properties.entry("externalDeviceId").or_insert_with(|| name.into());
-            }
-            _ => {}
-        }
-        // A change of `enabled` reaches the hub identity in the same unit of work.
-        if was_enabled.is_some_and(|was| was != enabled) {
-            registry::apply_enabled(cx.platform, cx.actor, cx.uid, cx.id, enabled, &mut cx.change).await?;
-        }
-        Ok(())
+        write(cx, enabled, registry::DEVICES_WRITE).await
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
-        if cx.cascade {
-            return Ok(());
-        }
-        if let Some(device) = registry::hub_device(cx.platform, cx.stored.uid).await? {
-            let hub = resources::id_of(cx.platform, device.hub).await?;
-            return Err(Error::conflict(format!(
-                "The device '{}' mirrors an identity of an IoT hub, and goes with it. Delete that identity: az iot hub device-identity delete --hub-name '{}' --device-id '{}'",
-                cx.id.name(),
-                hub.as_ref().map_or("<hub>", ResourceId::name),
-                device.device_id
-            ))
-            .with_code("DeviceInUse"));
-        }
-        Ok(())
+        refuse_mirrored(cx).await
     }
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+        only_declared(PROPERTIES, doc);
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
         properties["lastTransitionTime"] = stored.resource.system_data.last_modified_at.clone().into();
@@ -197,6 +159,78 @@ impl Behavior for Device {
     async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
         device_revoke::run(platform, record, lease).await
     }
+}
+
+/// Takes out of what is shown the members that only another generation of the type knows.
+pub(super) fn only_declared(known: &[Property], doc: &mut Value) {
+    if let Some(shown) = doc.get_mut("properties").and_then(Value::as_object_mut) {
+        shown.retain(|name, _| known.iter().any(|property| property.name == name));
+    }
+}
+
+/// Completes the row of a device, whichever generation writes it, and lets the hub identity behind it follow in the same
+/// unit. `right` is what the shape needs for a write.
+pub(super) async fn write(cx: &mut PutContext<'_>, enabled: bool, right: &'static str) -> Result<()> {
+    let before = cx.existing.map(|stored| stored.resource.as_ref());
+    let version = before.and_then(|r| r.value(&["version"])).and_then(Value::as_u64).unwrap_or(0) + 1;
+    let was_enabled = before.and_then(|r| r.value(&["enabled"])).and_then(Value::as_bool);
+    let (had, has) = (before.and_then(|r| r.link(registry::POLICY)), cx.resource.link(registry::POLICY));
+    let name = cx.id.name().to_string();
+    let mirrored = match cx.existing {
+        Some(stored) => registry::hub_device(cx.platform, stored.uid).await?,
+        None => None,
+    };
+    if let Some(mirrored) = &mirrored {
+        keep_device_id(cx, &mirrored.device_id)?;
+    }
+    let properties = &mut cx.resource.properties;
+    properties.insert("enabled".into(), enabled.into());
+    properties.insert("version".into(), version.into());
+    // What follows from the row, its stamps or the hub identity behind it is shown, not stored.
+    for shown in ["uuid", "lastTransitionTime", "provisioningState"] {
+        properties.shift_remove(shown);
+    }
+    match mirrored {
+        Some(_) => registry::without_assigned(properties),
+        None => drop(properties.entry("externalDeviceId").or_insert_with(|| name.into())),
+    }
+    let followed = Followed {
+        right,
+        enabled: was_enabled.is_some_and(|was| was != enabled).then_some(enabled),
+        policy: (had != has).then_some(has),
+    };
+    registry::apply_to_hub(cx.platform, cx.actor, cx.uid, cx.id, followed, &mut cx.change).await
+}
+
+/// The id of a device that mirrors an identity of a hub is that identity's.
+fn keep_device_id(cx: &PutContext<'_>, device_id: &str) -> Result<()> {
+    let path = "properties.externalDeviceId";
+    let sent = cx.body.pointer("/properties/externalDeviceId").and_then(Value::as_str);
+    if sent.is_none_or(|sent| sent == device_id) {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "The device '{}' mirrors the identity '{device_id}' of an IoT hub; its 'externalDeviceId' is that and cannot be changed.",
+        cx.id.name()
+    ))
+    .with_code("PropertyChangeNotAllowed")
+    .with_target(path))
+}
+
+/// What mirrors an identity of a hub goes with it only.
+pub(super) async fn refuse_mirrored(cx: &DeleteContext<'_>) -> Result<()> {
+    if cx.cascade {
+        return Ok(());
+    }
+    let Some(device) = registry::hub_device(cx.platform, cx.stored.uid).await? else { return Ok(()) };
+    let hub = resources::id_of(cx.platform, device.hub).await?;
+    Err(Error::conflict(format!(
+        "The device '{}' mirrors an identity of an IoT hub, and goes with it. Delete that identity: az iot hub device-identity delete --hub-name '{}' --device-id '{}'",
+        cx.id.name(),
+        hub.as_ref().map_or("<hub>", ResourceId::name),
+        device.device_id
+    ))
+    .with_code("DeviceInUse"))
 }
 
 /// The id of a certificate policy as the generation shows it that has `policy` on devices; `None` once it is gone.

@@ -23,7 +23,30 @@ pub(super) const REVOKE: &str = "revoke";
 /// Accepts a revocation: 202, and at the `Location` `{"result": "Succeeded"}`. Without a certificate to take away the answer
 /// says so at once.
 pub(super) async fn answer(cx: &SubContext<'_>, tag: &str) -> Result<SubAnswer> {
-    let (platform, disable) = (cx.platform, wants_disabled(cx.body)?);
+    let asked = Asked {
+        disable: wants_disabled(cx.body)?,
+        action: "Microsoft.DeviceRegistry/namespaces/devices/revoke/action",
+        ended: (200, Some(json!({"result": "Succeeded"}))),
+    };
+    match accept(cx, tag, &asked).await? {
+        Some(operation) => Ok(SubAnswer::Accepted { operation }),
+        None => Ok(SubAnswer::Done(200, Some(nothing_to_revoke(cx)))),
+    }
+}
+
+/// What is asked of a revocation, and what its end says.
+pub(super) struct Asked {
+    /// Whether the device is disabled too.
+    pub(super) disable: bool,
+    /// The action for the activity log.
+    pub(super) action: &'static str,
+    /// Status and body at the `Location`.
+    pub(super) ended: (u16, Option<Value>),
+}
+
+/// Takes the certificates of the device away, and answers the operation that finishes it; `None` where there is nothing to take.
+pub(super) async fn accept(cx: &SubContext<'_>, tag: &str, asked: &Asked) -> Result<Option<String>> {
+    let platform = cx.platform;
     // The turn of whoever writes the identity at the hub.
     let device_id = registry::hub_device(platform, cx.stored.uid).await?.map(|device| device.device_id.clone());
     let _turn = platform.twin_turn(device_id.as_deref().unwrap_or_default()).await;
@@ -32,24 +55,21 @@ pub(super) async fn answer(cx: &SubContext<'_>, tag: &str) -> Result<SubAnswer> 
         attempts.begin(|| contended(cx)).await?;
         let stored = resources::by_uid(platform, cx.stored.uid).await?.ok_or_else(|| resources::missing(cx.id))?;
         let mut change = Change::new();
-        let revoked = registry::revoke_device(platform, cx.actor, &stored, disable, &mut change).await?;
-        let Some(Revocation { credential }) = revoked else {
-            return Ok(SubAnswer::Done(200, Some(nothing_to_revoke(cx))));
-        };
+        let revoked = registry::revoke_device(platform, cx.actor, &stored, asked.disable, &mut change).await?;
+        let Some(Revocation { credential }) = revoked else { return Ok(None) };
         let input = json!({
             "device": uid_key(stored.uid),
             "credential": credential.map(uid_key),
             "at": platform.now(),
         });
-        let mut record = StoredOperation::new(platform, cx.request, tag, REVOKE, cx.id, 200, input);
-        record.result = Some(json!({"result": "Succeeded"}));
-        let action = "Microsoft.DeviceRegistry/namespaces/devices/revoke/action";
-        change.unit.put(activity::success_row(platform, cx.request, cx.id, action, 202)?);
+        let mut record = StoredOperation::new(platform, cx.request, tag, REVOKE, cx.id, asked.ended.0, input);
+        record.result.clone_from(&asked.ended.1);
+        change.unit.put(activity::success_row(platform, cx.request, cx.id, asked.action, 202)?);
         change.unit.put(record.put()?);
         if platform.try_commit(change).await? {
             metrics::counter!("ferrohub_devices_revoked_total").increment(1);
             operations::drive_briefly(platform, &record.id).await?;
-            return Ok(SubAnswer::Accepted { operation: record.id });
+            return Ok(Some(record.id));
         }
     }
 }

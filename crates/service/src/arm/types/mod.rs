@@ -18,6 +18,9 @@ mod network;
 mod policy;
 mod provisioning_certificate;
 mod provisioning_service;
+mod registry_attributes;
+mod registry_device;
+mod registry_profiles;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
@@ -53,6 +56,7 @@ static ALL: &[&TypeDecl] = &[
     &certificate_authority::DECL,
     &certificate_policy::DECL,
     &device::DECL,
+    &registry_device::DECL,
     &iot_hub::DECL,
     &hub_certificate::DECL,
     &provisioning_service::DECL,

@@ -211,6 +211,11 @@ fn word(stored: &Stored) -> &'static str {
     if stored.is(tag::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
 }
 
+/// The name of the endpoint under which a namespace shows a hub that is linked to it.
+pub(super) fn endpoint_name(_namespace: &Stored, hub: &Stored) -> String {
+    hub.name().to_owned()
+}
+
 /// The hubs that are linked to a namespace.
 pub(super) async fn linked_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
     let mut linked = resources::linked(platform, &namespace.key()).await?;

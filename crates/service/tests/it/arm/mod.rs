@@ -18,6 +18,7 @@ mod owners;
 mod possession;
 mod processes;
 mod properties;
+mod registry_devices;
 mod retention;
 mod rotation;
 mod synchronizing;

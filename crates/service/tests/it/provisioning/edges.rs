@@ -147,12 +147,11 @@ async fn disabling_the_registry_device_disables_the_hub_identity() {
     let (dps, id) =
         (world.platform().identity_actor(&world.dps_principal).await.unwrap(), world.namespace.child("devices", "d1"));
     let policy = world.caller().await;
-    let refused =
-        registry::apply_enabled(world.platform(), &policy, device, &id, false, &mut change).await.unwrap_err();
+    let off = registry::Followed { right: registry::DEVICES_WRITE, enabled: Some(false), policy: None };
+    let refused = registry::apply_to_hub(world.platform(), &policy, device, &id, off, &mut change).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Forbidden, "a policy has no say in the registry");
     // What is changed in the registry reaches the hub as the namespace, which needs its role there.
-    let apply =
-        async |change: &mut _| registry::apply_enabled(world.platform(), &dps, device, &id, false, change).await;
+    let apply = async |change: &mut _| registry::apply_to_hub(world.platform(), &dps, device, &id, off, change).await;
     let refused = apply(&mut change).await.unwrap_err();
     let hub_id = world.hub_id("hub1").to_string();
     assert_eq!((refused.kind, refused.code), (ErrorKind::Forbidden, "AuthorizationFailed"));

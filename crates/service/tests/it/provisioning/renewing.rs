@@ -65,7 +65,7 @@ impl Plant {
         self.world.hubs().connect(self.login(device, chain)).await.unwrap()
     }
 
-    fn body(&self, device: &str) -> Value {
+    pub(super) fn body(&self, device: &str) -> Value {
         json!({"id": device, "csr": csr(self.world.folder.path(), device, &[])})
     }
 
@@ -75,7 +75,7 @@ impl Plant {
     }
 }
 
-async fn ask(session: &Session, rid: &str, body: &Value) -> Result<RenewalAccepted, (u32, RenewalRefused)> {
+pub(super) async fn ask(session: &Session, rid: &str, body: &Value) -> Result<RenewalAccepted, (u32, RenewalRefused)> {
     session.link().renew(rid, body).await.map_err(|refused| (refused.error.numeric_code(), *refused))
 }
 
@@ -83,19 +83,19 @@ pub(super) async fn next(session: &mut Session) -> SessionEvent {
     timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await.expect("an event is due")
 }
 
-async fn ended(session: &mut Session) -> RenewalEnded {
+pub(super) async fn ended(session: &mut Session) -> RenewalEnded {
     match next(session).await {
         SessionEvent::Renewed { ended } if ended.len() == 1 => ended.into_iter().next().unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-async fn failure(session: &mut Session) -> (u32, String) {
+pub(super) async fn failure(session: &mut Session) -> (u32, String) {
     let failure = ended(session).await.outcome.unwrap_err();
     (failure.code, failure.message)
 }
 
-fn decoded(chain: &[String]) -> Vec<Vec<u8>> {
+pub(super) fn decoded(chain: &[String]) -> Vec<Vec<u8>> {
     chain.iter().map(|text| STANDARD.decode(text).unwrap()).collect()
 }
 

@@ -1,6 +1,5 @@
-//! From the ADR device to the hub: enabling and disabling.
+//! From the ADR device to the hub: enabling and disabling, and the policy that its certificates come from.
 
-use super::DEVICES_WRITE;
 use super::edge::check_hub_devices;
 use crate::authz::Actor;
 use crate::hub::identity;
@@ -13,25 +12,45 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Adds to `change` what `enabled` on an ADR device means for the hub identity behind it: its status, and the notice
-/// that closes an open connection. Nothing happens where the status is that already, or no hub device stands behind it.
+/// What a write of an ADR device changes that the hub identity behind it follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Followed {
+    /// The right that the write needs on the device, as the shape has it through which it is written.
+    pub right: &'static str,
+    /// Whether the device may connect.
+    pub enabled: Option<bool>,
+    /// Uid of the certificate policy that its certificates come from, or that there is none.
+    pub policy: Option<Option<Uuid>>,
+}
+
+/// Adds to `change` what a write of an ADR device means for the hub identity behind it: its status, with the notice that closes
+/// an open connection, and its policy. Nothing happens where that is so already, or no hub device stands behind it.
 ///
 /// # Errors
-/// The refusal of an actor that may not write the ADR device, or of a namespace whose identity may not write devices of
-/// the hub; when the store cannot be read. The commit fails with a
-/// conflict when the identity changed meanwhile.
-pub async fn apply_enabled(
+/// The refusal of an actor that may not write the ADR device, or of a namespace whose identity may not write devices of the hub; when the store cannot be read. The commit fails
+/// with a conflict when the identity changed meanwhile.
+pub async fn apply_to_hub(
     platform: &Platform,
     actor: &Actor,
     device: Uuid,
     id: &ResourceId,
-    enabled: bool,
+    wanted: Followed,
     change: &mut Change,
 ) -> Result<()> {
-    platform.authorize(actor, DEVICES_WRITE, id)?;
+    platform.authorize(actor, wanted.right, id)?;
     let Some(was) = identity::by_uid(platform.store.as_ref(), device).await? else { return Ok(()) };
-    let status = if enabled { DeviceStatus::Enabled } else { DeviceStatus::Disabled };
-    if was.device.status == status {
+    let mut next = was.device.as_ref().clone();
+    if let Some(enabled) = wanted.enabled {
+        let status = if enabled { DeviceStatus::Enabled } else { DeviceStatus::Disabled };
+        if next.status != status {
+            next.status = status;
+            next.status_reason = (!enabled).then(|| "Disabled in the device registry".to_owned());
+        }
+    }
+    if let Some(policy) = wanted.policy {
+        next.change_policy(policy);
+    }
+    if next == *was.device {
         return Ok(());
     }
     let above = id.parent().ok_or_else(|| Error::internal("a device without namespace"))?;
@@ -39,9 +58,6 @@ pub async fn apply_enabled(
     if let Some(hub) = resources::id_of(platform, was.device.hub).await? {
         check_hub_devices(platform, &namespace, &hub).await?;
     }
-    let mut next = was.device.as_ref().clone();
-    next.status = status;
-    next.status_reason = (!enabled).then(|| "Disabled in the device registry".to_owned());
     identity::add_update(platform, &was, &mut next, change)
 }
 
