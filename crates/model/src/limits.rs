@@ -156,6 +156,8 @@ pub const INITIAL_TWIN_BYTES: usize = TWIN_TAGS_BYTES + TWIN_PROPERTIES_BYTES;
 pub const REGISTRATION_OPERATIONS: usize = 8;
 /// Rows of one page of an ARM list: ours.
 pub const ARM_PAGE: usize = 200;
+/// Longest content of a schema version, characters: ours. A body as a whole has its own limit.
+pub const SCHEMA_CONTENT_CHARS: usize = 1024 * 1024;
 /// Longest `$filter` of a list, bytes: ours.
 pub const FILTER_BYTES: usize = 4096;
 /// Terms of one `$filter`: ours.

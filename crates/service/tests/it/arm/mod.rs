@@ -18,6 +18,8 @@ mod owners;
 mod possession;
 mod processes;
 mod properties;
+mod registry;
+mod registry_actions;
 mod retention;
 mod rotation;
 mod synchronizing;
