@@ -210,7 +210,7 @@ def test_a_namespace_in_use_is_kept(arm: Arm, plant: Plant) -> None:
 
 def test_what_is_not_built_says_so(arm: Arm, plant: Plant) -> None:
     for method, path, version in (
-        ("GET", f"{plant.namespace}/assets", versions.REGISTRY),
+        ("GET", f"{plant.namespace}/jobs", "2026-11-02-preview"),
     ):
         answer = arm.send(method, path, version, {} if method == "POST" else None)
         assert answer.status_code in (400, 404, 405, 409, 501) and answer.json()["error"]["message"], f"{path}: {answer.status_code} {answer.text}"

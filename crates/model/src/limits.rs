@@ -160,6 +160,8 @@ pub const ARM_PAGE: usize = 200;
 pub const ATTRIBUTE_SETS: usize = 16;
 /// Largest set of attributes, bytes of JSON: ours.
 pub const ATTRIBUTE_SET_BYTES: usize = 8 * 1024;
+/// Longest content of a schema version, characters: ours. A body as a whole has its own limit.
+pub const SCHEMA_CONTENT_CHARS: usize = 1024 * 1024;
 /// Longest `$filter` of a list, bytes: ours.
 pub const FILTER_BYTES: usize = 4096;
 /// Terms of one `$filter`: ours.

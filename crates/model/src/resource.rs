@@ -137,6 +137,9 @@ pub struct Resource {
     /// Region, short form; `None` for proxy resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// Where beside its region it lies, as the type shows it: a custom location of Azure Arc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_location: Option<Value>,
     /// Tags; `None` when the client never sent any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Map<String, Value>>,

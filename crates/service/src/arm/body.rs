@@ -1,6 +1,7 @@
 //! A body against the declaration of its type: what is known, what it may be, what is not built.
 
-use super::declaration::{IdentityRule, TypeDecl};
+use super::context::SubContext;
+use super::declaration::{ExtendedLocationRule, IdentityRule, TypeDecl};
 use super::schema::{Check, Meaning, Property, acted, descriptive, read_only};
 use super::view::{self, View};
 use ferrohub_model::api_version::ApiVersion;
@@ -41,11 +42,37 @@ const IDENTITY: Property = acted(
     ]),
 );
 
+const PLACE: &[Property] = &[
+    descriptive("name", Check::Text(2048), EXTENDED).required(),
+    descriptive("type", Check::Text(100), EXTENDED).required(),
+];
+const EXTENDED: &str = "the custom location of a cluster in which Azure IoT Operations would act on the resource";
+const EXTENDED_LOCATION: Property = descriptive("extendedLocation", Check::Members(PLACE), EXTENDED).create_only();
+const EXTENDED_LOCATION_REQUIRED: Property =
+    descriptive("extendedLocation", Check::Members(PLACE), EXTENDED).create_only().required();
+
 /// The body of one request.
 pub(super) struct Body<'a> {
     pub(super) decl: &'static TypeDecl,
     pub(super) view: &'static View,
     pub(super) version: &'a ApiVersion,
+}
+
+/// The body of an action, checked against its members.
+///
+/// # Errors
+/// As [`Body::check`].
+pub(super) fn action<'a>(cx: &SubContext<'a>, known: &'static [Property]) -> Result<&'a Map<String, Value>> {
+    let Some(Value::Object(sent)) = cx.body else {
+        return Err(Error::invalid(
+            "The request content was invalid and could not be deserialized: 'a JSON object is expected'.",
+        )
+        .with_code("InvalidRequestContent"));
+    };
+    let version = ApiVersion::parse(cx.request.query("api-version").unwrap_or_default())?;
+    let body = Body { decl: cx.decl, view: cx.view, version: &version };
+    body.members(&known.iter().collect::<Vec<_>>(), sent, "")?;
+    Ok(sent)
 }
 
 /// The members of resources of a type, `properties` itself among them.
@@ -54,6 +81,11 @@ pub(super) fn beside(decl: &'static TypeDecl) -> Vec<&'static Property> {
     known.extend(TRACKED.iter().filter(|_| decl.tracked));
     known.extend(decl.sku.then_some(&SKU));
     known.extend((decl.identity != IdentityRule::No).then_some(&IDENTITY));
+    known.extend(match decl.extended_location {
+        ExtendedLocationRule::No => None,
+        ExtendedLocationRule::May => Some(&EXTENDED_LOCATION),
+        ExtendedLocationRule::Must => Some(&EXTENDED_LOCATION_REQUIRED),
+    });
     known
 }
 
@@ -66,22 +98,32 @@ impl Body<'_> {
     pub(super) fn check(&self, body: &Value) -> Result<()> {
         let Value::Object(sent) = body else { return Ok(()) };
         self.members(&beside(self.decl), sent, "")?;
-        if let Some(Value::Object(properties)) = sent.get("properties") {
-            let known: Vec<&Property> = self.decl.properties.iter().collect();
-            self.members(&known, properties, "properties")?;
+        let known: Vec<&Property> = self.decl.properties.iter().collect();
+        match sent.get("properties") {
+            Some(Value::Object(properties)) => self.members(&known, properties, "properties")?,
+            None | Some(Value::Null) => self.members(&known, &Map::new(), "properties")?,
+            Some(_) => return Err(Error::invalid_property("properties", "'properties' must be a JSON object.")),
         }
         self.view.hidden.iter().try_for_each(|path| self.check_hidden(path, body))
     }
 
     fn members(&self, known: &[&Property], sent: &Map<String, Value>, above: &str) -> Result<()> {
         for (name, value) in sent.iter().filter(|(_, value)| !value.is_null()) {
-            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            let path = below(above, name);
             match known.iter().find(|property| property.name == name) {
                 Some(property) => self.value(property, value, &path)?,
                 None => return Err(self.unknown(known, name, &path)),
             }
         }
-        Ok(())
+        let missing = |property: &&&Property| {
+            property.required
+                && sent.get(property.name).is_none_or(Value::is_null)
+                && view::shows(self.view, &below(above, property.name))
+        };
+        match known.iter().find(missing) {
+            Some(property) => Err(required(property, above)),
+            None => Ok(()),
+        }
     }
 
     fn value(&self, property: &Property, value: &Value, path: &str) -> Result<()> {
@@ -105,6 +147,13 @@ impl Body<'_> {
     fn below(&self, check: &Check, value: &Value, path: &str) -> Result<()> {
         match (check, value) {
             (Check::Members(known), Value::Object(sent)) => self.members(&known.iter().collect::<Vec<_>>(), sent, path),
+            (Check::Shapes(chooser, _), Value::Object(sent)) => match check.chosen(sent) {
+                Some(members) => self.members(&[*chooser].into_iter().chain(members).collect::<Vec<_>>(), sent, path),
+                None => match sent.get(chooser.name).filter(|word| !word.is_null()) {
+                    Some(word) => self.value(chooser, word, &format!("{path}.{}", chooser.name)),
+                    None => Err(required(chooser, path)),
+                },
+            },
             (Check::Each(check, _), Value::Array(list)) => list
                 .iter()
                 .enumerate()
@@ -127,13 +176,12 @@ impl Body<'_> {
     /// A member that other api-versions know. Tags and location are kept, whatever the shape shows.
     fn check_hidden(&self, path: &str, body: &Value) -> Result<()> {
         let steps: Vec<&str> = path.split('.').collect();
-        let sent = view::get(body, &steps).is_some_and(|value| !value.is_null());
         let written = match steps.split_first() {
             Some((&"properties", below)) => find(self.decl.properties, below).is_none_or(is_written),
             Some((first, _)) => *first == "identity",
             None => false,
         };
-        if !sent || !written {
+        if !written || !view::says(body, &steps) {
             return Ok(());
         }
         let knows = |version: &&&str| {
@@ -188,10 +236,29 @@ fn is_written(property: &Property) -> bool {
     property.meaning != Meaning::ReadOnly
 }
 
+fn below(above: &str, name: &str) -> String {
+    if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") }
+}
+
+/// The error for a member that is missing.
+fn required(property: &Property, above: &str) -> Error {
+    let path = below(above, property.name);
+    let rule = property.check.words();
+    let rule = if rule.is_empty() { String::new() } else { format!(" It is {rule}.") };
+    Error::invalid(format!("The request content was invalid: the required property '{path}' is missing.{rule}"))
+        .with_code("InvalidRequestContent")
+        .with_target(path)
+}
+
+/// The member at a dotted path, where `*` stands for any entry of a list or map.
 fn find(known: &'static [Property], steps: &[&str]) -> Option<&'static Property> {
-    let (first, rest) = steps.split_first()?;
+    let (first, mut rest) = steps.split_first()?;
     let property = known.iter().find(|property| property.name == *first)?;
-    if rest.is_empty() { Some(property) } else { find(property.below(), rest) }
+    let mut check = &property.check;
+    while let (Check::Each(inner, _) | Check::Named(inner, _), Some((&"*", below))) = (check, rest.split_first()) {
+        (check, rest) = (*inner, below);
+    }
+    if rest.is_empty() { Some(property) } else { find(check.members(), rest) }
 }
 
 /// The dotted paths below `properties` for which `wanted` holds. What lies in lists and maps has none.
@@ -207,7 +274,8 @@ pub(super) fn paths(known: &'static [Property], wanted: fn(&Property) -> bool) -
     found
 }
 
-/// Takes away, at every depth, what only the server writes and what nobody knows: a client put it back, or said null.
+/// Takes away, at every depth, what only the server writes and what nobody knows: a client put it back, or said null. Words
+/// of a list get the case in which they are declared.
 pub(super) fn strip(check: &Check, value: &mut Value) {
     match (check, value) {
         (Check::Members(known), Value::Object(map)) => strip_members(known, map),
@@ -216,12 +284,25 @@ pub(super) fn strip(check: &Check, value: &mut Value) {
             map.retain(|_, entry| !entry.is_null());
             map.values_mut().for_each(|entry| strip(check, entry));
         }
+        (Check::Shapes(chooser, _), Value::Object(map)) => {
+            let chosen = check.chosen(map).unwrap_or_default();
+            strip_known(&[*chooser].into_iter().chain(chosen).collect::<Vec<_>>(), map);
+        }
+        (Check::OneOf(words), Value::String(text)) => {
+            if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+                *text = (*word).to_owned();
+            }
+        }
         _ => {}
     }
 }
 
 /// [`strip`] for the members of an object.
 pub(super) fn strip_members(known: &'static [Property], map: &mut Map<String, Value>) {
+    strip_known(&known.iter().collect::<Vec<_>>(), map);
+}
+
+fn strip_known(known: &[&'static Property], map: &mut Map<String, Value>) {
     map.retain(|name, value| {
         !value.is_null() && known.iter().any(|property| property.name == name && is_written(property))
     });

@@ -39,8 +39,12 @@ pub struct TypeDecl {
     pub beside: &'static [Property],
     /// Which identities resources may have.
     pub identity: IdentityRule,
+    /// Whether resources have an `extendedLocation`, which never changes.
+    pub extended_location: ExtendedLocationRule,
     /// Whether `sku` is stored.
     pub sku: bool,
+    /// Whether only the server makes, changes and removes resources of the type: clients read them.
+    pub read_only: bool,
     /// Success codes of PUT: created, replaced.
     pub put: (u16, u16),
     /// Success codes of DELETE: existed, did not exist; 404 as the second is an error.
@@ -60,6 +64,8 @@ pub struct TypeDecl {
     /// What is served below a resource: method, and a path such as `IotHubKeys/{name}/listkeys`. Nothing else reaches
     /// [`Behavior::sub`].
     pub subs: &'static [(&'static str, &'static str)],
+    /// Of these, what older api-versions do not have: the path, and the first that has it.
+    pub newer_subs: &'static [(&'static str, &'static str)],
     /// Actions that roles name and no path serves, such as `assign`.
     pub further_actions: &'static [&'static str],
     /// Whether lists of the type take a `$filter`, which [`Behavior::list`] then obeys.
@@ -83,7 +89,9 @@ impl TypeDecl {
             properties: &[PROVISIONING_STATE],
             beside: &[],
             identity: IdentityRule::No,
+            extended_location: ExtendedLocationRule::No,
             sku: false,
+            read_only: false,
             put: (201, 200),
             delete: (200, 204),
             needs_if_match: false,
@@ -93,6 +101,7 @@ impl TypeDecl {
             action_status: true,
             action_path: None,
             subs: &[],
+            newer_subs: &[],
             further_actions: &[],
             filtered: false,
             behavior: &Plain,
@@ -117,6 +126,17 @@ pub enum IdentityRule {
     System,
     /// Both. The text joins the two words when both are set: IoT Hub writes a space after the comma, others do not.
     Both(&'static str),
+}
+
+/// Whether resources of a type have an `extendedLocation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtendedLocationRule {
+    /// They have none.
+    No,
+    /// They may have one.
+    May,
+    /// They must have one.
+    Must,
 }
 
 /// What names are legal.
@@ -269,7 +289,8 @@ impl TypeDecl {
 
     /// Every action of roles that the type knows: read, write, delete, and those of its sub-paths.
     pub fn actions(&self) -> Vec<String> {
-        let mut all: Vec<String> = ["read", "write", "delete"].map(|verb| self.action(verb)).to_vec();
+        let verbs: &[&str] = if self.read_only { &["read"] } else { &["read", "write", "delete"] };
+        let mut all: Vec<String> = verbs.iter().map(|verb| self.action(verb)).collect();
         all.extend(self.sub_actions());
         all
     }
@@ -296,9 +317,24 @@ impl TypeDecl {
         self.action(&format!("{}/{verb}", kinds.join("/")))
     }
 
+    /// The first api-version that has a path below a resource, where older ones of the type do not have it.
+    pub fn first_with(&self, tail: &[String]) -> Option<&'static str> {
+        self.newer_subs.iter().find(|(path, _)| route::captures(path, tail).is_some()).map(|(_, first)| *first)
+    }
+
     /// Whether a path below a resource is served.
     pub fn serves(&self, method: &str, tail: &[String]) -> bool {
         self.subs.iter().any(|(served, path)| *served == method && route::captures(path, tail).is_some())
+    }
+
+    /// The error for an api-version that does not have a path below the type's resources.
+    pub(super) fn too_old(&self, version: &ApiVersion, tail: &[String], first: &str) -> Error {
+        Error::invalid(format!(
+            "The api-version '{version}' of '{}' has no '{}'; it came with '{first}'.",
+            self.full(),
+            tail.join("/")
+        ))
+        .with_code("NoRegisteredProviderFound")
     }
 
     /// The routes of the type, with `{scope}` where an extension stands on another resource.
@@ -314,7 +350,9 @@ impl TypeDecl {
         if self.kind.listed && self.kind.scope == Scope::InGroup {
             all.push(row("GET", collection.replace("/resourceGroups/{resourceGroup}", "")));
         }
-        all.extend(["GET", "HEAD", "PUT", "PATCH", "DELETE"].map(|method| row(method, resource.clone())));
+        let methods: &[&str] =
+            if self.read_only { &["GET", "HEAD"] } else { &["GET", "HEAD", "PUT", "PATCH", "DELETE"] };
+        all.extend(methods.iter().map(|method| row(method, resource.clone())));
         all.extend(self.subs.iter().map(|(method, tail)| row(method, format!("{resource}/{tail}"))));
         all
     }

@@ -124,6 +124,13 @@ impl Engine {
         if let Err(refusal) = call.platform.authorize(&request.actor, &action, target.id()) {
             return Err(self.grantable(refusal, request, &action, target));
         }
+        if decl.read_only && matches!(target, Target::Resource { .. }) && is_write(&request.method) {
+            return Err(Error::new(
+                ErrorKind::MethodNotAllowed,
+                "MethodNotAllowed",
+                format!("Resources of type '{}' are made and removed by the server; clients read them.", decl.full()),
+            ));
+        }
         let home = at_home(&self.platform, target);
         match (request.method.as_str(), home.as_ref().unwrap_or(target)) {
             ("GET", Target::Resource { id, .. }) => call.get(id).await,
@@ -216,6 +223,9 @@ fn action_of(method: &str, target: &Target) -> String {
 impl Call<'_> {
     /// Puts the answer of a sub-path into its HTTP shape.
     async fn sub(&self, id: &ResourceId, tail: &[String]) -> Result<ArmResponse> {
+        if let Some(first) = self.decl.first_with(tail).filter(|first| self.version.cmp_declared(first).is_lt()) {
+            return Err(self.decl.too_old(&self.version, tail, first));
+        }
         let stored = resources::require(self.platform, id).await?;
         let context = context::SubContext {
             platform: self.platform,

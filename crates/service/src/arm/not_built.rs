@@ -31,16 +31,9 @@ const PRIVATE: &str = "private endpoints and private links; bind the server to t
 const IDENTITY_GOVERNANCE: &str = "eligible and scheduled role assignments";
 
 static ROWS: &[Row] = &[
-    row(REGISTRY, "assets", "assets"),
-    row(REGISTRY, "assetEndpointProfiles", "asset endpoint profiles"),
     row(REGISTRY, "discoveredAssets", "discovered assets"),
     row(REGISTRY, "discoveredAssetEndpointProfiles", "discovered asset endpoint profiles"),
-    row(REGISTRY, "billingContainers", "billing containers"),
-    row(REGISTRY, "schemaRegistries", "schema registries"),
     row(REGISTRY, "convergedAssets", "assets"),
-    row(REGISTRY, "namespaces/{name}/assets", "assets of a namespace"),
-    row(REGISTRY, "namespaces/{name}/discoveredAssets", "discovered assets"),
-    row(REGISTRY, "namespaces/{name}/discoveredDevices", "discovered devices"),
     row(REGISTRY, "namespaces/{name}/groups", "groups of devices"),
     row(REGISTRY, "namespaces/{name}/jobs", "jobs of a namespace"),
     row(REGISTRY, "namespaces/{name}/bulkImport", "the import of devices into a namespace"),
@@ -318,7 +311,7 @@ mod tests {
             (format!("{group}/providers/Microsoft.Resources/tags/default"), "tags API"),
             (format!("{group}/providers/Microsoft.Resources/deployments/d/operations"), "template deployments"),
             ("/providers/Microsoft.Management/managementGroups/m/descendants".into(), "management groups"),
-            (format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/n/assets/a"), "assets of a namespace"),
+            (format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/n/jobs/a"), "jobs of a namespace"),
             (format!("{group}/moveResources"), "moving resources"),
             ("/subscriptions/s/tagNames/x/tagValues/y".into(), "tag names"),
             ("/subscriptions/s/providers/Microsoft.Insights/metricbaselines".into(), "Azure Monitor"),

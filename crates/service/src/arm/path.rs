@@ -159,12 +159,17 @@ fn resolve_block(types: &Types, scope: &ResourceId, namespace: &str, parts: &[St
             Error::invalid("A resource id needs a subscription and a resource group.").with_code("InvalidResourceId")
         );
     }
-    if decl.kind.scope == Scope::InGroup && !scope.providers.is_empty() {
-        return Err(Error::invalid(format!(
-            "A resource of type '{}' lies in a resource group, not on another resource.",
-            decl.full()
-        ))
-        .with_code("InvalidResourceId"));
+    let outside = match decl.kind.scope {
+        Scope::InGroup if !scope.providers.is_empty() => Some("a resource group, not on another resource"),
+        Scope::InSubscription if scope.resource_group.is_some() || scope.subscription.is_none() => {
+            Some("the subscription itself: /subscriptions/{subscription}/providers/...")
+        }
+        Scope::InSubscription if !scope.providers.is_empty() => Some("the subscription itself"),
+        _ => None,
+    };
+    if let Some(place) = outside {
+        return Err(Error::invalid(format!("A resource of type '{}' lies in {place}.", decl.full()))
+            .with_code("InvalidResourceId"));
     }
     let named = parts.len().min(depth * 2) / 2;
     let segments: Vec<Segment> =

@@ -3,9 +3,12 @@
 use super::request::ArmResponse;
 use super::types::Types;
 use super::{not_built, region};
+use crate::authz::Plane;
 use crate::platform::Platform;
+use crate::{hub, provisioning, registry};
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Provider namespaces in use.
 pub(super) fn namespaces(types: &Types) -> Vec<&'static str> {
@@ -96,15 +99,37 @@ fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
     })
 }
 
+/// Every action that can be asked for: of the types, and the data actions of the planes beside Resource Manager.
 fn operations(types: &Types, namespace: &str) -> Vec<Value> {
-    let mut value = vec![json!({"name": format!("{namespace}/register/action"), "isDataAction": false})];
-    for decl in types.all().iter().filter(|decl| decl.kind.provider == namespace) {
-        let resource = decl.kind.path.join("/");
-        for action in decl.actions() {
-            let operation = action.strip_prefix(&decl.action("")).unwrap_or(&action);
-            let display = json!({"provider": namespace, "resource": resource, "operation": operation});
-            value.push(json!({"name": action, "isDataAction": false, "display": display}));
-        }
-    }
-    value
+    let control = types.all().iter().filter(|decl| decl.kind.provider == namespace).flat_map(|decl| decl.actions());
+    let mut all: Vec<(bool, String)> = vec![(false, format!("{namespace}/register/action"))];
+    all.extend(control.map(|action| (false, action)));
+    let needs = hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions);
+    let data = needs.filter(|(plane, _)| *plane == Plane::Data).map(|(_, action)| *action);
+    let own = |action: &&str| action.get(..namespace.len()).is_some_and(|head| head.eq_ignore_ascii_case(namespace));
+    all.extend(data.chain([registry::ISSUE_CERTIFICATE]).filter(own).map(|action| (true, action.to_owned())));
+    let mut seen = BTreeSet::new();
+    all.retain(|entry| seen.insert(entry.clone()));
+    all.iter().map(|(is_data, action)| operation(action, *is_data)).collect()
+}
+
+/// An action as `az provider operation` and the SDKs read it.
+fn operation(action: &str, is_data: bool) -> Value {
+    let (provider, path) = action.split_once('/').unwrap_or((action, ""));
+    let words: Vec<&str> = path.split('/').collect();
+    // `{types}/read`, or `{types}/{name}/action`.
+    let (resource, verb) = match words.as_slice() {
+        [resource @ .., name, "action"] => (resource.join("/"), *name),
+        [resource @ .., verb] => (resource.join("/"), *verb),
+        [] => (String::new(), ""),
+    };
+    let resource = if resource.is_empty() { provider.to_owned() } else { resource };
+    let description = match verb {
+        "read" => format!("Reads {resource}."),
+        "write" => format!("Creates or changes {resource}."),
+        "delete" => format!("Deletes {resource}."),
+        verb => format!("Asks for {verb} of {resource}."),
+    };
+    let display = json!({"provider": provider, "resource": resource, "operation": verb, "description": description});
+    json!({"name": action, "isDataAction": is_data, "display": display, "origin": "user,system"})
 }

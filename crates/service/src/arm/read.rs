@@ -22,7 +22,8 @@ impl Call<'_> {
     }
 
     pub(super) async fn head(&self, id: &ResourceId) -> Result<ArmResponse> {
-        let there = resources::get(self.platform, id).await?.is_some();
+        let there = resources::get(self.platform, id).await?.is_some()
+            || self.decl.behavior.virtual_get(self.platform, id).await?.is_some();
         Ok(ArmResponse::new(if there { 204 } else { 404 }, None))
     }
 

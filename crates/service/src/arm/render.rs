@@ -18,6 +18,9 @@ pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) 
     if let Some(location) = &resource.location {
         doc.insert("location".into(), location.clone().into());
     }
+    if let Some(place) = &resource.extended_location {
+        doc.insert("extendedLocation".into(), place.clone());
+    }
     if decl.tracked {
         doc.insert("tags".into(), Value::Object(resource.tags.clone().unwrap_or_default()));
     }

@@ -4,7 +4,7 @@
 //! A member is acted upon, or descriptive and listed there, or not built and refused unless it asks for nothing. One that
 //! nobody declared is refused, at whatever depth. Nothing is taken and dropped.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One member of an object.
 pub struct Property {
@@ -16,6 +16,8 @@ pub struct Property {
     pub meaning: Meaning,
     /// Whether it cannot change after creation. One that is left out keeps its value.
     pub create_only: bool,
+    /// Whether the object that it belongs to must have it.
+    pub required: bool,
 }
 
 /// What becomes of a member that was sent.
@@ -41,7 +43,7 @@ pub enum Check {
     Text(usize),
     /// A text that follows a rule, given in words.
     Matches(fn(&str) -> bool, &'static str),
-    /// One of these texts, ignoring case.
+    /// One of these texts; taken in any case, kept in this one.
     OneOf(&'static [&'static str]),
     /// A list of exactly these texts.
     Texts(&'static [&'static str]),
@@ -53,6 +55,8 @@ pub enum Check {
     Each(&'static Self, usize),
     /// An object of at most so many members with names of the client's choice, each of this kind.
     Named(&'static Self, usize),
+    /// An object whose first-named member, one of these words, says which further members there are.
+    Shapes(&'static Property, &'static [(&'static str, &'static [Property])]),
     /// False, an empty text, an empty list, or an object of nothing but these.
     Off,
     /// What the type itself reads, and refuses in its own words.
@@ -64,22 +68,22 @@ pub const PROVISIONING_STATE: Property = read_only("provisioningState");
 
 /// A member that the product acts on.
 pub const fn acted(name: &'static str, check: Check) -> Property {
-    Property { name, check, meaning: Meaning::Acted, create_only: false }
+    Property { name, check, meaning: Meaning::Acted, create_only: false, required: false }
 }
 
 /// A member that is kept and shown; `what` says what it is for.
 pub const fn descriptive(name: &'static str, check: Check, what: &'static str) -> Property {
-    Property { name, check, meaning: Meaning::Descriptive(what), create_only: false }
+    Property { name, check, meaning: Meaning::Descriptive(what), create_only: false, required: false }
 }
 
 /// A member that only the server writes.
 pub const fn read_only(name: &'static str) -> Property {
-    Property { name, check: Check::Own, meaning: Meaning::ReadOnly, create_only: false }
+    Property { name, check: Check::Own, meaning: Meaning::ReadOnly, create_only: false, required: false }
 }
 
 /// A member that is not built: `idle` is what asks for nothing, `why` the sentence with which the rest is refused.
 pub const fn unbuilt(name: &'static str, idle: Check, why: &'static str) -> Property {
-    Property { name, check: idle, meaning: Meaning::Unbuilt(why), create_only: false }
+    Property { name, check: idle, meaning: Meaning::Unbuilt(why), create_only: false, required: false }
 }
 
 impl Property {
@@ -90,39 +94,51 @@ impl Property {
         Self { create_only: true, ..self }
     }
 
-    pub(super) fn walk(&'static self, above: &str, found: &mut Vec<(String, &'static Self)>) {
-        let mut path = if above.is_empty() { self.name.to_owned() } else { format!("{above}.{}", self.name) };
-        found.push((path.clone(), self));
-        let mut check = &self.check;
-        loop {
-            check = match check {
-                Check::Each(inner, _) => {
-                    path.push_str("[]");
-                    inner
-                }
-                Check::Named(inner, _) => {
-                    path.push_str(".*");
-                    inner
-                }
-                _ => break,
-            };
-        }
-        check.below().iter().for_each(|property| property.walk(&path, found));
+    /// The same, without which the object is refused.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
     }
 
-    /// The members below, whatever stands between: those of the object, of each entry of the list or map.
-    pub fn below(&self) -> &'static [Self] {
-        self.check.below()
+    pub(super) fn walk(&'static self, above: &str, found: &mut Vec<(String, &'static Self)>) {
+        let path = if above.is_empty() { self.name.to_owned() } else { format!("{above}.{}", self.name) };
+        found.push((path.clone(), self));
+        self.check.walk(&path, found);
     }
 }
 
 impl Check {
-    fn below(&self) -> &'static [Property] {
+    /// Every member below, by its path: `[]` for an entry of a list, `*` for a name of the client's choice,
+    /// `{target=Mqtt}` for the shape that this word chooses.
+    fn walk(&'static self, path: &str, found: &mut Vec<(String, &'static Property)>) {
+        match self {
+            Self::Members(members) => members.iter().for_each(|member| member.walk(path, found)),
+            Self::Each(inner, _) => inner.walk(&format!("{path}[]"), found),
+            Self::Named(inner, _) => inner.walk(&format!("{path}.*"), found),
+            Self::Shapes(chooser, shapes) => {
+                for (word, members) in *shapes {
+                    let path = format!("{path}{{{}={word}}}", chooser.name);
+                    chooser.walk(&path, found);
+                    members.iter().for_each(|member| member.walk(&path, found));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The members of an object whose shape does not depend on what it says.
+    pub(super) fn members(&self) -> &'static [Property] {
         match self {
             Self::Members(members) => members,
-            Self::Each(check, _) | Self::Named(check, _) => check.below(),
             _ => &[],
         }
+    }
+
+    /// The members of the shape that `value` chooses, the choosing one apart; `None` where it chooses none.
+    pub(super) fn chosen(&self, value: &Map<String, Value>) -> Option<&'static [Property]> {
+        let Self::Shapes(chooser, shapes) = self else { return None };
+        let word = value.get(chooser.name)?.as_str()?;
+        shapes.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, members)| *members)
     }
 
     /// The rule in words, completing "'name' …", where the value itself breaks it; what lies below is not looked at.
@@ -153,7 +169,7 @@ impl Check {
                 let fits = value.is_object() && value.to_string().len() <= *most;
                 (fits, format!("is an object of at most {most} bytes of JSON"))
             }
-            Self::Members(_) => (value.is_object(), "is an object".into()),
+            Self::Members(_) | Self::Shapes(..) => (value.is_object(), "is an object".into()),
             Self::Each(_, most) => {
                 let fits = value.as_array().is_some_and(|list| list.len() <= *most);
                 (fits, format!("is a list of at most {most} entries"))
@@ -196,7 +212,8 @@ mod tests {
     #[test]
     fn each_check_takes_what_it_says_and_nothing_else() {
         const INNER: Check = Check::Bool;
-        let checks: [(Check, Value, Value); 11] = [
+        const WORD: Property = acted("word", Check::OneOf(&["On"]));
+        let checks: [(Check, Value, Value); 12] = [
             (Check::Texts(&["a"]), json!(["a"]), json!([])),
             (Check::Bool, json!(true), json!("true")),
             (Check::Integer(1, 3), json!(3), json!(4)),
@@ -206,6 +223,7 @@ mod tests {
             (Check::Object(10), json!({"a": 1}), json!({"a": "0123456789"})),
             (Check::Members(&[]), json!({}), json!([])),
             (Check::Each(&INNER, 1), json!([true]), json!([true, true])),
+            (Check::Shapes(&WORD, &[("On", &[])]), json!({"word": "Off"}), json!("On")),
             (Check::Named(&INNER, 1), json!({"a": true}), json!({"a": true, "b": true})),
             (Check::Off, json!({"a": [], "b": false, "c": {"d": ""}}), json!({"a": [], "b": {"c": 0}})),
         ];

@@ -14,7 +14,8 @@ pub struct View {
     pub first: &'static str,
     /// Last api-version of the shape; `None` while newer ones keep it.
     pub last: Option<&'static str>,
-    /// Dotted paths from the resource's root that this shape does not know, such as `properties.deviceRegistry`.
+    /// Dotted paths from the resource's root that this shape does not know, such as `properties.deviceRegistry`; `*` stands
+    /// for any entry of a list or map. What is hidden in a list belongs to no entry for good, so only the server writes it.
     pub hidden: &'static [&'static str],
     /// From the newest shape, less what is hidden, to this one.
     pub to: fn(&mut Value),
@@ -82,9 +83,7 @@ pub(super) fn merge_properties(
         }
     }
     for steps in hidden_properties(view) {
-        if let Some(value) = get(&stored, &steps) {
-            set(&mut merged, &steps, value.clone());
-        }
+        keep(&mut merged, &stored, &steps);
     }
     match merged {
         Value::Object(map) => map,
@@ -113,12 +112,46 @@ pub(super) fn get<'a>(doc: &'a Value, steps: &[&str]) -> Option<&'a Value> {
     steps.iter().try_fold(doc, |at, step| at.get(*step))
 }
 
-/// Removes the member at a path, if it is there.
+/// Whether a document says something at a path, in any entry where that has a `*`.
+pub(super) fn says(doc: &Value, steps: &[&str]) -> bool {
+    match (steps, doc) {
+        ([], _) => !doc.is_null(),
+        (["*", rest @ ..], Value::Array(list)) => list.iter().any(|entry| says(entry, rest)),
+        (["*", rest @ ..], Value::Object(map)) => map.values().any(|entry| says(entry, rest)),
+        ([step, rest @ ..], _) => doc.get(*step).is_some_and(|below| says(below, rest)),
+    }
+}
+
+/// Removes what is at a path, if it is there; in every entry, where the path has a `*`.
 pub(super) fn remove(doc: &mut Value, steps: &[&str]) {
-    let Some((last, parents)) = steps.split_last() else { return };
-    let parent = parents.iter().try_fold(doc, |at, step| at.get_mut(*step));
-    if let Some(map) = parent.and_then(Value::as_object_mut) {
-        map.shift_remove(*last);
+    match (steps, doc) {
+        (["*", rest @ ..], Value::Array(list)) => list.iter_mut().for_each(|entry| remove(entry, rest)),
+        (["*", rest @ ..], Value::Object(map)) => map.values_mut().for_each(|entry| remove(entry, rest)),
+        ([last], Value::Object(map)) => drop(map.shift_remove(*last)),
+        ([step, rest @ ..], Value::Object(map)) => {
+            if let Some(below) = map.get_mut(*step) {
+                remove(below, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes over what is stored at a path; below a `*`, into the entries of a map that are there under the same name.
+fn keep(doc: &mut Value, stored: &Value, steps: &[&str]) {
+    let Some(at) = steps.iter().position(|step| *step == "*") else {
+        if let Some(value) = get(stored, steps) {
+            set(doc, steps, value.clone());
+        }
+        return;
+    };
+    let (above, below) = (&steps[..at], &steps[at + 1..]);
+    let found = above.iter().try_fold(doc, |at, step| at.get_mut(*step)).and_then(Value::as_object_mut);
+    let (Some(map), Some(Value::Object(stored))) = (found, get(stored, above)) else { return };
+    for (name, entry) in map {
+        if let Some(was) = stored.get(name) {
+            keep(entry, was, below);
+        }
     }
 }
 
@@ -169,6 +202,19 @@ mod tests {
         assert_eq!(doc, json!({"a": {"c": 2, "d": {"e": 3}}}));
         merge_patch(&mut doc, &json!({"a": {"c": null, "f": [1]}, "g": {"h": null}}));
         assert_eq!(doc, json!({"a": {"d": {"e": 3}, "f": [1]}, "g": {}}));
+    }
+
+    #[test]
+    fn what_is_hidden_in_entries_is_taken_away_and_kept() {
+        let stored = json!({"a": {"x": {"b": 1, "c": 2}, "y": {"c": 3}}, "l": [{"c": 4, "d": 5}]});
+        let mut doc = stored.clone();
+        remove(&mut doc, &["a", "*", "c"]);
+        remove(&mut doc, &["l", "*", "c"]);
+        assert_eq!(doc, json!({"a": {"x": {"b": 1}, "y": {}}, "l": [{"d": 5}]}));
+        assert!(says(&stored, &["l", "*", "c"]) && !says(&doc, &["l", "*", "c"]) && !says(&doc, &["a", "*", "c"]));
+        let mut sent = json!({"a": {"x": {"b": 7}, "z": {}}});
+        keep(&mut sent, &stored, &["a", "*", "c"]);
+        assert_eq!(sent, json!({"a": {"x": {"b": 7, "c": 2}, "z": {}}}));
     }
 
     #[test]

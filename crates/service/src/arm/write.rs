@@ -286,13 +286,28 @@ impl Call<'_> {
             Some(sku) if self.decl.sku && !sku.is_null() => Some(sku.clone()),
             _ => old.and_then(|resource| resource.sku.clone()),
         };
+        let extended_location = self.extended_location(id, body, old)?;
         let kept = old.cloned().unwrap_or_default();
         // ARM answers with the casing that was used last; a singleton that another generation shows keeps its own name.
         let name = match existing {
             Some(stored) if self.decl.kind.singleton => stored.name().to_owned(),
             _ => id.name().to_owned(),
         };
-        Ok(Resource { name, location, tags, sku, properties, ..kept })
+        Ok(Resource { name, location, extended_location, tags, sku, properties, ..kept })
+    }
+
+    /// Where Azure Arc would act on the resource; it never changes.
+    fn extended_location(&self, id: &ResourceId, body: &Value, old: Option<&Resource>) -> Result<Option<Value>> {
+        let before = old.and_then(|resource| resource.extended_location.as_ref());
+        let Some(sent) = body.get("extendedLocation").filter(|sent| !sent.is_null()) else {
+            return Ok(before.cloned());
+        };
+        let differs = |member| !same(sent.get(member), before.and_then(|before| before.get(member)));
+        match before {
+            Some(_) if differs("name") || differs("type") => Err(unchangeable(id, "extendedLocation")),
+            Some(before) => Ok(Some(before.clone())),
+            None => Ok(Some(sent.clone())),
+        }
     }
 
     fn check_create_only(
@@ -307,11 +322,7 @@ impl Call<'_> {
             let path = steps.join(".");
             let (now, before) = (view::get(&now, &steps), view::get(&before, &steps));
             if now.is_some() && before.is_some() && !same(now, before) {
-                return Err(Error::conflict(format!(
-                    "The property 'properties.{path}' of '{id}' cannot be changed after creation. Delete the resource and make it anew."
-                ))
-                .with_code("PropertyChangeNotAllowed")
-                .with_target(format!("properties.{path}")));
+                return Err(unchangeable(id, &format!("properties.{path}")));
             }
         }
         Ok(())
@@ -349,10 +360,18 @@ impl Call<'_> {
     }
 }
 
+fn unchangeable(id: &ResourceId, path: &str) -> Error {
+    Error::conflict(format!(
+        "The property '{path}' of '{id}' cannot be changed after creation. Delete the resource and make it anew."
+    ))
+    .with_code("PropertyChangeNotAllowed")
+    .with_target(path)
+}
+
 /// Ids compare ignoring case; everything else exactly.
 fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a.and_then(Value::as_str), b.and_then(Value::as_str)) {
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        (Some(a), Some(b)) if a.starts_with('/') => a.eq_ignore_ascii_case(b),
         _ => a == b,
     }
 }

@@ -23,6 +23,24 @@ pub mod tag {
     pub const CERTIFICATE_AUTHORITY: &str = "ca";
     /// Certificate policies: the leaf settings of an issuing authority.
     pub const CERTIFICATE_POLICY: &str = "cp";
+    /// Assets in a resource group.
+    pub const ASSET: &str = "as";
+    /// Endpoint profiles of assets in a resource group.
+    pub const ASSET_ENDPOINT_PROFILE: &str = "aep";
+    /// Assets of a namespace.
+    pub const NAMESPACE_ASSET: &str = "nas";
+    /// Assets that discovery found.
+    pub const DISCOVERED_ASSET: &str = "das";
+    /// Devices that discovery found.
+    pub const DISCOVERED_DEVICE: &str = "ddv";
+    /// Schema registries.
+    pub const SCHEMA_REGISTRY: &str = "sr";
+    /// Schemas of a registry.
+    pub const SCHEMA: &str = "sc";
+    /// Versions of a schema.
+    pub const SCHEMA_VERSION: &str = "sv";
+    /// Billing containers, which have no rows.
+    pub const BILLING_CONTAINER: &str = "bc";
     /// ADR devices.
     pub const DEVICE: &str = "dv";
     /// IoT hubs.
@@ -42,6 +60,8 @@ pub enum Scope {
     Group,
     /// In a resource group, or below a resource that is.
     InGroup,
+    /// In a subscription, outside of its groups.
+    InSubscription,
     /// On any scope, as an extension.
     Extension,
 }
@@ -114,6 +134,7 @@ impl Kind {
         let root = match self.scope {
             Scope::Group => return (GROUP.replace("/{resourceGroup}", ""), GROUP.to_owned()),
             Scope::InGroup => GROUP,
+            Scope::InSubscription => "/subscriptions/{subscription}",
             Scope::Extension => "/{scope}",
         };
         let mut path = format!("{root}/providers/{}", self.provider);
@@ -137,7 +158,9 @@ impl Kind {
         match self.scope {
             Scope::Group => ResourceId { resource_group: Some(name.to_owned()), ..parent.clone() },
             Scope::InGroup if self.is_nested() => parent.child(self.path[self.path.len() - 1], name),
-            Scope::InGroup | Scope::Extension => parent.resource(self.provider, self.path[0], name),
+            Scope::InGroup | Scope::InSubscription | Scope::Extension => {
+                parent.resource(self.provider, self.path[0], name)
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ pub use access::load_access;
 pub use find::{by_lookup, by_uid, children, children_page, every, get, id_of, ids_of, linked, named, require, uid_of};
 pub use kind::{Face, Kind, Kinds, Scope, tag};
 pub(crate) use write::founding_row;
-pub use write::{Entry, delete, put, relocate, rewrite};
+pub use write::{Entry, become_another, delete, put, relocate, rewrite};
 
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;

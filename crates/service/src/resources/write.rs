@@ -101,6 +101,34 @@ pub fn relocate(was: &Stored, parent: Uuid, change: &mut Change) -> Result<()> {
     Ok(())
 }
 
+/// Adds a resource's row at another place and as another type to `change`: it keeps its uid, so that everything below it, and
+/// whatever points at it, goes along unwritten. The place must be free.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub fn become_another(
+    platform: &Platform,
+    actor: &Actor,
+    was: &Stored,
+    kind: &'static Kind,
+    parent: Uuid,
+    mut resource: Resource,
+    change: &mut Change,
+) -> Result<()> {
+    resource.system_data.last_modified_by = actor.name().to_owned();
+    resource.system_data.last_modified_by_type = actor.kind_name().to_owned();
+    resource.system_data.last_modified_at = rfc3339(platform.now());
+    resource.etag = platform.random.uuid_v4().to_string();
+    let value = place(parent, kind.tag, &resource.name);
+    change.unit.expect_version(&RESOURCES, was.key(), was.version);
+    change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "place", value });
+    change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    change.unit.put(row(was.uid, kind, parent, &resource, was.extra.clone())?);
+    // Roles that were assigned on it are under other ids now.
+    change.access = true;
+    Ok(())
+}
+
 /// Adds the removal of a resource's row to `change`: it must not have changed, and nothing may lie below it.
 pub fn delete(stored: &Stored, change: &mut Change) {
     let key = stored.key();

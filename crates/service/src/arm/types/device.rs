@@ -2,10 +2,11 @@
 
 use super::REGISTRY_FAMILY;
 use super::device_revoke::{self, REVOKE};
+use super::registry_members::{ATTRIBUTES, CONFIGURATION, HOST_AUTHENTICATION, OF_OPERATIONS, OUTBOUND, TEXT};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, ExtendedLocationRule, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
-use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
+use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
 use crate::certificate;
 use crate::platform::Platform;
 use crate::registry::{self, Followed};
@@ -28,11 +29,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         text: "letters, digits and '-', starting with a letter or digit",
     },
     properties: PROPERTIES,
-    beside: &[unbuilt(
-        "extendedLocation",
-        Check::Off,
-        "Ferrohub has no custom locations; a device lies in the region of its namespace.",
-    )],
+    extended_location: ExtendedLocationRule::May,
     delete: (204, 204),
     action_status: true,
     subs: &[("POST", REVOKE)],
@@ -49,41 +46,16 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 };
 
 const WHAT_IT_IS: &str = "what the device is, for people and programs that look for it";
-const OF_OPERATIONS: &str = "how Azure IoT Operations reaches the device; a hub's own entry is shown, not stored";
-/// Longest text of one member: ours.
-const TEXT: Check = Check::Text(4096);
 /// Most endpoints of one kind: ours.
 const ENDPOINTS: usize = 100;
-const AUTHENTICATION: &[Property] = &[
-    descriptive("method", Check::OneOf(&["Anonymous", "Certificate", "UsernamePassword"]), OF_OPERATIONS),
-    descriptive(
-        "usernamePasswordCredentials",
-        Check::Members(&[
-            descriptive("usernameSecretName", TEXT, OF_OPERATIONS),
-            descriptive("passwordSecretName", TEXT, OF_OPERATIONS),
-        ]),
-        OF_OPERATIONS,
-    ),
-    descriptive(
-        "x509Credentials",
-        Check::Members(&[
-            descriptive("certificateSecretName", TEXT, OF_OPERATIONS),
-            descriptive("keySecretName", TEXT, OF_OPERATIONS),
-            descriptive("intermediateCertificatesSecretName", TEXT, OF_OPERATIONS),
-        ]),
-        OF_OPERATIONS,
-    ),
-];
 const INBOUND: Check = Check::Members(&[
-    descriptive("endpointType", TEXT, OF_OPERATIONS),
-    descriptive("address", TEXT, OF_OPERATIONS),
+    descriptive("endpointType", TEXT, OF_OPERATIONS).required(),
+    descriptive("address", TEXT, OF_OPERATIONS).required(),
     descriptive("version", TEXT, OF_OPERATIONS),
-    descriptive("additionalConfiguration", Check::Text(ATTRIBUTES_BYTES), OF_OPERATIONS),
-    descriptive("authentication", Check::Members(AUTHENTICATION), OF_OPERATIONS),
+    descriptive("additionalConfiguration", CONFIGURATION, OF_OPERATIONS),
+    descriptive("authentication", HOST_AUTHENTICATION, OF_OPERATIONS),
     descriptive("trustSettings", Check::Members(&[descriptive("trustList", TEXT, OF_OPERATIONS)]), OF_OPERATIONS),
 ]);
-const OUTBOUND: Check =
-    Check::Members(&[descriptive("endpointType", TEXT, OF_OPERATIONS), descriptive("address", TEXT, OF_OPERATIONS)]);
 /// What a device's properties are (reference: device-registry-api.md section 4).
 const PROPERTIES: &[Property] = &[
     acted("enabled", Check::Bool),
@@ -93,7 +65,7 @@ const PROPERTIES: &[Property] = &[
     descriptive("model", TEXT, WHAT_IT_IS).create_only(),
     descriptive("operatingSystem", TEXT, WHAT_IT_IS).create_only(),
     descriptive("operatingSystemVersion", TEXT, WHAT_IT_IS),
-    descriptive("attributes", Check::Object(ATTRIBUTES_BYTES), WHAT_IT_IS),
+    descriptive("attributes", ATTRIBUTES, WHAT_IT_IS),
     descriptive(
         "endpoints",
         Check::Members(&[
@@ -101,7 +73,7 @@ const PROPERTIES: &[Property] = &[
             descriptive(
                 "outbound",
                 Check::Members(&[
-                    descriptive("assigned", Check::Named(&OUTBOUND, ENDPOINTS), OF_OPERATIONS),
+                    descriptive("assigned", Check::Named(&OUTBOUND, ENDPOINTS), OF_OPERATIONS).required(),
                     descriptive("unassigned", Check::Named(&OUTBOUND, ENDPOINTS), OF_OPERATIONS),
                 ]),
                 OF_OPERATIONS,
@@ -116,9 +88,6 @@ const PROPERTIES: &[Property] = &[
     read_only("status"),
     PROVISIONING_STATE,
 ];
-
-/// Largest `attributes` object, bytes of JSON: ours.
-const ATTRIBUTES_BYTES: usize = 64 * 1024;
 
 struct Device;
 

@@ -1,19 +1,27 @@
 //! The resource types, one file each. To add a type: write its file, name it here twice.
 
+mod asset;
+mod asset_action;
+mod asset_endpoint_profile;
+mod asset_migration;
 mod authority_life;
 mod authority_rotation;
+mod billing_container;
 mod certificate_authority;
 mod certificate_inventory;
 mod certificate_policy;
 mod credential;
 mod device;
 mod device_revoke;
+mod discovered_asset;
+mod discovered_device;
 mod hub_certificate;
 mod iot_hub;
 mod iot_hub_properties;
 mod keys;
 mod linked_hubs;
 mod namespace;
+mod namespace_asset;
 mod network;
 mod policy;
 mod provisioning_certificate;
@@ -21,9 +29,15 @@ mod provisioning_service;
 mod registry_attributes;
 mod registry_device;
 mod registry_profiles;
+mod registry_document;
+mod registry_members;
+mod registry_schema;
 mod resource_group;
 mod role_assignment;
 mod role_definition;
+mod schema_content;
+mod schema_registry;
+mod schema_version;
 pub(crate) mod synchronization;
 mod synchronize;
 mod uploaded;
@@ -37,6 +51,7 @@ pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignm
 
 /// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).
 const REGISTRY_FAMILY: &[&str] = &[
+    "2024-11-01",
     "2025-07-01-preview",
     "2025-10-01",
     "2025-11-01-preview",
@@ -57,6 +72,15 @@ static ALL: &[&TypeDecl] = &[
     &certificate_policy::DECL,
     &device::DECL,
     &registry_device::DECL,
+    &namespace_asset::DECL,
+    &discovered_asset::DECL,
+    &discovered_device::DECL,
+    &asset::DECL,
+    &asset_endpoint_profile::DECL,
+    &schema_registry::DECL,
+    &registry_schema::DECL,
+    &schema_version::DECL,
+    &billing_container::DECL,
     &iot_hub::DECL,
     &hub_certificate::DECL,
     &provisioning_service::DECL,

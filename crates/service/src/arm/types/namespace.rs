@@ -1,5 +1,6 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
+use super::asset_migration::{self, MIGRATE};
 use super::{REGISTRY_FAMILY, certificate_inventory as inventory};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
@@ -31,15 +32,21 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     tree: true,
     marked: true,
     action_status: false,
-    subs: &[("POST", "migrate"), ("GET", "certificates"), ("GET", "certificates/{serial}")],
+    subs: &[("POST", MIGRATE), ("GET", "certificates"), ("GET", "certificates/{serial}")],
     behavior: &Namespace,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::NAMESPACE, "Microsoft.DeviceRegistry", &["namespaces"]) },
         REGISTRY_FAMILY,
-        &[View::hiding("2025-07-01-preview", None, &["etag"])],
+        &[
+            View::hiding("2025-07-01-preview", Some("2026-03-01-preview"), &["etag", "properties.management"]),
+            View::hiding("2026-04-01", Some("2026-04-01"), &["etag"]),
+            View::hiding(NEWEST, None, &["etag"]),
+        ],
     )
 };
 
+/// The first api-version that finds the address of a messaging endpoint itself (reference: device-registry-api.md section 6).
+const NEWEST: &str = "2026-11-02-preview";
 /// Most endpoints of one kind: ours.
 const ENDPOINTS: usize = 100;
 const OTHER_BROKER: &str = "where a broker or management service that is no part of Ferrohub is reached";
@@ -61,10 +68,10 @@ const MESSAGING: Check = Check::Members(&[
     read_only("linkingError"),
 ]);
 const MANAGEMENT: Check = Check::Members(&[
-    descriptive("endpointType", ADDRESS, OTHER_BROKER),
-    descriptive("address", ADDRESS, OTHER_BROKER),
-    descriptive("scopeId", ADDRESS, OTHER_BROKER),
-    descriptive("resourceId", ADDRESS, OTHER_BROKER),
+    descriptive("endpointType", ADDRESS, OTHER_BROKER).required(),
+    descriptive("address", ADDRESS, OTHER_BROKER).required(),
+    descriptive("scopeId", ADDRESS, OTHER_BROKER).required(),
+    descriptive("resourceId", ADDRESS, OTHER_BROKER).required(),
 ]);
 /// Refused one by one, with the command that makes the link.
 const LINKS: Check = Check::Members(&[acted("endpoints", Check::Named(&Check::Object(4096), ENDPOINTS))]);
@@ -96,6 +103,9 @@ impl Behavior for Namespace {
         };
         let linked: Vec<String> = linked.into_iter().map(|hub| hub.id.key()).collect();
         refuse_links(cx.body, &linked)?;
+        if cx.view.first != NEWEST {
+            require_addresses(cx.body)?;
+        }
         let uid = cx.uid.to_string();
         let properties = &mut cx.resource.properties;
         properties.insert("uuid".into(), uid.into());
@@ -167,13 +177,26 @@ impl Behavior for Namespace {
         {
             return inventory::show(cx, serial).await.map(Some);
         }
-        if cx.is("POST", &["migrate"]) {
-            return Err(Error::not_implemented(
-                "Ferrohub has no assets yet, so there is nothing to migrate into a namespace.",
-            ));
+        if cx.is("POST", &[MIGRATE]) {
+            return asset_migration::answer(cx).await.map(Some);
         }
         Ok(None)
     }
+}
+
+fn require_addresses(body: &Value) -> Result<()> {
+    let endpoints = body.pointer("/properties/messaging/endpoints").and_then(Value::as_object);
+    for (name, endpoint) in endpoints.into_iter().flatten().filter(|(_, endpoint)| !endpoint.is_null()) {
+        if endpoint.get("address").is_none_or(Value::is_null) {
+            let path = format!("properties.messaging.endpoints.{name}.address");
+            return Err(Error::invalid(format!(
+                "The request content was invalid: the required property '{path}' is missing."
+            ))
+            .with_code("InvalidRequestContent")
+            .with_target(path));
+        }
+    }
+    Ok(())
 }
 
 /// Newer api-versions make links by writing endpoints on the namespace. Ferrohub makes them from the hub and the DPS;

@@ -3,6 +3,7 @@
 use super::fixture::{HUB, World, plant};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::builtin;
+use ferrohub_service::resources::Scope;
 use serde_json::json;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ async fn without_a_right_nothing_is_told_or_done() {
     for decl in world.platform().types.all() {
         let id = match decl.kind.path {
             ["resourceGroups"] => plant.group.clone(),
+            [first] if decl.kind.scope == Scope::InSubscription => {
+                format!("/subscriptions/{}/providers/{}/{first}/thing", world.subscription, decl.kind.provider)
+            }
             [first] => format!("{}/providers/{}/{first}/thing", plant.group, decl.kind.provider),
             [first, second] => {
                 format!("{}/providers/{}/{first}/thing/{second}/default", plant.group, decl.kind.provider)

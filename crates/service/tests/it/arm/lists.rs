@@ -1,6 +1,7 @@
 //! What a list is asked for it obeys, or refuses.
 
 use super::fixture::{BASE, HUB, World, plant};
+use super::registry;
 use ferrohub_service::arm::types::Types;
 use ferrohub_service::graph::GraphRequest;
 use serde_json::{Value, json};
@@ -108,6 +109,7 @@ fn decoded(next: &str) -> String {
 async fn every_list_obeys_top_and_refuses_what_it_does_not_know() {
     let world = tagged().await;
     let plant = plant(&world).await;
+    registry::fill(&world, &plant).await;
     for name in ["hub2", "hub3"] {
         let id = format!("{}/providers/Microsoft.Devices/IotHubs/{name}", plant.group);
         world.put(&id, HUB, json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}})).await;
@@ -134,6 +136,8 @@ async fn every_list_obeys_top_and_refuses_what_it_does_not_know() {
                 .replace("{namespace}", "plant7")
                 .replace("{credential}", "default")
                 .replace("{certificateAuthoritie}", "default")
+                .replace("{schemaRegistrie}", "reg-1")
+                .replace("{schema}", "telemetry")
                 .replace("{IotHub}", "hub1")
                 .replace("{provisioningService}", "dps1");
             if decl.subs.iter().all(|(_, tail)| !route.path.ends_with(tail)) {

@@ -19,6 +19,8 @@ mod possession;
 mod processes;
 mod properties;
 mod registry_devices;
+mod registry;
+mod registry_actions;
 mod retention;
 mod rotation;
 mod synchronizing;

@@ -16,37 +16,77 @@ const UNKNOWN: &str = "zzNobodyKnows";
 async fn one_of_each(world: &World) -> Vec<(&'static TypeDecl, String, &'static str)> {
     let mut found: Vec<(&'static TypeDecl, String, &'static str)> = Vec::new();
     for (decl, path) in everything(world).await {
-        if !found.iter().any(|(known, ..)| known.kind == decl.kind) {
+        if !decl.read_only && !found.iter().any(|(known, ..)| known.kind == decl.kind) {
             found.push((decl, path, decl.versions()[0]));
         }
     }
-    assert_eq!(found.len(), world.platform().types.all().len());
+    assert_eq!(found.len(), world.platform().types.all().iter().filter(|decl| !decl.read_only).count());
     found
 }
 
-/// `doc` with `value` at a path of a declaration: an entry of a list, or a name of the client's choice, is made.
+/// `doc` with `value` at a path of a declaration: an entry of a list, or a name of the client's choice, is made, and the word
+/// that chooses a shape is said.
 fn with(doc: &Value, path: &str, value: Value) -> Value {
     let mut doc = doc.clone();
     let mut at = &mut doc;
-    for step in path.split('.') {
-        let (name, lists) = (step.trim_end_matches("[]"), step.matches("[]").count());
+    for step in steps(path) {
+        let (name, mut rest) = step.split_at(step.find(['[', '{']).unwrap_or(step.len()));
         let name = if name == "*" { "x" } else { name };
         if !at.is_object() {
             *at = json!({});
         }
         at = &mut at[name];
-        for _ in 0..lists {
-            *at = json!([{}]);
-            at = &mut at[0];
+        while !rest.is_empty() {
+            if let Some(after) = rest.strip_prefix("[]") {
+                *at = json!([{}]);
+                at = &mut at[0];
+                rest = after;
+            } else {
+                let (shape, after) = rest[1..].split_once('}').unwrap();
+                let (chooser, word) = shape.split_once('=').unwrap();
+                if !at.is_object() {
+                    *at = json!({});
+                }
+                at[chooser] = json!(word);
+                rest = after;
+            }
         }
     }
     *at = value;
     doc
 }
 
+/// The steps of a path; the word that chooses a shape may have dots.
+fn steps(path: &str) -> Vec<&str> {
+    let mut inside = false;
+    path.split(|c| {
+        inside = (inside || c == '{') && c != '}';
+        c == '.' && !inside
+    })
+    .collect()
+}
+
 /// The path as a refusal names it.
 fn named(path: &str) -> String {
-    path.replace("[]", "[0]").replace(".*", ".x")
+    let steps = steps(path).into_iter().map(|step| {
+        let shape = step.find('{').and_then(|start| Some(start..=step.find('}')?));
+        shape.map_or_else(|| step.to_owned(), |shape| [&step[..*shape.start()], &step[shape.end() + 1..]].concat())
+    });
+    let path: Vec<String> = steps.collect();
+    path.join(".").replace("[]", "[0]").replace(".*", ".x")
+}
+
+/// The paths of the objects with members of their own that a check describes.
+fn objects(check: &Check, path: String, found: &mut Vec<String>) {
+    match check {
+        Check::Members(_) => found.push(path),
+        Check::Each(inner, _) => objects(inner, format!("{path}[]"), found),
+        Check::Named(inner, _) => objects(inner, format!("{path}.*"), found),
+        Check::Shapes(chooser, shapes) => {
+            found.extend(shapes.iter().map(|(word, _)| format!("{path}{{{}={word}}}", chooser.name)));
+        }
+        _ => {}
+    }
 }
 
 /// A write of the owner, over what stands where the type asks for that to be said.
@@ -68,16 +108,10 @@ async fn what_nobody_declared_is_refused_at_every_depth() {
     for (decl, path, version) in one_of_each(&world).await {
         let doc = world.get(&path, version).await;
         let mut levels = vec![String::new(), "properties.".to_owned()];
-        for (path, property) in decl.members() {
-            let mut level = path;
-            let mut check = &property.check;
-            while let Check::Each(inner, _) | Check::Named(inner, _) = check {
-                level.push_str(if matches!(check, Check::Each(..)) { "[]" } else { ".*" });
-                check = inner;
-            }
-            if matches!(check, Check::Members(_)) && property.meaning != Meaning::ReadOnly {
-                levels.push(format!("{level}."));
-            }
+        for (path, property) in decl.members().into_iter().filter(|(_, p)| p.meaning != Meaning::ReadOnly) {
+            let mut found = Vec::new();
+            objects(&property.check, path, &mut found);
+            levels.extend(found.into_iter().map(|path| format!("{path}.")));
         }
         for level in levels {
             let unknown = format!("{level}{UNKNOWN}");
@@ -281,7 +315,9 @@ fn table(wanted: fn(&Property) -> Option<String>) -> String {
         for (path, property) in decl.members() {
             // What lies below a listed one and is the same needs no line of its own.
             let Some(words) = wanted(property) else { continue };
-            let below = |(top, said): &(String, String)| path.starts_with(&format!("{top}.")) && *said == words;
+            let below = |(top, said): &(String, String)| {
+                path.strip_prefix(top.as_str()).is_some_and(|rest| rest.starts_with(['.', '[', '{'])) && *said == words
+            };
             if !above.as_ref().is_some_and(below) {
                 above = Some((path.clone(), words.clone()));
                 lines.push_str(&format!("| `{}` | `{path}` | {words} |\n", decl.full()));

@@ -1,0 +1,85 @@
+//! Billing containers (`Microsoft.DeviceRegistry/billingContainers`): one per subscription that uses the registry, stored nowhere.
+
+use super::REGISTRY_FAMILY;
+use crate::arm::context::ListContext;
+use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::schema::PROVISIONING_STATE;
+use crate::platform::Platform;
+use crate::resources::{Kind, RowExtra, Scope, Stored, root_of, tag};
+use crate::tables::RESOURCES;
+use async_trait::async_trait;
+use ferrohub_model::error::Result;
+use ferrohub_model::resource::Resource;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Page;
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The declaration.
+pub(super) static DECL: TypeDecl = TypeDecl {
+    read_only: true,
+    name: NameRule {
+        min: 3,
+        max: 64,
+        legal: |name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+        text: "letters, digits and '-', starting with a letter or digit",
+    },
+    properties: &[PROVISIONING_STATE],
+    behavior: &BillingContainer,
+    ..TypeDecl::new(
+        Kind {
+            listed: true,
+            scope: Scope::InSubscription,
+            ..Kind::new(tag::BILLING_CONTAINER, "Microsoft.DeviceRegistry", &["billingContainers"])
+        },
+        REGISTRY_FAMILY,
+        &[View::hiding("2024-11-01", None, &["systemData"])],
+    )
+};
+
+/// The name of the one that there is.
+const NAME: &str = "adr-billing";
+/// What Azure would bill.
+const BILLED: &[&str] = &[tag::NAMESPACE, tag::ASSET];
+
+struct BillingContainer;
+
+#[async_trait]
+impl Behavior for BillingContainer {
+    async fn virtual_get(&self, platform: &Platform, id: &ResourceId) -> Result<Option<Stored>> {
+        let asked = id.name().eq_ignore_ascii_case(NAME);
+        if asked { the_one(platform, id.subscription.as_deref().unwrap_or_default()).await } else { Ok(None) }
+    }
+
+    async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
+        let found = the_one(cx.platform, cx.scope.subscription.as_deref().unwrap_or_default()).await?;
+        Ok(Some(found.into_iter().collect()))
+    }
+}
+
+/// The billing container of a subscription, once there is something in it that Azure would bill.
+async fn the_one(platform: &Platform, subscription: &str) -> Result<Option<Stored>> {
+    let mut first = None;
+    for kind in BILLED {
+        let rows = platform.store.find(&RESOURCES, "kind", kind, Page::first(1)).await?;
+        first = first.or_else(|| rows.first().map(|row| row.key.clone()));
+    }
+    let Some(etag) = first else { return Ok(None) };
+    let above = ResourceId::subscription(subscription);
+    let resource = Resource {
+        name: NAME.into(),
+        etag,
+        properties: [("provisioningState".to_owned(), json!("Succeeded"))].into_iter().collect(),
+        ..Resource::default()
+    };
+    Ok(Some(Stored {
+        uid: Uuid::nil(),
+        kind: &DECL.kind,
+        parent: root_of(&above).unwrap_or_default(),
+        id: DECL.kind.child_of(&above, NAME),
+        resource: Arc::new(resource),
+        extra: RowExtra::default(),
+        version: 0,
+    }))
+}
