@@ -62,6 +62,8 @@ pub struct TypeDecl {
     pub subs: &'static [(&'static str, &'static str)],
     /// Actions that roles name and no path serves, such as `assign`.
     pub further_actions: &'static [&'static str],
+    /// Whether locks stand against writes of the type; only locks themselves are made and taken away past them.
+    pub lockable: bool,
     /// Whether lists of the type take a `$filter`, which [`Behavior::list`] then obeys.
     pub filtered: bool,
     /// What is particular to the type.
@@ -94,6 +96,7 @@ impl TypeDecl {
             action_path: None,
             subs: &[],
             further_actions: &[],
+            lockable: true,
             filtered: false,
             behavior: &Plain,
         }
@@ -238,6 +241,8 @@ pub trait Behavior: Send + Sync {
 pub enum SubAnswer {
     /// An answer made at once.
     Done(u16, Option<Value>),
+    /// The same, of what was written to the activity log already.
+    Written(u16, Option<Value>),
     /// A durable operation that was accepted; answered 202 with `Location`, and with `Azure-AsyncOperation` where asked for.
     Accepted {
         /// Id of the operation row, already committed.

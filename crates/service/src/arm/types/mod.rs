@@ -13,12 +13,14 @@ mod iot_hub;
 mod iot_hub_properties;
 mod keys;
 mod linked_hubs;
+mod lock;
 mod namespace;
 mod network;
 mod policy;
 mod provisioning_certificate;
 mod provisioning_service;
 mod resource_group;
+mod resource_group_move;
 mod role_assignment;
 mod role_definition;
 pub(crate) mod synchronization;
@@ -46,6 +48,7 @@ static ALL: &[&TypeDecl] = &[
     &resource_group::DECL,
     &role_definition::DECL,
     &role_assignment::DECL,
+    &lock::DECL,
     &user_assigned_identity::DECL,
     &namespace::DECL,
     &credential::DECL,

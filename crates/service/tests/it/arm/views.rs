@@ -41,6 +41,8 @@ pub(super) async fn world_of_everything() -> World {
         .put(&role, "2022-04-01", json!({"properties": {"roleName": "Viewer", "assignableScopes": [plant.group], "permissions": [{"actions": ["*/read"]}]}}))
         .await;
     world.put(&format!("{}/widgets/w1", widget::provider(&plant.group)), "2030-01-01", widget::body()).await;
+    let lock = format!("{}/widgets/w1/providers/Microsoft.Authorization/locks/keep", widget::provider(&plant.group));
+    world.put(&lock, "2020-05-01", json!({"properties": {"level": "CanNotDelete"}})).await;
     link_as_identity(&world, &plant).await;
     let list = world.get(&format!("{}/certificates", plant.hub), HUB).await;
     let upload =
