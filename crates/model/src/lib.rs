@@ -24,6 +24,7 @@ pub mod renewal;
 pub mod resource;
 pub mod resource_id;
 pub mod role;
+pub mod subscription;
 pub mod time;
 pub mod twin;
 pub mod uid;

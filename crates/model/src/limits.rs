@@ -172,6 +172,16 @@ pub const FILTER_DEPTH: usize = 32;
 pub const QUERY_PAGE: usize = 1000;
 /// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).
 pub const IP_RULES: usize = 100;
+/// Namespaces of a subscription (Device Registry's documented limit); enforced only where the subscription asks for it.
+pub const NAMESPACES_OF_SUBSCRIPTION: usize = 100;
+/// Devices of a namespace (Device Registry's documented limit); enforced as that of namespaces.
+pub const DEVICES_OF_NAMESPACE: usize = 10_000;
+/// Subscriptions of an installation: ours.
+pub const SUBSCRIPTIONS: usize = 100;
+/// Resources that one request moves (Azure: 800).
+pub const MOVED_RESOURCES: usize = 800;
+/// Locks of one scope (Azure: 20).
+pub const LOCKS_OF_SCOPE: usize = 20;
 /// Tags of a resource (ARM: 50).
 pub const TAGS: usize = 50;
 /// Length of a tag name (ARM: 512).

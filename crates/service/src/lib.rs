@@ -19,6 +19,7 @@ pub mod graph;
 pub mod hub;
 pub mod key_store;
 pub mod keyring;
+mod locks;
 pub mod master_key;
 mod owner_reset;
 pub mod platform;
@@ -31,6 +32,7 @@ mod service;
 mod settled;
 pub mod shared_access;
 pub mod stripes;
+mod subscriptions;
 pub mod tables;
 pub mod worker;
 

@@ -11,6 +11,7 @@ use crate::hub::RenewalQueues;
 use crate::hub::presence::Presence;
 use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
+use crate::locks::{LOCK_GENERATION, LockCache};
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
 use crate::stripes::Stripes;
@@ -23,6 +24,7 @@ use ferrohub_model::error::Result;
 use ferrohub_model::limits;
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use ferrohub_store::{Committed, Put, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -134,6 +136,10 @@ pub struct Platform {
     pub types: Types,
     /// What rows and ids need to know of them.
     pub kinds: Kinds,
+    /// The subscriptions, the first one first.
+    pub(crate) subscriptions: ArcSwap<Vec<Subscription>>,
+    /// The management locks.
+    pub(crate) lock_cache: LockCache,
     access: ArcSwap<Access>,
     access_reload: tokio::sync::Mutex<()>,
     turns: Stripes,
@@ -147,6 +153,8 @@ pub struct Change {
     pub unit: UnitOfWork,
     /// Whether role definitions or assignments change.
     pub access: bool,
+    /// Whether management locks change, or where one reaches.
+    pub locks: bool,
     /// Bus messages sent once the unit is committed: subject and payload. They may be lost; readers re-read the store.
     pub notices: Vec<(String, Bytes)>,
 }
@@ -230,12 +238,15 @@ impl Platform {
                 limits::COUNTED_ALLOWANCES,
             ),
             renewals: RenewalQueues::default(),
+            subscriptions: ArcSwap::default(),
+            lock_cache: LockCache::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),
             twin_turns: Stripes::new(TWIN_TURNS),
         });
         platform.ensure_access_generation().await?;
+        platform.ensure_lock_generation().await?;
         platform.load_access().await?;
         Ok(platform)
     }
@@ -285,6 +296,7 @@ impl Platform {
     async fn load_access(&self) -> Result<()> {
         // Read before the roles: a change in between is seen as one by the next look.
         let generation = self.access_generation().await?;
+        self.load_subscriptions().await?;
         let snapshot = Arc::new(resources::load_access(self).await?);
         self.access.store(Arc::new(Access { generation, snapshot }));
         Ok(())
@@ -380,6 +392,9 @@ impl Platform {
     pub async fn commit(&self, mut change: Change) -> std::result::Result<Committed, StoreError> {
         if change.access {
             change.unit.put(Put::new(&META, ACCESS_GENERATION, Vec::new(), &())?);
+        }
+        if change.locks {
+            change.unit.put(Put::new(&META, LOCK_GENERATION, Vec::new(), &())?);
         }
         if change.notices.is_empty() {
             return self.store.commit(change.unit).await;

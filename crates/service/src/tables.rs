@@ -29,6 +29,9 @@ pub static META: Table = table("meta", &[]);
 pub static RESOURCES: Table =
     table("resources", &[unique("place"), plain("kind"), unique("unique_name"), plain("link"), unique("lookup")]);
 
+/// Subscriptions ([`ferrohub_model::subscription::Subscription`]). Key: the id. Column: `alias` (lower case, of those that have one).
+pub static SUBSCRIPTIONS: Table = table("subscriptions", &[unique("alias")]);
+
 /// Directory principals. Key: object id. Column: `app_id`.
 pub static PRINCIPALS: Table = table("principals", &[unique("app_id")]);
 
@@ -142,4 +145,5 @@ pub static ALL: &[&Table] = &[
     &DATA_KEYS,
     &SEALED_KEYS,
     &LOOSE_KEYS,
+    &SUBSCRIPTIONS,
 ];

@@ -66,5 +66,39 @@ pub(super) async fn handle(service: &Service, call: &Call, actor: Option<Actor>)
         }
         reply = reply.with(name, value);
     }
+    for (name, count) in remaining(call) {
+        reply = reply.with(HeaderName::from_static(name), count.to_string());
+    }
     Ok(reply)
 }
+
+/// What is left of Azure's buckets (reference: resource-manager.md section 8): all of it, because nothing is taken out. Clients
+/// read the headers; nobody is slowed down.
+fn remaining(call: &Call) -> Vec<(&'static str, u32)> {
+    let in_subscription = call.path.trim_start_matches('/').to_ascii_lowercase().starts_with("subscriptions/");
+    let kind = match call.method.as_str() {
+        "GET" | "HEAD" => 0,
+        "DELETE" => 2,
+        _ => 1,
+    };
+    let (own, global, bucket) = BUCKETS[kind];
+    match in_subscription {
+        true => vec![(own, bucket), (global, bucket * PRINCIPALS)],
+        false => vec![(TENANT[kind], bucket)],
+    }
+}
+
+/// Headers of a subscription's reads, writes and deletes, with what a principal's bucket holds.
+const BUCKETS: [(&str, &str, u32); 3] = [
+    ("x-ms-ratelimit-remaining-subscription-reads", "x-ms-ratelimit-remaining-subscription-global-reads", 250),
+    ("x-ms-ratelimit-remaining-subscription-writes", "x-ms-ratelimit-remaining-subscription-global-writes", 200),
+    ("x-ms-ratelimit-remaining-subscription-deletes", "x-ms-ratelimit-remaining-subscription-global-deletes", 200),
+];
+/// The same outside of subscriptions.
+const TENANT: [&str; 3] = [
+    "x-ms-ratelimit-remaining-tenant-reads",
+    "x-ms-ratelimit-remaining-tenant-writes",
+    "x-ms-ratelimit-remaining-tenant-deletes",
+];
+/// How many buckets of one principal that of a whole subscription is.
+const PRINCIPALS: u32 = 15;

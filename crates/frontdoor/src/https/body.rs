@@ -5,6 +5,8 @@ use bytes::{Bytes, BytesMut};
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::{HTTP_DISCARD_BYTES, HTTP_DISCARD_TIMEOUT};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use std::time::Duration;
@@ -27,6 +29,25 @@ pub(super) struct Bounds {
 /// `TooLarge`.
 pub(super) fn check_length(body: &impl Body, limit: usize) -> Result<()> {
     if body.size_hint().lower() > limit as u64 { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// Refuses a body in a coding that would have to be undone: none is, in any plane.
+///
+/// # Errors
+/// `UnsupportedMedia`.
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<()> {
+    let plain = |value: &http::HeaderValue| {
+        value.to_str().is_ok_and(|text| text.split(',').all(|coding| coding.trim().eq_ignore_ascii_case("identity")))
+    };
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::UnsupportedMedia,
+        "UnsupportedMediaType",
+        "Bodies are taken as they are: send none with a Content-Encoding other than identity.",
+    )
+    .with_iot_code(415_001))
 }
 
 /// Reads a body, which counts as `share` for as long as that lives.
@@ -125,6 +146,26 @@ mod tests {
     fn chunks() -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
         let chunks = (0..3).map(|_| Ok::<_, Infallible>(hyper::body::Frame::data(Bytes::from_static(b"xxxx"))));
         StreamBody::new(futures_util::stream::iter(chunks))
+    }
+
+    #[test]
+    fn a_coded_body_is_refused() {
+        for (codings, good) in [
+            (&[][..], true),
+            (&["identity"], true),
+            (&["Identity, identity"], true),
+            (&["gzip"], false),
+            (&["identity", "br"], false),
+            (&["identity,deflate"], false),
+            (&[""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(CONTENT_ENCODING, coding.parse().unwrap());
+            }
+            let outcome = check_coding(&headers).map_err(|error| error.http_status());
+            assert_eq!(outcome, if good { Ok(()) } else { Err(415) }, "{codings:?}");
+        }
     }
 
     #[tokio::test]

@@ -205,6 +205,7 @@ impl Https {
     async fn answer(self: Arc<Self>, route: Route, mut call: Call, body: &mut Incoming) -> Result<Reply> {
         body::check_length(body, route.body_limit())?;
         let admitted = caught(self.admit(route, &call)).await?;
+        body::check_coding(&call.headers)?;
         let (budget, time) = if admitted.is_proven() {
             call.client.prove();
             (&self.bodies, HTTP_BODY_TIMEOUT)

@@ -137,6 +137,7 @@ impl Sweep {
                 ("idScope", _) => self.plant.id_scope.clone(),
                 ("scope", _) => format!("subscriptions/{subscription}/resourceGroups/g1"),
                 ("provider", _) => "Microsoft.Devices".into(),
+                ("location", _) => "swedencentral".into(),
                 ("nameCheck", _) => "checkNameAvailability".into(),
                 ("registrationId", _) => "sweep1".into(),
                 ("resourceGroup", true) => "g1".into(),

@@ -4,13 +4,17 @@ use super::declaration::TypeDecl;
 use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
-use super::{listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription};
+use super::{
+    listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription,
+    subscription, tag_names, tag_scope, usages,
+};
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -28,11 +32,26 @@ struct Asked<'a> {
 /// What `$expand` may ask of providers: all that is shown already.
 const PROVIDER_EXPANDABLE: &[&str] = &["metadata", "resourceTypes", "resourceTypes/aliases"];
 
-/// Reading the subscription itself.
-const READ_SUBSCRIPTION: &str = "Microsoft.Resources/subscriptions/read";
-
 /// Actions of what is no resource type.
-pub const ACTIONS: &[&str] = &[READ_SUBSCRIPTION, operations::READ_RESULTS];
+pub const ACTIONS: &[&str] = &[
+    subscription::READ,
+    subscription::MAKE,
+    subscription::FORGET,
+    subscription::RENAME,
+    operations::READ_RESULTS,
+    tag_scope::READ,
+    tag_scope::WRITE,
+    tag_scope::DELETE,
+    tag_names::READ,
+    tag_names::WRITE,
+    tag_names::DELETE,
+    usages::READ,
+];
+
+/// The tags of a scope.
+const TAGS: &str = "/**/providers/Microsoft.Resources/tags/default";
+const TAG_NAME: &str = "/subscriptions/{subscription}/tagNames/{name}";
+const TAG_VALUE: &str = "/subscriptions/{subscription}/tagNames/{name}/tagValues/{value}";
 
 const fn open(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
     Row { method, path, wants: Wants::Principal, run }
@@ -49,7 +68,7 @@ static ROUTES: &[Row<Run>] = &[
     right("GET", "/**/operationResults/{id}", |asked| Box::pin(asked.poll(true))),
     right("GET", "/**/asyncOperationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
     open("GET", "/tenants", |asked| Box::pin(async { asked.listed(tenants(asked.platform)) })),
-    open("GET", "/subscriptions", |asked| Box::pin(async { asked.listed(visible_subscriptions(asked)) })),
+    open("GET", "/subscriptions", |asked| Box::pin(async { asked.listed(asked.subscriptions()) })),
     right("GET", "/subscriptions/{subscription}", |asked| Box::pin(async { asked.subscription() })),
     open("GET", "/subscriptions/{subscription}/locations", |asked| Box::pin(async { asked.locations() })),
     open("GET", "/subscriptions/{subscription}/resources", |asked| Box::pin(asked.resources())),
@@ -66,20 +85,52 @@ static ROUTES: &[Row<Run>] = &[
         Box::pin(async { providers::operations_of(asked.platform, &asked.path[0]).and_then(|all| asked.listed(all)) })
     }),
     open("GET", "/subscriptions/{subscription}/providers", |asked| {
-        Box::pin(async { asked.own().and_then(|()| asked.providers()) })
+        Box::pin(async { asked.own().and_then(|_| asked.providers()) })
     }),
     open("GET", "/subscriptions/{subscription}/providers/{provider}", |asked| {
-        Box::pin(async { asked.own().and_then(|()| asked.provider(&asked.path[1])) })
+        Box::pin(async { asked.own().and_then(|_| asked.provider(&asked.path[1])) })
     }),
-    open("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
-        Box::pin(async { asked.own().and_then(|()| providers::register(asked.platform, &asked.path[1])).map(Some) })
+    right("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
+        Box::pin(asked.register(true))
     }),
-    open("POST", "/subscriptions/{subscription}/providers/{provider}/unregister", |asked| {
-        Box::pin(async { asked.own().and_then(|()| providers::unregister(asked.platform, &asked.path[1])).map(Some) })
+    right("POST", "/subscriptions/{subscription}/providers/{provider}/unregister", |asked| {
+        Box::pin(asked.register(false))
     }),
-    open("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
+    right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/rename", |asked| {
+        Box::pin(asked.rename())
+    }),
+    right("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
         Box::pin(asked.check_name())
     }),
+    right("GET", "/subscriptions/{subscription}/providers/Microsoft.DeviceRegistry/usages", |asked| {
+        Box::pin(asked.usages())
+    }),
+    right(
+        "GET",
+        "/subscriptions/{subscription}/providers/Microsoft.DeviceRegistry/locations/{location}/usages",
+        |asked| Box::pin(asked.usages()),
+    ),
+    open("GET", "/providers/Microsoft.Subscription/aliases", |asked| {
+        Box::pin(async { subscription::aliases(asked.platform, asked.request).and_then(|all| asked.listed(all)) })
+    }),
+    open("GET", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
+        Box::pin(async { subscription::alias(asked.platform, asked.request, &asked.path[0]).map(Some) })
+    }),
+    right("PUT", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
+        Box::pin(async { subscription::make(asked.platform, asked.request, &asked.path[0]).await.map(Some) })
+    }),
+    right("DELETE", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
+        Box::pin(async { subscription::forget(asked.platform, asked.request, &asked.path[0]).await.map(Some) })
+    }),
+    right("GET", TAGS, |asked| Box::pin(asked.tags())),
+    right("PUT", TAGS, |asked| Box::pin(asked.tags())),
+    right("PATCH", TAGS, |asked| Box::pin(asked.tags())),
+    right("DELETE", TAGS, |asked| Box::pin(asked.tags())),
+    right("GET", "/subscriptions/{subscription}/tagNames", |asked| Box::pin(asked.tag_names())),
+    right("PUT", TAG_NAME, |asked| Box::pin(asked.tag_name())),
+    right("DELETE", TAG_NAME, |asked| Box::pin(asked.tag_name())),
+    right("PUT", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
+    right("DELETE", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
 ];
 
 /// The routes of Resource Manager: those of no resource type, those of every type, and those that are not built.
@@ -120,9 +171,15 @@ pub(super) async fn answer(
 }
 
 impl Asked<'_> {
-    /// Refuses a subscription that is not ours; it is the first name of the path.
-    fn own(&self) -> Result<()> {
+    /// The subscription that is the first name of the path; refused where it is not ours.
+    fn own(&self) -> Result<Subscription> {
         require_subscription(self.platform, &self.path[0])
+    }
+
+    /// The subscription of a path that may have none.
+    fn of_path(&self) -> Result<Option<Subscription>> {
+        let named = self.segments.first().is_some_and(|word| word.eq_ignore_ascii_case("subscriptions"));
+        named.then(|| self.own()).transpose()
     }
 
     /// A list that is whole in memory, page by page.
@@ -140,14 +197,14 @@ impl Asked<'_> {
         check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand", "$top", "$skipToken"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
-        self.page(providers::all(self.platform))
+        self.page(providers::all(self.platform, self.of_path()?.as_ref()))
     }
 
     fn provider(&self, namespace: &str) -> Result<Option<ArmResponse>> {
         check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
-        providers::show(self.platform, namespace).map(Some)
+        providers::show(self.platform, self.of_path()?.as_ref(), namespace).map(Some)
     }
 
     async fn poll(&self, results: bool) -> Result<Option<ArmResponse>> {
@@ -156,16 +213,15 @@ impl Asked<'_> {
     }
 
     fn subscription(&self) -> Result<Option<ArmResponse>> {
-        self.own()?;
+        let known = self.own()?;
         let scope = ResourceId::subscription(&self.path[0]);
-        self.platform.authorize(&self.request.actor, READ_SUBSCRIPTION, &scope)?;
+        self.platform.authorize(&self.request.actor, subscription::READ, &scope)?;
         query::check(self.request, &[])?;
-        done(subscription(self.platform))
+        done(subscription::view(self.platform, &known))
     }
 
     fn locations(&self) -> Result<Option<ArmResponse>> {
-        self.own()?;
-        self.listed(region::listing(&self.platform.tenancy.subscription_id))
+        self.listed(region::listing(&self.own()?.id.to_string()))
     }
 
     async fn resources(&self) -> Result<Option<ArmResponse>> {
@@ -181,6 +237,12 @@ impl Asked<'_> {
         listing::answer(self.platform, self.request, &scope).await.map(Some)
     }
 
+    /// A caller sees a subscription when any of its roles reads something in it.
+    fn subscriptions(&self) -> Vec<Value> {
+        let visible = subscription::visible(self.platform, self.request);
+        visible.iter().map(|known| subscription::view(self.platform, known)).collect()
+    }
+
     async fn groups(&self) -> Result<Option<ArmResponse>> {
         self.own()?;
         groups(self.platform, self.request, &self.path[0]).await.map(Some)
@@ -188,8 +250,42 @@ impl Asked<'_> {
 
     async fn check_name(&self) -> Result<Option<ArmResponse>> {
         let Some(decl) = name_checked(self.platform, &self.path[1], &self.path[2]) else { return Ok(None) };
-        self.own()?;
-        name_check::answer(self.platform, self.request, decl).await.map(Some)
+        let known = self.own()?;
+        name_check::answer(self.platform, self.request, &known, decl).await.map(Some)
+    }
+
+    async fn register(&self, registered: bool) -> Result<Option<ArmResponse>> {
+        check_given_version(self.platform, self.request)?;
+        providers::register(self.platform, self.request, &self.own()?, &self.path[1], registered).await.map(Some)
+    }
+
+    async fn rename(&self) -> Result<Option<ArmResponse>> {
+        let known = self.own()?;
+        subscription::rename(self.platform, self.request, known.id).await.map(Some)
+    }
+
+    async fn usages(&self) -> Result<Option<ArmResponse>> {
+        let known = self.own()?;
+        if let Some(location) = self.path.get(1) {
+            region::normalize(location, "Microsoft.DeviceRegistry/usages")?;
+        }
+        let all = usages::list(self.platform, self.request, &known).await?;
+        self.listed(all)
+    }
+
+    async fn tags(&self) -> Result<Option<ArmResponse>> {
+        query::check(self.request, &[])?;
+        tag_scope::answer(self.platform, self.request, self.segments).await.map(Some)
+    }
+
+    async fn tag_names(&self) -> Result<Option<ArmResponse>> {
+        let all = tag_names::list(self.platform, self.request, &self.own()?).await?;
+        self.listed(all)
+    }
+
+    async fn tag_name(&self) -> Result<Option<ArmResponse>> {
+        let tag = (self.path[1].as_str(), self.path.get(2).map(String::as_str));
+        tag_names::change(self.platform, self.request, &self.own()?, tag).await.map(Some)
     }
 }
 
@@ -202,7 +298,7 @@ fn name_checked(platform: &Platform, provider: &str, word: &str) -> Option<&'sta
 }
 
 /// ARM's own paths take the api-versions of its own types, and they take one.
-fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
+pub(super) fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
     let version = request.query("api-version").ok_or_else(|| {
         Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
             .with_code("MissingApiVersionParameter")
@@ -236,28 +332,6 @@ fn tenants(platform: &Platform) -> Vec<Value> {
     })]
 }
 
-fn subscription(platform: &Platform) -> Value {
-    let id = &platform.tenancy.subscription_id;
-    json!({
-        "id": format!("/subscriptions/{id}"),
-        "subscriptionId": id,
-        "tenantId": platform.tenancy.tenant_id,
-        "displayName": "Ferrohub",
-        "state": "Enabled",
-        "subscriptionPolicies": {"locationPlacementId": "Public_2014-09-01", "quotaId": "Ferrohub", "spendingLimit": "Off"},
-        "authorizationSource": "RoleBased",
-        "managedByTenants": []
-    })
-}
-
-/// A caller sees the subscription when any of its roles reads something in it.
-fn visible_subscriptions(asked: &Asked<'_>) -> Vec<Value> {
-    let platform = asked.platform;
-    let scope = ResourceId::subscription(&platform.tenancy.subscription_id);
-    let visible = platform.access().reaches_into(asked.request.actor.id(), &scope);
-    visible.then(|| subscription(platform)).into_iter().collect()
-}
-
 async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {
     query::check(request, query::FILTERED)?;
     let filter = ResourceFilter::parse(request.query("$filter"))?;
@@ -267,7 +341,7 @@ async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -
     let mut value = Vec::new();
     let Some(shape) = decl.views.last() else { return Ok(read::envelope(value, None)) };
     for stored in resources::every(platform, decl.kind.tag).await? {
-        let wanted = filter.as_ref().is_none_or(|filter| filter.matches(&stored));
+        let wanted = stored.id.is_within(&scope) && filter.as_ref().is_none_or(|filter| filter.matches(&stored));
         if wanted && (everything || platform.authorize(&request.actor, &decl.action("read"), &stored.id).is_ok()) {
             value.push(render::render(platform, decl, shape, &stored).await?);
         }

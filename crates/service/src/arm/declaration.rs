@@ -68,6 +68,8 @@ pub struct TypeDecl {
     pub newer_subs: &'static [(&'static str, &'static str)],
     /// Actions that roles name and no path serves, such as `assign`.
     pub further_actions: &'static [&'static str],
+    /// Whether locks stand against writes of the type; only locks themselves are made and taken away past them.
+    pub lockable: bool,
     /// Whether lists of the type take a `$filter`, which [`Behavior::list`] then obeys.
     pub filtered: bool,
     /// What is particular to the type.
@@ -103,6 +105,7 @@ impl TypeDecl {
             subs: &[],
             newer_subs: &[],
             further_actions: &[],
+            lockable: true,
             filtered: false,
             behavior: &Plain,
         }
@@ -258,7 +261,7 @@ pub trait Behavior: Send + Sync {
 pub enum SubAnswer {
     /// An answer made at once.
     Done(u16, Option<Value>),
-    /// The same where the unit of work had the row of the activity log.
+    /// The same, of what was written to the activity log already.
     Written(u16, Option<Value>),
     /// A durable operation that was accepted; answered 202 with `Location`, and with `Azure-AsyncOperation` where asked for.
     Accepted {

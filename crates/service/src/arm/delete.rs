@@ -10,10 +10,10 @@ use super::request::ArmResponse;
 use super::write::contended;
 use crate::platform::Change;
 use crate::resources::{self, Stored};
+use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::uid_key;
-use ferrohub_wire::etag::EtagCondition;
 use serde_json::json;
 
 impl Call<'_> {
@@ -27,16 +27,8 @@ impl Call<'_> {
             }
             return Ok(ArmResponse::new(self.decl.delete.1, None));
         };
-        self.require_if_match(&stored)?;
-        if let Some(text) = &self.request.if_match
-            && !EtagCondition::parse(text).allows_match(Some(&stored.resource.etag))
-        {
-            return Err(Error::precondition(
-                "The condition of If-Match is not met: the resource has another ETag. Read it again and repeat.",
-            ));
-        }
         if self.decl.tree {
-            return self.delete_tree(id, &stored).await;
+            return self.delete_tree(stored).await;
         }
         let row =
             activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), self.decl.delete.0)?;
@@ -47,7 +39,7 @@ impl Call<'_> {
             attempts.begin(|| contended(id)).await?;
             let mut change = Change::new();
             change.unit.put(row.clone());
-            match delete_one(self.platform, self.decl, &stored, &self.request.actor, change).await {
+            match delete_one(self.platform, self.decl, &stored, &self.request.actor, Some(self), change).await {
                 Ok(()) => return self.deleted(&stored).await,
                 Err(error) if error.code == RACE => {}
                 Err(error) => return Err(error),
@@ -61,20 +53,30 @@ impl Call<'_> {
         Ok(ArmResponse::new(self.decl.delete.0, body))
     }
 
-    async fn delete_tree(&self, id: &ResourceId, stored: &Stored) -> Result<ArmResponse> {
-        check_delete(self.platform, &self.request.actor, self.decl, stored).await?;
-        let mut change = Change::new();
-        change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("delete"), 202)?);
-        let record = StoredOperation::new(
-            self.platform,
-            self.request,
-            self.decl.kind.tag,
-            DELETE,
-            id,
-            self.decl.delete.0,
-            json!({"uid": uid_key(stored.uid)}),
-        );
-        let operation = operations::start(self.platform, record, change).await?;
+    async fn delete_tree(&self, mut stored: Stored) -> Result<ArmResponse> {
+        let id = stored.id.clone();
+        let mut attempts = self.platform.attempts();
+        let operation = loop {
+            attempts.begin(|| contended(&id)).await?;
+            let mut change = Change::new();
+            self.may_delete(&stored, &mut change).await?;
+            check_delete(self.platform, &self.request.actor, self.decl, &stored).await?;
+            if self.request.if_match.is_some() || self.request.if_none_match.is_some() {
+                change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
+            }
+            let (action, status) = (self.decl.action("delete"), self.decl.delete.0);
+            change.unit.put(activity::success_row(self.platform, self.request, &id, &action, 202)?);
+            let (tag, input) = (self.decl.kind.tag, json!({"uid": uid_key(stored.uid)}));
+            let record = StoredOperation::new(self.platform, self.request, tag, DELETE, &id, status, input);
+            change.unit.put(record.put()?);
+            if self.platform.try_commit(change).await? {
+                break record.id;
+            }
+            let Some(now) = resources::by_uid(self.platform, stored.uid).await? else {
+                return Ok(ArmResponse::new(status, None));
+            };
+            stored = now;
+        };
         let location = stored.resource.location.as_deref().unwrap_or("global");
         match operations::drive_briefly(self.platform, &operation).await? {
             Outcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),

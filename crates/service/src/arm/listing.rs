@@ -54,7 +54,7 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &Re
 }
 
 /// Goes through everything below a scope, parents before their children, and can go on where it stopped.
-struct Walk {
+pub(super) struct Walk {
     /// From the scope down: what is walked below, and the `tag/name` of the last child taken.
     levels: Vec<Level>,
 }
@@ -74,7 +74,7 @@ impl Level {
 }
 
 impl Walk {
-    async fn start(platform: &Platform, scope: &ResourceId, token: Option<&str>) -> Result<Self> {
+    pub(super) async fn start(platform: &Platform, scope: &ResourceId, token: Option<&str>) -> Result<Self> {
         let uid = if scope.resource_group.is_some() {
             Some(resources::require(platform, scope).await?.uid)
         } else {
@@ -102,7 +102,8 @@ impl Walk {
         Ok(walk)
     }
 
-    async fn next(&mut self, platform: &Platform) -> Result<Option<Stored>> {
+    /// The next one; `None` after the last.
+    pub(super) async fn next(&mut self, platform: &Platform) -> Result<Option<Stored>> {
         while let Some(level) = self.levels.last_mut() {
             if level.ahead.is_empty() {
                 let (uid, after) = (level.uid, level.after.as_deref());

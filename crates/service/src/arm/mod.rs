@@ -27,9 +27,13 @@ mod remove;
 pub(crate) mod render;
 pub mod request;
 pub mod schema;
+mod subscription;
+mod tag_names;
+mod tag_scope;
 mod tags;
 mod tree;
 pub mod types;
+mod usages;
 pub mod view;
 mod write;
 
@@ -38,13 +42,16 @@ pub(crate) use failures::Failures;
 pub use request::{ArmRequest, ArmResponse};
 
 use crate::authz::{self, Plane};
+use crate::locks::Operation;
 use crate::platform::Platform;
 use crate::resources;
+use crate::subscriptions::not_found;
 use call::Call;
 use declaration::SubAnswer;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use path::Target;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -189,9 +196,9 @@ fn not_served(request: &ArmRequest) -> Error {
 }
 
 /// Refuses a subscription that is not ours.
-pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<()> {
-    if subscription.eq_ignore_ascii_case(&platform.tenancy.subscription_id) {
-        return Ok(());
+pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<Subscription> {
+    if let Some(known) = platform.subscription(subscription) {
+        return Ok(known);
     }
     let shown: String = subscription.chars().take(80).collect();
     if Uuid::parse_str(subscription).is_err() {
@@ -200,7 +207,7 @@ pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> R
         ))
         .with_code("InvalidSubscriptionId"));
     }
-    Err(Error::not_found(format!("The subscription '{shown}' could not be found.")).with_code("SubscriptionNotFound"))
+    Err(not_found(&shown))
 }
 
 /// Whether requests with this method are written to the activity log.
@@ -221,12 +228,23 @@ fn action_of(method: &str, target: &Target) -> String {
 }
 
 impl Call<'_> {
+    /// Refuses what a lock stands against: a ReadOnly one against every action, as Azure's does against `listkeys`.
+    async fn unlocked_below(&self, id: &ResourceId, tail: &[String]) -> Result<()> {
+        let operation = match self.request.method.as_str() {
+            "GET" | "HEAD" => return Ok(()),
+            "DELETE" => Operation::Delete,
+            _ => Operation::Write,
+        };
+        self.platform.locks().await?.check_path(operation, &format!("{id}/{}", tail.join("/")))
+    }
+
     /// Puts the answer of a sub-path into its HTTP shape.
     async fn sub(&self, id: &ResourceId, tail: &[String]) -> Result<ArmResponse> {
         if let Some(first) = self.decl.first_with(tail).filter(|first| self.version.cmp_declared(first).is_lt()) {
             return Err(self.decl.too_old(&self.version, tail, first));
         }
         let stored = resources::require(self.platform, id).await?;
+        self.unlocked_below(id, tail).await?;
         let context = context::SubContext {
             platform: self.platform,
             actor: &self.request.actor,

@@ -7,7 +7,7 @@ use crate::tables::OPERATIONS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::{Page, Put, Row, StoreError};
+use ferrohub_store::{Page, Pages, Put, Row, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -61,6 +61,9 @@ pub struct StoredOperation {
     /// What became of its parts, once it has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// How many of its parts are done, and of how many, where it counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<(usize, usize)>,
     /// What the answer at its `Location` says once it has ended well, where that says something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -181,6 +184,7 @@ impl StoredOperation {
             ended: None,
             error: None,
             steps: Vec::new(),
+            progress: None,
             result: None,
             lease: None,
             attempts: 0,
@@ -203,6 +207,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Says how far it is; written with the next renewal.
+    pub(super) fn tell(&mut self, done: usize, of: usize) {
+        self.record.progress = Some((done, of.max(done)));
+    }
+
     /// Extends the lease once a third of it has passed.
     ///
     /// # Errors
@@ -265,6 +274,27 @@ pub(super) async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>>
         Err(error) => Err(error),
     }
 }
+
+/// Whether an operation on a resource, or on something below it, has not ended.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn is_running(platform: &Platform, id: &ResourceId) -> Result<bool> {
+    let mut pages = Pages::find(platform.store.as_ref(), &OPERATIONS, "state", "running", RUNNING);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let record = row.parse::<StoredOperation>()?;
+            // Operations on something above, such as the move that asks, are told apart by their own rules.
+            if ResourceId::parse(&record.resource).is_ok_and(|on| on.is_within(id)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Rows of running operations read at once: ours.
+const RUNNING: usize = 200;
 
 /// Ids of operations that nobody works on, for the worker.
 ///

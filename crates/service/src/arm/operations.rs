@@ -118,10 +118,10 @@ pub(super) fn accepted(
     id: &str,
     version: &ApiVersion,
 ) -> ArmResponse {
-    let base = format!(
-        "{}/subscriptions/{}/providers/{}/locations/{location}",
-        request.base_url, platform.tenancy.subscription_id, decl.kind.provider
-    );
+    let named = request.path.trim_start_matches('/').split('/').nth(1).filter(|id| platform.subscription(id).is_some());
+    let subscription = named.unwrap_or(&platform.tenancy.subscription_id);
+    let provider = decl.kind.provider;
+    let base = format!("{}/subscriptions/{subscription}/providers/{provider}/locations/{location}", request.base_url);
     let mut answer = ArmResponse::new(202, None);
     answer.headers.push(("Location", format!("{base}/operationResults/{id}?api-version={version}")));
     if request.method != "POST" || decl.action_status {
@@ -189,6 +189,12 @@ fn status_body(request: &ArmRequest, record: &StoredOperation) -> Value {
         "startTime": record.started,
         "resourceId": record.resource
     });
+    let done = |(done, of): (usize, usize)| done.saturating_mul(100) / of.max(1);
+    if let Some(progress) = record.progress.filter(|_| record.state == State::Running) {
+        body["percentComplete"] = done(progress).min(99).into();
+    } else if record.state == State::Succeeded {
+        body["percentComplete"] = 100.into();
+    }
     if let Some(ended) = &record.ended {
         body["endTime"] = ended.clone().into();
     }

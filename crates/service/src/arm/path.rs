@@ -3,6 +3,7 @@
 use super::declaration::TypeDecl;
 use super::types::Types;
 use crate::resources::Scope;
+use crate::route;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::{Provider, ResourceId, Segment};
 use percent_encoding::percent_decode_str;
@@ -86,6 +87,11 @@ pub(super) fn resolve(types: &Types, segments: &[String]) -> Result<Option<Targe
     let (scope, rest) = scope_of(segments);
     if rest.is_empty() {
         return group_target(types, &scope);
+    }
+    if let Some(Target::Resource { decl, id }) = group_target(types, &scope)?
+        && decl.subs.iter().any(|(_, path)| route::captures(path, rest).is_some())
+    {
+        return Ok(Some(Target::Sub { decl, id, tail: rest.to_vec() }));
     }
     let last = rest.iter().rposition(|word| word.eq_ignore_ascii_case("providers")).unwrap_or(0);
     let (before, block) = rest.split_at(last);
@@ -219,6 +225,8 @@ mod tests {
             (format!("{g}/providers/Microsoft.Devices/nothing/y"), "error InvalidResourceType".into()),
             ("/subscriptions/s/providers/Microsoft.Devices/IotHubs/h".into(), "error InvalidResourceId".into()),
             (format!("{g}/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Devices/IotHubs/i"), "error InvalidResourceId".into()),
+            (format!("{g}/moveresources"), "sub Microsoft.Resources/resourceGroups /subscriptions/s/resourceGroups/g moveresources".into()),
+            (format!("{g}/elsewhere"), "none".into()),
             ("/elsewhere".into(), "none".into()),
         ] {
             assert_eq!(show(&path), want, "{path}");

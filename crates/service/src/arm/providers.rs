@@ -1,12 +1,15 @@
-//! Resource providers: what there is, and the registration that clients ask for. All are always registered.
+//! Resource providers: what there is, and which of them a subscription is registered for: all, unless it says otherwise.
 
-use super::request::ArmResponse;
+use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
-use super::{not_built, region};
+use super::{activity, not_built, region};
 use crate::authz::Plane;
-use crate::platform::Platform;
+use crate::platform::{Change, Platform};
+use crate::resources;
 use crate::{hub, provisioning, registry};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -18,28 +21,105 @@ pub(super) fn namespaces(types: &Types) -> Vec<&'static str> {
     names
 }
 
-/// All providers.
-pub(super) fn all(platform: &Platform) -> Vec<Value> {
+/// All providers, as a subscription is registered for them; the tenant's list has no state.
+pub(super) fn all(platform: &Platform, known: Option<&Subscription>) -> Vec<Value> {
     let types = &platform.types;
-    namespaces(types).into_iter().map(|ns| provider(platform, types, ns)).collect()
+    namespaces(types).into_iter().map(|ns| provider(types, known, ns)).collect()
 }
 
 /// One provider. A provider that Azure is known to have counts as registered, with no types.
-pub(super) fn show(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
+pub(super) fn show(platform: &Platform, known: Option<&Subscription>, namespace: &str) -> Result<ArmResponse> {
     let types = &platform.types;
-    let found = known(types, namespace).or_else(|error| not_built::provider(namespace).ok_or(error))?;
-    Ok(ArmResponse::new(200, Some(provider(platform, types, found))))
+    let found = self::known(types, namespace).or_else(|error| not_built::provider(namespace).ok_or(error))?;
+    Ok(ArmResponse::new(200, Some(provider(types, known, found))))
 }
 
-/// Registers a provider. Scripts register whatever Azure would need, and we do not know every name that Azure has: each of
-/// Azure's form is answered.
-pub(super) fn register(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
-    match show(platform, namespace) {
-        Err(_) if is_azures(namespace) => {
-            Ok(ArmResponse::new(200, Some(provider(platform, &platform.types, namespace))))
-        }
-        answer => answer,
+/// Registers a subscription for a provider, or takes that back. Scripts register whatever Azure would need, and we do not know
+/// every name that Azure has: each of Azure's form is answered, and counts as registered always.
+///
+/// # Errors
+/// Without the provider's right; unregistering one whose resources are there, or that needs no registration.
+pub(super) async fn register(
+    platform: &Platform,
+    request: &ArmRequest,
+    subscription: &Subscription,
+    namespace: &str,
+    registered: bool,
+) -> Result<ArmResponse> {
+    let types = &platform.types;
+    let found = known(types, namespace);
+    if let Err(error) = &found
+        && !is_azures(namespace)
+    {
+        return Err(error.clone());
     }
+    let scope = ResourceId::subscription(&subscription.id.to_string());
+    let name = *found.as_ref().unwrap_or(&namespace);
+    let action = format!("{name}/{}/action", if registered { "register" } else { "unregister" });
+    platform.authorize(&request.actor, &action, &scope)?;
+    let Ok(name) = found else {
+        if registered {
+            return Ok(ArmResponse::new(200, Some(provider(types, Some(subscription), namespace))));
+        }
+        return Err(Error::conflict(format!(
+            "The resource provider '{namespace}' has nothing here; it counts as registered always."
+        )));
+    };
+    if !registered {
+        check_unused(platform, &scope, name).await?;
+    }
+    let row = activity::success_row(platform, request, &scope, &action, 200)?;
+    let write = |known: &mut Subscription, change: &mut Change| {
+        known.unregistered.retain(|other| !other.eq_ignore_ascii_case(name));
+        if !registered {
+            known.unregistered.push(name.to_lowercase());
+        }
+        change.unit.put(row.clone());
+        Ok(())
+    };
+    let now = platform.change_subscription(subscription.id, &write).await?;
+    Ok(ArmResponse::new(200, Some(provider(types, Some(&now), name))))
+}
+
+/// Providers of Resource Manager itself, which need no registration.
+const ALWAYS: &[&str] = &["Microsoft.Resources", "Microsoft.Authorization"];
+
+/// Refuses to unregister a provider that needs no registration, or of which there are resources.
+async fn check_unused(platform: &Platform, scope: &ResourceId, namespace: &str) -> Result<()> {
+    if ALWAYS.contains(&namespace) {
+        return Err(Error::conflict(format!(
+            "The resource provider '{namespace}' is part of Resource Manager and always registered."
+        ))
+        .with_code("CannotUnregisterRegistrationFreeResourceProvider"));
+    }
+    for decl in platform.types.all().iter().filter(|decl| decl.kind.provider == namespace && decl.kind.listed) {
+        let all = resources::every(platform, decl.kind.tag).await?;
+        if let Some(found) = all.iter().find(|stored| stored.id.is_within(scope)) {
+            return Err(Error::conflict(format!(
+                "The resource provider '{namespace}' cannot be unregistered while the subscription has resources of it, such as '{}'. Delete them first.",
+                found.id
+            ))
+            .with_code("CannotUnregisterResourceProvider"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a write in a subscription that is not registered for the provider. Clients register it by themselves then: they
+/// read the provider in the last quotes of the message.
+///
+/// # Errors
+/// `MissingSubscriptionRegistration`.
+pub(super) fn require_registered(platform: &Platform, id: &ResourceId) -> Result<()> {
+    let Some(provider) = id.providers.last().map(|provider| provider.namespace.as_str()) else { return Ok(()) };
+    let known = platform.subscription(id.subscription.as_deref().unwrap_or_default());
+    if known.is_none_or(|known| known.is_registered(provider)) {
+        return Ok(());
+    }
+    let message = format!(
+        "The subscription is not registered to use namespace '{provider}'. See https://aka.ms/rps-not-found for how to register subscriptions."
+    );
+    Err(Error::conflict(message).with_code("MissingSubscriptionRegistration"))
 }
 
 /// Whether a provider namespace has the form of Azure's own, such as `Microsoft.Storage`.
@@ -54,17 +134,6 @@ fn is_azures(namespace: &str) -> bool {
 pub(super) fn operations_of(platform: &Platform, namespace: &str) -> Result<Vec<Value>> {
     let types = &platform.types;
     Ok(operations(types, known(types, namespace)?))
-}
-
-/// Providers are part of the product, and those that are not built need no registration.
-pub(super) fn unregister(platform: &Platform, namespace: &str) -> Result<ArmResponse> {
-    let known = known(&platform.types, namespace);
-    let what = match &known {
-        Ok(namespace) => format!("'{namespace}' is part of Ferrohub and always registered"),
-        Err(_) if is_azures(namespace) => format!("'{namespace}' has nothing here; it counts as registered always"),
-        Err(error) => return Err(error.clone()),
-    };
-    Err(Error::conflict(format!("The resource provider {what}.")))
 }
 
 fn known(types: &Types, namespace: &str) -> Result<&'static str> {
@@ -82,7 +151,7 @@ pub(super) fn unknown(types: &Types, namespace: &str) -> Error {
         .with_code("InvalidResourceNamespace")
 }
 
-fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
+fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str) -> Value {
     let locations: Vec<&str> = region::names().into_iter().map(region::display).collect();
     let kinds: Vec<Value> = types
         .all()
@@ -90,13 +159,16 @@ fn provider(platform: &Platform, types: &Types, namespace: &str) -> Value {
         .filter(|decl| decl.kind.provider == namespace)
         .map(|decl| json!({"resourceType": decl.kind.path.join("/"), "locations": locations, "apiVersions": decl.versions(), "capabilities": "None"}))
         .collect();
-    json!({
-        "id": format!("/subscriptions/{}/providers/{namespace}", platform.tenancy.subscription_id),
-        "namespace": namespace,
-        "registrationPolicy": "RegistrationRequired",
-        "registrationState": "Registered",
-        "resourceTypes": kinds
-    })
+    let mut doc = json!({"namespace": namespace, "registrationPolicy": "RegistrationRequired", "resourceTypes": kinds});
+    if ALWAYS.contains(&namespace) {
+        doc["registrationPolicy"] = "RegistrationFree".into();
+    }
+    if let Some(subscription) = subscription {
+        let registered = subscription.is_registered(namespace);
+        doc["id"] = format!("/subscriptions/{}/providers/{namespace}", subscription.id).into();
+        doc["registrationState"] = if registered { "Registered" } else { "NotRegistered" }.into();
+    }
+    doc
 }
 
 /// Every action that can be asked for: of the types, and the data actions of the planes beside Resource Manager.

@@ -1,5 +1,6 @@
 //! Taking one resource away, with everything its type hangs on it.
 
+use super::call::Call;
 use super::context::DeleteContext;
 use super::declaration::TypeDecl;
 use crate::authz::Actor;
@@ -25,33 +26,39 @@ pub(super) async fn check_delete(platform: &Platform, actor: &Actor, decl: &Type
 }
 
 /// Deletes one resource that owns no other stored resource, with everything its type hangs on it. What was made anew
-/// under its name meanwhile is left alone. A worker acts where it goes with something above it.
+/// under its name meanwhile is left alone. `asked` is the request that it goes by, whose conditions hold when it goes; a worker
+/// acts where it goes with something above it.
 pub(super) async fn delete_one(
     platform: &Platform,
     decl: &TypeDecl,
     seen: &Stored,
     actor: &Actor,
+    asked: Option<&Call<'_>>,
     change: Change,
 ) -> Result<()> {
     let mut attempts = platform.attempts();
     loop {
         attempts.begin(race).await?;
-        if try_delete(platform, decl, seen, actor, change.clone()).await? {
+        if try_delete(platform, decl, seen, actor, asked, change.clone()).await? {
             return Ok(());
         }
     }
 }
 
-/// One try; `false` when somebody changed a role meanwhile, which says nothing about the resource.
+/// One try; `false` when somebody changed a role or a lock meanwhile, which says nothing about the resource.
 async fn try_delete(
     platform: &Platform,
     decl: &TypeDecl,
     seen: &Stored,
     actor: &Actor,
-    change: Change,
+    asked: Option<&Call<'_>>,
+    mut change: Change,
 ) -> Result<bool> {
     let Some(mut stored) = resources::by_uid(platform, seen.uid).await? else { return Ok(true) };
     stored.id = seen.id.clone();
+    if let Some(asked) = asked {
+        asked.may_delete(&stored, &mut change).await?;
+    }
     decl.behavior.purge(platform, &stored).await?;
     remove_roles(platform, actor, decl, &stored).await?;
     let mut context =

@@ -1,5 +1,6 @@
 //! Tags of a resource, under ARM's rules.
 
+use super::request::ArmRequest;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use serde_json::{Map, Value};
@@ -41,9 +42,94 @@ pub(super) fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
     Ok(Some(checked))
 }
 
+/// What a request of the tags API does to tags.
+pub(super) struct TagChange {
+    operation: TagOperation,
+    tags: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TagOperation {
+    /// Sets these and keeps the others.
+    Merge,
+    /// Sets these and nothing else.
+    Replace,
+    /// Takes these away: where a value is given, only from where it stands.
+    Delete,
+}
+
+/// The operations of a PATCH, by their names.
+const OPERATIONS: &[(&str, TagOperation)] =
+    &[("Merge", TagOperation::Merge), ("Replace", TagOperation::Replace), ("Delete", TagOperation::Delete)];
+
+impl TagChange {
+    /// What the request wants; `None` for one that only reads.
+    ///
+    /// # Errors
+    /// For a body that is not the API's.
+    pub(super) fn read(request: &ArmRequest) -> Result<Option<Self>> {
+        let body = request.body.as_ref().unwrap_or(&Value::Null);
+        let operation = match request.method.as_str() {
+            "GET" => return Ok(None),
+            "DELETE" => return Ok(Some(Self { operation: TagOperation::Replace, tags: Map::new() })),
+            "PATCH" => {
+                let named = body.get("operation").and_then(Value::as_str).unwrap_or_default();
+                let known = OPERATIONS.iter().find(|(name, _)| name.eq_ignore_ascii_case(named));
+                known.map(|(_, operation)| *operation).ok_or_else(|| {
+                    Error::invalid_property("operation", "'operation' is one of: Merge, Replace, Delete.")
+                })?
+            }
+            _ => TagOperation::Replace,
+        };
+        let tags = body.pointer("/properties/tags").and_then(Value::as_object).cloned().ok_or_else(|| {
+            Error::invalid_property("properties.tags", "'properties.tags' is an object of text values.")
+        })?;
+        Ok(Some(Self { operation, tags }))
+    }
+
+    /// The tags as they are afterwards; names ignore case, and keep the case in which they were set last.
+    pub(super) fn apply(&self, former: &Map<String, Value>) -> Value {
+        let named = |name: &str| self.tags.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name));
+        let mut kept = Map::new();
+        for (name, value) in former {
+            let stays = match (self.operation, named(name)) {
+                (TagOperation::Replace, _) | (TagOperation::Merge, Some(_)) => false,
+                (TagOperation::Delete, Some((_, sent))) => !is_blank(sent) && sent != value,
+                (TagOperation::Merge | TagOperation::Delete, None) => true,
+            };
+            if stays {
+                kept.insert(name.clone(), value.clone());
+            }
+        }
+        if self.operation != TagOperation::Delete {
+            kept.extend(self.tags.clone());
+        }
+        Value::Object(kept)
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_of_tags() {
+        let former = json!({"Keep": "1", "Site": "a"});
+        for (operation, sent, want) in [
+            (TagOperation::Merge, json!({"site": "b", "new": ""}), json!({"Keep": "1", "site": "b", "new": ""})),
+            (TagOperation::Replace, json!({"x": "y"}), json!({"x": "y"})),
+            (TagOperation::Delete, json!({"SITE": "", "none": "1"}), json!({"Keep": "1"})),
+            (TagOperation::Delete, json!({"site": "other", "keep": "1"}), json!({"Site": "a"})),
+            (TagOperation::Delete, json!({"site": null}), json!({"Keep": "1"})),
+        ] {
+            let change = TagChange { operation, tags: sent.as_object().unwrap().clone() };
+            assert_eq!(change.apply(former.as_object().unwrap()), want, "{operation:?} {sent}");
+        }
+    }
     use serde_json::json;
 
     #[test]

@@ -6,6 +6,7 @@ use super::operation::{Lease, StoredOperation};
 use super::remove::{RACE, delete_one};
 use crate::authz::Actor;
 use crate::departure;
+use crate::locks::Operation;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, GOING, Stored};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -30,6 +31,8 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     for resource in &marked {
         mark(platform, resource.uid, GOING).await?;
     }
+    // Nothing that is marked is locked any more: one that came before is seen here.
+    platform.locks().await?.check(Operation::Delete, &target.id)?;
     refuse_held(platform, &target, &marked).await?;
     departure::check_tree(platform, &target.id).await?;
     run_tree(platform, &record.actor(), &target, lease).await
@@ -89,7 +92,7 @@ async fn run_tree(platform: &Platform, actor: &Actor, target: &Stored, lease: &m
     let decl = decl_of(platform, target)?;
     loop {
         let refused = delete_below(platform, actor, target, lease).await?;
-        match delete_one(platform, decl, target, actor, Change::new()).await {
+        match delete_one(platform, decl, target, actor, None, Change::new()).await {
             Ok(()) => return Ok(()),
             // Something was made below the target meanwhile: once more.
             Err(error) if error.code == RACE && refused.is_empty() => lease.renew(platform).await?,
@@ -106,13 +109,17 @@ async fn delete_below(
     target: &Stored,
     lease: &mut Lease,
 ) -> Result<Vec<(String, String)>> {
+    let mut gone = 0;
     loop {
         let mut refused = Vec::new();
         let mut progress = false;
-        for stored in below(platform, target, 1).await? {
+        let all = below(platform, target, 1).await?;
+        let total = gone + all.len();
+        for stored in all {
+            lease.tell(gone, total);
             lease.renew(platform).await?;
-            match delete_one(platform, decl_of(platform, &stored)?, &stored, actor, Change::new()).await {
-                Ok(()) => progress = true,
+            match delete_one(platform, decl_of(platform, &stored)?, &stored, actor, None, Change::new()).await {
+                Ok(()) => (progress, gone) = (true, gone + 1),
                 Err(error) if error.code == RACE => {
                     refused.push((stored.id.to_string(), "it still owns other resources".to_string()))
                 }

@@ -5,8 +5,9 @@ use super::context::PutContext;
 use super::identity::merge_identity;
 use super::read::group_of;
 use super::request::ArmResponse;
-use super::tags::tags;
-use super::{activity, body, region, view};
+use super::tags::{TagChange, tags};
+use super::{activity, body, providers, region, usages, view};
+use crate::locks::Operation;
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored};
 use crate::tables::RESOURCES;
@@ -15,7 +16,7 @@ use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::{ConflictKind, StoreError};
 use ferrohub_wire::etag::EtagCondition;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// What a write asks for.
@@ -24,6 +25,8 @@ enum Body {
     Put(Value),
     /// What should change.
     Patch(Value),
+    /// What should become of the tags, and the right that it is done by.
+    Tags(&'static str, TagChange),
 }
 
 impl Call<'_> {
@@ -36,6 +39,11 @@ impl Call<'_> {
     pub(super) async fn patch(&self, id: &ResourceId) -> Result<ArmResponse> {
         let patch = self.object_body()?;
         self.write(id, &Body::Patch(patch)).await
+    }
+
+    /// What the tags API asks for is a PATCH of the tags.
+    pub(super) async fn write_tags(&self, id: &ResourceId, action: &'static str, change: TagChange) -> Result<()> {
+        self.write(id, &Body::Tags(action, change)).await.map(drop)
     }
 
     async fn patched(&self, id: &ResourceId, patch: &Value, existing: Option<&Stored>) -> Result<Value> {
@@ -89,8 +97,19 @@ impl Call<'_> {
             return Err(Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
                 .with_code("ResourceBeingDeleted"));
         }
+        providers::require_registered(self.platform, id)?;
+        let mut change = Change::new();
+        self.unlocked(Operation::Write, id, &mut change).await?;
+        let action = match body {
+            Body::Tags(action, _) => (*action).to_owned(),
+            Body::Put(_) | Body::Patch(_) => self.decl.action("write"),
+        };
         let mut body = match body {
             Body::Put(body) => body.clone(),
+            Body::Tags(_, tags) => {
+                let former = existing.as_ref().and_then(|stored| stored.resource.tags.clone()).unwrap_or_default();
+                self.patched(id, &json!({"tags": tags.apply(&former)}), existing.as_ref()).await?
+            }
             Body::Patch(patch) => self.patched(id, patch, existing.as_ref()).await?,
         };
         (self.view.from)(&mut body);
@@ -100,10 +119,12 @@ impl Call<'_> {
         }
         let parent = self.parents(id).await?;
         let (kind, above) = self.home(id, existing.as_ref(), parent.as_ref()).await?;
+        if existing.is_none() {
+            usages::check(self.platform, self.decl, id, parent.as_ref()).await?;
+        }
         body::Body { decl: self.decl, view: self.view, version: &self.version }.check(&body)?;
         let resource = self.build(id, &body, existing.as_ref(), parent.as_ref())?;
         self.check_create_only(id, &resource.properties, existing.as_ref().map(|stored| stored.resource.as_ref()))?;
-        let mut change = Change::new();
         self.expect_parents(parent.as_ref(), &mut change);
         let mut context = PutContext {
             platform: self.platform,
@@ -124,7 +145,7 @@ impl Call<'_> {
         }
         self.apply_identity(&mut context).await?;
         self.decl.behavior.before_put(&mut context).await?;
-        self.commit(context, above).await
+        self.commit(context, above, &action).await
     }
 
     /// Type and parent of the row: the resource's own, or those of what the type shows.
@@ -152,13 +173,13 @@ impl Call<'_> {
         Ok((&self.decl.kind, uid.ok_or_else(|| resources::missing(&above))?))
     }
 
-    async fn commit(&self, context: PutContext<'_>, above: Uuid) -> Result<Option<ArmResponse>> {
+    async fn commit(&self, context: PutContext<'_>, above: Uuid, action: &str) -> Result<Option<ArmResponse>> {
         let PutContext { id, uid, kind, existing, resource, extra, mut change, .. } = context;
         let status = if existing.is_none() { self.decl.put.0 } else { self.decl.put.1 };
         let entry =
             Entry { uid, kind, parent: above, id: id.clone(), below_new: false, was: existing, resource, extra };
         let stored = resources::put(self.platform, &self.request.actor, entry, &mut change)?;
-        change.unit.put(activity::success_row(self.platform, self.request, id, &self.decl.action("write"), status)?);
+        change.unit.put(activity::success_row(self.platform, self.request, id, action, status)?);
         match self.platform.commit(change).await {
             Ok(_) => {
                 let mut answer = ArmResponse::new(status, Some(self.render(&stored).await?));
@@ -184,6 +205,23 @@ impl Call<'_> {
         .with_code("NameNotAvailable")
     }
 
+    /// Refuses what a lock stands against, and makes `change` hold only as long as no lock changes.
+    async fn unlocked(&self, operation: Operation, id: &ResourceId, change: &mut Change) -> Result<()> {
+        if !self.decl.lockable {
+            return Ok(());
+        }
+        let locks = self.platform.locks().await?;
+        locks.check(operation, id)?;
+        locks.expect(change);
+        Ok(())
+    }
+
+    /// Refuses a delete that conditions or locks stand against; looked at again with every try.
+    pub(super) async fn may_delete(&self, stored: &Stored, change: &mut Change) -> Result<()> {
+        self.check_conditions(Some(stored))?;
+        self.unlocked(Operation::Delete, &stored.id, change).await
+    }
+
     /// RFC 9110 conditions, as ARM's matrix has them (reference: resource-manager.md section 4).
     fn check_conditions(&self, existing: Option<&Stored>) -> Result<()> {
         if let Some(existing) = existing {
@@ -206,7 +244,7 @@ impl Call<'_> {
     }
 
     /// Refuses what would overwrite or delete `existing` unseen, for types that ask for the condition.
-    pub(super) fn require_if_match(&self, existing: &Stored) -> Result<()> {
+    fn require_if_match(&self, existing: &Stored) -> Result<()> {
         if !self.decl.needs_if_match || self.request.if_match.is_some() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ mod snapshot;
 
 pub use actor::Actor;
 pub(crate) use actor::{DeviceProof, Who};
+pub(crate) use snapshot::covers;
 pub use snapshot::{AccessSnapshot, Assignment, RoleDefinition};
 
 use crate::shared_access::{Holder, Need};

@@ -79,6 +79,17 @@ impl AccessSnapshot {
             .any(|definition| definition.grants(plane, action))
     }
 
+    /// Whether an assignment at, above or below `scope` grants the control-plane `action` to the principal.
+    pub fn allows_within(&self, principal: &str, action: &str, scope: &ResourceId) -> bool {
+        let key = scope.key();
+        let held = self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten();
+        held.filter(|assignment| covers(&assignment.scope, &key) || covers(&key, &assignment.scope))
+            .filter_map(|assignment| {
+                self.definitions.get(&assignment.role).filter(|role| role.assignable_at(&assignment.scope))
+            })
+            .any(|definition| definition.grants(Plane::Control, action))
+    }
+
     /// Whether the principal has any assignment.
     pub fn knows(&self, principal: &str) -> bool {
         self.by_principal.contains_key(&principal.to_ascii_lowercase())
@@ -113,7 +124,7 @@ impl AccessSnapshot {
 }
 
 /// Whether the scope with key `root` is, or lies above, the one with key `key`; whole segments count.
-fn covers(root: &str, key: &str) -> bool {
+pub(crate) fn covers(root: &str, key: &str) -> bool {
     root == "/" || key == root || (key.starts_with(root) && key.as_bytes().get(root.len()) == Some(&b'/'))
 }
 

@@ -142,11 +142,10 @@ pub async fn ids_of(platform: &Platform, uid: Uuid) -> Result<Vec<ResourceId>> {
 }
 
 fn root_id(platform: &Platform, uid: Uuid) -> Option<ResourceId> {
-    let subscription = &platform.tenancy.subscription_id;
     if uid.is_nil() {
         return Some(ResourceId { subscription: None, resource_group: None, providers: Vec::new() });
     }
-    (Uuid::parse_str(subscription).ok() == Some(uid)).then(|| ResourceId::subscription(subscription))
+    platform.is_subscription(uid).then(|| ResourceId::subscription(&uid.to_string()))
 }
 
 /// The resource whose `lookup` column has this value.
@@ -240,16 +239,23 @@ async fn with_id(platform: &Platform, row: &Row) -> Result<Stored> {
     let mut above = Vec::new();
     let (mut parent, tag) = place_of(row)?;
     let kind = known(platform, row, tag)?;
-    let (first, mut id) = (parent, root_id(platform, parent));
-    while id.is_none() {
+    let first = parent;
+    let mut id = loop {
+        if let Some(root) = root_id(platform, parent) {
+            break root;
+        }
         let up = platform.store.get(&RESOURCES, &uid_key(parent)).await?;
-        let up = up.filter(|_| above.len() < DEPTH);
-        let up = up.ok_or_else(|| Error::internal(format!("resource row {} lies below nothing", row.key)))?;
+        let Some(up) = up.filter(|_| above.len() < DEPTH) else {
+            // One that another process made a moment ago.
+            if platform.finds_subscription(parent).await? {
+                break ResourceId::subscription(&parent.to_string());
+            }
+            return Err(Error::internal(format!("resource row {} lies below nothing", row.key)));
+        };
         let (next, tag) = place_of(&up)?;
         above.push((known(platform, &up, tag)?, Arc::clone(&up)));
-        (parent, id) = (next, root_id(platform, next));
-    }
-    let mut id = id.unwrap_or_else(|| ResourceId::subscription(&platform.tenancy.subscription_id));
+        parent = next;
+    };
     for (kind, row) in above.iter().rev() {
         id = kind.child_of(&id, &row.parse::<Resource>()?.name);
     }

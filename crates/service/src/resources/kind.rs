@@ -15,6 +15,8 @@ pub mod tag {
     pub const ROLE_DEFINITION: &str = "rd";
     /// Role assignments.
     pub const ROLE_ASSIGNMENT: &str = "ra";
+    /// Management locks.
+    pub const LOCK: &str = "lk";
     /// User-assigned identities.
     pub const USER_ASSIGNED_IDENTITY: &str = "id";
     /// Device Registry namespaces.

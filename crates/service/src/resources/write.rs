@@ -96,8 +96,9 @@ pub fn relocate(was: &Stored, parent: Uuid, change: &mut Change) -> Result<()> {
     change.unit.expect_exists(&RESOURCES, uid_key(parent));
     assert_ne!(parent, was.uid, "nothing lies below itself");
     change.unit.put(row(was.uid, was.kind, parent, &was.resource, was.extra.clone())?);
-    // Roles that were assigned in it reach as far as before, under other ids.
+    // Roles that were assigned in it reach as far as before, under other ids; so do locks.
     change.access = true;
+    change.locks = true;
     Ok(())
 }
 
@@ -137,9 +138,9 @@ pub fn delete(stored: &Stored, change: &mut Change) {
     change.unit.delete(&RESOURCES, key);
 }
 
-/// Subscription and tenant have no rows.
+/// Subscription and tenant have no rows among the resources.
 fn parent_has_a_row(platform: &Platform, parent: Uuid) -> bool {
-    !parent.is_nil() && Uuid::parse_str(&platform.tenancy.subscription_id).ok() != Some(parent)
+    !parent.is_nil() && !platform.is_subscription(parent)
 }
 
 fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {

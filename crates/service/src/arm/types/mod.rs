@@ -20,6 +20,7 @@ mod iot_hub;
 mod iot_hub_properties;
 mod keys;
 mod linked_hubs;
+mod lock;
 mod namespace;
 mod namespace_asset;
 mod network;
@@ -33,6 +34,7 @@ mod registry_document;
 mod registry_members;
 mod registry_schema;
 mod resource_group;
+mod resource_group_move;
 mod role_assignment;
 mod role_definition;
 mod schema_content;
@@ -64,6 +66,7 @@ static ALL: &[&TypeDecl] = &[
     &resource_group::DECL,
     &role_definition::DECL,
     &role_assignment::DECL,
+    &lock::DECL,
     &user_assigned_identity::DECL,
     &namespace::DECL,
     &credential::DECL,

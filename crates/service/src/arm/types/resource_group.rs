@@ -1,8 +1,11 @@
 //! Resource groups (`Microsoft.Resources/resourceGroups`, `Microsoft.Resources/subscriptions/resourceGroups` in roles).
 
-use crate::arm::context::PutContext;
-use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use super::resource_group_move::{self as moving, MOVE, VALIDATE};
+use crate::arm::context::{PutContext, SubContext};
+use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, unbuilt};
+use crate::platform::Platform;
 use crate::resources::{Kind, Scope, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
@@ -26,6 +29,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     tree: true,
     marked: true,
     action_path: Some("Microsoft.Resources/subscriptions/resourceGroups"),
+    subs: &[("POST", MOVE), ("POST", VALIDATE)],
     behavior: &ResourceGroup,
     ..TypeDecl::new(
         Kind {
@@ -45,5 +49,13 @@ impl Behavior for ResourceGroup {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.properties.entry("provisioningState").or_insert_with(|| "Succeeded".into());
         Ok(())
+    }
+
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        moving::answer(cx).await.map(Some)
+    }
+
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+        moving::run(platform, record, lease).await
     }
 }

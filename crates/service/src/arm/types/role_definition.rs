@@ -262,11 +262,11 @@ fn assignable_scopes(cx: &PutContext<'_>) -> Result<Vec<ResourceId>> {
         .map(|text| {
             let id = ResourceId::parse(text.trim_end_matches('/'))?;
             match &id.subscription {
-                Some(subscription) if subscription.eq_ignore_ascii_case(&cx.platform.tenancy.subscription_id) => Ok(id),
+                Some(subscription) if cx.platform.subscription(subscription).is_some() => Ok(id),
                 _ => Err(Error::invalid_property(
                     "properties.assignableScopes",
                     format!(
-                        "The assignable scope '{}' is not in this installation's subscription '{}'. If it holds a '$', the shell did not expand a variable: use double quotes.",
+                        "The assignable scope '{}' is in no subscription of this installation, such as '{}'. If it holds a '$', the shell did not expand a variable: use double quotes.",
                         text.chars().take(200).collect::<String>(),
                         cx.platform.tenancy.subscription_id
                     ),

@@ -42,6 +42,8 @@ pub(super) async fn world_of_everything() -> World {
         .await;
     world.put(&format!("{}/widgets/w1", widget::provider(&plant.group)), "2030-01-01", widget::body()).await;
     registry::fill(&world, &plant).await;
+    let lock = format!("{}/widgets/w1/providers/Microsoft.Authorization/locks/keep", widget::provider(&plant.group));
+    world.put(&lock, "2020-05-01", json!({"properties": {"level": "CanNotDelete"}})).await;
     link_as_identity(&world, &plant).await;
     let list = world.get(&format!("{}/certificates", plant.hub), HUB).await;
     let upload =

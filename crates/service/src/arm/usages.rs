@@ -1,0 +1,113 @@
+//! What a subscription uses of Device Registry, beside Azure's documented limits. They hold where the subscription asks for
+//! it with a tag: a script that must fail where Azure would can be tried that way.
+
+use super::declaration::TypeDecl;
+use super::request::ArmRequest;
+use crate::platform::Platform;
+use crate::resources::{self, Stored, tag};
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
+use serde_json::{Value, json};
+
+/// Reading what is used.
+pub(super) const READ: &str = "Microsoft.DeviceRegistry/usages/read";
+/// Tag of a subscription with which the limits hold. As with all tags, its case does not matter.
+const TAG: &str = "ferrohub-quotas";
+/// What the tag says then.
+const ENFORCED: &str = "enforced";
+/// Rows read at once: ours.
+const PAGE: usize = 500;
+
+/// What is used, in the shape of `az vm list-usage`: namespaces, and the devices of each.
+pub(super) async fn list(platform: &Platform, request: &ArmRequest, known: &Subscription) -> Result<Vec<Value>> {
+    let scope = ResourceId::subscription(&known.id.to_string());
+    platform.authorize(&request.actor, READ, &scope)?;
+    let mut namespaces = resources::every(platform, tag::NAMESPACE).await?;
+    namespaces.retain(|namespace| namespace.id.is_within(&scope));
+    let base = format!("{scope}/providers/Microsoft.DeviceRegistry/usages");
+    let usage = |name: String, words: String, count: usize, limit: usize| {
+        json!({
+            "id": format!("{base}/{name}"),
+            "name": {"value": name, "localizedValue": words},
+            "unit": "Count",
+            "currentValue": count,
+            "limit": limit
+        })
+    };
+    let mut all =
+        vec![usage("namespaces".into(), "Namespaces".into(), namespaces.len(), limits::NAMESPACES_OF_SUBSCRIPTION)];
+    for namespace in &namespaces {
+        let name = namespace.name();
+        let count = devices(platform, namespace, usize::MAX).await?;
+        let words = format!("Devices of the namespace '{name}'");
+        all.push(usage(format!("namespaces-{name}-devices"), words, count, limits::DEVICES_OF_NAMESPACE));
+    }
+    Ok(all)
+}
+
+/// Refuses a new resource over Azure's limit, where the subscription asks for it. Two that are made at once may both get in.
+///
+/// # Errors
+/// `QuotaExceeded`.
+pub(super) async fn check(
+    platform: &Platform,
+    decl: &TypeDecl,
+    id: &ResourceId,
+    parent: Option<&Stored>,
+) -> Result<()> {
+    let (namespace, device) = (decl.kind.tag == tag::NAMESPACE, decl.kind.tag == tag::DEVICE);
+    if !(namespace || device) || !is_enforced(platform, id) {
+        return Ok(());
+    }
+    let (count, most, what) = match parent.filter(|_| device) {
+        Some(parent) => {
+            let most = limits::DEVICES_OF_NAMESPACE;
+            (
+                devices(platform, parent, most).await?,
+                most,
+                format!("The namespace '{}' has {most} devices", parent.name()),
+            )
+        }
+        None => {
+            let scope = ResourceId::subscription(id.subscription.as_deref().unwrap_or_default());
+            let all = resources::every(platform, tag::NAMESPACE).await?;
+            let most = limits::NAMESPACES_OF_SUBSCRIPTION;
+            let count = all.iter().filter(|known| known.id.is_within(&scope)).count();
+            (count, most, format!("The subscription has {most} namespaces"))
+        }
+    };
+    if count < most {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "{what}, which is Azure's limit. It holds because the subscription has the tag '{TAG}'; take the tag off to go on."
+    ))
+    .with_code("QuotaExceeded"))
+}
+
+fn is_enforced(platform: &Platform, id: &ResourceId) -> bool {
+    let known = platform.subscription(id.subscription.as_deref().unwrap_or_default());
+    known.is_some_and(|known| {
+        known.tags.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case(TAG) && value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(ENFORCED))
+        })
+    })
+}
+
+/// The devices of a namespace, counted as far as `most`.
+async fn devices(platform: &Platform, namespace: &Stored, most: usize) -> Result<usize> {
+    let (mut count, mut after) = (0, None::<String>);
+    while count < most {
+        let kind = Some(tag::DEVICE);
+        let found =
+            resources::children_page(platform, namespace.uid, &namespace.id, kind, after.as_deref(), PAGE).await?;
+        count += found.len();
+        after = found.last().filter(|_| found.len() == PAGE).map(|last| last.name().to_lowercase());
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(count)
+}
