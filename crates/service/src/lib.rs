@@ -33,6 +33,6 @@ pub mod stripes;
 pub mod tables;
 pub mod worker;
 
-pub use owner_reset::reset_owner;
+pub use owner_reset::{reset_owner, rotate_signing_key};
 pub use readiness::NotReady;
 pub use service::{Service, StartConfig, Started, server_names};

@@ -29,8 +29,13 @@ pub static META: Table = table("meta", &[]);
 pub static RESOURCES: Table =
     table("resources", &[unique("place"), plain("kind"), unique("unique_name"), plain("link"), unique("lookup")]);
 
-/// Directory principals. Key: object id. Column: `app_id`.
-pub static PRINCIPALS: Table = table("principals", &[unique("app_id")]);
+/// Directory principals. Key: object id. Columns: `app_id` of applications and identities; `name` of people, the lower-cased one that
+/// they sign in with.
+pub static PRINCIPALS: Table = table("principals", &[unique("app_id"), unique("name")]);
+
+/// Who belongs to what in the directory. Key: `{object id}/{relation}/{object id}`, such as `{group}/members/{user}`. Column: `target`
+/// (`{object id}/{relation}`: what the second one belongs to).
+pub static MEMBERSHIPS: Table = table("memberships", &[plain("target")]);
 
 /// Long-running operations. Key: operation id. Column: `state` (`running`, `done`).
 pub static OPERATIONS: Table = table("operations", &[plain("state")]);
@@ -139,4 +144,5 @@ pub static ALL: &[&Table] = &[
     &DATA_KEYS,
     &SEALED_KEYS,
     &LOOSE_KEYS,
+    &MEMBERSHIPS,
 ];

@@ -15,6 +15,7 @@ mod main_job;
 mod master_key;
 mod operations;
 mod owners;
+mod people;
 mod possession;
 mod processes;
 mod properties;
