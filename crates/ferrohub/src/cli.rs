@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     BackupKey(BackupKeyArgs),
     /// Exchange the key that wraps all others.
     MasterKey(MasterKeyArgs),
+    /// Exchange the key that signs tokens.
+    SigningKey(SigningKeyArgs),
     /// Check data folder, ports and names, and say what to do.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -211,6 +213,31 @@ pub(crate) struct OwnerResetArgs {
     /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SigningKeyArgs {
+    #[command(subcommand)]
+    pub(crate) verb: SigningKeyVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SigningKeyVerb {
+    /// Sign tokens with a new key; the server must be stopped. The server does this by itself every 90 days.
+    Rotate(SigningKeyRotateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SigningKeyRotateArgs {
+    /// Configuration file, TOML (or FERROHUB_CONFIG).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Refuse all tokens of before at once: somebody else may have the key.
+    #[arg(long)]
+    pub(crate) revoke: bool,
 }
 
 #[derive(Debug, Args)]

@@ -21,10 +21,11 @@ mod owner_reset;
 mod quickstart;
 mod serve;
 mod signals;
+mod signing_key;
 mod tls_files;
 
 use clap::Parser;
-use cli::{Cli, DeviceVerb, MasterKeyVerb, OwnerVerb, Verb};
+use cli::{Cli, DeviceVerb, MasterKeyVerb, OwnerVerb, SigningKeyVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
 use ferrohub_clock::SystemClock;
@@ -70,6 +71,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
         Verb::Events(args) => events::run(&args, &variables).await?,
+        Verb::SigningKey(args) => match args.verb {
+            SigningKeyVerb::Rotate(args) => Box::pin(signing_key::run(&args, &variables)).await?,
+        },
         Verb::Owner(args) => match args.verb {
             OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
         },

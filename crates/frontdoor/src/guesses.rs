@@ -3,6 +3,10 @@
 //!
 //! Keys and secrets are random and long, so this keeps no key from being guessed. It keeps the work and the noise of trying down,
 //! and tells a client in a loop to stop.
+//!
+//! Passwords can be guessed, and from many addresses at once. So wrong ones are also counted by name alone, for all addresses from
+//! which the right one never came: those wait together, a minute at the longest for each wrong one. Whoever signed in from an address
+//! before is counted there only, and no stranger locks that out.
 
 use crate::places::Origin;
 use ferrohub_model::clock::{Clock, Moment};
@@ -11,6 +15,7 @@ use ferrohub_model::limits;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,13 +33,15 @@ pub(crate) enum Kind {
     PolicyKey,
     /// The key of a device at its hub, or of a group at the provisioning service.
     DeviceKey,
+    /// The password of a person at the token endpoint. People choose theirs, so it is counted from everywhere as well.
+    Password,
 }
 
 impl Kind {
     /// Ours. A device whose clock is wrong tries often and means no harm.
     fn free(self) -> u32 {
         match self {
-            Self::ClientSecret => 10,
+            Self::ClientSecret | Self::Password => 10,
             Self::PolicyKey | Self::DeviceKey => 100,
         }
     }
@@ -53,7 +60,14 @@ struct Wrong {
     count: u32,
     last: Moment,
     not_before: Moment,
+    /// Whether a right one came from here before.
+    familiar: bool,
 }
+
+/// Wrong passwords from strange addresses that cost nothing: ours, more than one address has.
+const FREE_FROM_ANYWHERE: u32 = 30;
+/// Time for which an address stays familiar after a right password: ours.
+const FAMILIAR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The wrong ones of late. Two halves, of which the older is dropped when the younger is full: what is still being tried is
 /// carried over, and memory is bounded whatever names strangers make up.
@@ -80,7 +94,14 @@ impl Guesses {
     fn known(&self, target: &Target, now: Moment) -> Option<Wrong> {
         let halves = self.lock();
         let found = halves.iter().find_map(|half| half.get(target).copied());
-        found.filter(|wrong| now.since(wrong.last) < FORGOTTEN)
+        found.filter(|wrong| now.since(wrong.last) < if wrong.familiar { FAMILIAR } else { FORGOTTEN })
+    }
+
+    /// The name from everywhere, where that counts: for a password, at an address from which the right one never came.
+    fn anywhere(&self, target: &Target, now: Moment) -> Option<Target> {
+        let familiar = self.known(target, now).is_some_and(|known| known.familiar);
+        (target.kind == Kind::Password && !familiar)
+            .then_some(Target { origin: Origin::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), ..*target })
     }
 
     /// Refuses while the time for the next guess has not come.
@@ -89,8 +110,10 @@ impl Guesses {
     /// `Throttled` with the seconds that are left.
     pub(crate) fn check(&self, target: &Target) -> Result<()> {
         let now = self.clock.monotonic();
-        let Some(wrong) = self.known(target, now).filter(|wrong| wrong.not_before > now) else { return Ok(()) };
-        let seconds = u32::try_from(wrong.not_before.since(now).as_secs() + 1).unwrap_or(u32::MAX);
+        let waits = [Some(*target), self.anywhere(target, now)];
+        let waits = waits.into_iter().flatten().filter_map(|target| self.known(&target, now));
+        let Some(until) = waits.map(|wrong| wrong.not_before).max().filter(|until| *until > now) else { return Ok(()) };
+        let seconds = u32::try_from(until.since(now).as_secs() + 1).unwrap_or(u32::MAX);
         metrics::counter!("ferrohub_guesses_refused_total").increment(1);
         let mut error = Error::new(
             ErrorKind::Throttled,
@@ -118,22 +141,39 @@ impl Guesses {
         for half in self.lock().iter_mut() {
             half.remove(target);
         }
+        if target.kind == Kind::Password {
+            let now = self.clock.monotonic();
+            self.keep(target, Wrong { count: 0, last: now, not_before: now, familiar: true });
+        }
     }
 
     /// A wrong one.
     pub(crate) fn wrong(&self, target: &Target) {
         let now = self.clock.monotonic();
-        let count = self.known(target, now).map_or(0, |wrong| wrong.count).saturating_add(1);
-        let wait = match count.checked_sub(target.kind.free()) {
+        if let Some(anywhere) = self.anywhere(target, now) {
+            self.count(&anywhere, FREE_FROM_ANYWHERE, now);
+        }
+        self.count(target, target.kind.free(), now);
+    }
+
+    fn count(&self, target: &Target, free: u32, now: Moment) {
+        let known = self.known(target, now);
+        let count = known.map_or(0, |wrong| wrong.count).saturating_add(1);
+        let wait = match count.checked_sub(free) {
             None | Some(0) => Duration::ZERO,
             Some(over) => Duration::from_secs(1 << (over - 1).min(6)).min(LONGEST_WAIT),
         };
+        let familiar = known.is_some_and(|wrong| wrong.familiar);
+        self.keep(target, Wrong { count, last: now, not_before: now + wait, familiar });
+    }
+
+    fn keep(&self, target: &Target, wrong: Wrong) {
         let mut halves = self.lock();
         if halves[0].len() >= limits::GUESSED_NAMES / 2 && !halves[0].contains_key(target) {
             halves.swap(0, 1);
             halves[0] = HashMap::new();
         }
-        halves[0].insert(*target, Wrong { count, last: now, not_before: now + wait });
+        halves[0].insert(*target, wrong);
     }
 }
 
@@ -141,7 +181,6 @@ impl Guesses {
 mod tests {
     use super::*;
     use ferrohub_model::clock::ManualClock;
-    use std::net::IpAddr;
 
     fn at(last: u8) -> Origin {
         Origin::of(IpAddr::from([127, 0, 0, last]))
@@ -183,6 +222,32 @@ mod tests {
         assert!(guesses.check(&guesses.target(Kind::ClientSecret, "app", at(2))).is_ok());
         assert!(guesses.check(&guesses.target(Kind::ClientSecret, "other", at(1))).is_ok());
         assert!(guesses.check(&guesses.target(Kind::PolicyKey, "app", at(1))).is_ok());
+    }
+
+    #[test]
+    fn a_password_is_guessed_from_many_addresses_and_its_owner_gets_in_all_the_same() {
+        let (clock, guesses) = fixture();
+        let own = guesses.target(Kind::Password, "ann@x", at(1));
+        guesses.right(&own);
+        for last in 2..=32 {
+            guesses.wrong(&guesses.target(Kind::Password, "ANN@x", at(last)));
+        }
+        let stranger = guesses.target(Kind::Password, "ann@x", at(200));
+        let wait = guesses.check(&stranger).unwrap_err().retry_after_seconds.unwrap();
+        assert!(wait <= 61, "{wait}");
+        assert!(guesses.check(&own).is_ok(), "a familiar address");
+        assert!(guesses.check(&guesses.target(Kind::Password, "bob@x", at(200))).is_ok());
+        for _ in 0..100 {
+            guesses.wrong(&guesses.target(Kind::Password, "ann@x", at(77)));
+        }
+        assert!(guesses.check(&stranger).unwrap_err().retry_after_seconds.unwrap() <= 61, "never longer than that");
+        assert!(guesses.check(&own).is_ok());
+        for _ in 0..11 {
+            guesses.wrong(&own);
+        }
+        assert!(guesses.check(&own).is_err(), "its own wrong ones count");
+        clock.advance(Duration::from_secs(61));
+        assert!(guesses.check(&own).is_ok() && guesses.check(&stranger).is_ok());
     }
 
     #[test]

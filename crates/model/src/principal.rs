@@ -1,6 +1,7 @@
-//! Directory principals: applications and managed identities that may hold roles.
+//! Directory principals: people, groups, applications and managed identities that may hold roles.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What kind of principal it is.
@@ -15,6 +16,58 @@ pub enum PrincipalKind {
     /// An application whose service principal was deleted: nobody can act as it, and its row is kept under the
     /// application's object id.
     Application,
+    /// A group: its members have its roles. Nobody signs in as one.
+    Group,
+}
+
+impl PrincipalKind {
+    /// What role assignments call it (`principalType`).
+    pub fn role_word(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Group => "Group",
+            Self::ServicePrincipal | Self::ManagedIdentity | Self::Application => "ServicePrincipal",
+        }
+    }
+
+    /// Graph's type of it.
+    pub fn graph_word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::ServicePrincipal | Self::ManagedIdentity => "servicePrincipal",
+            Self::Application => "application",
+        }
+    }
+}
+
+/// What a person signs in with, and what is told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct User {
+    /// The name that it signs in with, such as `ann@plant.example` (`userPrincipalName`).
+    pub name: String,
+    /// Alias for mail.
+    pub mail_nickname: String,
+    /// The password's argon2id hash made by `ferrohub_pki::password`; empty where there is none.
+    pub password: String,
+    /// Whether the password only counts once somebody set another one.
+    pub must_change: bool,
+    /// Unix seconds from which tokens count: those of before ended with a password, or were revoked.
+    pub tokens_from: i64,
+    /// Further members that are kept and shown, such as `jobTitle`.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// What is told of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Group {
+    /// Alias for mail.
+    pub mail_nickname: String,
+    /// A note of whoever made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// A secret of an application: its salted hash and when it ends.
@@ -71,7 +124,7 @@ pub struct CredentialLabel {
 pub struct Principal {
     /// Object id (lower-case GUID).
     pub id: String,
-    /// Application (client) id, lower-case GUID.
+    /// Application (client) id, lower-case GUID; people and groups have none.
     pub app_id: String,
     /// Name for people.
     pub display_name: String,
@@ -89,4 +142,50 @@ pub struct Principal {
     /// Certificates of the application.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateCredential>,
+    /// Whether it may not sign in, and its tokens count for nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+    /// Unix seconds at which it was made; 0 in rows that are older than the member.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: i64,
+    /// The person, for a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// The group, for a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(seconds: &i64) -> bool {
+    *seconds == 0
+}
+
+impl Principal {
+    /// A principal with nothing but its names.
+    pub fn new(kind: PrincipalKind, id: String, app_id: String, display_name: String) -> Self {
+        Self {
+            id,
+            app_id,
+            display_name,
+            kind,
+            resource: None,
+            application_object_id: None,
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+            disabled: false,
+            made: 0,
+            user: None,
+            group: None,
+        }
+    }
+
+    /// What messages and stamps call it: a person's sign-in name, a group's name, else the application id, as Azure does.
+    pub fn name(&self) -> &str {
+        match (&self.user, self.kind) {
+            (Some(user), _) => &user.name,
+            (None, PrincipalKind::User | PrincipalKind::Group) => &self.display_name,
+            _ => &self.app_id,
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub fn generate_client_secret(random: &dyn Random) -> Zeroizing<String> {
 ///
 /// Salted SHA-256 and not argon2id on purpose: these secrets are generated here with 256 random bits,
 /// so guessing is hopeless at any speed, while a slow hash on every token request would let anybody
-/// without a secret use up the server's processor. Passwords that people choose must use argon2id instead.
+/// without a secret use up the server's processor. Passwords that people choose are [`crate::password`]'s.
 pub fn hash_secret(secret: &str, random: &dyn Random) -> String {
     let mut salt = [0; SALT_BYTES];
     random.fill(&mut salt);

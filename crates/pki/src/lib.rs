@@ -24,6 +24,7 @@ pub mod key_store;
 mod lint;
 pub mod name;
 mod oid;
+pub mod password;
 pub mod platform;
 pub mod profile;
 pub mod public_key;

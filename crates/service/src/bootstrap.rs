@@ -2,7 +2,7 @@
 
 use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::attempts::Attempts;
-use crate::authn::SigningKey;
+use crate::authn::{SIGNING_KEY, SigningKey, StoredKeys};
 use crate::authz::builtin;
 use crate::directory::{self, IOT_HUB_APP_ID};
 use crate::key_store::{KeyUse, Keys};
@@ -128,13 +128,13 @@ async fn attempt(
             tenancy
         }
     };
-    let signer = match store.get(&META, "signing-key").await? {
+    let signer = match store.get(&META, SIGNING_KEY).await? {
         Some(row) => keys.open(&reference(&row)?).await?,
         None => {
             let mut unit = UnitOfWork::new();
-            unit.expect_absent(&META, "signing-key");
+            unit.expect_absent(&META, SIGNING_KEY);
             let (key, signer) = keys.generate(KeyUse::Signing, OWNER_SCOPE, SigningKey::KIND, &mut unit).await?;
-            unit.put(meta("signing-key", &json!({ "key": key }))?);
+            unit.put(meta(SIGNING_KEY, &StoredKeys::new(key, engines.clock.unix_seconds()))?);
             if !is_first(store, unit).await? {
                 return Ok(None);
             }
@@ -227,15 +227,11 @@ pub(crate) fn new_owner(random: &dyn Random, secret: ClientSecret) -> Principal 
 }
 
 fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<ClientSecret>) -> Principal {
+    let id = random.uuid_v4().to_string();
     Principal {
-        id: random.uuid_v4().to_string(),
-        app_id,
-        display_name: name.into(),
-        kind: PrincipalKind::ServicePrincipal,
-        resource: None,
         application_object_id: Some(random.uuid_v4().to_string()),
         secrets,
-        certificates: Vec::new(),
+        ..Principal::new(PrincipalKind::ServicePrincipal, id, app_id, name.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A principal goes: its role assignments go with it, and the last Owner does not.
+//! A principal goes, or may not act any more: its role assignments and memberships go with it, and the last Owner does not.
 //!
 //! Every change of a role writes one row, the access generation. Whoever removes a principal or an Owner expects that row as
 //! it was before the roles were read, so that two who each leave the other as the last Owner do not both get their way.
@@ -6,20 +6,20 @@
 use crate::arm::activity::{self, Origin};
 use crate::arm::types::ROLE_ASSIGNMENT;
 use crate::authz::{Actor, builtin};
-use crate::directory;
+use crate::directory::{self, Relation};
 use crate::platform::{ACCESS_GENERATION, Change, Platform};
 use crate::resources::{self, Stored, tag};
-use crate::tables::{META, PRINCIPALS};
+use crate::tables::{MEMBERSHIPS, META, PRINCIPALS};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::principal::Principal;
+use ferrohub_model::principal::PrincipalKind;
 use ferrohub_model::resource_id::ResourceId;
-use std::sync::Arc;
+use std::collections::HashSet;
 use uuid::Uuid;
 
-/// Role assignments that go in one unit of work with their activity rows: ours, well below `limits::UNIT_ROWS`.
+/// Role assignments, and memberships, that go in one unit of work with their activity rows: ours, well below `limits::UNIT_ROWS`.
 const AT_ONCE: usize = 100;
 
-/// Adds the removal of a principal, with every role assignment of it, to `change`. More than [`AT_ONCE`] assignments go
+/// Adds the removal of a principal, with every role assignment and membership of it, to `change`. More than [`AT_ONCE`] of either go
 /// before, in units of their own: a principal that is cut off half-way has less rights, not more, and goes with the next try.
 ///
 /// # Errors
@@ -39,20 +39,53 @@ pub(crate) async fn remove_principal(platform: &Platform, actor: &Actor, id: &st
             held = resources::every(platform, tag::ROLE_ASSIGNMENT).await?;
             held.retain(|assignment| holder(assignment).eq_ignore_ascii_case(id));
         }
-        if held.iter().any(|assignment| is_owner(platform, assignment)) {
-            require_owner(platform, &|owner| !owner.id.eq_ignore_ascii_case(id), "The principal is").await?;
+        let belongs = directory::memberships_with(platform.store.as_ref(), id).await?;
+        if access.knows(id) || !belongs.is_empty() {
+            require_owner(platform, &Without { principal: Some(id), ..Without::default() }, "The principal is").await?;
         }
-        if held.len() <= AT_ONCE {
+        if held.len() <= AT_ONCE && belongs.len() <= AT_ONCE {
             expect_access(generation, change);
             change.unit.delete(&PRINCIPALS, id);
+            remove_memberships(&belongs, change);
             return remove_assignments(platform, actor, correlation, &held, change);
         }
-        for some in held[AT_ONCE..].chunks(AT_ONCE) {
+        for some in held.get(AT_ONCE..).unwrap_or_default().chunks(AT_ONCE) {
             let mut apart = Change::new();
             remove_assignments(platform, actor, correlation, some, &mut apart)?;
             platform.try_commit(apart).await?;
         }
+        for some in belongs.get(AT_ONCE..).unwrap_or_default().chunks(AT_ONCE) {
+            let mut apart = Change::new();
+            remove_memberships(some, &mut apart);
+            platform.try_commit(apart).await?;
+        }
     }
+}
+
+fn remove_memberships(keys: &[String], change: &mut Change) {
+    for key in keys {
+        change.unit.delete(&MEMBERSHIPS, key.clone());
+        change.access = true;
+    }
+}
+
+/// Refuses that a principal is disabled, or leaves the group of `leaves`, when nobody else would be Owner.
+///
+/// # Errors
+/// `LastRbacAdmin`.
+pub(crate) async fn check_principal(
+    platform: &Platform,
+    id: &str,
+    leaves: Option<&str>,
+    change: &mut Change,
+) -> Result<()> {
+    let (generation, _) = platform.access_at().await?;
+    expect_access(generation, change);
+    let without = match leaves {
+        Some(group) => Without { membership: Some((group, id)), ..Without::default() },
+        None => Without { principal: Some(id), ..Without::default() },
+    };
+    require_owner(platform, &without, "The principal is").await
 }
 
 /// Makes the unit hold only as long as no role changes.
@@ -88,11 +121,8 @@ pub(crate) async fn check_assignment(platform: &Platform, assignment: &Stored, c
     }
     let (generation, _) = platform.access_at().await?;
     expect_access(generation, change);
-    let id = holder(assignment);
-    if directory::by_id(platform.store.as_ref(), id).await?.is_none() {
-        return Ok(());
-    }
-    require_owner(platform, &|principal| !principal.id.eq_ignore_ascii_case(id), "Its principal is").await
+    let without = Without { assignment: Some(assignment.uid), ..Without::default() };
+    require_owner(platform, &without, "Its principal is").await
 }
 
 /// Refuses the removal of everything at and below `target` when nobody but identities of resources in it would be Owner.
@@ -100,34 +130,67 @@ pub(crate) async fn check_assignment(platform: &Platform, assignment: &Stored, c
 /// # Errors
 /// `LastRbacAdmin`.
 pub(crate) async fn check_tree(platform: &Platform, target: &ResourceId) -> Result<()> {
-    let owners = owners(platform).await?;
-    for owner in &owners {
-        let home = match owner.resource {
-            Some(uid) => resources::id_of(platform, uid).await?,
-            None => None,
-        };
-        if !home.is_some_and(|id| id.is_within(target)) {
-            return Ok(());
-        }
+    require_owner(platform, &Without { below: Some(target), ..Without::default() }, "An identity in it is").await
+}
+
+/// What is about to go, as far as Owners are concerned.
+#[derive(Default)]
+struct Without<'a> {
+    principal: Option<&'a str>,
+    assignment: Option<Uuid>,
+    /// Group and member.
+    membership: Option<(&'a str, &'a str)>,
+    /// Identities of what lies here.
+    below: Option<&'a ResourceId>,
+}
+
+/// With no Owner at all there is nothing to lose any more.
+async fn require_owner(platform: &Platform, without: &Without<'_>, why: &str) -> Result<()> {
+    if has_owner(platform, without).await? || !has_owner(platform, &Without::default()).await? {
+        return Ok(());
     }
-    // With no Owner at all there is nothing to lose any more.
-    if owners.is_empty() { Ok(()) } else { Err(last_owner("An identity in it is")) }
+    Err(last_owner(why))
 }
 
-async fn require_owner(platform: &Platform, counts: &(dyn Fn(&Principal) -> bool + Sync), why: &str) -> Result<()> {
-    let owners = owners(platform).await?;
-    if owners.iter().any(|owner| counts(owner)) { Ok(()) } else { Err(last_owner(why)) }
-}
-
-/// The principals that exist and hold Owner over the whole subscription.
-async fn owners(platform: &Platform) -> Result<Vec<Arc<Principal>>> {
-    let mut owners = Vec::new();
+/// Whether somebody who exists and may sign in holds Owner over the whole subscription, itself or as a member of a group.
+async fn has_owner(platform: &Platform, without: &Without<'_>) -> Result<bool> {
     for assignment in resources::linked(platform, &format!("role/{}", builtin::OWNER)).await? {
-        if is_owner(platform, &assignment) {
-            owners.extend(directory::by_id(platform.store.as_ref(), holder(&assignment)).await?);
+        if is_owner(platform, &assignment)
+            && without.assignment != Some(assignment.uid)
+            && somebody_is(platform, holder(&assignment).to_ascii_lowercase(), without).await?
+        {
+            return Ok(true);
         }
     }
-    Ok(owners)
+    Ok(false)
+}
+
+/// Whether anybody stands behind `holder`, who may be a group.
+async fn somebody_is(platform: &Platform, holder: String, without: &Without<'_>) -> Result<bool> {
+    let store = platform.store.as_ref();
+    let (mut seen, mut ahead) = (HashSet::new(), vec![holder]);
+    while let Some(id) = ahead.pop() {
+        if without.principal.is_some_and(|gone| gone.eq_ignore_ascii_case(&id)) || !seen.insert(id.clone()) {
+            continue;
+        }
+        let Some(found) = directory::by_id(store, &id).await? else { continue };
+        if found.kind == PrincipalKind::Group {
+            let members = directory::targets_of(store, &id, Relation::Member).await?;
+            ahead.extend(
+                members.into_iter().filter(|member| without.membership != Some((id.as_str(), member.as_str()))),
+            );
+            continue;
+        }
+        let home = match (without.below, found.resource) {
+            (Some(_), Some(uid)) => resources::id_of(platform, uid).await?,
+            _ => None,
+        };
+        let goes = without.below.zip(home).is_some_and(|(target, home)| home.is_within(target));
+        if !found.disabled && !goes {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_owner(platform: &Platform, assignment: &Stored) -> bool {

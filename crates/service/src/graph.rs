@@ -1,13 +1,16 @@
-//! The small part of Microsoft Graph that role assignments, `az ad app` and `az ad sp` need.
+//! The small part of Microsoft Graph that role assignments and `az ad` need: people, groups, applications, service principals.
 
 mod applications;
 mod credentials;
+mod groups;
+mod members;
 mod not_built;
 mod objects;
 mod query;
+mod users;
 
 use crate::authz::{Actor, Plane, authorize};
-use crate::directory;
+use crate::directory::{self, Relation};
 use crate::platform::Platform;
 use crate::resources;
 use crate::route::{self, Found, RouteInfo, Row, Wants};
@@ -23,6 +26,7 @@ use futures_util::future::BoxFuture;
 use objects::{application_view, principal_view, refuse_unknown, unknown};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// A Graph request, free of HTTP.
 #[derive(Debug, Clone)]
@@ -59,8 +63,27 @@ static PRINCIPAL_TERMS: Terms = Terms {
     marks: &[],
 };
 static APPLICATION_TERMS: Terms = Terms { fields: &["id", "appId", "displayName", "identifierUris"], marks: &[] };
-static USER_TERMS: Terms =
-    Terms { fields: &["id", "userPrincipalName", "displayName", "mail", "mailNickname", "accountEnabled"], marks: &[] };
+static USER_TERMS: Terms = Terms {
+    fields: &[
+        "id",
+        "userPrincipalName",
+        "displayName",
+        "mail",
+        "mailNickname",
+        "accountEnabled",
+        "givenName",
+        "surname",
+        "jobTitle",
+        "department",
+        "employeeId",
+        "userType",
+    ],
+    marks: &[],
+};
+static GROUP_TERMS: Terms = Terms {
+    fields: &["id", "displayName", "mailNickname", "description", "securityEnabled", "mailEnabled"],
+    marks: &[],
+};
 
 /// Status and body.
 type Answer = (u16, Option<Value>);
@@ -77,20 +100,101 @@ const fn change(method: &'static str, path: &'static str, run: Run) -> Row<Run> 
 }
 
 static ROUTES: &[Row<Run>] = &[
-    read("GET", "/servicePrincipals", |graph, request, _| Box::pin(graph.list(request, false))),
-    read("GET", "/applications", |graph, request, _| Box::pin(graph.list(request, true))),
+    read("GET", "/servicePrincipals", |graph, request, _| Box::pin(graph.list(request, Collection::ServicePrincipals))),
+    read("GET", "/applications", |graph, request, _| Box::pin(graph.list(request, Collection::Applications))),
+    read("GET", "/users", |graph, request, _| Box::pin(graph.list(request, Collection::Users))),
+    read("GET", "/groups", |graph, request, _| Box::pin(graph.list(request, Collection::Groups))),
     read("GET", "/servicePrincipals/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
     read("GET", "/applications/{id}", |graph, _, path| Box::pin(graph.show_application(&path[0]))),
-    read("GET", "/directoryObjects/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
+    read("GET", "/users/{id}", |graph, _, path| {
+        Box::pin(async move { Ok((200, Some(users::user_view(&*graph.user(&path[0]).await?)))) })
+    }),
+    read("GET", "/groups/{id}", |graph, _, path| {
+        Box::pin(async move { Ok((200, Some(groups::group_view(&*graph.group(&path[0]).await?)))) })
+    }),
+    read("GET", "/directoryObjects/{id}", |graph, _, path| Box::pin(graph.show_any(&path[0]))),
     read("POST", "/directoryObjects/getByIds", |graph, request, _| Box::pin(graph.get_by_ids(request))),
-    read("GET", "/users", |_, request, _| Box::pin(async { Graph::list_users(request) })),
+    read("GET", "/me", |graph, request, _| {
+        Box::pin(async move { Ok((200, Some(users::user_view(&*graph.user(&graph.me(request)?.id).await?)))) })
+    }),
+    read("POST", "/me/changePassword", |graph, request, _| Box::pin(graph.change_own_password(request))),
+    read("POST", "/me/revokeSignInSessions", |graph, request, _| {
+        Box::pin(async move { graph.revoke_sign_ins(&graph.me(request)?.id).await })
+    }),
+    read("GET", "/me/memberOf", |graph, request, _| {
+        Box::pin(async move { graph.list_groups_of(request, &graph.me(request)?.id, false).await })
+    }),
+    read("GET", "/me/ownedObjects", |graph, request, _| {
+        Box::pin(async move { graph.list_owned(request, &graph.me(request)?.id).await })
+    }),
+    read("GET", "/groups/{id}/members", |graph, request, path| {
+        Box::pin(async move { graph.list_targets(request, &graph.group(&path[0]).await?.id, Relation::Member).await })
+    }),
+    read("GET", "/groups/{id}/transitiveMembers", |graph, request, path| {
+        Box::pin(async move { graph.list_transitive(request, &graph.group(&path[0]).await?.id).await })
+    }),
+    read("GET", "/{collection}/{id}/owners", |graph, request, path| {
+        Box::pin(async move { graph.list_targets(request, &graph.owned(path).await?.1, Relation::Owner).await })
+    }),
+    read("GET", "/{collection}/{id}/memberOf", |graph, request, path| {
+        Box::pin(async move { graph.list_groups_of(request, &graph.member(path).await?, false).await })
+    }),
+    read("GET", "/{collection}/{id}/transitiveMemberOf", |graph, request, path| {
+        Box::pin(async move { graph.list_groups_of(request, &graph.member(path).await?, true).await })
+    }),
+    read("GET", "/{collection}/{id}/ownedObjects", |graph, request, path| {
+        Box::pin(async move { graph.list_owned(request, &graph.member(path).await?).await })
+    }),
+    read("POST", "/{collection}/{id}/getMemberGroups", |graph, request, path| {
+        Box::pin(async move { graph.member_groups(request, &graph.member(path).await?).await })
+    }),
+    read("POST", "/{collection}/{id}/getMemberObjects", |graph, request, path| {
+        Box::pin(async move { graph.member_groups(request, &graph.member(path).await?).await })
+    }),
+    read("POST", "/{collection}/{id}/checkMemberGroups", |graph, request, path| {
+        Box::pin(async move { graph.check_member_groups(request, &graph.member(path).await?).await })
+    }),
+    read("POST", "/{collection}/{id}/checkMemberObjects", |graph, request, path| {
+        Box::pin(async move { graph.check_member_groups(request, &graph.member(path).await?).await })
+    }),
+    change("POST", "/users", |graph, request, _| Box::pin(graph.create_user(request))),
+    change("PATCH", "/users/{id}", |graph, request, path| Box::pin(graph.update_user(request, &path[0]))),
+    change("DELETE", "/users/{id}", |graph, request, path| Box::pin(graph.delete_user(request, &path[0]))),
+    change("POST", "/users/{id}/revokeSignInSessions", |graph, _, path| {
+        Box::pin(async move { graph.revoke_sign_ins(&graph.user(&path[0]).await?.id).await })
+    }),
+    change("POST", "/groups", |graph, request, _| Box::pin(graph.create_group(request))),
+    change("PATCH", "/groups/{id}", |graph, request, path| Box::pin(graph.update_group(request, &path[0]))),
+    change("DELETE", "/groups/{id}", |graph, request, path| {
+        Box::pin(async move { graph.delete_principal(request, &graph.group(&path[0]).await?.id).await })
+    }),
+    change("POST", "/groups/{id}/members/$ref", |graph, request, path| {
+        Box::pin(async move {
+            let id = graph.group(&path[0]).await?.id.clone();
+            graph.add_ref(request, &id, &id, Relation::Member).await
+        })
+    }),
+    change("DELETE", "/groups/{id}/members/{member}/$ref", |graph, _, path| {
+        Box::pin(async move { graph.remove_ref(&graph.group(&path[0]).await?.id, Relation::Member, &path[1]).await })
+    }),
+    change("POST", "/{collection}/{id}/owners/$ref", |graph, request, path| {
+        Box::pin(async move {
+            let (row, of) = graph.owned(path).await?;
+            graph.add_ref(request, &row, &of, Relation::Owner).await
+        })
+    }),
+    change("DELETE", "/{collection}/{id}/owners/{owner}/$ref", |graph, _, path| {
+        Box::pin(async move { graph.remove_ref(&graph.owned(path).await?.1, Relation::Owner, &path[2]).await })
+    }),
     change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
     change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
     change("PATCH", "/applications/{id}", |graph, request, path| {
         Box::pin(async move { graph.update(request, &*graph.application(&path[0]).await?, Holder::Application).await })
     }),
     change("PATCH", "/servicePrincipals/{id}", |graph, request, path| {
-        Box::pin(async move { graph.update(request, &*graph.principal(&path[0]).await?, Holder::Principal).await })
+        Box::pin(
+            async move { graph.update(request, &*graph.service_principal(&path[0]).await?, Holder::Principal).await },
+        )
     }),
     change("POST", "/applications/{id}/addPassword", |graph, request, path| {
         Box::pin(
@@ -98,9 +202,9 @@ static ROUTES: &[Row<Run>] = &[
         )
     }),
     change("POST", "/servicePrincipals/{id}/addPassword", |graph, request, path| {
-        Box::pin(
-            async move { graph.add_password(request, &*graph.principal(&path[0]).await?, Holder::Principal).await },
-        )
+        Box::pin(async move {
+            graph.add_password(request, &*graph.service_principal(&path[0]).await?, Holder::Principal).await
+        })
     }),
     change("POST", "/applications/{id}/removePassword", |graph, request, path| {
         Box::pin(async move {
@@ -108,15 +212,15 @@ static ROUTES: &[Row<Run>] = &[
         })
     }),
     change("POST", "/servicePrincipals/{id}/removePassword", |graph, request, path| {
-        Box::pin(
-            async move { graph.remove_password(request, &*graph.principal(&path[0]).await?, Holder::Principal).await },
-        )
+        Box::pin(async move {
+            graph.remove_password(request, &*graph.service_principal(&path[0]).await?, Holder::Principal).await
+        })
     }),
     change("DELETE", "/applications/{id}", |graph, request, path| {
         Box::pin(async move { graph.remove(request, &*graph.application(&path[0]).await?, false).await })
     }),
     change("DELETE", "/servicePrincipals/{id}", |graph, request, path| {
-        Box::pin(async move { graph.remove(request, &*graph.principal(&path[0]).await?, true).await })
+        Box::pin(async move { graph.remove(request, &*graph.service_principal(&path[0]).await?, true).await })
     }),
 ];
 
@@ -141,18 +245,29 @@ impl Graph {
     ///
     /// # Errors
     /// The product's error, in Graph's shape the same as ARM's.
-    pub async fn handle(&self, request: GraphRequest) -> Result<Answer> {
+    pub async fn handle(&self, mut request: GraphRequest) -> Result<Answer> {
+        request.path = keyed(request.path);
         match route::find(ROUTES, &request.method, &request.path) {
             Found::Row(row, path) => {
                 if row.wants == Wants::Right {
                     self.platform.refresh_access().await?;
-                    self.may_change(&request.actor)?;
+                    let allowed = self.may_change(&request.actor);
+                    if allowed.is_err() && !self.is_owned(&request.actor, &path).await? {
+                        allowed?;
+                    }
                 }
                 let (status, body) = (row.run)(self, &request, &path).await?;
                 Ok((status, query::selected(&request, body)?))
             }
             Found::OtherMethods(_) | Found::Nothing => Err(not_built::refusal(&request)),
         }
+    }
+
+    /// Whether the actor is an owner of what the path names.
+    async fn is_owned(&self, actor: &Actor, path: &[String]) -> Result<bool> {
+        let Some(id) = path.iter().find_map(|part| Uuid::parse_str(part).ok()) else { return Ok(false) };
+        let owners = directory::targets_of(self.platform.store.as_ref(), &id.to_string(), Relation::Owner).await?;
+        Ok(owners.iter().any(|owner| owner == actor.id()))
     }
 
     /// Changing the directory takes a right that Owner has: ours, since Entra's directory roles are not modelled.
@@ -172,19 +287,56 @@ impl Graph {
     }
 
     async fn show_principal(&self, id: &str) -> Result<Answer> {
-        Ok((200, Some(self.principal_view(&*self.principal(id).await?).await?)))
+        Ok((200, Some(self.principal_view(&*self.service_principal(id).await?).await?)))
     }
 
     async fn show_application(&self, id: &str) -> Result<Answer> {
         Ok((200, Some(application_view(&*self.application(id).await?))))
     }
 
-    async fn principal(&self, id: &str) -> Result<Arc<Principal>> {
-        if let Some(app_id) = id.strip_prefix("(appId='").and_then(|rest| rest.strip_suffix("')")) {
-            let found = directory::by_app_id(self.platform.store.as_ref(), app_id).await?;
-            return found.filter(|found| found.kind != PrincipalKind::Application).ok_or_else(|| unknown(id));
+    async fn show_any(&self, id: &str) -> Result<Answer> {
+        Ok((200, Some(self.any_view(id).await?.ok_or_else(|| unknown(id))?)))
+    }
+
+    /// A service principal by object id, or by `(appId='…')`.
+    async fn service_principal(&self, id: &str) -> Result<Arc<Principal>> {
+        let store = self.platform.store.as_ref();
+        let found = match id.strip_prefix("(appId='").and_then(|rest| rest.strip_suffix("')")) {
+            Some(app_id) => directory::by_app_id(store, app_id).await?,
+            None => directory::by_id(store, id).await?,
+        };
+        let is = |kind| matches!(kind, PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity);
+        found.filter(|found| is(found.kind)).ok_or_else(|| unknown(id))
+    }
+
+    /// Row and object id of what a path names that may have owners: a collection and an id.
+    async fn owned(&self, path: &[String]) -> Result<(String, String)> {
+        let (collection, id) = (path[0].to_ascii_lowercase(), &path[1]);
+        match collection.as_str() {
+            "groups" => self.group(id).await.map(|found| (found.id.clone(), found.id.clone())),
+            "serviceprincipals" => self.service_principal(id).await.map(|found| (found.id.clone(), found.id.clone())),
+            "applications" => {
+                let found = self.application(id).await?;
+                let object = found.application_object_id.clone().unwrap_or_default();
+                Ok((found.id.clone(), object))
+            }
+            _ => Err(unknown(id)),
         }
-        directory::by_id(self.platform.store.as_ref(), id).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// Object id of what a path names that may be in groups.
+    async fn member(&self, path: &[String]) -> Result<String> {
+        let (collection, id) = (path[0].to_ascii_lowercase(), &path[1]);
+        let found = match collection.as_str() {
+            "users" => self.user(id).await?,
+            "groups" => self.group(id).await?,
+            "serviceprincipals" => self.service_principal(id).await?,
+            "directoryobjects" => {
+                directory::by_id(self.platform.store.as_ref(), id).await?.ok_or_else(|| unknown(id))?
+            }
+            _ => return Err(unknown(id)),
+        };
+        Ok(found.id.clone())
     }
 
     async fn all(&self) -> Result<Vec<Arc<Principal>>> {
@@ -198,25 +350,16 @@ impl Graph {
         Ok(found)
     }
 
-    /// Lists service principals, or the applications among them.
-    async fn list(&self, request: &GraphRequest, applications: bool) -> Result<Answer> {
-        let what = if applications { "applications" } else { "servicePrincipals" };
-        let list = query::List::of(request, what, if applications { &APPLICATION_TERMS } else { &PRINCIPAL_TERMS })?;
-        let mut all = self.all().await?;
-        all.retain(|p| match applications {
-            true => p.application_object_id.is_some(),
-            false => p.kind != PrincipalKind::Application,
-        });
-        let mut value = Vec::with_capacity(all.len());
-        for principal in &all {
-            value.push(if applications { application_view(principal) } else { self.principal_view(principal).await? });
+    async fn list(&self, request: &GraphRequest, collection: Collection) -> Result<Answer> {
+        let list = query::List::of(request, collection.name(), collection.terms())?;
+        let mut value = Vec::new();
+        for principal in self.all().await?.iter().filter(|principal| collection.holds(principal)) {
+            value.push(match collection {
+                Collection::Applications => application_view(principal),
+                _ => self.principal_view(principal).await?,
+            });
         }
         list.answer(request, value)
-    }
-
-    /// There are no users; what is asked about them is looked at all the same.
-    fn list_users(request: &GraphRequest) -> Result<Answer> {
-        query::List::of(request, "users", &USER_TERMS)?.answer(request, Vec::new())
     }
 
     async fn get_by_ids(&self, request: &GraphRequest) -> Result<Answer> {
@@ -240,18 +383,103 @@ impl Graph {
         Ok((200, Some(json!({ "value": value }))))
     }
 
-    /// A principal as Graph shows it; a managed identity with the id of its resource as it is now.
+    /// A principal of any kind as Graph shows it; a managed identity with the id of its resource as it is now.
     async fn principal_view(&self, principal: &Principal) -> Result<Value> {
+        match principal.kind {
+            PrincipalKind::User => return Ok(users::user_view(principal)),
+            PrincipalKind::Group => return Ok(groups::group_view(principal)),
+            _ => {}
+        }
         let resource = match principal.resource {
             Some(uid) => resources::id_of(&self.platform, uid).await?.map(|id| id.to_string()),
             None => None,
         };
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
     }
+
+    /// What has this object id, an application too.
+    async fn any_view(&self, id: &str) -> Result<Option<Value>> {
+        if let Some(found) = directory::by_id(self.platform.store.as_ref(), id).await? {
+            return self.principal_view(&found).await.map(Some);
+        }
+        Ok(self.application(id).await.ok().map(|found| application_view(&found)))
+    }
+}
+
+/// The collections that are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Collection {
+    Users,
+    Groups,
+    ServicePrincipals,
+    Applications,
+}
+
+impl Collection {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::ServicePrincipals => "servicePrincipals",
+            Self::Applications => "applications",
+        }
+    }
+
+    fn terms(self) -> &'static Terms {
+        match self {
+            Self::Users => &USER_TERMS,
+            Self::Groups => &GROUP_TERMS,
+            Self::ServicePrincipals => &PRINCIPAL_TERMS,
+            Self::Applications => &APPLICATION_TERMS,
+        }
+    }
+
+    fn holds(self, principal: &Principal) -> bool {
+        match self {
+            Self::Users => principal.kind == PrincipalKind::User,
+            Self::Groups => principal.kind == PrincipalKind::Group,
+            Self::ServicePrincipals => {
+                matches!(principal.kind, PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity)
+            }
+            Self::Applications => principal.application_object_id.is_some(),
+        }
+    }
 }
 
 /// Whether a principal is of one of the asked types; none asks for all.
 fn is_one_of(principal: &Principal, types: &[&str]) -> bool {
-    let own = if principal.kind == PrincipalKind::User { "user" } else { "servicePrincipal" };
+    let own = principal.kind.graph_word();
     types.is_empty() || types.iter().any(|word| word.eq_ignore_ascii_case(own))
+}
+
+/// A path with each key as a segment of its own: `users('ann@x')` is `users/ann@x`, and `servicePrincipals(appId='a')` is
+/// `servicePrincipals/(appId='a')`.
+fn keyed(path: Vec<String>) -> Vec<String> {
+    let mut segments = Vec::with_capacity(path.len());
+    for segment in path {
+        match segment.find('(').filter(|at| *at > 0 && segment.ends_with(')')) {
+            Some(at) => {
+                let (word, key) = segment.split_at(at);
+                let plain = key.strip_prefix("('").and_then(|rest| rest.strip_suffix("')"));
+                segments.push(word.to_owned());
+                segments.push(plain.unwrap_or(key).replace("''", "'"));
+            }
+            None => segments.push(segment),
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_brackets_are_segments() {
+        let of = |path: &str| keyed(path.split('/').map(str::to_owned).collect()).join(" ");
+        assert_eq!(of("users('o''neil@x')/memberOf"), "users o'neil@x memberOf");
+        assert_eq!(of("servicePrincipals(appId='a')"), "servicePrincipals (appId='a')");
+        assert_eq!(of("groups/x/members/$ref"), "groups x members $ref");
+        assert_eq!(of("(x)"), "(x)");
+    }
 }

@@ -36,6 +36,6 @@ mod subscriptions;
 pub mod tables;
 pub mod worker;
 
-pub use owner_reset::reset_owner;
+pub use owner_reset::{reset_owner, rotate_signing_key};
 pub use readiness::NotReady;
 pub use service::{Service, StartConfig, Started, server_names};

@@ -1,7 +1,9 @@
-//! Whoever holds the data folder of a stopped server gets back in: a fresh secret for an Owner of the subscription.
+//! What whoever holds the data folder of a stopped server may do: get back in with a fresh secret for an Owner of the subscription, and
+//! exchange the key that signs tokens.
 
 use crate::arm::activity::{self, Origin};
 use crate::arm::types::{ROLE_ASSIGNMENT, Types, role_assignment_lookup};
+use crate::authn;
 use crate::authz::{Actor, builtin};
 use crate::bootstrap::{self, OWNER, OwnerCredential, new_owner, owner_assignment, owner_secret};
 use crate::directory;
@@ -26,20 +28,11 @@ const BY: &str = "owner-reset";
 /// # Errors
 /// `NotFound` when there is no installation in the store; a wrong master key; when the store fails.
 pub async fn reset_owner(engines: &Engines, master_key: MasterKey) -> Result<OwnerCredential> {
-    let store = engines.store.as_ref();
-    let tenancy = bootstrap::tenancy(store).await?;
-    let tenancy = tenancy.ok_or_else(|| Error::not_found("There is no installation in this data folder."))?;
-    let keyring = Arc::new(Keyring::new(master_key, engines.random.clone()));
-    if let Some(row) = store.get(&META, "master-check").await? {
-        keyring.verify_check_value(&row.parse::<String>()?)?;
-    }
-    // Host names are of no account here.
-    let settings = Settings { domain: "localhost".into(), pki_url: None };
-    let platform = Platform::open(engines.clone(), keyring, settings, tenancy, Types::built_in()).await?;
+    let platform = opened(engines, master_key).await?;
     let mut change = Change::new();
     let (secret, text) = owner_secret(engines);
     let owner = match known_owner(&platform).await? {
-        Some(owner) => Principal { secrets: vec![secret], ..Principal::clone(&owner) },
+        Some(owner) => Principal { secrets: vec![secret], disabled: false, ..Principal::clone(&owner) },
         None => {
             let owner = new_owner(engines.random.as_ref(), secret);
             change.unit.put(bootstrap::meta(OWNER, &owner.id)?);
@@ -61,6 +54,39 @@ pub async fn reset_owner(engines: &Engines, master_key: MasterKey) -> Result<Own
     }
     platform.commit(change).await?;
     Ok(OwnerCredential::of(&platform.tenancy, &owner, &text))
+}
+
+/// Has another key sign tokens from now on; with `revoke` no token of before counts any more, else until they end. The activity log
+/// tells of it.
+///
+/// # Errors
+/// As [`reset_owner`].
+pub async fn rotate_signing_key(engines: &Engines, master_key: MasterKey, revoke: bool) -> Result<()> {
+    let platform = opened(engines, master_key).await?;
+    let mut change = Change::new();
+    let actor = Actor::worker_for("signing-key-rotate");
+    let correlation = platform.new_id();
+    let origin = Origin { actor: &actor, method: "", request_id: correlation, correlation_id: correlation };
+    let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
+    change.unit.put(activity::of_service(&platform, &origin, &subscription, "Ferrohub/signingKey/rotate/action")?);
+    if authn::rotate_keys(&platform, revoke, change).await? {
+        return Ok(());
+    }
+    Err(Error::conflict("The server never started with this data folder, or another process changes its keys."))
+}
+
+/// The platform over a data folder that nobody else uses.
+async fn opened(engines: &Engines, master_key: MasterKey) -> Result<Arc<Platform>> {
+    let store = engines.store.as_ref();
+    let tenancy = bootstrap::tenancy(store).await?;
+    let tenancy = tenancy.ok_or_else(|| Error::not_found("There is no installation in this data folder."))?;
+    let keyring = Arc::new(Keyring::new(master_key, engines.random.clone()));
+    if let Some(row) = store.get(&META, "master-check").await? {
+        keyring.verify_check_value(&row.parse::<String>()?)?;
+    }
+    // Host names are of no account here.
+    let settings = Settings { domain: "localhost".into(), pki_url: None };
+    Platform::open(engines.clone(), keyring, settings, tenancy, Types::built_in()).await
 }
 
 async fn known_owner(platform: &Platform) -> Result<Option<Arc<Principal>>> {

@@ -32,8 +32,13 @@ pub static RESOURCES: Table =
 /// Subscriptions ([`ferrohub_model::subscription::Subscription`]). Key: the id. Column: `alias` (lower case, of those that have one).
 pub static SUBSCRIPTIONS: Table = table("subscriptions", &[unique("alias")]);
 
-/// Directory principals. Key: object id. Column: `app_id`.
-pub static PRINCIPALS: Table = table("principals", &[unique("app_id")]);
+/// Directory principals. Key: object id. Columns: `app_id` of applications and identities; `name` of people, the lower-cased one that
+/// they sign in with.
+pub static PRINCIPALS: Table = table("principals", &[unique("app_id"), unique("name")]);
+
+/// Who belongs to what in the directory. Key: `{object id}/{relation}/{object id}`, such as `{group}/members/{user}`. Column: `target`
+/// (`{object id}/{relation}`: what the second one belongs to).
+pub static MEMBERSHIPS: Table = table("memberships", &[plain("target")]);
 
 /// Long-running operations. Key: operation id. Column: `state` (`running`, `done`).
 pub static OPERATIONS: Table = table("operations", &[plain("state")]);
@@ -146,4 +151,5 @@ pub static ALL: &[&Table] = &[
     &SEALED_KEYS,
     &LOOSE_KEYS,
     &SUBSCRIPTIONS,
+    &MEMBERSHIPS,
 ];

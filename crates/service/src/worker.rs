@@ -3,6 +3,7 @@
 
 use crate::arm::types::synchronization;
 use crate::arm::{self, activity, operation, operations};
+use crate::authn;
 use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes, take_up_renewals};
@@ -95,6 +96,7 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     told("processes that are gone", processes::sweep(platform, now).await);
     told("issuing CAs", arm::types::rotate_authorities(platform, now).await);
     told("revocation lists", certificate::refresh_lists(platform).await);
+    told("keys that sign tokens, which got a follower", authn::rotate_old_keys(platform, now).await);
     told("keys that nobody uses", platform.keys.sweep().await);
     told("segments of old events", sweep_events(platform, now).await);
 }

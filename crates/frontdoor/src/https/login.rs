@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
+use ferrohub_service::authn::OAuthError;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ enum Wanted {
     Keys,
     /// Where a tenant's authority is: what MSAL asks before it trusts a host it does not know.
     Instance,
+    /// How a person signs in: with a password, here.
+    Realm,
     /// A person's sign-in.
     Interactive,
     /// What else Entra has, completing "The token service does not have …".
@@ -49,6 +52,7 @@ static ROUTES: &[Row<Wanted>] = &[
     row("*", "/{tenant}/oauth2/v2.0/authorize", Wanted::Interactive),
     row("*", "/{tenant}/oauth2/v2.0/devicecode", Wanted::Interactive),
     row("*", "/{tenant}/oauth2/v2.0/logout", Wanted::Interactive),
+    row("GET", "/{tenant}/userrealm/{name}", Wanted::Realm),
     row("*", "/{tenant}/userrealm/**", Wanted::Interactive),
     row("*", "/{tenant}/oauth2/v2.0/userinfo", Wanted::NotBuilt("the claims of people")),
     row("*", "/{tenant}/openid/userinfo", Wanted::NotBuilt("the claims of people")),
@@ -76,11 +80,12 @@ pub(super) async fn handle(service: &Service, call: &Call, guesses: &Guesses) ->
         Wanted::Configuration { v2 } => {
             Ok(Reply::json(200, &service.authn.openid_configuration(tenant, &base_url, v2)))
         }
-        Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks())),
+        Wanted::Keys => Ok(Reply::json(200, &service.authn.jwks().await?)),
+        Wanted::Realm => Ok(Reply::json(200, &realm(path.get(1).map(String::as_str).unwrap_or_default()))),
         Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.tenancy().tenant_id))),
         Wanted::Token { v2 } => token(service, call, tenant, v2, guesses).await,
         Wanted::Interactive => Err(Error::not_implemented(
-            "Signing in as a person is not built. Sign in as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
+            "Signing in by a browser or a code is not built. Sign in with a password: az login -u <user> -p <password> --tenant <tenant>; or as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
         )),
         Wanted::NotBuilt(what) => Err(Error::not_implemented(format!(
             "The token service does not have {what}. Sign in as a service principal at /{{tenant}}/oauth2/v2.0/token."
@@ -92,10 +97,14 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let form = std::str::from_utf8(&call.body)
         .map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
     let (form, basic) = (parse_query(form), basic(call)?);
-    let client = basic.as_ref().map(|(id, _)| id.as_str());
-    let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
-    let target = guesses.target(Kind::ClientSecret, client.unwrap_or_default(), call.client.origin());
-    guesses.check(&target)?;
+    let (kind, name) = guessed_at(&form, basic.as_ref());
+    let target = guesses.target(kind, name, call.client.origin());
+    if let Err(wait) = guesses.check(&target) {
+        return match kind {
+            Kind::Password => Ok(refused(&OAuthError::locked(), call, wait.retry_after_seconds)),
+            _ => Err(wait),
+        };
+    }
     let reply = match service.authn.token(tenant, &form, basic, v2).await {
         Ok(token) => {
             guesses.right(&target);
@@ -104,16 +113,44 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
         }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
-            if refusal.is_about_the_client() {
+            if refusal.is_a_wrong_guess() {
                 guesses.wrong(&target);
             }
-            Reply::json(
-                refusal.status,
-                &errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace),
-            )
+            refused(&refusal, call, None)
         }
     };
     Ok(reply.with(CACHE_CONTROL, "no-store"))
+}
+
+/// Whose secret is tried: a person's, where a request comes with one's name, else the client's.
+fn guessed_at<'a>(form: &'a [(String, String)], basic: Option<&'a (String, String)>) -> (Kind, &'a str) {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    if field("grant_type") == Some("password") {
+        return (Kind::Password, field("username").unwrap_or_default());
+    }
+    (Kind::ClientSecret, basic.map(|(id, _)| id.as_str()).or_else(|| field("client_id")).unwrap_or_default())
+}
+
+/// A refusal in OAuth's shape.
+fn refused(refusal: &OAuthError, call: &Call, retry_after: Option<u32>) -> Reply {
+    let body = errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace);
+    let reply = Reply::json(refusal.status, &body);
+    match retry_after {
+        Some(seconds) => reply.with(RETRY_AFTER, seconds.to_string()),
+        None => reply,
+    }
+}
+
+/// How the person with this name signs in. The same for everybody: whether there is one is not told.
+fn realm(name: &str) -> Value {
+    let domain = name.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    json!({
+        "ver": "1.0",
+        "account_type": "Managed",
+        "domain_name": domain,
+        "cloud_instance_name": "microsoftonline.com",
+        "cloud_audience_urn": "urn:federation:MicrosoftOnline"
+    })
 }
 
 /// Client id and secret of an HTTP Basic header, each percent-encoded (RFC 6749, 2.3.1).
@@ -181,7 +218,8 @@ mod tests {
         assert_eq!(of("discovery/v2.0/keys"), Some(Wanted::Keys));
         assert_eq!(of("discovery/instance"), Some(Wanted::Instance));
         assert_eq!(of("oauth2/v2.0/devicecode"), Some(Wanted::Interactive));
-        assert_eq!(of("userrealm/ann@example.com"), Some(Wanted::Interactive));
+        assert_eq!(of("userrealm/ann@example.com"), Some(Wanted::Realm));
+        assert_eq!(of("userrealm"), Some(Wanted::Interactive));
         assert_eq!(of("saml2"), Some(Wanted::NotBuilt("SAML")));
         assert_eq!(of("oauth2/v2.0"), None);
     }
@@ -197,6 +235,20 @@ mod tests {
             call.headers.insert("authorization", bad.parse().unwrap());
             assert!(basic(&call).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_person_is_guessed_at_by_name_and_a_client_by_id() {
+        let form = |text: &str| parse_query(text);
+        let person = form("grant_type=password&client_id=c&username=ann%40x");
+        assert_eq!(guessed_at(&person, None), (Kind::Password, "ann@x"));
+        let client = form("grant_type=client_credentials&client_id=c&username=ann");
+        assert_eq!(guessed_at(&client, None), (Kind::ClientSecret, "c"));
+        assert_eq!(guessed_at(&client, Some(&("b".into(), "s".into()))), (Kind::ClientSecret, "b"));
+        assert_eq!(
+            (realm("ann@x.example")["domain_name"].as_str(), realm("")["account_type"].as_str()),
+            (Some("x.example"), Some("Managed"))
+        );
     }
 
     #[test]

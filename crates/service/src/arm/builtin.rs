@@ -5,7 +5,7 @@ use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
 use super::{
-    listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription,
+    access, listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription,
     subscription, tag_names, tag_scope, usages,
 };
 use crate::platform::Platform;
@@ -46,6 +46,8 @@ pub const ACTIONS: &[&str] = &[
     tag_names::WRITE,
     tag_names::DELETE,
     usages::READ,
+    access::READ_DENIALS,
+    access::WRITE_DENIALS,
 ];
 
 /// The tags of a scope.
@@ -77,7 +79,26 @@ static ROUTES: &[Row<Run>] = &[
         Box::pin(asked.resources())
     }),
     open("GET", "/**/providers/Microsoft.Authorization/permissions", |asked| {
-        Box::pin(async { permissions(asked.platform, asked.request, asked.segments).and_then(|all| asked.listed(all)) })
+        Box::pin(async {
+            access::permissions(asked.platform, asked.request, asked.segments).and_then(|all| asked.listed(all))
+        })
+    }),
+    right("GET", "/**/providers/Microsoft.Authorization/denyAssignments", |asked| {
+        Box::pin(async {
+            access::denials(asked.platform, asked.request, asked.segments).and_then(|all| asked.page(all))
+        })
+    }),
+    right("*", "/**/providers/Microsoft.Authorization/denyAssignments/{id}", |asked| {
+        Box::pin(async { access::denial(asked.platform, asked.request, asked.segments) })
+    }),
+    open("POST", "/**/providers/Microsoft.Authorization/checkAccess", |asked| {
+        Box::pin(async { access::check(asked.platform, asked.request, asked.segments).await.map(Some) })
+    }),
+    open("GET", "/providers/Microsoft.Authorization/providerOperations", |asked| {
+        Box::pin(async { asked.provider_operations(None) })
+    }),
+    open("GET", "/providers/Microsoft.Authorization/providerOperations/{provider}", |asked| {
+        Box::pin(async { asked.provider_operations(Some(&asked.path[0])) })
     }),
     open("GET", "/providers", |asked| Box::pin(async { asked.providers() })),
     open("GET", "/providers/{provider}", |asked| Box::pin(async { asked.provider(&asked.path[0]) })),
@@ -205,6 +226,16 @@ impl Asked<'_> {
         query::check(self.request, &["$expand"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
         providers::show(self.platform, self.of_path()?.as_ref(), namespace).map(Some)
+    }
+
+    fn provider_operations(&self, namespace: Option<&str>) -> Result<Option<ArmResponse>> {
+        query::check(self.request, &["$expand", "$top", "$skipToken"])?;
+        query::expand(self.request, &["resourceTypes"])?;
+        let Some(namespace) = namespace else { return self.page(access::provider_documents(self.platform)) };
+        match access::provider_operations(self.platform, namespace) {
+            Some(document) => done(document),
+            None => Err(providers::unknown(&self.platform.types, namespace)),
+        }
     }
 
     async fn poll(&self, results: bool) -> Result<Option<ArmResponse>> {
@@ -348,10 +379,4 @@ async fn groups(platform: &Platform, request: &ArmRequest, subscription: &str) -
     }
     let (value, next) = query::page(request, value)?;
     Ok(read::envelope(value, next))
-}
-
-fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Vec<Value>> {
-    let scope = ResourceId::parse(&format!("/{}", segments[..segments.len() - 3].join("/")))?;
-    let all = platform.access().permissions_at(request.actor.id(), &scope);
-    Ok(all.into_iter().map(|p| serde_json::to_value(p).unwrap_or(Value::Null)).collect())
 }

@@ -8,7 +8,6 @@ use crate::departure::remove_principal;
 use crate::directory;
 use crate::resources::{self, tag};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource::{AssignedIdentity, Identity};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Map, Value};
@@ -54,16 +53,7 @@ impl Call<'_> {
     }
 
     fn new_system_identity(&self, cx: &mut PutContext<'_>) -> Result<String> {
-        let principal = Principal {
-            id: self.platform.random.uuid_v4().to_string(),
-            app_id: self.platform.random.uuid_v4().to_string(),
-            display_name: cx.id.name().into(),
-            kind: PrincipalKind::ManagedIdentity,
-            resource: Some(cx.uid),
-            application_object_id: None,
-            secrets: Vec::new(),
-            certificates: Vec::new(),
-        };
+        let principal = directory::new_identity(self.platform, cx.uid, cx.id.name());
         cx.change.unit.put(directory::put(&principal)?);
         Ok(principal.id)
     }

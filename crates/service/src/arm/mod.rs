@@ -2,6 +2,7 @@
 //! share happens here, once: parse the path, choose the view, authorize, check ETags, write one
 //! unit of work with its activity row, answer with the type's own success code.
 
+mod access;
 pub mod activity;
 mod body;
 mod builtin;
@@ -37,6 +38,7 @@ mod usages;
 pub mod view;
 mod write;
 
+pub use access::declared_actions;
 pub use builtin::{ACTIONS, routes};
 pub(crate) use failures::Failures;
 pub use request::{ArmRequest, ArmResponse};
@@ -128,7 +130,9 @@ impl Engine {
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version };
         let action = action_of(&request.method, target);
-        if let Err(refusal) = call.platform.authorize(&request.actor, &action, target.id()) {
+        let asked_at = access::asked_at(&self.platform, decl.kind.tag, target.id());
+        let asked_at = asked_at.as_ref().unwrap_or(target.id());
+        if let Err(refusal) = call.platform.authorize(&request.actor, &action, asked_at) {
             return Err(self.grantable(refusal, request, &action, target));
         }
         if decl.read_only && matches!(target, Target::Resource { .. }) && is_write(&request.method) {

@@ -177,6 +177,9 @@ fn resolve_block(types: &Types, scope: &ResourceId, namespace: &str, parts: &[St
         return Err(Error::invalid(format!("A resource of type '{}' lies in {place}.", decl.full()))
             .with_code("InvalidResourceId"));
     }
+    if decl.is_extension() {
+        refuse_on_extension(types, decl, scope)?;
+    }
     let named = parts.len().min(depth * 2) / 2;
     let segments: Vec<Segment> =
         (0..named).map(|i| Segment { kind: decl.kind.path[i].into(), name: parts[i * 2 + 1].clone() }).collect();
@@ -193,6 +196,19 @@ fn resolve_block(types: &Types, scope: &ResourceId, namespace: &str, parts: &[St
         Some([]) | None => Ok(Target::Resource { decl, id }),
         Some(tail) => Ok(Target::Sub { decl, id, tail: tail.to_vec() }),
     }
+}
+
+/// What lies on any scope does not lie on another of its like: a role on a role would reach nothing, and nobody would find it.
+fn refuse_on_extension(types: &Types, decl: &TypeDecl, scope: &ResourceId) -> Result<()> {
+    let on = scope.resource_type();
+    let other = types.all().iter().find(|other| other.is_extension() && other.full().eq_ignore_ascii_case(&on));
+    let Some(other) = other.filter(|_| !scope.providers.is_empty()) else { return Ok(()) };
+    Err(Error::invalid(format!(
+        "A resource of type '{}' lies on a subscription, a resource group or a resource, not on one of type '{}'.",
+        decl.full(),
+        other.full()
+    ))
+    .with_code("InvalidScope"))
 }
 
 #[cfg(test)]
@@ -227,6 +243,8 @@ mod tests {
             (format!("{g}/providers/Microsoft.Devices/IotHubs/h/providers/Microsoft.Devices/IotHubs/i"), "error InvalidResourceId".into()),
             (format!("{g}/moveresources"), "sub Microsoft.Resources/resourceGroups /subscriptions/s/resourceGroups/g moveresources".into()),
             (format!("{g}/elsewhere"), "none".into()),
+            (format!("{g}/providers/Microsoft.Authorization/roleDefinitions/1/providers/Microsoft.Authorization/roleAssignments/2"), "error InvalidScope".into()),
+            ("/subscriptions/s/providers/microsoft.authorization/roleassignments/1/providers/Microsoft.Authorization/roleDefinitions".into(), "error InvalidScope".into()),
             ("/elsewhere".into(), "none".into()),
         ] {
             assert_eq!(show(&path), want, "{path}");

@@ -1,11 +1,15 @@
-//! Authentication: a small Entra. Issues RS256 tokens for client credentials and verifies bearer tokens.
+//! Authentication: a small Entra. Issues RS256 tokens for client credentials and for people with their passwords, and verifies
+//! bearer tokens.
 
 mod assertion;
 mod audience;
+mod keys;
 mod oauth;
+mod person;
 mod signing;
 
 pub use audience::Audience;
+pub(crate) use keys::{SIGNING_KEY, StoredKeys, rotate as rotate_keys, rotate_old as rotate_old_keys};
 pub use oauth::OAuthError;
 pub use signing::SigningKey;
 
@@ -15,10 +19,13 @@ use crate::platform::Platform;
 use aws_lc_rs::digest::{SHA256, digest};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
+use ferrohub_model::principal::Principal;
+use keys::SigningKeys;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Lifetime of an access token in seconds (Entra's default is 60 to 90 minutes; ours 1 hour less a second, as clients expect).
 const TOKEN_SECONDS: i64 = 3599;
@@ -39,24 +46,40 @@ struct Claims {
     appidacr: String,
     idp: String,
     idtyp: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     oid: String,
+    /// What an application may do for a person: everything that the person may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scp: Option<String>,
     sub: String,
     tid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unique_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upn: Option<String>,
     ver: String,
 }
 
 /// Issues and verifies tokens.
 pub struct Authenticator {
     platform: Arc<Platform>,
-    key: SigningKey,
+    keys: SigningKeys,
     /// Tokens whose signature was verified, by their SHA-256.
     verified: Cache<[u8; 32], Arc<Claims>>,
+    /// Who may hash a password now: each takes 19 MiB and a processor.
+    hashing: Semaphore,
 }
 
 impl Authenticator {
-    /// An authenticator that signs with `key`.
+    /// An authenticator that signs with the installation's key, or with `key` where it has none of its own.
     pub fn new(platform: Arc<Platform>, key: SigningKey) -> Self {
-        Self { platform, key, verified: Cache::new(limits::VERIFIED_TOKENS) }
+        Self {
+            keys: SigningKeys::new(Arc::clone(&platform), key),
+            platform,
+            verified: Cache::new(limits::VERIFIED_TOKENS),
+            hashing: Semaphore::new(person::HASHES_AT_ONCE),
+        }
     }
 
     /// The actor of an `Authorization: Bearer` header, for a service that accepts `audience`.
@@ -76,6 +99,9 @@ impl Authenticator {
                 )
                 .with_code("AuthenticationFailedInvalidHeader")
             })?;
+        if self.keys.refresh().await? {
+            self.verified.clear();
+        }
         let claims = self.claims(token)?;
         self.check_times(&claims)?;
         audience.check(&claims.aud, &self.platform.settings.domain)?;
@@ -87,7 +113,10 @@ impl Authenticator {
             .with_code("InvalidAuthenticationTokenTenant"));
         }
         match directory::by_id(self.platform.store.as_ref(), &claims.oid).await? {
-            Some(principal) => Ok(Actor::of(principal)),
+            Some(principal) => {
+                check_standing(&principal, claims.iat)?;
+                Ok(Actor::of(principal))
+            }
             None => Err(Error::unauthenticated(
                 "The principal of this access token was deleted; sign in again with an existing one.",
             )
@@ -103,7 +132,7 @@ impl Authenticator {
         if let Some(claims) = self.verified.get(&key) {
             return Ok(claims);
         }
-        let claims: Arc<Claims> = Arc::new(self.key.verify(token)?);
+        let claims: Arc<Claims> = Arc::new(self.keys.verify(token)?);
         self.verified.insert(key, Arc::clone(&claims));
         Ok(claims)
     }
@@ -135,18 +164,27 @@ impl Authenticator {
             "token_endpoint": format!("{oauth}/token"),
             "jwks_uri": format!("{root}/discovery/v2.0/keys"),
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "grant_types_supported": ["client_credentials", "password", "refresh_token"],
             "response_types_supported": ["code", "token"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "scopes_supported": ["openid"],
+            "scopes_supported": ["openid", "profile", "offline_access"],
             "claims_supported": ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "ver"],
             "tenant_region_scope": "WW"
         })
     }
 
     /// The public keys with which tokens can be checked.
-    pub fn jwks(&self) -> Value {
-        self.key.jwks()
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn jwks(&self) -> Result<Value> {
+        self.keys.jwks().await
+    }
+
+    /// The time, unix seconds.
+    fn now(&self) -> i64 {
+        self.platform.clock.unix_seconds()
     }
 
     fn issuer(&self, v2: bool) -> String {
@@ -156,5 +194,22 @@ impl Authenticator {
         } else {
             format!("https://sts.windows.net/{tenant}/")
         }
+    }
+}
+
+/// Refuses a token of somebody who may not act any more, or one of before the time from which this person's count.
+fn check_standing(principal: &Principal, issued: i64) -> Result<()> {
+    let refused = |why: &str| {
+        Err(Error::unauthenticated(format!("The principal of this access token {why}."))
+            .with_code("InvalidAuthenticationToken"))
+    };
+    if principal.disabled {
+        return refused("is disabled; ask an owner of the subscription to enable it");
+    }
+    match &principal.user {
+        Some(user) if issued < user.tokens_from => {
+            refused("changed its password or had its sign-ins revoked since; sign in again")
+        }
+        _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The token endpoint: client credentials (RFC 6749 section 4.4) with Entra's error texts.
+//! The token endpoint: client credentials (RFC 6749 section 4.4), and what people bring ([`super::person`]), with Entra's error texts.
 
 use super::{Audience, Authenticator, Claims, SKEW_SECONDS, TOKEN_SECONDS};
 use crate::directory;
@@ -25,9 +25,19 @@ impl OAuthError {
         Self { status, error, description: format!("AADSTS{code}: {text}"), code }
     }
 
-    /// Whether the client is unknown or its secret is wrong.
-    pub fn is_about_the_client(&self) -> bool {
-        matches!(self.error, "invalid_client" | "unauthorized_client")
+    /// Whether the client is unknown or its secret is wrong, or a person's name or password.
+    pub fn is_a_wrong_guess(&self) -> bool {
+        matches!(self.error, "invalid_client" | "unauthorized_client") || self.code == super::person::WRONG_PASSWORD
+    }
+
+    /// The refusal of a name at which too many wrong passwords were tried.
+    pub fn locked() -> Self {
+        Self::new(
+            400,
+            "invalid_grant",
+            50_053,
+            "The account is locked, you've tried to sign in too many times with an incorrect user ID or password. Wait for a minute and try again.",
+        )
     }
 }
 
@@ -36,17 +46,20 @@ const SECRET_BYTES: usize = 1024;
 
 /// How a client proved who it is.
 #[derive(Debug, Clone, Copy)]
-enum Proof {
+pub(super) enum Proof {
     Secret,
     Certificate,
+    /// None: the client is public, and it is the person who proved something.
+    Person,
 }
 
 impl Proof {
     /// Entra's `appidacr`.
-    fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             Self::Secret => "1",
             Self::Certificate => "2",
+            Self::Person => "0",
         }
     }
 }
@@ -79,37 +92,22 @@ impl Authenticator {
         self.check_tenant(tenant)?;
         match field("grant_type") {
             Some("client_credentials") => {}
+            Some("password") => return self.token_by_password(form, basic, v2).await,
+            Some("refresh_token") => return self.token_by_refresh(form, basic, v2).await,
             Some(other) => {
                 return Err(OAuthError::new(
                     400,
                     "unsupported_grant_type",
                     70003,
                     format!(
-                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret or a certificate).",
+                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret or a certificate), 'password' (a person) and 'refresh_token'.",
                         other.chars().take(60).collect::<String>()
                     ),
                 ));
             }
-            None => {
-                return Err(OAuthError::new(
-                    400,
-                    "invalid_request",
-                    900_144,
-                    "The request body must contain the following parameter: 'grant_type'.",
-                ));
-            }
+            None => return Err(missing_field("grant_type")),
         }
-        let (client_id, secret) = match &basic {
-            Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
-            None => (field("client_id").unwrap_or_default(), field("client_secret")),
-        };
-        let (principal, proof) = match field("client_assertion") {
-            Some(assertion) => {
-                let kind = field("client_assertion_type");
-                (self.client_by_assertion(field("client_id"), kind, assertion).await?, Proof::Certificate)
-            }
-            None => (self.client(client_id, secret).await?, Proof::Secret),
-        };
+        let (principal, proof) = self.proven_client(form, &basic).await?;
         let resource = resource_of(field("scope"), field("resource"))?;
         self.check_resource(&resource)?;
         let token = self.access_token(&principal, proof, &resource, v2).await?;
@@ -123,6 +121,24 @@ impl Authenticator {
             "resource": resource,
             "access_token": token
         }))
+    }
+
+    /// The application that a request proves to be, and how.
+    pub(super) async fn proven_client(
+        &self,
+        form: &[(String, String)],
+        basic: &Option<(String, String)>,
+    ) -> Result<(Principal, Proof), OAuthError> {
+        let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if let Some(assertion) = field("client_assertion") {
+            let kind = field("client_assertion_type");
+            return Ok((self.client_by_assertion(field("client_id"), kind, assertion).await?, Proof::Certificate));
+        }
+        let (client_id, secret) = match basic {
+            Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
+            None => (field("client_id").unwrap_or_default(), field("client_secret")),
+        };
+        Ok((self.client(client_id, secret).await?, Proof::Secret))
     }
 
     /// Whether a tenant's name is ours, or one of those that mean whichever it is.
@@ -145,7 +161,7 @@ impl Authenticator {
     }
 
     /// Refuses a resource that is not served here: what nobody looks at would be a key to nothing, or to somebody else's house.
-    fn check_resource(&self, resource: &str) -> Result<(), OAuthError> {
+    pub(super) fn check_resource(&self, resource: &str) -> Result<(), OAuthError> {
         if Audience::of(resource, &self.platform.settings.domain).is_some() {
             return Ok(());
         }
@@ -165,6 +181,12 @@ impl Authenticator {
         let shown: String = client_id.chars().take(80).collect();
         let found = directory::by_app_id(self.platform.store.as_ref(), client_id).await?;
         match found {
+            Some(found) if found.kind == PrincipalKind::ServicePrincipal && found.disabled => Err(OAuthError::new(
+                400,
+                "unauthorized_client",
+                7_000_112,
+                format!("Application '{shown}'({}) is disabled.", found.display_name),
+            )),
             Some(found) if found.kind == PrincipalKind::ServicePrincipal => Ok(found),
             Some(found) if found.kind == PrincipalKind::Application => Err(OAuthError::new(
                 400,
@@ -247,13 +269,23 @@ impl Authenticator {
             appidacr: proof.class().into(),
             idp: self.issuer(false),
             idtyp: "app".into(),
+            name: None,
             oid: principal.id.clone(),
+            scp: None,
             sub: principal.id.clone(),
             tid: tenant,
+            unique_name: None,
+            upn: None,
             ver: "1.0".into(),
         };
-        Ok(self.key.sign(&claims).await?)
+        Ok(self.keys.sign(&claims).await?)
     }
+}
+
+/// The refusal of a form without a field that it must have.
+pub(super) fn missing_field(name: &str) -> OAuthError {
+    let text = format!("The request body must contain the following parameter: '{name}'.");
+    OAuthError::new(400, "invalid_request", 900_144, text)
 }
 
 /// The audience of a request: the scope without `/.default` (v2.0), or `resource` (v1).
@@ -264,8 +296,14 @@ fn resource_of(scope: Option<&str>, resource: Option<&str>) -> Result<String, OA
             .split_whitespace()
             .find_map(|word| word.strip_suffix("/.default"))
             .ok_or_else(|| OAuthError::new(400, "invalid_scope", 1_002_012, "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."))?,
-        _ => return Err(OAuthError::new(400, "invalid_request", 900_144, "The request body must contain the following parameter: 'scope'.")),
+        _ => return Err(missing_field("scope")),
     };
+    check_length(text)?;
+    Ok(text.into())
+}
+
+/// Refuses the name of a resource that is longer than any.
+pub(super) fn check_length(text: &str) -> Result<(), OAuthError> {
     if text.len() > 512 {
         return Err(OAuthError::new(
             400,
@@ -274,7 +312,7 @@ fn resource_of(scope: Option<&str>, resource: Option<&str>) -> Result<String, OA
             "The provided value for the input parameter 'scope' is too long.",
         ));
     }
-    Ok(text.into())
+    Ok(())
 }
 
 #[cfg(test)]

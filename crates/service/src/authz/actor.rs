@@ -81,15 +81,10 @@ impl Actor {
         self.principal().map_or(&self.id, |principal| &principal.id)
     }
 
-    /// What messages and `systemData` call the actor: the application id of an application, as Azure does.
+    /// What messages and `systemData` call the actor: a person's sign-in name, the application id of an application, as Azure does.
     pub fn name(&self) -> &str {
         match &self.who {
-            Who::Principal(principal) => match principal.kind {
-                PrincipalKind::User => &principal.display_name,
-                PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity | PrincipalKind::Application => {
-                    &principal.app_id
-                }
-            },
+            Who::Principal(principal) => principal.name(),
             Who::Policy(grant) => &grant.name,
             Who::Device(proof) => &proof.id,
             Who::Worker => &self.id,
@@ -100,7 +95,7 @@ impl Actor {
     pub fn kind_name(&self) -> &'static str {
         match &self.who {
             Who::Principal(principal) => match principal.kind {
-                PrincipalKind::User => "User",
+                PrincipalKind::User | PrincipalKind::Group => "User",
                 PrincipalKind::ServicePrincipal | PrincipalKind::Application => "Application",
                 PrincipalKind::ManagedIdentity => "ManagedIdentity",
             },

@@ -2,6 +2,7 @@
 
 use super::RoleDefinition;
 use ferrohub_model::role::Permission;
+use std::sync::LazyLock;
 
 /// Owner.
 pub const OWNER: &str = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
@@ -120,6 +121,22 @@ const ALL: &[BuiltIn] = &[
         &[],
     ),
     BuiltIn(
+        "5bc02df6-6cd5-43fe-ad3d-4c93cf56cc16",
+        "Azure IoT Operations Administrator",
+        "View, create, edit and delete the Device Registry resources of Azure IoT Operations.",
+        &[
+            "Microsoft.DeviceRegistry/assets/*",
+            "Microsoft.DeviceRegistry/assetEndpointProfiles/*",
+            "Microsoft.DeviceRegistry/schemaRegistries/*",
+            "Microsoft.DeviceRegistry/namespaces/assets/*",
+            "Microsoft.DeviceRegistry/namespaces/devices/*",
+            "Microsoft.DeviceRegistry/namespaces/discoveredAssets/*",
+            "Microsoft.DeviceRegistry/namespaces/discoveredDevices/*",
+        ],
+        &[],
+        &[],
+    ),
+    BuiltIn(
         "4fc6c259-987e-4a07-842e-c321cc9d413f",
         "IoT Hub Data Contributor",
         "Full access to IoT Hub data plane operations.",
@@ -196,6 +213,40 @@ const ALL: &[BuiltIn] = &[
         &[],
         &[],
     ),
+    BuiltIn(
+        "4a9ae827-6dc8-4573-8ac7-8239d42aa03f",
+        "Tag Contributor",
+        "Manage tags of resources without access to the resources themselves.",
+        &[
+            "Microsoft.Authorization/*/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/resources/read",
+            "Microsoft.Resources/subscriptions/resources/read",
+            "Microsoft.Resources/tags/*",
+        ],
+        &[],
+        &[],
+    ),
+    BuiltIn(
+        "28bf596f-4eb7-45ce-b5bc-6cf482fec137",
+        "Locks Contributor",
+        "Manage locks of resources.",
+        &[
+            "Microsoft.Authorization/locks/read",
+            "Microsoft.Authorization/locks/write",
+            "Microsoft.Authorization/locks/delete",
+        ],
+        &[],
+        &[],
+    ),
+    BuiltIn(
+        "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
+        "Monitoring Reader",
+        "Read all monitoring data.",
+        &["*/read"],
+        &[],
+        &[],
+    ),
 ];
 
 /// General roles from the narrowest to the widest: the order in which a remedy is looked for when people manage resources.
@@ -214,9 +265,13 @@ pub const BY_BREADTH: &[&str] = &[
     "09267e11-2e06-40b5-8fe4-68cea20794c9",
     "f1a07417-d97a-45cb-824c-7a7467783830",
     "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
+    "28bf596f-4eb7-45ce-b5bc-6cf482fec137",
+    "4a9ae827-6dc8-4573-8ac7-8239d42aa03f",
+    "5bc02df6-6cd5-43fe-ad3d-4c93cf56cc16",
     "547f7f0a-69c0-4807-bd9e-0321dfb66a84",
     "12675fd7-7f59-493f-9201-f7944860a2f1",
     READER,
+    "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
     CONTRIBUTOR,
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
     USER_ACCESS_ADMINISTRATOR,
@@ -224,7 +279,12 @@ pub const BY_BREADTH: &[&str] = &[
 ];
 
 /// All built-in definitions.
-pub fn definitions() -> Vec<RoleDefinition> {
+pub fn definitions() -> &'static [RoleDefinition] {
+    static MADE: LazyLock<Vec<RoleDefinition>> = LazyLock::new(made);
+    &MADE
+}
+
+fn made() -> Vec<RoleDefinition> {
     ALL.iter()
         .map(|BuiltIn(guid, name, _, actions, not_actions, data_actions)| {
             let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
@@ -256,7 +316,7 @@ mod tests {
     #[test]
     fn every_role_has_a_place_in_the_order_of_remedies() {
         let mut listed: Vec<&str> = BY_BREADTH.to_vec();
-        let mut known: Vec<String> = definitions().into_iter().map(|d| d.guid).collect();
+        let mut known: Vec<&str> = definitions().iter().map(|d| d.guid.as_str()).collect();
         listed.sort_unstable();
         known.sort_unstable();
         assert_eq!(listed, known);

@@ -12,7 +12,7 @@ mod snapshot;
 pub use actor::Actor;
 pub(crate) use actor::{DeviceProof, Who};
 pub(crate) use snapshot::covers;
-pub use snapshot::{AccessSnapshot, Assignment, RoleDefinition};
+pub use snapshot::{AccessSnapshot, Assignment, Membership, RoleDefinition};
 
 use crate::shared_access::{Holder, Need};
 use ferrohub_model::error::{Denial, Error, ErrorKind, Result};

@@ -28,7 +28,8 @@ pub(super) fn command(
         .find(|definition| definition.grants(plane, action))
         .map_or("Owner", |definition| definition.name.as_str());
     format!(
-        "az role assignment create --assignee-object-id \"{}\" --assignee-principal-type ServicePrincipal --role \"{role}\" --scope \"{scope}\"",
-        principal.id
+        "az role assignment create --assignee-object-id \"{}\" --assignee-principal-type {} --role \"{role}\" --scope \"{scope}\"",
+        principal.id,
+        principal.kind.role_word()
     )
 }

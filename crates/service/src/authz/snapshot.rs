@@ -3,7 +3,7 @@
 use super::{Plane, builtin};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A role definition as authorization needs it.
 #[derive(Debug, Clone)]
@@ -44,55 +44,117 @@ pub struct Assignment {
     pub role: String,
 }
 
-/// An immutable picture of all roles, replaced as a whole.
+/// A member of a group, as authorization needs it.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// Object id of the group, lower case.
+    pub group: String,
+    /// Object id of the member, lower case; it may be a group.
+    pub member: String,
+}
+
+/// The GUIDs of the roles that somebody has, by the lower-cased scope at which they are assigned.
+type Held = BTreeMap<String, Vec<String>>;
+
+/// An immutable picture of all roles, replaced as a whole. What a question costs does not grow with the assignments that there
+/// are: it looks at the levels above its scope, for the principal and for each of its groups.
 #[derive(Debug, Default)]
 pub struct AccessSnapshot {
     definitions: HashMap<String, RoleDefinition>,
-    by_principal: HashMap<String, Vec<Assignment>>,
+    held: HashMap<String, Held>,
+    groups: HashMap<String, Vec<String>>,
 }
 
 impl AccessSnapshot {
-    /// A snapshot of the built-in roles, the custom definitions and all assignments.
-    pub fn new(custom: Vec<RoleDefinition>, assignments: Vec<Assignment>) -> Self {
+    /// A snapshot of the built-in roles, the custom definitions, all assignments and the members of groups.
+    pub fn new(custom: Vec<RoleDefinition>, assignments: Vec<Assignment>, memberships: Vec<Membership>) -> Self {
         let mut definitions: HashMap<String, RoleDefinition> = HashMap::new();
-        for definition in builtin::definitions().into_iter().chain(custom) {
+        for definition in builtin::definitions().iter().cloned().chain(custom) {
             definitions.insert(definition.guid.clone(), definition);
         }
-        let mut by_principal: HashMap<String, Vec<Assignment>> = HashMap::new();
-        for assignment in assignments {
-            by_principal.entry(assignment.principal.clone()).or_default().push(assignment);
+        let mut held: HashMap<String, Held> = HashMap::new();
+        for Assignment { scope, principal, role } in assignments {
+            held.entry(principal).or_default().entry(scope).or_default().push(role);
         }
-        Self { definitions, by_principal }
+        let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+        for Membership { group, member } in memberships {
+            groups.entry(member).or_default().push(group);
+        }
+        Self { definitions, held, groups }
     }
 
-    /// Whether an assignment at or above `scope` grants `action` to the principal.
+    /// Whether an assignment at or above `scope`, of the principal or of a group that it is in, grants `action`.
     pub fn allows(&self, principal: &str, plane: Plane, action: &str, scope: &ResourceId) -> bool {
-        let key = scope.key();
-        self.by_principal
-            .get(&principal.to_ascii_lowercase())
-            .into_iter()
-            .flatten()
-            .filter(|assignment| covers(&assignment.scope, &key))
-            .filter_map(|assignment| {
-                self.definitions.get(&assignment.role).filter(|role| role.assignable_at(&assignment.scope))
-            })
-            .any(|definition| definition.grants(plane, action))
+        self.grant(principal, plane, action, scope).is_some()
     }
 
     /// Whether an assignment at, above or below `scope` grants the control-plane `action` to the principal.
     pub fn allows_within(&self, principal: &str, action: &str, scope: &ResourceId) -> bool {
-        let key = scope.key();
-        let held = self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten();
-        held.filter(|assignment| covers(&assignment.scope, &key) || covers(&key, &assignment.scope))
-            .filter_map(|assignment| {
-                self.definitions.get(&assignment.role).filter(|role| role.assignable_at(&assignment.scope))
-            })
+        let (key, principal) = (scope.key(), principal.to_ascii_lowercase());
+        let held = self.with_groups(&principal).into_iter().filter_map(|holder| self.held.get(holder)).flatten();
+        held.filter(|(at, _)| covers(at, &key) || covers(&key, at))
+            .flat_map(|(at, roles)| roles.iter().map(move |role| (at, role)))
+            .filter_map(|(at, role)| self.definitions.get(role).filter(|definition| definition.assignable_at(at)))
             .any(|definition| definition.grants(Plane::Control, action))
     }
 
-    /// Whether the principal has any assignment.
+    /// The assignment at or above `scope` that grants `action`, where there is one.
+    pub fn grant(&self, principal: &str, plane: Plane, action: &str, scope: &ResourceId) -> Option<Assignment> {
+        let (key, principal) = (scope.key(), principal.to_ascii_lowercase());
+        let found = self.effective(&principal, &key).find(|(_, _, definition)| definition.grants(plane, action));
+        found.map(|(holder, scope, definition)| Assignment {
+            scope: scope.to_owned(),
+            principal: holder.to_owned(),
+            role: definition.guid.clone(),
+        })
+    }
+
+    /// Who holds what at which scope, of everything that counts for the principal at the scope with this key. A role that may not be
+    /// assigned where it is counts for nothing.
+    fn effective<'a>(
+        &'a self,
+        principal: &'a str,
+        key: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a RoleDefinition)> {
+        self.with_groups(principal)
+            .into_iter()
+            .filter_map(|holder| Some((holder, self.held.get(holder)?)))
+            .flat_map(move |(holder, held)| {
+                let roles = levels(key).filter_map(|level| held.get_key_value(level));
+                roles.flat_map(move |(scope, roles)| roles.iter().map(move |role| (holder, scope.as_str(), role)))
+            })
+            .filter_map(|(holder, scope, role)| {
+                self.definitions
+                    .get(role)
+                    .filter(|definition| definition.assignable_at(scope))
+                    .map(|definition| (holder, scope, definition))
+            })
+    }
+
+    /// The principal, and every group that it is in, be it through another one.
+    fn with_groups<'a>(&'a self, principal: &'a str) -> Vec<&'a str> {
+        let mut all = vec![principal];
+        let mut next = 0;
+        while let Some(member) = all.get(next) {
+            for group in self.groups.get(*member).into_iter().flatten() {
+                if !all.contains(&group.as_str()) {
+                    all.push(group);
+                }
+            }
+            next += 1;
+        }
+        all
+    }
+
+    /// Object ids of the groups that a principal is in, also through others.
+    pub fn groups_of(&self, principal: &str) -> Vec<String> {
+        let principal = principal.to_ascii_lowercase();
+        self.with_groups(&principal).into_iter().skip(1).map(str::to_owned).collect()
+    }
+
+    /// Whether the principal itself has any assignment.
     pub fn knows(&self, principal: &str) -> bool {
-        self.by_principal.contains_key(&principal.to_ascii_lowercase())
+        self.held.contains_key(&principal.to_ascii_lowercase())
     }
 
     /// A definition by its GUID.
@@ -100,32 +162,32 @@ impl AccessSnapshot {
         self.definitions.get(guid)
     }
 
-    /// Whether the principal has any assignment at, above or below `scope`.
+    /// Whether the principal, or a group that it is in, has any assignment at, above or below `scope`.
     pub fn reaches_into(&self, principal: &str, scope: &ResourceId) -> bool {
-        let key = scope.key();
-        let below = format!("{key}/");
-        self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten().any(|a| {
-            a.scope == "/" || a.scope == key || a.scope.starts_with(&below) || key.starts_with(&format!("{}/", a.scope))
+        let (key, principal) = (scope.key(), principal.to_ascii_lowercase());
+        let below = if key == "/" { key.clone() } else { format!("{key}/") };
+        self.with_groups(&principal).into_iter().filter_map(|holder| self.held.get(holder)).any(|held| {
+            levels(&key).any(|level| held.contains_key(level))
+                || held.range(below.clone()..).next().is_some_and(|(scope, _)| scope.starts_with(&below))
         })
     }
 
     /// Permission entries that the principal has at `scope`, for the `permissions` listing.
     pub fn permissions_at(&self, principal: &str, scope: &ResourceId) -> Vec<Permission> {
-        let key = scope.key();
-        self.by_principal
-            .get(&principal.to_ascii_lowercase())
-            .into_iter()
-            .flatten()
-            .filter(|a| covers(&a.scope, &key))
-            .filter_map(|a| self.definitions.get(&a.role).filter(|role| role.assignable_at(&a.scope)))
-            .flat_map(|definition| definition.permissions.clone())
-            .collect()
+        let (key, principal) = (scope.key(), principal.to_ascii_lowercase());
+        self.effective(&principal, &key).flat_map(|(_, _, definition)| definition.permissions.clone()).collect()
     }
 }
 
 /// Whether the scope with key `root` is, or lies above, the one with key `key`; whole segments count.
 pub(crate) fn covers(root: &str, key: &str) -> bool {
     root == "/" || key == root || (key.starts_with(root) && key.as_bytes().get(root.len()) == Some(&b'/'))
+}
+
+/// The keys of everything that is, or lies above, the scope with this key: the tenant first.
+fn levels(key: &str) -> impl Iterator<Item = &str> {
+    let above = key.match_indices('/').map(|(at, _)| &key[..at]).filter(|level| !level.is_empty());
+    std::iter::once("/").chain(above).chain((key != "/").then_some(key))
 }
 
 #[cfg(test)]
@@ -136,6 +198,7 @@ mod tests {
         AccessSnapshot::new(
             Vec::new(),
             vec![Assignment { scope: scope.into(), principal: "p".into(), role: role.into() }],
+            Vec::new(),
         )
     }
 
@@ -154,6 +217,48 @@ mod tests {
             &at("/subscriptions/s/resourceGroups/g")
         ));
         assert!(!roles.allows("q", Plane::Control, read, &at("/subscriptions/s/resourceGroups/g")));
+    }
+
+    #[test]
+    fn a_group_lends_its_roles_to_members_of_its_members_whatever_the_circles() {
+        let one = |group: &str, member: &str| Membership { group: group.into(), member: member.into() };
+        let roles = AccessSnapshot::new(
+            Vec::new(),
+            vec![Assignment {
+                scope: "/subscriptions/s".into(),
+                principal: "outer".into(),
+                role: builtin::READER.into(),
+            }],
+            vec![one("inner", "p"), one("outer", "inner"), one("inner", "outer"), one("other", "q")],
+        );
+        let (scope, read) = (ResourceId::group("s", "g"), "Microsoft.Devices/IotHubs/read");
+        assert!(roles.allows("P", Plane::Control, read, &scope) && roles.reaches_into("p", &scope));
+        assert!(!roles.allows("q", Plane::Control, read, &scope) && !roles.reaches_into("q", &scope));
+        assert_eq!(roles.groups_of("P"), ["inner", "outer"]);
+        assert!(!roles.knows("p"), "it holds nothing itself");
+        assert_eq!(roles.permissions_at("p", &scope).len(), 1);
+        let grant = roles.grant("p", Plane::Control, read, &scope).unwrap();
+        assert_eq!((grant.principal.as_str(), grant.scope.as_str()), ("outer", "/subscriptions/s"));
+    }
+
+    #[test]
+    fn what_lies_above_a_scope() {
+        let all: Vec<&str> = levels("/subscriptions/s/resourcegroups/g").collect();
+        assert_eq!(
+            all,
+            [
+                "/",
+                "/subscriptions",
+                "/subscriptions/s",
+                "/subscriptions/s/resourcegroups",
+                "/subscriptions/s/resourcegroups/g"
+            ]
+        );
+        assert_eq!(levels("/").collect::<Vec<_>>(), ["/"]);
+        let below = snapshot("/subscriptions/s/resourcegroups/g/providers/a.b/c/d", builtin::READER);
+        for (id, want) in [("/", true), ("/subscriptions/s", true), ("/subscriptions/s/resourceGroups/gg", false)] {
+            assert_eq!(below.reaches_into("p", &ResourceId::parse(id).unwrap()), want, "{id}");
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use super::credentials::{Holder, set_certificates};
 use super::objects::{application_view, principal_view, refuse_unbuilt, unknown};
+use super::users::{set_enabled, truth};
 use super::{Answer, Graph, GraphRequest};
 use crate::departure::remove_principal;
 use crate::directory;
 use crate::platform::Change;
-use crate::tables::PRINCIPALS;
+use crate::tables::{MEMBERSHIPS, PRINCIPALS};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use serde_json::{Map, Value};
@@ -20,15 +21,11 @@ impl Graph {
     pub(super) async fn create_application(&self, request: &GraphRequest) -> Result<Answer> {
         let body = object(request)?;
         let name = display_name(body.get("displayName").unwrap_or(&Value::Null))?;
+        let new_id = || self.platform.random.uuid_v4().to_string();
         let mut principal = Principal {
-            id: self.platform.random.uuid_v4().to_string(),
-            app_id: self.platform.random.uuid_v4().to_string(),
-            display_name: name,
-            kind: PrincipalKind::ServicePrincipal,
-            resource: None,
-            application_object_id: Some(self.platform.random.uuid_v4().to_string()),
-            secrets: Vec::new(),
-            certificates: Vec::new(),
+            application_object_id: Some(new_id()),
+            made: self.platform.clock.unix_seconds(),
+            ..Principal::new(PrincipalKind::ServicePrincipal, new_id(), new_id(), name)
         };
         refuse_unbuilt(body, &application_view(&principal), &["displayName", "keyCredentials"])?;
         if let Some(sent) = body.get("keyCredentials").filter(|sent| !sent.is_null()) {
@@ -73,11 +70,17 @@ impl Graph {
         let body = object(request)?;
         let (shown, acted_upon): (_, &[&str]) = match holder {
             Holder::Application => (application_view(principal), &["displayName", "keyCredentials"]),
-            Holder::Principal => (self.principal_view(principal).await?, &["keyCredentials"]),
+            Holder::Principal => (self.principal_view(principal).await?, &["keyCredentials", "accountEnabled"]),
         };
         refuse_unbuilt(body, &shown, acted_upon)?;
         let name = body.get("displayName").filter(|_| holder == Holder::Application).map(display_name).transpose()?;
+        let enabled = body.get("accountEnabled").filter(|sent| holder == Holder::Principal && !sent.is_null());
+        let enabled = enabled.map(|sent| truth(sent, "accountEnabled")).transpose()?;
+        let now = self.platform.clock.unix_seconds();
         self.change(&principal.id, |principal| {
+            if let Some(enabled) = enabled {
+                set_enabled(principal, enabled, now);
+            }
             if let Some(name) = &name {
                 principal.display_name.clone_from(name);
             }
@@ -104,6 +107,11 @@ impl Graph {
             let mut change = Change::new();
             change.unit.expect_version(&PRINCIPALS, principal.id.clone(), row.version);
             remove_principal(&self.platform, &request.actor, &principal.id, &mut change).await?;
+            for owner in directory::memberships_with(self.platform.store.as_ref(), application).await? {
+                if !keep {
+                    change.unit.delete(&MEMBERSHIPS, owner);
+                }
+            }
             if keep {
                 let mut rest = Principal::clone(&*directory::from_row(&row)?);
                 rest.id.clone_from(application);
@@ -126,7 +134,8 @@ impl Graph {
     }
 }
 
-fn object(request: &GraphRequest) -> Result<&Map<String, Value>> {
+/// The body, which is an object.
+pub(super) fn object(request: &GraphRequest) -> Result<&Map<String, Value>> {
     request
         .body
         .as_ref()
@@ -134,15 +143,22 @@ fn object(request: &GraphRequest) -> Result<&Map<String, Value>> {
         .ok_or_else(|| Error::invalid("The request's body must be a JSON object.").with_code("Request_BadRequest"))
 }
 
-fn display_name(sent: &Value) -> Result<String> {
+/// A name for people: what is written into lists and logs has no control characters, nor those that turn the direction of text.
+pub(super) fn display_name(sent: &Value) -> Result<String> {
     let name = sent.as_str().unwrap_or_default().trim();
-    if name.is_empty() || name.chars().count() > DISPLAY_NAME_CHARS {
+    if name.is_empty() || name.chars().count() > DISPLAY_NAME_CHARS || name.chars().any(is_hidden) {
         return Err(Error::invalid_property(
             "displayName",
-            "An application needs a 'displayName' of 1 to 256 characters.",
+            "A 'displayName' has 1 to 256 characters, none of them a control character.",
         ));
     }
     Ok(name.to_owned())
+}
+
+/// Whether a character is not seen, or hides others: control characters, line and paragraph separators, and the marks that turn
+/// the direction of text.
+pub(super) fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Refuses to give credentials to what no application stands behind, a managed identity in Entra's words: whoever had one

@@ -1,8 +1,9 @@
 //! Secrets and certificates of applications and service principals: given, listed, taken away.
 
-use super::applications::refuse_fixed;
+use super::applications::{is_hidden, refuse_fixed};
 use super::objects::{refuse_unknown, unknown};
 use super::{Answer, Graph, GraphRequest};
+use crate::departure;
 use crate::directory;
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
@@ -126,9 +127,13 @@ impl Graph {
             let Some(row) = self.platform.store.get(&PRINCIPALS, id).await? else { return Err(unknown(id)) };
             let version = row.version;
             let mut principal = Principal::clone(&*directory::from_row(&row)?);
+            let was_disabled = principal.disabled;
             edit(&mut principal)?;
             let mut change = Change::new();
             change.unit.expect_version(&PRINCIPALS, id, version);
+            if principal.disabled && !was_disabled {
+                departure::check_principal(&self.platform, id, None, &mut change).await?;
+            }
             if principal.id != id {
                 change.unit.delete(&PRINCIPALS, id.to_owned());
             }
@@ -221,9 +226,9 @@ fn certificate(entry: &Value, id: &str, key: &str, holder: Holder) -> Result<Cer
 
 fn name(text: Option<&str>) -> Result<Option<String>> {
     match text {
-        Some(text) if text.chars().count() > NAME_CHARS => Err(Error::invalid_property(
+        Some(text) if text.chars().count() > NAME_CHARS || text.chars().any(is_hidden) => Err(Error::invalid_property(
             "displayName",
-            format!("The name of a credential has at most {NAME_CHARS} characters."),
+            format!("The name of a credential has at most {NAME_CHARS} characters, none of them a control character."),
         )),
         text => Ok(text.map(str::to_owned)),
     }

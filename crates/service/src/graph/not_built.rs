@@ -6,9 +6,18 @@ use ferrohub_model::error::Error;
 
 /// What Graph has and Ferrohub has not: the start of a path, and what it is, completing "Ferrohub does not have …".
 static NOT_BUILT: &[(&str, &str)] = &[
-    ("me", "people who are signed in"),
-    ("users/{id}", "users"),
-    ("groups", "groups"),
+    ("me", "this use of the signed-in person"),
+    ("users/{id}/manager", "managers of people"),
+    ("users/{id}/directReports", "managers of people"),
+    ("users/{id}/authentication", "further ways to sign in"),
+    ("users/{id}/licenseDetails", "licences"),
+    ("users/{id}/appRoleAssignments", "app roles"),
+    ("users/{id}/oauth2PermissionGrants", "permission grants"),
+    ("users/{id}", "this use of users"),
+    ("users", "this use of users"),
+    ("groups/{id}/appRoleAssignments", "app roles"),
+    ("groups/{id}", "this use of groups"),
+    ("groups", "this use of groups"),
     ("devices", "devices of the directory; the devices of hubs are in Microsoft.DeviceRegistry"),
     ("organization", "the organization"),
     ("domains", "domains"),
@@ -16,7 +25,6 @@ static NOT_BUILT: &[(&str, &str)] = &[
     ("directoryRoles", "roles of the directory; what may change it are Azure roles at the subscription"),
     ("directoryRoleTemplates", "roles of the directory; what may change it are Azure roles at the subscription"),
     ("roleManagement", "roles of the directory; what may change it are Azure roles at the subscription"),
-    ("applications/{id}/owners", "owners of applications"),
     ("applications/{id}/federatedIdentityCredentials", "federated identity credentials"),
     ("applications/{id}/addKey", "keys with a proof of possession; PATCH keyCredentials"),
     ("applications/{id}/removeKey", "keys with a proof of possession; PATCH keyCredentials"),
@@ -24,21 +32,14 @@ static NOT_BUILT: &[(&str, &str)] = &[
     ("applications/{id}/appManagementPolicies", "policies of applications"),
     ("applications/{id}", "this use of applications"),
     ("applications", "this use of applications"),
-    ("servicePrincipals/{id}/owners", "owners of service principals"),
     ("servicePrincipals/{id}/addKey", "keys with a proof of possession; PATCH keyCredentials"),
     ("servicePrincipals/{id}/removeKey", "keys with a proof of possession; PATCH keyCredentials"),
     ("servicePrincipals/{id}/appRoleAssignments", "app roles"),
     ("servicePrincipals/{id}/appRoleAssignedTo", "app roles"),
     ("servicePrincipals/{id}/oauth2PermissionGrants", "permission grants"),
-    ("servicePrincipals/{id}/memberOf", "groups"),
-    ("servicePrincipals/{id}/transitiveMemberOf", "groups"),
-    ("servicePrincipals/{id}/getMemberGroups", "groups"),
-    ("servicePrincipals/{id}/getMemberObjects", "groups"),
-    ("servicePrincipals/{id}/checkMemberGroups", "groups"),
     ("servicePrincipals/{id}", "this use of service principals"),
     ("servicePrincipals", "this use of service principals"),
     ("directoryObjects", "this use of directory objects"),
-    ("users", "users"),
     ("oauth2PermissionGrants", "permission grants"),
     ("policies", "policies of the directory"),
     ("identity", "conditional access"),
@@ -76,7 +77,7 @@ pub(super) fn refusal(request: &GraphRequest) -> Error {
             Error::not_implemented(format!("Ferrohub does not have {what} of Graph ('{shown}') yet{instead}."))
         }
         None => Error::not_found(format!(
-            "Graph has nothing at '{shown}'. Ferrohub serves its service principals, applications and directory objects."
+            "Graph has nothing at '{shown}'. Ferrohub serves users, groups, service principals, applications and directory objects."
         ))
         .with_code("Request_ResourceNotFound"),
     }
@@ -101,10 +102,10 @@ mod tests {
     #[test]
     fn what_is_meant_is_named() {
         for (path, words) in [
-            ("groups/x/members", "groups"),
+            ("groups/x/members", "this use of groups"),
             ("Applications/x", "this use of applications"),
-            ("applications/x/owners/$ref", "owners"),
-            ("me", "signed in"),
+            ("applications/x/appManagementPolicies", "policies of applications"),
+            ("me/messages", "signed-in"),
             ("servicePrincipals/x/appRoleAssignments", "app roles"),
         ] {
             let error = of(path);

@@ -3,6 +3,7 @@
 use super::credentials::{Holder, certificate_view, password_view};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
+use ferrohub_model::time::rfc3339;
 use serde_json::{Map, Value, json};
 
 pub(super) fn unknown(id: &str) -> Error {
@@ -17,10 +18,10 @@ pub(super) fn unknown(id: &str) -> Error {
 pub(super) fn principal_view(principal: &Principal, resource: Option<String>, tenant: &str) -> Value {
     let managed = principal.kind == PrincipalKind::ManagedIdentity;
     let mut view = json!({
-        "@odata.type": if principal.kind == PrincipalKind::User { "#microsoft.graph.user" } else { "#microsoft.graph.servicePrincipal" },
+        "@odata.type": "#microsoft.graph.servicePrincipal",
         "id": principal.id,
         "deletedDateTime": null,
-        "accountEnabled": true,
+        "accountEnabled": !principal.disabled,
         "addIns": [],
         "alternativeNames": resource.into_iter().collect::<Vec<_>>(),
         "appDescription": null,
@@ -30,6 +31,7 @@ pub(super) fn principal_view(principal: &Principal, resource: Option<String>, te
         "appRoleAssignmentRequired": false,
         "appRoles": [],
         "applicationTemplateId": null,
+        "createdDateTime": time(principal.made),
         "description": null,
         "disabledByMicrosoftStatus": null,
         "displayName": principal.display_name,
@@ -67,6 +69,7 @@ pub(super) fn application_view(principal: &Principal) -> Value {
         "appId": principal.app_id,
         "appRoles": [],
         "applicationTemplateId": null,
+        "createdDateTime": time(principal.made),
         "defaultRedirectUri": null,
         "description": null,
         "disabledByMicrosoftStatus": null,
@@ -95,6 +98,12 @@ pub(super) fn application_view(principal: &Principal) -> Value {
     });
     add_credentials(&mut view, principal, Holder::Application);
     view
+}
+
+/// A time of making, where it is known.
+pub(super) fn time(made: i64) -> Value {
+    let at = jiff::Timestamp::from_second(made).ok().filter(|_| made > 0);
+    at.map_or(Value::Null, |at| rfc3339(at).into())
 }
 
 /// Accounts of this tenant only.

@@ -7,7 +7,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::{Map, Value};
 
-/// Items of a page at most, as `$top` may ask (Graph: 999).
+/// Items of a page at most, as `$top` may ask, and without it (Graph: 999, and 100).
 const TOP_MAX: usize = 999;
 /// What lists know.
 const OPTIONS: &[&str] = &["$filter", "$top", "$select", "$count", "$skiptoken"];
@@ -65,7 +65,7 @@ impl List {
             all.retain(|view| filter.matches(&View(view)));
         }
         let total = all.len();
-        let end = self.top.map_or(total, |top| self.start.saturating_add(top));
+        let end = self.start.saturating_add(self.top.unwrap_or(TOP_MAX));
         all.truncate(end);
         let value = all.split_off(self.start.min(all.len()));
         let mut body = Map::new();

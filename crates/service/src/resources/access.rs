@@ -1,13 +1,19 @@
 //! Reading the roles: assignments point at uids; the snapshot that answers knows them by the ids of now.
 
 use super::{every, ids_of, tag};
-use crate::authz::{AccessSnapshot, Assignment, RoleDefinition};
+use crate::authz::{AccessSnapshot, Assignment, Membership, RoleDefinition};
+use crate::directory::{Relation, membership_of};
 use crate::platform::Platform;
+use crate::tables::MEMBERSHIPS;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::READ_ROWS;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
+use ferrohub_store::Pages;
 use serde_json::Value;
+use std::collections::HashMap;
+use uuid::Uuid;
 
 /// Reads the roles.
 ///
@@ -19,18 +25,37 @@ pub async fn load_access(platform: &Platform) -> Result<AccessSnapshot> {
         definitions.push(role_definition(&stored.resource)?);
     }
     let mut assignments = Vec::new();
+    let mut scopes: HashMap<Uuid, Vec<String>> = HashMap::new();
     for stored in every(platform, tag::ROLE_ASSIGNMENT).await? {
         let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_ascii_lowercase();
         // A resource that two generations show is one scope under several ids.
-        for scope in ids_of(platform, stored.parent).await? {
+        if !scopes.contains_key(&stored.parent) {
+            let ids = ids_of(platform, stored.parent).await?;
+            scopes.insert(stored.parent, ids.iter().map(ResourceId::key).collect());
+        }
+        for scope in scopes.get(&stored.parent).into_iter().flatten() {
             assignments.push(Assignment {
-                scope: scope.key(),
+                scope: scope.clone(),
                 principal: text("principalId"),
                 role: text("roleDefinitionId").rsplit('/').next().unwrap_or_default().to_owned(),
             });
         }
     }
-    Ok(AccessSnapshot::new(definitions, assignments))
+    Ok(AccessSnapshot::new(definitions, assignments, memberships(platform).await?))
+}
+
+/// Who is a member of which group.
+async fn memberships(platform: &Platform) -> Result<Vec<Membership>> {
+    let mut found = Vec::new();
+    let mut pages = Pages::scan(platform.store.as_ref(), &MEMBERSHIPS, "", READ_ROWS);
+    while let Some(rows) = pages.next().await? {
+        found.extend(
+            rows.iter()
+                .filter_map(|row| membership_of(row, Relation::Member))
+                .map(|(group, member)| Membership { group: group.to_owned(), member: member.to_owned() }),
+        );
+    }
+    Ok(found)
 }
 
 fn role_definition(resource: &Resource) -> Result<RoleDefinition> {

@@ -3,19 +3,20 @@
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, acted, descriptive, read_only, unbuilt};
+use crate::authz::AccessSnapshot;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Scope, Stored, tag};
 use crate::tables::PRINCIPALS;
 use crate::{departure, directory};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
-use ferrohub_model::principal::PrincipalKind;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::uid::uid_key;
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::Value;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Name and place.
@@ -109,13 +110,22 @@ impl Behavior for RoleAssignment {
 
     async fn list(&self, cx: &ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let wanted = Filter::parse(cx.filter.unwrap_or_default(), &TERMS)?;
-        let mut found = resources::every(cx.platform, tag::ROLE_ASSIGNMENT).await?;
-        found.retain(|stored| {
-            let Some(scope) = stored.id.parent() else { return false };
-            let at_or_above = cx.scope.is_within(&scope);
-            let asked = Assignment { resource: &stored.resource, at_or_above };
-            (at_or_above || scope.is_within(cx.scope)) && wanted.as_ref().is_none_or(|filter| filter.matches(&asked))
-        });
+        let access = cx.platform.access();
+        let mut found = Vec::new();
+        let mut scopes: HashMap<Uuid, Vec<ResourceId>> = HashMap::new();
+        for mut stored in resources::every(cx.platform, tag::ROLE_ASSIGNMENT).await? {
+            if !scopes.contains_key(&stored.parent) {
+                scopes.insert(stored.parent, resources::ids_of(cx.platform, stored.parent).await?);
+            }
+            let Some((scope, at_or_above)) = scopes.get(&stored.parent).and_then(|ids| seen_from(cx.scope, ids)) else {
+                continue;
+            };
+            let asked = Assignment { resource: &stored.resource, at_or_above, access: &access, caller: cx.actor.id() };
+            if wanted.as_ref().is_none_or(|filter| filter.matches(&asked)) {
+                stored.id = KIND.child_of(scope, stored.name());
+                found.push(stored);
+            }
+        }
         Ok(Some(found))
     }
 
@@ -124,6 +134,14 @@ impl Behavior for RoleAssignment {
         doc["properties"]["scope"] = scope.to_string().into();
         Ok(())
     }
+}
+
+/// The id of a scope as it is seen from `asked`, and whether it is that scope or one above it; `None` where it lies elsewhere. A
+/// resource that two generations show is one scope under several ids, and clients compare the texts.
+fn seen_from<'a>(asked: &ResourceId, ids: &'a [ResourceId]) -> Option<(&'a ResourceId, bool)> {
+    let above = || ids.iter().find(|id| asked.is_within(id)).map(|id| (id, true));
+    let below = || ids.iter().find(|id| id.is_within(asked)).map(|id| (id, false));
+    ids.iter().find(|id| id.same(asked)).map(|id| (id, true)).or_else(above).or_else(below)
 }
 
 /// The `lookup` column of an assignment.
@@ -186,10 +204,11 @@ async fn check_principal(cx: &mut PutContext<'_>, principal: &str) -> Result<()>
     }
     let named = text(&cx.resource, "principalType");
     if let Some(found) = directory::by_id(cx.platform.store.as_ref(), principal).await? {
-        let kind = if found.kind == PrincipalKind::User { "User" } else { "ServicePrincipal" };
+        let kind = found.kind.role_word();
         if named.is_empty() || named == kind {
             // Whoever removes it meanwhile removes its roles, and must not miss this one.
             cx.change.unit.expect_exists(&PRINCIPALS, found.id.clone());
+            cx.resource.properties.insert("principalType".into(), kind.into());
             return Ok(());
         }
         return Err(Error::invalid(format!(
@@ -239,7 +258,6 @@ fn complete(cx: &mut PutContext<'_>, principal: &str, role: &str) {
     let properties = &mut cx.resource.properties;
     properties.insert("roleDefinitionId".into(), definition.to_string().into());
     properties.insert("principalId".into(), principal.into());
-    properties.entry("principalType").or_insert_with(|| "ServicePrincipal".into());
     properties.shift_remove("scope");
     properties.insert("createdOn".into(), created_at.into());
     properties.insert("createdBy".into(), created_by.into());
@@ -250,14 +268,26 @@ fn complete(cx: &mut PutContext<'_>, principal: &str, role: &str) {
     }
 }
 
-/// `$filter` of a list: none = at, above and below the scope; `atScope()` = at or above; and a principal.
-static TERMS: Terms = Terms { fields: &["principalId"], marks: &["atScope", "assignedTo"] };
+/// `$filter` of a list: none = at, above and below the scope; `atScope()` = at or above; a principal; `assignedTo` a principal or
+/// to a group that it is in; `asTarget()` = to the caller.
+static TERMS: Terms = Terms { fields: &["principalId"], marks: &["atScope", "assignedTo", "asTarget"] };
 
 /// An assignment that is listed at a scope.
 struct Assignment<'a> {
     resource: &'a Resource,
     /// Whether it is made at the scope, or above.
     at_or_above: bool,
+    access: &'a AccessSnapshot,
+    /// Object id of whoever lists.
+    caller: &'a str,
+}
+
+impl Assignment<'_> {
+    fn is_of(&self, principal: &str) -> bool {
+        let holder = text(self.resource, "principalId");
+        holder.eq_ignore_ascii_case(principal)
+            || self.access.groups_of(principal).iter().any(|group| group.eq_ignore_ascii_case(holder))
+    }
 }
 
 impl Asked for Assignment<'_> {
@@ -268,7 +298,8 @@ impl Asked for Assignment<'_> {
     fn holds(&self, mark: &str, principal: Option<&str>) -> bool {
         match (mark, principal) {
             ("atScope", None) => self.at_or_above,
-            (_, Some(id)) => text(self.resource, "principalId").eq_ignore_ascii_case(id),
+            ("asTarget", None) => self.is_of(self.caller),
+            ("assignedTo", Some(id)) => self.is_of(id),
             _ => false,
         }
     }

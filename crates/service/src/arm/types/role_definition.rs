@@ -91,6 +91,7 @@ impl Behavior for RoleDefinition {
         cx.resource
             .properties
             .insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
+        self.refuse_narrowing(cx, &scopes).await?;
         // Who may write it at its new scopes must also have been able to write it where it reaches already.
         let former = cx.existing.map(|stored| scopes_of(&stored.resource)).unwrap_or_default();
         for scope in scopes.iter().chain(&former) {
@@ -159,6 +160,28 @@ impl Behavior for RoleDefinition {
             });
         }
         Ok(Some(all))
+    }
+}
+
+impl RoleDefinition {
+    /// Refuses scopes that leave out an assignment of the role: it would count for nothing, and nobody would see why.
+    async fn refuse_narrowing(&self, cx: &PutContext<'_>, scopes: &[ResourceId]) -> Result<()> {
+        if cx.is_new() {
+            return Ok(());
+        }
+        for assignment in resources::linked(cx.platform, &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?
+        {
+            let at = assignment.id.parent().unwrap_or_else(|| assignment.id.clone());
+            if !scopes.iter().any(|scope| at.is_within(scope)) {
+                return Err(Error::conflict(format!(
+                    "The assignable scopes of role '{}' cannot be narrowed: '{}' lies outside of them. Delete that assignment first.",
+                    cx.resource.text(&["roleName"]).unwrap_or_default(),
+                    assignment.id
+                ))
+                .with_code("RoleDefinitionHasAssignments"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -237,7 +260,24 @@ fn check_permissions(sent: Option<&Value>) -> Result<()> {
             format!("A role needs permissions with 1 to {ACTIONS} actions or data actions."),
         ));
     }
-    Ok(())
+    let all = entries.iter().flat_map(|e| [&e.actions, &e.not_actions, &e.data_actions, &e.not_data_actions]).flatten();
+    match all.into_iter().find(|action| !is_pattern(action.trim())) {
+        None => Ok(()),
+        Some(action) => {
+            let shown: String = action.chars().filter(|c| !c.is_control()).take(120).collect();
+            Err(Error::invalid(format!(
+                "'{shown}' does not match any of the actions supported by the providers: it is written as '*', '*/read' or 'Microsoft.Devices/IotHubs/write'."
+            ))
+            .with_code("InvalidActionOrNotAction")
+            .with_target("properties.permissions"))
+        }
+    }
+}
+
+/// Whether a text has the form of an action, with `*` for any part of it.
+fn is_pattern(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "*./_-$".contains(c);
+    text == "*" || (text.contains('/') && text.chars().all(legal) && text.split('/').all(|part| !part.is_empty()))
 }
 
 /// The assignable scopes, accepted without their leading '/'.
@@ -290,10 +330,10 @@ fn stamp(cx: &mut PutContext<'_>) {
 
 /// A built-in role as a resource; its id is qualified by the subscription, as Azure lists it.
 fn built_in(platform: &Platform, guid: &str) -> Option<Stored> {
-    let role = builtin::definitions().into_iter().find(|role| role.guid == guid)?;
+    let role = builtin::definitions().iter().find(|role| role.guid == guid)?;
     let above = ResourceId::subscription(&platform.tenancy.subscription_id);
     let mut properties = Map::new();
-    properties.insert("roleName".into(), role.name.into());
+    properties.insert("roleName".into(), role.name.clone().into());
     properties.insert("type".into(), "BuiltInRole".into());
     properties.insert("description".into(), builtin::description(guid).unwrap_or_default().into());
     properties.insert("assignableScopes".into(), json!(["/"]));

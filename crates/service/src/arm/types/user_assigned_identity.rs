@@ -9,7 +9,6 @@ use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
-use ferrohub_model::principal::{Principal, PrincipalKind};
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -55,16 +54,7 @@ impl Behavior for UserAssignedIdentity {
         if !cx.is_new() {
             return Ok(());
         }
-        let principal = Principal {
-            id: cx.platform.random.uuid_v4().to_string(),
-            app_id: cx.platform.random.uuid_v4().to_string(),
-            display_name: cx.id.name().into(),
-            kind: PrincipalKind::ManagedIdentity,
-            resource: Some(cx.uid),
-            application_object_id: None,
-            secrets: Vec::new(),
-            certificates: Vec::new(),
-        };
+        let principal = directory::new_identity(cx.platform, cx.uid, cx.id.name());
         let properties = &mut cx.resource.properties;
         properties.insert("tenantId".into(), cx.platform.tenancy.tenant_id.clone().into());
         properties.insert("principalId".into(), principal.id.clone().into());

@@ -196,6 +196,188 @@ async fn tokens_expire_and_belong_to_one_audience() {
     assert_eq!(authn.bearer(Some(&good), Audience::Arm).await.unwrap_err().code, "ExpiredAuthenticationToken");
 }
 
+#[tokio::test]
+async fn a_role_given_at_what_two_generations_show_is_found_and_deleted_under_either_id() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let stranger = world.stranger().await;
+    let roles = "providers/Microsoft.Authorization/roleAssignments";
+    let credential = format!("{}/credentials/default", plant.namespace);
+    for face in [credential.clone(), format!("{credential}/policies/default")] {
+        let made = world.assign(stranger.id(), builtin::READER, &face).await;
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(made["properties"]["scope"], face.as_str());
+        let own = async |scope: &str, filter: &str| {
+            let list = world.get(&format!("{scope}/{roles}?$filter={filter}"), "2022-04-01").await;
+            let all = list["value"].as_array().unwrap().clone();
+            all.into_iter().filter(|one| one["properties"]["principalId"] == stranger.id()).collect::<Vec<_>>()
+        };
+        let listed = own(&face, "atScope()").await;
+        assert_eq!(listed.len(), 1, "{face}: {listed:?}");
+        assert_eq!((&listed[0]["id"], &listed[0]["properties"]["scope"]), (&made["id"], &face.as_str().into()));
+        // From above it is shown where it is stored, and that is the same assignment.
+        let above = own(&plant.namespace, "principalId eq 'x' or assignedTo('x') or not atScope()").await;
+        assert_eq!(above.len(), 1, "{above:?}");
+        let home = above[0]["id"].as_str().unwrap();
+        assert!(home.contains("/certificateAuthorities/"), "{home}");
+        assert_eq!(world.get(home, "2022-04-01").await["name"], made["name"]);
+        assert_eq!(own(home.split("/providers/Microsoft.Authorization").next().unwrap(), "atScope()").await.len(), 1);
+        let again = format!("{face}/{roles}/{}", uuid_like(0x71));
+        let body = json!({"properties": made["properties"]});
+        assert_eq!(
+            world.refused(&world.owner, "PUT", &again, "2022-04-01", Some(body)).await.code,
+            "RoleAssignmentExists"
+        );
+        assert_eq!(world.send(&world.owner, "DELETE", id, "2022-04-01", None).await.unwrap().status, 200);
+        assert!(own(&face, "atScope()").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_role_does_not_lie_on_a_role() {
+    let world = World::new().await;
+    let subscription = format!("/subscriptions/{}", world.subscription);
+    let made = world.assign(world.stranger().await.id(), builtin::READER, &subscription).await;
+    let definition = format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}", builtin::READER);
+    for scope in [made["id"].as_str().unwrap(), &definition] {
+        for kind in ["roleAssignments", "roleDefinitions"] {
+            let path = format!("{scope}/providers/Microsoft.Authorization/{kind}/{}", uuid_like(1));
+            for (method, path) in [("PUT", path.as_str()), ("GET", path.rsplit_once('/').unwrap().0)] {
+                let error =
+                    world.refused(&world.owner, method, path, "2022-04-01", Some(json!({"properties": {}}))).await;
+                assert_eq!((error.http_status(), error.code), (400, "InvalidScope"), "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_custom_role_is_checked_narrowed_and_deleted_with_care() {
+    let world = World::new().await;
+    let (one, two) = (world.group("rg1"), world.group("rg2"));
+    for group in [&one, &two] {
+        world.put(group, "2024-11-01", json!({"location": "westeurope"})).await;
+    }
+    let path = format!("{one}/providers/Microsoft.Authorization/roleDefinitions/{}", uuid_like(1));
+    let body = |scopes: &[&String], actions: serde_json::Value| json!({"properties": {"roleName": "Operator", "assignableScopes": scopes, "permissions": [actions]}});
+    for bad in ["", "nonsense", "Microsoft.Devices//read", "Microsoft.Devices/Iot Hubs/read", "a/b\nc", "**é/read"] {
+        let refused = world
+            .refused(&world.owner, "PUT", &path, "2022-04-01", Some(body(&[&one], json!({"actions": [bad]}))))
+            .await;
+        assert_eq!((refused.http_status(), refused.code), (400, "InvalidActionOrNotAction"), "{bad:?}");
+    }
+    let actions = json!({"actions": ["Microsoft.Devices/*"], "notActions": ["*/delete"], "dataActions": ["Microsoft.Devices/IotHubs/*/read"], "notDataActions": ["Microsoft.Devices/IotHubs/twins/read"]});
+    world.put(&path, "2022-04-01", body(&[&one, &two], actions.clone())).await;
+    let stranger = world.stranger().await;
+    let made = world.assign(stranger.id(), &uuid_like(1), &two).await;
+    let narrowed = world.refused(&world.owner, "PUT", &path, "2022-04-01", Some(body(&[&one], actions.clone()))).await;
+    assert_eq!((narrowed.http_status(), narrowed.code), (409, "RoleDefinitionHasAssignments"));
+    assert!(narrowed.message.contains(made["id"].as_str().unwrap()), "{narrowed}");
+
+    let check = async |id: &str, data: bool, scope: &str, who: &str| {
+        let body = json!({"Subject": {"Attributes": {"ObjectId": who}}, "Actions": [{"Id": id, "IsDataAction": data}]});
+        let path = format!("{scope}/providers/Microsoft.Authorization/checkAccess");
+        let answer =
+            world.send(&world.owner, "POST", &path, "2018-09-01-preview", Some(body)).await.unwrap().body.unwrap();
+        (answer[0]["accessDecision"].as_str().unwrap().to_owned(), answer[0]["roleAssignment"]["id"].clone())
+    };
+    let hub = format!("{two}/providers/Microsoft.Devices/IotHubs/h");
+    for (id, data, scope, want) in [
+        ("Microsoft.Devices/IotHubs/write", false, &hub, "Allowed"),
+        ("Microsoft.Devices/IotHubs/delete", false, &hub, "NotAllowed"),
+        ("Microsoft.Devices/IotHubs/devices/read", true, &hub, "Allowed"),
+        ("Microsoft.Devices/IotHubs/twins/read", true, &hub, "NotAllowed"),
+        ("Microsoft.Devices/IotHubs/devices/read", false, &hub, "Allowed"),
+        ("Microsoft.Devices/IotHubs/write", false, &one, "NotAllowed"),
+        ("Microsoft.Devices/IotHubs/write", true, &hub, "NotAllowed"),
+    ] {
+        let (decision, assignment) = check(id, data, scope, stranger.id()).await;
+        assert_eq!(decision, want, "{id} {data} {scope}");
+        assert_eq!(assignment.as_str(), made["id"].as_str().filter(|_| want == "Allowed"));
+    }
+    assert_eq!(check("*/read", false, &hub, &uuid_like(9)).await.0, "NotAllowed", "nobody may nothing");
+    // About oneself everybody may ask; about others, who may read roles there.
+    let ask = format!("{two}/providers/Microsoft.Authorization/checkAccess");
+    let own = json!({"Actions": [{"Id": "Microsoft.Devices/IotHubs/read"}], "Resource": {"Id": hub}});
+    let answer = world.send(&stranger, "POST", &ask, "2018-09-01-preview", Some(own)).await.unwrap().body.unwrap();
+    assert_eq!(answer[0]["accessDecision"], "Allowed");
+    let other = json!({"Subject": {"Attributes": {"ObjectId": world.owner.id()}}, "Actions": [{"Id": "a/b"}]});
+    assert_eq!(
+        world.refused(&stranger, "POST", &ask, "2018-09-01-preview", Some(other)).await.code,
+        "AuthorizationFailed"
+    );
+    for (body, target) in [
+        (json!({}), "Actions"),
+        (json!({"Actions": [{}]}), "Actions"),
+        (json!({"Actions": [{"Id": "a/b"}], "Resource": {"Id": one}}), "Resource.Id"),
+    ] {
+        let refused = world.refused(&world.owner, "POST", &ask, "2018-09-01-preview", Some(body)).await;
+        assert_eq!((refused.http_status(), refused.target.as_deref()), (400, Some(target)));
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_to_ask_about_rights() {
+    let world = World::new().await;
+    let subscription = format!("/subscriptions/{}", world.subscription);
+    let stranger = world.stranger().await;
+    let denials = format!("{subscription}/providers/Microsoft.Authorization/denyAssignments");
+    assert_eq!(world.get(&format!("{denials}?$filter=atScope()"), "2022-04-01").await, json!({"value": []}));
+    assert_eq!(world.refused(&stranger, "GET", &denials, "2022-04-01", None).await.code, "AuthorizationFailed");
+    let one = format!("{denials}/{}", uuid_like(1));
+    assert_eq!(world.refused(&world.owner, "GET", &one, "2022-04-01", None).await.code, "DenyAssignmentNotFound");
+    assert_eq!(world.refused(&world.owner, "PUT", &one, "2022-04-01", Some(json!({}))).await.http_status(), 501);
+    assert_eq!(
+        world
+            .refused(&world.owner, "GET", &format!("{denials}?$filter=colour eq 'x'"), "2022-04-01", None)
+            .await
+            .http_status(),
+        400
+    );
+
+    let all =
+        world.get("/providers/Microsoft.Authorization/providerOperations?$expand=resourceTypes", "2022-04-01").await;
+    let devices = world
+        .get("/providers/Microsoft.Authorization/providerOperations/microsoft.devices", "2018-01-01-preview")
+        .await;
+    assert!(all["value"].as_array().unwrap().contains(&devices));
+    let operations = |kind: &str| {
+        let kinds = devices["resourceTypes"].as_array().unwrap();
+        let found = kinds.iter().find(|one| one["name"] == kind).unwrap_or_else(|| panic!("{kind}"));
+        found["operations"].as_array().unwrap().clone()
+    };
+    assert!(operations("IotHubs").iter().any(|one| one["name"] == "Microsoft.Devices/IotHubs/listkeys/action"));
+    assert!(
+        operations("IotHubs/devices")
+            .iter()
+            .any(|one| one["name"] == "Microsoft.Devices/IotHubs/devices/read" && one["isDataAction"] == true)
+    );
+    let unknown = "/providers/Microsoft.Authorization/providerOperations/Microsoft.Nothing";
+    assert_eq!(world.refused(&world.owner, "GET", unknown, "2022-04-01", None).await.http_status(), 404);
+
+    // A definition belongs to the tenant, and is read by whoever may in the subscription.
+    let reader = format!("/providers/Microsoft.Authorization/roleDefinitions/{}", builtin::READER);
+    assert_eq!(world.get(&reader, "2022-04-01").await["properties"]["roleName"], "Reader");
+    assert_eq!(world.refused(&stranger, "GET", &reader, "2022-04-01", None).await.code, "AuthorizationFailed");
+    let permissions = format!("{subscription}/providers/Microsoft.Authorization/permissions");
+    assert_eq!(world.get(&permissions, "2022-04-01").await["value"][0]["actions"], json!(["*"]));
+    let none = world.send(&stranger, "GET", &permissions, "2022-04-01", None).await.unwrap().body.unwrap();
+    assert_eq!(none["value"], json!([]));
+    // A condition would have to be evaluated: it is refused.
+    let definition = format!("{subscription}/providers/Microsoft.Authorization/roleDefinitions/{}", builtin::READER);
+    let path = format!("{subscription}/providers/Microsoft.Authorization/roleAssignments/{}", uuid_like(2));
+    for (name, value) in [
+        ("condition", json!("@Resource[a] StringEquals 'b'")),
+        ("conditionVersion", json!("2.0")),
+        ("delegatedManagedIdentityResourceId", json!("/x")),
+    ] {
+        let mut body = json!({"properties": {"roleDefinitionId": definition, "principalId": stranger.id()}});
+        body["properties"][name] = value;
+        let refused = world.send(&world.owner, "PUT", &path, "2022-04-01", Some(body)).await;
+        assert!(name == "conditionVersion" || refused.unwrap_err().message.contains("Ferrohub"), "{name}");
+    }
+}
+
 fn uuid_like(n: u8) -> String {
     format!("00000000-0000-4000-8000-0000000000{n:02x}")
 }

@@ -230,6 +230,22 @@ async fn a_deleted_service_principal_leaves_its_application() {
 }
 
 #[tokio::test]
+async fn names_for_people_hide_nothing() {
+    let world = World::new().await;
+    let app = world.graph("POST", "applications", Some(json!({"displayName": "a"}))).await.unwrap();
+    let at = format!("applications/{}", app["id"].as_str().unwrap());
+    for bad in ["a\nb", "\u{7}", "a\u{202e}b", "", "  ", &"x".repeat(257)] {
+        for (method, path) in [("POST", "applications"), ("PATCH", &at)] {
+            let refused = world.graph(method, path, Some(json!({"displayName": bad}))).await.unwrap_err();
+            assert_eq!((refused.http_status(), refused.target.as_deref()), (400, Some("displayName")), "{bad:?}");
+        }
+    }
+    let credential = json!({"passwordCredential": {"displayName": "a\rb"}});
+    let refused = world.graph("POST", &format!("{at}/addPassword"), Some(credential)).await.unwrap_err();
+    assert_eq!(refused.http_status(), 400);
+}
+
+#[tokio::test]
 async fn a_certificate_signs_in() {
     let world = World::new().await;
     let (own, other) = (Signing::new(&world, KeyKind::Rsa(2048)).await, Signing::new(&world, KeyKind::Rsa(2048)).await);

@@ -18,6 +18,7 @@ mod master_key;
 mod moving;
 mod operations;
 mod owners;
+mod people;
 mod possession;
 mod processes;
 mod properties;

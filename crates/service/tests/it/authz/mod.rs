@@ -5,10 +5,8 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
 use ferrohub_service::arm::{self, types::Types};
 use ferrohub_service::authz::{AccessSnapshot, Assignment, Plane, RoleDefinition, builtin};
-use ferrohub_service::registry;
 use ferrohub_service::shared_access::{Need, Right};
 use ferrohub_service::{hub, provisioning};
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const GROUP: &str = "/subscriptions/s/resourcegroups/g1";
@@ -84,7 +82,7 @@ fn custom_roles() -> Vec<RoleDefinition> {
 fn columns(custom: &[RoleDefinition]) -> Vec<Column> {
     let mut all = Vec::new();
     for role in builtin::definitions() {
-        all.push(Column { title: role.name, role: role.guid, scope: "/subscriptions/s" });
+        all.push(Column { title: role.name.clone(), role: role.guid.clone(), scope: "/subscriptions/s" });
     }
     for role in custom {
         let scope = if role.assignable == ["/"] { "/subscriptions/s" } else { GROUP };
@@ -92,22 +90,6 @@ fn columns(custom: &[RoleDefinition]) -> Vec<Column> {
     }
     all.push(Column { title: "Owner of another group".into(), role: builtin::OWNER.into(), scope: OTHER_GROUP });
     all.push(Column { title: "nobody: no assignment".into(), role: "none".into(), scope: GROUP });
-    all
-}
-
-/// Every action there is to ask for: of the types, of what is no type, of the edges between services, of the data planes.
-fn actions() -> BTreeSet<(&'static str, String)> {
-    let (control, data) = ("control", "data");
-    let mut all: BTreeSet<(&str, String)> = BTreeSet::new();
-    for decl in Types::built_in().all() {
-        all.extend(decl.actions().into_iter().map(|action| (control, action)));
-    }
-    all.extend(arm::ACTIONS.iter().map(|action| (control, (*action).to_owned())));
-    all.extend([registry::DEVICES_WRITE, registry::POLICIES_READ].map(|action| (control, action.to_owned())));
-    all.insert((data, registry::ISSUE_CERTIFICATE.to_owned()));
-    for (plane, action) in hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions) {
-        all.insert((if *plane == Plane::Control { control } else { data }, (*action).to_owned()));
-    }
     all
 }
 
@@ -120,7 +102,7 @@ fn what_roles_may_do() {
         principal: format!("p{number}"),
         role: column.role.clone(),
     };
-    let snapshot = AccessSnapshot::new(custom, columns.iter().enumerate().map(assignment).collect());
+    let snapshot = AccessSnapshot::new(custom, columns.iter().enumerate().map(assignment).collect(), Vec::new());
     let scope = ResourceId::parse(&format!("{GROUP}/providers/Microsoft.Devices/IotHubs/h1")).unwrap();
     let mut text = String::new();
     for (letter, column) in LETTERS.chars().zip(&columns) {
@@ -128,7 +110,7 @@ fn what_roles_may_do() {
     }
     assert!(columns.len() <= LETTERS.len(), "more roles than letters");
     text.push('\n');
-    for (plane, action) in actions() {
+    for (plane, action) in arm::declared_actions(&Types::built_in()) {
         let asked = if plane == "control" { Plane::Control } else { Plane::Data };
         let may = |number: usize| snapshot.allows(&format!("p{number}"), asked, &action, &scope);
         let marks: String = LETTERS

@@ -271,14 +271,8 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
         label: Default::default(),
     };
     let principal = Principal {
-        id: object.into(),
-        app_id: client.into(),
-        display_name: "operator".into(),
-        kind: PrincipalKind::ServicePrincipal,
-        resource: None,
-        application_object_id: None,
         secrets: vec![secret],
-        certificates: Vec::new(),
+        ..Principal::new(PrincipalKind::ServicePrincipal, object.into(), client.into(), "operator".into())
     };
     let mut change = Change::new();
     change.unit.put(directory::put(&principal).unwrap());

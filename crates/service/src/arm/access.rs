@@ -1,0 +1,240 @@
+//! What there is to ask about rights beside roles and their assignments: the caller's permissions, whether somebody may do
+//! something, deny assignments (there are none), and the actions that role editors choose from.
+
+use super::builtin;
+use super::query;
+use super::request::{ArmRequest, ArmResponse};
+use super::types::{ROLE_ASSIGNMENT, Types};
+use crate::authz::Plane;
+use crate::directory;
+use crate::platform::Platform;
+use crate::resources::{self, tag};
+use crate::{hub, provisioning, registry};
+use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::principal::Principal;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_wire::odata::{Filter, Terms};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reading deny assignments, and changing them.
+pub(super) const READ_DENIALS: &str = "Microsoft.Authorization/denyAssignments/read";
+pub(super) const WRITE_DENIALS: &str = "Microsoft.Authorization/denyAssignments/write";
+/// Actions of one check: ours.
+const CHECKED: usize = 200;
+/// Milliseconds for which an answer holds (Azure's own).
+const HOLDS_MS: u32 = 300_000;
+/// `$filter` of deny assignments; whatever is asked for, there is none.
+static DENIAL_TERMS: Terms = Terms {
+    fields: &["denyAssignmentName", "principalId", "gdprExportPrincipalId"],
+    marks: &["atScope", "assignedTo"],
+};
+
+/// Every action that some operation asks for, from the declarations of the types and the tables of the planes.
+pub fn declared_actions(types: &Types) -> BTreeSet<(&'static str, String)> {
+    let (control, data) = ("control", "data");
+    let mut all: BTreeSet<(&'static str, String)> = BTreeSet::new();
+    for decl in types.all() {
+        all.extend(decl.actions().into_iter().map(|action| (control, action)));
+    }
+    all.extend(builtin::ACTIONS.iter().map(|action| (control, (*action).to_owned())));
+    all.extend([registry::DEVICES_WRITE, registry::POLICIES_READ].map(|action| (control, action.to_owned())));
+    all.insert((data, registry::ISSUE_CERTIFICATE.to_owned()));
+    for (plane, action) in hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions) {
+        all.insert((if *plane == Plane::Control { control } else { data }, (*action).to_owned()));
+    }
+    all
+}
+
+/// The scope before `providers/Microsoft.Authorization/…`, of whose segments `tail` follow it.
+fn scope_of(segments: &[String], tail: usize) -> Result<ResourceId> {
+    ResourceId::parse(&format!("/{}", segments[..segments.len().saturating_sub(tail)].join("/")))
+}
+
+fn check_version(request: &ArmRequest) -> Result<()> {
+    let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
+        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
+            .with_code("MissingApiVersionParameter")
+    })?;
+    ApiVersion::parse(version).map(drop)
+}
+
+/// What the caller may do at a scope, one entry for each role that counts there.
+pub(super) fn permissions(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Vec<Value>> {
+    check_version(request)?;
+    let scope = scope_of(segments, 3)?;
+    let all = platform.access().permissions_at(request.actor.id(), &scope);
+    Ok(all.into_iter().map(|p| serde_json::to_value(p).unwrap_or(Value::Null)).collect())
+}
+
+/// The deny assignments at a scope: none, for whoever may read them.
+pub(super) fn denials(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Vec<Value>> {
+    check_version(request)?;
+    platform.authorize(&request.actor, READ_DENIALS, &scope_of(segments, 3)?)?;
+    query::check(request, query::FILTERED)?;
+    Filter::parse(request.query("$filter").unwrap_or_default(), &DENIAL_TERMS)?;
+    Ok(Vec::new())
+}
+
+/// One deny assignment: there is none, and none can be made.
+///
+/// # Errors
+/// Always.
+pub(super) fn denial(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<Option<ArmResponse>> {
+    check_version(request)?;
+    let (scope, reads) = (scope_of(segments, 4)?, matches!(request.method.as_str(), "GET" | "HEAD"));
+    platform.authorize(&request.actor, if reads { READ_DENIALS } else { WRITE_DENIALS }, &scope)?;
+    if reads {
+        let name: String = segments.last().map(String::as_str).unwrap_or_default().chars().take(80).collect();
+        return Err(
+            Error::not_found(format!("The deny assignment '{name}' is not found.")).with_code("DenyAssignmentNotFound")
+        );
+    }
+    Err(Error::not_implemented(
+        "Ferrohub does not have deny assignments (Microsoft.Authorization/denyAssignments); give narrower roles instead.",
+    ))
+}
+
+/// Whether somebody may do each of some actions. The caller may ask about itself; about others, who may read roles there.
+pub(super) async fn check(platform: &Platform, request: &ArmRequest, segments: &[String]) -> Result<ArmResponse> {
+    check_version(request)?;
+    query::check(request, &[])?;
+    let body = request.body.as_ref().and_then(Value::as_object).ok_or_else(|| {
+        Error::invalid("The body is an object with 'Subject', 'Actions' and, where it is another one, 'Resource'.")
+            .with_code("InvalidRequestContent")
+    })?;
+    let above = scope_of(segments, 3)?;
+    let scope = match member(body, "Resource").and_then(|resource| member(resource.as_object()?, "Id")) {
+        Some(Value::String(id)) => ResourceId::parse(id)?,
+        Some(_) => return Err(Error::invalid_property("Resource.Id", "'Resource.Id' is the id of a scope.")),
+        None => above.clone(),
+    };
+    if !scope.is_within(&above) {
+        return Err(Error::invalid_property("Resource.Id", format!("'{scope}' does not lie at or below '{above}'.")));
+    }
+    let subject = member(body, "Subject").and_then(|subject| member(subject.as_object()?, "Attributes"));
+    let subject = subject.and_then(|attributes| member(attributes.as_object()?, "ObjectId")).and_then(Value::as_str);
+    let subject = subject.unwrap_or(request.actor.id()).to_ascii_lowercase();
+    if subject != request.actor.id() {
+        platform.authorize(&request.actor, "Microsoft.Authorization/roleAssignments/read", &scope)?;
+    }
+    let known = directory::by_id(platform.store.as_ref(), &subject).await?.filter(|principal| !principal.disabled);
+    let actions = member(body, "Actions").and_then(Value::as_array).filter(|list| (1..=CHECKED).contains(&list.len()));
+    let actions = actions.ok_or_else(|| {
+        Error::invalid_property(
+            "Actions",
+            format!("'Actions' is a list of 1 to {CHECKED} objects with 'Id' and 'IsDataAction'."),
+        )
+    })?;
+    let mut answers = Vec::with_capacity(actions.len());
+    for action in actions {
+        answers.push(decision(platform, known.as_deref(), action, &scope).await?);
+    }
+    Ok(ArmResponse::new(200, Some(Value::Array(answers))))
+}
+
+async fn decision(platform: &Platform, who: Option<&Principal>, action: &Value, scope: &ResourceId) -> Result<Value> {
+    let asked =
+        action.as_object().and_then(|action| Some((member(action, "Id")?.as_str()?, member(action, "IsDataAction"))));
+    let (id, is_data) = asked.ok_or_else(|| {
+        Error::invalid_property(
+            "Actions",
+            "Each of 'Actions' is an object with the text 'Id', such as Microsoft.Devices/IotHubs/read.",
+        )
+    })?;
+    let is_data = is_data.and_then(Value::as_bool).unwrap_or(false);
+    let plane = if is_data { Plane::Data } else { Plane::Control };
+    let grant = who.and_then(|principal| platform.access().grant(&principal.id, plane, id, scope));
+    let assignment = match &grant {
+        Some(grant) => assignment(platform, &grant.scope, &grant.principal, &grant.role).await?,
+        None => Value::Null,
+    };
+    Ok(json!({
+        "actionId": id,
+        "isDataAction": is_data,
+        "accessDecision": if grant.is_some() { "Allowed" } else { "NotAllowed" },
+        "roleAssignment": assignment,
+        "denyAssignment": null,
+        "timeToLiveInMs": HOLDS_MS
+    }))
+}
+
+/// The assignment of a role to a principal at the scope with this key.
+async fn assignment(platform: &Platform, scope: &str, principal: &str, role: &str) -> Result<Value> {
+    let scope = ResourceId::parse(scope)?;
+    let Some(uid) = resources::uid_of(platform, &scope).await? else { return Ok(Value::Null) };
+    let found = super::types::role_assignment_lookup(uid, principal, role);
+    let Some(stored) = resources::by_lookup(platform, "lookup", &found).await? else { return Ok(Value::Null) };
+    let text = |name: &str| stored.resource.properties.get(name).cloned().unwrap_or(Value::Null);
+    Ok(json!({
+        "id": ROLE_ASSIGNMENT.child_of(&scope, stored.name()).to_string(),
+        "roleDefinitionId": text("roleDefinitionId"),
+        "principalId": text("principalId"),
+        "principalType": text("principalType"),
+        "scope": scope.to_string(),
+        "condition": null,
+        "conditionVersion": null,
+        "canDelegate": false
+    }))
+}
+
+/// A member of an object, whatever the case of its name: clients write it both ways.
+fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+        .filter(|value| !value.is_null())
+}
+
+/// The operations of a provider with their resource types, as `az provider operation show` prints them.
+pub(super) fn provider_operations(platform: &Platform, namespace: &str) -> Option<Value> {
+    provider_documents(platform)
+        .into_iter()
+        .find(|document| document["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(namespace)))
+}
+
+/// The same of every provider.
+pub(super) fn provider_documents(platform: &Platform) -> Vec<Value> {
+    let mut providers: BTreeMap<String, BTreeMap<String, Vec<Value>>> = BTreeMap::new();
+    for (plane, action) in declared_actions(&platform.types) {
+        let Some((provider, rest)) = action.split_once('/') else { continue };
+        let parts: Vec<&str> = rest.split('/').collect();
+        let verb = if parts.last() == Some(&"action") { 2 } else { 1 };
+        let resource = parts[..parts.len().saturating_sub(verb)].join("/");
+        let operation = parts[parts.len().saturating_sub(verb)..].join("/");
+        let row = json!({
+            "name": action,
+            "displayName": format!("{operation} of {resource}"),
+            "description": format!("{operation} of {resource}"),
+            "origin": "user,system",
+            "properties": null,
+            "isDataAction": plane == "data"
+        });
+        providers.entry(provider.to_owned()).or_default().entry(resource).or_default().push(row);
+    }
+    let document = |(provider, kinds): (String, BTreeMap<String, Vec<Value>>)| {
+        let (own, kinds): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(kind, _)| kind.is_empty());
+        let kinds: Vec<Value> = kinds
+            .into_iter()
+            .map(|(kind, operations)| json!({"name": kind, "displayName": kind, "operations": operations}))
+            .collect();
+        json!({
+            "id": format!("/providers/Microsoft.Authorization/providerOperations/{provider}"),
+            "name": provider,
+            "type": "Microsoft.Authorization/providerOperations",
+            "displayName": provider,
+            "resourceTypes": kinds,
+            "operations": own.into_iter().flat_map(|(_, operations)| operations).collect::<Vec<_>>()
+        })
+    };
+    providers.into_iter().map(document).collect()
+}
+
+/// The scope at which the right to read a role is asked for: definitions belong to the tenant, and whoever may read them in the
+/// subscription may do so by the id that has none.
+pub(super) fn asked_at(platform: &Platform, kind: &str, id: &ResourceId) -> Option<ResourceId> {
+    let tenant_wide = kind == tag::ROLE_DEFINITION && id.subscription.is_none();
+    tenant_wide.then(|| ResourceId::subscription(&platform.tenancy.subscription_id))
+}
