@@ -10,6 +10,7 @@ use crate::hub::RenewalQueues;
 use crate::hub::presence::Presence;
 use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
+use crate::resource_graph::ResourceGraph;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
 use crate::stripes::Stripes;
@@ -124,6 +125,8 @@ pub struct Platform {
     pub(crate) presence: Arc<Presence>,
     /// Renewals of certificates that this process has in work.
     pub(crate) renewals: RenewalQueues,
+    /// What queries of Resource Graph read.
+    pub(crate) resource_graph: ResourceGraph,
     /// The resource types that are served.
     pub types: Types,
     /// What rows and ids need to know of them.
@@ -219,6 +222,7 @@ impl Platform {
             failures: Failures::default(),
             presence: Arc::new(presence),
             renewals: RenewalQueues::default(),
+            resource_graph: ResourceGraph::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),

@@ -6,6 +6,7 @@ use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
 use super::{listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription};
 use crate::platform::Platform;
+use crate::resource_graph;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
 use ferrohub_model::api_version::ApiVersion;
@@ -62,6 +63,13 @@ static ROUTES: &[Row<Run>] = &[
     }),
     open("GET", "/providers", |asked| Box::pin(async { asked.providers() })),
     open("GET", "/providers/{provider}", |asked| Box::pin(async { asked.provider(&asked.path[0]) })),
+    // Shows what the caller may read, and nothing else.
+    open("POST", "/providers/Microsoft.ResourceGraph/resources", |asked| {
+        Box::pin(async { resource_graph::answer(asked.platform, asked.request).await.map(Some) })
+    }),
+    open("GET", "/providers/Microsoft.ResourceGraph/operations", |asked| {
+        Box::pin(async { asked.listed(resource_graph::operations()) })
+    }),
     open("GET", "/providers/{provider}/operations", |asked| {
         Box::pin(async { providers::operations_of(asked.platform, &asked.path[0]).and_then(|all| asked.listed(all)) })
     }),

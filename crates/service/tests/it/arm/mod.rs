@@ -18,6 +18,7 @@ mod owners;
 mod possession;
 mod processes;
 mod properties;
+mod resource_graph;
 mod retention;
 mod rotation;
 mod synchronizing;
