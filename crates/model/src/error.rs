@@ -49,6 +49,17 @@ pub struct Denial {
     pub scope: String,
 }
 
+/// Where in the text of a query an error is, for the last of ARM's `details`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryPlace {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub character: usize,
+    /// The word at fault.
+    pub token: String,
+}
+
 /// An error with a public text, private context and the codes that clients look at.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -64,6 +75,8 @@ pub struct Error {
     pub target: Option<String>,
     /// Nested errors for ARM's `details`: pairs of code and message.
     pub details: Vec<(String, String)>,
+    /// Where in a query it is.
+    pub place: Option<Box<QueryPlace>>,
     /// Private context for the log; never sent to a client.
     pub context: Option<String>,
     /// Seconds after which a retry makes sense.
@@ -85,6 +98,7 @@ impl Error {
             message: message.into(),
             target: None,
             details: Vec::new(),
+            place: None,
             context: None,
             retry_after_seconds: None,
             denial: None,

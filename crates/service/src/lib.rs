@@ -26,6 +26,7 @@ pub mod platform;
 pub mod provisioning;
 mod readiness;
 pub mod registry;
+mod resource_graph;
 pub mod resources;
 pub mod route;
 mod service;

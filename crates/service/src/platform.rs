@@ -12,6 +12,7 @@ use crate::hub::presence::Presence;
 use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
 use crate::locks::{LOCK_GENERATION, LockCache};
+use crate::resource_graph::ResourceGraph;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
 use crate::stripes::Stripes;
@@ -132,6 +133,8 @@ pub struct Platform {
     pub(crate) registrations: Allowances,
     /// Renewals of certificates that this process has in work.
     pub(crate) renewals: RenewalQueues,
+    /// What queries of Resource Graph read.
+    pub(crate) resource_graph: ResourceGraph,
     /// The resource types that are served.
     pub types: Types,
     /// What rows and ids need to know of them.
@@ -240,6 +243,7 @@ impl Platform {
             renewals: RenewalQueues::default(),
             subscriptions: ArcSwap::default(),
             lock_cache: LockCache::default(),
+            resource_graph: ResourceGraph::default(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),

@@ -12,6 +12,7 @@
 
 pub(crate) mod lists;
 
+use crate::followed::{Followed, Noted};
 use ferrohub_store::{Put, Row};
 use lists::List;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -109,6 +110,7 @@ impl Weighter<Id, Entry> for Weight {
 }
 
 /// A change that a batch is about to commit.
+#[derive(Clone, Copy)]
 pub(crate) enum Touch<'a> {
     Put(&'a Put),
     Delete(&'a str),
@@ -141,6 +143,7 @@ pub(crate) struct RowCache {
     stripes: Box<[Mutex<u64>]>,
     begun: AtomicU64,
     ended: AtomicU64,
+    followed: Followed,
 }
 
 impl RowCache {
@@ -155,7 +158,14 @@ impl RowCache {
             Err(_) => Cache::with(usual, bytes, Weight, hasher.clone(), DefaultLifecycle::default()),
         };
         let stripes = (0..STRIPES).map(|_| Mutex::new(0)).collect();
-        Self { entries, hasher, stripes, begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
+        Self {
+            entries,
+            hasher,
+            stripes,
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            followed: Followed::default(),
+        }
     }
 
     /// The row with `key`, or that there is none, if that is in memory.
@@ -220,7 +230,8 @@ impl RowCache {
 
     /// Begins a batch, before its commit: from here on the keys of its `changes`, and the lists that they join, are
     /// read from the file.
-    pub(crate) fn begin<'a>(&self, changes: impl Iterator<Item = (u16, Touch<'a>)>) -> Batch<'_> {
+    pub(crate) fn begin<'a>(&self, changes: impl Iterator<Item = (u16, Touch<'a>)> + Clone) -> Batch<'_> {
+        let noted = self.followed.note(changes.clone());
         let number = self.ended.load(Ordering::Relaxed) + 1;
         self.begun.store(number, Ordering::Release);
         let leave = |look: Look<'_>| {
@@ -237,7 +248,12 @@ impl RowCache {
                 Touch::Delete(key) => leave(Look::key(table, key)),
             }
         }
-        Batch { cache: self, number }
+        Batch { cache: self, number, noted }
+    }
+
+    /// What was written in these tables since `after`, and where things stand now.
+    pub(crate) fn changes(&self, tables: &[u16], after: Option<u64>) -> (u64, Option<Vec<(u16, String)>>) {
+        self.followed.since(tables, after, &self.ended)
     }
 
     fn stripe(&self, look: Look<'_>) -> MutexGuard<'_, u64> {
@@ -255,6 +271,7 @@ fn has(row: &Row, column: usize, value: &str) -> bool {
 pub(crate) struct Batch<'a> {
     cache: &'a RowCache,
     number: u64,
+    noted: Option<Noted>,
 }
 
 impl Batch<'_> {
@@ -285,6 +302,7 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
+        self.cache.followed.ended(self.number, self.noted.take());
         self.cache.ended.store(self.number, Ordering::Release);
     }
 }

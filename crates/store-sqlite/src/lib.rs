@@ -10,6 +10,7 @@
 
 mod cache;
 mod checksum;
+mod followed;
 mod health;
 mod reader;
 mod schema;
@@ -26,7 +27,7 @@ use async_trait::async_trait;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_store::{
-    Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
+    Changes, Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
     check_unique_column,
 };
 use quick_cache::DefaultHashBuilder;
@@ -270,6 +271,19 @@ impl Store for SqliteStore {
         self.damage.refuse()?;
         let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
         self.readers.run(move |view| statements.last(view, &prefix, limit)).await
+    }
+
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
+        self.damage.refuse()?;
+        let numbered = tables.iter().map(|table| Ok((self.statements(table)?.number, table.name)));
+        let numbered: Vec<(u16, &'static str)> = numbered.collect::<Result<_, StoreError>>()?;
+        let numbers: Vec<u16> = numbered.iter().map(|(number, _)| *number).collect();
+        let (upto, keys) = self.cache.changes(&numbers, after);
+        let named = |(number, key): (u16, String)| {
+            let name = numbered.iter().find(|(known, _)| *known == number).map_or("", |(_, name)| name);
+            (name, key)
+        };
+        Ok(Changes { upto, keys: keys.map(|keys| keys.into_iter().map(named).collect()) })
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

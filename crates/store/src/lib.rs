@@ -11,6 +11,7 @@
 //! the binary opens the engine. To change a document's shape: raise `schema_version` by one and
 //! append one step to `migrate`.
 
+mod changes;
 mod check;
 pub mod conformance;
 mod error;
@@ -19,6 +20,7 @@ mod row;
 mod table;
 mod unit;
 
+pub use changes::Changes;
 pub use check::{check_column, check_key, check_page, check_unique_column, prefix_end};
 pub use error::{ConflictKind, StoreError};
 pub use pages::Pages;
@@ -122,6 +124,11 @@ pub trait Store: Send + Sync + 'static {
     /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
     /// order of key.
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;
+
+    /// What was written in `tables` since `after`, which an earlier call gave; `None` only asks where things stand. Whoever holds
+    /// rows in a form of his own reads all of them once and follows from there on, and sees what was answered before the call
+    /// began. [`StoreError::Invalid`] for a table that the store does not know.
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError>;
 
     /// `Ok` when the engine can read and write: it reads and looks for room, and leaves writing a row to the caller.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -10,6 +10,7 @@
 //! | [`connection_string`] | `HostName=...;SharedAccessKey=...` texts |
 //! | [`etag`] | `If-Match` and `If-None-Match` values |
 //! | [`jmespath`] | The query language of `az --query` |
+//! | [`kql`] | The query language of Resource Graph: parsed, planned, and run over tables that somebody else holds |
 //! | [`odata`] | The `$filter` of lists |
 //! | [`websocket`] | WebSocket frames of a client, as a carrier of bytes |
 //!
@@ -32,6 +33,7 @@ pub mod hub_delivery;
 mod hub_login;
 pub mod hub_topic;
 pub mod jmespath;
+pub mod kql;
 pub mod mqtt;
 pub mod odata;
 mod property_bag;

@@ -8,6 +8,7 @@
 //! mutations of these, with `cargo test`. CONTRIBUTING.md says how to add one.
 
 mod json;
+mod kql;
 mod mqtt;
 mod pki;
 mod text;
@@ -35,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("hub_login", text::hub_login),
     ("hub_topic", text::hub_topic),
     ("jmespath", json::jmespath),
+    ("kql", kql::kql),
     ("mqtt", mqtt::mqtt),
     ("odata_filter", text::odata_filter),
     ("pkcs8", pki::pkcs8),

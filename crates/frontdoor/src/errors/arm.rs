@@ -13,6 +13,11 @@ pub(crate) fn body(error: &Error) -> Value {
         inner["details"] =
             error.details.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect();
     }
+    if let (Some(place), Some(last)) = (&error.place, inner["details"].as_array_mut().and_then(|all| all.last_mut())) {
+        last["line"] = json!(place.line);
+        last["characterPositionInLine"] = json!(place.character);
+        last["token"] = json!(place.token);
+    }
     json!({ "error": inner })
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn challenge(error: &Error, base_url: &str, tenant: &str) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_model::error::QueryPlace;
 
     #[test]
     fn code_message_target_and_details() {
@@ -46,6 +52,20 @@ mod tests {
         );
         error.details.push(("X".into(), "y".into()));
         assert_eq!(body(&error)["error"]["details"], json!([{"code": "X", "message": "y"}]));
+    }
+
+    #[test]
+    fn a_place_in_a_query_stands_in_the_last_detail() {
+        let mut error = Error::invalid("No.");
+        error.details = vec![("InvalidQuery".into(), "x".into()), ("ParserFailure".into(), "y".into())];
+        error.place = Some(Box::new(QueryPlace { line: 2, character: 3, token: "|".into() }));
+        assert_eq!(
+            body(&error)["error"]["details"],
+            json!([
+                {"code": "InvalidQuery", "message": "x"},
+                {"code": "ParserFailure", "message": "y", "line": 2, "characterPositionInLine": 3, "token": "|"}
+            ])
+        );
     }
 
     #[test]

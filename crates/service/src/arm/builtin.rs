@@ -9,6 +9,7 @@ use super::{
     subscription, tag_names, tag_scope, usages,
 };
 use crate::platform::Platform;
+use crate::resource_graph;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
 use ferrohub_model::api_version::ApiVersion;
@@ -102,6 +103,13 @@ static ROUTES: &[Row<Run>] = &[
     }),
     open("GET", "/providers", |asked| Box::pin(async { asked.providers() })),
     open("GET", "/providers/{provider}", |asked| Box::pin(async { asked.provider(&asked.path[0]) })),
+    // Shows what the caller may read, and nothing else.
+    open("POST", "/providers/Microsoft.ResourceGraph/resources", |asked| {
+        Box::pin(async { resource_graph::answer(asked.platform, asked.request).await.map(Some) })
+    }),
+    open("GET", "/providers/Microsoft.ResourceGraph/operations", |asked| {
+        Box::pin(async { asked.listed(resource_graph::operations()) })
+    }),
     open("GET", "/providers/{provider}/operations", |asked| {
         Box::pin(async { providers::operations_of(asked.platform, &asked.path[0]).and_then(|all| asked.listed(all)) })
     }),

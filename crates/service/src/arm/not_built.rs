@@ -130,9 +130,11 @@ static ROWS: &[Row] = &[
     row(INSIGHTS, "autoscalesettings", "autoscaling"),
     row(INSIGHTS, "dataCollectionRules", "data collection rules"),
     row(INSIGHTS, "dataCollectionEndpoints", "data collection endpoints"),
-    row("Microsoft.ResourceGraph", "resources", "Resource Graph queries"),
-    row("Microsoft.ResourceGraph", "resourcesHistory", "Resource Graph queries"),
-    row("Microsoft.ResourceGraph", "queries", "Resource Graph queries"),
+    row("Microsoft.ResourceGraph", "resourcesHistory", "the history of resources"),
+    row("Microsoft.ResourceGraph", "resourceChanges", "the history of changes"),
+    row("Microsoft.ResourceGraph", "resourceChangeDetails", "the history of changes"),
+    row("Microsoft.ResourceGraph", "queries", "stored queries of Resource Graph"),
+    row("Microsoft.ResourceGraph", "generateQuery", "the making of queries out of plain words"),
     row(
         "Microsoft.Management",
         "managementGroups",
@@ -157,7 +159,6 @@ static ROWS: &[Row] = &[
 /// Azure's providers of which nothing is built, with what each is for.
 static PROVIDERS: &[(&str, &str)] = &[
     (INSIGHTS, "Azure Monitor"),
-    ("Microsoft.ResourceGraph", "Resource Graph queries"),
     ("Microsoft.Management", "management groups"),
     ("Microsoft.PolicyInsights", POLICY),
     ("Microsoft.GuestConfiguration", POLICY),

@@ -43,7 +43,7 @@ pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) 
 }
 
 /// The resource as an api-version shows it.
-pub(super) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, stored: &Stored) -> Result<Value> {
+pub(crate) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, stored: &Stored) -> Result<Value> {
     let mut doc = full(platform, decl, stored).await?;
     decl.behavior.decorate(platform, stored, &mut doc).await?;
     hide(view, &mut doc);

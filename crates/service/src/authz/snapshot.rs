@@ -172,6 +172,12 @@ impl AccessSnapshot {
         })
     }
 
+    /// The lower-cased scopes at which the principal has an assignment.
+    pub(crate) fn scopes_of(&self, principal: &str) -> impl Iterator<Item = &str> {
+        let assigned = self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten();
+        assigned.map(|assignment| assignment.scope.as_str())
+    }
+
     /// Permission entries that the principal has at `scope`, for the `permissions` listing.
     pub fn permissions_at(&self, principal: &str, scope: &ResourceId) -> Vec<Permission> {
         let (key, principal) = (scope.key(), principal.to_ascii_lowercase());

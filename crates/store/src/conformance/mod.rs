@@ -61,6 +61,7 @@ pub async fn run(place: &dyn Place) {
     reads::a_row_is_parsed_once(&*open(place, "parse").await).await;
     reads::find_and_count(&*open(place, "find_and_count").await).await;
     reads::count_between(&*open(place, "count_between").await).await;
+    reads::changes_name_what_was_written(&*open(place, "changes").await).await;
     reads::keys_are_compared_in_binary_order(&*open(place, "binary_order").await).await;
     races::reads_see_what_was_answered(place).await;
     durability::a_commit_outlives_the_store(place).await;

@@ -1,6 +1,6 @@
 //! Two handles of one data set that take turns, so that every check crosses from one to the other.
 
-use crate::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
+use crate::{Changes, Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,6 +83,11 @@ impl Store for Turns {
 
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.next().last(table, prefix, limit).await
+    }
+
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
+        // Where a reader stands is a matter of its handle.
+        self.handles[0].changes(tables, after).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

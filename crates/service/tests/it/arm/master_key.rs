@@ -8,7 +8,7 @@ use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::master_key;
 use ferrohub_service::tables::{self, DATA_KEYS, META};
-use ferrohub_store::{Committed, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Changes, Committed, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,6 +113,9 @@ impl Store for Dying {
     }
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.0.last(table, prefix, limit).await
+    }
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
+        self.0.changes(tables, after).await
     }
     async fn ready(&self) -> Result<(), StoreError> {
         self.0.ready().await

@@ -25,6 +25,7 @@ mod properties;
 mod registry_devices;
 mod registry;
 mod registry_actions;
+mod resource_graph;
 mod retention;
 mod rotation;
 mod subscriptions;

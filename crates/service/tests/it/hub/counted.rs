@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use ferrohub_model::clock::Clock;
-use ferrohub_store::{Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Changes, Committed, Page, Row, Store, StoreError, Table, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,6 +150,10 @@ impl Store for Counted {
 
     async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
         self.read(self.store.last(table, prefix, limit)).await
+    }
+
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
+        self.store.changes(tables, after).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use ferrohub_model::limits;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_store::conformance::{self, Place};
 use ferrohub_store::{
-    Committed, ConflictKind, Expect, Page, Put, Row, RowChange, Store, StoreError, Table, UnitOfWork, check_column,
-    check_key, check_page, check_unique_column,
+    Changes, Committed, ConflictKind, Expect, Page, Put, Row, RowChange, Store, StoreError, Table, UnitOfWork,
+    check_column, check_key, check_page, check_unique_column,
 };
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -319,6 +319,11 @@ impl Store for SimStore {
         found.reverse();
         found.truncate(limit);
         Ok(found)
+    }
+
+    async fn changes(&self, _tables: &[&'static Table], _after: Option<u64>) -> Result<Changes, StoreError> {
+        // It remembers nothing: who follows reads everything each time.
+        self.enter().await.map(|_| Changes { upto: 0, keys: None })
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

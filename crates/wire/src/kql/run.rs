@@ -1,0 +1,305 @@
+//! A plan over the parts of a source: rows flow through the steps of a stage one by one and are gathered at its end. The
+//! parts of a large table are shared out to a few threads, each gathers its own, and what they gathered is put together in
+//! the order of the rows.
+
+use super::eval::{Context, NO_BASE, Row, base};
+use super::functions::Function;
+use super::gather::State;
+use super::join::Meeting;
+use super::plan::{Expand, Node, Pipe, Plan, Sink, Stage, Transform};
+use super::source::Source;
+use super::value::Value;
+use super::{Fault, Result};
+use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// Rows below which one thread does it all: ours.
+const FEW: usize = 20_000;
+
+/// How far a run may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// Set by somebody else when it has gone on for too long.
+    pub stop: &'a AtomicBool,
+    /// Bytes that it may hold.
+    pub memory_bytes: usize,
+    /// Threads that it may use.
+    pub threads: usize,
+}
+
+/// Which rows of the answer are wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Rows before the first one.
+    pub skip: u64,
+    /// Most rows.
+    pub top: usize,
+}
+
+/// What a run gives.
+#[derive(Debug)]
+pub struct Answer {
+    /// How many rows there are, on all pages.
+    pub total: u64,
+    /// The rows of the page, their values in the order of the plan's columns.
+    pub rows: Vec<Vec<Json>>,
+}
+
+impl Plan {
+    /// Runs it. Blocks: for a thread that may be held.
+    ///
+    /// # Errors
+    /// A limit that it met.
+    pub fn run(&self, source: &dyn Source, page: Page, limits: Limits<'_>) -> Result<Answer> {
+        let mut parts = Vec::new();
+        let mut tables = HashMap::new();
+        for table in &self.tables {
+            let start = parts.len();
+            parts.extend(source.parts(*table));
+            tables.insert(*table, start..parts.len());
+        }
+        let run = Run {
+            cx: Context {
+                parts,
+                hasher: RandomState::new(),
+                stop: limits.stop,
+                memory: AtomicUsize::new(0),
+                memory_most: limits.memory_bytes,
+                threads: limits.threads.max(1),
+            },
+            tables,
+        };
+        let end = page.skip.saturating_add(page.top as u64);
+        let (rows, total) = run.pipe(&self.pipe, Some(end))?;
+        let rows = rows.into_iter().skip(usize::try_from(page.skip).unwrap_or(usize::MAX)).take(page.top);
+        let shown =
+            |row: Row<'_>| self.pipe.columns.iter().map(|column| run.cx.eval(&column.node, &row).to_json()).collect();
+        Ok(Answer { total, rows: rows.map(shown).collect() })
+    }
+}
+
+/// A run under way.
+pub(crate) struct Run<'s> {
+    pub(crate) cx: Context<'s>,
+    tables: HashMap<usize, Range<usize>>,
+}
+
+/// Where the rows of a stage come from.
+enum Input<'s> {
+    Parts(Range<usize>),
+    Rows(Vec<Row<'s>>),
+}
+
+impl<'s> Run<'s> {
+    /// The rows of a pipe and how many there are; only the first `keep` of them, where it says so.
+    pub(crate) fn pipe(&self, pipe: &'s Pipe, keep: Option<u64>) -> Result<(Vec<Row<'s>>, u64)> {
+        let mut input = Input::Parts(self.tables.get(&pipe.table).cloned().unwrap_or(0..0));
+        let mut total = 0;
+        for (number, stage) in pipe.stages.iter().enumerate() {
+            let last = number + 1 == pipe.stages.len();
+            let (rows, count) = self.stage(stage, input, keep.filter(|_| last))?;
+            total = count;
+            input = Input::Rows(rows);
+        }
+        match input {
+            Input::Rows(rows) => Ok((rows, total)),
+            Input::Parts(_) => Ok((Vec::new(), 0)),
+        }
+    }
+
+    fn stage(&self, stage: &'s Stage, input: Input<'s>, keep: Option<u64>) -> Result<(Vec<Row<'s>>, u64)> {
+        let mut meetings = Vec::with_capacity(stage.steps.len());
+        for step in &stage.steps {
+            meetings.push(match step {
+                Transform::Join(join) => Some(Meeting::prepare(self, join)?),
+                _ => None,
+            });
+        }
+        let flow = Flow { cx: &self.cx, steps: &stage.steps, meetings: &meetings };
+        let state = match input {
+            Input::Rows(rows) => {
+                let mut state = State::new(&stage.sink, keep);
+                for mut row in rows {
+                    self.cx.check()?;
+                    self.cx.release(row.weight());
+                    flow.row(0, &mut row, &mut state)?;
+                    if state.is_full() {
+                        break;
+                    }
+                }
+                state
+            }
+            Input::Parts(parts) => self.shared(&flow, &stage.sink, keep, parts)?,
+        };
+        if let Sink::Union { others, .. } = &stage.sink {
+            return self.united(state, others, keep);
+        }
+        state.finish(&self.cx)
+    }
+
+    /// Goes through parts, on several threads where there are many rows.
+    fn shared(&self, flow: &Flow<'_, 's>, sink: &'s Sink, keep: Option<u64>, parts: Range<usize>) -> Result<State<'s>> {
+        let rows: usize = self.cx.parts[parts.clone()].iter().map(|part| part.rows()).sum();
+        let threads = if rows < FEW { 1 } else { self.cx.threads };
+        if threads == 1 {
+            let mut state = State::new(sink, keep);
+            flow.parts(parts, &mut state)?;
+            return Ok(state);
+        }
+        let shares = self.shares(parts, rows, threads);
+        let gathered: Vec<Result<State<'s>>> = std::thread::scope(|scope| {
+            let spawned: Vec<_> = shares
+                .into_iter()
+                .map(|share| {
+                    scope.spawn(move || {
+                        let mut state = State::new(sink, keep);
+                        flow.parts(share, &mut state)?;
+                        Ok(state)
+                    })
+                })
+                .collect();
+            let fault = |_| Err(Fault::limit("A thread of the query ended before its time."));
+            spawned.into_iter().map(|thread| thread.join().unwrap_or_else(fault)).collect()
+        });
+        let mut whole = State::new(sink, keep);
+        for state in gathered {
+            whole.merge(state?, &self.cx)?;
+        }
+        Ok(whole)
+    }
+
+    /// Cuts parts into shares of about as many rows each.
+    fn shares(&self, parts: Range<usize>, rows: usize, threads: usize) -> Vec<Range<usize>> {
+        let each = rows.div_ceil(threads);
+        let (mut shares, mut start, mut count) = (Vec::new(), parts.start, 0);
+        for number in parts.clone() {
+            count += self.cx.parts[number].rows();
+            if count >= each || number + 1 == parts.end {
+                shares.push(start..number + 1);
+                (start, count) = (number + 1, 0);
+            }
+        }
+        shares
+    }
+
+    /// The rows of a union: those of the pipe so far, then those of the others.
+    fn united(&self, state: State<'s>, others: &'s [Pipe], keep: Option<u64>) -> Result<(Vec<Row<'s>>, u64)> {
+        let (mut rows, mut total) = state.finish(&self.cx)?;
+        for other in others {
+            let (more, count) = self.pipe(other, keep)?;
+            total += count;
+            for row in more {
+                let mut flat = Row::new(NO_BASE);
+                flat.slots = other.columns.iter().map(|column| self.cx.eval(&column.node, &row)).collect();
+                rows.push(flat);
+            }
+        }
+        Ok((rows, total))
+    }
+}
+
+/// The steps of a stage, with what its joins meet.
+struct Flow<'f, 's> {
+    cx: &'f Context<'s>,
+    steps: &'s [Transform],
+    meetings: &'f [Option<Meeting<'s>>],
+}
+
+impl<'s> Flow<'_, 's> {
+    fn parts(&self, parts: Range<usize>, state: &mut State<'s>) -> Result<()> {
+        let leading = self.steps.iter().take_while(|step| matches!(step, Transform::Where(_))).count();
+        let conditions: Vec<&'s Node> = self.steps[..leading]
+            .iter()
+            .flat_map(|step| match step {
+                Transform::Where(all) => all.as_slice(),
+                _ => &[],
+            })
+            .collect();
+        for number in parts {
+            self.cx.check()?;
+            let part = self.cx.parts[number];
+            if part.rows() == 0 {
+                continue;
+            }
+            // What is the same for all rows of the part is asked once.
+            let is_constant = |column: usize| part.constant(column).is_some();
+            let (same, each): (Vec<_>, Vec<_>) = conditions.iter().partition(|node| node.reads_only(&is_constant));
+            let first = Row::new(base(number, 0));
+            if !same.into_iter().all(|node| self.cx.holds(node, &first)) {
+                continue;
+            }
+            let mut row = Row::new(base(number, 0));
+            for line in 0..part.rows() {
+                row.bases[0] = base(number, line);
+                row.slots.clear();
+                if each.iter().all(|node| self.cx.holds(node, &row)) {
+                    self.cx.check()?;
+                    self.row(leading, &mut row, state)?;
+                    if state.is_full() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a row through the steps from `from` on.
+    fn row(&self, from: usize, row: &mut Row<'s>, state: &mut State<'s>) -> Result<()> {
+        for (number, step) in self.steps.iter().enumerate().skip(from) {
+            match step {
+                Transform::Where(all) => {
+                    if !all.iter().all(|node| self.cx.holds(node, row)) {
+                        return Ok(());
+                    }
+                }
+                Transform::Extend(nodes) => {
+                    for node in nodes {
+                        let value = self.cx.eval(node, row);
+                        row.slots.push(value);
+                    }
+                }
+                Transform::Expand(expand) => return self.expand(expand, number + 1, row, state),
+                Transform::Join(_) => {
+                    let Some(meeting) = &self.meetings[number] else { return Ok(()) };
+                    return meeting.meet(self.cx, row, &mut |mut met| self.row(number + 1, &mut met, state));
+                }
+            }
+        }
+        state.push(self.cx, row)
+    }
+
+    fn expand(&self, expand: &'s Expand, next: usize, row: &Row<'s>, state: &mut State<'s>) -> Result<()> {
+        let lists: Vec<Vec<Value<'s>>> = expand.nodes.iter().map(|node| elements(&self.cx.eval(node, row))).collect();
+        let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+        for number in 0..longest.min(usize::try_from(expand.limit).unwrap_or(usize::MAX)) {
+            self.cx.check()?;
+            let mut one = row.clone();
+            for (list, cast) in lists.iter().zip(&expand.casts) {
+                let value = list.get(number).cloned().unwrap_or(Value::Null);
+                one.slots.push(cast.map_or(value.clone(), |cast: Function| (cast.eval)(&[value])));
+            }
+            self.row(next, &mut one, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a value is expanded to: an array to its elements, a bag to bags of one member, anything else to itself.
+fn elements<'s>(value: &Value<'s>) -> Vec<Value<'s>> {
+    let Value::Dynamic(json) = value else { return vec![value.clone()] };
+    match json.as_ref() {
+        // Of nothing, a row without a value is left.
+        Json::Array(items) if items.is_empty() => vec![Value::Null],
+        Json::Array(items) => items.iter().map(Value::of_json).collect(),
+        Json::Object(map) if map.is_empty() => vec![Value::Null],
+        Json::Object(map) => {
+            let bag = |(name, value): (&String, &Json)| Map::from_iter([(name.clone(), value.clone())]);
+            map.iter().map(|member| Value::of_json(&Json::Object(bag(member)))).collect()
+        }
+        scalar => vec![Value::of_json(scalar)],
+    }
+}
