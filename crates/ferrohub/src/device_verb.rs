@@ -3,7 +3,7 @@
 use crate::cli::DeviceRunArgs;
 use crate::config::{Variables, default_data_dir};
 use crate::data_dir::read_bounded;
-use crate::output::{duration, print};
+use crate::output::{asking_for_the_server, duration, print};
 use crate::signals::Signals;
 use ferrohub_client::device::csr::DeviceKey;
 use ferrohub_client::device::key;
@@ -12,6 +12,7 @@ use ferrohub_client::device::network::{Network, Place, system_roots};
 use ferrohub_client::profile;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::terminal::escaped;
 use ferrohub_pki::certificate::Certificate;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -51,6 +52,7 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &Arc
         let life = life(args, network.clone(), dps_host.clone(), &id)?;
         life.once(&mut |event| show(&id, false, &event))
             .await
+            .map_err(|error| if args.azure { error } else { asking_for_the_server(error) })
             .map_err(|error| Error { message: format!("{id}: {}", error.message), ..error })?;
     }
     Ok(())
@@ -112,7 +114,8 @@ fn show(id: &str, stays: bool, event: &Event<'_>) -> Result<()> {
         Event::NotRenewed(error) => format!("keeps its certificate for now: {}", error.message),
         Event::Broken(error, pause) => format!("{} Goes on in {}.", error.message, duration(*pause)),
     };
-    print(&format!("{id}: {text}"))
+    // Twins and refusals hold what others wrote.
+    print(&escaped(&format!("{id}: {text}")))
 }
 
 /// Where the services are, whom to trust, and the host name of DPS.

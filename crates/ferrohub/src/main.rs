@@ -11,6 +11,7 @@ mod data_dir;
 mod descriptors;
 mod device_verb;
 mod doctor;
+mod env;
 mod events;
 mod logs;
 mod master_key;
@@ -18,8 +19,10 @@ mod output;
 mod own;
 mod owner;
 mod owner_reset;
+mod proxy;
 mod quickstart;
 mod serve;
+mod setup;
 mod signals;
 mod signing_key;
 mod tls_files;
@@ -70,6 +73,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Device(args) => match args.verb {
             DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
+        Verb::Setup(args) => {
+            let good = Box::pin(setup::run(&args, environment())).await?;
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Verb::Proxy(args) => Box::pin(proxy::run(&args, &variables)).await?,
+        Verb::Env(args) => env::run(&args, &variables, &environment()).await?,
         Verb::Events(args) => events::run(&args, &variables).await?,
         Verb::SigningKey(args) => match args.verb {
             SigningKeyVerb::Rotate(args) => Box::pin(signing_key::run(&args, &variables)).await?,
@@ -102,11 +111,15 @@ async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             Err(_) => return complain("an argument is not UTF-8"),
         }
     }
-    let mut environment = Environment::of_process(SystemClock::shared(), Arc::new(SystemRandom));
+    let mut environment = environment();
     let code =
         Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr()))
             .await;
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn environment() -> Environment {
+    Environment::of_process(SystemClock::shared(), Arc::new(SystemRandom))
 }
 
 fn variables() -> Variables {

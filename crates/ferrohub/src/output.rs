@@ -3,6 +3,7 @@
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, Moment};
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::terminal::escaped_except;
 use std::io::{ErrorKind as Fault, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,8 +27,18 @@ fn lost(error: &std::io::Error) -> Error {
 
 /// Writes a line to stderr: for a person beside the output, not in it.
 pub(crate) fn notice(text: &str) {
-    // A stderr that is closed takes no notice.
-    let _ = writeln!(std::io::stderr(), "ferrohub: {text}");
+    // A stderr that is closed takes no notice. What a service says may hold what a device chose.
+    let _ = writeln!(std::io::stderr(), "ferrohub: {}", escaped_except(text, &['\n', '\t']));
+}
+
+/// The error, with what to look at first where a server did not answer.
+pub(crate) fn asking_for_the_server(error: Error) -> Error {
+    match error.message.starts_with("Cannot reach") {
+        true => {
+            Error { message: format!("{} Is the server running? 'ferrohub serve' starts it.", error.message), ..error }
+        }
+        false => error,
+    }
 }
 
 /// Writes a line of progress to stdout; the work goes on where nobody reads it.
@@ -131,6 +142,13 @@ fn partial(text: &str) {
 mod tests {
     use super::*;
     use ferrohub_model::error::Error;
+
+    #[test]
+    fn who_cannot_reach_a_server_is_asked_for_it() {
+        let asked = asking_for_the_server(Error::unavailable("Cannot reach h at 127.0.0.1:1: refused.", 1));
+        assert!(asked.message.ends_with("'ferrohub serve' starts it."), "{asked}");
+        assert_eq!(asking_for_the_server(Error::invalid("No.")).message, "No.");
+    }
 
     #[test]
     fn durations() {
