@@ -172,10 +172,11 @@ impl AccessSnapshot {
         })
     }
 
-    /// The lower-cased scopes at which the principal has an assignment.
-    pub(crate) fn scopes_of(&self, principal: &str) -> impl Iterator<Item = &str> {
-        let assigned = self.by_principal.get(&principal.to_ascii_lowercase()).into_iter().flatten();
-        assigned.map(|assignment| assignment.scope.as_str())
+    /// The lower-cased scopes at which the principal, or a group that it is in, has an assignment.
+    pub(crate) fn scopes_of(&self, principal: &str) -> Vec<&str> {
+        let principal = principal.to_ascii_lowercase();
+        let held = self.with_groups(&principal).into_iter().filter_map(|holder| self.held.get(holder)).flatten();
+        held.map(|(scope, _)| scope.as_str()).collect()
     }
 
     /// Permission entries that the principal has at `scope`, for the `permissions` listing.

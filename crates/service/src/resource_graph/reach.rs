@@ -159,7 +159,7 @@ impl Reach {
     fn named(&self, namespace: &ResourceId, action: &str) -> HashSet<String> {
         let below = format!("{}/devices/", namespace.key());
         let scopes = self.access.scopes_of(&self.principal);
-        let names = scopes.filter_map(|scope| scope.strip_prefix(&below)?.split('/').next());
+        let names = scopes.into_iter().filter_map(|scope| scope.strip_prefix(&below)?.split('/').next());
         let readable = names.filter(|name| self.may(Plane::Control, action, &namespace.child("devices", name)));
         readable.map(str::to_owned).collect()
     }

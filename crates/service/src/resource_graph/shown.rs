@@ -53,7 +53,7 @@ impl Shown {
                 Scope::Group => schema::CONTAINERS,
                 Scope::Extension if decl.kind.provider == "Microsoft.Authorization" => schema::AUTHORIZATION,
                 Scope::InGroup if decl.tracked => schema::RESOURCES,
-                Scope::InGroup | Scope::Extension => continue,
+                Scope::InGroup | Scope::InSubscription | Scope::Extension => continue,
             };
             let Some(view) = decl.views.last() else { continue };
             let doc = render::render(platform, decl, view, &stored).await?;
