@@ -17,6 +17,8 @@ pub struct Environment {
     pub stdin: Box<dyn BufRead + Send>,
     /// Whether standard input is a terminal: decides whether a confirmation may be asked for.
     pub stdin_is_terminal: bool,
+    /// Whether standard output is a terminal: what would act on it is then not printed raw.
+    pub stdout_is_terminal: bool,
     /// Source of time.
     pub clock: Arc<dyn Clock>,
     /// Source of randomness for the names of role assignments and definitions.
@@ -33,6 +35,7 @@ impl Environment {
             variables,
             current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
             stdin: Box::new(BufReader::new(std::io::stdin())),
             clock,
             random,

@@ -34,6 +34,10 @@ pub(crate) enum Verb {
     },
     /// Run simulated devices against a running server, or against Azure.
     Device(DeviceArgs),
+    /// Let Azure's own clients reach this server under Azure's own names: a proxy on this machine, which knows nobody else.
+    Proxy(ProxyArgs),
+    /// Print the exports with which clients written for Azure go through 'ferrohub proxy'.
+    Env(EnvArgs),
     /// Print a hub's event log.
     Events(EventsArgs),
     /// Get back in as the owner of an installation.
@@ -167,6 +171,46 @@ pub(crate) struct DeviceRunArgs {
     /// Part of a certificate's validity after which --stay asks for another one, percent.
     #[arg(long, default_value_t = 80, value_name = "PERCENT", requires = "stay", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) renew_at: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Data folder of the server (or FERROHUB_DATA_DIR).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8888, value_name = "PORT")]
+    pub(crate) port: u16,
+    /// Log format; default text on a terminal, else json.
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Log filter such as 'info' (what is refused) or 'warn'.
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnvArgs {
+    /// Data folder of the server and its proxy (or FERROHUB_DATA_DIR).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Shell that reads the lines; default the one that SHELL names, else sh.
+    #[arg(long, value_enum)]
+    pub(crate) shell: Option<Shell>,
+    /// Print the owner's AZURE_CLIENT_ID and AZURE_CLIENT_SECRET too, with which azure-identity signs in.
+    #[arg(long)]
+    pub(crate) credentials: bool,
+}
+
+/// A shell, by how it sets a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shell {
+    /// sh, bash, zsh and their like: `eval "$(ferrohub env)"`.
+    Sh,
+    /// fish: `ferrohub env | source`.
+    Fish,
+    /// PowerShell: `ferrohub env | Out-String | Invoke-Expression`.
+    Powershell,
 }
 
 #[derive(Debug, Args)]

@@ -254,8 +254,8 @@ pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A new file beside, synced, renamed over the old one; then the folder, so that the name lasts too.
-fn write_atomically(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+/// Writes a file of `folder` whole or not at all: a new file beside, synced, renamed over the old one; then the folder, so that the name lasts too.
+pub(crate) fn write_atomically(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let beside = folder.join(format!("{name}.new"));
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

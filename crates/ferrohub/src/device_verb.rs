@@ -12,6 +12,7 @@ use ferrohub_client::device::network::{Network, Place, system_roots};
 use ferrohub_client::profile;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::terminal::escaped;
 use ferrohub_pki::certificate::Certificate;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -112,7 +113,8 @@ fn show(id: &str, stays: bool, event: &Event<'_>) -> Result<()> {
         Event::NotRenewed(error) => format!("keeps its certificate for now: {}", error.message),
         Event::Broken(error, pause) => format!("{} Goes on in {}.", error.message, duration(*pause)),
     };
-    print(&format!("{id}: {text}"))
+    // Twins and refusals hold what others wrote.
+    print(&escaped(&format!("{id}: {text}")))
 }
 
 /// Where the services are, whom to trust, and the host name of DPS.

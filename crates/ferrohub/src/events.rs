@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::terminal::{acts, escaped, escaped_json};
 use serde_json::{Value, json};
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn print_partition(owner: &Owner, hub: &str, partition: u16, from: &mut u6
         let answer = owner.post(&format!("{hub}/readEvents"), HUB_VERSION, Some(&body)).await?;
         let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         for event in events {
-            print(&if as_json { json_line(event) } else { text(event) })?;
+            print(&if as_json { escaped_json(&event.to_string(), &[]) } else { text(event) })?;
             let sequence = event["sequenceNumber"].as_u64();
             *from = sequence.ok_or_else(|| Error::internal("an event has no sequence number"))?.saturating_add(1);
         }
@@ -126,37 +126,6 @@ fn rest_of_link(link: &str) -> Option<String> {
     Some(format!("{}?{}", uri.path(), query.join("&")))
 }
 
-/// Whether a character could do more on a terminal than stand there: control characters, line separators,
-/// and marks that turn the direction of the text. Devices choose names, values and bodies.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// The text with its unsafe characters as `\u{1b}`.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut all, c| {
-        if is_unsafe(c) {
-            all.extend(c.escape_default())
-        } else {
-            all.push(c)
-        }
-        all
-    })
-}
-
-/// One event as JSON; what is unsafe in its texts, as JSON escapes it (all such characters have four digits).
-fn json_line(event: &Value) -> String {
-    event.to_string().chars().fold(String::new(), |mut all, c| {
-        if is_unsafe(c) {
-            let _ = write!(all, "\\u{:04x}", u32::from(c));
-        } else {
-            all.push(c);
-        }
-        all
-    })
-}
-
 /// One event as one line.
 fn text(event: &Value) -> String {
     let word = |name: &str| match &event[name] {
@@ -190,7 +159,7 @@ fn text(event: &Value) -> String {
 fn body(encoded: &str) -> String {
     let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match decoded {
-        Some(text) if !text.chars().any(is_unsafe) => text,
+        Some(text) if !text.chars().any(acts) => text,
         _ => format!("base64:{encoded}"),
     }
 }
@@ -224,10 +193,10 @@ mod tests {
             "body": STANDARD.encode("x"),
         });
         let line = text(&event);
-        assert!(!line.chars().any(is_unsafe), "{line:?}");
+        assert!(!line.chars().any(acts), "{line:?}");
         assert!(line.contains(r"evil=\u{1b}[31mRED\npartition 0  sequence 99\u{9b}2J\u{202e}"), "{line}");
-        let line = json_line(&event);
-        assert!(!line.chars().any(is_unsafe), "{line:?}");
+        let line = escaped_json(&event.to_string(), &[]);
+        assert!(!line.chars().any(acts), "{line:?}");
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), event);
     }
 

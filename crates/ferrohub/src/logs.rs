@@ -2,6 +2,7 @@
 //! escape, here, where every line is made. JSON escapes what would end a line or reach a terminal by itself.
 
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::terminal::acts;
 use serde::Deserialize;
 use std::fmt as text;
 use std::io::IsTerminal;
@@ -61,13 +62,6 @@ fn write_escaped(writer: &mut impl text::Write, plain: &str) -> text::Result {
         kept = at + character.len_utf8();
     }
     writer.write_str(&plain[kept..])
-}
-
-/// Whether a character does something instead of being shown: a control, the end of a line or a paragraph, a change of the
-/// direction of writing.
-fn acts(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

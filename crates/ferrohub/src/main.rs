@@ -11,6 +11,7 @@ mod data_dir;
 mod descriptors;
 mod device_verb;
 mod doctor;
+mod env;
 mod events;
 mod logs;
 mod master_key;
@@ -18,6 +19,7 @@ mod output;
 mod own;
 mod owner;
 mod owner_reset;
+mod proxy;
 mod quickstart;
 mod serve;
 mod signals;
@@ -69,6 +71,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Device(args) => match args.verb {
             DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
+        Verb::Proxy(args) => Box::pin(proxy::run(&args, &variables)).await?,
+        Verb::Env(args) => env::run(&args, &variables, &environment()).await?,
         Verb::Events(args) => events::run(&args, &variables).await?,
         Verb::Owner(args) => match args.verb {
             OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
@@ -98,11 +102,15 @@ async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             Err(_) => return complain("an argument is not UTF-8"),
         }
     }
-    let mut environment = Environment::of_process(SystemClock::shared(), Arc::new(SystemRandom));
+    let mut environment = environment();
     let code =
         Box::pin(ferrohub_client::az::run(texts, &mut environment, &mut std::io::stdout(), &mut std::io::stderr()))
             .await;
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn environment() -> Environment {
+    Environment::of_process(SystemClock::shared(), Arc::new(SystemRandom))
 }
 
 fn variables() -> Variables {

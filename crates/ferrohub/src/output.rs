@@ -3,6 +3,7 @@
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, Moment};
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::terminal::escaped_except;
 use std::io::{ErrorKind as Fault, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,8 +27,8 @@ fn lost(error: &std::io::Error) -> Error {
 
 /// Writes a line to stderr: for a person beside the output, not in it.
 pub(crate) fn notice(text: &str) {
-    // A stderr that is closed takes no notice.
-    let _ = writeln!(std::io::stderr(), "ferrohub: {text}");
+    // A stderr that is closed takes no notice. What a service says may hold what a device chose.
+    let _ = writeln!(std::io::stderr(), "ferrohub: {}", escaped_except(text, &['\n', '\t']));
 }
 
 /// Writes a line of progress to stdout; the work goes on where nobody reads it.

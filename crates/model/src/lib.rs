@@ -4,6 +4,7 @@
 //! use the same file name in the rooms that store, serve or print it.
 
 pub mod api_version;
+pub mod azure_names;
 pub mod certificate_authority;
 pub mod clock;
 pub mod device;
@@ -24,6 +25,7 @@ pub mod renewal;
 pub mod resource;
 pub mod resource_id;
 pub mod role;
+pub mod terminal;
 pub mod time;
 pub mod twin;
 pub mod uid;

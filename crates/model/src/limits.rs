@@ -302,6 +302,12 @@ pub const CLIENT_ARGUMENT_FILE_BYTES: u64 = 4 * 1024 * 1024;
 pub const CLIENT_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 /// Pages of one list that our client follows: ours.
 pub const CLIENT_LIST_PAGES: usize = 10_000;
+/// Connections that `ferrohub proxy` carries at a time: ours.
+pub const PROXY_CONNECTIONS: usize = 512;
+/// Longest head of a request to `ferrohub proxy`, bytes: ours.
+pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
+/// Validity of what `ferrohub proxy` shows under Azure's names, days; it is made anew at each start: ours.
+pub const PROXY_CERTIFICATE_DAYS: u32 = 365;
 /// Longest life of a secret that our command line asks for, years: ours.
 pub const CLIENT_SECRET_YEARS: i64 = 100;
 /// Messages from the server that wait for the simulated device to read them: ours.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage,
-    KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+    KeyUsage, KeyUsages, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::time::Time;
 use x509_cert::{Certificate, TbsCertificate, Version};
@@ -49,7 +49,7 @@ pub(crate) fn lint(der: &[u8], expected: &Expected<'_>) -> Result<[u8; 32]> {
     fields.map_err(failed)?;
     check_set(tbs, expected).and_then(|()| check_usage(tbs, expected)).map_err(failed)?;
     check_key_ids(tbs, expected).and_then(|()| check_names(tbs, expected)).map_err(failed)?;
-    check_urls(tbs, expected).map_err(failed)?;
+    check_constraints(tbs, expected).and_then(|()| check_urls(tbs, expected)).map_err(failed)?;
     Ok(encode::sha256(signed.content))
 }
 
@@ -116,13 +116,14 @@ fn check_validity(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), F
 fn check_set(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
     let profile = expected.profile;
     let end_entity = matches!(profile.kind, ProfileKind::Leaf | ProfileKind::Server);
-    let wanted: [(ObjectIdentifier, bool, bool); 8] = [
+    let wanted: [(ObjectIdentifier, bool, bool); 9] = [
         (oid::BASIC_CONSTRAINTS, true, true),
         (oid::KEY_USAGE, true, true),
         (oid::EXTENDED_KEY_USAGE, end_entity, false),
         (oid::SUBJECT_KEY_ID, true, false),
         (oid::AUTHORITY_KEY_ID, expected.issuer_key_id.is_some(), false),
         (oid::SUBJECT_ALT_NAME, end_entity, tbs.subject().is_empty()),
+        (oid::NAME_CONSTRAINTS, !profile.permitted.is_empty(), true),
         (oid::CRL_DISTRIBUTION_POINTS, profile.crl_url.is_some(), false),
         (oid::AUTHORITY_INFO_ACCESS, profile.issuer_url.is_some(), false),
     ];
@@ -209,6 +210,29 @@ fn check_names(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Find
         return Err("a leaf does not carry exactly its credential id");
     }
     Ok(())
+}
+
+/// What a root is constrained to: its names, and no address at all.
+fn check_constraints(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {
+    let Some(found) = get::<NameConstraints>(tbs)? else { return Ok(()) };
+    let permitted = found.permitted_subtrees.unwrap_or_default();
+    let wanted = &expected.profile.permitted;
+    let named = permitted.len() == wanted.len()
+        && permitted
+            .iter()
+            .zip(wanted)
+            .all(|(subtree, want)| matches!(&subtree.base, GeneralName::DnsName(name) if name.as_str() == want));
+    let excluded = found.excluded_subtrees.unwrap_or_default();
+    let all_of = |bytes: usize| {
+        excluded.iter().any(
+            |subtree| matches!(&subtree.base, GeneralName::IpAddress(octets) if octets.as_bytes() == vec![0; bytes]),
+        )
+    };
+    if named && excluded.len() == 2 && all_of(8) && all_of(32) {
+        Ok(())
+    } else {
+        Err("the name constraints are not the profile's")
+    }
 }
 
 fn check_urls(tbs: &TbsCertificate, expected: &Expected<'_>) -> Result<(), Finding> {

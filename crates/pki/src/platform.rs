@@ -61,6 +61,22 @@ pub async fn create_platform_root(
     authority::create_self_signed(&Profile::platform_root(subject, None)?, key, random, now).await
 }
 
+/// Makes a root with `key` that can vouch for `permitted` and what is below these names only: for names that belong to
+/// somebody else in the world outside.
+///
+/// # Errors
+/// As [`Profile::constrained_root`] and [`authority::create_self_signed`].
+pub async fn create_constrained_root(
+    subject: SubjectName,
+    days: u32,
+    permitted: Vec<String>,
+    key: Arc<dyn Signer>,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<Issuer> {
+    authority::create_self_signed(&Profile::constrained_root(subject, days, permitted)?, key, random, now).await
+}
+
 /// Issues a server certificate for a key, DNS names (wildcards too) and IP addresses. Leaf first, then the root.
 ///
 /// # Errors

@@ -14,11 +14,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 use uuid::Uuid;
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AccessDescription, AuthorityInfoAccessSyntax, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
-    KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+    KeyUsages, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
 };
 
 /// How far before now a certificate starts, for devices whose clocks are behind: ours.
@@ -94,6 +95,8 @@ pub struct Profile {
     pub(crate) names: Vec<AlternativeName>,
     pub(crate) crl_url: Option<String>,
     pub(crate) issuer_url: Option<String>,
+    /// DNS names below which alone a CA may certify; everything where it is empty.
+    pub(crate) permitted: Vec<String>,
 }
 
 impl Profile {
@@ -124,6 +127,24 @@ impl Profile {
     pub fn platform_root(subject: SubjectName, years: Option<u32>) -> Result<Self> {
         let years = checked_years(years, limits::ROOT_YEARS_DEFAULT, limits::ROOT_YEARS_MIN)?;
         Ok(Self::bare(ProfileKind::PlatformRoot, subject, Lifetime::Years(years)))
+    }
+
+    /// A root for TLS that can vouch for `permitted` and what is below these names only, and for no address: its name
+    /// constraints are critical, so that a client which does not know them refuses it (RFC 5280, 4.2.1.10).
+    ///
+    /// # Errors
+    /// `InvalidPropertyValue` where there is no name, one is malformed, or `days` is out of range.
+    pub fn constrained_root(subject: SubjectName, days: u32, permitted: Vec<String>) -> Result<Self> {
+        let days = checked_days(days, 1, limits::SERVER_CERTIFICATE_DAYS)?;
+        if permitted.is_empty() || permitted.len() > limits::SERVER_CERTIFICATE_NAMES {
+            return Err(Error::invalid_property(
+                "permitted",
+                format!("A constrained root is for 1 to {} names.", limits::SERVER_CERTIFICATE_NAMES),
+            ));
+        }
+        let mut profile = Self::bare(ProfileKind::PlatformRoot, subject, Lifetime::Days(days));
+        profile.permitted = permitted.into_iter().map(checked_subtree).collect::<Result<_>>()?;
+        Ok(profile)
     }
 
     /// A device's certificate: CA:FALSE, digitalSignature, clientAuth, the credential id as URI.
@@ -202,7 +223,7 @@ impl Profile {
     }
 
     fn bare(kind: ProfileKind, subject: SubjectName, lifetime: Lifetime) -> Self {
-        Self { kind, subject, lifetime, names: Vec::new(), crl_url: None, issuer_url: None }
+        Self { kind, subject, lifetime, names: Vec::new(), crl_url: None, issuer_url: None, permitted: Vec::new() }
     }
 
     /// Start and end for an issue at `now`: backdated start, end counted from now, whole seconds.
@@ -236,6 +257,9 @@ impl Profile {
         list.push(encode::extension(oid::SUBJECT_KEY_ID, false, &SubjectKeyIdentifier(key_id))?);
         if let Some(issuer) = issuer_key_id {
             list.push(encode::authority_key_identifier(issuer)?);
+        }
+        if !self.permitted.is_empty() {
+            list.push(encode::extension(oid::NAME_CONSTRAINTS, true, &name_constraints(&self.permitted)?)?);
         }
         if !self.names.is_empty() {
             let names = self.names.iter().map(general_name).collect::<Result<Vec<_>>>()?;
@@ -286,6 +310,20 @@ impl Rules {
     }
 }
 
+/// The names below `permitted`, and no address.
+fn name_constraints(permitted: &[String]) -> Result<NameConstraints> {
+    let subtree = |base| GeneralSubtree { base, minimum: 0, maximum: None };
+    let named = permitted.iter().map(|name| Ia5String::new(name).map(|name| subtree(GeneralName::DnsName(name))));
+    let named = named.collect::<der::Result<Vec<_>>>().map_err(encode::internal)?;
+    // Address and mask, all zero: every IPv4 and every IPv6 address.
+    let addresses = [8, 32].map(|bytes| OctetString::new(vec![0; bytes]).map(GeneralName::IpAddress));
+    let mut excluded = Vec::new();
+    for address in addresses {
+        excluded.push(subtree(address.map_err(encode::internal)?));
+    }
+    Ok(NameConstraints { permitted_subtrees: Some(named), excluded_subtrees: Some(excluded) })
+}
+
 fn general_name(name: &AlternativeName) -> Result<GeneralName> {
     match name {
         AlternativeName::Uri(text) => uri(text),
@@ -334,6 +372,18 @@ fn checked_url(url: String) -> Result<String> {
         ));
     }
     Ok(url)
+}
+
+/// A name for a constraint, which stands for itself and all below it: no wildcard.
+fn checked_subtree(name: String) -> Result<String> {
+    let name = checked_dns(name)?;
+    if name.starts_with('*') {
+        return Err(Error::invalid_property(
+            "permitted",
+            format!("'{name}': a constraint covers what is below it anyway."),
+        ));
+    }
+    Ok(name)
 }
 
 fn checked_dns(name: String) -> Result<String> {

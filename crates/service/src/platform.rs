@@ -18,6 +18,7 @@ use crate::tables::META;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrohub_messaging::{Bus, EventLog};
+use ferrohub_model::azure_names;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::Result;
 use ferrohub_model::limits;
@@ -59,6 +60,12 @@ impl Settings {
     /// Host name at which devices of every provisioning service register.
     pub fn global_dps_host(&self) -> String {
         format!("global.azure-devices-provisioning.{}", self.domain)
+    }
+
+    /// The name here of the hub or provisioning service that `host` (without a port) names, in lower case: Azure's own
+    /// `{hub}.azure-devices.net` is the hub of that name. Any other host is itself.
+    pub fn own_host(&self, host: &str) -> String {
+        azure_names::here(host, &self.domain).unwrap_or_else(|| host.to_lowercase())
     }
 
     /// Host name of Device Registry's data plane in a region.

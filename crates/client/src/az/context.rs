@@ -8,6 +8,7 @@ use crate::http::{Client, Response};
 use crate::profile::{Endpoint, Profile, ServerUrls, Settings};
 use bytes::Bytes;
 use ferrohub_model::error::Error;
+use ferrohub_model::terminal::escaped_except;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -110,8 +111,8 @@ impl<'e> Context<'e> {
 
     /// A line on stderr, as it is.
     pub(crate) fn say(&mut self, text: &str) {
-        // Nothing useful can be done when stderr is closed.
-        let _ = writeln!(self.err, "{text}");
+        // Nothing useful can be done when stderr is closed. Names in warnings are other people's.
+        let _ = writeln!(self.err, "{}", escaped_except(text, &['\n', '\t']));
         let _ = self.err.flush();
     }
 

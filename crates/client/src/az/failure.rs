@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed: exit code and text, as `az` has them.
 
 use ferrohub_model::error::{Error, ErrorKind};
+use ferrohub_model::terminal::acts;
 use serde_json::Value;
 
 /// Service error other than 404, or an error of the client's own logic.
@@ -152,6 +153,8 @@ fn python_string(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
+            other if acts(other) && u32::from(other) < 0x100 => out.push_str(&format!("\\x{:02x}", u32::from(other))),
+            other if acts(other) => out.push_str(&format!("\\u{:04x}", u32::from(other))),
             other if other == quote => {
                 out.push('\\');
                 out.push(other);
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn python_values() {
-        let value = serde_json::json!({"a": [1, null, true, 1.5], "b": "x\ny"});
-        assert_eq!(python_repr(&value), r"{'a': [1, None, True, 1.5], 'b': 'x\ny'}");
+        let value = serde_json::json!({"a": [1, null, true, 1.5], "b": "x\ny\u{1b}\u{202e}"});
+        assert_eq!(python_repr(&value), r"{'a': [1, None, True, 1.5], 'b': 'x\ny\x1b\u202e'}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Result};
 use super::yaml;
+use ferrohub_model::terminal::{escaped, escaped_except, escaped_json};
 use ferrohub_wire::jmespath;
 use serde_json::{Map, Value};
 
@@ -103,13 +104,20 @@ impl Query {
     }
 }
 
-/// Renders a result. `None` means that nothing is printed.
+/// Renders a result, for a terminal or for whoever reads on. `None` means that nothing is printed. Text that a terminal would
+/// obey is an escape in every format; only values that a script takes (tsv, and answers that are no JSON) are as they are.
 ///
 /// # Errors
 /// A query that fails on this value, exit 1.
-pub(crate) fn render(output: Output, format: Format, query: Option<&Query>) -> Result<Option<String>> {
+pub(crate) fn render(
+    output: Output,
+    format: Format,
+    query: Option<&Query>,
+    to_terminal: bool,
+) -> Result<Option<String>> {
+    let raw = |text: String| if to_terminal { escaped_except(&text, &['\n', '\t']) } else { text };
     if let Some(text) = output.text {
-        return Ok(Some(text).filter(|_| format != Format::None));
+        return Ok(Some(raw(text)).filter(|_| format != Format::None));
     }
     let Some(mut value) = output.value else {
         return Ok(None);
@@ -129,7 +137,7 @@ pub(crate) fn render(output: Output, format: Format, query: Option<&Query>) -> R
         Format::None => None,
         Format::Json => Some(json(&value)),
         Format::Yaml => Some(yaml::document(&sorted(&value))),
-        Format::Tsv => Some(tsv(&value, ordered)),
+        Format::Tsv => Some(raw(tsv(&value, ordered))),
         Format::Table => match (output.columns, query) {
             (Some(columns), None) => {
                 let rows = output.rows.and_then(|rows| value.get(rows)).unwrap_or(&value);
@@ -144,7 +152,8 @@ pub(crate) fn render(output: Output, format: Format, query: Option<&Query>) -> R
 pub(crate) fn json(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(&sorted(value)).unwrap_or_default();
     text.push('\n');
-    text
+    // A document means the same with escapes; a terminal does not obey them.
+    escaped_json(&text, &['\n'])
 }
 
 /// The same value with the keys of every object sorted.
@@ -273,16 +282,13 @@ fn table(value: &Value, ordered: bool) -> String {
     if titles.is_empty() {
         return "\n".to_owned();
     }
-    let cell = |row: &[(String, String)], title: &str| {
-        row.iter().find(|(name, _)| name == title).map(|(_, text)| text.clone()).unwrap_or_default()
-    };
     // tabulate's "simple" format: a column is at least its title plus two wide.
     let width = |title: &str| {
         let cells = rows.iter().map(|row| cell(row, title).chars().count()).max().unwrap_or_default();
-        cells.max(title.chars().count() + 2)
+        cells.max(escaped(title).chars().count() + 2)
     };
     let widths: Vec<usize> = titles.iter().map(|title| width(title)).collect();
-    let mut out = line(titles.iter().map(|title| (*title).to_owned()), &widths);
+    let mut out = line(titles.iter().map(|title| escaped(title)), &widths);
     out.push_str(&line(widths.iter().map(|width| "-".repeat(*width)), &widths));
     for row in &rows {
         out.push_str(&line(titles.iter().map(|title| cell(row, title)), &widths));
@@ -323,6 +329,11 @@ fn blank_null(value: &Value) -> String {
 fn capitalised(key: &str) -> String {
     let mut characters = key.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// A cell of a table, which is one line.
+fn cell(row: &[(String, String)], title: &str) -> String {
+    row.iter().find(|(name, _)| name == title).map(|(_, text)| escaped(text)).unwrap_or_default()
 }
 
 fn line(cells: impl Iterator<Item = String>, widths: &[usize]) -> String {

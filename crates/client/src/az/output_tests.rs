@@ -5,7 +5,7 @@ use serde_json::json;
 
 fn show(value: Value, format: Format, query: Option<&str>) -> Option<String> {
     let query = query.map(|text| Query::compile(text).unwrap());
-    render(value.into(), format, query.as_ref()).unwrap()
+    render(value.into(), format, query.as_ref(), false).unwrap()
 }
 
 fn group() -> Value {
@@ -98,4 +98,25 @@ fn a_query_that_fails_on_the_value_is_an_error() {
     let failure = render(json!({"a": 1}).into(), Format::Json, Some(&query)).unwrap_err();
     assert_eq!(failure.exit, 1);
     assert!(failure.message.starts_with("Invalid jmespath query supplied for `--query`: "), "{}", failure.message);
+}
+
+#[test]
+fn what_a_device_chose_does_not_steer_a_terminal() {
+    let evil = "a\u{1b}[31m\u{9b}2J\u{202e}b\nc";
+    let value = json!([{"name": evil, "value": {evil: evil}}]);
+    let acts = |text: &str| text.chars().any(|c| c != '\n' && ferrohub_model::terminal::acts(c));
+    for format in [Format::Json, Format::Yaml, Format::Table] {
+        let text = show(value.clone(), format, None).unwrap();
+        assert!(!acts(&text), "{format:?}: {text:?}");
+    }
+    let read: Value = serde_json::from_str(&show(value.clone(), Format::Json, None).unwrap()).unwrap();
+    assert_eq!(read, value, "JSON reads as before");
+    assert_eq!(show(json!([{"name": evil}]), Format::Table, None).unwrap().lines().count(), 3, "a cell is one line");
+    assert!(show(json!([{evil: 1}]), Format::Table, None).is_some_and(|text| !acts(&text)), "titles too");
+    let tsv = |to_terminal| render(json!(evil).into(), Format::Tsv, None, to_terminal).unwrap().unwrap();
+    assert_eq!(tsv(false), format!("{evil}\n"), "a script gets the value");
+    assert!(!acts(&tsv(true)));
+    let text = |to_terminal| render(Output::text(evil), Format::Json, None, to_terminal).unwrap().unwrap();
+    assert_eq!(text(false), evil);
+    assert!(!acts(&text(true)));
 }

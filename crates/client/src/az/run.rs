@@ -14,6 +14,7 @@ use super::table;
 use crate::environment::Environment;
 use crate::profile::{self, Settings};
 use ferrohub_model::limits::CLIENT_ARGUMENT_FILE_BYTES;
+use ferrohub_model::terminal::escaped_except;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -30,7 +31,11 @@ pub async fn run(
     let result = match printed {
         Ok(Some(text)) => out.write_all(text.as_bytes()).and_then(|()| out.flush()).map(|()| 0),
         Ok(None) => Ok(0),
-        Err(failure) => writeln!(err, "ERROR: {}", failure.message).map(|()| failure.exit),
+        Err(failure) => {
+            // What a service says may hold what a device chose.
+            let text = escaped_except(&failure.message, &['\n', '\t']);
+            writeln!(err, "ERROR: {text}").map(|()| failure.exit)
+        }
     };
     // A closed pipe on stdout or stderr is the reader's choice, and still a failure to tell.
     result.unwrap_or(super::failure::EXIT_ERROR)
@@ -63,7 +68,8 @@ async fn execute(
         confirm(&mut context, command, rest)?;
     }
     let output = dispatch(&mut context, command, args).await?;
-    output::render(output, format, query.as_ref())
+    let to_terminal = context.environment.stdout_is_terminal;
+    output::render(output, format, query.as_ref(), to_terminal)
 }
 
 /// Runs the handler: once, or once for each of `--ids`.

@@ -128,6 +128,7 @@ impl Scripted {
             current_dir: self.folder.path().to_owned(),
             stdin: Box::new(std::io::empty()),
             stdin_is_terminal: false,
+            stdout_is_terminal: false,
             clock: Arc::new(SystemClock),
             random: Arc::new(SeededRandom::new(7)),
         }

@@ -1,6 +1,7 @@
 //! YAML as PyYAML's `safe_dump(default_flow_style=False, allow_unicode=True)` writes it, without
 //! its line folding.
 
+use ferrohub_model::terminal::{acts, escaped_json};
 use serde_json::Value;
 
 /// A value as a document; the caller has sorted its keys.
@@ -72,8 +73,8 @@ fn scalar(value: &Value) -> String {
 
 /// A string plain where that reads back as the same string, else quoted.
 fn string(text: &str) -> String {
-    if text.chars().any(|c| c.is_control() || c == '\u{feff}') {
-        return serde_json::to_string(text).unwrap_or_default();
+    if text.chars().any(|c| acts(c) || c == '\u{feff}') {
+        return escaped_json(&serde_json::to_string(text).unwrap_or_default(), &[]);
     }
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
 }

@@ -125,7 +125,7 @@ fn configuration_is_strict() {
 fn verbs_are_those_that_are_built() {
     let home = Home::new();
     assert!(home.run(&["version"]).stdout.starts_with("ferrohub "));
-    for verb in ["setup", "bench", "proxy"] {
+    for verb in ["bench", "reset"] {
         let refused = home.run(&[verb]);
         assert!(!refused.success && refused.stderr.contains("unrecognized subcommand"), "{verb}: {}", refused.stderr);
     }

@@ -6,7 +6,9 @@ use ferrohub_model::clock::Clock;
 use ferrohub_pki::algorithm::KeyKind;
 use ferrohub_pki::issue::Issuer;
 use ferrohub_pki::name::SubjectName;
-use ferrohub_pki::platform::{DEFAULT_KEY, ServerIdentity, create_platform_root, create_server_chain};
+use ferrohub_pki::platform::{
+    DEFAULT_KEY, ServerIdentity, create_constrained_root, create_platform_root, create_server_chain,
+};
 use ferrohub_pki::profile::{Profile, ServerFields};
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_pki::signer::{Signer, SoftwareSigner};
@@ -73,6 +75,35 @@ fn a_server_of_addresses_only_has_an_empty_subject_and_critical_names() {
         "ip only",
     );
     assert!(oracle.run(&["x509", "-in", "leaf.pem", "-noout", "-text"]).contains("Subject Alternative Name: critical"));
+}
+
+#[test]
+fn a_constrained_root_vouches_for_its_names_only() {
+    let (oracle, now) = (Oracle::new(), SystemClock.now());
+    let name = SubjectName::parse("CN=Constrained").unwrap();
+    let permitted = vec!["management.example".to_owned(), "devices.example".to_owned()];
+    let made = create_constrained_root(name.clone(), 30, permitted, new_key(DEFAULT_KEY), &SystemRandom, now);
+    let root = ready(made).unwrap();
+    let verify = |dns: &[&str], ips: &[&str], extra: [&str; 2]| {
+        let identity = server(&root, fields(dns, ips), now);
+        oracle.verify("sslserver", &identity.chain[0].to_pem(), "", &root.certificate().to_pem(), &extra)
+    };
+    for (dns, host) in [("management.example", "management.example"), ("*.devices.example", "hub1.devices.example")] {
+        assert_ok(&verify(&[dns], &[], ["-verify_hostname", host]), host);
+    }
+    for dns in ["other.example", "example", "xdevices.example"] {
+        let refused = verify(&[dns], &[], ["-verify_hostname", dns]);
+        assert!(!refused.status.success(), "vouches for {dns}");
+    }
+    let address = verify(&["management.example"], &["192.0.2.1"], ["-verify_ip", "192.0.2.1"]);
+    assert!(!address.status.success(), "vouches for an address");
+    oracle.write("constrained.pem", root.certificate().to_pem().as_bytes());
+    let text = oracle.run(&["x509", "-in", "constrained.pem", "-noout", "-text"]);
+    assert!(text.contains("X509v3 Name Constraints: critical"), "{text}");
+    for wrong in [vec![], vec!["*.devices.example".to_owned()], vec!["a b".to_owned()]] {
+        assert!(Profile::constrained_root(name.clone(), 30, wrong.clone()).is_err(), "{wrong:?}");
+    }
+    assert!(Profile::constrained_root(name, 0, vec!["a.example".to_owned()]).is_err());
 }
 
 #[test]

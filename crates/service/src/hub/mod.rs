@@ -196,7 +196,7 @@ impl HubService {
     }
 
     async fn find(&self, host: &str) -> Result<Option<HubRef>> {
-        let name = without_port(host).to_lowercase();
+        let name = self.platform.settings.own_host(without_port(host));
         // Longer than any host name: nothing to look for.
         if name.is_empty() || name.len() > 255 {
             return Ok(None);

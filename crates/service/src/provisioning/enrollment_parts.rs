@@ -4,6 +4,7 @@ use super::access::shown;
 use super::enrollment::table;
 use super::enrollments::bad;
 use super::{DpsRef, ProvisioningService};
+use ferrohub_model::azure_names;
 use ferrohub_model::enrollment::{
     AllocationPolicy, Attestation, CertificateInfo, EnrolledCertificate, EnrollmentKind, EnrollmentSettings,
     InitialTwin, Pair, RequestedAttestation, RequestedCertificate, RequestedKeys, RequestedX509, SymmetricKeys,
@@ -22,6 +23,16 @@ const PRIMARY: &str = "primary";
 const SECONDARY: &str = "secondary";
 
 impl ProvisioningService {
+    /// Gives hubs that a client behind `ferrohub proxy` named as Azure does the names that they have here.
+    pub(super) fn name_hubs_here(&self, settings: &mut EnrollmentSettings) {
+        let domain = &self.platform.settings.domain;
+        for host in settings.iot_hubs.iter_mut().flatten().chain(&mut settings.iot_hub_host_name) {
+            if let Some(here) = azure_names::here(host, domain) {
+                *host = here;
+            }
+        }
+    }
+
     /// Refuses settings that no device could be provisioned with.
     pub(super) fn check_settings(&self, dps: &DpsRef, settings: &EnrollmentSettings) -> Result<()> {
         check_hubs(dps, settings)?;

@@ -50,6 +50,7 @@ impl ProvisioningService {
     ) -> Result<Value> {
         self.authorize(actor, dps, Needs::of(kind).write).await?;
         let mut put = EnrollmentPut::parse(kind, id, body)?;
+        self.name_hubs_here(&mut put.settings);
         self.check_settings(dps, &put.settings)?;
         let policy = match &put.policy {
             Some(named) => match self.check_policy(dps, named).await {

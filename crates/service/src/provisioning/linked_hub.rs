@@ -72,7 +72,8 @@ fn linked_hub(entry: &Value) -> Option<LinkedHub> {
 impl ProvisioningService {
     /// The hub with this host name, if it exists.
     pub(super) async fn hub_by_host(&self, host: &str) -> Result<Option<Stored>> {
-        let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{}", host.to_lowercase())).await?;
+        let name = self.platform.settings.own_host(host);
+        let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{name}")).await?;
         Ok(found.filter(|found| found.is(tag::IOT_HUB)))
     }
 

@@ -19,6 +19,7 @@ use crate::resources::Stored;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::azure_names;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::{SasFailure, SasToken};
@@ -184,6 +185,12 @@ pub(crate) async fn check_key(
     Ok(lacking.map_or(Ok(()), |right| Err(KeyRefusal::NoRight(*right))))
 }
 
+/// The host that a token names; the holder's where it is Azure's own name of it, as clients behind `ferrohub proxy` write it.
+fn of_azures_name<'a>(host: &'a str, holder: &'a str) -> &'a str {
+    let domain = holder.splitn(3, '.').nth(2).unwrap_or_default();
+    if azure_names::here(host, domain).is_some_and(|here| here == holder) { holder } else { host }
+}
+
 /// Refuses a token for another service or another device. Clients that were given a port write it into `sr`.
 pub(crate) fn check_resource(holder: &Holder<'_>, token: &SasToken, wanted: &str) -> Result<()> {
     let mut token = token.clone();
@@ -191,7 +198,7 @@ pub(crate) fn check_resource(holder: &Holder<'_>, token: &SasToken, wanted: &str
         Some((host, rest)) => (host, Some(rest)),
         None => (token.resource.as_str(), None),
     };
-    let host = without_port(host);
+    let host = of_azures_name(without_port(host), holder.host);
     token.resource = rest.map_or_else(|| host.to_owned(), |rest| format!("{host}/{rest}"));
     if !wanted.is_empty() && token.covers(wanted) {
         return Ok(());
@@ -225,4 +232,24 @@ pub(crate) fn without_port(host: &str) -> &str {
 
 fn is_bearer(text: &str) -> bool {
     text.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_may_name_a_service_as_azure_does() {
+        let hub = "h1.azure-devices.plant.example";
+        for (named, meant) in [
+            ("h1.azure-devices.net", hub),
+            ("H1.azure-devices.net", hub),
+            (hub, hub),
+            ("h2.azure-devices.net", "h2.azure-devices.net"),
+            ("h1.azure-devices-provisioning.net", "h1.azure-devices-provisioning.net"),
+        ] {
+            assert_eq!(of_azures_name(named, hub), meant);
+        }
+        assert_eq!(of_azures_name("management.azure.com", "management.localhost"), "management.azure.com");
+    }
 }

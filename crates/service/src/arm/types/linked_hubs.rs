@@ -174,8 +174,8 @@ async fn by_key(cx: &mut PutContext<'_>, entry: &Value) -> Result<Value> {
         .map_or_else(|| member(HOST).map(|host| format!("HostName={host}")), |text| Some(text.to_owned()));
     let text = text.unwrap_or_default();
     let parsed = ConnectionString::parse(&text).map_err(|e| e.with_target(path))?;
-    let host = parsed.host_name().unwrap_or_default().to_lowercase();
-    if member(HOST).is_some_and(|given| !given.eq_ignore_ascii_case(&host)) {
+    let host = cx.platform.settings.own_host(parsed.host_name().unwrap_or_default());
+    if member(HOST).is_some_and(|given| cx.platform.settings.own_host(given) != host) {
         return Err(Error::invalid_property(
             format!("properties.iotHubs.{HOST}"),
             format!("The 'hostName' is another one than that of the connection string, '{host}'."),
@@ -216,11 +216,10 @@ async fn by_identity(cx: &mut PutContext<'_>, entry: &Value, kind: &'static str)
             format!("A hub that is linked with the {AUTHENTICATION} {kind} has no connection string; leave it out."),
         ));
     }
-    let host = member(HOST)
-        .ok_or_else(|| {
-            Error::invalid_property(at(HOST), format!("With the {AUTHENTICATION} {kind}, 'hostName' names the hub."))
-        })?
-        .to_lowercase();
+    let host = member(HOST).ok_or_else(|| {
+        Error::invalid_property(at(HOST), format!("With the {AUTHENTICATION} {kind}, 'hostName' names the hub."))
+    })?;
+    let host = cx.platform.settings.own_host(host);
     match (kind, member(SELECTED)) {
         (USER, Some(identity)) => {
             let reference = attached(cx, identity).await?;
