@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     },
     /// Run simulated devices against a running server, or against Azure.
     Device(DeviceArgs),
+    /// Set up hub, provisioning service and namespace with certificate management, step by step.
+    Setup(SetupArgs),
     /// Let Azure's own clients reach this server under Azure's own names: a proxy on this machine, which knows nobody else.
     Proxy(ProxyArgs),
     /// Print the exports with which clients written for Azure go through 'ferrohub proxy'.
@@ -171,6 +173,21 @@ pub(crate) struct DeviceRunArgs {
     /// Part of a certificate's validity after which --stay asks for another one, percent.
     #[arg(long, default_value_t = 80, value_name = "PERCENT", requires = "stay", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) renew_at: u8,
+}
+
+/// Variables: TenantId, SubscriptionId, ResourceGroup, Location, NamespaceName, HubName, DpsName, UserIdentity, WorkingFolder,
+/// CustomRoleName. What is not given is asked for, or with --file taken as it is proposed.
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Data folder of the server to sign in at (or FERROHUB_DATA_DIR), where nobody is signed in.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// File with variables, 'Name = value' a line; nothing is asked then.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// A variable; may be given several times, and wins over the file.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Args)]

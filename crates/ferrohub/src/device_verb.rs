@@ -3,7 +3,7 @@
 use crate::cli::DeviceRunArgs;
 use crate::config::{Variables, default_data_dir};
 use crate::data_dir::read_bounded;
-use crate::output::{duration, print};
+use crate::output::{asking_for_the_server, duration, print};
 use crate::signals::Signals;
 use ferrohub_client::device::csr::DeviceKey;
 use ferrohub_client::device::key;
@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &Arc
         let life = life(args, network.clone(), dps_host.clone(), &id)?;
         life.once(&mut |event| show(&id, false, &event))
             .await
+            .map_err(|error| if args.azure { error } else { asking_for_the_server(error) })
             .map_err(|error| Error { message: format!("{id}: {}", error.message), ..error })?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::cli::EventsArgs;
 use crate::config::{Variables, default_data_dir};
-use crate::output::{notice, print};
+use crate::output::{asking_for_the_server, notice, print};
 use crate::owner::Owner;
 use crate::quickstart::HUB_VERSION;
 use base64::Engine;
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
     };
-    let mut owner = Owner::sign_in(&data_dir).await?;
+    let mut owner = Owner::sign_in(&data_dir).await.map_err(asking_for_the_server)?;
     let (hub, partitions) = find_hub(&owner, &args.hub).await?;
     let wanted: Vec<u16> = match args.partition {
         Some(partition) if partition >= partitions => {
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
                 owner = wait_for_server(&data_dir).await?;
                 notice("The server is back.");
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(asking_for_the_server(error)),
         }
     }
 }

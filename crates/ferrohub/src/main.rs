@@ -22,6 +22,7 @@ mod owner_reset;
 mod proxy;
 mod quickstart;
 mod serve;
+mod setup;
 mod signals;
 mod tls_files;
 
@@ -71,6 +72,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Device(args) => match args.verb {
             DeviceVerb::Run(args) => device_verb::run(&args, &variables, &SystemClock::shared()).await?,
         },
+        Verb::Setup(args) => {
+            let good = Box::pin(setup::run(&args, environment())).await?;
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Verb::Proxy(args) => Box::pin(proxy::run(&args, &variables)).await?,
         Verb::Env(args) => env::run(&args, &variables, &environment()).await?,
         Verb::Events(args) => events::run(&args, &variables).await?,

@@ -31,6 +31,16 @@ pub(crate) fn notice(text: &str) {
     let _ = writeln!(std::io::stderr(), "ferrohub: {}", escaped_except(text, &['\n', '\t']));
 }
 
+/// The error, with what to look at first where a server did not answer.
+pub(crate) fn asking_for_the_server(error: Error) -> Error {
+    match error.message.starts_with("Cannot reach") {
+        true => {
+            Error { message: format!("{} Is the server running? 'ferrohub serve' starts it.", error.message), ..error }
+        }
+        false => error,
+    }
+}
+
 /// Writes a line of progress to stdout; the work goes on where nobody reads it.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -132,6 +142,13 @@ fn partial(text: &str) {
 mod tests {
     use super::*;
     use ferrohub_model::error::Error;
+
+    #[test]
+    fn who_cannot_reach_a_server_is_asked_for_it() {
+        let asked = asking_for_the_server(Error::unavailable("Cannot reach h at 127.0.0.1:1: refused.", 1));
+        assert!(asked.message.ends_with("'ferrohub serve' starts it."), "{asked}");
+        assert_eq!(asking_for_the_server(Error::invalid("No.")).message, "No.");
+    }
 
     #[test]
     fn durations() {

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
     let step = format!("server on {}", config.data_dir.display());
     let server = Box::pin(signals.unless_received(progress.step(&step, starting), 1)).await?;
     let result = tokio::select! {
-        result = steps(&server, &mut progress) => result,
+        result = steps(&server, &mut progress, args.once) => result,
         () = signals.received() => {
             // Ends the line of the step that was running.
             line("interrupted");
@@ -62,13 +62,13 @@ pub(crate) async fn run(args: &QuickstartArgs, variables: &Variables) -> Result<
     result
 }
 
-async fn steps(server: &Server, progress: &mut Progress) -> Result<()> {
+async fn steps(server: &Server, progress: &mut Progress, ends: bool) -> Result<()> {
     let clock: &dyn Clock = &SystemClock;
     let folder = server.data_dir().path();
     let owner = progress.step("sign in as the owner", async { Owner::sign_in(folder).await.map(Done::new) }).await?;
     let plant = control::build(&owner, clock, progress).await?;
     device::run(&owner, &plant, mqtt_address(server)?, clock, progress).await?;
-    summary::print(&owner, &plant, folder, progress);
+    summary::print(&owner, &plant, folder, progress, ends);
     Ok(())
 }
 

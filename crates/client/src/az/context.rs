@@ -5,7 +5,7 @@ use super::output::Output;
 use crate::device::network::{Network, Place};
 use crate::environment::Environment;
 use crate::http::{Client, Response};
-use crate::profile::{Endpoint, Profile, ServerUrls, Settings};
+use crate::profile::{Endpoint, Profile, ServerReference, ServerUrls, Settings};
 use bytes::Bytes;
 use ferrohub_model::error::Error;
 use ferrohub_model::terminal::escaped_except;
@@ -138,6 +138,7 @@ impl<'e> Context<'e> {
     fn signed_in(&mut self) -> Result<&mut SignedIn> {
         if self.signed_in.is_none() {
             let profile = Profile::load(self.environment)?.ok_or_else(Failure::not_signed_in)?;
+            other_data_folder(self.environment, &profile)?;
             let endpoint = profile.server.endpoint()?;
             self.connect(profile, endpoint)?;
         }
@@ -277,6 +278,26 @@ impl<'e> Context<'e> {
     pub(crate) fn domain(&mut self) -> Result<String> {
         Ok(self.signed_in()?.client.server().domain.clone())
     }
+}
+
+/// Refuses to work on another server than the one that the person names now: who sets FERROHUB_DATA_DIR means that folder.
+fn other_data_folder(environment: &Environment, profile: &Profile) -> Result<()> {
+    let (Some(named), ServerReference::DataFolder { path }) =
+        (environment.variable("FERROHUB_DATA_DIR"), &profile.server)
+    else {
+        return Ok(());
+    };
+    let real = |path: &std::path::Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let named = environment.path(named);
+    if real(&named) == real(path) {
+        return Ok(());
+    }
+    Err(Failure::error(format!(
+        "You are signed in at the server of the data folder {}, but FERROHUB_DATA_DIR names {}. Run 'az login' to sign in there, or unset \
+         the variable.",
+        path.display(),
+        named.display()
+    )))
 }
 
 /// `az`'s text for a subscription that the profile does not have.

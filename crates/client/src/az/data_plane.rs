@@ -81,6 +81,11 @@ impl Service {
     }
 }
 
+/// The host name of a service's data plane.
+fn host_of(service: Service, resource: &Value) -> String {
+    resource.pointer(service.host_pointer()).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 impl Context<'_> {
     /// The service that the command's context options name, ready for calls.
     ///
@@ -100,15 +105,23 @@ impl Context<'_> {
         // A host name is accepted for a name.
         let short = name.split('.').next().unwrap_or(name);
         let resource = self.find_service(service, short, args.text("--resource-group")).await?;
-        let host = resource.pointer(service.host_pointer()).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let authorization = if args.text("--auth-type") == Some("login") {
-            let scope = if service == Service::Hub { HUB_SCOPE } else { DPS_SCOPE };
-            format!("Bearer {}", self.token(scope).await?.secret)
-        } else {
-            let key = self.key_with_rights(&resource, service).await?;
-            let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
-            self.signature(&host, text("primaryKey"), text("keyName"))?
-        };
+        if args.text("--auth-type") != Some("login") {
+            return self.data_plane_of(service, &resource).await;
+        }
+        let scope = if service == Service::Hub { HUB_SCOPE } else { DPS_SCOPE };
+        let authorization = format!("Bearer {}", self.token(scope).await?.secret);
+        Ok(DataPlane { service, host: host_of(service, &resource), authorization })
+    }
+
+    /// The data plane of a resource that was found, with a key of its own.
+    ///
+    /// # Errors
+    /// ARM's error, or a sentence where no key suffices.
+    pub(crate) async fn data_plane_of(&mut self, service: Service, resource: &Value) -> Result<DataPlane> {
+        let host = host_of(service, resource);
+        let key = self.key_with_rights(resource, service).await?;
+        let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
+        let authorization = self.signature(&host, text("primaryKey"), text("keyName"))?;
         Ok(DataPlane { service, host, authorization })
     }
 

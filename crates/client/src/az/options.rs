@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::context::Context;
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::members::text;
 use super::versions;
 use serde_json::{Map, Value};
@@ -61,6 +61,20 @@ pub(crate) fn scope_of(context: &mut Context<'_>, args: &Args) -> Result<String>
 pub(crate) fn user_identities(args: &Args) -> Vec<String> {
     let given = args.list("--mi-user-assigned").unwrap_or_default();
     given.iter().filter(|id| !id.is_empty() && *id != "[system]").cloned().collect()
+}
+
+/// Refuses an identity for the namespace that is none of the service's own: the server could only say so afterwards.
+///
+/// # Errors
+/// A sentence with the option to add.
+pub(crate) fn has_namespace_identity(args: &Args, what: &str) -> Result<()> {
+    let Some(id) = args.text("--ns-identity-id").filter(|id| !id.is_empty()) else { return Ok(()) };
+    if user_identities(args).iter().any(|own| rooted(own).eq_ignore_ascii_case(&rooted(id))) {
+        return Ok(());
+    }
+    Err(Failure::error(format!(
+        "The {what} works on the namespace as an identity that it has: add --mi-user-assigned {id} (the same one as --ns-identity-id)."
+    )))
 }
 
 /// The member of a key object that `--key-type` names.

@@ -143,6 +143,7 @@ pub(crate) fn render(
                 let rows = output.rows.and_then(|rows| value.get(rows)).unwrap_or(&value);
                 Some(table(&pick(rows, columns), true))
             }
+            (None, None) => Some(table(output.rows.and_then(|rows| value.get(rows)).unwrap_or(&value), false)),
             _ => Some(table(&value, query.is_some())),
         },
     })

@@ -69,10 +69,10 @@ fn the_table_drops_what_az_drops() {
 #[test]
 fn a_commands_own_columns_yield_to_a_query() {
     let columns: Columns = &[("Name", "name"), ("Location", "location"), ("Status", "properties.provisioningState")];
-    let shown = render(Output::with_columns(group(), columns), Format::Table, None).unwrap().unwrap();
+    let shown = render(Output::with_columns(group(), columns), Format::Table, None, false).unwrap().unwrap();
     assert_eq!(shown, "Name    Location    Status\n------  ----------  ---------\nrg      westus      Succeeded\n");
     let query = Query::compile("{n:name}").unwrap();
-    let shown = render(Output::with_columns(group(), columns), Format::Table, Some(&query)).unwrap().unwrap();
+    let shown = render(Output::with_columns(group(), columns), Format::Table, Some(&query), false).unwrap().unwrap();
     assert_eq!(shown, "N\n---\nrg\n");
 }
 
@@ -95,7 +95,7 @@ fn a_bad_query_is_a_usage_error() {
 #[test]
 fn a_query_that_fails_on_the_value_is_an_error() {
     let query = Query::compile("length(a)").unwrap();
-    let failure = render(json!({"a": 1}).into(), Format::Json, Some(&query)).unwrap_err();
+    let failure = render(json!({"a": 1}).into(), Format::Json, Some(&query), false).unwrap_err();
     assert_eq!(failure.exit, 1);
     assert!(failure.message.starts_with("Invalid jmespath query supplied for `--query`: "), "{}", failure.message);
 }

@@ -24,3 +24,9 @@ pub(crate) const HUB_DATA: &str = "2021-04-12";
 pub(crate) const DPS_DATA: &str = "2025-07-01-preview";
 /// `/metadata/endpoints`.
 pub(crate) const METADATA: &str = "2022-09-01";
+/// Management locks.
+pub(crate) const LOCKS: &str = "2016-09-01";
+/// The activity log.
+pub(crate) const ACTIVITY: &str = "2015-04-01";
+/// Resource Graph.
+pub(crate) const RESOURCE_GRAPH: &str = "2021-03-01";

@@ -33,7 +33,7 @@ pub(crate) fn check(args: &Args) -> Result<()> {
 ///
 /// # Errors
 /// ARM's error; when the time is over.
-pub(crate) async fn until(context: &mut Context<'_>, args: &Args, path: &str, version: &'static str) -> Result<Output> {
+pub(crate) async fn until(context: &mut Context<'_>, args: &Args, path: &str, version: &str) -> Result<Output> {
     let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
     let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
     for _ in 0..=timeout / interval {

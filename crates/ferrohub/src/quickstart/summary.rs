@@ -11,13 +11,13 @@ use std::path::Path;
 const SDK_MQTT_PORT: u16 = 8883;
 
 /// Prints the summary.
-pub(super) fn print(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) {
-    for text in text(owner, plant, data_dir, progress) {
+pub(super) fn print(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends: bool) {
+    for text in text(owner, plant, data_dir, progress, ends) {
         line(&text);
     }
 }
 
-fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) -> Vec<String> {
+fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends: bool) -> Vec<String> {
     let server = owner.server();
     let (_, ca_file) = owner.ca();
     let (ca, owner_file) = (ca_file.display(), data_dir.join(OWNER_FILE));
@@ -47,6 +47,12 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress) -> V
         format!("  ferrohub events {}", plant.names.hub_name),
         String::new(),
     ];
+    if ends {
+        // What follows needs a server, and this one ends now; its ports are those of this start only if they are asked for.
+        let flags =
+            format!("--data-dir {} --https-port {} --mqtt-port {mqtt_port}", data_dir.display(), server.https_port);
+        lines.insert(2, format!("This server ends now. Before any of the lines below: ferrohub serve {flags}"));
+    }
     lines.extend(azure_cli(owner, &ca.to_string(), &owner_file));
     lines.extend(python(owner, plant, &ca.to_string(), mqtt_port));
     lines

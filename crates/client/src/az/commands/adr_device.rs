@@ -6,7 +6,7 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
-use crate::az::members::put;
+use crate::az::members::{put, text};
 use crate::az::options::tags;
 use crate::az::output::{Columns, Output};
 use crate::az::versions;
@@ -62,10 +62,35 @@ fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
     Ok(format!("{}/{}", collection(context, args)?, segment(args.filled("--device-name")?)))
 }
 
+/// Adds to a device that is not there the name of the one whose id at its hub was given: the two differ where the id is no legal name.
+async fn named_otherwise(context: &mut Context<'_>, args: &Args, failure: Failure) -> Failure {
+    if !failure.is_not_found() {
+        return failure;
+    }
+    let wanted = args.text("--device-name").unwrap_or_default();
+    let Ok(collection) = collection(context, args) else { return failure };
+    let Ok(all) = context.arm_list(&collection, versions::REGISTRY).await else { return failure };
+    let meant = all.iter().filter(|one| text(one, "/properties/externalDeviceId") == wanted);
+    let names: Vec<String> = meant.map(|one| format!("'{}'", text(one, "/name"))).collect();
+    if names.is_empty() {
+        return failure;
+    }
+    let one_of = if names.len() == 1 { "Give that name" } else { "Give one of these names" };
+    let message = format!(
+        "{}\nThe namespace has a device with the externalDeviceId '{wanted}' under the name {}. {one_of} with --name.",
+        failure.message,
+        names.join(", ")
+    );
+    Failure { message, ..failure }
+}
+
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(context, args)?;
-        Ok(Output::with_columns(context.arm_get(&path, versions::REGISTRY).await?, COLUMNS))
+        match context.arm_get(&path, versions::REGISTRY).await {
+            Ok(device) => Ok(Output::with_columns(device, COLUMNS)),
+            Err(failure) => Err(named_otherwise(context, args, failure).await),
+        }
     })
 }
 
@@ -104,7 +129,10 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
                 "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id.",
             ));
         }
-        Ok(context.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await?.into())
+        match context.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await {
+            Ok(device) => Ok(device.into()),
+            Err(failure) => Err(named_otherwise(context, args, failure).await),
+        }
     })
 }
 
@@ -112,7 +140,10 @@ fn revoke<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = format!("{}/revoke", path(context, args)?);
         let body = json!({"disable": args.flag("--disable")});
-        let answer = context.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await?;
+        let answer = match context.arm_act(Method::POST, &path, versions::REGISTRY, Some(&body), false).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(named_otherwise(context, args, failure).await),
+        };
         match answer["result"].as_str() {
             Some("Failed") => {
                 let why = answer["error"]["message"].as_str().unwrap_or("The server does not say why.");
@@ -127,6 +158,22 @@ fn revoke<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 mod tests {
     use crate::az::scripted::{Answer, Scripted};
     use serde_json::json;
+
+    #[tokio::test]
+    async fn who_gives_the_id_at_the_hub_hears_the_name() {
+        let server = Scripted::signed_in(|seen| {
+            let listed = json!([{"name": "pump-1-abc", "properties": {"externalDeviceId": "Pump:1"}}, {"name": "x"}]);
+            (seen.call.starts_with("GET") && seen.call.ends_with("/devices")).then(|| Answer::list(listed))
+        })
+        .await;
+        let device = ["-n", "Pump:1", "--ns", "n1", "-g", "rg"];
+        for words in [&["show"][..], &["revoke", "-y"], &["update", "--enabled", "false"]] {
+            let ran = server.az(&[&["iot", "adr", "ns", "device"], words, &device].concat()).await;
+            assert!(ran.code == 3 && ran.err.contains("under the name 'pump-1-abc'"), "{words:?}: {}", ran.err);
+        }
+        let nobody = server.az(&["iot", "adr", "ns", "device", "show", "-n", "y", "--ns", "n1", "-g", "rg"]).await;
+        assert!(!nobody.err.contains("under the name"), "{}", nobody.err);
+    }
 
     #[tokio::test]
     async fn a_revocation_that_failed_is_an_error() {

@@ -1,6 +1,7 @@
 //! `az iot adr ns policy …`: certificate policies, each with its issuing CA.
 
 use super::enrollment_settings::certificate_text;
+use super::policy_use;
 use crate::az::adr_paths::{credential_path, namespace_path, policy_path, region_of};
 use crate::az::args::Args;
 use crate::az::command::Command;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 const NAMESPACE: &str = "--namespace/--ns! # Name of the namespace.
 --resource-group/-g! # Resource group.";
-const NAME: &str = "--policy-name/--pn/--name/-n! # Name of the policy.";
+const NAME: &str = "--policy-name/--pn/--name/-n! # Name of the policy: 3 to 63 letters, digits and hyphens, beginning with a letter or digit.";
 
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -255,7 +256,10 @@ fn enable<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 
 fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let path = policy_path(&namespace(context, args)?, args.filled("--policy-name")?);
+        let namespace = namespace(context, args)?;
+        let name = args.filled("--policy-name")?;
+        policy_use::warn(context, &namespace, name).await;
+        let path = policy_path(&namespace, name);
         context.arm_act(Method::DELETE, &path, versions::REGISTRY, None, false).await?;
         Ok(Output::nothing())
     })

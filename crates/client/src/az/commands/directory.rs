@@ -116,7 +116,7 @@ async fn add_secret(
 }
 
 /// The application that a person named by its application id or its object id.
-async fn application(context: &mut Context<'_>, id: &str) -> Result<Value> {
+pub(super) async fn application(context: &mut Context<'_>, id: &str) -> Result<Value> {
     let filter = format!("appId eq '{}'", quoted(id));
     if let Some(found) = context.graph_list("/applications", Some(&filter)).await?.into_iter().next() {
         return Ok(found);

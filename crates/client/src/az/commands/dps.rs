@@ -6,7 +6,7 @@ use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, set_at, text};
-use crate::az::options::{key_member, location, rooted, tags};
+use crate::az::options::{has_namespace_identity, key_member, location, rooted, tags};
 use crate::az::output::Output;
 use crate::az::update;
 use crate::az::versions;
@@ -150,6 +150,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let name = args.filled("--name")?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
+        has_namespace_identity(args, "provisioning service")?;
         let check = format!(
             "{}/providers/Microsoft.Devices/checkProvisioningServiceNameAvailability",
             context.subscription_path()?

@@ -6,7 +6,7 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task, segment};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{put, set_at};
-use crate::az::options::{location, tags, user_identities};
+use crate::az::options::{has_namespace_identity, location, tags, user_identities};
 use crate::az::versions;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -64,6 +64,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let name = hub_name(args)?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
+        has_namespace_identity(args, "hub")?;
         let identity = identity(args);
         let sku = sku(args)?;
         let link = hub_link::choose(context, args, group).await?;

@@ -7,13 +7,17 @@ mod adr_certificate;
 mod adr_credential;
 mod adr_device;
 mod adr_identity;
+mod adr_link;
 mod adr_namespace;
 mod adr_policy;
+mod adr_registry;
 mod ca_certificate;
+mod consumer_group;
 mod device_identity;
 mod device_registration;
 mod device_twin;
 mod directory;
+mod directory_objects;
 mod dps;
 mod dps_registration;
 mod enrollment;
@@ -24,16 +28,23 @@ mod hub;
 mod hub_create;
 mod hub_keys;
 mod hub_link;
+mod hub_query;
 mod identity;
 mod linked_hub;
+mod lock;
 mod managed_identity;
+mod monitor;
+mod policy_use;
 mod resource;
+mod resource_graph;
+mod resource_write;
 mod rest;
 mod role_assignment;
 mod role_definition;
 pub(crate) mod settings;
 mod shared_policies;
 mod sign_in;
+mod tag;
 
 /// Every part of the command table.
 pub(crate) const TABLES: &[&[Command]] = &[
@@ -42,9 +53,15 @@ pub(crate) const TABLES: &[&[Command]] = &[
     settings::COMMANDS,
     group::COMMANDS,
     resource::COMMANDS,
+    resource_write::COMMANDS,
+    resource_graph::COMMANDS,
+    lock::COMMANDS,
+    tag::COMMANDS,
+    monitor::COMMANDS,
     role_definition::COMMANDS,
     role_assignment::COMMANDS,
     directory::COMMANDS,
+    directory_objects::COMMANDS,
     identity::COMMANDS,
     adr_namespace::COMMANDS,
     adr_identity::COMMANDS,
@@ -53,6 +70,8 @@ pub(crate) const TABLES: &[&[Command]] = &[
     adr_certificate::COMMANDS,
     adr_authority::COMMANDS,
     adr_device::COMMANDS,
+    adr_registry::COMMANDS,
+    adr_link::COMMANDS,
     hub_create::COMMANDS,
     hub::COMMANDS,
     managed_identity::COMMANDS,
@@ -61,6 +80,8 @@ pub(crate) const TABLES: &[&[Command]] = &[
     shared_policies::COMMANDS,
     device_identity::COMMANDS,
     device_twin::COMMANDS,
+    hub_query::COMMANDS,
+    consumer_group::COMMANDS,
     dps::COMMANDS,
     linked_hub::COMMANDS,
     enrollment::COMMANDS,

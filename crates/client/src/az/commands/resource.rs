@@ -11,7 +11,7 @@ use crate::az::versions;
 use http::Method;
 use serde_json::Value;
 
-const TARGET: &str = "--ids + # Resource ids.
+pub(super) const TARGET: &str = "--ids + # Resource ids.
 --name/-n # Name of the resource.
 --resource-type # Type, such as Microsoft.Devices/IotHubs.
 --namespace # Provider namespace, where the type has none.
@@ -58,9 +58,17 @@ pub(crate) const COMMANDS: &[Command] = &[
 ~--accept-terms"],
         provider_register,
     ),
+    Command::new(
+        "provider unregister",
+        "Unregister a resource provider.",
+        &["--namespace/-n! # Namespace, such as Microsoft.Devices.
+--wait flag # Wait until it is unregistered."],
+        provider_unregister,
+    ),
 ];
 
-fn full_type(args: &Args) -> Option<String> {
+/// The type that the options name, with its provider.
+pub(super) fn full_type(args: &Args) -> Option<String> {
     let kind = args.text("--resource-type")?;
     Some(match args.text("--namespace") {
         Some(namespace) if !kind.contains('/') => format!("{namespace}/{kind}"),
@@ -97,25 +105,48 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 }
 
 /// The ids that the target options name.
-fn targets(context: &mut Context<'_>, args: &Args) -> Result<Vec<String>> {
+pub(super) fn targets(context: &mut Context<'_>, args: &Args) -> Result<Vec<String>> {
     if let Some(ids) = args.list("--ids") {
         return Ok(ids.iter().flat_map(|ids| ids.split_whitespace()).map(rooted).collect());
     }
     let (Some(kind), Some(name)) = (full_type(args), args.text("--name")) else {
         return Err(Failure::error("--ids, or --name with --resource-type and --resource-group, is required."));
     };
-    let scope = match args.text("--resource-group") {
+    Ok(vec![id_of(context, args.text("--resource-group"), &kind, args.text("--parent"), name)?])
+}
+
+/// The id of a resource by the parts that people give.
+///
+/// # Errors
+/// Not signed in; a type without a provider.
+pub(super) fn id_of(
+    context: &mut Context<'_>,
+    group: Option<&str>,
+    kind: &str,
+    parent: Option<&str>,
+    name: &str,
+) -> Result<String> {
+    let scope = match group {
         Some(group) => context.group_path(group)?,
         None => context.subscription_path()?,
     };
-    let (namespace, types) =
-        kind.split_once('/').ok_or_else(|| Failure::error(format!("'{kind}' is not a resource type.")))?;
-    let parent = args.text("--parent").map(|parent| format!("{}/", parent.trim_matches('/'))).unwrap_or_default();
-    Ok(vec![format!("{scope}/providers/{namespace}/{parent}{types}/{}", segment(name))])
+    let (namespace, types) = kind.split_once('/').ok_or_else(|| {
+        Failure::error(format!("'{kind}' is not a resource type. Give one such as Microsoft.Devices/IotHubs."))
+    })?;
+    let parent = parent.map(|parent| format!("{}/", parent.trim_matches('/'))).unwrap_or_default();
+    Ok(format!("{scope}/providers/{namespace}/{parent}{types}/{}", segment(name)))
+}
+
+/// The one id of a command that is about one resource.
+pub(super) fn only(mut ids: Vec<String>) -> Result<String> {
+    match ids.len() {
+        1 => Ok(ids.remove(0)),
+        count => Err(Failure::error(format!("This command is about one resource; {count} were named."))),
+    }
 }
 
 /// The api-version for a resource: the one given, else one that its provider lists for its type.
-async fn version_for(context: &mut Context<'_>, args: &Args, id: &str) -> Result<String> {
+pub(super) async fn version_for(context: &mut Context<'_>, args: &Args, id: &str) -> Result<String> {
     if let Some(version) = args.text("--api-version") {
         return Ok(version.to_owned());
     }
@@ -181,6 +212,15 @@ fn provider_register<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'
         }
         let path =
             format!("{}/providers/{}/register", context.subscription_path()?, segment(args.filled("--namespace")?));
+        context.arm_post(&path, versions::RESOURCES, None).await?;
+        Ok(Output::nothing())
+    })
+}
+
+fn provider_unregister<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = segment(args.filled("--namespace")?);
+        let path = format!("{}/providers/{namespace}/unregister", context.subscription_path()?);
         context.arm_post(&path, versions::RESOURCES, None).await?;
         Ok(Output::nothing())
     })

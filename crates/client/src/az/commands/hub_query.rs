@@ -1,0 +1,143 @@
+//! `az iot hub query`, lists that are queries, and the keys of devices made anew.
+
+use crate::az::args::Args;
+use crate::az::command::{Command, HUB_CONTEXT};
+use crate::az::context::{Context, Task, segment};
+use crate::az::data_plane::Service;
+use crate::az::failure::{Failure, Result};
+use crate::az::members::text;
+use http::Method;
+use serde_json::{Value, json};
+
+/// This file's part of the table.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new(
+        "iot hub query",
+        "Query the devices of a hub.",
+        &[
+            HUB_CONTEXT,
+            "--query-command/-q! # Query, such as: select * from devices where tags.line = 'b'.
+--top int # Rows at most; all without it.",
+        ],
+        query,
+    ),
+    Command::new(
+        "iot hub device-twin list",
+        "List twins.",
+        &[HUB_CONTEXT, "--top int =1000 # Twins at most.\n--edge-enabled/--ee 3st # Edge devices only."],
+        twins,
+    ),
+    Command::new(
+        "iot hub device-identity renew-key",
+        "Make the keys of devices anew.",
+        &[
+            HUB_CONTEXT,
+            "--device-id/-d! + # Ids of devices.
+--key-type/--kt! {primary,secondary,swap,both} # Which of the two keys.
+--etag/-e # Only if the device has this ETag.
+--include-modules/--im 3st # Not supported: there are no modules.
+--no-progress 3st # Ignored.",
+        ],
+        renew_key,
+    ),
+];
+
+fn query<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let plane = context.data_plane(args, Service::Hub).await?;
+        let body = json!({"query": args.filled("--query-command")?});
+        Ok(context.query(&plane, "/devices/query", &body, args.integer("--top")).await?.into())
+    })
+}
+
+fn twins<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let plane = context.data_plane(args, Service::Hub).await?;
+        let mut query = "select * from devices".to_owned();
+        if let Some(edge) = args.switch("--edge-enabled") {
+            query.push_str(&format!(" where capabilities.iotEdge={edge}"));
+        }
+        Ok(context.query(&plane, "/devices/query", &json!({"query": query}), args.integer("--top")).await?.into())
+    })
+}
+
+fn renew_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        if args.switch("--include-modules") == Some(true) {
+            return Err(Failure::error("--include-modules: hubs have no modules here."));
+        }
+        let kind = match args.required("--key-type")? {
+            "both" => "both",
+            "swap" => "swap",
+            "secondary" => "secondaryKey",
+            _ => "primaryKey",
+        };
+        let ids: Vec<&str> = args.list("--device-id").unwrap_or_default().iter().map(String::as_str).collect();
+        if ids.len() > 1 && args.given("--etag") {
+            return Err(Failure::error("--etag is for one device."));
+        }
+        let plane = context.data_plane(args, Service::Hub).await?;
+        let named = |id: &&str| match args.text("--etag") {
+            Some(etag) => json!({"id": id, "etag": etag}),
+            None => json!({"id": id}),
+        };
+        let body = json!({"policyKey": kind, "devices": ids.iter().map(named).collect::<Vec<_>>()});
+        let answer = context.call(&plane, Method::POST, "/devices/keys/regenerate", Some(&body), None).await?;
+        refused(&answer)?;
+        let [id] = ids.as_slice() else { return Ok(answer.into()) };
+        let mut identity = context.call(&plane, Method::GET, &format!("/devices/{}", segment(id)), None, None).await?;
+        identity["hub"] = json!(plane.host);
+        Ok(identity.into())
+    })
+}
+
+/// The failure of an answer that names errors.
+fn refused(answer: &Value) -> Result<()> {
+    let errors = answer.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let said: Vec<String> = errors
+        .iter()
+        .map(|error| {
+            let code = error.get("errorCode").map(Value::to_string).unwrap_or_default();
+            format!("{}: {} {}", text(error, "/deviceId"), code.trim_matches('"'), text(error, "/errorStatus"))
+        })
+        .collect();
+    Err(Failure::error(format!("Keys were not made anew. {}", said.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::az::scripted::{Answer, Scripted};
+    use serde_json::{Value, json};
+
+    const LOGIN: &str = "HostName=h1.azure-devices.localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=c2VjcmV0";
+
+    #[tokio::test]
+    async fn queries_and_keys() {
+        let server = Scripted::signed_in(|seen| match seen.call.as_str() {
+            "POST /devices/query" => Some(match seen.before {
+                0 => Answer::ok(json!([{"deviceId": "a"}, {"deviceId": "b"}])).header("x-ms-continuation", "next"),
+                _ => Answer::ok(json!([{"deviceId": "c"}])),
+            }),
+            "POST /devices/keys/regenerate" if seen.body["devices"][0]["id"] == "gone" => Some(Answer::ok(
+                json!({"errors": [{"deviceId": "gone", "errorCode": 404001, "errorStatus": "no such device"}]}),
+            )),
+            "POST /devices/keys/regenerate" => Some(Answer::ok(json!({"errors": []}))),
+            "GET /devices/a" => Some(Answer::ok(json!({"deviceId": "a"}))),
+            _ => None,
+        })
+        .await;
+        let az = async |words: &[&str]| server.az(&[&["iot", "hub"], words, &["--login", LOGIN]].concat()).await;
+        let all = az(&["query", "-q", "select * from devices"]).await;
+        assert_eq!(serde_json::from_str::<Value>(&all.out).unwrap().as_array().unwrap().len(), 3, "{}", all.err);
+        let some = az(&["device-twin", "list", "--top", "1", "--edge-enabled"]).await;
+        assert_eq!(serde_json::from_str::<Value>(&some.out).unwrap().as_array().unwrap().len(), 1, "{}", some.err);
+        assert_eq!(server.seen().pop().unwrap().body["query"], "select * from devices where capabilities.iotEdge=true");
+        let renewed = az(&["device-identity", "renew-key", "-d", "a", "--kt", "both"]).await;
+        assert!(renewed.out.contains("h1.azure-devices.localhost"), "{}", renewed.err);
+        let gone = az(&["device-identity", "renew-key", "-d", "gone", "--kt", "primary"]).await;
+        assert!(gone.code == 1 && gone.err.contains("gone: 404001 no such device"), "{}", gone.err);
+    }
+}
