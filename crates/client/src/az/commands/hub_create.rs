@@ -64,9 +64,9 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let name = hub_name(args)?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
-        has_namespace_identity(args, "hub")?;
         let identity = identity(args);
         let sku = sku(args)?;
+        has_namespace_identity(args, "hub")?;
         let link = hub_link::choose(context, args, group).await?;
         if sku == "GEN2" && link.is_none() {
             return Err(Failure::error(
