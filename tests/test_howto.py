@@ -44,7 +44,7 @@ def test_the_main_job_and_its_clients(own_server: Callable[..., Server], tmp_pat
     whole = "\n".join(page[:-1])
     printed = bash(server, tmp_path, f"{whole}\nprintf 'SCOPE=%s GROUP_KEY=%s HUB_HOST=%s\\n' $SCOPE $GROUP_KEY plant-hub.azure-devices.localhost")
     assert "10 messages acknowledged" in printed and "1 message acknowledged" in printed, printed
-    assert "certificateAuthority" in printed and "CN=pump-1" in printed, printed
+    assert "certificateAuthority" in printed and "pump-1\tActive" in printed, printed
     found = re.search(r"SCOPE=(\S+) GROUP_KEY=(\S+) HUB_HOST=(\S+)", printed)
     assert found is not None
     variables = {

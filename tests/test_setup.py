@@ -27,7 +27,7 @@ $DpsName = '{name}-dps'
 $UserIdentity = {name}-id
 $WorkingFolder = "{folder}"
 """
-STEPS = 14
+STEPS = 12
 
 
 def variables(folder: Path, name: str, working: str = "") -> str:

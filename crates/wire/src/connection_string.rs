@@ -62,6 +62,12 @@ impl ConnectionString {
         Self::of(&[(HOST_NAME, host), (DEVICE_ID, device_id), ("x509", "true")])
     }
 
+    /// For a module; with a certificate where there is no key.
+    pub fn for_module(host: &str, device_id: &str, module_id: &str, key: Option<&str>) -> Self {
+        let proof = key.map_or(("x509", "true"), |key| (KEY, key));
+        Self::of(&[(HOST_NAME, host), (DEVICE_ID, device_id), ("ModuleId", module_id), proof])
+    }
+
     /// For the Event Hubs-compatible endpoint (`sb://host/`); `key` in base64.
     pub fn for_event_hub(endpoint: &str, policy: &str, key: &str, entity_path: &str) -> Self {
         Self::of(&[("Endpoint", endpoint), (KEY_NAME, policy), (KEY, key), ("EntityPath", entity_path)])

@@ -163,5 +163,32 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
             "az iot dps enrollment-group compute-device-key --dps-name plant-dps --enrollment-id pumps --registration-id pump",
         ],
     ),
+    ("lock create", &["az lock create --name keep --lock-type CanNotDelete --resource-group plant"]),
+    ("tag update", &["az tag update --resource-id $HUB_ID --operation Merge --tags line=B"]),
+    (
+        "monitor activity-log list",
+        &["az monitor activity-log list --resource-group plant --offset 1d --status Failed -o table"],
+    ),
+    (
+        "graph query",
+        &["az graph query -q \"resources | where type =~ 'microsoft.devices/iothubs' | project name, location\""],
+    ),
+    ("resource move", &["az resource move --destination-group other --ids $HUB_ID"]),
+    (
+        "ad user create",
+        &["az ad user create --display-name Ann --password $PASSWORD --user-principal-name ann@plant.example"],
+    ),
+    ("iot hub query", &["az iot hub query --hub-name plant-hub -q \"select * from devices where tags.line = 'B'\""]),
+    ("iot hub consumer-group create", &["az iot hub consumer-group create --hub-name plant-hub --name stream"]),
+    (
+        "iot adr ns link hub add",
+        &[
+            "az iot adr ns link hub add --namespace plant-ns --resource-group plant --endpoint-name plant-hub --hub-resource-id $HUB_ID --user-assigned-mi $IDENTITY_ID",
+        ],
+    ),
+    (
+        "iot adr ns group create",
+        &["az iot adr ns group create --namespace plant-ns --resource-group plant --name all --query-string \"*\""],
+    ),
     ("rest", &["az rest --method get --url /subscriptions?api-version=2022-12-01"]),
 ];

@@ -152,9 +152,9 @@ async fn a_new_secret_replaces_the_others_unless_it_is_appended() {
 async fn words_of_azure_that_are_not_built_are_no_misspellings() {
     let server = Scripted::start(|_| None).await;
     for (words, path, list) in [
-        (&["iot", "hub", "query", "-n", "h1"][..], "iot hub query", "az iot hub --help"),
-        (&["graph", "query", "-q", "x"], "graph query", "az --help"),
-        (&["iot", "adr", "ns", "group", "list"], "iot adr ns group list", "az iot adr ns --help"),
+        (&["iot", "hub", "manual-failover", "-n", "h1"][..], "iot hub manual-failover", "az iot hub --help"),
+        (&["graph", "shared-query", "list"], "graph shared-query list", "az graph --help"),
+        (&["iot", "adr", "ns", "job", "list"], "iot adr ns job list", "az iot adr ns --help"),
         (&["iot", "hub", "route", "creat"], "iot hub route", "az iot hub --help"),
         (&["vm", "create", "-n", "x"], "vm create", "az --help"),
     ] {

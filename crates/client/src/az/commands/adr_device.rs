@@ -40,7 +40,12 @@ pub(crate) const COMMANDS: &[Command] = &[
 --enabled 3st # Whether the device may connect.
 --os-version # Version of its operating system.
 --attributes # JSON of attributes, or a file with it.
---policy-resource-id # Policy that issues its certificates; an empty text clears it.",
+--policy-resource-id # Policy that issues its certificates; an empty text clears it.
+--enablement-state {Enabled,Disabled} # Whether the device may connect, in the words of the newest generation.
+--manufacturer # Manufacturer.
+--model # Model.
+--hardware-revision # Revision of its hardware.
+--software-revision # Revision of its software.",
         ],
         update,
     ),
@@ -101,8 +106,43 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     })
 }
 
+/// Options that only the newest generation has, and their properties there.
+const NEWEST: &[(&str, &str)] = &[
+    ("--enablement-state", "enablementState"),
+    ("--manufacturer", "manufacturer"),
+    ("--model", "model"),
+    ("--hardware-revision", "hardwareRevision"),
+    ("--software-revision", "softwareRevision"),
+];
+
+/// An update in the words of the newest generation: the same device, as a `registryDevices` of its namespace.
+async fn update_newest(context: &mut Context<'_>, args: &Args) -> Result<Output> {
+    let older = ["--enabled", "--os-version", "--attributes", "--policy-resource-id"];
+    if let Some(option) = older.into_iter().find(|option| args.given(option)) {
+        return Err(Failure::error(format!(
+            "{option} is of the older generation, and does not go with --enablement-state, --manufacturer, --model, --hardware-revision and --software-revision."
+        )));
+    }
+    let namespace = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
+    let path = format!("{namespace}/registryDevices/{}", segment(args.filled("--device-name")?));
+    let mut properties = Map::new();
+    for (option, member) in NEWEST {
+        put(&mut properties, member, args.text(option).map(|value| json!(value)));
+    }
+    let mut body = Map::new();
+    put(&mut body, "tags", tags(args));
+    put(&mut body, "properties", Some(Value::Object(properties)));
+    match context.arm_write(Method::PATCH, &path, versions::AUTHORITIES, &Value::Object(body), false).await {
+        Ok(device) => Ok(device.into()),
+        Err(failure) => Err(named_otherwise(context, args, failure).await),
+    }
+}
+
 fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
+        if NEWEST.iter().any(|(option, _)| args.given(option)) {
+            return update_newest(context, args).await;
+        }
         let path = path(context, args)?;
         let mut properties = Map::new();
         put(&mut properties, "enabled", args.switch("--enabled").map(Value::Bool));
@@ -167,7 +207,8 @@ mod tests {
         })
         .await;
         let device = ["-n", "Pump:1", "--ns", "n1", "-g", "rg"];
-        for words in [&["show"][..], &["revoke", "-y"], &["update", "--enabled", "false"]] {
+        for words in [&["show"][..], &["revoke", "-y"], &["update", "--enabled", "false"], &["update", "--model", "m"]]
+        {
             let ran = server.az(&[&["iot", "adr", "ns", "device"], words, &device].concat()).await;
             assert!(ran.code == 3 && ran.err.contains("under the name 'pump-1-abc'"), "{words:?}: {}", ran.err);
         }

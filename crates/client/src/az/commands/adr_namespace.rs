@@ -8,9 +8,10 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::put;
-use crate::az::options::{location, tags};
+use crate::az::options::{location, rooted, tags};
 use crate::az::output::Output;
 use crate::az::versions;
+use crate::az::wait;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -60,7 +61,32 @@ pub(crate) const COMMANDS: &[Command] = &[
         delete,
     )
     .confirmed(),
+    Command::new(
+        "iot adr ns migrate",
+        "Take assets of a resource group into a namespace.",
+        &[TARGET, "--resource-ids/--ids! + # Ids of assets (Microsoft.DeviceRegistry/assets)."],
+        migrate,
+    ),
+    Command::new("iot adr ns wait", "Wait until a namespace is as wanted.", &[TARGET, wait::OPTIONS], wait_for),
 ];
+
+fn migrate<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let given = args.list("--resource-ids").unwrap_or_default();
+        let ids: Vec<String> = given.iter().flat_map(|ids| ids.split_whitespace()).map(rooted).collect();
+        let path = format!("{}/migrate", path(context, args)?);
+        let body = json!({"scope": "Resources", "resourceIds": ids});
+        Ok(context.arm_act(Method::POST, &path, versions::AUTHORITIES, Some(&body), false).await?.into())
+    })
+}
+
+fn wait_for<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        wait::check(args)?;
+        let path = path(context, args)?;
+        wait::until(context, args, &path, versions::AUTHORITIES).await
+    })
+}
 
 fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
     namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)

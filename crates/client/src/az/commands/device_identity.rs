@@ -6,7 +6,7 @@ use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::{DataPlane, Service};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::{set_at, text};
-use crate::az::options::{first, if_match, key_member};
+use crate::az::options::{if_match, key_member};
 use crate::az::output::Output;
 use crate::az::update;
 use ferrohub_wire::connection_string::ConnectionString;
@@ -147,8 +147,7 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         if let Some(edge) = args.switch("--edge-enabled") {
             query.push_str(&format!(" where capabilities.iotEdge={edge}"));
         }
-        let found = context.call(&plane, Method::POST, "/devices/query", Some(&json!({"query": query})), None).await?;
-        Ok(first(found, args).into())
+        Ok(context.query(&plane, "/devices/query", &json!({"query": query}), args.integer("--top")).await?.into())
     })
 }
 

@@ -1,4 +1,4 @@
-//! `az iot hub device-twin …`.
+//! `az iot hub device-twin …` and `module-twin …`.
 
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
@@ -13,6 +13,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 const DEVICE: &str = "--device-id/-d! # Id of the device.";
+const MODULE: &str = "--module-id/-m! # Id of the module.";
 const ETAG: &str = "--etag/-e # Only if the twin has this ETag.";
 
 /// This file's part of the table.
@@ -37,10 +38,35 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[HUB_CONTEXT, DEVICE, ETAG, "--json/-j! # JSON of the twin, or a file with it."],
         replace,
     ),
+    Command::new("iot hub module-twin show", "Show a module's twin.", &[HUB_CONTEXT, DEVICE, MODULE], show),
+    Command::new(
+        "iot hub module-twin update",
+        "Change the tags or desired properties of a module's twin.",
+        &[
+            HUB_CONTEXT,
+            DEVICE,
+            MODULE,
+            ETAG,
+            "--desired # JSON of desired properties, or a file with it.
+--tags # JSON of tags, or a file with it.",
+            GENERIC_UPDATE,
+        ],
+        update_twin,
+    ),
+    Command::new(
+        "iot hub module-twin replace",
+        "Replace the tags and desired properties of a module's twin.",
+        &[HUB_CONTEXT, DEVICE, MODULE, ETAG, "--json/-j! # JSON of the twin, or a file with it."],
+        replace,
+    ),
 ];
 
 fn path(args: &Args) -> Result<String> {
-    Ok(format!("/twins/{}", segment(args.filled("--device-id")?)))
+    let device = segment(args.filled("--device-id")?);
+    Ok(match args.declares("--module-id") {
+        true => format!("/twins/{device}/modules/{}", segment(args.filled("--module-id")?)),
+        false => format!("/twins/{device}"),
+    })
 }
 
 /// JSON given as text or as a file's path.

@@ -168,6 +168,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             body["properties"]["enableDataResidency"] = json!(true);
         }
         apply_link(args, &mut body)?;
+        has_namespace_identity(args, "provisioning service")?;
         let answer = context.arm_post(&check, versions::DPS, Some(&json!({"name": name}))).await?;
         if answer.get("nameAvailable") == Some(&Value::Bool(false)) {
             let reason = answer.get("message").and_then(Value::as_str).unwrap_or("the name is taken");

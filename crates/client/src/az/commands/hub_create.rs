@@ -67,6 +67,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         has_namespace_identity(args, "hub")?;
         let identity = identity(args);
         let sku = sku(args)?;
+        has_namespace_identity(args, "hub")?;
         let link = hub_link::choose(context, args, group).await?;
         if sku == "GEN2" && link.is_none() {
             return Err(Failure::error(

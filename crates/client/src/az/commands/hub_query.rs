@@ -35,7 +35,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             "--device-id/-d! + # Ids of devices.
 --key-type/--kt! {primary,secondary,swap,both} # Which of the two keys.
 --etag/-e # Only if the device has this ETag.
---include-modules/--im 3st # Not supported: there are no modules.
+--include-modules/--im 3st # Not supported: keys of modules are made anew by 'module-identity update'.
 --no-progress 3st # Ignored.",
         ],
         renew_key,
@@ -64,7 +64,9 @@ fn twins<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 fn renew_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         if args.switch("--include-modules") == Some(true) {
-            return Err(Failure::error("--include-modules: hubs have no modules here."));
+            return Err(Failure::error(
+                "--include-modules is not built: name devices only, and give modules new keys with 'az iot hub module-identity update'.",
+            ));
         }
         let kind = match args.required("--key-type")? {
             "both" => "both",

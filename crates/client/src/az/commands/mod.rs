@@ -33,6 +33,7 @@ mod identity;
 mod linked_hub;
 mod lock;
 mod managed_identity;
+mod module_identity;
 mod monitor;
 mod policy_use;
 mod resource;
@@ -80,6 +81,7 @@ pub(crate) const TABLES: &[&[Command]] = &[
     shared_policies::COMMANDS,
     device_identity::COMMANDS,
     device_twin::COMMANDS,
+    module_identity::COMMANDS,
     hub_query::COMMANDS,
     consumer_group::COMMANDS,
     dps::COMMANDS,

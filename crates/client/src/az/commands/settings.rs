@@ -44,6 +44,38 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     Command::new("cloud show", "Show the cloud in use.", &["--name/-n =AzureCloud # Name of the cloud."], cloud_show),
     Command::new("cloud list", "List the clouds.", &[], cloud_list),
+    Command::new(
+        "cloud list-profiles",
+        "List the profiles of the cloud.",
+        &["--name/-n =AzureCloud # Name of the cloud.
+--show-all flag # Ignored."],
+        cloud_profiles,
+    ),
+    Command::new(
+        "cloud set",
+        "Choose the cloud: there is one.",
+        &["--name/-n! # Name of the cloud.
+--profile {latest} # Ignored."],
+        cloud_set,
+    ),
+    Command::new(
+        "cloud register",
+        "Refused: the server that is signed in at is the one cloud.",
+        &["--name/-n! # Name of the cloud.
+--endpoint-resource-manager # Ignored.
+~--endpoint-active-directory
+~--endpoint-active-directory-resource-id
+~--endpoint-microsoft-graph-resource-id
+~--cloud-config
+~--skip-endpoint-discovery flag"],
+        one_cloud,
+    ),
+    Command::new(
+        "cloud unregister",
+        "Refused: the server that is signed in at is the one cloud.",
+        &["--name/-n! # Name of the cloud."],
+        one_cloud,
+    ),
     Command::new("version", "Show versions.", &[], version),
     Command::new(
         "upgrade",
@@ -208,6 +240,28 @@ fn cloud_show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 
 fn cloud_list<'a>(context: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
     Box::pin(async move { Ok(json!([cloud(context)?]).into()) })
+}
+
+fn cloud_profiles<'a>(_session: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move { Ok(json!(["latest"]).into()) })
+}
+
+fn cloud_set<'a>(_session: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        match args.required("--name")? {
+            "AzureCloud" => Ok(Output::nothing()),
+            other => Err(Failure::error(format!("The cloud '{other}' is not registered."))),
+        }
+    })
+}
+
+fn one_cloud<'a>(_session: &'a mut Context<'_>, _args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        Err(Failure::error(
+            "This az has one cloud, AzureCloud: the server that it is signed in at. 'az login' signs in at the local one, 'az login --server URL --ca FILE' \
+             elsewhere.",
+        ))
+    })
 }
 
 fn extension() -> Value {
