@@ -13,7 +13,8 @@ pub(crate) fn body(error: &Error) -> Value {
         inner["details"] =
             error.details.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect();
     }
-    if let (Some(place), Some(last)) = (&error.place, inner["details"].as_array_mut().and_then(|all| all.last_mut())) {
+    let details = inner.get_mut("details").and_then(Value::as_array_mut);
+    if let (Some(place), Some(last)) = (&error.place, details.and_then(|all| all.last_mut())) {
         last["line"] = json!(place.line);
         last["characterPositionInLine"] = json!(place.character);
         last["token"] = json!(place.token);

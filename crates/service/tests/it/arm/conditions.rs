@@ -32,7 +32,7 @@ async fn ask(
 #[tokio::test]
 async fn every_type_keeps_to_the_conditions_of_put_patch_and_delete() {
     let world = world_of_everything().await;
-    for (decl, path) in everything(&world).await {
+    for (decl, path) in everything(&world).await.into_iter().filter(|(decl, _)| !decl.read_only) {
         let version = decl.versions()[0];
         let body = world.get(&path, version).await;
         for (method, conditions) in [

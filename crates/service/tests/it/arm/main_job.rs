@@ -232,7 +232,7 @@ async fn what_is_planned_says_so() {
     let world = World::new().await;
     let log =
         format!("/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values", world.subscription);
-    for (method, path) in [("POST", "/providers/Microsoft.ResourceGraph/resources"), ("GET", log.as_str())] {
+    for (method, path) in [("POST", "/providers/Microsoft.ResourceGraph/resourcesHistory"), ("GET", log.as_str())] {
         let error = world.refused(&world.owner, method, path, "2021-03-01", Some(json!({}))).await;
         assert_eq!(error.code, "NotImplemented", "{path}");
         assert!(error.message.contains("Ferrohub does not have"), "{error}");
