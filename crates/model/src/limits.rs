@@ -162,6 +162,12 @@ pub const FILTER_BYTES: usize = 4096;
 pub const FILTER_TERMS: usize = 200;
 /// Parentheses of a `$filter` inside of one another: ours.
 pub const FILTER_DEPTH: usize = 32;
+/// Characters of one query over a hub's devices (IoT Hub docs: 8,192 for a query expression).
+pub const HUB_QUERY_CHARS: usize = 8192;
+/// Expressions of such a query inside of one another: ours (keeps parser, evaluator and drop off the stack's end).
+pub const HUB_QUERY_DEPTH: usize = 64;
+/// Values and steps of paths in such a query: ours.
+pub const HUB_QUERY_TERMS: usize = 1000;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
 /// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).
