@@ -4,6 +4,7 @@ use super::parser::{Written, WrittenItem};
 use super::refused;
 use super::tree::{By, Expression, Item, Order, Projected, Query, Select, Source, Step};
 use ferrohub_model::error::Result;
+use ferrohub_model::limits::HUB_QUERY_ORDERS;
 
 /// Members that twins have, and those below them that IoT Hub names: found ignoring case.
 const MEMBERS: &[(&str, &[&str])] = &[
@@ -50,6 +51,9 @@ pub(super) fn checked(written: Written) -> Result<Query> {
     };
     if query.is_grouped() {
         fits_groups(&query, &positions, groups.first().map(|(_, at)| *at))?;
+    }
+    if let Some((_, _, at)) = order.get(HUB_QUERY_ORDERS) {
+        return Err(refused(*at, &format!("results are put in order by {HUB_QUERY_ORDERS} values at most")));
     }
     query.order = order
         .into_iter()

@@ -181,6 +181,7 @@ fn a_refusal_names_the_position_and_what_is_wanted() {
         ("SELECT 0xZ FROM devices", 8, "no number"),
         ("SELECT 1e999 FROM devices", 8, "no number"),
         ("SELECT * FROM devices GROUP tags.a", 29, "BY"),
+        ("SELECT * FROM devices ORDER BY a, b, c, d, e", 44, "4 values"),
         ("SELECT é FROM devices WHERE ß = #", 33, "'#'"),
     ] {
         let message = refuses(query, position);

@@ -8,6 +8,7 @@ mod clocks;
 mod directory;
 mod fixture;
 mod footprint;
+mod hub_reads;
 mod identities;
 mod key_store;
 mod lists;
