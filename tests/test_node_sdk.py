@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent / "node"
 PACKAGES = Path(os.environ.get("FERROHUB_TEST_NODE", HERE.parent.parent / "target" / "foreign" / "node"))
 
 
-@pytest.mark.parametrize("part", ["registry", "hierarchy", "device", "refused"])
+@pytest.mark.parametrize("part", ["registry", "hierarchy", "lists", "modules", "device", "refused"])
 def test_node(plant: Plant, part: str) -> None:
     run(plant, "parts.cjs", part)
 

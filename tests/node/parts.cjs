@@ -136,6 +136,66 @@ const parts = {
     await within(20, "a refusal", fails(wrong.open(), errors.UnauthorizedError, /Not authorized/));
   },
 
+  // The lists, the queries, bulk and statistics of the registry, and the modules of its own end-to-end suite.
+  async lists() {
+    const ids = ["node-list-1", "node-list-2", "node-list-3"];
+    const added = await registry.addDevices(ids.map((deviceId) => ({ deviceId })));
+    assert.deepEqual([added.responseBody.isSuccessful, added.responseBody.errors], [true, []]);
+    await fails(registry.addDevices([{ deviceId: ids[0] }]), errors.ArgumentError, /./);
+    const listed = (await registry.list()).responseBody.map((device) => device.deviceId);
+    assert.ok(ids.every((id) => listed.includes(id)), `${listed}`);
+    await registry.updateTwin(ids[0], { tags: { nodeList: 1 } }, "*");
+    await registry.updateTwin(ids[1], { tags: { nodeList: 2 } }, "*");
+    const twins = registry.createQuery("SELECT * FROM devices WHERE tags.nodeList >= 1", 1);
+    const found = [];
+    while (twins.hasMoreResults) {
+      const page = (await twins.nextAsTwin()).result;
+      assert.ok(page.length <= 1);
+      found.push(...page.map((twin) => [twin.deviceId, twin.tags.nodeList]));
+    }
+    assert.deepEqual(found, [[ids[0], 1], [ids[1], 2]]);
+    const raw = registry.createQuery("SELECT COUNT() AS count, SUM(tags.nodeList) AS sum FROM devices WHERE IS_DEFINED(tags.nodeList)");
+    assert.deepEqual((await raw.next()).result, [{ count: 2, sum: 3 }]);
+    await fails(registry.createQuery("SELECT * FROM devices WHERE").next(), errors.ArgumentError, /position 28/);
+    const disabled = await registry.updateDevices(ids.map((deviceId) => ({ deviceId, status: "disabled" })), true);
+    assert.ok(disabled.responseBody.isSuccessful);
+    const statistics = (await registry.getRegistryStatistics()).responseBody;
+    assert.ok(statistics.disabledDeviceCount >= 3 && statistics.totalDeviceCount >= 3, JSON.stringify(statistics));
+    const removed = await registry.removeDevices(ids.map((deviceId) => ({ deviceId })), true);
+    assert.ok(removed.responseBody.isSuccessful);
+    await fails(registry.get(ids[2]), errors.DeviceNotFoundError, /has no device/);
+  },
+
+  // azure-iothub's own module_crud suite, and a module that connects.
+  async modules() {
+    const device = await make({ deviceId: "node-modules" });
+    const name = { deviceId: device.deviceId, moduleId: "m1" };
+    await registry.addModule({ ...name, managedBy: "me" });
+    await assert.rejects(registry.addModule(name), /already/);
+    const module = (await registry.getModule(name.deviceId, name.moduleId)).responseBody;
+    assert.deepEqual([module.managedBy, module.connectionState], ["me", "Disconnected"]);
+    const all = (await registry.getModulesOnDevice(name.deviceId)).responseBody;
+    assert.deepEqual(all.map((one) => one.moduleId), ["m1"]);
+    const changed = (await registry.updateModule({ ...module, managedBy: "you" }, true)).responseBody;
+    assert.equal(changed.managedBy, "you");
+    const twin = (await registry.updateModuleTwin(name.deviceId, name.moduleId, { properties: { desired: { speed: 3 } } }, "*")).responseBody;
+    assert.equal(twin.properties.desired.speed, 3);
+
+    const key = changed.authentication.symmetricKey.primaryKey;
+    const client = ModuleClient.fromConnectionString(`HostName=${hub};DeviceId=${name.deviceId};ModuleId=m1;SharedAccessKey=${key}`, Mqtt);
+    await within(30, "a connection", client.open());
+    const own = await client.getTwin();
+    assert.equal(own.properties.desired.speed, 3);
+    await new Promise((done, failed) => own.properties.reported.update({ seen: true }, (error) => (error ? failed(error) : done())));
+    await client.sendEvent(new Message("from a module"));
+    const seen = registry.createQuery("SELECT moduleId, connectionState, properties.reported.seen FROM devices.modules WHERE deviceId = 'node-modules'");
+    assert.deepEqual((await seen.next()).result, [{ moduleId: "m1", connectionState: "Connected", seen: true }]);
+    await client.close();
+    await registry.removeModule(name.deviceId, name.moduleId);
+    assert.deepEqual((await registry.getModulesOnDevice(name.deviceId)).responseBody, []);
+    await registry.delete(name.deviceId);
+  },
+
   // What is not there, or not built, is refused at once instead of being tried again for minutes.
   async refused() {
     const device = await make({ deviceId: "node-refused" });

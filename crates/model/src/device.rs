@@ -5,14 +5,16 @@
 use crate::device_id::check_device_id;
 use crate::error::{Error, Result};
 use crate::time::NEVER;
-use crate::uid::uid_key;
+use crate::uid::{UID_CHARS, parse_uid_key, uid_key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+mod module;
 mod put;
 mod scope;
 
+pub use module::{ModulePut, check_module_id, module_not_found};
 pub use put::{AuthenticationPut, DevicePut};
 pub use scope::{EdgeScope, ParentWish, Scopes, invalid_scope, wanted_parent};
 
@@ -91,7 +93,8 @@ pub struct Authentication {
     pub secondary_thumbprint: Option<String>,
 }
 
-/// A device identity. Its row's key is [`DeviceIdentity::uid`], its place `{hub uid}/{device id}`; the document holds the rest.
+/// A device identity, or that of a module of a device. Its row's key is [`DeviceIdentity::uid`], its place `{hub uid}/{device id}` or
+/// `{hub uid}+{device id}/{module id}`; the document holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceIdentity {
@@ -104,6 +107,12 @@ pub struct DeviceIdentity {
     /// The device id; case matters.
     #[serde(skip)]
     pub device_id: String,
+    /// The module id, where this is a module of the device; case matters.
+    #[serde(skip)]
+    pub module_id: Option<String>,
+    /// Who manages the module, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
     /// Tells devices of the same name apart: 100-nanosecond ticks since year 1 at its creation, as text.
     pub generation_id: String,
     /// Entity tag without quotes.
@@ -163,6 +172,26 @@ pub fn device_place(hub: Uuid, device_id: &str) -> Result<String> {
     Ok(format!("{}/{device_id}", uid_key(hub)))
 }
 
+/// The place of a module's row: `{hub uid}+{device id}/{module id}`, unique.
+///
+/// # Errors
+/// `ArgumentInvalid` for an illegal device or module id.
+pub fn module_place(hub: Uuid, device_id: &str, module_id: &str) -> Result<String> {
+    check_device_id(device_id)?;
+    check_module_id(module_id)?;
+    Ok(format!("{}/{module_id}", modules_of(hub, Some(device_id))))
+}
+
+/// What the places of a hub's devices begin with.
+pub fn devices_of(hub: Uuid) -> String {
+    format!("{}/", uid_key(hub))
+}
+
+/// What the places of modules begin with: of a hub, or (with a `/` behind it) of one device.
+pub fn modules_of(hub: Uuid, device_id: Option<&str>) -> String {
+    format!("{}+{}", uid_key(hub), device_id.unwrap_or_default())
+}
+
 /// What a view needs and the stored identity does not hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceLive {
@@ -205,6 +234,42 @@ impl DeviceIdentity {
         self.former_policies.retain(|former| Some(*former) != policy);
         let excess = self.former_policies.len().saturating_sub(FORMER_POLICIES);
         self.former_policies.drain(..excess);
+    }
+
+    /// Where its row is found.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` for an illegal id.
+    pub fn place(&self) -> Result<String> {
+        match &self.module_id {
+            Some(module) => module_place(self.hub, &self.device_id, module),
+            None => device_place(self.hub, &self.device_id),
+        }
+    }
+
+    /// Notes whose it is, from the place of its row; `false` where that is none.
+    #[must_use]
+    pub fn stand_at(&mut self, place: &str) -> bool {
+        let Some((hub, rest)) = place.split_at_checked(UID_CHARS) else { return false };
+        let Some(hub) = parse_uid_key(hub) else { return false };
+        let (device, module) =
+            match (rest.strip_prefix('/'), rest.strip_prefix('+').and_then(|ids| ids.split_once('/'))) {
+                (Some(device), _) => (device, None),
+                (None, Some((device, module))) => (device, Some(module)),
+                (None, None) => return false,
+            };
+        self.hub = hub;
+        device.clone_into(&mut self.device_id);
+        self.module_id = module.map(str::to_owned);
+        true
+    }
+
+    /// The name of the client that it is of, within its hub: the device id, for a module with `/` and the module id.
+    pub fn client(&self) -> String {
+        match &self.module_id {
+            Some(module) => format!("{}/{module}", self.device_id),
+            None => self.device_id.clone(),
+        }
     }
 
     /// The `Device` document of IoT Hub's service API.

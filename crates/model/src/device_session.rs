@@ -60,7 +60,7 @@ pub struct DeviceSession {
     /// When the device was last heard, some minutes late while it is connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<i64>,
-    /// Subscriptions of lasting sessions: of the device itself under the empty name, of its modules under theirs.
+    /// Subscriptions of the lasting session of whom the row is of, under the empty name; no other name is used.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub remembered: BTreeMap<String, Subscriptions>,
 }

@@ -9,6 +9,8 @@ fn identity() -> DeviceIdentity {
         hub: Uuid::nil(),
         uid: Uuid::nil(),
         device_id: "Pump:1".into(),
+        module_id: None,
+        managed_by: None,
         generation_id: "638".into(),
         etag: "MTIz".into(),
         status: DeviceStatus::Disabled,
@@ -44,6 +46,38 @@ fn the_view_shows_keys_only_when_they_were_opened() {
     let shown = identity().view(&live);
     assert_eq!(shown["authentication"]["symmetricKey"], json!({"primaryKey": "a", "secondaryKey": "b"}));
     assert_eq!(shown["connectionState"], "Connected");
+}
+
+#[test]
+fn a_place_says_whose_it_is() {
+    let mut read = DeviceIdentity { hub: Uuid::from_u128(7), ..identity() };
+    for module in [None, Some("$edge:1".to_owned())] {
+        let made = DeviceIdentity {
+            hub: Uuid::from_u128(7),
+            device_id: "a+b".replace('+', "-"),
+            module_id: module,
+            ..identity()
+        };
+        let place = made.place().unwrap();
+        assert!(read.stand_at(&place), "{place}");
+        assert_eq!(read, made);
+        let below =
+            [devices_of(made.hub), modules_of(made.hub, None), format!("{}/", modules_of(made.hub, Some("a-b")))];
+        let fits: Vec<bool> = below.iter().map(|prefix| place.starts_with(prefix.as_str())).collect();
+        assert_eq!(fits, [made.module_id.is_none(), made.module_id.is_some(), made.module_id.is_some()]);
+    }
+    assert_eq!(read.client(), "a-b/$edge:1");
+    for wrong in [
+        "",
+        "x",
+        "----------------------",
+        "----------------------+a",
+        "----------------------a",
+        "é-------------------------/a",
+    ] {
+        assert!(!read.stand_at(wrong), "{wrong}");
+    }
+    assert_eq!(module_place(Uuid::nil(), "d", "a/b").unwrap_err().numeric_code(), 400_004);
 }
 
 #[test]

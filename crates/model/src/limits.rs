@@ -168,6 +168,12 @@ pub const FILTER_BYTES: usize = 4096;
 pub const FILTER_TERMS: usize = 200;
 /// Parentheses of a `$filter` inside of one another: ours.
 pub const FILTER_DEPTH: usize = 32;
+/// Characters of one query over a hub's devices (IoT Hub docs: 8,192 for a query expression).
+pub const HUB_QUERY_CHARS: usize = 8192;
+/// Expressions of such a query inside of one another: ours (keeps parser, evaluator and drop off the stack's end).
+pub const HUB_QUERY_DEPTH: usize = 64;
+/// Values and steps of paths in such a query: ours.
+pub const HUB_QUERY_TERMS: usize = 1000;
 /// Rows of one page of a data-plane query (IoT Hub: 1000).
 pub const QUERY_PAGE: usize = 1000;
 /// Rules for addresses of one hub or provisioning service (IoT Hub: 100, portal.md; 10 before 2020).
@@ -278,6 +284,28 @@ pub const JMESPATH_DEPTH: usize = 128;
 pub const JMESPATH_BUDGET: usize = 256 * 1024 * 1024;
 /// Bytes of a device's or an enrollment's symmetric key after base64, least and most (IoT Hub and DPS docs: 16 to 64).
 pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
+/// Modules of one device (IoT Hub quotas: 50).
+pub const MODULES_PER_DEVICE: usize = 50;
+/// Length of a module's `managedBy`: ours.
+pub const MANAGED_BY_CHARS: usize = 128;
+/// Devices of one bulk operation (IoT Hub docs: 100).
+pub const BULK_DEVICES: usize = 100;
+/// Queries over devices that one process runs at the same time: ours.
+pub const HUB_QUERIES_AT_ONCE: usize = 4;
+/// How long a query waits for its turn before its client is told to come again: ours.
+pub const HUB_QUERY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a query goes through devices for one page before it gives what it has: ours.
+pub const HUB_QUERY_PAGE_TIME: Duration = Duration::from_secs(5);
+/// How long a query that must see every device goes through them before it is refused: ours (clients wait a minute).
+pub const HUB_QUERY_TIME: Duration = Duration::from_secs(30);
+/// Bytes of stored twins in one page of a query, about: ours.
+pub const HUB_QUERY_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Groups of one query: ours.
+pub const HUB_QUERY_GROUPS: usize = 10_000;
+/// Values that results of one query are put in order by: ours (they stand in the continuation, which is a header).
+pub const HUB_QUERY_ORDERS: usize = 4;
+/// Characters of a text that results are put in order by: ours, for the same reason.
+pub const HUB_QUERY_ORDER_CHARS: usize = 256;
 /// Length of a device's `statusReason` (IoT Hub docs: 128).
 pub const STATUS_REASON_CHARS: usize = 128;
 /// Devices whose connection one process holds or has yet to write the end of; it lets no more in until the store has

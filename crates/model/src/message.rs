@@ -9,6 +9,8 @@ use crate::limits::{MESSAGE_PROPERTIES, TELEMETRY_BYTES};
 const DEVICE_SAS: &str = r#"{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
 const HUB_SAS: &str = r#"{"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
 const X509: &str = r#"{"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null}"#;
+const MODULE_SAS: &str = r#"{"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
+const MODULE_X509: &str = r#"{"scope":"module","type":"x509","issuer":"iothub","acceptingIpFilterRule":null}"#;
 
 /// Texts that stand in most messages, for logs that write them as a number: their place here. To be added to at the end
 /// only; at most 128.
@@ -44,6 +46,9 @@ pub const WORDS: &[&str] = &[
     "true",
     "false",
     "dt-dataschema",
+    "iothub-connection-module-id",
+    MODULE_SAS,
+    MODULE_X509,
 ];
 
 /// How a connection proved its device.
@@ -55,6 +60,10 @@ pub enum AuthMethod {
     HubSas,
     /// With a certificate, known by thumbprint or by its chain.
     X509,
+    /// A module with a SAS token under a key of its own.
+    ModuleSas,
+    /// A module with a certificate.
+    ModuleX509,
 }
 
 impl AuthMethod {
@@ -64,6 +73,18 @@ impl AuthMethod {
             Self::DeviceSas => DEVICE_SAS,
             Self::HubSas => HUB_SAS,
             Self::X509 => X509,
+            Self::ModuleSas => MODULE_SAS,
+            Self::ModuleX509 => MODULE_X509,
+        }
+    }
+
+    /// The same where a module was proven by it.
+    #[must_use]
+    pub fn of_module(self) -> Self {
+        match self {
+            Self::DeviceSas | Self::ModuleSas => Self::ModuleSas,
+            Self::X509 | Self::ModuleX509 => Self::ModuleX509,
+            Self::HubSas => Self::HubSas,
         }
     }
 }
@@ -73,7 +94,9 @@ impl AuthMethod {
 pub struct Origin {
     /// The device id.
     pub device_id: String,
-    /// Generation of the device identity.
+    /// The module id, where a module of the device connected.
+    pub module_id: Option<String>,
+    /// Generation of the identity.
     pub generation_id: String,
     /// How it was authenticated.
     pub method: AuthMethod,
@@ -117,6 +140,7 @@ pub fn settable(given: &[(String, String)]) -> impl Iterator<Item = (&'static st
 /// The system properties that the hub adds behind those of the device. `enqueued` is RFC 3339.
 pub fn annotations<'a>(origin: &'a Origin, enqueued: &'a str) -> impl Iterator<Item = (&'static str, &'a str)> {
     let model = origin.model_id.as_deref().map(|model| ("dt-dataschema", model));
+    let module = origin.module_id.as_deref().map(|module| ("iothub-connection-module-id", module));
     let always: [(&'static str, &'a str); 5] = [
         ("iothub-connection-device-id", &origin.device_id),
         ("iothub-connection-auth-method", origin.method.annotation()),
@@ -124,7 +148,7 @@ pub fn annotations<'a>(origin: &'a Origin, enqueued: &'a str) -> impl Iterator<I
         ("iothub-enqueuedtime", enqueued),
         ("iothub-message-source", "Telemetry"),
     ];
-    always.into_iter().chain(model)
+    always.into_iter().chain(module).chain(model)
 }
 
 /// Checks payload and properties of one message against IoT Hub's 256 KB and our number of properties.
@@ -166,7 +190,13 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        Origin { device_id: "d".into(), generation_id: "638".into(), method: AuthMethod::X509, model_id: None }
+        Origin {
+            device_id: "d".into(),
+            module_id: None,
+            generation_id: "638".into(),
+            method: AuthMethod::X509,
+            model_id: None,
+        }
     }
 
     #[test]
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn every_name_and_annotation_is_a_word() {
-        let origin = Origin { model_id: Some("true".into()), ..origin() };
+        let origin = Origin { module_id: Some("m".into()), model_id: Some("true".into()), ..origin() };
         let names = SETTABLE.iter().map(|(_, log)| *log);
         let added = annotations(&origin, "t").map(|(name, _)| name);
         let methods = [AuthMethod::DeviceSas, AuthMethod::HubSas, AuthMethod::X509].map(AuthMethod::annotation);

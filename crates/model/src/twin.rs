@@ -182,6 +182,7 @@ impl Twin {
     pub fn service_view(&self, device: &DeviceIdentity, connection: &ConnectionView, scopes: &Scopes) -> Value {
         let mut view = json!({
             "deviceId": device.device_id,
+            "moduleId": device.module_id,
             "etag": self.etag(),
             "deviceEtag": device.etag,
             "status": device.status.as_str(),
@@ -198,8 +199,14 @@ impl Twin {
             "properties": {"desired": self.desired.with_metadata(), "reported": self.reported.with_metadata()},
             "capabilities": {"iotEdge": device.iot_edge},
         });
-        if let (None, Some(view)) = (&device.status_reason, view.as_object_mut()) {
-            view.shift_remove("statusReason");
+        if let Some(view) = view.as_object_mut() {
+            for (member, has) in
+                [("statusReason", device.status_reason.is_some()), ("moduleId", device.module_id.is_some())]
+            {
+                if !has {
+                    view.shift_remove(member);
+                }
+            }
         }
         scopes.show(&mut view);
         view

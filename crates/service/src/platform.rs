@@ -192,9 +192,10 @@ pub fn trust_subject(hub: Uuid) -> String {
     format!("trust.{hub}")
 }
 
-/// Bus subject on which a change of a device's identity (status, keys, deletion) is announced.
-pub fn device_subject(hub: Uuid, device_id: &str) -> String {
-    format!("device.{hub}.{device_id}")
+/// Bus subject on which a change of an identity (status, keys, deletion) is announced: of a device by its id, of a module by
+/// `{device id}/{module id}`.
+pub fn device_subject(hub: Uuid, client: &str) -> String {
+    format!("device.{hub}.{client}")
 }
 
 /// What a notice on [`device_subject`] says where it is not about the identity but about a renewal that has ended.
@@ -205,9 +206,9 @@ pub(crate) fn tell_of_renewal(hub: Uuid, device_id: &str, change: &mut Change) {
     change.notices.push((device_subject(hub, device_id), Bytes::from_static(RENEWAL_ENDED)));
 }
 
-/// Bus subject on which a device's new desired properties are announced.
-pub fn desired_subject(hub: Uuid, device_id: &str) -> String {
-    format!("desired.{hub}.{device_id}")
+/// Bus subject on which new desired properties of a device or a module, named as in [`device_subject`], are announced.
+pub fn desired_subject(hub: Uuid, client: &str) -> String {
+    format!("desired.{hub}.{client}")
 }
 
 impl Platform {

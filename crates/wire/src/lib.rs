@@ -9,6 +9,7 @@
 //! | [`sas_token`] | Shared access signatures: parse, verify, sign, derive device keys |
 //! | [`connection_string`] | `HostName=...;SharedAccessKey=...` texts |
 //! | [`etag`] | `If-Match` and `If-None-Match` values |
+//! | [`iothub_query`] | IoT Hub's query language over devices and modules |
 //! | [`jmespath`] | The query language of `az --query` |
 //! | [`kql`] | The query language of Resource Graph: parsed, planned, and run over tables that somebody else holds |
 //! | [`odata`] | The `$filter` of lists |
@@ -32,6 +33,7 @@ pub mod etag;
 pub mod hub_delivery;
 mod hub_login;
 pub mod hub_topic;
+pub mod iothub_query;
 pub mod jmespath;
 pub mod kql;
 pub mod mqtt;

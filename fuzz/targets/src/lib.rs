@@ -35,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("etag", text::etag),
     ("hub_login", text::hub_login),
     ("hub_topic", text::hub_topic),
+    ("iothub_query", text::iothub_query),
     ("jmespath", json::jmespath),
     ("kql", kql::kql),
     ("mqtt", mqtt::mqtt),

@@ -3,6 +3,7 @@
 use crate::utf8;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::device_id::{check_device_id, check_registration_id, is_registry_name, registry_slug};
+use ferrohub_model::limits::HUB_QUERY_TERMS;
 use ferrohub_model::model_id::check_model_id;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::action_matches;
@@ -11,6 +12,7 @@ use ferrohub_wire::dps_topic::{DpsLogin, DpsPublish, DpsResponse, is_response_fi
 use ferrohub_wire::etag::{EtagCondition, bare, quoted};
 use ferrohub_wire::hub_delivery::HubDelivery;
 use ferrohub_wire::hub_topic::{HubLogin, HubPublish, HubSubscription, PropertyBag};
+use ferrohub_wire::iothub_query::{By, Projected, Query};
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use ferrohub_wire::sas_token::{SasToken, sign};
 
@@ -94,6 +96,27 @@ pub(crate) fn odata_filter(data: &[u8]) {
     assert!(filter.names().iter().all(|name| TERMS.fields.contains(name) || TERMS.marks.contains(name)));
     let holds = filter.matches(&Row);
     assert_eq!(Filter::Not(Box::new(filter)).matches(&Row), !holds);
+}
+
+pub(crate) fn iothub_query(data: &[u8]) {
+    let Some(query) = utf8(data).and_then(|text| Query::parse(text).ok()) else { return };
+    let items = query.items();
+    for (index, item) in items.iter().enumerate() {
+        assert!(items[..index].iter().all(|before| before.name != item.name), "two entries have one name");
+        if let (Projected::Value(value), true) = (&item.shows, query.is_grouped()) {
+            assert!(query.groups.contains(value), "an entry that no group has");
+        }
+    }
+    for order in &query.order {
+        match order.by {
+            By::Item(index) => assert!(query.is_grouped() && index < items.len()),
+            By::Group(index) => assert!(query.is_grouped() && index < query.groups.len()),
+            By::Value(_) => assert!(!query.is_grouped()),
+        }
+    }
+    let mut terms = 0;
+    query.expressions().for_each(|expression| expression.walk(&mut |_| terms += 1));
+    assert!(terms <= 10 * HUB_QUERY_TERMS, "{terms} terms");
 }
 
 pub(crate) fn hub_topic(data: &[u8]) {

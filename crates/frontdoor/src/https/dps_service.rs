@@ -139,7 +139,8 @@ fn query_body(call: &Call) -> Option<Value> {
         .unwrap_or_else(|_| Some(Value::String(String::from_utf8_lossy(json_body::unmarked(&call.body)).into_owned())))
 }
 
-fn page(call: &Call) -> Result<PageRequest> {
+/// Which page a request wants, of a list of this service or of a hub's.
+pub(super) fn page(call: &Call) -> Result<PageRequest> {
     let max_items = match call.header("x-ms-max-item-count").map(str::trim).filter(|count| !count.is_empty()) {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {

@@ -1,12 +1,13 @@
-//! A hub's service API: identities and twins (reference: iot-hub-and-dps.md C.1).
+//! A hub's service API: identities, twins, queries (reference: iot-hub-and-dps.md C.1).
 
+use super::hub_call::HubCall;
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
 use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::hub::{DeviceLogin, HubRef};
+use ferrohub_service::hub::{ClientId, DeviceLogin, HubRef};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use ferrohub_wire::sas_token::SasToken;
 use futures_util::future::BoxFuture;
@@ -36,39 +37,31 @@ const fn not_built_for_devices(path: &'static str, sentence: &'static str) -> Ro
     Row { method: "*", path, wants: Wants::Device, run: Run::NotBuilt(sentence) }
 }
 
-const MODULES: &str = "Modules are not built; use device identities.";
 const CONFIGURATIONS: &str = "Configurations and IoT Edge deployments are not built.";
+const METHODS: &str = "Direct methods are not built; use desired properties.";
 const TO_DEVICES: &str = "Cloud-to-device messages and their feedback are not built; use desired properties.";
 
 static ROUTES: &[Row<Run>] = &[
-    not_built(
-        "*",
-        "/devices/query",
-        "Queries over devices are not built; read one device with GET /devices/{id} and GET /twins/{id}.",
-    ),
+    call("POST", "/devices/query", |at, _| Box::pin(at.query())),
+    call("GET", "/devices", |at, _| Box::pin(at.list_devices())),
+    call("POST", "/devices", |at, _| Box::pin(at.bulk())),
+    call("POST", "/devices/keys/regenerate", |at, _| Box::pin(at.regenerate_keys())),
     call("GET", "/devices/{id}", |at, path| Box::pin(at.get_device(&path[0]))),
     call("PUT", "/devices/{id}", |at, path| Box::pin(at.put_device(&path[0]))),
     call("DELETE", "/devices/{id}", |at, path| Box::pin(at.delete_device(&path[0]))),
-    call("GET", "/twins/{id}", |at, path| Box::pin(at.get_twin(&path[0]))),
-    call("PATCH", "/twins/{id}", |at, path| Box::pin(at.patch_twin(&path[0]))),
-    call("PUT", "/twins/{id}", |at, path| Box::pin(at.put_twin(&path[0]))),
-    not_built(
-        "POST",
-        "/devices",
-        "Bulk changes of devices are not built; write them one by one with PUT /devices/{id}.",
-    ),
-    not_built(
-        "*",
-        "/devices",
-        "Listing devices is not built; read one with GET /devices/{id}, or list the namespace's devices through Resource Manager.",
-    ),
-    not_built(
-        "*",
-        "/devices/keys/regenerate",
-        "Regenerating device keys in bulk is not built; write new keys with PUT /devices/{id}.",
-    ),
-    not_built("*", "/devices/{id}/modules/**", MODULES),
-    not_built("*", "/twins/{id}/modules/**", MODULES),
+    call("GET", "/twins/{id}", |at, path| Box::pin(at.get_twin(path[0].as_str().into()))),
+    call("PATCH", "/twins/{id}", |at, path| Box::pin(at.patch_twin(path[0].as_str().into()))),
+    call("PUT", "/twins/{id}", |at, path| Box::pin(at.put_twin(path[0].as_str().into()))),
+    call("GET", "/devices/{id}/modules", |at, path| Box::pin(at.list_modules(&path[0]))),
+    not_built("*", "/devices/{id}/modules/{module}/devicesAndModulesInDeviceScope", CONFIGURATIONS),
+    call("GET", "/devices/{id}/modules/{module}", |at, path| Box::pin(at.get_module(module(path)))),
+    call("PUT", "/devices/{id}/modules/{module}", |at, path| Box::pin(at.put_module(module(path)))),
+    call("DELETE", "/devices/{id}/modules/{module}", |at, path| Box::pin(at.delete_module(module(path)))),
+    call("GET", "/twins/{id}/modules/{module}", |at, path| Box::pin(at.get_twin(module(path)))),
+    call("PATCH", "/twins/{id}/modules/{module}", |at, path| Box::pin(at.patch_twin(module(path)))),
+    call("PUT", "/twins/{id}/modules/{module}", |at, path| Box::pin(at.put_twin(module(path)))),
+    call("GET", "/statistics/devices", |at, _| Box::pin(at.device_statistics())),
+    call("GET", "/statistics/service", |at, _| Box::pin(at.service_statistics())),
     not_built_for_devices("/devices/{id}/files/**", "File upload is not built."),
     not_built_for_devices(
         "/devices/{id}/messages/deviceBound/**",
@@ -82,7 +75,8 @@ static ROUTES: &[Row<Run>] = &[
     not_built("*", "/messages/**", TO_DEVICES),
     not_built("*", "/devices/{id}/applyConfigurationContent", CONFIGURATIONS),
     not_built("*", "/configurations/**", CONFIGURATIONS),
-    not_built("*", "/twins/{id}/methods", "Direct methods are not built; use desired properties."),
+    not_built("*", "/twins/{id}/methods", METHODS),
+    not_built("*", "/twins/{id}/modules/{module}/methods", METHODS),
     not_built(
         "*",
         "/jobs/v2/**",
@@ -94,8 +88,12 @@ static ROUTES: &[Row<Run>] = &[
         "The import and export of devices, and their jobs, are not built; read and write them one by one with /devices/{id}.",
     ),
     not_built("*", "/digitaltwins/**", "The digital twin API is not built; use GET and PATCH /twins/{id}."),
-    not_built("*", "/statistics/**", "Statistics are not built."),
 ];
+
+/// The module of a path with a device's id and a module's.
+fn module(path: &[String]) -> ClientId<'_> {
+    ClientId::module(&path[0], &path[1])
+}
 
 /// The routes of a hub.
 pub(super) fn routes() -> Vec<RouteInfo> {
@@ -153,50 +151,9 @@ fn login(call: &Call, hub: &HubRef, device_id: &str) -> DeviceLogin {
     }
 }
 
-/// A request at its hub.
-struct HubCall<'a> {
-    service: &'a Service,
-    call: &'a Call,
-    hub: HubRef,
-    actor: Actor,
-}
-
-impl HubCall<'_> {
-    async fn get_device(&self, id: &str) -> Result<Reply> {
-        Ok(Reply::json_with_etag(200, &self.service.hub.get_device(&self.actor, &self.hub, id).await?))
-    }
-
-    async fn put_device(&self, id: &str) -> Result<Reply> {
-        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
-        let device = self.service.hub.put_device(&self.actor, &self.hub, id, &body, if_match).await?;
-        Ok(Reply::json_with_etag(200, &device))
-    }
-
-    async fn delete_device(&self, id: &str) -> Result<Reply> {
-        self.service.hub.delete_device(&self.actor, &self.hub, id, self.call.header("if-match")).await?;
-        Ok(Reply::empty(204))
-    }
-
-    async fn get_twin(&self, id: &str) -> Result<Reply> {
-        Ok(Reply::json_with_etag(200, &self.service.hub.get_twin(&self.actor, &self.hub, id).await?))
-    }
-
-    async fn patch_twin(&self, id: &str) -> Result<Reply> {
-        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
-        let twin = self.service.hub.patch_twin(&self.actor, &self.hub, id, &body, if_match).await?;
-        Ok(Reply::json_with_etag(200, &twin))
-    }
-
-    async fn put_twin(&self, id: &str) -> Result<Reply> {
-        let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
-        let twin = self.service.hub.replace_twin(&self.actor, &self.hub, id, &body, if_match).await?;
-        Ok(Reply::json_with_etag(200, &twin))
-    }
-}
-
 fn unknown(call: &Call) -> Error {
     Error::not_found(format!(
-        "A hub has nothing at '{}'. It serves /devices/{{id}} and /twins/{{id}}.",
+        "A hub has nothing at '{}'. It serves /devices, /twins, /statistics and POST /devices/query.",
         shown(&call.path)
     ))
     .with_iot_code(404_000)
@@ -209,12 +166,9 @@ mod tests {
     #[test]
     fn what_is_not_built_says_so() {
         for (path, word) in [
-            ("devices/query", "Queries"),
-            ("devices", "Listing"),
-            ("devices/keys/regenerate", "Regenerating"),
             ("twins/d/methods", "methods"),
-            ("twins/d/modules/m", "Modules"),
-            ("devices/d/modules", "Modules"),
+            ("twins/d/modules/m/methods", "methods"),
+            ("devices/d/modules/m/devicesAndModulesInDeviceScope", "Edge"),
             ("jobs/v2/query", "Jobs"),
             ("jobs/create", "export of devices"),
             ("jobs", "import"),
@@ -224,7 +178,6 @@ mod tests {
             ("devices/d/messages/devicebound", "Cloud-to-device"),
             ("messages/serviceBound/feedback", "feedback"),
             ("digitaltwins/d", "digital twin"),
-            ("statistics/devices", "Statistics"),
         ] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
             match route::find(ROUTES, "GET", &segments) {
@@ -232,8 +185,6 @@ mod tests {
                 _ => panic!("{path} is built, or unknown"),
             }
         }
-        let bulk = route::find(ROUTES, "POST", &["devices".to_owned()]);
-        assert!(matches!(bulk, Found::Row(Row { run: Run::NotBuilt(what), .. }, _) if what.contains("Bulk")));
         for path in ["devices/d", "twins/d"] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
             assert!(matches!(
@@ -241,6 +192,21 @@ mod tests {
                 Found::Row(Row { run: Run::Call(_), .. }, id) if id == ["d"]
             ));
             assert!(matches!(route::find(ROUTES, "POST", &segments), Found::OtherMethods(_)));
+        }
+        for (method, path, ids) in [
+            ("GET", "devices", &[][..]),
+            ("POST", "devices", &[]),
+            ("POST", "devices/query", &[]),
+            ("GET", "devices/query", &["query"]),
+            ("GET", "devices/d/modules", &["d"]),
+            ("PUT", "devices/d/modules/m", &["d", "m"]),
+            ("GET", "twins/d/modules/m", &["d", "m"]),
+        ] {
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            assert!(
+                matches!(route::find(ROUTES, method, &segments), Found::Row(Row { run: Run::Call(_), .. }, found) if found == ids),
+                "{method} {path}"
+            );
         }
     }
 }

@@ -19,6 +19,7 @@ mod dps;
 mod dps_service;
 mod graph;
 mod hub;
+mod hub_call;
 mod login;
 mod registry;
 pub(crate) mod reply;

@@ -298,6 +298,66 @@ async fn registering_over_https() {
     plant.rig.stop().await;
 }
 
+/// What services read of the hub with the one device `s1`, and write of many devices at once.
+async fn reading(plant: &Plant) {
+    let query = |text: &str| json!({ "query": text });
+    let found = plant.hub("POST", "/devices/query", &[], Some(&query("SELECT * FROM devices"))).await;
+    assert_eq!((found.status, found.header("x-ms-item-type")), (200, "twin"));
+    assert_eq!(found.json()[0]["deviceId"], "s1");
+    for (body, options, word) in [
+        (query("SELECT * FROM"), &[][..], "position 14"),
+        (json!({"Query": "SELECT * FROM devices"}), &[], "'query'"),
+        (json!([]), &[], "'query'"),
+        (query("SELECT * FROM devices"), &[("x-ms-max-item-count", "many")], "x-ms-max-item-count"),
+        (query("SELECT * FROM devices"), &[("x-ms-continuation", "xyz")], "x-ms-continuation"),
+    ] {
+        let refused = plant.hub("POST", "/devices/query", options, Some(&body)).await;
+        assert_eq!((refused.status, refused.header("iothub-errorcode")), (400, "ArgumentInvalid"), "{body}");
+        assert!(refused.json()["Message"].as_str().unwrap().contains(word), "{body}");
+    }
+    assert_eq!(plant.hub("POST", "/devices/query", &[], Some(&query("SELECT * FROM devices.jobs"))).await.status, 501);
+    assert_eq!(plant.hub("GET", "/devices?top=5", &[], None).await.expect(200)[0]["deviceId"], "s1");
+    assert_eq!(plant.hub("GET", "/devices?top=-1", &[], None).await.status, 400);
+    assert_eq!(plant.hub("GET", "/statistics/devices", &[], None).await.expect(200)["totalDeviceCount"], 1);
+    assert_eq!(plant.hub("GET", "/statistics/service", &[], None).await.expect(200)["connectedDeviceCount"], 0);
+
+    let made = plant.hub("PUT", "/devices/s1/modules/m", &[], Some(&json!({}))).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(plant.hub("PUT", "/devices/s1/modules/m", &[("if-match", "*")], Some(&json!({}))).await.status, 200);
+    let twice = plant.hub("PUT", "/devices/s1/modules/m", &[], Some(&json!({}))).await;
+    assert_eq!((twice.status, twice.header("iothub-errorcode")), (409, "ModuleAlreadyExistsOnDevice"));
+    assert_eq!(plant.hub("GET", "/twins/s1/modules/m", &[], None).await.expect(200)["moduleId"], "m");
+    let paged = plant
+        .hub(
+            "POST",
+            "/devices/query",
+            &[("x-ms-max-item-count", "1")],
+            Some(&query("SELECT moduleId FROM devices.modules")),
+        )
+        .await;
+    assert_eq!((paged.header("x-ms-item-type"), paged.json()), ("raw", json!([{"moduleId": "m"}])));
+    assert_eq!(plant.hub("DELETE", "/devices/s1/modules/m", &[("if-match", "\"*\"")], None).await.status, 204);
+    let gone = plant.hub("GET", "/devices/s1/modules/m", &[], None).await;
+    assert_eq!((gone.status, gone.header("iothub-errorcode")), (404, "ModuleNotFound"));
+
+    let entries = json!([{"id": "b1", "importMode": "create"}, {"id": "s1", "importMode": "create"}]);
+    let some = plant.hub("POST", "/devices", &[], Some(&entries)).await;
+    assert_eq!((some.status, some.header("iothub-errorcode")), (400, "BulkRegistryOperationFailure"));
+    let some = some.json();
+    let codes: Vec<_> =
+        some["errors"].as_array().unwrap().iter().map(|one| (&one["deviceId"], &one["errorCode"])).collect();
+    assert_eq!((&some["isSuccessful"], codes), (&json!(false), vec![(&json!("s1"), &json!("DeviceAlreadyExists"))]));
+    let keys = |ids: &[&str]| json!({"policyKey": "secondaryKey", "devices": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
+    for (ids, status) in [(&["b1"][..], 200), (&["b1", "none"], 207), (&["none"], 400)] {
+        let done = plant.hub("POST", "/devices/keys/regenerate", &[], Some(&keys(ids))).await;
+        assert_eq!(done.status, status, "{ids:?}");
+        assert_eq!(done.json()["policyKey"], "secondaryKey");
+    }
+    let gone =
+        plant.hub("POST", "/devices", &[], Some(&json!([{"id": "b1", "importMode": "delete"}]))).await.expect(200);
+    assert_eq!(gone, json!({"isSuccessful": true, "errors": [], "warnings": []}));
+}
+
 #[tokio::test]
 async fn the_hubs_service_api() {
     let plant = Plant::build().await;
@@ -310,10 +370,7 @@ async fn the_hubs_service_api() {
     let missing = missing.json();
     assert!(missing["Message"].as_str().unwrap().starts_with("ErrorCode:DeviceNotFound;"), "{missing}");
     assert_eq!(missing["errorCode"], 404_001);
-    assert_eq!(
-        plant.hub("POST", "/devices/query", &[], Some(&json!({"query": "SELECT * FROM devices"}))).await.status,
-        501
-    );
+    reading(&plant).await;
     assert_eq!(plant.hub("GET", "/devices/s1?$select=deviceId", &[], None).await.status, 400);
     // What devices cannot do over HTTPS yet they are told as devices; a stranger is told nothing.
     let of_device = |key: &str| {

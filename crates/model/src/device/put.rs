@@ -169,7 +169,7 @@ fn parent_scopes(body: &Map<String, Value>) -> Result<Option<Vec<String>>> {
 }
 
 /// Refuses a member that nobody knows, and that says something: it would be lost in silence.
-fn only(body: &Map<String, Value>, path: &str, known: &[&[&str]]) -> Result<()> {
+pub(super) fn only(body: &Map<String, Value>, path: &str, known: &[&[&str]]) -> Result<()> {
     let lost = |name: &str, value: &Value| !value.is_null() && !known.iter().any(|names| names.contains(&name));
     match body.iter().find(|(name, value)| lost(name, value)) {
         None => Ok(()),
@@ -187,7 +187,7 @@ fn only(body: &Map<String, Value>, path: &str, known: &[&[&str]]) -> Result<()> 
     }
 }
 
-fn authentication(value: &Value) -> Result<Option<AuthenticationPut>> {
+pub(super) fn authentication(value: &Value) -> Result<Option<AuthenticationPut>> {
     let Some(given) = value.as_object() else {
         return if value.is_null() {
             Ok(None)
@@ -243,7 +243,7 @@ fn pair<'a>(given: &'a Map<String, Value>, member: &str, first: &str, second: &s
     }
 }
 
-fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
+pub(super) fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

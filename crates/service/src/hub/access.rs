@@ -11,25 +11,32 @@ pub(crate) static RULES: Rules = Rules { word: "hub", audience: Audience::Hub, e
 
 /// Reading an identity, keys included.
 pub(super) static READ_DEVICE: Need =
-    Need { right: Right::RegistryRead, actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/read")] };
+    Need { rights: &[Right::RegistryRead], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/read")] };
 /// Making or changing an identity.
 pub(super) static WRITE_DEVICE: Need =
-    Need { right: Right::RegistryWrite, actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/write")] };
+    Need { rights: &[Right::RegistryWrite], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/write")] };
 /// Deleting an identity.
 pub(super) static DELETE_DEVICE: Need =
-    Need { right: Right::RegistryWrite, actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/delete")] };
+    Need { rights: &[Right::RegistryWrite], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/devices/delete")] };
 /// Reading a twin.
 pub(super) static READ_TWIN: Need =
-    Need { right: Right::ServiceConnect, actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/read")] };
+    Need { rights: &[Right::ServiceConnect], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/read")] };
 /// Changing a twin.
 pub(super) static WRITE_TWIN: Need =
-    Need { right: Right::ServiceConnect, actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/write")] };
+    Need { rights: &[Right::ServiceConnect], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/write")] };
+/// Querying devices, modules and their twins. Azure's pages name the one right and the other.
+pub(super) static QUERY: Need = Need {
+    rights: &[Right::ServiceConnect, Right::RegistryRead],
+    actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/read")],
+};
 /// Reading events. Azure has no role for it; ours is the ARM action.
-pub(super) static READ_EVENTS: Need =
-    Need { right: Right::ServiceConnect, actions: &[(Plane::Control, "Microsoft.Devices/IotHubs/readEvents/action")] };
+pub(super) static READ_EVENTS: Need = Need {
+    rights: &[Right::ServiceConnect],
+    actions: &[(Plane::Control, "Microsoft.Devices/IotHubs/readEvents/action")],
+};
 /// Counting devices, by ARM's action or by the data plane's.
 pub(super) static READ_STATISTICS: Need = Need {
-    right: Right::RegistryRead,
+    rights: &[Right::RegistryRead],
     actions: &[
         (Plane::Control, "Microsoft.Devices/IotHubs/IotHubStats/read"),
         (Plane::Data, "Microsoft.Devices/IotHubs/statistics/read"),
@@ -38,7 +45,7 @@ pub(super) static READ_STATISTICS: Need = Need {
 
 /// Every operation of a hub's service API with what it needs.
 pub static NEEDS: &[&Need] =
-    &[&READ_DEVICE, &WRITE_DEVICE, &DELETE_DEVICE, &READ_TWIN, &WRITE_TWIN, &READ_EVENTS, &READ_STATISTICS];
+    &[&READ_DEVICE, &WRITE_DEVICE, &DELETE_DEVICE, &READ_TWIN, &WRITE_TWIN, &QUERY, &READ_EVENTS, &READ_STATISTICS];
 
 impl HubService {
     /// Who sends a request of the service API with this `Authorization` header: a shared access policy of the hub, or

@@ -8,42 +8,49 @@ use crate::tables::{DEVICE_SESSIONS, DEVICES, RENEWALS, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, StoredEvent};
-use ferrohub_model::device::{DeviceStatus, argument_invalid};
-use ferrohub_model::error::Result;
+use ferrohub_model::device::{DeviceStatus, argument_invalid, devices_of, modules_of};
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::QUERY_PAGE;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::{Page, Pages};
+use ferrohub_store::{Page, Pages, prefix_end};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Devices taken away in one unit of work: five rows each, below `limits::UNIT_ROWS`.
 const PURGE_ROWS: usize = 96;
 
-/// Removes all devices of a hub that is being deleted, with their twins, sessions and ADR devices, in steps; gives the
-/// device ids, whose connections the caller tells. May be run again after an interruption. A device that is made
+/// Removes all devices of a hub that is being deleted, with their modules, twins, sessions and ADR devices, in steps; gives the
+/// clients, whose connections the caller tells. May be run again after an interruption. A device that is made
 /// meanwhile is there afterwards: the deletion of the hub itself must expect none.
 ///
 /// # Errors
 /// When the store cannot be read or written.
 pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
-    let prefix = format!("{}/", hub.key());
     let mut gone = Vec::new();
-    loop {
-        let rows = platform.store.range(&DEVICES, "place", &prefix, Page::first(PURGE_ROWS)).await?;
-        if rows.is_empty() {
-            return Ok(gone);
-        }
-        let mut change = Change::new();
-        for row in rows {
-            // Identity, twin, session, renewals and ADR device share their key.
-            for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RENEWALS, &RESOURCES] {
-                change.unit.delete(table, row.key.clone());
+    // A module is not made where its device is gone, so that none comes behind.
+    for prefix in [devices_of(hub.uid), modules_of(hub.uid, None)] {
+        loop {
+            let rows = platform.store.range(&DEVICES, "place", &prefix, Page::first(PURGE_ROWS)).await?;
+            if rows.is_empty() {
+                break;
             }
-            gone.push(identity::device_from_row(&row)?.device.device_id.clone());
+            let mut change = Change::new();
+            for row in rows {
+                // Identity, twin, session, renewals and ADR device share their key.
+                for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RENEWALS, &RESOURCES] {
+                    change.unit.delete(table, row.key.clone());
+                }
+                gone.push(identity::passing(&row)?.client());
+            }
+            platform.commit(change).await?;
         }
-        platform.commit(change).await?;
     }
+    Ok(gone)
 }
 
 /// Whether a write of a hub changes what its open sessions rest on: policies and their keys, the switches that
@@ -55,7 +62,9 @@ pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
         || [&["hostName"][..], &["ipFilterRules"], &["publicNetworkAccess"], &["routing", "fallbackRoute", "isEnabled"]]
             .iter()
             .any(|path| was.value(path) != now.value(path))
-        || ["disableLocalAuth", "disableDeviceSAS"].iter().any(|switch| on(was, switch) != on(now, switch))
+        || ["disableLocalAuth", "disableDeviceSAS", "disableModuleSAS"]
+            .iter()
+            .any(|switch| on(was, switch) != on(now, switch))
 }
 
 /// Counts of a hub's devices, as ARM's `IotHubStats` and `/statistics/devices` show them.
@@ -64,16 +73,52 @@ pub fn concerns_sessions(was: &Resource, now: &Resource) -> bool {
 /// The refusal of an actor without the right; when the store cannot be read.
 pub async fn statistics(platform: &Platform, actor: &Actor, hub: &Stored) -> Result<Value> {
     platform.authorize_need(actor, &access::READ_STATISTICS, &HubRef::of(hub.clone()).holder()).await?;
-    let prefix = format!("{}/", hub.key());
+    let prefix = devices_of(hub.uid);
     let (mut total, mut disabled) = (0u64, 0u64);
     let mut pages = Pages::range(platform.store.as_ref(), &DEVICES, "place", &prefix, QUERY_PAGE);
     while let Some(rows) = pages.next().await? {
         for row in rows {
             total += 1;
-            disabled += u64::from(identity::device_from_row(&row)?.device.status == DeviceStatus::Disabled);
+            disabled += u64::from(row.part::<Switch>()?.status == DeviceStatus::Disabled);
         }
     }
     Ok(json!({"totalDeviceCount": total, "enabledDeviceCount": total - disabled, "disabledDeviceCount": disabled}))
+}
+
+/// How many devices a hub has; modules do not count.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn device_count(platform: &Platform, hub: &Stored) -> Result<u64> {
+    let start = devices_of(hub.uid);
+    let end = prefix_end(&start).ok_or_else(|| Error::internal("a prefix of places has no end"))?;
+    Ok(platform.store.count_between(&DEVICES, "place", &start, &end).await?)
+}
+
+/// How many messages a hub took since midnight (UTC), as far as they are kept.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn messages_of_today(platform: &Platform, hub: &Stored) -> Result<u64> {
+    let now_ms = platform.now().as_millisecond();
+    let midnight_ms = now_ms - now_ms.rem_euclid(DAY_MS);
+    let mut count = 0;
+    for partition in platform.log.partitions(hub.uid).await? {
+        let from = ReadFrom::EnqueuedAfter(midnight_ms.saturating_sub(1));
+        let first = platform.log.read(hub.uid, partition, from, 1, 1).await?;
+        let bounds = platform.log.bounds(hub.uid, partition).await?;
+        if let (Some(first), Some(bounds)) = (first.first(), bounds) {
+            count += (bounds.last_sequence + 1).saturating_sub(first.sequence);
+        }
+    }
+    Ok(count)
+}
+
+/// The part of a stored identity that is counted by.
+#[derive(Deserialize)]
+struct Switch {
+    #[serde(default)]
+    status: DeviceStatus,
 }
 
 /// Events of one partition as JSON. Body: `{"partition": 0, "fromSequence": 0, "maxEvents": 100}`; without

@@ -2,6 +2,7 @@
 
 use super::access::{unauthorized, unauthorized_access};
 use super::device_link::Lasting;
+use super::identity::{ClientId, DeviceRef};
 use super::session::{CloseReason, From, Session};
 use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
@@ -18,6 +19,7 @@ use ferrohub_model::model_id::check_model_id;
 use ferrohub_model::network::Peer;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_wire::sas_token::SasToken;
+use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -39,6 +41,12 @@ pub struct DeviceLogin {
     pub peer_chain: Vec<Vec<u8>>,
     /// From where it comes.
     pub peer: Peer,
+}
+
+impl DeviceLogin {
+    fn client(&self) -> ClientId<'_> {
+        ClientId { device_id: &self.device_id, module_id: self.module_id.as_deref() }
+    }
 }
 
 /// On what a connection rests.
@@ -117,7 +125,7 @@ impl HubService {
     /// from an older connection, and forgets what was remembered for it.
     ///
     /// # Errors
-    /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 400004 for a model id that is no DTMI; 501 for modules.
+    /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 400004 for a model id that is no DTMI; the same for a module of the device.
     pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
         self.open(login, SessionKind::Clean).await
     }
@@ -132,26 +140,14 @@ impl HubService {
         }
         let hub = self.by_host(&login.host).await?;
         // Listening starts before hub and identity are read, so that no change falls between the two.
-        let ears = self.listen(&hub, &login.device_id).await?;
+        let ears = self.listen(&hub, login.client()).await?;
         let view = self.trust.look(&self.platform, hub.uid).await?;
         let view = view.ok_or_else(|| unknown_hub(&login.host))?;
         let hub = &view.hub;
         hub.let_in(login.peer)?;
-        if let Some(module) = &login.module_id {
-            return Err(Error::not_implemented(format!(
-                "The module '{module}' of '{}' cannot connect: Ferrohub does not have module identities yet. Connect as the device.",
-                login.device_id
-            )));
-        }
-        let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
-        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(hub, &login.device_id))?;
-        let proof = self.prove(&view, &device, &login).await?;
-        if device.status == DeviceStatus::Disabled {
-            return Err(disabled(&device));
-        }
+        let (device, proof) = self.admit(&view, &login).await?;
         self.settle_policy(&device, &proof).await?;
-        let client = login.module_id.unwrap_or_default();
-        let lasting = Lasting { client, kind, model_id: login.model_id };
+        let lasting = Lasting { kind, model_id: login.model_id };
         let from = From { chain: login.peer_chain, peer: login.peer };
         self.open_session(hub, &device, lasting, proof, from, ears).await
     }
@@ -164,13 +160,26 @@ impl HubService {
         let hub = self.by_host(&login.host).await?;
         let view = self.trust.look(&self.platform, hub.uid).await?;
         let view = view.ok_or_else(|| unknown_hub(&login.host))?;
-        let found = identity::load(self.platform.store.as_ref(), hub.uid, &login.device_id).await?;
-        let device = found.map(|found| found.device).ok_or_else(|| no_such_device(&hub, &login.device_id))?;
-        self.prove(&view, &device, login).await?;
-        if device.status == DeviceStatus::Disabled {
-            return Err(disabled(&device));
+        self.admit(&view, login).await.map(drop)
+    }
+
+    /// The identity that is meant and how it was proven. A module is let in while its device is enabled.
+    async fn admit(&self, view: &View, login: &DeviceLogin) -> Result<(Arc<DeviceIdentity>, Proof)> {
+        let (hub, client) = (&view.hub, login.client());
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, client).await?;
+        let device = found.map(|found| found.device).ok_or_else(|| no_such_client(hub, client))?;
+        let proof = self.prove(view, &device, login).await?;
+        let owner = match client.module_id {
+            None => Arc::clone(&device),
+            Some(_) => {
+                let owner = identity::load(self.platform.store.as_ref(), hub.uid, client.device_id).await?;
+                owner.map(|owner| owner.device).ok_or_else(|| no_such_client(hub, client))?
+            }
+        };
+        if owner.status == DeviceStatus::Disabled {
+            return Err(disabled(&owner));
         }
-        Ok(())
+        Ok((device, proof))
     }
 
     async fn prove(&self, view: &View, device: &DeviceIdentity, login: &DeviceLogin) -> Result<Proof> {
@@ -186,7 +195,7 @@ impl HubService {
     async fn authenticate_token(&self, hub: &HubRef, device: &DeviceIdentity, text: &str) -> Result<Proof> {
         let token =
             SasToken::parse(text).map_err(|error| error.with_code("IotHubUnauthorized").with_iot_code(401_003))?;
-        let resource = audience(hub, &device.device_id);
+        let resource = audience(hub, DeviceRef::of(device).client);
         check_resource(&hub.holder(), &token, &resource)?;
         if device.authentication.kind != AuthenticationType::Sas {
             return Err(wrong_type(device, "a SAS token"));
@@ -196,7 +205,7 @@ impl HubService {
             check_policy_token(&self.platform, hub, &token, &resource).await?;
             return Ok(Proof::Policy { token, expiry_unix });
         }
-        check_device_keys(hub)?;
+        check_device_keys(hub, device.module_id.is_some())?;
         let sealed = self.fitting_key(hub, device, &token).await?;
         Ok(Proof::DeviceKey { sealed, expiry_unix })
     }
@@ -261,12 +270,12 @@ impl HubService {
         match device.authentication.kind {
             AuthenticationType::CertificateAuthority => {
                 let Trusted { leaf, authority } = self.trust.verify(view, chain, self.platform.now())?;
-                if leaf.common_name.as_deref() != Some(device.device_id.as_str()) {
+                if leaf.common_name.as_deref() != Some(device.client().as_str()) {
                     let name: String =
                         leaf.common_name.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
                     return Err(unauthorized(format!(
-                        "The client certificate is for '{name}', not for the device '{}'; use the device's own certificate.",
-                        device.device_id
+                        "The client certificate is for '{name}', not for '{}'; use its own certificate.",
+                        device.client()
                     )));
                 }
                 if !credential_allows(device, leaf.credential_id, authority) {
@@ -291,10 +300,15 @@ impl HubService {
 }
 
 /// Whether the hub, as it stands now, would accept the token of an open session again. Certificates are not looked at.
-pub(super) async fn recheck_token(platform: &Platform, hub: &HubRef, device_id: &str, proof: &Proof) -> Result<()> {
+pub(super) async fn recheck_token(
+    platform: &Platform,
+    hub: &HubRef,
+    client: ClientId<'_>,
+    proof: &Proof,
+) -> Result<()> {
     match proof {
-        Proof::DeviceKey { .. } => check_device_keys(hub),
-        Proof::Policy { token, .. } => check_policy_token(platform, hub, token, &audience(hub, device_id)).await,
+        Proof::DeviceKey { .. } => check_device_keys(hub, client.module_id.is_some()),
+        Proof::Policy { token, .. } => check_policy_token(platform, hub, token, &audience(hub, client)).await,
         Proof::Chain { .. } | Proof::Thumbprint { .. } => Ok(()),
     }
 }
@@ -306,14 +320,19 @@ async fn check_policy_token(platform: &Platform, hub: &HubRef, token: &SasToken,
     grant.require_right(Right::DeviceConnect, &holder)
 }
 
-fn audience(hub: &HubRef, device_id: &str) -> String {
-    format!("{}/devices/{device_id}", hub.host)
+fn audience(hub: &HubRef, client: ClientId<'_>) -> String {
+    let ClientId { device_id, module_id } = client;
+    match module_id {
+        Some(module_id) => format!("{}/devices/{device_id}/modules/{module_id}", hub.host),
+        None => format!("{}/devices/{device_id}", hub.host),
+    }
 }
 
-fn check_device_keys(hub: &HubRef) -> Result<()> {
-    if hub.is_on("disableDeviceSAS") {
+fn check_device_keys(hub: &HubRef, of_module: bool) -> Result<()> {
+    let (what, switch) = if of_module { ("module", "disableModuleSAS") } else { ("device", "disableDeviceSAS") };
+    if hub.is_on(switch) {
         return Err(unauthorized_access(format!(
-            "The hub '{}' has device keys switched off (disableDeviceSAS); connect with a certificate.",
+            "The hub '{}' has {what} keys switched off ({switch}); connect with a certificate.",
             hub.name
         )));
     }
@@ -368,9 +387,11 @@ fn decoded(key: &str) -> Result<Zeroizing<Vec<u8>>> {
     STANDARD.decode(key).map(Zeroizing::new).map_err(|_| Error::internal("an opened device key is not base64"))
 }
 
-fn no_such_device(hub: &HubRef, device_id: &str) -> Error {
-    Error::unauthenticated(format!("IotHub '{}' does not contain the specified device '{device_id}'", hub.name))
-        .with_code("DeviceNotFound")
+fn no_such_client(hub: &HubRef, client: ClientId<'_>) -> Error {
+    let (what, code) =
+        if client.module_id.is_some() { ("module", "ModuleNotFound") } else { ("device", "DeviceNotFound") };
+    Error::unauthenticated(format!("IotHub '{}' does not contain the specified {what} '{client}'", hub.name))
+        .with_code(code)
         .with_iot_code(401_002)
 }
 

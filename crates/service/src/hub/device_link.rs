@@ -1,6 +1,6 @@
 //! What a device may do with its open connection, shared by the tasks of that connection.
 
-use super::identity::DeviceRef;
+use super::identity::{ClientId, DeviceRef};
 use super::presence::Present;
 use super::telemetry::{self, Telemetry};
 use super::{device_sessions, twins};
@@ -21,8 +21,6 @@ use uuid::Uuid;
 
 /// What of a session may outlive its connection.
 pub(super) struct Lasting {
-    /// Name of the module; empty for the device itself.
-    pub(super) client: String,
     pub(super) kind: SessionKind,
     /// The model that the device announces.
     pub(super) model_id: Option<String>,
@@ -52,7 +50,7 @@ pub struct DeviceLink {
 
 impl DeviceLink {
     pub(super) fn device(&self) -> DeviceRef<'_> {
-        DeviceRef { uid: self.uid, hub: self.hub, device_id: self.device_id() }
+        DeviceRef { uid: self.uid, hub: self.hub, client: self.client() }
     }
 
     /// Who acts by this link.
@@ -60,9 +58,14 @@ impl DeviceLink {
         &self.actor
     }
 
-    /// The device id.
+    /// The device id; of a module, that of its device.
     pub fn device_id(&self) -> &str {
         &self.origin.device_id
+    }
+
+    /// The ids of the device or module.
+    pub(super) fn client(&self) -> ClientId<'_> {
+        ClientId { device_id: &self.origin.device_id, module_id: self.origin.module_id.as_deref() }
     }
 
     /// Appends messages to the hub's log; they are on disk when this returns `Ok`. A device that writes more than one may waits first
@@ -130,8 +133,7 @@ impl DeviceLink {
         if self.lasting.kind == SessionKind::Clean || self.remembered() == Some(wanted) {
             return Ok(());
         }
-        let client = &self.lasting.client;
-        device_sessions::remember(&self.platform, self.device(), client, Some(wanted), || self.check_own()).await?;
+        device_sessions::remember(&self.platform, self.device(), Some(wanted), || self.check_own()).await?;
         *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
         Ok(())
     }

@@ -5,11 +5,15 @@ use super::{contended, processes, twins};
 use crate::platform::{Change, Platform};
 use crate::tables::{DEVICE_SESSIONS, DEVICES, PROCESSES, TWINS};
 use ferrohub_model::device::{ConnectionView, DeviceIdentity};
-use ferrohub_model::device_session::{DeviceSession, SessionKind, Subscriptions};
+use ferrohub_model::device_session::{DeviceSession, SessionKind, Sighting, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_store::{Put, Row, Store, StoreError, UnitOfWork};
+use std::collections::HashMap;
 use uuid::Uuid;
+
+/// Under which name a row remembers the session of whom it is of: each module has a row of its own.
+const OWN: &str = "";
 
 /// A device session with the version of its row; no version: there is no row yet.
 #[derive(Debug, Clone, Default)]
@@ -69,19 +73,51 @@ impl StoredSession {
 /// # Errors
 /// When the store cannot be read.
 pub(super) async fn connection(platform: &Platform, device: &DeviceIdentity) -> Result<ConnectionView> {
-    let now = platform.now().as_microsecond();
     let own = platform.presence.sighting(device.uid).map(|(seen, _)| seen);
     let mut session = DeviceSession::default();
     if !own.is_some_and(|seen| seen.connected) {
         session = load(platform.store.as_ref(), device.uid).await?.session;
     }
+    shown(platform, session, own, &mut HashMap::new()).await
+}
+
+/// The same of many devices, in their order, from one look at their rows.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn connections(platform: &Platform, devices: &[DeviceIdentity]) -> Result<Vec<ConnectionView>> {
+    let keys: Vec<String> = devices.iter().map(|device| uid_key(device.uid)).collect();
+    let rows = platform.store.get_many(&DEVICE_SESSIONS, &keys).await?;
+    let (mut views, mut leases) = (Vec::with_capacity(devices.len()), HashMap::new());
+    for (device, row) in devices.iter().zip(&rows) {
+        let own = platform.presence.sighting(device.uid).map(|(seen, _)| seen);
+        views.push(shown(platform, from_row(row.as_deref())?.session, own, &mut leases).await?);
+    }
+    Ok(views)
+}
+
+/// A session as it is shown; `leases` are those that were looked up before.
+async fn shown(
+    platform: &Platform,
+    mut session: DeviceSession,
+    own: Option<Sighting>,
+    leases: &mut HashMap<Uuid, Option<i64>>,
+) -> Result<ConnectionView> {
+    let now = platform.now().as_microsecond();
     if let Some(seen) = &own {
         session.see(seen, true);
     }
     let lease = match session.holder {
         // What this process holds, it knows.
         Some(holder) if holder == platform.presence.process() => own.filter(|seen| seen.connected).map(|_| now),
-        Some(holder) => processes::lease(platform.store.as_ref(), holder).await?,
+        Some(holder) => match leases.get(&holder) {
+            Some(known) => *known,
+            None => {
+                let lease = processes::lease(platform.store.as_ref(), holder).await?;
+                leases.insert(holder, lease);
+                lease
+            }
+        },
         None => None,
     };
     Ok(session.view(lease, now))
@@ -95,19 +131,18 @@ pub(super) async fn connection(platform: &Platform, device: &DeviceIdentity) -> 
 pub(super) async fn begin(
     platform: &Platform,
     device: DeviceRef<'_>,
-    client: &str,
     kind: SessionKind,
     had_one: bool,
 ) -> Result<Option<Subscriptions>> {
     if !had_one {
         return Ok(None);
     }
-    let found = load(platform.store.as_ref(), device.uid).await?.session.remembered.get(client).copied();
+    let found = load(platform.store.as_ref(), device.uid).await?.session.remembered.get(OWN).copied();
     match (kind, found) {
         (SessionKind::Lasting, found) => Ok(found),
         (SessionKind::Clean, None) => Ok(None),
         (SessionKind::Clean, Some(_)) => {
-            remember(platform, device, client, None, || Ok(())).await?;
+            remember(platform, device, None, || Ok(())).await?;
             Ok(None)
         }
     }
@@ -120,20 +155,19 @@ pub(super) async fn begin(
 pub(super) async fn remember(
     platform: &Platform,
     device: DeviceRef<'_>,
-    client: &str,
     wanted: Option<Subscriptions>,
     may: impl Fn() -> Result<()>,
 ) -> Result<()> {
-    let _turn = platform.twin_turn(device.device_id).await;
+    let _turn = platform.twin_turn(&device.client.to_string()).await;
     let mut attempts = platform.attempts();
     loop {
-        attempts.begin(|| contended(&format!("The session of '{}'", device.device_id))).await?;
+        attempts.begin(|| contended(&format!("The session of '{}'", device.client))).await?;
         may()?;
         let was = load(platform.store.as_ref(), device.uid).await?;
         let mut next = was.session.clone();
         let before = match wanted {
-            Some(wanted) => next.remembered.insert(client.to_owned(), wanted),
-            None => next.remembered.remove(client),
+            Some(wanted) => next.remembered.insert(OWN.to_owned(), wanted),
+            None => next.remembered.remove(OWN),
         };
         if before == wanted {
             return Ok(());

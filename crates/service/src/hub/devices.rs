@@ -1,7 +1,7 @@
 //! The registry part of a hub's service API: devices as JSON.
 
 use super::access::{DELETE_DEVICE, READ_DEVICE, WRITE_DEVICE};
-use super::identity::{self, Credentials, DeviceSpec, StoredDevice};
+use super::identity::{self, ClientId, Credentials, DeviceSpec, StoredDevice};
 use super::{HubRef, HubService, contended, device_sessions, parents, unknown_hub};
 use crate::authz::Actor;
 use crate::platform::Change;
@@ -13,6 +13,24 @@ use ferrohub_model::time::rfc3339;
 use ferrohub_model::twin::Twin;
 use ferrohub_wire::etag::EtagCondition;
 use serde_json::Value;
+
+/// What must be there already where something is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nothing.
+    New,
+    /// What the condition allows.
+    Present(EtagCondition),
+    /// Nothing, or what the condition allows.
+    Either(EtagCondition),
+}
+
+impl Wish {
+    /// What a PUT with this `If-Match` wishes.
+    pub(super) fn of(if_match: Option<&str>) -> Self {
+        if_match.map_or(Self::New, |text| Self::Present(EtagCondition::parse(text)))
+    }
+}
 
 impl HubService {
     /// A device with its keys, as `GET /devices/{id}` shows it.
@@ -40,7 +58,22 @@ impl HubService {
     ) -> Result<Value> {
         self.authorize(actor, hub, &WRITE_DEVICE).await?;
         let wanted = DevicePut::parse(device_id, body)?;
-        let condition = if_match.map(EtagCondition::parse);
+        let (device, _) = self.write_device(hub, device_id, &wanted, &Wish::of(if_match), None).await?;
+        self.device_view(&device).await
+    }
+
+    /// Writes a device as it is wanted and tells whether it is new; a new one begins with `twin`.
+    ///
+    /// # Errors
+    /// Those of [`HubService::put_device`] but the missing right.
+    pub(super) async fn write_device(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        wanted: &DevicePut,
+        wish: &Wish,
+        twin: Option<&Twin>,
+    ) -> Result<(DeviceIdentity, bool)> {
         let mut hub = hub.clone();
         let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = self.platform.attempts();
@@ -51,18 +84,19 @@ impl HubService {
                 hub = self.again(&hub).await?;
             }
             let was = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
+            let new = was.is_none();
             let mut change = Change::new();
-            let device = match (&condition, was) {
-                (None, Some(_)) => return Err(already_exists(&hub, device_id)),
-                (None, None) => self.create(&hub, device_id, &wanted, &mut change).await?,
-                (Some(_), None) => return Err(not_found(&hub, device_id)),
-                (Some(condition), Some(was)) => {
+            let device = match (wish, was) {
+                (Wish::New, Some(_)) => return Err(already_exists(&hub, device_id)),
+                (Wish::New | Wish::Either(_), None) => self.create(&hub, device_id, wanted, twin, &mut change).await?,
+                (Wish::Present(_), None) => return Err(not_found(&hub, device_id)),
+                (Wish::Present(condition) | Wish::Either(condition), Some(was)) => {
                     check_match(condition, &was.device.etag)?;
-                    self.update(&hub, &was, &wanted, &mut change).await?
+                    self.update(&hub, &was, wanted, &mut change).await?
                 }
             };
             if self.platform.try_commit(change).await? {
-                return self.device_view(&device).await;
+                return Ok((device, new));
             }
         }
     }
@@ -79,7 +113,19 @@ impl HubService {
         if_match: Option<&str>,
     ) -> Result<()> {
         self.authorize(actor, hub, &DELETE_DEVICE).await?;
-        let condition = if_match.map(EtagCondition::parse);
+        self.remove_device(hub, device_id, if_match.map(EtagCondition::parse)).await
+    }
+
+    /// Deletes a device.
+    ///
+    /// # Errors
+    /// Those of [`HubService::delete_device`] but the missing right.
+    pub(super) async fn remove_device(
+        &self,
+        hub: &HubRef,
+        device_id: &str,
+        condition: Option<EtagCondition>,
+    ) -> Result<()> {
         let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = self.platform.attempts();
         loop {
@@ -92,7 +138,7 @@ impl HubService {
             if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
                 registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &was.device, &mut change).await?;
             }
-            identity::add_delete(&was, &mut change);
+            identity::add_delete(&self.platform, &was, &mut change).await?;
             if self.platform.try_commit(change).await? {
                 return Ok(());
             }
@@ -100,14 +146,24 @@ impl HubService {
     }
 
     /// The hub as it is now.
-    async fn again(&self, hub: &HubRef) -> Result<HubRef> {
+    pub(super) async fn again(&self, hub: &HubRef) -> Result<HubRef> {
         let found = resources::by_uid(&self.platform, hub.uid).await?;
         found.map(HubRef::of).ok_or_else(|| unknown_hub(&hub.host))
     }
 
-    pub(super) async fn require_device(&self, hub: &HubRef, device_id: &str) -> Result<StoredDevice> {
-        let found = identity::load(self.platform.store.as_ref(), hub.uid, device_id).await?;
-        found.ok_or_else(|| not_found(hub, device_id))
+    pub(super) async fn require_device<'a>(
+        &self,
+        hub: &HubRef,
+        client: impl Into<ClientId<'a>>,
+    ) -> Result<StoredDevice> {
+        let client = client.into();
+        let found = identity::load(self.platform.store.as_ref(), hub.uid, client).await?;
+        if found.is_none() && client.module_id.is_some() {
+            // What is missing may be the device.
+            let owner = identity::load(self.platform.store.as_ref(), hub.uid, client.device_id).await?;
+            owner.ok_or_else(|| not_found(hub, client.device_id))?;
+        }
+        found.ok_or_else(|| client.not_found(hub))
     }
 
     async fn create(
@@ -115,6 +171,7 @@ impl HubService {
         hub: &HubRef,
         device_id: &str,
         wanted: &DevicePut,
+        twin: Option<&Twin>,
         change: &mut Change,
     ) -> Result<DeviceIdentity> {
         let given = wanted.authentication.clone().unwrap_or(AuthenticationPut::Sas { primary: None, secondary: None });
@@ -127,7 +184,8 @@ impl HubService {
         if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
             registry::mirror_new(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
         }
-        identity::add_create(&self.platform, &mut device, &Twin::new(&rfc3339(self.platform.now())), change)?;
+        let twin = twin.cloned().unwrap_or_else(|| Twin::new(&rfc3339(self.platform.now())));
+        identity::add_create(&self.platform, &mut device, &twin, change)?;
         // The hub must still be there, and the same: a device made while it is deleted, or made anew under its name,
         // would be left behind.
         change.unit.expect_version(&crate::tables::RESOURCES, hub.stored.key(), hub.stored.version);
@@ -159,16 +217,17 @@ impl HubService {
         Ok(device)
     }
 
-    async fn device_view(&self, device: &DeviceIdentity) -> Result<Value> {
+    pub(super) async fn device_view(&self, device: &DeviceIdentity) -> Result<Value> {
         let keys = identity::open_keys(&self.platform, device).await?;
         let keys = keys.map(|(primary, secondary)| (primary.to_string(), secondary.to_string()));
         let connection = device_sessions::connection(&self.platform, device).await?;
         let parent_scope = parents::parent_scope(&self.platform, device).await?;
-        Ok(device.view(&DeviceLive { keys, connection, parent_scope }))
+        let live = DeviceLive { keys, connection, parent_scope };
+        Ok(if device.module_id.is_some() { device.module_view(&live) } else { device.view(&live) })
     }
 }
 
-fn credentials(given: AuthenticationPut) -> Credentials {
+pub(super) fn credentials(given: AuthenticationPut) -> Credentials {
     match given {
         AuthenticationPut::Sas { primary, secondary } => Credentials::Keys { primary, secondary },
         AuthenticationPut::SelfSigned { primary, secondary } => Credentials::Thumbprints { primary, secondary },

@@ -1,4 +1,4 @@
-//! Rows of device identities: building, sealing and writing them. Shared by the service API and by provisioning.
+//! Rows of identities of devices and of their modules: building, sealing and writing them. Shared by the service API and by provisioning.
 //!
 //! A caller drafts an identity, lets the registry mirror it, and adds the rows to its own unit of work:
 //! [`draft`], [`add_create`], or [`load`], [`set_credentials`], [`add_update`].
@@ -8,14 +8,19 @@ use crate::platform::{self, Change, Platform};
 use crate::tables::{DEVICE_SESSIONS, DEVICES, RENEWALS, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_place};
+use ferrohub_model::device::{
+    Authentication, AuthenticationType, DeviceIdentity, DeviceStatus, device_place, module_not_found, module_place,
+    modules_of,
+};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::MODULES_PER_DEVICE;
 use ferrohub_model::time::{NEVER, rfc3339};
 use ferrohub_model::twin::Twin;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_pki::key::generate_symmetric_key;
-use ferrohub_store::{Expect, Put, Row, Store};
+use ferrohub_store::{Expect, Page, Put, Row, Store};
 use jiff::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -46,11 +51,15 @@ pub enum Credentials {
     None,
 }
 
-/// A device to be made.
+/// A device, or a module of one, to be made.
 #[derive(Clone)]
 pub struct DeviceSpec {
     /// Device id, legal by [`ferrohub_model::device_id::check_device_id`].
     pub device_id: String,
+    /// Module id, where it is a module of the device.
+    pub module_id: Option<String>,
+    /// Who manages the module.
+    pub managed_by: Option<String>,
     /// Its credentials.
     pub credentials: Credentials,
     /// Its status.
@@ -72,6 +81,8 @@ impl DeviceSpec {
     pub fn new(device_id: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             device_id: device_id.into(),
+            module_id: None,
+            managed_by: None,
             credentials,
             status: DeviceStatus::Enabled,
             status_reason: None,
@@ -83,21 +94,75 @@ impl DeviceSpec {
     }
 }
 
-/// Which device is meant: by its uid in rows, by hub and device id in notices.
+/// Which device or module is meant: by its uid in rows, by hub and name in notices.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceRef<'a> {
-    /// Uid of the device.
+    /// Uid of the device or module.
     pub uid: Uuid,
     /// Uid of its hub.
     pub hub: Uuid,
-    /// Its device id.
-    pub device_id: &'a str,
+    /// Its ids.
+    pub client: ClientId<'a>,
 }
 
 impl<'a> DeviceRef<'a> {
-    /// The device that an identity is of.
+    /// The device or module that an identity is of.
     pub fn of(device: &'a DeviceIdentity) -> Self {
-        Self { uid: device.uid, hub: device.hub, device_id: &device.device_id }
+        let client = ClientId { device_id: &device.device_id, module_id: device.module_id.as_deref() };
+        Self { uid: device.uid, hub: device.hub, client }
+    }
+}
+
+/// The ids of a device, or of a module of one. Printed as `device` and `device/module`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientId<'a> {
+    /// Device id.
+    pub device_id: &'a str,
+    /// Module id, where a module is meant.
+    pub module_id: Option<&'a str>,
+}
+
+impl<'a> ClientId<'a> {
+    /// A module of a device.
+    pub fn module(device_id: &'a str, module_id: &'a str) -> Self {
+        Self { device_id, module_id: Some(module_id) }
+    }
+
+    /// Where its row is found.
+    fn place(self, hub: Uuid) -> Result<String> {
+        match self.module_id {
+            Some(module_id) => module_place(hub, self.device_id, module_id),
+            None => device_place(hub, self.device_id),
+        }
+    }
+
+    /// The refusal where there is none: 404001, or 404010 for a module.
+    pub(super) fn not_found(self, hub: &HubRef) -> Error {
+        match self.module_id {
+            Some(module_id) => module_not_found(self.device_id, module_id),
+            None => super::devices::not_found(hub, self.device_id),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for ClientId<'a> {
+    fn from(device_id: &'a str) -> Self {
+        Self { device_id, module_id: None }
+    }
+}
+
+impl<'a> From<&'a String> for ClientId<'a> {
+    fn from(device_id: &'a String) -> Self {
+        device_id.as_str().into()
+    }
+}
+
+impl fmt::Display for ClientId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.module_id {
+            Some(module_id) => write!(f, "{}/{module_id}", self.device_id),
+            None => f.write_str(self.device_id),
+        }
     }
 }
 
@@ -110,12 +175,23 @@ pub struct StoredDevice {
     pub version: u64,
 }
 
-/// The identity of a device, if there is one.
+/// The identity of a device or module, if there is one.
 ///
 /// # Errors
 /// `ArgumentInvalid` for an illegal id; when the store cannot be read.
-pub async fn load(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Option<StoredDevice>> {
-    store.find_one(&DEVICES, "place", &device_place(hub, device_id)?).await?.as_deref().map(device_from_row).transpose()
+pub async fn load<'a>(store: &dyn Store, hub: Uuid, client: impl Into<ClientId<'a>>) -> Result<Option<StoredDevice>> {
+    let place = client.into().place(hub)?;
+    store.find_one(&DEVICES, "place", &place).await?.as_deref().map(device_from_row).transpose()
+}
+
+/// The modules of a device, in the order of their ids.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn modules(store: &dyn Store, hub: Uuid, device_id: &str) -> Result<Vec<StoredDevice>> {
+    let prefix = format!("{}/", modules_of(hub, Some(device_id)));
+    let rows = store.range(&DEVICES, "place", &prefix, Page::first(MODULES_PER_DEVICE)).await?;
+    rows.iter().map(|row| device_from_row(row)).collect()
 }
 
 /// The identity with this uid, if there is one.
@@ -131,14 +207,25 @@ pub async fn by_uid(store: &dyn Store, uid: Uuid) -> Result<Option<StoredDevice>
 /// # Errors
 /// Internal, when the document does not parse.
 pub fn device_from_row(row: &Row) -> Result<StoredDevice> {
+    Ok(StoredDevice {
+        device: Arc::new(placed(row, row.parse::<DeviceIdentity>()?.as_ref().clone())?),
+        version: row.version,
+    })
+}
+
+/// The same for whoever goes through many rows: what was parsed is not remembered.
+///
+/// # Errors
+/// Internal, when the document does not parse.
+pub(super) fn passing(row: &Row) -> Result<DeviceIdentity> {
+    placed(row, row.part::<DeviceIdentity>()?)
+}
+
+fn placed(row: &Row, mut device: DeviceIdentity) -> Result<DeviceIdentity> {
     let broken = || Error::internal(format!("device row {} has no place", row.key));
-    let mut device = row.parse::<DeviceIdentity>()?.as_ref().clone();
-    let place = row.columns.first().and_then(Option::as_deref).and_then(|place| place.split_once('/'));
-    let (hub, device_id) = place.ok_or_else(broken)?;
-    device.hub = parse_uid_key(hub).ok_or_else(broken)?;
     device.uid = parse_uid_key(&row.key).ok_or_else(broken)?;
-    device.device_id = device_id.to_owned();
-    Ok(StoredDevice { device: Arc::new(device), version: row.version })
+    let place = row.columns.first().and_then(Option::as_deref).ok_or_else(broken)?;
+    if device.stand_at(place) { Ok(device) } else { Err(broken()) }
 }
 
 /// A new identity that is not stored yet; its keys are generated where none are given, and sealed.
@@ -146,12 +233,13 @@ pub fn device_from_row(row: &Row) -> Result<StoredDevice> {
 /// # Errors
 /// `ArgumentInvalid` for an illegal id; when sealing fails.
 pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Result<DeviceIdentity> {
-    device_place(hub.uid, &spec.device_id)?;
     let now = platform.now();
     let mut device = DeviceIdentity {
         hub: hub.uid,
         uid: spec.uid.unwrap_or_else(|| platform.new_id()),
         device_id: spec.device_id,
+        module_id: spec.module_id,
+        managed_by: spec.managed_by,
         generation_id: generation(now),
         etag: String::new(),
         status: spec.status,
@@ -166,6 +254,7 @@ pub async fn draft(platform: &Platform, hub: &HubRef, spec: DeviceSpec) -> Resul
         own_chain: false,
         created: rfc3339(now),
     };
+    device.place()?;
     set_credentials(platform, &mut device, spec.credentials).await?;
     Ok(device)
 }
@@ -252,13 +341,13 @@ pub async fn open_keys(
     Ok(Some((primary, secondary)))
 }
 
-/// Adds a new device and its twin to `change`; the unit meets a conflict when the device is there already.
+/// Adds a new device or module and its twin to `change`; the unit meets a conflict when it is there already.
 ///
 /// # Errors
 /// Internal, when a document does not serialize.
 pub fn add_create(platform: &Platform, device: &mut DeviceIdentity, twin: &Twin, change: &mut Change) -> Result<()> {
     device.etag = new_etag(platform);
-    let value = device_place(device.hub, &device.device_id)?;
+    let value = device.place()?;
     change.unit.expect(Expect::NoneWith { table: &DEVICES, column: "place", value });
     change.unit.put(device_put(device)?);
     change.unit.put(twins::put(device.uid, twin)?);
@@ -303,8 +392,31 @@ pub fn add_settled_policy(was: &StoredDevice, change: &mut Change) -> Result<()>
     Ok(())
 }
 
-/// Adds the removal of a device, its twin, its session and its renewals to `change`, and the notice to an open connection.
-pub fn add_delete(was: &StoredDevice, change: &mut Change) {
+/// Adds to `change` that the identity stays as it is and has another version all the same: whoever read it before, to delete it, reads again.
+///
+/// # Errors
+/// Internal, when the document does not serialize.
+pub(super) fn add_touch(was: &StoredDevice, change: &mut Change) -> Result<()> {
+    change.unit.expect_version(&DEVICES, uid_key(was.device.uid), was.version);
+    change.unit.put(device_put(&was.device)?);
+    Ok(())
+}
+
+/// Adds the removal of a device with its modules, their twins, sessions and renewals to `change`, and the notices to open connections.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn add_delete(platform: &Platform, was: &StoredDevice, change: &mut Change) -> Result<()> {
+    add_delete_one(was, change);
+    if was.device.module_id.is_none() {
+        for module in modules(platform.store.as_ref(), was.device.hub, &was.device.device_id).await? {
+            add_delete_one(&module, change);
+        }
+    }
+    Ok(())
+}
+
+fn add_delete_one(was: &StoredDevice, change: &mut Change) {
     let key = uid_key(was.device.uid);
     change.unit.expect_version(&DEVICES, key.clone(), was.version);
     change.unit.delete(&DEVICES, key.clone());
@@ -316,11 +428,11 @@ pub fn add_delete(was: &StoredDevice, change: &mut Change) {
 
 /// Announces a change of the identity to an open connection.
 pub fn notify(device: &DeviceIdentity, change: &mut Change) {
-    change.notices.push((platform::device_subject(device.hub, &device.device_id), bytes::Bytes::new()));
+    change.notices.push((platform::device_subject(device.hub, &device.client()), bytes::Bytes::new()));
 }
 
 fn device_put(device: &DeviceIdentity) -> Result<Put> {
-    let columns = vec![Some(device_place(device.hub, &device.device_id)?)];
+    let columns = vec![Some(device.place()?)];
     Ok(Put::new(&DEVICES, uid_key(device.uid), columns, device)?)
 }
 

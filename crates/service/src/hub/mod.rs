@@ -8,17 +8,22 @@
 
 pub(crate) mod access;
 mod admin;
+mod bulk;
 pub mod connect;
 pub mod device_link;
 mod device_sessions;
 mod devices;
 pub mod identity;
 mod issuing;
+mod lists;
+mod modules;
 mod parents;
 mod patience;
 pub(crate) mod presence;
 pub(crate) mod presence_writer;
 pub(crate) mod processes;
+mod query;
+mod regenerate;
 pub mod renewal;
 pub mod session;
 mod shared_read;
@@ -27,12 +32,15 @@ mod trust;
 pub mod twins;
 
 pub use access::{NEEDS, rights_enough_for};
-pub use admin::{concerns_sessions, purge, read_events_view, statistics};
+pub use admin::{concerns_sessions, device_count, messages_of_today, purge, read_events_view, statistics};
+pub use bulk::Failed;
 pub use connect::DeviceLogin;
 pub use device_link::DeviceLink;
-pub use identity::{Credentials, DeviceSpec, StoredDevice};
+pub use identity::{ClientId, Credentials, DeviceSpec, StoredDevice};
 pub use issuing::code_of as renewal_code;
 pub(crate) use issuing::{RenewalQueues, take_up as take_up_renewals};
+pub use query::QueryPage;
+pub use regenerate::Regenerated;
 pub use renewal::{RenewalAccepted, RenewalEnded, RenewalRefused};
 pub use session::{CloseReason, Session, SessionEvent};
 pub use telemetry::Telemetry;
@@ -50,6 +58,7 @@ use ferrohub_model::network::{Closed, Peer, Target, closed_to};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::SasToken;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// The tag with which a hub's devices may ask for faults of their connections, as tests of SDKs do; its value is `true`.
@@ -144,12 +153,19 @@ pub struct HubService {
     platform: Arc<Platform>,
     authenticator: Arc<Authenticator>,
     trust: Arc<Trust>,
+    /// Queries that run.
+    queries: Semaphore,
 }
 
 impl HubService {
     /// A service over `platform` that lets `authenticator` look at bearer tokens.
     pub fn new(platform: Arc<Platform>, authenticator: Arc<Authenticator>) -> Self {
-        Self { platform, authenticator, trust: Arc::new(Trust::default()) }
+        Self {
+            platform,
+            authenticator,
+            trust: Arc::new(Trust::default()),
+            queries: Semaphore::new(limits::HUB_QUERIES_AT_ONCE),
+        }
     }
 
     /// The hub with this host name; case and a port are ignored.

@@ -147,6 +147,13 @@ impl Presence {
         Some((Sighting { process: self.process, connected, since, updated, heard }, entry.number))
     }
 
+    /// The devices and modules that are connected to this process.
+    pub(super) fn connected(&self) -> Vec<Uuid> {
+        let state = self.state();
+        let holds = |entry: &Entry| entry.open && entry.claim.upgrade().is_some_and(|claim| !claim.is_lost());
+        state.entries.iter().filter(|(_, entry)| holds(entry)).map(|(device, _)| *device).collect()
+    }
+
     /// Waits until something is to be written.
     pub(super) async fn noted(&self) {
         while self.state().queue.is_empty() {

@@ -32,6 +32,23 @@ pub(super) async fn lease(store: &dyn Store, process: Uuid) -> Result<Option<i64
     Ok(row.map(|row| row.parse::<Process>()).transpose()?.map(|process| process.until))
 }
 
+/// The processes that count as living at `now`.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn living(store: &dyn Store, now: Timestamp) -> Result<Vec<Uuid>> {
+    let mut living = Vec::new();
+    let mut pages = Pages::scan(store, &PROCESSES, "", ROWS);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            if row.parse::<Process>()?.until >= now.as_microsecond() {
+                living.extend(parse_uid_key(&row.key));
+            }
+        }
+    }
+    Ok(living)
+}
+
 /// What a renewal found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Renewal {

@@ -2,7 +2,7 @@
 
 use super::connect::{Proof, recheck_token};
 use super::device_link::{DeviceLink, Lasting};
-use super::identity::DeviceRef;
+use super::identity::{ClientId, DeviceRef};
 use super::patience::Patience;
 use super::renewal::RenewalEnded;
 use super::telemetry::Telemetry;
@@ -94,6 +94,8 @@ pub enum SessionEvent {
 /// What a session listens to.
 pub(super) struct Ears {
     device: Subscription,
+    /// What a module's device hears: a module goes, and is shut out, with it.
+    owner: Option<Subscription>,
     desired: Subscription,
     trust: Subscription,
 }
@@ -141,11 +143,17 @@ pub struct Session {
 }
 
 impl HubService {
-    pub(super) async fn listen(&self, hub: &HubRef, device_id: &str) -> Result<Ears> {
+    pub(super) async fn listen(&self, hub: &HubRef, client: ClientId<'_>) -> Result<Ears> {
         let bus = &self.platform.bus;
+        let owner = client.module_id.map(|_| platform::device_subject(hub.uid, client.device_id));
+        let name = client.to_string();
         Ok(Ears {
-            device: bus.subscribe(&platform::device_subject(hub.uid, device_id)).await?,
-            desired: bus.subscribe(&platform::desired_subject(hub.uid, device_id)).await?,
+            device: bus.subscribe(&platform::device_subject(hub.uid, &name)).await?,
+            owner: match owner {
+                Some(subject) => Some(bus.subscribe(&subject).await?),
+                None => None,
+            },
+            desired: bus.subscribe(&platform::desired_subject(hub.uid, &name)).await?,
             trust: bus.subscribe(&platform::trust_subject(hub.uid)).await?,
         })
     }
@@ -164,30 +172,30 @@ impl HubService {
         if let Some(model) = lasting.model_id.as_deref().filter(|model| *model != twin.model_id) {
             twins::announce(&self.platform, DeviceRef::of(device), model).await?;
         }
-        let (client, had_one) = (lasting.client.as_str(), twin.had_lasting_session);
-        let remembered =
-            device_sessions::begin(&self.platform, DeviceRef::of(device), client, lasting.kind, had_one).await?;
+        let had_one = twin.had_lasting_session;
+        let remembered = device_sessions::begin(&self.platform, DeviceRef::of(device), lasting.kind, had_one).await?;
         // What ended while the device was away; the device itself asks by subscribing, unless that is remembered.
         let hears_of_renewals = remembered.is_some_and(|wanted| wanted.credentials);
         if hears_of_renewals {
             // The connection before this one may just be noting what arrived; whoever reads after this turn sees it.
-            drop(self.platform.twin_turn(&device.device_id).await);
+            drop(self.platform.twin_turn(&device.client()).await);
         }
         // Only an authenticated device gets here, so a stranger cannot throw one out.
-        let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.device_id)).await?;
+        let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.client())).await?;
         let claim = Arc::new(claim);
         let link = Arc::new(DeviceLink {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
-            actor: Actor::device(DeviceProof { home: hub.uid, id: device.device_id.clone() }),
+            actor: Actor::device(DeviceProof { home: hub.uid, id: device.client() }),
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
             present: self.platform.presence.enter(device.uid, Arc::clone(&claim))?,
             remembered: Mutex::new(remembered),
             origin: Origin {
                 device_id: device.device_id.clone(),
+                module_id: device.module_id.clone(),
                 generation_id: device.generation_id.clone(),
-                method: proof.method(),
+                method: if device.module_id.is_some() { proof.method().of_module() } else { proof.method() },
                 model_id: lasting.model_id.clone(),
             },
             keeps_messages: AtomicBool::new(hub.keeps_messages()),
@@ -279,6 +287,7 @@ impl Session {
         tokio::select! {
             () = self.claim.lost() => {}
             delivery = self.ears.device.next() => self.todo.note_device(delivery.as_ref()),
+            delivery = heard_of(self.ears.owner.as_mut()) => self.todo.note_device(delivery.as_ref()),
             delivery = self.ears.trust.next() => self.todo.note_trust(delivery.as_ref()),
             delivery = self.ears.desired.next() => self.todo.note_desired(delivery),
             () = sleep => {}
@@ -360,12 +369,22 @@ impl Session {
     }
 
     async fn check_device(&self) -> Result<Option<CloseReason>> {
-        let found = identity::load(self.link.platform.store.as_ref(), self.hub, self.link.device_id()).await?;
+        let (store, client) = (self.link.platform.store.as_ref(), self.link.client());
+        let found = identity::load(store, self.hub, client).await?;
         let Some(device) = found.map(|found| found.device).filter(|device| device.uid == self.uid) else {
             return Ok(Some(CloseReason::Deleted));
         };
         if device.status == DeviceStatus::Disabled {
             return Ok(Some(CloseReason::Disabled));
+        }
+        if client.module_id.is_some() {
+            // A module has no status of its own.
+            let owner = identity::load(store, self.hub, client.device_id).await?;
+            match owner.map(|owner| owner.device.status) {
+                None => return Ok(Some(CloseReason::Deleted)),
+                Some(DeviceStatus::Disabled) => return Ok(Some(CloseReason::Disabled)),
+                Some(DeviceStatus::Enabled) => {}
+            }
         }
         Ok((!self.proof.still_holds(&device)).then_some(CloseReason::CredentialsChanged))
     }
@@ -381,7 +400,7 @@ impl Session {
             return Ok(Some(CloseReason::AddressRefused));
         }
         self.link.keeps_messages.store(view.hub.keeps_messages(), Ordering::Release);
-        let token = recheck_token(platform, &view.hub, self.link.device_id(), &self.proof).await;
+        let token = recheck_token(platform, &view.hub, self.link.client(), &self.proof).await;
         let reason = refused(token, CloseReason::CredentialsChanged)?;
         if reason.is_some() || self.chain.is_empty() {
             return Ok(reason);
@@ -429,6 +448,14 @@ impl Session {
                 Ok(None)
             }
         }
+    }
+}
+
+/// What the device of a module hears; nothing, ever, where there is none.
+async fn heard_of(owner: Option<&mut Subscription>) -> Option<Delivery> {
+    match owner {
+        Some(owner) => owner.next().await,
+        None => std::future::pending().await,
     }
 }
 

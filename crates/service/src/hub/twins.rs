@@ -1,8 +1,8 @@
 //! Twins: their rows, the twin part of a hub's service API, and the twin as a device sees it.
 
 use super::access::{READ_TWIN, WRITE_TWIN};
-use super::devices::{check_match, not_found};
-use super::identity::DeviceRef;
+use super::devices::check_match;
+use super::identity::{ClientId, DeviceRef};
 use super::{HubRef, HubService, contended, device_sessions, parents};
 use crate::authz::Actor;
 use crate::platform::{self, Change, Platform};
@@ -49,10 +49,10 @@ impl HubService {
     /// A twin as `GET /twins/{id}` shows it.
     ///
     /// # Errors
-    /// The refusal of an actor without the right; `DeviceNotFound` (404001); `ArgumentInvalid` (400004) for an illegal id.
-    pub async fn get_twin(&self, actor: &Actor, hub: &HubRef, device_id: &str) -> Result<Value> {
+    /// The refusal of an actor without the right; `DeviceNotFound` (404001), `ModuleNotFound` (404010); `ArgumentInvalid` (400004) for an illegal id.
+    pub async fn get_twin<'a>(&self, actor: &Actor, hub: &HubRef, client: impl Into<ClientId<'a>>) -> Result<Value> {
         self.authorize(actor, hub, &READ_TWIN).await?;
-        let device = self.require_device(hub, device_id).await?.device;
+        let device = self.require_device(hub, client).await?.device;
         let stored = self.require_twin(hub, &device).await?;
         self.twin_view(&device, &stored.twin).await
     }
@@ -62,49 +62,65 @@ impl HubService {
     /// # Errors
     /// The refusal of an actor without the right; `ArgumentInvalid` (400004) naming the path and the limit,
     /// `DeviceNotFound` (404001), `PreconditionFailed` (412001).
-    pub async fn patch_twin(
+    pub async fn patch_twin<'a>(
         &self,
         actor: &Actor,
         hub: &HubRef,
-        device_id: &str,
+        client: impl Into<ClientId<'a>>,
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        expect_same_device(body, device_id)?;
-        self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.patch(body, now)).await
+        let client = client.into();
+        expect_same_client(body, client)?;
+        self.write_twin(actor, hub, client, if_match, |twin, now| twin.patch(body, now)).await
     }
 
     /// Replaces `tags` and `properties.desired` where the body has them, as `PUT /twins/{id}` does, and tells a connected device.
     ///
     /// # Errors
     /// As [`HubService::patch_twin`].
-    pub async fn replace_twin(
+    pub async fn replace_twin<'a>(
         &self,
         actor: &Actor,
         hub: &HubRef,
-        device_id: &str,
+        client: impl Into<ClientId<'a>>,
         body: &Value,
         if_match: Option<&str>,
     ) -> Result<Value> {
-        expect_same_device(body, device_id)?;
-        self.write_twin(actor, hub, device_id, if_match, |twin, now| twin.replace(body, now)).await
+        let client = client.into();
+        expect_same_client(body, client)?;
+        self.write_twin(actor, hub, client, if_match, |twin, now| twin.replace(body, now)).await
     }
 
     async fn write_twin(
         &self,
         actor: &Actor,
         hub: &HubRef,
-        device_id: &str,
+        client: ClientId<'_>,
         if_match: Option<&str>,
         apply: impl Fn(&mut Twin, &str) -> Result<Option<DesiredChange>>,
     ) -> Result<Value> {
         self.authorize(actor, hub, &WRITE_TWIN).await?;
+        self.change_twin(hub, client, if_match, apply).await
+    }
+
+    /// Changes a twin and gives it as it then is.
+    ///
+    /// # Errors
+    /// Those of [`HubService::patch_twin`] but the missing right.
+    pub(super) async fn change_twin(
+        &self,
+        hub: &HubRef,
+        client: ClientId<'_>,
+        if_match: Option<&str>,
+        apply: impl Fn(&mut Twin, &str) -> Result<Option<DesiredChange>>,
+    ) -> Result<Value> {
         let condition = if_match.map(EtagCondition::parse);
-        let _turn = self.platform.twin_turn(device_id).await;
+        let _turn = self.platform.twin_turn(&client.to_string()).await;
         let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(&format!("The twin of '{device_id}'"))).await?;
-            let device = self.require_device(hub, device_id).await?.device;
+            attempts.begin(|| contended(&format!("The twin of '{client}'"))).await?;
+            let device = self.require_device(hub, client).await?.device;
             let was = self.require_twin(hub, &device).await?;
             if let Some(condition) = &condition {
                 check_match(condition, &was.twin.etag())?;
@@ -123,7 +139,7 @@ impl HubService {
 
     async fn require_twin(&self, hub: &HubRef, device: &DeviceIdentity) -> Result<StoredTwin> {
         let found = load(self.platform.store.as_ref(), device.uid).await?;
-        found.ok_or_else(|| not_found(hub, &device.device_id))
+        found.ok_or_else(|| DeviceRef::of(device).client.not_found(hub))
     }
 
     async fn twin_view(&self, device: &DeviceIdentity, twin: &Twin) -> Result<Value> {
@@ -132,15 +148,17 @@ impl HubService {
     }
 }
 
-/// A twin that was read of one device is not written to another by mistake.
-fn expect_same_device(body: &Value, device_id: &str) -> Result<()> {
-    match body.get("deviceId") {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::String(id)) if id == device_id => Ok(()),
-        Some(_) => {
-            Err(argument_invalid(format!("The body's deviceId is not '{device_id}', which the request is for.")))
+/// A twin that was read of one device or module is not written to another by mistake.
+fn expect_same_client(body: &Value, client: ClientId<'_>) -> Result<()> {
+    for (member, wanted) in [("deviceId", Some(client.device_id)), ("moduleId", client.module_id)] {
+        let sent = body.get(member).filter(|sent| !sent.is_null() && **sent != Value::from(""));
+        if sent.is_some_and(|sent| sent.as_str() != wanted) {
+            return Err(argument_invalid(format!(
+                "The body's {member} is not that of '{client}', which the request is for."
+            )));
         }
     }
+    Ok(())
 }
 
 /// Merges a device's report and gives the new `$version`. A patch that was made for the `version` of the reported properties
@@ -155,16 +173,16 @@ pub(super) async fn report(
     patch: &Value,
     version: Option<u64>,
 ) -> Result<u64> {
-    let _turn = platform.twin_turn(device.device_id).await;
+    let _turn = platform.twin_turn(&device.client.to_string()).await;
     let mut attempts = platform.attempts();
     loop {
-        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id))).await?;
+        attempts.begin(|| contended(&format!("The twin of '{}'", device.client))).await?;
         let was = require(platform, device).await?;
         let current = was.twin.reported.version;
         if let Some(version) = version.filter(|version| *version != current) {
             return Err(Error::precondition(format!(
                 "The reported properties of '{}' have the $version {current}, not {version}; read the twin and make the patch anew.",
-                device.device_id
+                device.client
             ))
             .with_iot_code(412_001));
         }
@@ -181,10 +199,10 @@ pub(super) async fn report(
 /// # Errors
 /// `DeviceNotFound` (404001) when the device was deleted; when the store cannot be read or written.
 pub(super) async fn announce(platform: &Platform, device: DeviceRef<'_>, model_id: &str) -> Result<()> {
-    let _turn = platform.twin_turn(device.device_id).await;
+    let _turn = platform.twin_turn(&device.client.to_string()).await;
     let mut attempts = platform.attempts();
     loop {
-        attempts.begin(|| contended(&format!("The twin of '{}'", device.device_id))).await?;
+        attempts.begin(|| contended(&format!("The twin of '{}'", device.client))).await?;
         let was = require(platform, device).await?;
         let mut twin = (*was.twin).clone();
         twin.announce_model(model_id);
@@ -232,9 +250,11 @@ pub(super) struct SectionVersion {
 }
 
 fn gone(device: DeviceRef<'_>) -> Error {
-    Error::not_found(format!("The device '{}' was deleted.", device.device_id))
-        .with_code("DeviceNotFound")
-        .with_iot_code(404_001)
+    let gone = Error::not_found(format!("The device '{}' was deleted.", device.client));
+    match device.client.module_id {
+        Some(_) => gone.with_code("ModuleNotFound").with_iot_code(404_010),
+        None => gone.with_code("DeviceNotFound").with_iot_code(404_001),
+    }
 }
 
 /// Adds a changed twin to `change`, and tells an open connection when desired properties changed.
@@ -257,7 +277,7 @@ pub fn add_change(
     if let Some(desired) = desired {
         let notice = serde_json::to_vec(desired)
             .map_err(|e| Error::internal(format!("desired change does not serialize: {e}")))?;
-        change.notices.push((platform::desired_subject(device.hub, device.device_id), notice.into()));
+        change.notices.push((platform::desired_subject(device.hub, &device.client.to_string()), notice.into()));
     }
     Ok(())
 }

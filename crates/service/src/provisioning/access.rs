@@ -13,47 +13,47 @@ pub(crate) static RULES: Rules =
 
 /// Reading enrollment groups, without keys.
 static READ_GROUP: Need = Need {
-    right: Right::EnrollmentRead,
+    rights: &[Right::EnrollmentRead],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/read")],
 };
 /// Making or changing an enrollment group.
 static WRITE_GROUP: Need = Need {
-    right: Right::EnrollmentWrite,
+    rights: &[Right::EnrollmentWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/write")],
 };
 /// Deleting an enrollment group.
 static DELETE_GROUP: Need = Need {
-    right: Right::EnrollmentWrite,
+    rights: &[Right::EnrollmentWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollmentGroups/delete")],
 };
 /// Reading the keys of an enrollment.
 static READ_MECHANISM: Need = Need {
-    right: Right::EnrollmentWrite,
+    rights: &[Right::EnrollmentWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/attestationmechanism/details/action")],
 };
 /// Reading individual enrollments, without keys.
 static READ_ENROLLMENT: Need = Need {
-    right: Right::EnrollmentRead,
+    rights: &[Right::EnrollmentRead],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/read")],
 };
 /// Making or changing an individual enrollment.
 static WRITE_ENROLLMENT: Need = Need {
-    right: Right::EnrollmentWrite,
+    rights: &[Right::EnrollmentWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/write")],
 };
 /// Deleting an individual enrollment.
 static DELETE_ENROLLMENT: Need = Need {
-    right: Right::EnrollmentWrite,
+    rights: &[Right::EnrollmentWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/enrollments/delete")],
 };
 /// Reading registrations.
 pub(super) static READ_REGISTRATION: Need = Need {
-    right: Right::RegistrationStatusRead,
+    rights: &[Right::RegistrationStatusRead],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/registrationStates/read")],
 };
 /// Deleting a registration.
 pub(super) static DELETE_REGISTRATION: Need = Need {
-    right: Right::RegistrationStatusWrite,
+    rights: &[Right::RegistrationStatusWrite],
     actions: &[(Plane::Data, "Microsoft.Devices/provisioningServices/registrationStates/delete")],
 };
 

@@ -294,7 +294,7 @@ impl ProvisioningService {
         let fresh = Arc::new(initial_twin(settings, now)?);
         if let Some(present) = &place.present {
             identity::add_update(&self.platform, present, device, change)?;
-            self.leave(place, change);
+            self.leave(place, change).await?;
             // The hub's own: made by hand, or left by a registration that was deleted. It is taken over (ADR 0029).
             let Some(had) = had else { return Ok(Substatus::ReprovisionedToInitialAssignment) };
             if !resets {
@@ -310,7 +310,7 @@ impl ProvisioningService {
             return Ok(Substatus::DeviceDataReset);
         }
         // The rows of the former place go before those of the new one come under the same key.
-        self.leave(place, change);
+        self.leave(place, change).await?;
         let moved = match place.former.as_ref().filter(|former| former.0.is_some()) {
             Some(_) => twins::load(store, device.uid).await?,
             None => None,
@@ -324,9 +324,11 @@ impl ProvisioningService {
         Ok(substatus)
     }
 
-    fn leave(&self, place: &Place, change: &mut Change) {
-        if let Some(was) = place.former.as_ref().and_then(|former| former.0.as_ref()) {
-            identity::add_delete(was, change);
+    /// The device goes from its former hub, with the modules that it has there.
+    async fn leave(&self, place: &Place, change: &mut Change) -> Result<()> {
+        match place.former.as_ref().and_then(|former| former.0.as_ref()) {
+            Some(was) => identity::add_delete(&self.platform, was, change).await,
+            None => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Holder, Refusal, Rules};
 use crate::authz::Plane;
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{Error, Result};
 use uuid::Uuid;
 
 /// A right of a shared access policy, of a hub or of a provisioning service.
@@ -64,11 +64,11 @@ impl Right {
     }
 }
 
-/// What an operation of a service API asks of its caller: a right of a policy, or one of these actions of roles.
+/// What an operation of a service API asks of its caller: one of these rights of a policy, or one of these actions of roles.
 #[derive(Debug)]
 pub struct Need {
-    /// The right that a shared access policy must have.
-    pub right: Right,
+    /// Rights of which a shared access policy must have one; the first is what a refusal names.
+    pub rights: &'static [Right],
     /// Actions of which a principal needs one; the first is what a refusal names.
     pub actions: &'static [(Plane, &'static str)],
 }
@@ -95,7 +95,10 @@ impl PolicyGrant {
     /// # Errors
     /// The service's refusal, which names the right.
     pub(crate) fn require(&self, need: &Need, holder: &Holder<'_>) -> Result<()> {
-        self.require_right(need.right, holder)
+        match need.rights.iter().find(|right| self.has(**right, holder.rules)).or(need.rights.first()) {
+            Some(right) => self.require_right(*right, holder),
+            None => Err(Error::internal("an operation that no right is enough for")),
+        }
     }
 
     /// Refuses unless the policy has `right`.

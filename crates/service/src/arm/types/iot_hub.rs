@@ -2,7 +2,7 @@
 
 use super::iot_hub_properties::{PROPERTIES, defaults};
 use super::keys::{self, DefaultPolicy};
-use super::{namespace, network};
+use super::{consumer_groups, hub_reads, namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Property, read_only};
@@ -13,6 +13,7 @@ use crate::provisioning::linked_hub::{LATENCY_TAG, latency_of};
 use crate::registry;
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
+use ferrohub_model::device::{devices_of, modules_of};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
@@ -61,19 +62,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     identity: IdentityRule::Both("SystemAssigned, UserAssigned"),
     sku: true,
     tree: true,
-    subs: &[
-        ("POST", "listkeys"),
-        ("POST", "IotHubKeys/{name}/listkeys"),
-        ("POST", "readEvents"),
-        ("GET", "skus"),
-        ("GET", "IotHubStats"),
-    ],
+    subs: hub_reads::SUBS,
     behavior: &IotHub,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::IOT_HUB, "Microsoft.Devices", &["IotHubs"]) },
         FAMILY,
         &[
-            View::hiding(FIRST, Some(LAST_CLASSIC), &["properties.deviceRegistry", "properties.authorizationPolicies"]),
+            View::hiding(
+                FIRST,
+                Some(LAST_CLASSIC),
+                &["properties.deviceRegistry", "properties.authorizationPolicies", consumer_groups::PATH],
+            ),
             // The older link names the identity by its id alone, and nothing of the namespace but its id.
             View {
                 to: to_identity_id,
@@ -83,13 +82,14 @@ pub(super) static DECL: TypeDecl = TypeDecl {
                     Some(LAST_POLICY),
                     &[
                         "properties.authorizationPolicies",
+                        consumer_groups::PATH,
                         "properties.deviceRegistry.namespaceUuid",
                         "properties.deviceRegistry.dataPlaneHostName",
                         "properties.deviceRegistry.linkingProperties",
                     ],
                 )
             },
-            View::hiding(FIRST_AUTHORITY, None, &["properties.authorizationPolicies"]),
+            View::hiding(FIRST_AUTHORITY, None, &["properties.authorizationPolicies", consumer_groups::PATH]),
         ],
     )
 };
@@ -129,7 +129,7 @@ const DEFAULT_POLICIES: &[DefaultPolicy] = &[
 const RIGHTS: &[&str] = &["RegistryRead", "RegistryWrite", "ServiceConnect", "DeviceConnect"];
 
 /// SKUs and their tiers; GEN2 lived in 2025-08-01-preview (reference: device-registry-api.md section 8).
-const SKUS: &[(&str, &str)] = &[
+pub(super) const SKUS: &[(&str, &str)] = &[
     ("F1", "Free"),
     ("B1", "Basic"),
     ("B2", "Basic"),
@@ -190,11 +190,9 @@ impl Behavior for IotHub {
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
         cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.key());
-        cx.change.unit.expect(Expect::NonePrefixed {
-            table: &crate::tables::DEVICES,
-            column: "place",
-            prefix: format!("{}/", cx.stored.key()),
-        });
+        for prefix in [devices_of(cx.stored.uid), modules_of(cx.stored.uid, None)] {
+            cx.change.unit.expect(Expect::NonePrefixed { table: &crate::tables::DEVICES, column: "place", prefix });
+        }
         cx.change.trust_changed(cx.stored.uid);
         Ok(())
     }
@@ -248,26 +246,7 @@ impl Behavior for IotHub {
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
-        if cx.is("POST", &["listkeys"]) {
-            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, None).await?))));
-        }
-        if cx.is("POST", &["IotHubKeys", "*", "listkeys"]) {
-            return Ok(Some(SubAnswer::Done(200, Some(keys::list(cx, Some(&cx.tail[1])).await?))));
-        }
-        if cx.is("POST", &["readEvents"]) {
-            return Ok(Some(SubAnswer::Done(
-                200,
-                Some(hub::read_events_view(cx.platform, cx.actor, cx.stored, cx.body).await?),
-            )));
-        }
-        if cx.is("GET", &["skus"]) {
-            let value: Vec<Value> = SKUS.iter().map(|(name, tier)| json!({"resourceType": DECL.full(), "sku": {"name": name, "tier": tier}, "capacity": {"minimum": 1, "maximum": 200, "default": 1, "scaleType": "Manual"}})).collect();
-            return Ok(Some(SubAnswer::Done(200, Some(json!({ "value": value })))));
-        }
-        if cx.is("GET", &["IotHubStats"]) {
-            return Ok(Some(SubAnswer::Done(200, Some(hub::statistics(cx.platform, cx.actor, cx.stored).await?))));
-        }
-        Ok(None)
+        hub_reads::answer(cx).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a hub's properties are (reference: iot-hub-and-dps.md G.1, device-registry-api.md section 8).
 
-use super::keys;
+use super::{consumer_groups, keys};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use ferrohub_model::limits::IP_RULES;
 use serde_json::{Value, json};
@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 /// Longest text of a comment: ours.
 const COMMENTS_CHARS: usize = 4096;
 
-const NO_MODULES: &str = "Ferrohub has no modules.";
 const NO_UPLOAD: &str =
     "Ferrohub has no file upload, so it asks for no storage account and would keep its key for nothing.";
 const NO_UPLOAD_NOTICE: &str = "Ferrohub has no file upload, and so no notifications of it.";
@@ -86,7 +85,7 @@ pub(super) const PROPERTIES: &[Property] = &[
     keys::POLICIES_PROPERTY,
     acted("disableLocalAuth", Check::Bool),
     acted("disableDeviceSAS", Check::Bool),
-    unbuilt("disableModuleSAS", Check::Off, NO_MODULES),
+    acted("disableModuleSAS", Check::Bool),
     unbuilt("restrictOutboundNetworkAccess", Check::Off, NO_OUTBOUND),
     unbuilt("allowedFqdnList", Check::Off, NO_OUTBOUND),
     acted("publicNetworkAccess", Check::OneOf(&["Enabled", "Disabled"])),
@@ -147,6 +146,7 @@ pub(super) const PROPERTIES: &[Property] = &[
     unbuilt("mqttV5Settings", Check::Off, NO_MQTT_5),
     unbuilt("deviceStreams", Check::Off, NO_STREAMS),
     unbuilt("privateEndpointConnections", Check::Off, NO_PRIVATE_ENDPOINTS),
+    consumer_groups::PROPERTY,
     PROVISIONING_STATE,
     read_only("state"),
     read_only("hostName"),

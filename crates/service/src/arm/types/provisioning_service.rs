@@ -2,7 +2,7 @@
 
 use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, SeenNamespace, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
-use super::{linked_hubs, namespace, network};
+use super::{hub_reads, linked_hubs, namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::render;
@@ -29,7 +29,17 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     sku: true,
     tree: true,
-    subs: &[("POST", "listkeys"), ("POST", "keys/{name}/listkeys"), ("GET", "skus")],
+    subs: &[
+        ("POST", "listkeys"),
+        ("POST", "keys/{name}/listkeys"),
+        ("GET", "skus"),
+        ("GET", "privateEndpointConnections"),
+        ("GET", "privateEndpointConnections/{name}"),
+        ("PUT", "privateEndpointConnections/{name}"),
+        ("DELETE", "privateEndpointConnections/{name}"),
+        ("GET", "privateLinkResources"),
+        ("GET", "privateLinkResources/{group}"),
+    ],
     behavior: &ProvisioningService,
     ..TypeDecl::new(
         Kind { listed: true, ..Kind::new(tag::PROVISIONING_SERVICE, "Microsoft.Devices", &["provisioningServices"]) },
@@ -271,7 +281,7 @@ impl Behavior for ProvisioningService {
         if cx.is("GET", &["skus"]) {
             return Ok(Some(SubAnswer::Done(200, Some(json!({"value": [{"name": "S1"}]})))));
         }
-        Ok(None)
+        hub_reads::network(cx)
     }
 }
 

@@ -9,6 +9,7 @@ mod conditions;
 mod directory;
 mod fixture;
 mod footprint;
+mod hub_reads;
 mod identities;
 mod key_store;
 mod lists;

@@ -134,7 +134,8 @@ fn what_policies_may_do() {
     let mut text = String::new();
     for (plane, needs, enough) in planes {
         for need in needs {
-            let rights: Vec<&str> = enough(need.right).iter().map(|right| right.as_str()).collect();
+            let rights = need.rights.iter().flat_map(|right| enough(*right));
+            let rights: Vec<&str> = rights.map(|right| right.as_str()).collect();
             let actions: Vec<&str> = need.actions.iter().map(|(_, action)| *action).collect();
             writeln!(text, "{plane}: {}\n    {}", actions.join(" or "), rights.join(" or ")).unwrap();
         }

@@ -174,7 +174,8 @@ async fn wrong_names_are_refused() {
     assert_eq!(world.service().connect(unknown_hub).await.err().unwrap().numeric_code(), 401_001);
     let mut module = request("d", token(), Vec::new());
     module.module_id = Some("m".into());
-    assert_eq!(world.service().connect(module).await.err().unwrap().kind, ErrorKind::NotImplemented);
+    let no_module = world.service().connect(module).await.err().unwrap();
+    assert_eq!((no_module.numeric_code(), no_module.code), (401_002, "ModuleNotFound"));
     let missing = world.service().connect(request("D", token(), Vec::new())).await.err().unwrap();
     assert!(missing.message.contains("does not contain the specified device 'D'"), "{missing}");
     update(&world, json!({"status": "disabled", "statusReason": "stolen"})).await;
