@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from azure.mgmt.msi import ManagedServiceIdentityClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
 from lib import arm as versions
+from lib.keys import signed_by_own_root
 from lib.plant import LOCATION, ROLE_ACTIONS, Plant
 from lib.server import Server
 
@@ -344,20 +344,3 @@ def test_a_policy_under_a_root_of_ones_own(clients: Clients, tmp_path: Path) -> 
     assert (refused.value.status_code, refused.value.error.code) == (400, "CertificateKeyMismatch")
     policies.begin_delete(GROUP, name, "byor").result()
     registry.namespaces.begin_delete(GROUP, name).result()
-
-
-def signed_by_own_root(request: str, folder: Path) -> str:
-    """The chain, leaf to root, that openssl makes of a request under a new root."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
-    (folder / "root.ext").write_text(f"basicConstraints=critical,CA:TRUE,pathlen:1\n{usage}")
-    (folder / "ica.csr").write_text(request)
-    openssl("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", "root.key")
-    openssl("req", "-new", "-key", "root.key", "-subj", "/CN=Own Root", "-out", "root.csr")
-    openssl("x509", "-req", "-in", "root.csr", "-signkey", "root.key", "-days", "3650", "-sha384", "-extfile", "root.ext", "-out", "root.pem")
-    signing = ("-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-days", "730", "-sha384", "-copy_extensions", "copy")
-    openssl("x509", "-req", "-in", "ica.csr", *signing, "-out", "ica.pem")
-    return (folder / "ica.pem").read_text() + (folder / "root.pem").read_text()

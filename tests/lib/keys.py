@@ -97,6 +97,23 @@ def make_chain(folder: Path, name: str, issuer: Chain | None, ca: bool = False) 
     return save_chain(folder, name, [b64(one.public_bytes(serialization.Encoding.DER)) for one in [certificate, *above]], key)
 
 
+def signed_by_own_root(request: str, folder: Path) -> str:
+    """The chain, leaf to root, that openssl makes of a request under a new root."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+    (folder / "root.ext").write_text(f"basicConstraints=critical,CA:TRUE,pathlen:1\n{usage}")
+    (folder / "ica.csr").write_text(request)
+    openssl("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", "root.key")
+    openssl("req", "-new", "-key", "root.key", "-subj", "/CN=Own Root", "-out", "root.csr")
+    openssl("x509", "-req", "-in", "root.csr", "-signkey", "root.key", "-days", "3650", "-sha384", "-extfile", "root.ext", "-out", "root.pem")
+    signing = ("-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-days", "730", "-sha384", "-copy_extensions", "copy")
+    openssl("x509", "-req", "-in", "ica.csr", *signing, "-out", "ica.pem")
+    return (folder / "ica.pem").read_text() + (folder / "root.pem").read_text()
+
+
 def pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 

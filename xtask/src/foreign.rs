@@ -50,13 +50,14 @@ fn prepare() -> Result<Command, String> {
     let sdk = environment("sdk", "requirements.txt")?;
     let az = environment("az", "requirements-az.txt")?;
     let node = node_packages()?;
+    let judged = judged_packages(&sdk)?;
     run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
     let binary = target().join("debug").join("ferrohub");
     let mut command = program(sdk.join("bin").join("python"));
     // In that folder, so that paths among the arguments are the names of test files.
     command.current_dir(root().join("tests")).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
-    command.env("FERROHUB_TEST_NODE", node);
+    command.env("FERROHUB_TEST_NODE", node).env("FERROHUB_TEST_JUDGED", judged);
     Ok(command)
 }
 
@@ -118,6 +119,24 @@ fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
     run_step(&format!("Python environment {name}"), program("python3").args(["-m", "venv"]).arg(&folder))?;
     install(name, &folder, &source)?;
     write(&stamp, &wanted)?;
+    Ok(folder)
+}
+
+/// A folder with one folder for each package of `requirements-judged.txt`, without what it depends on, which the environment
+/// `sdk` has: so two versions of one package can be judged in one run.
+fn judged_packages(sdk: &Path) -> Result<PathBuf, String> {
+    let folder = target().join("foreign").join("judged");
+    let wanted = read(&root().join("tests").join("requirements-judged.txt"))?;
+    for line in wanted.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        let package = folder.join(line.trim().replacen("==", "-", 1));
+        // pip writes the folder last of all, and only when all went well.
+        if package.exists() {
+            continue;
+        }
+        let arguments = ["-m", "pip", "install", "--no-input", "--no-cache-dir", "--quiet", "--no-deps", "--target"];
+        let mut pip = program(sdk.join("bin").join("python"));
+        run_step(&format!("pip install {line}"), pip.args(arguments).arg(&package).arg(line).stdin(Stdio::null()))?;
+    }
     Ok(folder)
 }
 
