@@ -99,7 +99,14 @@ mod tests {
         let full = of(r#"{"registrationId":"Sn-1","csr":"MII=","payload":{"a":[1]}}"#).unwrap();
         assert_eq!((full.csr.as_deref(), full.payload), (Some("MII="), Some(json!({"a": [1]}))));
         assert_eq!(of(" ").unwrap().payload, None);
-        for bad in ["[]", "{", r#"{"registrationId":"other"}"#, r#"{"registrationId":7}"#, r#"{"csr":7}"#, r#"{"deviceId":"x"}"#] {
+        for bad in [
+            "[]",
+            "{",
+            r#"{"registrationId":"other"}"#,
+            r#"{"registrationId":7}"#,
+            r#"{"csr":7}"#,
+            r#"{"deviceId":"x"}"#,
+        ] {
             assert_eq!(of(bad).unwrap_err().numeric_code(), 400_004, "{bad}");
         }
         let tpm = of(r#"{"tpm":{"endorsementKey":"x","storageRootKey":null}}"#).unwrap().tpm.unwrap();

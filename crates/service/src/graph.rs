@@ -6,6 +6,7 @@ mod not_built;
 mod objects;
 mod query;
 
+use crate::audit::{self, AuditEvent, Kind, sign_ins};
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory;
 use crate::platform::Platform;
@@ -62,6 +63,9 @@ static APPLICATION_TERMS: Terms = Terms { fields: &["id", "appId", "displayName"
 static USER_TERMS: Terms =
     Terms { fields: &["id", "userPrincipalName", "displayName", "mail", "mailNickname", "accountEnabled"], marks: &[] };
 
+static SIGN_IN_TERMS: Terms =
+    Terms { fields: &["appId", "ipAddress", "correlationId", "resourceDisplayName", "id"], marks: &[] };
+
 /// Status and body.
 type Answer = (u16, Option<Value>);
 
@@ -84,6 +88,7 @@ static ROUTES: &[Row<Run>] = &[
     read("GET", "/directoryObjects/{id}", |graph, _, path| Box::pin(graph.show_principal(&path[0]))),
     read("POST", "/directoryObjects/getByIds", |graph, request, _| Box::pin(graph.get_by_ids(request))),
     read("GET", "/users", |_, request, _| Box::pin(async { Graph::list_users(request) })),
+    change("GET", "/auditLogs/signIns", |graph, request, _| Box::pin(graph.sign_ins(request))),
     change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
     change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
     change("PATCH", "/applications/{id}", |graph, request, path| {
@@ -149,6 +154,9 @@ impl Graph {
                     self.may_change(&request.actor)?;
                 }
                 let (status, body) = (row.run)(self, &request, &path).await?;
+                if row.wants == Wants::Right && row.method != "GET" {
+                    audit::note(&self.platform, changed(&request, body.as_ref()));
+                }
                 Ok((status, query::selected(&request, body)?))
             }
             Found::OtherMethods(_) | Found::Nothing => Err(not_built::refusal(&request)),
@@ -169,6 +177,12 @@ impl Graph {
             error.code = "Authorization_RequestDenied";
             error
         })
+    }
+
+    /// The latest sign-ins. Who may change the directory may see who uses it.
+    async fn sign_ins(&self, request: &GraphRequest) -> Result<Answer> {
+        let list = query::List::of(request, "auditLogs/signIns", &SIGN_IN_TERMS)?;
+        list.answer(request, sign_ins::latest(&self.platform).await?)
     }
 
     async fn show_principal(&self, id: &str) -> Result<Answer> {
@@ -248,6 +262,15 @@ impl Graph {
         };
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
     }
+}
+
+/// A change of the directory, for the audit log: what was asked for, and the id of what was made.
+fn changed(request: &GraphRequest, body: Option<&Value>) -> AuditEvent {
+    let path = format!("/{}", request.path.join("/"));
+    let made = body.and_then(|body| body.get("id")).and_then(Value::as_str);
+    let what = made.filter(|_| request.method == "POST").map_or_else(String::new, |id| format!(" -> {id}"));
+    AuditEvent::by(Kind::DirectoryChanged, &request.actor, path.clone())
+        .what(format!("{} {path}{what}", request.method))
 }
 
 /// Whether a principal is of one of the asked types; none asks for all.

@@ -119,9 +119,9 @@ pub trait Store: Send + Sync + 'static {
         end: &str,
     ) -> Result<u64, StoreError>;
 
-    /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
-    /// order of key.
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;
+    /// Rows whose key starts with `prefix` (empty: all), in descending order of key; a page's `after` is the key below which
+    /// it starts, exclusive.
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError>;
 
     /// `Ok` when the engine can read and write: it reads and looks for room, and leaves writing a row to the caller.
     async fn ready(&self) -> Result<(), StoreError>;

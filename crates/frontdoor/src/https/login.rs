@@ -3,11 +3,12 @@
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, parse_query};
 use crate::errors;
-use crate::guesses::{Guesses, Kind};
+use crate::guesses::{self, Guesses};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
+use ferrohub_service::audit::{AuditEvent, Kind};
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use http::header::CACHE_CONTROL;
 use percent_encoding::percent_decode_str;
@@ -94,16 +95,21 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let (form, basic) = (parse_query(form), basic(call)?);
     let client = basic.as_ref().map(|(id, _)| id.as_str());
     let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
-    let target = guesses.target(Kind::ClientSecret, client.unwrap_or_default(), call.client.origin());
+    let client = client.map(str::to_owned);
+    let target =
+        guesses.target(guesses::Kind::ClientSecret, client.as_deref().unwrap_or_default(), call.client.origin());
     guesses.check(&target)?;
     let reply = match service.authn.token(tenant, &form, basic, v2).await {
         Ok(token) => {
             guesses.right(&target);
             call.client.prove();
+            service.note_sign_in(sign_in(call, client.as_deref(), &form));
             Reply::json(200, &token)
         }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
+            let event = sign_in(call, client.as_deref(), &form).refused(refusal.code.to_string(), &refusal.description);
+            service.note_sign_in(event);
             if refusal.is_about_the_client() {
                 guesses.wrong(&target);
             }
@@ -114,6 +120,21 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
         }
     };
     Ok(reply.with(CACHE_CONTROL, "no-store"))
+}
+
+/// What the audit log is told of somebody who asked for a token.
+fn sign_in(call: &Call, client: Option<&str>, form: &[(String, String)]) -> AuditEvent {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let wanted = field("scope").or_else(|| field("resource")).unwrap_or_default();
+    let who = field("username").or(client).unwrap_or_default();
+    let how = field("grant_type").unwrap_or_default();
+    let event = AuditEvent::new(Kind::SignIn, who, wanted).what(how).from(call.client.peer.address);
+    AuditEvent {
+        request_id: Some(call.trace.request_id),
+        correlation_id: Some(call.correlation_id),
+        agent: call.header("user-agent").map(super::request::shown),
+        ..event
+    }
 }
 
 /// Client id and secret of an HTTP Basic header, each percent-encoded (RFC 6749, 2.3.1).

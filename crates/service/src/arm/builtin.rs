@@ -1,10 +1,12 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
+use super::activity::listing as log;
 use super::declaration::TypeDecl;
 use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
 use super::{listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription};
+use crate::audit;
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use crate::route::{self, RouteInfo, Row, Wants};
@@ -32,7 +34,7 @@ const PROVIDER_EXPANDABLE: &[&str] = &["metadata", "resourceTypes", "resourceTyp
 const READ_SUBSCRIPTION: &str = "Microsoft.Resources/subscriptions/read";
 
 /// Actions of what is no resource type.
-pub const ACTIONS: &[&str] = &[READ_SUBSCRIPTION, operations::READ_RESULTS];
+pub const ACTIONS: &[&str] = &[READ_SUBSCRIPTION, operations::READ_RESULTS, log::READ, audit::READ];
 
 const fn open(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
     Row { method, path, wants: Wants::Principal, run }
@@ -79,6 +81,24 @@ static ROUTES: &[Row<Run>] = &[
     }),
     open("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
         Box::pin(asked.check_name())
+    }),
+    open("GET", "/providers/Microsoft.Insights/eventcategories", |asked| {
+        Box::pin(async { log::categories(asked.request).map(Some) })
+    }),
+    right("GET", "/providers/Microsoft.Insights/eventtypes/management/values", |asked| {
+        Box::pin(async { log::answer(asked.platform, asked.request, None).await.map(Some) })
+    }),
+    right("GET", "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values", |asked| {
+        Box::pin(async {
+            asked.own()?;
+            log::answer(asked.platform, asked.request, Some(&asked.path[0])).await.map(Some)
+        })
+    }),
+    right("GET", "/subscriptions/{subscription}/providers/Ferrohub/auditEvents", |asked| {
+        Box::pin(async {
+            asked.own()?;
+            audit::listing::answer(asked.platform, asked.request, &asked.path[0]).await.map(Some)
+        })
     }),
 ];
 

@@ -137,7 +137,9 @@ fn expect_same_device(body: &Value, device_id: &str) -> Result<()> {
     match body.get("deviceId") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(id)) if id == device_id => Ok(()),
-        Some(_) => Err(argument_invalid(format!("The body's deviceId is not '{device_id}', which the request is for."))),
+        Some(_) => {
+            Err(argument_invalid(format!("The body's deviceId is not '{device_id}', which the request is for.")))
+        }
     }
 }
 
