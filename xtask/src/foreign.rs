@@ -51,6 +51,7 @@ fn prepare() -> Result<Command, String> {
     let az = environment("az", "requirements-az.txt")?;
     let node = node_packages()?;
     let judged = judged_packages(&sdk)?;
+    let properties = environment("properties", "requirements-properties.txt")?;
     run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
     let binary = target().join("debug").join("ferrohub");
     let mut command = program(sdk.join("bin").join("python"));
@@ -58,6 +59,7 @@ fn prepare() -> Result<Command, String> {
     command.current_dir(root().join("tests")).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
     command.env("FERROHUB_TEST_NODE", node).env("FERROHUB_TEST_JUDGED", judged);
+    command.env("FERROHUB_TEST_PROPERTIES", properties);
     Ok(command)
 }
 

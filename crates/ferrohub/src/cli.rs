@@ -42,6 +42,10 @@ pub(crate) enum Verb {
     Env(EnvArgs),
     /// Print a hub's event log.
     Events(EventsArgs),
+    /// Who did what to which resource: the activity log.
+    Activity(LogArgs),
+    /// Sign-ins, keys read, certificates issued and revoked, connections refused, changes of the directory: the audit log.
+    Audit(LogArgs),
     /// Get back in as the owner of an installation.
     Owner(OwnerArgs),
     /// Write a whole installation into one encrypted file; the server may run.
@@ -54,6 +58,8 @@ pub(crate) enum Verb {
     MasterKey(MasterKeyArgs),
     /// Exchange the key that signs tokens.
     SigningKey(SigningKeyArgs),
+    /// Print what is served as an OpenAPI document.
+    Openapi,
     /// Check data folder, ports and names, and say what to do.
     Doctor(DoctorArgs),
     /// Print the version.
@@ -252,6 +258,49 @@ pub(crate) struct EventsArgs {
     /// One JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(subcommand)]
+    pub(crate) verb: LogVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogVerb {
+    /// Write the log as JSON lines, oldest first; the server must be running.
+    Export(LogExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogExportArgs {
+    /// Data folder of the server (or FERROHUB_DATA_DIR).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// First moment, such as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", conflicts_with = "days")]
+    pub(crate) since: Option<String>,
+    /// Days to go back where no first moment is given.
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub(crate) days: u32,
+    /// Last moment; default now.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(crate) until: Option<String>,
+    /// Further conditions of the log's $filter, such as "status eq 'Failed'"; several are joined by 'and'.
+    #[arg(long, value_name = "CONDITIONS")]
+    pub(crate) filter: Option<String>,
+    /// File to append to; default the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on writing events as they come, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Put the file aside as FILE.1, FILE.2, … when it has so many megabytes.
+    #[arg(long, value_name = "MB", requires = "out", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rotate_mb: Option<u64>,
+    /// Files that were put aside and stay.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, requires = "rotate_mb", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) keep: u32,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,13 @@
 //! Configuration: a TOML file, then environment variables, then flags; the later one wins.
 
+mod retention;
+
 use crate::cli::ServerFlags;
 use crate::logs::LogFormat;
 use ferrohub_keys_pkcs11::Pin;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CONFIGURATION_FILE_BYTES;
+use ferrohub_service::platform::Retention;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,7 +19,7 @@ const MQTT_PORT: u16 = 8883;
 /// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
 const METRICS_PORT: u16 = 9464;
 /// Every variable that we read; others that start with `FERROHUB_` are reported as unknown.
-const VARIABLES: [&str; 24] = [
+const VARIABLES: [&str; 26] = [
     "FERROHUB_CONFIG",
     "FERROHUB_CONFIG_DIR",
     "FERROHUB_DATA_DIR",
@@ -39,6 +42,8 @@ const VARIABLES: [&str; 24] = [
     "FERROHUB_PKCS11_PIN_FILE",
     "FERROHUB_PKCS11_DEFAULT",
     "FERROHUB_BACKUP_PASSPHRASE",
+    "FERROHUB_ACTIVITY_DAYS",
+    "FERROHUB_AUDIT_DAYS",
     "FERROHUB_LOG_FORMAT",
     "FERROHUB_LOG_LEVEL",
 ];
@@ -100,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) webhooks: Option<WebhookHosts>,
     pub(crate) master_key: Option<MasterKeySource>,
     pub(crate) token: Option<TokenConfig>,
+    /// For how long the activity log and the audit log are kept.
+    pub(crate) retention: Retention,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_level: Option<String>,
 }
@@ -120,6 +127,8 @@ struct ConfigFile {
     master_key: MasterKeyFile,
     #[serde(default)]
     pkcs11: TokenFile,
+    #[serde(default)]
+    retention: retention::RetentionFile,
     #[serde(default)]
     log: LogFile,
 }
@@ -181,6 +190,7 @@ impl Config {
             webhooks: webhooks(variables, file.webhooks)?,
             master_key: master_key(variables, &file.master_key)?,
             token: token(variables, file.pkcs11)?,
+            retention: retention::read(variables, &file.retention)?,
             log_format: pick(flags.log_format, log_format(variables)?, file.log.format),
             log_level: flags.log_level.clone().or_else(|| text(variables, "FERROHUB_LOG_LEVEL")).or(file.log.level),
         };

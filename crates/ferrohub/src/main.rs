@@ -13,8 +13,10 @@ mod device_verb;
 mod doctor;
 mod env;
 mod events;
+mod log_export;
 mod logs;
 mod master_key;
+mod openapi;
 mod output;
 mod own;
 mod owner;
@@ -28,12 +30,13 @@ mod signing_key;
 mod tls_files;
 
 use clap::Parser;
-use cli::{Cli, DeviceVerb, MasterKeyVerb, OwnerVerb, SigningKeyVerb, Verb};
+use cli::{Cli, DeviceVerb, LogArgs, LogVerb, MasterKeyVerb, OwnerVerb, SigningKeyVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_pki::random::SystemRandom;
+use log_export::Log;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -83,6 +86,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::SigningKey(args) => match args.verb {
             SigningKeyVerb::Rotate(args) => Box::pin(signing_key::run(&args, &variables)).await?,
         },
+        Verb::Activity(args) => export(Log::Activity, args, &variables).await?,
+        Verb::Audit(args) => export(Log::Audit, args, &variables).await?,
         Verb::Owner(args) => match args.verb {
             OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
         },
@@ -92,6 +97,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::MasterKey(args) => match args.verb {
             MasterKeyVerb::Rotate(args) => Box::pin(master_key::rotate(&args, &variables)).await?,
         },
+        Verb::Openapi => openapi::run()?,
         Verb::Doctor(args) => {
             let healthy = doctor::run(&args, &variables).await?;
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -101,6 +107,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Az { .. } => return Err(Error::invalid("Write 'az' right after 'ferrohub'.")),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn export(log: Log, args: LogArgs, variables: &Variables) -> Result<()> {
+    let LogVerb::Export(args) = args.verb;
+    log_export::run(log, &args, variables).await
 }
 
 async fn az(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {

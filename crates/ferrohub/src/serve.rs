@@ -137,6 +137,7 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     };
     let door = Frontdoor::start(door, service.clone()).await.map_err(|error| Error::invalid(format!("{error}.")))?;
     let (stop, stopped) = watch::channel(false);
+    service.keep_logs(config.retention);
     let worker = tokio::spawn(service.clone().run_worker(stopped));
     let file = server_file(config, &door);
     // Last: who finds this file finds the rest.

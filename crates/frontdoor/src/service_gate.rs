@@ -28,12 +28,23 @@ impl ServiceGate {
 #[async_trait]
 impl Gate for ServiceGate {
     async fn login(&self, login: DeviceLogin, kind: SessionKind) -> Result<Opened> {
-        let session = self.service.hub.open(login, kind).await?;
+        let (device, host, address) = (login.device_id.clone(), login.host.clone(), login.peer.address);
+        let opened = self.service.hub.open(login, kind).await;
+        if let Err(error) = &opened {
+            self.service.note_refused(&device, &host, address, error);
+        }
+        let session = opened?;
         Ok(Opened { link: session.link(), remembered: session.remembered(), events: Box::new(session) })
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
-        self.service.provisioning.authenticate_connection(caller).await.map(drop)
+        let (device, scope, address) =
+            (caller.registration_id.to_owned(), caller.id_scope.to_owned(), caller.peer.address);
+        let proven = self.service.provisioning.authenticate_connection(caller).await;
+        if let Err(error) = &proven {
+            self.service.note_refused(&device, &scope, address, error);
+        }
+        proven.map(drop)
     }
 
     async fn register(&self, request: RegisterRequest) -> Result<OperationStatus> {

@@ -83,6 +83,8 @@ pub struct Error {
     pub retry_after_seconds: Option<u32>,
     /// Set on a denial.
     pub denial: Option<Box<Denial>>,
+    /// Whether the activity log has a row of it already.
+    pub recorded: bool,
 }
 
 /// Result with the product's error.
@@ -102,6 +104,7 @@ impl Error {
             context: None,
             retry_after_seconds: None,
             denial: None,
+            recorded: false,
         }
     }
 

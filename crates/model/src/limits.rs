@@ -30,6 +30,8 @@ pub const UNPROVEN_BODIES_BYTES: (usize, usize) = (8 * 1024 * 1024, 1024 * 1024)
 pub const BODIES_BYTES: (usize, usize) = (256 * 1024 * 1024, 64 * 1024 * 1024);
 /// Rows that the failed requests of one caller make in an hour, beside as many that tell how often each was repeated: ours.
 pub const FAILURES_OF_CALLER: usize = 50;
+/// Events of the audit log that wait in one process to be written, before further ones are lost and counted: ours.
+pub const AUDIT_WAITING: usize = 20_000;
 /// Callers whose failed requests one process counts in an hour: ours.
 pub const FAILING_CALLERS: usize = 1000;
 /// Names of applications, policies and devices for which wrong credentials came of late: ours.

@@ -262,6 +262,7 @@ async fn ask(service: &Service, owner: &Actor, method: &str, path: &str, version
         base_url: "https://localhost:8443".into(),
         request_id: Uuid::nil(),
         correlation_id: Uuid::nil(),
+        client: ferrohub_service::arm::Client::default(),
     };
     service.arm.handle(request).await.unwrap().body.unwrap_or_default()
 }

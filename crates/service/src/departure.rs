@@ -100,7 +100,7 @@ fn remove_assignments(
     assignments: &[Stored],
     change: &mut Change,
 ) -> Result<()> {
-    let origin = Origin { actor, method: "", request_id: correlation, correlation_id: correlation };
+    let origin = Origin::service(actor, correlation, correlation);
     for assignment in assignments {
         let action = format!("{}/delete", ROLE_ASSIGNMENT.full());
         change.unit.put(activity::of_service(platform, &origin, &assignment.id, &action)?);

@@ -9,6 +9,7 @@ mod objects;
 mod query;
 mod users;
 
+use crate::audit::{self, AuditEvent, Kind, sign_ins};
 use crate::authz::{Actor, Plane, authorize};
 use crate::directory::{self, Relation};
 use crate::platform::Platform;
@@ -84,6 +85,9 @@ static GROUP_TERMS: Terms = Terms {
     fields: &["id", "displayName", "mailNickname", "description", "securityEnabled", "mailEnabled"],
     marks: &[],
 };
+
+static SIGN_IN_TERMS: Terms =
+    Terms { fields: &["appId", "ipAddress", "correlationId", "resourceDisplayName", "id"], marks: &[] };
 
 /// Status and body.
 type Answer = (u16, Option<Value>);
@@ -186,6 +190,7 @@ static ROUTES: &[Row<Run>] = &[
     change("DELETE", "/{collection}/{id}/owners/{owner}/$ref", |graph, _, path| {
         Box::pin(async move { graph.remove_ref(&graph.owned(path).await?.1, Relation::Owner, &path[2]).await })
     }),
+    change("GET", "/auditLogs/signIns", |graph, request, _| Box::pin(graph.sign_ins(request))),
     change("POST", "/applications", |graph, request, _| Box::pin(graph.create_application(request))),
     change("POST", "/servicePrincipals", |graph, request, _| Box::pin(graph.create_principal(request))),
     change("PATCH", "/applications/{id}", |graph, request, path| {
@@ -257,6 +262,9 @@ impl Graph {
                     }
                 }
                 let (status, body) = (row.run)(self, &request, &path).await?;
+                if row.wants == Wants::Right && row.method != "GET" {
+                    audit::note(&self.platform, changed(&request, body.as_ref()));
+                }
                 Ok((status, query::selected(&request, body)?))
             }
             Found::OtherMethods(_) | Found::Nothing => Err(not_built::refusal(&request)),
@@ -284,6 +292,12 @@ impl Graph {
             error.code = "Authorization_RequestDenied";
             error
         })
+    }
+
+    /// The latest sign-ins. Who may change the directory may see who uses it.
+    async fn sign_ins(&self, request: &GraphRequest) -> Result<Answer> {
+        let list = query::List::of(request, "auditLogs/signIns", &SIGN_IN_TERMS)?;
+        list.answer(request, sign_ins::latest(&self.platform).await?)
     }
 
     async fn show_principal(&self, id: &str) -> Result<Answer> {
@@ -444,6 +458,15 @@ impl Collection {
             Self::Applications => principal.application_object_id.is_some(),
         }
     }
+}
+
+/// A change of the directory, for the audit log: what was asked for, and the id of what was made.
+fn changed(request: &GraphRequest, body: Option<&Value>) -> AuditEvent {
+    let path = format!("/{}", request.path.join("/"));
+    let made = body.and_then(|body| body.get("id")).and_then(Value::as_str);
+    let what = made.filter(|_| request.method == "POST").map_or_else(String::new, |id| format!(" -> {id}"));
+    AuditEvent::by(Kind::DirectoryChanged, &request.actor, path.clone())
+        .what(format!("{} {path}{what}", request.method))
 }
 
 /// Whether a principal is of one of the asked types; none asks for all.

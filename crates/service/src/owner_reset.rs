@@ -43,7 +43,7 @@ pub async fn reset_owner(engines: &Engines, master_key: MasterKey) -> Result<Own
     let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
     let actor = Actor::worker_for(BY);
     let correlation = platform.new_id();
-    let origin = Origin { actor: &actor, method: "", request_id: correlation, correlation_id: correlation };
+    let origin = Origin::service(&actor, correlation, correlation);
     change.unit.put(activity::of_service(&platform, &origin, &subscription, "Ferrohub/owner/reset/action")?);
     if !is_owner(&platform, &owner).await? {
         let (id, row) = owner_assignment(engines, &platform.tenancy, &owner)?;
@@ -66,7 +66,7 @@ pub async fn rotate_signing_key(engines: &Engines, master_key: MasterKey, revoke
     let mut change = Change::new();
     let actor = Actor::worker_for("signing-key-rotate");
     let correlation = platform.new_id();
-    let origin = Origin { actor: &actor, method: "", request_id: correlation, correlation_id: correlation };
+    let origin = Origin::service(&actor, correlation, correlation);
     let subscription = ResourceId::subscription(&platform.tenancy.subscription_id);
     change.unit.put(activity::of_service(&platform, &origin, &subscription, "Ferrohub/signingKey/rotate/action")?);
     if authn::rotate_keys(&platform, revoke, change).await? {

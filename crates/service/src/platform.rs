@@ -1,9 +1,10 @@
 //! What every service stands on: the engines, the clock, randomness, the keys and the roles.
 
 use crate::allowance::Allowances;
-use crate::arm::Failures;
+use crate::arm::activity::Entry;
 use crate::arm::types::Types;
 use crate::attempts::Attempts;
+use crate::audit::Audit;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
@@ -13,6 +14,7 @@ use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
 use crate::locks::{LOCK_GENERATION, LockCache};
 use crate::resource_graph::ResourceGraph;
+use crate::repeats::Repeats;
 use crate::resources::{self, Kinds};
 use crate::shared_access::{Holder, Need, PolicyCache};
 use crate::stripes::Stripes;
@@ -29,7 +31,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
 use ferrohub_store::{Committed, Put, Store, StoreError, UnitOfWork};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
 /// Key in `META` of the row whose version grows with every change of a role or of what roles reach.
@@ -74,6 +76,21 @@ impl Settings {
     /// Host name of Device Registry's data plane in a region.
     pub fn registry_host(&self, region: &str) -> String {
         format!("{region}.api.deviceregistry.{}", self.domain)
+    }
+}
+
+/// For how long logs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Days of the activity log (Azure: 90).
+    pub activity_days: u32,
+    /// Days of the audit log (Entra: 30; ours is wider).
+    pub audit_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { activity_days: 90, audit_days: 90 }
     }
 }
 
@@ -131,7 +148,9 @@ pub struct Platform {
     /// Opened keys of shared access policies.
     pub(crate) policies: PolicyCache,
     /// Failed requests of late.
-    pub(crate) failures: Failures,
+    pub(crate) failures: Repeats<Entry<'static>>,
+    /// What is to be audited.
+    pub(crate) audit: Audit,
     /// Devices that are connected to this process.
     pub(crate) presence: Arc<Presence>,
     /// What each device has written of late.
@@ -150,6 +169,7 @@ pub struct Platform {
     pub(crate) subscriptions: ArcSwap<Vec<Subscription>>,
     /// The management locks.
     pub(crate) lock_cache: LockCache,
+    retention: OnceLock<Retention>,
     access: ArcSwap<Access>,
     access_reload: tokio::sync::Mutex<()>,
     turns: Stripes,
@@ -241,7 +261,8 @@ impl Platform {
             authorities: AuthorityCache::default(),
             serials: Serials::default(),
             policies: PolicyCache::default(),
-            failures: Failures::default(),
+            failures: Repeats::default(),
+            audit: Audit::default(),
             presence: Arc::new(presence),
             writes: Allowances::new(limits::DEVICE_BURST, limits::COUNTED_ALLOWANCES),
             registrations: Allowances::new(
@@ -252,6 +273,7 @@ impl Platform {
             subscriptions: ArcSwap::default(),
             lock_cache: LockCache::default(),
             resource_graph: ResourceGraph::default(),
+            retention: OnceLock::new(),
             access: ArcSwap::from_pointee(Access { generation: 0, snapshot: Arc::default() }),
             access_reload: tokio::sync::Mutex::new(()),
             turns: Stripes::new(TURNS),
@@ -261,6 +283,16 @@ impl Platform {
         platform.ensure_lock_generation().await?;
         platform.load_access().await?;
         Ok(platform)
+    }
+
+    /// For how long logs are kept.
+    pub(crate) fn retention(&self) -> Retention {
+        self.retention.get().copied().unwrap_or_default()
+    }
+
+    /// Says for how long logs are kept, once; the first word counts.
+    pub(crate) fn keep_logs(&self, retention: Retention) {
+        self.retention.get_or_init(|| retention);
     }
 
     /// Wall-clock time.

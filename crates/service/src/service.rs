@@ -2,6 +2,7 @@
 
 use crate::arm::Engine;
 use crate::arm::types::Types;
+use crate::audit::{self, AuditEvent, Kind, Outcome};
 use crate::authn::Authenticator;
 use crate::bootstrap::{self, OwnerCredential};
 use crate::certificate;
@@ -9,15 +10,16 @@ use crate::graph::Graph;
 use crate::hub::HubService;
 use crate::key_store::Keys;
 use crate::keyring::Keyring;
-use crate::platform::{Engines, Platform, Settings, Tenancy};
+use crate::platform::{Engines, Platform, Retention, Settings, Tenancy};
 use crate::provisioning::{ProvisioningService, Webhooks};
 use crate::readiness::{NotReady, Readiness};
 use crate::worker;
 use ferrohub_model::clock::Clock;
-use ferrohub_model::error::{ErrorKind, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::random::Random;
 use ferrohub_pki::platform::ServerIdentity;
 use ferrohub_pki::seal::MasterKey;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -175,6 +177,35 @@ impl Service {
     /// `NotFound`.
     pub async fn crl(&self, id: Uuid) -> Result<Vec<u8>> {
         certificate::crl(&self.platform, id).await
+    }
+
+    /// Says for how long logs are kept; before the worker runs.
+    pub fn keep_logs(&self, retention: Retention) {
+        self.platform.keep_logs(retention);
+    }
+
+    /// Takes note of somebody who asked for a token, as the front door saw it: a sign-in that went well is an event of its own,
+    /// one that did not is counted with its like of the same address.
+    pub fn note_sign_in(&self, event: AuditEvent) {
+        match (event.status, event.address.clone()) {
+            (Outcome::Succeeded, _) => audit::note(&self.platform, event),
+            (Outcome::Failed, address) => {
+                audit::note_once(&self.platform, &address.unwrap_or_default(), event);
+            }
+        }
+    }
+
+    /// Takes note of a device that was not let in at `host` from `address`, counted with its like of the same address. What
+    /// passes by itself is no refusal.
+    pub fn note_refused(&self, device: &str, host: &str, address: Option<IpAddr>, error: &Error) {
+        if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) {
+            return;
+        }
+        let event = AuditEvent::new(Kind::ConnectionRefused, device, host).from(address);
+        let code = error.numeric_code().to_string();
+        let event = event.refused(code, &error.message);
+        let source = event.address.clone().unwrap_or_default();
+        audit::note_once(&self.platform, &source, event);
     }
 
     /// Does background work until `stop` becomes true.

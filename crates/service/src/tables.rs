@@ -46,6 +46,10 @@ pub static OPERATIONS: Table = table("operations", &[plain("state")]);
 /// The activity log. Key: UUID version 7, so that a span of time is a range of keys: Azure's questions all name one.
 pub static ACTIVITY: Table = table("activity", &[]);
 
+/// What is audited beside the activity log: sign-ins, keys read, certificates, refusals. Key: UUID version 7, as that of
+/// [`ACTIVITY`].
+pub static AUDIT: Table = table("audit", &[]);
+
 /// Certificates of certificate authorities and the names of their keys. Key: UUID of the pair, which names its files at the
 /// publishing point. Columns: `owner` (uid of the living authority's resource), `namespace` (namespace uid),
 /// `subject` (`{namespace uid}/{canonical DN}`, unique among the living ones), `thumbprint` (SHA-256, upper-case hex).
@@ -129,6 +133,7 @@ pub static ALL: &[&Table] = &[
     &PRINCIPALS,
     &OPERATIONS,
     &ACTIVITY,
+    &AUDIT,
     &AUTHORITIES,
     &REVOCATION_LISTS,
     &REVOCATION_LIST_PARTS,

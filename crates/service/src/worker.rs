@@ -4,13 +4,14 @@
 use crate::arm::types::synchronization;
 use crate::arm::{self, activity, operation, operations};
 use crate::authn;
+use crate::audit;
 use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes, take_up_renewals};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, OPERATIONS, RENEWALS};
+use crate::tables::{ACTIVITY, AUDIT, OPERATIONS, RENEWALS};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -28,10 +29,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Operations taken up in one round: ours.
 const TAKEN_UP: usize = 16;
 
-/// Days for which activity is kept (Azure: 90).
-const ACTIVITY_DAYS: i64 = 90;
 /// Days for which an ended operation can be polled: ours.
-const OPERATION_DAYS: i64 = 7;
+const OPERATION_DAYS: u32 = 7;
 /// Rows looked at in one step of a sweep: ours.
 const SWEEP_ROWS: usize = 200;
 
@@ -43,6 +42,7 @@ pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
         () = writer.run() => {}
     }
     writer.leave().await;
+    audit::write(&platform).await;
 }
 
 async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
@@ -53,6 +53,7 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
             tracing::warn!(%error, context = error.context, "the worker could not read the renewals of certificates");
         }
         activity::record_repeats(platform).await;
+        audit::write(platform).await;
         if platform.clock.monotonic() >= due {
             due = platform.clock.monotonic() + SWEEP_EVERY;
             match settled.look(platform).await {
@@ -86,7 +87,9 @@ async fn take_up(platform: &Platform) {
 
 /// Removes what is old at `now`, the settled time, and says what.
 async fn sweep(platform: &Platform, now: Timestamp) {
-    told("activity", sweep_activity(platform, now).await);
+    let kept = platform.retention();
+    told("activity", sweep_log(platform, &ACTIVITY, before(now, kept.activity_days)).await);
+    told("audit", sweep_log(platform, &AUDIT, before(now, kept.audit_days)).await);
     told("ended operations", sweep_operations(platform, now).await);
     told("certificates of an older program, which got their place", upkeep::fill_places(platform).await);
     told("certificates that ended long ago", upkeep::sweep(platform, now).await);
@@ -135,9 +138,9 @@ async fn sweep_events(platform: &Platform, now: Timestamp) -> Result<usize> {
     Ok(usize::try_from(segments).unwrap_or(usize::MAX))
 }
 
-async fn sweep_activity(platform: &Platform, now: Timestamp) -> Result<usize> {
-    // Keys of activity rows begin with their time, so the oldest come first.
-    sweep_table(platform, &ACTIVITY, Some(before(now, ACTIVITY_DAYS)), &|row| time_of(row, "time")).await
+async fn sweep_log(platform: &Platform, table: &'static Table, until: i64) -> Result<usize> {
+    // Keys of a log's rows begin with their time, so the oldest come first.
+    sweep_table(platform, table, Some(until), &|row| time_of(row, "time")).await
 }
 
 async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> {
@@ -151,8 +154,8 @@ async fn sweep_renewals(platform: &Platform, now: Timestamp) -> Result<usize> {
 }
 
 /// Unix seconds so many days before `now`.
-fn before(now: Timestamp, days: i64) -> i64 {
-    now.as_second() - days * 24 * 3600
+fn before(now: Timestamp, days: u32) -> i64 {
+    now.as_second() - i64::from(days) * 24 * 3600
 }
 
 fn time_of(row: &Row, member: &str) -> Option<i64> {

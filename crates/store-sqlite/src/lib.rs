@@ -266,11 +266,11 @@ impl Store for SqliteStore {
         self.readers.run(move |view| statements.count_between(view.connection, index, &start, &end)).await
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        check_page(&Page::first(limit))?;
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        check_page(&page)?;
         self.damage.refuse()?;
         let (statements, prefix) = (Arc::clone(self.statements(table)?), prefix.to_owned());
-        self.readers.run(move |view| statements.last(view, &prefix, limit)).await
+        self.readers.run(move |view| statements.last(view, &prefix, &page)).await
     }
 
     async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {

@@ -287,8 +287,16 @@ impl Statements {
     }
 
     /// Rows whose key starts with `prefix`, descending.
-    pub(crate) fn last(&self, view: &View<'_>, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.within(view, false, &self.last, prefix, prefix, limit)
+    pub(crate) fn last(&self, view: &View<'_>, prefix: &str, page: &Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        let behind = prefix_end(prefix);
+        let end = match (&behind, &page.after) {
+            (Some(behind), Some(after)) => Some(behind.min(after)),
+            (one, other) => one.as_ref().or(other.as_ref()),
+        };
+        match end {
+            Some(end) => self.rows(view, false, &self.last.bounded, params![prefix, end, limit(page.limit)]),
+            None => self.rows(view, false, &self.last.open, params![prefix, limit(page.limit)]),
+        }
     }
 
     /// Number of rows with `value` in column `index`.

@@ -121,9 +121,9 @@ pub trait Store: Send + Sync + 'static {
         end: &str,
     ) -> Result<u64, StoreError>;
 
-    /// The `limit` rows with the highest keys among those that start with `prefix`, in descending
-    /// order of key.
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError>;
+    /// Rows whose key starts with `prefix` (empty: all), in descending order of key; a page's `after` is the key below which
+    /// it starts, exclusive.
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError>;
 
     /// What was written in `tables` since `after`, which an earlier call gave; `None` only asks where things stand. Whoever holds
     /// rows in a form of his own reads all of them once and follows from there on, and sees what was answered before the call

@@ -1,10 +1,10 @@
 //! Azure Resource Manager over HTTP: authenticate, hand over, render.
 
 use super::reply::Reply;
-use super::request::Call;
+use super::request::{Call, shown};
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
-use ferrohub_service::arm::{self, ArmRequest, metadata};
+use ferrohub_service::arm::{self, ArmRequest, Client, metadata};
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
@@ -53,6 +53,10 @@ pub(super) async fn handle(service: &Service, call: &Call, actor: Option<Actor>)
             base_url: call.base_url(),
             request_id: call.trace.request_id,
             correlation_id: call.correlation_id,
+            client: Client {
+                address: call.client.peer.address,
+                request_id: call.header("x-ms-client-request-id").map(|id| shown(id)),
+            },
         })
         .await?;
     let mut reply = match &answer.body {

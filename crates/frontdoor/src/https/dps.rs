@@ -93,7 +93,11 @@ impl Asked {
     /// the service stands then.
     pub(super) async fn prove(self, service: &Service) -> Result<Self> {
         if let Some(caller) = &self.caller {
-            service.provisioning.authenticate_device(registration::caller(caller)).await?;
+            let proven = service.provisioning.authenticate_device(registration::caller(caller)).await;
+            if let Err(error) = &proven {
+                service.note_refused(&caller.registration_id, &caller.id_scope, caller.peer.address, error);
+            }
+            proven?;
         }
         Ok(Self { proven: true, ..self })
     }

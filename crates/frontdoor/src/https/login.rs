@@ -3,11 +3,12 @@
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, parse_query};
 use crate::errors;
-use crate::guesses::{Guesses, Kind};
+use crate::guesses::{self, Guesses};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
+use ferrohub_service::audit::{AuditEvent, Kind};
 use ferrohub_service::authn::OAuthError;
 use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
@@ -97,11 +98,14 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let form = std::str::from_utf8(&call.body)
         .map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
     let (form, basic) = (parse_query(form), basic(call)?);
+    let client = basic.as_ref().map(|(id, _)| id.as_str());
+    let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
+    let client = client.map(str::to_owned);
     let (kind, name) = guessed_at(&form, basic.as_ref());
     let target = guesses.target(kind, name, call.client.origin());
     if let Err(wait) = guesses.check(&target) {
         return match kind {
-            Kind::Password => Ok(refused(&OAuthError::locked(), call, wait.retry_after_seconds)),
+            guesses::Kind::Password => Ok(refused(&OAuthError::locked(), call, wait.retry_after_seconds)),
             _ => Err(wait),
         };
     }
@@ -109,10 +113,13 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
         Ok(token) => {
             guesses.right(&target);
             call.client.prove();
+            service.note_sign_in(sign_in(call, client.as_deref(), &form));
             Reply::json(200, &token)
         }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
+            let event = sign_in(call, client.as_deref(), &form).refused(refusal.code.to_string(), &refusal.description);
+            service.note_sign_in(event);
             if refusal.is_a_wrong_guess() {
                 guesses.wrong(&target);
             }
@@ -123,12 +130,12 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
 }
 
 /// Whose secret is tried: a person's, where a request comes with one's name, else the client's.
-fn guessed_at<'a>(form: &'a [(String, String)], basic: Option<&'a (String, String)>) -> (Kind, &'a str) {
+fn guessed_at<'a>(form: &'a [(String, String)], basic: Option<&'a (String, String)>) -> (guesses::Kind, &'a str) {
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     if field("grant_type") == Some("password") {
-        return (Kind::Password, field("username").unwrap_or_default());
+        return (guesses::Kind::Password, field("username").unwrap_or_default());
     }
-    (Kind::ClientSecret, basic.map(|(id, _)| id.as_str()).or_else(|| field("client_id")).unwrap_or_default())
+    (guesses::Kind::ClientSecret, basic.map(|(id, _)| id.as_str()).or_else(|| field("client_id")).unwrap_or_default())
 }
 
 /// A refusal in OAuth's shape.
@@ -151,6 +158,21 @@ fn realm(name: &str) -> Value {
         "cloud_instance_name": "microsoftonline.com",
         "cloud_audience_urn": "urn:federation:MicrosoftOnline"
     })
+}
+
+/// What the audit log is told of somebody who asked for a token.
+fn sign_in(call: &Call, client: Option<&str>, form: &[(String, String)]) -> AuditEvent {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let wanted = field("scope").or_else(|| field("resource")).unwrap_or_default();
+    let who = field("username").or(client).unwrap_or_default();
+    let how = field("grant_type").unwrap_or_default();
+    let event = AuditEvent::new(Kind::SignIn, who, wanted).what(how).from(call.client.peer.address);
+    AuditEvent {
+        request_id: Some(call.trace.request_id),
+        correlation_id: Some(call.correlation_id),
+        agent: call.header("user-agent").map(super::request::shown),
+        ..event
+    }
 }
 
 /// Client id and secret of an HTTP Basic header, each percent-encoded (RFC 6749, 2.3.1).
@@ -241,10 +263,10 @@ mod tests {
     fn a_person_is_guessed_at_by_name_and_a_client_by_id() {
         let form = |text: &str| parse_query(text);
         let person = form("grant_type=password&client_id=c&username=ann%40x");
-        assert_eq!(guessed_at(&person, None), (Kind::Password, "ann@x"));
+        assert_eq!(guessed_at(&person, None), (guesses::Kind::Password, "ann@x"));
         let client = form("grant_type=client_credentials&client_id=c&username=ann");
-        assert_eq!(guessed_at(&client, None), (Kind::ClientSecret, "c"));
-        assert_eq!(guessed_at(&client, Some(&("b".into(), "s".into()))), (Kind::ClientSecret, "b"));
+        assert_eq!(guessed_at(&client, None), (guesses::Kind::ClientSecret, "c"));
+        assert_eq!(guessed_at(&client, Some(&("b".into(), "s".into()))), (guesses::Kind::ClientSecret, "b"));
         assert_eq!(
             (realm("ann@x.example")["domain_name"].as_str(), realm("")["account_type"].as_str()),
             (Some("x.example"), Some("Managed"))

@@ -1,5 +1,6 @@
 //! What is no resource type: subscriptions, tenants, locations, providers, resource listings, name checks, polls.
 
+use super::activity::listing as log;
 use super::declaration::TypeDecl;
 use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
@@ -8,6 +9,7 @@ use super::{
     access, listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription,
     subscription, tag_names, tag_scope, usages,
 };
+use crate::audit;
 use crate::platform::Platform;
 use crate::resource_graph;
 use crate::resources::{self, tag};
@@ -49,6 +51,8 @@ pub const ACTIONS: &[&str] = &[
     usages::READ,
     access::READ_DENIALS,
     access::WRITE_DENIALS,
+    log::READ,
+    audit::READ,
 ];
 
 /// The tags of a scope.
@@ -160,6 +164,24 @@ static ROUTES: &[Row<Run>] = &[
     right("DELETE", TAG_NAME, |asked| Box::pin(asked.tag_name())),
     right("PUT", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
     right("DELETE", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
+    open("GET", "/providers/Microsoft.Insights/eventcategories", |asked| {
+        Box::pin(async { log::categories(asked.request).map(Some) })
+    }),
+    right("GET", "/providers/Microsoft.Insights/eventtypes/management/values", |asked| {
+        Box::pin(async { log::answer(asked.platform, asked.request, None).await.map(Some) })
+    }),
+    right("GET", "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values", |asked| {
+        Box::pin(async {
+            asked.own()?;
+            log::answer(asked.platform, asked.request, Some(&asked.path[0])).await.map(Some)
+        })
+    }),
+    right("GET", "/subscriptions/{subscription}/providers/Ferrohub/auditEvents", |asked| {
+        Box::pin(async {
+            asked.own()?;
+            audit::listing::answer(asked.platform, asked.request, &asked.path[0]).await.map(Some)
+        })
+    }),
 ];
 
 /// The routes of Resource Manager: those of no resource type, those of every type, and those that are not built.

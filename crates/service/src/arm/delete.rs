@@ -80,7 +80,8 @@ impl Call<'_> {
         let location = stored.resource.location.as_deref().unwrap_or("global");
         match operations::drive_briefly(self.platform, &operation).await? {
             Outcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
-            Outcome::Failed(error) => Err(error),
+            // The operation's end is a row of the activity log.
+            Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
             Outcome::Settled(failure) => Ok(failure.answer()),
             Outcome::Running => {
                 Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))

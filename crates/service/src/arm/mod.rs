@@ -10,7 +10,6 @@ mod call;
 pub mod context;
 pub mod declaration;
 mod delete;
-mod failures;
 mod filter;
 mod identity;
 mod listing;
@@ -21,8 +20,8 @@ pub mod operation;
 pub mod operations;
 mod path;
 mod providers;
-mod query;
-mod read;
+pub(crate) mod query;
+pub(crate) mod read;
 pub mod region;
 mod remove;
 pub(crate) mod render;
@@ -40,9 +39,9 @@ mod write;
 
 pub use access::declared_actions;
 pub use builtin::{ACTIONS, routes};
-pub(crate) use failures::Failures;
-pub use request::{ArmRequest, ArmResponse};
+pub use request::{ArmRequest, ArmResponse, Client};
 
+use crate::audit::{self, AuditEvent, Kind};
 use crate::authz::{self, Plane};
 use crate::locks::Operation;
 use crate::platform::Platform;
@@ -97,6 +96,7 @@ impl Engine {
         let outcome = self.typed(&request, &target).await;
         if let Err(error) = &outcome
             && is_write(&request.method)
+            && !error.recorded
         {
             activity::record_failure(
                 &self.platform,
@@ -219,6 +219,17 @@ fn is_write(method: &str) -> bool {
     matches!(method, "PUT" | "PATCH" | "DELETE" | "POST")
 }
 
+/// Whether an action is one that answers with keys.
+fn shows_keys(action: &str) -> bool {
+    action.split('/').rev().nth(1).is_some_and(|name| name.to_ascii_lowercase().starts_with("listkeys"))
+}
+
+fn keys_read(request: &ArmRequest, id: &ResourceId, action: &str) -> AuditEvent {
+    let event = AuditEvent::by(Kind::KeysRead, &request.actor, id.to_string()).what(action);
+    let (request_id, correlation_id) = (Some(request.request_id), Some(request.correlation_id));
+    AuditEvent { request_id, correlation_id, ..event.from(request.client.address) }
+}
+
 /// The right that a request needs.
 fn action_of(method: &str, target: &Target) -> String {
     match target {
@@ -229,6 +240,12 @@ fn action_of(method: &str, target: &Target) -> String {
             _ => "write",
         }),
     }
+}
+
+/// The right that a request of a resource type needs; `None` for what no type serves.
+fn action_of_request(platform: &Platform, request: &ArmRequest) -> Option<String> {
+    let segments = path::segments(&request.path).ok()?;
+    path::resolve(&platform.types, &segments).ok()?.map(|target| action_of(&request.method, &target))
 }
 
 impl Call<'_> {
@@ -285,6 +302,9 @@ impl Call<'_> {
                         &Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() },
                     );
                     activity::record_success(self.platform, self.request, id, &action, status).await?;
+                    if shows_keys(&action) {
+                        audit::note(self.platform, keys_read(self.request, id, &action));
+                    }
                 }
                 Ok(ArmResponse::new(status, body))
             }

@@ -1,5 +1,6 @@
 //! A long-running operation as it is stored: a durable row with a lease.
 
+use super::activity::{self, Entry};
 use super::request::{ArmRequest, ArmResponse};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
@@ -75,6 +76,9 @@ pub struct StoredOperation {
     pub attempts: u32,
     /// Correlation id of the starting request.
     pub correlation: String,
+    /// The row of the activity log that began it, from which that of its end is made; an operation of an older program has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Entry<'static>>,
 }
 
 /// Why an operation failed, as whoever asks later is told.
@@ -151,7 +155,8 @@ impl StoredOperation {
         input: Value,
     ) -> Self {
         let (initiator, correlation) = (request.actor.id(), request.correlation_id);
-        Self::with(platform, initiator, correlation, of, kind, resource, result_status, input)
+        let begun = Some(activity::begun(platform, request, resource));
+        Self { begun, ..Self::with(platform, initiator, correlation, of, kind, resource, result_status, input) }
     }
 
     /// Who works on it: the worker, on behalf of whoever started it.
@@ -189,6 +194,7 @@ impl StoredOperation {
             lease: None,
             attempts: 0,
             correlation: correlation.to_string(),
+            begun: None,
         }
     }
 
@@ -225,13 +231,30 @@ impl Lease {
         self.save(platform).await
     }
 
-    pub(super) async fn save(&mut self, platform: &Platform) -> Result<()> {
+    /// Saves the operation as ended, with the row of the activity log that says how.
+    pub(super) async fn end(mut self, platform: &Platform, outcome: Option<&Error>) -> Result<()> {
+        self.record.state = if outcome.is_some() { State::Failed } else { State::Succeeded };
+        self.record.error = outcome.map(Failure::of);
+        self.record.lease = None;
+        self.record.ended = Some(rfc3339(platform.now()));
         let mut change = Change::new();
+        if let Some(begun) = &self.record.begun {
+            change.unit.put(activity::end(platform, begun, self.record.result_status, outcome)?);
+        }
+        self.save_with(platform, change).await
+    }
+
+    async fn save(&mut self, platform: &Platform) -> Result<()> {
+        self.save_with(platform, Change::new()).await
+    }
+
+    async fn save_with(&mut self, platform: &Platform, mut change: Change) -> Result<()> {
         change.unit.expect_version(&OPERATIONS, self.record.id.clone(), self.version);
         change.unit.put(self.record.put()?);
         match platform.commit(change).await {
             Ok(committed) => {
-                let version = committed.versions.first().copied().unwrap_or(self.version);
+                // The operation's row is the last one.
+                let version = committed.versions.last().copied().unwrap_or(self.version);
                 assert!(version > self.version, "versions of operation {} only grow", self.record.id);
                 self.version = version;
                 Ok(())

@@ -10,7 +10,6 @@ use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::clock::timeout;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::time::rfc3339;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
     assert_eq!(record.state, State::Running, "operation {id} was taken up after its end");
     let outcome = execute(platform, &record, &mut lease).await;
     match &outcome {
-        Ok(()) => lease.record.state = State::Succeeded,
+        Ok(()) => {}
         // What may pass by itself is tried again when the lease has run out.
         Err(error)
             if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) && lease.record.attempts < 10 =>
@@ -72,19 +71,15 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
             tracing::warn!(operation = id, %error, context = error.context, "an operation is tried again later");
             return Ok(Outcome::Running);
         }
-        Err(error) => {
+        Err(_) => {
             if record.kind == DELETE
                 && let Err(stuck) = tree::give_up(platform, &record).await
             {
                 tracing::error!(operation = id, %stuck, context = stuck.context, "a mark of deletion could not be taken off");
             }
-            lease.record.state = State::Failed;
-            lease.record.error = Some(Failure::of(error));
         }
     }
-    lease.record.lease = None;
-    lease.record.ended = Some(rfc3339(platform.now()));
-    lease.save(platform).await?;
+    lease.end(platform, outcome.as_ref().err()).await?;
     Ok(match outcome {
         Ok(()) => Outcome::Succeeded,
         Err(error) => Outcome::Failed(error),

@@ -13,7 +13,7 @@ pub(super) const FILTERED: &[&str] = &["$filter", "$top", "$skipToken"];
 ///
 /// # Errors
 /// `InvalidQueryParameter` naming the option and what is known.
-pub(super) fn check(request: &ArmRequest, known: &[&str]) -> Result<()> {
+pub(crate) fn check(request: &ArmRequest, known: &[&str]) -> Result<()> {
     let foreign = |name: &str| name.starts_with('$') && !known.iter().any(|option| option.eq_ignore_ascii_case(name));
     let Some((name, _)) = request.query.iter().find(|(name, _)| foreign(name)) else { return Ok(()) };
     let shown: String = name.chars().take(40).collect();
@@ -30,7 +30,7 @@ pub(super) fn check(request: &ArmRequest, known: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// `InvalidQueryParameter`.
-pub(super) fn expand(request: &ArmRequest, known: &'static [&'static str]) -> Result<Vec<&'static str>> {
+pub(crate) fn expand(request: &ArmRequest, known: &'static [&'static str]) -> Result<Vec<&'static str>> {
     let text = request.query("$expand").unwrap_or_default();
     text.split(',')
         .map(str::trim)
@@ -50,7 +50,7 @@ pub(super) fn expand(request: &ArmRequest, known: &'static [&'static str]) -> Re
 ///
 /// # Errors
 /// `InvalidQueryParameter` for what is no number from 1 on.
-pub(super) fn top(request: &ArmRequest) -> Result<Option<usize>> {
+pub(crate) fn top(request: &ArmRequest) -> Result<Option<usize>> {
     let Some(text) = request.query("$top").filter(|text| !text.is_empty()) else { return Ok(None) };
     let top = text.parse::<u32>().ok().filter(|top| *top > 0);
     let top = top.ok_or_else(|| {

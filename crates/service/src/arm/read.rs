@@ -116,7 +116,7 @@ impl Call<'_> {
 }
 
 /// The link to the page behind `after`, with the query as it was sent.
-pub(super) fn next_link(request: &ArmRequest, after: &str) -> String {
+pub(crate) fn next_link(request: &ArmRequest, after: &str) -> String {
     let mut query: Vec<String> = request
         .query
         .iter()
@@ -131,14 +131,14 @@ fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-pub(super) fn decode_token(token: &str) -> Result<String> {
+pub(crate) fn decode_token(token: &str) -> Result<String> {
     URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
         Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken")
     })
 }
 
 /// A list in ARM's envelope; `nextLink` is absent on the last page.
-pub(super) fn envelope(value: Vec<Value>, next: Option<String>) -> ArmResponse {
+pub(crate) fn envelope(value: Vec<Value>, next: Option<String>) -> ArmResponse {
     let mut body = Map::new();
     body.insert("value".into(), Value::Array(value));
     if let Some(next) = next {

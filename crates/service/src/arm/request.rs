@@ -2,7 +2,17 @@
 
 use crate::authz::Actor;
 use serde_json::Value;
+use std::net::IpAddr;
 use uuid::Uuid;
+
+/// What is known of a client besides who acts: for the activity log.
+#[derive(Debug, Clone, Default)]
+pub struct Client {
+    /// Where it is; nothing behind a pipe.
+    pub address: Option<IpAddr>,
+    /// Its own id of the request (`x-ms-client-request-id`).
+    pub request_id: Option<String>,
+}
 
 /// A request to Resource Manager, free of HTTP.
 #[derive(Debug, Clone)]
@@ -27,6 +37,8 @@ pub struct ArmRequest {
     pub request_id: Uuid,
     /// Correlation id, the client's or ours.
     pub correlation_id: Uuid,
+    /// Who sent it.
+    pub client: Client,
 }
 
 impl ArmRequest {

@@ -59,6 +59,11 @@ impl Actor {
         Self { id: format!("worker:{initiator}"), who: Who::Worker }
     }
 
+    /// Nobody: who is named where something came about by itself.
+    pub(crate) fn nobody() -> Self {
+        Self { id: "Ferrohub".into(), who: Who::Worker }
+    }
+
     /// Whether the worker acts.
     pub(crate) fn is_worker(&self) -> bool {
         matches!(self.who, Who::Worker)

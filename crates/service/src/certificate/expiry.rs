@@ -3,7 +3,7 @@
 
 use super::authority_rows::every_authority;
 use super::record::place_from;
-use crate::arm::activity;
+use crate::arm::activity::{self, Origin};
 use crate::platform::{Change, Platform};
 use crate::resources;
 use crate::tables::{CERTIFICATES, EXPIRY_WARNINGS};
@@ -137,7 +137,7 @@ async fn warn_of_authority(platform: &Platform, record: &AuthorityRecord, now: T
     };
     let message = format!("{message} {advice}");
     tracing::warn!(%id, subject = record.subject, end, "a certificate authority is near its end");
-    let row_of_log = activity::warning_row(platform, &id, ACTION, code, &message)?;
+    let row_of_log = activity::warning(platform, &Origin::nobody(), &id, ACTION, code, &message)?;
     say(platform, record.id.to_string(), row.as_deref(), &Said { days: Some(days), day: None }, row_of_log).await
 }
 
@@ -160,7 +160,7 @@ async fn warn_of_certificates(platform: &Platform, namespace: Uuid, ends: Ends, 
         ends.ended,
         id.resource_group.as_deref().unwrap_or_default()
     );
-    let row_of_log = activity::warning_row(platform, &id, ACTION, "CertificatesExpiring", &message)?;
+    let row_of_log = activity::warning(platform, &Origin::nobody(), &id, ACTION, "CertificatesExpiring", &message)?;
     say(platform, key, row.as_deref(), &Said { days: None, day: Some(today) }, row_of_log).await
 }
 

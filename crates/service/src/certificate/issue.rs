@@ -4,6 +4,7 @@ use super::authority::{ca_url, crl_url, open_issuer};
 use super::authority_rows::{authority, pending_of, row_of_owner};
 use super::policy::{is_enabled, leaf_days};
 use super::record::put;
+use crate::audit::{self, AuditEvent, Kind};
 use crate::platform::Platform;
 use crate::resources::Stored;
 use crate::tables::{AUTHORITIES, CERTIFICATES, RESOURCES};
@@ -106,6 +107,8 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     // Nor must a policy that was disabled meanwhile.
     unit.expect_version(&RESOURCES, request.policy.key(), request.policy.version);
     unit.put(put(&record)?);
+    let event = AuditEvent::new(Kind::CertificateIssued, request.device_id, request.authority.id.to_string());
+    unit.put(audit::row(platform, event.what(format!("serial {}", record.serial)))?);
     Ok(Issued { leaf_der: leaf.der().to_vec(), authorities: [issuing.id, root], unit })
 }
 

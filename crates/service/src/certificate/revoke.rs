@@ -2,6 +2,7 @@
 //! credential id's doing (`registry::revoke`), and happens before.
 
 use super::record;
+use crate::audit::{self, AuditEvent, Kind};
 use crate::platform::{Change, Platform};
 use crate::tables::CERTIFICATES;
 use ferrohub_model::certificate_authority::{CertificateRecord, CertificateState};
@@ -12,8 +13,8 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Certificates revoked in one unit of work, with an expectation each: below `limits::UNIT_ROWS`.
-const ROWS: usize = 200;
+/// Certificates revoked in one unit of work, with an expectation and four rows each: below `limits::UNIT_ROWS`.
+const ROWS: usize = 100;
 
 /// Revokes, as of `at`, the certificates of a device that carry a credential id, in steps. May be run again after an
 /// interruption; certificates under a later credential id are left alone.
@@ -34,7 +35,7 @@ pub async fn revoke_credential(platform: &Platform, device: Uuid, credential: Uu
             }
             let (mut change, mut count) = (Change::new(), 0);
             for row in &rows {
-                count += usize::from(add(row, credential, at, &mut change)?);
+                count += usize::from(add(platform, row, credential, at, &mut change)?);
             }
             if count == 0 || platform.try_commit(change).await? {
                 revoked += count;
@@ -47,12 +48,14 @@ pub async fn revoke_credential(platform: &Platform, device: Uuid, credential: Uu
 }
 
 /// Whether the certificate is one that is to be revoked, which is added then.
-fn add(row: &Row, credential: Uuid, at: Timestamp, change: &mut Change) -> Result<bool> {
+fn add(platform: &Platform, row: &Row, credential: Uuid, at: Timestamp, change: &mut Change) -> Result<bool> {
     let record = row.parse::<CertificateRecord>()?;
     if record.credential_id != credential || record.state != CertificateState::Issued {
         return Ok(false);
     }
     record::revoke(&record, row.version, at, &mut change.unit)?;
+    let event = AuditEvent::new(Kind::CertificateRevoked, &record.subject, format!("authority {}", record.issuer));
+    change.unit.put(audit::row(platform, event.what(format!("serial {}", record.serial)))?);
     Ok(true)
 }
 

@@ -43,7 +43,7 @@ static NOT_BUILT: &[(&str, &str)] = &[
     ("oauth2PermissionGrants", "permission grants"),
     ("policies", "policies of the directory"),
     ("identity", "conditional access"),
-    ("auditLogs", "audit logs of the directory; the activity log has what changes resources"),
+    ("auditLogs", "these audit logs; there are auditLogs/signIns, and 'ferrohub audit' for the rest"),
     ("subscriptions", "change notifications"),
     ("subscribedSkus", "licences"),
     ("$batch", "batches of requests"),

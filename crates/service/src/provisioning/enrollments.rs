@@ -5,6 +5,7 @@ use super::enrollment::{Enrollment, missing, table};
 use super::page::{PageRequest, Paged};
 use super::query::refuse_condition;
 use super::{DpsRef, ProvisioningService, registrations};
+use crate::audit::{self, AuditEvent, Kind};
 use crate::authz::Actor;
 use crate::platform::Change;
 use crate::tables::{REGISTRATIONS, RESOURCES};
@@ -164,6 +165,8 @@ impl ProvisioningService {
         self.authorize(actor, dps, Needs::of(kind).mechanism).await?;
         let row = self.enrollment_row(kind, dps, id).await?.ok_or_else(|| missing(kind, dps, id))?;
         let enrollment = Enrollment::of_row(kind, &row)?;
+        let event = AuditEvent::by(Kind::KeysRead, actor, dps.id.to_string());
+        audit::note(&self.platform, event.what(format!("attestation mechanism of {id}")));
         let mut view = enrollment.attestation().view();
         match enrollment.attestation() {
             Attestation::SymmetricKey(keys) => {

@@ -101,6 +101,7 @@ impl Owner {
                 base_url: BASE_URL.into(),
                 request_id: Uuid::nil(),
                 correlation_id: Uuid::nil(),
+                client: ferrohub_service::arm::Client::default(),
             })
             .await
     }

@@ -37,7 +37,7 @@ async fn ask(store: &SqliteStore) -> Result<Answers, StoreError> {
         scan: store.scan(&VALVES, "", page()).await?,
         range: store.range(&VALVES, "serial", "s", page()).await?,
         found: store.find(&VALVES, "site", "north", page()).await?,
-        last: store.last(&VALVES, "valve-", ROWS).await?,
+        last: store.last(&VALVES, "valve-", Page::first(ROWS)).await?,
         count: store.count(&VALVES, "site", "north").await?,
         each: store.get_many(&VALVES, &keys).await?,
     })

@@ -96,9 +96,16 @@ pub(super) async fn prefixes_are_literal(store: &dyn Store) {
         assert_eq!(keys(&rows.expect("the scan works")), wanted, "prefix {prefix:?}");
         wanted.reverse();
         wanted.truncate(3);
-        let rows = store.last(&THINGS, prefix, 3).await;
+        let rows = store.last(&THINGS, prefix, Page::first(3)).await;
         assert_eq!(keys(&rows.expect("the scan works")), wanted, "last of prefix {prefix:?}");
     }
+    let last = async |prefix, page| keys(&store.last(&THINGS, prefix, page).await.expect("the scan works")).join(" ");
+    assert_eq!(last("tenant/", Page::following("tenant/10/x", 9)).await, "tenant/1/x");
+    assert_eq!(last("tenant/", Page::following("tenant/5", 9)).await, "tenant/10/x tenant/1/x", "no row has that key");
+    assert_eq!(last("tenant/", Page::following("z", 1)).await, "tenant/10/x", "behind the prefix");
+    assert_eq!(last("tenant/", Page::following("tenant/1/x", 9)).await, "");
+    assert_eq!(last("tenant/", Page::following("a", 9)).await, "", "before the prefix");
+    assert_eq!(last("", Page::following("b", 2)).await, "ab a_b");
     let rows = store.scan(&THINGS, "tenant/", Page::following("a", 100)).await;
     assert_eq!(keys(&rows.expect("the scan works")), ["tenant/1/x", "tenant/10/x"]);
     let rows = store.scan(&THINGS, "a", Page::following("tenant", 100)).await;

@@ -81,8 +81,8 @@ impl Store for Turns {
         self.next().count_between(table, column, start, end).await
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.next().last(table, prefix, limit).await
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.next().last(table, prefix, page).await
     }
 
     async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {

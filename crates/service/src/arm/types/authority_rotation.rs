@@ -113,13 +113,12 @@ async fn renew(platform: &Platform, record: &AuthorityRecord, version: u64, now:
 async fn ask(platform: &Platform, owner: &Stored, record: &AuthorityRecord, version: u64) -> Result<bool> {
     let mut change = Change::new();
     certificate::ask_again(platform, record, version, &mut change).await?;
-    let told = Error::conflict(format!(
+    let told = format!(
         "The issuing CA '{}' under your own root ends on {}. Sign the certificate signing request that is shown now, and activate the chain.",
         record.subject, record.not_after
-    ))
-    .with_code("CertificateExpiringSoon");
-    let action = format!("{}/write", authority::KIND.full());
-    change.unit.put(activity::warning(platform, &origin(&actor(), platform), &owner.id, &action, &told)?);
+    );
+    let (action, code) = (format!("{}/write", authority::KIND.full()), "CertificateExpiringSoon");
+    change.unit.put(activity::warning(platform, &origin(&actor(), platform), &owner.id, &action, code, &told)?);
     platform.try_commit(change).await
 }
 
@@ -135,10 +134,12 @@ async fn install(
     let input = json!({"owner": uid_key(owner.uid), "authority": next.id.to_string(), "anyway": anyway, "holders": true,
         "request": correlation, "correlation": correlation});
     let tag = authority::KIND.tag;
-    let record = StoredOperation::with(platform, INITIATOR, correlation, tag, INSTALL, &owner.id, 204, input);
+    let mut record = StoredOperation::with(platform, INITIATOR, correlation, tag, INSTALL, &owner.id, 204, input);
     let action = format!("{}/write", authority::KIND.full());
-    let origin = activity::Origin { actor: &actor, method: "", request_id: correlation, correlation_id: correlation };
-    change.unit.put(activity::of_service(platform, &origin, &owner.id, &action)?);
+    let origin = activity::Origin::service(&actor, correlation, correlation);
+    let (row, begun) = activity::begin_of_service(platform, &origin, &owner.id, &action)?;
+    change.unit.put(row);
+    record.begun = Some(begun);
     change.unit.put(record.put()?);
     platform.try_commit(change).await
 }
@@ -157,7 +158,9 @@ async fn warn(
     let mut change = Change::new();
     certificate::mark_warned(record, version, &mut change)?;
     let action = format!("{}/write", authority::KIND.full());
-    change.unit.put(activity::warning(platform, &origin(&actor(), platform), &owner.id, &action, error)?);
+    let (actor, message) = (actor(), &error.message);
+    let origin = origin(&actor, platform);
+    change.unit.put(activity::warning(platform, &origin, &owner.id, &action, error.code, message)?);
     platform.try_commit(change).await
 }
 
@@ -206,5 +209,5 @@ fn actor() -> Actor {
 
 fn origin<'a>(actor: &'a Actor, platform: &Platform) -> activity::Origin<'a> {
     let id = platform.new_id();
-    activity::Origin { actor, method: "", request_id: id, correlation_id: id }
+    activity::Origin::service(actor, id, id)
 }

@@ -187,12 +187,7 @@ pub(super) async fn bring(
         let text = record.input.get(name).and_then(Value::as_str);
         text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
     };
-    let origin = activity::Origin {
-        actor: &actor,
-        method: "",
-        request_id: cause("request"),
-        correlation_id: cause("correlation"),
-    };
+    let origin = activity::Origin::service(&actor, cause("request"), cause("correlation"));
     let mut hubs = namespace::linked_hubs(platform, namespace).await?;
     hubs.retain(|hub| wanted.hubs.as_ref().is_none_or(|wanted| wanted.contains(&hub.uid)));
     hubs.sort_by_key(|hub| hub.name().to_lowercase());

@@ -25,6 +25,7 @@ async fn ask(
         base_url: BASE.into(),
         request_id: Uuid::nil(),
         correlation_id: Uuid::nil(),
+        client: Default::default(),
     };
     world.service().arm.handle(request).await
 }

@@ -143,6 +143,7 @@ impl World {
                 base_url: BASE.into(),
                 request_id: Uuid::nil(),
                 correlation_id: Uuid::nil(),
+                client: ferrohub_service::arm::Client::default(),
             })
             .await
     }

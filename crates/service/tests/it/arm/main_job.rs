@@ -230,9 +230,8 @@ async fn a_link_written_on_the_namespace_is_refused_not_stored() {
 #[tokio::test]
 async fn what_is_planned_says_so() {
     let world = World::new().await;
-    let log =
-        format!("/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values", world.subscription);
-    for (method, path) in [("POST", "/providers/Microsoft.ResourceGraph/resourcesHistory"), ("GET", log.as_str())] {
+    let metrics = format!("/subscriptions/{}/providers/Microsoft.Insights/metrics", world.subscription);
+    for (method, path) in [("POST", "/providers/Microsoft.ResourceGraph/resourcesHistory"), ("GET", metrics.as_str())] {
         let error = world.refused(&world.owner, method, path, "2021-03-01", Some(json!({}))).await;
         assert_eq!(error.code, "NotImplemented", "{path}");
         assert!(error.message.contains("Ferrohub does not have"), "{error}");

@@ -111,8 +111,8 @@ impl Store for Dying {
     ) -> Result<u64, StoreError> {
         self.0.count_between(table, column, start, end).await
     }
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.0.last(table, prefix, limit).await
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.0.last(table, prefix, page).await
     }
     async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
         self.0.changes(tables, after).await

@@ -2,6 +2,7 @@
 
 mod access;
 mod activity;
+mod activity_log;
 mod authorities;
 mod certificates;
 mod clocks;

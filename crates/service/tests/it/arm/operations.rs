@@ -7,7 +7,7 @@ use ferrohub_service::arm::operation::{self, StoredOperation};
 use ferrohub_service::arm::operations::{self, Outcome};
 use ferrohub_service::platform::Change;
 use ferrohub_service::resources;
-use ferrohub_service::tables::{DEVICES, PRINCIPALS, RESOURCES};
+use ferrohub_service::tables::{ACTIVITY, DEVICES, PRINCIPALS, RESOURCES};
 use ferrohub_store::Page;
 use serde_json::json;
 use uuid::Uuid;
@@ -42,6 +42,11 @@ async fn a_group_that_cannot_go_says_what_holds_it() {
     let error = world.refused(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await;
     assert_eq!(error.code, "ResourceGroupDeletionBlocked");
     assert!(error.message.contains("plant7") && error.message.contains("hub2"), "{error}");
+    let rows = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
+    let rows = rows.iter().map(|row| row.value().unwrap()).filter(|row| row["resourceId"] == plant.group.as_str());
+    let told: Vec<_> = rows.skip(1).map(|row| (row["status"].clone(), row["error"]["code"].clone())).collect();
+    let failed = (json!("Failed"), json!("ResourceGroupDeletionBlocked"));
+    assert!(told == [(json!("Started"), json!(null)), failed.clone()] || told == [failed], "told once: {told:?}");
     let group = world.get(&plant.group, "2024-11-01").await;
     assert_eq!(group["properties"]["provisioningState"], "Succeeded");
     // Nothing was touched: the CA, the policy and the devices are there, and so is what was linked inside the group.

@@ -143,7 +143,7 @@ async fn roles_go_with_their_principal_and_the_log_tells() {
         assert!(!platform.access().knows(stranger.id()) && !platform.access().knows(&principal));
     }
     let store = world.platform().store.clone();
-    let rows = store.last(&ferrohub_service::tables::ACTIVITY, "", 2000).await.unwrap();
+    let rows = store.last(&ferrohub_service::tables::ACTIVITY, "", ferrohub_store::Page::first(2000)).await.unwrap();
     let told = rows.iter().filter(|row| {
         let row = row.value().unwrap();
         row["operationName"] == "Microsoft.Authorization/roleAssignments/delete" && row["method"] == ""
@@ -205,7 +205,12 @@ async fn an_owner_who_was_lost_is_made_good_again() {
     let group = world.group("rg9");
     let made = world.send(&again, "PUT", &group, "2024-11-01", Some(json!({"location": "westeurope"}))).await.unwrap();
     assert_eq!(made.status, 201);
-    let rows = world.platform().store.last(&ferrohub_service::tables::ACTIVITY, "", 2000).await.unwrap();
+    let rows = world
+        .platform()
+        .store
+        .last(&ferrohub_service::tables::ACTIVITY, "", ferrohub_store::Page::first(2000))
+        .await
+        .unwrap();
     let told = rows.iter().filter(|row| row.value().unwrap()["caller"] == "worker:owner-reset").count();
     assert_eq!(told, 3 + 2, "three resets, two assignments");
 }

@@ -51,6 +51,7 @@ impl Deaf {
             base_url: super::fixture::BASE.into(),
             request_id: Uuid::nil(),
             correlation_id: Uuid::nil(),
+            client: ferrohub_service::arm::Client::default(),
         };
         self.engine.handle(request).await.is_ok()
     }

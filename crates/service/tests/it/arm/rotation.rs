@@ -88,7 +88,7 @@ async fn entries(world: &World, plant: &Plant) -> usize {
 /// Codes of the warnings in the activity log.
 async fn warnings(world: &World) -> Vec<String> {
     let rows = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
-    let rows = rows.iter().map(|row| row.value().unwrap().clone()).filter(|row| row["status"] == "Warning");
+    let rows = rows.iter().map(|row| row.value().unwrap().clone()).filter(|row| row["level"] == "Warning");
     rows.map(|row| row["error"]["code"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -148,8 +148,8 @@ impl Store for Counted {
         self.read(self.store.count_between(table, column, start, end)).await
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.read(self.store.last(table, prefix, limit)).await
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.read(self.store.last(table, prefix, page)).await
     }
 
     async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {

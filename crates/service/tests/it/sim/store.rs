@@ -313,11 +313,12 @@ impl Store for SimStore {
         Ok(self.select(table, within).await?.len() as u64)
     }
 
-    async fn last(&self, table: &'static Table, prefix: &str, limit: usize) -> Result<Vec<Arc<Row>>, StoreError> {
-        check_page(&Page::first(limit))?;
-        let mut found = self.select(table, |key, _| key.starts_with(prefix)).await?;
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        check_page(&page)?;
+        let below = |key: &str| page.after.as_deref().is_none_or(|after| key < after);
+        let mut found = self.select(table, |key, _| key.starts_with(prefix) && below(key)).await?;
         found.reverse();
-        found.truncate(limit);
+        found.truncate(page.limit);
         Ok(found)
     }
 
