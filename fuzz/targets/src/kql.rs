@@ -52,7 +52,7 @@ pub(crate) fn kql(data: &[u8]) {
         Ok(plan) => {
             let stop = AtomicBool::new(false);
             let limits = Limits { stop: &stop, memory_bytes: 1 << 20, threads: 1 };
-            let answer = plan.run(&Tables([Rows(COLUMNS), Rows(PLACES)]), Page { skip: 0, top: 5 }, limits);
+            let answer = plan.run(&Tables([Rows(COLUMNS), Rows(PLACES)]), Page::new(0, 5), limits);
             if let Ok(answer) = answer {
                 assert!(answer.rows.len() <= 5 && answer.rows.len() as u64 <= answer.total);
                 assert!(answer.rows.iter().all(|row| row.len() == plan.columns().len()));

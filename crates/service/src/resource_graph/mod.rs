@@ -78,13 +78,13 @@ pub(crate) async fn answer(platform: &Platform, request: &ArmRequest) -> Result<
         .any(|plan| plan.tables.contains(&schema::HUB_DEVICES));
     let snapshot = Arc::new(platform.resource_graph.projection.lock().await.snapshot(platform, twins).await?);
     let work = Work { snapshot, reach, permit: Arc::new(permit) };
-    let page = Page { skip: asked.skip, top: asked.top };
+    let page = Page { skip: asked.skip, top: asked.top, after: asked.after.clone() };
     let (plan, answer) = work.run(platform, plan, page, &asked.query).await?;
     let mut body = reply::body(&asked, &plan, answer);
     if !facets.is_empty() {
         let mut shown = Vec::new();
         for (facet, plan) in facets {
-            let page = Page { skip: 0, top: facet.top };
+            let page = Page::new(0, facet.top);
             let answered = match plan {
                 Ok(plan) => work.run(platform, plan, page, &asked.query).await,
                 Err(error) => Err(error),

@@ -22,11 +22,28 @@ const TEXT: u8 = 5;
 const ARRAY: u8 = 6;
 const OBJECT: u8 = 7;
 
+/// Numbers of names that rows are asked for most, which every dictionary begins with.
+pub(super) const NAME: u32 = 1;
+pub(super) const DEVICE_ID: u32 = 2;
+pub(super) const PROPERTIES: u32 = 3;
+pub(super) const TAGS: u32 = 4;
+const FIRST: [&str; 4] = ["name", "deviceId", "properties", "tags"];
+
 /// Names of members by number, from 1 on; 0 is a name that is written out.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Names {
     numbers: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let mut names = Self { numbers: HashMap::new(), names: Vec::new() };
+        for name in FIRST {
+            names.number(name);
+        }
+        names
+    }
 }
 
 impl Names {
@@ -274,6 +291,11 @@ impl<'s> Packed<'s> {
     pub(super) fn member(self, name: &str) -> Option<Self> {
         let number = self.names.numbers.get(name).copied().unwrap_or(u32::MAX);
         self.find(|known, text| known == number || (known == 0 && text == name))
+    }
+
+    /// The member with the number of a name that the dictionary begins with.
+    pub(super) fn numbered(self, wanted: u32) -> Option<Self> {
+        self.find(|number, _| number == wanted)
     }
 
     fn find(self, wanted: impl Fn(u32, &str) -> bool) -> Option<Self> {

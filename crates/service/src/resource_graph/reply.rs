@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// The answer to a query, in the form that was asked for.
 pub(super) fn body(asked: &Asked, plan: &Plan, answer: Answer) -> Value {
     let count = answer.rows.len();
-    let behind = asked.skip.saturating_add(count as u64);
+    let behind = answer.skipped.saturating_add(count as u64);
     let more = behind < answer.total && count > 0;
     let mut body = json!({
         "totalRecords": answer.total,
@@ -16,8 +16,9 @@ pub(super) fn body(asked: &Asked, plan: &Plan, answer: Answer) -> Value {
         // Whether rows are left out for which no page can be asked.
         "resultTruncated": if more && !plan.pages { "true" } else { "false" },
     });
-    if more && plan.pages {
-        body["$skipToken"] = asked.token(behind).into();
+    let id = plan.columns().iter().position(|column| column.name == "id").filter(|_| more && plan.pages);
+    if let Some(last) = id.and_then(|id| answer.rows.last()?.get(id)?.as_str()) {
+        body["$skipToken"] = asked.token(behind, last).into();
     }
     body["facets"] = json!([]);
     body["data"] = match asked.as_table {

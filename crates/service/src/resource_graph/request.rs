@@ -34,6 +34,8 @@ pub(super) struct Asked {
     pub(super) management_groups: Vec<String>,
     pub(super) skip: u64,
     pub(super) top: usize,
+    /// The id of the last row of the page before.
+    pub(super) after: Option<String>,
     /// Whether rows are lists below a list of columns.
     pub(super) as_table: bool,
     pub(super) facets: Vec<Facet>,
@@ -104,6 +106,7 @@ impl Asked {
             management_groups: texts(body, "managementGroups")?.unwrap_or_default(),
             skip: 0,
             top: PAGE,
+            after: None,
             as_table: version == "2018-09-01-preview" || version == "2019-04-01",
             facets: facets(body)?,
         };
@@ -149,27 +152,29 @@ impl Asked {
             None | Some(Value::Null) => Ok(()),
             Some(Value::String(token)) if token.is_empty() => Ok(()),
             Some(Value::String(token)) => {
-                self.skip = self.read_token(token).ok_or_else(|| {
+                let (skip, after) = self.read_token(token).ok_or_else(|| {
                     invalid(
                         "options.$skipToken",
                         "The '$skipToken' is not one of this query's; ask for the first page again.",
                     )
                 })?;
+                (self.skip, self.after) = (skip, Some(after));
                 Ok(())
             }
             Some(_) => Err(invalid("options.$skipToken", "'$skipToken' is a text.")),
         }
     }
 
-    /// What goes on behind so many rows; it fits this query only.
-    pub(super) fn token(&self, behind: u64) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{behind}.{:016x}", self.mark()))
+    /// What goes on behind so many rows, of which the last one has this id; it fits this query only.
+    pub(super) fn token(&self, behind: u64, last: &str) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{behind} {:016x} {last}", self.mark()))
     }
 
-    fn read_token(&self, token: &str) -> Option<u64> {
+    fn read_token(&self, token: &str) -> Option<(u64, String)> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-        let (behind, mark) = text.split_once('.')?;
-        (u64::from_str_radix(mark, 16).ok()? == self.mark()).then(|| behind.parse().ok()).flatten()
+        let mut parts = text.splitn(3, ' ');
+        let (behind, mark, last) = (parts.next()?, parts.next()?, parts.next()?);
+        (u64::from_str_radix(mark, 16).ok()? == self.mark()).then_some((behind.parse().ok()?, last.to_owned()))
     }
 
     /// Tells queries apart; two processes agree on it.

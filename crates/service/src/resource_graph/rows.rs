@@ -1,6 +1,6 @@
 //! The parts that a plan runs over: what the caller may read of a snapshot, as rows of tables.
 
-use super::packed::{Found, Names, Packed};
+use super::packed::{self, Found, Names, Packed};
 use super::partition::{Chunk, Slot};
 use super::schema::{self, COLUMNS};
 use super::shown::{Shown, ShownRow};
@@ -116,13 +116,33 @@ impl<'s> Parent<'s> {
         Packed::new(bytes, self.names)
     }
 
+    fn prefix_in(&self, ignore_case: bool) -> &str {
+        if ignore_case { &self.prefix_lower } else { &self.prefix }
+    }
+
     /// Whether the id of a device with this name is `wanted`.
     fn is_id(&self, name: &str, wanted: &str, ignore_case: bool) -> bool {
-        let (prefix, same): (&str, fn(&str, &str) -> bool) = match ignore_case {
-            true => (&self.prefix_lower, |one, two| one.to_lowercase() == two),
-            false => (&self.prefix, |one, two| one == two),
-        };
-        wanted.strip_prefix(prefix).is_some_and(|wanted| wanted.len() == name.len() && same(name, wanted))
+        let rest = wanted.strip_prefix(self.prefix_in(ignore_case));
+        rest.is_some_and(|wanted| is_name(name, wanted, ignore_case))
+    }
+
+    /// Whether the ids of all devices begin with `wanted`, or of none.
+    fn begins(&self, wanted: &str, ignore_case: bool) -> Option<bool> {
+        let prefix = self.prefix_in(ignore_case);
+        match prefix.starts_with(wanted) {
+            true => Some(true),
+            false if wanted.starts_with(prefix) => None,
+            false => Some(false),
+        }
+    }
+}
+
+/// Whether a name is `wanted`, which is in lower case where case does not count.
+fn is_name(name: &str, wanted: &str, ignore_case: bool) -> bool {
+    match ignore_case {
+        false => name == wanted,
+        true if name.is_ascii() => name.eq_ignore_ascii_case(wanted),
+        true => name.to_lowercase() == wanted,
     }
 }
 
@@ -157,6 +177,10 @@ impl<'s> Devices<'s> {
         self.only.as_ref().map_or(self.chunk.len(), Vec::len)
     }
 
+    fn numbered(&self, row: usize, number: u32) -> Option<Packed<'_>> {
+        self.parent.packed(&self.slot(row).doc).numbered(number)
+    }
+
     fn member(&self, row: usize, name: &str) -> Option<Packed<'_>> {
         self.parent.packed(&self.slot(row).doc).member(name)
     }
@@ -170,7 +194,7 @@ const MADE: &[&str] = &["uuid", "lastTransitionTime", "provisioningState", "exte
 
 impl NamespaceDevices<'_> {
     fn name(&self, row: usize) -> &str {
-        self.0.member(row, "name").and_then(Packed::text).unwrap_or_default()
+        self.0.numbered(row, packed::NAME).and_then(Packed::text).unwrap_or_default()
     }
 
     fn system_data(&self, row: usize) -> SystemData {
@@ -255,7 +279,7 @@ impl Part for NamespaceDevices<'_> {
         let path = &self.0.parent.paths[path];
         match (path.column, path.steps.first()) {
             (schema::TAGS, _) => {
-                let tags = self.0.member(row, "tags").and_then(|tags| tags.at(&path.found));
+                let tags = self.0.numbered(row, packed::TAGS).and_then(|tags| tags.at(&path.found));
                 tags.map_or(Value::Null, Packed::value)
             }
             (schema::PROPERTIES, Some(Step::Member(first)))
@@ -267,7 +291,8 @@ impl Part for NamespaceDevices<'_> {
                 within(&self.properties(row), &path.steps).map_or(Value::Null, Value::of_json)
             }
             (schema::PROPERTIES, _) => {
-                let properties = self.0.member(row, "properties").and_then(|properties| properties.at(&path.found));
+                let properties = self.0.numbered(row, packed::PROPERTIES);
+                let properties = properties.and_then(|properties| properties.at(&path.found));
                 properties.map_or(Value::Null, Packed::value)
             }
             (schema::SYSTEM_DATA, _) => {
@@ -280,8 +305,17 @@ impl Part for NamespaceDevices<'_> {
     fn is_text(&self, row: usize, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {
         match column {
             schema::ID => Some(self.0.parent.is_id(self.name(row), wanted, ignore_case)),
+            schema::NAME => Some(is_name(self.name(row), wanted, ignore_case)),
             _ => None,
         }
+    }
+
+    fn begins(&self, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {
+        if column == schema::ID { self.0.parent.begins(wanted, ignore_case) } else { None }
+    }
+
+    fn may_have(&self, column: usize, wanted: &str, ignore_case: bool) -> bool {
+        column != schema::ID || wanted.starts_with(self.0.parent.prefix_in(ignore_case))
     }
 }
 
@@ -399,8 +433,20 @@ impl Part for HubDevices<'_> {
     }
 
     fn is_text(&self, row: usize, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {
-        let name = self.text(row, "deviceId").unwrap_or_default();
-        (column == schema::ID).then(|| self.devices.parent.is_id(name, wanted, ignore_case))
+        let name = self.devices.numbered(row, packed::DEVICE_ID).and_then(Packed::text).unwrap_or_default();
+        match column {
+            schema::ID => Some(self.devices.parent.is_id(name, wanted, ignore_case)),
+            schema::NAME => Some(is_name(name, wanted, ignore_case)),
+            _ => None,
+        }
+    }
+
+    fn begins(&self, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {
+        if column == schema::ID { self.devices.parent.begins(wanted, ignore_case) } else { None }
+    }
+
+    fn may_have(&self, column: usize, wanted: &str, ignore_case: bool) -> bool {
+        column != schema::ID || wanted.starts_with(self.devices.parent.prefix_in(ignore_case))
     }
 }
 

@@ -103,6 +103,14 @@ impl<'s> Context<'s> {
                     if *ignore_case { texts::same(&text, wanted) } else { *text == **wanted }
                 }))
             }
+            Node::Begins { base, column, wanted, ignore_case } => {
+                let Some((part, number)) = self.part(row.bases[*base]) else { return Value::Bool(wanted.is_empty()) };
+                let known = part.begins(*column, wanted, *ignore_case);
+                Value::Bool(known.unwrap_or_else(|| {
+                    let text = part.column(number, *column).to_text();
+                    if *ignore_case { texts::starts(&text, wanted) } else { text.starts_with(wanted.as_str()) }
+                }))
+            }
             Node::Member(inner, steps) => within(&self.eval(inner, row), steps),
             Node::Element(inner, step) => {
                 let step = match self.eval(step, row) {

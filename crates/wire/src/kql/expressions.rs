@@ -321,11 +321,19 @@ fn comparison(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<B
         return Err(Fault::new(FaultKind::Unsupported, format!("The operator '{mark}' is not supported."), at, mark));
     };
     if let (Node::Column(base, column), Type::String, Node::Literal(Value::Text(wanted))) = (&one.0, one.1, &two.0)
-        && matches!(mark, "==" | "!=" | "=~" | "!~")
+        && let Some(begins) = match mark.trim_start_matches('!') {
+            "==" | "=" | "=~" | "~" => Some(false),
+            "startswith" | "startswith_cs" => Some(true),
+            _ => None,
+        }
     {
-        let ignore_case = mark.ends_with('~');
+        let (base, column) = (*base, *column);
+        let ignore_case = mark.ends_with('~') || mark.ends_with("with");
         let wanted = if ignore_case { wanted.to_lowercase() } else { wanted.to_string() };
-        let is = Node::Is { base: *base, column: *column, wanted, ignore_case };
+        let is = match begins {
+            true => Node::Begins { base, column, wanted, ignore_case },
+            false => Node::Is { base, column, wanted, ignore_case },
+        };
         let negated = mark.starts_with('!');
         let not = functions::find("not").filter(|_| negated);
         return Ok((not.map_or(is.clone(), |not| Node::Call(not, vec![is])), Type::Bool));

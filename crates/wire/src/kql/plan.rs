@@ -178,6 +178,13 @@ pub(crate) enum Node {
         wanted: String,
         ignore_case: bool,
     },
+    /// Whether it begins with a text, which a part may know of all its rows.
+    Begins {
+        base: usize,
+        column: usize,
+        wanted: String,
+        ignore_case: bool,
+    },
     Pattern {
         regex: Box<Regex>,
         what: PatternUse,
@@ -204,7 +211,9 @@ impl Node {
     pub(crate) fn shift(&mut self, by: Width) {
         match self {
             Self::Literal(_) => {}
-            Self::Column(base, _) | Self::Path(base, _) | Self::Is { base, .. } => *base += by.bases,
+            Self::Column(base, _) | Self::Path(base, _) | Self::Is { base, .. } | Self::Begins { base, .. } => {
+                *base += by.bases;
+            }
             Self::Slot(slot) => *slot += by.slots,
             Self::Member(inner, _) | Self::Pattern { text: inner, .. } => inner.shift(by),
             Self::Element(one, two) => {
@@ -233,8 +242,10 @@ impl Node {
     pub(crate) fn reads_only(&self, is_known: &dyn Fn(usize) -> bool) -> bool {
         match self {
             Self::Literal(_) => true,
-            Self::Column(0, column) | Self::Is { base: 0, column, .. } => is_known(*column),
-            Self::Column(..) | Self::Is { .. } | Self::Path(..) | Self::Slot(_) => false,
+            Self::Column(0, column) | Self::Is { base: 0, column, .. } | Self::Begins { base: 0, column, .. } => {
+                is_known(*column)
+            }
+            Self::Column(..) | Self::Is { .. } | Self::Begins { .. } | Self::Path(..) | Self::Slot(_) => false,
             Self::Member(inner, _) | Self::Pattern { text: inner, .. } => inner.reads_only(is_known),
             Self::Element(one, two) => one.reads_only(is_known) && two.reads_only(is_known),
             Self::All(all) | Self::Any(all) | Self::Call(_, all) | Self::Coalesce(all) => {

@@ -7,7 +7,7 @@ use super::functions::Function;
 use super::gather::State;
 use super::join::Meeting;
 use super::plan::{Expand, Node, Pipe, Plan, Sink, Stage, Transform};
-use super::source::Source;
+use super::source::{Part, Source};
 use super::value::Value;
 use super::{Fault, Result};
 use serde_json::{Map, Value as Json};
@@ -30,13 +30,25 @@ pub struct Limits<'a> {
     pub threads: usize,
 }
 
+/// Rows around a page's beginning in which the last row of the page before is looked for: ours.
+const SHIFTED: usize = 1000;
+
 /// Which rows of the answer are wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     /// Rows before the first one.
     pub skip: u64,
     /// Most rows.
     pub top: usize,
+    /// The `id` of the last row before the first one: where rows came or went meanwhile, the page begins behind it all the same.
+    pub after: Option<String>,
+}
+
+impl Page {
+    /// The page of at most `top` rows behind so many.
+    pub fn new(skip: u64, top: usize) -> Self {
+        Self { skip, top, after: None }
+    }
 }
 
 /// What a run gives.
@@ -44,6 +56,8 @@ pub struct Page {
 pub struct Answer {
     /// How many rows there are, on all pages.
     pub total: u64,
+    /// Rows before the page's first one.
+    pub skipped: u64,
     /// The rows of the page, their values in the order of the plan's columns.
     pub rows: Vec<Vec<Json>>,
 }
@@ -72,12 +86,24 @@ impl Plan {
             },
             tables,
         };
-        let end = page.skip.saturating_add(page.top as u64);
+        let around = if page.after.is_some() { SHIFTED } else { 0 };
+        let end = page.skip.saturating_add((page.top + around) as u64);
         let (rows, total) = run.pipe(&self.pipe, Some(end))?;
-        let rows = rows.into_iter().skip(usize::try_from(page.skip).unwrap_or(usize::MAX)).take(page.top);
+        let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
+        let skip = self.behind(&run.cx, &rows, skip, page.after.as_deref()).unwrap_or(skip);
+        let rows = rows.into_iter().skip(skip).take(page.top);
         let shown =
             |row: Row<'_>| self.pipe.columns.iter().map(|column| run.cx.eval(&column.node, &row).to_json()).collect();
-        Ok(Answer { total, rows: rows.map(shown).collect() })
+        Ok(Answer { total, skipped: skip as u64, rows: rows.map(shown).collect() })
+    }
+
+    /// How many rows there are up to the one with the id `after`, where it stands near `skip`.
+    fn behind<'s>(&'s self, cx: &Context<'s>, rows: &[Row<'s>], skip: usize, after: Option<&str>) -> Option<usize> {
+        let (after, id) = after.zip(self.pipe.columns.iter().find(|column| column.name == "id"))?;
+        let first = skip.saturating_sub(SHIFTED).min(rows.len());
+        let is_last = |row: &Row<'s>| *cx.eval(&id.node, row).to_text() == *after;
+        let last = skip.saturating_add(SHIFTED).min(rows.len());
+        Some(first + rows[first..last].iter().position(is_last)? + 1)
     }
 }
 
@@ -226,7 +252,8 @@ impl<'s> Flow<'_, 's> {
             }
             // What is the same for all rows of the part is asked once.
             let is_constant = |column: usize| part.constant(column).is_some();
-            let (same, each): (Vec<_>, Vec<_>) = conditions.iter().partition(|node| node.reads_only(&is_constant));
+            let is_same = |node: &&&Node| node.reads_only(&is_constant) || decides(part, node);
+            let (same, each): (Vec<_>, Vec<_>) = conditions.iter().partition(is_same);
             let first = Row::new(base(number, 0));
             if !same.into_iter().all(|node| self.cx.holds(node, &first)) {
                 continue;
@@ -285,6 +312,15 @@ impl<'s> Flow<'_, 's> {
             self.row(next, &mut one, state)?;
         }
         Ok(())
+    }
+}
+
+/// Whether a condition is the same for all rows of a part, though the column is not.
+fn decides(part: &dyn Part, node: &Node) -> bool {
+    match node {
+        Node::Begins { base: 0, column, wanted, ignore_case } => part.begins(*column, wanted, *ignore_case).is_some(),
+        Node::Is { base: 0, column, wanted, ignore_case } => !part.may_have(*column, wanted, *ignore_case),
+        _ => false,
     }
 }
 

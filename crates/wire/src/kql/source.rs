@@ -45,6 +45,19 @@ pub trait Part: Sync {
     /// The value at a path within a dynamic column; the number is that of [`super::Plan::paths`].
     fn path(&self, row: usize, path: usize) -> Value<'_>;
 
+    /// Whether the texts of all its rows in this column begin with `wanted` (in lower case where `ignore_case`), or of none;
+    /// `None` where it differs, or is not known without a look at each.
+    fn begins(&self, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {
+        let _ = (column, wanted, ignore_case);
+        None
+    }
+
+    /// Whether any of its rows may have the text `wanted` (in lower case where `ignore_case`) in this column.
+    fn may_have(&self, column: usize, wanted: &str, ignore_case: bool) -> bool {
+        let _ = (column, wanted, ignore_case);
+        true
+    }
+
     /// Whether the row's text in this column is `wanted` (in lower case where `ignore_case`): what may be answered without
     /// making the text. `None` leaves it to the caller.
     fn is_text(&self, row: usize, column: usize, wanted: &str, ignore_case: bool) -> Option<bool> {

@@ -92,13 +92,13 @@ fn run_page(text: &str, page: Page) -> Result<(Vec<String>, Answer)> {
 
 /// The rows as lists.
 fn rows(text: &str) -> Json {
-    let (_, answer) = run_page(text, Page { skip: 0, top: 100 }).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+    let (_, answer) = run_page(text, Page::new(0, 100)).unwrap_or_else(|fault| panic!("{text}: {fault}"));
     assert_eq!(answer.total, answer.rows.len() as u64, "{text}");
     json!(answer.rows)
 }
 
 fn columns(text: &str) -> String {
-    run_page(text, Page { skip: 0, top: 1 }).unwrap_or_else(|fault| panic!("{text}: {fault}")).0.join(",")
+    run_page(text, Page::new(0, 1)).unwrap_or_else(|fault| panic!("{text}: {fault}")).0.join(",")
 }
 
 /// The value of one expression.
@@ -302,8 +302,15 @@ fn rows_are_sorted_and_cut() {
     assert_eq!(rows("Things | top 2 by size | project name"), json!([[""], ["pump-2"]]));
     assert_eq!(rows("Things | take 2 | project id"), json!([["/a"], ["/b"]]));
     assert_eq!(rows("Things | limit 0 | project id"), json!([]));
-    let (_, answer) = run_page("Things | order by id asc | project id", Page { skip: 1, top: 2 }).unwrap();
+    let (_, answer) = run_page("Things | order by id asc | project id", Page::new(1, 2)).unwrap();
     assert_eq!((answer.total, json!(answer.rows)), (4, json!([["/b"], ["/c"]])));
+    // The last row of the page before has moved: by one more, by one less, away.
+    for (skip, after, expected) in [(1, "/b", json!([["/c"]])), (3, "/b", json!([["/c"]])), (1, "/z", json!([["/b"]]))]
+    {
+        let page = Page { skip, top: 1, after: Some(after.into()) };
+        let (_, answer) = run_page("Things | project id", page).unwrap();
+        assert_eq!(json!(answer.rows), expected, "{skip} {after}");
+    }
 }
 
 #[test]
@@ -412,7 +419,7 @@ fn a_query_has_its_limits() {
     assert_eq!(rows(crossed), json!([[80]]));
     let plan = plan(crossed, &SCHEMA, NOW).unwrap();
     let stop = AtomicBool::new(true);
-    let page = Page { skip: 0, top: 10 };
+    let page = Page::new(0, 10);
     let stopped = plan.run(&tables(&plan), page, Limits { stop: &stop, memory_bytes: 1 << 20, threads: 1 });
     assert!(stopped.unwrap_err().message.contains("took too long"));
     let stop = AtomicBool::new(false);
@@ -475,7 +482,7 @@ fn any_text_is_answered_without_a_panic() {
             text.push(' ');
         }
         seed = seed.wrapping_add(1);
-        if let Err(fault) = run_page(&text, Page { skip: 0, top: 10 }) {
+        if let Err(fault) = run_page(&text, Page::new(0, 10)) {
             assert!(!fault.message.is_empty(), "{text}");
         }
     }

@@ -47,8 +47,8 @@ impl Type {
             Self::Bool => "boolean",
             Self::Long => "integer",
             Self::Real => "number",
-            Self::String | Self::TimeSpan => "string",
-            Self::DateTime => "datetime",
+            // The list of types that Azure's clients know has none for times.
+            Self::String | Self::DateTime | Self::TimeSpan => "string",
             Self::Dynamic => "object",
         }
     }
