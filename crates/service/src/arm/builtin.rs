@@ -39,6 +39,7 @@ pub const ACTIONS: &[&str] = &[
     subscription::MAKE,
     subscription::FORGET,
     subscription::RENAME,
+    subscription::CANCEL,
     operations::READ_RESULTS,
     tag_scope::READ,
     tag_scope::WRITE,
@@ -127,6 +128,12 @@ static ROUTES: &[Row<Run>] = &[
     }),
     right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/rename", |asked| {
         Box::pin(asked.rename())
+    }),
+    right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/cancel", |asked| {
+        Box::pin(asked.cancel())
+    }),
+    open("GET", "/subscriptions/{subscription}/providers/{provider}/resourceTypes", |asked| {
+        Box::pin(async { asked.resource_types() })
     }),
     right("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
         Box::pin(asked.check_name())
@@ -301,6 +308,18 @@ impl Asked<'_> {
     async fn rename(&self) -> Result<Option<ArmResponse>> {
         let known = self.own()?;
         subscription::rename(self.platform, self.request, known.id).await.map(Some)
+    }
+
+    async fn cancel(&self) -> Result<Option<ArmResponse>> {
+        let known = self.own()?;
+        subscription::cancel(self.platform, self.request, known.id).await.map(Some)
+    }
+
+    fn resource_types(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        check_given_version(self.platform, self.request)?;
+        query::expand(self.request, PROVIDER_EXPANDABLE)?;
+        done(json!({"value": providers::resource_types(&self.platform.types, &self.path[1])?}))
     }
 
     async fn usages(&self) -> Result<Option<ArmResponse>> {

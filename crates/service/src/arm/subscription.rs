@@ -5,10 +5,11 @@ use super::activity;
 use super::request::{ArmRequest, ArmResponse};
 use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authz::builtin;
+use crate::locks::Operation;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, RowExtra};
+use crate::resources::{self, Entry, RowExtra, tag};
 use crate::subscriptions;
-use crate::tables::SUBSCRIPTIONS;
+use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -16,6 +17,8 @@ use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
 use ferrohub_model::time::rfc3339;
+use ferrohub_model::uid::uid_key;
+use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -27,6 +30,9 @@ pub(super) const MAKE: &str = "Microsoft.Subscription/aliases/write";
 pub(super) const FORGET: &str = "Microsoft.Subscription/aliases/delete";
 /// Giving a subscription another name.
 pub(super) const RENAME: &str = "Microsoft.Subscription/rename/action";
+
+/// Taking a subscription away that has nothing in it.
+pub(super) const CANCEL: &str = "Microsoft.Subscription/cancel/action";
 
 /// Longest name of a subscription or of an alias (Azure: 64).
 const NAME_CHARS: usize = 64;
@@ -190,6 +196,60 @@ pub(super) async fn rename(platform: &Platform, request: &ArmRequest, id: Uuid) 
         .await?;
     Ok(ArmResponse::new(200, Some(json!({"subscriptionId": id}))))
 }
+
+/// Takes a subscription away in which there are no groups, with the roles that were given at it.
+pub(super) async fn cancel(platform: &Platform, request: &ArmRequest, id: Uuid) -> Result<ArmResponse> {
+    check_version(request)?;
+    let scope = ResourceId::subscription(&id.to_string());
+    platform.authorize(&request.actor, CANCEL, &scope)?;
+    if id == platform.first_subscription()? {
+        return Err(Error::conflict(
+            "The first subscription is where rights over the installation lie; it cannot be taken away.",
+        )
+        .with_code("SubscriptionInUse"));
+    }
+    let _turn = platform.turn(&subscriptions::key(id)).await;
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(|| Error::conflict(format!("'{scope}' is being changed by others; try again."))).await?;
+        if empty(platform, request, id, &scope).await? {
+            return Ok(ArmResponse::new(200, Some(json!({"subscriptionId": id}))));
+        }
+    }
+}
+
+/// One try; `false` when somebody wrote meanwhile.
+async fn empty(platform: &Platform, request: &ArmRequest, id: Uuid, scope: &ResourceId) -> Result<bool> {
+    let locks = platform.locks().await?;
+    locks.check(Operation::Delete, scope)?;
+    if let Some(group) =
+        resources::children_page(platform, id, scope, Some(tag::RESOURCE_GROUP), None, 1).await?.first()
+    {
+        return Err(Error::conflict(format!(
+            "'{scope}' has resource groups, such as '{}'. Delete them first.",
+            group.name()
+        ))
+        .with_code("SubscriptionInUse"));
+    }
+    let left = resources::children_page(platform, id, scope, None, None, ROLES_AT_ONCE).await?;
+    let mut change = Change::new();
+    change.access = true;
+    locks.expect(&mut change);
+    if !left.is_empty() {
+        left.iter().for_each(|role| resources::delete(role, &mut change));
+        platform.try_commit(change).await?;
+        return Ok(false);
+    }
+    let prefix = format!("{}/", uid_key(id));
+    change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
+    change.unit.expect_exists(&SUBSCRIPTIONS, subscriptions::key(id));
+    change.unit.delete(&SUBSCRIPTIONS, subscriptions::key(id));
+    change.unit.put(activity::success_row(platform, request, scope, CANCEL, 200)?);
+    platform.try_commit(change).await
+}
+
+/// Role assignments that go in one unit: ours.
+const ROLES_AT_ONCE: usize = 200;
 
 fn alias_view(known: &Subscription) -> Option<Value> {
     let alias = known.alias.as_ref()?;
