@@ -186,7 +186,8 @@ fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str)
 /// Every action that can be asked for: of the types, and the data actions of the planes beside Resource Manager.
 fn operations(types: &Types, namespace: &str) -> Vec<Value> {
     let control = types.all().iter().filter(|decl| decl.kind.provider == namespace).flat_map(|decl| decl.actions());
-    let mut all: Vec<(bool, String)> = vec![(false, format!("{namespace}/register/action"))];
+    let mut all: Vec<(bool, String)> =
+        ["register", "unregister"].iter().map(|verb| (false, format!("{namespace}/{verb}/action"))).collect();
     all.extend(control.map(|action| (false, action)));
     let needs = hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions);
     let data = needs.filter(|(plane, _)| *plane == Plane::Data).map(|(_, action)| *action);

@@ -20,6 +20,7 @@ use ferrohub_model::time::rfc3339;
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Reading a subscription.
@@ -56,9 +57,9 @@ pub(super) fn view(platform: &Platform, known: &Subscription) -> Value {
 }
 
 /// The subscriptions in which the caller has any role.
-pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Subscription> {
+pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Arc<Subscription>> {
     let access = platform.access();
-    let reached = |known: &&Subscription| {
+    let reached = |known: &&Arc<Subscription>| {
         access.reaches_into(request.actor.id(), &ResourceId::subscription(&known.id.to_string()))
     };
     platform.subscriptions().iter().filter(reached).cloned().collect()
@@ -67,14 +68,14 @@ pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Subscrip
 /// The aliases of the subscriptions that the caller sees.
 pub(super) fn aliases(platform: &Platform, request: &ArmRequest) -> Result<Vec<Value>> {
     check_version(request)?;
-    Ok(visible(platform, request).iter().filter_map(alias_view).collect())
+    Ok(visible(platform, request).iter().filter_map(|known| alias_view(known)).collect())
 }
 
 /// One alias.
 pub(super) fn alias(platform: &Platform, request: &ArmRequest, name: &str) -> Result<ArmResponse> {
     check_version(request)?;
     let found = visible(platform, request).into_iter().find(|known| has_alias(known, name));
-    let doc = found.as_ref().and_then(alias_view).ok_or_else(|| unknown(name))?;
+    let doc = found.as_deref().and_then(alias_view).ok_or_else(|| unknown(name))?;
     Ok(ArmResponse::new(200, Some(doc)))
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 mod authorities;
+mod cascade;
 mod certificates;
 mod clocks;
 mod conditions;
@@ -22,9 +23,9 @@ mod people;
 mod possession;
 mod processes;
 mod properties;
-mod registry_devices;
 mod registry;
 mod registry_actions;
+mod registry_devices;
 mod resource_graph;
 mod retention;
 mod rotation;
