@@ -166,7 +166,7 @@ pub struct Platform {
     /// What rows and ids need to know of them.
     pub kinds: Kinds,
     /// The subscriptions, the first one first.
-    pub(crate) subscriptions: ArcSwap<Vec<Subscription>>,
+    pub(crate) subscriptions: ArcSwap<Vec<Arc<Subscription>>>,
     /// The management locks.
     pub(crate) lock_cache: LockCache,
     retention: OnceLock<Retention>,

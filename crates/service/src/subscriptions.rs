@@ -32,7 +32,7 @@ pub(crate) fn put(subscription: &Subscription) -> Result<Put> {
 
 impl Platform {
     /// Every subscription, the first one first, as they stood when the roles were looked at last.
-    pub(crate) fn subscriptions(&self) -> Arc<Vec<Subscription>> {
+    pub(crate) fn subscriptions(&self) -> Arc<Vec<Arc<Subscription>>> {
         self.subscriptions.load_full()
     }
 
@@ -42,7 +42,7 @@ impl Platform {
     }
 
     /// A subscription by its id, however it is written.
-    pub(crate) fn subscription(&self, id: &str) -> Option<Subscription> {
+    pub(crate) fn subscription(&self, id: &str) -> Option<Arc<Subscription>> {
         let id = Uuid::parse_str(id).ok()?;
         self.subscriptions.load().iter().find(|known| known.id == id).cloned()
     }
@@ -56,7 +56,7 @@ impl Platform {
         let mut pages = Pages::scan(self.store.as_ref(), &SUBSCRIPTIONS, "", PAGE);
         while let Some(rows) = pages.next().await? {
             for row in rows {
-                all.push(row.parse::<Subscription>()?.as_ref().clone());
+                all.push(row.parse::<Subscription>()?);
             }
         }
         let first = self.first_subscription()?;
@@ -67,7 +67,7 @@ impl Platform {
             change.unit.put(put(&made)?);
             // Where another process was faster, it made the same.
             self.try_commit(change).await?;
-            all.push(made);
+            all.push(Arc::new(made));
         }
         all.sort_by_key(|known| (known.id != first, known.name.to_lowercase(), known.id));
         self.subscriptions.store(Arc::new(all));

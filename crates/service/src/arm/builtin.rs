@@ -20,6 +20,7 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 type Run = for<'a> fn(&'a Asked<'a>) -> BoxFuture<'a, Result<Option<ArmResponse>>>;
 
@@ -41,6 +42,7 @@ pub const ACTIONS: &[&str] = &[
     subscription::MAKE,
     subscription::FORGET,
     subscription::RENAME,
+    subscription::CANCEL,
     operations::READ_RESULTS,
     tag_scope::READ,
     tag_scope::WRITE,
@@ -53,6 +55,14 @@ pub const ACTIONS: &[&str] = &[
     access::WRITE_DENIALS,
     log::READ,
     audit::READ,
+    "Microsoft.Devices/checkNameAvailability/action",
+    "Microsoft.Devices/checkProvisioningServiceNameAvailability/action",
+    "Microsoft.DeviceRegistry/register/action",
+    "Microsoft.DeviceRegistry/unregister/action",
+    "Microsoft.Devices/register/action",
+    "Microsoft.Devices/unregister/action",
+    "Microsoft.ManagedIdentity/register/action",
+    "Microsoft.ManagedIdentity/unregister/action",
 ];
 
 /// The tags of a scope.
@@ -131,6 +141,12 @@ static ROUTES: &[Row<Run>] = &[
     }),
     right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/rename", |asked| {
         Box::pin(asked.rename())
+    }),
+    right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/cancel", |asked| {
+        Box::pin(asked.cancel())
+    }),
+    open("GET", "/subscriptions/{subscription}/providers/{provider}/resourceTypes", |asked| {
+        Box::pin(async { asked.resource_types() })
     }),
     right("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
         Box::pin(asked.check_name())
@@ -223,12 +239,12 @@ pub(super) async fn answer(
 
 impl Asked<'_> {
     /// The subscription that is the first name of the path; refused where it is not ours.
-    fn own(&self) -> Result<Subscription> {
+    fn own(&self) -> Result<Arc<Subscription>> {
         require_subscription(self.platform, &self.path[0])
     }
 
     /// The subscription of a path that may have none.
-    fn of_path(&self) -> Result<Option<Subscription>> {
+    fn of_path(&self) -> Result<Option<Arc<Subscription>>> {
         let named = self.segments.first().is_some_and(|word| word.eq_ignore_ascii_case("subscriptions"));
         named.then(|| self.own()).transpose()
     }
@@ -248,14 +264,14 @@ impl Asked<'_> {
         check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand", "$top", "$skipToken"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
-        self.page(providers::all(self.platform, self.of_path()?.as_ref()))
+        self.page(providers::all(self.platform, self.of_path()?.as_deref()))
     }
 
     fn provider(&self, namespace: &str) -> Result<Option<ArmResponse>> {
         check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
-        providers::show(self.platform, self.of_path()?.as_ref(), namespace).map(Some)
+        providers::show(self.platform, self.of_path()?.as_deref(), namespace).map(Some)
     }
 
     fn provider_operations(&self, namespace: Option<&str>) -> Result<Option<ArmResponse>> {
@@ -317,12 +333,24 @@ impl Asked<'_> {
 
     async fn register(&self, registered: bool) -> Result<Option<ArmResponse>> {
         check_given_version(self.platform, self.request)?;
-        providers::register(self.platform, self.request, &self.own()?, &self.path[1], registered).await.map(Some)
+        providers::register(self.platform, self.request, &*self.own()?, &self.path[1], registered).await.map(Some)
     }
 
     async fn rename(&self) -> Result<Option<ArmResponse>> {
         let known = self.own()?;
         subscription::rename(self.platform, self.request, known.id).await.map(Some)
+    }
+
+    async fn cancel(&self) -> Result<Option<ArmResponse>> {
+        let known = self.own()?;
+        subscription::cancel(self.platform, self.request, known.id).await.map(Some)
+    }
+
+    fn resource_types(&self) -> Result<Option<ArmResponse>> {
+        self.own()?;
+        check_given_version(self.platform, self.request)?;
+        query::expand(self.request, PROVIDER_EXPANDABLE)?;
+        done(json!({"value": providers::resource_types(&self.platform.types, &self.path[1])?}))
     }
 
     async fn usages(&self) -> Result<Option<ArmResponse>> {
@@ -340,13 +368,13 @@ impl Asked<'_> {
     }
 
     async fn tag_names(&self) -> Result<Option<ArmResponse>> {
-        let all = tag_names::list(self.platform, self.request, &self.own()?).await?;
+        let all = tag_names::list(self.platform, self.request, &*self.own()?).await?;
         self.listed(all)
     }
 
     async fn tag_name(&self) -> Result<Option<ArmResponse>> {
         let tag = (self.path[1].as_str(), self.path.get(2).map(String::as_str));
-        tag_names::change(self.platform, self.request, &self.own()?, tag).await.map(Some)
+        tag_names::change(self.platform, self.request, &*self.own()?, tag).await.map(Some)
     }
 }
 

@@ -200,7 +200,7 @@ fn not_served(request: &ArmRequest) -> Error {
 }
 
 /// Refuses a subscription that is not ours.
-pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<Subscription> {
+pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<Arc<Subscription>> {
     if let Some(known) = platform.subscription(subscription) {
         return Ok(known);
     }

@@ -30,7 +30,9 @@ pub(super) fn all(platform: &Platform, known: Option<&Subscription>) -> Vec<Valu
 /// One provider. A provider that Azure is known to have counts as registered, with no types.
 pub(super) fn show(platform: &Platform, known: Option<&Subscription>, namespace: &str) -> Result<ArmResponse> {
     let types = &platform.types;
-    let found = self::known(types, namespace).or_else(|error| not_built::provider(namespace).ok_or(error))?;
+    let found = self::known(types, namespace)
+        .or_else(|error| not_built::provider(namespace).ok_or(error))
+        .or_else(|error| namespace.eq_ignore_ascii_case(SUBSCRIPTION).then_some(SUBSCRIPTION).ok_or(error))?;
     Ok(ArmResponse::new(200, Some(provider(types, known, found))))
 }
 
@@ -81,8 +83,10 @@ pub(super) async fn register(
     Ok(ArmResponse::new(200, Some(provider(types, Some(&now), name))))
 }
 
+/// The provider of aliases of subscriptions, which has no resource types.
+const SUBSCRIPTION: &str = "Microsoft.Subscription";
 /// Providers of Resource Manager itself, which need no registration.
-const ALWAYS: &[&str] = &["Microsoft.Resources", "Microsoft.Authorization"];
+const ALWAYS: &[&str] = &["Microsoft.Resources", "Microsoft.Authorization", SUBSCRIPTION];
 
 /// Refuses to unregister a provider that needs no registration, or of which there are resources.
 async fn check_unused(platform: &Platform, scope: &ResourceId, namespace: &str) -> Result<()> {
@@ -151,15 +155,23 @@ pub(super) fn unknown(types: &Types, namespace: &str) -> Error {
         .with_code("InvalidResourceNamespace")
 }
 
-fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str) -> Value {
+/// The types of a provider.
+pub(super) fn resource_types(types: &Types, namespace: &str) -> Result<Vec<Value>> {
+    known(types, namespace).map(|namespace| types_of(types, namespace))
+}
+
+fn types_of(types: &Types, namespace: &str) -> Vec<Value> {
     let locations: Vec<&str> = region::names().into_iter().map(region::display).collect();
-    let kinds: Vec<Value> = types
+    types
         .all()
         .iter()
         .filter(|decl| decl.kind.provider == namespace)
         .map(|decl| json!({"resourceType": decl.kind.path.join("/"), "locations": locations, "apiVersions": decl.versions(), "capabilities": "None"}))
-        .collect();
-    let mut doc = json!({"namespace": namespace, "registrationPolicy": "RegistrationRequired", "resourceTypes": kinds});
+        .collect()
+}
+
+fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str) -> Value {
+    let mut doc = json!({"namespace": namespace, "registrationPolicy": "RegistrationRequired", "resourceTypes": types_of(types, namespace)});
     if ALWAYS.contains(&namespace) {
         doc["registrationPolicy"] = "RegistrationFree".into();
     }
@@ -174,7 +186,8 @@ fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str)
 /// Every action that can be asked for: of the types, and the data actions of the planes beside Resource Manager.
 fn operations(types: &Types, namespace: &str) -> Vec<Value> {
     let control = types.all().iter().filter(|decl| decl.kind.provider == namespace).flat_map(|decl| decl.actions());
-    let mut all: Vec<(bool, String)> = vec![(false, format!("{namespace}/register/action"))];
+    let mut all: Vec<(bool, String)> =
+        ["register", "unregister"].iter().map(|verb| (false, format!("{namespace}/{verb}/action"))).collect();
     all.extend(control.map(|action| (false, action)));
     let needs = hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions);
     let data = needs.filter(|(plane, _)| *plane == Plane::Data).map(|(_, action)| *action);

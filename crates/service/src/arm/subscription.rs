@@ -5,10 +5,11 @@ use super::activity;
 use super::request::{ArmRequest, ArmResponse};
 use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authz::builtin;
+use crate::locks::Operation;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, RowExtra};
+use crate::resources::{self, Entry, RowExtra, tag};
 use crate::subscriptions;
-use crate::tables::SUBSCRIPTIONS;
+use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
@@ -16,7 +17,10 @@ use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
 use ferrohub_model::time::rfc3339;
+use ferrohub_model::uid::uid_key;
+use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Reading a subscription.
@@ -27,6 +31,9 @@ pub(super) const MAKE: &str = "Microsoft.Subscription/aliases/write";
 pub(super) const FORGET: &str = "Microsoft.Subscription/aliases/delete";
 /// Giving a subscription another name.
 pub(super) const RENAME: &str = "Microsoft.Subscription/rename/action";
+
+/// Taking a subscription away that has nothing in it.
+pub(super) const CANCEL: &str = "Microsoft.Subscription/cancel/action";
 
 /// Longest name of a subscription or of an alias (Azure: 64).
 const NAME_CHARS: usize = 64;
@@ -50,9 +57,9 @@ pub(super) fn view(platform: &Platform, known: &Subscription) -> Value {
 }
 
 /// The subscriptions in which the caller has any role.
-pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Subscription> {
+pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Arc<Subscription>> {
     let access = platform.access();
-    let reached = |known: &&Subscription| {
+    let reached = |known: &&Arc<Subscription>| {
         access.reaches_into(request.actor.id(), &ResourceId::subscription(&known.id.to_string()))
     };
     platform.subscriptions().iter().filter(reached).cloned().collect()
@@ -61,14 +68,14 @@ pub(super) fn visible(platform: &Platform, request: &ArmRequest) -> Vec<Subscrip
 /// The aliases of the subscriptions that the caller sees.
 pub(super) fn aliases(platform: &Platform, request: &ArmRequest) -> Result<Vec<Value>> {
     check_version(request)?;
-    Ok(visible(platform, request).iter().filter_map(alias_view).collect())
+    Ok(visible(platform, request).iter().filter_map(|known| alias_view(known)).collect())
 }
 
 /// One alias.
 pub(super) fn alias(platform: &Platform, request: &ArmRequest, name: &str) -> Result<ArmResponse> {
     check_version(request)?;
     let found = visible(platform, request).into_iter().find(|known| has_alias(known, name));
-    let doc = found.as_ref().and_then(alias_view).ok_or_else(|| unknown(name))?;
+    let doc = found.as_deref().and_then(alias_view).ok_or_else(|| unknown(name))?;
     Ok(ArmResponse::new(200, Some(doc)))
 }
 
@@ -190,6 +197,60 @@ pub(super) async fn rename(platform: &Platform, request: &ArmRequest, id: Uuid) 
         .await?;
     Ok(ArmResponse::new(200, Some(json!({"subscriptionId": id}))))
 }
+
+/// Takes a subscription away in which there are no groups, with the roles that were given at it.
+pub(super) async fn cancel(platform: &Platform, request: &ArmRequest, id: Uuid) -> Result<ArmResponse> {
+    check_version(request)?;
+    let scope = ResourceId::subscription(&id.to_string());
+    platform.authorize(&request.actor, CANCEL, &scope)?;
+    if id == platform.first_subscription()? {
+        return Err(Error::conflict(
+            "The first subscription is where rights over the installation lie; it cannot be taken away.",
+        )
+        .with_code("SubscriptionInUse"));
+    }
+    let _turn = platform.turn(&subscriptions::key(id)).await;
+    let mut attempts = platform.attempts();
+    loop {
+        attempts.begin(|| Error::conflict(format!("'{scope}' is being changed by others; try again."))).await?;
+        if empty(platform, request, id, &scope).await? {
+            return Ok(ArmResponse::new(200, Some(json!({"subscriptionId": id}))));
+        }
+    }
+}
+
+/// One try; `false` when somebody wrote meanwhile.
+async fn empty(platform: &Platform, request: &ArmRequest, id: Uuid, scope: &ResourceId) -> Result<bool> {
+    let locks = platform.locks().await?;
+    locks.check(Operation::Delete, scope)?;
+    if let Some(group) =
+        resources::children_page(platform, id, scope, Some(tag::RESOURCE_GROUP), None, 1).await?.first()
+    {
+        return Err(Error::conflict(format!(
+            "'{scope}' has resource groups, such as '{}'. Delete them first.",
+            group.name()
+        ))
+        .with_code("SubscriptionInUse"));
+    }
+    let left = resources::children_page(platform, id, scope, None, None, ROLES_AT_ONCE).await?;
+    let mut change = Change::new();
+    change.access = true;
+    locks.expect(&mut change);
+    if !left.is_empty() {
+        left.iter().for_each(|role| resources::delete(role, &mut change));
+        platform.try_commit(change).await?;
+        return Ok(false);
+    }
+    let prefix = format!("{}/", uid_key(id));
+    change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
+    change.unit.expect_exists(&SUBSCRIPTIONS, subscriptions::key(id));
+    change.unit.delete(&SUBSCRIPTIONS, subscriptions::key(id));
+    change.unit.put(activity::success_row(platform, request, scope, CANCEL, 200)?);
+    platform.try_commit(change).await
+}
+
+/// Role assignments that go in one unit: ours.
+const ROLES_AT_ONCE: usize = 200;
 
 fn alias_view(known: &Subscription) -> Option<Value> {
     let alias = known.alias.as_ref()?;

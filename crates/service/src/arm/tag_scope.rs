@@ -45,7 +45,7 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: 
     let change = TagChange::read(request)?;
     let below = scope.resource_group.is_some() || !scope.providers.is_empty();
     let tags = match (below, change) {
-        (false, None) => platform.subscription(&subscription).map(|known| known.tags).unwrap_or_default(),
+        (false, None) => platform.subscription(&subscription).map(|known| known.tags.clone()).unwrap_or_default(),
         (false, Some(change)) => of_subscription(platform, request, &scope, action, &change).await?,
         (true, change) => of_resource(platform, request, &scope, action, change).await?,
     };

@@ -94,8 +94,11 @@ impl Call<'_> {
     async fn try_write(&self, id: &ResourceId, body: &Body) -> Result<Option<ArmResponse>> {
         let existing = resources::get(self.platform, id).await?;
         if existing.as_ref().is_some_and(Stored::is_going) {
-            return Err(Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
-                .with_code("ResourceBeingDeleted"));
+            return Err(match self.decl.kind.scope {
+                Scope::Group => resources::group_going(id),
+                _ => Error::conflict(format!("'{id}' is being deleted and cannot be changed."))
+                    .with_code("ResourceBeingDeleted"),
+            });
         }
         providers::require_registered(self.platform, id)?;
         let mut change = Change::new();
@@ -267,11 +270,7 @@ impl Call<'_> {
         if let Some(group) = group_of(id) {
             let stored = resources::require(self.platform, &group).await?;
             if stored.is_going() {
-                return Err(Error::conflict(format!(
-                    "The resource group '{}' is in deprovisioning state and cannot perform this operation.",
-                    group.name()
-                ))
-                .with_code("ResourceGroupBeingDeleted"));
+                return Err(resources::group_going(&group));
             }
             nearest = Some(stored);
         }

@@ -140,3 +140,12 @@ pub fn missing(id: &ResourceId) -> Error {
         )),
     }
 }
+
+/// Azure's text for a resource group that is on its way out.
+pub(crate) fn group_going(id: &ResourceId) -> Error {
+    Error::conflict(format!(
+        "The resource group '{}' is in deprovisioning state and cannot perform this operation.",
+        id.name()
+    ))
+    .with_code("ResourceGroupBeingDeleted")
+}

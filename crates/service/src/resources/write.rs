@@ -4,7 +4,8 @@ use super::kind::Kind;
 use super::{RowExtra, Stored, place};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
-use crate::tables::RESOURCES;
+use crate::subscriptions;
+use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::{Resource, SystemData};
 use ferrohub_model::resource_id::ResourceId;
@@ -69,8 +70,8 @@ pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Ch
             change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "place", value });
         }
     }
-    if !below_new && parent_has_a_row(platform, parent) {
-        change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    if !below_new {
+        expect_parent(platform, parent, change);
     }
     change.unit.put(row(uid, of, parent, &resource, extra.clone())?);
     Ok(Stored { uid, kind: of, parent, id, resource: Arc::new(resource), extra, version: 0 })
@@ -138,9 +139,13 @@ pub fn delete(stored: &Stored, change: &mut Change) {
     change.unit.delete(&RESOURCES, key);
 }
 
-/// Subscription and tenant have no rows among the resources.
-fn parent_has_a_row(platform: &Platform, parent: Uuid) -> bool {
-    !parent.is_nil() && !platform.is_subscription(parent)
+/// What a resource lies below must be there when it is written; the tenant always is.
+fn expect_parent(platform: &Platform, parent: Uuid, change: &mut Change) {
+    if platform.is_subscription(parent) {
+        change.unit.expect_exists(&SUBSCRIPTIONS, subscriptions::key(parent));
+    } else if !parent.is_nil() {
+        change.unit.expect_exists(&RESOURCES, uid_key(parent));
+    }
 }
 
 fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {

@@ -152,11 +152,7 @@ impl Wanted {
         let source = resources::require(platform, &self.source).await?;
         for group in [&source, target] {
             if group.is_going() {
-                return Err(Error::conflict(format!(
-                    "The resource group '{}' is in deprovisioning state and cannot perform this operation.",
-                    group.name()
-                ))
-                .with_code("ResourceGroupBeingDeleted"));
+                return Err(resources::group_going(&group.id));
             }
             change.unit.expect_version(&RESOURCES, group.key(), group.version);
         }

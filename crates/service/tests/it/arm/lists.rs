@@ -279,3 +279,39 @@ async fn lists_of_graph_do_the_same() {
         assert_eq!(ask(method, path, &[], None).await.unwrap_err().http_status(), 501, "{path}");
     }
 }
+
+#[tokio::test]
+async fn many_resources_are_listed_page_by_page_while_others_write() {
+    let world = World::new().await;
+    let group = world.group("big");
+    world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
+    let namespace = format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/big");
+    world.put(&namespace, "2026-03-01-preview", json!({"location": "westeurope"})).await;
+    let device = |number: usize| format!("{namespace}/devices/device-{number:05}");
+    let make = async |number: usize| {
+        world.put(&device(number), "2026-03-01-preview", json!({"location": "westeurope", "properties": {}})).await;
+    };
+    // Even numbers first; odd ones come while the list is read.
+    let some = futures_util::stream::iter((0..4000).step_by(2));
+    futures_util::StreamExt::for_each_concurrent(some, 32, make).await;
+    let (mut path, mut seen, mut pages) = (format!("{group}/resources?$top=200"), Vec::new(), 0);
+    loop {
+        let list = world.get(&path, "2024-11-01").await;
+        let page = list["value"].as_array().unwrap();
+        assert!(page.len() <= 200);
+        seen.extend(page.iter().map(|one| one["name"].as_str().unwrap().to_owned()));
+        pages += 1;
+        make(pages * 300 + 1).await;
+        if pages == 2 {
+            let gone = world.send(&world.owner, "DELETE", &device(0), "2026-03-01-preview", None).await.unwrap();
+            assert!(matches!(gone.status, 200 | 202 | 204));
+        }
+        let Some(next) = list["nextLink"].as_str() else { break };
+        let token = next.split("$skipToken=").nth(1).unwrap();
+        path = format!("{group}/resources?$top=200&$skipToken={token}");
+    }
+    let kept: std::collections::BTreeSet<&String> = seen.iter().collect();
+    assert_eq!(kept.len(), seen.len(), "nothing twice");
+    assert!((0..4000).step_by(2).all(|number| kept.contains(&format!("device-{number:05}"))), "nothing missing");
+    assert!(pages >= 8 && kept.contains(&"big".to_owned()), "{pages}");
+}

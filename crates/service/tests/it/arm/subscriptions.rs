@@ -112,6 +112,31 @@ async fn aliases_and_names_of_subscriptions() {
 }
 
 #[tokio::test]
+async fn an_empty_subscription_can_go() {
+    let world = World::new().await;
+    let other = second(&world, "plant2").await;
+    let scope = format!("/subscriptions/{other}");
+    let stranger = world.stranger().await;
+    world.assign(stranger.id(), builtin::READER, &scope).await;
+    let cancel = |subscription: &str| format!("/subscriptions/{subscription}/providers/Microsoft.Subscription/cancel");
+    let group = format!("{scope}/resourceGroups/rg1");
+    world.put(&group, GROUPS, json!({"location": "westeurope"})).await;
+    for subscription in [&other, &world.subscription] {
+        let error = world.refused(&world.owner, "POST", &cancel(subscription), ALIASES, None).await;
+        assert_eq!(error.code, "SubscriptionInUse", "{error}");
+    }
+    let error = world.refused(&stranger, "POST", &cancel(&other), ALIASES, None).await;
+    assert!(error.message.contains("Microsoft.Subscription/cancel/action"), "{error}");
+    world.send(&world.owner, "DELETE", &group, GROUPS, None).await.unwrap();
+    world.send(&world.owner, "POST", &cancel(&other), ALIASES, None).await.unwrap();
+    let error = world.refused(&world.owner, "PUT", &group, GROUPS, Some(json!({"location": "westeurope"}))).await;
+    assert_eq!(error.code, "SubscriptionNotFound");
+    let roles = format!("/subscriptions/{}/providers/Microsoft.Authorization/roleAssignments", world.subscription);
+    assert_eq!(world.get(&roles, "2022-04-01").await["value"].as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/subscriptions", GROUPS).await["value"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_not_registered_takes_no_write() {
     let world = World::new().await;
     let other = second(&world, "plant2").await;
