@@ -158,6 +158,7 @@ async fn put(service: &Service, owner: &Actor, path: &str, version: &str, body: 
         base_url: "https://localhost:8443".into(),
         request_id: Uuid::nil(),
         correlation_id: Uuid::nil(),
+        client: Default::default(),
     };
     service.arm.handle(request).await.unwrap();
 }
