@@ -119,6 +119,7 @@ impl World {
             base_url: "https://localhost".into(),
             request_id: Uuid::nil(),
             correlation_id: Uuid::nil(),
+            client: Default::default(),
         };
         self.service.arm.handle(request).await.unwrap().body.unwrap()
     }
@@ -197,7 +198,7 @@ fn device(name: &str, number: usize) -> Resource {
     let properties = json!({
         "enabled": !number.is_multiple_of(10),
         "version": 1,
-        "manufacturer": ["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4],
+        "manufacturer": (["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4]),
         "model": format!("x{}", number % 40),
         "operatingSystem": "Linux",
         "attributes": {"floor": number % 12, "hall": format!("hall-{}", number % 25)},
@@ -229,6 +230,9 @@ fn identity(number: usize) -> DeviceIdentity {
         parent: None,
         credential_id: Some(SystemRandom.uuid_v4()),
         policy: None,
+        former_policies: Vec::new(),
+        module_id: None,
+        managed_by: None,
         own_chain: false,
         created: "2026-11-20T10:00:00Z".into(),
     }
