@@ -423,7 +423,7 @@ fn a_query_has_its_limits() {
     let stopped = plan.run(&tables(&plan), page, Limits { stop: &stop, memory_bytes: 1 << 20, threads: 1 });
     assert!(stopped.unwrap_err().message.contains("took too long"));
     let stop = AtomicBool::new(false);
-    let small = plan.run(&tables(&plan), page, Limits { stop: &stop, memory_bytes: 100, threads: 1 });
+    let small = plan.run(&tables(&plan), Page::new(0, 10), Limits { stop: &stop, memory_bytes: 100, threads: 1 });
     assert!(small.unwrap_err().message.contains("needs more"));
 }
 
