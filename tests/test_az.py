@@ -351,8 +351,6 @@ def test_what_is_not_built_is_not_said_to_be_missing(az: Az, group: str) -> None
         (("monitor", "activity-log", "list"), "queries of the activity log"),
         (("monitor", "metrics", "list", "--resource", hub), "metrics"),
         (("feature", "list"), "preview features"),
-        (("ad", "group", "list"), "groups"),
-        (("ad", "signed-in-user", "show"), "people who are signed in"),
         (("resource", "list", "--resource-type", "Microsoft.Storage/storageAccounts"), ""),
         (("resource", "show", "--ids", f"{group}/providers/Microsoft.Storage/storageAccounts/x", "--api-version", "2024-01-01"), "storage accounts"),
         (("rest", "--method", "get", "--url", f"{group}/providers/Microsoft.DeviceRegistry/discoveredAssets?api-version=2024-09-01-preview"), "discovered assets"),

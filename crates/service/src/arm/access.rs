@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reading deny assignments, and changing them.
 pub(super) const READ_DENIALS: &str = "Microsoft.Authorization/denyAssignments/read";
 pub(super) const WRITE_DENIALS: &str = "Microsoft.Authorization/denyAssignments/write";
+/// Reading the system-assigned identity of a resource.
+pub(super) const READ_IDENTITIES: &str = "Microsoft.ManagedIdentity/identities/read";
 /// Actions of one check: ours.
 const CHECKED: usize = 200;
 /// Milliseconds for which an answer holds (Azure's own).
@@ -230,6 +232,41 @@ pub(super) fn provider_documents(platform: &Platform) -> Vec<Value> {
         })
     };
     providers.into_iter().map(document).collect()
+}
+
+/// The system-assigned identity of a resource, as a resource of its own.
+pub(super) async fn system_identity(
+    platform: &Platform,
+    request: &ArmRequest,
+    segments: &[String],
+) -> Result<ArmResponse> {
+    check_version(request)?;
+    query::check(request, &[])?;
+    let scope = scope_of(segments, 4)?;
+    platform.authorize(&request.actor, READ_IDENTITIES, &scope)?;
+    let stored = resources::require(platform, &scope).await?;
+    let id = scope.resource("Microsoft.ManagedIdentity", "identities", "default");
+    let own = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone());
+    let principal = match own {
+        Some(principal) => directory::by_id(platform.store.as_ref(), &principal).await?,
+        None => None,
+    };
+    let principal = principal.ok_or_else(|| resources::missing(&id))?;
+    Ok(ArmResponse::new(
+        200,
+        Some(json!({
+            "id": id.to_string(),
+            "name": "default",
+            "type": "Microsoft.ManagedIdentity/identities",
+            "location": stored.resource.location,
+            "tags": stored.resource.tags,
+            "properties": {
+                "tenantId": platform.tenancy.tenant_id,
+                "principalId": principal.id,
+                "clientId": principal.app_id
+            }
+        })),
+    ))
 }
 
 /// The scope at which the right to read a role is asked for: definitions belong to the tenant, and whoever may read them in the

@@ -63,6 +63,7 @@ pub const ACTIONS: &[&str] = &[
     "Microsoft.Devices/unregister/action",
     "Microsoft.ManagedIdentity/register/action",
     "Microsoft.ManagedIdentity/unregister/action",
+    access::READ_IDENTITIES,
 ];
 
 /// The tags of a scope.
@@ -108,6 +109,9 @@ static ROUTES: &[Row<Run>] = &[
     }),
     open("POST", "/**/providers/Microsoft.Authorization/checkAccess", |asked| {
         Box::pin(async { access::check(asked.platform, asked.request, asked.segments).await.map(Some) })
+    }),
+    right("GET", "/**/providers/Microsoft.ManagedIdentity/identities/default", |asked| {
+        Box::pin(async { access::system_identity(asked.platform, asked.request, asked.segments).await.map(Some) })
     }),
     open("GET", "/providers/Microsoft.Authorization/providerOperations", |asked| {
         Box::pin(async { asked.provider_operations(None) })

@@ -96,16 +96,6 @@ static ROWS: &[Row] = &[
     row(AUTHORIZATION, "resourceManagementPrivateLinks", PRIVATE),
     row(AUTHORIZATION, "privateLinkAssociations", PRIVATE),
     row(IDENTITY, "userAssignedIdentities/{name}/federatedIdentityCredentials", "federated identity credentials"),
-    row(
-        IDENTITY,
-        "userAssignedIdentities/{name}/listAssociatedResources",
-        "the list of resources that an identity is attached to",
-    ),
-    row(
-        IDENTITY,
-        "identities",
-        "the system-assigned identity as a resource of its own; it is in the 'identity' of its resource",
-    ),
     row(INSIGHTS, "diagnosticSettings", "diagnostic settings"),
     row(INSIGHTS, "diagnosticSettingsCategories", "diagnostic settings"),
     row(INSIGHTS, "logprofiles", "log profiles"),

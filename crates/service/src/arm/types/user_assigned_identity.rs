@@ -1,7 +1,8 @@
 //! User-assigned managed identities (`Microsoft.ManagedIdentity/userAssignedIdentities`).
 
-use crate::arm::context::{DeleteContext, PutContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View};
+use crate::arm::context::{DeleteContext, PutContext, SubContext};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::query;
 use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
 use crate::departure::remove_principal;
 use crate::directory;
@@ -9,6 +10,7 @@ use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
+use serde_json::json;
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -34,6 +36,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         read_only("clientId"),
         PROVISIONING_STATE,
     ],
+    subs: &[("POST", ASSOCIATED)],
     further_actions: &["assign"],
     behavior: &UserAssignedIdentity,
     ..TypeDecl::new(
@@ -45,6 +48,11 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         &[View::hiding("2018-11-30", None, &["etag"])],
     )
 };
+
+/// What an identity is attached to (2021-09-30-preview and later previews; `az identity list-resources`).
+const ASSOCIATED: &str = "listAssociatedResources";
+/// Resources of one page (Azure: 100).
+const PAGE: usize = 100;
 
 struct UserAssignedIdentity;
 
@@ -72,16 +80,46 @@ impl Behavior for UserAssignedIdentity {
         Ok(())
     }
 
+    async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
+        if !cx.is("POST", &[ASSOCIATED]) {
+            return Ok(None);
+        }
+        query::check(cx.request, query::PAGED)?;
+        let mut all = Vec::new();
+        for holder in holders(cx.platform, cx.stored).await? {
+            if cx.platform.authorize(cx.actor, &format!("{}/read", holder.full_type()), &holder.id).is_ok() {
+                all.push(json!({
+                    "id": holder.id.to_string(),
+                    "name": holder.name(),
+                    "type": holder.full_type(),
+                    "resourceGroup": holder.group(),
+                    "subscriptionId": cx.platform.tenancy.subscription_id,
+                    "subscriptionDisplayName": "Ferrohub"
+                }));
+            }
+        }
+        let total = all.len();
+        let (value, next) = query::page_of(cx.request, all, PAGE)?;
+        Ok(Some(SubAnswer::Done(200, Some(json!({"totalCount": total, "value": value, "nextLink": next})))))
+    }
+
     /// As in Azure, an attached identity may go; the log says what is left without it.
     async fn after_delete(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        for decl in platform.types.all().iter().filter(|decl| matches!(decl.identity, IdentityRule::Both(_))) {
-            // It is gone already: what cannot be read now is not worth a failure.
-            for holder in resources::every(platform, decl.kind.tag).await.unwrap_or_default() {
-                if holder.resource.identity.as_ref().is_some_and(|identity| identity.assigned(stored.uid).is_some()) {
-                    tracing::warn!(identity = %stored.id, resource = %holder.id, "a deleted identity is still attached to a resource, which cannot act as it any more");
-                }
-            }
+        // It is gone already: what cannot be read now is not worth a failure.
+        for holder in holders(platform, stored).await.unwrap_or_default() {
+            tracing::warn!(identity = %stored.id, resource = %holder.id, "a deleted identity is still attached to a resource, which cannot act as it any more");
         }
         Ok(())
     }
+}
+
+/// The resources that an identity is attached to.
+async fn holders(platform: &Platform, identity: &Stored) -> Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    for decl in platform.types.all().iter().filter(|decl| matches!(decl.identity, IdentityRule::Both(_))) {
+        let mut all = resources::every(platform, decl.kind.tag).await?;
+        all.retain(|holder| holder.resource.identity.as_ref().is_some_and(|own| own.assigned(identity.uid).is_some()));
+        found.append(&mut all);
+    }
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! An identity is its principal, not its name: what was deleted and made anew under the same id is another one.
 
-use super::fixture::{DPS, HUB, Plant, World, plant};
+use super::fixture::{ADR, DPS, HUB, Plant, World, plant};
 use ferrohub_service::authz::{Actor, builtin};
 use serde_json::{Value, json};
 
@@ -124,4 +124,31 @@ async fn an_identity_is_taken_off_unless_the_resource_acts_as_it() {
                 && answer["properties"].get("deviceRegistryNamespace").is_none()
         );
     }
+}
+
+#[tokio::test]
+async fn what_an_identity_is_attached_to_and_what_a_resource_is_itself() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let path = format!("{}/listAssociatedResources", plant.identity);
+    let ask = async |actor: &Actor| {
+        world.send(actor, "POST", &path, "2022-01-31-preview", None).await.map(|answer| answer.body.unwrap())
+    };
+    let all = ask(&world.owner).await.unwrap();
+    let ids: Vec<&str> = all["value"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&plant.hub.as_str()) && all["totalCount"] == ids.len(), "{all}");
+    let stranger = world.stranger().await;
+    assert_eq!(ask(&stranger).await.unwrap_err().code, "AuthorizationFailed");
+    world.assign(stranger.id(), builtin::CONTRIBUTOR, &plant.identity).await;
+    assert_eq!(ask(&stranger).await.unwrap()["value"], json!([]), "what one may not read is not told of");
+
+    let own = |scope: &str| format!("{scope}/providers/Microsoft.ManagedIdentity/identities/default");
+    let shown = world.get(&own(&plant.namespace), "2024-11-30").await;
+    let namespace = world.get(&plant.namespace, ADR).await;
+    assert_eq!(shown["properties"]["principalId"], namespace["identity"]["principalId"]);
+    for (scope, status) in [(plant.hub.clone(), 404), (plant.group.clone(), 404), (format!("{}x", plant.hub), 404)] {
+        let refused = world.refused(&world.owner, "GET", &own(&scope), "2024-11-30", None).await;
+        assert_eq!(refused.http_status(), status, "{scope}");
+    }
+    assert_eq!(world.refused(&stranger, "GET", &own(&plant.namespace), "2024-11-30", None).await.http_status(), 403);
 }

@@ -31,6 +31,7 @@ mod registry_devices;
 mod resource_graph;
 mod retention;
 mod rotation;
+mod signing_keys;
 mod subscriptions;
 mod synchronizing;
 mod tagging;
