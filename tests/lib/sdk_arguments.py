@@ -23,10 +23,12 @@ REGISTRY = "Microsoft.DeviceRegistry"
 NO_PRIVATE = "there are no private endpoints and links: the list is empty and none can be found"
 EXPECTED: dict[str, tuple[tuple[int, ...], str]] = {
     "private_endpoint_connections.get": ((404,), NO_PRIVATE),
+    "private_endpoint_connections.begin_update": ((404,), NO_PRIVATE),
     "private_endpoint_connections.begin_delete": ((204, 404), NO_PRIVATE),
     "private_link_resources.get": ((404,), NO_PRIVATE),
     "iot_dps_resource.get_private_link_resources": ((404,), NO_PRIVATE),
     "iot_dps_resource.get_private_endpoint_connection": ((404,), NO_PRIVATE),
+    "iot_dps_resource.begin_create_or_update_private_endpoint_connection": ((404,), NO_PRIVATE),
     "iot_dps_resource.begin_delete_private_endpoint_connection": ((204, 404), NO_PRIVATE),
     "iot_dps_resource.get_operation_result": ((200, 404), "operations of provisioning services may end at once, and leave nothing to ask for"),
 }

@@ -54,6 +54,8 @@ impl Log {
 /// # Errors
 /// The server's error, a time that is none, a file that cannot be written.
 pub(crate) async fn run(log: Log, args: &LogExportArgs, variables: &Variables) -> Result<()> {
+    // Whoever sees the file, or waits a moment, is told of what happens from then on.
+    let now = SystemClock.now();
     let data_dir = match &args.data_dir {
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
@@ -63,7 +65,6 @@ pub(crate) async fn run(log: Log, args: &LogExportArgs, variables: &Variables) -
         None => Lines::Output,
     };
     let mut reader = Reader { owner: Owner::sign_in(&data_dir).await?, log, filter: args.filter.clone() };
-    let now = SystemClock.now();
     let mut from = moment(args.since.as_deref(), "--since")?.unwrap_or_else(|| before(now, i64::from(args.days)));
     let until = moment(args.until.as_deref(), "--until")?;
     loop {
