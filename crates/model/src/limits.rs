@@ -286,6 +286,10 @@ pub const JMESPATH_DEPTH: usize = 128;
 pub const JMESPATH_BUDGET: usize = 256 * 1024 * 1024;
 /// Bytes of a device's or an enrollment's symmetric key after base64, least and most (IoT Hub and DPS docs: 16 to 64).
 pub const DEVICE_KEY_BYTES: (usize, usize) = (16, 64);
+/// Hubs of one subscription, shown and not enforced (IoT Hub quotas: 50 paid ones).
+pub const HUBS_OF_SUBSCRIPTION: usize = 50;
+/// Provisioning services of one subscription, shown and not enforced (DPS quotas: 10).
+pub const SERVICES_OF_SUBSCRIPTION: usize = 10;
 /// Modules of one device (IoT Hub quotas: 50).
 pub const MODULES_PER_DEVICE: usize = 50;
 /// Length of a module's `managedBy`: ours.

@@ -316,8 +316,12 @@ async fn reading(plant: &Plant) {
         assert!(refused.json()["Message"].as_str().unwrap().contains(word), "{body}");
     }
     assert_eq!(plant.hub("POST", "/devices/query", &[], Some(&query("SELECT * FROM devices.jobs"))).await.status, 501);
-    assert_eq!(plant.hub("GET", "/devices?top=5", &[], None).await.expect(200)[0]["deviceId"], "s1");
-    assert_eq!(plant.hub("GET", "/devices?top=-1", &[], None).await.status, 400);
+    let sas = token(HUB_HOST, &plant.hub_key, "iothubowner");
+    let top = async |top: &str| {
+        plant.data("GET", HUB_HOST, &format!("/devices?api-version=2021-04-12&top={top}"), &sas, &[], None).await
+    };
+    assert_eq!(top("5").await.expect(200)[0]["deviceId"], "s1");
+    assert_eq!(top("-1").await.status, 400);
     assert_eq!(plant.hub("GET", "/statistics/devices", &[], None).await.expect(200)["totalDeviceCount"], 1);
     assert_eq!(plant.hub("GET", "/statistics/service", &[], None).await.expect(200)["connectedDeviceCount"], 0);
 

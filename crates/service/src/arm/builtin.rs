@@ -51,6 +51,7 @@ pub const ACTIONS: &[&str] = &[
     tag_names::WRITE,
     tag_names::DELETE,
     usages::READ,
+    usages::READ_DEVICES,
     access::READ_DENIALS,
     access::WRITE_DENIALS,
     log::READ,
@@ -154,6 +155,9 @@ static ROUTES: &[Row<Run>] = &[
     }),
     right("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
         Box::pin(asked.check_name())
+    }),
+    right("GET", "/subscriptions/{subscription}/providers/Microsoft.Devices/usages", |asked| {
+        Box::pin(asked.device_usages())
     }),
     right("GET", "/subscriptions/{subscription}/providers/Microsoft.DeviceRegistry/usages", |asked| {
         Box::pin(asked.usages())
@@ -355,6 +359,12 @@ impl Asked<'_> {
         check_given_version(self.platform, self.request)?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
         done(json!({"value": providers::resource_types(&self.platform.types, &self.path[1])?}))
+    }
+
+    async fn device_usages(&self) -> Result<Option<ArmResponse>> {
+        let known = self.own()?;
+        let all = usages::list_devices(self.platform, self.request, &known).await?;
+        self.listed(all)
     }
 
     async fn usages(&self) -> Result<Option<ArmResponse>> {

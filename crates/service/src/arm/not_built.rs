@@ -45,12 +45,14 @@ static ROWS: &[Row] = &[
     row(DEVICES, "IotHubs/{name}/jobs", "import and export jobs"),
     row(DEVICES, "IotHubs/{name}/routing", "tests of routes"),
     row(DEVICES, "IotHubs/{name}/failover", "the failover of a hub to another region"),
+    // There are none to approve; reading them is built.
+    row(DEVICES, "IotHubs/{name}/privateEndpointConnections", PRIVATE),
+    row(DEVICES, "provisioningServices/{name}/privateEndpointConnections", PRIVATE),
     row(
         DEVICES,
         "provisioningServices/{name}/operationresults",
         "operations of provisioning services: all are synchronous",
     ),
-    row(DEVICES, "usages", "quotas of a subscription"),
     row(DEVICES, "elasticPools", "elastic pools of hubs"),
     row(RESOURCES, "deployments", "template deployments"),
     row(RESOURCES, "deploymentScripts", "deployment scripts"),

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// Reading what is used.
 pub(super) const READ: &str = "Microsoft.DeviceRegistry/usages/read";
+/// Reading how many hubs and provisioning services there are.
+pub(super) const READ_DEVICES: &str = "Microsoft.Devices/usages/read";
 /// Tag of a subscription with which the limits hold. As with all tags, its case does not matter.
 const TAG: &str = "ferrohub-quotas";
 /// What the tag says then.
@@ -43,6 +45,34 @@ pub(super) async fn list(platform: &Platform, request: &ArmRequest, known: &Subs
         let count = devices(platform, namespace, usize::MAX).await?;
         let words = format!("Devices of the namespace '{name}'");
         all.push(usage(format!("namespaces-{name}-devices"), words, count, limits::DEVICES_OF_NAMESPACE));
+    }
+    Ok(all)
+}
+
+/// How many hubs and provisioning services a subscription has, in the shape of `UserSubscriptionQuota`, beside what Azure lets a
+/// subscription have. Nothing holds them to it here.
+pub(super) async fn list_devices(
+    platform: &Platform,
+    request: &ArmRequest,
+    known: &Subscription,
+) -> Result<Vec<Value>> {
+    let scope = ResourceId::subscription(&known.id.to_string());
+    platform.authorize(&request.actor, READ_DEVICES, &scope)?;
+    let mut all = Vec::new();
+    for (tag, name, words, limit) in [
+        (tag::IOT_HUB, "IotHubs", "IoT hubs", limits::HUBS_OF_SUBSCRIPTION),
+        (tag::PROVISIONING_SERVICE, "ProvisioningServices", "Provisioning services", limits::SERVICES_OF_SUBSCRIPTION),
+    ] {
+        let found = resources::every(platform, tag).await?;
+        let count = found.iter().filter(|resource| resource.id.is_within(&scope)).count();
+        all.push(json!({
+            "id": format!("{scope}/providers/Microsoft.Devices/usages/{name}"),
+            "type": "Microsoft.Devices/usages",
+            "name": {"value": name, "localizedValue": words},
+            "unit": "Count",
+            "currentValue": count,
+            "limit": limit
+        }));
     }
     Ok(all)
 }

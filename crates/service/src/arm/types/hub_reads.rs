@@ -26,7 +26,6 @@ pub(super) const SUBS: &[(&str, &str)] = &[
     ("DELETE", "eventHubEndpoints/{endpoint}/ConsumerGroups/{name}"),
     ("GET", "privateEndpointConnections"),
     ("GET", "privateEndpointConnections/{name}"),
-    ("PUT", "privateEndpointConnections/{name}"),
     ("DELETE", "privateEndpointConnections/{name}"),
     ("GET", "privateLinkResources"),
     ("GET", "privateLinkResources/{group}"),

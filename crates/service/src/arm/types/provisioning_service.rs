@@ -35,7 +35,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         ("GET", "skus"),
         ("GET", "privateEndpointConnections"),
         ("GET", "privateEndpointConnections/{name}"),
-        ("PUT", "privateEndpointConnections/{name}"),
         ("DELETE", "privateEndpointConnections/{name}"),
         ("GET", "privateLinkResources"),
         ("GET", "privateLinkResources/{group}"),

@@ -26,6 +26,7 @@ use crate::authz::Actor;
 use crate::platform::Platform;
 use crate::provisioning::PageRequest;
 use ferrohub_model::clock::timeout;
+use ferrohub_model::device::argument_invalid;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::{HUB_QUERY_PATIENCE, HUB_QUERY_TIME, QUERY_PAGE};
 use ferrohub_wire::iothub_query::{Projected, Query, Select, Source};
@@ -69,6 +70,9 @@ impl HubService {
     /// while many queries run; 501 for `devices.jobs`.
     pub async fn query(&self, actor: &Actor, hub: &HubRef, text: &str, page: &PageRequest) -> Result<QueryPage> {
         self.authorize(actor, hub, &QUERY).await?;
+        if text.trim().is_empty() {
+            return Err(argument_invalid("The body is a JSON object whose 'query' is the text of the query."));
+        }
         let query = Query::parse(text)?;
         if query.source == Source::Jobs {
             let text = "Jobs over many devices are not built, so there is nothing in devices.jobs; query devices or devices.modules.";

@@ -80,6 +80,19 @@ async fn quotas_and_health_are_told() {
 }
 
 #[tokio::test]
+async fn usages_count_hubs_and_services() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let subscription: String = plant.hub.split('/').take(3).collect::<Vec<_>>().join("/");
+    let usages = read(&world, &format!("{subscription}/providers/Microsoft.Devices/usages")).await;
+    let of = |name: &str| {
+        usages["value"].as_array().unwrap().iter().find(|one| one["name"]["value"] == name).unwrap().clone()
+    };
+    assert_eq!((&of("IotHubs")["currentValue"], &of("IotHubs")["unit"]), (&json!(1), &json!("Count")));
+    assert_eq!(of("ProvisioningServices")["currentValue"], 1);
+}
+
+#[tokio::test]
 async fn what_there_is_none_of_is_an_empty_list() {
     let world = World::new().await;
     let plant = plant(&world).await;
@@ -89,7 +102,6 @@ async fn what_there_is_none_of_is_an_empty_list() {
         assert_eq!(read(&world, &format!("{owner}/privateLinkResources")).await, json!({"value": []}));
         for (method, tail) in [
             ("GET", "privateEndpointConnections/x"),
-            ("PUT", "privateEndpointConnections/x"),
             ("DELETE", "privateEndpointConnections/x"),
             ("GET", "privateLinkResources/iotHub"),
         ] {
@@ -97,6 +109,10 @@ async fn what_there_is_none_of_is_an_empty_list() {
             assert_eq!(error.kind, ErrorKind::NotFound, "{method} {tail}");
             assert!(error.message.contains("has none at all"), "{}", error.message);
         }
+    }
+    for owner in [&plant.hub, &plant.dps] {
+        let path = format!("{owner}/privateEndpointConnections/x");
+        assert_eq!(send(&world, "PUT", &path, Some(json!({}))).await.unwrap_err().kind, ErrorKind::NotImplemented);
     }
     let perimeters = format!("{}/networkSecurityPerimeterConfigurations", plant.hub);
     assert_eq!(read(&world, &perimeters).await, json!({"value": []}));
