@@ -30,6 +30,7 @@
 pub mod connection_string;
 pub mod dps_topic;
 pub mod etag;
+pub mod group_filter;
 pub mod hub_delivery;
 mod hub_login;
 pub mod hub_topic;

@@ -34,10 +34,15 @@ impl Call<'_> {
         } else {
             Map::new()
         };
-        if words.user && !matches!(self.decl.identity, IdentityRule::Both(_)) {
+        let users = view::shows(self.view, view::USER_IDENTITIES);
+        if words.user && !(users && matches!(self.decl.identity, IdentityRule::Both(_))) {
             return Err(Error::invalid_property(
                 "identity.type",
-                format!("Resources of type '{}' have a system-assigned identity only.", self.decl.full()),
+                format!(
+                    "Resources of type '{}' have a system-assigned identity only, with the api-version {}.",
+                    self.decl.full(),
+                    self.version
+                ),
             ));
         }
         let mut assigned: Vec<AssignedIdentity> = Vec::new();
@@ -47,7 +52,10 @@ impl Call<'_> {
                 assigned.push(identity);
             }
         }
-        identity.user_assigned = assigned;
+        // What a shape does not know stays.
+        if users {
+            identity.user_assigned = assigned;
+        }
         cx.resource.identity = if identity.is_none() { None } else { Some(identity) };
         Ok(())
     }

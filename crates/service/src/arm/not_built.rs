@@ -34,7 +34,6 @@ static ROWS: &[Row] = &[
     row(REGISTRY, "discoveredAssets", "discovered assets"),
     row(REGISTRY, "discoveredAssetEndpointProfiles", "discovered asset endpoint profiles"),
     row(REGISTRY, "convergedAssets", "assets"),
-    row(REGISTRY, "namespaces/{name}/groups", "groups of devices"),
     row(REGISTRY, "namespaces/{name}/jobs", "jobs of a namespace"),
     row(REGISTRY, "namespaces/{name}/bulkImport", "the import of devices into a namespace"),
     row(REGISTRY, "namespaces/{name}/bulkExport", "the export of a namespace's devices"),

@@ -123,12 +123,17 @@ pub(crate) fn next_link(request: &ArmRequest, after: &str) -> String {
         .filter(|(name, _)| !name.eq_ignore_ascii_case("$skipToken"))
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
         .collect();
-    query.push(format!("$skipToken={}", URL_SAFE_NO_PAD.encode(after)));
+    query.push(format!("$skipToken={}", encode_token(after)));
     format!("{}{}?{}", request.base_url, request.path, query.join("&"))
 }
 
 fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The token of the page behind `after`.
+pub(super) fn encode_token(after: &str) -> String {
+    URL_SAFE_NO_PAD.encode(after)
 }
 
 pub(crate) fn decode_token(token: &str) -> Result<String> {

@@ -39,12 +39,24 @@ fn unchanged(_: &mut Value) {}
 
 /// Takes away what the view does not know.
 pub(super) fn hide(view: &View, doc: &mut Value) {
+    if !shows(view, USER_IDENTITIES) {
+        system_identity_only(doc);
+    }
     for path in view.hidden {
         match path.contains('.') {
             true => remove(doc, &path.split('.').collect::<Vec<_>>()),
             false => remove(doc, &[path]),
         }
     }
+}
+
+/// The user-assigned identities of a resource. A shape that does not know them knows system-assigned ones only.
+pub(super) const USER_IDENTITIES: &str = "identity.userAssignedIdentities";
+
+fn system_identity_only(doc: &mut Value) {
+    let Some(kind) = doc.pointer_mut("/identity/type") else { return };
+    let system = kind.as_str().is_some_and(|kind| kind.to_ascii_lowercase().contains("systemassigned"));
+    *kind = if system { "SystemAssigned" } else { "None" }.into();
 }
 
 /// Whether the view shows the root member or property path.
@@ -199,6 +211,10 @@ mod tests {
         set(&mut doc, &["a", "d", "e"], json!(3));
         remove(&mut doc, &["a", "b"]);
         remove(&mut doc, &["x", "y"]);
+        let mut any = json!({"e": {"a": {"x": 1, "y": 2}, "b": {"x": 3}, "c": 4}});
+        assert!(says(&any, &["e", "*", "y"]) && !says(&any, &["e", "*", "z"]) && !says(&any, &["*", "x"]));
+        remove(&mut any, &["e", "*", "x"]);
+        assert_eq!(any, json!({"e": {"a": {"y": 2}, "b": {}, "c": 4}}));
         assert_eq!(doc, json!({"a": {"c": 2, "d": {"e": 3}}}));
         merge_patch(&mut doc, &json!({"a": {"c": null, "f": [1]}, "g": {"h": null}}));
         assert_eq!(doc, json!({"a": {"d": {"e": 3}, "f": [1]}, "g": {}}));

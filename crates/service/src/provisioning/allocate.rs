@@ -132,10 +132,11 @@ fn no_hub(message: String) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::linked_hub::Entry;
     use super::*;
 
     fn hub(host: &str, weight: u64) -> LinkedHub {
-        LinkedHub { host: host.into(), weight, allocates: true, by_identity: false }
+        LinkedHub { host: host.into(), weight, allocates: true, entry: Entry::Key }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! as which the service acts has its role there.
 
 use super::{DpsRef, ProvisioningService};
-use crate::authz::{self, Plane};
+use crate::authz::{self, Actor, Plane};
 use crate::hub::HubRef;
+use crate::platform::Platform;
+use crate::registry;
 use crate::resources::{self, Stored, tag};
 use crate::shared_access::{self, KeyRefusal, Right, open_secret};
 use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentSettings};
@@ -50,14 +52,42 @@ pub(super) struct LinkedHub {
     pub(super) weight: u64,
     /// Whether the allocation policy may choose it.
     pub(super) allocates: bool,
-    /// Whether the service acts there as an identity of its own, not by a key.
-    pub(super) by_identity: bool,
+    /// How the service gets in there.
+    pub(super) entry: Entry,
 }
 
-/// The hubs that `dps` lists.
+/// How a provisioning service gets into a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// By a key of the hub, in a connection string.
+    Key,
+    /// As an identity of its own.
+    Identity,
+    /// As the identity of its namespace, which offers the hub as one of its endpoints.
+    Namespace,
+}
+
+/// The hubs that `dps` lists, and those that its namespace offers.
 pub(super) fn linked_hubs(dps: &DpsRef) -> Vec<LinkedHub> {
     let list = dps.stored.resource.value(&["iotHubs"]).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(linked_hub).collect()
+    let mut all: Vec<LinkedHub> = list.into_iter().flatten().filter_map(linked_hub).collect();
+    for offered in &dps.offered {
+        if all.iter().all(|listed| !listed.host.eq_ignore_ascii_case(&offered.host)) {
+            all.push(offered.clone());
+        }
+    }
+    all
+}
+
+/// The hubs that the namespace of a provisioning service offers it.
+pub(super) async fn offered_hubs(platform: &Platform, dps: &Stored) -> Result<Vec<LinkedHub>> {
+    let Some(namespace) = dps.resource.link(registry::NAMESPACE) else { return Ok(Vec::new()) };
+    let offered = registry::endpoint::offered_hubs(platform, namespace).await?.into_iter();
+    let hubs = offered.filter_map(|offered| {
+        let host = offered.hub.resource.text(&["hostName"])?.to_owned();
+        Some(LinkedHub { host, weight: offered.weight, allocates: true, entry: Entry::Namespace })
+    });
+    Ok(hubs.collect())
 }
 
 fn linked_hub(entry: &Value) -> Option<LinkedHub> {
@@ -65,7 +95,7 @@ fn linked_hub(entry: &Value) -> Option<LinkedHub> {
         host: entry.get("name")?.as_str()?.to_owned(),
         weight: entry.get("allocationWeight").and_then(Value::as_u64).unwrap_or(1).max(1),
         allocates: entry.get("applyAllocationPolicy").and_then(Value::as_bool).unwrap_or(true),
-        by_identity: entry.get(AUTHENTICATION).is_some(),
+        entry: if entry.get(AUTHENTICATION).is_some() { Entry::Identity } else { Entry::Key },
     })
 }
 
@@ -112,8 +142,10 @@ impl ProvisioningService {
             ))
             .with_iot_code(400_209));
         };
-        if linked_hubs(dps).iter().any(|link| link.by_identity && link.host.eq_ignore_ascii_case(host)) {
-            return self.open_as_identity(dps, host, HubRef::of(hub)).await;
+        match linked_hubs(dps).iter().find(|link| link.host.eq_ignore_ascii_case(host)).map(|link| link.entry) {
+            Some(Entry::Identity) => return self.open_as_identity(dps, host, HubRef::of(hub)).await,
+            Some(Entry::Namespace) => return self.open_as_namespace(dps, host, HubRef::of(hub)).await,
+            Some(Entry::Key) | None => {}
         }
         let field = link_field(host);
         let Some(text) = open_secret(&self.platform, &dps.stored, &field).await? else {
@@ -154,17 +186,48 @@ impl ProvisioningService {
             }
             Err(error) => return Err(error),
         };
+        self.may_assign(&actor, &hub).map_err(|error| {
+            refused(error, &format!("'{}' cannot use its linked hub '{host}' as its identity", dps.name))
+        })?;
+        Ok(hub)
+    }
+
+    /// The namespace's identity must be allowed to write devices and twins of a hub that the namespace offers.
+    async fn open_as_namespace(&self, dps: &DpsRef, host: &str, hub: HubRef) -> Result<HubRef> {
+        let what = format!(
+            "'{}' cannot use the hub '{host}', which its namespace offers, as the namespace's identity",
+            dps.name
+        );
+        let namespace = match dps.stored.resource.link(registry::NAMESPACE) {
+            Some(uid) => resources::by_uid(&self.platform, uid).await?,
+            None => None,
+        };
+        let namespace = namespace.ok_or_else(|| Error::invalid("The namespace was deleted.").with_iot_code(400_209))?;
+        let actor = match registry::namespace_actor(&self.platform, &namespace).await {
+            Ok(actor) => actor,
+            Err(error) if error.kind == ErrorKind::Forbidden => return Err(refused(error, &what)),
+            Err(error) => return Err(error),
+        };
+        self.may_assign(&actor, &hub).map_err(|error| refused(error, &what))?;
+        Ok(hub)
+    }
+
+    /// Refuses an identity that may not write devices and twins of a hub.
+    fn may_assign(&self, actor: &Actor, hub: &HubRef) -> Result<()> {
         let access = self.platform.access();
         let lacking = LINK_ACTIONS.iter().find(|action| !access.allows(actor.id(), Plane::Data, action, &hub.id));
-        let Some(action) = lacking else { return Ok(hub) };
-        let mut error = authz::denied(&access, &actor, Plane::Data, action, &hub.id, &hub.id);
-        error.kind = ErrorKind::Invalid;
-        error.message = format!(
-            "The provisioning service '{}' cannot use its linked hub '{host}' as its identity. {}",
-            dps.name, error.message
-        );
-        Err(error.with_iot_code(400_209))
+        match lacking {
+            None => Ok(()),
+            Some(action) => Err(authz::denied(&access, actor, Plane::Data, action, &hub.id, &hub.id)),
+        }
     }
+}
+
+/// The refusal of an identity as a registration tells it.
+fn refused(mut error: Error, what: &str) -> Error {
+    error.kind = ErrorKind::Invalid;
+    error.message = format!("The provisioning service {what}. {}", error.message);
+    error.with_iot_code(400_209)
 }
 
 /// What is wrong with a linked hub's key. A policy that is gone reads like a key that is: names of policies are not for strangers.
@@ -215,7 +278,7 @@ mod tests {
     fn entries_have_defaults_and_malformed_ones_are_left_out() {
         assert_eq!(
             linked_hub(&json!({"name": "h"})),
-            Some(LinkedHub { host: "h".into(), weight: 1, allocates: true, by_identity: false })
+            Some(LinkedHub { host: "h".into(), weight: 1, allocates: true, entry: Entry::Key })
         );
         let entry = linked_hub(&json!({"name": "h", "allocationWeight": 0, "applyAllocationPolicy": false})).unwrap();
         assert_eq!((entry.weight, entry.allocates), (1, false));

@@ -2,6 +2,7 @@
 
 use super::ProvisioningService;
 use super::access::unauthorized;
+use super::linked_hub::{LinkedHub, offered_hubs};
 use crate::resources::{self, Stored, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::network::{Peer, Target, closed_to};
@@ -22,11 +23,13 @@ pub struct DpsRef {
     pub name: String,
     /// The resource.
     pub(crate) stored: Stored,
+    /// The hubs that its namespace offers it.
+    pub(super) offered: Vec<LinkedHub>,
 }
 
 impl DpsRef {
-    fn of(stored: Stored) -> Self {
-        Self { uid: stored.uid, id: stored.id.clone(), name: stored.name().to_owned(), stored }
+    fn of(stored: Stored, offered: Vec<LinkedHub>) -> Self {
+        Self { uid: stored.uid, id: stored.id.clone(), name: stored.name().to_owned(), stored, offered }
     }
 
     /// Refuses a peer whose address the service does not let in. Azure's answer does not mention the rule; ours is in the log
@@ -81,6 +84,8 @@ impl ProvisioningService {
 
     async fn find(&self, column: &'static str, value: &str) -> Result<Option<DpsRef>> {
         let found = resources::by_lookup(&self.platform, column, value).await?;
-        Ok(found.filter(|found| found.is(tag::PROVISIONING_SERVICE)).map(DpsRef::of))
+        let Some(found) = found.filter(|found| found.is(tag::PROVISIONING_SERVICE)) else { return Ok(None) };
+        let offered = offered_hubs(&self.platform, &found).await?;
+        Ok(Some(DpsRef::of(found, offered)))
     }
 }

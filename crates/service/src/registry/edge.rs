@@ -4,7 +4,7 @@ use crate::authz::{self, Actor, Plane};
 use crate::platform::Platform;
 use crate::resources::{self, Stored};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Reference;
+use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
 
 /// What mirroring a device needs on the namespace: making, changing and removing it. The seeds' six-action
@@ -24,7 +24,8 @@ pub const HUB_DEVICES_WRITE: &str = "Microsoft.Devices/IotHubs/devices/write";
 pub const NAMESPACE: &str = "namespace";
 /// The reference from a CA certificate of a hub to the certificate authority of the namespace that it was brought from.
 pub const AUTHORITY: &str = "authority";
-/// The reference from a hub or DPS to the user-assigned identity as which it acts on its namespace.
+/// The reference from a hub or DPS to the user-assigned identity as which it acts on its namespace, and from a namespace to the
+/// one as which it acts on its hubs.
 pub const IDENTITY: &str = "identity";
 
 /// A service's link to its namespace, with the identity as which it acts there.
@@ -54,12 +55,21 @@ pub async fn dps_edge(platform: &Platform, dps: &Stored) -> Result<Option<Namesp
     open(platform, Service { stored: dps, word: "dps" }).await
 }
 
-/// The identity as which a namespace acts on its hubs: its own.
+/// The object id of the identity as which a namespace acts on its hubs: the user-assigned one that it names, or its own.
+pub fn outbound_principal(namespace: &Resource) -> Option<&str> {
+    let identity = namespace.identity.as_ref()?;
+    match namespace.links.get(IDENTITY) {
+        Some(user) => Some(identity.assigned(user.uid)?.principal_id.as_str()),
+        None => identity.system_principal_id.as_deref(),
+    }
+}
+
+/// The identity as which a namespace acts on its hubs: the user-assigned one that it names, or its own.
 ///
 /// # Errors
 /// `NamespaceIdentityMissing` where it has none; `PrincipalNotFound` when that was deleted.
 pub async fn namespace_actor(platform: &Platform, namespace: &Stored) -> Result<Actor> {
-    match namespace.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.as_deref()) {
+    match outbound_principal(&namespace.resource) {
         Some(principal) => platform.identity_actor(principal).await,
         None => Err(Error::forbidden(format!(
             "The namespace '{0}' has no system-assigned identity with which it could write to its hubs. Give it one: az iot adr ns identity assign --name \"{0}\" --resource-group \"{1}\" --system-assigned",

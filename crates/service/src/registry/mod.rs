@@ -4,6 +4,7 @@
 //! id where that is legal and free, else a slug with a hash; `externalDeviceId`, which carries the truth, is the hub's.
 
 mod edge;
+pub mod endpoint;
 mod hub_side;
 mod mirror;
 mod naming;
@@ -11,7 +12,7 @@ mod revoke;
 
 pub use edge::{
     AUTHORITY, DEVICES_WRITE, HUB_DEVICES_WRITE, IDENTITY, ISSUE_CERTIFICATE, NAMESPACE, NamespaceEdge, POLICIES_READ,
-    REGISTRY_DEVICES_WRITE, check_hub_devices, check_issue, dps_edge, hub_edge, namespace_actor,
+    REGISTRY_DEVICES_WRITE, check_hub_devices, check_issue, dps_edge, hub_edge, namespace_actor, outbound_principal,
 };
 pub use hub_side::{Followed, apply_to_hub, hub_device, show_hub_device, without_assigned};
 pub use mirror::{DEVICE, POLICY, mirror_delete, mirror_new, mirror_presumed, mirror_put};

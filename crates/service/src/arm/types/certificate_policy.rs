@@ -1,18 +1,19 @@
 //! Certificate policies: the leaf settings of an issuing authority
 //! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities/certificatePolicies`, from 2026-11-02-preview).
 
-use super::REGISTRY_FAMILY;
 use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
+use super::{REGISTRY_FAMILY, namespace, namespace_link};
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, acted, read_only};
 use crate::certificate;
 use crate::platform::Platform;
-use crate::resources::{Kind, Stored, tag};
+use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DAYS;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::uid::uid_key;
 use serde_json::{Value, json};
 
 /// Name and place.
@@ -61,6 +62,19 @@ pub(super) fn checked_days(value: &Value, path: &str) -> Result<u32> {
 
 struct Policy;
 
+/// Lets the issuing CA of a new policy go to the hubs of its namespace, which this generation does without being asked; the worker
+/// does it.
+async fn bring(cx: &mut PutContext<'_>, authority: &Stored) -> Result<()> {
+    let Some(namespace) = resources::by_uid(cx.platform, authority.parent).await? else { return Ok(()) };
+    if namespace::linked_hubs(cx.platform, &namespace).await?.is_empty() {
+        return Ok(());
+    }
+    let input = json!({"policies": [uid_key(authority.uid)]});
+    let record = namespace_link::synchronization(cx.platform, cx.actor.id(), &namespace.id, input);
+    cx.change.unit.put(record.put()?);
+    Ok(())
+}
+
 #[async_trait]
 impl Behavior for Policy {
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
@@ -85,6 +99,9 @@ impl Behavior for Policy {
         properties.insert("certificate".into(), json!({ "validityPeriodInDays": days }));
         properties.insert("provisioningState".into(), "Succeeded".into());
         cx.extra.lookup = Some(certificate::policy_lookup(authority.uid));
+        if cx.is_new() {
+            bring(cx, authority).await?;
+        }
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 pub(super) const NAME: &str = "default";
 /// Name of the root certificate authority behind a credential that was made as one.
 const ROOT_NAME: &str = "default-root";
-const SYNCHRONIZE: &str = "synchronize";
+pub(super) const SYNCHRONIZE: &str = "synchronize";
 /// Takes the policies that it names off hubs: ours.
 const UNDO: &str = "undoSynchronize";
 /// Where policies and hubs stand: ours.

@@ -223,7 +223,7 @@ impl Behavior for IotHub {
         let name = stored.name();
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
-            let seen = SeenNamespace::of(platform, stored, namespace).await?;
+            let seen = namespace::SeenNamespace::of(platform, stored, namespace).await?;
             let identity = match stored.resource.links.get(IDENTITY) {
                 Some(identity) => {
                     json!({"type": "UserAssigned", USER_ASSIGNED: render::reference_id(platform, identity).await?})
@@ -320,29 +320,6 @@ async fn act_as(cx: &mut PutContext<'_>, wanted: &Value) -> Result<()> {
     Ok(())
 }
 
-/// What a hub or a provisioning service shows of the namespace that it is linked to.
-pub(super) struct SeenNamespace {
-    /// Its id as it is now, or as it was written once it is gone.
-    pub(super) id: String,
-    /// Its region.
-    pub(super) location: String,
-    /// Where its data plane is.
-    pub(super) host: String,
-    /// Whether it is there.
-    pub(super) stands: bool,
-}
-
-impl SeenNamespace {
-    /// The namespace that `reference` of `stored` points at. One that is gone lay in the region of what is linked.
-    pub(super) async fn of(platform: &Platform, stored: &Stored, reference: &Reference) -> Result<Self> {
-        let found = resources::by_uid(platform, reference.uid).await?;
-        let location = found.as_ref().unwrap_or(stored).resource.location.clone().unwrap_or_default();
-        let host = platform.settings.registry_host(&location);
-        let id = found.as_ref().map_or_else(|| reference.id.clone(), |found| found.id.to_string());
-        Ok(Self { id, location, host, stands: found.is_some() })
-    }
-}
-
 /// The region of a hub and the one that it would fail over to, as Azure pairs them.
 fn locations(region: &str) -> Value {
     let primary = json!({"location": region::display(region), "role": "primary"});
@@ -384,10 +361,15 @@ pub(super) async fn attached(cx: &PutContext<'_>, identity: &str) -> Result<Refe
     Err(Error::invalid_property(
         "identity.userAssignedIdentities",
         format!(
-            "The identity '{id}' is not attached to '{0}'. Name it in identity.userAssignedIdentities of the same request, or attach it first: az iot {1} identity assign --name \"{0}\" --resource-group \"{2}\" --user-assigned \"{id}\"",
+            "The identity '{id}' is not attached to '{0}'. Name it in identity.userAssignedIdentities of the same request, or attach it first: az iot {1} identity assign --name \"{0}\" --resource-group \"{2}\" --user-assigned{3} \"{id}\"",
             cx.id.name(),
-            if cx.kind.tag == tag::IOT_HUB { "hub" } else { "dps" },
-            cx.id.resource_group.as_deref().unwrap_or_default()
+            match cx.kind.tag {
+                tag::IOT_HUB => "hub",
+                tag::NAMESPACE => "adr ns",
+                _ => "dps",
+            },
+            cx.id.resource_group.as_deref().unwrap_or_default(),
+            if cx.kind.tag == tag::NAMESPACE { "-identity" } else { "" }
         ),
     ))
 }

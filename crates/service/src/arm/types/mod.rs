@@ -16,6 +16,7 @@ mod device;
 mod device_revoke;
 mod discovered_asset;
 mod discovered_device;
+mod group;
 mod hub_certificate;
 mod hub_reads;
 mod iot_hub;
@@ -25,6 +26,8 @@ mod linked_hubs;
 mod lock;
 mod namespace;
 mod namespace_asset;
+mod namespace_link;
+mod namespace_links;
 mod network;
 mod policy;
 mod provisioning_certificate;
@@ -86,6 +89,7 @@ static ALL: &[&TypeDecl] = &[
     &registry_schema::DECL,
     &schema_version::DECL,
     &billing_container::DECL,
+    &group::DECL,
     &iot_hub::DECL,
     &hub_certificate::DECL,
     &provisioning_service::DECL,

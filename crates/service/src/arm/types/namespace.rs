@@ -1,7 +1,7 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
 use super::asset_migration::{self, MIGRATE};
-use super::{REGISTRY_FAMILY, certificate_inventory as inventory};
+use super::{REGISTRY_FAMILY, certificate_inventory as inventory, namespace_links as links};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
@@ -11,9 +11,10 @@ use crate::resources::{self, Kind, Stored, tag};
 use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// The declaration.
@@ -26,7 +27,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         text: "lower-case letters, digits and inner '-' (^[a-z0-9][a-z0-9-]*[a-z0-9]$)",
     },
     properties: PROPERTIES,
-    identity: IdentityRule::System,
+    identity: IdentityRule::Both("SystemAssigned,UserAssigned"),
     // ADR answers 202 or 204 to a delete, never 200 (reference: device-registry-api.md section 3).
     delete: (204, 204),
     tree: true,
@@ -38,32 +39,74 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         Kind { listed: true, ..Kind::new(tag::NAMESPACE, "Microsoft.DeviceRegistry", &["namespaces"]) },
         REGISTRY_FAMILY,
         &[
-            View::hiding("2025-07-01-preview", Some("2026-03-01-preview"), &["etag", "properties.management"]),
-            View::hiding("2026-04-01", Some("2026-04-01"), &["etag"]),
+            View::hiding("2025-07-01-preview", Some("2026-03-01-preview"), BEFORE_MANAGEMENT),
+            View::hiding("2026-04-01", Some("2026-04-01"), BEFORE_LINKS),
             View::hiding(NEWEST, None, &["etag"]),
         ],
     )
 };
 
-/// The first api-version that finds the address of a messaging endpoint itself (reference: device-registry-api.md section 6).
+/// The first api-version whose links are written on the namespace, and that finds the address of a messaging endpoint itself (reference:
+/// device-registry-api.md section 6).
 const NEWEST: &str = "2026-11-02-preview";
+/// What older shapes do not know: links that are written on the namespace, and identities beside its own.
+const BEFORE_LINKS: &[&str] = &[
+    "etag",
+    "identity.userAssignedIdentities",
+    "properties.provisioning",
+    "properties.updating",
+    "properties.outboundIdentity",
+    "properties.observability",
+    "properties.messaging.endpoints.*.deviceAddress",
+    "properties.messaging.endpoints.*.inboundCallerIdentity",
+    "properties.messaging.endpoints.*.provisioning",
+    "properties.messaging.endpoints.*.linkingState",
+    "properties.messaging.endpoints.*.linkingError",
+];
+/// And, before that, management endpoints.
+const BEFORE_MANAGEMENT: &[&str] = &[
+    "etag",
+    "identity.userAssignedIdentities",
+    "properties.management",
+    "properties.provisioning",
+    "properties.updating",
+    "properties.outboundIdentity",
+    "properties.observability",
+    "properties.messaging.endpoints.*.deviceAddress",
+    "properties.messaging.endpoints.*.inboundCallerIdentity",
+    "properties.messaging.endpoints.*.provisioning",
+    "properties.messaging.endpoints.*.linkingState",
+    "properties.messaging.endpoints.*.linkingError",
+];
+
 /// Most endpoints of one kind: ours.
 const ENDPOINTS: usize = 100;
 const OTHER_BROKER: &str = "where a broker or management service that is no part of Ferrohub is reached";
-const ONE_IDENTITY: &str = "A namespace acts as its system-assigned identity, and as no other.";
-const LINK_MEMBERS: &str = "Links of a namespace are made from the hub and the provisioning service.";
 const ADDRESS: Check = Check::Text(2048);
-const CALLER: Check = Check::Members(&[
-    unbuilt("type", Check::OneOf(&["SystemAssigned"]), ONE_IDENTITY),
-    unbuilt("userAssignedIdentity", Check::Off, ONE_IDENTITY),
+const IDENTITY_MEMBERS: Check = Check::Members(&[
+    acted("type", Check::OneOf(&["SystemAssigned", "UserAssigned"])),
+    acted("userAssignedIdentity", Check::Text(1024)),
 ]);
+/// How provisioning services may use a hub.
+const OFFER: Check = Check::Members(&[
+    acted("availability", Check::OneOf(&["Available", "Disabled"])),
+    acted("allocationWeight", Check::Integer(1, 1000)),
+]);
+/// Of a hub the address is read only; the rest makes the link.
 const MESSAGING: Check = Check::Members(&[
     descriptive("endpointType", ADDRESS, OTHER_BROKER),
     descriptive("address", ADDRESS, OTHER_BROKER),
     descriptive("resourceId", ADDRESS, OTHER_BROKER),
     read_only("deviceAddress"),
-    unbuilt("inboundCallerIdentity", Check::Off, LINK_MEMBERS),
-    unbuilt("provisioning", Check::Off, LINK_MEMBERS),
+    acted("inboundCallerIdentity", IDENTITY_MEMBERS),
+    acted("provisioning", OFFER),
+    read_only("linkingState"),
+    read_only("linkingError"),
+]);
+const SERVICE: Check = Check::Members(&[
+    acted("endpointType", ADDRESS),
+    acted("resourceId", ADDRESS),
+    acted("inboundCallerIdentity", IDENTITY_MEMBERS),
     read_only("linkingState"),
     read_only("linkingError"),
 ]);
@@ -73,15 +116,15 @@ const MANAGEMENT: Check = Check::Members(&[
     descriptive("scopeId", ADDRESS, OTHER_BROKER).required(),
     descriptive("resourceId", ADDRESS, OTHER_BROKER).required(),
 ]);
-/// Refused one by one, with the command that makes the link.
-const LINKS: Check = Check::Members(&[acted("endpoints", Check::Named(&Check::Object(4096), ENDPOINTS))]);
+/// Device Update is not built: its links are refused by their names.
+const UPDATING: Check = Check::Members(&[acted("endpoints", Check::Named(&Check::Object(4096), ENDPOINTS))]);
 /// What a namespace's properties are (reference: device-registry-api.md sections 4 and 6).
 const PROPERTIES: &[Property] = &[
     acted("messaging", Check::Members(&[acted("endpoints", Check::Named(&MESSAGING, ENDPOINTS))])),
     acted("management", Check::Members(&[acted("endpoints", Check::Named(&MANAGEMENT, ENDPOINTS))])),
-    acted("provisioning", LINKS),
-    acted("updating", LINKS),
-    acted("outboundIdentity", CALLER),
+    acted("provisioning", Check::Members(&[acted("endpoints", Check::Named(&SERVICE, ENDPOINTS))])),
+    acted("updating", UPDATING),
+    acted("outboundIdentity", IDENTITY_MEMBERS),
     unbuilt("observability", Check::Off, "Ferrohub sends no telemetry about a namespace anywhere."),
     read_only("uuid"),
     read_only("dataEndpoint"),
@@ -96,28 +139,14 @@ impl Behavior for Namespace {
         let tags = cx.resource.tags.as_ref();
         cx.platform.keys.check_choice(tags)?;
         choice::keep(cx.existing.and_then(|stored| stored.resource.tags.as_ref()), tags)?;
-        // Endpoints of linked hubs are computed on GET; sent back, they are not stored.
-        let linked = match cx.existing {
-            Some(stored) => linked_hubs(cx.platform, stored).await?,
-            None => Vec::new(),
-        };
-        let linked: Vec<String> = linked.into_iter().map(|hub| hub.id.key()).collect();
-        refuse_links(cx.body, &linked)?;
         if cx.view.first != NEWEST {
             require_addresses(cx.body)?;
         }
+        links::write(cx).await?;
         let uid = cx.uid.to_string();
         let properties = &mut cx.resource.properties;
         properties.insert("uuid".into(), uid.into());
         properties.insert("provisioningState".into(), "Succeeded".into());
-        if let Some(endpoints) =
-            properties.get_mut("messaging").and_then(|m| m.get_mut("endpoints")).and_then(Value::as_object_mut)
-        {
-            endpoints.retain(|_, endpoint| {
-                let target = endpoint.get("resourceId").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-                !linked.contains(&target)
-            });
-        }
         Ok(())
     }
 
@@ -153,19 +182,7 @@ impl Behavior for Namespace {
     }
 
     async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
-        let hubs = linked_hubs(platform, stored).await?;
-        if hubs.is_empty() {
-            return Ok(());
-        }
-        let mut endpoints: Map<String, Value> =
-            view.pointer("/properties/messaging/endpoints").and_then(Value::as_object).cloned().unwrap_or_default();
-        for hub in hubs {
-            let address = hub.resource.text(&["hostName"]).unwrap_or_default();
-            let entry = json!({"endpointType": "Microsoft.Devices/IotHubs", "address": address, "resourceId": hub.id.to_string()});
-            endpoints.insert(hub.name().to_owned(), entry);
-        }
-        view["properties"]["messaging"] = json!({ "endpoints": endpoints });
-        Ok(())
+        links::decorate(platform, stored, view).await
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -199,44 +216,8 @@ fn require_addresses(body: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Newer api-versions make links by writing endpoints on the namespace. Ferrohub makes them from the hub and the DPS;
-/// what it would not act on, it does not store.
-fn refuse_links(body: &Value, linked: &[String]) -> Result<()> {
-    for (room, command) in [
-        (
-            "messaging",
-            "az iot hub create --name '<hub>' --resource-group '<group>' --mi-user-assigned '<identity>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'",
-        ),
-        (
-            "provisioning",
-            "az iot dps update --name '<service>' --resource-group '<group>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'",
-        ),
-        ("updating", "there is none, because Device Update is not part of Ferrohub"),
-    ] {
-        let endpoints = body.pointer(&format!("/properties/{room}/endpoints")).and_then(Value::as_object);
-        for (name, endpoint) in endpoints.into_iter().flatten() {
-            let text = |member: &str| endpoint.get(member).and_then(Value::as_str).unwrap_or_default().to_lowercase();
-            // Other brokers (Event Grid) are only noted; a hub is fine where it is linked already.
-            let noted = !text("endpointType").starts_with("microsoft.devices/") || linked.contains(&text("resourceId"));
-            if room == "messaging" && noted {
-                continue;
-            }
-            return Err(Error::not_implemented(format!(
-                "The endpoint '{name}' would be a link written on the namespace, which Ferrohub does not have yet. The link is made from the other side: {command}"
-            ))
-            .with_target(format!("properties.{room}.endpoints.{name}")));
-        }
-    }
-    Ok(())
-}
-
 fn word(stored: &Stored) -> &'static str {
     if stored.is(tag::IOT_HUB) { "IoT hub" } else { "Device Provisioning Service" }
-}
-
-/// The name of the endpoint under which a namespace shows a hub that is linked to it.
-pub(super) fn endpoint_name(_namespace: &Stored, hub: &Stored) -> String {
-    hub.name().to_owned()
 }
 
 /// The hubs that are linked to a namespace.
@@ -280,4 +261,27 @@ pub(super) async fn link_target(
     cx.change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
     cx.extra.link = Some(stored.key());
     Ok(stored)
+}
+
+/// What a hub or a provisioning service shows of the namespace that it is linked to.
+pub(super) struct SeenNamespace {
+    /// Its id as it is now, or as it was written once it is gone.
+    pub(super) id: String,
+    /// Its region.
+    pub(super) location: String,
+    /// Where its data plane is.
+    pub(super) host: String,
+    /// Whether it is there.
+    pub(super) stands: bool,
+}
+
+impl SeenNamespace {
+    /// The namespace that `reference` of `stored` points at. One that is gone lay in the region of what is linked.
+    pub(super) async fn of(platform: &Platform, stored: &Stored, reference: &Reference) -> Result<Self> {
+        let found = resources::by_uid(platform, reference.uid).await?;
+        let location = found.as_ref().unwrap_or(stored).resource.location.clone().unwrap_or_default();
+        let host = platform.settings.registry_host(&location);
+        let id = found.as_ref().map_or_else(|| reference.id.clone(), |found| found.id.to_string());
+        Ok(Self { id, location, host, stands: found.is_some() })
+    }
 }

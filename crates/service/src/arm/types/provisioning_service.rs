@@ -1,6 +1,6 @@
 //! Device Provisioning Services (`Microsoft.Devices/provisioningServices`).
 
-use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, SeenNamespace, add_scope_members, attached};
+use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
 use super::{hub_reads, linked_hubs, namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
@@ -252,7 +252,7 @@ impl Behavior for ProvisioningService {
         add_scope_members(stored, view);
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();
-            let seen = SeenNamespace::of(platform, stored, namespace).await?;
+            let seen = namespace::SeenNamespace::of(platform, stored, namespace).await?;
             link.insert("resourceId".into(), seen.id.into());
             let user = stored.resource.links.get(IDENTITY);
             let word = if user.is_some() { "UserAssigned" } else { "SystemAssigned" };

@@ -89,6 +89,12 @@ fn sets(stored: &Stored) -> Result<Sets> {
     }
 }
 
+/// What the sets of a device say, by their names.
+pub(super) fn summary(stored: &Stored) -> Result<Value> {
+    let sets = sets(stored)?.into_values();
+    Ok(Value::Object(sets.map(|set| (set.name, Value::Object(set.properties))).collect()))
+}
+
 async fn put(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     check_name(name)?;
     let properties = wanted(cx.body)?;

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -49,7 +49,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
 };
 
 /// The type's own segment.
-const SEGMENT: &str = "registryDevices";
+pub(super) const SEGMENT: &str = "registryDevices";
 const WHAT_IT_IS: &str = "what the device is, for people and programs that look for it";
 /// Longest text of one member: ours.
 const TEXT: Check = Check::Text(4096);
@@ -134,6 +134,25 @@ impl Behavior for RegistryDevice {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether registry devices have a property of this name.
+pub(super) fn knows(name: &str) -> bool {
+    PROPERTIES.iter().any(|property| property.name == name)
+}
+
+/// What filters over devices are asked about.
+pub(super) async fn summary(platform: &Platform, stored: &Stored) -> Result<Value> {
+    let resource = stored.resource.as_ref();
+    let mut doc = json!({
+        "name": stored.name(),
+        "location": resource.location,
+        "tags": resource.tags.clone().unwrap_or_default(),
+        "properties": resource.properties,
+        "attributes": attributes::summary(stored)?,
+    });
+    RegistryDevice.decorate(platform, stored, &mut doc).await?;
+    Ok(doc)
 }
 
 /// Whether the row says that the device may connect.

@@ -1,14 +1,15 @@
 //! `registryDevices/{device}/authenticationProfiles` and `.../capabilities`: how a device proves who it is, and what it can be used
 //! for, shown of the hub identity behind it. A device has one identity, and so one profile and one capability, or none of either.
 
+use super::device;
 use super::device_revoke::{self, Asked};
 use super::registry_device::is_enabled;
-use super::{device, namespace};
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
 use crate::hub::identity;
 use crate::registry;
+use crate::registry::endpoint::endpoint_name;
 use crate::resources;
 use ferrohub_model::device::{AuthenticationType, DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::{Error, Result};
@@ -138,7 +139,7 @@ async fn capability(cx: &SubContext<'_>) -> Result<Option<Value>> {
     let namespace = resources::by_uid(cx.platform, cx.stored.parent).await?;
     let hub = resources::by_uid(cx.platform, identity.hub).await?;
     let (Some(namespace), Some(hub)) = (namespace, hub) else { return Ok(None) };
-    let endpoint = namespace::endpoint_name(&namespace, &hub);
+    let endpoint = endpoint_name(&namespace, &hub);
     let state = match (is_enabled(cx.stored), identity.status) {
         (false, _) => "DisabledByParent",
         (true, DeviceStatus::Enabled) => "Enabled",

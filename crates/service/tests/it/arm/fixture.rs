@@ -3,6 +3,7 @@
 use crate::installation::Installation;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
@@ -22,6 +23,7 @@ use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) const BASE: &str = "https://localhost:8443";
@@ -187,6 +189,20 @@ impl World {
         let token = sas_token::sign(host, &key, expiry, keys["value"][0]["keyName"].as_str());
         let hub = self.service().hub.by_host(host).await.unwrap();
         self.service().hub.authenticate(&hub, Some(&token)).await.unwrap()
+    }
+
+    /// Lets time pass while `work` goes on: who loses to another writer waits for a while.
+    pub(super) async fn while_time_passes<T>(&self, work: impl Future<Output = T>) -> T {
+        let passing = async {
+            loop {
+                SystemClock.sleep(Duration::from_millis(1)).await;
+                self.clock.advance(Duration::from_millis(2));
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = passing => unreachable!("it never ends"),
+        }
     }
 
     /// A service principal without any right.

@@ -205,22 +205,26 @@ async fn what_is_not_built_is_not_promised() {
 }
 
 #[tokio::test]
-async fn a_link_written_on_the_namespace_is_refused_not_stored() {
+async fn a_link_that_a_shape_cannot_write_is_refused_not_stored() {
     let world = World::new().await;
     let plant = plant(&world).await;
     let endpoint =
         |kind: &str, id: &str| json!({"endpoints": {"e1": {"endpointType": kind, "resourceId": id, "address": "a"}}});
     let nowhere = format!("{}/providers/Microsoft.Devices/IotHubs/nowhere", plant.group);
-    for properties in [
-        json!({"messaging": endpoint("Microsoft.Devices/IotHubs", &nowhere)}),
-        json!({"provisioning": endpoint("Microsoft.Devices/provisioningServices", &plant.dps)}),
-        json!({"updating": endpoint("Microsoft.DeviceUpdate/updateInstances", "/x")}),
+    let newest = "2026-11-02-preview";
+    for (room, kind, id, version, code) in [
+        ("messaging", "Microsoft.Devices/IotHubs", nowhere.as_str(), ADR, "NotImplemented"),
+        ("messaging", "Microsoft.Devices/IotHubs", &nowhere, newest, "InvalidPropertyValue"),
+        ("provisioning", "Microsoft.Devices/provisioningServices", &plant.dps, ADR, "InvalidRequestContent"),
+        ("updating", "Microsoft.DeviceUpdate/updateInstances", "/x", ADR, "InvalidRequestContent"),
+        ("updating", "Microsoft.DeviceUpdate/updateInstances", "/x", newest, "NotImplemented"),
     ] {
-        for version in [ADR, "2026-11-02-preview"] {
-            let body = json!({"location": "westeurope", "properties": properties.clone()});
-            let error = world.refused(&world.owner, "PUT", &plant.namespace, version, Some(body)).await;
-            assert_eq!(error.code, "NotImplemented", "{properties} {version}");
+        let mut body = json!({"location": "westeurope", "properties": {room: endpoint(kind, id)}});
+        if room != "messaging" {
+            body["properties"][room]["endpoints"]["e1"].as_object_mut().unwrap().shift_remove("address");
         }
+        let error = world.refused(&world.owner, "PUT", &plant.namespace, version, Some(body)).await;
+        assert_eq!(error.code, code, "{room} {version}: {error}");
     }
     let broker = json!({"messaging": endpoint("Microsoft.EventGrid/namespaces", "/x")});
     let kept = world.put(&plant.namespace, ADR, json!({"location": "westeurope", "properties": broker})).await;

@@ -31,6 +31,8 @@ pub(super) async fn world_of_everything() -> World {
     world
         .put(&device, "2026-03-01-preview", json!({"location": "westeurope", "tags": {"a": "b"}, "properties": {"enabled": true, "attributes": {"line": "B"}, "policy": {"resourceId": policy}}}))
         .await;
+    let group = json!({"properties": {"groupType": "RegistryDevice", "queryFilter": "*", "displayName": "all"}});
+    world.put(&format!("{}/groups/all-of-them", plant.namespace), "2026-11-02-preview", group).await;
     let synchronize = format!("{}/credentials/default/synchronize", plant.namespace);
     world.send(&world.owner, "POST", &synchronize, "2026-03-01-preview", None).await.unwrap();
     let role = format!(

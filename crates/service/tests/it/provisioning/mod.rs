@@ -9,6 +9,7 @@ mod edges;
 mod groups;
 mod individuals;
 mod kept;
+mod offered;
 mod policies;
 mod policy_changes;
 mod references;

@@ -54,6 +54,41 @@ async fn the_issuing_ca_has_the_key_that_its_policy_names() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_root_of_ones_own_has_the_key_that_the_policy_names() {
+    let world = World::new().await;
+    let folder = world.folder.path();
+    // The namespace has room for three policies; both generations ask for them.
+    world.owner.delete(&world.policy_id("default"), REGISTRY_API).await;
+    for (index, (key_type, words)) in
+        [("ECC", "P-384"), ("ECC-P256", "P-256"), ("ECC-P521", "P-521")].into_iter().enumerate()
+    {
+        let name = format!("own{index}");
+        let text = if index == 1 {
+            let id = world.namespace.child("certificateAuthorities", &name);
+            let properties =
+                json!({"certificateAuthorityType": "ICA", "keyType": key_type, "issuer": {"issuerType": "External"}});
+            let made = world.owner.put(&id, NEWEST, json!({"location": "eastus", "properties": properties})).await;
+            made["properties"]["issuer"]["certificateSigningRequest"].clone()
+        } else {
+            let authority = json!({"keyType": key_type, "bringYourOwnRoot": {"enabled": true}});
+            let body = json!({"properties": {"certificate": {"certificateAuthorityConfiguration": authority}}});
+            let made = world.owner.put(&world.policy_id(&name), REGISTRY_API, body).await;
+            let shown = &made["properties"]["certificate"]["certificateAuthorityConfiguration"];
+            assert_eq!(shown["keyType"], key_type);
+            shown["bringYourOwnRoot"]["certificateSigningRequest"].clone()
+        };
+        std::fs::write(folder.join("request.pem"), text.as_str().unwrap()).unwrap();
+        let read = openssl(folder, &["req", "-in", "request.pem", "-noout", "-text", "-verify"]);
+        let read = String::from_utf8(read).unwrap();
+        assert!(read.contains(words), "{key_type}: {read}");
+    }
+    let authority = json!({"keyType": "RSA-3072", "bringYourOwnRoot": {"enabled": true}});
+    let body = json!({"properties": {"certificate": {"certificateAuthorityConfiguration": authority}}});
+    let refused = world.owner.ask("PUT", &world.policy_id("own9"), REGISTRY_API, Some(body)).await.unwrap_err();
+    assert!(refused.http_status() == 400 && refused.message.contains("elliptic curve"), "{refused}");
+}
+
 async fn switch(world: &World, id: &ResourceId, version: &str, enabled: bool) -> Value {
     let body = json!({"properties": {"enabled": enabled}});
     let answer = world.owner.ask("PATCH", id, version, Some(body)).await.unwrap();
