@@ -122,15 +122,11 @@ KINDS: list[tuple[str, tuple[str, ...], str, Any, dict[str, Any]]] = [
 ]
 
 
-def put_of(operations: Any) -> Any:
-    return getattr(operations, "begin_create_or_replace", None) or operations.begin_create_or_update
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=[kind[0] for kind in KINDS])
 def test_every_operation_of_a_document(clients: dict[str, DeviceRegistryMgmtClient], kind: Any) -> None:
     group, above, name, wanted, patch = kind
     operations = getattr(clients[VERSIONS[-1]], group)
-    made = put_of(operations)(*above, name, wanted).result()
+    made = operations.begin_create_or_replace(*above, name, wanted).result()
     assert made.properties.provisioning_state == "Succeeded" and made.tags == {"site": "7"}
     assert made.extended_location == PLACE
     sent, shown = wanted.properties.as_dict(), made.properties.as_dict()
@@ -138,32 +134,28 @@ def test_every_operation_of_a_document(clients: dict[str, DeviceRegistryMgmtClie
     for version, client in clients.items():
         operations = getattr(client, group)
         read = operations.get(*above, name)
-        again = put_of(operations)(*above, name, read).result()
+        again = operations.begin_create_or_replace(*above, name, read).result()
         kept, before = again.properties.as_dict(), read.properties.as_dict()
         for moving in ("version", "lastTransitionTime"):
             kept.pop(moving, None), before.pop(moving, None)
         assert (kept, again.tags, again.extended_location) == (before, read.tags, read.extended_location), version
-        assert name in [one.name for one in list_of(operations, above)], version
+        assert name in [one.name for one in operations.list_by_resource_group(*above)], version
     changed = operations.begin_update(*above, name, {"tags": {"b": "2"}, "properties": patch}).result()
     assert changed.tags == {"b": "2"} and {member: changed.properties.as_dict()[member] for member in patch} == patch
     if hasattr(operations, "list_by_subscription"):
         assert made.id in [one.id for one in operations.list_by_subscription()]
     elsewhere = wanted.as_dict() | {"extendedLocation": {"type": "CustomLocation", "name": "/elsewhere"}}
     with pytest.raises(HttpResponseError) as refused:
-        put_of(operations)(*above, name, elsewhere).result()
+        operations.begin_create_or_replace(*above, name, elsewhere).result()
     assert refused.value.status_code == 409 and refused.value.error.target == "extendedLocation"
     with pytest.raises(HttpResponseError) as refused:
-        put_of(operations)(*above, name, wanted.as_dict() | {"properties": {"zz": 1}}).result()
+        operations.begin_create_or_replace(*above, name, wanted.as_dict() | {"properties": {"zz": 1}}).result()
     assert refused.value.status_code == 400 and refused.value.error.target == "properties.zz", refused.value
     operations.begin_delete(*above, name).result()
     operations.begin_delete(*above, name).result()
     with pytest.raises(ResourceNotFoundError):
         operations.get(*above, name)
-    put_of(operations)(*above, name, wanted).result()
-
-
-def list_of(operations: Any, above: tuple[str, ...]) -> Any:
-    return operations.list_by_resource_group(*above)
+    operations.begin_create_or_replace(*above, name, wanted).result()
 
 
 def test_schemas(registry: DeviceRegistryMgmtClient) -> None:

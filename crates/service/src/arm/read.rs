@@ -106,8 +106,7 @@ impl Call<'_> {
         after: Option<String>,
         top: usize,
     ) -> Result<(Vec<Stored>, Option<String>)> {
-        let mut all = resources::every(self.platform, self.decl.kind.tag).await?;
-        all.retain(|stored| stored.id.is_within(scope) && after.as_ref().is_none_or(|after| stored.key() > *after));
+        let mut all = resources::listed_page(self.platform, self.decl.kind.tag, scope, after, top + 1).await?;
         let more = all.len() > top;
         all.truncate(top);
         let next = all.last().filter(|_| more).map(Stored::key);

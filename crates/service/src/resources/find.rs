@@ -215,6 +215,38 @@ pub async fn every(platform: &Platform, tag: &str) -> Result<Vec<Stored>> {
     all_where(platform, "kind", tag).await
 }
 
+/// One page of the resources of a listed type within `scope`, in the order in which they were made. `after` is the key of the
+/// last one of the page before.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn listed_page(
+    platform: &Platform,
+    tag: &str,
+    scope: &ResourceId,
+    mut after: Option<String>,
+    limit: usize,
+) -> Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    loop {
+        let rows = platform.store.find(&RESOURCES, "kind", tag, Page { after, limit }).await?;
+        let ended = rows.len() < limit;
+        after = rows.last().map(|row| row.key.clone());
+        for row in rows {
+            let stored = with_id(platform, &row).await?;
+            if stored.id.is_within(scope) {
+                found.push(stored);
+            }
+            if found.len() == limit {
+                return Ok(found);
+            }
+        }
+        if ended {
+            return Ok(found);
+        }
+    }
+}
+
 /// All resources that are linked to `to`, the text of their `link` column.
 ///
 /// # Errors

@@ -9,7 +9,9 @@ pub mod kind;
 mod write;
 
 pub use access::load_access;
-pub use find::{by_lookup, by_uid, children, children_page, every, get, id_of, ids_of, linked, named, require, uid_of};
+pub use find::{
+    by_lookup, by_uid, children, children_page, every, get, id_of, ids_of, linked, listed_page, named, require, uid_of,
+};
 pub use kind::{Face, Kind, Kinds, Scope, tag};
 pub(crate) use write::founding_row;
 pub use write::{Entry, become_another, delete, put, relocate, rewrite};

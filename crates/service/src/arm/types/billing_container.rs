@@ -5,13 +5,14 @@ use crate::arm::context::ListContext;
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::PROVISIONING_STATE;
 use crate::platform::Platform;
-use crate::resources::{Kind, RowExtra, Scope, Stored, root_of, tag};
+use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
 use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Page;
+use ferrohub_model::uid::parse_uid_key;
+use ferrohub_store::Pages;
 use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -60,13 +61,14 @@ impl Behavior for BillingContainer {
 
 /// The billing container of a subscription, once there is something in it that Azure would bill.
 async fn the_one(platform: &Platform, subscription: &str) -> Result<Option<Stored>> {
+    let above = ResourceId::subscription(subscription);
     let mut first = None;
     for kind in BILLED {
-        let rows = platform.store.find(&RESOURCES, "kind", kind, Page::first(1)).await?;
-        first = first.or_else(|| rows.first().map(|row| row.key.clone()));
+        if first.is_none() {
+            first = first_of(platform, kind, &above).await?;
+        }
     }
     let Some(etag) = first else { return Ok(None) };
-    let above = ResourceId::subscription(subscription);
     let resource = Resource {
         name: NAME.into(),
         etag,
@@ -82,4 +84,19 @@ async fn the_one(platform: &Platform, subscription: &str) -> Result<Option<Store
         extra: RowExtra::default(),
         version: 0,
     }))
+}
+
+/// The key of the first resource of a listed type in a subscription.
+async fn first_of(platform: &Platform, kind: &str, subscription: &ResourceId) -> Result<Option<String>> {
+    let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, "kind", kind, 10);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let Some(uid) = parse_uid_key(&row.key) else { continue };
+            let id = resources::id_of(platform, uid).await?;
+            if id.is_some_and(|id| id.is_within(subscription)) {
+                return Ok(Some(row.key.clone()));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -140,7 +140,7 @@ impl Behavior for Namespace {
         cx.platform.keys.check_choice(tags)?;
         choice::keep(cx.existing.and_then(|stored| stored.resource.tags.as_ref()), tags)?;
         if cx.view.first != NEWEST {
-            require_addresses(cx.body)?;
+            require_addresses(cx)?;
         }
         links::write(cx).await?;
         let uid = cx.uid.to_string();
@@ -201,10 +201,13 @@ impl Behavior for Namespace {
     }
 }
 
-fn require_addresses(body: &Value) -> Result<()> {
-    let endpoints = body.pointer("/properties/messaging/endpoints").and_then(Value::as_object);
+/// Endpoints have an address in older shapes; one that the newest wrote without stays without.
+fn require_addresses(cx: &PutContext<'_>) -> Result<()> {
+    let endpoints = cx.body.pointer("/properties/messaging/endpoints").and_then(Value::as_object);
+    let stored = |name: &str| cx.existing?.resource.value(&["messaging", "endpoints", name]);
     for (name, endpoint) in endpoints.into_iter().flatten().filter(|(_, endpoint)| !endpoint.is_null()) {
-        if endpoint.get("address").is_none_or(Value::is_null) {
+        let had_none = stored(name).is_some_and(|stored| stored.get("address").is_none());
+        if endpoint.get("address").is_none_or(Value::is_null) && !had_none {
             let path = format!("properties.messaging.endpoints.{name}.address");
             return Err(Error::invalid(format!(
                 "The request content was invalid: the required property '{path}' is missing."

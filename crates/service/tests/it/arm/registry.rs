@@ -87,7 +87,7 @@ fn fullest(world: &World, decl: &TypeDecl, said: &[(&str, &str)]) -> Value {
     body
 }
 
-fn samples<'a>(world: &'a World, plant: &Plant) -> Vec<(&'static TypeDecl, String, Value)> {
+fn samples(world: &World, plant: &Plant) -> Vec<(&'static TypeDecl, String, Value)> {
     let made = |(tag, place, said): &Sample| {
         let decl = world.platform().types.tagged(tag).unwrap();
         let path = format!("{}/providers/Microsoft.DeviceRegistry/{place}", plant.group);
@@ -369,4 +369,38 @@ async fn schemas_are_checked_hashed_and_go_with_their_registry() {
     let error = world.refused(&world.owner, "PUT", &long, ADR, Some(body("plant7-schemas"))).await;
     assert_eq!(error.code, "InvalidResourceName");
     world.put(&long, NEWEST, body("plant7-schemas")).await;
+}
+
+#[tokio::test]
+async fn a_namespace_takes_its_documents_along_and_so_does_a_group() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    fill(&world, &plant).await;
+    let second = format!("{}/providers/Microsoft.DeviceRegistry/namespaces/second", plant.group);
+    world.put(&second, NEWEST, json!({"location": "westeurope"})).await;
+    let mut inside = Vec::new();
+    for (decl, path, body) in samples(&world, &plant).into_iter().filter(|(_, path, _)| path.contains("/plant7/")) {
+        let path = path.replace("/plant7/", "/second/");
+        world.put(&path, decl.versions()[0], body).await;
+        inside.push(path);
+    }
+    assert_eq!(inside.len(), 3);
+    assert_eq!(world.send(&world.owner, "DELETE", &second, NEWEST, None).await.unwrap().status, 204);
+    for path in &inside {
+        assert_eq!(world.refused(&world.owner, "GET", path, NEWEST, None).await.http_status(), 404, "{path}");
+    }
+    // Those of the same names in the other namespace stay; with the group everything goes.
+    for (decl, path, _) in samples(&world, &plant) {
+        world.get(&path, decl.versions()[0]).await;
+    }
+    let gone = world.send(&world.owner, "DELETE", &plant.group, ARM, None).await.unwrap();
+    assert!([200, 202, 204].contains(&gone.status), "{}", gone.status);
+    for (decl, path, _) in samples(&world, &plant) {
+        let error = world.refused(&world.owner, "GET", &path, decl.versions()[0], None).await;
+        assert_eq!(error.http_status(), 404, "{path}");
+    }
+    // The namespace of the registry is free for another one.
+    world.put(&plant.group, ARM, json!({"location": "westeurope"})).await;
+    let (_, path, body) = samples(&world, &plant).swap_remove(5);
+    world.put(&path, NEWEST, body).await;
 }

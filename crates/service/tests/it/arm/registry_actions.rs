@@ -236,6 +236,10 @@ async fn endpoints_of_a_namespace_are_those_of_their_version() {
     let broker = of(json!({"messaging": {"endpoints": {"grid": {"endpointType": "Microsoft.EventGrid/namespaces"}}}}));
     let error = world.refused(&world.owner, "PUT", &plant.namespace, GA, Some(broker)).await;
     assert_eq!(error.target.as_deref(), Some("properties.messaging.endpoints.grid.address"), "{error}");
+    // One that the newest shape wrote without can be put back by the older.
+    let bare = of(json!({"messaging": {"endpoints": {"bare": {"endpointType": "Microsoft.EventGrid/namespaces"}}}}));
+    world.put(&plant.namespace, "2026-11-02-preview", bare).await;
+    world.put(&plant.namespace, GA, world.get(&plant.namespace, GA).await).await;
     let patch = json!({"properties": {"messaging": {"endpoints": {"grid": {"address": "g", "endpointType": "Microsoft.EventGrid/namespaces"}}}}});
     let patched = world.send(&world.owner, "PATCH", &plant.namespace, GA, Some(patch)).await.unwrap();
     assert_eq!(patched.body.unwrap()["properties"]["messaging"]["endpoints"]["grid"]["address"], "g");
