@@ -3,8 +3,8 @@
 
 use crate::arm::types::synchronization;
 use crate::arm::{self, activity, operation, operations};
-use crate::authn;
 use crate::audit;
+use crate::authn;
 use crate::certificate::{self, expiry, upkeep};
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes, take_up_renewals};
