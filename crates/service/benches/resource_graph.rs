@@ -119,6 +119,7 @@ impl World {
             base_url: "https://localhost".into(),
             request_id: Uuid::nil(),
             correlation_id: Uuid::nil(),
+            client: Default::default(),
         };
         self.service.arm.handle(request).await.unwrap().body.unwrap()
     }

@@ -10,6 +10,7 @@ use crate::platform::{Platform, Tenancy};
 use crate::registry;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use ferrohub_wire::kql::{Part, Plan};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -28,7 +29,10 @@ pub(super) struct Reach {
     access: Arc<AccessSnapshot>,
     principal: String,
     tenancy: Tenancy,
-    subscription: Arc<Map<String, Value>>,
+    /// The subscriptions that are meant, with their rows.
+    subscriptions: Arc<Vec<(ResourceId, Map<String, Value>)>>,
+    /// Whether they were named: what lies in no subscription is not meant then.
+    named: bool,
 }
 
 impl Reach {
@@ -39,7 +43,6 @@ impl Reach {
     pub(super) async fn of(platform: &Platform, request: &ArmRequest, asked: &Asked) -> Result<Self> {
         let (_, access) = platform.access_at().await?;
         let tenancy = platform.tenancy.clone();
-        let own = ResourceId::subscription(&tenancy.subscription_id);
         for given in asked.subscriptions.iter().flatten() {
             if Uuid::parse_str(given).is_err() {
                 let shown: String = given.chars().take(80).collect();
@@ -60,10 +63,18 @@ impl Reach {
                 .with_target("managementGroups"));
             }
         }
-        let meant = asked.subscriptions.as_ref();
-        let meant = meant.is_none_or(|all| all.iter().any(|one| one.eq_ignore_ascii_case(&tenancy.subscription_id)));
-        let reaches = meant && access.reaches_into(request.actor.id(), &own);
-        if let (Some(given), false) = (&asked.subscriptions, reaches) {
+        let all = platform.subscriptions();
+        let mut meant = Vec::new();
+        for known in all.iter() {
+            let id = ResourceId::subscription(&known.id.to_string());
+            let is_named =
+                |given: &Vec<String>| given.iter().any(|one| one.eq_ignore_ascii_case(&known.id.to_string()));
+            let wanted = asked.subscriptions.as_ref().is_none_or(is_named);
+            if wanted && access.reaches_into(request.actor.id(), &id) {
+                meant.push((id, subscription(&tenancy, known)));
+            }
+        }
+        if let (Some(given), true) = (&asked.subscriptions, meant.is_empty()) {
             let message = format!(
                 "There must be at least one subscription that is eligible to contain resources. Given: '{}'.",
                 given.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
@@ -75,9 +86,22 @@ impl Reach {
         Ok(Self {
             access,
             principal: request.actor.id().to_owned(),
-            subscription: Arc::new(subscription(&tenancy)),
+            subscriptions: Arc::new(meant),
+            named: asked.subscriptions.is_some(),
             tenancy,
         })
+    }
+
+    /// Whether what has this id lies in a subscription that is meant.
+    fn means(&self, id: &ResourceId) -> bool {
+        let of = |(known, _): &(ResourceId, _)| match (&known.subscription, &id.subscription) {
+            (Some(known), Some(own)) => known.eq_ignore_ascii_case(own),
+            _ => false,
+        };
+        match id.subscription {
+            Some(_) => self.subscriptions.iter().any(of),
+            None => !self.named,
+        }
     }
 
     fn may(&self, plane: Plane, action: &str, scope: &ResourceId) -> bool {
@@ -102,12 +126,12 @@ impl Reach {
 
     fn shown<'s>(&'s self, snapshot: &'s Snapshot, table: usize) -> Vec<&'s Map<String, Value>> {
         let mut rows = Vec::new();
-        let own = ResourceId::subscription(&self.tenancy.subscription_id);
-        if table == schema::CONTAINERS && self.may(Plane::Control, READ_SUBSCRIPTION, &own) {
-            rows.push(self.subscription.as_ref());
+        if table == schema::CONTAINERS {
+            let readable = self.subscriptions.iter().filter(|(id, _)| self.may(Plane::Control, READ_SUBSCRIPTION, id));
+            rows.extend(readable.map(|(_, row)| row));
         }
-        let readable = snapshot.shown.rows.iter().filter(|row| row.table == table);
-        rows.extend(readable.filter(|row| self.may(Plane::Control, &row.action, &row.id)).map(|row| &row.doc));
+        let meant = snapshot.shown.rows.iter().filter(|row| row.table == table && self.means(&row.id));
+        rows.extend(meant.filter(|row| self.may(Plane::Control, &row.action, &row.id)).map(|row| &row.doc));
         rows
     }
 
@@ -124,8 +148,8 @@ impl Reach {
                 (Of::Namespace(uid), schema::RESOURCES) | (Of::Hub(uid), schema::HUB_DEVICES) => *uid,
                 _ => continue,
             };
-            let Some(shown) = snapshot.shown.get(uid) else { continue };
-            let parent = Parent::new(shown, &snapshot.shown, &snapshot.names, paths, &self.tenancy.tenant_id);
+            let Some(shown) = snapshot.shown.get(uid).filter(|shown| self.means(&shown.id)) else { continue };
+            let parent = Parent::new(shown, snapshot, paths, &self.tenancy.tenant_id);
             let parent = Arc::new(parent);
             match of {
                 Of::Hub(_) if self.may(Plane::Data, READ_DEVICES, &shown.id) => {
@@ -165,18 +189,17 @@ impl Reach {
     }
 }
 
-/// The subscription as a row of `resourcecontainers`.
-fn subscription(tenancy: &Tenancy) -> Map<String, Value> {
-    let id = &tenancy.subscription_id;
+/// A subscription as a row of `resourcecontainers`.
+fn subscription(tenancy: &Tenancy, known: &Subscription) -> Map<String, Value> {
     let row = json!({
-        "id": format!("/subscriptions/{id}"),
-        "name": "Ferrohub",
+        "id": format!("/subscriptions/{}", known.id),
+        "name": known.name,
         "type": "microsoft.resources/subscriptions",
         "tenantId": tenancy.tenant_id,
         "resourceGroup": "",
-        "subscriptionId": id,
+        "subscriptionId": known.id,
         "properties": {"state": "Enabled", "subscriptionPolicies": {"quotaId": "Ferrohub", "spendingLimit": "Off"}},
-        "tags": {},
+        "tags": known.tags,
     });
     match row {
         Value::Object(row) => row,
