@@ -195,10 +195,11 @@ impl World {
 }
 
 fn device(name: &str, number: usize) -> Resource {
+    let manufacturer = ["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4];
     let properties = json!({
         "enabled": !number.is_multiple_of(10),
         "version": 1,
-        "manufacturer": ["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4],
+        "manufacturer": manufacturer,
         "model": format!("x{}", number % 40),
         "operatingSystem": "Linux",
         "attributes": {"floor": number % 12, "hall": format!("hall-{}", number % 25)},
