@@ -195,10 +195,11 @@ impl World {
 }
 
 fn device(name: &str, number: usize) -> Resource {
+    let manufacturer = ["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4];
     let properties = json!({
         "enabled": !number.is_multiple_of(10),
         "version": 1,
-        "manufacturer": (["Contoso", "Fabrikam", "Northwind", "Adventure"][number % 4]),
+        "manufacturer": manufacturer,
         "model": format!("x{}", number % 40),
         "operatingSystem": "Linux",
         "attributes": {"floor": number % 12, "hall": format!("hall-{}", number % 25)},
@@ -230,9 +231,6 @@ fn identity(number: usize) -> DeviceIdentity {
         parent: None,
         credential_id: Some(SystemRandom.uuid_v4()),
         policy: None,
-        former_policies: Vec::new(),
-        module_id: None,
-        managed_by: None,
         own_chain: false,
         created: "2026-11-20T10:00:00Z".into(),
     }

@@ -179,7 +179,7 @@ impl Work {
         let (snapshot, reach, permit) = (Arc::clone(&self.snapshot), self.reach.clone(), Arc::clone(&self.permit));
         let mut run = tokio::task::spawn_blocking(move || {
             let limits = Limits { stop: &stop, memory_bytes: GRAPH_BYTES, threads: THREADS };
-            let paths = rows::resolve(&plan, &snapshot.names);
+            let paths = rows::resolve(&plan, &snapshot);
             let answer = plan.run(&reach.parts(&snapshot, &plan, &paths), page, limits);
             drop(permit);
             answer.map(|answer| (plan, answer))

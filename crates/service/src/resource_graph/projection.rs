@@ -54,6 +54,8 @@ pub(super) struct Projection {
 /// What a query reads: it stays as it is, whatever is written meanwhile.
 pub(super) struct Snapshot {
     pub(super) names: Arc<Names>,
+    /// The members that properties of devices have; rows have those of another generation beside them.
+    pub(super) declared: Vec<&'static str>,
     pub(super) shown: Arc<Shown>,
     /// By parent, in the order of their uids.
     pub(super) devices: Vec<(Of, Vec<Arc<Chunk>>)>,
@@ -94,7 +96,9 @@ impl Projection {
         };
         let rows = |(of, number): (&Of, &u32)| (*of, self.partitions[*number as usize].chunks().to_vec());
         let devices = self.numbers.iter().map(rows).filter(|(_, chunks): &(_, Vec<_>)| !chunks.is_empty()).collect();
-        Ok(Snapshot { names: Arc::clone(&self.names), shown, devices })
+        let device = platform.types.tagged(tag::DEVICE).map_or(&[][..], |decl| decl.properties);
+        let declared = device.iter().map(|property| property.name).collect();
+        Ok(Snapshot { names: Arc::clone(&self.names), declared, shown, devices })
     }
 
     /// Reads everything.

@@ -29,8 +29,10 @@ pub(super) struct Reach {
     access: Arc<AccessSnapshot>,
     principal: String,
     tenancy: Tenancy,
-    /// Those that it asks about and sees something of, each with its row of `resourcecontainers`.
+    /// The subscriptions that are meant, with their rows.
     subscriptions: Arc<Vec<(ResourceId, Map<String, Value>)>>,
+    /// Whether they were named: what lies in no subscription is not meant then.
+    named: bool,
 }
 
 impl Reach {
@@ -61,18 +63,18 @@ impl Reach {
                 .with_target("managementGroups"));
             }
         }
-        let meant = |known: &Subscription| {
-            let named = |all: &Vec<String>| all.iter().any(|one| Uuid::parse_str(one).is_ok_and(|id| id == known.id));
-            asked.subscriptions.as_ref().is_none_or(named)
-        };
-        let mut subscriptions = Vec::new();
-        for known in platform.subscriptions().iter().filter(|known| meant(known)) {
+        let all = platform.subscriptions();
+        let mut meant = Vec::new();
+        for known in all.iter() {
             let id = ResourceId::subscription(&known.id.to_string());
-            if access.reaches_into(request.actor.id(), &id) {
-                subscriptions.push((id, subscription(&tenancy, known)));
+            let is_named =
+                |given: &Vec<String>| given.iter().any(|one| one.eq_ignore_ascii_case(&known.id.to_string()));
+            let wanted = asked.subscriptions.as_ref().is_none_or(is_named);
+            if wanted && access.reaches_into(request.actor.id(), &id) {
+                meant.push((id, subscription(&tenancy, known)));
             }
         }
-        if let (Some(given), true) = (&asked.subscriptions, subscriptions.is_empty()) {
+        if let (Some(given), true) = (&asked.subscriptions, meant.is_empty()) {
             let message = format!(
                 "There must be at least one subscription that is eligible to contain resources. Given: '{}'.",
                 given.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
@@ -81,18 +83,29 @@ impl Reach {
             error.details.push(("NoValidSubscriptionsInQueryRequest".into(), message));
             return Err(error);
         }
-        Ok(Self { access, principal: request.actor.id().to_owned(), subscriptions: Arc::new(subscriptions), tenancy })
+        Ok(Self {
+            access,
+            principal: request.actor.id().to_owned(),
+            subscriptions: Arc::new(meant),
+            named: asked.subscriptions.is_some(),
+            tenancy,
+        })
+    }
+
+    /// Whether what has this id lies in a subscription that is meant.
+    fn means(&self, id: &ResourceId) -> bool {
+        let of = |(known, _): &(ResourceId, _)| match (&known.subscription, &id.subscription) {
+            (Some(known), Some(own)) => known.eq_ignore_ascii_case(own),
+            _ => false,
+        };
+        match id.subscription {
+            Some(_) => self.subscriptions.iter().any(of),
+            None => !self.named,
+        }
     }
 
     fn may(&self, plane: Plane, action: &str, scope: &ResourceId) -> bool {
         self.access.allows(&self.principal, plane, action, scope)
-    }
-
-    /// Whether something lies in a subscription that is asked about, or in none.
-    fn is_meant(&self, id: &ResourceId) -> bool {
-        id.subscription
-            .as_deref()
-            .is_none_or(|own| self.subscriptions.iter().any(|(id, _)| id.name().eq_ignore_ascii_case(own)))
     }
 
     /// The tables that a plan reads, with what the caller may read of them.
@@ -113,11 +126,12 @@ impl Reach {
 
     fn shown<'s>(&'s self, snapshot: &'s Snapshot, table: usize) -> Vec<&'s Map<String, Value>> {
         let mut rows = Vec::new();
-        let containers = self.subscriptions.iter().filter(|_| table == schema::CONTAINERS);
-        let containers = containers.filter(|(id, _)| self.may(Plane::Control, READ_SUBSCRIPTION, id));
-        rows.extend(containers.map(|(_, row)| row));
-        let readable = snapshot.shown.rows.iter().filter(|row| row.table == table && self.is_meant(&row.id));
-        rows.extend(readable.filter(|row| self.may(Plane::Control, &row.action, &row.id)).map(|row| &row.doc));
+        if table == schema::CONTAINERS {
+            let readable = self.subscriptions.iter().filter(|(id, _)| self.may(Plane::Control, READ_SUBSCRIPTION, id));
+            rows.extend(readable.map(|(_, row)| row));
+        }
+        let meant = snapshot.shown.rows.iter().filter(|row| row.table == table && self.means(&row.id));
+        rows.extend(meant.filter(|row| self.may(Plane::Control, &row.action, &row.id)).map(|row| &row.doc));
         rows
     }
 
@@ -134,8 +148,8 @@ impl Reach {
                 (Of::Namespace(uid), schema::RESOURCES) | (Of::Hub(uid), schema::HUB_DEVICES) => *uid,
                 _ => continue,
             };
-            let Some(shown) = snapshot.shown.get(uid).filter(|shown| self.is_meant(&shown.id)) else { continue };
-            let parent = Parent::new(shown, &snapshot.shown, &snapshot.names, paths, &self.tenancy.tenant_id);
+            let Some(shown) = snapshot.shown.get(uid).filter(|shown| self.means(&shown.id)) else { continue };
+            let parent = Parent::new(shown, snapshot, paths, &self.tenancy.tenant_id);
             let parent = Arc::new(parent);
             match of {
                 Of::Hub(_) if self.may(Plane::Data, READ_DEVICES, &shown.id) => {
@@ -177,14 +191,13 @@ impl Reach {
 
 /// A subscription as a row of `resourcecontainers`.
 fn subscription(tenancy: &Tenancy, known: &Subscription) -> Map<String, Value> {
-    let id = known.id;
     let row = json!({
-        "id": format!("/subscriptions/{id}"),
+        "id": format!("/subscriptions/{}", known.id),
         "name": known.name,
         "type": "microsoft.resources/subscriptions",
         "tenantId": tenancy.tenant_id,
         "resourceGroup": "",
-        "subscriptionId": id,
+        "subscriptionId": known.id,
         "properties": {"state": "Enabled", "subscriptionPolicies": {"quotaId": "Ferrohub", "spendingLimit": "Off"}},
         "tags": known.tags,
     });

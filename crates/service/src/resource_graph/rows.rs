@@ -2,6 +2,7 @@
 
 use super::packed::{self, Found, Names, Packed};
 use super::partition::{Chunk, Slot};
+use super::projection::Snapshot;
 use super::schema::{self, COLUMNS};
 use super::shown::{Shown, ShownRow};
 use ferrohub_model::resource::SystemData;
@@ -14,13 +15,21 @@ use uuid::Uuid;
 /// A path of the plan, resolved in a snapshot.
 pub(super) struct Path {
     column: usize,
+    /// Whether it begins in a member that devices of a namespace do not show.
+    hidden: bool,
     steps: Vec<Step>,
     found: Vec<Found>,
 }
 
 /// The paths of a plan.
-pub(super) fn resolve(plan: &Plan, names: &Names) -> Vec<Path> {
+pub(super) fn resolve(plan: &Plan, snapshot: &Snapshot) -> Vec<Path> {
+    let names = &snapshot.names;
+    let shows = |step: &Step| match step {
+        Step::Member(name) => snapshot.declared.iter().chain(MADE).any(|declared| declared.eq_ignore_ascii_case(name)),
+        Step::Element(_) => false,
+    };
     let one = |path: &ferrohub_wire::kql::SourcePath| Path {
+        hidden: path.column == schema::PROPERTIES && !path.steps.first().is_some_and(shows),
         column: path.column,
         steps: path.steps.clone(),
         found: path.steps.iter().map(|step| names.resolve(step)).collect(),
@@ -84,17 +93,12 @@ pub(super) struct Parent<'s> {
     pub(super) tenant: &'s str,
     pub(super) all: &'s Shown,
     pub(super) names: &'s Names,
+    pub(super) declared: &'s [&'static str],
     pub(super) paths: &'s [Path],
 }
 
 impl<'s> Parent<'s> {
-    pub(super) fn new(
-        shown: &'s ShownRow,
-        all: &'s Shown,
-        names: &'s Names,
-        paths: &'s [Path],
-        tenant: &'s str,
-    ) -> Self {
+    pub(super) fn new(shown: &'s ShownRow, snapshot: &'s Snapshot, paths: &'s [Path], tenant: &'s str) -> Self {
         let prefix = format!("{}/devices/", shown.id);
         Self {
             prefix_lower: prefix.to_lowercase(),
@@ -102,8 +106,9 @@ impl<'s> Parent<'s> {
             group: shown.id.resource_group.as_deref().unwrap_or_default().to_lowercase(),
             shown,
             tenant,
-            all,
-            names,
+            all: &snapshot.shown,
+            names: &snapshot.names,
+            declared: &snapshot.declared,
             paths,
         }
     }
@@ -216,6 +221,9 @@ impl NamespaceDevices<'_> {
     /// The properties, as a GET shows them.
     fn properties(&self, row: usize) -> Json {
         let mut properties = self.0.member(row, "properties").map_or_else(|| json!({}), Packed::json);
+        if let Some(shown) = properties.as_object_mut() {
+            shown.retain(|name, _| self.0.parent.declared.contains(&name.as_str()));
+        }
         properties["uuid"] = self.0.slot(row).uid.to_string().into();
         properties["lastTransitionTime"] = self.system_data(row).last_modified_at.into();
         properties["provisioningState"] = "Succeeded".into();
@@ -290,6 +298,7 @@ impl Part for NamespaceDevices<'_> {
                 }
                 within(&self.properties(row), &path.steps).map_or(Value::Null, Value::of_json)
             }
+            (schema::PROPERTIES, _) if path.hidden => Value::Null,
             (schema::PROPERTIES, _) => {
                 let properties = self.0.numbered(row, packed::PROPERTIES);
                 let properties = properties.and_then(|properties| properties.at(&path.found));

@@ -213,6 +213,22 @@ async fn nobody_sees_or_counts_what_he_may_not_read() {
     assert_eq!(count("where type =~ 'microsoft.devices/iothubs'").await, 0);
     world.send(&world.owner, "DELETE", made["id"].as_str().unwrap(), "2022-04-01", None).await.unwrap();
     assert_eq!(count("where type endswith '/devices'").await, 1, "a right that was taken away counts at once");
+    let alias = json!({"properties": {"displayName": "Second", "workload": "Production"}});
+    let made = world.put("/providers/Microsoft.Subscription/aliases/second", "2021-10-01", alias).await;
+    let second = made["properties"]["subscriptionId"].as_str().unwrap().to_owned();
+    world
+        .put(&format!("/subscriptions/{second}/resourceGroups/far"), "2024-11-01", json!({"location": "westeurope"}))
+        .await;
+    for (subscriptions, expected) in [
+        (json!([second]), json!([{"name": "Second"}, {"name": "far"}])),
+        (json!([world.subscription]), json!([{"name": "Ferrohub"}, {"name": "rg1"}])),
+        (Value::Null, json!([{"name": "Ferrohub"}, {"name": "Second"}, {"name": "far"}, {"name": "rg1"}])),
+    ] {
+        let body =
+            json!({"query": "ResourceContainers | project name | order by name asc", "subscriptions": subscriptions});
+        assert_eq!(ask_as(&world, &world.owner, body).await.unwrap()["data"], expected);
+    }
+    assert_eq!(count("resourcecontainers").await, 0, "a role on a device shows no group");
     let foreign = json!({"query": "resources", "subscriptions": ["00000000-0000-0000-0000-000000000001"]});
     let refused = ask_as(&world, &world.owner, foreign).await.unwrap_err();
     assert_eq!((refused.http_status(), refused.details[0].0.as_str()), (400, "NoValidSubscriptionsInQueryRequest"));
@@ -227,7 +243,7 @@ async fn pages_follow_each_other_and_answers_have_the_form_that_is_asked_for() {
         device(&world, &plant.namespace, &format!("dev-{number}"), json!({}), json!({ "colour": colour })).await;
     }
     let query = "where type endswith 'namespaces/devices' | project id, name";
-    let (mut names, mut token, mut pages, mut total) = (Vec::new(), Value::Null, 0, 7);
+    let (mut names, mut token, mut pages, mut total, mut gone) = (Vec::new(), Value::Null, 0, 7, String::new());
     loop {
         let page = ask_as(&world, &world.owner, json!({"query": query, "options": {"$top": 3, "$skipToken": token}}))
             .await
@@ -241,8 +257,11 @@ async fn pages_follow_each_other_and_answers_have_the_form_that_is_asked_for() {
         }
         // What goes away in front of a page moves nothing out of it.
         if pages == 1 {
-            let first = page["data"][0]["id"].as_str().unwrap();
-            world.send(&world.owner, "DELETE", first, ADR, None).await.unwrap();
+            gone = page["data"][0]["name"].as_str().unwrap().to_owned();
+            world
+                .send(&world.owner, "DELETE", &format!("{}/devices/{gone}", plant.namespace), ADR, None)
+                .await
+                .unwrap();
             total = 6;
         }
     }
@@ -250,7 +269,8 @@ async fn pages_follow_each_other_and_answers_have_the_form_that_is_asked_for() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 7);
-    device(&world, &plant.namespace, "dev-0", json!({}), json!({"colour": "red"})).await;
+    let colour = if ["dev-1", "dev-3", "dev-5"].contains(&gone.as_str()) { "blue" } else { "red" };
+    device(&world, &plant.namespace, &gone, json!({}), json!({ "colour": colour })).await;
     let cut = ask_as(&world, &world.owner, json!({"query": format!("{query} | project name"), "options": {"$top": 3}}))
         .await
         .unwrap();
