@@ -28,6 +28,8 @@ const INSIGHTS: &str = "Microsoft.Insights";
 
 const POLICY: &str = "Azure Policy";
 const PRIVATE: &str = "private endpoints and private links; bind the server to the addresses that may be reached";
+const PRIVATE_ENDPOINTS: &str =
+    "private endpoints beyond an empty list; bind the server to the addresses that may be reached";
 const IDENTITY_GOVERNANCE: &str = "eligible and scheduled role assignments";
 
 static ROWS: &[Row] = &[
@@ -45,8 +47,8 @@ static ROWS: &[Row] = &[
     row(DEVICES, "IotHubs/{name}/routing", "tests of routes"),
     row(DEVICES, "IotHubs/{name}/failover", "the failover of a hub to another region"),
     // There are none to approve; reading them is built.
-    row(DEVICES, "IotHubs/{name}/privateEndpointConnections", PRIVATE),
-    row(DEVICES, "provisioningServices/{name}/privateEndpointConnections", PRIVATE),
+    row(DEVICES, "IotHubs/{name}/privateEndpointConnections", PRIVATE_ENDPOINTS),
+    row(DEVICES, "provisioningServices/{name}/privateEndpointConnections", PRIVATE_ENDPOINTS),
     row(
         DEVICES,
         "provisioningServices/{name}/operationresults",
@@ -261,7 +263,6 @@ mod tests {
         for (path, words) in [
             (format!("{hub}/providers/microsoft.insights/DiagnosticSettings"), "diagnostic settings"),
             (format!("{hub}/exportDevices"), "export of a hub's devices"),
-            (format!("{hub}/eventHubEndpoints/events/ConsumerGroups/c"), "consumer groups"),
             (format!("{group}/providers/Microsoft.Resources/deployments/d/operations"), "template deployments"),
             ("/providers/Microsoft.Management/managementGroups/m/descendants".into(), "management groups"),
             (format!("{group}/providers/Microsoft.DeviceRegistry/namespaces/n/jobs/a"), "jobs of a namespace"),

@@ -64,7 +64,6 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let name = hub_name(args)?;
         let group = args.filled("--resource-group")?;
         args.refuse_empty(&["--mi-user-assigned", "--ns-resource-id", "--ns-identity-id"])?;
-        has_namespace_identity(args, "hub")?;
         let identity = identity(args);
         let sku = sku(args)?;
         has_namespace_identity(args, "hub")?;

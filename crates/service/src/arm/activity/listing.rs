@@ -26,9 +26,13 @@ pub(in crate::arm) async fn answer(
 ) -> Result<ArmResponse> {
     check_version(request)?;
     query::check(request, &["$filter", "$select", "$skipToken"])?;
-    let filter = LogFilter::parse(request.query("$filter"), FIELDS)?;
+    let filter = match LogFilter::parse(request.query("$filter"), FIELDS) {
+        Ok(filter) => filter,
+        // Who may read nothing is told that first.
+        Err(error) => return Err(Reader::of(platform, request, subscription, None).err().unwrap_or(error)),
+    };
     let select = selected(request.query("$select"))?;
-    let reader = Reader::of(platform, request, subscription, &filter)?;
+    let reader = Reader::of(platform, request, subscription, Some(&filter))?;
     let after = request.query("$skipToken").filter(|token| !token.is_empty()).map(decode_token).transpose()?;
     let shown = |row: &Row| Ok(reader.event(row, &filter)?.map(|event| only(event, select.as_deref())));
     let (value, next) = log_query::newest(platform, &ACTIVITY, &filter, after, shown).await?;
@@ -57,11 +61,12 @@ impl<'a> Reader<'a> {
         platform: &'a Platform,
         request: &'a ArmRequest,
         subscription: Option<&'a str>,
-        filter: &LogFilter,
+        filter: Option<&LogFilter>,
     ) -> Result<Self> {
         // Who may read the log of the subscription may read what is of none: roles reach from there to all that there is.
         let whole = ResourceId::subscription(subscription.unwrap_or(&platform.tenancy.subscription_id));
-        let scope = subscription.and_then(|own| filter::scope(filter, own)).filter(|scope| scope.is_within(&whole));
+        let named = subscription.zip(filter).and_then(|(own, filter)| filter::scope(filter, own));
+        let scope = named.filter(|scope| scope.is_within(&whole));
         let scope = scope.unwrap_or(whole);
         let allowed = platform.authorize(&request.actor, READ, &scope);
         if let Err(refusal) = &allowed
