@@ -4,6 +4,7 @@ use super::credential;
 use crate::arm::context::PutContext;
 use crate::arm::operation::StoredOperation;
 use crate::arm::render;
+use crate::locks::Operation;
 use crate::platform::Platform;
 use crate::registry::endpoint::{AVAILABLE, Devices, PROVISIONING, Room, device_prefix, devices_of};
 use crate::registry::{self, IDENTITY, NAMESPACE};
@@ -104,7 +105,7 @@ pub(super) async fn one(
     match failure(cx, room, &target, &principal).await? {
         None => {
             link.entry.shift_remove(ERROR);
-            write_target(cx, &target, Some(user))?;
+            write_target(cx, &target, Some(user)).await?;
             if !link.stands && room == Room::Messaging {
                 bring_authorities(cx, &target).await?;
             }
@@ -295,7 +296,9 @@ async fn failure(
 }
 
 /// Writes the link into the row of what is linked: with the user-assigned identity as which it acts, if it is one; `None` takes it away.
-fn write_target(cx: &mut PutContext<'_>, target: &Stored, link: Option<Option<Reference>>) -> Result<()> {
+async fn write_target(cx: &mut PutContext<'_>, target: &Stored, link: Option<Option<Reference>>) -> Result<()> {
+    // That no lock comes meanwhile the engine sees to.
+    cx.platform.locks().await?.check(Operation::Write, &target.id)?;
     let mut resource = target.resource.as_ref().clone();
     let mut extra: RowExtra = target.extra.clone();
     resource.links.remove(IDENTITY);
@@ -380,5 +383,5 @@ pub(super) async fn unlink(cx: &mut PutContext<'_>, room: Room, link: Linked) ->
             }
         }
     }
-    write_target(cx, &target, None)
+    write_target(cx, &target, None).await
 }

@@ -97,3 +97,26 @@ async fn a_namespace_that_goes_gets_no_hub() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_lock_on_what_is_linked_holds_its_link() {
+    let site = Site::new().await;
+    site.grant().await;
+    let lock = format!("{}/providers/Microsoft.Authorization/locks/held", site.hub);
+    let body = json!({"properties": {"level": "ReadOnly"}});
+    site.world.put(&lock, "2016-09-01", body.clone()).await;
+    let refused = site.world.refused(&site.world.owner, "PUT", &site.namespace, NEWEST, Some(site.body())).await;
+    assert_eq!((refused.http_status(), refused.code), (409, "ScopeLocked"), "{refused}");
+    site.world.send(&site.world.owner, "DELETE", &lock, "2016-09-01", None).await.unwrap();
+    let linked = site.put(site.body()).await;
+    assert_eq!(hub_of(&linked)["linkingState"], "Succeeded");
+    site.world.put(&lock, "2016-09-01", body).await;
+    assert_eq!(
+        site.put(linked.clone()).await["properties"],
+        linked["properties"],
+        "what changes nothing there is no write of it"
+    );
+    let gone = json!({"properties": {"messaging": {"endpoints": {"hub-one": null}}}});
+    let refused = site.world.refused(&site.world.owner, "PATCH", &site.namespace, NEWEST, Some(gone)).await;
+    assert_eq!(refused.code, "ScopeLocked", "{refused}");
+}
