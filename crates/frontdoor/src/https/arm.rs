@@ -55,7 +55,7 @@ pub(super) async fn handle(service: &Service, call: &Call, actor: Option<Actor>)
             correlation_id: call.correlation_id,
             client: Client {
                 address: call.client.peer.address,
-                request_id: call.header("x-ms-client-request-id").map(|id| shown(id)),
+                request_id: call.header("x-ms-client-request-id").map(shown),
             },
         })
         .await?;

@@ -151,7 +151,7 @@ impl HubService {
 /// A twin that was read of one device or module is not written to another by mistake.
 fn expect_same_client(body: &Value, client: ClientId<'_>) -> Result<()> {
     for (member, wanted) in [("deviceId", Some(client.device_id)), ("moduleId", client.module_id)] {
-        let sent = body.get(member).filter(|sent| !sent.is_null() && **sent != Value::from(""));
+        let sent = body.get(member).filter(|sent| !sent.is_null() && sent.as_str() != Some(""));
         if sent.is_some_and(|sent| sent.as_str() != wanted) {
             return Err(argument_invalid(format!(
                 "The body's {member} is not that of '{client}', which the request is for."

@@ -13,6 +13,7 @@ use ferrohub_model::role::Permission;
 use ferrohub_store::Pages;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use uuid::Uuid;
 
 /// Reads the roles.
@@ -29,11 +30,14 @@ pub async fn load_access(platform: &Platform) -> Result<AccessSnapshot> {
     for stored in every(platform, tag::ROLE_ASSIGNMENT).await? {
         let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_ascii_lowercase();
         // A resource that two generations show is one scope under several ids.
-        if !scopes.contains_key(&stored.parent) {
-            let ids = ids_of(platform, stored.parent).await?;
-            scopes.insert(stored.parent, ids.iter().map(ResourceId::key).collect());
-        }
-        for scope in scopes.get(&stored.parent).into_iter().flatten() {
+        let known = match scopes.entry(stored.parent) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let ids = ids_of(platform, stored.parent).await?;
+                place.insert(ids.iter().map(ResourceId::key).collect())
+            }
+        };
+        for scope in known.iter() {
             assignments.push(Assignment {
                 scope: scope.clone(),
                 principal: text("principalId"),

@@ -17,6 +17,7 @@ use ferrohub_model::uid::uid_key;
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use uuid::Uuid;
 
 /// Name and place.
@@ -114,12 +115,11 @@ impl Behavior for RoleAssignment {
         let mut found = Vec::new();
         let mut scopes: HashMap<Uuid, Vec<ResourceId>> = HashMap::new();
         for mut stored in resources::every(cx.platform, tag::ROLE_ASSIGNMENT).await? {
-            if !scopes.contains_key(&stored.parent) {
-                scopes.insert(stored.parent, resources::ids_of(cx.platform, stored.parent).await?);
-            }
-            let Some((scope, at_or_above)) = scopes.get(&stored.parent).and_then(|ids| seen_from(cx.scope, ids)) else {
-                continue;
+            let ids = match scopes.entry(stored.parent) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(resources::ids_of(cx.platform, stored.parent).await?),
             };
+            let Some((scope, at_or_above)) = seen_from(cx.scope, ids) else { continue };
             let asked = Assignment { resource: &stored.resource, at_or_above, access: &access, caller: cx.actor.id() };
             if wanted.as_ref().is_none_or(|filter| filter.matches(&asked)) {
                 stored.id = KIND.child_of(scope, stored.name());
