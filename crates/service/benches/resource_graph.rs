@@ -34,7 +34,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const NAMESPACES: usize = 3;
-const UNIT: usize = 2_000;
+const UNIT: usize = 250;
 
 struct World {
     service: Arc<Service>,
