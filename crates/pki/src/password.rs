@@ -25,7 +25,7 @@ pub fn is_complex(password: &str) -> bool {
     let (least, most) = CHARACTERS;
     (least..=most).contains(&password.chars().count())
         && !password.chars().any(char::is_control)
-        && KINDS.iter().filter(|kind| password.chars().any(|c| kind(c))).count() >= 3
+        && KINDS.iter().filter(|kind| password.chars().any(kind)).count() >= 3
 }
 
 /// The stored form of a password: `argon2id$<memory>,<passes>,<lanes>$<salt>$<hash>`. Slow on purpose: tens of milliseconds and 19 MiB.
