@@ -3,9 +3,11 @@
 use crate::az::args::Args;
 use crate::az::command::{Command, HUB_CONTEXT};
 use crate::az::context::{Context, Task, segment};
-use crate::az::data_plane::Service;
+use crate::az::data_plane::{DataPlane, Service};
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
+use crate::az::options::if_match;
+use crate::az::output::Output;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -70,7 +72,8 @@ fn renew_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         }
         let kind = match args.required("--key-type")? {
             "both" => "both",
-            "swap" => "swap",
+            // The hub knows no swap; it is two writes of what it shows.
+            "swap" => "",
             "secondary" => "secondaryKey",
             _ => "primaryKey",
         };
@@ -79,6 +82,9 @@ fn renew_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             return Err(Failure::error("--etag is for one device."));
         }
         let plane = context.data_plane(args, Service::Hub).await?;
+        if kind.is_empty() {
+            return swap(context, args, &plane, &ids).await;
+        }
         let named = |id: &&str| match args.text("--etag") {
             Some(etag) => json!({"id": id, "etag": etag}),
             None => json!({"id": id}),
@@ -91,6 +97,31 @@ fn renew_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         identity["hub"] = json!(plane.host);
         Ok(identity.into())
     })
+}
+
+/// Exchanges the two keys of each device, unless somebody changed it meanwhile.
+async fn swap(context: &mut Context<'_>, args: &Args, plane: &DataPlane, ids: &[&str]) -> Result<Output> {
+    let mut changed = Vec::new();
+    for id in ids {
+        let path = format!("/devices/{}", segment(id));
+        let mut identity = context.call(plane, Method::GET, &path, None, None).await?;
+        let key = |member: &str| text(&identity, &format!("/authentication/symmetricKey/{member}")).to_owned();
+        let (primary, secondary) = (key("primaryKey"), key("secondaryKey"));
+        if primary.is_empty() || secondary.is_empty() {
+            return Err(Failure::error(format!(
+                "The device '{id}' has no two keys to swap: it does not sign in with keys."
+            )));
+        }
+        identity["authentication"]["symmetricKey"] = json!({"primaryKey": secondary, "secondaryKey": primary});
+        let etag = match args.text("--etag") {
+            Some(_) => if_match(args),
+            None => format!("\"{}\"", text(&identity, "/etag")),
+        };
+        let mut made = context.call(plane, Method::PUT, &path, Some(&identity), Some(&etag)).await?;
+        made["hub"] = json!(plane.host);
+        changed.push(made);
+    }
+    Ok(if changed.len() == 1 { changed.remove(0).into() } else { Value::Array(changed).into() })
 }
 
 /// The failure of an answer that names errors.
@@ -127,6 +158,10 @@ mod tests {
                 json!({"errors": [{"deviceId": "gone", "errorCode": 404001, "errorStatus": "no such device"}]}),
             )),
             "POST /devices/keys/regenerate" => Some(Answer::ok(json!({"errors": []}))),
+            "GET /devices/b" => Some(Answer::ok(
+                json!({"deviceId": "b", "etag": "e", "authentication": {"symmetricKey": {"primaryKey": "P", "secondaryKey": "S"}}}),
+            )),
+            "PUT /devices/b" => Some(Answer::ok(seen.body.clone())),
             "GET /devices/a" => Some(Answer::ok(json!({"deviceId": "a"}))),
             _ => None,
         })
@@ -139,6 +174,11 @@ mod tests {
         assert_eq!(server.seen().pop().unwrap().body["query"], "select * from devices where capabilities.iotEdge=true");
         let renewed = az(&["device-identity", "renew-key", "-d", "a", "--kt", "both"]).await;
         assert!(renewed.out.contains("h1.azure-devices.localhost"), "{}", renewed.err);
+        let swapped = az(&["device-identity", "renew-key", "-d", "b", "--kt", "swap"]).await;
+        assert_eq!(swapped.code, 0, "{}", swapped.err);
+        let sent = server.seen().pop().unwrap();
+        let keys = json!({"primaryKey": "S", "secondaryKey": "P"});
+        assert_eq!((sent.call.as_str(), &sent.body["authentication"]["symmetricKey"]), ("PUT /devices/b", &keys));
         let gone = az(&["device-identity", "renew-key", "-d", "gone", "--kt", "primary"]).await;
         assert!(gone.code == 1 && gone.err.contains("gone: 404001 no such device"), "{}", gone.err);
     }
