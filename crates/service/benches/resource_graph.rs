@@ -231,6 +231,9 @@ fn identity(number: usize) -> DeviceIdentity {
         parent: None,
         credential_id: Some(SystemRandom.uuid_v4()),
         policy: None,
+        former_policies: Vec::new(),
+        module_id: None,
+        managed_by: None,
         own_chain: false,
         created: "2026-11-20T10:00:00Z".into(),
     }
