@@ -123,10 +123,8 @@ mod tests {
 
     fn narrowed(query: &str) -> Vec<String> {
         let (devices, modules) = (devices_of(HUB), modules_of(HUB, None));
-        let bare = |place: String| {
-            let place = place.strip_prefix(&devices).or_else(|| place.strip_prefix(&modules)).unwrap().to_owned();
-            place
-        };
+        let bare =
+            |place: String| place.strip_prefix(&devices).or_else(|| place.strip_prefix(&modules)).unwrap().to_owned();
         let shown = |range| match range {
             Range::One(place) => bare(place),
             Range::Below(place) => format!("{}*", bare(place)),

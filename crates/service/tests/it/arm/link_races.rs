@@ -60,7 +60,8 @@ async fn of_two_namespaces_that_want_a_hub_one_gets_it() {
             let (id, body) = (id.to_owned(), body.clone());
             async move { world.send(owner, "PUT", &id, NEWEST, Some(body)).await }
         };
-        let (one, two) = world.while_time_passes(async { tokio::join!(write(&site.namespace), write(&other)) }).await;
+        let (one, two) =
+            Box::pin(world.while_time_passes(async { tokio::join!(write(&site.namespace), write(&other)) })).await;
         let won = [one.is_ok(), two.is_ok()].into_iter().filter(|won| *won).count();
         assert_eq!(won, 1, "round {round}");
         let winner = if one.is_ok() { &site.namespace } else { &other };
@@ -80,7 +81,7 @@ async fn a_namespace_that_goes_gets_no_hub() {
     let (world, owner) = (&site.world, &site.world.owner);
     let link = world.send(owner, "PUT", &site.namespace, NEWEST, Some(site.body()));
     let delete = world.send(owner, "DELETE", &site.namespace, NEWEST, None);
-    let (linked, deleted) = world.while_time_passes(async { tokio::join!(link, delete) }).await;
+    let (linked, deleted) = Box::pin(world.while_time_passes(async { tokio::join!(link, delete) })).await;
     let hub = world.get(&site.hub, HUB).await["properties"].get("deviceRegistry").cloned();
     match deleted {
         // Either the link was there first, and holds the namespace.

@@ -232,7 +232,7 @@ async fn two_writers_of_attributes_lose_nothing() {
     });
     let tags = world.send(&world.owner, "PATCH", &ids.older, OLDER, Some(json!({"tags": {"t": "1"}})));
     let writes = async { tokio::join!(futures_util::future::join_all(writes), tags) };
-    let (statuses, tagged) = world.while_time_passes(writes).await;
+    let (statuses, tagged) = Box::pin(world.while_time_passes(writes)).await;
     assert_eq!((statuses, tagged.unwrap().status), (vec![201; 8], 200));
     let list = world.get(&format!("{}/attributes", ids.newest), NEWEST).await;
     assert_eq!(list["value"].as_array().unwrap().len(), 8);

@@ -47,7 +47,7 @@ async fn a_module_lives_from_put_to_delete() {
     );
     assert_eq!(STANDARD.decode(key(&module)).unwrap().len(), 64);
     assert_eq!(service.get_module(caller, hub, M).await.unwrap(), module);
-    assert_eq!(service.list_modules(caller, hub, "d").await.unwrap(), [module.clone()]);
+    assert_eq!(service.list_modules(caller, hub, "d").await.unwrap(), std::slice::from_ref(&module));
     let again = service.put_module(caller, hub, M, &json!({}), None).await.unwrap_err();
     assert_eq!((again.numeric_code(), again.code), (409_301, "ModuleAlreadyExistsOnDevice"));
     let stale = service.put_module(caller, hub, M, &json!({}), Some("\"x\"")).await.unwrap_err();
