@@ -10,6 +10,7 @@ use crate::platform::{Platform, Tenancy};
 use crate::registry;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::subscription::Subscription;
 use ferrohub_wire::kql::{Part, Plan};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -28,7 +29,8 @@ pub(super) struct Reach {
     access: Arc<AccessSnapshot>,
     principal: String,
     tenancy: Tenancy,
-    subscription: Arc<Map<String, Value>>,
+    /// Those that it asks about and sees something of, each with its row of `resourcecontainers`.
+    subscriptions: Arc<Vec<(ResourceId, Map<String, Value>)>>,
 }
 
 impl Reach {
@@ -39,7 +41,6 @@ impl Reach {
     pub(super) async fn of(platform: &Platform, request: &ArmRequest, asked: &Asked) -> Result<Self> {
         let (_, access) = platform.access_at().await?;
         let tenancy = platform.tenancy.clone();
-        let own = ResourceId::subscription(&tenancy.subscription_id);
         for given in asked.subscriptions.iter().flatten() {
             if Uuid::parse_str(given).is_err() {
                 let shown: String = given.chars().take(80).collect();
@@ -60,10 +61,18 @@ impl Reach {
                 .with_target("managementGroups"));
             }
         }
-        let meant = asked.subscriptions.as_ref();
-        let meant = meant.is_none_or(|all| all.iter().any(|one| one.eq_ignore_ascii_case(&tenancy.subscription_id)));
-        let reaches = meant && access.reaches_into(request.actor.id(), &own);
-        if let (Some(given), false) = (&asked.subscriptions, reaches) {
+        let meant = |known: &Subscription| {
+            let named = |all: &Vec<String>| all.iter().any(|one| Uuid::parse_str(one).is_ok_and(|id| id == known.id));
+            asked.subscriptions.as_ref().is_none_or(named)
+        };
+        let mut subscriptions = Vec::new();
+        for known in platform.subscriptions().iter().filter(|known| meant(known)) {
+            let id = ResourceId::subscription(&known.id.to_string());
+            if access.reaches_into(request.actor.id(), &id) {
+                subscriptions.push((id, subscription(&tenancy, known)));
+            }
+        }
+        if let (Some(given), true) = (&asked.subscriptions, subscriptions.is_empty()) {
             let message = format!(
                 "There must be at least one subscription that is eligible to contain resources. Given: '{}'.",
                 given.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
@@ -72,16 +81,18 @@ impl Reach {
             error.details.push(("NoValidSubscriptionsInQueryRequest".into(), message));
             return Err(error);
         }
-        Ok(Self {
-            access,
-            principal: request.actor.id().to_owned(),
-            subscription: Arc::new(subscription(&tenancy)),
-            tenancy,
-        })
+        Ok(Self { access, principal: request.actor.id().to_owned(), subscriptions: Arc::new(subscriptions), tenancy })
     }
 
     fn may(&self, plane: Plane, action: &str, scope: &ResourceId) -> bool {
         self.access.allows(&self.principal, plane, action, scope)
+    }
+
+    /// Whether something lies in a subscription that is asked about, or in none.
+    fn is_meant(&self, id: &ResourceId) -> bool {
+        id.subscription
+            .as_deref()
+            .is_none_or(|own| self.subscriptions.iter().any(|(id, _)| id.name().eq_ignore_ascii_case(own)))
     }
 
     /// The tables that a plan reads, with what the caller may read of them.
@@ -102,11 +113,10 @@ impl Reach {
 
     fn shown<'s>(&'s self, snapshot: &'s Snapshot, table: usize) -> Vec<&'s Map<String, Value>> {
         let mut rows = Vec::new();
-        let own = ResourceId::subscription(&self.tenancy.subscription_id);
-        if table == schema::CONTAINERS && self.may(Plane::Control, READ_SUBSCRIPTION, &own) {
-            rows.push(self.subscription.as_ref());
-        }
-        let readable = snapshot.shown.rows.iter().filter(|row| row.table == table);
+        let containers = self.subscriptions.iter().filter(|_| table == schema::CONTAINERS);
+        let containers = containers.filter(|(id, _)| self.may(Plane::Control, READ_SUBSCRIPTION, id));
+        rows.extend(containers.map(|(_, row)| row));
+        let readable = snapshot.shown.rows.iter().filter(|row| row.table == table && self.is_meant(&row.id));
         rows.extend(readable.filter(|row| self.may(Plane::Control, &row.action, &row.id)).map(|row| &row.doc));
         rows
     }
@@ -124,7 +134,7 @@ impl Reach {
                 (Of::Namespace(uid), schema::RESOURCES) | (Of::Hub(uid), schema::HUB_DEVICES) => *uid,
                 _ => continue,
             };
-            let Some(shown) = snapshot.shown.get(uid) else { continue };
+            let Some(shown) = snapshot.shown.get(uid).filter(|shown| self.is_meant(&shown.id)) else { continue };
             let parent = Parent::new(shown, &snapshot.shown, &snapshot.names, paths, &self.tenancy.tenant_id);
             let parent = Arc::new(parent);
             match of {
@@ -165,18 +175,18 @@ impl Reach {
     }
 }
 
-/// The subscription as a row of `resourcecontainers`.
-fn subscription(tenancy: &Tenancy) -> Map<String, Value> {
-    let id = &tenancy.subscription_id;
+/// A subscription as a row of `resourcecontainers`.
+fn subscription(tenancy: &Tenancy, known: &Subscription) -> Map<String, Value> {
+    let id = known.id;
     let row = json!({
         "id": format!("/subscriptions/{id}"),
-        "name": "Ferrohub",
+        "name": known.name,
         "type": "microsoft.resources/subscriptions",
         "tenantId": tenancy.tenant_id,
         "resourceGroup": "",
         "subscriptionId": id,
         "properties": {"state": "Enabled", "subscriptionPolicies": {"quotaId": "Ferrohub", "spendingLimit": "Off"}},
-        "tags": {},
+        "tags": known.tags,
     });
     match row {
         Value::Object(row) => row,

@@ -50,6 +50,23 @@ async fn a_second_subscription_has_everything_of_its_own() {
     }
     let locations = world.get(&format!("{scope}/locations"), GROUPS).await;
     assert!(locations["value"][0]["id"].as_str().unwrap().starts_with(&scope));
+    // Resource Graph knows whose is what, and looks where it is asked to.
+    let graph = "/providers/Microsoft.ResourceGraph/resources";
+    for (subscriptions, want) in [
+        (json!(null), vec![world.subscription.as_str(), other.as_str()]),
+        (json!([other]), vec![other.as_str()]),
+        (json!([world.subscription]), vec![world.subscription.as_str()]),
+    ] {
+        let query = "resources | where type =~ 'microsoft.devices/iothubs' | project subscriptionId";
+        let body = json!({"query": query, "subscriptions": subscriptions});
+        let found = world.send(&world.owner, "POST", graph, "2022-10-01", Some(body)).await.unwrap().body.unwrap();
+        let mut seen: Vec<&str> =
+            found["data"].as_array().unwrap().iter().filter_map(|row| row["subscriptionId"].as_str()).collect();
+        let mut want = want;
+        seen.sort_unstable();
+        want.sort_unstable();
+        assert_eq!(seen, want, "{found}");
+    }
     // Rights of one are none in the other.
     let stranger = world.stranger().await;
     world.assign(stranger.id(), builtin::READER, &scope).await;
