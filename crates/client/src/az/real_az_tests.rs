@@ -127,44 +127,6 @@ async fn refusals() {
             "Policy nope not found.",
         ),
         (
-            &[
-                "iot",
-                "dps",
-                "create",
-                "-n",
-                "d2",
-                "-g",
-                "rg",
-                "-l",
-                "w",
-                "--ns-resource-id",
-                "/n",
-                "--ns-identity-id",
-                "/i",
-            ],
-            1,
-            "The provisioning service works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).",
-        ),
-        (
-            &[
-                "iot",
-                "hub",
-                "create",
-                "-n",
-                "h2",
-                "-g",
-                "rg",
-                "--ns-resource-id",
-                "/n",
-                "--ns-identity-id",
-                "/i",
-                "--mi-user-assigned",
-                "/j",
-            ],
-            1,
-            "The hub works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).",
-        ),
-        (
             &["iot", "hub", "create", "-n", "h2", "-g", "rg", "--sku", "GEN2"],
             1,
             "Generation2 IoT Hubs require both ADR namespace resource ID (--adr-ns-id) and ADR identity resource ID (--adr-identity-id).",
@@ -268,5 +230,20 @@ async fn help_shows_examples_and_name_rules() {
     let help = server.az(&["iot", "hub", "create", "--help"]).await.out;
     for part in ["3 to 50 letters", "Examples\n    az iot hub create --name plant-hub", "--sku GEN2"] {
         assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_for_the_namespace_is_one_of_its_own() {
+    let server = Scripted::signed_in(script).await;
+    for (service, title) in [("dps", "provisioning service"), ("hub", "hub")] {
+        let words = format!(
+            "iot {service} create -n x2 -g rg -l w --ns-resource-id /n --ns-identity-id /i --mi-user-assigned /j"
+        );
+        let ran = server.az(&words.split(' ').collect::<Vec<_>>()).await;
+        let text = format!(
+            "ERROR: The {title} works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).\n"
+        );
+        assert_eq!((ran.code, ran.err), (1, text));
     }
 }
