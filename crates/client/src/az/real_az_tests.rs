@@ -88,112 +88,71 @@ async fn tables() {
     assert_eq!((group.code, group.out), (0, wanted));
 }
 
-/// Words, exit code and text of what the real az refuses.
-const REFUSED: &[(&[&str], i32, &str)] = &[
-    (&["iot", "hub", "show"], 1, "(--name | --ids) are required"),
-    (&["iot", "hub", "policy", "list"], 1, "(--hub-name | --ids) are required"),
-    (&["iot", "dps", "show"], 1, "(--name | --ids) are required"),
-    (&["iot", "hub", "show", "-n", "nohub"], 1, "No IoT Hub found with name nohub in current subscription."),
-    (
-        &["iot", "dps", "linked-hub", "create", "--dps-name", "d1", "--hub-name", "nohub"],
-        1,
-        "No IoT Hub found with name nohub in current subscription.",
-    ),
-    (
-        &["iot", "dps", "linked-hub", "create", "--dps-name", "d1"],
-        1,
-        "Please provide the IoT Hub name or connection string.",
-    ),
-    (
-        &["iot", "hub", "update", "-n", "h1", "--set", "properties.nope.x=1"],
-        1,
-        "Couldn't find 'nope' in 'properties'. Available options: ['authorizationPolicies', 'hostName']",
-    ),
-    (
-        &["group", "update", "-n", "rg", "--set", "nope.x=1"],
-        1,
-        "Couldn't find 'nope' in ''. Available options: ['id', 'location', 'name', 'properties', 'tags', 'type']",
-    ),
-    (
-        &["iot", "hub", "wait", "-n", "h1"],
-        1,
-        "incorrect usage: --created | --updated | --deleted | --exists | --custom JMESPATH",
-    ),
-    (
-        &["iot", "hub", "policy", "renew-key", "--hub-name", "h1", "-n", "nope", "--renew-key", "primary"],
-        1,
-        "Policy nope not found.",
-    ),
-    (
-        &[
-            "iot",
-            "dps",
-            "create",
-            "-n",
-            "d2",
-            "-g",
-            "rg",
-            "-l",
-            "w",
-            "--ns-resource-id",
-            "/n",
-            "--ns-identity-id",
-            "/i",
-        ],
-        1,
-        "The provisioning service works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).",
-    ),
-    (
-        &[
-            "iot",
-            "hub",
-            "create",
-            "-n",
-            "h2",
-            "-g",
-            "rg",
-            "--ns-resource-id",
-            "/n",
-            "--ns-identity-id",
-            "/i",
-            "--mi-user-assigned",
-            "/j",
-        ],
-        1,
-        "The hub works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).",
-    ),
-    (
-        &["iot", "hub", "create", "-n", "h2", "-g", "rg", "--sku", "GEN2"],
-        1,
-        "Generation2 IoT Hubs require both ADR namespace resource ID (--adr-ns-id) and ADR identity resource ID (--adr-identity-id).",
-    ),
-    (
-        &[
-            "iot",
-            "hub",
-            "create",
-            "-n",
-            "h2",
-            "-g",
-            "rg",
-            "--sku",
-            "S1",
-            "--ns-resource-id",
-            "/n",
-            "--ns-identity-id",
-            "/i",
-        ],
-        1,
-        "ADR properties are only supported for Generation2 IoT Hub SKUs.",
-    ),
-];
-
 #[tokio::test]
 async fn refusals() {
     let server = Scripted::signed_in(script).await;
-    for (words, code, text) in REFUSED {
+    for (words, code, text) in [
+        (&["iot", "hub", "show"][..], 1, "(--name | --ids) are required"),
+        (&["iot", "hub", "policy", "list"], 1, "(--hub-name | --ids) are required"),
+        (&["iot", "dps", "show"], 1, "(--name | --ids) are required"),
+        (&["iot", "hub", "show", "-n", "nohub"], 1, "No IoT Hub found with name nohub in current subscription."),
+        (
+            &["iot", "dps", "linked-hub", "create", "--dps-name", "d1", "--hub-name", "nohub"],
+            1,
+            "No IoT Hub found with name nohub in current subscription.",
+        ),
+        (
+            &["iot", "dps", "linked-hub", "create", "--dps-name", "d1"],
+            1,
+            "Please provide the IoT Hub name or connection string.",
+        ),
+        (
+            &["iot", "hub", "update", "-n", "h1", "--set", "properties.nope.x=1"],
+            1,
+            "Couldn't find 'nope' in 'properties'. Available options: ['authorizationPolicies', 'hostName']",
+        ),
+        (
+            &["group", "update", "-n", "rg", "--set", "nope.x=1"],
+            1,
+            "Couldn't find 'nope' in ''. Available options: ['id', 'location', 'name', 'properties', 'tags', 'type']",
+        ),
+        (
+            &["iot", "hub", "wait", "-n", "h1"],
+            1,
+            "incorrect usage: --created | --updated | --deleted | --exists | --custom JMESPATH",
+        ),
+        (
+            &["iot", "hub", "policy", "renew-key", "--hub-name", "h1", "-n", "nope", "--renew-key", "primary"],
+            1,
+            "Policy nope not found.",
+        ),
+        (
+            &["iot", "hub", "create", "-n", "h2", "-g", "rg", "--sku", "GEN2"],
+            1,
+            "Generation2 IoT Hubs require both ADR namespace resource ID (--adr-ns-id) and ADR identity resource ID (--adr-identity-id).",
+        ),
+        (
+            &[
+                "iot",
+                "hub",
+                "create",
+                "-n",
+                "h2",
+                "-g",
+                "rg",
+                "--sku",
+                "S1",
+                "--ns-resource-id",
+                "/n",
+                "--ns-identity-id",
+                "/i",
+            ],
+            1,
+            "ADR properties are only supported for Generation2 IoT Hub SKUs.",
+        ),
+    ] {
         let ran = server.az(words).await;
-        assert_eq!((ran.code, ran.err), (*code, format!("ERROR: {text}\n")), "{words:?}");
+        assert_eq!((ran.code, ran.err), (code, format!("ERROR: {text}\n")), "{words:?}");
     }
     assert!(!server.calls().iter().any(|call| call.starts_with("PUT")), "{:?}", server.calls());
 }
@@ -271,5 +230,20 @@ async fn help_shows_examples_and_name_rules() {
     let help = server.az(&["iot", "hub", "create", "--help"]).await.out;
     for part in ["3 to 50 letters", "Examples\n    az iot hub create --name plant-hub", "--sku GEN2"] {
         assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_for_the_namespace_is_one_of_its_own() {
+    let server = Scripted::signed_in(script).await;
+    for (service, title) in [("dps", "provisioning service"), ("hub", "hub")] {
+        let words = format!(
+            "iot {service} create -n x2 -g rg -l w --ns-resource-id /n --ns-identity-id /i --mi-user-assigned /j"
+        );
+        let ran = server.az(&words.split(' ').collect::<Vec<_>>()).await;
+        let text = format!(
+            "ERROR: The {title} works on the namespace as an identity that it has: add --mi-user-assigned /i (the same one as --ns-identity-id).\n"
+        );
+        assert_eq!((ran.code, ran.err), (1, text));
     }
 }
