@@ -20,6 +20,8 @@ from lib.server import ROOT, Server, binary
 PLANES = {"arm": 6, "graph": 10, "login": 6, "hub": 10, "dps": 10}
 # By then the tester has ended, on a busy machine too.
 LONGEST_RUN_SECONDS = 400
+# Characters of a text that is made.
+LONGEST_TEXT = 1000
 # What takes longer than this counts as hanging.
 ANSWER_SECONDS = 20
 # What a client may ask for and we do not have is 501, a queue that is full 503.
@@ -90,9 +92,19 @@ def narrowed(document: dict[str, Any], plant: Plant, plane: str) -> dict[str, An
                 if one["in"] == "path":
                     known = there.get(one["name"], names)
                     one["schema"] = {"anyOf": [{"type": "string", "enum": known}] * 3 + [one["schema"]]}
-            paths.setdefault(path, {})[method] = operation
+            paths.setdefault(path, {})[method] = short(operation)
     assert paths, f"the document has nothing of the plane {plane}"
     return {**document, "paths": paths}
+
+
+def short(schema: Any) -> Any:
+    """The same with texts that a tester can make: of a megabyte it makes none."""
+    if isinstance(schema, list):
+        return [short(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    cut = {name: short(value) for name, value in schema.items()}
+    return {**cut, "maxLength": min(cut["maxLength"], LONGEST_TEXT)} if isinstance(cut.get("maxLength"), int) else cut
 
 
 def headers(server: Server, plant: Plant, plane: str) -> dict[str, str]:
