@@ -46,7 +46,9 @@ async fn nothing_is_made_in_a_group_that_goes() {
         }
         codes
     };
-    let (gone, codes) = tokio::join!(world.send(&world.owner, "DELETE", &plant.group, GROUPS, None), write);
+    let delete = world.send(&world.owner, "DELETE", &plant.group, GROUPS, None);
+    let both = async { tokio::join!(delete, write) };
+    let (gone, codes) = Box::pin(world.while_time_passes(both)).await;
     gone.unwrap();
     assert!(codes.contains("ResourceGroupBeingDeleted"), "{codes:?}");
     let error = world.refused(&world.owner, "GET", &plant.group, GROUPS, None).await;

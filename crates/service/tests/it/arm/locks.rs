@@ -182,7 +182,8 @@ async fn no_write_is_answered_past_a_lock() {
             world.put(&path, LOCKS, level("ReadOnly")).await;
             world.get(&plant.hub, HUB).await["etag"].clone()
         };
-        let (frozen, ..) = tokio::join!(freeze, write(1), write(2), write(3));
+        let all = async { tokio::join!(freeze, write(1), write(2), write(3)) };
+        let (frozen, ..) = Box::pin(world.while_time_passes(all)).await;
         assert_eq!(world.get(&plant.hub, HUB).await["etag"], frozen, "written past the lock");
         world.send(&world.owner, "DELETE", &path, LOCKS, None).await.unwrap();
     }
@@ -201,10 +202,10 @@ async fn a_group_goes_whole_or_stays_whole_when_something_in_it_is_locked_meanwh
             hubs.push(hub);
         }
         let path = lock(&hubs[2], "keep");
-        let (gone, locked) = tokio::join!(
-            world.send(&world.owner, "DELETE", &group, GROUPS, None),
-            world.send(&world.owner, "PUT", &path, LOCKS, Some(level("CanNotDelete")))
-        );
+        let delete = world.send(&world.owner, "DELETE", &group, GROUPS, None);
+        let lock = world.send(&world.owner, "PUT", &path, LOCKS, Some(level("CanNotDelete")));
+        let both = async { tokio::join!(delete, lock) };
+        let (gone, locked) = Box::pin(world.while_time_passes(both)).await;
         if let Err(error) = &locked {
             assert!(gone.is_ok() && matches!(error.http_status(), 404 | 409), "{error}");
             let error = world.refused(&world.owner, "GET", &group, GROUPS, None).await;

@@ -134,10 +134,11 @@ async fn a_move_and_a_delete_of_a_group_leave_what_somebody_could_have_asked_for
         world.put(&hub, HUB, json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}})).await;
         let going = if round % 2 == 0 { &one } else { &two };
         let action = format!("{one}/moveResources");
-        let (moved, gone) = tokio::join!(
-            world.send(&world.owner, "POST", &action, GROUPS, Some(wanted(&[&hub], &two))),
-            world.send(&world.owner, "DELETE", going, GROUPS, None)
-        );
+        let wish = Some(wanted(&[&hub], &two));
+        let moving = world.send(&world.owner, "POST", &action, GROUPS, wish);
+        let delete = world.send(&world.owner, "DELETE", going, GROUPS, None);
+        let both = async { tokio::join!(moving, delete) };
+        let (moved, gone) = Box::pin(world.while_time_passes(both)).await;
         gone.unwrap();
         let there = hub.replace(&one, &two);
         let places = [

@@ -102,6 +102,26 @@ async fn rows(world: &World, table: &'static ferrohub_store::Table) -> usize {
 }
 
 #[tokio::test]
+async fn those_that_are_connected_are_counted_and_found() {
+    let world = World::new().await;
+    for id in ["d", "e"] {
+        world.sas_device(id).await;
+    }
+    let one = Process::start(&world).await;
+    let hubs = &one.service.hub;
+    let connected = async || hubs.service_statistics(&world.caller, &world.hub).await.unwrap();
+    assert_eq!(connected().await, json!({"connectedDeviceCount": 0}));
+    let session = one.connect(&world, "d", SessionKind::Clean).await;
+    assert_eq!(connected().await, json!({"connectedDeviceCount": 1}));
+    let query = "SELECT * FROM devices WHERE connectionState = 'Connected'";
+    let found = hubs.query(&world.caller, &world.hub, query, &Default::default()).await.unwrap();
+    assert_eq!(found.items.iter().map(|item| &item["deviceId"]).collect::<Vec<_>>(), ["d"]);
+    drop(session);
+    assert_eq!(connected().await, json!({"connectedDeviceCount": 0}));
+    one.stop().await;
+}
+
+#[tokio::test]
 async fn a_process_shows_its_own_at_once_and_the_others_soon() {
     let world = World::new().await;
     world.sas_device("d").await;

@@ -37,7 +37,7 @@ const LIVES: u64 = 3;
 const CLIENTS: u64 = 3;
 const STEPS: u64 = 6;
 /// Calls of the store that a step takes, about, with what the worker does meanwhile.
-const CALLS: u64 = 22;
+const CALLS: u64 = 24;
 /// Longest that a phase of a life may take, by the machine's clock. They take milliseconds.
 const GUARD: Duration = Duration::from_secs(120);
 
