@@ -256,7 +256,7 @@ impl<'s> Value<'s> {
     }
 }
 
-/// Hashes as [`Value::same_key`] compares.
+/// Hashes as `Value::same_key` compares.
 impl Hash for Value<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u8(self.rank());
