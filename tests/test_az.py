@@ -334,12 +334,6 @@ def test_what_is_not_built_is_not_said_to_be_missing(az: Az, group: str) -> None
     az("iot", "hub", "create", "--name", "azcli-not-built", "--resource-group", GROUP, "--location", LOCATION, "--sku", "S1")
     hub = f"{group}/providers/Microsoft.Devices/IotHubs/azcli-not-built"
     for words, what in (
-        (("lock", "list"), "management locks"),
-        (("lock", "list", "--resource-group", GROUP), "management locks"),
-        (("lock", "create", "--name", "l", "--lock-type", "CanNotDelete", "--resource-group", GROUP), "management locks"),
-        (("tag", "list"), "tag names"),
-        (("tag", "list", "--resource-id", group), "the tags API"),
-        (("tag", "create", "--resource-id", group, "--tags", "a=b"), "the tags API"),
         (("policy", "assignment", "list"), "Azure Policy"),
         (("policy", "definition", "list"), "Azure Policy"),
         (("deployment", "group", "list", "--resource-group", GROUP), "template deployments"),
@@ -348,7 +342,6 @@ def test_what_is_not_built_is_not_said_to_be_missing(az: Az, group: str) -> None
         (("account", "management-group", "list"), "management groups"),
         (("group", "export", "--name", GROUP), "the export of templates"),
         (("monitor", "diagnostic-settings", "list", "--resource", hub), "diagnostic settings"),
-        (("monitor", "activity-log", "list"), "queries of the activity log"),
         (("monitor", "metrics", "list", "--resource", hub), "metrics"),
         (("feature", "list"), "preview features"),
         (("resource", "list", "--resource-type", "Microsoft.Storage/storageAccounts"), ""),
