@@ -78,14 +78,14 @@ def resources(server: Server) -> Any:
 
 def test_the_whole_way_of_the_newest_generation(server: Server, site: Site, resources: Any, tmp_path: Path) -> None:
     def put(path: str, body: dict[str, Any]) -> Any:
-        return resources.begin_create_or_update_by_id(path, NEWEST, body).result()
+        return resources.begin_create_or_update_by_id(path, body, api_version=NEWEST).result()
 
     linked = put(site.namespace, site.body()).properties
     assert linked["messaging"]["endpoints"]["hub-1"]["linkingState"] == "Succeeded", linked
     assert linked["provisioning"]["endpoints"]["dps-1"]["linkingState"] == "Succeeded", linked
     # What was read is put back, by the SDK's own model of it.
-    read = resources.get_by_id(site.namespace, NEWEST)
-    assert resources.begin_create_or_update_by_id(site.namespace, NEWEST, read).result().properties == linked
+    read = resources.get_by_id(site.namespace, api_version=NEWEST)
+    assert resources.begin_create_or_update_by_id(site.namespace, read, api_version=NEWEST).result().properties == linked
 
     root, ica = f"{site.namespace}/certificateAuthorities/root1", f"{site.namespace}/certificateAuthorities/ica1"
     put(root, {"location": LOCATION, "properties": {"certificateAuthorityType": "Root", "keyType": "ECC"}})
@@ -104,10 +104,10 @@ def test_the_whole_way_of_the_newest_generation(server: Server, site: Site, reso
     check_chain(tmp_path, chain, "pump-1", device_key)
 
     device = f"{site.namespace}/registryDevices/pump-1"
-    shown = resources.get_by_id(device, NEWEST)
+    shown = resources.get_by_id(device, api_version=NEWEST)
     assert shown.properties["enablementState"] == "Enabled" and shown.properties["externalDeviceId"] == "pump-1"
     shown.properties["hardwareRevision"] = "B"
-    assert resources.begin_create_or_update_by_id(device, NEWEST, shown).result().properties["hardwareRevision"] == "B"
+    assert resources.begin_create_or_update_by_id(device, shown, api_version=NEWEST).result().properties["hardwareRevision"] == "B"
     profile = site.arm.get(f"{device}/authenticationProfiles", NEWEST)["value"][0]
     assert profile["properties"]["certificateAuthority"]["certificatePolicyResourceId"] == policy
     capability = site.arm.get(f"{device}/capabilities/hub-1", NEWEST)
@@ -128,9 +128,9 @@ def test_the_whole_way_of_the_newest_generation(server: Server, site: Site, reso
         less["properties"]["messaging"]["endpoints"] = {}
         put(site.namespace, less)
     assert (held.value.status_code, held.value.error.code) == (409, "EndpointInUse")
-    resources.begin_delete_by_id(group, NEWEST).result()
+    resources.begin_delete_by_id(group, api_version=NEWEST).result()
     with pytest.raises(ResourceNotFoundError):
-        resources.get_by_id(group, NEWEST)
+        resources.get_by_id(group, api_version=NEWEST)
 
 
 def enroll(server: Server, site: Site, policy: str) -> str:

@@ -45,7 +45,7 @@ def pumps(arm: Arm, plant: Plant) -> Iterator[list[str]]:
         device = f"{plant.namespace}/devices/graph-{number}"
         arm.put(
             device,
-            versions.ADR,
+            versions.REGISTRY,
             {
                 "location": "westeurope",
                 "tags": {"line": "AB"[number % 2]},
@@ -55,7 +55,7 @@ def pumps(arm: Arm, plant: Plant) -> Iterator[list[str]]:
         made.append(device)
     yield made
     for device in made:
-        arm.delete(device, versions.ADR)
+        arm.delete(device, versions.REGISTRY)
 
 
 def ask(graph: ResourceGraphClient, query: str, **more: Any) -> Any:
@@ -75,7 +75,7 @@ def test_resources_of_every_type_are_found(graph: ResourceGraphClient, plant: Pl
 def test_a_query_sees_the_write_just_made(graph: ResourceGraphClient, arm: Arm, plant: Plant, pumps: list[str]) -> None:
     one = f"Resources | where id =~ '{pumps[1].upper()}' | project tags.line, properties.enabled, properties.attributes.floor"
     assert ask(graph, one).data == [{"tags_line": "B", "properties_enabled": True, "properties_attributes_floor": 1}]
-    arm.call("PATCH", pumps[1], versions.ADR, {"tags": {"line": "Z"}})
+    arm.call("PATCH", pumps[1], versions.REGISTRY, {"tags": {"line": "Z"}})
     assert ask(graph, one).data[0]["tags_line"] == "Z"
     summary = f"Resources | {DEVICES} and name startswith 'graph-' | summarize n = count(), high = max(toint(properties.attributes.floor)) by enabled = tostring(properties.enabled) | order by enabled asc"
     assert ask(graph, summary).data == [{"enabled": "false", "n": 1, "high": 0}, {"enabled": "true", "n": 4, "high": 4}]
