@@ -266,10 +266,19 @@ impl ProvisioningService {
             return Ok(());
         }
         let registration = from_row(row)?;
+        // Whose it is, is for the operator: the key of one group opens no list of the others.
+        let context = format!(
+            "it is of the enrollment group '{}', and the credentials are of '{}'; az iot dps enrollment-group registration delete --dps-name '{}' --registration-id '{}' gives it free",
+            registration.enrollment.id(),
+            attested.enrollment.id(),
+            dps.name,
+            registration.id
+        );
         Err(Error::conflict(format!(
-            "The registration '{0}' belongs to the enrollment group '{1}', and the credentials are of the group '{2}'. Delete the registration first: az iot dps enrollment-group registration delete --dps-name '{3}' --registration-id '{0}'",
-            registration.id, registration.enrollment.id(), attested.enrollment.id(), dps.name
+            "The registration '{}' belongs to another enrollment than these credentials do; its operator can delete it first.",
+            registration.id
         ))
+        .with_context(context)
         .with_iot_code(409_201))
     }
 
