@@ -6,6 +6,7 @@ mod groups;
 mod members;
 mod not_built;
 mod objects;
+mod path_keys;
 mod query;
 mod users;
 
@@ -251,7 +252,7 @@ impl Graph {
     /// # Errors
     /// The product's error, in Graph's shape the same as ARM's.
     pub async fn handle(&self, mut request: GraphRequest) -> Result<Answer> {
-        request.path = keyed(request.path);
+        request.path = path_keys::keyed(request.path);
         match route::find(ROUTES, &request.method, &request.path) {
             Found::Row(row, path) => {
                 if row.wants == Wants::Right {
@@ -473,36 +474,4 @@ fn changed(request: &GraphRequest, body: Option<&Value>) -> AuditEvent {
 fn is_one_of(principal: &Principal, types: &[&str]) -> bool {
     let own = principal.kind.graph_word();
     types.is_empty() || types.iter().any(|word| word.eq_ignore_ascii_case(own))
-}
-
-/// A path with each key as a segment of its own: `users('ann@x')` is `users/ann@x`, and `servicePrincipals(appId='a')` is
-/// `servicePrincipals/(appId='a')`.
-fn keyed(path: Vec<String>) -> Vec<String> {
-    let mut segments = Vec::with_capacity(path.len());
-    for segment in path {
-        match segment.find('(').filter(|at| *at > 0 && segment.ends_with(')')) {
-            Some(at) => {
-                let (word, key) = segment.split_at(at);
-                let plain = key.strip_prefix("('").and_then(|rest| rest.strip_suffix("')"));
-                segments.push(word.to_owned());
-                segments.push(plain.unwrap_or(key).replace("''", "'"));
-            }
-            None => segments.push(segment),
-        }
-    }
-    segments
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_in_brackets_are_segments() {
-        let of = |path: &str| keyed(path.split('/').map(str::to_owned).collect()).join(" ");
-        assert_eq!(of("users('o''neil@x')/memberOf"), "users o'neil@x memberOf");
-        assert_eq!(of("servicePrincipals(appId='a')"), "servicePrincipals (appId='a')");
-        assert_eq!(of("groups/x/members/$ref"), "groups x members $ref");
-        assert_eq!(of("(x)"), "(x)");
-    }
 }
