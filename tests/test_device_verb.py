@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
@@ -131,3 +133,25 @@ def test_what_cannot_begin_ends_with_a_sentence(plant: Plant, device: Callable[.
     nothing = device(plant, "verb-nothing")
     assert nothing.process.wait(30) == 1
     nothing.says("--certificate")
+
+
+def test_names_that_are_looked_up(plant: Plant, tmp_path: Path) -> None:
+    """`--azure`: the names of DPS and hub are looked up, in a hosts file of its own, port 8883 is dialled, and the CA is trusted by SSL_CERT_FILE."""
+    name, host = "verb-looked-up", "global.azure-devices-provisioning.localhost"
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost {host} {plant.hub_host}\n")
+    arguments = ["--azure", "--id-scope", plant.id_scope, "--registration-id", name, "--group-key", plant.group_key, "--csr"]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+        program = [str(binary()), "device", "run", *arguments, *more]
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", command, "sh", str(hosts), *program], text=True, capture_output=True, timeout=60,
+            stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SSL_CERT_FILE": plant.server.ca},
+        )
+
+    done = run("--host", host)
+    assert done.returncode == 0 and f"assigned to {plant.hub_host} as {name}" in done.stdout, done.stdout + done.stderr
+    hosts.write_text("127.0.0.1 localhost\n")
+    nowhere = run("--host", host)
+    assert nowhere.returncode == 1 and host in nowhere.stderr, nowhere

@@ -3,7 +3,6 @@ stands for a hosts file and a port forward."""
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
@@ -11,19 +10,13 @@ from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import ExportImportDevice, QuerySpecification, Twin, TwinProperties
 from msrest.exceptions import HttpOperationError
 
+from lib.names import lead_here
 from lib.plant import Plant
 
 
 @pytest.fixture
 def registry(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> IoTHubRegistryManager:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", plant.server.ca)
-    look_up = socket.getaddrinfo
-
-    def here(host: Any, port: Any, *more: Any, **options: Any) -> Any:
-        name = "127.0.0.1" if isinstance(host, str) and host.endswith(".localhost") else host
-        return look_up(name, plant.server.https_port if port == 443 else port, *more, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", here)
+    lead_here(monkeypatch, plant.server)
     policy = f"SharedAccessKeyName=iothubowner;SharedAccessKey={plant.hub_key}"
     return IoTHubRegistryManager.from_connection_string(f"HostName={plant.hub_host};{policy}")
 

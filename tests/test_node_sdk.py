@@ -30,7 +30,7 @@ def test_node_over_websocket(plant: Plant, tmp_path: Path) -> None:
     run(plant, "parts.cjs", "webSocket", **ids, **files)
 
 
-@pytest.mark.parametrize("part", ["individuals", "groups", "refused", "keys", "certificates"])
+@pytest.mark.parametrize("part", ["individuals", "groups", "policies", "refused", "keys", "certificates"])
 def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
     """The provisioning service's SDK, and devices over MQTT and HTTPS, by key and by certificate."""
     root = make_chain(tmp_path, "node-factory", None, ca=True)
@@ -40,8 +40,8 @@ def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
     run(plant, "provisioning.cjs", part, DPS_CONNECTION_STRING=service, DPS_ID_SCOPE=plant.id_scope, **names)
 
 
-def run(plant: Plant, script: str, part: str, **more: str) -> None:
-    """Runs a part of a script, which throws where it fails."""
+def run(plant: Plant, script: str, part: str, **more: str) -> str:
+    """Runs a part of a script, which throws where it fails; gives what it printed."""
     done = subprocess.run(
         ["node", "--require", str(HERE / "dial.cjs"), str(HERE / script), part],
         env={
@@ -55,3 +55,4 @@ def run(plant: Plant, script: str, part: str, **more: str) -> None:
         text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
@@ -12,6 +14,7 @@ from lib.keys import b64, check_chain, csr, new_key, save_chain
 from lib.plant import LOCATION, Plant, build
 from lib.server import Server, binary, until
 from lib.token import Token
+from test_renewal_mqtt import Device, check_error
 
 TAG = "ferrohub-key-store"
 
@@ -74,6 +77,54 @@ def test_keys_in_a_token(own_server: Callable[..., Server], tmp_path: Path) -> N
     secrets = [line for line in server.log if "8642" in line]
     assert not secrets, secrets
     server.stop()
+
+
+def test_a_token_without_room(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    """What needs a new key is refused by a sentence that says why; what needs none goes on."""
+    mood = Token(tmp_path / "token").made_moody()
+    server = own_server(environment=mood.environment)
+    plant = build(server, "full", tags={TAG: "pkcs11"})
+    mood.set("full")
+    path = f"{plant.namespace}/credentials/default/policies/more"
+    refused = plant.arm.send("PUT", path, versions.REGISTRY, {"location": LOCATION, "properties": {}})
+    assert refused.status_code == 503 and refused.headers["Retry-After"] == "60", refused.text
+    assert refused.json()["error"]["message"] == "The PKCS#11 token 'plant-token' is full; destroy keys that nobody uses, or use a larger one."
+    assert plant.arm.send("GET", path, versions.REGISTRY).status_code == 404, "nothing half made stays"
+    server.az("account", "show")
+    created = server.run(
+        "az", "iot", "adr", "ns", "policy", "create", "--namespace", f"{plant.prefix}-ns", "-g", plant.group_name, "--name", "more",
+    )
+    assert created.code == 1 and "'plant-token' is full" in created.stderr, created
+    issue(plant, "goes-on", tmp_path)
+    mood.end("full")
+    plant.arm.put(path, versions.REGISTRY, {"location": LOCATION, "properties": {}})
+
+
+def test_too_many_wait_for_a_token_that_hangs(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Renewals whose turn does not come within 30 seconds are told 429003, with a time to try again; they succeed later."""
+    mood = Token(tmp_path / "token").made_moody()
+    server = own_server(environment=mood.environment)
+    plant = build(server, "hung", tags={TAG: "pkcs11"})
+    # Sixteen have their turn at a time, each of which waits 20 seconds for the token.
+    devices = [Device(plant, tmp_path, f"waits-{number}") for number in range(40)]
+    for device in devices:
+        device.provision()
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(device.connect()).subscribe() for device in devices]
+        mood.set("hung")
+        asked = {session.accepted().rid: session for session in sessions}
+        late, deadline = [], time.monotonic() + 60
+        while len(late) < 8 and time.monotonic() < deadline:
+            time.sleep(0.2)
+            late += [session.answer() for session in sessions if not session.mqtt.messages.empty()]
+        assert len(late) == 8, late
+        for answer in late:
+            check_error(answer, 429, 429003, "waited too long for its turn; try again")
+        mood.end("hung")
+        # The others are carried out now, by the worker; the late ones ask again.
+        for rid, session in asked.items():
+            again = session.accepted().rid if rid in {answer.rid for answer in late} else rid
+            assert session.answer(again).status == 200
 
 
 def test_a_tag_that_says_what_is_not_there_is_refused(own_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from lib.server import ROOT, Server, binary
 
 # For each plane: requests to each operation at most, so that all of them take about a minute on an idle machine.
 PLANES = {"arm": 6, "graph": 10, "login": 6, "hub": 10, "dps": 10}
+# CPython 3.11 counts the depth of its own parser for all threads together, and the tester's threads parse: now and then that fails, which says
+# nothing of the server. Such a run is begun again.
+INTERPRETER_FAULT = "SystemError: AST constructor recursion depth mismatch"
+TRIES = 3
 # By then the tester has ended, on a busy machine too.
 LONGEST_RUN_SECONDS = 400
 # Characters of a text that is made.
@@ -65,7 +69,10 @@ def test_no_fault_and_no_hang(document: dict[str, Any], own_server: Callable[...
     command += ["--max-failures", "5", "--no-shrink", "--seed", "20261129"]
     for name, value in headers(server, plant, plane).items():
         command += ["--header", f"{name}:{value}"]
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=LONGEST_RUN_SECONDS)
+    for _ in range(TRIES):
+        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=LONGEST_RUN_SECONDS)
+        if INTERPRETER_FAULT not in done.stdout:
+            break
     told = f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
     assert done.returncode == 0, told
     print(told[-600:])

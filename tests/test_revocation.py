@@ -16,12 +16,12 @@ import requests
 from azure.identity import ClientSecretCredential
 from azure.mgmt.deviceregistry import DeviceRegistryMgmtClient
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from lib import arm as versions
-from lib.keys import Chain, b64, csr, pem
+from lib.keys import b64, csr
 from lib.mqtt import Refused
 from lib.plant import Plant, build
+from lib.published import crls, verdict
 from lib.server import Server
 from test_renewal_mqtt import Device
 
@@ -40,26 +40,6 @@ def outcome(plant: Plant, answer: requests.Response) -> dict[str, Any]:
     last = plant.arm.session.get(answer.headers["Location"], headers={"Authorization": f"Bearer {plant.arm.bearer}"}, timeout=60)
     assert last.status_code == 200, last.text
     return dict(last.json())
-
-
-def crls(chain: Chain) -> bytes:
-    """The revocation lists that the certificates of a chain name, PEM."""
-    found = b""
-    for subject in chain.certificates[:2]:
-        points = subject.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-        answer = requests.get(points[0].full_name[0].value, timeout=30)
-        assert answer.status_code == 200, answer.text
-        found += x509.load_der_x509_crl(answer.content).public_bytes(Encoding.PEM)
-    return found
-
-
-def verdict(folder: Path, chain: Chain) -> subprocess.CompletedProcess[str]:
-    for name, one in zip(("leaf", "issuing", "root"), chain.certificates):
-        (folder / f"{name}.pem").write_bytes(pem(one))
-    (folder / "crls.pem").write_bytes(crls(chain))
-    files = ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", "crls.pem", "leaf.pem"]
-    command = ["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-crl_check_all", *files]
-    return subprocess.run(command, cwd=folder, text=True, capture_output=True)
 
 
 def test_a_revoked_device(own_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ class Terminal:
     def __init__(self, server: Server, *arguments: str) -> None:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            # Whoever runs the tests behind a shell's back has SIGINT ignored; a person's terminal has not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(str(binary()), [str(binary()), "setup", *arguments], environment(server))
         self.text = ""
 
@@ -74,9 +76,14 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.terminal, text.encode())
 
-    def end(self) -> tuple[int, str]:
-        """Exit status as the shell has it, and what was still printed."""
+    def end(self, answer: str = "") -> tuple[int, str]:
+        """Exit status as the shell has it, and what was still printed; each further step gets the answer."""
+        answered = 0
         while True:
+            asked = self.text.count("Ctrl-C to end: ")
+            if answer and asked > answered:
+                self.type(answer)
+                answered += 1
             try:
                 got = os.read(self.terminal, 65_536)
             except OSError:
@@ -146,6 +153,27 @@ def test_guided(own_server: Callable[..., Server]) -> None:
         again.type("\n")
     code, rest = again.end()
     assert code == 0 and "All is there" in rest, rest
+
+
+def test_a_subscription_that_is_typed_is_that_of_the_steps(own_server: Callable[..., Server]) -> None:
+    server = own_server()
+    body = '{"properties": {"displayName": "Second plant", "workload": "Production"}}'
+    url = "/providers/Microsoft.Subscription/aliases/second?api-version=2021-10-01"
+    made = server.az("rest", "--method", "put", "--url", url, "--body", body, profile="setup")["properties"]["subscriptionId"]
+    server.az("account", "list", "--refresh", profile="setup")
+    names = ("TenantId", "SubscriptionId", "ResourceGroup", "Location", "NamespaceName", "HubName", "DpsName", "UserIdentity", "WorkingFolder")
+    guided = Terminal(server)
+    for name in (*names, "CustomRoleName"):
+        guided.until(f"{name} (")
+        guided.until("]: ")
+        guided.type({"SubscriptionId": "Second plant\n", "ResourceGroup": "second-rg\n"}.get(name, "\n"))
+    guided.until(f"in subscription {made}")
+    guided.until("Ctrl-C to end: ")
+    guided.type("\n")
+    code, rest = guided.end("s\n")
+    assert code == 1 and "Something is missing" in rest, rest
+    shown = server.az("group", "show", "--name", "second-rg", "--subscription", made, profile="setup")
+    assert shown["id"] == f"/subscriptions/{made}/resourceGroups/second-rg"
 
 
 def test_an_error_is_red_and_ends_it(own_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from lib import dps
 from lib.keys import sas
 from lib.mqtt import Mqtt, Refused
 from lib.plant import Plant
-from lib.tpm import Tpm
+from lib.tpm import Simulator, Tpm
+from test_node_sdk import run
 
 # What every released SDK sends.
 API = "2019-03-31"
@@ -79,3 +80,16 @@ def test_a_tpm_is_not_challenged_over_mqtt(plant: Plant, tmp_path: Path) -> None
         with pytest.raises(Refused):
             dps.connect(plant.server, plant.id_scope, "tpm-mqtt", "", API, password=answer)
         assert put(plant, "tpm-mqtt", tpm.keys, answer).status_code == 202, "it was refused, not used up"
+
+
+def test_azures_own_client_attests_with_its_tpm(plant: Plant, tmp_path: Path) -> None:
+    """azure-iot-security-tpm 1.9.3 over HTTPS: it makes its keys, answers the challenge, and signs for the hub."""
+    device, expiry = "tpm-node", str(int(time.time()) + 3600)
+    service = f"HostName={plant.dps_host};SharedAccessKeyName=provisioningserviceowner;SharedAccessKey={plant.dps_key}"
+    names = {"DEVICE_ID": device, "EXPIRY": expiry, "DPS_CONNECTION_STRING": service, "DPS_ID_SCOPE": plant.id_scope, "HUB_HOST": plant.hub_host}
+    with Tpm(tmp_path / "one") as tpm, Simulator(tpm) as simulator:
+        token = run(plant, "tpm.cjs", "register", TPM_PORT=str(simulator.port), **names).strip().splitlines()[-1]
+        with Mqtt(plant.server, device, plant.username(device), token) as hub:
+            hub.publish(f"devices/{device}/messages/events/", b"hello")
+    with Tpm(tmp_path / "other") as tpm, Simulator(tpm) as simulator:
+        run(plant, "tpm.cjs", "refused", TPM_PORT=str(simulator.port), **names)

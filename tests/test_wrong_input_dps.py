@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import quote
 
 import pytest
@@ -11,11 +11,15 @@ from cryptography import x509
 
 from lib import arm as versions
 from lib import dps, raw
-from lib.keys import b64, check_chain, csr, derived, new_key, sas, save_chain
+from lib.arm import Arm
+from lib.keys import Chain, PrivateKey, b64, check_chain, csr, derived, new_key, sas, save_chain
 from lib.mqtt import Mqtt, Refused
-from lib.plant import Plant, enroll
+from lib.plant import Plant, build, enroll
+from lib.server import Server
+from lib.shim import compile_shim
 
 KEY = new_key()
+DAY = 86_400
 
 
 def refusal(answer: dps.Answer) -> tuple[int, str]:
@@ -225,3 +229,65 @@ def test_unknown_operation(plant: Plant) -> None:
         client.publish("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=1&operationId=4.0.00000000-0000-0000-0000-000000000000")
         topic, payload = client.receive("$dps/registrations/res/404/")
     assert b"errorCode" in payload, payload
+
+
+def test_a_server_whose_clock_is_a_day_off(own_server: Callable[..., Server], tmp_path: Path) -> None:
+    """What it does meanwhile is refused with its reason or good afterwards; once the clock is right again everything is as before."""
+    library = compile_shim(Path(__file__).parent / "shifted_clock.c", tmp_path)
+    server = own_server()
+    plant = build(server, "clock")
+    before = provisioned(plant, "before", tmp_path)
+
+    def start(days: int) -> None:
+        server.stop()
+        server.environment = {"LD_PRELOAD": library, "SHIFTED_CLOCK_SECONDS": str(days * DAY)} if days else {}
+        server.start()
+        plant.arm = Arm(server)
+
+    start(1)
+    # A device with the right time sends a token that has ended for this server.
+    with pytest.raises(Refused) as refused:
+        registered(plant, "early", new_key())
+    assert refused.value.code == 5
+    ahead = provisioned(plant, "ahead", tmp_path, lifetime=2 * DAY)
+    start(-1)
+    # The issuing CA begins tomorrow for it: nobody gets a certificate that nobody would take.
+    answer = registered(plant, "behind", new_key())
+    assert answer.body["status"] == "failed" and "not valid" in answer.state["errorMessage"], answer
+    start(0)
+    with plant.connect("before", before) as hub:
+        hub.publish("devices/before/messages/events/", b"still here")
+    # A certificate from tomorrow is refused today; another one is had by registering again.
+    with pytest.raises(Refused):
+        plant.connect("ahead", ahead)
+    for device in ("ahead", "behind"):
+        with plant.connect(device, provisioned(plant, device, tmp_path)) as hub:
+            hub.publish(f"devices/{device}/messages/events/", b"hello")
+
+
+def test_a_device_whose_clock_is_a_day_off(plant: Plant, tmp_path: Path) -> None:
+    """Its tokens end a day too early or too late; the first is refused as what it is, the second as good as any."""
+    name = dps.resource(plant.id_scope, "late")
+    for lifetime in (-DAY, -DAY + 3600):
+        with pytest.raises(Refused) as refused:
+            dps.connect(plant.server, plant.id_scope, "late", "", password=sas(name, plant.key("late"), "registration", lifetime))
+        assert refused.value.code == 5
+        told = dps.https(plant.server, "PUT", f"{name}/register", sas(name, plant.key("late"), "registration", lifetime), {"registrationId": "late"})
+        assert told.status_code == 401 and "expired" in told.json()["message"], told.text
+    chain = provisioned(plant, "fast", tmp_path, lifetime=DAY + 3600)
+    with plant.connect("fast", chain) as hub:
+        hub.publish("devices/fast/messages/events/", b"hello")
+
+
+def registered(plant: Plant, device: str, key: PrivateKey, lifetime: int = 3600) -> dps.Answer:
+    """A registration with a request, by a token that lasts so long."""
+    token = sas(dps.resource(plant.id_scope, device), plant.key(device), "registration", lifetime)
+    with dps.connect(plant.server, plant.id_scope, device, "", password=token) as client:
+        return dps.exchange(client, {"registrationId": device, "csr": b64(csr(key, device))})[-1]
+
+
+def provisioned(plant: Plant, device: str, folder: Path, lifetime: int = 3600) -> Chain:
+    key = new_key()
+    answer = registered(plant, device, key, lifetime)
+    assert answer.body["status"] == "assigned", answer.body
+    return save_chain(folder, device, answer.state["issuedCertificateChain"], key)

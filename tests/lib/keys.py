@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
 def sas(resource: str, key: str, policy: str | None = None, lifetime: int = 3600) -> str:
@@ -38,6 +38,8 @@ def new_key(kind: str = "P-256") -> PrivateKey:
     """A private key of a kind that the service documents."""
     if kind.startswith("RSA-"):
         return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("RSA-")))
+    if kind == "Ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key({"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}[kind])
 
 
@@ -46,7 +48,9 @@ def csr(key: PrivateKey, common_name: str, extensions: list[x509.ExtensionType] 
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
     for extension in extensions or []:
         builder = builder.add_extension(extension, critical=True)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    # Ed25519 has a hash of its own.
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(key, digest).public_bytes(serialization.Encoding.DER)
 
 
 def b64(der: bytes) -> str:
@@ -77,9 +81,9 @@ def save_chain(folder: Path, name: str, encoded: list[str], key: PrivateKey) -> 
     return Chain(certificates, certificate_file, key_file)
 
 
-def make_chain(folder: Path, name: str, issuer: Chain | None, ca: bool = False) -> Chain:
+def make_chain(folder: Path, name: str, issuer: Chain | None, ca: bool = False, common_name: str | None = None) -> Chain:
     """A certificate of a factory, with those above it but the root: for a device, or for a CA."""
-    key, subject = new_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    key, subject = new_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
     signer: PrivateKey = key
     if issuer:
         loaded = serialization.load_pem_private_key(issuer.key_file.read_bytes(), None)

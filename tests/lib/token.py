@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from lib.shim import compile_shim
+
 LABEL = "plant-token"
 PIN = "8642"
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
@@ -24,6 +26,10 @@ class Token:
         self.pin.chmod(0o600)
         init = ["softhsm2-util", "--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "9753"]
         subprocess.run(init, check=True, capture_output=True, env=self.variables)
+
+    def made_moody(self) -> "Mood":
+        """From now on the server gets a library between, by which the token is full or hangs (`moody_token.c`)."""
+        return Mood(self)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -64,3 +70,21 @@ class Token:
     def plug_in(self) -> None:
         self.tokens.rmdir()
         self.drawer.rename(self.tokens)
+
+
+class Mood:
+    """What the library between the server and the token does at the moment: nothing, or as told."""
+
+    def __init__(self, token: Token) -> None:
+        self.folder = token.tokens.parent / "mood"
+        self.folder.mkdir()
+        library = compile_shim(Path(__file__).resolve().parent.parent / "moody_token.c", self.folder)
+        self.environment = {
+            **token.environment, "FERROHUB_PKCS11_MODULE": library, "MOODY_MODULE": token.module, "MOODY_TOKEN": str(self.folder),
+        }
+
+    def set(self, mood: str) -> None:
+        (self.folder / mood).touch()
+
+    def end(self, mood: str) -> None:
+        (self.folder / mood).unlink()

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Tpm:
         state = folder / "tpm"
         state.mkdir(parents=True)
         # TCG's TCTI takes the port behind the first one for control.
-        port = _pair_of_ports()
+        self.port = port = _pair_of_ports()
         self.process = subprocess.Popen(
             ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=tcp,port={port}",
              "--ctrl", f"type=tcp,port={port + 1}", "--flags", "not-need-init,startup-clear"],
@@ -83,6 +84,60 @@ class Tpm:
         self.run("tpm2_hmac", "-c", "key.ctx", "-g", "sha256", "-o", "signature", "message")
         self.run("tpm2_flushcontext", "-t")
         return (self.folder / "signature").read_bytes()
+
+
+class Simulator:
+    """Speaks the protocol of Microsoft's TPM simulator, the only one over a socket that tss.js knows, and hands its commands to an
+    swtpm: the ports are one for commands, the next one for the platform."""
+
+    COMMAND, POWER_ON, NV_ON, HANDSHAKE, SESSION_END = 8, 1, 11, 15, 20
+
+    def __init__(self, tpm: Tpm) -> None:
+        self.tpm = tpm
+        self.port = _pair_of_ports()
+        self.listeners = [socket.create_server(("127.0.0.1", port)) for port in (self.port, self.port + 1)]
+        for listener in self.listeners:
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def __enter__(self) -> "Simulator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for listener in self.listeners:
+            # Else whoever waits in `accept` would hold the port.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, client.makefile("rb") as asked:
+            while word := asked.read(4):
+                request = struct.unpack(">I", word)[0]
+                if request == self.HANDSHAKE:
+                    asked.read(4)
+                    client.sendall(struct.pack(">III", 1, 0, 0))
+                elif request in (self.POWER_ON, self.NV_ON):
+                    client.sendall(bytes(4))
+                elif request == self.COMMAND:
+                    _locality, length = struct.unpack(">BI", asked.read(5))
+                    answer = self._command(asked.read(length))
+                    client.sendall(struct.pack(">I", len(answer)) + answer + bytes(4))
+                else:
+                    assert request == self.SESSION_END, f"request {request} of the simulator's protocol"
+                    return
+
+    def _command(self, command: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.tpm.port)) as tpm, tpm.makefile("rb") as answer:
+            tpm.sendall(command)
+            head = answer.read(10)
+            return head + answer.read(struct.unpack(">I", head[2:6])[0] - 10)
 
 
 def _pair_of_ports() -> int:

@@ -72,6 +72,27 @@ const parts = {
     await service.deleteEnrollmentGroup(changed);
   },
 
+  // The credential policy of enrollments that exist is set, kept by a change of something else, and cleared.
+  async policies() {
+    for (const [make, name, member] of [
+      ["createOrUpdateIndividualEnrollment", "node-policy", "registrationId"],
+      ["createOrUpdateEnrollmentGroup", "node-policies", "enrollmentGroupId"],
+    ]) {
+      const write = async (enrollment) => body(await service[make](enrollment));
+      const made = await write({ [member]: name, attestation: { type: "symmetricKey" } });
+      assert.ok(!made.credentialPolicyName, JSON.stringify(made));
+      const set = await write({ ...made, credentialPolicyName: "default" });
+      assert.equal(set.credentialPolicyName, "default");
+      const kept = await write({ ...set, provisioningStatus: "disabled" });
+      assert.equal(kept.credentialPolicyName, "default");
+      await assert.rejects(write({ ...kept, credentialPolicyName: "no-such-policy" }), /400|Bad Request/i);
+      const { credentialPolicyName: _, ...without } = kept;
+      assert.ok(!(await write(without)).credentialPolicyName);
+    }
+    await service.deleteIndividualEnrollment("node-policy");
+    await service.deleteEnrollmentGroup("node-policies");
+  },
+
   // What is wrong is refused.
   async refused() {
     await assert.rejects(service.createOrUpdateIndividualEnrollment({ registrationId: "node-bad", attestation: { type: "symmetricKey", symmetricKey: { primaryKey: "short" } } }), /400|Bad Request/i);

@@ -1,6 +1,7 @@
 //! `cargo xtask check`: what a change must pass before anything is run.
 
 use crate::dependencies;
+use crate::portal;
 use crate::step::{self, cargo};
 
 /// Runs every check; the first that fails ends it.
@@ -10,6 +11,7 @@ use crate::step::{self, cargo};
 pub(crate) fn run_all() -> Result<(), String> {
     step::run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     dependencies::check()?;
+    portal::check()?;
     step::run(
         "lints",
         &mut cargo(&[

@@ -1,11 +1,13 @@
 //! Clients that nobody here wrote: their packages, at pinned versions below the target folder, and pytest.
 
+mod halves;
+
 use crate::step::{cargo, output, program, root, run as run_step, say, target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Programs that the tests call, with the Debian package that has each.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("openssl", "openssl"),
     ("cc", "gcc"),
     ("patch", "patch"),
@@ -17,17 +19,21 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("softhsm2-util", "softhsm2"),
     ("pkcs11-tool", "opensc"),
     ("age", "age"),
+    ("ip", "iproute2"),
 ];
 /// pytest's exit code where a filter matches nothing.
 const NOTHING_COLLECTED: i32 = 5;
 
-/// Runs pytest over `tests/` with `arguments`.
+/// Runs pytest over `tests/` with `arguments`; without any, all of it in halves.
 ///
 /// # Errors
 /// What could not be installed or built, or that a test failed.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let mut command = prepare()?;
-    run_step("foreign clients", command.args(arguments))
+    let clients = Clients::prepare()?;
+    match arguments {
+        [] => halves::run(&clients),
+        _ => run_step("foreign clients", clients.pytest().args(arguments)),
+    }
 }
 
 /// As [`run`], limited to tests whose names match `filter`.
@@ -35,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_filtered(filter: &str) -> Result<(), String> {
-    let mut command = prepare()?;
+    let mut command = Clients::prepare()?.pytest();
     command.args(["-k", filter]);
     let status = command.status().map_err(|error| format!("cannot start pytest: {error}"))?;
     match status.code() {
@@ -44,28 +50,80 @@ pub(crate) fn run_filtered(filter: &str) -> Result<(), String> {
     }
 }
 
-/// Installs and builds what pytest needs; gives the command without arguments.
-fn prepare() -> Result<Command, String> {
-    install_programs()?;
-    let sdk = environment("sdk", "requirements.txt")?;
-    let az = environment("az", "requirements-az.txt")?;
-    let node = node_packages()?;
-    let judged = judged_packages(&sdk)?;
-    let properties = environment("properties", "requirements-properties.txt")?;
-    run_step("build", &mut cargo(&["build", "--locked", "--package", "ferrohub"]))?;
-    let binary = target().join("debug").join("ferrohub");
-    let mut command = program(sdk.join("bin").join("python"));
-    // In that folder, so that paths among the arguments are the names of test files.
-    command.current_dir(root().join("tests")).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
-    command.env("FERROHUB_TEST_BINARY", binary).env("FERROHUB_TEST_AZ", az.join("bin").join("az"));
-    command.env("FERROHUB_TEST_NODE", node).env("FERROHUB_TEST_JUDGED", judged);
-    command.env("FERROHUB_TEST_PROPERTIES", properties);
-    Ok(command)
+/// What pytest needs, installed and built.
+struct Clients {
+    sdk: PathBuf,
+    az: PathBuf,
+    node: PathBuf,
+    judged: PathBuf,
+    properties: PathBuf,
+    binary: PathBuf,
+}
+
+impl Clients {
+    fn prepare() -> Result<Self, String> {
+        install_programs()?;
+        let sdk = environment("sdk", "requirements.txt")?;
+        Ok(Self {
+            az: environment("az", "requirements-az.txt")?,
+            node: node_packages()?,
+            judged: judged_packages(&sdk)?,
+            properties: environment("properties", "requirements-properties.txt")?,
+            binary: server()?,
+            sdk,
+        })
+    }
+
+    /// pytest, without arguments.
+    fn pytest(&self) -> Command {
+        self.with_surroundings(program(self.python()))
+    }
+
+    /// pytest in a network of its own, without arguments.
+    fn pytest_apart(&self) -> Command {
+        let mut command = program("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]).arg(self.python());
+        self.with_surroundings(command)
+    }
+
+    fn python(&self) -> PathBuf {
+        self.sdk.join("bin").join("python")
+    }
+
+    fn with_surroundings(&self, mut command: Command) -> Command {
+        // In that folder, so that paths among the arguments are the names of test files.
+        command.current_dir(tests()).args(["-m", "pytest"]).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("FERROHUB_TEST_BINARY", &self.binary).env("FERROHUB_TEST_AZ", self.az.join("bin").join("az"));
+        command.env("FERROHUB_TEST_NODE", &self.node).env("FERROHUB_TEST_JUDGED", &self.judged);
+        command.env("FERROHUB_TEST_PROPERTIES", &self.properties);
+        command
+    }
+}
+
+fn tests() -> PathBuf {
+    root().join("tests")
+}
+
+/// Builds the program that clients are tried on. A test is built beside it, and all packages are chosen as for the Rust tests, for then
+/// what it stands on has the features that it has there: nearly all of it would be compiled once more otherwise.
+///
+/// # Errors
+/// That it does not build.
+pub(crate) fn server() -> Result<PathBuf, String> {
+    let chosen =
+        ["--workspace", "--features", "ferrohub-keys-pkcs11/softhsm", "--bin", "ferrohub", "--test", "softhsm"];
+    run_step("build", cargo(&["build", "--locked"]).args(chosen))?;
+    Ok(target().join("debug").join("ferrohub"))
+}
+
+/// The programs that pytest and the Rust tests call.
+pub(crate) fn install_programs() -> Result<(), String> {
+    install_missing(&PROGRAMS)
 }
 
 /// Asks Debian's package manager for what is missing, and for nothing where all is there.
-pub(crate) fn install_programs() -> Result<(), String> {
-    let missing: Vec<&str> = PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|&(_, package)| package).collect();
+pub(crate) fn install_missing(programs: &[(&str, &'static str)]) -> Result<(), String> {
+    let missing: Vec<&str> = programs.iter().filter(|(name, _)| !is_there(name)).map(|&(_, package)| package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -82,7 +140,7 @@ fn is_there(name: &str) -> bool {
 /// A folder with exactly the Node packages that `tests/node` locks; made where it is missing or the lock has changed.
 fn node_packages() -> Result<PathBuf, String> {
     let folder = target().join("foreign").join("node");
-    let source = root().join("tests").join("node");
+    let source = tests().join("node");
     let wanted = read(&source.join("package-lock.json"))?;
     let stamp = folder.join("installed.json");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
@@ -109,7 +167,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 /// missing or the file has changed.
 fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
     let folder = target().join("foreign").join(name);
-    let source = root().join("tests").join(requirements);
+    let source = tests().join(requirements);
     let wanted = read(&source)?;
     let stamp = folder.join("installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
@@ -128,7 +186,7 @@ fn environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
 /// `sdk` has: so two versions of one package can be judged in one run.
 fn judged_packages(sdk: &Path) -> Result<PathBuf, String> {
     let folder = target().join("foreign").join("judged");
-    let wanted = read(&root().join("tests").join("requirements-judged.txt"))?;
+    let wanted = read(&tests().join("requirements-judged.txt"))?;
     for line in wanted.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
         let package = folder.join(line.trim().replacen("==", "-", 1));
         // pip writes the folder last of all, and only when all went well.

@@ -6,6 +6,7 @@
 mod check;
 mod dependencies;
 mod foreign;
+mod portal;
 mod rooms;
 mod step;
 mod tests;
@@ -19,11 +20,21 @@ struct Task {
     run: fn(&[String]) -> Result<(), String>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 7] = [
     Task { name: "check", help: "format, lints, dependency rules, documentation", run: check::run },
     Task { name: "dependencies", help: "dependency rules only", run: dependencies::run },
+    Task {
+        name: "portal",
+        help: "the web page: types, unit tests, build; --dev serves it while it is written",
+        run: portal::run,
+    },
     Task { name: "test", help: "Rust tests, then the foreign clients; FILTER limits both", run: tests::run },
     Task { name: "test-rust", help: "Rust tests only", run: tests::run_rust },
+    Task {
+        name: "test-portal",
+        help: "the page in a browser; arguments go to Playwright",
+        run: portal::run_in_browser,
+    },
     Task { name: "test-foreign", help: "foreign clients only; arguments go to pytest", run: tests::run_foreign },
 ];
 

@@ -46,7 +46,7 @@ pub(crate) enum Verb {
     Activity(LogArgs),
     /// Sign-ins, keys read, certificates issued and revoked, connections refused, changes of the directory: the audit log.
     Audit(LogArgs),
-    /// Get back in as the owner of an installation.
+    /// Get in, or back in, as the owner of an installation.
     Owner(OwnerArgs),
     /// Write a whole installation into one encrypted file; the server may run.
     Backup(BackupArgs),
@@ -313,6 +313,8 @@ pub(crate) struct OwnerArgs {
 pub(crate) enum OwnerVerb {
     /// Replace the owner's secret, and make the owner anew where it was deleted; the server must be stopped.
     Reset(OwnerResetArgs),
+    /// Print a link that signs a person in to the portal once; the server must be running.
+    Link(OwnerLinkArgs),
 }
 
 #[derive(Debug, Args)]
@@ -323,6 +325,16 @@ pub(crate) struct OwnerResetArgs {
     /// Data folder (or FERROHUB_DATA_DIR) of the stopped server.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OwnerLinkArgs {
+    /// Data folder (or FERROHUB_DATA_DIR) of the running server.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Whom it signs in, such as ann@plant.example; without it the installation's own person, who is made where there is none.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -460,5 +472,8 @@ mod tests {
         let reset = Cli::try_parse_from(["ferrohub", "owner", "reset", "--data-dir", "/x"]).unwrap();
         let Verb::Owner(OwnerArgs { verb: OwnerVerb::Reset(args) }) = reset.verb else { panic!("another verb") };
         assert_eq!((args.data_dir, args.config), (Some("/x".into()), None));
+        let link = Cli::try_parse_from(["ferrohub", "owner", "link", "--user", "ann@plant.example"]).unwrap();
+        let Verb::Owner(OwnerArgs { verb: OwnerVerb::Link(args) }) = link.verb else { panic!("another verb") };
+        assert_eq!((args.data_dir, args.user.as_deref()), (None, Some("ann@plant.example")));
     }
 }

@@ -20,6 +20,7 @@ mod openapi;
 mod output;
 mod own;
 mod owner;
+mod owner_link;
 mod owner_reset;
 mod proxy;
 mod quickstart;
@@ -89,6 +90,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Activity(args) => export(Log::Activity, args, &variables).await?,
         Verb::Audit(args) => export(Log::Audit, args, &variables).await?,
         Verb::Owner(args) => match args.verb {
+            OwnerVerb::Link(args) => owner_link::run(&args, &variables).await?,
             OwnerVerb::Reset(args) => Box::pin(owner_reset::run(&args, &variables)).await?,
         },
         Verb::Backup(args) => Box::pin(backup::backup(&args, &variables)).await?,

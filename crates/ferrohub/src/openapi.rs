@@ -35,7 +35,7 @@ fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     // A row for any method is one of what is not built: it is there to be refused by name.
     let served = ferrohub_frontdoor::routes().into_iter().filter(|route| route.method != "*");
-    for route in served.filter(|route| !matches!(route.plane, "pki" | "health" | "websocket")) {
+    for route in served.filter(|route| !matches!(route.plane, "pki" | "health" | "websocket" | "portal" | "at")) {
         let path = path_of(&route.path);
         let operation = operation(&types, &route, &path);
         if let Some(item) = paths.entry(path).or_insert_with(|| json!({})).as_object_mut() {
@@ -188,7 +188,7 @@ mod tests {
     fn every_served_route_is_in_the_document() {
         let document = document();
         for route in ferrohub_frontdoor::routes() {
-            let plane = !matches!(route.plane, "pki" | "health" | "websocket");
+            let plane = !matches!(route.plane, "pki" | "health" | "websocket" | "portal" | "at");
             if route.method != "*" && plane {
                 let item = &document["paths"][path_of(&route.path)][route.method.to_ascii_lowercase()];
                 assert!(item.is_object(), "{} {}", route.method, route.path);

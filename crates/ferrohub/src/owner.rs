@@ -126,9 +126,21 @@ impl Owner {
     /// # Errors
     /// Graph's error as a sentence.
     pub(crate) async fn graph(&self, path: &str) -> Result<Value> {
+        self.directory(Method::GET, path, None).await
+    }
+
+    /// Calls an action of Microsoft Graph.
+    ///
+    /// # Errors
+    /// Graph's error as a sentence.
+    pub(crate) async fn graph_post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.directory(Method::POST, path, Some(body)).await
+    }
+
+    async fn directory(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let base = self.server.urls.graph.trim_end_matches('/');
         let token = self.request_token(base).await?;
-        checked(self.bearer(Method::GET, &format!("{base}/v1.0{path}"), &token, None).await?)?.json()
+        checked(self.bearer(method, &format!("{base}/v1.0{path}"), &token, body).await?)?.json()
     }
 
     /// Calls a data plane at `host` with a token signed by a shared access key; `path` has its query.

@@ -25,7 +25,8 @@ pub(crate) async fn run(args: &OwnerResetArgs, variables: &Variables) -> Result<
     print(&format!(
         "The owner (application {}) has a new secret, in {}; its former ones are refused, and tokens that were \
          taken with them end within the hour. Start the server and sign in: \
-         ferrohub az login. Other owners, if any, are as they were: ferrohub az role assignment list --role Owner",
+         ferrohub az login. In a browser: ferrohub owner link. Other owners, if any, are as they were: \
+         ferrohub az role assignment list --role Owner",
         owner.client_id,
         folder.path().join(OWNER_FILE).display()
     ))

@@ -19,6 +19,7 @@ use crate::config::{Config, Variables};
 use crate::logs;
 use crate::output::{Done, Progress, line};
 use crate::owner::Owner;
+use crate::owner_link;
 use crate::serve::{self, Server};
 use crate::signals::Signals;
 use ferrohub_clock::SystemClock;
@@ -68,7 +69,9 @@ async fn steps(server: &Server, progress: &mut Progress, ends: bool) -> Result<(
     let owner = progress.step("sign in as the owner", async { Owner::sign_in(folder).await.map(Done::new) }).await?;
     let plant = control::build(&owner, clock, progress).await?;
     device::run(&owner, &plant, mqtt_address(server)?, clock, progress).await?;
-    summary::print(&owner, &plant, folder, progress, ends);
+    // A server that ends now would take no link.
+    let link = if ends { None } else { Some(owner_link::of(&owner, None).await?) };
+    summary::print(&owner, &plant, folder, progress, link.as_ref());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::config::{Config, TokenConfig, Variables, WebhookHosts, unknown_variab
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
-use crate::{backup, descriptors, logs, master_key, tls_files};
+use crate::{backup, descriptors, logs, master_key, owner_link, tls_files};
 use ferrohub_clock::SystemClock;
 use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, HttpsWebhooks, Running, ServerIdentity};
 use ferrohub_keys_pkcs11::Pkcs11Keys;
@@ -43,6 +43,8 @@ const WORKER_PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Server {
     folder: DataDir,
     file: ServerFile,
+    /// Whether this start made the installation.
+    is_first: bool,
     door: Running,
     worker: JoinHandle<()>,
     stop: watch::Sender<bool>,
@@ -78,6 +80,7 @@ pub(crate) async fn run(args: &ServeArgs, variables: &Variables) -> Result<()> {
         endpoint(&file.address, file.mqtt_port),
         server.data_dir().path().display()
     ));
+    owner_link::tell(file, server.data_dir().path(), server.is_first).await;
     signals.received().await;
     tracing::info!("stopping");
     server.stop().await;
@@ -123,7 +126,7 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     let trusted = from_files.as_ref().map_or(started.ca_pem.as_bytes(), |identity| &identity.chain_pem);
     write_credentials(&folder, trusted, &started)?;
     let identity = from_files.unwrap_or_else(|| ServerIdentity::from(&started.server));
-    let service = started.service;
+    let (service, is_first) = (started.service, started.is_first);
     let https_port = config.https_port.unwrap_or_else(|| default_https_port(&config.listen));
     let at = |port: u16| config.listen.iter().map(|&address| SocketAddr::new(address, port)).collect::<Vec<_>>();
     let door = FrontdoorConfig {
@@ -142,7 +145,7 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     let file = server_file(config, &door);
     // Last: who finds this file finds the rest.
     folder.write_server(&file)?;
-    Ok(Server { folder, file, door, worker, stop, engines, service })
+    Ok(Server { folder, file, is_first, door, worker, stop, engines, service })
 }
 
 impl Server {

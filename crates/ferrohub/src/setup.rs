@@ -51,6 +51,7 @@ pub(crate) async fn run(args: &SetupArgs, mut environment: Environment) -> Resul
     let account = steps::sign_in(&mut az, &mut guide, &given).await?;
     let wanted =
         variables::complete(given, &account, |name, what, default| guide.value(az.environment(), name, what, default))?;
+    let wanted = steps::in_subscription(&mut az, &mut guide, &account, wanted).await?;
     steps::run(&mut az, &mut guide, &wanted).await?;
     validate::run(&mut az, &mut guide, &wanted).await
 }

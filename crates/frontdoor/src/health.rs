@@ -3,7 +3,7 @@
 use crate::https::reply::Reply;
 use crate::listener::Life;
 use crate::plain::{self, Sources};
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use ferrohub_service::{NotReady, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -45,19 +45,19 @@ enum Wanted {
     Metrics,
 }
 
-static ROUTES: &[Row<Wanted>] = &[
+static ROUTES: Table<Wanted> = Table::new(&[
     Row { method: "GET", path: "/healthz", wants: Wants::Nothing, run: Wanted::Health },
     Row { method: "GET", path: "/readyz", wants: Wants::Nothing, run: Wanted::Ready },
     Row { method: "GET", path: "/metrics", wants: Wants::Nothing, run: Wanted::Metrics },
-];
+]);
 
 /// The routes of the port for health and metrics.
 pub(crate) fn routes() -> Vec<RouteInfo> {
-    route::info("health", ROUTES)
+    ROUTES.info("health")
 }
 
 fn wanted(path: &str) -> Option<Wanted> {
-    match plain::find(ROUTES, path) {
+    match plain::find(&ROUTES, path) {
         Found::Row(row, _) => Some(row.run),
         Found::OtherMethods(_) | Found::Nothing => None,
     }

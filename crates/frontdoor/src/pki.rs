@@ -7,7 +7,7 @@ use crate::listener::Life;
 use crate::plain::{self, Sources};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -52,19 +52,19 @@ async fn answer(service: &Service, path: &str) -> Result<Reply> {
 
 type Run = fn(Uuid) -> Published;
 
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Run> = Table::new(&[
     Row { method: "GET", path: "/ca/{id}.cer", wants: Wants::Nothing, run: Published::Certificate },
     Row { method: "GET", path: "/crl/{id}.crl", wants: Wants::Nothing, run: Published::RevocationList },
-];
+]);
 
 /// The routes of the publishing point.
 pub(crate) fn routes() -> Vec<RouteInfo> {
-    route::info("pki", ROUTES)
+    ROUTES.info("pki")
 }
 
 /// What is published under `path`; the name of a file ends as its route says.
 fn parse(path: &str) -> Option<Published> {
-    let Found::Row(row, name) = plain::find(ROUTES, path) else { return None };
+    let Found::Row(row, name) = plain::find(&ROUTES, path) else { return None };
     let ending = row.path.rsplit('}').next().unwrap_or_default();
     Uuid::parse_str(name.first()?.strip_suffix(ending)?).ok().map(row.run)
 }

@@ -8,7 +8,7 @@ use crate::write_timeout::WriteTimeout;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits::{PLAIN_HEAD_BYTES, PLAIN_HEAD_TIMEOUT};
 use ferrohub_model::random::Random;
-use ferrohub_service::route::{self, Found, Row};
+use ferrohub_service::route::{Found, Table};
 use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -60,9 +60,9 @@ where
 }
 
 /// The row of a table for a path as sent; HEAD is answered like GET.
-pub(crate) fn find<'t, H>(rows: &'t [Row<H>], path: &str) -> Found<'t, H> {
+pub(crate) fn find<H>(table: &Table<H>, path: &str) -> Found<'static, H> {
     let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    route::find(rows, "GET", &segments)
+    table.find("GET", &segments)
 }
 
 /// A line of text.

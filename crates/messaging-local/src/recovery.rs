@@ -68,7 +68,8 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Recovered> {
         let (seal, runs) = sealed(disk, dir, *number, (position == 0).then_some(&mut index))?;
         index.add_runs(*number, seal, runs).map_err(|text| broken_chain(dir, *number, &text))?;
     }
-    let last = last(disk, dir, active, segments.is_empty(), &mut index)?;
+    let named = horizons.segments().is_some_and(|(_, last)| last >= active);
+    let last = last(disk, dir, active, Standing { alone: segments.is_empty(), named }, &mut index)?;
     let first = segments.first().copied().unwrap_or(active);
     match horizons.name_segments(disk, dir, first, active) {
         Ok(()) => {}
@@ -195,8 +196,18 @@ fn rebuild(disk: &dyn Disk, dir: &Path, number: u64, length: u64, walk: Walk) ->
     }
 }
 
+/// What is known of the last segment beside what it says.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// There is no other.
+    alone: bool,
+    /// It is named as one that is there, so it was synced with all its heads.
+    named: bool,
+}
+
 /// Walks the last segment, cuts a torn tail and syncs the rest.
-fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index) -> Result<Last> {
+fn last(disk: &dyn Disk, dir: &Path, number: u64, standing: Standing, index: &mut Index) -> Result<Last> {
+    let Standing { alone, named } = standing;
     let path = records_path(dir, number);
     let at = |error: io::Error| fault::open(format!("{}: {error}", path.display()));
     let file = disk.open(&path).map_err(at)?;
@@ -212,13 +223,14 @@ fn last(disk: &dyn Disk, dir: &Path, number: u64, alone: bool, index: &mut Index
         if synced {
             return Err(damaged(&path, walk.end, what));
         }
-        // The oldest segment alone knows what expired partitions had reached.
-        if alone && walk.end == 0 && number > 0 {
+        // The oldest segment alone knows what expired partitions had reached; and one behind it that is named had its heads.
+        if (if alone { number > 0 } else { named }) && walk.end == 0 {
             return Err(damaged(&path, 0, what));
         }
         tracing::warn!(file = %path.display(), offset = walk.end, cut = bytes.len() - walk.end,
             "cutting off the torn end of the event log");
-        if walk.runs.is_empty() && !(alone && walk.end > 0) {
+        // One that is named must not be away for a moment: the power may fail again.
+        if walk.runs.is_empty() && !((alone || named) && walk.end > 0) {
             // The crash came while the segment was begun; older ones know everything it would say.
             let begun = start(disk, dir, number, &index.heads()).map_err(at)?;
             index.add_runs(number, begun.seal, BTreeMap::new()).map_err(fault::open)?;

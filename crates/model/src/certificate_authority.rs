@@ -13,7 +13,7 @@ pub enum AuthorityState {
     Pending,
     /// It signs.
     Active,
-    /// Another one took over: it signs revocation lists only, and is trusted until its last certificate ends.
+    /// Another one took over, or its resource was deleted: it signs revocation lists only, and is trusted until its last certificate ends.
     Superseded,
     /// It is on its root's revocation list and trusted by nobody. The key is gone, a last revocation list stays published.
     Revoked,
@@ -76,6 +76,9 @@ pub struct AuthorityRecord {
     /// Whether its owner was told that it ends and nothing takes its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warned: bool,
+    /// Whether its resource was deleted while devices had certificates of it, so that no hub gets it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 impl AuthorityRecord {
@@ -118,6 +121,9 @@ pub struct RevocationList {
     /// Its CRL number, by which its parts are known.
     #[serde(default)]
     pub number: u64,
+    /// From when on it counts; one of an older program does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub this_update: Option<Timestamp>,
     /// When a newer one must be there.
     pub next_update: Timestamp,
     /// The revocations of the authority that it knows of: what grows with each of them asks for a new list.
@@ -230,6 +236,7 @@ mod tests {
             follows: None,
             revoked: None,
             warned: false,
+            left: false,
         };
         let doc = serde_json::to_value(&record).unwrap();
         assert_eq!(doc["certificateDer"], "MAP/");

@@ -12,6 +12,7 @@ pub mod device_id;
 pub mod device_session;
 pub mod enrollment;
 pub mod error;
+pub mod guessing;
 pub mod key_reference;
 pub mod limits;
 pub mod message;

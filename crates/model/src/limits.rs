@@ -36,6 +36,12 @@ pub const AUDIT_WAITING: usize = 20_000;
 pub const FAILING_CALLERS: usize = 1000;
 /// Names of applications, policies and devices for which wrong credentials came of late: ours.
 pub const GUESSED_NAMES: usize = 20_000;
+/// Sessions of browsers that one person has at once; the oldest ends with the next: ours.
+pub const SESSIONS_OF_A_PERSON: u64 = 100;
+/// Chains of refresh tokens that one person has at once; the oldest ends with the next: ours.
+pub const CHAINS_OF_A_PERSON: u64 = 1000;
+/// Codes of devices that wait to be typed, of one client and of one address: ours.
+pub const DEVICE_CODES: (usize, usize) = (1000, 20);
 /// Time for the head of an HTTPS request, which is also how long an idle connection is kept: ours.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time for the body of an HTTPS request: ours.
@@ -197,9 +203,9 @@ pub const TAG_NAME_CHARS: usize = 512;
 /// Length of a tag value (ARM: 256).
 pub const TAG_VALUE_CHARS: usize = 256;
 /// Bytes of a revocation list in one row: ours (as base64 in a document of [`STORE_DOCUMENT_BYTES`] at most).
-pub const REVOCATION_LIST_PART_BYTES: usize = 4 * 1024 * 1024;
-/// Rows of one revocation list: ours, enough for seven million revoked certificates.
-pub const REVOCATION_LIST_PARTS: usize = 64;
+pub const REVOCATION_LIST_PART_BYTES: usize = 1024 * 1024;
+/// Rows of one revocation list: ours, enough for seven million revoked certificates, and one unit of work ([`UNIT_ROWS`]).
+pub const REVOCATION_LIST_PARTS: usize = 256;
 /// Leaf validity in days, least and most (seeds: 1 to 3650).
 pub const LEAF_VALIDITY_DAYS: (u32, u32) = (1, 3650);
 /// Leaf validity in days where none is given.
@@ -249,6 +255,13 @@ pub const GRAPH_TIME: Duration = Duration::from_secs(5);
 pub const GRAPH_BYTES: usize = 256 * 1024 * 1024;
 /// Devices that Resource Graph holds in memory, each 0.3 to 0.7 KB: ours.
 pub const GRAPH_DEVICES: usize = 3_000_000;
+/// Bytes of devices that Resource Graph holds in memory, about: ours.
+pub const GRAPH_HELD_BYTES: usize = 2 * 1024 * 1024 * 1024;
+/// How long a query of Resource Graph waits until everything is read, which is begun by the first one after a start: ours; reading
+/// goes on behind a query that has waited enough.
+pub const GRAPH_PATIENCE: Duration = Duration::from_secs(30);
+/// How long Resource Graph does not count devices again when there were more: ours.
+pub const GRAPH_FULL_TIME: Duration = Duration::from_secs(60);
 /// Rows that are read at a time where many are gone through: ours.
 pub const READ_ROWS: usize = 500;
 /// Rows of one page read from the store, and keys of one look-up: ours.
@@ -304,10 +317,18 @@ pub const HUB_QUERY_PATIENCE: Duration = Duration::from_secs(10);
 pub const HUB_QUERY_PAGE_TIME: Duration = Duration::from_secs(5);
 /// How long a query that must see every device goes through them before it is refused: ours (clients wait a minute).
 pub const HUB_QUERY_TIME: Duration = Duration::from_secs(30);
-/// Bytes of stored twins in one page of a query, about: ours.
+/// Bytes of one page of a query, as stored twins and as results, about: ours.
 pub const HUB_QUERY_PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Groups of one query: ours.
 pub const HUB_QUERY_GROUPS: usize = 10_000;
+/// How long the number of devices that are connected to other processes is not counted again: ours.
+pub const CONNECTED_PERIOD: Duration = Duration::from_secs(5);
+/// Entries after SELECT of one query: ours.
+pub const HUB_QUERY_ITEMS: usize = 100;
+/// Expressions after GROUP BY of one query: ours.
+pub const HUB_QUERY_GROUP_BY: usize = 10;
+/// Bytes of what is known of all groups of one query, about: ours.
+pub const HUB_QUERY_GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// Values that results of one query are put in order by: ours (they stand in the continuation, which is a header).
 pub const HUB_QUERY_ORDERS: usize = 4;
 /// Characters of a text that results are put in order by: ours, for the same reason.

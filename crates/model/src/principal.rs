@@ -53,8 +53,6 @@ pub struct User {
     pub password: String,
     /// Whether the password only counts once somebody set another one.
     pub must_change: bool,
-    /// Unix seconds from which tokens count: those of before ended with a password, or were revoked.
-    pub tokens_from: i64,
     /// Further members that are kept and shown, such as `jobTitle`.
     pub facts: BTreeMap<String, String>,
 }
@@ -148,12 +146,22 @@ pub struct Principal {
     /// Unix seconds at which it was made; 0 in rows that are older than the member.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub made: i64,
+    /// How often everything that it was given has ended: with another password, with a revocation, by being disabled. Sessions, links and
+    /// tokens say the number that they were given under, and count under no other one. A time would not do: what is given in the second
+    /// of a revocation, or by a process whose clock is ahead, would outlive it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub generation: u64,
     /// The person, for a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
     /// The group, for a group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_first(generation: &u64) -> bool {
+    *generation == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -175,9 +183,24 @@ impl Principal {
             certificates: Vec::new(),
             disabled: false,
             made: 0,
+            generation: 0,
             user: None,
             group: None,
         }
+    }
+
+    /// Gives a person another password by its stored form; what was given under the one before ends, and so does that it must be
+    /// changed.
+    pub fn set_password(&mut self, hash: &str) {
+        let user = self.user.get_or_insert_default();
+        hash.clone_into(&mut user.password);
+        user.must_change = false;
+        self.end_what_was_given();
+    }
+
+    /// No session, link or token that it was given until now counts any more.
+    pub fn end_what_was_given(&mut self) {
+        self.generation += 1;
     }
 
     /// What messages and stamps call it: a person's sign-in name, a group's name, else the application id, as Azure does.

@@ -1,7 +1,7 @@
 //! The stored form of every ARM resource. Views of an api-version are made from it, never stored.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -27,14 +27,17 @@ pub struct SystemData {
 impl SystemData {
     /// ARM's `systemData`.
     pub fn view(&self) -> Value {
-        json!({
-            "createdBy": self.created_by,
-            "createdByType": self.created_by_type,
-            "createdAt": self.created_at,
-            "lastModifiedBy": self.last_modified_by,
-            "lastModifiedByType": self.last_modified_by_type,
-            "lastModifiedAt": self.last_modified_at,
-        })
+        let members = [
+            ("createdBy", &self.created_by),
+            ("createdByType", &self.created_by_type),
+            ("createdAt", &self.created_at),
+            ("lastModifiedBy", &self.last_modified_by),
+            ("lastModifiedByType", &self.last_modified_by_type),
+            ("lastModifiedAt", &self.last_modified_at),
+        ];
+        let mut view = Map::with_capacity(members.len());
+        view.extend(members.map(|(name, text)| (name.to_owned(), text.as_str().into())));
+        Value::Object(view)
     }
 }
 

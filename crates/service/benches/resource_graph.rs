@@ -9,123 +9,60 @@
     reason = "a benchmark prints its result and stops at the first failure"
 )]
 
-use ferrohub_clock::SystemClock;
-use ferrohub_messaging::disk::RealDisk;
-use ferrohub_messaging_local::{LocalBus, LocalEventLog};
-use ferrohub_model::clock::Clock;
+mod world;
+
 use ferrohub_model::device::{Authentication, AuthenticationType, DeviceIdentity, DeviceStatus};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource::{Resource, SystemData};
-use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::random::SystemRandom;
-use ferrohub_pki::seal::MasterKey;
-use ferrohub_service::arm::ArmRequest;
-use ferrohub_service::arm::types::Types;
-use ferrohub_service::authn::Audience;
-use ferrohub_service::authz::Actor;
-use ferrohub_service::platform::{Change, Engines, Platform, Settings};
-use ferrohub_service::{Service, StartConfig, resources, tables};
+use ferrohub_service::platform::Change;
+use ferrohub_service::tables;
 use ferrohub_store::Put;
-use ferrohub_store_sqlite::{Options, SqliteStore};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
+use world::{HUB, REGISTRY, World, timed};
 
 const NAMESPACES: usize = 3;
 const UNIT: usize = 250;
 
-struct World {
-    service: Arc<Service>,
-    platform: Arc<Platform>,
-    owner: Actor,
-    group: String,
+/// An installation with devices.
+struct Bench {
+    world: World,
 }
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let count = std::env::var("FERROHUB_BENCH_DEVICES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let world = World::new(folder.path()).await;
-        world.fill(count).await;
-        world.ask(count).await;
+    let count = world::count("FERROHUB_BENCH_DEVICES", 1_000_000);
+    world::run(async {
+        let bench = Bench::new(folder.path()).await;
+        bench.fill(count).await;
+        bench.ask(count).await;
     });
 }
 
-impl World {
+impl Bench {
     async fn new(folder: &std::path::Path) -> Self {
-        let clock = SystemClock::shared();
-        let store =
-            SqliteStore::open(&folder.join("store.db"), tables::ALL, Arc::clone(&clock), Options::default()).unwrap();
-        let log = LocalEventLog::open(Arc::new(RealDisk), &folder.join("log"), Arc::clone(&clock), Default::default());
-        let engines = Engines {
-            store: Arc::new(store),
-            log: Arc::new(log.unwrap()),
-            bus: Arc::new(LocalBus::new()),
-            clock,
-            random: Arc::new(SystemRandom),
-            keys: None,
-        };
-        let config = StartConfig {
-            settings: Settings { domain: "localhost".into(), pki_url: None },
-            master_key: MasterKey::from_bytes(&[42; 32]).unwrap(),
-            owner_file_missing: true,
-            types: Types::built_in(),
-            webhooks: None,
-        };
-        let started = Service::start(engines, config).await.unwrap();
-        let (service, credential) = (started.service, started.owner.unwrap());
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", credential.client_id.as_str()),
-            ("client_secret", credential.client_secret.as_str()),
-            ("scope", "https://management.azure.com/.default"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let tenant = service.tenancy().tenant_id.clone();
-        let token = service.authn.token(&tenant, &form, None, true).await.unwrap();
-        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
-        let owner = service.authn.bearer(Some(&bearer), Audience::Arm).await.unwrap();
-        let group = format!("/subscriptions/{}/resourceGroups/rg", credential.subscription_id);
-        let world = Self { service, platform: started.platform, owner, group };
-        world.send("PUT", &world.group, "2024-11-01", json!({"location": "westeurope"})).await;
+        let bench = Self { world: World::open(folder).await };
         for number in 0..NAMESPACES {
-            world.send("PUT", &world.namespace(number), "2026-03-01-preview", json!({"location": "westeurope"})).await;
+            bench.world.put(&bench.namespace(number), REGISTRY, json!({"location": "westeurope"})).await;
         }
         let hub = json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}});
-        world.send("PUT", &world.hub(), "2025-08-01-preview", hub).await;
-        world
+        bench.world.put(&bench.hub(), HUB, hub).await;
+        bench
     }
 
     fn namespace(&self, number: usize) -> String {
-        format!("{}/providers/Microsoft.DeviceRegistry/namespaces/plant{number}", self.group)
+        self.world.namespace(&format!("plant{number}"))
     }
 
     fn hub(&self) -> String {
-        format!("{}/providers/Microsoft.Devices/IotHubs/hub1", self.group)
-    }
-
-    async fn send(&self, method: &str, path: &str, version: &str, body: Value) -> Value {
-        let request = ArmRequest {
-            method: method.into(),
-            path: path.into(),
-            query: vec![("api-version".into(), version.into())],
-            body: Some(body),
-            if_match: None,
-            if_none_match: None,
-            actor: self.owner.clone(),
-            base_url: "https://localhost".into(),
-            request_id: Uuid::nil(),
-            correlation_id: Uuid::nil(),
-            client: Default::default(),
-        };
-        self.service.arm.handle(request).await.unwrap().body.unwrap()
+        format!("{}/providers/Microsoft.Devices/IotHubs/hub1", self.world.group)
     }
 
     async fn uid(&self, id: &str) -> Uuid {
-        resources::require(&self.platform, &ResourceId::parse(id).unwrap()).await.unwrap().uid
+        self.world.stored(id).await.uid
     }
 
     /// Writes the rows that registrations would have written.
@@ -138,7 +75,7 @@ impl World {
         for start in (0..count).step_by(UNIT) {
             let mut change = Change::new();
             for number in start..count.min(start + UNIT) {
-                let (uid, name) = (self.platform.new_id(), format!("device-{number:07}"));
+                let (uid, name) = (self.world.platform.new_id(), format!("device-{number:07}"));
                 let place = format!("{}/dv/{name}", uid_key(namespaces[number % NAMESPACES]));
                 let columns = vec![Some(place), None, None, None, None];
                 change.unit.put(Put::new(&tables::RESOURCES, uid_key(uid), columns, &device(&name, number)).unwrap());
@@ -147,7 +84,7 @@ impl World {
                     .unit
                     .put(Put::new(&tables::DEVICES, uid_key(uid), vec![Some(place)], &identity(number)).unwrap());
             }
-            self.platform.commit(change).await.unwrap();
+            self.world.platform.commit(change).await.unwrap();
         }
     }
 
@@ -181,16 +118,15 @@ impl World {
             all.sort();
             println!("{what}: {:?} (of five: {:?} to {:?}), {total} rows", all[2], all[0], all[4]);
         }
-        self.send("PATCH", &id, "2026-03-01-preview", json!({"tags": {"line": "new"}})).await;
+        let new = json!({"location": "westeurope", "tags": {"line": "new"}});
+        self.world.put(&format!("{}/devices/new", self.namespace(0)), REGISTRY, new).await;
         let (took, answer) = self.timed("Resources | where tags.line == 'new' | project name").await;
         println!("scan behind a write: {took:?}, {}", answer["data"][0]["name"]);
     }
 
     async fn timed(&self, query: &str) -> (Duration, Value) {
-        let started = SystemClock.monotonic();
         let path = "/providers/Microsoft.ResourceGraph/resources";
-        let answer = self.send("POST", path, "2022-10-01", json!({ "query": query })).await;
-        (SystemClock.monotonic().since(started), answer)
+        timed(self.world.send("POST", path, "2022-10-01", Some(json!({ "query": query })))).await
     }
 }
 

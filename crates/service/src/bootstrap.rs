@@ -8,7 +8,7 @@ use crate::directory::{self, IOT_HUB_APP_ID};
 use crate::key_store::{KeyUse, Keys};
 use crate::keyring::Keyring;
 use crate::master_key::CHECK;
-use crate::platform::{Engines, Tenancy};
+use crate::platform::{Engines, Platform, Tenancy};
 use crate::resources::{self, RowExtra};
 use crate::tables::META;
 use base64::Engine as _;
@@ -179,7 +179,7 @@ async fn found(engines: &Engines) -> Result<Option<(Tenancy, OwnerCredential)>> 
     unit.put(directory::put(&Principal { application_object_id: None, ..first_party })?);
     unit.put(directory::put(&owner)?);
     unit.put(meta(OWNER, &owner.id)?);
-    unit.put(owner_assignment(engines, &tenancy, &owner)?.1);
+    unit.put(owner_assignment(engines.into(), &tenancy, &owner, (&owner.app_id, "Application"))?.1);
     if !is_first(engines.store.as_ref(), unit).await? {
         return Ok(None);
     }
@@ -235,21 +235,46 @@ fn application(random: &dyn Random, name: &str, app_id: String, secrets: Vec<Cli
     }
 }
 
-/// The id and the row of an assignment of Owner over the subscription.
-pub(crate) fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Principal) -> Result<(ResourceId, Put)> {
+/// What a new row needs of the world.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) random: &'a dyn Random,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+impl<'a> From<&'a Engines> for Sources<'a> {
+    fn from(engines: &'a Engines) -> Self {
+        Self { random: engines.random.as_ref(), clock: engines.clock.as_ref() }
+    }
+}
+
+impl<'a> From<&'a Platform> for Sources<'a> {
+    fn from(platform: &'a Platform) -> Self {
+        Self { random: platform.random.as_ref(), clock: platform.clock.as_ref() }
+    }
+}
+
+/// The id and the row of an assignment of Owner over the subscription; `by` is whose doing it is, and of what kind.
+pub(crate) fn owner_assignment(
+    sources: Sources<'_>,
+    tenancy: &Tenancy,
+    owner: &Principal,
+    (by, kind): (&str, &str),
+) -> Result<(ResourceId, Put)> {
+    let Sources { random, clock } = sources;
     let scope = ResourceId::subscription(&tenancy.subscription_id);
-    let name = engines.random.uuid_v4().to_string();
-    let now = rfc3339(engines.clock.now());
+    let name = random.uuid_v4().to_string();
+    let now = rfc3339(clock.now());
     let definition = scope.resource("Microsoft.Authorization", "roleDefinitions", builtin::OWNER).to_string();
     let mut properties = Map::new();
     for (key, value) in [
         ("roleDefinitionId", definition),
         ("principalId", owner.id.clone()),
-        ("principalType", "ServicePrincipal".into()),
+        ("principalType", owner.kind.role_word().into()),
         ("createdOn", now.clone()),
-        ("createdBy", owner.app_id.clone()),
+        ("createdBy", by.to_owned()),
         ("updatedOn", now.clone()),
-        ("updatedBy", owner.app_id.clone()),
+        ("updatedBy", by.to_owned()),
     ] {
         properties.insert(key.into(), value.into());
     }
@@ -259,8 +284,8 @@ pub(crate) fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Pri
     let resource = Resource {
         name: name.clone(),
         properties,
-        system_data: SystemData::from(vec![owner.app_id.clone(), "Application".into(), now]),
-        etag: engines.random.uuid_v4().to_string(),
+        system_data: SystemData::from(vec![by.to_owned(), kind.to_owned(), now]),
+        etag: random.uuid_v4().to_string(),
         ..Resource::default()
     };
     let above = Uuid::parse_str(&tenancy.subscription_id)
@@ -270,9 +295,9 @@ pub(crate) fn owner_assignment(engines: &Engines, tenancy: &Tenancy, owner: &Pri
         link: Some(format!("role/{}", builtin::OWNER)),
         lookup: Some(role_assignment_lookup(above, &owner.id, builtin::OWNER)),
     };
-    let uid = engines.random.uuid_v7(u64::try_from(engines.clock.now().as_millisecond()).unwrap_or(0));
+    let uid = random.uuid_v7(u64::try_from(clock.now().as_millisecond()).unwrap_or(0));
     let id = ROLE_ASSIGNMENT.child_of(&scope, &name);
-    Ok((id, resources::founding_row(uid, &ROLE_ASSIGNMENT, above, &resource, extra)?))
+    Ok((id, resources::founding_row(uid, &ROLE_ASSIGNMENT, above, resource, extra)?))
 }
 
 /// A server certificate of the platform CA that covers `dns_names`.

@@ -9,7 +9,7 @@ use crate::authz::{Actor, builtin};
 use crate::directory::{self, Relation};
 use crate::platform::{ACCESS_GENERATION, Change, Platform};
 use crate::resources::{self, Stored, tag};
-use crate::tables::{MEMBERSHIPS, META, PRINCIPALS};
+use crate::tables::{MEMBERSHIPS, META, PASSWORD_GUESSES, PRINCIPALS};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::PrincipalKind;
 use ferrohub_model::resource_id::ResourceId;
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Role assignments, and memberships, that go in one unit of work with their activity rows: ours, well below `limits::UNIT_ROWS`.
-const AT_ONCE: usize = 100;
+pub(crate) const AT_ONCE: usize = 100;
 
 /// Adds the removal of a principal, with every role assignment and membership of it, to `change`. More than [`AT_ONCE`] of either go
 /// before, in units of their own: a principal that is cut off half-way has less rights, not more, and goes with the next try.
@@ -46,6 +46,7 @@ pub(crate) async fn remove_principal(platform: &Platform, actor: &Actor, id: &st
         if held.len() <= AT_ONCE && belongs.len() <= AT_ONCE {
             expect_access(generation, change);
             change.unit.delete(&PRINCIPALS, id);
+            change.unit.delete(&PASSWORD_GUESSES, id);
             remove_memberships(&belongs, change);
             return remove_assignments(platform, actor, correlation, &held, change);
         }
@@ -69,7 +70,8 @@ fn remove_memberships(keys: &[String], change: &mut Change) {
     }
 }
 
-/// Refuses that a principal is disabled, or leaves the group of `leaves`, when nobody else would be Owner.
+/// Refuses that a principal is disabled, or leaves the group of `leaves`, when nobody else would be Owner. `change` counts as
+/// one of roles from then on, so that of two who go at the same time one sees the other gone.
 ///
 /// # Errors
 /// `LastRbacAdmin`.
@@ -81,6 +83,7 @@ pub(crate) async fn check_principal(
 ) -> Result<()> {
     let (generation, _) = platform.access_at().await?;
     expect_access(generation, change);
+    change.access = true;
     let without = match leaves {
         Some(group) => Without { membership: Some((group, id)), ..Without::default() },
         None => Without { principal: Some(id), ..Without::default() },
@@ -89,11 +92,15 @@ pub(crate) async fn check_principal(
 }
 
 /// Makes the unit hold only as long as no role changes.
-fn expect_access(generation: u64, change: &mut Change) {
+pub(crate) fn expect_access(generation: u64, change: &mut Change) {
     change.unit.expect_version(&META, ACCESS_GENERATION, generation);
 }
 
-fn remove_assignments(
+/// Adds the removal of role assignments, with their rows of the activity log, to `change`.
+///
+/// # Errors
+/// Internal, when a row does not serialize.
+pub(crate) fn remove_assignments(
     platform: &Platform,
     actor: &Actor,
     correlation: Uuid,
@@ -121,6 +128,7 @@ pub(crate) async fn check_assignment(platform: &Platform, assignment: &Stored, c
     }
     let (generation, _) = platform.access_at().await?;
     expect_access(generation, change);
+    change.access = true;
     let without = Without { assignment: Some(assignment.uid), ..Without::default() };
     require_owner(platform, &without, "Its principal is").await
 }
@@ -152,7 +160,8 @@ async fn require_owner(platform: &Platform, without: &Without<'_>, why: &str) ->
     Err(last_owner(why))
 }
 
-/// Whether somebody who exists and may sign in holds Owner over the whole subscription, itself or as a member of a group.
+/// Whether somebody who exists and may sign in holds Owner over the whole subscription, itself or as a member of a group. Who has no
+/// password gets in by a link only, which takes another Owner.
 async fn has_owner(platform: &Platform, without: &Without<'_>) -> Result<bool> {
     for assignment in resources::linked(platform, &format!("role/{}", builtin::OWNER)).await? {
         if is_owner(platform, &assignment)
@@ -186,7 +195,8 @@ async fn somebody_is(platform: &Platform, holder: String, without: &Without<'_>)
             _ => None,
         };
         let goes = without.below.zip(home).is_some_and(|(target, home)| home.is_within(target));
-        if !found.disabled && !goes {
+        let signs_in = found.user.as_ref().is_none_or(|user| !user.password.is_empty());
+        if !found.disabled && signs_in && !goes {
             return Ok(true);
         }
     }
@@ -194,9 +204,14 @@ async fn somebody_is(platform: &Platform, holder: String, without: &Without<'_>)
 }
 
 fn is_owner(platform: &Platform, assignment: &Stored) -> bool {
-    let role = assignment.resource.text(&["roleDefinitionId"]).unwrap_or_default();
     let whole = Uuid::parse_str(&platform.tenancy.subscription_id).is_ok_and(|id| id == assignment.parent);
-    whole && role.rsplit('/').next().is_some_and(|guid| guid.eq_ignore_ascii_case(builtin::OWNER))
+    whole && gives_owner(assignment)
+}
+
+/// Whether an assignment is one of Owner, wherever it is.
+pub(crate) fn gives_owner(assignment: &Stored) -> bool {
+    let role = assignment.resource.text(&["roleDefinitionId"]).unwrap_or_default();
+    role.rsplit('/').next().is_some_and(|guid| guid.eq_ignore_ascii_case(builtin::OWNER))
 }
 
 fn holder(assignment: &Stored) -> &str {

@@ -1,6 +1,7 @@
 //! The small part of Microsoft Graph that role assignments and `az ad` need: people, groups, applications, service principals.
 
 mod applications;
+mod collections;
 mod credentials;
 mod groups;
 mod members;
@@ -8,6 +9,7 @@ mod not_built;
 mod objects;
 mod path_keys;
 mod query;
+mod sign_in_links;
 mod users;
 
 use crate::audit::{self, AuditEvent, Kind, sign_ins};
@@ -15,18 +17,17 @@ use crate::authz::{Actor, Plane, authorize};
 use crate::directory::{self, Relation};
 use crate::platform::Platform;
 use crate::resources;
-use crate::route::{self, Found, RouteInfo, Row, Wants};
-use crate::tables::PRINCIPALS;
+use crate::route::{Found, RouteInfo, Row, Table, Wants};
+use collections::Collection;
 use credentials::Holder;
-use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::READ_ROWS;
+use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_store::Pages;
 use ferrohub_wire::odata::Terms;
 use futures_util::future::BoxFuture;
-use objects::{application_view, principal_view, refuse_unknown, unknown};
-use serde_json::{Value, json};
+use objects::{application_view, principal_view, unknown};
+use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -45,47 +46,9 @@ pub struct GraphRequest {
     pub actor: Actor,
     /// Origin of the request.
     pub base_url: String,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
 }
-
-/// Most ids of one `getByIds` (Graph: 1000).
-const IDS: usize = 1000;
-
-/// What lists are filtered by.
-static PRINCIPAL_TERMS: Terms = Terms {
-    fields: &[
-        "id",
-        "appId",
-        "displayName",
-        "appDisplayName",
-        "servicePrincipalNames",
-        "servicePrincipalType",
-        "accountEnabled",
-        "alternativeNames",
-    ],
-    marks: &[],
-};
-static APPLICATION_TERMS: Terms = Terms { fields: &["id", "appId", "displayName", "identifierUris"], marks: &[] };
-static USER_TERMS: Terms = Terms {
-    fields: &[
-        "id",
-        "userPrincipalName",
-        "displayName",
-        "mail",
-        "mailNickname",
-        "accountEnabled",
-        "givenName",
-        "surname",
-        "jobTitle",
-        "department",
-        "employeeId",
-        "userType",
-    ],
-    marks: &[],
-};
-static GROUP_TERMS: Terms = Terms {
-    fields: &["id", "displayName", "mailNickname", "description", "securityEnabled", "mailEnabled"],
-    marks: &[],
-};
 
 static SIGN_IN_TERMS: Terms =
     Terms { fields: &["appId", "ipAddress", "correlationId", "resourceDisplayName", "id"], marks: &[] };
@@ -104,7 +67,7 @@ const fn change(method: &'static str, path: &'static str, run: Run) -> Row<Run> 
     Row { method, path, wants: Wants::Right, run }
 }
 
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Run> = Table::new(&[
     read("GET", "/servicePrincipals", |graph, request, _| Box::pin(graph.list(request, Collection::ServicePrincipals))),
     read("GET", "/applications", |graph, request, _| Box::pin(graph.list(request, Collection::Applications))),
     read("GET", "/users", |graph, request, _| Box::pin(graph.list(request, Collection::Users))),
@@ -168,6 +131,8 @@ static ROUTES: &[Row<Run>] = &[
     change("POST", "/users/{id}/revokeSignInSessions", |graph, _, path| {
         Box::pin(async move { graph.revoke_sign_ins(&graph.user(&path[0]).await?.id).await })
     }),
+    // Ours: Entra's temporary access passes are typed in, and are for a policy to allow.
+    change("POST", "/ferrohub.signInLink", |graph, request, _| Box::pin(graph.sign_in_link(request))),
     change("POST", "/groups", |graph, request, _| Box::pin(graph.create_group(request))),
     change("PATCH", "/groups/{id}", |graph, request, path| Box::pin(graph.update_group(request, &path[0]))),
     change("DELETE", "/groups/{id}", |graph, request, path| {
@@ -228,12 +193,15 @@ static ROUTES: &[Row<Run>] = &[
     change("DELETE", "/servicePrincipals/{id}", |graph, request, path| {
         Box::pin(async move { graph.remove(request, &*graph.service_principal(&path[0]).await?, true).await })
     }),
-];
+]);
+
+/// What people change of themselves without a right, and what the audit log tells of.
+const OF_ONESELF: &[&str] = &["/me/changePassword", "/me/revokeSignInSessions"];
 
 /// The routes of Graph, below `/v1.0`.
 pub fn routes() -> Vec<RouteInfo> {
     let below = |route: RouteInfo| RouteInfo { path: format!("/v1.0{}", route.path), ..route };
-    route::info("graph", ROUTES).into_iter().chain(not_built::routes()).map(below).collect()
+    ROUTES.info("graph").into_iter().chain(not_built::routes()).map(below).collect()
 }
 
 /// Microsoft Graph.
@@ -253,7 +221,7 @@ impl Graph {
     /// The product's error, in Graph's shape the same as ARM's.
     pub async fn handle(&self, mut request: GraphRequest) -> Result<Answer> {
         request.path = path_keys::keyed(request.path);
-        match route::find(ROUTES, &request.method, &request.path) {
+        match ROUTES.find(&request.method, &request.path) {
             Found::Row(row, path) => {
                 if row.wants == Wants::Right {
                     self.platform.refresh_access().await?;
@@ -262,13 +230,25 @@ impl Graph {
                         allowed?;
                     }
                 }
-                let (status, body) = (row.run)(self, &request, &path).await?;
-                if row.wants == Wants::Right && row.method != "GET" {
-                    audit::note(&self.platform, changed(&request, body.as_ref()));
+                let done = (row.run)(self, &request, &path).await;
+                if row.wants == Wants::Right && row.method != "GET" || OF_ONESELF.contains(&row.path) {
+                    self.note(&request, &done);
                 }
+                let (status, body) = done?;
                 Ok((status, query::selected(&request, body)?))
             }
             Found::OtherMethods(_) | Found::Nothing => Err(not_built::refusal(&request)),
+        }
+    }
+
+    /// Takes note of a change for the audit log; one that failed is counted with its like of the same caller.
+    fn note(&self, request: &GraphRequest, done: &Result<Answer>) {
+        match done {
+            Ok((_, body)) => audit::note(&self.platform, changed(request, body.as_ref())),
+            Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) => {}
+            Err(error) => {
+                audit::note_once(&self.platform, request.actor.id(), changed(request, None).failed(error));
+            }
         }
     }
 
@@ -310,7 +290,8 @@ impl Graph {
     }
 
     async fn show_any(&self, id: &str) -> Result<Answer> {
-        Ok((200, Some(self.any_view(id).await?.ok_or_else(|| unknown(id))?)))
+        let found = self.any_views(&[id.to_owned()]).await?.into_iter().next();
+        Ok((200, Some(found.ok_or_else(|| unknown(id))?)))
     }
 
     /// A service principal by object id, or by `(appId='…')`.
@@ -354,50 +335,6 @@ impl Graph {
         Ok(found.id.clone())
     }
 
-    async fn all(&self) -> Result<Vec<Arc<Principal>>> {
-        let mut found = Vec::new();
-        let mut pages = Pages::scan(self.platform.store.as_ref(), &PRINCIPALS, "", READ_ROWS);
-        while let Some(rows) = pages.next().await? {
-            for row in rows {
-                found.push(directory::from_row(&row)?);
-            }
-        }
-        Ok(found)
-    }
-
-    async fn list(&self, request: &GraphRequest, collection: Collection) -> Result<Answer> {
-        let list = query::List::of(request, collection.name(), collection.terms())?;
-        let mut value = Vec::new();
-        for principal in self.all().await?.iter().filter(|principal| collection.holds(principal)) {
-            value.push(match collection {
-                Collection::Applications => application_view(principal),
-                _ => self.principal_view(principal).await?,
-            });
-        }
-        list.answer(request, value)
-    }
-
-    async fn get_by_ids(&self, request: &GraphRequest) -> Result<Answer> {
-        refuse_unknown(request.body.as_ref(), "", &["ids", "types"])?;
-        let texts = |name: &str| -> Vec<&str> {
-            let list = request.body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(Value::as_str).collect()
-        };
-        let (ids, types) = (texts("ids"), texts("types"));
-        if ids.len() > IDS {
-            return Err(Error::invalid(format!("At most {IDS} ids can be asked for at once.")));
-        }
-        let mut value = Vec::new();
-        for id in ids {
-            if let Some(principal) = directory::by_id(self.platform.store.as_ref(), id).await?
-                && is_one_of(&principal, &types)
-            {
-                value.push(self.principal_view(&principal).await?);
-            }
-        }
-        Ok((200, Some(json!({ "value": value }))))
-    }
-
     /// A principal of any kind as Graph shows it; a managed identity with the id of its resource as it is now.
     async fn principal_view(&self, principal: &Principal) -> Result<Value> {
         match principal.kind {
@@ -411,54 +348,6 @@ impl Graph {
         };
         Ok(principal_view(principal, resource, &self.platform.tenancy.tenant_id))
     }
-
-    /// What has this object id, an application too.
-    async fn any_view(&self, id: &str) -> Result<Option<Value>> {
-        if let Some(found) = directory::by_id(self.platform.store.as_ref(), id).await? {
-            return self.principal_view(&found).await.map(Some);
-        }
-        Ok(self.application(id).await.ok().map(|found| application_view(&found)))
-    }
-}
-
-/// The collections that are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Collection {
-    Users,
-    Groups,
-    ServicePrincipals,
-    Applications,
-}
-
-impl Collection {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::Groups => "groups",
-            Self::ServicePrincipals => "servicePrincipals",
-            Self::Applications => "applications",
-        }
-    }
-
-    fn terms(self) -> &'static Terms {
-        match self {
-            Self::Users => &USER_TERMS,
-            Self::Groups => &GROUP_TERMS,
-            Self::ServicePrincipals => &PRINCIPAL_TERMS,
-            Self::Applications => &APPLICATION_TERMS,
-        }
-    }
-
-    fn holds(self, principal: &Principal) -> bool {
-        match self {
-            Self::Users => principal.kind == PrincipalKind::User,
-            Self::Groups => principal.kind == PrincipalKind::Group,
-            Self::ServicePrincipals => {
-                matches!(principal.kind, PrincipalKind::ServicePrincipal | PrincipalKind::ManagedIdentity)
-            }
-            Self::Applications => principal.application_object_id.is_some(),
-        }
-    }
 }
 
 /// A change of the directory, for the audit log: what was asked for, and the id of what was made.
@@ -468,10 +357,4 @@ fn changed(request: &GraphRequest, body: Option<&Value>) -> AuditEvent {
     let what = made.filter(|_| request.method == "POST").map_or_else(String::new, |id| format!(" -> {id}"));
     AuditEvent::by(Kind::DirectoryChanged, &request.actor, path.clone())
         .what(format!("{} {path}{what}", request.method))
-}
-
-/// Whether a principal is of one of the asked types; none asks for all.
-fn is_one_of(principal: &Principal, types: &[&str]) -> bool {
-    let own = principal.kind.graph_word();
-    types.is_empty() || types.iter().any(|word| word.eq_ignore_ascii_case(own))
 }

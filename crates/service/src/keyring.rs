@@ -89,7 +89,7 @@ impl Keyring {
         field: &str,
         plain: &[u8],
     ) -> Result<String> {
-        let opened = self.data_key(store, owner, true).await?;
+        let opened = self.data_key(store, owner).await?;
         let sealed = seal::seal(opened.id, &opened.key, &Aad { table, row, field }, plain, self.random.as_ref())?;
         Ok(STANDARD.encode(sealed))
     }
@@ -107,11 +107,27 @@ impl Keyring {
         field: &str,
         sealed: &str,
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let opened = self.data_key(store, owner, false).await?;
+        let opened = self.existing(store, owner).await?;
+        let opened = opened.ok_or_else(|| Error::internal(format!("no data key for owner {owner}")))?;
         let bytes = STANDARD
             .decode(sealed)
             .map_err(|_| Error::internal(format!("sealed field {table}/{row}/{field} is not base64")))?;
         seal::open(opened.id, &opened.key, &Aad { table, row, field }, &bytes)
+    }
+
+    /// Opens what came back from outside and may be anything; `None` where it was not sealed for this place or by these keys.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reopen(
+        &self,
+        store: &dyn Store,
+        owner: &str,
+        place: &Aad<'_>,
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let opened = self.existing(store, owner).await?;
+        Ok(opened.and_then(|opened| seal::open(opened.id, &opened.key, place, sealed).ok()))
     }
 
     /// A secret that follows from the data key of `owner`, what it is for, and `parts`: the same in every process, and stored nowhere.
@@ -125,7 +141,7 @@ impl Keyring {
         label: &str,
         parts: &[&[u8]],
     ) -> Result<Zeroizing<[u8; 32]>> {
-        Ok(self.data_key(store, owner, true).await?.key.derive(label, parts))
+        Ok(self.data_key(store, owner).await?.key.derive(label, parts))
     }
 
     /// Forgets the opened data key of an owner whose row in [`DATA_KEYS`] was deleted: everything sealed under it is gone for good.
@@ -133,18 +149,25 @@ impl Keyring {
         self.open.remove(owner);
     }
 
-    async fn data_key(&self, store: &dyn Store, owner: &str, make: bool) -> Result<Arc<Opened>> {
-        if let Some(opened) = self.open.get(owner) {
+    /// The data key of an owner, made where there is none.
+    async fn data_key(&self, store: &dyn Store, owner: &str) -> Result<Arc<Opened>> {
+        if let Some(opened) = self.existing(store, owner).await? {
             return Ok(opened);
         }
-        let opened = match store.get(&DATA_KEYS, owner).await? {
-            Some(row) => self.unwrap(&row)?,
-            None if make => self.make(store, owner).await?,
-            None => return Err(Error::internal(format!("no data key for owner {owner}"))),
-        };
-        let opened = Arc::new(opened);
+        let made = Arc::new(self.make(store, owner).await?);
+        self.open.insert(owner.into(), made.clone());
+        Ok(made)
+    }
+
+    /// The data key of an owner, where there is one.
+    async fn existing(&self, store: &dyn Store, owner: &str) -> Result<Option<Arc<Opened>>> {
+        if let Some(opened) = self.open.get(owner) {
+            return Ok(Some(opened));
+        }
+        let Some(row) = store.get(&DATA_KEYS, owner).await? else { return Ok(None) };
+        let opened = Arc::new(self.unwrap(&row)?);
         self.open.insert(owner.into(), opened.clone());
-        Ok(opened)
+        Ok(Some(opened))
     }
 
     fn unwrap(&self, row: &Row) -> Result<Opened> {

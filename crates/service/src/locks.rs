@@ -77,6 +77,15 @@ impl Locks {
         if found.is_empty() { Ok(()) } else { Err(locked(operation, path, &found)) }
     }
 
+    /// Whether a lock was made on this very resource.
+    pub(crate) fn stands_on(&self, id: &ResourceId) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let key = id.key();
+        self.held.iter().any(|held| held.key == key)
+    }
+
     /// Makes the unit hold only as long as no lock changes.
     pub(crate) fn expect(&self, change: &mut Change) {
         change.unit.expect_version(&META, LOCK_GENERATION, self.generation);

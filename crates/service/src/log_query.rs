@@ -4,11 +4,13 @@
 use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::FILTER_BYTES;
+use ferrohub_model::random::Random;
 use ferrohub_store::{Page, Row, Table};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The member that every question names.
 const TIME: &str = "eventTimestamp";
@@ -115,7 +117,21 @@ pub(crate) async fn newest(
     Ok((value, Some(after)))
 }
 
-/// The lowest key of a row that was written in this millisecond of Unix time, or later (RFC 9562, 5.7).
+/// The key of a row of this time (RFC 3339): rows of a log lie in the order of their events, whenever they are written.
+pub(crate) fn key_of(platform: &Platform, time: &str) -> String {
+    ordered(platform.random.as_ref(), time.parse().unwrap_or_else(|_| platform.now())).to_string()
+}
+
+/// A UUID of version 7 whose random bits begin with the tenths of a microsecond within the millisecond (RFC 9562, 6.2, method 3).
+fn ordered(random: &dyn Random, time: Timestamp) -> Uuid {
+    let id = random.uuid_v7(u64::try_from(time.as_millisecond()).unwrap_or(0)).as_u128();
+    let ticks = u128::from(time.subsec_nanosecond().unsigned_abs() % 1_000_000 / 100);
+    // 14 bits: 12 between version and variant, and two behind the variant.
+    let places = (0xfff << 64) | (0b11 << 60);
+    Uuid::from_u128((id & !places) | ((ticks >> 2) << 64) | ((ticks & 0b11) << 60))
+}
+
+/// The lowest key of a row whose event was in this millisecond of Unix time, or later (RFC 9562, 5.7).
 fn key_at(ms: i64) -> String {
     let ms = u64::try_from(ms).unwrap_or(0).min((1 << 48) - 1);
     format!("{:08x}-{:04x}", ms >> 16, ms & 0xffff)
@@ -184,6 +200,7 @@ fn refused(why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_model::random::SeededRandom;
 
     const FIELDS: &[&str] = &["resourceGroupName", "status", "caller", "eventChannels", "levels"];
 
@@ -203,6 +220,19 @@ mod tests {
         assert_eq!(filter.until, Some("2026-11-28T19:00:00Z".parse().unwrap()));
         assert_eq!(filter.terms.len(), 2);
         assert!(filter.covers("2026-11-28T19:00:00Z") && !filter.covers("2026-11-28T19:00:00.1Z"));
+    }
+
+    #[test]
+    fn keys_lie_in_the_order_of_events_to_the_tenth_of_a_microsecond() {
+        let random = SeededRandom::new(7);
+        let start: Timestamp = "2026-11-29T07:26:49.516Z".parse().unwrap();
+        let at = |tick: i64| ordered(&random, start + jiff::SignedDuration::from_nanos(100 * tick));
+        let keys: Vec<Uuid> = (0..20_001).map(at).collect();
+        assert!(keys.is_sorted() && keys.iter().all(|key| key.get_version_num() == 7));
+        assert!(keys.iter().all(|key| key.get_variant() == uuid::Variant::RFC4122));
+        assert!(key_at(start.as_millisecond()) <= keys[0].to_string());
+        assert!(keys[9_999].to_string() < key_at(start.as_millisecond() + 1));
+        assert_ne!(at(5), at(5));
     }
 
     #[test]

@@ -2,28 +2,27 @@
 //! exchange the key that signs tokens.
 
 use crate::arm::activity::{self, Origin};
-use crate::arm::types::{ROLE_ASSIGNMENT, Types, role_assignment_lookup};
+use crate::arm::types::Types;
 use crate::authn;
-use crate::authz::{Actor, builtin};
-use crate::bootstrap::{self, OWNER, OwnerCredential, new_owner, owner_assignment, owner_secret};
+use crate::authz::Actor;
+use crate::bootstrap::{self, OWNER, OwnerCredential, new_owner, owner_secret};
 use crate::directory;
 use crate::keyring::Keyring;
+use crate::owner_person;
 use crate::platform::{Change, Engines, Platform, Settings};
-use crate::resources;
 use crate::tables::META;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::Principal;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::seal::MasterKey;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// What the activity log calls whoever did this.
 const BY: &str = "owner-reset";
 
 /// Makes the owner of `owner.json` good again, whatever was done to it: its principal is made anew where it was deleted, all
-/// of its secrets are replaced by a new one, and it is given Owner over the subscription where it is not. Other owners stay.
-/// The activity log tells of it.
+/// of its secrets are replaced by a new one, and it is given Owner over the subscription where it is not. So is the person whom links
+/// sign in, where there is one. Other owners stay. The activity log tells of it.
 ///
 /// # Errors
 /// `NotFound` when there is no installation in the store; a wrong master key; when the store fails.
@@ -45,12 +44,11 @@ pub async fn reset_owner(engines: &Engines, master_key: MasterKey) -> Result<Own
     let correlation = platform.new_id();
     let origin = Origin::service(&actor, correlation, correlation);
     change.unit.put(activity::of_service(&platform, &origin, &subscription, "Ferrohub/owner/reset/action")?);
-    if !is_owner(&platform, &owner).await? {
-        let (id, row) = owner_assignment(engines, &platform.tenancy, &owner)?;
-        change.unit.put(row);
-        let action = format!("{}/write", ROLE_ASSIGNMENT.full());
-        change.unit.put(activity::of_service(&platform, &origin, &id, &action)?);
-        change.access = true;
+    owner_person::make_owner(&platform, &owner, &origin, &mut change).await?;
+    if let Some(person) = owner_person::known(&platform).await? {
+        let person = Principal { disabled: false, ..Principal::clone(&person) };
+        change.unit.put(directory::put(&person)?);
+        owner_person::make_owner(&platform, &person, &origin, &mut change).await?;
     }
     platform.commit(change).await?;
     Ok(OwnerCredential::of(&platform.tenancy, &owner, &text))
@@ -92,11 +90,4 @@ async fn opened(engines: &Engines, master_key: MasterKey) -> Result<Arc<Platform
 async fn known_owner(platform: &Platform) -> Result<Option<Arc<Principal>>> {
     let Some(row) = platform.store.get(&META, OWNER).await? else { return Ok(None) };
     directory::by_id(platform.store.as_ref(), &row.parse::<String>()?).await
-}
-
-async fn is_owner(platform: &Platform, owner: &Principal) -> Result<bool> {
-    let above = Uuid::parse_str(&platform.tenancy.subscription_id)
-        .map_err(|e| Error::internal(format!("subscription {}: {e}", platform.tenancy.subscription_id)))?;
-    let lookup = role_assignment_lookup(above, &owner.id, builtin::OWNER);
-    Ok(resources::by_lookup(platform, "lookup", &lookup).await?.is_some())
 }

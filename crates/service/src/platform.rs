@@ -8,11 +8,13 @@ use crate::audit::Audit;
 use crate::authz::{self, AccessSnapshot, Actor, Plane};
 use crate::certificate::{AuthorityCache, Serials};
 use crate::directory;
+use crate::guesses::Guesses;
 use crate::hub::RenewalQueues;
 use crate::hub::presence::Presence;
 use crate::key_store::{Keys, OtherKeys};
 use crate::keyring::Keyring;
 use crate::locks::{LOCK_GENERATION, LockCache};
+use crate::passwords::Passwords;
 use crate::repeats::Repeats;
 use crate::resource_graph::ResourceGraph;
 use crate::resources::{self, Kinds};
@@ -36,6 +38,9 @@ use uuid::Uuid;
 
 /// Key in `META` of the row whose version grows with every change of a role or of what roles reach.
 pub(crate) const ACCESS_GENERATION: &str = "access-generation";
+
+/// Rows that [`Platform::commit`] adds: the generations of roles and of locks.
+const ROWS_OF_COMMIT: usize = 2;
 
 /// Queues over which writers of one process are spread: ours.
 const TURNS: usize = 256;
@@ -159,6 +164,10 @@ pub struct Platform {
     pub(crate) registrations: Allowances,
     /// Renewals of certificates that this process has in work.
     pub(crate) renewals: RenewalQueues,
+    /// Who may hash a password now.
+    pub(crate) passwords: Passwords,
+    /// Who tries passwords.
+    pub(crate) guesses: Guesses,
     /// What queries of Resource Graph read.
     pub(crate) resource_graph: ResourceGraph,
     /// The resource types that are served.
@@ -193,6 +202,21 @@ impl Change {
     /// An empty change.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Adds everything of `other`; `false`, and nothing is added, where both together are more than one unit takes with the
+    /// rows that a commit adds.
+    pub(crate) fn take_in(&mut self, other: Self) -> bool {
+        let rows = self.unit.len() + other.unit.len();
+        let expectations = self.unit.expectations().len() + other.unit.expectations().len();
+        if rows.max(expectations) > limits::UNIT_ROWS - ROWS_OF_COMMIT {
+            return false;
+        }
+        self.unit.append(other.unit);
+        self.access |= other.access;
+        self.locks |= other.locks;
+        self.notices.extend(other.notices);
+        true
     }
 
     /// Announces after the commit that the trust of a hub (by uid) changed.
@@ -249,6 +273,8 @@ impl Platform {
         let platform = Arc::new(Self {
             kinds: types.kinds(),
             types,
+            passwords: Passwords::new(Arc::clone(&engines.random)),
+            guesses: Guesses::default(),
             store: engines.store,
             log: engines.log,
             bus: engines.bus,
@@ -261,7 +287,7 @@ impl Platform {
             authorities: AuthorityCache::default(),
             serials: Serials::default(),
             policies: PolicyCache::default(),
-            failures: Repeats::default(),
+            failures: Repeats::new("ferrohub_failures_not_written_total"),
             audit: Audit::default(),
             presence: Arc::new(presence),
             writes: Allowances::new(limits::DEVICE_BURST, limits::COUNTED_ALLOWANCES),

@@ -1,6 +1,8 @@
 //! Routes as tables: a row says by its method and path which request it is for, what credentials that wants, and what
 //! answers it. The router of a plane looks into its table and nowhere else, so whoever reads the table knows every route.
 
+use std::sync::OnceLock;
+
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wants {
@@ -56,73 +58,120 @@ pub enum Found<'t, H: 'static> {
     Nothing,
 }
 
-/// The first row for a request; `segments` are the path's, decoded, without empty ones.
-pub fn find<'t, H>(rows: &'t [Row<H>], method: &str, segments: &[String]) -> Found<'t, H> {
-    if let Some((row, captures)) = fitting(rows, method, segments).next() {
-        return Found::Row(row, captures);
+/// The rows of a plane, tried in order. What their paths are made of is read once, at the first request.
+pub struct Table<H: 'static> {
+    rows: &'static [Row<H>],
+    paths: OnceLock<Vec<Path<'static>>>,
+}
+
+impl<H> Table<H> {
+    /// The table with these rows.
+    pub const fn new(rows: &'static [Row<H>]) -> Self {
+        Self { rows, paths: OnceLock::new() }
     }
-    let mut others = Vec::new();
-    for row in rows.iter().filter(|row| captures(row.path, segments).is_some()) {
-        if !others.contains(&row.method) {
-            others.push(row.method);
+
+    /// The rows, in order.
+    pub fn rows(&self) -> &'static [Row<H>] {
+        self.rows
+    }
+
+    /// The first row for a request; `segments` are the path's, decoded, without empty ones.
+    pub fn find(&self, method: &str, segments: &[String]) -> Found<'static, H> {
+        if let Some((row, captures)) = self.fitting(method, segments).next() {
+            return Found::Row(row, captures);
         }
+        let mut others = Vec::new();
+        for (row, _) in self.with_paths().filter(|(_, path)| path.fits(segments).is_some()) {
+            if !others.contains(&row.method) {
+                others.push(row.method);
+            }
+        }
+        if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
-    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+
+    /// The rows for a request, first the first, each with the segments that stand for its `{name}`s.
+    pub fn fitting(&self, method: &str, segments: &[String]) -> impl Iterator<Item = (&'static Row<H>, Vec<String>)> {
+        self.with_paths()
+            .filter(move |(row, _)| row.method == "*" || row.method.eq_ignore_ascii_case(method))
+            .filter_map(move |(row, path)| path.captures(segments).map(|captures| (row, captures)))
+    }
+
+    /// The rows as others may know them.
+    pub fn info(&self, plane: &'static str) -> Vec<RouteInfo> {
+        let of = |row: &Row<H>| RouteInfo {
+            plane,
+            method: row.method.to_owned(),
+            path: row.path.to_owned(),
+            wants: row.wants,
+        };
+        self.rows.iter().map(of).collect()
+    }
+
+    fn with_paths(&self) -> impl Iterator<Item = (&'static Row<H>, &Path<'static>)> {
+        let paths = self.paths.get_or_init(|| self.rows.iter().map(|row| Path::of(row.path)).collect());
+        self.rows.iter().zip(paths)
+    }
 }
 
-/// The rows for a request, first the first, each with the segments that stand for its `{name}`s.
-pub fn fitting<'t, H>(
-    rows: &'t [Row<H>],
-    method: &str,
-    segments: &[String],
-) -> impl Iterator<Item = (&'t Row<H>, Vec<String>)> {
-    rows.iter()
-        .filter(move |row| row.method == "*" || row.method.eq_ignore_ascii_case(method))
-        .filter_map(move |row| captures(row.path, segments).map(|captures| (row, captures)))
-}
-
-/// The rows as others may know them.
-pub fn info<H>(plane: &'static str, rows: &[Row<H>]) -> Vec<RouteInfo> {
-    let of =
-        |row: &Row<H>| RouteInfo { plane, method: row.method.to_owned(), path: row.path.to_owned(), wants: row.wants };
-    rows.iter().map(of).collect()
-}
-
-/// The segments that stand for the `{name}`s of `pattern`; `None` when the path is another one. Every request asks this of
-/// many patterns, so nothing is allocated for one that does not fit.
+/// The segments that stand for the `{name}`s of `pattern`; `None` when the path is another one.
 pub fn captures(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
-    let parts = || pattern.split('/').filter(|part| !part.is_empty());
-    let (length, gap) = (parts().count(), parts().position(|part| part == "**"));
-    // Without a gap, the head is all.
-    let head = gap.unwrap_or(length);
-    let tail = length - head - usize::from(gap.is_some());
-    let rest = segments.len().checked_sub(tail).filter(|rest| *rest >= head && (gap.is_some() || *rest == head))?;
-    let pairs = || {
-        let behind = parts().skip(head + 1).zip(&segments[rest..]);
-        parts().take(head).zip(&segments[..head]).chain(behind)
-    };
-    let named = |part: &str| part.starts_with('{');
-    if !pairs().all(|(part, segment)| named(part) || part.eq_ignore_ascii_case(segment)) {
-        return None;
+    Path::of(pattern).captures(segments)
+}
+
+/// What the path of a row is made of.
+struct Path<'p> {
+    /// Up to the `**`, or all of it.
+    head: Vec<&'p str>,
+    /// Behind the `**`; `None` where there is none.
+    tail: Option<Vec<&'p str>>,
+}
+
+impl<'p> Path<'p> {
+    fn of(pattern: &'p str) -> Self {
+        let mut parts = pattern.split('/').filter(|part| !part.is_empty());
+        let head = parts.by_ref().take_while(|part| *part != "**").collect();
+        Self { head, tail: pattern.contains("**").then(|| parts.collect()) }
     }
-    Some(pairs().filter(|(part, _)| named(part)).map(|(_, segment)| segment.clone()).collect())
+
+    /// The segments that head and tail stand for, where they fit. The tail is what tells rows with a `**` apart.
+    fn fits<'s>(&self, segments: &'s [String]) -> Option<(&'s [String], &'s [String])> {
+        let tail = self.tail.as_deref().unwrap_or_default();
+        let rest = segments.len().checked_sub(tail.len()).filter(|rest| match self.tail {
+            Some(_) => *rest >= self.head.len(),
+            None => *rest == self.head.len(),
+        })?;
+        let (first, last) = (&segments[..self.head.len()], &segments[rest..]);
+        let same = |(part, segment): (&&str, &String)| is_named(part) || part.eq_ignore_ascii_case(segment);
+        (tail.iter().zip(last).all(same) && self.head.iter().zip(first).all(same)).then_some((first, last))
+    }
+
+    fn captures(&self, segments: &[String]) -> Option<Vec<String>> {
+        let (first, last) = self.fits(segments)?;
+        let behind = self.tail.iter().flatten().zip(last);
+        let named = self.head.iter().zip(first).chain(behind).filter(|(part, _)| is_named(part));
+        Some(named.map(|(_, segment)| segment.clone()).collect())
+    }
+}
+
+fn is_named(part: &str) -> bool {
+    part.starts_with('{')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ROWS: &[Row<u8>] = &[
+    static ROWS: Table<u8> = Table::new(&[
         Row { method: "POST", path: "/devices/query", wants: Wants::Nothing, run: 1 },
         Row { method: "GET", path: "/devices/{id}", wants: Wants::Nothing, run: 2 },
         Row { method: "PUT", path: "/devices/{id}", wants: Wants::Nothing, run: 3 },
         Row { method: "*", path: "/jobs/**", wants: Wants::Nothing, run: 4 },
         Row { method: "GET", path: "/**/status/{id}", wants: Wants::Nothing, run: 5 },
-    ];
+    ]);
 
     fn look(method: &str, path: &str) -> String {
         let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-        match find(ROWS, method, &segments) {
+        match ROWS.find(method, &segments) {
             Found::Row(row, captures) => format!("{} {}", row.run, captures.join(",")),
             Found::OtherMethods(methods) => methods.join(","),
             Found::Nothing => "none".into(),

@@ -13,6 +13,7 @@ use crate::keyring::Keyring;
 use crate::platform::{Engines, Platform, Retention, Settings, Tenancy};
 use crate::provisioning::{ProvisioningService, Webhooks};
 use crate::readiness::{NotReady, Readiness};
+use crate::repeats::source_of;
 use crate::worker;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -86,6 +87,8 @@ pub struct Started {
     pub platform: Arc<Platform>,
     /// The owner's credential, when this start made one.
     pub owner: Option<OwnerCredential>,
+    /// Whether this start made the installation.
+    pub is_first: bool,
     /// What TLS clients trust, PEM.
     pub ca_pem: String,
     /// The server's certificate and key.
@@ -102,6 +105,7 @@ impl Service {
         let keys = Keys::new(&engines, Arc::clone(&keyring));
         let names = server_names(&config.settings.domain);
         let mut installation = bootstrap::open(&engines, &keyring, &keys, &names).await?;
+        let is_first = installation.owner.is_some();
         if installation.owner.is_none() && config.owner_file_missing {
             installation.owner = match bootstrap::renew_owner(&engines, &installation.tenancy).await {
                 Ok(owner) => Some(owner),
@@ -130,6 +134,7 @@ impl Service {
             service,
             platform,
             owner: installation.owner,
+            is_first,
             ca_pem: installation.ca_pem,
             server: installation.server,
         })
@@ -190,7 +195,7 @@ impl Service {
         match (event.status, event.address.clone()) {
             (Outcome::Succeeded, _) => audit::note(&self.platform, event),
             (Outcome::Failed, address) => {
-                audit::note_once(&self.platform, &address.unwrap_or_default(), event);
+                audit::note_once(&self.platform, &source_of(address.as_deref()), event);
             }
         }
     }
@@ -204,7 +209,7 @@ impl Service {
         let event = AuditEvent::new(Kind::ConnectionRefused, device, host).from(address);
         let code = error.numeric_code().to_string();
         let event = event.refused(code, &error.message);
-        let source = event.address.clone().unwrap_or_default();
+        let source = source_of(event.address.as_deref());
         audit::note_once(&self.platform, &source, event);
     }
 

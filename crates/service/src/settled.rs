@@ -23,6 +23,16 @@ struct Settled {
     at: Timestamp,
 }
 
+/// Settled time as it was when a process looked last, and never ahead of the clock; the clock's, where none looked yet. For whoever decides
+/// what has ended without waiting for it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn stood(platform: &Platform) -> Result<Timestamp> {
+    let (now, row) = (platform.now(), platform.store.get(&META, KEY).await?);
+    Ok(row.map(|row| row.parse::<Settled>()).transpose()?.map_or(now, |settled| settled.at.min(now)))
+}
+
 /// Settled time as one process knows it.
 #[derive(Debug, Default)]
 pub(crate) struct SettledTime {

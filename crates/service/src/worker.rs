@@ -6,12 +6,16 @@ use crate::arm::{self, activity, operation, operations};
 use crate::audit;
 use crate::authn;
 use crate::certificate::{self, expiry, upkeep};
+use crate::extensions;
 use crate::hub::presence_writer::PresenceWriter;
 use crate::hub::{HubRef, processes, take_up_renewals};
 use crate::platform::{Change, Platform};
+use crate::resource_graph;
 use crate::resources::{self, tag};
 use crate::settled::SettledTime;
-use crate::tables::{ACTIVITY, AUDIT, OPERATIONS, RENEWALS};
+use crate::tables::{
+    ACTIVITY, AUDIT, AUTHORIZATION_CODES, DEVICE_CODES, OPERATIONS, REFRESH_CHAINS, RENEWALS, SIGN_IN_LINKS,
+};
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::Result;
 use ferrohub_store::{Pages, Row, Table};
@@ -40,6 +44,7 @@ pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
     tokio::select! {
         () = rounds(&platform, stop) => {}
         () = writer.run() => {}
+        () = resource_graph::read_on(&platform) => {}
     }
     writer.leave().await;
     audit::write(&platform).await;
@@ -90,9 +95,11 @@ async fn sweep(platform: &Platform, now: Timestamp) {
     let kept = platform.retention();
     told("activity", sweep_log(platform, &ACTIVITY, before(now, kept.activity_days)).await);
     told("audit", sweep_log(platform, &AUDIT, before(now, kept.audit_days)).await);
+    told("what is left of sign-ins", sweep_sign_ins(platform, now).await);
     told("ended operations", sweep_operations(platform, now).await);
     told("certificates of an older program, which got their place", upkeep::fill_places(platform).await);
     told("certificates that ended long ago", upkeep::sweep(platform, now).await);
+    told("roles and locks of what an older program deleted without them", extensions::sweep(platform).await);
     told("notes on hubs and policies that are gone", synchronization::sweep(platform).await);
     noted(expiry::look(platform, now).await);
     told("renewals that nobody fetched", sweep_renewals(platform, now).await);
@@ -151,6 +158,17 @@ async fn sweep_operations(platform: &Platform, now: Timestamp) -> Result<usize> 
 async fn sweep_renewals(platform: &Platform, now: Timestamp) -> Result<usize> {
     let ended = |row: &Row| time_of(row, "expires").filter(|at| *at < now.as_second());
     sweep_table(platform, &RENEWALS, None, &ended).await
+}
+
+/// Sessions, chains of refresh tokens, codes and links that have ended.
+async fn sweep_sign_ins(platform: &Platform, now: Timestamp) -> Result<usize> {
+    let now = now.as_second();
+    let mut swept = sweep_table(platform, &REFRESH_CHAINS, None, &|row| authn::chain_ended(row, now)).await?;
+    swept += authn::sweep_sessions(platform, now).await?;
+    swept += sweep_table(platform, &DEVICE_CODES, None, &|row| authn::device_code_ended(row, now)).await?;
+    swept += sweep_table(platform, &AUTHORIZATION_CODES, None, &|row| authn::code_ended(row, now)).await?;
+    swept += sweep_table(platform, &SIGN_IN_LINKS, None, &|row| authn::link_ended(row, now)).await?;
+    Ok(swept)
 }
 
 /// Unix seconds so many days before `now`.

@@ -22,7 +22,7 @@ const CALLERS: usize = 64;
 /// About what a twin's row takes.
 const DOCUMENT_BYTES: usize = 300;
 
-static ROWS: Table = Table { name: "rows", columns: &[], schema_version: 1, migrate: &[] };
+static ROWS: Table = Table::new("rows", &[]);
 /// Pairs of measurements behind the ratio.
 const TURNS: usize = 300;
 

@@ -14,8 +14,7 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
-static ROWS: Table =
-    Table { name: "rows", columns: &[Column { name: "place", unique: true }], schema_version: 1, migrate: &[] };
+static ROWS: Table = Table::new("rows", &[Column { name: "place", unique: true }]);
 /// Rows of the small and of the large file; a device is three.
 const SIZES: [usize; 2] = [3_000, 180_000];
 const TURNS: usize = 15;

@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-static ROWS: Table =
-    Table { name: "rows", columns: &[Column { name: "place", unique: true }], schema_version: 1, migrate: &[] };
+static ROWS: Table = Table::new("rows", &[Column { name: "place", unique: true }]);
 const COUNT: usize = 5000;
 /// About what a device's row takes.
 const DOCUMENT_BYTES: usize = 300;

@@ -8,7 +8,7 @@
 //!
 //! Look-ups by a unique column remember only the key that had the value; the row itself says
 //! whether it still has it, so these hints need no care. Look-ups that find several rows, or none,
-//! remember the keys (`lists.rs`).
+//! remember the keys (`lists.rs`). Rows of logs are never in here.
 
 pub(crate) mod lists;
 
@@ -241,6 +241,7 @@ impl RowCache {
         };
         for (table, change) in changes {
             match change {
+                Touch::Put(put) if put.table.log => {}
                 Touch::Put(put) => {
                     leave(Look::key(table, &put.key));
                     lists::joined(table, put).for_each(leave);
@@ -279,7 +280,8 @@ impl Batch<'_> {
     pub(crate) fn committed(self, fates: Vec<(u16, Fate)>) {
         // Backwards, so that of several changes of a key only the last is ever seen.
         let mut decided = HashSet::with_capacity_and_hasher(fates.len(), self.cache.hasher.clone());
-        for (table, fate) in fates.into_iter().rev() {
+        let kept = fates.into_iter().rev().filter(|(_, fate)| !matches!(fate, Fate::Put(put, _) if put.table.log));
+        for (table, fate) in kept {
             let id = Look::key(table, fate.key()).owned();
             if !decided.insert(id.clone()) {
                 continue;
@@ -312,8 +314,7 @@ mod tests {
     use super::*;
     use ferrohub_store::{Column, Table};
 
-    static ITEMS: Table =
-        Table { name: "items", columns: &[Column { name: "serial", unique: true }], schema_version: 1, migrate: &[] };
+    static ITEMS: Table = Table::new("items", &[Column { name: "serial", unique: true }]);
 
     fn put(key: &str, serial: &str) -> Put {
         Put::new(&ITEMS, key, vec![Some(serial.to_owned())], &serial).unwrap()
@@ -388,6 +389,17 @@ mod tests {
         begin(&cache, Touch::Put(&put("a", "t"))).committed(vec![(0, Fate::Put(put("a", "t"), 2))]);
         assert!(cache.find_one(0, 0, "s").is_none());
         assert_eq!(cache.find_one(0, 0, "t").map(|row| row.version), Some(2), "what was written is found");
+    }
+
+    #[test]
+    fn rows_of_logs_take_no_place() {
+        static EVENTS: Table = Table::log("events");
+        let cache = RowCache::new(1 << 20);
+        let event = Put::new(&EVENTS, "a", vec![], &1).unwrap();
+        let batch = begin(&cache, Touch::Put(&event));
+        batch.committed(vec![(1, Fate::Put(event.clone(), 1)), (0, Fate::Put(put("a", "s"), 2))]);
+        assert!(cache.get(1, "a").is_none());
+        assert_eq!(version(&cache, "a"), Some(2), "what it was written with does");
     }
 
     #[test]

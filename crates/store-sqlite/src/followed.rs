@@ -17,26 +17,35 @@ pub(crate) struct Followed {
 
 #[derive(Default)]
 struct State {
-    /// The tables that somebody follows, by number.
-    tables: Vec<u16>,
-    /// Grows with `tables`.
-    epoch: u64,
+    tables: Vec<Table>,
     /// Batch, table, key.
     keys: VecDeque<(u64, u16, Box<str>)>,
-    /// Of batches up to this one keys may be missing.
+}
+
+/// A table that somebody follows.
+struct Table {
+    number: u16,
+    /// Of batches up to this one keys of it may be missing.
     forgotten: u64,
 }
 
 /// The keys of a batch that are followed, collected while it was begun.
 pub(crate) struct Noted {
-    epoch: u64,
+    /// The tables that were followed then.
+    tables: Vec<u16>,
     keys: Vec<(u16, Box<str>)>,
+}
+
+impl State {
+    fn table(&mut self, number: u16) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| table.number == number)
+    }
 }
 
 impl Noted {
     /// Adds a change of a table that is followed.
-    fn add(&mut self, tables: &[u16], table: u16, change: &Touch<'_>) {
-        if tables.contains(&table) {
+    fn add(&mut self, table: u16, change: &Touch<'_>) {
+        if self.tables.contains(&table) {
             let key = match change {
                 Touch::Put(put) => put.key.as_str(),
                 Touch::Delete(key) => key,
@@ -56,12 +65,9 @@ impl Followed {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        let (tables, epoch) = {
-            let state = self.lock();
-            (state.tables.clone(), state.epoch)
-        };
-        let mut noted = Noted { epoch, keys: Vec::new() };
-        changes.for_each(|(table, change)| noted.add(&tables, table, &change));
+        let tables = self.lock().tables.iter().map(|table| table.number).collect();
+        let mut noted = Noted { tables, keys: Vec::new() };
+        changes.for_each(|(table, change)| noted.add(table, &change));
         Some(noted)
     }
 
@@ -70,17 +76,17 @@ impl Followed {
         if !self.any.load(Ordering::Acquire) {
             return;
         }
+        let Noted { tables, keys } = noted.unwrap_or_else(|| Noted { tables: Vec::new(), keys: Vec::new() });
         let mut state = self.lock();
-        match noted {
-            Some(noted) if noted.epoch == state.epoch => {
-                state.keys.extend(noted.keys.into_iter().map(|(table, key)| (number, table, key)));
-            }
-            // Somebody began to follow while it was under way.
-            _ => state.forgotten = number,
+        // Somebody began to follow these while it was under way.
+        for missed in state.tables.iter_mut().filter(|table| !tables.contains(&table.number)) {
+            missed.forgotten = number;
         }
+        state.keys.extend(keys.into_iter().map(|(table, key)| (number, table, key)));
         while state.keys.len() > REMEMBERED {
-            if let Some((number, ..)) = state.keys.pop_front() {
-                state.forgotten = state.forgotten.max(number);
+            let Some((number, table, _)) = state.keys.pop_front() else { break };
+            if let Some(table) = state.table(table) {
+                table.forgotten = table.forgotten.max(number);
             }
         }
     }
@@ -93,16 +99,19 @@ impl Followed {
         ended: &AtomicU64,
     ) -> (u64, Option<Vec<(u16, String)>>) {
         let mut state = self.lock();
-        if tables.iter().any(|table| !state.tables.contains(table)) {
-            let fresh: Vec<u16> = tables.iter().copied().filter(|table| !state.tables.contains(table)).collect();
-            state.tables.extend(fresh);
-            state.epoch += 1;
-            self.any.store(true, Ordering::Release);
-            state.forgotten = ended.load(Ordering::Acquire);
-            return (state.forgotten, None);
-        }
         let upto = ended.load(Ordering::Acquire);
-        let Some(after) = after.filter(|after| *after >= state.forgotten && *after <= upto) else {
+        let mut whole_since = 0;
+        for number in tables {
+            match state.table(*number) {
+                Some(known) => whole_since = whole_since.max(known.forgotten),
+                None => {
+                    state.tables.push(Table { number: *number, forgotten: upto });
+                    self.any.store(true, Ordering::Release);
+                    whole_since = u64::MAX;
+                }
+            }
+        }
+        let Some(after) = after.filter(|after| *after >= whole_since && *after <= upto) else {
             return (upto, None);
         };
         let fresh = state.keys.iter().rev().take_while(|(number, ..)| *number > after);
@@ -123,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_followed_later_lacks_what_was_under_way_and_the_others_lack_nothing() {
+        let (followed, ended) = (Followed::default(), AtomicU64::new(0));
+        let (start, _) = followed.since(&[1], None, &ended);
+        let under_way = followed.note([(1, Touch::Delete("a")), (2, Touch::Delete("b"))].into_iter());
+        let (second, all) = followed.since(&[2], None, &ended);
+        assert_eq!(all, None);
+        followed.ended(1, under_way);
+        ended.store(1, Ordering::Relaxed);
+        assert_eq!(followed.since(&[1], Some(start), &ended), (1, Some(vec![(1, "a".to_owned())])));
+        assert_eq!(followed.since(&[2], Some(second), &ended), (1, None));
+        write(&followed, &ended, 2, "c");
+        assert_eq!(followed.since(&[2], Some(1), &ended), (2, Some(vec![(2, "c".to_owned())])));
+    }
+
+    #[test]
     fn who_follows_is_told_and_who_is_late_reads_again() {
         let (followed, ended) = (Followed::default(), AtomicU64::new(0));
         write(&followed, &ended, 1, "before");
@@ -137,12 +161,18 @@ mod tests {
         assert_eq!(followed.since(&[1], Some(2), &ended), (4, Some(vec![(1, "a".to_owned())])));
         assert_eq!(followed.since(&[1], Some(4), &ended), (4, Some(Vec::new())));
         assert_eq!(followed.since(&[1, 2], Some(4), &ended), (4, None), "a table more");
+        assert_eq!(
+            followed.since(&[1], Some(2), &ended).1,
+            Some(vec![(1, "a".to_owned())]),
+            "of the other nothing is lost"
+        );
         write(&followed, &ended, 2, "b");
         assert_eq!(followed.since(&[1, 2], Some(4), &ended), (5, Some(vec![(2, "b".to_owned())])));
         for _ in 0..=REMEMBERED {
             write(&followed, &ended, 1, "c");
         }
         assert_eq!(followed.since(&[1, 2], Some(4), &ended).1, None, "too many in between");
+        assert_eq!(followed.since(&[2], Some(5), &ended).1, Some(Vec::new()), "they were of the other table");
         assert_eq!(followed.since(&[1, 2], Some(u64::MAX), &ended).1, None, "of another handle");
     }
 }

@@ -3,6 +3,8 @@
 //! Tables have a rowid on purpose: documents run to kilobytes, and SQLite keeps large rows of a
 //! WITHOUT ROWID table in the inner pages of the key's tree.
 
+mod sums;
+
 use crate::cache::lists::Ask;
 use crate::cache::{RowCache, Ticket};
 use crate::{checksum, engine};
@@ -37,6 +39,9 @@ pub(crate) struct Statements {
     pub(crate) version: String,
     /// Inserts or replaces: key, version, schema, doc, checksum, then the columns.
     pub(crate) put: String,
+    /// The same for a row that is there and keeps the values of its columns, and so leaves their indexes as they are; `None`
+    /// where the file has foreign columns, which every write clears.
+    pub(crate) rewrite: Option<String>,
     /// Removes the row with key ?1.
     pub(crate) delete: String,
     /// For each column: whether a row has value ?1.
@@ -86,6 +91,9 @@ impl Statements {
             table,
             version: format!("SELECT version FROM {name} WHERE key = ?1"),
             put: put(table, &name, &columns, &foreign),
+            rewrite: foreign
+                .is_empty()
+                .then(|| format!("UPDATE {name} SET version = ?2, schema = ?3, doc = ?4, sum = ?5 WHERE key = ?1")),
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
             exists_with: each(&|column| format!("SELECT 1 FROM {name} WHERE c_{column} = ?1 LIMIT 1")),
             exists_prefixed: each(&|column| {
@@ -132,65 +140,6 @@ impl Statements {
         format!("ALTER TABLE t_{} ADD COLUMN sum INTEGER", self.table.name)
     }
 
-    /// Sums up to `count` rows behind a rowid anew, as they are; gives the rowid of the last one.
-    pub(crate) fn sum_rows(&self, connection: &Connection, behind: i64, count: i64) -> rusqlite::Result<Option<i64>> {
-        let mut last = None;
-        let mut select = connection.prepare_cached(&self.every)?;
-        let mut update = connection.prepare_cached(&self.set_sum)?;
-        // Another program's values are not summed, and are not left: nothing would tell that they are right.
-        let mut clear = match self.foreign.is_empty() {
-            true => None,
-            false => {
-                let values: Vec<String> = self.foreign.iter().map(|name| format!("\"c_{name}\" = NULL")).collect();
-                let sql = format!("UPDATE t_{} SET {} WHERE rowid = ?1", self.table.name, values.join(", "));
-                Some(connection.prepare_cached(&sql)?)
-            }
-        };
-        let mut rows = select.query(params![behind, count])?;
-        while let Some(row) = rows.next()? {
-            let rowid: i64 = row.get(0)?;
-            let columns = (0..self.table.columns.len()).map(|index| row.get(5 + index));
-            let columns: Vec<Option<String>> = columns.collect::<rusqlite::Result<_>>()?;
-            let (key, doc): (String, String) = (row.get(1)?, row.get(4)?);
-            let sum = checksum::of(&key, row.get(2)?, row.get(3)?, &doc, self.named(&columns));
-            update.execute(params![rowid, sum])?;
-            if let Some(clear) = &mut clear {
-                clear.execute([rowid])?;
-            }
-            last = Some(rowid);
-        }
-        Ok(last)
-    }
-
-    /// Holds up to `count` rows behind a rowid against their checksums; gives the rowid of the last, and what is wrong.
-    pub(crate) fn check_rows(
-        &self,
-        connection: &Connection,
-        behind: i64,
-        count: i64,
-    ) -> Result<(Option<i64>, Vec<String>), StoreError> {
-        let (mut last, mut wrong) = (None, Vec::new());
-        let mut select = connection.prepare_cached(&self.checked).map_err(|error| self.failed(&error))?;
-        let mut rows = select.query(params![behind, count]).map_err(|error| self.failed(&error))?;
-        while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
-            last = Some(
-                row.get(FIXED_COLUMNS + self.table.columns.len() + self.foreign.len())
-                    .map_err(|error| self.failed(&error))?,
-            );
-            // What is no text any more is damage as well.
-            match self
-                .raw(row)
-                .map_err(|error| StoreError::Damaged(format!("reading table {:?}: {error}", self.table.name)))
-                .and_then(|found| self.whole(found))
-            {
-                Ok(_) => {}
-                Err(StoreError::Damaged(text)) => wrong.push(text),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((last, wrong))
-    }
-
     /// The values of a row's columns with their names; foreign ones follow the declared.
     pub(crate) fn named<'a>(
         &'a self,
@@ -228,7 +177,7 @@ impl Statements {
     /// The row with `key`.
     pub(crate) fn get(&self, view: &View<'_>, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
         let found = self.one(view, &self.get, key)?;
-        if found.is_none() {
+        if found.is_none() && !self.table.log {
             view.cache.keep_absent(self.number, key, view.ticket);
         }
         Ok(found)
@@ -400,7 +349,7 @@ impl Statements {
             return Ok(row);
         }
         let row = self.whole(found)?;
-        if keep {
+        if keep && !self.table.log {
             view.cache.keep(self.number, &row, view.ticket);
         }
         Ok(row)
@@ -455,12 +404,8 @@ fn put(table: &Table, name: &str, columns: &str, foreign: &[String]) -> String {
 mod tests {
     use super::*;
 
-    static ITEMS: Table = Table {
-        name: "items",
-        columns: &[Column { name: "label", unique: false }, Column { name: "serial", unique: true }],
-        schema_version: 1,
-        migrate: &[],
-    };
+    static ITEMS: Table =
+        Table::new("items", &[Column { name: "label", unique: false }, Column { name: "serial", unique: true }]);
 
     #[test]
     fn every_look_up_uses_an_index_and_sorts_nothing() {
@@ -480,6 +425,7 @@ mod tests {
             (&statements.last.bounded, key),
             (&statements.last.open, key),
             (&statements.delete, key),
+            (statements.rewrite.as_ref().unwrap(), key),
             (&statements.find[0], label),
             (&statements.count[0], label),
             (&statements.exists_with[0], label),

@@ -9,6 +9,7 @@ use ferrohub_model::limits;
 use ferrohub_model::pace::Pace;
 use ferrohub_store::{Committed, ConflictKind, Expect, Put, RowChange, StoreError, Table, UnitOfWork};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -35,7 +36,18 @@ enum Write {
     Delete { statements: Arc<Statements>, key: String },
 }
 
+/// Where the units of a batch that came before have written: number of the table, and key.
+type Changed<'a> = HashSet<(u16, &'a str)>;
+
 impl Write {
+    /// Number of the table, and the key.
+    fn place(&self) -> (u16, &str) {
+        match self {
+            Self::Put { statements, put } => (statements.number, &put.key),
+            Self::Delete { statements, key } => (statements.number, key),
+        }
+    }
+
     /// Number of the table, and what changes there.
     fn touch(&self) -> (u16, Touch<'_>) {
         match self {
@@ -230,12 +242,13 @@ impl Batcher {
         let wanted = batch.iter().map(|job| job.changes.len()).sum::<usize>();
         let reserved = self.reserve(wanted)?;
         let mut outcomes = Vec::with_capacity(batch.len());
+        let mut changed = Changed::default();
         for job in batch {
             // Expectations write nothing, so most units that are refused leave no trace.
-            let outcome = match self.expect(job) {
+            let outcome = match self.expect(job, &changed) {
                 Err(error) => Err(error),
-                Ok(()) if apart == Apart::Savepoints => self.guarded(job)?,
-                Ok(()) => match self.apply(job) {
+                Ok(()) if apart == Apart::Savepoints => self.guarded(job, &changed)?,
+                Ok(()) => match self.apply(job, &changed) {
                     // A statement that fails undoes itself: only those before it would stay.
                     Err(_) if job.changes.len() > 1 && !self.connection.is_autocommit() => return Ok((reserved, None)),
                     outcome => outcome,
@@ -248,6 +261,7 @@ impl Batcher {
                 return Err(error.clone());
             }
             outcomes.push(outcome);
+            changed.extend(job.changes.iter().map(Write::place));
         }
         Ok((reserved, Some(outcomes)))
     }
@@ -264,9 +278,9 @@ impl Batcher {
     }
 
     /// Applies one unit inside a savepoint. The outer error ends the whole batch.
-    fn guarded(&mut self, job: &Job) -> Result<UnitResult, StoreError> {
+    fn guarded(&mut self, job: &Job, changed: &Changed<'_>) -> Result<UnitResult, StoreError> {
         self.execute("SAVEPOINT unit")?;
-        let outcome = self.apply(job);
+        let outcome = self.apply(job, changed);
         if let Err(error) = &outcome {
             if self.connection.is_autocommit() {
                 return Err(error.clone());
@@ -277,34 +291,37 @@ impl Batcher {
         Ok(outcome)
     }
 
-    fn expect(&self, job: &Job) -> Result<(), StoreError> {
-        job.expectations.iter().try_for_each(|expectation| self.check(expectation))
+    fn expect(&self, job: &Job, changed: &Changed<'_>) -> Result<(), StoreError> {
+        job.expectations.iter().try_for_each(|expectation| self.check(expectation, changed))
     }
 
-    fn apply(&mut self, job: &Job) -> UnitResult {
+    fn apply(&mut self, job: &Job, changed: &Changed<'_>) -> UnitResult {
         let mut versions = Vec::new();
+        // Of a row that this unit wrote before, memory says nothing either.
+        let mut own = Changed::default();
         for change in &job.changes {
+            let fresh = own.insert(change.place()) && !changed.contains(&change.place());
             match change {
-                Write::Put { statements, put } => versions.push(self.put(statements, put)?),
+                Write::Put { statements, put } => versions.push(self.put(statements, put, fresh)?),
                 Write::Delete { statements, key } => self.delete(statements, key)?,
             }
         }
         Ok(Committed { versions })
     }
 
-    fn check(&self, expectation: &Expect) -> Result<(), StoreError> {
+    fn check(&self, expectation: &Expect, changed: &Changed<'_>) -> Result<(), StoreError> {
         let conflict = |kind, table: &Table, name: &str| Err(StoreError::conflict(kind, table.name, name));
         match expectation {
-            Expect::Version { table, key, version } => match self.version(table, key)? {
+            Expect::Version { table, key, version } => match self.version(table, key, changed)? {
                 Some(found) if found == *version => Ok(()),
                 Some(_) => conflict(ConflictKind::Version, table, key),
                 None => conflict(ConflictKind::NoRow, table, key),
             },
-            Expect::Absent { table, key } => match self.version(table, key)? {
+            Expect::Absent { table, key } => match self.version(table, key, changed)? {
                 Some(_) => conflict(ConflictKind::Absent, table, key),
                 None => Ok(()),
             },
-            Expect::Exists { table, key } => match self.version(table, key)? {
+            Expect::Exists { table, key } => match self.version(table, key, changed)? {
                 Some(_) => Ok(()),
                 None => conflict(ConflictKind::Exists, table, key),
             },
@@ -330,8 +347,15 @@ impl Batcher {
         }
     }
 
-    fn version(&self, table: &'static Table, key: &str) -> Result<Option<u64>, StoreError> {
+    /// The version of a row as the units before left it. Memory has what the last batch left, and is right about what this one
+    /// has not changed.
+    fn version(&self, table: &'static Table, key: &str, changed: &Changed<'_>) -> Result<Option<u64>, StoreError> {
         let statements = self.statements(table)?;
+        if !changed.contains(&(statements.number, key))
+            && let Some(known) = self.cache.get(statements.number, key)
+        {
+            return Ok(known.map(|row| row.version));
+        }
         let version: Option<i64> = self
             .connection
             .prepare_cached(&statements.version)
@@ -358,18 +382,33 @@ impl Batcher {
             .map_err(|error| failed(table, &error))
     }
 
-    fn put(&mut self, statements: &Statements, put: &Put) -> Result<u64, StoreError> {
+    fn put(&mut self, statements: &Statements, put: &Put, fresh: bool) -> Result<u64, StoreError> {
         self.sequence += 1;
         let doc = put.text();
         let schema = put.table.schema_version;
         let sum = checksum::of(&put.key, self.sequence, schema, doc, statements.named(&put.columns));
         let fixed: [&dyn ToSql; 5] = [&put.key, &self.sequence, &schema, &doc, &sum];
-        let values = fixed.into_iter().chain(put.columns.iter().map(|value| value as &dyn ToSql));
-        self.connection
-            .prepare_cached(&statements.put)
-            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
-            .map_err(|error| refused(statements.table, &error))?;
+        let run = |sql: &str, values: &mut dyn Iterator<Item = &dyn ToSql>| {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
+                .map_err(|error| refused(statements.table, &error))
+        };
+        let rewritten = match &statements.rewrite {
+            Some(rewrite) if fresh && self.keeps_columns(statements, put) => run(rewrite, &mut fixed.into_iter())? > 0,
+            _ => false,
+        };
+        if !rewritten {
+            let columns = put.columns.iter().map(|value| value as &dyn ToSql);
+            run(&statements.put, &mut fixed.into_iter().chain(columns))?;
+        }
         Ok(self.sequence.unsigned_abs())
+    }
+
+    /// Whether the row, which this batch has not changed, is known to stand in the file with the values that it is to have in its columns.
+    fn keeps_columns(&self, statements: &Statements, put: &Put) -> bool {
+        !put.table.log
+            && self.cache.get(statements.number, &put.key).flatten().is_some_and(|row| row.columns == put.columns)
     }
 
     fn delete(&self, statements: &Statements, key: &str) -> Result<(), StoreError> {

@@ -40,8 +40,8 @@ impl Row {
 
     /// The row that `put` made with `version`.
     pub fn written(put: Put, version: u64) -> Self {
-        let Put { table, key, columns, doc } = put;
-        Self { key, version, columns, table, doc, parsed: OnceLock::new() }
+        let Put { table, key, columns, doc, parsed } = put;
+        Self { key, version, columns, table, doc, parsed: parsed.map(OnceLock::from).unwrap_or_default() }
     }
 
     /// The document's JSON text.
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    static HUBS: Table = Table { name: "hubs", columns: &[], schema_version: 1, migrate: &[] };
+    static HUBS: Table = Table::new("hubs", &[]);
 
     fn row(doc: &str) -> Row {
         Row::stored(&HUBS, "a".into(), 7, Vec::new(), 1, doc.to_owned()).unwrap()
@@ -143,5 +143,11 @@ mod tests {
         assert_eq!(written, row("[1]"));
         assert!(written.parse::<Vec<u8>>().is_ok());
         assert_eq!(written, row("[1]"));
+        let doc = Arc::new(vec![1_u8]);
+        let put = Put::shared(&HUBS, "a", Vec::new(), &doc).unwrap();
+        let shared = Row::written(put, 7);
+        assert_eq!(shared, written);
+        assert!(Arc::ptr_eq(&shared.parse().unwrap(), &doc));
+        assert_eq!(*shared.parse::<Value>().unwrap(), json!([1]));
     }
 }

@@ -28,6 +28,9 @@ pub struct Table {
     pub schema_version: u32,
     /// `migrate[i]` turns version i+1 into i+2; as many as `schema_version - 1`. Applied on read.
     pub migrate: &'static [MigrateStep],
+    /// Whether it is a log: a row is written once, under a key that no other ever has, and seldom read. Engines keep none of its
+    /// rows in memory, where they would push out what is read all the time.
+    pub log: bool,
 }
 
 /// Two declarations are the same table when they carry the same name.
@@ -42,6 +45,16 @@ impl Eq for Table {}
 const NAME_BYTES: usize = 48;
 
 impl Table {
+    /// A table in the first version of its documents.
+    pub const fn new(name: &'static str, columns: &'static [Column]) -> Self {
+        Self { name, columns, schema_version: 1, migrate: &[], log: false }
+    }
+
+    /// A log, in the first version of its documents. It has no columns: it is read by its keys.
+    pub const fn log(name: &'static str) -> Self {
+        Self { log: true, ..Self::new(name, &[]) }
+    }
+
     /// Position of the column called `name`.
     pub fn column_index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
@@ -55,6 +68,9 @@ impl Table {
         let invalid = |text: String| StoreError::Invalid(format!("table {:?}: {text}", self.name));
         if !is_name(self.name) {
             return Err(invalid("the name is not a plain lower-case name".into()));
+        }
+        if self.log && !self.columns.is_empty() {
+            return Err(invalid("a log is read by its keys and has no columns".into()));
         }
         for (index, column) in self.columns.iter().enumerate() {
             if !is_name(column.name) {
@@ -120,7 +136,7 @@ mod tests {
     const NAME: Column = Column { name: "name", unique: true };
 
     fn table(name: &'static str, columns: &'static [Column], version: u32, migrate: &'static [MigrateStep]) -> Table {
-        Table { name, columns, schema_version: version, migrate }
+        Table { schema_version: version, migrate, ..Table::new(name, columns) }
     }
 
     #[test]

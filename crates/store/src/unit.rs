@@ -3,7 +3,10 @@
 use crate::{StoreError, Table, check_column, check_key, check_unique_column};
 use ferrohub_model::limits;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What must hold before a unit is applied. All expectations are checked before the first change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub enum Expect {
 }
 
 /// A row to write: inserted, or replaced whole when the key is there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Put {
     /// The table.
     pub table: &'static Table,
@@ -69,6 +72,15 @@ pub struct Put {
     pub columns: Vec<Option<String>>,
     /// The document in the table's `schema_version`, as JSON text.
     pub(crate) doc: String,
+    /// What the document was made of, where readers want just that.
+    pub(crate) parsed: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Two puts are equal when everything that is stored is.
+impl PartialEq for Put {
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table && self.key == other.key && self.columns == other.columns && self.doc == other.doc
+    }
 }
 
 impl Put {
@@ -84,12 +96,32 @@ impl Put {
     ) -> Result<Self, StoreError> {
         let key = key.into();
         match serde_json::to_string(doc) {
-            Ok(doc) => Ok(Self { table, key, columns, doc }),
+            Ok(doc) => Ok(Self { table, key, columns, doc, parsed: None }),
             Err(error) => Err(StoreError::Invalid(format!(
                 "row {key:?} of table {:?} would have a document that is no JSON: {error}",
                 table.name
             ))),
         }
+    }
+
+    /// The same for a document that is kept: whoever reads the row as a `T` while it is in memory shares it and parses nothing.
+    ///
+    /// # Errors
+    /// Those of [`Put::new`].
+    pub fn shared<T: Serialize + DeserializeOwned + Send + Sync + 'static>(
+        table: &'static Table,
+        key: impl Into<String>,
+        columns: Vec<Option<String>>,
+        doc: &Arc<T>,
+    ) -> Result<Self, StoreError> {
+        let put = Self::new(table, key, columns, doc.as_ref())?;
+        debug_assert!(
+            serde_json::from_str::<T>(&put.doc)
+                .is_ok_and(|read| serde_json::to_string(&read).ok() == Some(put.doc.clone())),
+            "a document of table {:?} is read as another one than was written",
+            table.name
+        );
+        Ok(Self { parsed: Some(Arc::<T>::clone(doc)), ..put })
     }
 
     /// The document's JSON text.

@@ -48,9 +48,9 @@ impl Source for Tables {
 
 pub(crate) fn kql(data: &[u8]) {
     let Some(text) = utf8(data) else { return };
-    match kql::plan(text, &SCHEMA, (1_800_000_000, 0)) {
+    let stop = AtomicBool::new(false);
+    match kql::plan(text, &SCHEMA, (1_800_000_000, 0), &stop) {
         Ok(plan) => {
-            let stop = AtomicBool::new(false);
             let limits = Limits { stop: &stop, memory_bytes: 1 << 20, threads: 1 };
             let answer = plan.run(&Tables([Rows(COLUMNS), Rows(PLACES)]), Page::new(0, 5), limits);
             if let Ok(answer) = answer {

@@ -234,6 +234,20 @@ impl Context<'_> {
         Ok(result)
     }
 
+    /// Does something that takes time, waits for its end, and gives what the answer at `Location` says then.
+    ///
+    /// # Errors
+    /// ARM's error, or that of the operation.
+    pub(crate) async fn arm_result(&mut self, path: &str, version: &str) -> Result<Value> {
+        let first = self.arm_raw(Method::POST, path, version, None).await?;
+        let at_once = arm_json(&first)?;
+        if !self.wait(&first).await? {
+            return Ok(at_once);
+        }
+        let Some(location) = first.header("location") else { return Ok(at_once) };
+        arm_json(&self.arm_url(Method::GET, location, None, &[]).await?)
+    }
+
     /// DELETE with an `If-Match`.
     ///
     /// # Errors

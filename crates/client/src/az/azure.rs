@@ -65,4 +65,20 @@ mod tests {
         assert!(not_built("iot hub").contains(&"route") && !not_built("iot hub").contains(&"create"));
         assert!(not_built("").contains(&"vm"));
     }
+
+    /// What people read of this command line: which of Azure's `az iot` commands work, and which do not.
+    #[test]
+    fn the_list_of_what_is_missing_is_true() {
+        const DOCS: &str = include_str!("../../../../docs/howto/az-commands.md");
+        let has = |line: &str| table::all().any(|command| command.words == line);
+        let of_iot = || COMMANDS.lines().filter(|line| line.starts_with("iot "));
+        let missing: Vec<&str> = of_iot().filter(|line| !has(line)).collect();
+        let told: Vec<&str> =
+            DOCS.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(line, _)| line).collect();
+        assert_eq!(told, missing, "docs/howto/az-commands.md");
+        let all = of_iot().count();
+        let counted = format!("Of {all} `az iot` commands");
+        let work = format!(", {} work with `ferrohub az`", all - missing.len());
+        assert!(DOCS.contains(&counted) && DOCS.contains(&work), "{all}, of which {} work", all - missing.len());
+    }
 }

@@ -37,6 +37,10 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
         "iot adr ns credential undo-sync",
         &["az iot adr ns credential undo-sync --namespace plant-ns --resource-group plant --policies short"],
     ),
+    (
+        "iot adr ns credential rotate",
+        &["az iot adr ns credential rotate --namespace plant-ns --resource-group plant --query certificate -o tsv"],
+    ),
     ("iot adr ns credential sync", &["az iot adr ns credential sync --namespace plant-ns --resource-group plant"]),
     (
         "iot adr ns device update",

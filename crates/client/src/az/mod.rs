@@ -37,6 +37,8 @@ mod yaml;
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod hub_flow_tests;
+#[cfg(test)]
 mod printed_tests;
 #[cfg(test)]
 mod provisioning_tests;

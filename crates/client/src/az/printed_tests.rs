@@ -169,6 +169,12 @@ async fn words_of_azure_that_are_not_built_are_no_misspellings() {
         assert_eq!(shown.code, 0);
         assert!(shown.out.contains("Azure's, not built here:"), "{}", shown.out);
     }
+    let ran = server.az(&["account", "management-group", "show", "-n", "x"]).await;
+    assert!(
+        ran.code == 2 && ran.err.contains("There are no management groups: a role at each subscription"),
+        "{}",
+        ran.err
+    );
     for (words, last, closest) in [(&["iot", "hubb", "show"][..], "hubb", "hub"), (&["grup", "list"], "grup", "group")]
     {
         let ran = server.az(words).await;

@@ -161,8 +161,12 @@ fn find(arguments: &[String]) -> Result<Found> {
 /// The refusal of a command of Azure's that is not built here.
 fn not_built(prefix: &str, path: &str) -> Failure {
     let group = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
+    let instead = match path.starts_with("account management-group") {
+        true => " There are no management groups: a role at each subscription does what one there would.",
+        false => "",
+    };
     Failure::usage(format!(
-        "'{path}' is one of Azure's that is not built in Ferrohub's az. What it has is listed by 'az {group}--help'"
+        "'{path}' is one of Azure's that is not built in Ferrohub's az.{instead} What it has is listed by 'az {group}--help'"
     ))
 }
 

@@ -52,6 +52,9 @@ impl Drop for Part {
     }
 }
 
+/// Files that SQLite keeps beside a database. A journal that a killed backup left would be played back into the copy of the next one.
+const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+
 /// A file of one backup at a time, that goes with it. What a killed one left is used again.
 pub(super) struct Scratch {
     path: PathBuf,
@@ -76,7 +79,7 @@ impl Scratch {
             return Err(Error::conflict("Another backup of this data folder just ended; try again."));
         }
         file.set_len(0).map_err(fail)?;
-        for ending in ["-wal", "-shm"] {
+        for ending in BESIDE {
             remove_if_there(&beside(&path, ending)).map_err(fail)?;
         }
         Ok(Self { path, _file: file })
@@ -85,11 +88,17 @@ impl Scratch {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether anything is left of one at `path`.
+    pub(super) fn is_there(path: &Path) -> bool {
+        BESIDE.into_iter().chain([""]).any(|ending| beside(path, ending).exists())
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for ending in ["", "-wal", "-shm"] {
+        // The file last: by it the others are found, should this be killed in between.
+        for ending in BESIDE.into_iter().chain([""]) {
             let _ = remove_if_there(&beside(&self.path, ending));
         }
     }
@@ -165,5 +174,22 @@ mod tests {
         drop(first);
         assert!(!path.exists());
         drop(Scratch::take(path).unwrap());
+    }
+
+    #[test]
+    fn what_sqlite_had_beside_a_copy_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy");
+        let left = || std::fs::read_dir(folder.path()).unwrap().count();
+        for ending in BESIDE {
+            std::fs::write(beside(&path, ending), "of one that was killed").unwrap();
+            assert!(Scratch::is_there(&path), "{ending}");
+            let taken = Scratch::take(path.clone()).unwrap();
+            assert_eq!(left(), 1, "{ending}");
+            std::fs::write(beside(&path, ending), "of this one").unwrap();
+            drop(taken);
+            assert_eq!(left(), 0, "{ending}");
+        }
+        assert!(!Scratch::is_there(&path));
     }
 }

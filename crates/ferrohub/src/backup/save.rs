@@ -113,7 +113,7 @@ async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
 /// Removes the copy of the store that a backup left which was killed; one that is under way keeps its own.
 pub(crate) fn clear(data: &Path) {
     let copy = data.join(COPY);
-    if copy.exists() {
+    if Scratch::is_there(&copy) {
         // Taken and dropped: it goes.
         drop(Scratch::take(copy));
     }

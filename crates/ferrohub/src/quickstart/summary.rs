@@ -5,19 +5,20 @@ use super::names::{DEVICE, ENROLLMENT};
 use crate::data_dir::OWNER_FILE;
 use crate::output::{Progress, duration, endpoint, line};
 use crate::owner::Owner;
+use crate::owner_link::{self, SignInLink};
 use std::path::Path;
 
 /// Port that the device SDKs have built in.
 const SDK_MQTT_PORT: u16 = 8883;
 
-/// Prints the summary.
-pub(super) fn print(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends: bool) {
-    for text in text(owner, plant, data_dir, progress, ends) {
+/// Prints the summary; without a link the server ends now.
+pub(super) fn print(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, link: Option<&SignInLink>) {
+    for text in text(owner, plant, data_dir, progress, link) {
         line(&text);
     }
 }
 
-fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends: bool) -> Vec<String> {
+fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, link: Option<&SignInLink>) -> Vec<String> {
     let server = owner.server();
     let (_, ca_file) = owner.ca();
     let (ca, owner_file) = (ca_file.display(), data_dir.join(OWNER_FILE));
@@ -26,6 +27,10 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends
         String::new(),
         format!("Done: {} steps in {}.", progress.steps(), duration(progress.elapsed())),
         String::new(),
+        format!(
+            "  Portal             {}  (people: docs/howto/sign-in.md)",
+            owner_link::portal(&server.domain, server.https_port)
+        ),
         format!("  Resource Manager   {}", server.urls.resource_manager),
         format!("  Hub                {}  (host {})", plant.names.hub_name, plant.hub_host),
         format!(
@@ -40,22 +45,41 @@ fn text(owner: &Owner, plant: &Plant, data_dir: &Path, progress: &Progress, ends
         format!("  CA file            {ca}  (what clients must trust)"),
         format!("  Owner credential   {}  (tenantId, subscriptionId, clientId, clientSecret)", owner_file.display()),
         String::new(),
+    ];
+    match link {
+        Some(link) => lines.extend(portal(link, &ca.to_string(), data_dir)),
+        // What follows needs a server, and this one ends now; its ports are those of this start only if they are asked for.
+        None => lines.insert(
+            2,
+            format!(
+                "This server ends now. Before any of the lines below: ferrohub serve --data-dir {} --https-port {} --mqtt-port {mqtt_port}",
+                data_dir.display(),
+                server.https_port
+            ),
+        ),
+    }
+    lines.extend([
         "The built-in command line:".to_owned(),
         format!("  export FERROHUB_DATA_DIR={}", data_dir.display()),
         "  ferrohub az login".to_owned(),
         format!("  ferrohub az iot hub show --name {}", plant.names.hub_name),
         format!("  ferrohub events {}", plant.names.hub_name),
         String::new(),
-    ];
-    if ends {
-        // What follows needs a server, and this one ends now; its ports are those of this start only if they are asked for.
-        let flags =
-            format!("--data-dir {} --https-port {} --mqtt-port {mqtt_port}", data_dir.display(), server.https_port);
-        lines.insert(2, format!("This server ends now. Before any of the lines below: ferrohub serve {flags}"));
-    }
+    ]);
     lines.extend(azure_cli(owner, &ca.to_string(), &owner_file));
     lines.extend(python(owner, plant, &ca.to_string(), mqtt_port));
     lines
+}
+
+/// How a person gets into the portal.
+fn portal(link: &SignInLink, ca: &str, data_dir: &Path) -> Vec<String> {
+    vec![
+        format!("The portal, in a browser that trusts {ca}:"),
+        format!("  {}", link.url),
+        format!("  This link signs {} in, once, within 15 minutes. Another one:", link.name),
+        format!("  ferrohub owner link --data-dir {}", data_dir.display()),
+        String::new(),
+    ]
 }
 
 /// The recipe of reference/clients.md, section 1.

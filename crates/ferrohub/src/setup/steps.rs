@@ -43,6 +43,28 @@ pub(super) async fn sign_in(az: &mut CommandLine, guide: &mut Guide, given: &Val
     Ok(Account { tenant: text("tenantId"), subscription: text("id") })
 }
 
+/// The same in the subscription that was said last: lines name groups, and a group is one of the subscription that is set. It may have been
+/// said by its name, and ids have its id.
+///
+/// # Errors
+/// What `az account set` said, after it was shown.
+pub(super) async fn in_subscription(
+    az: &mut CommandLine,
+    guide: &mut Guide,
+    account: &Account,
+    wanted: Wanted,
+) -> Result<Wanted> {
+    if wanted.subscription.eq_ignore_ascii_case(&account.subscription) {
+        return Ok(wanted);
+    }
+    let ran = az.run(&["account", "set", "--subscription", &wanted.subscription]).await;
+    finish(guide, "az account set", &ran)?;
+    let shown = az.look(&["account", "show"]).await.unwrap_or_default();
+    let id = shown["id"].as_str().unwrap_or(&wanted.subscription).to_owned();
+    guide.done(&format!("in subscription {id} ({})", shown["name"].as_str().unwrap_or_default()));
+    Ok(Wanted { subscription: id, ..wanted })
+}
+
 /// Shows the warnings of a line, and its error.
 fn finish(guide: &Guide, what: &str, ran: &Ran) -> Result<()> {
     for warning in &ran.warnings {

@@ -17,6 +17,8 @@ pub(super) enum Admitted {
     Arm(Option<Actor>),
     /// The token service, which finds the credentials in the body.
     Login,
+    /// The portal's files, for everybody.
+    Portal,
     /// Graph.
     Graph(Actor),
     /// A hub.
@@ -32,7 +34,7 @@ impl Admitted {
     pub(super) fn is_proven(&self) -> bool {
         match self {
             Self::Arm(actor) => actor.is_some(),
-            Self::Login => false,
+            Self::Login | Self::Portal => false,
             Self::Graph(_) | Self::Hub(..) | Self::DpsService(..) => true,
             Self::DpsDevice(asked) => asked.is_proven(),
         }
@@ -49,6 +51,7 @@ impl Https {
         match route {
             Route::Arm => arm::admit(service, call).await.map(Admitted::Arm),
             Route::Login => Ok(Admitted::Login),
+            Route::Portal => Ok(Admitted::Portal),
             Route::Graph => graph::admit(service, call).await.map(Admitted::Graph),
             Route::Hub => {
                 let admission = async { hub::admit(service, call).await.map(|(hub, actor)| Admitted::Hub(hub, actor)) };

@@ -7,7 +7,7 @@ use ferrohub_model::api_version;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::provisioning::{OperationStatus, RegisterRequest, TpmChallenge};
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use futures_util::future::BoxFuture;
 use http::Method;
 use http::header::{LOCATION, RETRY_AFTER};
@@ -21,7 +21,7 @@ const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
 
 const DEVICE: &str = "/{idScope}/registrations/{registrationId}";
 
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Run> = Table::new(&[
     row("PUT", "/{idScope}/registrations/{registrationId}/register", |service, call, caller, path| {
         Box::pin(register(service, call, caller, path))
     }),
@@ -38,11 +38,11 @@ static ROUTES: &[Row<Run>] = &[
     row("*", "/{idScope}/registrations/{registrationId}/reportDeviceUpdateStatus", |service, _, caller, _| {
         Box::pin(device_update(service, caller))
     }),
-];
+]);
 
 /// The routes of a provisioning service for devices.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("dps-device", ROUTES)
+    ROUTES.info("dps-device")
 }
 
 /// What a device asks for, and as whom.
@@ -55,7 +55,7 @@ pub(super) struct Asked {
 /// Reads the head of a request.
 pub(super) fn asked(call: &Call) -> Result<Asked> {
     let segments = call.segments()?;
-    let found = match route::find(ROUTES, call.method.as_str(), &segments) {
+    let found = match ROUTES.find(call.method.as_str(), &segments) {
         Found::Row(row, path) => Ok((row.run, path)),
         Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => Err(unknown(call)),

@@ -10,7 +10,7 @@ use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::provisioning::EnrollmentKind::{Group, Individual};
 use ferrohub_service::provisioning::{DpsRef, EnrollmentKind, PageRequest, Paged, ProvisioningService, check_names};
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use futures_util::future::BoxFuture;
 use http::HeaderName;
 use serde_json::Value;
@@ -21,7 +21,7 @@ const fn row(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
     Row { method, path, wants: Wants::PolicyOrBearer, run }
 }
 
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Run> = Table::new(&[
     row("POST", "/enrollmentGroups", |at, _| Box::pin(at.bulk(Group))),
     row("POST", "/enrollmentGroups/query", |at, _| Box::pin(at.query(Group))),
     row("GET", "/enrollmentGroups/{id}", |at, path| Box::pin(at.get(Group, &path[0]))),
@@ -37,11 +37,11 @@ static ROUTES: &[Row<Run>] = &[
     row("POST", "/registrations/{group}/query", |at, path| Box::pin(at.query_registrations(&path[0]))),
     row("GET", "/registrations/{id}", |at, path| Box::pin(at.registration(&path[0]))),
     row("DELETE", "/registrations/{id}", |at, path| Box::pin(at.delete_registration(&path[0]))),
-];
+]);
 
 /// The routes of a provisioning service for its operators.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("dps", ROUTES)
+    ROUTES.info("dps")
 }
 
 /// The service that is meant, and who asks. That is proven first: a stranger does not learn what there is.
@@ -56,7 +56,7 @@ pub(super) async fn handle(service: &Service, call: &Call, dps: DpsRef, actor: A
     api_version::PROVISIONING.check(call.query("api-version"))?;
     call.without_options()?;
     let at = DpsCall { provisioning: &service.provisioning, call, dps, actor };
-    match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+    match ROUTES.find(call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run)(&at, &path).await,
         Found::OtherMethods(methods) => Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => Err(unknown(call)),

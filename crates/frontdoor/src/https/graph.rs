@@ -29,6 +29,7 @@ pub(super) async fn handle(service: &Service, call: &Call, actor: Actor) -> Resu
         body: call.json()?,
         actor,
         base_url: call.base_url(),
+        address: call.client.peer.address,
     };
     let (status, body) = service.graph.handle(request).await?;
     Ok(body.map_or_else(|| Reply::empty(status), |body| Reply::json(status, &body)))

@@ -8,7 +8,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::hub::{ClientId, DeviceLogin, HubRef};
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use ferrohub_wire::sas_token::SasToken;
 use futures_util::future::BoxFuture;
 
@@ -41,7 +41,7 @@ const CONFIGURATIONS: &str = "Configurations and IoT Edge deployments are not bu
 const METHODS: &str = "Direct methods are not built; use desired properties.";
 const TO_DEVICES: &str = "Cloud-to-device messages and their feedback are not built; use desired properties.";
 
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Run> = Table::new(&[
     call("POST", "/devices/query", |at, _| Box::pin(at.query())),
     call("GET", "/devices", |at, _| Box::pin(at.list_devices())),
     call("POST", "/devices", |at, _| Box::pin(at.bulk())),
@@ -88,7 +88,7 @@ static ROUTES: &[Row<Run>] = &[
         "The import and export of devices, and their jobs, are not built; read and write them one by one with /devices/{id}.",
     ),
     not_built("*", "/digitaltwins/**", "The digital twin API is not built; use GET and PATCH /twins/{id}."),
-];
+]);
 
 /// The module of a path with a device's id and a module's.
 fn module(path: &[String]) -> ClientId<'_> {
@@ -97,14 +97,14 @@ fn module(path: &[String]) -> ClientId<'_> {
 
 /// The routes of a hub.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("hub", ROUTES)
+    ROUTES.info("hub")
 }
 
 /// The hub that is meant, and who asks. That is proven first: a stranger does not learn what there is.
 pub(super) async fn admit(service: &Service, call: &Call) -> Result<(HubRef, Actor)> {
     let hub = service.hub.by_request(&call.host(), call.authorization(), call.client.peer).await?;
     let segments = call.segments();
-    let found = segments.as_ref().map(|segments| route::find(ROUTES, call.method.as_str(), segments));
+    let found = segments.as_ref().map(|segments| ROUTES.find(call.method.as_str(), segments));
     if let Ok(Found::Row(Row { wants: Wants::Device, run: Run::NotBuilt(what), .. }, path)) = &found
         && is_device(call)
     {
@@ -121,7 +121,7 @@ pub(super) async fn handle(service: &Service, call: &Call, hub: HubRef, actor: A
     call.without_options()?;
     let segments = call.segments()?;
     let at = HubCall { service, call, hub, actor };
-    match route::find(ROUTES, call.method.as_str(), &segments) {
+    match ROUTES.find(call.method.as_str(), &segments) {
         Found::Row(Row { run: Run::Call(run), .. }, path) => run(&at, &path).await,
         Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => {
             Err(Error::not_implemented(*what).with_iot_code(501_000))
@@ -180,7 +180,7 @@ mod tests {
             ("digitaltwins/d", "digital twin"),
         ] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
-            match route::find(ROUTES, "GET", &segments) {
+            match ROUTES.find("GET", &segments) {
                 Found::Row(Row { run: Run::NotBuilt(what), .. }, _) => assert!(what.contains(word), "{path}: {what}"),
                 _ => panic!("{path} is built, or unknown"),
             }
@@ -188,10 +188,10 @@ mod tests {
         for path in ["devices/d", "twins/d"] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
             assert!(matches!(
-                route::find(ROUTES, "GET", &segments),
+                ROUTES.find("GET", &segments),
                 Found::Row(Row { run: Run::Call(_), .. }, id) if id == ["d"]
             ));
-            assert!(matches!(route::find(ROUTES, "POST", &segments), Found::OtherMethods(_)));
+            assert!(matches!(ROUTES.find("POST", &segments), Found::OtherMethods(_)));
         }
         for (method, path, ids) in [
             ("GET", "devices", &[][..]),
@@ -204,7 +204,7 @@ mod tests {
         ] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
             assert!(
-                matches!(route::find(ROUTES, method, &segments), Found::Row(Row { run: Run::Call(_), .. }, found) if found == ids),
+                matches!(ROUTES.find(method, &segments), Found::Row(Row { run: Run::Call(_), .. }, found) if found == ids),
                 "{method} {path}"
             );
         }

@@ -1,16 +1,17 @@
-//! The token service over HTTP: OpenID documents and the token endpoint.
+//! The token service over HTTP: OpenID documents, the token endpoint, and the way to the pages of the sign-in.
 
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, parse_query};
+use super::sign_in;
 use crate::errors;
-use crate::guesses::{self, Guesses};
+use crate::guesses::{Guesses, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
-use ferrohub_service::audit::{AuditEvent, Kind};
-use ferrohub_service::authn::OAuthError;
-use ferrohub_service::route::{self, Found, RouteInfo, Row, Wants};
+use ferrohub_service::audit::{self, AuditEvent};
+use ferrohub_service::authn::{LINK_PATH, OAuthError};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -28,8 +29,20 @@ enum Wanted {
     Instance,
     /// How a person signs in: with a password, here.
     Realm,
-    /// A person's sign-in.
-    Interactive,
+    /// Where a browser is sent to sign somebody in.
+    Authorize { v2: bool },
+    /// A form of the sign-in, sent by a person.
+    Proceed,
+    /// Asks whether to sign out.
+    AskToSignOut,
+    /// Signs out.
+    SignOut,
+    /// A code for a device without a browser.
+    DeviceCode { v2: bool },
+    /// The page on which that code is typed.
+    DeviceLogin,
+    /// The page of a link that signs a person in.
+    Link,
     /// What else Entra has, completing "The token service does not have …".
     NotBuilt(&'static str),
 }
@@ -39,7 +52,7 @@ const fn row(method: &'static str, path: &'static str, run: Wanted) -> Row<Wante
     Row { method, path, wants, run }
 }
 
-static ROUTES: &[Row<Wanted>] = &[
+static ROUTES: Table<Wanted> = Table::new(&[
     row("GET", "/{tenant}/.well-known/openid-configuration", Wanted::Configuration { v2: false }),
     row("GET", "/{tenant}/v2.0/.well-known/openid-configuration", Wanted::Configuration { v2: true }),
     row("POST", "/{tenant}/oauth2/token", Wanted::Token { v2: false }),
@@ -47,30 +60,38 @@ static ROUTES: &[Row<Wanted>] = &[
     row("GET", "/{tenant}/discovery/keys", Wanted::Keys),
     row("GET", "/{tenant}/discovery/v2.0/keys", Wanted::Keys),
     row("GET", "/{tenant}/discovery/instance", Wanted::Instance),
-    row("*", "/{tenant}/oauth2/authorize", Wanted::Interactive),
-    row("*", "/{tenant}/oauth2/devicecode", Wanted::Interactive),
-    row("*", "/{tenant}/oauth2/logout", Wanted::Interactive),
-    row("*", "/{tenant}/oauth2/v2.0/authorize", Wanted::Interactive),
-    row("*", "/{tenant}/oauth2/v2.0/devicecode", Wanted::Interactive),
-    row("*", "/{tenant}/oauth2/v2.0/logout", Wanted::Interactive),
+    row("GET", "/{tenant}/oauth2/authorize", Wanted::Authorize { v2: false }),
+    row("POST", "/{tenant}/oauth2/authorize", Wanted::Proceed),
+    row("GET", "/{tenant}/oauth2/logout", Wanted::AskToSignOut),
+    row("POST", "/{tenant}/oauth2/logout", Wanted::SignOut),
+    row("GET", "/{tenant}/oauth2/v2.0/authorize", Wanted::Authorize { v2: true }),
+    row("POST", "/{tenant}/oauth2/v2.0/authorize", Wanted::Proceed),
+    row("GET", "/{tenant}/oauth2/v2.0/logout", Wanted::AskToSignOut),
+    row("POST", "/{tenant}/oauth2/v2.0/logout", Wanted::SignOut),
+    row("POST", "/{tenant}/oauth2/devicecode", Wanted::DeviceCode { v2: false }),
+    row("POST", "/{tenant}/oauth2/v2.0/devicecode", Wanted::DeviceCode { v2: true }),
+    row("GET", "/devicelogin", Wanted::DeviceLogin),
+    row("POST", "/devicelogin", Wanted::Proceed),
+    row("GET", LINK_PATH, Wanted::Link),
+    row("POST", LINK_PATH, Wanted::Proceed),
     row("GET", "/{tenant}/userrealm/{name}", Wanted::Realm),
-    row("*", "/{tenant}/userrealm/**", Wanted::Interactive),
+    row("*", "/{tenant}/userrealm/**", Wanted::NotBuilt("federated realms")),
     row("*", "/{tenant}/oauth2/v2.0/userinfo", Wanted::NotBuilt("the claims of people")),
     row("*", "/{tenant}/openid/userinfo", Wanted::NotBuilt("the claims of people")),
     row("*", "/{tenant}/kerberos", Wanted::NotBuilt("Kerberos")),
     row("*", "/{tenant}/saml2", Wanted::NotBuilt("SAML")),
     row("*", "/{tenant}/wsfed", Wanted::NotBuilt("WS-Federation")),
     row("*", "/{tenant}/federationmetadata/**", Wanted::NotBuilt("WS-Federation")),
-];
+]);
 
 /// The routes of the token service.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("login", ROUTES)
+    ROUTES.info("login")
 }
 
 /// Answers a request.
 pub(super) async fn handle(service: &Service, call: &Call, guesses: &Guesses) -> Result<Reply> {
-    let (wanted, path) = match route::find(ROUTES, call.method.as_str(), &call.segments()?) {
+    let (wanted, path) = match ROUTES.find(call.method.as_str(), &call.segments()?) {
         Found::Row(row, path) => (row.run, path),
         Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
         Found::Nothing => return Err(unknown(call)),
@@ -85,9 +106,13 @@ pub(super) async fn handle(service: &Service, call: &Call, guesses: &Guesses) ->
         Wanted::Realm => Ok(Reply::json(200, &realm(path.get(1).map(String::as_str).unwrap_or_default()))),
         Wanted::Instance => Ok(Reply::json(200, &instance(call, &service.tenancy().tenant_id))),
         Wanted::Token { v2 } => token(service, call, tenant, v2, guesses).await,
-        Wanted::Interactive => Err(Error::not_implemented(
-            "Signing in by a browser or a code is not built. Sign in with a password: az login -u <user> -p <password> --tenant <tenant>; or as a service principal: az login --service-principal -u <appId> -p <secret> --tenant <tenant>.",
-        )),
+        Wanted::Authorize { v2 } => sign_in::authorize(service, call, tenant, v2).await,
+        Wanted::Proceed => sign_in::proceed(service, call).await,
+        Wanted::AskToSignOut => Ok(sign_in::ask_to_sign_out(call)),
+        Wanted::SignOut => sign_in::sign_out(service, call).await,
+        Wanted::DeviceCode { v2 } => device_code(service, call, tenant, v2).await,
+        Wanted::DeviceLogin => sign_in::device_login(service, call).await,
+        Wanted::Link => Ok(sign_in::link(service, call).await),
         Wanted::NotBuilt(what) => Err(Error::not_implemented(format!(
             "The token service does not have {what}. Sign in as a service principal at /{{tenant}}/oauth2/v2.0/token."
         ))),
@@ -101,48 +126,66 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let client = basic.as_ref().map(|(id, _)| id.as_str());
     let client = client.or_else(|| form.iter().find(|(key, _)| key == "client_id").map(|(_, value)| value.as_str()));
     let client = client.map(str::to_owned);
-    let (kind, name) = guessed_at(&form, basic.as_ref());
-    let target = guesses.target(kind, name, call.client.origin());
-    if let Err(wait) = guesses.check(&target) {
-        return match kind {
-            guesses::Kind::Password => Ok(refused(&OAuthError::locked(), call, wait.retry_after_seconds)),
-            _ => Err(wait),
-        };
-    }
-    let reply = match service.authn.token(tenant, &form, basic, v2).await {
+    let target =
+        proves(&form, basic.as_ref()).map(|name| guesses.target(Kind::ClientSecret, name, call.client.origin()));
+    target.as_ref().map_or(Ok(()), |target| guesses.check(target))?;
+    let reply = match service.authn.token(tenant, &form, basic, call.client.peer.address, v2).await {
         Ok(token) => {
-            guesses.right(&target);
+            if let Some(target) = &target {
+                guesses.right(target);
+            }
             call.client.prove();
             service.note_sign_in(sign_in(call, client.as_deref(), &form));
             Reply::json(200, &token)
         }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
-            let event = sign_in(call, client.as_deref(), &form).refused(refusal.code.to_string(), &refusal.description);
-            service.note_sign_in(event);
-            if refusal.is_a_wrong_guess() {
+            // A device that asks whether somebody said yes is no attempt of its own.
+            if !matches!(refusal.error, "authorization_pending" | "slow_down") {
+                let event =
+                    sign_in(call, client.as_deref(), &form).refused(refusal.code.to_string(), &refusal.description);
+                service.note_sign_in(event);
+            }
+            if let Some(target) = target.filter(|_| refusal.is_a_wrong_client()) {
                 guesses.wrong(&target);
             }
-            refused(&refusal, call, None)
+            refused(&refusal, call)
         }
     };
     Ok(reply.with(CACHE_CONTROL, "no-store"))
 }
 
-/// Whose secret is tried: a person's, where a request comes with one's name, else the client's.
-fn guessed_at<'a>(form: &'a [(String, String)], basic: Option<&'a (String, String)>) -> (guesses::Kind, &'a str) {
+/// A code for a device without a browser.
+async fn device_code(service: &Service, call: &Call, tenant: &str, v2: bool) -> Result<Reply> {
+    let form = std::str::from_utf8(&call.body)
+        .map_err(|_| Error::invalid("The request body must be an application/x-www-form-urlencoded form."))?;
+    let (form, address) = (parse_query(form), call.client.peer.address);
+    let reply = match service.authn.device_code(tenant, &form, &call.base_url(), address, v2).await {
+        Ok(code) => Reply::json(200, &code),
+        Err(refusal) => refused(&refusal, call),
+    };
+    Ok(reply.with(CACHE_CONTROL, "no-store"))
+}
+
+/// The client that a request proves to be, or tries to. A public one with which a person comes shows nothing that could be
+/// guessed, and is the same for everybody behind an address; the person's password is counted where it is looked at.
+fn proves<'a>(form: &'a [(String, String)], basic: Option<&'a (String, String)>) -> Option<&'a str> {
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    if field("grant_type") == Some("password") {
-        return (guesses::Kind::Password, field("username").unwrap_or_default());
+    let shows = field("client_secret").is_some() || field("client_assertion").is_some();
+    match basic {
+        Some((id, _)) => Some(id),
+        None if shows || field("grant_type") == Some("client_credentials") => {
+            Some(field("client_id").unwrap_or_default())
+        }
+        None => None,
     }
-    (guesses::Kind::ClientSecret, basic.map(|(id, _)| id.as_str()).or_else(|| field("client_id")).unwrap_or_default())
 }
 
 /// A refusal in OAuth's shape.
-fn refused(refusal: &OAuthError, call: &Call, retry_after: Option<u32>) -> Reply {
+fn refused(refusal: &OAuthError, call: &Call) -> Reply {
     let body = errors::oauth::body(refusal.error, &refusal.description, refusal.code, &call.trace);
     let reply = Reply::json(refusal.status, &body);
-    match retry_after {
+    match refusal.retry_after {
         Some(seconds) => reply.with(RETRY_AFTER, seconds.to_string()),
         None => reply,
     }
@@ -166,7 +209,12 @@ fn sign_in(call: &Call, client: Option<&str>, form: &[(String, String)]) -> Audi
     let wanted = field("scope").or_else(|| field("resource")).unwrap_or_default();
     let who = field("username").or(client).unwrap_or_default();
     let how = field("grant_type").unwrap_or_default();
-    let event = AuditEvent::new(Kind::SignIn, who, wanted).what(how).from(call.client.peer.address);
+    audited(call, who, how, wanted)
+}
+
+/// What the audit log is told of somebody who signs in, for what.
+pub(super) fn audited(call: &Call, who: &str, how: &str, wanted: &str) -> AuditEvent {
+    let event = AuditEvent::new(audit::Kind::SignIn, who, wanted).what(how).from(call.client.peer.address);
     AuditEvent {
         request_id: Some(call.trace.request_id),
         correlation_id: Some(call.correlation_id),
@@ -229,7 +277,7 @@ mod tests {
     fn paths_below_a_tenant() {
         let of = |path: &str| {
             let segments: Vec<String> = format!("t/{path}").split('/').map(str::to_owned).collect();
-            ["GET", "POST"].into_iter().find_map(|method| match route::find(ROUTES, method, &segments) {
+            ["GET", "POST"].into_iter().find_map(|method| match ROUTES.find(method, &segments) {
                 Found::Row(row, _) => Some(row.run),
                 _ => None,
             })
@@ -239,9 +287,9 @@ mod tests {
         assert_eq!(of("v2.0/.well-known/openid-configuration"), Some(Wanted::Configuration { v2: true }));
         assert_eq!(of("discovery/v2.0/keys"), Some(Wanted::Keys));
         assert_eq!(of("discovery/instance"), Some(Wanted::Instance));
-        assert_eq!(of("oauth2/v2.0/devicecode"), Some(Wanted::Interactive));
+        assert_eq!(of("oauth2/v2.0/devicecode"), Some(Wanted::DeviceCode { v2: true }));
         assert_eq!(of("userrealm/ann@example.com"), Some(Wanted::Realm));
-        assert_eq!(of("userrealm"), Some(Wanted::Interactive));
+        assert_eq!(of("userrealm"), Some(Wanted::NotBuilt("federated realms")));
         assert_eq!(of("saml2"), Some(Wanted::NotBuilt("SAML")));
         assert_eq!(of("oauth2/v2.0"), None);
     }
@@ -260,13 +308,17 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_guessed_at_by_name_and_a_client_by_id() {
+    fn who_shows_a_secret_is_counted_and_a_public_client_is_not() {
         let form = |text: &str| parse_query(text);
-        let person = form("grant_type=password&client_id=c&username=ann%40x");
-        assert_eq!(guessed_at(&person, None), (guesses::Kind::Password, "ann@x"));
+        for grant in ["password", "refresh_token", "authorization_code"] {
+            let person = form(&format!("grant_type={grant}&client_id=c&username=ann%40x"));
+            assert_eq!(proves(&person, None), None, "{grant}");
+            let secret = form(&format!("grant_type={grant}&client_id=c&username=ann%40x&client_secret=s"));
+            assert_eq!(proves(&secret, None), Some("c"), "{grant}");
+        }
         let client = form("grant_type=client_credentials&client_id=c&username=ann");
-        assert_eq!(guessed_at(&client, None), (guesses::Kind::ClientSecret, "c"));
-        assert_eq!(guessed_at(&client, Some(&("b".into(), "s".into()))), (guesses::Kind::ClientSecret, "b"));
+        assert_eq!(proves(&client, None), Some("c"));
+        assert_eq!(proves(&client, Some(&("b".into(), "s".into()))), Some("b"));
         assert_eq!(
             (realm("ann@x.example")["domain_name"].as_str(), realm("")["account_type"].as_str()),
             (Some("x.example"), Some("Managed"))

@@ -7,6 +7,9 @@
 //! | `body` | the body, read for those who may send one |
 //! | `request`, `reply` | a request and an answer free of hyper |
 //! | `arm`, `login`, `graph` | the control plane |
+//! | `sign_in`, `pages` | signing in and out in a browser |
+//! | `portal`, `portal_files` | the files of the portal |
+//! | `at` | the data planes at the portal's origin |
 //! | `hub` | a hub's service API |
 //! | `registry` | Device Registry's data plane, not built |
 //! | `dps`, `dps_service` | provisioning: devices, and enrollment groups |
@@ -14,6 +17,7 @@
 
 mod admission;
 mod arm;
+mod at;
 mod body;
 mod dps;
 mod dps_service;
@@ -21,10 +25,14 @@ mod graph;
 mod hub;
 mod hub_call;
 mod login;
+mod pages;
+mod portal;
+mod portal_files;
 mod registry;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod route;
+mod sign_in;
 mod websocket;
 
 use crate::budget::{Budget, Share};
@@ -85,6 +93,8 @@ pub(crate) fn routes() -> Vec<RouteInfo> {
         dps::routes(),
         dps_service::routes(),
         registry::routes(),
+        portal::routes(),
+        at::routes(),
     ];
     tables.into_iter().flatten().chain(web_sockets).collect()
 }
@@ -161,7 +171,11 @@ impl Https {
         let authority = authority_of(&request);
         let named = authority.as_deref().unwrap_or(&self.service.settings().domain);
         let wants_web_socket = websocket::is_asked(request.headers());
-        let route = Route::of(&host_of(named), request.uri().path(), wants_web_socket);
+        let at = at::target(&host_of(named), request.uri().path());
+        let route = match &at {
+            Some(target) => target.route,
+            None => Route::of(&host_of(named), request.uri().path(), wants_web_socket),
+        };
         let query = parse_query(request.uri().query().unwrap_or_default());
         let shape = route.shape(&format!("https://{named}"), &self.service.tenancy().tenant_id);
         // At `debug`, so that a request costs no line: metrics count them, and what fails on our side is logged below.
@@ -176,6 +190,10 @@ impl Https {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let reply = async {
             let call = authority.map(|authority| Call::of(&request, authority, query, client, &head));
+            let call = call.and_then(|call| match at {
+                Some(target) => call.at(target),
+                None => Ok(call),
+            });
             let outcome = match call {
                 Ok(call) if route == Route::WebSocket => upgrade(&call, request.version(), upgraded),
                 Ok(call) => self.clone().answer(route, call, request.body_mut()).await,
@@ -204,8 +222,35 @@ impl Https {
 
     /// Asks who sends the request, reads its body, and has it answered.
     async fn answer(self: Arc<Self>, route: Route, mut call: Call, body: &mut Incoming) -> Result<Reply> {
-        body::check_length(body, route.body_limit())?;
-        let admitted = caught(self.admit(route, &call)).await?;
+        let fits = body::check_length(body, route.body_limit());
+        let admitted = match (caught(self.admit(route, &call)).await, &fits) {
+            (Err(_), Err(large)) => return Err(large.clone()),
+            (admitted, _) => admitted?,
+        };
+        let read = match fits {
+            Ok(()) => self.body(route, &call, &admitted, body).await,
+            Err(large) => Err(large),
+        };
+        match read {
+            Ok((bytes, share)) => {
+                call.body = bytes;
+                self.dispatch(call, admitted, share).await
+            }
+            // A write whose body cannot be had is a write that failed.
+            Err(error) => match &admitted {
+                Admitted::Arm(Some(actor)) => Err(arm::refused(&self.service, &call, actor, error).await),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn body(
+        &self,
+        route: Route,
+        call: &Call,
+        admitted: &Admitted,
+        body: &mut Incoming,
+    ) -> Result<(Bytes, Share)> {
         body::check_coding(&call.headers)?;
         let (budget, time) = if admitted.is_proven() {
             call.client.prove();
@@ -215,14 +260,15 @@ impl Https {
         };
         let mut share = budget.share(call.client.origin());
         let bounds = body::Bounds { bytes: route.body_limit(), time };
-        call.body = body::read(body, bounds, &mut share, self.service.clock().as_ref()).await?;
-        self.dispatch(call, admitted, share).await
+        let bytes = body::read(body, bounds, &mut share, self.service.clock().as_ref()).await?;
+        Ok((bytes, share))
     }
 
     async fn dispatch(self: Arc<Self>, call: Call, admitted: Admitted, share: Share) -> Result<Reply> {
         let (life, reads) = (self.life.clone(), call.method.is_safe());
         let handler = async move {
-            let reply = self.handle(&call, admitted).await;
+            // In a box of its own, or what is passed on with the request is its thousands of bytes, again and again.
+            let reply = Box::pin(self.handle(&call, admitted)).await;
             // The body is held until here.
             drop((call, share));
             reply
@@ -233,6 +279,7 @@ impl Https {
     async fn handle(&self, call: &Call, admitted: Admitted) -> Result<Reply> {
         match admitted {
             Admitted::Arm(actor) => arm::handle(&self.service, call, actor).await,
+            Admitted::Portal => portal::handle(&self.service, call),
             Admitted::Login => login::handle(&self.service, call, &self.guesses).await,
             Admitted::Graph(actor) => graph::handle(&self.service, call, actor).await,
             Admitted::Hub(hub, actor) => hub::handle(&self.service, call, hub, actor).await,
@@ -314,7 +361,7 @@ fn nothing_here(call: &Call) -> Error {
     Error::not_found(format!(
         "Nothing is served at '{}' on '{}'. Served are: Resource Manager (/subscriptions, /providers, /tenants, /metadata/endpoints), \
          the token service (/{{tenant}}/oauth2/v2.0/token), Microsoft Graph (/v1.0), hubs ({{hub}}.azure-devices.*) and \
-         provisioning services ({{dps}}.azure-devices-provisioning.*).",
+         provisioning services ({{dps}}.azure-devices-provisioning.*), and the portal (/portal/).",
         shown(&call.path),
         call.host()
     ))

@@ -4,13 +4,13 @@ use super::request::Call;
 use ferrohub_model::error::Error;
 use ferrohub_service::Service;
 use ferrohub_service::authn::Audience;
-use ferrohub_service::route::{self, RouteInfo, Row, Wants};
+use ferrohub_service::route::{RouteInfo, Row, Table, Wants};
 
-static ROUTES: &[Row<()>] = &[Row { method: "*", path: "/namespaces/**", wants: Wants::Principal, run: () }];
+static ROUTES: Table<()> = Table::new(&[Row { method: "*", path: "/namespaces/**", wants: Wants::Principal, run: () }]);
 
 /// The routes of the data plane.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    route::info("registry", ROUTES)
+    ROUTES.info("registry")
 }
 
 /// Refuses a request. Who asks is proven first.

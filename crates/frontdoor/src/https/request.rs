@@ -1,5 +1,6 @@
 //! A request as the routes see it: its head at first, and its body once it was read.
 
+use super::at::{self, Target};
 use super::reply::Head;
 use crate::client::Client;
 use crate::errors::Trace;
@@ -50,6 +51,15 @@ impl Call {
             trace: head.trace,
             correlation_id: head.correlation_id,
         }
+    }
+
+    /// The request as it would be at another host, for whoever brought a bearer token.
+    ///
+    /// # Errors
+    /// Unauthenticated, without one.
+    pub(super) fn at(self, target: Target) -> Result<Self> {
+        at::check(&self)?;
+        Ok(Self { authority: target.host, path: target.path, ..self })
     }
 
     /// Host in lower case without port and trailing dot.

@@ -11,6 +11,8 @@ pub(crate) enum Route {
     Login,
     /// Microsoft Graph.
     Graph,
+    /// The portal's files.
+    Portal,
     /// A hub's service and device API.
     Hub,
     /// Devices that register themselves.
@@ -53,7 +55,10 @@ impl Route {
         }
         let provisioning_host = host.contains(".azure-devices-provisioning.");
         // C# devices ask a provisioning service for it at the root; on a name of no service that is where they may mean one.
-        if web_socket && segments.is_empty() && (provisioning_host || Self::of(host, path, false) == Self::Unknown) {
+        if web_socket
+            && segments.is_empty()
+            && (provisioning_host || matches!(Self::of(host, path, false), Self::Unknown | Self::Portal))
+        {
             return Self::WebSocket;
         }
         if provisioning_host {
@@ -68,8 +73,13 @@ impl Route {
         match host.split('.').next() {
             Some("login") => Self::Login,
             Some("graph") => Self::Graph,
+            // The page asks the control plane at its own origin.
+            Some("portal") => match by_path(&segments) {
+                Some(route @ (Self::Arm | Self::Login | Self::Graph)) => route,
+                _ => Self::Portal,
+            },
             // One origin serves them all where clients are given only one URL, so the path decides.
-            Some("management") => by_path(&segments).unwrap_or(Self::Arm),
+            Some("management") => by_path(&segments).filter(|route| *route != Self::Portal).unwrap_or(Self::Arm),
             _ => by_path(&segments).unwrap_or(Self::Unknown),
         }
     }
@@ -80,6 +90,7 @@ impl Route {
             Self::Arm => "arm",
             Self::Login => "login",
             Self::Graph => "graph",
+            Self::Portal => "portal",
             Self::Hub => "hub",
             Self::DpsDevice => "dps-device",
             Self::DpsService => "dps-service",
@@ -94,14 +105,14 @@ impl Route {
         match self {
             Self::Arm | Self::Graph | Self::Registry => limits::HTTP_BODY_BYTES,
             Self::Hub | Self::DpsDevice | Self::DpsService => limits::DATA_PLANE_BODY_BYTES,
-            Self::Login | Self::WebSocket | Self::Unknown => limits::TOKEN_FORM_BYTES,
+            Self::Login | Self::Portal | Self::WebSocket | Self::Unknown => limits::TOKEN_FORM_BYTES,
         }
     }
 
     /// How errors look here.
     pub(crate) fn shape(self, base_url: &str, tenant: &str) -> Shape {
         match self {
-            Self::Arm | Self::Graph | Self::Registry | Self::Unknown => {
+            Self::Arm | Self::Graph | Self::Portal | Self::Registry | Self::Unknown => {
                 Shape::Arm { base_url: base_url.into(), tenant: tenant.into() }
             }
             Self::Login => Shape::OAuth,
@@ -124,6 +135,8 @@ fn by_path(segments: &[&str]) -> Option<Route> {
         ]
         | [_, "v2.0", ".well-known", ..]
         | [_, "saml2" | "wsfed"] => Some(Route::Login),
+        [] | ["portal", ..] => Some(Route::Portal),
+        ["devicelogin" | "sign-in-link"] => Some(Route::Login),
         ["enrollments" | "enrollmentgroups" | "registrations", ..] => Some(Route::DpsService),
         [_, "registrations", ..] => Some(Route::DpsDevice),
         ["devices" | "twins" | "jobs" | "configurations" | "statistics" | "digitaltwins" | "messages", ..] => {
@@ -175,7 +188,18 @@ mod tests {
             ("dps1.azure-devices-provisioning.localhost", "/registrations/g/query", Route::DpsService),
             ("localhost", "/enrollmentgroups/", Route::DpsService),
             ("hub1.azure-devices.localhost", "/$iothub/websocket", Route::WebSocket),
-            ("localhost", "/", Route::Unknown),
+            ("localhost", "/", Route::Portal),
+            ("localhost", "/Portal/x", Route::Portal),
+            ("portal.localhost", "/", Route::Portal),
+            ("portal.localhost", "/portal/resource/subscriptions/s", Route::Portal),
+            ("portal.localhost", "/devices/d", Route::Portal),
+            ("portal.localhost", "/subscriptions", Route::Arm),
+            ("portal.localhost", "/common/oauth2/v2.0/authorize", Route::Login),
+            ("portal.localhost", "/v1.0/me", Route::Graph),
+            ("portal.localhost", "/devicelogin", Route::Login),
+            ("portal.localhost", "/sign-in-link", Route::Login),
+            ("management.localhost", "/sign-in-link", Route::Login),
+            ("localhost", "/DeviceLogin", Route::Login),
             ("localhost", "/favicon.ico", Route::Unknown),
             ("localhost", "/common/userrealm/ann@example.com", Route::Login),
             ("localhost", "/beta/me", Route::Graph),

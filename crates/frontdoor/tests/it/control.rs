@@ -98,6 +98,20 @@ async fn a_broken_document_and_the_clients_own_ids() {
         rig.https.send("PUT", "localhost", &path, &form, "a,b").await.expect(415)["error"]["code"],
         "UnsupportedMediaType"
     );
+    let large = vec![b' '; 5 * 1024 * 1024];
+    rig.https.send("PUT", "localhost", &path, &headers, large.clone()).await.expect(413);
+    assert_eq!(rig.https.send("PUT", "localhost", &path, &[], large).await.status, 413, "to whoever it is");
+    // Each was a write that failed, though none came as far as Resource Manager.
+    let since = (rig.service().clock().now() - jiff::SignedDuration::from_mins(10)).to_string();
+    let log = format!(
+        "/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values?api-version=2015-04-01&$filter=eventTimestamp%20ge%20'{since}'",
+        rig.owner.subscription_id
+    );
+    let log = rig.https.send("GET", "localhost", &log, &headers, "").await.expect(200);
+    let failed = log["value"].as_array().unwrap().iter().filter(|event| event["status"]["value"] == "Failed");
+    let mut told: Vec<&str> = failed.map(|event| event["subStatus"]["value"].as_str().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["BadRequest", "NotImplemented", "RequestEntityTooLarge", "UnsupportedMediaType"]);
     rig.stop().await;
 }
 

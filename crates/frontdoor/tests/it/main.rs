@@ -3,12 +3,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what failed")]
 
+mod browser;
 mod control;
+mod crowd;
 mod enrollments;
 mod http_client;
 mod journey;
 mod network;
+mod publishing;
 mod rig;
+mod sign_in;
+mod sign_in_link;
 mod strangers;
 mod sweep;
 mod websocket;

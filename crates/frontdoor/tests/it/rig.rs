@@ -12,6 +12,7 @@ use ferrohub_service::arm::types::Types;
 use ferrohub_service::bootstrap::OwnerCredential;
 use ferrohub_service::platform::{Engines, Settings};
 use ferrohub_service::{Service, StartConfig, Started, tables};
+use ferrohub_store::Store;
 use ferrohub_store_sqlite::SqliteStore;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ pub(crate) struct Rig {
     pub(crate) owner: OwnerCredential,
     pub(crate) ca_pem: String,
     pub(crate) https: HttpClient,
+    /// For rows that would take long to come about.
+    pub(crate) store: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
 
@@ -84,7 +87,15 @@ impl Rig {
             ca_pem = started.ca_pem;
         }
         let https = HttpClient::new(servers.iter().map(|server| server.running.ports().https).collect(), &ca_pem);
-        Self { servers, turns: Turns::default(), owner: owner.unwrap(), ca_pem, https, _folder: folder }
+        Self {
+            servers,
+            turns: Turns::default(),
+            owner: owner.unwrap(),
+            ca_pem,
+            https,
+            store: engines.store,
+            _folder: folder,
+        }
     }
 
     /// The services of the next server.

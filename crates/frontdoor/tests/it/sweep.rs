@@ -30,6 +30,7 @@ const DPS_DATA_CONTRIBUTOR: &str = "dfce44e4-17b7-4bd1-a6d1-04996ec95633";
 const NOBODYS_ID: &str = "00000000-0000-0000-0000-0000000000ff";
 
 /// Who calls, and with which `Authorization`.
+#[derive(Clone)]
 struct Caller {
     who: &'static str,
     kind: Kind,
@@ -117,6 +118,7 @@ impl Sweep {
             "hub" | "websocket" => HUB_HOST,
             "dps" => DPS_HOST,
             "registry" => "swedencentral.api.deviceregistry.localhost",
+            "portal" | "at" => "portal.localhost",
             "dps-device" => "global.azure-devices-provisioning.localhost",
             other => panic!("the sweep does not know the plane '{other}'"),
         };
@@ -134,6 +136,7 @@ impl Sweep {
             match (name, existing) {
                 ("subscription", _) => subscription.clone(),
                 ("tenant", _) => self.plant.rig.owner.tenant_id.clone(),
+                ("hostName", _) => HUB_HOST.into(),
                 ("idScope", _) => self.plant.id_scope.clone(),
                 ("scope", _) => format!("subscriptions/{subscription}/resourceGroups/g1"),
                 ("provider", _) => "Microsoft.Devices".into(),
@@ -231,6 +234,13 @@ async fn callers(plant: &Plant, narrow: &str, device_policy: &str) -> BTreeMap<&
     all.insert("dps-device", devices);
     let secret = &rig.owner.client_secret;
     all.insert("login", vec![nobody(), caller("wrong secret", Stranger, "wrong"), caller("secret", Entitled, secret)]);
+    let hubs: Vec<Caller> = all["hub"].iter().filter(|caller| caller.kind != Powerless).cloned().collect();
+    // A shared access policy counts for nothing there.
+    let at = hubs.into_iter().map(|known| match known.who {
+        "policy" => Caller { kind: Stranger, ..known },
+        _ => known,
+    });
+    all.insert("at", at.collect());
     all.insert("open", vec![Caller { who: "nobody", kind: Entitled, authorization: None }]);
     all
 }

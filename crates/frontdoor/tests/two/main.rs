@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what failed")]
 
+#[path = "../it/browser.rs"]
+mod browser;
 #[path = "../it/control.rs"]
 mod control;
+#[path = "../it/crowd.rs"]
+mod crowd;
 #[path = "../it/enrollments.rs"]
 mod enrollments;
 #[path = "../it/http_client.rs"]
@@ -12,8 +16,14 @@ mod http_client;
 mod journey;
 #[path = "../it/network.rs"]
 mod network;
+#[path = "../it/publishing.rs"]
+mod publishing;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/sign_in.rs"]
+mod sign_in;
+#[path = "../it/sign_in_link.rs"]
+mod sign_in_link;
 #[path = "../it/strangers.rs"]
 mod strangers;
 #[path = "../it/sweep.rs"]

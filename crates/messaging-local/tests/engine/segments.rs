@@ -99,6 +99,36 @@ async fn a_torn_tail_is_cut_but_acknowledged_damage_is_not() {
     assert!(text.contains("00000.log is damaged at offset 628"), "{text}");
 }
 
+/// The power fails in the first batch of a segment, and once more while the start repairs that.
+#[tokio::test]
+async fn a_segment_with_nothing_but_a_torn_batch_outlives_a_power_cut_in_its_repair() {
+    /// Length of a record that `fill` makes.
+    const RECORD: usize = 564;
+    let disk = filled().await;
+    let names = disk.list(dir()).unwrap();
+    let last = (0..).take_while(|number| names.iter().any(|name| log_file(*number).ends_with(name))).last().unwrap();
+    let whole = disk.contents(&log_file(last)).unwrap();
+    let (heads, events) = (whole.len() % RECORD, whole.len() / RECORD);
+    let file = disk.open(&log_file(last)).unwrap();
+    file.truncate(heads as u64).unwrap();
+    file.append(&whole[heads..heads + RECORD / 2]).unwrap();
+    file.sync().unwrap();
+    for operation in 1..12 {
+        let cut = disk.crash(None);
+        cut.die_at(operation);
+        let repaired = open(&cut).is_ok();
+        for seed in 0..16 {
+            let log = open(&cut.crash(Some(seed))).unwrap_or_else(|error| panic!("{operation} {seed}: {error:?}"));
+            assert_filled(&everything(&log).await.unwrap(), 40 - events as u64);
+        }
+        assert!(repaired || operation < 11, "a repair has an end");
+    }
+    // Nothing but damage empties a segment that was whole once.
+    let disk = disk.crash(None);
+    disk.open(&log_file(last)).unwrap().truncate(0).unwrap();
+    assert!(refusal(&disk).contains("is damaged at offset 0"), "{}", refusal(&disk));
+}
+
 #[tokio::test]
 async fn a_missing_segment_and_another_format_are_refused() {
     let disk = filled().await;

@@ -10,7 +10,6 @@ use crate::directory;
 use crate::platform::Platform;
 use crate::resources::{self, tag};
 use crate::{hub, provisioning, registry};
-use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::Principal;
 use ferrohub_model::resource_id::ResourceId;
@@ -55,11 +54,7 @@ fn scope_of(segments: &[String], tail: usize) -> Result<ResourceId> {
 }
 
 fn check_version(request: &ArmRequest) -> Result<()> {
-    let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-            .with_code("MissingApiVersionParameter")
-    })?;
-    ApiVersion::parse(version).map(drop)
+    query::version(request).map(drop)
 }
 
 /// What the caller may do at a scope, one entry for each role that counts there.

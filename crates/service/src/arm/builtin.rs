@@ -13,9 +13,8 @@ use crate::audit;
 use crate::platform::Platform;
 use crate::resource_graph;
 use crate::resources::{self, tag};
-use crate::route::{self, RouteInfo, Row, Wants};
-use ferrohub_model::api_version::ApiVersion;
-use ferrohub_model::error::{Error, Result};
+use crate::route::{RouteInfo, Row, Table, Wants};
+use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
 use futures_util::future::BoxFuture;
@@ -23,6 +22,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 type Run = for<'a> fn(&'a Asked<'a>) -> BoxFuture<'a, Result<Option<ArmResponse>>>;
+
+/// What stands behind a route.
+struct Answer {
+    /// The action that a write is, with the names of the path in it; empty for what only shows something.
+    action: &'static str,
+    run: Run,
+}
 
 /// A request that one of these rows is for.
 struct Asked<'a> {
@@ -72,17 +78,21 @@ const TAGS: &str = "/**/providers/Microsoft.Resources/tags/default";
 const TAG_NAME: &str = "/subscriptions/{subscription}/tagNames/{name}";
 const TAG_VALUE: &str = "/subscriptions/{subscription}/tagNames/{name}/tagValues/{value}";
 
-const fn open(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
-    Row { method, path, wants: Wants::Principal, run }
+const fn open(method: &'static str, path: &'static str, run: Run) -> Row<Answer> {
+    Row { method, path, wants: Wants::Principal, run: Answer { action: "", run } }
 }
 
-const fn right(method: &'static str, path: &'static str, run: Run) -> Row<Run> {
-    Row { method, path, wants: Wants::Right, run }
+const fn right(method: &'static str, path: &'static str, run: Run) -> Row<Answer> {
+    Row { method, path, wants: Wants::Right, run: Answer { action: "", run } }
+}
+
+const fn write(method: &'static str, path: &'static str, action: &'static str, run: Run) -> Row<Answer> {
+    Row { method, path, wants: Wants::Right, run: Answer { action, run } }
 }
 
 /// Rows are tried in order; one that answers `None` leaves the request to the next, and the last to the resource types.
 /// Lists that show what the caller may read, and nothing else, ask for no right.
-static ROUTES: &[Row<Run>] = &[
+static ROUTES: Table<Answer> = Table::new(&[
     right("GET", "/**/operationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
     right("GET", "/**/operationResults/{id}", |asked| Box::pin(asked.poll(true))),
     right("GET", "/**/asyncOperationStatuses/{id}", |asked| Box::pin(asked.poll(false))),
@@ -105,7 +115,7 @@ static ROUTES: &[Row<Run>] = &[
             access::denials(asked.platform, asked.request, asked.segments).and_then(|all| asked.page(all))
         })
     }),
-    right("*", "/**/providers/Microsoft.Authorization/denyAssignments/{id}", |asked| {
+    write("*", "/**/providers/Microsoft.Authorization/denyAssignments/{id}", access::WRITE_DENIALS, |asked| {
         Box::pin(async { access::denial(asked.platform, asked.request, asked.segments) })
     }),
     open("POST", "/**/providers/Microsoft.Authorization/checkAccess", |asked| {
@@ -138,24 +148,39 @@ static ROUTES: &[Row<Run>] = &[
     open("GET", "/subscriptions/{subscription}/providers/{provider}", |asked| {
         Box::pin(async { asked.own().and_then(|_| asked.provider(&asked.path[1])) })
     }),
-    right("POST", "/subscriptions/{subscription}/providers/{provider}/register", |asked| {
-        Box::pin(asked.register(true))
-    }),
-    right("POST", "/subscriptions/{subscription}/providers/{provider}/unregister", |asked| {
-        Box::pin(asked.register(false))
-    }),
-    right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/rename", |asked| {
-        Box::pin(asked.rename())
-    }),
-    right("POST", "/subscriptions/{subscription}/providers/Microsoft.Subscription/cancel", |asked| {
-        Box::pin(asked.cancel())
-    }),
+    write(
+        "POST",
+        "/subscriptions/{subscription}/providers/{provider}/register",
+        "{provider}/register/action",
+        |asked| Box::pin(asked.register(true)),
+    ),
+    write(
+        "POST",
+        "/subscriptions/{subscription}/providers/{provider}/unregister",
+        "{provider}/unregister/action",
+        |asked| Box::pin(asked.register(false)),
+    ),
+    write(
+        "POST",
+        "/subscriptions/{subscription}/providers/Microsoft.Subscription/rename",
+        subscription::RENAME,
+        |asked| Box::pin(asked.rename()),
+    ),
+    write(
+        "POST",
+        "/subscriptions/{subscription}/providers/Microsoft.Subscription/cancel",
+        subscription::CANCEL,
+        |asked| Box::pin(asked.cancel()),
+    ),
     open("GET", "/subscriptions/{subscription}/providers/{provider}/resourceTypes", |asked| {
         Box::pin(async { asked.resource_types() })
     }),
-    right("POST", "/subscriptions/{subscription}/providers/{provider}/{nameCheck}", |asked| {
-        Box::pin(asked.check_name())
-    }),
+    write(
+        "POST",
+        "/subscriptions/{subscription}/providers/{provider}/{nameCheck}",
+        "{provider}/{nameCheck}/action",
+        |asked| Box::pin(asked.check_name()),
+    ),
     right("GET", "/subscriptions/{subscription}/providers/Microsoft.Devices/usages", |asked| {
         Box::pin(asked.device_usages())
     }),
@@ -173,21 +198,21 @@ static ROUTES: &[Row<Run>] = &[
     open("GET", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
         Box::pin(async { subscription::alias(asked.platform, asked.request, &asked.path[0]).map(Some) })
     }),
-    right("PUT", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
+    write("PUT", "/providers/Microsoft.Subscription/aliases/{alias}", subscription::MAKE, |asked| {
         Box::pin(async { subscription::make(asked.platform, asked.request, &asked.path[0]).await.map(Some) })
     }),
-    right("DELETE", "/providers/Microsoft.Subscription/aliases/{alias}", |asked| {
+    write("DELETE", "/providers/Microsoft.Subscription/aliases/{alias}", subscription::FORGET, |asked| {
         Box::pin(async { subscription::forget(asked.platform, asked.request, &asked.path[0]).await.map(Some) })
     }),
     right("GET", TAGS, |asked| Box::pin(asked.tags())),
-    right("PUT", TAGS, |asked| Box::pin(asked.tags())),
-    right("PATCH", TAGS, |asked| Box::pin(asked.tags())),
-    right("DELETE", TAGS, |asked| Box::pin(asked.tags())),
+    write("PUT", TAGS, tag_scope::WRITE, |asked| Box::pin(asked.tags())),
+    write("PATCH", TAGS, tag_scope::WRITE, |asked| Box::pin(asked.tags())),
+    write("DELETE", TAGS, tag_scope::DELETE, |asked| Box::pin(asked.tags())),
     right("GET", "/subscriptions/{subscription}/tagNames", |asked| Box::pin(asked.tag_names())),
-    right("PUT", TAG_NAME, |asked| Box::pin(asked.tag_name())),
-    right("DELETE", TAG_NAME, |asked| Box::pin(asked.tag_name())),
-    right("PUT", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
-    right("DELETE", TAG_VALUE, |asked| Box::pin(asked.tag_name())),
+    write("PUT", TAG_NAME, tag_names::WRITE, |asked| Box::pin(asked.tag_name())),
+    write("DELETE", TAG_NAME, tag_names::DELETE, |asked| Box::pin(asked.tag_name())),
+    write("PUT", TAG_VALUE, tag_names::WRITE, |asked| Box::pin(asked.tag_name())),
+    write("DELETE", TAG_VALUE, tag_names::DELETE, |asked| Box::pin(asked.tag_name())),
     open("GET", "/providers/Microsoft.Insights/eventcategories", |asked| {
         Box::pin(async { log::categories(asked.request).map(Some) })
     }),
@@ -203,23 +228,23 @@ static ROUTES: &[Row<Run>] = &[
     right("GET", "/subscriptions/{subscription}/providers/Ferrohub/auditEvents", |asked| {
         Box::pin(async {
             asked.own()?;
-            audit::listing::answer(asked.platform, asked.request, &asked.path[0]).await.map(Some)
+            audit::listing::answer(asked.platform, asked.request).await.map(Some)
         })
     }),
-];
+]);
 
 /// The routes of Resource Manager: those of no resource type, those of every type, and those that are not built.
 pub fn routes() -> Vec<RouteInfo> {
-    let mut all = route::info("arm", ROUTES);
+    let mut all = ROUTES.info("arm");
     for decl in Types::built_in().all() {
-        all.extend(decl.routes().into_iter().filter(|new| !ROUTES.iter().any(|row| is_same(row, new))));
+        all.extend(decl.routes().into_iter().filter(|new| !ROUTES.rows().iter().any(|row| is_same(row, new))));
     }
     all.extend(not_built::routes());
     all
 }
 
 /// Whether a row stands before the route of a type: the list of resource groups is one of ours.
-fn is_same(row: &Row<Run>, route: &RouteInfo) -> bool {
+fn is_same(row: &Row<Answer>, route: &RouteInfo) -> bool {
     row.method == route.method && row.path == route.path
 }
 
@@ -236,13 +261,20 @@ pub(super) async fn answer(
     if owned && !with_group {
         check_version(platform, request)?;
     }
-    for (row, path) in route::fitting(ROUTES, &request.method, segments) {
+    for (row, path) in ROUTES.fitting(&request.method, segments) {
         let asked = Asked { platform, request, segments, path };
-        if let Some(answer) = (row.run)(&asked).await? {
+        if let Some(answer) = (row.run.run)(&asked).await? {
             return Ok(Some(answer));
         }
     }
     Ok(None)
+}
+
+/// The action of a request, by the row that is for it: empty for one that only shows something, `None` for what is none of these.
+pub(super) fn action_of(method: &str, segments: &[String]) -> Option<String> {
+    let (row, names) = ROUTES.fitting(method, segments).next()?;
+    let words = row.path.split('/').filter(|word| word.starts_with('{'));
+    Some(words.zip(&names).fold(row.run.action.to_owned(), |action, (word, name)| action.replace(word, name)))
 }
 
 impl Asked<'_> {
@@ -402,11 +434,7 @@ fn name_checked(platform: &Platform, provider: &str, word: &str) -> Option<&'sta
 
 /// ARM's own paths take the api-versions of its own types, and they take one.
 pub(super) fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
-    let version = request.query("api-version").ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-            .with_code("MissingApiVersionParameter")
-    })?;
-    let version = ApiVersion::parse(version)?;
+    let version = query::version(request)?;
     platform.types.tagged(tag::RESOURCE_GROUP).map_or(Ok(()), |own| own.view(&version, None).map(drop))
 }
 

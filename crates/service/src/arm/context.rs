@@ -6,6 +6,7 @@ use super::request::ArmRequest;
 use super::view;
 use super::view::View;
 use crate::authz::Actor;
+use crate::locks::Operation;
 use crate::platform::{Change, Platform};
 use crate::resources::{Kind, RowExtra, Stored};
 use ferrohub_model::error::Result;
@@ -115,6 +116,19 @@ impl SubContext<'_> {
     /// When the store cannot be read.
     pub async fn render(&self, stored: &Stored) -> Result<Value> {
         render::render(self.platform, self.decl, self.view, stored).await
+    }
+
+    /// Refuses what a lock stands against of a write or a delete below the resource, and makes `change` hold only as long as no
+    /// lock changes.
+    ///
+    /// # Errors
+    /// `ScopeLocked`.
+    pub async fn unlocked(&self, change: &mut Change) -> Result<()> {
+        let operation = if self.method == "DELETE" { Operation::Delete } else { Operation::Write };
+        let locks = self.platform.locks().await?;
+        locks.check_path(operation, &format!("{}/{}", self.id, self.tail.join("/")))?;
+        locks.expect(change);
+        Ok(())
     }
 
     /// Whether the tail is these words, ignoring case; `*` stands for any segment.

@@ -5,6 +5,7 @@ use super::context::{DeleteContext, ListContext, PutContext, SubContext};
 use super::operation::{Lease, StoredOperation};
 use super::schema::{PROVISIONING_STATE, Property};
 pub use super::view::View;
+use crate::authz::Actor;
 use crate::platform::Platform;
 use crate::resources::{Kind, Scope, Stored};
 use crate::route::{self, RouteInfo, Wants};
@@ -13,6 +14,7 @@ use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// A declared resource type. Start from [`TypeDecl::new`] and say what is different.
 pub struct TypeDecl {
@@ -174,6 +176,17 @@ impl NameRule {
     }
 }
 
+/// How a resource is shown to whoever asks for it through one of several scopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Under its own id.
+    AsStored,
+    /// Under this one.
+    As(ResourceId),
+    /// Not at all: through that scope there is none.
+    Not,
+}
+
 /// What is particular to a type. Every method has a default, so that a plain type declares nothing.
 #[async_trait]
 pub trait Behavior: Send + Sync {
@@ -189,9 +202,9 @@ pub trait Behavior: Send + Sync {
         Ok(())
     }
 
-    /// Removes rows that hang on the resource, in units of their own; run again until it finds none.
-    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        let _ = (platform, stored);
+    /// Removes rows that hang on the resource, for the actor who deletes it, in units of their own; run again until it finds none.
+    async fn purge(&self, platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
+        let _ = (platform, actor, stored);
         Ok(())
     }
 
@@ -199,6 +212,12 @@ pub trait Behavior: Send + Sync {
     fn home(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
         let _ = (platform, id);
         None
+    }
+
+    /// Under which id a resource is shown to whoever asks by `asked`, the id or the scope of a path.
+    fn shown(&self, asked: &ResourceId, stored: &Stored) -> Shown {
+        let _ = (asked, stored);
+        Shown::AsStored
     }
 
     /// Type and parent under which a new resource of a type without rows is stored; `None` for a type with rows.
@@ -226,10 +245,17 @@ pub trait Behavior: Send + Sync {
         None
     }
 
-    /// Adds what a view shows beyond the stored document: references as ids, computed members.
-    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
-        let _ = (platform, stored, view);
+    /// Adds what a view shows beyond the stored document: references as ids, computed members. What `shape` hides is taken away
+    /// afterwards, and need not be made.
+    async fn decorate(&self, platform: &Platform, stored: &Stored, shape: &View, view: &mut Value) -> Result<()> {
+        let _ = (platform, stored, shape, view);
         Ok(())
+    }
+
+    /// The operations of which [`Behavior::decorate`] shows how far they are: whoever keeps what was shown looks at them too.
+    fn shown_operations(&self, stored: &Stored) -> Vec<Uuid> {
+        let _ = stored;
+        Vec::new()
     }
 
     /// A resource that is not stored, such as a built-in role.
@@ -261,7 +287,7 @@ pub trait Behavior: Send + Sync {
 pub enum SubAnswer {
     /// An answer made at once.
     Done(u16, Option<Value>),
-    /// The same, of what was written to the activity log already.
+    /// The same, of what was written to the activity log already, or is none of its rows.
     Written(u16, Option<Value>),
     /// A durable operation that was accepted; answered 202 with `Location`, and with `Azure-AsyncOperation` where asked for.
     Accepted {

@@ -57,6 +57,8 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &Re
 pub(super) struct Walk {
     /// From the scope down: what is walked below, and the `tag/name` of the last child taken.
     levels: Vec<Level>,
+    /// The type that is left out.
+    without: Option<&'static str>,
 }
 
 struct Level {
@@ -81,7 +83,7 @@ impl Walk {
             root_of(scope)
         };
         let top = Level::new(uid.ok_or_else(|| resources::missing(scope))?, scope.clone(), None);
-        let mut walk = Self { levels: vec![top] };
+        let mut walk = Self { levels: vec![top], without: None };
         let Some(token) = token.map(decode_token).transpose()? else { return Ok(walk) };
         // `after` of the first level, then `uid after` of each one below it.
         for (depth, part) in token.split('\n').take(DEPTH).enumerate() {
@@ -102,6 +104,11 @@ impl Walk {
         Ok(walk)
     }
 
+    /// The same, past all resources of the type with this tag and what lies below them: none of them is read but a page.
+    pub(super) fn without(self, tag: &'static str) -> Self {
+        Self { without: Some(tag), ..self }
+    }
+
     /// The next one; `None` after the last.
     pub(super) async fn next(&mut self, platform: &Platform) -> Result<Option<Stored>> {
         while let Some(level) = self.levels.last_mut() {
@@ -114,6 +121,12 @@ impl Walk {
                 self.levels.pop();
                 continue;
             };
+            if let Some(tag) = self.without.filter(|tag| stored.is(tag)) {
+                // The character behind the slash that ends a tag: the next page begins with the next type.
+                level.after = Some(format!("{tag}0"));
+                level.ahead.retain(|other| !other.is(tag));
+                continue;
+            }
             level.after = Some(format!("{}/{}", stored.kind.tag, stored.name().to_lowercase()));
             if self.levels.len() < DEPTH && platform.kinds.holds_others(stored.kind) {
                 self.levels.push(Level::new(stored.uid, stored.id.clone(), None));

@@ -27,6 +27,7 @@ mod remove;
 pub(crate) mod render;
 pub mod request;
 pub mod schema;
+mod subject;
 mod subscription;
 mod tag_names;
 mod tag_scope;
@@ -49,7 +50,6 @@ use crate::resources;
 use crate::subscriptions::not_found;
 use call::Call;
 use declaration::SubAnswer;
-use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
@@ -68,18 +68,37 @@ impl Engine {
         Self { platform }
     }
 
-    /// Answers a request.
+    /// Answers a request. A write that fails, whatever answered it, leaves a row in the activity log.
     ///
     /// # Errors
     /// The product's error, to be shown in ARM's shape.
     pub async fn handle(&self, request: ArmRequest) -> Result<ArmResponse> {
+        match self.answer(&request).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.refused(&request, error).await),
+        }
+    }
+
+    /// The error of a request that failed, told to the activity log where it was a write. Also for those that fail before
+    /// they are a request of ours: whose body cannot be read.
+    pub async fn refused(&self, request: &ArmRequest, error: Error) -> Error {
+        if is_write(&request.method)
+            && !error.recorded
+            && let Some((id, action)) = subject::of(&self.platform, &request.method, &request.path)
+        {
+            activity::record_failure(&self.platform, request, &id, &action, &error).await;
+        }
+        error
+    }
+
+    async fn answer(&self, request: &ArmRequest) -> Result<ArmResponse> {
         let segments = path::segments(&request.path)?;
         self.platform.refresh_access().await?;
-        if let Some(answer) = builtin::answer(&self.platform, &request, &segments).await? {
+        if let Some(answer) = builtin::answer(&self.platform, request, &segments).await? {
             return Ok(answer);
         }
         let target = path::resolve(&self.platform.types, &segments);
-        if !is_served(&request, &target)
+        if !is_served(request, &target)
             && let Some(refusal) = not_built::refusal(&self.platform.types, &segments)
         {
             if let [word, subscription, ..] = segments.as_slice()
@@ -89,25 +108,11 @@ impl Engine {
             }
             return Err(refusal);
         }
-        let Some(target) = target? else { return Err(not_served(&request)) };
+        let Some(target) = target? else { return Err(not_served(request)) };
         if let Some(subscription) = &target.id().subscription {
             require_subscription(&self.platform, subscription)?;
         }
-        let outcome = self.typed(&request, &target).await;
-        if let Err(error) = &outcome
-            && is_write(&request.method)
-            && !error.recorded
-        {
-            activity::record_failure(
-                &self.platform,
-                &request,
-                target.id(),
-                &action_of(&request.method, &target),
-                error,
-            )
-            .await;
-        }
-        outcome
+        self.typed(request, &target).await
     }
 
     /// The error of a path for something of Azure's that is not built, whatever is sent to it; `None` for what is served.
@@ -123,12 +128,9 @@ impl Engine {
         let decl = match target {
             Target::Resource { decl, .. } | Target::Collection { decl, .. } | Target::Sub { decl, .. } => *decl,
         };
-        let version = ApiVersion::parse(request.query("api-version").filter(|v| !v.is_empty()).ok_or_else(|| {
-            Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-                .with_code("MissingApiVersionParameter")
-        })?)?;
+        let version = query::version(request)?;
         let view = decl.view(&version, None)?;
-        let call = Call { platform: &self.platform, request, decl, view, version };
+        let call = Call { platform: &self.platform, request, decl, view, version, asked: target.id() };
         let action = action_of(&request.method, target);
         let asked_at = access::asked_at(&self.platform, decl.kind.tag, target.id());
         let asked_at = asked_at.as_ref().unwrap_or(target.id());
@@ -240,12 +242,6 @@ fn action_of(method: &str, target: &Target) -> String {
             _ => "write",
         }),
     }
-}
-
-/// The right that a request of a resource type needs; `None` for what no type serves.
-fn action_of_request(platform: &Platform, request: &ArmRequest) -> Option<String> {
-    let segments = path::segments(&request.path).ok()?;
-    path::resolve(&platform.types, &segments).ok()?.map(|target| action_of(&request.method, &target))
 }
 
 impl Call<'_> {

@@ -71,7 +71,7 @@ pub struct StoredOperation {
     /// Who works on it and until when (Unix milliseconds).
     #[serde(default)]
     pub lease: Option<(Uuid, i64)>,
-    /// Times that somebody took it up.
+    /// Times that somebody took it up since it last got on, without those that waited for another operation.
     #[serde(default)]
     pub attempts: u32,
     /// Correlation id of the starting request.
@@ -208,6 +208,8 @@ impl StoredOperation {
 /// The right to work on an operation, renewed between steps.
 pub struct Lease {
     pub(super) record: StoredOperation,
+    /// Whether what the row says of attempts is not so any more.
+    recount: bool,
     version: u64,
     owner: Uuid,
 }
@@ -216,6 +218,24 @@ impl Lease {
     /// Says how far it is; written with the next renewal.
     pub(super) fn tell(&mut self, done: usize, of: usize) {
         self.record.progress = Some((done, of.max(done)));
+    }
+
+    /// Says that something was done that stays done: whoever gets on is not given up, however often it was interrupted.
+    pub(super) fn got_on(&mut self) {
+        self.recount |= self.record.attempts > 1;
+        self.record.attempts = 1;
+    }
+
+    /// Leaves the operation, which met `error`, to whoever comes when the lease has run out. Waiting for others is no attempt.
+    pub(super) async fn put_off(mut self, platform: &Platform, error: &Error) -> Result<()> {
+        if error.code == WAITS {
+            self.record.attempts = self.record.attempts.saturating_sub(1);
+            self.recount = true;
+        }
+        match self.recount {
+            true => self.save(platform).await,
+            false => Ok(()),
+        }
     }
 
     /// Extends the lease once a third of it has passed.
@@ -257,6 +277,7 @@ impl Lease {
                 let version = committed.versions.last().copied().unwrap_or(self.version);
                 assert!(version > self.version, "versions of operation {} only grow", self.record.id);
                 self.version = version;
+                self.recount = false;
                 Ok(())
             }
             Err(StoreError::Conflict { .. }) => {
@@ -269,6 +290,8 @@ impl Lease {
 
 /// Code of the private error that says: the lease is somebody else's now.
 const LEASE_LOST: &str = "LeaseLost";
+/// Code of the private error that says: another operation is at work, and this one can go on when it has ended.
+pub(super) const WAITS: &str = "WaitsForAnother";
 
 /// An operation by id.
 ///
@@ -290,7 +313,7 @@ pub(super) async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>>
     let owner = platform.random.uuid_v4();
     record.lease = Some((owner, now + LEASE_MS));
     record.attempts += 1;
-    let mut lease = Lease { record, version, owner };
+    let mut lease = Lease { record, recount: false, version, owner };
     match lease.save(platform).await {
         Ok(()) => Ok(Some(lease)),
         Err(error) if error.code == LEASE_LOST => Ok(None),

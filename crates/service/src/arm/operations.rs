@@ -2,7 +2,7 @@
 //! moment; what is not done by then, or was cut off, the worker finishes. Steps are safe to run twice.
 
 use super::declaration::TypeDecl;
-use super::operation::{DELETE, Failure, Lease, State, Step, StoredOperation, load, take};
+use super::operation::{DELETE, Failure, Lease, State, Step, StoredOperation, WAITS, load, take};
 use super::request::{ArmRequest, ArmResponse};
 use super::tree;
 use crate::platform::{Change, Platform};
@@ -17,6 +17,9 @@ use std::time::Duration;
 const BRIEFLY: Duration = Duration::from_secs(8);
 /// Seconds a client is told to wait between polls; clients wait 30 where none is given.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Times that an operation is taken up in vain before it is given up: ours.
+const ATTEMPTS: u32 = 10;
 
 /// What driving an operation came to.
 pub enum Outcome {
@@ -65,10 +68,11 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
     match &outcome {
         Ok(()) => {}
         // What may pass by itself is tried again when the lease has run out.
-        Err(error)
-            if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) && lease.record.attempts < 10 =>
-        {
+        Err(error) if passes(error, lease.record.attempts) => {
             tracing::warn!(operation = id, %error, context = error.context, "an operation is tried again later");
+            if let Err(error) = lease.put_off(platform, error).await {
+                tracing::warn!(operation = id, %error, context = error.context, "how often it was tried could not be noted");
+            }
             return Ok(Outcome::Running);
         }
         Err(_) => {
@@ -84,6 +88,12 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
         Ok(()) => Outcome::Succeeded,
         Err(error) => Outcome::Failed(error),
     })
+}
+
+/// Whether what failed may go well another time.
+fn passes(error: &Error, attempts: u32) -> bool {
+    let transient = matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal);
+    transient && (attempts < ATTEMPTS || error.code == WAITS)
 }
 
 fn settled(found: Option<(StoredOperation, u64)>) -> Outcome {

@@ -88,7 +88,8 @@ pub(super) fn resolve(types: &Types, segments: &[String]) -> Result<Option<Targe
     if rest.is_empty() {
         return group_target(types, &scope);
     }
-    if let Some(Target::Resource { decl, id }) = group_target(types, &scope)?
+    if !rest[0].eq_ignore_ascii_case("providers")
+        && let Some(Target::Resource { decl, id }) = group_target(types, &scope)?
         && decl.subs.iter().any(|(_, path)| route::captures(path, rest).is_some())
     {
         return Ok(Some(Target::Sub { decl, id, tail: rest.to_vec() }));

@@ -2,12 +2,32 @@
 
 use super::read::{decode_token, next_link};
 use super::request::ArmRequest;
+use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 
 /// What every list knows.
 pub(super) const PAGED: &[&str] = &["$top", "$skipToken"];
 /// What a list with a filter knows.
 pub(super) const FILTERED: &[&str] = &["$filter", "$top", "$skipToken"];
+
+/// The api-version of a request, as it was sent.
+///
+/// # Errors
+/// `MissingApiVersionParameter`.
+pub(crate) fn version_text(request: &ArmRequest) -> Result<&str> {
+    request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
+        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
+            .with_code("MissingApiVersionParameter")
+    })
+}
+
+/// The api-version of a request, which it must have.
+///
+/// # Errors
+/// `MissingApiVersionParameter`; what is wrong with its form.
+pub(crate) fn version(request: &ArmRequest) -> Result<ApiVersion> {
+    ApiVersion::parse(version_text(request)?)
+}
 
 /// Refuses every option that is not one of `known`.
 ///

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::context::ListContext;
+use super::declaration::Shown;
 use super::query;
 use super::request::{ArmRequest, ArmResponse};
 use crate::resources::{self, Face, Scope, Stored};
@@ -29,7 +30,10 @@ impl Call<'_> {
 
     async fn find(&self, id: &ResourceId) -> Result<Stored> {
         if let Some(stored) = resources::get(self.platform, id).await? {
-            return Ok(stored);
+            return match self.decl.behavior.shown(self.asked, &stored) {
+                Shown::Not => Err(resources::missing(self.asked)),
+                Shown::AsStored | Shown::As(_) => Ok(stored),
+            };
         }
         if let Some(stored) = self.decl.behavior.virtual_get(self.platform, id).await? {
             return Ok(stored);

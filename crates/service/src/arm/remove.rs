@@ -5,11 +5,12 @@ use super::context::DeleteContext;
 use super::declaration::TypeDecl;
 use crate::authz::Actor;
 use crate::departure::remove_principal;
+use crate::extensions;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored, tag};
-use crate::tables::META;
+use crate::tables::{META, REVOCATION_GENERATIONS, REVOCATION_LISTS};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_store::StoreError;
+use ferrohub_store::{StoreError, Table};
 
 /// Code of the private error that says: somebody else wrote in between, try again.
 pub(super) const RACE: &str = "Race";
@@ -45,7 +46,10 @@ pub(super) async fn delete_one(
     }
 }
 
-/// One try; `false` when somebody changed a role or a lock meanwhile, which says nothing about the resource.
+/// Tables of which a change says nothing about the resource that goes: of roles and locks, and of what its authority revoked.
+const BESIDE: [&Table; 3] = [&META, &REVOCATION_GENERATIONS, &REVOCATION_LISTS];
+
+/// One try; `false` when somebody changed something of [`BESIDE`] meanwhile.
 async fn try_delete(
     platform: &Platform,
     decl: &TypeDecl,
@@ -59,8 +63,7 @@ async fn try_delete(
     if let Some(asked) = asked {
         asked.may_delete(&stored, &mut change).await?;
     }
-    decl.behavior.purge(platform, &stored).await?;
-    remove_roles(platform, actor, decl, &stored).await?;
+    decl.behavior.purge(platform, actor, &stored).await?;
     let mut context =
         DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_worker(), change };
     decl.behavior.before_delete(&mut context).await?;
@@ -69,31 +72,11 @@ async fn try_delete(
     {
         remove_principal(platform, actor, &principal, &mut change).await?;
     }
-    resources::delete(&stored, &mut change);
+    // Roles that were made on it go along; locks keep it.
+    extensions::remove_with(platform, actor, &stored, &[tag::ROLE_ASSIGNMENT], &mut change).await?;
     match platform.commit(change).await {
         Ok(_) => decl.behavior.after_delete(platform, &stored).await.map(|()| true),
-        Err(StoreError::Conflict { table, .. }) if table == META.name => Ok(false),
-        Err(StoreError::Conflict { .. }) => Err(race()),
-        Err(other) => Err(other.into()),
-    }
-}
-
-/// Removes the role assignments and definitions that were made on a resource that is about to go, in a unit of their own;
-/// not where its type refuses that it goes.
-async fn remove_roles(platform: &Platform, actor: &Actor, decl: &TypeDecl, stored: &Stored) -> Result<()> {
-    let mut change = Change::new();
-    for child in resources::children(platform, stored.uid, &stored.id, None).await? {
-        if child.is(tag::ROLE_ASSIGNMENT) || child.is(tag::ROLE_DEFINITION) {
-            resources::delete(&child, &mut change);
-            change.access = true;
-        }
-    }
-    if !change.access {
-        return Ok(());
-    }
-    check_delete(platform, actor, decl, stored).await?;
-    match platform.commit(change).await {
-        Ok(_) => Ok(()),
+        Err(StoreError::Conflict { table, .. }) if BESIDE.iter().any(|beside| beside.name == table) => Ok(false),
         Err(StoreError::Conflict { .. }) => Err(race()),
         Err(other) => Err(other.into()),
     }

@@ -8,10 +8,13 @@ use ferrohub_model::error::Result;
 use ferrohub_model::resource::{AssignedIdentity, Identity, Reference};
 use serde_json::{Map, Value, json};
 
+/// Most members of a document's root.
+const MEMBERS: usize = 12;
+
 /// The stored resource in its newest shape, before the type adds to it and a view takes away.
 pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) -> Result<Value> {
     let resource = stored.resource.as_ref();
-    let mut doc = Map::new();
+    let mut doc = Map::with_capacity(MEMBERS);
     doc.insert("id".into(), stored.id.to_string().into());
     doc.insert("name".into(), stored.id.name().into());
     doc.insert("type".into(), decl.full().into());
@@ -45,7 +48,7 @@ pub(super) async fn full(platform: &Platform, decl: &TypeDecl, stored: &Stored) 
 /// The resource as an api-version shows it.
 pub(crate) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, stored: &Stored) -> Result<Value> {
     let mut doc = full(platform, decl, stored).await?;
-    decl.behavior.decorate(platform, stored, &mut doc).await?;
+    decl.behavior.decorate(platform, stored, view, &mut doc).await?;
     hide(view, &mut doc);
     (view.to)(&mut doc);
     Ok(doc)

@@ -2,15 +2,16 @@
 //! `Microsoft.Subscription`, as Azure has them. Who makes one is its Owner.
 
 use super::activity;
+use super::query;
 use super::request::{ArmRequest, ArmResponse};
-use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
+use crate::arm::types::{ROLE_ASSIGNMENT, role_assignment_lookup, roles_reaching_into, withdraw_roles};
 use crate::authz::builtin;
+use crate::departure;
 use crate::locks::Operation;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, RowExtra, tag};
+use crate::resources::{self, Entry, RowExtra, Stored, tag};
 use crate::subscriptions;
 use crate::tables::{RESOURCES, SUBSCRIPTIONS};
-use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::resource::Resource;
@@ -232,25 +233,50 @@ async fn empty(platform: &Platform, request: &ArmRequest, id: Uuid, scope: &Reso
         ))
         .with_code("SubscriptionInUse"));
     }
-    let left = resources::children_page(platform, id, scope, None, None, ROLES_AT_ONCE).await?;
-    let mut change = Change::new();
-    change.access = true;
-    locks.expect(&mut change);
-    if !left.is_empty() {
-        left.iter().for_each(|role| resources::delete(role, &mut change));
-        platform.try_commit(change).await?;
+    let (generation, _) = platform.access_at().await?;
+    let mut roles = resources::children(platform, id, scope, Some(tag::ROLE_ASSIGNMENT)).await?;
+    // Owners go with the subscription itself: one that is cut off half-way, or gets a group meanwhile, still has them.
+    roles.sort_by_key(|role| !departure::gives_owner(role));
+    let without_groups = || {
+        let mut change = Change::new();
+        locks.expect(&mut change);
+        let prefix = format!("{}/{}/", uid_key(id), tag::RESOURCE_GROUP);
+        change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
+        change
+    };
+    let definitions = roles_reaching_into(platform, scope).await?;
+    let remove = |some: &[Stored], change: &mut Change| {
+        departure::remove_assignments(platform, &request.actor, request.correlation_id, some, change)
+    };
+    let withdraw = |some: &[Stored], change: &mut Change| {
+        withdraw_roles(platform, &request.actor, request.correlation_id, (scope, some), change)
+    };
+    if let Some(sooner) = roles.get(departure::AT_ONCE..).filter(|sooner| !sooner.is_empty()) {
+        for some in sooner.chunks(departure::AT_ONCE) {
+            let mut change = without_groups();
+            remove(some, &mut change)?;
+            platform.try_commit(change).await?;
+        }
         return Ok(false);
     }
-    let prefix = format!("{}/", uid_key(id));
-    change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
+    if let Some(sooner) = definitions.get(departure::AT_ONCE..).filter(|sooner| !sooner.is_empty()) {
+        for some in sooner.chunks(departure::AT_ONCE) {
+            let mut change = without_groups();
+            withdraw(some, &mut change)?;
+            platform.try_commit(change).await?;
+        }
+        return Ok(false);
+    }
+    let mut change = without_groups();
+    change.access = true;
+    departure::expect_access(generation, &mut change);
+    remove(&roles, &mut change)?;
+    withdraw(&definitions, &mut change)?;
     change.unit.expect_exists(&SUBSCRIPTIONS, subscriptions::key(id));
     change.unit.delete(&SUBSCRIPTIONS, subscriptions::key(id));
     change.unit.put(activity::success_row(platform, request, scope, CANCEL, 200)?);
     platform.try_commit(change).await
 }
-
-/// Role assignments that go in one unit: ours.
-const ROLES_AT_ONCE: usize = 200;
 
 fn alias_view(known: &Subscription) -> Option<Value> {
     let alias = known.alias.as_ref()?;
@@ -310,9 +336,5 @@ fn check_name(path: &str, name: &str) -> Result<()> {
 
 /// `Microsoft.Subscription` has had few api-versions, of one shape.
 fn check_version(request: &ArmRequest) -> Result<()> {
-    let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-            .with_code("MissingApiVersionParameter")
-    })?;
-    ApiVersion::parse(version).map(drop)
+    query::version(request).map(drop)
 }

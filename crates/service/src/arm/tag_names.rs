@@ -3,12 +3,13 @@
 use super::activity;
 use super::listing::Walk;
 use super::request::{ArmRequest, ArmResponse};
+use super::tags;
 use crate::platform::{Change, Platform};
+use crate::resources::tag;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Reading the names.
@@ -20,6 +21,10 @@ pub(super) const DELETE: &str = "Microsoft.Resources/subscriptions/tagNames/dele
 
 /// Distinct pairs of name and value that one answer counts, and names or values that are made ahead: ours.
 const PAIRS: usize = 10_000;
+/// Groups and resources that one answer counts: ours.
+const LOOKED_AT: usize = 50_000;
+/// Bytes of all that is made ahead in a subscription, whose row each of its requests reads: ours.
+const BYTES: usize = 256 * 1024;
 
 /// A tag name: as it was first seen, how many resources have it, and its values.
 #[derive(Default)]
@@ -51,7 +56,7 @@ pub(super) async fn change(
     let deletes = request.method == "DELETE";
     let action = if deletes { DELETE } else { WRITE };
     platform.authorize(&request.actor, action, &scope)?;
-    check(name, value)?;
+    tags::check(name, value.unwrap_or_default())?;
     let names = names(platform, known).await?;
     let used = names.get(&name.to_lowercase());
     let there = used.is_some_and(|used| value.is_none_or(|value| used.values.contains_key(value)));
@@ -94,7 +99,8 @@ fn scope_of(known: &Subscription) -> ResourceId {
     ResourceId::subscription(&known.id.to_string())
 }
 
-/// Those made ahead, and those of every group and tracked resource.
+/// Those made ahead, and those of every group and tracked resource. Devices are left out: there may be a million, and whoever makes a
+/// name would wait for all of them.
 async fn names(platform: &Platform, known: &Subscription) -> Result<Names> {
     let mut names = Names::new();
     for (name, values) in &known.tag_names {
@@ -103,16 +109,17 @@ async fn names(platform: &Platform, known: &Subscription) -> Result<Names> {
             used.values.entry(value.clone()).or_default();
         }
     }
-    let mut pairs = known.tags.iter().collect::<Vec<_>>();
-    count(&mut names, &mut pairs);
-    let mut walk = Walk::start(platform, &scope_of(known), None).await?;
+    let mut pairs = names.values().map(|used| used.values.len()).sum::<usize>() + count(&mut names, &known.tags);
+    let mut walk = Walk::start(platform, &scope_of(known), None).await?.without(tag::DEVICE);
+    let (mut looked_at, nothing) = (0, Map::new());
     while let Some(stored) = walk.next(platform).await? {
+        looked_at += 1;
         if platform.types.tagged(stored.kind.tag).is_some_and(|decl| decl.tracked) {
-            count(&mut names, &mut stored.resource.tags.iter().flatten().collect());
+            pairs += count(&mut names, stored.resource.tags.as_ref().unwrap_or(&nothing));
         }
-        if names.values().map(|used| used.values.len()).sum::<usize>() > PAIRS {
+        if pairs > PAIRS || looked_at > LOOKED_AT {
             return Err(Error::invalid(format!(
-                "More than {PAIRS} pairs of tag name and value are in use; ask for resources by a tag in $filter instead."
+                "There are more than {PAIRS} pairs of tag name and value or {LOOKED_AT} resources to count; ask for resources by a tag in $filter instead."
             ))
             .with_code("TagNamesLimitExceeded"));
         }
@@ -124,12 +131,17 @@ fn entry<'a>(names: &'a mut Names, name: &str) -> &'a mut Used {
     names.entry(name.to_lowercase()).or_insert_with(|| Used { name: name.to_owned(), ..Used::default() })
 }
 
-fn count(names: &mut Names, tags: &mut Vec<(&String, &Value)>) {
-    for (name, value) in tags.drain(..) {
+/// Counts the tags of one resource; gives how many pairs are new.
+fn count(names: &mut Names, tags: &Map<String, Value>) -> usize {
+    let mut new = 0;
+    for (name, value) in tags {
         let used = entry(names, name);
         used.count += 1;
-        *used.values.entry(value.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        let uses = used.values.entry(value.as_str().unwrap_or_default().to_owned()).or_default();
+        new += usize::from(*uses == 0);
+        *uses += 1;
     }
+    new
 }
 
 fn make(known: &mut Subscription, name: &str, value: Option<&str>) -> Result<()> {
@@ -137,6 +149,14 @@ fn make(known: &mut Subscription, name: &str, value: Option<&str>) -> Result<()>
     if made >= PAIRS {
         return Err(Error::conflict(format!("More than {PAIRS} tag names and values were made ahead of their use."))
             .with_code("TagNamesLimitExceeded"));
+    }
+    let bytes = |(name, values): (&String, &Vec<String>)| name.len() + values.iter().map(String::len).sum::<usize>();
+    let kept = known.tag_names.iter().map(bytes).sum::<usize>();
+    if kept + name.len() + value.map_or(0, str::len) > BYTES {
+        return Err(Error::conflict(format!(
+            "Tag names and values that were made ahead of their use have {BYTES} bytes at most in one subscription; delete some that are not needed."
+        ))
+        .with_code("TagNamesLimitExceeded"));
     }
     let own = known.tag_names.keys().find(|known| known.eq_ignore_ascii_case(name)).cloned();
     let values = known.tag_names.entry(own.unwrap_or_else(|| name.to_owned())).or_default();
@@ -157,22 +177,6 @@ fn forget(known: &mut Subscription, name: &str, value: Option<&str>) {
         }
         None => known.tag_names.retain(|known, _| !known.eq_ignore_ascii_case(name)),
     }
-}
-
-fn check(name: &str, value: Option<&str>) -> Result<()> {
-    let bad = |c: char| c.is_control() || "<>%&\\?/".contains(c);
-    let fits = |text: &str, most: usize| text.chars().count() <= most;
-    if !name.is_empty()
-        && !name.chars().any(bad)
-        && fits(name, limits::TAG_NAME_CHARS)
-        && value.is_none_or(|value| fits(value, limits::TAG_VALUE_CHARS))
-    {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        "Names of tags have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
-    )
-    .with_code("InvalidTags"))
 }
 
 fn view(scope: &ResourceId, used: &Used) -> Value {

@@ -90,7 +90,7 @@ async fn of_resource(
     };
     if let Some(change) = change {
         let newest = decl.versions().first().copied().unwrap_or_default();
-        let call = Call { platform, request, decl, view, version: ApiVersion::parse(newest)? };
+        let call = Call { platform, request, decl, view, version: ApiVersion::parse(newest)?, asked: scope };
         call.write_tags(scope, action, change).await?;
     }
     let stored = resources::require(platform, scope).await?;

@@ -18,21 +18,10 @@ pub(super) fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
     }
     let mut checked = Map::new();
     for (name, value) in map {
-        let bad = |c: char| c.is_control() || "<>%&\\?/".contains(c);
         let Some(text) = value.as_str() else {
             return Err(Error::invalid(format!("The tag '{name}' must have a text value.")).with_code("InvalidTags"));
         };
-        if name.is_empty()
-            || name.chars().count() > limits::TAG_NAME_CHARS
-            || name.chars().any(bad)
-            || text.chars().count() > limits::TAG_VALUE_CHARS
-        {
-            return Err(Error::invalid(format!(
-                "The tag '{}' is not valid: names have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
-                name.chars().take(60).collect::<String>()
-            ))
-            .with_code("InvalidTags"));
-        }
+        check(name, text)?;
         if checked.keys().any(|known: &String| known.eq_ignore_ascii_case(name)) {
             return Err(Error::invalid(format!("The tag '{name}' stands twice; names of tags ignore case."))
                 .with_code("InvalidTags"));
@@ -40,6 +29,25 @@ pub(super) fn tags(sent: Option<&Value>) -> Result<Option<Map<String, Value>>> {
         checked.insert(name.clone(), value.clone());
     }
     Ok(Some(checked))
+}
+
+/// Checks the name and the value of one tag against ARM's limits.
+///
+/// # Errors
+/// `InvalidTags`.
+pub(super) fn check(name: &str, value: &str) -> Result<()> {
+    let bad = |c: char| c.is_control() || "<>%&\\?/".contains(c);
+    if (1..=limits::TAG_NAME_CHARS).contains(&name.chars().count())
+        && !name.chars().any(bad)
+        && value.chars().count() <= limits::TAG_VALUE_CHARS
+    {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The tag '{}' is not valid: names have 1 to 512 characters and none of < > % & \\ ? /, values up to 256 characters.",
+        name.chars().take(60).collect::<String>()
+    ))
+    .with_code("InvalidTags"))
 }
 
 /// What a request of the tags API does to tags.

@@ -119,7 +119,10 @@ async fn delete_below(
             lease.tell(gone, total);
             lease.renew(platform).await?;
             match delete_one(platform, decl_of(platform, &stored)?, &stored, actor, None, Change::new()).await {
-                Ok(()) => (progress, gone) = (true, gone + 1),
+                Ok(()) => {
+                    (progress, gone) = (true, gone + 1);
+                    lease.got_on();
+                }
                 Err(error) if error.code == RACE => {
                     refused.push((stored.id.to_string(), "it still owns other resources".to_string()))
                 }
@@ -174,7 +177,7 @@ async fn mark(platform: &Platform, uid: Uuid, state: &str) -> Result<()> {
         let mut resource = stored.resource.as_ref().clone();
         resource.properties.insert("provisioningState".into(), state.into());
         let mut change = Change::new();
-        resources::rewrite(&stored, &resource, &mut change)?;
+        resources::rewrite(&stored, resource, &mut change)?;
         if platform.try_commit(change).await? {
             return Ok(());
         }

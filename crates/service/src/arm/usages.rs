@@ -1,10 +1,9 @@
 //! What a subscription uses of Device Registry, beside Azure's documented limits. They hold where the subscription asks for
 //! it with a tag: a script that must fail where Azure would can be tried that way.
 
-use super::declaration::TypeDecl;
 use super::request::ArmRequest;
 use crate::platform::Platform;
-use crate::resources::{self, Stored, tag};
+use crate::resources::{self, Kind, Stored, tag};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::resource_id::ResourceId;
@@ -19,8 +18,6 @@ pub(super) const READ_DEVICES: &str = "Microsoft.Devices/usages/read";
 const TAG: &str = "ferrohub-quotas";
 /// What the tag says then.
 const ENFORCED: &str = "enforced";
-/// Rows read at once: ours.
-const PAGE: usize = 500;
 
 /// What is used, in the shape of `az vm list-usage`: namespaces, and the devices of each.
 pub(super) async fn list(platform: &Platform, request: &ArmRequest, known: &Subscription) -> Result<Vec<Value>> {
@@ -42,7 +39,7 @@ pub(super) async fn list(platform: &Platform, request: &ArmRequest, known: &Subs
         vec![usage("namespaces".into(), "Namespaces".into(), namespaces.len(), limits::NAMESPACES_OF_SUBSCRIPTION)];
     for namespace in &namespaces {
         let name = namespace.name();
-        let count = devices(platform, namespace, usize::MAX).await?;
+        let count = devices(platform, namespace).await?;
         let words = format!("Devices of the namespace '{name}'");
         all.push(usage(format!("namespaces-{name}-devices"), words, count, limits::DEVICES_OF_NAMESPACE));
     }
@@ -77,28 +74,20 @@ pub(super) async fn list_devices(
     Ok(all)
 }
 
-/// Refuses a new resource over Azure's limit, where the subscription asks for it. Two that are made at once may both get in.
+/// Refuses a new resource over Azure's limit, where the subscription asks for it: `kind` is as what it is stored, whatever shape
+/// it is made through. Two that are made at once may both get in.
 ///
 /// # Errors
 /// `QuotaExceeded`.
-pub(super) async fn check(
-    platform: &Platform,
-    decl: &TypeDecl,
-    id: &ResourceId,
-    parent: Option<&Stored>,
-) -> Result<()> {
-    let (namespace, device) = (decl.kind.tag == tag::NAMESPACE, decl.kind.tag == tag::DEVICE);
+pub(super) async fn check(platform: &Platform, kind: &Kind, id: &ResourceId, parent: Option<&Stored>) -> Result<()> {
+    let (namespace, device) = (kind.tag == tag::NAMESPACE, kind.tag == tag::DEVICE);
     if !(namespace || device) || !is_enforced(platform, id) {
         return Ok(());
     }
     let (count, most, what) = match parent.filter(|_| device) {
         Some(parent) => {
             let most = limits::DEVICES_OF_NAMESPACE;
-            (
-                devices(platform, parent, most).await?,
-                most,
-                format!("The namespace '{}' has {most} devices", parent.name()),
-            )
+            (devices(platform, parent).await?, most, format!("The namespace '{}' has {most} devices", parent.name()))
         }
         None => {
             let scope = ResourceId::subscription(id.subscription.as_deref().unwrap_or_default());
@@ -126,18 +115,8 @@ fn is_enforced(platform: &Platform, id: &ResourceId) -> bool {
     })
 }
 
-/// The devices of a namespace, counted as far as `most`.
-async fn devices(platform: &Platform, namespace: &Stored, most: usize) -> Result<usize> {
-    let (mut count, mut after) = (0, None::<String>);
-    while count < most {
-        let kind = Some(tag::DEVICE);
-        let found =
-            resources::children_page(platform, namespace.uid, &namespace.id, kind, after.as_deref(), PAGE).await?;
-        count += found.len();
-        after = found.last().filter(|_| found.len() == PAGE).map(|last| last.name().to_lowercase());
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(count)
+/// The devices of a namespace, counted in the index.
+async fn devices(platform: &Platform, namespace: &Stored) -> Result<usize> {
+    let count = resources::count_children(platform, namespace.uid, tag::DEVICE).await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }

@@ -43,10 +43,7 @@ pub(super) fn hide(view: &View, doc: &mut Value) {
         system_identity_only(doc);
     }
     for path in view.hidden {
-        match path.contains('.') {
-            true => remove(doc, &path.split('.').collect::<Vec<_>>()),
-            false => remove(doc, &[path]),
-        }
+        remove(doc, path);
     }
 }
 
@@ -82,20 +79,21 @@ pub(super) fn merge_properties(
     // What the type does not know, another generation that shows the same row may: it stays.
     let kept = existing.properties.iter().filter(|(name, _)| !written(name));
     merged.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
-    let stored = Value::Object(existing.properties.clone());
     let mut merged = Value::Object(without_hidden(view, merged));
     for steps in body::paths(known, |p| p.meaning == Meaning::ReadOnly || p.create_only) {
         let above = &steps[..steps.len() - 1];
         let left_out = get(&merged, &steps).is_none_or(Value::is_null);
         if left_out
             && get(&merged, above).is_some_and(Value::is_object)
-            && let Some(value) = get(&stored, &steps)
+            && let Some(value) = member(&existing.properties, &steps)
         {
             set(&mut merged, &steps, value.clone());
         }
     }
-    for steps in hidden_properties(view) {
-        keep(&mut merged, &stored, &steps);
+    let mut hidden = hidden_properties(view).peekable();
+    if hidden.peek().is_some() {
+        let stored = Value::Object(existing.properties.clone());
+        hidden.for_each(|path| keep(&mut merged, &stored, &path.split('.').collect::<Vec<_>>()));
     }
     match merged {
         Value::Object(map) => map,
@@ -103,15 +101,15 @@ pub(super) fn merge_properties(
     }
 }
 
-fn hidden_properties(view: &View) -> impl Iterator<Item = Vec<&'static str>> {
-    let below = view.hidden.iter().filter_map(|path| path.strip_prefix("properties."));
-    below.map(|path| path.split('.').collect())
+/// Paths of hidden properties, below `properties`.
+fn hidden_properties(view: &View) -> impl Iterator<Item = &'static str> {
+    view.hidden.iter().filter_map(|path| path.strip_prefix("properties."))
 }
 
 fn without_hidden(view: &View, properties: Map<String, Value>) -> Map<String, Value> {
     let mut doc = Value::Object(properties);
-    for steps in hidden_properties(view) {
-        remove(&mut doc, &steps);
+    for path in hidden_properties(view) {
+        remove(&mut doc, path);
     }
     match doc {
         Value::Object(map) => map,
@@ -124,6 +122,12 @@ pub(super) fn get<'a>(doc: &'a Value, steps: &[&str]) -> Option<&'a Value> {
     steps.iter().try_fold(doc, |at, step| at.get(*step))
 }
 
+/// The same below the members of an object.
+pub(super) fn member<'a>(members: &'a Map<String, Value>, steps: &[&str]) -> Option<&'a Value> {
+    let (first, below) = steps.split_first()?;
+    get(members.get(*first)?, below)
+}
+
 /// Whether a document says something at a path, in any entry where that has a `*`.
 pub(super) fn says(doc: &Value, steps: &[&str]) -> bool {
     match (steps, doc) {
@@ -134,14 +138,15 @@ pub(super) fn says(doc: &Value, steps: &[&str]) -> bool {
     }
 }
 
-/// Removes what is at a path, if it is there; in every entry, where the path has a `*`.
-pub(super) fn remove(doc: &mut Value, steps: &[&str]) {
-    match (steps, doc) {
-        (["*", rest @ ..], Value::Array(list)) => list.iter_mut().for_each(|entry| remove(entry, rest)),
-        (["*", rest @ ..], Value::Object(map)) => map.values_mut().for_each(|entry| remove(entry, rest)),
-        ([last], Value::Object(map)) => drop(map.shift_remove(*last)),
-        ([step, rest @ ..], Value::Object(map)) => {
-            if let Some(below) = map.get_mut(*step) {
+/// Removes what is at a dotted path, if it is there; in every entry, where the path has a `*`. Every answer in an older shape
+/// asks this of many paths, most of which lead nowhere.
+pub(super) fn remove(doc: &mut Value, path: &str) {
+    match (path.split_once('.'), doc) {
+        (Some(("*", rest)), Value::Array(list)) => list.iter_mut().for_each(|entry| remove(entry, rest)),
+        (Some(("*", rest)), Value::Object(map)) => map.values_mut().for_each(|entry| remove(entry, rest)),
+        (None, Value::Object(map)) => drop(map.shift_remove(path)),
+        (Some((step, rest)), Value::Object(map)) => {
+            if let Some(below) = map.get_mut(step) {
                 remove(below, rest);
             }
         }
@@ -209,11 +214,11 @@ mod tests {
     fn paths_and_patches() {
         let mut doc = json!({"a": {"b": 1, "c": 2}});
         set(&mut doc, &["a", "d", "e"], json!(3));
-        remove(&mut doc, &["a", "b"]);
-        remove(&mut doc, &["x", "y"]);
+        remove(&mut doc, "a.b");
+        remove(&mut doc, "x.y");
         let mut any = json!({"e": {"a": {"x": 1, "y": 2}, "b": {"x": 3}, "c": 4}});
         assert!(says(&any, &["e", "*", "y"]) && !says(&any, &["e", "*", "z"]) && !says(&any, &["*", "x"]));
-        remove(&mut any, &["e", "*", "x"]);
+        remove(&mut any, "e.*.x");
         assert_eq!(any, json!({"e": {"a": {"y": 2}, "b": {}, "c": 4}}));
         assert_eq!(doc, json!({"a": {"c": 2, "d": {"e": 3}}}));
         merge_patch(&mut doc, &json!({"a": {"c": null, "f": [1]}, "g": {"h": null}}));
@@ -224,8 +229,8 @@ mod tests {
     fn what_is_hidden_in_entries_is_taken_away_and_kept() {
         let stored = json!({"a": {"x": {"b": 1, "c": 2}, "y": {"c": 3}}, "l": [{"c": 4, "d": 5}]});
         let mut doc = stored.clone();
-        remove(&mut doc, &["a", "*", "c"]);
-        remove(&mut doc, &["l", "*", "c"]);
+        remove(&mut doc, "a.*.c");
+        remove(&mut doc, "l.*.c");
         assert_eq!(doc, json!({"a": {"x": {"b": 1}, "y": {}}, "l": [{"d": 5}]}));
         assert!(says(&stored, &["l", "*", "c"]) && !says(&doc, &["l", "*", "c"]) && !says(&doc, &["a", "*", "c"]));
         let mut sent = json!({"a": {"x": {"b": 7}, "z": {}}});

@@ -20,11 +20,11 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// What a write asks for.
-enum Body {
+enum Body<'a> {
     /// The resource as it should be.
-    Put(Value),
+    Put(&'a Value),
     /// What should change.
-    Patch(Value),
+    Patch(&'a Value),
     /// What should become of the tags, and the right that it is done by.
     Tags(&'static str, TagChange),
 }
@@ -65,9 +65,9 @@ impl Call<'_> {
         Ok(doc)
     }
 
-    fn object_body(&self) -> Result<Value> {
+    fn object_body(&self) -> Result<&Value> {
         match &self.request.body {
-            Some(body @ Value::Object(_)) => Ok(body.clone()),
+            Some(body @ Value::Object(_)) => Ok(body),
             Some(_) => Err(Error::invalid(
                 "The request content was invalid and could not be deserialized: 'a JSON object is expected'.",
             )
@@ -79,7 +79,7 @@ impl Call<'_> {
         }
     }
 
-    async fn write(&self, id: &ResourceId, body: &Body) -> Result<ArmResponse> {
+    async fn write(&self, id: &ResourceId, body: &Body<'_>) -> Result<ArmResponse> {
         let _turn = self.platform.turn(&id.key()).await;
         let mut attempts = self.platform.attempts();
         loop {
@@ -91,7 +91,7 @@ impl Call<'_> {
     }
 
     /// One try; `None` when another write came between reading and committing.
-    async fn try_write(&self, id: &ResourceId, body: &Body) -> Result<Option<ArmResponse>> {
+    async fn try_write(&self, id: &ResourceId, body: &Body<'_>) -> Result<Option<ArmResponse>> {
         let existing = resources::get(self.platform, id).await?;
         if existing.as_ref().is_some_and(Stored::is_going) {
             return Err(match self.decl.kind.scope {
@@ -108,7 +108,7 @@ impl Call<'_> {
             Body::Put(_) | Body::Patch(_) => self.decl.action("write"),
         };
         let mut body = match body {
-            Body::Put(body) => body.clone(),
+            Body::Put(body) => (*body).clone(),
             Body::Tags(_, tags) => {
                 let former = existing.as_ref().and_then(|stored| stored.resource.tags.clone()).unwrap_or_default();
                 self.patched(id, &json!({"tags": tags.apply(&former)}), existing.as_ref()).await?
@@ -123,7 +123,7 @@ impl Call<'_> {
         let parent = self.parents(id).await?;
         let (kind, above) = self.home(id, existing.as_ref(), parent.as_ref()).await?;
         if existing.is_none() {
-            usages::check(self.platform, self.decl, id, parent.as_ref()).await?;
+            usages::check(self.platform, kind, id, parent.as_ref()).await?;
         }
         body::Body { decl: self.decl, view: self.view, version: &self.version }.check(&body)?;
         let resource = self.build(id, &body, existing.as_ref(), parent.as_ref())?;
@@ -324,7 +324,13 @@ impl Call<'_> {
             _ => old.and_then(|resource| resource.sku.clone()),
         };
         let extended_location = self.extended_location(id, body, old)?;
-        let kept = old.cloned().unwrap_or_default();
+        // What no body says: everything else of the old resource is replaced anyway.
+        let kept = old.map_or_else(Resource::default, |old| Resource {
+            identity: old.identity.clone(),
+            links: old.links.clone(),
+            secrets: old.secrets.clone(),
+            ..Resource::default()
+        });
         // ARM answers with the casing that was used last; a singleton that another generation shows keeps its own name.
         let name = match existing {
             Some(stored) if self.decl.kind.singleton => stored.name().to_owned(),
@@ -354,12 +360,10 @@ impl Call<'_> {
         old: Option<&Resource>,
     ) -> Result<()> {
         let Some(old) = old else { return Ok(()) };
-        let (now, before) = (Value::Object(properties.clone()), Value::Object(old.properties.clone()));
         for steps in body::paths(self.decl.properties, |property| property.create_only) {
-            let path = steps.join(".");
-            let (now, before) = (view::get(&now, &steps), view::get(&before, &steps));
+            let (now, before) = (view::member(properties, &steps), view::member(&old.properties, &steps));
             if now.is_some() && before.is_some() && !same(now, before) {
-                return Err(unchangeable(id, &format!("properties.{path}")));
+                return Err(unchangeable(id, &format!("properties.{}", steps.join("."))));
             }
         }
         Ok(())

@@ -5,8 +5,7 @@ use crate::arm::{ArmRequest, ArmResponse, query, read};
 use crate::log_query::{self, LogFilter};
 use crate::platform::Platform;
 use crate::tables::AUDIT;
-use ferrohub_model::api_version::ApiVersion;
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Row;
 use serde_json::{Value, json};
@@ -14,17 +13,15 @@ use serde_json::{Value, json};
 /// Members that can be asked for.
 const FIELDS: &[&str] = &["kind", "status", "caller", "resource", "address", "code", "correlationId"];
 
-/// The events of the installation.
+/// The events of the installation, whichever subscription the path names: the right to read them is one on the first, from where
+/// rights over the installation reach.
 ///
 /// # Errors
 /// The refusal of an actor without the right; what is wrong with the question.
-pub(crate) async fn answer(platform: &Platform, request: &ArmRequest, subscription: &str) -> Result<ArmResponse> {
-    let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-            .with_code("MissingApiVersionParameter")
-    })?;
-    ApiVersion::parse(version)?;
-    platform.authorize(&request.actor, READ, &ResourceId::subscription(subscription))?;
+pub(crate) async fn answer(platform: &Platform, request: &ArmRequest) -> Result<ArmResponse> {
+    query::version(request)?;
+    let whole = ResourceId::subscription(&platform.tenancy.subscription_id);
+    platform.authorize(&request.actor, READ, &whole)?;
     query::check(request, &["$filter", "$skipToken"])?;
     let filter = LogFilter::parse(request.query("$filter"), FIELDS)?;
     let after = request.query("$skipToken").filter(|token| !token.is_empty()).map(read::decode_token).transpose()?;

@@ -15,6 +15,7 @@ pub(crate) mod sign_ins;
 
 pub use event::{AuditEvent, Kind, Outcome};
 
+use crate::log_query::key_of;
 use crate::platform::{Change, Platform};
 use crate::repeats::{Repeats, Sort};
 use crate::tables::AUDIT;
@@ -32,7 +33,6 @@ const ROWS: usize = 200;
 pub(crate) const READ: &str = "Ferrohub/auditEvents/list/action";
 
 /// What waits to be written.
-#[derive(Default)]
 pub(crate) struct Audit {
     waiting: Mutex<Waiting>,
     repeats: Repeats<AuditEvent>,
@@ -44,13 +44,22 @@ struct Waiting {
     lost: u64,
 }
 
+/// What metrics call events that are not in the log.
+const LOST: &str = "ferrohub_audit_lost_total";
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), repeats: Repeats::new(LOST) }
+    }
+}
+
 impl Audit {
     /// Takes note of an event, which is written soon.
     fn push(&self, event: AuditEvent) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.events.len() >= AUDIT_WAITING {
             waiting.lost += 1;
-            metrics::counter!("ferrohub_audit_lost_total").increment(1);
+            metrics::counter!(LOST).increment(1);
             return;
         }
         waiting.events.push_back(event);
@@ -70,7 +79,8 @@ impl Audit {
     }
 
     fn lost(&self) -> u64 {
-        std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner).lost)
+        let waiting = std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner).lost);
+        waiting + self.repeats.lost()
     }
 }
 
@@ -101,7 +111,7 @@ fn at(platform: &Platform, event: AuditEvent) -> AuditEvent {
 }
 
 fn put(platform: &Platform, event: &AuditEvent) -> Result<Put> {
-    Ok(Put::new(&AUDIT, platform.new_id().to_string(), vec![], event)?)
+    Ok(Put::new(&AUDIT, key_of(platform, &event.time), vec![], event)?)
 }
 
 /// Writes what waits, and the numbers of the hours that are over. What a store does not take now goes on waiting.
@@ -118,7 +128,10 @@ pub(crate) async fn write(platform: &Platform) {
     }
     let lost = platform.audit.lost();
     if lost > 0 {
-        tracing::error!(lost, "events came faster than the audit log takes them, and are not in it");
+        tracing::error!(
+            lost,
+            "events came faster, or from more addresses, than the audit log takes them, and are not in it"
+        );
     }
 }
 

@@ -1,16 +1,33 @@
-//! Authentication: a small Entra. Issues RS256 tokens for client credentials and for people with their passwords, and verifies
-//! bearer tokens.
+//! Authentication: a small Entra. Issues RS256 tokens for client credentials and for people, who sign in by a password or in a
+//! browser, and verifies bearer tokens.
 
 mod assertion;
 mod audience;
+mod authorize;
+mod browser;
+mod chains;
+mod clients;
+mod codes;
+mod device_code;
 mod keys;
+mod links;
 mod oauth;
 mod person;
+mod sessions;
 mod signing;
+mod ticket;
 
 pub use audience::Audience;
+pub use authorize::{Back, Refusal, ResponseMode};
+pub use browser::{Asks, Browser, Form, Next, Said, Step};
+pub(crate) use chains::ended as chain_ended;
+pub use clients::{LINK_PATH, PORTAL, PORTAL_PATH};
+pub(crate) use codes::ended as code_ended;
+pub(crate) use device_code::ended as device_code_ended;
 pub(crate) use keys::{SIGNING_KEY, StoredKeys, rotate as rotate_keys, rotate_old as rotate_old_keys};
+pub(crate) use links::{ended as link_ended, new_link};
 pub use oauth::OAuthError;
+pub(crate) use sessions::{end_all_of, sweep as sweep_sessions};
 pub use signing::SigningKey;
 
 use crate::authz::Actor;
@@ -25,7 +42,6 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Lifetime of an access token in seconds (Entra's default is 60 to 90 minutes; ours 1 hour less a second, as clients expect).
 const TOKEN_SECONDS: i64 = 3599;
@@ -49,6 +65,9 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     oid: String,
+    /// [`Principal::generation`] of the principal that it was made for.
+    #[serde(default)]
+    generation: u64,
     /// What an application may do for a person: everything that the person may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scp: Option<String>,
@@ -67,8 +86,6 @@ pub struct Authenticator {
     keys: SigningKeys,
     /// Tokens whose signature was verified, by their SHA-256.
     verified: Cache<[u8; 32], Arc<Claims>>,
-    /// Who may hash a password now: each takes 19 MiB and a processor.
-    hashing: Semaphore,
 }
 
 impl Authenticator {
@@ -78,7 +95,6 @@ impl Authenticator {
             keys: SigningKeys::new(Arc::clone(&platform), key),
             platform,
             verified: Cache::new(limits::VERIFIED_TOKENS),
-            hashing: Semaphore::new(person::HASHES_AT_ONCE),
         }
     }
 
@@ -114,7 +130,7 @@ impl Authenticator {
         }
         match directory::by_id(self.platform.store.as_ref(), &claims.oid).await? {
             Some(principal) => {
-                check_standing(&principal, claims.iat)?;
+                check_standing(&principal, claims.generation)?;
                 Ok(Actor::of(principal))
             }
             None => Err(Error::unauthenticated(
@@ -162,10 +178,20 @@ impl Authenticator {
             "issuer": self.issuer(v2),
             "authorization_endpoint": format!("{oauth}/authorize"),
             "token_endpoint": format!("{oauth}/token"),
+            "device_authorization_endpoint": format!("{oauth}/devicecode"),
+            "end_session_endpoint": format!("{oauth}/logout"),
             "jwks_uri": format!("{root}/discovery/v2.0/keys"),
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-            "grant_types_supported": ["client_credentials", "password", "refresh_token"],
-            "response_types_supported": ["code", "token"],
+            "grant_types_supported": [
+                "authorization_code",
+                "client_credentials",
+                "password",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:device_code"
+            ],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "scopes_supported": ["openid", "profile", "offline_access"],
@@ -197,8 +223,8 @@ impl Authenticator {
     }
 }
 
-/// Refuses a token of somebody who may not act any more, or one of before the time from which this person's count.
-fn check_standing(principal: &Principal, issued: i64) -> Result<()> {
+/// Refuses a token of somebody who may not act any more, or one that has ended with everything else that was given before.
+fn check_standing(principal: &Principal, generation: u64) -> Result<()> {
     let refused = |why: &str| {
         Err(Error::unauthenticated(format!("The principal of this access token {why}."))
             .with_code("InvalidAuthenticationToken"))
@@ -207,9 +233,8 @@ fn check_standing(principal: &Principal, issued: i64) -> Result<()> {
         return refused("is disabled; ask an owner of the subscription to enable it");
     }
     match &principal.user {
-        Some(user) if issued < user.tokens_from => {
-            refused("changed its password or had its sign-ins revoked since; sign in again")
-        }
-        _ => Ok(()),
+        _ if generation == principal.generation => Ok(()),
+        Some(_) => refused("changed its password or had its sign-ins revoked since; sign in again"),
+        None => refused("was disabled since; sign in again"),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{Audience, Authenticator, Claims, SKEW_SECONDS, TOKEN_SECONDS};
 use crate::directory;
-use ferrohub_model::error::Error;
+use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An OAuth error as the token endpoint answers it.
@@ -18,26 +19,32 @@ pub struct OAuthError {
     pub description: String,
     /// Entra's numeric code.
     pub code: u32,
+    /// Seconds after which a retry makes sense.
+    pub retry_after: Option<u32>,
 }
+
+/// Entra's code for an account at which too many wrong passwords were tried.
+const LOCKED: u32 = 50_053;
 
 impl OAuthError {
     pub(super) fn new(status: u16, error: &'static str, code: u32, text: impl std::fmt::Display) -> Self {
-        Self { status, error, description: format!("AADSTS{code}: {text}"), code }
+        Self { status, error, description: format!("AADSTS{code}: {text}"), code, retry_after: None }
     }
 
-    /// Whether the client is unknown or its secret is wrong, or a person's name or password.
-    pub fn is_a_wrong_guess(&self) -> bool {
-        matches!(self.error, "invalid_client" | "unauthorized_client") || self.code == super::person::WRONG_PASSWORD
+    /// Whether the client is unknown or what it proves itself with is wrong.
+    pub fn is_a_wrong_client(&self) -> bool {
+        matches!(self.error, "invalid_client" | "unauthorized_client")
     }
 
-    /// The refusal of a name at which too many wrong passwords were tried.
-    pub fn locked() -> Self {
-        Self::new(
-            400,
-            "invalid_grant",
-            50_053,
-            "The account is locked, you've tried to sign in too many times with an incorrect user ID or password. Wait for a minute and try again.",
-        )
+    /// Whether too many wrong passwords were tried at the name.
+    pub fn is_locked(&self) -> bool {
+        self.code == LOCKED
+    }
+
+    /// The refusal of a name at which too many wrong passwords were tried, for so many seconds.
+    pub(super) fn locked(retry_after: Option<u32>) -> Self {
+        let text = "The account is locked, you've tried to sign in too many times with an incorrect user ID or password. Wait for a minute and try again.";
+        Self { retry_after, ..Self::new(400, "invalid_grant", LOCKED, text) }
     }
 }
 
@@ -66,18 +73,20 @@ impl Proof {
 
 impl From<Error> for OAuthError {
     fn from(error: Error) -> Self {
-        tracing::error!(%error, context = error.context, "token request failed");
-        Self::new(
-            error.http_status(),
-            "temporarily_unavailable",
-            90033,
-            "A transient error has occurred. Please try again.",
-        )
+        match error.kind {
+            // What is full or busy says so elsewhere; strangers bring it about as often as they like.
+            ErrorKind::Unavailable => tracing::debug!(%error, context = error.context, "token request failed"),
+            _ => tracing::error!(%error, context = error.context, "token request failed"),
+        }
+        let text = "A transient error has occurred. Please try again.";
+        let retry_after = error.retry_after_seconds;
+        Self { retry_after, ..Self::new(503, "temporarily_unavailable", 90033, text) }
     }
 }
 
 impl Authenticator {
-    /// Answers a token request of `tenant` with the form fields `form` (and HTTP Basic credentials, if any).
+    /// Answers a token request of `tenant` with the form fields `form` (and HTTP Basic credentials, if any), which came from
+    /// `address`.
     ///
     /// # Errors
     /// [`OAuthError`] with Entra's codes.
@@ -86,13 +95,18 @@ impl Authenticator {
         tenant: &str,
         form: &[(String, String)],
         basic: Option<(String, String)>,
+        address: Option<IpAddr>,
         v2: bool,
     ) -> Result<Value, OAuthError> {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         self.check_tenant(tenant)?;
         match field("grant_type") {
             Some("client_credentials") => {}
-            Some("password") => return self.token_by_password(form, basic, v2).await,
+            Some("password") => return self.token_by_password(form, basic, address, v2).await,
+            Some("authorization_code") => return self.token_by_code(form, basic, v2).await,
+            Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => {
+                return self.token_by_device_code(form, basic).await;
+            }
             Some("refresh_token") => return self.token_by_refresh(form, basic, v2).await,
             Some(other) => {
                 return Err(OAuthError::new(
@@ -100,7 +114,7 @@ impl Authenticator {
                     "unsupported_grant_type",
                     70003,
                     format!(
-                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret or a certificate), 'password' (a person) and 'refresh_token'.",
+                        "The app requested an unsupported grant type '{}'. Ferrohub issues tokens for 'client_credentials' (a service principal with a secret or a certificate), 'authorization_code', 'password' and the device code (a person) and 'refresh_token'.",
                         other.chars().take(60).collect::<String>()
                     ),
                 ));
@@ -147,7 +161,7 @@ impl Authenticator {
             || ["common", "organizations", "adfs"].iter().any(|name| tenant.eq_ignore_ascii_case(name))
     }
 
-    fn check_tenant(&self, tenant: &str) -> Result<(), OAuthError> {
+    pub(super) fn check_tenant(&self, tenant: &str) -> Result<(), OAuthError> {
         if self.is_tenant(tenant) {
             return Ok(());
         }
@@ -271,6 +285,7 @@ impl Authenticator {
             idtyp: "app".into(),
             name: None,
             oid: principal.id.clone(),
+            generation: principal.generation,
             scp: None,
             sub: principal.id.clone(),
             tid: tenant,

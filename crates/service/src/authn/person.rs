@@ -1,59 +1,38 @@
-//! What people sign in with: a name and a password (RFC 6749 section 4.3), and refresh tokens that stand for it afterwards.
-//!
-//! A refresh token is stored nowhere: it says who, for which client and since when, sealed under the installation's data key. It ends
-//! with its time, and with everything that ends a person's tokens (another password, a revocation, being disabled or deleted).
+//! What people get at the token endpoint: for a name and a password (RFC 6749 section 4.3), and for a refresh token that stands for
+//! their sign-in afterwards.
 
+use super::clients::PublicClient;
 use super::oauth::{OAuthError, Proof, check_length, missing_field};
 use super::{Authenticator, Claims, TOKEN_SECONDS};
-use crate::bootstrap::OWNER_SCOPE;
 use crate::directory;
+use crate::guesses::{self, Guess};
+use crate::platform::Change;
+use crate::tables::PRINCIPALS;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ferrohub_model::error::Error;
-use ferrohub_model::principal::{Principal, PrincipalKind, User};
-use ferrohub_pki::password;
+use ferrohub_model::error::ErrorKind;
+use ferrohub_model::principal::{Principal, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Entra's code for a name or a password that is wrong; which of them is not told.
-pub(super) const WRONG_PASSWORD: u32 = 50_126;
-/// Passwords that are hashed at once: ours.
-pub(super) const HASHES_AT_ONCE: usize = 2;
-/// Longest password that is looked at, bytes: ours.
-const PASSWORD_BYTES: usize = 1024;
-/// Longest refresh token that is looked at, bytes: ours.
-const REFRESH_BYTES: usize = 2048;
-/// Life of a refresh token, seconds (Entra: 90 days).
-const REFRESH_SECONDS: i64 = 90 * 24 * 3600;
+const WRONG_PASSWORD: u32 = 50_126;
+/// Longest list of scopes, bytes: ours. Rows and forms keep what was asked for.
+const SCOPE_BYTES: usize = 1024;
 /// Scopes that ask for no resource.
 const OPEN_ID: &[&str] = &["openid", "profile", "email", "offline_access"];
 /// What is asked of a person's token where a request names no resource.
 const GRAPH: &str = "https://graph.microsoft.com";
-/// Entra's applications that have no secret and come with people: the Azure CLI, Azure PowerShell, Visual Studio Code, Visual
-/// Studio (reference: clients.md; azure-identity has the first one built in).
-const PUBLIC_CLIENTS: &[&str] = &[
-    "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
-    "1950a258-227b-4e31-a9cf-717495945fc2",
-    "aebc6443-996d-45c2-90f0-388ff96faa56",
-    "872cd9fa-d31f-45e0-9eab-6e460a02d1f1",
-];
 
-/// What a refresh token says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Refresh {
-    /// Object id of the person.
-    oid: String,
-    /// Application id of the client to which it was given.
-    client: String,
-    /// Unix seconds at which it was made.
-    at: i64,
-}
+/// No sign-in name: it has no '@'.
+const NOBODY: &str = "nobody";
 
 type Form = [(String, String)];
 
-fn field<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
+/// A field of a form that is there and not empty.
+pub(super) fn field<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
     form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
 }
 
@@ -63,6 +42,7 @@ impl Authenticator {
         &self,
         form: &Form,
         basic: Option<(String, String)>,
+        address: Option<IpAddr>,
         v2: bool,
     ) -> Result<Value, OAuthError> {
         let client = self.client_of_person(form, basic).await?;
@@ -70,8 +50,13 @@ impl Authenticator {
         let secret = field(form, "password").ok_or_else(|| missing_field("password"))?;
         let wanted = Wanted::of(form)?;
         self.check_resource(&wanted.resource)?;
-        let person = self.person(name, secret).await?;
-        self.answer(&person, &client, &wanted, v2).await
+        let person = self.person_by_password(name, secret, address).await?;
+        refuse_who_may_not(&person)?;
+        let refresh = match wanted.refresh {
+            true => Some(self.begin_chain(&person, &client, None, None).await?),
+            false => None,
+        };
+        self.answer(&person, Answer { client: &client, wanted: &wanted, nonce: None, refresh }, v2).await
     }
 
     /// The answer to a refresh token.
@@ -85,65 +70,71 @@ impl Authenticator {
         let token = field(form, "refresh_token").ok_or_else(|| missing_field("refresh_token"))?;
         let wanted = Wanted::of(form)?;
         self.check_resource(&wanted.resource)?;
-        let refresh = self.opened(token).await?;
-        if !refresh.client.eq_ignore_ascii_case(&client) {
-            return Err(invalid_grant(70_000, "The refresh token was issued to another client."));
-        }
-        if self.now() >= refresh.at + REFRESH_SECONDS {
-            return Err(invalid_grant(700_082, "The refresh token has expired due to inactivity. Sign in again."));
-        }
-        let found = directory::by_id(self.platform.store.as_ref(), &refresh.oid).await?;
-        let Some(person) = found.filter(|found| found.kind == PrincipalKind::User) else {
-            return Err(invalid_grant(50_034, "The user account was deleted from the directory."));
-        };
-        refuse_who_may_not(&person)?;
-        if person.user.as_ref().is_some_and(|user| refresh.at < user.tokens_from) {
-            return Err(invalid_grant(
-                50_173,
-                "The provided grant has expired due to it being revoked: the password was changed or sign-ins were revoked since. Sign in again.",
-            ));
-        }
-        self.answer(&person, &client, &wanted, v2).await
+        let (person, next) = self.next_link(token, &client).await?;
+        self.answer(&person, Answer { client: &client, wanted: &wanted, nonce: None, refresh: Some(next) }, v2).await
     }
 
-    /// Application id of the client with which a person comes: a public one of Entra's, or an application that proves itself.
-    async fn client_of_person(&self, form: &Form, basic: Option<(String, String)>) -> Result<String, OAuthError> {
+    /// Application id of the client with which a person comes: a public one, or an application that proves itself.
+    pub(super) async fn client_of_person(
+        &self,
+        form: &Form,
+        basic: Option<(String, String)>,
+    ) -> Result<String, OAuthError> {
         let named = field(form, "client_id").unwrap_or_default();
-        let known = PUBLIC_CLIENTS.iter().find(|known| known.eq_ignore_ascii_case(named));
-        match known {
-            Some(known) if basic.is_none() => Ok((*known).to_owned()),
+        match PublicClient::by_id(named) {
+            Some(known) if basic.is_none() => Ok(known.id.to_owned()),
             _ => Ok(self.proven_client(form, &basic).await?.0.app_id),
         }
     }
 
-    /// The person whose name and password these are.
-    async fn person(&self, name: &str, secret: &str) -> Result<Arc<Principal>, OAuthError> {
-        let found = directory::by_user_name(self.platform.store.as_ref(), name).await?;
-        let stored = found.as_ref().and_then(|found| found.user.as_ref()).map(|user| user.password.clone());
-        let fits = secret.len() <= PASSWORD_BYTES && self.is_password(secret, stored.unwrap_or_default()).await?;
+    /// The person whose name and password these are, tried from `address`. Whether the password must be changed first is not
+    /// looked at.
+    pub(super) async fn person_by_password(
+        &self,
+        name: &str,
+        secret: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, OAuthError> {
+        let store = self.platform.store.as_ref();
+        let found = directory::by_user_name(store, name).await?;
+        if found.is_some() {
+            // Who is looked for in vain is looked for on disk, who is found in memory: how long it took must not tell them apart.
+            directory::by_user_name(store, NOBODY).await?;
+        }
+        let guess = Guess { name, person: found.as_deref(), address };
+        let fits = guesses::try_password(&self.platform, guess, secret).await.map_err(|error| match error.kind {
+            ErrorKind::Throttled => OAuthError::locked(error.retry_after_seconds),
+            _ => error.into(),
+        })?;
         let Some(person) = found.filter(|_| fits) else {
             return Err(invalid_grant(
                 WRONG_PASSWORD,
                 "Error validating credentials due to invalid username or password.",
             ));
         };
-        refuse_who_may_not(&person)?;
+        refuse_the_disabled(&person)?;
         Ok(person)
     }
 
-    /// Whether `secret` is the password with this stored form. It takes a while, and so many are looked at at once.
+    /// Makes `change` hold only as long as the person is as it was found when its password was looked at, which takes a while; `false`
+    /// where it is not any more.
     ///
     /// # Errors
-    /// Internal, when the task that hashes ends.
-    pub(crate) async fn is_password(&self, secret: &str, stored: String) -> Result<bool, Error> {
-        let ended = |error: &dyn std::fmt::Display| Error::internal(format!("the hash of a password: {error}"));
-        let _place = self.hashing.acquire().await.map_err(|error| ended(&error))?;
-        let secret = Zeroizing::new(secret.to_owned());
-        let looked = tokio::task::spawn_blocking(move || password::verify(&secret, &stored)).await;
-        looked.map_err(|error| ended(&error))
+    /// When the store cannot be read.
+    pub(super) async fn expect_as_judged(
+        &self,
+        person: &Principal,
+        change: &mut Change,
+    ) -> ferrohub_model::error::Result<bool> {
+        let Some(row) = self.platform.store.get(&PRINCIPALS, &person.id).await? else { return Ok(false) };
+        let now = directory::from_row(&row)?;
+        change.unit.expect_version(&PRINCIPALS, person.id.clone(), row.version);
+        Ok(judged(&now) == judged(person))
     }
 
-    async fn answer(&self, person: &Principal, client: &str, wanted: &Wanted, v2: bool) -> Result<Value, OAuthError> {
+    /// The tokens of a person, for a client.
+    pub(super) async fn answer(&self, person: &Principal, answer: Answer<'_>, v2: bool) -> Result<Value, OAuthError> {
+        let Answer { client, wanted, nonce, refresh } = answer;
         let now = self.now();
         let nobody = User::default();
         let user = person.user.as_ref().unwrap_or(&nobody);
@@ -160,6 +151,7 @@ impl Authenticator {
             idtyp: "user".into(),
             name: Some(person.display_name.clone()),
             oid: person.id.clone(),
+            generation: person.generation,
             scp: Some("user_impersonation".into()),
             sub: person.id.clone(),
             tid: tenant.clone(),
@@ -179,41 +171,35 @@ impl Authenticator {
             "client_info": URL_SAFE_NO_PAD.encode(json!({"uid": person.id, "utid": tenant}).to_string()),
         });
         if wanted.id_token {
-            let id = json!({
+            let mut id = json!({
                 "aud": client, "iss": self.issuer(true), "iat": now, "nbf": now, "exp": now + TOKEN_SECONDS,
                 "name": person.display_name, "oid": person.id, "preferred_username": user.name, "sub": person.id,
                 "tid": tenant, "ver": "2.0"
             });
+            if let Some(nonce) = nonce {
+                id["nonce"] = nonce.into();
+            }
             answer["id_token"] = self.keys.sign(&id).await?.into();
         }
-        if wanted.refresh {
-            answer["refresh_token"] =
-                self.sealed(&Refresh { oid: person.id.clone(), client: client.to_owned(), at: now }).await?.into();
+        if let Some(refresh) = refresh {
+            answer["refresh_token"] = refresh.into();
         }
         Ok(answer)
     }
-
-    async fn sealed(&self, refresh: &Refresh) -> Result<String, OAuthError> {
-        let (store, text) = (self.platform.store.as_ref(), json!(refresh).to_string());
-        let sealed = self.platform.keyring.seal(store, OWNER_SCOPE, "tokens", "refresh", "1", text.as_bytes()).await?;
-        // In the letters of a URL, which need no escaping in a form.
-        Ok(sealed.trim_end_matches('=').replace('+', "-").replace('/', "_"))
-    }
-
-    async fn opened(&self, token: &str) -> Result<Refresh, OAuthError> {
-        let malformed = || invalid_grant(9_002_313, "Invalid request. The refresh token is malformed or not valid.");
-        let bytes =
-            URL_SAFE_NO_PAD.decode(token).ok().filter(|_| token.len() <= REFRESH_BYTES).ok_or_else(malformed)?;
-        let sealed = base64::engine::general_purpose::STANDARD.encode(bytes);
-        let keyring = &self.platform.keyring;
-        let opened = keyring.open(self.platform.store.as_ref(), OWNER_SCOPE, "tokens", "refresh", "1", &sealed).await;
-        let text = opened.map_err(|_| malformed())?;
-        serde_json::from_slice(&text).map_err(|_| malformed())
-    }
 }
 
-/// Refuses somebody whose password was right.
-fn refuse_who_may_not(person: &Principal) -> Result<(), OAuthError> {
+/// What the answer to somebody is made of.
+pub(super) struct Answer<'a> {
+    /// Application id of the client.
+    pub(super) client: &'a str,
+    pub(super) wanted: &'a Wanted,
+    /// What the client wants to find in the ID token again.
+    pub(super) nonce: Option<&'a str>,
+    /// The refresh token, where one is handed out.
+    pub(super) refresh: Option<String>,
+}
+
+pub(super) fn refuse_the_disabled(person: &Principal) -> Result<(), OAuthError> {
     if person.disabled {
         return Err(invalid_grant(
             50_057,
@@ -223,6 +209,17 @@ fn refuse_who_may_not(person: &Principal) -> Result<(), OAuthError> {
             ),
         ));
     }
+    Ok(())
+}
+
+/// What of a person ends everything that was begun before it changed.
+fn judged(person: &Principal) -> (bool, u64, Option<bool>) {
+    (person.disabled, person.generation, person.user.as_ref().map(|user| user.must_change))
+}
+
+/// Refuses somebody whose password was right.
+pub(super) fn refuse_who_may_not(person: &Principal) -> Result<(), OAuthError> {
+    refuse_the_disabled(person)?;
     if person.user.as_ref().is_some_and(|user| user.must_change) {
         return Err(invalid_grant(
             50_055,
@@ -235,24 +232,34 @@ fn refuse_who_may_not(person: &Principal) -> Result<(), OAuthError> {
     Ok(())
 }
 
-fn invalid_grant(code: u32, text: impl std::fmt::Display) -> OAuthError {
+pub(super) fn invalid_grant(code: u32, text: impl std::fmt::Display) -> OAuthError {
     OAuthError::new(400, "invalid_grant", code, text)
 }
 
 /// What a request asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Wanted {
-    resource: String,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Wanted {
+    pub(super) resource: String,
     /// The scopes of the resource, as they were asked for.
     scopes: String,
     id_token: bool,
-    refresh: bool,
+    pub(super) refresh: bool,
 }
 
 impl Wanted {
+    /// The same, with the ID token and the refresh token that were asked for before.
+    pub(super) fn with_openid_of(self, before: &Self) -> Self {
+        Self { id_token: self.id_token || before.id_token, refresh: self.refresh || before.refresh, ..self }
+    }
+
     /// The resource of the scopes (v2.0), or `resource` (v1).
-    fn of(form: &Form) -> Result<Self, OAuthError> {
+    pub(super) fn of(form: &Form) -> Result<Self, OAuthError> {
         let scope = field(form, "scope").unwrap_or_default();
+        if scope.len() > SCOPE_BYTES {
+            let text = "The provided value for the input parameter 'scope' is too long.";
+            return Err(OAuthError::new(400, "invalid_scope", 70_011, text));
+        }
         let words: Vec<&str> = scope.split_whitespace().collect();
         let asks = |word: &str| words.contains(&word);
         let scopes: Vec<&str> = words.iter().copied().filter(|word| !OPEN_ID.contains(word)).collect();
@@ -298,5 +305,6 @@ mod tests {
         assert_eq!(of("resource", "https://management.azure.com/").unwrap().resource, "https://management.azure.com/");
         assert_eq!(of("scope", ""), Err(900_144));
         assert_eq!(of("scope", &format!("https://{}/.default", "x".repeat(600))), Err(70_011));
+        assert_eq!(of("scope", &"https://management.azure.com/.default ".repeat(40)), Err(70_011));
     }
 }

@@ -2,10 +2,11 @@
 
 use super::authority_rows::{generations, of_namespace, put, rewrite, row_of};
 use super::publishing::put_last;
-use super::record::touch;
+use super::record::{has_living, touch};
 use crate::key_store::KeyUse;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored};
+use crate::settled;
 use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
@@ -36,6 +37,21 @@ pub async fn create_root(
     kind: KeyKind,
     change: &mut Change,
 ) -> Result<AuthorityRecord> {
+    let record = draft_root(platform, namespace, owner, subject, kind, change).await?;
+    change.unit.expect_absent(&AUTHORITIES, record.id.to_string());
+    change.unit.put(put(&record)?);
+    Ok(record)
+}
+
+/// The same without its row; the key comes into use when `change` is committed.
+pub(super) async fn draft_root(
+    platform: &Platform,
+    namespace: &Stored,
+    owner: Uuid,
+    subject: Option<&str>,
+    kind: KeyKind,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
     let id = platform.new_id();
     let subject = match subject {
         Some(text) => SubjectName::parse(text)?,
@@ -45,7 +61,7 @@ pub async fn create_root(
     let (key, signer) = new_key(platform, namespace.uid, kind, change).await?;
     let made = pki::create_self_signed(&profile, signer, platform.random.as_ref(), platform.now()).await?;
     let draft = Draft { id, namespace: namespace.uid, owner, issuer: None, key };
-    store(draft, made.certificate(), change)
+    Ok(record(draft, made.certificate()))
 }
 
 /// What an issuing authority is to be.
@@ -183,6 +199,7 @@ pub(super) async fn ask_to_sign(
         follows: waiting.follows,
         revoked: None,
         warned: false,
+        left: false,
     };
     change.unit.expect_absent(&AUTHORITIES, record.id.to_string());
     change.unit.put(put(&record)?);
@@ -190,14 +207,21 @@ pub(super) async fn ask_to_sign(
 }
 
 /// Retires the keys of an authority resource that is deleted, with the uid `owner`: the keys go, its certificates and last
-/// revocation lists that never run out stay published. Nothing happens where there is none.
+/// revocation lists that never run out stay published. While devices have certificates of one, which may be revoked, it signs its
+/// list (ADR 0055). Nothing happens where there is none.
 ///
 /// # Errors
 /// When the store cannot be read or a last list cannot be signed.
 pub async fn retire(platform: &Platform, owner: Uuid, change: &mut Change) -> Result<()> {
+    let now = settled::stood(platform).await?;
     for (record, version) in generations(platform, owner).await? {
         match record.state {
             AuthorityState::Active | AuthorityState::Superseded => {
+                if record.is_issuing() && has_living(platform, record.id, now).await? {
+                    let left = AuthorityRecord { state: AuthorityState::Superseded, left: true, ..(*record).clone() };
+                    rewrite(&left, version, change)?;
+                    continue;
+                }
                 close(platform, &record, version, AuthorityState::Retired, change).await?;
             }
             AuthorityState::Pending => drop_pending(platform, &record, version, change)?,
@@ -352,6 +376,7 @@ pub(super) fn record(draft: Draft, certificate: &Certificate) -> AuthorityRecord
         follows: None,
         revoked: None,
         warned: false,
+        left: false,
     }
 }
 

@@ -21,6 +21,14 @@ pub async fn authority_of(platform: &Platform, owner: Uuid) -> Result<Option<Arc
     Ok(row_of_owner(platform, owner).await?.map(|(record, _)| record))
 }
 
+/// The active authority of the resource with the uid `owner`, with its row's version.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn active_of(platform: &Platform, owner: Uuid) -> Result<Option<(Arc<AuthorityRecord>, u64)>> {
+    row_of_owner(platform, owner).await
+}
+
 /// The authority of the resource with the uid `owner` that will take over, with its row's version.
 ///
 /// # Errors
@@ -64,7 +72,7 @@ pub async fn of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<Ar
 /// When the store cannot be read.
 pub async fn issuing_of_namespace(platform: &Platform, namespace: Uuid) -> Result<Vec<Arc<AuthorityRecord>>> {
     let mut records = of_namespace(platform, namespace).await?;
-    records.retain(|record| record.is_trusted());
+    records.retain(|record| record.is_trusted() && !record.left);
     Ok(records)
 }
 

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// Days before the end at which an authority is spoken of, and within which certificates are counted: ours.
 const NEAR: [u32; 2] = [30, 7];
+/// The same for a root, which others may trust who have to be told of the next one: ours.
+const ROOT_NEAR: [u32; 4] = [365, 90, 30, 7];
 const DAY: i64 = 86_400;
 /// The action in rows of the activity log.
 const ACTION: &str = "Microsoft.DeviceRegistry/namespaces/certificates/expiry/action";
@@ -107,17 +109,20 @@ fn show(kind: &'static str, ends: Ends) {
     }
 }
 
-/// Says once, thirty days and once more seven days before, that an authority ends.
+/// Says once at each of the days before it that an authority ends.
 async fn warn_of_authority(platform: &Platform, record: &AuthorityRecord, now: Timestamp) -> Result<()> {
     let left = record.not_after.as_second() - now.as_second();
-    let Some(days) = NEAR.into_iter().filter(|days| left <= i64::from(*days) * DAY).min() else { return Ok(()) };
+    let is_root = record.issuer.is_none();
+    let near: &[u32] = if is_root { &ROOT_NEAR } else { &NEAR };
+    let days = near.iter().copied().filter(|days| left <= i64::from(*days) * DAY).min();
+    let Some(days) = days else { return Ok(()) };
     let row = platform.store.get(&EXPIRY_WARNINGS, &record.id.to_string()).await?;
     let said = said(row.as_deref())?;
     if said.days.is_some_and(|said| said <= days) {
         return Ok(());
     }
     let Some(id) = resources::id_of(platform, record.owner).await? else { return Ok(()) };
-    let what = if record.issuer.is_some() { "issuing" } else { "root" };
+    let what = if is_root { "root" } else { "issuing" };
     let end = rfc3339(record.not_after);
     let (code, message) = match left > 0 {
         true => (
@@ -129,11 +134,15 @@ async fn warn_of_authority(platform: &Platform, record: &AuthorityRecord, now: T
             format!("The {what} certificate authority '{}' ended on {end}.", record.subject),
         ),
     };
-    let advice = match record.issuer {
-        Some(_) => {
-            "Nothing that it issues outlives it, and then it issues nothing: make another policy and let the enrollments use it."
+    let advice = match is_root {
+        false => {
+            "Nothing that it issues outlives it, and then it issues nothing: make another policy and let the enrollments use it.".to_owned()
         }
-        None => "Nothing below it outlives it: make a new credential and policies under it.",
+        true => format!(
+            "Nothing below it outlives it. Give whoever trusts it by hand the next one: az iot adr ns credential rotate --namespace {} --resource-group {}. Without that it is rotated when the first issuing CA below it needs more time than it has left.",
+            id.parent().map(|namespace| namespace.name().to_owned()).unwrap_or_default(),
+            id.resource_group.as_deref().unwrap_or_default()
+        ),
     };
     let message = format!("{message} {advice}");
     tracing::warn!(%id, subject = record.subject, end, "a certificate authority is near its end");

@@ -10,6 +10,7 @@ mod cache;
 pub(crate) mod expiry;
 mod inventory;
 mod issue;
+mod kept;
 mod key_type;
 mod list_rows;
 mod policy;
@@ -22,17 +23,21 @@ pub(crate) mod upkeep;
 
 pub use authority::{Issuing, create_external, create_issuing, create_root, retire};
 pub use authority_rows::{
-    authority, authority_of, certificates_of, generations, issuing_of_namespace, of_namespace, pending_of,
+    active_of, authority, authority_of, certificates_of, generations, issuing_of_namespace, of_namespace, pending_of,
 };
 pub use cache::AuthorityCache;
 pub use inventory::{Found, Standing, Wanted, by_serial as issued_by_serial, page as inventory_page};
 pub use issue::{IssueRequest, Issued, check_common_name, issue_leaf};
+pub use kept::kept;
 pub use key_type::{ECC, KEY_TYPES, key_kind, key_type};
 pub use policy::{ENABLED, is_enabled, leaf_days, policy_lookup, policy_of};
 pub use publishing::{ca_certificate, crl, refresh_lists};
 pub use record::{put as certificate_row, revoke as revoke_certificate};
 pub use revoke::revoke_credential;
 pub use serials::Serials;
-pub use succession::{accept, ask_again, finish, has_live_leaves, mark_warned, prepare, revoke, still_used, take_over};
+pub use succession::{
+    accept, ask_again, end_left, finish, has_live_leaves, mark_warned, prepare, replace_root, revoke, still_needed,
+    take_over,
+};
 
 pub use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, CertificateRecord, CertificateState};

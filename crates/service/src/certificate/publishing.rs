@@ -3,8 +3,9 @@
 use super::authority::open_for_lists;
 use super::authority_rows::of_namespace;
 use super::list_rows;
-use super::record::{generation, revoked_of};
+use super::record::{expect_generation, generation, revoked_of};
 use crate::platform::{Change, Platform};
+use crate::settled;
 use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState, RevocationList};
 use ferrohub_model::error::{Error, Result};
@@ -21,6 +22,8 @@ use uuid::Uuid;
 const LIST_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 /// How long before its end a list is signed anew, so that nobody holds one that just ran out: ours.
 const LIST_RENEWAL: Duration = Duration::from_secs(86_400);
+/// How far the clocks of two processes may be apart without one finding the other's list to be of the future: ours.
+const CLOCKS_APART: Duration = Duration::from_secs(300);
 
 /// Certificate of an authority, DER.
 ///
@@ -35,7 +38,7 @@ pub async fn ca_certificate(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
 }
 
 /// Revocation list of an authority, DER. It is signed once, by one process, and served by all of them until it is a day
-/// before its end or another certificate was revoked.
+/// before its end or another certificate was revoked; one of a clock that stood ahead as long as that clock stands there.
 ///
 /// # Errors
 /// `ResourceNotFound` for an unknown authority.
@@ -66,23 +69,23 @@ pub async fn crl(platform: &Platform, id: Uuid) -> Result<Vec<u8>> {
         // Before the entries: one that comes meanwhile has the list signed once more.
         let generation = generation(platform, id).await?;
         let now = platform.now();
-        // A list does not outlive its authority, whose last one stands to the end. That of one that has ended is still asked
-        // for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
-        let longest = later(now, LIST_LIFETIME)?;
-        let next_update = if record.not_after > now { longest.min(record.not_after) } else { longest };
-        if let Some(list) = &head.list {
-            let good = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == next_update;
-            if list.generation == generation
-                && good
-                && let Some(der) = list_rows::text(platform, id, list).await?
-            {
-                return Ok(der);
-            }
+        if let Some(list) = &head.list
+            && list.generation == generation
+            && is_good(list, &record, now)?
+            && let Some(der) = list_rows::text(platform, id, list).await?
+        {
+            return Ok(der);
         }
-        let revoked = entries_of(platform, &record).await?;
-        let number = number(platform)?;
-        let der = sign(platform, &record, number, next_update, &revoked).await?;
-        let list = RevocationList { der: Vec::new(), parts: 0, number, next_update, generation };
+        let revoked = entries_of(platform, &record, settled::stood(platform).await?).await?;
+        let list = RevocationList {
+            der: Vec::new(),
+            parts: 0,
+            number: number(platform, head.list.as_deref())?,
+            this_update: Some(now),
+            next_update: next_update(&record, now)?,
+            generation,
+        };
+        let der = sign(platform, &record, &list, now, &revoked).await?;
         let mut change = Change::new();
         head.expect(id, &mut change);
         head.replace(id, list, &der, &mut change)?;
@@ -101,26 +104,52 @@ fn contended(id: Uuid) -> Error {
     )
 }
 
-/// Signs the list that stands until the authority's own certificate ends, when its key goes; it is in the unit of `change`.
+/// When a newer list must be there than one of `now`. A list does not outlive its authority, whose last one stands to the end. That of one
+/// that has ended is still asked for, by those who hold its certificates: it is well-formed, and says nothing about the authority.
+fn next_update(record: &AuthorityRecord, now: Timestamp) -> Result<Timestamp> {
+    let longest = later(now, LIST_LIFETIME)?;
+    Ok(if record.not_after > now { longest.min(record.not_after) } else { longest })
+}
+
+/// Whether a list that was signed before does as well as one of `now`: it lasts for a while, and was not signed under a clock that stood
+/// ahead, because it would not count yet for those whose clock is right, and stay for as long as that clock was ahead.
+fn is_good(list: &RevocationList, record: &AuthorityRecord, now: Timestamp) -> Result<bool> {
+    let wanted = next_update(record, now)?;
+    let lasts = list.next_update > later(now, LIST_RENEWAL)? || list.next_update == wanted;
+    let counts = list.this_update.unwrap_or(now) <= later(now, CLOCKS_APART)?;
+    Ok(lasts && counts && list.next_update <= later(wanted, CLOCKS_APART)?)
+}
+
+/// Signs the list that stands until the authority's own certificate ends, when its key goes; it is in the unit of `change`, which holds
+/// only as long as nothing else is revoked or signed. Nobody can sign it anew where the clock is wrong, so it counts from settled time on.
 pub(super) async fn put_last(platform: &Platform, record: &AuthorityRecord, change: &mut Change) -> Result<()> {
     let head = list_rows::head(platform, record.id).await?;
     let generation = generation(platform, record.id).await?;
-    let revoked = entries_of(platform, record).await?;
-    // An authority that has expired still gets a list that is well-formed.
-    let end = record.not_after.max(later(platform.now(), LIST_RENEWAL)?);
-    let number = number(platform)?;
-    let der = sign(platform, record, number, end, &revoked).await?;
-    let list = RevocationList { der: Vec::new(), parts: 0, number, next_update: end, generation };
+    let settled = settled::stood(platform).await?;
+    let revoked = entries_of(platform, record, settled).await?;
+    let list = RevocationList {
+        der: Vec::new(),
+        parts: 0,
+        number: number(platform, head.list.as_deref())?,
+        this_update: Some(settled),
+        // An authority that has expired still gets a list that is well-formed.
+        next_update: record.not_after.max(later(platform.now(), LIST_RENEWAL)?),
+        generation,
+    };
+    let der = sign(platform, record, &list, settled, &revoked).await?;
+    head.expect(record.id, change);
+    expect_generation(record.id, generation, &mut change.unit);
     head.replace(record.id, list, &der, change)
 }
 
-/// Whether a list must be signed by now that nobody asked for: none is there, or it is near its end.
-async fn is_due(platform: &Platform, id: Uuid) -> Result<bool> {
-    let Some(list) = list_rows::head(platform, id).await?.list else { return Ok(true) };
-    Ok(list.next_update <= later(platform.now(), LIST_RENEWAL)?)
+/// Whether a list must be signed by now that nobody asked for: none is there, or none that is good.
+async fn is_due(platform: &Platform, record: &AuthorityRecord) -> Result<bool> {
+    let Some(list) = list_rows::head(platform, record.id).await?.list else { return Ok(true) };
+    Ok(!is_good(&list, record, platform.now())?)
 }
 
-/// Signs the revocation lists that are near their end, so that one is there when it is asked for. Returns how many.
+/// Signs the revocation lists that are near their end, or of a clock that stood ahead, so that one is there when it is asked for. Returns
+/// how many.
 ///
 /// # Errors
 /// When the store cannot be read. A list that cannot be signed is left for the next time.
@@ -130,7 +159,7 @@ pub async fn refresh_lists(platform: &Platform) -> Result<usize> {
     while let Some(rows) = pages.next().await? {
         for row in rows {
             let record = row.parse::<AuthorityRecord>()?;
-            if !record.state.signs_lists() || !is_due(platform, record.id).await? {
+            if !record.state.signs_lists() || !is_due(platform, &record).await? {
                 continue;
             }
             match crl(platform, record.id).await {
@@ -144,12 +173,13 @@ pub async fn refresh_lists(platform: &Platform) -> Result<usize> {
     Ok(signed)
 }
 
-/// What the list of an authority holds: certificates of devices, or those of issuing authorities under a root.
-async fn entries_of(platform: &Platform, record: &AuthorityRecord) -> Result<RevokedEntries> {
+/// What the list of an authority holds: certificates of devices, or those of issuing authorities under a root, that have not ended at `now`,
+/// the settled time. A clock that stands ahead takes nothing off.
+async fn entries_of(platform: &Platform, record: &AuthorityRecord, now: Timestamp) -> Result<RevokedEntries> {
     if record.is_issuing() {
-        return revoked_of(platform, record.id).await;
+        return revoked_of(platform, record.id, now).await;
     }
-    let (now, mut entries) = (platform.now(), RevokedEntries::default());
+    let mut entries = RevokedEntries::default();
     for below in of_namespace(platform, record.namespace).await? {
         let Some(revoked_at) = below.revoked.filter(|_| below.issuer == Some(record.id) && below.not_after > now)
         else {
@@ -164,17 +194,20 @@ async fn entries_of(platform: &Platform, record: &AuthorityRecord) -> Result<Rev
 async fn sign(
     platform: &Platform,
     record: &AuthorityRecord,
-    number: u64,
-    next_update: Timestamp,
+    list: &RevocationList,
+    from: Timestamp,
     revoked: &RevokedEntries,
 ) -> Result<Vec<u8>> {
     let issuer = open_for_lists(platform, record).await?;
-    sign_crl(&issuer, number, platform.now(), next_update, revoked).await
+    sign_crl(&issuer, list.number, from, list.next_update, revoked).await
 }
 
-/// The number of a list that is signed now: time grows, also over a restart, and is the same in every process.
-fn number(platform: &Platform) -> Result<u64> {
-    u64::try_from(platform.now().as_millisecond()).map_err(|_| Error::internal("the clock stands before 1970"))
+/// The number of a list that is signed now: time grows, also over a restart, and is the same in every process. Two lists of one
+/// millisecond, or of a clock that was set back, have different ones too, by which their parts are told apart.
+fn number(platform: &Platform, before: Option<&RevocationList>) -> Result<u64> {
+    let now = u64::try_from(platform.now().as_millisecond());
+    let now = now.map_err(|_| Error::internal("the clock stands before 1970"))?;
+    Ok(before.map_or(now, |before| now.max(before.number + 1)))
 }
 
 async fn known(platform: &Platform, id: Uuid) -> Result<Arc<Row>> {

@@ -87,13 +87,21 @@ pub(super) fn touch(issuer: Uuid, unit: &mut UnitOfWork) -> Result<()> {
     Ok(())
 }
 
-/// Grows with every revocation of a certificate of `issuer`; 0 while there was none.
+/// Grows with every revocation of a certificate of `issuer`; 0 while there was none. To be read before the entries.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub(super) async fn generation(platform: &Platform, issuer: Uuid) -> Result<u64> {
     let row = platform.store.get(&REVOCATION_GENERATIONS, &issuer.to_string()).await?;
     Ok(row.map_or(0, |row| row.version))
+}
+
+/// Adds to `unit` that no certificate of `issuer` was revoked since its generation was read.
+pub(super) fn expect_generation(issuer: Uuid, generation: u64, unit: &mut UnitOfWork) {
+    match generation {
+        0 => unit.expect_absent(&REVOCATION_GENERATIONS, issuer.to_string()),
+        version => unit.expect_version(&REVOCATION_GENERATIONS, issuer.to_string(), version),
+    };
 }
 
 /// Whether `issuer` has a certificate that is good and has not ended at `now`. They stand in the order of their ends, so the first one
@@ -119,13 +127,13 @@ pub(super) async fn has_living(platform: &Platform, issuer: Uuid, now: Timestamp
     }
 }
 
-/// Revoked certificates of `issuer` that have not ended: what its revocation list holds. Read page by page and kept as they
-/// are written into the list.
+/// Revoked certificates of `issuer` that have not ended at `now`, the settled time: what its revocation list holds. Read page by page and
+/// kept as they are written into the list.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn revoked_of(platform: &Platform, issuer: Uuid) -> Result<RevokedEntries> {
-    let now = platform.now().as_second();
+pub(super) async fn revoked_of(platform: &Platform, issuer: Uuid, now: Timestamp) -> Result<RevokedEntries> {
+    let now = now.as_second();
     let mut entries = RevokedEntries::default();
     let prefix = format!("{}/", uid_key(issuer));
     let mut pages = Pages::scan(platform.store.as_ref(), &REVOCATIONS, &prefix, REVOCATION_ROWS);

@@ -4,10 +4,14 @@
 //! both live. It waits (`Pending`) until the hubs have its certificate, and then takes over in one unit of work; who issues
 //! meanwhile expects the version of the authority's row and begins again. ADR 0034.
 
-use super::authority::{Draft, Waiting, ask_to_sign, close, drop_pending, record, sign_issuing};
-use super::authority_rows::{authority, from_row, generations, put, rewrite, row_of_owner, rows_of_namespace};
+use super::authority::{Draft, Waiting, ask_to_sign, close, draft_root, drop_pending, record, sign_issuing};
+use super::authority_rows::{
+    authority, authority_of, from_row, generations, of_namespace, put, rewrite, row_of_owner, rows_of_namespace,
+};
 use super::record::has_living;
 use crate::platform::{Change, Platform};
+use crate::resources::Stored;
+use crate::settled;
 use crate::tables::AUTHORITIES;
 use ferrohub_model::certificate_authority::{AuthorityRecord, AuthorityState};
 use ferrohub_model::error::{Error, Result};
@@ -19,7 +23,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Makes the successor of an active authority, signed by the same root; it waits.
+/// Makes the successor of an active issuing authority, signed by the root that signs now; it waits.
 ///
 /// # Errors
 /// `Conflict` when the root is gone or ends too soon.
@@ -162,7 +166,7 @@ pub fn mark_warned(record: &AuthorityRecord, version: u64, change: &mut Change) 
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn still_used(platform: &Platform, authorities: &[Uuid], now: Timestamp) -> Result<HashSet<Uuid>> {
+async fn still_used(platform: &Platform, authorities: &[Uuid], now: Timestamp) -> Result<HashSet<Uuid>> {
     let mut used = HashSet::new();
     for id in authorities {
         if has_living(platform, *id, now).await? {
@@ -180,7 +184,50 @@ pub async fn has_live_leaves(platform: &Platform, owner: Uuid) -> Result<bool> {
     let rows = generations(platform, owner).await?;
     let ids: Vec<Uuid> =
         rows.iter().filter(|(record, _)| record.state.signs_lists()).map(|(record, _)| record.id).collect();
-    Ok(!ids.is_empty() && !still_used(platform, &ids, platform.now()).await?.is_empty())
+    Ok(!ids.is_empty() && !still_used(platform, &ids, settled::stood(platform).await?).await?.is_empty())
+}
+
+/// Lets another root take the place of the one of a resource, which must still be `active`: it signs from now on, with a key and a
+/// name of its own. The one before signs revocation lists only. ADR 0050.
+///
+/// # Errors
+/// When the key cannot be made.
+pub async fn replace_root(
+    platform: &Platform,
+    namespace: &Stored,
+    active: &AuthorityRecord,
+    version: u64,
+    change: &mut Change,
+) -> Result<AuthorityRecord> {
+    // First, because it gives the unique columns free.
+    rewrite(&AuthorityRecord { state: AuthorityState::Superseded, ..active.clone() }, version, change)?;
+    let kind = Certificate::from_der(&active.certificate_der)?.key_kind()?;
+    let next = draft_root(platform, namespace, active.owner, None, kind, change).await?;
+    let next = AuthorityRecord { follows: Some(active.id), ..next };
+    change.unit.expect_absent(&AUTHORITIES, next.id.to_string());
+    change.unit.put(put(&next)?);
+    Ok(next)
+}
+
+/// Which of these superseded authorities are needed at `now`: issuing ones while devices have good certificates of them, roots
+/// while an authority that they signed is.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn still_needed(
+    platform: &Platform,
+    superseded: &[Arc<AuthorityRecord>],
+    now: Timestamp,
+) -> Result<HashSet<Uuid>> {
+    let issuing = superseded.iter().filter(|record| record.is_issuing()).map(|record| record.id);
+    let mut needed = still_used(platform, &issuing.collect::<Vec<_>>(), now).await?;
+    for root in superseded.iter().filter(|record| !record.is_issuing()) {
+        let below = of_namespace(platform, root.namespace).await?;
+        if below.iter().any(|record| record.issuer == Some(root.id) && record.is_trusted()) {
+            needed.insert(root.id);
+        }
+    }
+    Ok(needed)
 }
 
 /// Ends a superseded authority whose last certificate has ended, in a unit of its own.
@@ -193,11 +240,38 @@ pub async fn finish(platform: &Platform, record: &Arc<AuthorityRecord>, version:
     platform.try_commit(change).await
 }
 
-/// A new authority beside `active`, of the same subject and kind of key, signed by the same root; not added to `change` yet.
+/// Ends the authorities of a namespace that is deleted whose resources went before, each in a unit of its own: its devices go too, so nothing
+/// can be revoked any more, and with its data key the keys do.
+///
+/// # Errors
+/// When the store fails or is contended.
+pub async fn end_left(platform: &Platform, namespace: Uuid) -> Result<()> {
+    let mut attempts = platform.attempts();
+    loop {
+        let rows = rows_of_namespace(platform, namespace).await?;
+        let left = rows.into_iter().find(|(record, _)| record.left && record.state.signs_lists());
+        let Some((record, version)) = left else { return Ok(()) };
+        match finish(platform, &record, version).await? {
+            true => attempts = platform.attempts(),
+            false => {
+                attempts
+                    .begin(|| Error::unavailable("The authority is changed by many at once; try again.", 1))
+                    .await?;
+            }
+        }
+    }
+}
+
+/// A new authority beside `active`, of the same subject and kind of key, signed by the root that signs now; not added to `change` yet.
 async fn successor(platform: &Platform, active: &AuthorityRecord, change: &mut Change) -> Result<AuthorityRecord> {
     let signer = match active.issuer {
         Some(id) => authority(platform, id).await?,
         None => None,
+    };
+    // A root that another one took over from signs nothing below it any more.
+    let signer = match signer {
+        Some(root) if root.state == AuthorityState::Superseded => authority_of(platform, root.owner).await?,
+        other => other,
     };
     let root = signer.filter(|root| root.state == AuthorityState::Active).ok_or_else(|| {
         Error::conflict(format!("The root that signed '{}' is gone, so nothing can take its place.", active.subject))
@@ -241,5 +315,6 @@ fn outside(id: Uuid, below: &AuthorityRecord, root: &Certificate) -> AuthorityRe
         follows: None,
         revoked: None,
         warned: false,
+        left: false,
     }
 }

@@ -12,6 +12,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Longest display name: Graph's 256.
 const DISPLAY_NAME_CHARS: usize = 256;
@@ -76,10 +77,9 @@ impl Graph {
         let name = body.get("displayName").filter(|_| holder == Holder::Application).map(display_name).transpose()?;
         let enabled = body.get("accountEnabled").filter(|sent| holder == Holder::Principal && !sent.is_null());
         let enabled = enabled.map(|sent| truth(sent, "accountEnabled")).transpose()?;
-        let now = self.platform.clock.unix_seconds();
         self.change(&principal.id, |principal| {
             if let Some(enabled) = enabled {
-                set_enabled(principal, enabled, now);
+                set_enabled(principal, enabled);
             }
             if let Some(name) = &name {
                 principal.display_name.clone_from(name);
@@ -128,9 +128,9 @@ impl Graph {
 
     /// An application by its object id; it shares the row of its principal.
     pub(super) async fn application(&self, id: &str) -> Result<Arc<Principal>> {
-        let all = self.all().await?;
-        let is = |own: &str| own.eq_ignore_ascii_case(id);
-        all.into_iter().find(|p| p.application_object_id.as_deref().is_some_and(is)).ok_or_else(|| unknown(id))
+        // A text that is no GUID names none, and is not looked for.
+        let id = Uuid::parse_str(id).map_err(|_| unknown(id))?.to_string();
+        self.applications().await?.remove(&id).ok_or_else(|| unknown(&id))
     }
 }
 

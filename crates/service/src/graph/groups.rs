@@ -8,7 +8,7 @@ use super::{Answer, Graph, GraphRequest};
 use crate::directory::{self, Relation};
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::{Group, Principal, PrincipalKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -50,35 +50,43 @@ impl Graph {
         change.unit.put(directory::put(&group)?);
         for relation in [Relation::Member, Relation::Owner] {
             for id in bound(body, relation)? {
-                let target = self.target(&id, relation).await?;
-                change.unit.expect_exists(&PRINCIPALS, target.id.clone());
-                change.unit.put(directory::membership(&group.id, relation, &target.id)?);
-                change.access = true;
+                self.bind(&group.id, relation, &id, &mut change).await?;
             }
         }
         self.platform.commit(change).await?;
         Ok((201, Some(group_view(&group))))
     }
 
-    /// PATCH of a group: its names, and members to add.
+    /// PATCH of a group: its names, and members and owners to add, all or nothing.
     pub(super) async fn update_group(&self, request: &GraphRequest, id: &str) -> Result<Answer> {
         let group = self.group(id).await?;
         let body = object(request)?;
         refuse_unbuilt(body, &group_view(&group), ACTED_UPON)?;
         let name = body.get("displayName").map(display_name).transpose()?;
-        self.change(&group.id, |group| {
+        let targets =
+            [Relation::Member, Relation::Owner].map(|relation| bound(body, relation).map(|ids| (relation, ids)));
+        let targets = targets.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut attempts = self.platform.attempts();
+        loop {
+            attempts.begin(|| Error::conflict("Others change the group at the same time; try again.")).await?;
+            let row = self.platform.store.get(&PRINCIPALS, &group.id).await?.ok_or_else(|| unknown(id))?;
+            let mut group = Principal::clone(&*directory::from_row(&row)?);
             if let Some(name) = &name {
                 group.display_name.clone_from(name);
             }
-            write(group, body)
-        })
-        .await?;
-        for relation in [Relation::Member, Relation::Owner] {
-            for target in bound(body, relation)? {
-                self.add_target(&group.id, &group.id, relation, &target).await?;
+            write(&mut group, body)?;
+            let mut change = Change::new();
+            change.unit.expect_version(&PRINCIPALS, group.id.clone(), row.version);
+            change.unit.put(directory::put(&group)?);
+            for (relation, ids) in &targets {
+                for target in ids {
+                    self.bind(&group.id, *relation, target, &mut change).await?;
+                }
+            }
+            if self.platform.try_commit(change).await? {
+                return Ok((204, None));
             }
         }
-        Ok((204, None))
     }
 
     /// A group by object id.

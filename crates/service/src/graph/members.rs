@@ -111,30 +111,13 @@ impl Graph {
         Ok((204, None))
     }
 
-    pub(super) async fn add_target(&self, row: &str, of: &str, relation: Relation, id: &str) -> Result<()> {
+    async fn add_target(&self, row: &str, of: &str, relation: Relation, id: &str) -> Result<()> {
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| Error::conflict("Others change the members at the same time; try again.")).await?;
-            let target = self.target(id, relation).await?;
-            if target.id == of {
-                return Err(bad("@odata.id", "A group is no member of itself."));
-            }
-            let key = membership_key(of, relation, &target.id);
-            if self.platform.store.get(&MEMBERSHIPS, &key).await?.is_some() {
-                return Err(bad(
-                    "@odata.id",
-                    format!(
-                        "One or more added object references already exist for the following modified properties: '{}'.",
-                        relation.word()
-                    ),
-                ));
-            }
             let mut change = Change::new();
             change.unit.expect_exists(&PRINCIPALS, row);
-            change.unit.expect_exists(&PRINCIPALS, target.id.clone());
-            change.unit.expect_absent(&MEMBERSHIPS, key);
-            change.unit.put(membership(of, relation, &target.id)?);
-            change.access = relation == Relation::Member;
+            self.bind(of, relation, id, &mut change).await?;
             if self.platform.try_commit(change).await? {
                 return Ok(());
             }
@@ -142,6 +125,32 @@ impl Graph {
                 return Err(unknown(of));
             }
         }
+    }
+
+    /// Adds to `change` that the object with this id becomes a member or an owner of `of`.
+    ///
+    /// # Errors
+    /// Graph's refusal of who is none, is one already, or is the group itself.
+    pub(super) async fn bind(&self, of: &str, relation: Relation, id: &str, change: &mut Change) -> Result<()> {
+        let target = self.target(id, relation).await?;
+        if target.id == of {
+            return Err(bad("@odata.id", "A group is no member of itself."));
+        }
+        let key = membership_key(of, relation, &target.id);
+        if self.platform.store.get(&MEMBERSHIPS, &key).await?.is_some() {
+            return Err(bad(
+                "@odata.id",
+                format!(
+                    "One or more added object references already exist for the following modified properties: '{}'.",
+                    relation.word()
+                ),
+            ));
+        }
+        change.unit.expect_exists(&PRINCIPALS, target.id.clone());
+        change.unit.expect_absent(&MEMBERSHIPS, key);
+        change.unit.put(membership(of, relation, &target.id)?);
+        change.access |= relation == Relation::Member;
+        Ok(())
     }
 
     /// `DELETE …/{target}/$ref`. A group that lends Owner to the last one keeps it.
@@ -157,7 +166,6 @@ impl Graph {
             let mut change = Change::new();
             if relation == Relation::Member {
                 departure::check_principal(&self.platform, &target, Some(of), &mut change).await?;
-                change.access = true;
             }
             change.unit.expect_exists(&MEMBERSHIPS, key.clone());
             change.unit.delete(&MEMBERSHIPS, key.clone());
@@ -178,13 +186,7 @@ impl Graph {
 
     async fn answer_objects(&self, request: &GraphRequest, ids: Vec<String>) -> Result<Answer> {
         let list = query::List::of(request, "directoryObjects", &TERMS)?;
-        let mut value = Vec::with_capacity(ids.len());
-        for id in ids {
-            if let Some(view) = self.any_view(&id).await? {
-                value.push(view);
-            }
-        }
-        list.answer(request, value)
+        list.answer(request, self.any_views(&ids).await?)
     }
 }
 

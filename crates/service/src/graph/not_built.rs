@@ -96,6 +96,7 @@ mod tests {
             body: None,
             actor: Actor::worker_for("a test"),
             base_url: "https://localhost".into(),
+            address: None,
         })
     }
 

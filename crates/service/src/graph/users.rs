@@ -3,8 +3,11 @@
 use super::applications::{display_name, is_hidden, object};
 use super::objects::{refuse_unbuilt, refuse_unknown, time, unknown};
 use super::{Answer, Graph, GraphRequest};
+use crate::authn;
 use crate::departure::remove_principal;
 use crate::directory;
+use crate::guesses::{self, Guess};
+use crate::passwords::RULE;
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
@@ -12,7 +15,6 @@ use ferrohub_model::principal::{Principal, PrincipalKind, User};
 use ferrohub_pki::password;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Members that are kept and shown, each a text.
 const FACTS: &[&str] = &[
@@ -74,7 +76,7 @@ impl Graph {
             return Err(bad("passwordProfile", "A password must be specified to create a new user."));
         }
         self.refuse_taken(&wanted, &user.id).await?;
-        wanted.write(&mut user, self.platform.clock.unix_seconds());
+        wanted.write(&mut user);
         let mut change = Change::new();
         change.unit.expect_absent(&PRINCIPALS, user.id.clone());
         change.unit.put(directory::put(&user)?);
@@ -89,12 +91,17 @@ impl Graph {
         let person = self.user(id).await?;
         let wanted = self.wanted(object(request)?, &user_view(&person)).await?;
         self.refuse_taken(&wanted, &person.id).await?;
-        let now = self.platform.clock.unix_seconds();
         self.change(&person.id, |person| {
-            wanted.write(person, now);
+            wanted.write(person);
             Ok(())
         })
         .await?;
+        if wanted.password.is_some() || wanted.enabled == Some(false) {
+            authn::end_all_of(&self.platform, &person.id).await?;
+        }
+        if wanted.password.is_some() {
+            guesses::forgive(&self.platform, &person).await;
+        }
         Ok((204, None))
     }
 
@@ -116,6 +123,7 @@ impl Graph {
             change.unit.expect_version(&PRINCIPALS, id, row.version);
             remove_principal(&self.platform, &request.actor, id, &mut change).await?;
             if self.platform.try_commit(change).await? {
+                authn::end_all_of(&self.platform, id).await?;
                 return Ok((204, None));
             }
         }
@@ -139,32 +147,34 @@ impl Graph {
         refuse_unknown(request.body.as_ref(), "", &["currentPassword", "newPassword"])?;
         let body = object(request)?;
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-        let stored = me.user.as_ref().map(|user| user.password.clone()).unwrap_or_default();
-        let current = Zeroizing::new(text("currentPassword").chars().take(FACT_CHARS).collect::<String>());
-        let known = tokio::task::spawn_blocking(move || password::verify(&current, &stored)).await;
-        if !known.map_err(|error| Error::internal(format!("the hash of a password: {error}")))? {
+        // Whoever holds a token of a person has the same tries as whoever has none.
+        let guess = Guess { name: me.name(), person: Some(me), address: request.address };
+        if !guesses::try_password(&self.platform, guess, text("currentPassword")).await? {
             return Err(bad("currentPassword", "The current password is not right."));
         }
         let hash = self.hashed(text("newPassword"), "newPassword").await?;
-        let now = self.platform.clock.unix_seconds();
         self.change(&me.id, |person| {
-            set_password(person, &hash, false, now);
+            // Whoever set another one meanwhile has the last word: what was found right is not the password any more.
+            let stored = person.user.as_ref().map(|user| user.password.as_str());
+            if stored != me.user.as_ref().map(|user| user.password.as_str()) {
+                return Err(bad("currentPassword", "The current password is not right."));
+            }
+            person.set_password(&hash);
             Ok(())
         })
         .await?;
+        authn::end_all_of(&self.platform, &me.id).await?;
         Ok((204, None))
     }
 
     /// No token of before counts any more.
     pub(super) async fn revoke_sign_ins(&self, id: &str) -> Result<Answer> {
-        let now = self.platform.clock.unix_seconds();
         self.change(id, |person| {
-            if let Some(user) = &mut person.user {
-                user.tokens_from = now;
-            }
+            person.end_what_was_given();
             Ok(())
         })
         .await?;
+        authn::end_all_of(&self.platform, id).await?;
         Ok((200, Some(json!({"value": true}))))
     }
 
@@ -226,25 +236,25 @@ impl Graph {
         if !password::is_complex(text) {
             return Err(bad(
                 path,
-                "The specified password does not comply with password complexity requirements: 8 to 256 characters of three kinds out of lower case, upper case, digits and symbols. Please provide a different password.",
+                format!(
+                    "The specified password does not comply with password complexity requirements: {RULE}. Please provide a different password."
+                ),
             ));
         }
-        let (text, random) = (Zeroizing::new(text.to_owned()), Arc::clone(&self.platform.random));
-        let hashed = tokio::task::spawn_blocking(move || password::hash(&text, random.as_ref())).await;
-        hashed.map_err(|error| Error::internal(format!("the hash of a password: {error}")))?
+        self.platform.passwords.hash(text).await
     }
 }
 
 impl Wanted {
-    fn write(&self, person: &mut Principal, now: i64) {
+    fn write(&self, person: &mut Principal) {
         if let Some(name) = &self.display_name {
             person.display_name.clone_from(name);
         }
         if let Some(enabled) = self.enabled {
-            set_enabled(person, enabled, now);
+            set_enabled(person, enabled);
         }
         if let Some(hash) = &self.password {
-            set_password(person, hash, false, now);
+            person.set_password(hash);
         }
         let user = person.user.get_or_insert_default();
         if let Some(must) = self.must_change {
@@ -266,18 +276,11 @@ impl Wanted {
 }
 
 /// Lets somebody sign in, or not; what it got before does not come back with it.
-pub(super) fn set_enabled(principal: &mut Principal, enabled: bool, now: i64) {
+pub(super) fn set_enabled(principal: &mut Principal, enabled: bool) {
     principal.disabled = !enabled;
-    if let Some(user) = principal.user.as_mut().filter(|_| !enabled) {
-        user.tokens_from = now;
+    if !enabled {
+        principal.end_what_was_given();
     }
-}
-
-fn set_password(person: &mut Principal, hash: &str, must_change: bool, now: i64) {
-    let user = person.user.get_or_insert_default();
-    hash.clone_into(&mut user.password);
-    user.must_change = must_change;
-    user.tokens_from = now;
 }
 
 /// A person as Graph shows it.

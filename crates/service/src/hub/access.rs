@@ -24,6 +24,10 @@ pub(super) static READ_TWIN: Need =
 /// Changing a twin.
 pub(super) static WRITE_TWIN: Need =
     Need { rights: &[Right::ServiceConnect], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/write")] };
+/// Changing twins beside identities, in one request about many devices: for a shared access policy the right to write
+/// identities is enough there (reference: iot-hub-and-dps.md C.1), a role says what each action is.
+pub(super) static WRITE_TWIN_IN_BULK: Need =
+    Need { rights: &[Right::RegistryWrite], actions: &[(Plane::Data, "Microsoft.Devices/IotHubs/twins/write")] };
 /// Querying devices, modules and their twins. Azure's pages name the one right and the other.
 pub(super) static QUERY: Need = Need {
     rights: &[Right::ServiceConnect, Right::RegistryRead],
@@ -44,8 +48,17 @@ pub(super) static READ_STATISTICS: Need = Need {
 };
 
 /// Every operation of a hub's service API with what it needs.
-pub static NEEDS: &[&Need] =
-    &[&READ_DEVICE, &WRITE_DEVICE, &DELETE_DEVICE, &READ_TWIN, &WRITE_TWIN, &QUERY, &READ_EVENTS, &READ_STATISTICS];
+pub static NEEDS: &[&Need] = &[
+    &READ_DEVICE,
+    &WRITE_DEVICE,
+    &DELETE_DEVICE,
+    &READ_TWIN,
+    &WRITE_TWIN,
+    &WRITE_TWIN_IN_BULK,
+    &QUERY,
+    &READ_EVENTS,
+    &READ_STATISTICS,
+];
 
 impl HubService {
     /// Who sends a request of the service API with this `Authorization` header: a shared access policy of the hub, or

@@ -1,9 +1,10 @@
 //! What the control plane asks of a hub: its statistics, its events, and taking its devices away.
 
-use super::{HubRef, access, event_page, identity};
+use super::{HubRef, access, contended, event_page, identity};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
-use crate::resources::Stored;
+use crate::registry;
+use crate::resources::{self, Stored};
 use crate::tables::{DEVICE_SESSIONS, DEVICES, RENEWALS, RESOURCES, TWINS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,44 +14,69 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::QUERY_PAGE;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::{Page, Pages, prefix_end};
+use ferrohub_store::{Page, Pages, Row, prefix_end};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// Devices taken away in one unit of work: five rows each, below `limits::UNIT_ROWS`.
+/// Devices that are read to go in one unit of work, of which some go that fill it: five rows each.
 const PURGE_ROWS: usize = 96;
 
-/// Removes all devices of a hub that is being deleted, with their modules, twins, sessions and ADR devices, in steps; gives the
-/// clients, whose connections the caller tells. May be run again after an interruption. A device that is made
+/// Removes all devices of a hub that `actor` deletes, with their modules, twins, sessions and ADR devices, and what people made on
+/// those, in steps; gives the clients, whose connections the caller tells. May be run again after an interruption. A device that is made
 /// meanwhile is there afterwards: the deletion of the hub itself must expect none.
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub async fn purge(platform: &Platform, hub: &Stored) -> Result<Vec<String>> {
+pub async fn purge(platform: &Platform, actor: &Actor, hub: &Stored) -> Result<Vec<String>> {
     let mut gone = Vec::new();
     // A module is not made where its device is gone, so that none comes behind.
     for prefix in [devices_of(hub.uid), modules_of(hub.uid, None)] {
+        let mut attempts = platform.attempts();
         loop {
             let rows = platform.store.range(&DEVICES, "place", &prefix, Page::first(PURGE_ROWS)).await?;
             if rows.is_empty() {
                 break;
             }
-            let mut change = Change::new();
-            for row in rows {
-                // Identity, twin, session, renewals and ADR device share their key.
-                for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RENEWALS, &RESOURCES] {
-                    change.unit.delete(table, row.key.clone());
-                }
-                gone.push(identity::passing(&row)?.client());
+            attempts.begin(|| contended(&format!("What belongs to the devices of the hub '{}'", hub.name()))).await?;
+            let (clients, change) = unit_of(platform, actor, &rows).await?;
+            if platform.try_commit(change).await? {
+                gone.extend(clients);
+                attempts = platform.attempts();
             }
-            platform.commit(change).await?;
         }
     }
     Ok(gone)
+}
+
+/// The removal of the first of these identities, as many as one unit takes, and their clients.
+async fn unit_of(platform: &Platform, actor: &Actor, rows: &[Arc<Row>]) -> Result<(Vec<String>, Change)> {
+    let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+    let mirrored = platform.store.get_many(&RESOURCES, &keys).await?;
+    let (mut clients, mut change) = (Vec::new(), Change::new());
+    for (row, mirrored) in rows.iter().zip(mirrored) {
+        let mut one = Change::new();
+        // Identity, twin, session, renewals and ADR device share their key.
+        for table in [&DEVICES, &TWINS, &DEVICE_SESSIONS, &RENEWALS] {
+            one.unit.delete(table, row.key.clone());
+        }
+        let device = identity::passing(row)?;
+        let adr = if mirrored.is_some() { resources::by_uid(platform, device.uid).await? } else { None };
+        match adr {
+            Some(adr) => registry::remove_mirrored(platform, actor, &adr, &mut one).await?,
+            // One that a link brings meanwhile is seen by the next look.
+            None => drop(one.unit.expect_absent(&RESOURCES, row.key.clone())),
+        }
+        if !change.take_in(one) {
+            break;
+        }
+        clients.push(device.client());
+    }
+    Ok((clients, change))
 }
 
 /// Whether a write of a hub changes what its open sessions rest on: policies and their keys, the switches that

@@ -1,7 +1,7 @@
 //! Many devices in one request: `POST /devices` (reference: iot-hub-and-dps.md C.1, C.2). Each entry is a write of its own, which
 //! holds or fails by itself; what failed is told in a list.
 
-use super::access::{DELETE_DEVICE, WRITE_DEVICE};
+use super::access::{DELETE_DEVICE, WRITE_DEVICE, WRITE_TWIN_IN_BULK};
 use super::devices::Wish;
 use super::identity::ClientId;
 use super::{HubRef, HubService};
@@ -79,6 +79,9 @@ impl HubService {
         if entries.iter().any(|entry| matches!(entry.mode, Mode::Delete | Mode::DeleteIfMatch)) {
             self.authorize(actor, hub, &DELETE_DEVICE).await?;
         }
+        if entries.iter().any(Entry::writes_twin) {
+            self.authorize(actor, hub, &WRITE_TWIN_IN_BULK).await?;
+        }
         let mut seen = HashSet::new();
         let mut failed = Vec::new();
         for entries in entries.chunks(AT_ONCE) {
@@ -86,7 +89,7 @@ impl HubService {
                 entries.iter().map(|entry| !seen.insert((entry.device_id, entry.module_id))).collect();
             let outcomes = join_all(entries.iter().zip(&twice).map(async |(entry, twice)| match twice {
                 true => Err(defined_twice(entry)),
-                false => self.carry_out(hub, entry).await,
+                false => self.carry_out(actor, hub, entry).await,
             }))
             .await;
             for (entry, outcome) in entries.iter().zip(outcomes) {
@@ -96,7 +99,7 @@ impl HubService {
         Ok(failed)
     }
 
-    async fn carry_out(&self, hub: &HubRef, entry: &Entry<'_>) -> Result<()> {
+    async fn carry_out(&self, actor: &Actor, hub: &HubRef, entry: &Entry<'_>) -> Result<()> {
         let client = ClientId { device_id: entry.device_id, module_id: entry.module_id };
         let any = || EtagCondition::Any;
         match entry.mode {
@@ -110,18 +113,19 @@ impl HubService {
                     if entry.member("eTag").is_some_and(|tag| !tag.is_null()) { entry.etag("eTag")? } else { any() };
                 self.write_entry(hub, entry, &Wish::Either(condition)).await
             }
-            Mode::Delete => self.remove_entry(hub, client, None).await,
-            Mode::DeleteIfMatch => self.remove_entry(hub, client, Some(entry.etag("eTag")?)).await,
+            Mode::Delete => self.remove_entry(actor, hub, client, None).await,
+            Mode::DeleteIfMatch => self.remove_entry(actor, hub, client, Some(entry.etag("eTag")?)).await,
             Mode::UpdateTwin => self.write_twin_of(hub, entry, None).await,
             Mode::UpdateTwinIfMatch => self.write_twin_of(hub, entry, Some(entry.etag_text("twinETag")?)).await,
         }
     }
 
     async fn write_entry(&self, hub: &HubRef, entry: &Entry<'_>, wish: &Wish) -> Result<()> {
-        let (tags, desired) = (entry.body.get("tags"), entry.desired());
-        let given = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
-        let twin = match given(tags) || given(desired) {
-            true => Some(Twin::initial(tags, desired, &rfc3339(self.platform.now()))?),
+        let twin = match entry.has_twin() {
+            true => {
+                let (tags, desired) = (entry.body.get("tags"), entry.desired());
+                Some(Twin::initial(tags, desired, &rfc3339(self.platform.now()))?)
+            }
             false => None,
         };
         let body = entry.identity();
@@ -140,9 +144,15 @@ impl HubService {
         if twin.is_some() && !new { self.write_twin_of(hub, entry, None).await } else { Ok(()) }
     }
 
-    async fn remove_entry(&self, hub: &HubRef, client: ClientId<'_>, condition: Option<EtagCondition>) -> Result<()> {
+    async fn remove_entry(
+        &self,
+        actor: &Actor,
+        hub: &HubRef,
+        client: ClientId<'_>,
+        condition: Option<EtagCondition>,
+    ) -> Result<()> {
         match client.module_id {
-            None => self.remove_device(hub, client.device_id, condition).await,
+            None => self.remove_device(actor, hub, client.device_id, condition).await,
             Some(_) => self.remove_module(hub, client, condition).await,
         }
     }
@@ -168,6 +178,20 @@ impl Entry<'_> {
 
     fn etag(&self, name: &str) -> Result<EtagCondition> {
         self.etag_text(name).map(EtagCondition::parse)
+    }
+
+    /// Whether it says something of the twin.
+    fn has_twin(&self) -> bool {
+        [self.body.get("tags"), self.desired()].into_iter().flatten().any(|value| !value.is_null())
+    }
+
+    /// Whether it writes a twin, be it that of a new identity.
+    fn writes_twin(&self) -> bool {
+        match self.mode {
+            Mode::UpdateTwin | Mode::UpdateTwinIfMatch => true,
+            Mode::Delete | Mode::DeleteIfMatch => false,
+            _ => self.has_twin(),
+        }
     }
 
     fn desired(&self) -> Option<&Value> {

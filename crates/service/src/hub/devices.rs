@@ -7,6 +7,7 @@ use crate::authz::Actor;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources;
+use crate::tables::RESOURCES;
 use ferrohub_model::device::{AuthenticationPut, DeviceIdentity, DeviceLive, DevicePut, Scopes};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
@@ -113,7 +114,7 @@ impl HubService {
         if_match: Option<&str>,
     ) -> Result<()> {
         self.authorize(actor, hub, &DELETE_DEVICE).await?;
-        self.remove_device(hub, device_id, if_match.map(EtagCondition::parse)).await
+        self.remove_device(actor, hub, device_id, if_match.map(EtagCondition::parse)).await
     }
 
     /// Deletes a device.
@@ -122,23 +123,33 @@ impl HubService {
     /// Those of [`HubService::delete_device`] but the missing right.
     pub(super) async fn remove_device(
         &self,
+        actor: &Actor,
         hub: &HubRef,
         device_id: &str,
         condition: Option<EtagCondition>,
     ) -> Result<()> {
+        let mut hub = hub.clone();
         let _turn = self.platform.twin_turn(device_id).await;
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(|| contended(&format!("The device '{device_id}'"))).await?;
-            let was = self.require_device(hub, device_id).await?;
+            if attempts.again() {
+                hub = self.again(&hub).await?;
+            }
+            let was = self.require_device(&hub, device_id).await?;
             if let Some(condition) = &condition {
                 check_match(condition, &was.device.etag)?;
             }
             let mut change = Change::new();
-            if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
-                registry::mirror_delete(&self.platform, &edge.actor, &edge.namespace, &was.device, &mut change).await?;
-            }
             identity::add_delete(&self.platform, &was, &mut change).await?;
+            // As whom it goes from a namespace, and from which.
+            change.unit.expect_version(&RESOURCES, hub.stored.key(), hub.stored.version);
+            if let Some(edge) = registry::hub_edge(&self.platform, &hub.stored).await? {
+                registry::mirror_delete(&self.platform, actor, &edge, &was.device, &mut change).await?;
+            } else if let Some(left) = resources::by_uid(&self.platform, was.device.uid).await? {
+                // The hub was unlinked, and the namespace has not let it go yet.
+                registry::remove_mirrored(&self.platform, actor, &left, &mut change).await?;
+            }
             if self.platform.try_commit(change).await? {
                 return Ok(());
             }
@@ -188,7 +199,7 @@ impl HubService {
         identity::add_create(&self.platform, &mut device, &twin, change)?;
         // The hub must still be there, and the same: a device made while it is deleted, or made anew under its name,
         // would be left behind.
-        change.unit.expect_version(&crate::tables::RESOURCES, hub.stored.key(), hub.stored.version);
+        registry::hold_link(&hub.stored, change)?;
         Ok(device)
     }
 
@@ -214,6 +225,8 @@ impl HubService {
             registry::mirror_put(&self.platform, &edge.actor, &edge.namespace, &device, device.policy, change).await?;
         }
         identity::add_update(&self.platform, was, &mut device, change)?;
+        // What was read of its link must be so still: else the device comes to a namespace that lets it go.
+        registry::hold_link(&hub.stored, change)?;
         Ok(device)
     }
 

@@ -396,7 +396,7 @@ pub fn add_settled_policy(was: &StoredDevice, change: &mut Change) -> Result<()>
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub(super) fn add_touch(was: &StoredDevice, change: &mut Change) -> Result<()> {
+pub(crate) fn add_touch(was: &StoredDevice, change: &mut Change) -> Result<()> {
     change.unit.expect_version(&DEVICES, uid_key(was.device.uid), was.version);
     change.unit.put(device_put(&was.device)?);
     Ok(())

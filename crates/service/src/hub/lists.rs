@@ -3,14 +3,16 @@
 use super::access::{READ_DEVICE, READ_STATISTICS};
 use super::{HubRef, HubService, admin, device_sessions, identity, parents, processes};
 use crate::authz::Actor;
+use crate::platform::Platform;
 use crate::tables::{DEVICE_SESSIONS, DEVICES};
+use ferrohub_model::clock::Moment;
 use ferrohub_model::device::{DeviceLive, devices_of};
 use ferrohub_model::error::Result;
-use ferrohub_model::limits::{QUERY_PAGE, READ_ROWS};
+use ferrohub_model::limits::{CONNECTED_PERIOD, QUERY_PAGE, READ_ROWS};
 use ferrohub_model::uid::{parse_uid_key, uid_key};
 use ferrohub_store::{Page, Pages};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 impl HubService {
@@ -45,31 +47,59 @@ impl HubService {
         admin::statistics(&self.platform, actor, &hub.stored).await
     }
 
-    /// How many devices are connected, as `GET /statistics/service` shows it. Modules do not count.
+    /// How many devices are connected, as `GET /statistics/service` shows it. Modules do not count; what other
+    /// processes hold is counted every few seconds.
     ///
     /// # Errors
     /// The refusal of an actor without the right; when the store cannot be read.
     pub async fn service_statistics(&self, actor: &Actor, hub: &HubRef) -> Result<Value> {
         self.authorize(actor, hub, &READ_STATISTICS).await?;
-        let store = self.platform.store.as_ref();
-        // What this process holds, it knows; of the others the rows tell.
-        let own = self.platform.presence.process();
-        let mut connected: BTreeSet<Uuid> = self.platform.presence.connected().into_iter().collect();
-        let living = processes::living(store, self.platform.now()).await?;
-        for process in living.into_iter().filter(|process| *process != own) {
-            let process = uid_key(process);
-            let mut pages = Pages::find(store, &DEVICE_SESSIONS, "process", &process, READ_ROWS);
-            while let Some(rows) = pages.next().await? {
-                connected.extend(rows.iter().filter_map(|row| parse_uid_key(&row.key)));
+        let elsewhere = self.elsewhere.lock().await.of(&self.platform, hub.uid).await?;
+        Ok(json!({ "connectedDeviceCount": self.platform.presence.connected_of(hub.uid) + elsewhere }))
+    }
+}
+
+/// How many devices of each hub are connected to other processes. Their rows say no hub, so all are gone through at once, and
+/// then not for a while.
+#[derive(Default)]
+pub(super) struct Elsewhere {
+    at: Option<Moment>,
+    counts: HashMap<Uuid, usize>,
+}
+
+impl Elsewhere {
+    async fn of(&mut self, platform: &Platform, hub: Uuid) -> Result<usize> {
+        let now = platform.clock.monotonic();
+        if self.at.is_none_or(|at| now.since(at) >= CONNECTED_PERIOD) {
+            self.at = None;
+            self.counts.clear();
+            let own = platform.presence.process();
+            let living = processes::living(platform.store.as_ref(), platform.now()).await?;
+            for process in living.into_iter().filter(|process| *process != own) {
+                self.count(platform, process).await?;
+                self.at = Some(now);
             }
         }
-        let (keys, prefix): (Vec<String>, _) = (connected.into_iter().map(uid_key).collect(), devices_of(hub.uid));
-        let mut count = 0usize;
-        for keys in keys.chunks(READ_ROWS) {
-            let rows = store.get_many(&DEVICES, keys).await?;
-            let is_here = |place: Option<&String>| place.is_some_and(|place| place.starts_with(&prefix));
-            count += rows.iter().flatten().filter(|row| is_here(row.columns.first().and_then(Option::as_ref))).count();
+        Ok(self.counts.get(&hub).copied().unwrap_or(0))
+    }
+
+    async fn count(&mut self, platform: &Platform, process: Uuid) -> Result<()> {
+        let store = platform.store.as_ref();
+        let process = uid_key(process);
+        let mut pages = Pages::find(store, &DEVICE_SESSIONS, "process", &process, READ_ROWS);
+        while let Some(rows) = pages.next().await? {
+            // What this process holds, it knows better.
+            let is_elsewhere = |key: &&str| parse_uid_key(key).is_some_and(|uid| !platform.presence.knows(uid));
+            let keys: Vec<String> =
+                rows.iter().map(|row| row.key.as_str()).filter(is_elsewhere).map(str::to_owned).collect();
+            for row in store.get_many(&DEVICES, &keys).await?.into_iter().flatten() {
+                let place = row.columns.first().and_then(Option::as_deref).unwrap_or_default();
+                // Places of modules begin otherwise.
+                if let Some(hub) = place.split_once('/').and_then(|(hub, _)| parse_uid_key(hub)) {
+                    *self.counts.entry(hub).or_default() += 1;
+                }
+            }
         }
-        Ok(json!({ "connectedDeviceCount": count }))
+        Ok(())
     }
 }

@@ -58,7 +58,7 @@ use ferrohub_model::network::{Closed, Peer, Target, closed_to};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::sas_token::SasToken;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use uuid::Uuid;
 
 /// The tag with which a hub's devices may ask for faults of their connections, as tests of SDKs do; its value is `true`.
@@ -155,6 +155,7 @@ pub struct HubService {
     trust: Arc<Trust>,
     /// Queries that run.
     queries: Semaphore,
+    elsewhere: Mutex<lists::Elsewhere>,
 }
 
 impl HubService {
@@ -165,6 +166,7 @@ impl HubService {
             authenticator,
             trust: Arc::new(Trust::default()),
             queries: Semaphore::new(limits::HUB_QUERIES_AT_ONCE),
+            elsewhere: Mutex::default(),
         }
     }
 

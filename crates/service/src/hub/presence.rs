@@ -33,6 +33,8 @@ struct State {
 }
 
 struct Entry {
+    /// The hub of a device; `None` of a module.
+    hub: Option<Uuid>,
     /// Whether the newest session is open.
     open: bool,
     /// The claim of that session: one that was lost has the device no more, even if it does not know it yet.
@@ -90,17 +92,18 @@ impl Presence {
         self.clock.now().as_microsecond()
     }
 
-    /// Enters a device that has just connected, with the claim that its session holds.
+    /// Enters a device that has just connected, with its hub (`None` of a module) and the claim that its session holds.
     ///
     /// # Errors
     /// Unavailable when the ends of so many connections wait for the store that no more are taken.
-    pub(super) fn enter(self: &Arc<Self>, device: Uuid, claim: Arc<Claim>) -> Result<Present> {
+    pub(super) fn enter(self: &Arc<Self>, device: Uuid, hub: Option<Uuid>, claim: Arc<Claim>) -> Result<Present> {
         let now = self.now();
         let mut state = self.state();
         if state.entries.len() >= PRESENCE_ENTRIES && !state.entries.contains_key(&device) {
             return Err(Error::unavailable("Too many devices wait to be noted as disconnected; try again soon.", 5));
         }
         let entry = state.entries.entry(device).or_insert_with(|| Entry {
+            hub,
             open: false,
             claim: Weak::new(),
             since: now,
@@ -147,11 +150,18 @@ impl Presence {
         Some((Sighting { process: self.process, connected, since, updated, heard }, entry.number))
     }
 
-    /// The devices and modules that are connected to this process.
-    pub(super) fn connected(&self) -> Vec<Uuid> {
+    /// How many devices of a hub are connected to this process.
+    pub(super) fn connected_of(&self, hub: Uuid) -> usize {
         let state = self.state();
-        let holds = |entry: &Entry| entry.open && entry.claim.upgrade().is_some_and(|claim| !claim.is_lost());
-        state.entries.iter().filter(|(_, entry)| holds(entry)).map(|(device, _)| *device).collect()
+        let holds = |entry: &&Entry| {
+            entry.hub == Some(hub) && entry.open && entry.claim.upgrade().is_some_and(|claim| !claim.is_lost())
+        };
+        state.entries.values().filter(holds).count()
+    }
+
+    /// Whether this process has a connection of the device, or had one a moment ago.
+    pub(super) fn knows(&self, device: Uuid) -> bool {
+        self.state().entries.contains_key(&device)
     }
 
     /// Waits until something is to be written.
@@ -275,6 +285,7 @@ mod tests {
     use std::time::Duration;
 
     const DEVICE: Uuid = Uuid::nil();
+    const HUB: Uuid = Uuid::from_u128(7);
 
     struct Rig {
         presence: Arc<Presence>,
@@ -293,7 +304,7 @@ mod tests {
             // The newest claim takes the device from the one before.
             let (hold, claim) = Claim::held(0, || {});
             self.hold = Some(hold);
-            self.presence.enter(DEVICE, Arc::new(claim)).unwrap()
+            self.presence.enter(DEVICE, Some(HUB), Arc::new(claim)).unwrap()
         }
 
         fn seen(&self) -> Option<(bool, i64, i64)> {

@@ -2,6 +2,7 @@
 
 use super::access::WRITE_DEVICE;
 use super::bulk::{Failed, too_many};
+use super::devices::check_match;
 use super::identity::{self, ClientId, Credentials};
 use super::{HubRef, HubService, contended};
 use crate::authz::Actor;
@@ -10,6 +11,7 @@ use ferrohub_model::device::{AuthenticationType, argument_invalid};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::BULK_DEVICES;
 use ferrohub_pki::key::generate_symmetric_key;
+use ferrohub_wire::etag::EtagCondition;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -43,7 +45,7 @@ const WHICH: &[Which] = &[
 
 impl HubService {
     /// Makes keys of devices and modules anew: the body's `policyKey` (`primaryKey`, `secondaryKey` or `both`) of each of its
-    /// `devices`. Connections that rest on a former key end.
+    /// `devices`, where an entry has an `etag` only if that is the identity's still. Connections that rest on a former key end.
     ///
     /// # Errors
     /// The refusal of an actor without the right; `InvalidPolicyKey` (400035); `ArgumentInvalid` (400004) for a body that is none,
@@ -51,11 +53,11 @@ impl HubService {
     pub async fn regenerate_keys(&self, actor: &Actor, hub: &HubRef, body: &Value) -> Result<Regenerated> {
         self.authorize(actor, hub, &WRITE_DEVICE).await?;
         let which = which(body)?;
-        let clients = clients(body)?;
+        let entries = entries(body)?;
         let (mut rotated, mut failed) = (Vec::new(), Vec::new());
-        for clients in clients.chunks(AT_ONCE) {
-            let outcomes = join_all(clients.iter().map(|client| self.regenerate(hub, *client, which))).await;
-            for (client, outcome) in clients.iter().zip(outcomes) {
+        for entries in entries.chunks(AT_ONCE) {
+            let outcomes = join_all(entries.iter().map(|entry| self.regenerate(hub, entry, which))).await;
+            for (Entry { client, .. }, outcome) in entries.iter().zip(outcomes) {
                 match outcome {
                     Ok(keys) => rotated.push(keys),
                     Err(error) => failed.push(Failed {
@@ -69,7 +71,8 @@ impl HubService {
         Ok(Regenerated { policy_key: which.word, rotated, failed })
     }
 
-    async fn regenerate(&self, hub: &HubRef, client: ClientId<'_>, which: Which) -> Result<Value> {
+    async fn regenerate(&self, hub: &HubRef, entry: &Entry<'_>, which: Which) -> Result<Value> {
+        let client = entry.client;
         let fresh = |wanted: bool| wanted.then(|| generate_symmetric_key(self.platform.random.as_ref()).to_string());
         let (primary, secondary) = (fresh(which.primary), fresh(which.secondary));
         let _turn = self.platform.twin_turn(client.device_id).await;
@@ -77,6 +80,7 @@ impl HubService {
         loop {
             attempts.begin(|| contended(&format!("The keys of '{client}'"))).await?;
             let was = self.require_device(hub, client).await?;
+            check_match(&entry.condition, &was.device.etag)?;
             if was.device.authentication.kind != AuthenticationType::Sas {
                 return Err(Error::invalid(format!(
                     "'{client}' has the authentication type '{}' and no keys.",
@@ -111,7 +115,21 @@ fn which(body: &Value) -> Result<Which> {
     })
 }
 
-fn clients(body: &Value) -> Result<Vec<ClientId<'_>>> {
+/// A device or module whose keys are meant.
+struct Entry<'a> {
+    client: ClientId<'a>,
+    /// The identity that it must still be.
+    condition: EtagCondition,
+}
+
+/// Members of an entry, as IoT Hub spells them.
+const MEMBERS: &[&str] = &["id", "moduleId", "etag"];
+
+fn entries(body: &Value) -> Result<Vec<Entry<'_>>> {
+    let known = |name: &&String| matches!(name.as_str(), "policyKey" | "devices");
+    if let Some(name) = body.as_object().and_then(|map| map.keys().find(|name| !known(name))) {
+        return Err(unknown(name, "the body", &["policyKey", "devices"]));
+    }
     let list = body.get("devices").and_then(Value::as_array).filter(|list| !list.is_empty()).ok_or_else(|| {
         argument_invalid(format!(
             "The member 'devices' is a list of 1 to {BULK_DEVICES} entries with an 'id', and a 'moduleId' for a module."
@@ -120,18 +138,30 @@ fn clients(body: &Value) -> Result<Vec<ClientId<'_>>> {
     if list.len() > BULK_DEVICES {
         return Err(too_many(list.len()));
     }
-    list.iter().enumerate().map(|(index, entry)| client(index, entry)).collect()
+    list.iter().enumerate().map(|(index, entry)| read(index, entry)).collect()
 }
 
-fn client(index: usize, entry: &Value) -> Result<ClientId<'_>> {
-    let member = |name: &str| entry.get(name).filter(|value| !value.is_null());
-    let device_id = member("id").and_then(Value::as_str);
-    let module = member("moduleId");
-    let module_id = module.and_then(Value::as_str);
-    match device_id {
-        Some(device_id) if module.is_some() == module_id.is_some() => Ok(ClientId { device_id, module_id }),
-        _ => Err(argument_invalid(format!(
-            "The entry {index} of 'devices' has an 'id', and a 'moduleId' for a module; both are texts."
-        ))),
+fn unknown(name: &str, place: &str, members: &[&str]) -> Error {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
+    argument_invalid(format!("The member '{shown}' of {place} is not known; there are {}.", members.join(", ")))
+}
+
+fn read(index: usize, entry: &Value) -> Result<Entry<'_>> {
+    let place = format!("the entry {index} of 'devices'");
+    let map = entry.as_object().into_iter().flatten();
+    if let Some((name, _)) = map.clone().find(|(name, _)| !MEMBERS.iter().any(|known| known.eq_ignore_ascii_case(name)))
+    {
+        return Err(unknown(name, &place, MEMBERS));
     }
+    let text = |wanted: &str| match map.clone().find(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
+        None | Some((_, Value::Null)) => Ok(None),
+        Some((_, Value::String(text))) => Ok(Some(text.as_str())),
+        Some(_) => Err(argument_invalid(format!("The member '{wanted}' of {place} is a text."))),
+    };
+    let Some(device_id) = text("id")? else {
+        return Err(argument_invalid(format!("{place} has no 'id', which is the device id.")));
+    };
+    let etag = text("etag")?.filter(|etag| !etag.is_empty());
+    let condition = etag.map_or(EtagCondition::Any, EtagCondition::parse);
+    Ok(Entry { client: ClientId { device_id, module_id: text("moduleId")? }, condition })
 }

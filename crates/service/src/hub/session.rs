@@ -183,13 +183,14 @@ impl HubService {
         // Only an authenticated device gets here, so a stranger cannot throw one out.
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.client())).await?;
         let claim = Arc::new(claim);
+        let counted = device.module_id.is_none().then_some(hub.uid);
         let link = Arc::new(DeviceLink {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
             actor: Actor::device(DeviceProof { home: hub.uid, id: device.client() }),
             hub: hub.uid,
             partition: partition_for(&device.device_id, hub.partition_count),
-            present: self.platform.presence.enter(device.uid, Arc::clone(&claim))?,
+            present: self.platform.presence.enter(device.uid, counted, Arc::clone(&claim))?,
             remembered: Mutex::new(remembered),
             origin: Origin {
                 device_id: device.device_id.clone(),

@@ -96,7 +96,7 @@ impl ProvisioningService {
         let hub = self.open_hub(dps, &host).await?;
         let mut change = Change::new();
         // The version, not only the existence: a hub made anew under the same name is another hub.
-        change.unit.expect_version(&RESOURCES, hub.stored.key(), hub.stored.version);
+        registry::hold_link(&hub.stored, &mut change)?;
         let edge = self.edge(dps, &hub).await?;
         let issuing = match (&settings.credential_policy_name, applicant.csr) {
             (Some(name), Some(csr)) => Some(self.issuing(dps, &hub, edge.as_ref(), name, csr, &mut change).await?),

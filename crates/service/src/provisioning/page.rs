@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use ferrohub_store::{Put, Table};
 
-    static ROWS: Table = Table { name: "rows", columns: &[], schema_version: 1, migrate: &[] };
+    static ROWS: Table = Table::new("rows", &[]);
 
     fn rows(count: usize) -> Vec<Arc<Row>> {
         let row = |n| Row::written(Put::new(&ROWS, format!("p/{n:03}"), Vec::new(), &n).unwrap(), 1);

@@ -3,13 +3,18 @@
 //! That something is linked says its own row ([`super::NAMESPACE`]); the namespace's row has what only it knows: the name of the
 //! endpoint, how provisioning services may use a hub, and why a link failed.
 
+use super::brought::is_only_brought;
 use super::edge::NAMESPACE;
-use crate::platform::Platform;
+use super::mirror::DEVICE;
+use crate::departure;
+use crate::extensions;
+use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored, tag};
 use crate::tables::{DEVICES, RESOURCES};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::{Reference, Resource};
-use ferrohub_model::uid::uid_key;
+use ferrohub_model::resource_id::ResourceId;
+use ferrohub_model::uid::parse_uid_key;
 use ferrohub_store::Pages;
 use serde_json::Value;
 use uuid::Uuid;
@@ -112,31 +117,49 @@ pub enum Devices {
     None,
     /// It has some, of which no namespace has an ADR device.
     Unmirrored,
-    /// Of this one, by its id, a namespace has an ADR device.
+    /// Of some the namespace has the ADR device that the link brought, and of none any other.
+    Brought,
+    /// Of this one, by its id, the namespace has an ADR device that is more than that.
     Mirrored(String),
 }
 
-/// Whether a namespace has ADR devices of the devices of a hub.
+/// What ADR devices `namespace` has of the devices of a hub that is linked to it. One on which somebody made a role or a lock is more than
+/// brought. Where they go with the link, `change` holds only as long as no role changes; that no lock does the caller sees to.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn devices_of(platform: &Platform, hub: Uuid) -> Result<Devices> {
-    let prefix = device_prefix(hub);
+pub async fn devices_of(
+    platform: &Platform,
+    hub: Uuid,
+    namespace: &ResourceId,
+    change: &mut Change,
+) -> Result<Devices> {
+    let (roles, with_roles) = extensions::with_roles(platform).await?;
+    let locks = platform.locks().await?;
+    let goes = |key: &str, device: &Resource| {
+        is_only_brought(device)
+            && !parse_uid_key(key).is_some_and(|uid| with_roles.contains(&uid))
+            && !locks.stands_on(&DEVICE.child_of(namespace, &device.name))
+    };
+    let prefix = ferrohub_model::device::devices_of(hub);
     let mut found = Devices::None;
     let mut pages = Pages::range(platform.store.as_ref(), &DEVICES, "place", &prefix, PAGE);
     while let Some(rows) = pages.next().await? {
-        for row in rows {
-            found = Devices::Unmirrored;
-            if platform.store.get(&RESOURCES, &row.key).await?.is_some() {
-                let place = row.columns.first().and_then(Option::as_deref).unwrap_or_default();
-                return Ok(Devices::Mirrored(place.strip_prefix(&prefix).unwrap_or_default().to_owned()));
+        let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
+        for (row, mirrored) in rows.iter().zip(platform.store.get_many(&RESOURCES, &keys).await?) {
+            match mirrored.map(|mirrored| mirrored.part::<Resource>()).transpose()? {
+                None if matches!(found, Devices::None) => found = Devices::Unmirrored,
+                None => {}
+                Some(mirrored) if goes(&row.key, &mirrored) => found = Devices::Brought,
+                Some(_) => {
+                    let place = row.columns.first().and_then(Option::as_deref).unwrap_or_default();
+                    return Ok(Devices::Mirrored(place.strip_prefix(&prefix).unwrap_or_default().to_owned()));
+                }
             }
         }
     }
+    if matches!(found, Devices::Brought) {
+        departure::expect_access(roles, change);
+    }
     Ok(found)
-}
-
-/// What the places of a hub's devices begin with.
-pub fn device_prefix(hub: Uuid) -> String {
-    format!("{}/", uid_key(hub))
 }

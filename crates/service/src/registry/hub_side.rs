@@ -24,7 +24,8 @@ pub struct Followed {
 }
 
 /// Adds to `change` what a write of an ADR device means for the hub identity behind it: its status, with the notice that closes
-/// an open connection, and its policy. Nothing happens where that is so already, or no hub device stands behind it.
+/// an open connection, and its policy. Nothing happens where that is so already, or no hub device stands behind it; a write that
+/// changes neither, such as one of tags, needs no right beyond its own.
 ///
 /// # Errors
 /// The refusal of an actor that may not write the ADR device, or of a namespace whose identity may not write devices of the hub; when the store cannot be read. The commit fails
@@ -37,6 +38,9 @@ pub async fn apply_to_hub(
     wanted: Followed,
     change: &mut Change,
 ) -> Result<()> {
+    if wanted.enabled.is_none() && wanted.policy.is_none() {
+        return Ok(());
+    }
     platform.authorize(actor, wanted.right, id)?;
     let Some(was) = identity::by_uid(platform.store.as_ref(), device).await? else { return Ok(()) };
     let mut next = was.device.as_ref().clone();

@@ -1,6 +1,7 @@
 //! Revoking a device: its credential id is rotated, so that no certificate issued until now opens its hub any more.
 
 use super::edge::check_hub_devices;
+use super::link::hold_link_of;
 use super::mirror::DEVICE;
 use crate::authz::Actor;
 use crate::hub::identity;
@@ -24,7 +25,7 @@ pub struct Revocation {
 /// nothing to take away.
 ///
 /// # Errors
-/// The refusal of a namespace whose identity may not write devices of the hub; when the store cannot be read. The commit
+/// The refusal of a namespace whose identity may not write devices of the hub, or to which the hub is not linked any more; when the store cannot be read. The commit
 /// fails with a conflict when the device changed meanwhile.
 pub async fn revoke_device(
     platform: &Platform,
@@ -38,6 +39,7 @@ pub async fn revoke_device(
     if credential.is_none() && !disable {
         return Ok(None);
     }
+    hold_link_of(platform, stored, change).await?;
     let namespace = resources::by_uid(platform, stored.parent).await?;
     let namespace = namespace.ok_or_else(|| Error::internal("a device without namespace"))?;
     if let Some(hub) = resources::id_of(platform, was.device.hub).await? {

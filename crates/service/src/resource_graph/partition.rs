@@ -19,15 +19,31 @@ pub(super) struct Slot {
 
 pub(super) type Chunk = Vec<Slot>;
 
+/// Bytes of a row beside its documents, with what finds it: ours, about.
+const ROW_BYTES: usize = 160;
+
+impl Slot {
+    /// Bytes that it holds, about; a document that two rows share counts with both.
+    fn bytes(&self) -> usize {
+        ROW_BYTES + self.doc.len() + self.beside.as_ref().map_or(0, |(_, doc)| doc.len())
+    }
+}
+
 /// The rows.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     chunks: Vec<Arc<Chunk>>,
+    bytes: usize,
 }
 
 impl Partition {
     pub(super) fn chunks(&self) -> &[Arc<Chunk>] {
         &self.chunks
+    }
+
+    /// Bytes that its rows hold, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The chunk in which `uid` stands or would.
@@ -41,13 +57,18 @@ impl Partition {
         chunk.binary_search_by_key(&uid, |slot| slot.uid).ok().map(|at| &chunk[at])
     }
 
-    pub(super) fn get_mut(&mut self, uid: Uuid) -> Option<&mut Slot> {
-        let number = self.chunk_of(uid)?;
-        let at = self.chunks[number].binary_search_by_key(&uid, |slot| slot.uid).ok()?;
-        Arc::make_mut(&mut self.chunks[number]).get_mut(at)
+    /// Puts a document beside a row, if there is one.
+    pub(super) fn set_beside(&mut self, uid: Uuid, beside: (Uuid, Arc<[u8]>)) {
+        let Some(number) = self.chunk_of(uid) else { return };
+        let Ok(at) = self.chunks[number].binary_search_by_key(&uid, |slot| slot.uid) else { return };
+        let slot = &mut Arc::make_mut(&mut self.chunks[number])[at];
+        self.bytes -= slot.bytes();
+        slot.beside = Some(beside);
+        self.bytes += slot.bytes();
     }
 
     pub(super) fn put(&mut self, slot: Slot) {
+        self.bytes += slot.bytes();
         let Some(number) = self.chunk_of(slot.uid) else {
             self.chunks.push(Arc::new(vec![slot]));
             return;
@@ -61,7 +82,10 @@ impl Partition {
         }
         let chunk = Arc::make_mut(&mut self.chunks[number]);
         match chunk.binary_search_by_key(&slot.uid, |slot| slot.uid) {
-            Ok(at) => chunk[at] = slot,
+            Ok(at) => {
+                self.bytes -= chunk[at].bytes();
+                chunk[at] = slot;
+            }
             Err(at) => chunk.insert(at, slot),
         }
         if chunk.len() > CHUNK {
@@ -74,7 +98,7 @@ impl Partition {
         let Some(number) = self.chunk_of(uid) else { return };
         let Ok(at) = self.chunks[number].binary_search_by_key(&uid, |slot| slot.uid) else { return };
         let chunk = Arc::make_mut(&mut self.chunks[number]);
-        chunk.remove(at);
+        self.bytes -= chunk.remove(at).bytes();
         if chunk.is_empty() {
             self.chunks.remove(number);
         }
@@ -106,6 +130,12 @@ mod tests {
             partition.chunks().iter().flat_map(|chunk| chunk.iter().map(|slot| (slot.uid, slot.doc.clone()))).collect();
         assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
         assert!(partition.chunks().iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
-        assert!(model.keys().all(|uid| partition.get(*uid).is_some() && partition.get_mut(*uid).is_some()));
+        assert!(model.keys().all(|uid| partition.get(*uid).is_some()));
+        assert_eq!(partition.bytes(), model.len() * (ROW_BYTES + 8));
+        let (first, beside) = (*model.keys().next().unwrap(), Arc::from([1u8; 5]));
+        partition.set_beside(first, (first, beside));
+        assert_eq!(partition.bytes(), model.len() * (ROW_BYTES + 8) + 5);
+        model.keys().for_each(|uid| partition.remove(*uid));
+        assert_eq!((partition.bytes(), partition.chunks().len()), (0, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! The body of a request: a query, the scopes that it is about, and how the answer is wanted.
 
-use crate::arm::ArmRequest;
+use crate::arm::{ArmRequest, query};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
@@ -76,10 +76,7 @@ impl Asked {
     /// # Errors
     /// `BadRequest` naming the member that is wrong.
     pub(super) fn read(request: &ArmRequest) -> Result<Self> {
-        let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
-            Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-                .with_code("MissingApiVersionParameter")
-        })?;
+        let version = query::version_text(request)?;
         if !VERSIONS.contains(&version) {
             let shown: String = version.chars().take(40).collect();
             return Err(Error::invalid(format!(

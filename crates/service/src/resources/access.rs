@@ -23,7 +23,13 @@ use uuid::Uuid;
 pub async fn load_access(platform: &Platform) -> Result<AccessSnapshot> {
     let mut definitions = Vec::new();
     for stored in every(platform, tag::ROLE_DEFINITION).await? {
-        definitions.push(role_definition(&stored.resource)?);
+        match role_definition(&stored.resource) {
+            Ok(definition) => definitions.push(definition),
+            // It grants nothing; all others do.
+            Err(error) => {
+                tracing::error!(id = %stored.id, context = error.context, "a role cannot be read; it is left out")
+            }
+        }
     }
     let mut assignments = Vec::new();
     let mut scopes: HashMap<Uuid, Vec<String>> = HashMap::new();

@@ -8,7 +8,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::uid::{parse_uid_key, uid_key};
-use ferrohub_store::{Page, Pages, Row};
+use ferrohub_store::{Page, Pages, Row, prefix_end};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -103,13 +103,13 @@ pub async fn uid_of(platform: &Platform, id: &ResourceId) -> Result<Option<Uuid>
     Ok(get(platform, id).await?.map(|stored| stored.uid))
 }
 
-/// A resource by its uid.
+/// A resource by its uid. A row that lies below nothing is none: no id leads to it.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn by_uid(platform: &Platform, uid: Uuid) -> Result<Option<Stored>> {
     match platform.store.get(&RESOURCES, &uid_key(uid)).await? {
-        Some(row) => with_id(platform, &row).await.map(Some),
+        Some(row) => with_id(platform, &row).await,
         None => Ok(None),
     }
 }
@@ -154,7 +154,7 @@ fn root_id(platform: &Platform, uid: Uuid) -> Option<ResourceId> {
 /// When the store cannot be read.
 pub async fn by_lookup(platform: &Platform, column: &'static str, value: &str) -> Result<Option<Stored>> {
     match platform.store.find_one(&RESOURCES, column, value).await? {
-        Some(row) => with_id(platform, &row).await.map(Some),
+        Some(row) => with_id(platform, &row).await,
         None => Ok(None),
     }
 }
@@ -194,6 +194,16 @@ pub async fn children(platform: &Platform, parent: Uuid, above: &ResourceId, tag
     Ok(found)
 }
 
+/// How many resources of the type with this tag lie directly below a resource: counted in the index, no row is read.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn count_children(platform: &Platform, parent: Uuid, tag: &str) -> Result<u64> {
+    let start = prefix_of(parent, Some(tag));
+    let end = prefix_end(&start).ok_or_else(|| Error::internal("a prefix of places has no end"))?;
+    Ok(platform.store.count_between(&RESOURCES, "place", &start, &end).await?)
+}
+
 /// What the places of everything below a resource start with.
 fn prefix_of(parent: Uuid, tag: Option<&str>) -> String {
     match tag {
@@ -207,12 +217,31 @@ fn child(platform: &Platform, parent: Uuid, above: &ResourceId, row: &Row) -> Re
     from_row(known(platform, row, tag)?, above, parent, row)
 }
 
-/// All resources of a listed type.
+/// All resources of a listed type. Rows that lie below nothing are left out, so that one of them does not take everybody's rights away.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn every(platform: &Platform, tag: &str) -> Result<Vec<Stored>> {
     all_where(platform, "kind", tag).await
+}
+
+/// Rows of a listed type that were made on what is not there any more, with the uid of that.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn left_behind(platform: &Platform, tag: &str) -> Result<Vec<(Arc<Row>, Uuid)>> {
+    let mut found = Vec::new();
+    let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, "kind", tag, PAGE);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let (parent, _) = place_of(&row)?;
+            if root_id(platform, parent).is_none() && platform.store.get(&RESOURCES, &uid_key(parent)).await?.is_none()
+            {
+                found.push((row, parent));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// One page of the resources of a listed type within `scope`, in the order in which they were made. `after` is the key of the
@@ -233,10 +262,7 @@ pub async fn listed_page(
         let ended = rows.len() < limit;
         after = rows.last().map(|row| row.key.clone());
         for row in rows {
-            let stored = with_id(platform, &row).await?;
-            if stored.id.is_within(scope) {
-                found.push(stored);
-            }
+            found.extend(with_id(platform, &row).await?.filter(|stored| stored.id.is_within(scope)));
             if found.len() == limit {
                 return Ok(found);
             }
@@ -260,14 +286,33 @@ async fn all_where(platform: &Platform, column: &'static str, value: &str) -> Re
     let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, column, value, PAGE);
     while let Some(rows) = pages.next().await? {
         for row in rows {
-            found.push(with_id(platform, &row).await?);
+            found.extend(with_id(platform, &row).await?);
         }
     }
     Ok(found)
 }
 
-/// The resource in a row, with its id put together from the rows above it.
-async fn with_id(platform: &Platform, row: &Row) -> Result<Stored> {
+/// The resource in a row, with its id put together from the rows above it; `None` where it lies below nothing, which the log tells.
+async fn with_id(platform: &Platform, row: &Row) -> Result<Option<Stored>> {
+    if let Some(found) = climb(platform, row).await? {
+        return Ok(Some(found));
+    }
+    // It may be old: read with many others, and gone meanwhile together with what it lay in.
+    let Some(now) = platform.store.get(&RESOURCES, &row.key).await? else { return Ok(None) };
+    let found = climb(platform, &now).await?;
+    if found.is_none() {
+        let place = now.columns.first().and_then(Option::as_deref).unwrap_or_default();
+        tracing::error!(
+            row = now.key,
+            place,
+            "a resource lies below nothing, which was deleted without it; it is left out"
+        );
+    }
+    Ok(found)
+}
+
+/// From a row up to its subscription; `None` where that way ends in between.
+async fn climb(platform: &Platform, row: &Row) -> Result<Option<Stored>> {
     let mut above = Vec::new();
     let (mut parent, tag) = place_of(row)?;
     let kind = known(platform, row, tag)?;
@@ -282,7 +327,7 @@ async fn with_id(platform: &Platform, row: &Row) -> Result<Stored> {
             if platform.finds_subscription(parent).await? {
                 break ResourceId::subscription(&parent.to_string());
             }
-            return Err(Error::internal(format!("resource row {} lies below nothing", row.key)));
+            return Ok(None);
         };
         let (next, tag) = place_of(&up)?;
         above.push((known(platform, &up, tag)?, Arc::clone(&up)));
@@ -291,7 +336,7 @@ async fn with_id(platform: &Platform, row: &Row) -> Result<Stored> {
     for (kind, row) in above.iter().rev() {
         id = kind.child_of(&id, &row.parse::<Resource>()?.name);
     }
-    from_row(kind, &id, first, row)
+    from_row(kind, &id, first, row).map(Some)
 }
 
 fn known(platform: &Platform, row: &Row, tag: &str) -> Result<&'static Kind> {

@@ -210,13 +210,23 @@ impl Kinds {
 
     /// Whether resources of other types lie below those of `kind`; roles, which may lie anywhere, apart.
     pub fn holds_others(&self, kind: &Kind) -> bool {
-        kind.scope == Scope::Group
-            || self.0.iter().any(|other| {
-                other.face.is_none()
-                    && other.provider == kind.provider
-                    && other.path.len() == kind.path.len() + 1
-                    && other.path.starts_with(kind.path)
-            })
+        kind.scope == Scope::Group || self.nested_in(kind).next().is_some()
+    }
+
+    /// The types whose rows may lie below those of `kind`.
+    pub(crate) fn below_rows_of(&self, kind: &Kind) -> impl Iterator<Item = &'static Kind> {
+        self.0.iter().copied().filter(|other| other.scope == Scope::Extension).chain(self.nested_in(kind))
+    }
+
+    /// The same without those that lie on any scope.
+    fn nested_in(&self, kind: &Kind) -> impl Iterator<Item = &'static Kind> {
+        self.0.iter().copied().filter(move |other| {
+            let nested = other.provider == kind.provider
+                && other.path.len() == kind.path.len() + 1
+                && other.path.starts_with(kind.path);
+            let in_group = kind.scope == Scope::Group && other.scope == Scope::InGroup && !other.is_nested();
+            other.face.is_none() && (nested || in_group)
+        })
     }
 
     /// The types that show rows of others.

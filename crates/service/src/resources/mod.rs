@@ -9,12 +9,14 @@ pub mod kind;
 mod write;
 
 pub use access::load_access;
+pub(crate) use find::left_behind;
 pub use find::{
-    by_lookup, by_uid, children, children_page, every, get, id_of, ids_of, linked, listed_page, named, require, uid_of,
+    by_lookup, by_uid, children, children_page, count_children, every, get, id_of, ids_of, linked, listed_page, named,
+    require, uid_of,
 };
 pub use kind::{Face, Kind, Kinds, Scope, tag};
-pub(crate) use write::founding_row;
 pub use write::{Entry, become_another, delete, put, relocate, rewrite};
+pub(crate) use write::{delete_with, founding_row};
 
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;

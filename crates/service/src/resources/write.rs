@@ -1,6 +1,6 @@
 //! The one way in which a resource row is written: stamps, etag, expectation and row belong together.
 
-use super::kind::Kind;
+use super::kind::{Kind, Scope};
 use super::{RowExtra, Stored, place};
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
@@ -73,8 +73,9 @@ pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Ch
     if !below_new {
         expect_parent(platform, parent, change);
     }
+    let resource = Arc::new(resource);
     change.unit.put(row(uid, of, parent, &resource, extra.clone())?);
-    Ok(Stored { uid, kind: of, parent, id, resource: Arc::new(resource), extra, version: 0 })
+    Ok(Stored { uid, kind: of, parent, id, resource, extra, version: 0 })
 }
 
 /// Adds the row of a stored resource with another document to `change`, for what is no change in the sense of ARM: stamps
@@ -82,9 +83,9 @@ pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Ch
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub fn rewrite(was: &Stored, resource: &Resource, change: &mut Change) -> Result<()> {
+pub fn rewrite(was: &Stored, resource: Resource, change: &mut Change) -> Result<()> {
     change.unit.expect_version(&RESOURCES, was.key(), was.version);
-    change.unit.put(row(was.uid, was.kind, was.parent, resource, was.extra.clone())?);
+    change.unit.put(row(was.uid, was.kind, was.parent, &Arc::new(resource), was.extra.clone())?);
     Ok(())
 }
 
@@ -125,9 +126,10 @@ pub fn become_another(
     change.unit.expect_version(&RESOURCES, was.key(), was.version);
     change.unit.expect(Expect::NoneWith { table: &RESOURCES, column: "place", value });
     change.unit.expect_exists(&RESOURCES, uid_key(parent));
-    change.unit.put(row(was.uid, kind, parent, &resource, was.extra.clone())?);
-    // Roles that were assigned on it are under other ids now.
+    change.unit.put(row(was.uid, kind, parent, &Arc::new(resource), was.extra.clone())?);
+    // Roles that were assigned on it are under other ids now; so are locks.
     change.access = true;
+    change.locks = true;
     Ok(())
 }
 
@@ -136,6 +138,24 @@ pub fn delete(stored: &Stored, change: &mut Change) {
     let key = stored.key();
     change.unit.expect_version(&RESOURCES, key.clone(), stored.version);
     change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix: format!("{key}/") });
+    change.unit.delete(&RESOURCES, key);
+}
+
+/// The same for a resource on which roles or locks were made: they go in the same unit, and nothing else may lie below it. That no more of
+/// them come meanwhile the caller sees to, who expects that no role and no lock changed since it read them: a unit cannot expect
+/// that nothing lies where it takes away what does.
+pub(crate) fn delete_with(platform: &Platform, stored: &Stored, made_on: &[Stored], change: &mut Change) {
+    let key = stored.key();
+    for other in platform.kinds.below_rows_of(stored.kind).filter(|kind| made_on.iter().all(|made| !made.is(kind.tag)))
+    {
+        let prefix = format!("{key}/{}/", other.tag);
+        change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
+    }
+    for made in made_on {
+        assert_eq!((made.parent, made.kind.scope), (stored.uid, Scope::Extension), "'{}' was not made on it", made.id);
+        delete(made, change);
+    }
+    change.unit.expect_version(&RESOURCES, key.clone(), stored.version);
     change.unit.delete(&RESOURCES, key);
 }
 
@@ -148,7 +168,7 @@ fn expect_parent(platform: &Platform, parent: Uuid, change: &mut Change) {
     }
 }
 
-fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {
+fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Arc<Resource>, extra: RowExtra) -> Result<Put> {
     let columns = vec![
         Some(place(parent, kind.tag, &resource.name)),
         kind.listed.then(|| kind.tag.to_owned()),
@@ -156,13 +176,13 @@ fn row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtr
         extra.link,
         extra.lookup,
     ];
-    Ok(Put::new(&RESOURCES, uid_key(uid), columns, resource)?)
+    Ok(Put::shared(&RESOURCES, uid_key(uid), columns, resource)?)
 }
 
 /// The row of a resource that stands before anybody could act: what the first start makes.
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub(crate) fn founding_row(uid: Uuid, kind: &Kind, parent: Uuid, resource: &Resource, extra: RowExtra) -> Result<Put> {
-    row(uid, kind, parent, resource, extra)
+pub(crate) fn founding_row(uid: Uuid, kind: &Kind, parent: Uuid, resource: Resource, extra: RowExtra) -> Result<Put> {
+    row(uid, kind, parent, &Arc::new(resource), extra)
 }

@@ -41,7 +41,7 @@ impl Owner {
             ("scope", "https://management.azure.com/.default"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let token = installation.service().authn.token(&credential.tenant_id, &form, None, true).await.unwrap();
+        let token = installation.service().authn.token(&credential.tenant_id, &form, None, None, true).await.unwrap();
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
         let actor = installation.service().authn.bearer(Some(&bearer), Audience::Arm).await.unwrap();
         let owner = Self::at(installation.platforms(), installation.turns.clone(), actor);

@@ -135,12 +135,8 @@ mod tests {
     use super::*;
     use ferrohub_store::Column;
 
-    static ITEMS: Table = Table {
-        name: "items",
-        columns: &[Column { name: "label", unique: false }, Column { name: "place", unique: true }],
-        schema_version: 1,
-        migrate: &[],
-    };
+    static ITEMS: Table =
+        Table::new("items", &[Column { name: "label", unique: false }, Column { name: "place", unique: true }]);
 
     fn put(key: &str, label: &str, place: &str) -> Put {
         Put::new(&ITEMS, key, vec![Some(label.to_owned()), Some(place.to_owned())], &0).unwrap()

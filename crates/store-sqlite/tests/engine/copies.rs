@@ -5,7 +5,7 @@ use ferrohub_store::{Page, Put, UnitOfWork};
 use serde_json::json;
 use std::path::Path;
 
-static PAIRS: Table = Table { name: "pairs", columns: &[], schema_version: 1, migrate: &[] };
+static PAIRS: Table = Table::new("pairs", &[]);
 
 fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, &[&PAIRS], SystemClock::shared(), Options::default()).unwrap()

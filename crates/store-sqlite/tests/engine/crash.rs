@@ -15,7 +15,7 @@ const ACKNOWLEDGED: usize = 300;
 const ROUNDS: usize = 3;
 const TASKS: usize = 16;
 
-static KEPT: Table = Table { name: "kept", columns: &[], schema_version: 1, migrate: &[] };
+static KEPT: Table = Table::new("kept", &[]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_commits_outlive_kill_minus_nine() {

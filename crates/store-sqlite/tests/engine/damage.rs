@@ -6,12 +6,8 @@ use ferrohub_store::{Column, Page, Put, Row, UnitOfWork};
 use serde_json::json;
 use std::path::Path;
 
-static VALVES: Table = Table {
-    name: "valves",
-    columns: &[Column { name: "serial", unique: true }, Column { name: "site", unique: false }],
-    schema_version: 1,
-    migrate: &[],
-};
+static VALVES: Table =
+    Table::new("valves", &[Column { name: "serial", unique: true }, Column { name: "site", unique: false }]);
 
 const ROWS: usize = 200;
 
@@ -138,16 +134,14 @@ async fn a_row_that_was_changed_behind_the_stores_back_is_named() {
 
 #[tokio::test]
 async fn columns_of_another_program_are_summed_and_do_no_harm() {
-    static NEWER: Table = Table {
-        name: "valves",
-        columns: &[
+    static NEWER: Table = Table::new(
+        "valves",
+        &[
             Column { name: "owner", unique: false },
             Column { name: "serial", unique: true },
             Column { name: "site", unique: false },
         ],
-        schema_version: 1,
-        migrate: &[],
-    };
+    );
     let folder = Folder::new();
     let path = folder.file("both");
     fill(&path).await;

@@ -12,12 +12,8 @@ use std::path::Path;
 const MAKE: &str = "FERROHUB_MAKE_FIXTURE";
 
 /// As declared when the first file was made; a later format may add columns and migration steps.
-static PUMPS: Table = Table {
-    name: "pumps",
-    columns: &[Column { name: "serial", unique: true }, Column { name: "site", unique: false }],
-    schema_version: 1,
-    migrate: &[],
-};
+static PUMPS: Table =
+    Table::new("pumps", &[Column { name: "serial", unique: true }, Column { name: "site", unique: false }]);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")

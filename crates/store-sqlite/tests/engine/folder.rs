@@ -6,8 +6,7 @@ use ferrohub_store::{Column, Put, UnitOfWork};
 use futures_util::future::join_all;
 use serde_json::json;
 
-static ITEMS: Table =
-    Table { name: "items", columns: &[Column { name: "label", unique: false }], schema_version: 1, migrate: &[] };
+static ITEMS: Table = Table::new("items", &[Column { name: "label", unique: false }]);
 
 fn unit(key: &str) -> UnitOfWork {
     let mut unit = UnitOfWork::new();

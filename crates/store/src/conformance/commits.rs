@@ -93,6 +93,71 @@ pub(super) async fn unique_columns(store: &dyn Store) {
     assert_eq!(get(store, "a").await, None);
 }
 
+/// What a unit does with a row: deletes it, or writes it with this serial and this colour.
+type Step = Option<(&'static str, Option<&'static str>)>;
+
+/// Whatever a write does with columns - keeps them, exchanges them, takes them away, within a unit that deleted the row or wrote it
+/// before - look-ups find what the last one said, and nothing else.
+pub(super) async fn columns_are_those_of_the_last_write(store: &dyn Store) {
+    let (red, blue) = (Some("red"), Some("blue"));
+    let units: &[&[Step]] = &[
+        &[Some(("s0", red))],
+        &[Some(("s0", red))],
+        &[None, Some(("s0", red))],
+        &[Some(("s0", blue))],
+        &[Some(("s1", blue))],
+        &[Some(("s1", None))],
+        &[Some(("s1", None))],
+        &[None, Some(("s2", None))],
+        &[Some(("s2", red))],
+        &[Some(("s2", blue)), Some(("s2", red))],
+        &[Some(("s2", red))],
+        &[Some(("s3", blue)), None, Some(("s2", red))],
+        &[Some(("s3", blue)), Some(("s3", blue)), Some(("s2", red))],
+        &[Some(("s2", red)), Some(("s3", blue))],
+    ];
+    for (turn, writes) in units.iter().enumerate() {
+        let mut unit = UnitOfWork::new();
+        for write in *writes {
+            match write {
+                Some((serial, colour)) => unit.put(thing("a", Some(serial), *colour, json!(turn))),
+                None => unit.delete(&THINGS, "a"),
+            };
+        }
+        store.commit(unit).await.expect("the unit commits");
+        let (last, colour) = writes.last().copied().flatten().expect("the row stays");
+        for serial in ["s0", "s1", "s2", "s3"] {
+            let found = store.find_one(&THINGS, "serial", serial).await.expect("the look-up works");
+            let expected = (serial == last).then(|| json!(turn));
+            assert_eq!(found.map(|row| doc(&row)), expected, "the row with the serial {serial} after unit {turn}");
+        }
+        for asked in ["red", "blue"] {
+            let found = store.find(&THINGS, "colour", asked, Page::first(10)).await.expect("the look-up works");
+            let expected: &[&str] = if colour == Some(asked) { &["a"] } else { &[] };
+            assert_eq!(keys(&found), expected, "rows with the colour {asked} after unit {turn}");
+        }
+    }
+}
+
+/// Rows of a log are found by their keys, though no engine keeps them in memory.
+pub(super) async fn logs_are_read_by_their_keys(store: &dyn Store) {
+    for number in 0..20 {
+        let mut unit = UnitOfWork::new();
+        unit.put(made(&EVENTS, &format!("e{number:02}"), Vec::new(), &json!(number)));
+        unit.put(thing("counter", None, None, json!(number)));
+        store.commit(unit).await.expect("the unit commits");
+    }
+    let last = store.last(&EVENTS, "", Page::first(3)).await.expect("the scan works");
+    assert_eq!(keys(&last), ["e19", "e18", "e17"], "the newest come first");
+    let mut unit = UnitOfWork::new();
+    unit.put(made(&EVENTS, "e19", Vec::new(), &json!("again")));
+    unit.delete(&EVENTS, "e18");
+    store.commit(unit).await.expect("the unit commits");
+    let found = store.get(&EVENTS, "e19").await.expect("the get works").expect("it is there");
+    assert_eq!(doc(&found), json!("again"), "a row that was read before is read again");
+    assert!(store.get(&EVENTS, "e18").await.expect("the get works").is_none(), "a swept row is gone");
+}
+
 pub(super) async fn a_unit_is_atomic(store: &dyn Store) {
     put(store, thing("held", Some("s1"), None, json!(1))).await;
     put(store, thing("stays", None, None, json!("old"))).await;

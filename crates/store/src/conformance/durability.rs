@@ -29,9 +29,9 @@ const SECOND_STEP: MigrateStep = |mut doc| {
     doc
 };
 
-static FIRST: Table = Table { name: "evolving", columns: &[], schema_version: 1, migrate: &[] };
-static SECOND: Table = Table { name: "evolving", columns: &[], schema_version: 2, migrate: &[FIRST_STEP] };
-static THIRD: Table = Table { name: "evolving", columns: &[], schema_version: 3, migrate: &[FIRST_STEP, SECOND_STEP] };
+static FIRST: Table = Table::new("evolving", &[]);
+static SECOND: Table = Table { schema_version: 2, migrate: &[FIRST_STEP], ..Table::new("evolving", &[]) };
+static THIRD: Table = Table { schema_version: 3, migrate: &[FIRST_STEP, SECOND_STEP], ..Table::new("evolving", &[]) };
 
 pub(super) async fn documents_are_migrated(place: &dyn Place) {
     let generations: [(&'static Table, &str, Value); 3] = [
@@ -63,9 +63,8 @@ pub(super) async fn documents_are_migrated(place: &dyn Place) {
     assert!(matches!(newer, Err(StoreError::Newer(_))), "a newer document is not guessed at");
 }
 
-static NARROW: Table = Table { name: "widening", columns: &[], schema_version: 1, migrate: &[] };
-static WIDE: Table =
-    Table { name: "widening", columns: &[Column { name: "serial", unique: true }], schema_version: 1, migrate: &[] };
+static NARROW: Table = Table::new("widening", &[]);
+static WIDE: Table = Table::new("widening", &[Column { name: "serial", unique: true }]);
 
 pub(super) async fn columns_may_be_added(place: &dyn Place) {
     let row = |table: &'static Table, key: &str, columns| made(table, key, columns, &json!(1));

@@ -47,6 +47,8 @@ pub async fn run(place: &dyn Place) {
     commits::read_your_write(&*open(place, "read_your_write").await).await;
     commits::every_expectation(&*open(place, "every_expectation").await).await;
     commits::unique_columns(&*open(place, "unique_columns").await).await;
+    commits::columns_are_those_of_the_last_write(&*open(place, "last_columns").await).await;
+    commits::logs_are_read_by_their_keys(&*open(place, "logs").await).await;
     commits::a_unit_is_atomic(&*open(place, "a_unit_is_atomic").await).await;
     commits::concurrent_increments(open(place, "concurrent_increments").await).await;
     commits::versions_are_never_reused(&*open(place, "versions").await).await;
@@ -70,19 +72,18 @@ pub async fn run(place: &dyn Place) {
 }
 
 /// The suite's table: a unique column, a plain one, schema 1.
-static THINGS: Table = Table {
-    name: "things",
-    columns: &[Column { name: "serial", unique: true }, Column { name: "colour", unique: false }],
-    schema_version: 1,
-    migrate: &[],
-};
+static THINGS: Table =
+    Table::new("things", &[Column { name: "serial", unique: true }, Column { name: "colour", unique: false }]);
 
 /// A second table, so that one engine's table cannot stand in for another.
-static OTHERS: Table = Table { name: "others", columns: &[], schema_version: 1, migrate: &[] };
+static OTHERS: Table = Table::new("others", &[]);
+
+/// A log.
+static EVENTS: Table = Table::log("events");
 
 /// The data set behind two handles that take turns.
 async fn open(place: &dyn Place, name: &str) -> Arc<dyn Store> {
-    let tables = [&THINGS, &OTHERS];
+    let tables = [&THINGS, &OTHERS, &EVENTS];
     let first = place.open(name, &tables).await.expect("the data set opens");
     let second = place.second(name, &tables, &first).await.expect("a second handle opens");
     let store = Arc::new(turns::Turns::new(first, second));

@@ -257,4 +257,13 @@ pub(super) async fn changes_name_what_was_written(store: &dyn Store) {
     }
     let none = store.changes(&[&THINGS], Some(next.upto)).await.expect("changes are told");
     assert!(none.keys.is_none_or(|keys| keys.is_empty()));
+
+    // Who follows another table from here on is told of both.
+    let both = store.changes(&[&OTHERS], None).await.expect("changes are told");
+    put(store, thing("b", None, None, json!(1))).await;
+    put(store, other("b", json!(1))).await;
+    for (table, name, after) in [(&THINGS, "things", next.upto), (&OTHERS, "others", both.upto)] {
+        let told = store.changes(&[table], Some(after)).await.expect("changes are told");
+        assert!(told.keys.is_none_or(|keys| keys == [(name, "b".to_owned())]));
+    }
 }

@@ -4,7 +4,7 @@ use super::parser::{Written, WrittenItem};
 use super::refused;
 use super::tree::{By, Expression, Item, Order, Projected, Query, Select, Source, Step};
 use ferrohub_model::error::Result;
-use ferrohub_model::limits::HUB_QUERY_ORDERS;
+use ferrohub_model::limits::{HUB_QUERY_GROUP_BY, HUB_QUERY_ITEMS, HUB_QUERY_ORDERS};
 
 /// Members that twins have, and those below them that IoT Hub names: found ignoring case.
 const MEMBERS: &[(&str, &[&str])] = &[
@@ -36,6 +36,14 @@ pub(super) fn checked(written: Written) -> Result<Query> {
     let names = Names { source, alias };
     let condition = condition.map(|condition| names.resolved(condition));
     let groups: Vec<(Expression, usize)> = groups.into_iter().map(|(group, at)| (names.resolved(group), at)).collect();
+    for (number, (group, at)) in groups.iter().enumerate() {
+        if number == HUB_QUERY_GROUP_BY {
+            return Err(refused(*at, &format!("results are grouped by {HUB_QUERY_GROUP_BY} values at most")));
+        }
+        if groups[..number].iter().any(|(known, _)| known == group) {
+            return Err(refused(*at, "GROUP BY has this value already"));
+        }
+    }
     let positions: Vec<usize> = items.iter().flatten().map(|item| item.at).collect();
     let select = match items {
         None => Select::All,
@@ -49,6 +57,9 @@ pub(super) fn checked(written: Written) -> Result<Query> {
         groups: groups.iter().map(|(group, _)| group.clone()).collect(),
         order: Vec::new(),
     };
+    if let Some(at) = positions.get(HUB_QUERY_ITEMS) {
+        return Err(refused(*at, &format!("a query shows {HUB_QUERY_ITEMS} values at most")));
+    }
     if query.is_grouped() {
         fits_groups(&query, &positions, groups.first().map(|(_, at)| *at))?;
     }

@@ -182,6 +182,8 @@ fn a_refusal_names_the_position_and_what_is_wanted() {
         ("SELECT 1e999 FROM devices", 8, "no number"),
         ("SELECT * FROM devices GROUP tags.a", 29, "BY"),
         ("SELECT * FROM devices ORDER BY a, b, c, d, e", 44, "4 values"),
+        ("SELECT COUNT() FROM devices GROUP BY tags.a, devices.tags.a", 46, "already"),
+        ("SELECT COUNT() FROM devices GROUP BY a, b, c, d, e, f, g, h, i, j, k", 68, "10 values"),
         ("SELECT é FROM devices WHERE ß = #", 33, "'#'"),
     ] {
         let message = refuses(query, position);
@@ -197,6 +199,8 @@ fn what_would_be_too_much_is_refused() {
         let error = Query::parse(&format!("SELECT * FROM devices WHERE {deep}")).unwrap_err();
         assert!(error.message.contains("deeper"), "{}", error.message);
     }
+    let items = (0..101).map(|number| format!("tags AS a{number}")).collect::<Vec<_>>().join(", ");
+    assert!(Query::parse(&format!("SELECT {items} FROM devices")).unwrap_err().message.contains("100 values"));
     let wide = format!("SELECT * FROM devices WHERE {} a", "a+".repeat(3500));
     assert!(Query::parse(&wide).unwrap_err().message.contains("terms"));
 }

@@ -79,6 +79,20 @@ pub(crate) enum Gathered<'s> {
     Set(Vec<Value<'s>>, HashSet<u64>),
 }
 
+impl Gathered<'_> {
+    /// Bytes that were counted for what it gathered.
+    pub(crate) fn weight(&self) -> usize {
+        let values = |each: usize, list: &[Value<'_>]| list.iter().map(|value| each + value.weight()).sum();
+        match self {
+            Self::Count(_) | Self::Sum(_) | Self::Avg(..) => 0,
+            Self::Best(best, beside) => held(best.as_ref(), beside),
+            Self::Distinct(seen) => 16 * seen.len(),
+            Self::List(list) => values(32, list),
+            Self::Set(list, _) => values(48, list),
+        }
+    }
+}
+
 impl Aggregate {
     /// Slots that it fills.
     pub(crate) fn width(&self) -> usize {
@@ -103,7 +117,7 @@ impl Aggregate {
     /// Adds a row.
     pub(crate) fn add<'s>(&'s self, to: &mut Gathered<'s>, cx: &Context<'s>, row: &Row<'s>) -> Result<()> {
         if let Some(condition) = &self.condition
-            && cx.eval(condition, row).as_bool() != Some(true)
+            && !cx.holds(condition, row)
         {
             return Ok(());
         }
@@ -115,8 +129,10 @@ impl Aggregate {
             Gathered::Count(count) => *count += i64::from(self.kind == Kind::Count || value.as_bool() == Some(true)),
             Gathered::Best(best, beside) => {
                 if self.is_better(best.as_ref(), &value) {
-                    *best = Some(value);
-                    *beside = self.args.iter().skip(1).map(|node| cx.eval(node, row)).collect();
+                    let with = cx.list(self.args.iter().skip(1), row);
+                    cx.charge(held(Some(&value), &with))?;
+                    cx.release(held(best.as_ref(), beside));
+                    (*best, *beside) = (Some(value), with);
                 }
             }
             Gathered::Sum(_) | Gathered::Avg(..) | Gathered::Distinct(_) | Gathered::List(_) | Gathered::Set(..)
@@ -172,8 +188,8 @@ impl Aggregate {
             (Gathered::Best(best, beside), Gathered::Best(Some(value), with))
                 if self.is_better(best.as_ref(), &value) =>
             {
-                *best = Some(value);
-                *beside = with;
+                cx.release(held(best.as_ref(), beside));
+                (*best, *beside) = (Some(value), with);
             }
             (Gathered::Distinct(seen), Gathered::Distinct(more)) => seen.extend(more),
             (Gathered::List(list), Gathered::List(more)) => {
@@ -209,6 +225,11 @@ impl Aggregate {
             }
         }
     }
+}
+
+/// Bytes of the values of a row that is kept.
+fn held(best: Option<&Value<'_>>, beside: &[Value<'_>]) -> usize {
+    best.into_iter().chain(beside).map(|value| size_of::<Value<'_>>() + value.weight()).sum()
 }
 
 /// A sum of numbers or spans; a sum of whole numbers that is too large goes on as one with a fraction.

@@ -1,20 +1,25 @@
 //! From syntax to a plan: which columns there are at each operator, and where their values come from.
 
 use super::ast::{self, Expr};
+use super::eval::Context;
 use super::plan::{Column, Node, Pipe, Plan, Sink, SourcePath, Stage, Step, Transform, Width};
 use super::source::Schema;
 use super::value::Type;
-use super::{COLUMNS, Fault, FaultKind, JOINS, Result};
+use super::{COLUMNS, Fault, FaultKind, JOINS, Limits, PLAN_BYTES, Result, STEPS};
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
-/// Makes a plan of a query; `now` in ticks.
-pub(crate) fn bind(query: &ast::Query, schema: &Schema, now: i64) -> Result<Plan> {
+/// Makes a plan of a query; `now` in ticks, until `stop` is set.
+pub(crate) fn bind(query: &ast::Query, schema: &Schema, now: i64, stop: &AtomicBool) -> Result<Plan> {
     let mut binder = Binder {
         schema: *schema,
         now,
+        cx: Context::new(Vec::new(), Limits { stop, memory_bytes: PLAN_BYTES, threads: 1 }),
         lets: HashMap::new(),
         paths: Vec::new(),
+        steps: 0,
         tables: Vec::new(),
+        patterns: 0,
         joins: 0,
         expansions: 0,
     };
@@ -29,13 +34,18 @@ pub(crate) fn bind(query: &ast::Query, schema: &Schema, now: i64) -> Result<Plan
 }
 
 /// What is the same for all parts of a query.
-pub(crate) struct Binder {
+pub(crate) struct Binder<'p> {
     schema: Schema,
     pub(crate) now: i64,
-    /// Values with names, by `let`.
+    /// Computes what is known before the first row.
+    pub(crate) cx: Context<'p>,
+    /// Values with names, by `let`: of no row, so each is a literal.
     pub(crate) lets: HashMap<String, (Node, Type)>,
     paths: Vec<SourcePath>,
+    /// Of all paths.
+    steps: usize,
     tables: Vec<usize>,
+    pub(crate) patterns: usize,
     pub(crate) joins: usize,
     pub(crate) expansions: usize,
 }
@@ -102,6 +112,14 @@ impl Flow {
     }
 }
 
+/// Refuses a list that is longer than a query may have columns.
+pub(crate) fn few(count: usize) -> Result<()> {
+    match count > COLUMNS {
+        true => Err(Fault::limit(format!("The query carries more than {COLUMNS} columns."))),
+        false => Ok(()),
+    }
+}
+
 /// A name that no other of the columns has.
 pub(crate) fn free(name: &str, columns: &[Column]) -> String {
     let taken = |name: &str| columns.iter().any(|column| column.name == name);
@@ -112,15 +130,14 @@ pub(crate) fn free(name: &str, columns: &[Column]) -> String {
     numbered.find(|name| !taken(name)).unwrap_or_default()
 }
 
-impl Binder {
+impl Binder<'_> {
     /// The flow of a pipe, all its operators bound.
     pub(crate) fn flow(&mut self, pipe: &ast::Pipe) -> Result<Flow> {
         let mut flow = self.table(pipe.table.as_ref())?;
         for operator in &pipe.operators {
+            self.cx.check()?;
             self.operator(&mut flow, operator)?;
-            if flow.columns.len() > COLUMNS {
-                return Err(Fault::limit(format!("The query carries more than {COLUMNS} columns.")));
-            }
+            few(flow.columns.len())?;
             if flow.bases.len() > JOINS + 1 {
                 return Err(Fault::limit(format!("A query has at most {JOINS} joins.")));
             }
@@ -151,29 +168,34 @@ impl Binder {
     }
 
     /// The expression for steps within a value.
-    pub(crate) fn steps_within(&mut self, flow: &Flow, inner: Node, steps: Vec<Step>) -> Node {
-        match inner {
-            Node::Column(base, column) => Node::Path(base, self.path(flow.bases[base], column, steps)),
+    pub(crate) fn steps_within(&mut self, flow: &Flow, inner: Node, steps: Vec<Step>) -> Result<Node> {
+        Ok(match inner {
+            Node::Column(base, column) => Node::Path(base, self.path(flow.bases[base], column, steps)?),
             Node::Path(base, path) => {
                 let SourcePath { table, column, steps: mut all } = self.paths[path].clone();
                 all.extend(steps);
-                Node::Path(base, self.path(table, column, all))
+                Node::Path(base, self.path(table, column, all)?)
             }
             Node::Member(inner, mut all) => {
                 all.extend(steps);
                 Node::Member(inner, all)
             }
             inner => Node::Member(Box::new(inner), steps),
-        }
+        })
     }
 
-    fn path(&mut self, table: usize, column: usize, steps: Vec<Step>) -> usize {
+    fn path(&mut self, table: usize, column: usize, steps: Vec<Step>) -> Result<usize> {
         let path = SourcePath { table, column, steps };
-        let known = self.paths.iter().position(|known| *known == path);
-        known.unwrap_or_else(|| {
-            self.paths.push(path);
-            self.paths.len() - 1
-        })
+        if let Some(known) = self.paths.iter().position(|known| *known == path) {
+            return Ok(known);
+        }
+        self.cx.charge(path.steps.iter().map(Step::weight).sum())?;
+        self.steps += path.steps.len();
+        if self.steps > STEPS {
+            return Err(Fault::limit(format!("The query names more than {STEPS} members within columns.")));
+        }
+        self.paths.push(path);
+        Ok(self.paths.len() - 1)
     }
 
     /// A column of the flow by its name, or a value that `let` named.

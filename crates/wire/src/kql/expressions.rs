@@ -2,14 +2,17 @@
 
 use super::ast::{Expr, ExprKind};
 use super::bind::{Binder, Flow};
-use super::functions::{self, ARITHMETIC, Function};
-use super::plan::{Node, PatternUse, Step};
+use super::eval::{NO_BASE, Row};
+use super::functions::{self, ARITHMETIC, Eval, Function};
+use super::plan::{Listed, Node, PatternUse, Step};
 use super::texts;
 use super::value::{Type, Value};
-use super::{Fault, FaultKind, Result, aggregate};
+use super::{Fault, FaultKind, PATTERNS, Result, aggregate};
 
 /// Most groups of a pattern that can be asked for: ours.
 const GROUPS: i64 = 100;
+/// Most groups that what replaces a match names: ours. Each may be as long as the text.
+const GROUPS_USED: usize = 32;
 
 type Bound = (Node, Type);
 
@@ -17,9 +20,26 @@ fn fault(message: impl Into<String>, at: usize, token: &str) -> Fault {
     Fault::new(FaultKind::Meaning, message, at, token)
 }
 
-impl Binder {
-    /// An expression with its type.
+impl Binder<'_> {
+    /// An expression with its type. One about which all is known is its value already, so what `let` names and an expression uses
+    /// many times is computed once, and is no larger for it.
     pub(crate) fn expr(&mut self, expr: &Expr, flow: &Flow) -> Result<Bound> {
+        let (node, kind) = self.bound(expr, flow)?;
+        if !node.is_known() {
+            return Ok((node, kind));
+        }
+        let value = self.cx.eval(&node, &Row::new(NO_BASE)).owned();
+        self.cx.check()?;
+        self.cx.charge(value.weight())?;
+        Ok((Node::Literal(value), kind))
+    }
+
+    /// Counts a value that the plan is to hold once more.
+    fn charge(&self, node: &Node) -> Result<()> {
+        if let Node::Literal(value) = node { self.cx.charge(value.weight()) } else { Ok(()) }
+    }
+
+    fn bound(&mut self, expr: &Expr, flow: &Flow) -> Result<Bound> {
         let at = expr.at;
         match &expr.kind {
             ExprKind::Literal(value) => Ok((Node::Literal(value.clone()), type_of(value))),
@@ -41,30 +61,30 @@ impl Binder {
             }
             ExprKind::Binary(mark, one, two) => {
                 let (one, two) = (self.expr(one, flow)?, self.expr(two, flow)?);
+                self.charge(&two.0)?;
                 match ARITHMETIC.iter().any(|(known, _)| known == mark) {
                     true => self.arithmetic(mark, one, two, at),
                     false => comparison(mark, one, two, at),
                 }
             }
             ExprKind::Between { value, low, high, negated } => {
-                let value = self.expr(value, flow)?;
-                let low = self.expr(low, flow)?;
-                let mut high = self.expr(high, flow)?;
+                let (value, low, high) = (self.expr(value, flow)?, self.expr(low, flow)?, self.expr(high, flow)?);
+                let (value, low) = compared(">=", value, low, at)?;
                 // `between (t .. 1d)`: from t on for a day.
-                if value.1 == Type::DateTime && high.1 == Type::TimeSpan {
-                    high = self.arithmetic("+", low.clone(), high, at)?;
-                }
-                let (above, _) = comparison(">=", value.clone(), low, at)?;
-                let (below, _) = comparison("<=", value, high, at)?;
-                let both = Node::All(vec![above, below]);
+                let high = match (value.1, high.1) {
+                    (Type::DateTime, Type::TimeSpan) => high,
+                    _ => compared("<=", (Node::Literal(Value::Null), value.1), high, at)?.1,
+                };
+                let both = self.named_call("..", vec![value.0, low.0, high.0], at)?;
                 Ok((if *negated { self.named_call("not", vec![both], at)? } else { both }, Type::Bool))
             }
             ExprKind::In { value, list, ignore_case, negated } => {
                 let value = Box::new(self.expr(value, flow)?.0);
                 let nodes: Vec<Node> = list.iter().map(|item| Ok(self.expr(item, flow)?.0)).collect::<Result<_>>()?;
                 let (ignore_case, negated) = (*ignore_case, *negated);
+                nodes.iter().try_for_each(|node| self.charge(node))?;
                 let node = match literals(&nodes) {
-                    Some(list) => Node::In { value, list, ignore_case, negated },
+                    Some(list) => Node::In { value, list: Listed::new(list, ignore_case), negated },
                     None => Node::InNodes { value, list: nodes, ignore_case, negated },
                 };
                 Ok((node, Type::Bool))
@@ -83,7 +103,8 @@ impl Binder {
             let message = format!("A value of type {} has no members; parse_json() makes one of text.", kind.name());
             return Err(fault(message, at, ""));
         }
-        Ok((self.steps_within(flow, node, vec![step]), Type::Dynamic))
+        self.cx.charge(step.weight())?;
+        Ok((self.steps_within(flow, node, vec![step])?, Type::Dynamic))
     }
 
     fn index(&mut self, inner: &Expr, index: &Expr, flow: &Flow, at: usize) -> Result<Bound> {
@@ -118,15 +139,30 @@ impl Binder {
         };
         let eval = ARITHMETIC.iter().find(|(known, _)| *known == mark).map(|(_, eval)| *eval);
         let Some(eval) = eval else { return Err(fault(format!("'{mark}' is not known."), at, mark)) };
-        let function = Function { name: mark, arity: (2, 2), kind: Some(kind), eval };
-        Ok((folded(Node::Call(function, vec![one.0, two.0])), kind))
+        let function = Function { name: mark, arity: (2, 2), kind: Some(kind), eval: Eval::Quick(eval) };
+        Ok((Node::Call(function, vec![one.0, two.0]), kind))
     }
 
     /// A pattern, which must be known before the first row.
     fn pattern(&mut self, expr: &Expr, flow: &Flow) -> Result<regex::Regex> {
         let text = self.known_text(expr, flow)?;
-        texts::compile(&text)
-            .ok_or_else(|| fault("This is no regular expression of RE2's kind, or it is too large.", expr.at, &text))
+        self.compiled(expr, &text, texts::compile)
+    }
+
+    fn compiled(
+        &mut self,
+        expr: &Expr,
+        text: &str,
+        compile: impl FnOnce(&str) -> Option<regex::Regex>,
+    ) -> Result<regex::Regex> {
+        self.patterns += 1;
+        if self.patterns > PATTERNS {
+            let message = format!("A query has at most {PATTERNS} regular expressions.");
+            return Err(Fault::new(FaultKind::Limit, message, expr.at, text));
+        }
+        self.cx.check()?;
+        compile(text)
+            .ok_or_else(|| fault("This is no regular expression of RE2's kind, or it is too large.", expr.at, text))
     }
 
     fn known_text(&mut self, expr: &Expr, flow: &Flow) -> Result<String> {
@@ -138,7 +174,7 @@ impl Binder {
 
     fn named_call(&self, name: &str, args: Vec<Node>, at: usize) -> Result<Node> {
         let function = functions::find(name).ok_or_else(|| unknown(name, at))?;
-        Ok(folded(Node::Call(function, args)))
+        Ok(Node::Call(function, args))
     }
 
     fn call(&mut self, name: &str, args: &[Expr], flow: &Flow, at: usize) -> Result<Bound> {
@@ -156,7 +192,7 @@ impl Binder {
             (None, Some((_, Type::Dynamic))) => bound.get(1).map_or(Type::Dynamic, |(_, kind)| *kind),
             (None, first) => first.map_or(Type::Dynamic, |(_, kind)| *kind),
         };
-        Ok((folded(Node::Call(function, bound.into_iter().map(|(node, _)| node).collect())), kind))
+        Ok((Node::Call(function, bound.into_iter().map(|(node, _)| node).collect()), kind))
     }
 
     /// What looks at its arguments only when it must, or needs to know them before the first row.
@@ -204,29 +240,35 @@ impl Binder {
                 (Node::Coalesce(all.into_iter().map(|(node, _)| node).collect()), common(&kinds))
             }
             "extract" => self.extract(args, flow, at)?,
-            "replace_regex" | "replace" => {
-                count(name, args, (3, 3), at)?;
-                let (text, pattern, with) = match name {
-                    "replace" => (&args[2], &args[0], &args[1]),
-                    _ => (&args[0], &args[1], &args[2]),
-                };
-                let regex = Box::new(self.pattern(pattern, flow)?);
-                // Kusto's groups are \1, the crate's are ${1}.
-                let with = self.known_text(with, flow)?.replace('$', "$$");
-                let with = (0..10).fold(with, |with, n| with.replace(&format!("\\{n}"), &format!("${{{n}}}")));
-                let text = Box::new(self.expr(text, flow)?.0);
-                (Node::Pattern { regex, what: PatternUse::Replace(with), text }, Type::String)
-            }
+            "replace_regex" | "replace" => self.replacement(name, args, flow, at)?,
             "trim" | "trim_start" | "trim_end" => {
                 count(name, args, (2, 2), at)?;
                 let pattern = self.known_text(&args[0], flow)?;
-                let regex = texts::trimming(&pattern, (name != "trim_end", name != "trim_start"));
-                let regex = regex.ok_or_else(|| fault("This is no regular expression.", args[0].at, &pattern))?;
+                let ends = (name != "trim_end", name != "trim_start");
+                let regex = self.compiled(&args[0], &pattern, |pattern| texts::trimming(pattern, ends))?;
                 let text = Box::new(self.expr(&args[1], flow)?.0);
                 (Node::Pattern { regex: Box::new(regex), what: PatternUse::Kept, text }, Type::String)
             }
             _ => return Ok(None),
         }))
+    }
+
+    fn replacement(&mut self, name: &str, args: &[Expr], flow: &Flow, at: usize) -> Result<Bound> {
+        count(name, args, (3, 3), at)?;
+        let (text, pattern, with) = match name {
+            "replace" => (&args[2], &args[0], &args[1]),
+            _ => (&args[0], &args[1], &args[2]),
+        };
+        let regex = Box::new(self.pattern(pattern, flow)?);
+        // Kusto's groups are \1, the crate's are ${1}.
+        let made = self.known_text(with, flow)?.replace('$', "$$");
+        if made.matches('\\').count() > GROUPS_USED {
+            let message = format!("What replaces a match names at most {GROUPS_USED} groups.");
+            return Err(Fault::new(FaultKind::Limit, message, with.at, ""));
+        }
+        let made = (0..10).fold(made, |made, n| made.replace(&format!("\\{n}"), &format!("${{{n}}}")));
+        let text = Box::new(self.expr(text, flow)?.0);
+        Ok((Node::Pattern { regex, what: PatternUse::Replace(made), text }, Type::String))
     }
 
     fn extract(&mut self, args: &[Expr], flow: &Flow, at: usize) -> Result<Bound> {
@@ -267,22 +309,6 @@ fn unknown(name: &str, at: usize) -> Fault {
     Fault::new(FaultKind::Unsupported, message, at, name)
 }
 
-/// What can be computed before the first row.
-fn folded(node: Node) -> Node {
-    let Node::Call(function, args) = &node else { return node };
-    let values: Option<Vec<Value<'static>>> = args
-        .iter()
-        .map(|arg| match arg {
-            Node::Literal(value) => Some(value.clone()),
-            _ => None,
-        })
-        .collect();
-    match values {
-        Some(values) if values.len() >= function.arity.0 => Node::Literal((function.eval)(&values)),
-        _ => node,
-    }
-}
-
 /// The values of a list that is known; arrays in it stand for their elements.
 fn literals(nodes: &[Node]) -> Option<Vec<Value<'static>>> {
     let mut all = Vec::new();
@@ -296,7 +322,8 @@ fn literals(nodes: &[Node]) -> Option<Vec<Value<'static>>> {
     Some(all)
 }
 
-fn comparison(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<Bound> {
+/// Two values that an operator is to compare: whether they can be, and a text beside a moment read as one.
+fn compared(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<(Bound, Bound)> {
     let orders = matches!(mark, "==" | "!=" | "<" | "<=" | ">" | ">=");
     let fits = |one: Type, two: Type| {
         one == two || one == Type::Dynamic || two == Type::Dynamic || (one.is_number() && two.is_number())
@@ -316,6 +343,11 @@ fn comparison(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<B
         let message = format!("Values of types {one} and {two} cannot be compared. Try to{one}() or to{two}().");
         return Err(fault(message, at, mark));
     }
+    Ok((one, two))
+}
+
+fn comparison(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<Bound> {
+    let (one, two) = compared(mark, one, two, at)?;
     let function = functions::find(mark);
     let Some(function) = function else {
         return Err(Fault::new(FaultKind::Unsupported, format!("The operator '{mark}' is not supported."), at, mark));
@@ -338,7 +370,7 @@ fn comparison(mark: &'static str, one: Bound, two: Bound, at: usize) -> Result<B
         let not = functions::find("not").filter(|_| negated);
         return Ok((not.map_or(is.clone(), |not| Node::Call(not, vec![is])), Type::Bool));
     }
-    Ok((folded(Node::Call(function, vec![one.0, two.0])), Type::Bool))
+    Ok((Node::Call(function, vec![one.0, two.0]), Type::Bool))
 }
 
 /// The type of a value that is one of several.

@@ -1,17 +1,21 @@
 //! The scalar functions and operators: what they take, what they yield, and how.
 
+use super::dynamics::{self, listed, place_of, with_array};
 use super::texts;
 use super::times;
-use super::value::{Type, Value};
-use serde_json::{Map, Value as Json};
+use super::value::{TEXT_BYTES, Type, Value};
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-/// Longest text that an expression makes, bytes; a longer one is nothing: ours.
-pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
+/// A function over values; nothing in it waits or panics, and it takes no more steps than its values have bytes.
+pub(crate) type Quick = for<'a, 's> fn(&'a [Value<'s>]) -> Value<'s>;
 
-/// A function over values; nothing in it waits or panics.
-pub(crate) type Eval = for<'a, 's> fn(&'a [Value<'s>]) -> Value<'s>;
+/// How a function yields.
+#[derive(Clone, Copy)]
+pub(crate) enum Eval {
+    Quick(Quick),
+    /// One that takes more steps, and asks in between whether it is to go on.
+    Long(for<'a, 's> fn(&'a [Value<'s>], &dyn Fn() -> bool) -> Value<'s>),
+}
 
 /// A function by its name in the language.
 #[derive(Clone, Copy)]
@@ -24,18 +28,28 @@ pub(crate) struct Function {
     pub(crate) eval: Eval,
 }
 
+impl Function {
+    /// Its value; nothing once it is not to go on.
+    pub(crate) fn call<'s>(&self, values: &[Value<'s>], goes_on: &dyn Fn() -> bool) -> Value<'s> {
+        match self.eval {
+            Eval::Quick(eval) => eval(values),
+            Eval::Long(eval) => eval(values, goes_on),
+        }
+    }
+}
+
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
 }
 
-const fn row(name: &'static str, arity: (usize, usize), kind: Type, eval: Eval) -> Function {
-    Function { name, arity, kind: Some(kind), eval }
+const fn row(name: &'static str, arity: (usize, usize), kind: Type, eval: Quick) -> Function {
+    Function { name, arity, kind: Some(kind), eval: Eval::Quick(eval) }
 }
 
-const fn same(name: &'static str, arity: (usize, usize), eval: Eval) -> Function {
-    Function { name, arity, kind: None, eval }
+const fn same(name: &'static str, arity: (usize, usize), eval: Quick) -> Function {
+    Function { name, arity, kind: None, eval: Eval::Quick(eval) }
 }
 
 const MANY: usize = 64;
@@ -50,6 +64,7 @@ pub(crate) static ALL: &[Function] = &[
     row("<=", (2, 2), Bool, |v| ordered(v, Ordering::is_le)),
     row(">", (2, 2), Bool, |v| ordered(v, Ordering::is_gt)),
     row(">=", (2, 2), Bool, |v| ordered(v, Ordering::is_ge)),
+    row("..", (3, 3), Bool, between),
     row("=~", (2, 2), Bool, |v| texts_hold(v, texts::same)),
     row("!~", (2, 2), Bool, |v| texts_fail(v, texts::same)),
     row("contains", (2, 2), Bool, |v| texts_hold(v, texts::contains)),
@@ -76,8 +91,8 @@ pub(crate) static ALL: &[Function] = &[
     row("!hassuffix", (2, 2), Bool, |v| texts_fail(v, texts::HAS_SUFFIX)),
     row("hassuffix_cs", (2, 2), Bool, |v| texts_hold(v, texts::HAS_SUFFIX_CS)),
     row("!hassuffix_cs", (2, 2), Bool, |v| texts_fail(v, texts::HAS_SUFFIX_CS)),
-    row("has_any", (2, 2), Bool, |v| Value::Bool(listed(&v[1]).iter().any(|word| texts::HAS(&v[0].to_text(), word)))),
-    row("has_all", (2, 2), Bool, |v| Value::Bool(listed(&v[1]).iter().all(|word| texts::HAS(&v[0].to_text(), word)))),
+    Function { name: "has_any", arity: (2, 2), kind: Some(Bool), eval: Eval::Long(|v, on| has_words(v, false, on)) },
+    Function { name: "has_all", arity: (2, 2), kind: Some(Bool), eval: Eval::Long(|v, on| has_words(v, true, on)) },
     row("not", (1, 1), Bool, |v| flag(v[0].as_bool().map(|holds| !holds))),
     row("isempty", (1, 1), Bool, |v| Value::Bool(v[0].to_text().is_empty())),
     row("isnotempty", (1, 1), Bool, |v| Value::Bool(!v[0].to_text().is_empty())),
@@ -95,16 +110,16 @@ pub(crate) static ALL: &[Function] = &[
     row("toboolean", (1, 1), Bool, to_bool),
     row("todatetime", (1, 1), DateTime, to_datetime),
     row("totimespan", (1, 1), TimeSpan, to_timespan),
-    row("toguid", (1, 1), Str, |v| Value::made(v[0].to_text().to_lowercase())),
-    row("todynamic", (1, 1), Dynamic, parse_json),
-    row("parse_json", (1, 1), Dynamic, parse_json),
-    row("parsejson", (1, 1), Dynamic, parse_json),
-    row("toobject", (1, 1), Dynamic, parse_json),
+    row("toguid", (1, 1), Str, |v| made(v[0].to_text().to_lowercase())),
+    row("todynamic", (1, 1), Dynamic, dynamics::parse_json),
+    row("parse_json", (1, 1), Dynamic, dynamics::parse_json),
+    row("parsejson", (1, 1), Dynamic, dynamics::parse_json),
+    row("toobject", (1, 1), Dynamic, dynamics::parse_json),
     row("tolower", (1, 1), Str, |v| made(v[0].to_text().to_lowercase())),
     row("toupper", (1, 1), Str, |v| made(v[0].to_text().to_uppercase())),
     row("strcat", (1, MANY), Str, |v| made_of(v.iter(), "")),
     row("strcat_delim", (2, MANY), Str, |v| made_of(v[1..].iter(), &v[0].to_text())),
-    row("strcat_array", (2, 2), Str, |v| made(listed(&v[0]).join(&*v[1].to_text()))),
+    row("strcat_array", (2, 2), Str, dynamics::strcat_array),
     row("split", (2, 3), Dynamic, texts::split),
     row("substring", (2, 3), Str, texts::substring),
     row("strlen", (1, 1), Long, |v| whole(v[0].to_text().chars().count())),
@@ -113,20 +128,18 @@ pub(crate) static ALL: &[Function] = &[
     row("countof", (2, 2), Long, |v| texts::count_of(&v[0].to_text(), &v[1].to_text())),
     row("reverse", (1, 1), Str, |v| made(v[0].to_text().chars().rev().collect::<String>())),
     row("array_length", (1, 1), Long, |v| with_array(&v[0], |items| whole(items.len()))),
-    row("array_index_of", (2, 2), Long, |v| with_array(&v[0], |items| position(items, &v[1]))),
-    row("array_concat", (1, MANY), Dynamic, array_concat),
-    row("bag_keys", (1, 1), Dynamic, bag_keys),
-    row("bag_has_key", (2, 2), Bool, bag_has_key),
-    row("bag_merge", (1, MANY), Dynamic, bag_merge),
-    row("pack", (0, MANY), Dynamic, bag_pack),
-    row("bag_pack", (0, MANY), Dynamic, bag_pack),
-    row("pack_dictionary", (0, MANY), Dynamic, bag_pack),
-    row("pack_array", (0, MANY), Dynamic, |v| array(v.iter().map(Value::to_json).collect())),
-    row("set_has_element", (2, 2), Bool, |v| {
-        with_array(&v[0], |items| {
-            Value::Bool(items.iter().any(|item| Value::of_json(item).equals(&v[1]) == Some(true)))
-        })
+    row("array_index_of", (2, 2), Long, |v| {
+        with_array(&v[0], |items| place_of(items, &v[1]).map_or(Value::Long(-1), whole))
     }),
+    row("array_concat", (1, MANY), Dynamic, dynamics::array_concat),
+    row("bag_keys", (1, 1), Dynamic, dynamics::bag_keys),
+    row("bag_has_key", (2, 2), Bool, dynamics::bag_has_key),
+    row("bag_merge", (1, MANY), Dynamic, dynamics::bag_merge),
+    row("pack", (0, MANY), Dynamic, dynamics::bag_pack),
+    row("bag_pack", (0, MANY), Dynamic, dynamics::bag_pack),
+    row("pack_dictionary", (0, MANY), Dynamic, dynamics::bag_pack),
+    row("pack_array", (0, MANY), Dynamic, dynamics::pack_array),
+    row("set_has_element", (2, 2), Bool, |v| with_array(&v[0], |items| Value::Bool(place_of(items, &v[1]).is_some()))),
     row("datetime_diff", (3, 3), Long, datetime_diff),
     row("datetime_add", (3, 3), DateTime, datetime_add),
     row("startofday", (1, 2), DateTime, |v| start(v, "day")),
@@ -197,12 +210,25 @@ pub(crate) fn whole<'s>(count: usize) -> Value<'s> {
     Value::Long(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-pub(crate) fn array<'s>(items: Vec<Json>) -> Value<'s> {
-    Value::Dynamic(Arc::new(Json::Array(items)))
-}
-
 fn ordered<'s>(v: &[Value<'s>], holds: fn(Ordering) -> bool) -> Value<'s> {
     flag(v[0].order(&v[1]).map(holds))
+}
+
+/// Whether the first lies between the others; a span behind a moment counts from that moment.
+fn between<'s>(v: &[Value<'s>]) -> Value<'s> {
+    let end = match (&v[0], &v[2]) {
+        (Value::DateTime(_), Value::TimeSpan(_)) => arithmetic("+", &v[1], &v[2]),
+        (_, end) => end.clone(),
+    };
+    match (v[0].order(&v[1]).map(Ordering::is_ge), v[0].order(&end).map(Ordering::is_le)) {
+        (Some(false), _) | (_, Some(false)) => Value::Bool(false),
+        (Some(true), Some(true)) => Value::Bool(true),
+        _ => Value::Null,
+    }
+}
+
+fn has_words<'s>(v: &[Value<'s>], every: bool, goes_on: &dyn Fn() -> bool) -> Value<'s> {
+    texts::has_words(&v[0].to_text(), &listed(&v[1]), every, goes_on)
 }
 
 fn texts_hold<'s>(v: &[Value<'s>], holds: fn(&str, &str) -> bool) -> Value<'s> {
@@ -213,18 +239,7 @@ fn texts_fail<'s>(v: &[Value<'s>], holds: fn(&str, &str) -> bool) -> Value<'s> {
     Value::Bool(!holds(&v[0].to_text(), &v[1].to_text()))
 }
 
-/// The texts of an array; of anything else its own text.
-fn listed(value: &Value<'_>) -> Vec<String> {
-    match value {
-        Value::Dynamic(json) => match json.as_ref() {
-            Json::Array(items) => items.iter().map(|item| Value::of_json(item).to_text().to_string()).collect(),
-            other => vec![other.to_string()],
-        },
-        other => vec![other.to_text().to_string()],
-    }
-}
-
-fn made_of<'a, 's: 'a>(parts: impl Iterator<Item = &'a Value<'s>>, between: &str) -> Value<'s> {
+pub(super) fn made_of<'a, 's: 'a>(parts: impl Iterator<Item = &'a Value<'s>>, between: &str) -> Value<'s> {
     let mut text = String::new();
     for (number, part) in parts.enumerate() {
         if number > 0 {
@@ -285,74 +300,6 @@ fn to_timespan<'s>(v: &[Value<'s>]) -> Value<'s> {
         Value::Text(text) => times::parse_timespan(text).map_or(Value::Null, Value::TimeSpan),
         _ => Value::Null,
     }
-}
-
-fn parse_json<'s>(v: &[Value<'s>]) -> Value<'s> {
-    match &v[0] {
-        // What is no JSON stays the text that it is.
-        Value::Text(text) => {
-            serde_json::from_str::<Json>(text).map_or_else(|_| v[0].clone(), |json| Value::of_json(&json))
-        }
-        other => other.clone(),
-    }
-}
-
-fn with_array<'s>(value: &Value<'s>, then: impl FnOnce(&[Json]) -> Value<'s>) -> Value<'s> {
-    match value {
-        Value::Dynamic(json) => json.as_array().map_or(Value::Null, |items| then(items)),
-        _ => Value::Null,
-    }
-}
-
-fn position<'s>(items: &[Json], wanted: &Value<'s>) -> Value<'s> {
-    let found = items.iter().position(|item| Value::of_json(item).equals(wanted) == Some(true));
-    found.map_or(Value::Long(-1), whole)
-}
-
-fn object<'a>(value: &'a Value<'_>) -> Option<&'a Map<String, Json>> {
-    match value {
-        Value::Dynamic(json) => json.as_object(),
-        _ => None,
-    }
-}
-
-fn array_concat<'s>(v: &[Value<'s>]) -> Value<'s> {
-    let mut all = Vec::new();
-    for value in v {
-        if let Value::Dynamic(json) = value
-            && let Json::Array(items) = json.as_ref()
-        {
-            all.extend_from_slice(items);
-        }
-    }
-    array(all)
-}
-
-fn bag_keys<'s>(v: &[Value<'s>]) -> Value<'s> {
-    object(&v[0]).map_or(Value::Null, |map| array(map.keys().map(|name| Json::from(name.as_str())).collect()))
-}
-
-fn bag_has_key<'s>(v: &[Value<'s>]) -> Value<'s> {
-    object(&v[0]).map_or(Value::Null, |map| Value::Bool(map.contains_key(&*v[1].to_text())))
-}
-
-fn bag_merge<'s>(v: &[Value<'s>]) -> Value<'s> {
-    let mut merged = Map::new();
-    // The first one that has a name keeps it.
-    for map in v.iter().filter_map(object) {
-        for (name, value) in map {
-            merged.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    Value::Dynamic(Arc::new(Json::Object(merged)))
-}
-
-fn bag_pack<'s>(v: &[Value<'s>]) -> Value<'s> {
-    let mut map = Map::new();
-    for pair in v.chunks_exact(2) {
-        map.insert(pair[0].to_text().to_string(), pair[1].to_json());
-    }
-    Value::Dynamic(Arc::new(Json::Object(map)))
 }
 
 fn datetime_diff<'s>(v: &[Value<'s>]) -> Value<'s> {
@@ -456,7 +403,7 @@ pub(crate) fn arithmetic<'s>(mark: &str, one: &Value<'s>, two: &Value<'s>) -> Va
 }
 
 /// The functions of arithmetic, so that they stand among the others.
-pub(crate) static ARITHMETIC: &[(&str, Eval)] = &[
+pub(crate) static ARITHMETIC: &[(&str, Quick)] = &[
     ("+", |v| arithmetic("+", &v[0], &v[1])),
     ("-", |v| arithmetic("-", &v[0], &v[1])),
     ("*", |v| arithmetic("*", &v[0], &v[1])),

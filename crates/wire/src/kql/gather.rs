@@ -2,7 +2,7 @@
 
 use super::Result;
 use super::aggregate::{Aggregate, Gathered};
-use super::eval::{Context, NO_BASE, Row};
+use super::eval::{Context, Row};
 use super::plan::{Key, Sink};
 use super::value::Value;
 use std::cmp::Ordering;
@@ -49,11 +49,23 @@ impl<'s> Groups<'s> {
         if let Some(place) = places.iter().copied().find(|place| same(place)) {
             return Ok((place, false));
         }
-        cx.charge(128 + key.iter().map(|value| 24 + value.weight()).sum::<usize>())?;
+        let group = Group { key, gathered: make(), first: None };
+        cx.charge(group.weight())?;
         places.push(self.all.len());
-        self.all.push(Group { key, gathered: make(), first: None });
+        self.all.push(group);
         Ok((self.all.len() - 1, true))
     }
+}
+
+impl Group<'_> {
+    /// Bytes that it holds before anything is gathered.
+    fn weight(&self) -> usize {
+        128 + weight_of(&self.key) + self.gathered.len() * size_of::<Gathered<'_>>()
+    }
+}
+
+fn weight_of(values: &[Value<'_>]) -> usize {
+    values.iter().map(|value| size_of::<Value<'_>>() + value.weight()).sum()
 }
 
 impl<'s> State<'s> {
@@ -78,29 +90,27 @@ impl<'s> State<'s> {
             Sink::Union { columns, .. } => {
                 self.total += 1;
                 if self.keep.is_none_or(|keep| (self.rows.len() as u64) < keep) {
-                    let mut flat = Row::new(NO_BASE);
-                    flat.slots = columns.iter().map(|node| cx.eval(node, row)).collect();
+                    let flat = Row::of(cx.list(columns, row));
                     cx.charge(flat.weight())?;
                     self.rows.push(flat);
                 }
             }
             Sink::Sort { keys, top } => {
-                let values: Vec<_> = keys.iter().map(|key| cx.eval(&key.node, row)).collect();
-                let weight = row.weight() + values.iter().map(|value| 24 + value.weight()).sum::<usize>();
-                cx.charge(weight)?;
+                let values = cx.list(keys.iter().map(|key| &key.node), row);
+                cx.charge(row.weight() + weight_of(&values))?;
                 self.total += 1;
                 self.keys.push((values, row.clone()));
                 self.trim(cx, keys, *top);
             }
             Sink::Summarize { keys, aggregates } => {
-                let key = keys.iter().map(|node| cx.eval(node, row)).collect();
+                let key = cx.list(keys, row);
                 let (place, _) = self.groups.of(cx, key, || aggregates.iter().map(Aggregate::start).collect())?;
                 for (aggregate, gathered) in aggregates.iter().zip(&mut self.groups.all[place].gathered) {
                     aggregate.add(gathered, cx, row)?;
                 }
             }
             Sink::First(keys) => {
-                let key = keys.iter().map(|node| cx.eval(node, row)).collect();
+                let key = cx.list(keys, row);
                 let (place, fresh) = self.groups.of(cx, key, Vec::new)?;
                 if fresh {
                     cx.charge(row.weight())?;
@@ -120,7 +130,7 @@ impl<'s> State<'s> {
         }
         self.keys.sort_by(|one, two| by_keys(keys, &one.0, &two.0));
         for (values, row) in self.keys.drain(top..) {
-            cx.release(row.weight() + values.iter().map(|value| 24 + value.weight()).sum::<usize>());
+            cx.release(row.weight() + weight_of(&values));
         }
     }
 
@@ -129,11 +139,16 @@ impl<'s> State<'s> {
         self.rows.extend(later.rows);
         self.keys.extend(later.keys);
         for group in later.groups.all {
+            // It goes into another one, or is that one, which is counted with it.
+            cx.release(group.weight());
             let Group { key, gathered, first } = group;
             let (place, fresh) = self.groups.of(cx, key, Vec::new)?;
             let known = &mut self.groups.all[place];
             match self.sink {
-                _ if fresh => (known.gathered, known.first) = (gathered, first),
+                _ if fresh => {
+                    cx.charge(gathered.len() * size_of::<Gathered<'_>>())?;
+                    (known.gathered, known.first) = (gathered, first);
+                }
                 Sink::Summarize { aggregates, .. } => {
                     for ((aggregate, known), more) in aggregates.iter().zip(&mut known.gathered).zip(gathered) {
                         aggregate.merge(known, more, cx);
@@ -159,6 +174,9 @@ impl<'s> State<'s> {
             Sink::Sort { keys, top } => {
                 self.keys.sort_by(|one, two| by_keys(keys, &one.0, &two.0));
                 let most = top.map_or(usize::MAX, |top| usize::try_from(top).unwrap_or(usize::MAX));
+                for (number, (values, row)) in self.keys.iter().enumerate() {
+                    cx.release(weight_of(values) + if number < most { 0 } else { row.weight() });
+                }
                 let rows = self.keys.into_iter().take(most).map(|(_, row)| row).collect();
                 Ok((rows, self.total.min(top.unwrap_or(u64::MAX))))
             }
@@ -167,15 +185,18 @@ impl<'s> State<'s> {
                     // Without keys there is one group, of no rows at all.
                     self.groups.of(cx, Vec::new(), || aggregates.iter().map(Aggregate::start).collect())?;
                 }
-                let made = |group: Group<'s>| {
-                    let mut row = Row::new(NO_BASE);
-                    row.slots = group.key;
+                let mut rows = Vec::with_capacity(self.groups.all.len());
+                for group in self.groups.all {
+                    cx.check()?;
+                    cx.release(group.weight() + group.gathered.iter().map(Gathered::weight).sum::<usize>());
+                    let mut slots = group.key;
                     for (aggregate, gathered) in aggregates.iter().zip(group.gathered) {
-                        aggregate.finish(gathered, &mut row.slots);
+                        aggregate.finish(gathered, &mut slots);
                     }
-                    row
-                };
-                let rows: Vec<_> = self.groups.all.into_iter().map(made).collect();
+                    let row = Row::of(slots);
+                    cx.charge(row.weight())?;
+                    rows.push(row);
+                }
                 let count = rows.len() as u64;
                 Ok((rows, count))
             }

@@ -3,7 +3,7 @@
 use super::Result;
 use super::ast::JoinKind;
 use super::eval::{Context, NO_BASE, Row};
-use super::plan::{Join, Node, Width};
+use super::plan::{Join, Width};
 use super::run::Run;
 use super::value::Value;
 use std::collections::HashMap;
@@ -23,9 +23,10 @@ impl<'s> Meeting<'s> {
         let mut meeting = Self { join, rows: Vec::with_capacity(rows.len()), index: HashMap::new() };
         for row in rows {
             run.cx.check()?;
-            let key = keys(&run.cx, &join.right_keys, &row);
+            let key = run.cx.list(&join.right_keys, &row);
             // Nothing meets nothing.
             if key.iter().any(Value::is_null) {
+                run.cx.release(row.weight());
                 continue;
             }
             run.cx.charge(64 + key.iter().map(|value| 24 + value.weight()).sum::<usize>())?;
@@ -43,7 +44,7 @@ impl<'s> Meeting<'s> {
         row: &Row<'s>,
         then: &mut dyn FnMut(Row<'s>) -> Result<()>,
     ) -> Result<()> {
-        let key = keys(cx, &self.join.left_keys, row);
+        let key = cx.list(&self.join.left_keys, row);
         let places = if key.iter().any(Value::is_null) { None } else { self.index.get(&hash(cx, &key)) };
         let is_same = |place: &&u32| self.rows[**place as usize].0.iter().zip(&key).all(|(one, two)| one.same_key(two));
         let mut met = places.into_iter().flatten().filter(is_same).peekable();
@@ -69,21 +70,17 @@ impl<'s> Meeting<'s> {
         for (place, base) in row.bases.iter_mut().skip(bases).zip(right.bases) {
             *place = base;
         }
-        row.slots.resize_with(slots, || Value::Null);
-        row.slots.extend(right.slots.iter().cloned());
+        row.pad(slots);
+        right.slots().iter().for_each(|value| row.push(value.clone()));
         row
     }
 
     fn alone(&self, left: &Row<'s>) -> Row<'s> {
         let mut row = left.clone();
         row.bases.iter_mut().skip(self.join.left.bases).for_each(|base| *base = NO_BASE);
-        row.slots.resize_with(self.join.left.slots + self.join.right.width.slots, || Value::Null);
+        row.pad(self.join.left.slots + self.join.right.width.slots);
         row
     }
-}
-
-fn keys<'s>(cx: &Context<'s>, nodes: &'s [Node], row: &Row<'s>) -> Vec<Value<'s>> {
-    nodes.iter().map(|node| cx.eval(node, row)).collect()
 }
 
 fn hash(cx: &Context<'_>, key: &[Value<'_>]) -> u64 {

@@ -4,20 +4,27 @@
 //! | File | What it is |
 //! |---|---|
 //! | `lexer`, `parser`, `expression` | text to syntax (`ast`), with the place of everything in the text |
-//! | `bind`, `operators`, `expressions` | syntax to a [`Plan`]: names become columns and slots, every expression gets its type |
-//! | `functions`, `texts`, `times` | the scalar functions |
+//! | `bind`, `operators`, `summarize`, `expressions` | syntax to a [`Plan`]: names become columns and slots, every expression gets its type |
+//! | `functions`, `texts`, `times`, `dynamics` | the scalar functions |
 //! | `run`, `eval`, `join`, `gather`, `aggregate` | the plan over the parts of a [`Source`], on several threads where it pays |
 //!
-//! Nothing here reads a clock or waits: `now()` is an argument, and whoever runs a plan stops it through [`Limits`].
+//! Nothing here reads a clock or waits: `now()` is an argument, and whoever makes or runs a plan stops it by a flag.
+//!
+//! A query may be hostile. Syntax is bounded by its text; an expression about no row is its value once it is bound, so no name
+//! stands for more than one; what an expression makes is bounded for each value and each row (`eval`), what a query gathers by
+//! [`Limits`]; and whatever takes more steps than its values have bytes looks at the flag in between.
 
 mod aggregate;
 mod ast;
 mod bind;
+mod dynamics;
 mod eval;
 mod expression;
 mod expressions;
 mod functions;
 mod gather;
+#[cfg(test)]
+mod hostile;
 mod join;
 mod lexer;
 mod operators;
@@ -25,6 +32,7 @@ mod parser;
 mod plan;
 mod run;
 mod source;
+mod summarize;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -37,6 +45,7 @@ pub use source::{ColumnInfo, Part, Schema, Source, TableInfo};
 pub use value::{Text, Type, Value};
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 /// Longest text of a query, bytes: ours (Azure names none; its portal's queries have a few kilobytes).
 pub const QUERY_BYTES: usize = 32 * 1024;
@@ -46,6 +55,12 @@ pub(crate) const DEPTH: usize = 64;
 pub(crate) const OPERATORS: usize = 64;
 /// Most columns that a query may carry: ours.
 pub(crate) const COLUMNS: usize = 256;
+/// Most names and numbers in all paths within columns, each with those before it (`a.b.c` has 1 + 2 + 3): ours.
+pub(crate) const STEPS: usize = 4096;
+/// Most regular expressions of a query: ours.
+pub(crate) const PATTERNS: usize = 32;
+/// Bytes of values that are computed before the first row: ours.
+pub(crate) const PLAN_BYTES: usize = 16 * 1024 * 1024;
 /// Most joins of a query (Resource Graph: 3).
 pub(crate) const JOINS: usize = 3;
 /// Most `mv-expand`s of a query (Resource Graph: 3).
@@ -120,14 +135,15 @@ impl std::error::Error for Fault {}
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// Makes a plan of the text of a query over the tables of `schema`; `now` is what `now()` and `ago()` count from, in Unix
-/// seconds and nanoseconds.
+/// seconds and nanoseconds. What the query says of no row is computed here, so this takes time as a run does: for a thread that
+/// may be held, until `stop` is set.
 ///
 /// # Errors
-/// What is wrong with it, with the place.
-pub fn plan(text: &str, schema: &Schema, now: (i64, u32)) -> Result<Plan> {
+/// What is wrong with it, with the place; a limit that it met.
+pub fn plan(text: &str, schema: &Schema, now: (i64, u32), stop: &AtomicBool) -> Result<Plan> {
     if text.len() > QUERY_BYTES {
         return Err(Fault::limit(format!("The query has more than {QUERY_BYTES} bytes.")));
     }
     let query = parser::parse(text)?;
-    bind::bind(&query, schema, times::from_unix(now))
+    bind::bind(&query, schema, times::from_unix(now), stop)
 }

@@ -1,8 +1,8 @@
 //! Operators: what each does to the columns, and which steps it adds.
 
-use super::aggregate::{self, Aggregate, Kind, LIST};
+use super::aggregate::{Aggregate, Kind};
 use super::ast::{Expansion, Expr, ExprKind, JoinKind, Named, Operator, OperatorKind, Pattern, Pipe, SortKey};
-use super::bind::{Binder, Flow, free};
+use super::bind::{Binder, Flow, few, free};
 use super::functions;
 use super::plan::{Column, Expand, Join, Key, Node, Sink, Transform};
 use super::value::{Type, Value};
@@ -12,14 +12,14 @@ use super::{EXPANSIONS, Fault, FaultKind, JOINS, Result};
 const EXPANDED: (u64, u64) = (128, 2000);
 
 /// Expressions with the columns that they make.
-type Keys = (Vec<Node>, Vec<(String, Type)>);
+pub(super) type Keys = (Vec<Node>, Vec<(String, Type)>);
 
-fn fault(message: impl Into<String>, at: usize, token: &str) -> Fault {
+pub(super) fn fault(message: impl Into<String>, at: usize, token: &str) -> Fault {
     Fault::new(FaultKind::Meaning, message, at, token)
 }
 
 /// The name of the column that an expression makes where it is given none.
-fn name_of(expr: &Expr) -> Option<String> {
+pub(super) fn name_of(expr: &Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Name(name) => Some(name.clone()),
         ExprKind::Member(inner, name) => Some(format!("{}_{name}", name_of(inner)?)),
@@ -54,7 +54,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     rest.ends_with(tail)
 }
 
-impl Binder {
+impl Binder<'_> {
     pub(crate) fn operator(&mut self, flow: &mut Flow, operator: &Operator) -> Result<()> {
         match &operator.kind {
             OperatorKind::Where(expr) => {
@@ -117,6 +117,7 @@ impl Binder {
 
     /// Expressions with the names they get. What is a column already stays where it is; all else is a slot more.
     fn computed(&mut self, flow: &mut Flow, list: &[Named]) -> Result<Vec<(Option<String>, Node, Type)>> {
+        few(list.len())?;
         let mut nodes = Vec::new();
         let mut made = Vec::new();
         for named in list {
@@ -143,6 +144,7 @@ impl Binder {
 
     /// Refuses a pattern that fits no column.
     fn known(&self, flow: &Flow, patterns: &[Pattern]) -> Result<()> {
+        few(patterns.len())?;
         for pattern in patterns {
             let found = flow.columns.iter().any(|column| fits(&pattern.text, &column.name));
             if !found && !pattern.text.contains('*') {
@@ -168,6 +170,7 @@ impl Binder {
     }
 
     fn rename(&self, flow: &mut Flow, list: &[Named]) -> Result<()> {
+        few(list.len())?;
         for named in list {
             let (Some(name), ExprKind::Name(old)) = (&named.name, &named.expr.kind) else {
                 return Err(fault("project-rename takes 'new = old' with the name of a column.", named.expr.at, ""));
@@ -182,6 +185,7 @@ impl Binder {
     }
 
     fn sort_keys(&mut self, flow: &Flow, keys: &[SortKey]) -> Result<Vec<Key>> {
+        few(keys.len())?;
         let key = |key: &SortKey| {
             let (node, kind) = self.expr(&key.expr, flow)?;
             self.not_dynamic(kind, &key.expr, "Rows are not sorted by")?;
@@ -202,7 +206,7 @@ impl Binder {
     }
 
     /// The columns after rows were made anew: slots, in order.
-    fn rebased(&self, flow: &mut Flow, columns: Vec<(String, Type)>) {
+    pub(super) fn rebased(&self, flow: &mut Flow, columns: Vec<(String, Type)>) {
         flow.bases = Vec::new();
         flow.slots = columns.len();
         flow.columns = Vec::new();
@@ -213,7 +217,8 @@ impl Binder {
         }
     }
 
-    fn keys(&mut self, flow: &Flow, by: &[Named], what: &str) -> Result<Keys> {
+    pub(super) fn keys(&mut self, flow: &Flow, by: &[Named], what: &str) -> Result<Keys> {
+        few(by.len())?;
         let (mut nodes, mut columns) = (Vec::new(), Vec::new());
         for named in by {
             let (node, kind) = self.expr(&named.expr, flow)?;
@@ -228,116 +233,12 @@ impl Binder {
         Ok((nodes, columns))
     }
 
-    fn summarize(&mut self, flow: &mut Flow, aggregates: &[Named], by: &[Named]) -> Result<()> {
-        let (keys, mut columns) = self.keys(flow, by, "Rows are not grouped by")?;
-        let mut bound = Vec::new();
-        for named in aggregates {
-            bound.push(self.aggregate(flow, named, &mut columns)?);
-        }
-        flow.gather(Sink::Summarize { keys, aggregates: bound });
-        self.rebased(flow, columns);
-        Ok(())
-    }
-
-    fn aggregate(&mut self, flow: &Flow, named: &Named, columns: &mut Vec<(String, Type)>) -> Result<Aggregate> {
-        let at = named.expr.at;
-        let ExprKind::Call(function, args) = &named.expr.kind else {
-            return Err(fault("summarize takes aggregates, such as count() or max(name).", at, ""));
-        };
-        let Some((kind, prefix, yields)) = aggregate::find(function) else {
-            let message = format!(
-                "'{function}()' is no aggregate that is supported. There are count, countif, sum, avg, min, max, dcount, make_list, make_set, take_any, arg_max and arg_min, and those with 'if'."
-            );
-            return Err(Fault::new(FaultKind::Unsupported, message, at, function));
-        };
-        let (mut args, mut condition, mut most) = (args.as_slice(), None, LIST);
-        if matches!(kind, Kind::List | Kind::Set)
-            && args.len() > 1
-            && let (Some((last, rest)), false) = (args.split_last(), function.ends_with("_if"))
-        {
-            most = match &last.kind {
-                ExprKind::Literal(Value::Long(count)) => usize::try_from(*count).unwrap_or(0).min(LIST),
-                _ => return Err(fault("The second argument is the greatest length of the list.", last.at, "")),
-            };
-            args = rest;
-        }
-        if function.ends_with("if") && kind != Kind::CountIf {
-            let Some((last, rest)) = args.split_last() else {
-                return Err(fault(format!("{function}() takes a condition as its last argument."), at, function));
-            };
-            condition = Some(self.condition(last, flow)?);
-            args = rest;
-        }
-        // The second argument of dcount() is its accuracy; ours is exact.
-        if kind == Kind::DistinctCount && args.len() == 2 {
-            args = &args[..1];
-        }
-        let wanted = match kind {
-            Kind::Count => 0..=0,
-            Kind::Any => 1..=32,
-            Kind::ArgMax | Kind::ArgMin => 1..=32,
-            _ => 1..=1,
-        };
-        if !wanted.contains(&args.len()) {
-            return Err(fault(format!("{function}() was given the wrong number of arguments."), at, function));
-        }
-        let (nodes, named_args) = self.arguments(flow, kind, args)?;
-        let wide = matches!(kind, Kind::Any | Kind::ArgMax | Kind::ArgMin);
-        if wide {
-            for (number, (name, kind)) in named_args.into_iter().enumerate() {
-                let given = named.name.clone().filter(|_| number == 0);
-                columns.push((given.unwrap_or(name), kind));
-            }
-        } else {
-            let first = named_args.into_iter().next();
-            let sum = |kind: Type| if kind == Type::Dynamic { Type::Real } else { kind };
-            let kind = yields.unwrap_or_else(|| {
-                first
-                    .as_ref()
-                    .map_or(Type::Long, |(_, kind)| if function.starts_with("sum") { sum(*kind) } else { *kind })
-            });
-            let name = first.map(|(name, _)| name).unwrap_or_default();
-            columns.push((named.name.clone().unwrap_or_else(|| format!("{prefix}{name}")), kind));
-        }
-        Ok(Aggregate { kind, args: nodes, condition, most })
-    }
-
-    /// The arguments of an aggregate; `*` is all columns.
-    fn arguments(&mut self, flow: &Flow, kind: Kind, args: &[Expr]) -> Result<Keys> {
-        let (mut nodes, mut named_args) = (Vec::new(), Vec::new());
-        for arg in args {
-            if matches!(arg.kind, ExprKind::Star) && matches!(kind, Kind::Any | Kind::ArgMax | Kind::ArgMin) {
-                for column in &flow.columns {
-                    nodes.push(column.node.clone());
-                    named_args.push((column.name.clone(), column.kind));
-                }
-                continue;
-            }
-            let (node, kind) = self.expr(arg, flow)?;
-            nodes.push(node);
-            named_args.push((name_of(arg).unwrap_or_default(), kind));
-        }
-        Ok((nodes, named_args))
-    }
-
-    fn distinct(&mut self, flow: &mut Flow, list: &[Named]) -> Result<()> {
-        let (keys, columns) = match list {
-            [] => {
-                let all = flow.columns.iter().map(|column| (column.node.clone(), (column.name.clone(), column.kind)));
-                all.unzip()
-            }
-            list => self.keys(flow, list, "Rows are not made distinct by")?,
-        };
-        flow.gather(Sink::Summarize { keys, aggregates: Vec::new() });
-        self.rebased(flow, columns);
-        Ok(())
-    }
-
     fn join(&mut self, flow: &mut Flow, kind: JoinKind, right: &Pipe, on: &[Expr], at: usize) -> Result<()> {
         self.joins += 1;
         if self.joins > JOINS {
             return Err(Fault::new(FaultKind::Limit, format!("A query has at most {JOINS} joins."), at, "join"));
         }
+        few(on.len())?;
         let mut other = self.flow(right)?;
         let swapped = matches!(kind, JoinKind::RightOuter | JoinKind::RightSemi | JoinKind::RightAnti);
         let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
@@ -460,6 +361,7 @@ impl Binder {
             let message = format!("A query has at most {EXPANSIONS} mv-expand.");
             return Err(Fault::new(FaultKind::Limit, message, at, "mv-expand"));
         }
+        few(columns.len())?;
         let (mut nodes, mut casts, mut made) = (Vec::new(), Vec::new(), Vec::new());
         for expansion in columns {
             let expr = &expansion.named.expr;

@@ -3,7 +3,8 @@
 use super::aggregate::Aggregate;
 use super::ast::JoinKind;
 use super::functions::Function;
-use super::value::{Type, Value};
+use super::texts;
+use super::value::{Sought, Type, Value};
 use regex::Regex;
 
 /// A step of a path within a dynamic value.
@@ -13,6 +14,13 @@ pub enum Step {
     Member(String),
     /// The element with this number, from the end where it is negative.
     Element(i64),
+}
+
+impl Step {
+    /// Bytes that it holds.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + if let Self::Member(name) = self { name.len() } else { 0 }
+    }
 }
 
 /// A path within a column of a table.
@@ -190,11 +198,10 @@ pub(crate) enum Node {
         what: PatternUse,
         text: Box<Node>,
     },
-    /// `in`: sorted texts where all are texts, else values.
+    /// `in` a list that is known.
     In {
         value: Box<Node>,
-        list: Vec<Value<'static>>,
-        ignore_case: bool,
+        list: Listed,
         negated: bool,
     },
     /// The same with values that are not known before.
@@ -206,7 +213,66 @@ pub(crate) enum Node {
     },
 }
 
+/// Texts that are compared one by one, without regard to case, sooner than a text is made lower case: ours.
+const FEW: usize = 8;
+
+/// The values that `in` knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    /// In order, and in lower case where `ignore_case`.
+    texts: Vec<Box<str>>,
+    others: Vec<Value<'static>>,
+    ignore_case: bool,
+}
+
+impl Listed {
+    pub(crate) fn new(all: Vec<Value<'static>>, ignore_case: bool) -> Self {
+        let (mut texts, mut others) = (Vec::new(), Vec::new());
+        for value in all {
+            match &value {
+                Value::Text(text) if ignore_case => texts.push(text.to_lowercase().into()),
+                Value::Text(text) => texts.push((&**text).into()),
+                _ => others.push(value),
+            }
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        Self { texts, others, ignore_case }
+    }
+
+    /// Whether a value is one of them.
+    pub(crate) fn has(&self, value: &Value<'_>) -> bool {
+        let is_text = || {
+            if self.ignore_case && self.texts.len() <= FEW {
+                let text = value.to_text();
+                return self.texts.iter().any(|known| texts::same(&text, known));
+            }
+            let sought = Sought::new(value, self.ignore_case);
+            self.texts.binary_search_by(|text| (**text).cmp(sought.text())).is_ok()
+        };
+        (!self.texts.is_empty() && is_text()) || self.others.iter().any(|item| value.equals(item) == Some(true))
+    }
+}
+
 impl Node {
+    /// Whether everything is known of it before the first row.
+    pub(crate) fn is_known(&self) -> bool {
+        let known = |node: &Self| matches!(node, Self::Literal(_));
+        match self {
+            Self::Literal(_)
+            | Self::Column(..)
+            | Self::Path(..)
+            | Self::Slot(_)
+            | Self::Is { .. }
+            | Self::Begins { .. } => false,
+            Self::Member(inner, _) | Self::Pattern { text: inner, .. } | Self::In { value: inner, .. } => known(inner),
+            Self::Element(one, two) => known(one) && known(two),
+            Self::All(all) | Self::Any(all) | Self::Call(_, all) | Self::Coalesce(all) => all.iter().all(known),
+            Self::Case(cases, other) => cases.iter().all(|(one, two)| known(one) && known(two)) && known(other),
+            Self::InNodes { value, list, .. } => known(value) && list.iter().all(known),
+        }
+    }
+
     /// The same expression about a row that comes behind one of this width in a joined row.
     pub(crate) fn shift(&mut self, by: Width) {
         match self {

@@ -2,7 +2,7 @@
 //! parts of a large table are shared out to a few threads, each gathers its own, and what they gathered is put together in
 //! the order of the rows.
 
-use super::eval::{Context, NO_BASE, Row, base};
+use super::eval::{Context, Row, base};
 use super::functions::Function;
 use super::gather::State;
 use super::join::Meeting;
@@ -12,9 +12,8 @@ use super::value::Value;
 use super::{Fault, Result};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 /// Rows below which one thread does it all: ours.
 const FEW: usize = 20_000;
@@ -63,7 +62,8 @@ pub struct Answer {
 }
 
 impl Plan {
-    /// Runs it. Blocks: for a thread that may be held.
+    /// Runs it. Blocks: for a thread that may be held. A page of a query with `take` or `limit` begins with the first row whatever it
+    /// skips, as Resource Graph has it.
     ///
     /// # Errors
     /// A limit that it met.
@@ -75,26 +75,25 @@ impl Plan {
             parts.extend(source.parts(*table));
             tables.insert(*table, start..parts.len());
         }
-        let run = Run {
-            cx: Context {
-                parts,
-                hasher: RandomState::new(),
-                stop: limits.stop,
-                memory: AtomicUsize::new(0),
-                memory_most: limits.memory_bytes,
-                threads: limits.threads.max(1),
-            },
-            tables,
-        };
+        let run = Run { cx: Context::new(parts, limits), tables };
+        let takes = self.pipe.stages.iter().any(|stage| matches!(stage.sink, Sink::Take(_)));
+        let page = if takes { Page::new(0, page.top) } else { page };
         let around = if page.after.is_some() { SHIFTED } else { 0 };
         let end = page.skip.saturating_add((page.top + around) as u64);
         let (rows, total) = run.pipe(&self.pipe, Some(end))?;
         let skip = usize::try_from(page.skip).unwrap_or(usize::MAX);
         let skip = self.behind(&run.cx, &rows, skip, page.after.as_deref()).unwrap_or(skip);
         let rows = rows.into_iter().skip(skip).take(page.top);
-        let shown =
-            |row: Row<'_>| self.pipe.columns.iter().map(|column| run.cx.eval(&column.node, &row).to_json()).collect();
-        Ok(Answer { total, skipped: skip as u64, rows: rows.map(shown).collect() })
+        let mut shown = Vec::new();
+        for row in rows {
+            let values = run.cx.list(self.pipe.columns.iter().map(|column| &column.node), &row);
+            run.cx.check()?;
+            // Columns may share a value; each is written out in the answer.
+            run.cx.charge(values.iter().map(shown_weight).sum())?;
+            shown.push(values.iter().map(Value::to_json).collect());
+        }
+        run.cx.check()?;
+        Ok(Answer { total, skipped: skip as u64, rows: shown })
     }
 
     /// How many rows there are up to the one with the id `after`, where it stands near `skip`.
@@ -105,6 +104,12 @@ impl Plan {
         let last = skip.saturating_add(SHIFTED).min(rows.len());
         Some(first + rows[first..last].iter().position(is_last)? + 1)
     }
+}
+
+/// Bytes of a value as JSON.
+fn shown_weight(value: &Value<'_>) -> usize {
+    let text = if let Value::Text(text) = value { text.len() } else { 0 };
+    48 + text.max(value.weight())
 }
 
 /// A run under way.
@@ -150,6 +155,7 @@ impl<'s> Run<'s> {
                 let mut state = State::new(&stage.sink, keep);
                 for mut row in rows {
                     self.cx.check()?;
+                    // What becomes of it is counted where it is gathered again.
                     self.cx.release(row.weight());
                     flow.row(0, &mut row, &mut state)?;
                     if state.is_full() {
@@ -218,8 +224,10 @@ impl<'s> Run<'s> {
             let (more, count) = self.pipe(other, keep)?;
             total += count;
             for row in more {
-                let mut flat = Row::new(NO_BASE);
-                flat.slots = other.columns.iter().map(|column| self.cx.eval(&column.node, &row)).collect();
+                self.cx.check()?;
+                let flat = Row::of(self.cx.list(other.columns.iter().map(|column| &column.node), &row));
+                self.cx.release(row.weight());
+                self.cx.charge(flat.weight())?;
                 rows.push(flat);
             }
         }
@@ -260,8 +268,7 @@ impl<'s> Flow<'_, 's> {
             }
             let mut row = Row::new(base(number, 0));
             for line in 0..part.rows() {
-                row.bases[0] = base(number, line);
-                row.slots.clear();
+                row.restart(base(number, line));
                 if each.iter().all(|node| self.cx.holds(node, &row)) {
                     self.cx.check()?;
                     self.row(leading, &mut row, state)?;
@@ -283,12 +290,7 @@ impl<'s> Flow<'_, 's> {
                         return Ok(());
                     }
                 }
-                Transform::Extend(nodes) => {
-                    for node in nodes {
-                        let value = self.cx.eval(node, row);
-                        row.slots.push(value);
-                    }
-                }
+                Transform::Extend(nodes) => self.cx.extend(nodes, row),
                 Transform::Expand(expand) => return self.expand(expand, number + 1, row, state),
                 Transform::Join(_) => {
                     let Some(meeting) = &self.meetings[number] else { return Ok(()) };
@@ -300,17 +302,21 @@ impl<'s> Flow<'_, 's> {
     }
 
     fn expand(&self, expand: &'s Expand, next: usize, row: &Row<'s>, state: &mut State<'s>) -> Result<()> {
-        let lists: Vec<Vec<Value<'s>>> = expand.nodes.iter().map(|node| elements(&self.cx.eval(node, row))).collect();
-        let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
-        for number in 0..longest.min(usize::try_from(expand.limit).unwrap_or(usize::MAX)) {
+        let most = usize::try_from(expand.limit).unwrap_or(usize::MAX);
+        let lists: Vec<Vec<Value<'s>>> =
+            self.cx.list(&expand.nodes, row).iter().map(|value| elements(value, most)).collect();
+        let held = lists.iter().flatten().map(|value| size_of::<Value<'_>>() + value.weight()).sum();
+        self.cx.charge(held)?;
+        for number in 0..lists.iter().map(Vec::len).max().unwrap_or(0).min(most) {
             self.cx.check()?;
             let mut one = row.clone();
             for (list, cast) in lists.iter().zip(&expand.casts) {
                 let value = list.get(number).cloned().unwrap_or(Value::Null);
-                one.slots.push(cast.map_or(value.clone(), |cast: Function| (cast.eval)(&[value])));
+                one.push(cast.map_or(value.clone(), |cast: Function| cast.call(&[value], &|| true)));
             }
             self.row(next, &mut one, state)?;
         }
+        self.cx.release(held);
         Ok(())
     }
 }
@@ -324,17 +330,17 @@ fn decides(part: &dyn Part, node: &Node) -> bool {
     }
 }
 
-/// What a value is expanded to: an array to its elements, a bag to bags of one member, anything else to itself.
-fn elements<'s>(value: &Value<'s>) -> Vec<Value<'s>> {
+/// What a value is expanded to: the first elements of an array, bags of one member of a bag, anything else itself.
+fn elements<'s>(value: &Value<'s>, most: usize) -> Vec<Value<'s>> {
     let Value::Dynamic(json) = value else { return vec![value.clone()] };
     match json.as_ref() {
         // Of nothing, a row without a value is left.
         Json::Array(items) if items.is_empty() => vec![Value::Null],
-        Json::Array(items) => items.iter().map(Value::of_json).collect(),
+        Json::Array(items) => items.iter().take(most).map(Value::of_json).collect(),
         Json::Object(map) if map.is_empty() => vec![Value::Null],
         Json::Object(map) => {
             let bag = |(name, value): (&String, &Json)| Map::from_iter([(name.clone(), value.clone())]);
-            map.iter().map(|member| Value::of_json(&Json::Object(bag(member)))).collect()
+            map.iter().take(most).map(|member| Value::of_json(&Json::Object(bag(member)))).collect()
         }
         scalar => vec![Value::of_json(scalar)],
     }

@@ -14,12 +14,12 @@ const COLUMNS: &[ColumnInfo] = &[
 ];
 const OTHER: &[ColumnInfo] =
     &[ColumnInfo { name: "location", kind: Type::String }, ColumnInfo { name: "country", kind: Type::String }];
-const SCHEMA: Schema =
+pub(super) const SCHEMA: Schema =
     Schema { tables: &[TableInfo { name: "Things", columns: COLUMNS }, TableInfo { name: "places", columns: OTHER }] };
 /// 2026-06-15T12:00:00Z.
-const NOW: (i64, u32) = (1_781_524_800, 0);
+pub(super) const NOW: (i64, u32) = (1_781_524_800, 0);
 
-struct Rows {
+pub(super) struct Rows {
     info: &'static [ColumnInfo],
     rows: Vec<Json>,
     paths: Vec<SourcePath>,
@@ -50,7 +50,7 @@ impl Part for Rows {
     }
 }
 
-struct Tables(Vec<Vec<Rows>>);
+pub(super) struct Tables(pub(super) Vec<Vec<Rows>>);
 
 impl Source for Tables {
     fn parts(&self, table: usize) -> Vec<&dyn Part> {
@@ -70,7 +70,7 @@ fn things() -> Vec<Json> {
     ]
 }
 
-fn tables(plan: &Plan) -> Tables {
+pub(super) fn tables(plan: &Plan) -> Tables {
     let part = |info, rows| Rows { info, rows, paths: plan.paths.clone() };
     let places = vec![
         json!({"location": "westeurope", "country": "NL"}),
@@ -82,8 +82,12 @@ fn tables(plan: &Plan) -> Tables {
     Tables(vec![vec![part(COLUMNS, all), part(COLUMNS, rest)], vec![part(OTHER, places)]])
 }
 
-fn run_page(text: &str, page: Page) -> Result<(Vec<String>, Answer)> {
-    let plan = plan(text, &SCHEMA, NOW)?;
+pub(super) fn planned(text: &str) -> Result<Plan> {
+    plan(text, &SCHEMA, NOW, &AtomicBool::new(false))
+}
+
+pub(super) fn run_page(text: &str, page: Page) -> Result<(Vec<String>, Answer)> {
+    let plan = planned(text)?;
     let stop = AtomicBool::new(false);
     let limits = Limits { stop: &stop, memory_bytes: 1 << 20, threads: 2 };
     let answer = plan.run(&tables(&plan), page, limits)?;
@@ -91,7 +95,7 @@ fn run_page(text: &str, page: Page) -> Result<(Vec<String>, Answer)> {
 }
 
 /// The rows as lists.
-fn rows(text: &str) -> Json {
+pub(super) fn rows(text: &str) -> Json {
     let (_, answer) = run_page(text, Page::new(0, 100)).unwrap_or_else(|fault| panic!("{text}: {fault}"));
     assert_eq!(answer.total, answer.rows.len() as u64, "{text}");
     json!(answer.rows)
@@ -102,7 +106,7 @@ fn columns(text: &str) -> String {
 }
 
 /// The value of one expression.
-fn value(expression: &str) -> Json {
+pub(super) fn value(expression: &str) -> Json {
     rows(&format!("Things | take 1 | project x = {expression}"))[0][0].clone()
 }
 
@@ -389,7 +393,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("", FaultKind::Syntax, "<EOF>", (1, 1)),
         ("Things | where name == \u{1}", FaultKind::Syntax, "\u{1}", (1, 24)),
     ] {
-        let fault = plan(text, &SCHEMA, NOW).expect_err(text);
+        let fault = planned(text).expect_err(text);
         assert_eq!((fault.kind, fault.token.as_str()), (kind, token), "{text}: {fault}");
         assert_eq!(fault.position(text), Some(position), "{text}: {fault}");
     }
@@ -403,12 +407,12 @@ fn a_query_has_its_limits() {
     let words = format!("Things | where size in ({}1)", "1,".repeat(5000));
     let pipes = format!("Things{}", " | take 1".repeat(100));
     for text in [&deep, &sums, &long, &words, &pipes] {
-        assert_eq!(plan(text, &SCHEMA, NOW).expect_err(text).kind, FaultKind::Limit);
+        assert_eq!(planned(text).expect_err(text).kind, FaultKind::Limit);
     }
     let ors = format!("Things | where {} | count", vec!["size == 3"; 500].join(" or "));
     assert_eq!(rows(&ors), json!([[1]]), "a long list is not deep");
     let doubled = (0..12).fold("name".to_owned(), |text, _| format!("strcat({text}, {text})"));
-    assert!(plan(&format!("Things | extend x = {doubled}"), &SCHEMA, NOW).is_err());
+    assert!(planned(&format!("Things | extend x = {doubled}")).is_err());
     let mut grown = "Things | extend x = strcat(name, 'xxxxxxxxxxxxxxxx')".to_owned();
     for _ in 0..30 {
         grown.push_str(" | extend x = strcat(x, x)");
@@ -417,7 +421,7 @@ fn a_query_has_its_limits() {
 
     let crossed = "Things | mv-expand a = properties.ports | extend one = 1 | join kind=inner (Things | extend one = 1) on one | join kind=inner (Things | extend one = 1) on one | summarize count()";
     assert_eq!(rows(crossed), json!([[80]]));
-    let plan = plan(crossed, &SCHEMA, NOW).unwrap();
+    let plan = planned(crossed).unwrap();
     let stop = AtomicBool::new(true);
     let page = Page::new(0, 10);
     let stopped = plan.run(&tables(&plan), page, Limits { stop: &stop, memory_bytes: 1 << 20, threads: 1 });

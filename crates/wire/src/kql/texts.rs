@@ -1,13 +1,22 @@
 //! Texts: comparing without regard to case, words in a text, cutting and replacing. ASCII is the common case and quick;
 //! anything else goes by Unicode's lower case.
 
-use super::functions::{TEXT_BYTES, array, made, whole};
-use super::value::Value;
+use super::dynamics::{Room, array};
+use super::functions::{made, whole};
+use super::value::{TEXT_BYTES, Value};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
 /// Largest compiled pattern, bytes: ours.
 const PATTERN_BYTES: usize = 256 * 1024;
+/// Longest text of a pattern, bytes: ours.
+const PATTERN_TEXT_BYTES: usize = 8 * 1024;
+/// Longest text that a pattern is looked for in, bytes: ours. A search cannot be stopped, and takes at worst as many steps as the
+/// text has bytes for each state of the pattern.
+pub(crate) const SEARCHED_BYTES: usize = 64 * 1024;
+/// Longest text that is searched as it is, without regard to case: ours. Others are made lower case first, which takes memory, but
+/// then no search takes more steps than text and part are long.
+const SHORT: usize = 256;
 
 pub(crate) fn same(one: &str, two: &str) -> bool {
     if one.is_ascii() && two.is_ascii() {
@@ -32,7 +41,7 @@ pub(crate) fn ends(text: &str, with: &str) -> bool {
 }
 
 pub(crate) fn contains(text: &str, part: &str) -> bool {
-    if text.is_ascii() && part.is_ascii() {
+    if text.len() <= SHORT && text.is_ascii() && part.is_ascii() {
         let (text, part) = (text.as_bytes(), part.as_bytes());
         return part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
     }
@@ -47,6 +56,20 @@ pub(crate) const HAS_PREFIX: Has = |text, word| words(&text.to_lowercase(), &wor
 pub(crate) const HAS_PREFIX_CS: Has = |text, word| words(text, word, (true, false));
 pub(crate) const HAS_SUFFIX: Has = |text, word| words(&text.to_lowercase(), &word.to_lowercase(), (false, true));
 pub(crate) const HAS_SUFFIX_CS: Has = |text, word| words(text, word, (false, true));
+
+/// Whether some of the words, or all of them where `every`, stand in the text; nothing once it is not to go on.
+pub(crate) fn has_words<'s>(text: &str, words: &[String], every: bool, goes_on: &dyn Fn() -> bool) -> Value<'s> {
+    let text = text.to_lowercase();
+    for word in words {
+        if !goes_on() {
+            return Value::Null;
+        }
+        if self::words(&text, &word.to_lowercase(), (true, true)) != every {
+            return Value::Bool(!every);
+        }
+    }
+    Value::Bool(every)
+}
 
 /// Whether `word` stands in `text` with a border of words at its beginning, at its end.
 fn words(text: &str, word: &str, (begins, ends): (bool, bool)) -> bool {
@@ -63,13 +86,20 @@ fn words(text: &str, word: &str, (begins, ends): (bool, bool)) -> bool {
 
 pub(crate) fn split<'s>(v: &[Value<'s>]) -> Value<'s> {
     let (text, by) = (v[0].to_text(), v[1].to_text());
-    let parts: Vec<&str> = if by.is_empty() { vec![&text] } else { text.split(&*by).collect() };
+    let mut parts: Box<dyn Iterator<Item = &str>> =
+        if by.is_empty() { Box::new(std::iter::once(&*text)) } else { Box::new(text.split(&*by)) };
     match v.get(2) {
         Some(number) => {
-            let part = number.as_long().and_then(|number| parts.get(usize::try_from(number).ok()?).copied());
+            let part = number.as_long().and_then(|number| parts.nth(usize::try_from(number).ok()?));
             array(part.map(Json::from).into_iter().collect())
         }
-        None => array(parts.into_iter().map(Json::from).collect()),
+        None => {
+            let mut room = Room::default();
+            parts
+                .map(|part| room.for_text(part).then(|| Json::from(part)))
+                .collect::<Option<_>>()
+                .map_or(Value::Null, array)
+        }
     }
 }
 
@@ -103,6 +133,24 @@ pub(crate) fn replaced(text: &str, old: &str, new: &str) -> String {
     made
 }
 
+/// The text with every match of a pattern replaced; `None` where it grows too long, or is not to go on. A text may have as many
+/// matches as bytes, each of which searches all that is left.
+pub(crate) fn replaced_matches(pattern: &Regex, text: &str, with: &str, goes_on: &dyn Fn() -> bool) -> Option<String> {
+    let mut made = String::with_capacity(text.len());
+    let mut from = 0;
+    for found in pattern.captures_iter(text) {
+        let whole = found.get(0)?;
+        made.push_str(&text[from..whole.start()]);
+        found.expand(with, &mut made);
+        from = whole.end();
+        if made.len() > TEXT_BYTES || !goes_on() {
+            return None;
+        }
+    }
+    made.push_str(&text[from..]);
+    Some(made)
+}
+
 pub(crate) fn index_of<'s>(text: &str, part: &str) -> Value<'s> {
     text.find(part).map_or(Value::Long(-1), |at| whole(text[..at].chars().count()))
 }
@@ -122,5 +170,8 @@ pub(crate) const KEPT: &str = "kept";
 
 /// A pattern; `None` where it is none, or too large.
 pub(crate) fn compile(pattern: &str) -> Option<Regex> {
+    if pattern.len() > PATTERN_TEXT_BYTES {
+        return None;
+    }
     RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(4 * PATTERN_BYTES).build().ok()
 }

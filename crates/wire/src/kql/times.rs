@@ -9,6 +9,10 @@ pub(crate) const SECOND: i64 = 10_000_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
+/// Most days of a span that is written `d.hh:mm:ss` (Kusto: some 10,675,199).
+const MOST_DAYS: u32 = 10_000_000;
+/// Longest run of one letter in the format of a moment (Kusto: 7, of a fraction).
+const RUN: usize = 7;
 
 /// Ticks since the Unix epoch of Unix seconds and nanoseconds.
 pub(crate) fn from_unix((seconds, nanoseconds): (i64, u32)) -> i64 {
@@ -128,16 +132,18 @@ pub(crate) fn parse_timespan(text: &str) -> Option<i64> {
     if let Some(unit) = unit(&digits[end..]) {
         return span(digits[..end].parse().ok()?, unit).map(|ticks| sign * ticks);
     }
+    // What has a sign of its own behind the first is no number here.
+    let whole = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= MOST_DAYS).map(i64::from);
     let (days, clock) = match (digits.split_once('.'), digits.find(':')) {
-        (_, None) => (digits.parse::<i64>().ok()?, "0:0"),
-        (Some((days, clock)), Some(colon)) if days.len() < colon => (days.parse().ok()?, clock),
+        (_, None) => (whole(digits)?, "0:0"),
+        (Some((days, clock)), Some(colon)) if days.len() < colon => (whole(days)?, clock),
         _ => (0, digits),
     };
     let mut parts = clock.split(':');
-    let hours: i64 = parts.next()?.parse().ok()?;
-    let minutes: i64 = parts.next()?.parse().ok()?;
+    let hours = whole(parts.next()?)?;
+    let minutes = whole(parts.next()?)?;
     let seconds: f64 = parts.next().unwrap_or("0").parse().ok()?;
-    if parts.next().is_some() || hours > 23 || minutes > 59 || !(0.0..60.0).contains(&seconds) || days > 10_000_000 {
+    if parts.next().is_some() || hours > 23 || minutes > 59 || !(0.0..60.0).contains(&seconds) {
         return None;
     }
     let ticks = days * DAY + hours * HOUR + minutes * MINUTE + span(seconds, SECOND)?;
@@ -229,6 +235,9 @@ pub(crate) fn formatted(ticks: i64, format: &str) -> Option<String> {
     let mut rest = format;
     while let Some(letter) = rest.chars().next() {
         let run = rest.chars().take_while(|c| *c == letter).count();
+        if run > RUN && "yMdHhmsfFt".contains(letter) {
+            return None;
+        }
         let number = |value: i64, width: usize| format!("{value:0width$}");
         let piece = match letter {
             'y' if run <= 2 => number(i64::from(at.year()).rem_euclid(100), run),
@@ -239,7 +248,7 @@ pub(crate) fn formatted(ticks: i64, format: &str) -> Option<String> {
             'h' => number((i64::from(at.hour()) + 11) % 12 + 1, run),
             'm' => number(i64::from(at.minute()), run),
             's' => number(i64::from(at.second()), run),
-            'f' | 'F' => format!("{:09}", at.subsec_nanosecond()).chars().take(run.min(7)).collect(),
+            'f' | 'F' => format!("{:09}", at.subsec_nanosecond()).chars().take(run).collect(),
             't' => if at.hour() < 12 { "AM" } else { "PM" }.to_owned(),
             other => other.to_string().repeat(run),
         };

@@ -8,6 +8,14 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
+/// Longest text that an expression makes, bytes; a longer one is nothing: ours (Kusto: 1 MB).
+pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
+/// Weight of the largest array or object that an expression makes; a larger one is nothing: ours (Kusto: 1 MB of JSON, which weighs
+/// about as much in memory).
+pub(crate) const DYNAMIC_BYTES: usize = 4 * 1024 * 1024;
+/// Levels of an array or object that an expression makes; a deeper one is nothing: ours (clients read as many).
+pub(crate) const DYNAMIC_DEPTH: usize = 128;
+
 /// What an expression yields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Type {
@@ -144,6 +152,21 @@ impl<'s> Value<'s> {
         }
     }
 
+    /// The value with everything it holds its own.
+    pub(crate) fn owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Long(whole) => Value::Long(whole),
+            Self::Real(number) => Value::Real(number),
+            Self::Text(Text::Borrowed(text)) => Value::made(text),
+            Self::Text(Text::Shared(text)) => Value::Text(Text::Shared(text)),
+            Self::DateTime(ticks) => Value::DateTime(ticks),
+            Self::TimeSpan(ticks) => Value::TimeSpan(ticks),
+            Self::Dynamic(json) => Value::Dynamic(json),
+        }
+    }
+
     /// Whether it is nothing.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -198,6 +221,15 @@ impl<'s> Value<'s> {
         }
     }
 
+    /// Whether an expression may yield it: what is larger, or nested deeper, is nothing.
+    pub(crate) fn fits(&self) -> bool {
+        match self {
+            Self::Text(text) => text.len() <= TEXT_BYTES,
+            Self::Dynamic(json) => json_weight(json) <= DYNAMIC_BYTES && is_shallow(json, DYNAMIC_DEPTH),
+            _ => true,
+        }
+    }
+
     /// Whether both are the same, as `==` sees it; `None` for two nothings.
     pub(crate) fn equals(&self, other: &Self) -> Option<bool> {
         match (self, other) {
@@ -228,9 +260,17 @@ impl<'s> Value<'s> {
         }
     }
 
-    /// A total order for sorting, in which every value has its place; nothing comes first.
+    /// A total order for sorting, in which every value has its place; nothing comes first, what is no number behind all numbers.
     pub(crate) fn sorting(&self, other: &Self) -> Ordering {
-        self.order(other).unwrap_or_else(|| self.rank().cmp(&other.rank()))
+        match (self, other) {
+            // Numbers go by what both kinds can say of them first, so that an order of three is one of each two of them.
+            (Self::Long(one), Self::Long(two)) => (*one as f64).total_cmp(&(*two as f64)).then(one.cmp(two)),
+            (Self::Long(one), Self::Real(two)) => (*one as f64).total_cmp(two).then(Ordering::Less),
+            (Self::Real(one), Self::Long(two)) => one.total_cmp(&(*two as f64)).then(Ordering::Greater),
+            (Self::Real(one), Self::Real(two)) => one.total_cmp(two),
+            (one, two) if one.rank() == two.rank() => one.order(two).unwrap_or(Ordering::Equal),
+            (one, two) => one.rank().cmp(&two.rank()),
+        }
     }
 
     fn rank(&self) -> u8 {
@@ -280,11 +320,62 @@ fn real_text(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() < 1e15 { format!("{number:.1}") } else { number.to_string() }
 }
 
-fn json_weight(json: &Json) -> usize {
+/// Bytes that JSON holds, about.
+pub(crate) fn json_weight(json: &Json) -> usize {
     match json {
         Json::String(text) => 48 + text.len(),
         Json::Array(items) => 48 + items.iter().map(json_weight).sum::<usize>(),
         Json::Object(map) => 80 + map.iter().map(|(name, value)| 48 + name.len() + json_weight(value)).sum::<usize>(),
         Json::Null | Json::Bool(_) | Json::Number(_) => 48,
+    }
+}
+
+/// Whether JSON has at most so many levels.
+fn is_shallow(json: &Json, levels: usize) -> bool {
+    match (json, levels.checked_sub(1)) {
+        (Json::Array(items), Some(below)) => items.iter().all(|item| is_shallow(item, below)),
+        (Json::Object(map), Some(below)) => map.values().all(|value| is_shallow(value, below)),
+        (Json::Array(_) | Json::Object(_), None) => false,
+        _ => true,
+    }
+}
+
+/// A value that is looked for among others; the text of it is made once.
+pub(crate) struct Sought<'v, 's> {
+    value: &'v Value<'s>,
+    text: Text<'s>,
+    /// Its text in lower case, where that is how texts are compared.
+    lower: Option<String>,
+}
+
+impl<'v, 's> Sought<'v, 's> {
+    pub(crate) fn new(value: &'v Value<'s>, ignore_case: bool) -> Self {
+        let text = value.to_text();
+        let lower = ignore_case.then(|| text.to_lowercase());
+        Self { value, text, lower }
+    }
+
+    /// Its text as [`Sought::is`] compares it.
+    pub(crate) fn text(&self) -> &str {
+        self.lower.as_deref().unwrap_or(&self.text)
+    }
+
+    /// Whether it is the same as `item`.
+    pub(crate) fn is(&self, item: &Value<'_>) -> bool {
+        match (item, &self.lower) {
+            (Value::Text(item), Some(lower)) => item.to_lowercase() == *lower,
+            (Value::Text(item), None) => **item == *self.text,
+            (item, _) => self.value.equals(item) == Some(true),
+        }
+    }
+
+    /// Whether it is the same as an element of JSON.
+    pub(crate) fn is_json(&self, item: &Json) -> bool {
+        match (item, &self.lower) {
+            (Json::String(item), Some(lower)) => item.to_lowercase() == *lower,
+            (Json::String(item), None) => **item == *self.text,
+            // Text equals what has the same text; of each of a long list that is made in turn.
+            (item, _) => self.value.equals(&Value::of_json(item)) == Some(true),
+        }
     }
 }

@@ -70,6 +70,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     )
     .confirmed(),
     Command::new(
+        "iot adr ns ca rotate",
+        "Let another root take the place of a root, and move the issuing CAs below it. Ferrohub's own: Azure has no such command.",
+        &[NAMESPACE, NAME],
+        rotate,
+    )
+    .confirmed(),
+    Command::new(
         "iot adr ns ca wait",
         "Wait until a certificate authority is as wanted.",
         &[NAMESPACE, NAME, wait::OPTIONS],
@@ -254,6 +261,13 @@ fn revoke<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let path = path(context, args)?;
         act(context, args, &path, "revokeAndRotate", None).await
+    })
+}
+
+fn rotate<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let path = path(context, args)?;
+        Ok(context.arm_result(&format!("{path}/rotate"), AUTHORITIES).await?.into())
     })
 }
 

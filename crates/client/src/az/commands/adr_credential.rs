@@ -46,6 +46,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         sync,
     ),
     Command::new(
+        "iot adr ns credential rotate",
+        "Let another root take the place of the namespace's, and move the CAs of all policies under it. Ferrohub's own: Azure has no such command.",
+        &[TARGET],
+        rotate,
+    )
+    .confirmed(),
+    Command::new(
         "iot adr ns credential sync-status",
         "Show which linked hub trusts the CA of which policy. Ferrohub's own: Azure has no such command.",
         &[TARGET],
@@ -149,6 +156,17 @@ fn named(args: &Args) -> Option<Value> {
     put(&mut body, "policies", args.list("--policies").map(|names| json!(names)));
     put(&mut body, "hubs", args.list("--hubs").map(|names| json!(names)));
     (!body.is_empty()).then_some(Value::Object(body))
+}
+
+fn rotate<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        let namespace = namespace(context, args)?;
+        let path = format!("{}/rotate", credential_path(&namespace));
+        match context.arm_result(&path, versions::REGISTRY).await {
+            Ok(root) => Ok(root.into()),
+            Err(failure) => Err(explained(context, args, &namespace, failure).await),
+        }
+    })
 }
 
 fn sync_status<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {

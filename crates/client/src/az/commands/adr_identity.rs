@@ -6,6 +6,7 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::versions;
+use crate::az::wait;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,6 +20,12 @@ const OWN: &str = "--system-assigned/--system 3st # The namespace's own identity
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new("iot adr ns identity show", "Show a namespace's identity.", &[TARGET], show),
     Command::new("iot adr ns identity assign", "Give a namespace an identity of its own.", &[TARGET, OWN], assign),
+    Command::new(
+        "iot adr ns identity wait",
+        "Wait until a namespace and its identity are as wanted.",
+        &[TARGET, wait::OPTIONS],
+        wait_for,
+    ),
     Command::new("iot adr ns identity remove", "Take a namespace's identity away.", &[TARGET, OWN], remove),
 ];
 
@@ -50,6 +57,14 @@ async fn write(context: &mut Context<'_>, args: &Args, kind: &str) -> Result<Val
     let body = json!({"identity": {"type": kind}});
     let no_wait = args.flag("--no-wait");
     Ok(shown(&context.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, no_wait).await?))
+}
+
+fn wait_for<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        wait::check(args)?;
+        let path = path(context, args).await?;
+        wait::until(context, args, &path, versions::REGISTRY).await
+    })
 }
 
 fn assign<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {

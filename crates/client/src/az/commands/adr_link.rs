@@ -9,6 +9,7 @@ use crate::az::members::text;
 use crate::az::options::rooted;
 use crate::az::output::{Columns, Output};
 use crate::az::versions::AUTHORITIES;
+use crate::az::wait;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -141,6 +142,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         ],
         add_both,
     ),
+    Command::new(
+        "iot adr ns link wait",
+        "Wait until a namespace and its links are as wanted.",
+        &[NAMESPACE, wait::OPTIONS],
+        wait_for_namespace,
+    ),
 ];
 
 /// The namespace that the options name, and its path.
@@ -148,6 +155,14 @@ async fn namespace(context: &mut Context<'_>, args: &Args) -> Result<(String, Va
     let path = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
     let found = context.arm_get(&path, AUTHORITIES).await?;
     Ok((path, found))
+}
+
+fn wait_for_namespace<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        wait::check(args)?;
+        let path = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
+        wait::until(context, args, &path, AUTHORITIES).await
+    })
 }
 
 /// The endpoints of a kind that a namespace has, by name.
@@ -380,6 +395,15 @@ mod tests {
         assert_eq!(az("dps update -n d1 --mi-sa").await.code, 0);
         assert_eq!(az("hub remove -n h1 -y").await.code, 0);
         assert_eq!(server.seen().pop().unwrap().body["properties"]["messaging"]["endpoints"], json!({"h1": null}));
+        assert_eq!(az("wait --custom properties.messaging.endpoints.h1").await.code, 0);
+        let condition = az("wait").await;
+        assert!(condition.code == 1 && condition.err.contains("--exists"), "{}", condition.err);
+        let identity = server.az(&["iot", "adr", "ns", "identity", "wait", "-n", "n1", "-g", "rg", "--exists"]).await;
+        assert!(
+            identity.code == 0 && server.seen().pop().unwrap().call.ends_with("/namespaces/n1"),
+            "{}",
+            identity.err
+        );
         let both = az("add --hen h1 --hub-id /h --den d1 --dps-id /d --hub-mi-sa --dps-mi-ua /u").await;
         assert_eq!(both.code, 0, "{}", both.err);
         for wrong in [

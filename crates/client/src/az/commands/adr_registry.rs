@@ -83,6 +83,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         show_keys,
     ),
     Command::new(
+        "iot adr ns device auth wait",
+        "Wait until an authentication profile is as wanted.",
+        &[NAMESPACE, OF_DEVICE, PROFILE, wait::OPTIONS],
+        wait_for,
+    ),
+    Command::new(
         "iot adr ns device auth revoke-certs",
         "Revoke the certificates of an authentication profile.",
         &[NAMESPACE, OF_DEVICE, PROFILE, NO_WAIT],
@@ -377,6 +383,7 @@ mod tests {
             ),
             ("device delete -n d1 -y", "DELETE registryDevices/d1", json!("")),
             ("device auth list --rdn d1", "GET registryDevices/d1/authenticationProfiles", json!("")),
+            ("device auth wait --rdn d1 -n p --exists", "GET registryDevices/d1/authenticationProfiles/p", json!("")),
             (
                 "device auth show-keys --rdn d1 -n p",
                 "POST registryDevices/d1/authenticationProfiles/p/listKeys",

@@ -1,26 +1,20 @@
 //! `az iot hub device-identity …`.
 
+use super::identity_keys::{self, AUTHENTICATION};
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
 use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::{DataPlane, Service};
-use crate::az::failure::{Failure, Result};
-use crate::az::members::{set_at, text};
-use crate::az::options::{if_match, key_member};
+use crate::az::failure::Result;
+use crate::az::members::set_at;
+use crate::az::options::if_match;
 use crate::az::output::Output;
 use crate::az::update;
-use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
 use serde_json::{Value, json};
 
 const DEVICE: &str = "--device-id/-d! # Id of the device.";
-const AUTHENTICATION: &str =
-    "--auth-method/--am {shared_private_key,x509_thumbprint,x509_ca} # How the device signs in.
---primary-key/--pk # Its primary key, base64.
---secondary-key/--sk # Its secondary key, base64.
---primary-thumbprint/--ptp # Thumbprint of its certificate.
---secondary-thumbprint/--stp # Thumbprint of its other certificate.
---status/--sta {disabled,enabled} # Whether it may connect.
+const STATUS: &str = "--status/--sta {disabled,enabled} # Whether it may connect.
 --status-reason/--star # Why.
 --edge-enabled/--ee 3st # Whether it is an edge device.";
 
@@ -29,7 +23,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub device-identity create",
         "Create a device.",
-        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "--device-scope # Scope of the parent edge device."],
+        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, STATUS, "--device-scope # Scope of the parent edge device."],
         create,
     ),
     Command::new("iot hub device-identity show", "Show a device.", &[HUB_CONTEXT, DEVICE], show),
@@ -46,7 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub device-identity update",
         "Change a device.",
-        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, "--etag/-e # Only if the device has this ETag.", GENERIC_UPDATE],
+        &[HUB_CONTEXT, DEVICE, AUTHENTICATION, STATUS, "--etag/-e # Only if the device has this ETag.", GENERIC_UPDATE],
         update_device,
     ),
     Command::new(
@@ -68,35 +62,12 @@ fn path(args: &Args) -> Result<String> {
     Ok(format!("/devices/{}", segment(args.filled("--device-id")?)))
 }
 
-/// Options of an identity that are one property, and where it lies.
-const PROPERTIES: &[(&str, &[&str])] = &[
-    ("--primary-key", &["authentication", "symmetricKey", "primaryKey"]),
-    ("--secondary-key", &["authentication", "symmetricKey", "secondaryKey"]),
-    ("--primary-thumbprint", &["authentication", "x509Thumbprint", "primaryThumbprint"]),
-    ("--secondary-thumbprint", &["authentication", "x509Thumbprint", "secondaryThumbprint"]),
-    ("--status", &["status"]),
-    ("--status-reason", &["statusReason"]),
-];
-
 /// Writes the authentication and status options into an identity.
 fn apply_options(args: &Args, identity: &mut Value) -> Result<()> {
-    let thumbprints = args.given("--primary-thumbprint") || args.given("--secondary-thumbprint");
-    let keys = args.given("--primary-key") || args.given("--secondary-key");
-    if keys && thumbprints {
-        return Err(Failure::error("A device signs in with keys or with certificates; give one kind."));
-    }
-    match args.text("--auth-method") {
-        Some("x509_ca") => identity["authentication"] = json!({"type": "certificateAuthority"}),
-        Some("x509_thumbprint") if !thumbprints => {
-            return Err(Failure::error("--primary-thumbprint is required with --auth-method x509_thumbprint."));
-        }
-        Some("x509_thumbprint") => identity["authentication"] = json!({"type": "selfSigned"}),
-        Some(_) => identity["authentication"] = json!({"type": "sas", "symmetricKey": {}}),
-        None => {}
-    }
-    for (option, at) in PROPERTIES {
+    identity_keys::apply(args, identity)?;
+    for (option, member) in [("--status", "status"), ("--status-reason", "statusReason")] {
         if let Some(value) = args.text(option) {
-            set_at(identity, at, json!(value))?;
+            identity[member] = json!(value);
         }
     }
     if let Some(edge) = args.switch("--edge-enabled") {
@@ -173,12 +144,6 @@ fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let (plane, identity) = get(context, args).await?;
-        let device = text(&identity, "/deviceId");
-        let secret = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
-        let string = match secret {
-            "" => ConnectionString::for_x509_device(&plane.host, device),
-            key => ConnectionString::for_device(&plane.host, device, key),
-        };
-        Ok(json!({"connectionString": string.reveal()}).into())
+        Ok(identity_keys::connection_string(args, &plane, &identity))
     })
 }

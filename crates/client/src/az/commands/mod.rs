@@ -13,6 +13,7 @@ mod adr_policy;
 mod adr_registry;
 mod ca_certificate;
 mod consumer_group;
+mod device_family;
 mod device_identity;
 mod device_registration;
 mod device_twin;
@@ -30,6 +31,7 @@ mod hub_keys;
 mod hub_link;
 mod hub_query;
 mod identity;
+mod identity_keys;
 mod linked_hub;
 mod lock;
 mod managed_identity;
@@ -80,8 +82,10 @@ pub(crate) const TABLES: &[&[Command]] = &[
     hub_keys::COMMANDS,
     shared_policies::COMMANDS,
     device_identity::COMMANDS,
+    device_family::COMMANDS,
     device_twin::COMMANDS,
     module_identity::COMMANDS,
+    identity_keys::COMMANDS,
     hub_query::COMMANDS,
     consumer_group::COMMANDS,
     dps::COMMANDS,

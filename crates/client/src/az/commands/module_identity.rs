@@ -1,15 +1,14 @@
 //! `az iot hub module-identity …`.
 
+use super::identity_keys::{self, AUTHENTICATION};
 use crate::az::args::Args;
 use crate::az::command::{Command, GENERIC_UPDATE, HUB_CONTEXT};
 use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::{DataPlane, Service};
 use crate::az::failure::{Failure, Result};
-use crate::az::members::{set_at, text};
-use crate::az::options::{first, if_match, key_member};
+use crate::az::options::{first, if_match};
 use crate::az::output::Output;
 use crate::az::update;
-use ferrohub_wire::connection_string::ConnectionString;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -22,16 +21,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot hub module-identity create",
         "Create a module of a device.",
-        &[
-            HUB_CONTEXT,
-            DEVICE,
-            MODULE,
-            "--auth-method/--am {shared_private_key,x509_thumbprint,x509_ca} =shared_private_key # How the module signs in.
---primary-key/--pk # Its primary key, base64.
---secondary-key/--sk # Its secondary key, base64.
---primary-thumbprint/--ptp # Thumbprint of its certificate.
---secondary-thumbprint/--stp # Thumbprint of its other certificate.",
-        ],
+        &[HUB_CONTEXT, DEVICE, MODULE, AUTHENTICATION],
         create,
     ),
     Command::new("iot hub module-identity show", "Show a module.", &[HUB_CONTEXT, DEVICE, MODULE], show),
@@ -65,35 +55,13 @@ fn path(args: &Args) -> Result<String> {
     Ok(format!("{}/{}", modules(args)?, segment(args.filled("--module-id")?)))
 }
 
-/// How a new module signs in.
-fn authentication(args: &Args) -> Result<Value> {
-    let mut made = match args.text("--auth-method") {
-        Some("x509_ca") => json!({"type": "certificateAuthority"}),
-        Some("x509_thumbprint") => {
-            if !args.given("--primary-thumbprint") {
-                return Err(Failure::error("--primary-thumbprint is required with --auth-method x509_thumbprint."));
-            }
-            json!({"type": "selfSigned"})
-        }
-        _ => json!({"type": "sas", "symmetricKey": {}}),
-    };
-    for (option, at) in [
-        ("--primary-key", ["symmetricKey", "primaryKey"]),
-        ("--secondary-key", ["symmetricKey", "secondaryKey"]),
-        ("--primary-thumbprint", ["x509Thumbprint", "primaryThumbprint"]),
-        ("--secondary-thumbprint", ["x509Thumbprint", "secondaryThumbprint"]),
-    ] {
-        if let Some(value) = args.text(option) {
-            set_at(&mut made, &at, json!(value))?;
-        }
-    }
-    Ok(made)
-}
-
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let (device, module) = (args.filled("--device-id")?, args.filled("--module-id")?);
-        let identity = json!({"deviceId": device, "moduleId": module, "authentication": authentication(args)?});
+        let mut identity = json!({
+            "deviceId": device, "moduleId": module, "authentication": {"type": "sas", "symmetricKey": {}}
+        });
+        identity_keys::apply(args, &mut identity)?;
         let plane = context.data_plane(args, Service::Hub).await?;
         Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&identity), None).await?.into())
     })
@@ -140,10 +108,7 @@ fn delete<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 fn connection_string<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let (plane, identity) = get(context, args).await?;
-        let (device, module) = (text(&identity, "/deviceId"), text(&identity, "/moduleId"));
-        let key = text(&identity, &format!("/authentication/symmetricKey{}", key_member(args)));
-        let string = ConnectionString::for_module(&plane.host, device, module, Some(key).filter(|key| !key.is_empty()));
-        Ok(json!({"connectionString": string.reveal()}).into())
+        Ok(identity_keys::connection_string(args, &plane, &identity))
     })
 }
 

@@ -1,6 +1,7 @@
 //! A row of the activity log as it is stored.
 
 use super::Origin;
+use crate::log_query::key_of;
 use crate::platform::Platform;
 use crate::tables::ACTIVITY;
 use ferrohub_model::error::Result;
@@ -106,7 +107,7 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// Internal, when it does not serialize.
     pub(super) fn put(&self, platform: &Platform) -> Result<Put> {
-        Ok(Put::new(&ACTIVITY, platform.new_id().to_string(), vec![], self)?)
+        Ok(Put::new(&ACTIVITY, key_of(platform, &self.time), vec![], self)?)
     }
 
     /// The same, owned.

@@ -9,7 +9,6 @@ use crate::arm::request::{ArmRequest, ArmResponse};
 use crate::log_query::{self, LogFilter};
 use crate::platform::Platform;
 use crate::tables::ACTIVITY;
-use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Row;
@@ -92,11 +91,7 @@ impl<'a> Reader<'a> {
 
 /// The log is older than most api-versions, and clients ask with many: any that is one will do.
 fn check_version(request: &ArmRequest) -> Result<()> {
-    let version = request.query("api-version").filter(|version| !version.is_empty()).ok_or_else(|| {
-        Error::invalid("The api-version query parameter (?api-version=) is required for all requests.")
-            .with_code("MissingApiVersionParameter")
-    })?;
-    ApiVersion::parse(version).map(drop)
+    query::version(request).map(drop)
 }
 
 /// The members that `$select` names; none where everything is wanted.

@@ -98,6 +98,13 @@ pub async fn record_failure(platform: &Platform, request: &ArmRequest, id: &Reso
 pub(crate) async fn record_repeats(platform: &Platform) {
     let now = Cow::from(rfc3339(platform.now()));
     let ended = platform.failures.ended(platform.clock.monotonic()).into_iter();
+    let lost = platform.failures.lost();
+    if lost > 0 {
+        tracing::error!(
+            lost,
+            "requests of more callers failed than are counted at a time, and are not in the activity log"
+        );
+    }
     let rows: Vec<Entry<'static>> =
         ended.map(|(entry, repeats)| Entry { repeats: Some(repeats), time: now.clone(), ..entry }).collect();
     if let Err(store) = write(platform, &rows).await {
@@ -117,21 +124,28 @@ async fn write(platform: &Platform, rows: &[Entry<'static>]) -> Result<()> {
 }
 
 fn origin(request: &ArmRequest) -> Origin<'_> {
-    let uri: String = format!("{}{}{}", request.base_url, request.path, query_of(request));
     Origin {
         actor: &request.actor,
         method: &request.method,
         request_id: request.request_id,
         correlation_id: request.correlation_id,
         client: request.client.clone(),
-        uri: Some(uri.chars().take(URI_CHARS).collect::<String>().into()),
+        uri: Some(uri_of(request).into()),
     }
 }
 
-fn query_of(request: &ArmRequest) -> String {
-    let pairs = request.query.iter().map(|(name, value)| format!("{name}={value}"));
-    let text = pairs.collect::<Vec<_>>().join("&");
-    if text.is_empty() { text } else { format!("?{text}") }
+fn uri_of(request: &ArmRequest) -> String {
+    let query = request.query.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+    let mut uri = String::with_capacity(request.base_url.len() + request.path.len() + query);
+    uri.push_str(&request.base_url);
+    uri.push_str(&request.path);
+    for (nth, (name, value)) in request.query.iter().enumerate() {
+        uri.extend([if nth == 0 { "?" } else { "&" }, name, "=", value]);
+    }
+    if let Some((end, _)) = uri.char_indices().nth(URI_CHARS) {
+        uri.truncate(end);
+    }
+    uri
 }
 
 /// Who did something, and in answer to what.
@@ -185,7 +199,8 @@ pub fn warning(
 
 /// What a long operation keeps of the request that begins it, for the row of its end.
 pub(super) fn begun(platform: &Platform, request: &ArmRequest, id: &ResourceId) -> Entry<'static> {
-    let action = super::action_of_request(platform, request).unwrap_or_default();
+    let action =
+        super::subject::of(platform, &request.method, &request.path).map(|(_, action)| action).unwrap_or_default();
     Entry::new(platform, &origin(request), id, &action, (STARTED, ACCEPTED, None)).kept()
 }
 

@@ -2,10 +2,12 @@
 //! devices of it (ADR 0038). Each asset moves whole or not at all, and has its own result.
 
 use super::{asset_endpoint_profile, namespace_asset};
+use crate::arm::activity::{self, Origin};
 use crate::arm::body;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::schema::{Check, Property, acted};
+use crate::locks::{Locks, Operation};
 use crate::platform::Change;
 use crate::registry;
 use crate::resources::{self, Entry, RowExtra, Stored, tag};
@@ -65,7 +67,7 @@ async fn migrate(cx: &SubContext<'_>, text: &str) -> Result<()> {
     }
 }
 
-/// Adds the move of one asset to `change`.
+/// Adds the move of one asset to `change`: as far as locks go, a delete here and a write there.
 async fn plan(cx: &SubContext<'_>, id: &ResourceId, change: &mut Change) -> Result<()> {
     let platform = cx.platform;
     let may =
@@ -74,6 +76,8 @@ async fn plan(cx: &SubContext<'_>, id: &ResourceId, change: &mut Change) -> Resu
     may("assets/delete", id)?;
     may("namespaces/assets/write", &cx.stored.id)?;
     let asset = resources::require(platform, id).await?;
+    let locks = platform.locks().await?;
+    locks.check(Operation::Delete, &asset.id)?;
     let namespace = resources::by_uid(platform, cx.stored.uid).await?.ok_or_else(|| resources::missing(cx.id))?;
     if namespace.is_going() {
         return Err(Error::conflict(format!("'{}' is being deleted; nothing can be moved into it.", namespace.id))
@@ -89,11 +93,22 @@ async fn plan(cx: &SubContext<'_>, id: &ResourceId, change: &mut Change) -> Resu
     }
     let profile = profile_of(cx, &asset).await?;
     may("assetEndpointProfiles/read", &profile.id)?;
+    locks.check(Operation::Write, &target)?;
     let device = profile.name().to_owned();
-    add_device(cx, &namespace, &profile, change).await?;
+    add_device(cx, &namespace, &profile, &locks, change).await?;
+    locks.expect(change);
+    tell(cx, &asset.id, "assets/delete", change)?;
+    tell(cx, &target, "namespaces/assets/write", change)?;
     let resource =
         Resource { properties: converted(&asset.resource.properties, &device), ..asset.resource.as_ref().clone() };
     resources::become_another(platform, cx.actor, &asset, kind, namespace.uid, resource, change)
+}
+
+/// Adds the row of the activity log of one of the writes that the action makes to `change`.
+fn tell(cx: &SubContext<'_>, id: &ResourceId, what: &str, change: &mut Change) -> Result<()> {
+    let origin = Origin::service(cx.actor, cx.request.request_id, cx.request.correlation_id);
+    change.unit.put(activity::of_service(cx.platform, &origin, id, &format!("Microsoft.DeviceRegistry/{what}"))?);
+    Ok(())
 }
 
 /// The endpoint profile that an asset names: in its own group, by name or by id.
@@ -118,7 +133,13 @@ async fn profile_of(cx: &SubContext<'_>, asset: &Stored) -> Result<Stored> {
 }
 
 /// Adds the device that stands for an endpoint profile, with one inbound endpoint of its name; one that has it stays.
-async fn add_device(cx: &SubContext<'_>, namespace: &Stored, profile: &Stored, change: &mut Change) -> Result<()> {
+async fn add_device(
+    cx: &SubContext<'_>,
+    namespace: &Stored,
+    profile: &Stored,
+    locks: &Locks,
+    change: &mut Change,
+) -> Result<()> {
     let (platform, name) = (cx.platform, profile.name());
     let id = registry::DEVICE.child_of(&namespace.id, name);
     let was = resources::get(platform, &id).await?;
@@ -127,6 +148,11 @@ async fn add_device(cx: &SubContext<'_>, namespace: &Stored, profile: &Stored, c
         return Ok(());
     }
     platform.authorize(cx.actor, registry::DEVICES_WRITE, &id)?;
+    locks.check(Operation::Write, &id)?;
+    if let Some(was) = &was {
+        registry::hold_link_of(platform, was, change).await?;
+    }
+    tell(cx, &id, "namespaces/devices/write", change)?;
     let mut resource = match &was {
         Some(was) => was.resource.as_ref().clone(),
         None => Resource {

@@ -1,9 +1,10 @@
 //! The life of an issuing CA, whichever generation asks: revoked and replaced, activated under somebody else's root, and
-//! followed by a successor before it ends.
+//! followed by a successor before it ends or when its root was followed.
 //!
 //! What is decided is one unit of work; what follows from it at the hubs is a durable operation that is safe to run twice.
 //! Hubs are written through `synchronize`, as the namespace's identity, and each has its result in the operation's status.
 
+use super::root_rotation::{self, ROTATE};
 use super::synchronize::{self, Wanted};
 use super::{certificate_authority as authority, hub_certificate, namespace};
 use crate::arm::activity;
@@ -46,7 +47,7 @@ pub(super) async fn revoke(cx: &SubContext<'_>, action: &str) -> Result<SubAnswe
         ))
         .with_code("IssuingCaNotActive"));
     }
-    accept(cx, action, REVOKE, json!({ "authorities": trusted }), Change::new()).await
+    accept(cx, action, (REVOKE, json!({ "authorities": trusted }), None), Change::new()).await
 }
 
 /// Answers `activateBringYourOwnRoot` and `activate`. Sent again with the same chain it is answered again.
@@ -89,7 +90,8 @@ pub(super) async fn activate(cx: &SubContext<'_>, action: &str) -> Result<SubAns
                 known.id
             }
         };
-        match accept(cx, action, INSTALL, json!({"authority": accepted.to_string(), "anyway": true}), change).await {
+        let input = json!({"authority": accepted.to_string(), "anyway": true});
+        match accept(cx, action, (INSTALL, input, None), change).await {
             Err(error) if error.code == CHANGED => {}
             other => return other,
         }
@@ -97,20 +99,24 @@ pub(super) async fn activate(cx: &SubContext<'_>, action: &str) -> Result<SubAns
 }
 
 /// Code of the private error that says: a row changed meanwhile.
-const CHANGED: &str = "AuthorityChanged";
+pub(super) const CHANGED: &str = "AuthorityChanged";
 
-/// Commits `change` with an operation and its row in the activity log, and drives the operation for a moment.
-async fn accept(
+/// Commits `change` with an operation (its kind, its input, and what it answers in the end) and its row in the activity log, and
+/// drives the operation for a moment.
+///
+/// # Errors
+/// [`CHANGED`] where somebody else was faster.
+pub(super) async fn accept(
     cx: &SubContext<'_>,
     action: &str,
-    kind: &str,
-    mut input: Value,
+    (kind, mut input, result): (&str, Value, Option<Value>),
     mut change: Change,
 ) -> Result<SubAnswer> {
     input["owner"] = uid_key(cx.stored.uid).into();
     input["request"] = json!(cx.request.request_id);
     input["correlation"] = json!(cx.request.correlation_id);
-    let record = StoredOperation::new(cx.platform, cx.request, authority::KIND.tag, kind, cx.id, 204, input);
+    let mut record = StoredOperation::new(cx.platform, cx.request, authority::KIND.tag, kind, cx.id, 204, input);
+    record.result = result;
     change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
     change.unit.put(record.put()?);
     if !cx.platform.try_commit(change).await? {
@@ -129,6 +135,7 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     match record.kind.as_str() {
         REVOKE => run_revoke(platform, record, lease, &owner).await,
         INSTALL => run_install(platform, record, lease, &owner).await,
+        ROTATE => root_rotation::run(platform, record, lease, &owner).await,
         other => Err(Error::internal(format!("operation {} is of unknown kind {other}", record.id))),
     }
 }
@@ -174,7 +181,7 @@ fn goes_everywhere(record: &StoredOperation) -> bool {
 }
 
 /// Brings what is trusted of an authority resource to hubs, and takes off what is revoked.
-async fn push(
+pub(super) async fn push(
     platform: &Platform,
     record: &StoredOperation,
     lease: &mut Lease,

@@ -1,8 +1,9 @@
-//! Issuing CAs that rotate by themselves: a successor before the end, at the hubs first; a request in time where somebody
-//! else signs; and the end of those whose last certificate has ended. Done by the worker, by settled time: a clock that
+//! Issuing CAs that rotate by themselves: a successor before the end, or under the next root, at the hubs first; a request in time
+//! where somebody else signs; a root that cannot last for a successor; and the end of those whose last certificate has ended. Done by the worker, by settled time: a clock that
 //! jumps rotates nothing.
 
 use super::authority_life::{INSTALL, holders, hubs_of};
+use super::root_rotation::{self, ROTATE};
 use super::{certificate_authority as authority, hub_certificate};
 use crate::arm::activity;
 use crate::arm::operation::StoredOperation;
@@ -24,7 +25,7 @@ use uuid::Uuid;
 /// Days beyond the validity of a leaf for which a successor has time to reach the hubs, or a customer to sign: ours.
 const MARGIN_DAYS: i64 = 30;
 /// Who starts what nobody asked for.
-const INITIATOR: &str = "rotation";
+pub(super) const INITIATOR: &str = "rotation";
 
 /// Looks at every issuing CA at `now`, the settled time. Returns how many changed.
 ///
@@ -45,12 +46,9 @@ pub(crate) async fn sweep(platform: &Platform, now: Timestamp) -> Result<usize> 
             }
         }
     }
-    let ids: Vec<Uuid> = superseded.iter().map(|(record, _)| record.id).collect();
-    if ids.is_empty() {
-        return Ok(changed);
-    }
-    let used = certificate::still_used(platform, &ids, now).await?;
-    for (record, version) in superseded.into_iter().filter(|(record, _)| !used.contains(&record.id)) {
+    let records: Vec<Arc<AuthorityRecord>> = superseded.iter().map(|(record, _)| Arc::clone(record)).collect();
+    let needed = certificate::still_needed(platform, &records, now).await?;
+    for (record, version) in superseded.into_iter().filter(|(record, _)| !needed.contains(&record.id)) {
         changed += usize::from(noted(&record, end(platform, &record, version).await));
     }
     Ok(changed)
@@ -76,7 +74,8 @@ async fn renew(platform: &Platform, record: &AuthorityRecord, version: u64, now:
     let policy = certificate::policy_of(platform, owner.uid).await?;
     let days = policy.as_ref().and_then(certificate::leaf_days).unwrap_or(LEAF_VALIDITY_DEFAULT_DAYS);
     let (lead, left) = (lead(record, days), record.not_after.duration_since(now));
-    if left > lead {
+    let followed = root_rotation::is_followed(platform, record).await?;
+    if left > lead && !followed {
         return Ok(false);
     }
     let pending = certificate::pending_of(platform, owner.uid).await?.map(|(pending, _)| pending);
@@ -84,6 +83,9 @@ async fn renew(platform: &Platform, record: &AuthorityRecord, version: u64, now:
         (true, Some(_)) => Ok(false),
         (true, None) => ask(platform, &owner, record, version).await,
         (false, None) => {
+            if !followed && root_rotation::begin_before(platform, &owner, record, now + lead).await? {
+                return Ok(true);
+            }
             let mut change = Change::new();
             match certificate::prepare(platform, record, version, &mut change).await {
                 Ok(next) => install(platform, &owner, &next, false, change).await,
@@ -95,7 +97,7 @@ async fn renew(platform: &Platform, record: &AuthorityRecord, version: u64, now:
         }
         // The hubs did not take it. Half-way to the end it takes over all the same.
         (false, Some(next)) => {
-            if is_under_way(platform, next.id).await? {
+            if is_under_way(platform, &owner, next.id).await? {
                 return Ok(false);
             }
             let refused = Error::conflict(format!(
@@ -164,14 +166,16 @@ async fn warn(
     platform.try_commit(change).await
 }
 
-/// Whether an operation works on this authority already.
-async fn is_under_way(platform: &Platform, id: Uuid) -> Result<bool> {
-    let id = id.to_string();
+/// Whether an operation works on this authority of `owner` already, or on its root.
+async fn is_under_way(platform: &Platform, owner: &Stored, id: Uuid) -> Result<bool> {
+    let (id, root) = (id.to_string(), owner.resource.link(authority::ISSUER).map(uid_key));
     let mut pages = Pages::find(platform.store.as_ref(), &OPERATIONS, "state", "running", READ_ROWS);
     while let Some(rows) = pages.next().await? {
         for row in rows {
             let record = row.parse::<StoredOperation>()?;
-            if record.kind == INSTALL && record.input.get("authority").and_then(|value| value.as_str()) == Some(&id) {
+            let names = |member: &str| record.input.get(member).and_then(|value| value.as_str());
+            let installs = record.kind == INSTALL && names("authority") == Some(&id);
+            if installs || record.kind == ROTATE && root.is_some() && names("owner") == root.as_deref() {
                 return Ok(true);
             }
         }
@@ -203,11 +207,11 @@ async fn withdraw(platform: &Platform, owner: &Stored, record: &AuthorityRecord)
     Ok(())
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor::worker_for(INITIATOR)
 }
 
-fn origin<'a>(actor: &'a Actor, platform: &Platform) -> activity::Origin<'a> {
+pub(super) fn origin<'a>(actor: &'a Actor, platform: &Platform) -> activity::Origin<'a> {
     let id = platform.new_id();
     activity::Origin::service(actor, id, id)
 }

@@ -6,13 +6,10 @@ use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::PROVISIONING_STATE;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
-use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::uid::parse_uid_key;
-use ferrohub_store::Pages;
 use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -62,13 +59,7 @@ impl Behavior for BillingContainer {
 /// The billing container of a subscription, once there is something in it that Azure would bill.
 async fn the_one(platform: &Platform, subscription: &str) -> Result<Option<Stored>> {
     let above = ResourceId::subscription(subscription);
-    let mut first = None;
-    for kind in BILLED {
-        if first.is_none() {
-            first = first_of(platform, kind, &above).await?;
-        }
-    }
-    let Some(etag) = first else { return Ok(None) };
+    let Some(etag) = first_billed(platform, &above).await? else { return Ok(None) };
     let resource = Resource {
         name: NAME.into(),
         etag,
@@ -86,15 +77,16 @@ async fn the_one(platform: &Platform, subscription: &str) -> Result<Option<Store
     }))
 }
 
-/// The key of the first resource of a listed type in a subscription.
-async fn first_of(platform: &Platform, kind: &str, subscription: &ResourceId) -> Result<Option<String>> {
-    let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, "kind", kind, 10);
-    while let Some(rows) = pages.next().await? {
-        for row in rows {
-            let Some(uid) = parse_uid_key(&row.key) else { continue };
-            let id = resources::id_of(platform, uid).await?;
-            if id.is_some_and(|id| id.is_within(subscription)) {
-                return Ok(Some(row.key.clone()));
+/// The key of the first resource in the groups of a subscription that is billed: one row a group and type is looked at, however many
+/// there are.
+async fn first_billed(platform: &Platform, subscription: &ResourceId) -> Result<Option<String>> {
+    let Some(uid) = root_of(subscription) else { return Ok(None) };
+    let groups = resources::children(platform, uid, subscription, Some(tag::RESOURCE_GROUP)).await?;
+    for kind in BILLED {
+        for group in &groups {
+            let found = resources::children_page(platform, group.uid, &group.id, Some(kind), None, 1).await?;
+            if let Some(first) = found.first() {
+                return Ok(Some(first.key()));
             }
         }
     }

@@ -4,13 +4,15 @@
 //! The rows behind both generations: `credentials/default` shows the root, `credentials/default/policies/{p}` an issuing
 //! authority with its certificate policy. Key and certificate are rows of their own ([`crate::certificate`]).
 
-use super::{REGISTRY_FAMILY, authority_life};
+use super::{REGISTRY_FAMILY, authority_life, root_rotation};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
+use crate::authz::Actor;
 use crate::certificate::{self, AuthorityRecord};
+use crate::extensions;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
@@ -36,7 +38,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: PROPERTIES,
     delete: (204, 204),
     action_status: false,
-    subs: &[("POST", "activate"), ("POST", "revokeAndRotate")],
+    subs: &[("POST", "activate"), ("POST", "revokeAndRotate"), ("POST", root_rotation::ACTION)],
     behavior: &Authority,
     ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
 };
@@ -132,7 +134,7 @@ impl Behavior for Authority {
         (column == "lookup").then(|| second_root(id))
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
         let standing = Standing::of(platform, stored.uid).await?;
@@ -169,6 +171,9 @@ impl Behavior for Authority {
                 .with_code("InvalidIssuerType"));
             }
             return authority_life::revoke(cx, &DECL.action("revokeAndRotate/action")).await.map(Some);
+        }
+        if cx.is("POST", &[root_rotation::ACTION]) {
+            return root_rotation::rotate(cx, &DECL.action("rotate/action")).await.map(Some);
         }
         Ok(None)
     }
@@ -402,10 +407,10 @@ pub(super) async fn refuse_live_leaves(platform: &Platform, stored: &Stored) -> 
 }
 
 /// Removes the certificate policies of an issuing authority, in a unit of their own.
-pub(super) async fn remove_policies(platform: &Platform, stored: &Stored) -> Result<()> {
+pub(super) async fn remove_policies(platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
     let mut change = Change::new();
     for policy in resources::children(platform, stored.uid, &stored.id, Some(tag::CERTIFICATE_POLICY)).await? {
-        resources::delete(&policy, &mut change);
+        extensions::remove_with(platform, actor, &policy, &[tag::ROLE_ASSIGNMENT], &mut change).await?;
     }
     if !change.unit.is_empty() {
         platform.commit(change).await?;

@@ -3,20 +3,22 @@
 //! Azure has no such list (ADR 0036). Options of the query narrow it: `deviceId`, `serialNumber`, `issuer`, `state`,
 //! `expiresBefore`; `$top` and `$skipToken` page it. They are shown by issuer, and of each in the order in which they end.
 
-use super::namespace::linked_hubs;
+use super::namespace::{linked_hubs, linked_services};
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
 use crate::arm::read::{decode_token, next_link};
-use crate::certificate::{AuthorityRecord, CertificateRecord};
-use crate::certificate::{Standing, Wanted, inventory_page, issued_by_serial, of_namespace};
+use crate::certificate::{
+    self, AuthorityRecord, CertificateRecord, Standing, Wanted, inventory_page, issued_by_serial, kept, of_namespace,
+};
 use crate::hub::identity;
 use crate::platform::Platform;
 use crate::resources::{self, tag};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::ARM_PAGE;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
+use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::name::SubjectName;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ use uuid::Uuid;
 /// Below a namespace.
 pub(super) const SEGMENT: &str = "certificates";
 const TYPE: &str = "Microsoft.DeviceRegistry/namespaces/certificates";
+/// Member with a certificate and those above it, PEM; of one certificate only, and as long as it is kept for its device.
+const CHAIN: &str = "certificateChain";
 /// Hex digits of a serial number (RFC 5280: 20 octets; ours have 32 digits).
 const SERIAL_DIGITS: usize = 40;
 const OPTIONS: [&str; 8] =
@@ -66,7 +70,22 @@ pub(super) async fn show(cx: &SubContext<'_>, serial: &str) -> Result<SubAnswer>
         ))
         .with_code("ResourceNotFound"));
     };
-    Ok(SubAnswer::Done(200, Some(Shown::new(cx, issuers).document(&record).await?)))
+    let mut shown = Shown::new(cx, issuers).document(&record).await?;
+    if let Some(leaf) = kept(cx.platform, &linked_services(cx.platform, cx.stored).await?, &record).await? {
+        shown["properties"][CHAIN] = chain(cx.platform, &leaf, &record.chain).await?.into();
+    }
+    Ok(SubAnswer::Done(200, Some(shown)))
+}
+
+/// A certificate and those above it, PEM.
+async fn chain(platform: &Platform, leaf: &Certificate, above: &[Uuid]) -> Result<String> {
+    let mut text = leaf.to_pem();
+    for id in above {
+        if let Some(authority) = certificate::authority(platform, *id).await? {
+            text.push_str(&Certificate::from_der(&authority.certificate_der)?.to_pem());
+        }
+    }
+    Ok(text)
 }
 
 fn option<'a>(cx: &SubContext<'a>, name: &str) -> Option<&'a str> {
@@ -169,9 +188,11 @@ async fn named(cx: &SubContext<'_>, all: Vec<Arc<AuthorityRecord>>, text: &str) 
 async fn devices(cx: &SubContext<'_>, id: &str) -> Result<Vec<Uuid>> {
     let mut found = Vec::new();
     for hub in linked_hubs(cx.platform, cx.stored).await? {
-        // What is no device id names no device.
-        if let Ok(Some(stored)) = identity::load(cx.platform.store.as_ref(), hub.uid, id).await {
-            found.push(stored.device.uid);
+        match identity::load(cx.platform.store.as_ref(), hub.uid, id).await {
+            Ok(stored) => found.extend(stored.map(|stored| stored.device.uid)),
+            // What is no device id names no device.
+            Err(error) if error.kind == ErrorKind::Invalid => {}
+            Err(error) => return Err(error),
         }
     }
     if let Ok(path) = ResourceId::parse(&cx.id.child("devices", id).to_string())

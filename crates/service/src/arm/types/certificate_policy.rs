@@ -120,7 +120,7 @@ impl Behavior for Policy {
         Ok(())
     }
 
-    async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         doc["properties"]["uuid"] = stored.uid.to_string().into();
         doc["properties"][certificate::ENABLED] = certificate::is_enabled(stored).into();
         Ok(())

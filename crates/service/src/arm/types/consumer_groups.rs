@@ -8,7 +8,6 @@ use crate::platform::Change;
 use crate::resources::{self, Entry, Stored};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::StoreError;
 use serde_json::{Value, json};
 
 /// The member of a hub that holds them, and which no view shows.
@@ -125,12 +124,9 @@ async fn write(cx: &SubContext<'_>, hub: &Stored, groups: &[(String, String)]) -
         extra: hub.extra.clone(),
     };
     let mut change = Change::new();
+    cx.unlocked(&mut change).await?;
     resources::put(cx.platform, cx.actor, entry, &mut change)?;
-    match cx.platform.commit(change).await {
-        Ok(_) => Ok(true),
-        Err(StoreError::Conflict { .. }) => Ok(false),
-        Err(other) => Err(other.into()),
-    }
+    cx.platform.try_commit(change).await
 }
 
 /// Names, and when they were made.

@@ -5,7 +5,7 @@
 use super::certificate_authority::{self as authority, is_root, write_root};
 use super::policy::issuing_beside;
 use super::synchronize::Direction;
-use super::{REGISTRY_FAMILY, synchronization, synchronize};
+use super::{REGISTRY_FAMILY, root_rotation, synchronization, synchronize};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
@@ -25,7 +25,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
     delete: (204, 204),
     action_status: false,
-    subs: &[("POST", SYNCHRONIZE), ("POST", UNDO), ("GET", SYNCHRONIZATION)],
+    subs: &[("POST", SYNCHRONIZE), ("POST", UNDO), ("GET", SYNCHRONIZATION), ("POST", root_rotation::ACTION)],
     behavior: &Credential,
     ..TypeDecl::new(
         Kind {
@@ -99,7 +99,7 @@ impl Behavior for Credential {
         certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
     }
 
-    async fn decorate(&self, _platform: &Platform, _stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _platform: &Platform, _stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         doc["name"] = NAME.into();
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
@@ -116,6 +116,9 @@ impl Behavior for Credential {
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
         if cx.is("GET", &[SYNCHRONIZATION]) {
             return synchronization::list(cx).await.map(Some);
+        }
+        if cx.is("POST", &[root_rotation::ACTION]) {
+            return root_rotation::rotate(cx, &DECL.action("rotate/action")).await.map(Some);
         }
         let (name, direction) = match cx.is("POST", &[SYNCHRONIZE]) {
             true => (SYNCHRONIZE, Direction::Bring),

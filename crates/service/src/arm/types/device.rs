@@ -11,6 +11,7 @@ use crate::certificate;
 use crate::platform::Platform;
 use crate::registry::{self, Followed};
 use crate::resources::{self, Stored, tag};
+use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
@@ -103,7 +104,7 @@ impl Behavior for Device {
         refuse_mirrored(cx).await
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         only_declared(PROPERTIES, doc);
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
@@ -152,6 +153,9 @@ pub(super) async fn write(cx: &mut PutContext<'_>, enabled: bool, right: &'stati
     if let Some(mirrored) = &mirrored {
         keep_device_id(cx, &mirrored.device_id)?;
     }
+    if let Some(stored) = cx.existing {
+        registry::hold_link_of(cx.platform, stored, &mut cx.change).await?;
+    }
     let properties = &mut cx.resource.properties;
     properties.insert("enabled".into(), enabled.into());
     properties.insert("version".into(), version.into());
@@ -186,17 +190,22 @@ fn keep_device_id(cx: &PutContext<'_>, device_id: &str) -> Result<()> {
     .with_target(path))
 }
 
-/// What mirrors an identity of a hub goes with it only.
-pub(super) async fn refuse_mirrored(cx: &DeleteContext<'_>) -> Result<()> {
+/// What mirrors an identity of a hub goes with it only, as long as the hub is linked.
+pub(super) async fn refuse_mirrored(cx: &mut DeleteContext<'_>) -> Result<()> {
     if cx.cascade {
         return Ok(());
     }
     let Some(device) = registry::hub_device(cx.platform, cx.stored.uid).await? else { return Ok(()) };
-    let hub = resources::id_of(cx.platform, device.hub).await?;
+    let hub = resources::by_uid(cx.platform, device.hub).await?;
+    if let Some(hub) = hub.as_ref().filter(|hub| hub.resource.link(registry::NAMESPACE) != Some(cx.stored.parent)) {
+        // The namespace lets it go, or could not; it must not come back meanwhile.
+        cx.change.unit.expect_version(&RESOURCES, hub.key(), hub.version);
+        return Ok(());
+    }
     Err(Error::conflict(format!(
         "The device '{}' mirrors an identity of an IoT hub, and goes with it. Delete that identity: az iot hub device-identity delete --hub-name '{}' --device-id '{}'",
         cx.id.name(),
-        hub.as_ref().map_or("<hub>", ResourceId::name),
+        hub.as_ref().map_or("<hub>", Stored::name),
         device.device_id
     ))
     .with_code("DeviceInUse"))

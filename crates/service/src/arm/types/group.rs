@@ -101,7 +101,7 @@ impl Behavior for Group {
         Ok(())
     }
 
-    async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         doc["properties"]["uuid"] = stored.uid.to_string().into();
         doc["properties"]["membershipState"] = "Ready".into();
         Ok(())
@@ -135,7 +135,7 @@ impl Behavior for Group {
             let mut resource = stored.resource.as_ref().clone();
             resource.properties.insert(REFRESHED.into(), rfc3339(platform.now()).into());
             let mut change = Change::new();
-            resources::rewrite(&stored, &resource, &mut change)?;
+            resources::rewrite(&stored, resource, &mut change)?;
             if platform.try_commit(change).await? {
                 return lease.renew(platform).await;
             }

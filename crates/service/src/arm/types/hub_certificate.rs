@@ -7,8 +7,9 @@ use crate::arm::declaration::{Behavior, SubAnswer, TypeDecl, View};
 use crate::arm::schema::read_only;
 use crate::arm::{activity, render};
 use crate::certificate::AuthorityRecord;
+use crate::extensions;
 use crate::platform::{Change, Platform};
-use crate::registry::AUTHORITY;
+use crate::registry::{self, AUTHORITY, NAMESPACE};
 use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -16,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CERTIFICATES_PER_HUB;
 use ferrohub_model::resource::{Reference, Resource};
+use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_store::StoreError;
 use serde_json::Value;
@@ -125,7 +127,7 @@ impl Behavior for HubCertificate {
         resources::children(cx.platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await.map(Some)
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         if let Some(authority) = stored.resource.links.get(AUTHORITY) {
             doc["properties"][AUTHORITY_ID] = render::reference_id(platform, authority).await?.into();
         }
@@ -157,10 +159,11 @@ fn too_many(hub: &Stored) -> Error {
     .with_code("QuotaExceeded")
 }
 
-/// Brings an issuing CA to a hub as a verified certificate entry. Nothing changes where it stands already.
+/// Brings an issuing CA to a hub as a verified certificate entry. Nothing changes where it stands already, or the hub is not linked
+/// any more.
 ///
 /// # Errors
-/// When the hub went away or the store fails.
+/// When the hub has too many entries, or the store fails.
 pub(super) async fn bring(
     platform: &Platform,
     origin: &activity::Origin<'_>,
@@ -168,40 +171,63 @@ pub(super) async fn bring(
     authority: &AuthorityRecord,
 ) -> Result<()> {
     let Some(owner) = resources::by_uid(platform, authority.owner).await? else { return Ok(()) };
-    // The name carries the CA's thumbprint, so that a policy made anew does not take away the trust in the former CA.
-    let short = authority.thumbprint.get(..12).unwrap_or_default().to_lowercase();
-    let owner_name: String = owner.name().chars().take(48).collect();
-    let id = KIND.child_of(&hub.id, &format!("{owner_name}-{short}"));
-    if resources::get(platform, &id).await?.is_some() {
-        return Ok(());
+    let mut attempts = platform.attempts();
+    loop {
+        attempts
+            .begin(|| Error::unavailable(format!("The hub '{}' is being changed by many at once.", hub.name()), 1))
+            .await?;
+        // Somebody may have unlinked it, and taken what was brought.
+        let Some(hub) = resources::by_uid(platform, hub.uid).await? else { return Ok(()) };
+        if hub.resource.link(NAMESPACE) != Some(authority.namespace) {
+            return Ok(());
+        }
+        // The name carries the CA's thumbprint, so that a policy made anew does not take away the trust in the former CA.
+        let short = authority.thumbprint.get(..12).unwrap_or_default().to_lowercase();
+        let owner_name: String = owner.name().chars().take(48).collect();
+        let id = KIND.child_of(&hub.id, &format!("{owner_name}-{short}"));
+        if resources::get(platform, &id).await?.is_some() {
+            return Ok(());
+        }
+        let there = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
+        if there.len() >= CERTIFICATES_PER_HUB {
+            return Err(too_many(&hub));
+        }
+        let mut change = Change::new();
+        put_brought(platform, origin, &hub, (&owner, authority), id, &mut change)?;
+        registry::hold_link(&hub, &mut change)?;
+        change.trust_changed(hub.uid);
+        if platform.try_commit(change).await? {
+            return Ok(());
+        }
     }
-    let there = resources::children(platform, hub.uid, &hub.id, Some(tag::HUB_CERTIFICATE)).await?;
-    if there.len() >= CERTIFICATES_PER_HUB {
-        return Err(too_many(hub));
-    }
+}
+
+/// The entry of an authority's certificate, verified, that refers to the authority's resource.
+fn put_brought(
+    platform: &Platform,
+    origin: &activity::Origin<'_>,
+    hub: &Stored,
+    (owner, authority): (&Stored, &AuthorityRecord),
+    id: ResourceId,
+    change: &mut Change,
+) -> Result<()> {
     let certificate = Certificate::from_der(&authority.certificate_der)?;
     let properties =
         uploaded::describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
     let mut resource = Resource { name: id.name().into(), properties, ..Resource::default() };
     resource.links.insert(AUTHORITY.into(), Reference { uid: owner.uid, id: owner.id.to_string() });
-    let mut change = Change::new();
+    change.unit.put(activity::of_service(platform, origin, &id, &DECL.action("write"))?);
     let entry = Entry {
         uid: platform.new_id(),
         kind: &KIND,
         parent: hub.uid,
-        id: id.clone(),
+        id,
         below_new: false,
         was: None,
         resource,
         extra: RowExtra::default(),
     };
-    resources::put(platform, origin.actor, entry, &mut change)?;
-    change.unit.put(activity::of_service(platform, origin, &id, &DECL.action("write"))?);
-    change.trust_changed(hub.uid);
-    match platform.commit(change).await {
-        Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
+    resources::put(platform, origin.actor, entry, change).map(drop)
 }
 
 /// Takes the entry that was brought of an authority off a hub. Nothing happens where there is none.
@@ -244,8 +270,10 @@ async fn take(
             continue;
         }
         let mut change = Change::new();
-        resources::delete(&entry, &mut change);
         change.unit.put(activity::of_service(platform, origin, &entry.id, &DECL.action("delete"))?);
+        // What somebody made on it must not keep a CA trusted.
+        let made = [tag::ROLE_ASSIGNMENT, tag::LOCK];
+        extensions::remove_with(platform, origin.actor, &entry, &made, &mut change).await?;
         change.trust_changed(hub.uid);
         match platform.commit(change).await {
             // Somebody else took it, or the next look does.

@@ -7,6 +7,7 @@ use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Property, read_only};
 use crate::arm::{region, render};
+use crate::authz::Actor;
 use crate::hub;
 use crate::platform::{Platform, device_subject};
 use crate::provisioning::linked_hub::{LATENCY_TAG, latency_of};
@@ -197,8 +198,8 @@ impl Behavior for IotHub {
         Ok(())
     }
 
-    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
-        let gone = hub::purge(platform, stored).await?;
+    async fn purge(&self, platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
+        let gone = hub::purge(platform, actor, stored).await?;
         for device in gone {
             let subject = device_subject(stored.uid, &device);
             platform.bus.publish(&subject, bytes::Bytes::new()).await?;
@@ -211,7 +212,7 @@ impl Behavior for IotHub {
         Ok(())
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, view: &mut Value) -> Result<()> {
         add_scope_members(stored, view);
         view["properties"]["locations"] = locations(stored.resource.location.as_deref().unwrap_or_default());
         // An older Ferrohub took keys of storage accounts and kept them as they were.

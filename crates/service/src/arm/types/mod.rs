@@ -22,6 +22,7 @@ mod hub_reads;
 mod iot_hub;
 mod iot_hub_properties;
 mod keys;
+mod linked_devices;
 mod linked_hubs;
 mod lock;
 mod namespace;
@@ -42,6 +43,7 @@ mod resource_group;
 mod resource_group_move;
 mod role_assignment;
 mod role_definition;
+mod root_rotation;
 mod schema_content;
 mod schema_registry;
 mod schema_version;
@@ -55,6 +57,7 @@ use crate::resources::Kinds;
 
 pub(crate) use authority_rotation::sweep as rotate_authorities;
 pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
+pub(crate) use role_definition::{reaching_into as roles_reaching_into, withdraw as withdraw_roles};
 
 /// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).
 const REGISTRY_FAMILY: &[&str] = &[

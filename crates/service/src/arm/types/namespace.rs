@@ -1,10 +1,13 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
 use super::asset_migration::{self, MIGRATE};
-use super::{REGISTRY_FAMILY, certificate_inventory as inventory, namespace_links as links};
+use super::{REGISTRY_FAMILY, certificate_inventory as inventory, linked_devices, namespace_links as links};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
+use crate::authz::Actor;
+use crate::certificate;
 use crate::key_store::choice;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
@@ -150,6 +153,14 @@ impl Behavior for Namespace {
         Ok(())
     }
 
+    async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+        linked_devices::run(platform, record, lease).await
+    }
+
+    async fn purge(&self, platform: &Platform, _: &Actor, stored: &Stored) -> Result<()> {
+        certificate::end_left(platform, stored.uid).await
+    }
+
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         // Everything that is sealed under its data key goes for good with it.
         cx.change.unit.delete(&crate::tables::DATA_KEYS, cx.stored.key());
@@ -181,8 +192,12 @@ impl Behavior for Namespace {
         Ok(())
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
-        links::decorate(platform, stored, view).await
+    async fn decorate(&self, platform: &Platform, stored: &Stored, shape: &View, view: &mut Value) -> Result<()> {
+        links::decorate(platform, stored, shape, view).await
+    }
+
+    fn shown_operations(&self, stored: &Stored) -> Vec<Uuid> {
+        linked_devices::shown_operations(&stored.resource)
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -227,6 +242,13 @@ fn word(stored: &Stored) -> &'static str {
 pub(super) async fn linked_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
     let mut linked = resources::linked(platform, &namespace.key()).await?;
     linked.retain(|stored| stored.is(tag::IOT_HUB));
+    Ok(linked)
+}
+
+/// The provisioning services that are linked to a namespace.
+pub(super) async fn linked_services(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
+    let mut linked = resources::linked(platform, &namespace.key()).await?;
+    linked.retain(|stored| stored.is(tag::PROVISIONING_SERVICE));
     Ok(linked)
 }
 

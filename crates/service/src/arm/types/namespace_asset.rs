@@ -79,8 +79,8 @@ impl Behavior for NamespaceAsset {
         DOCUMENT.before_put(cx).await
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
-        DOCUMENT.decorate(platform, stored, doc).await
+    async fn decorate(&self, platform: &Platform, stored: &Stored, shape: &View, doc: &mut Value) -> Result<()> {
+        DOCUMENT.decorate(platform, stored, shape, doc).await
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {

@@ -1,13 +1,14 @@
 //! One link of a namespace: found, made, changed, taken away. [`super::namespace_links`] says which.
 
-use super::credential;
+use super::{credential, linked_devices};
 use crate::arm::context::PutContext;
 use crate::arm::operation::StoredOperation;
 use crate::arm::render;
+use crate::extensions;
 use crate::locks::Operation;
 use crate::platform::Platform;
-use crate::registry::endpoint::{AVAILABLE, Devices, PROVISIONING, Room, device_prefix, devices_of};
-use crate::registry::{self, IDENTITY, NAMESPACE};
+use crate::registry::endpoint::{AVAILABLE, Devices, PROVISIONING, Room, devices_of};
+use crate::registry::{self, IDENTITY, NAMESPACE, UNLINKING};
 use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
 use crate::tables::DEVICES;
 use ferrohub_model::device_id::is_registry_name;
@@ -93,6 +94,7 @@ pub(super) async fn one(
     // What stands is shown as it is, whatever became of its identity.
     if link.stands && as_before {
         link.entry.shift_remove(ERROR);
+        linked_devices::bring_again(cx, &target, &mut link.entry).await?;
         return Ok(link);
     }
     let (user, principal) = match (identity_of(&target, &caller, path), authorize_caller(cx, room, &target)) {
@@ -108,6 +110,7 @@ pub(super) async fn one(
             write_target(cx, &target, Some(user)).await?;
             if !link.stands && room == Room::Messaging {
                 bring_authorities(cx, &target).await?;
+                linked_devices::bring(cx, &target, &mut link.entry).await?;
             }
             link.stands = true;
         }
@@ -302,6 +305,7 @@ async fn write_target(cx: &mut PutContext<'_>, target: &Stored, link: Option<Opt
     let mut resource = target.resource.as_ref().clone();
     let mut extra: RowExtra = target.extra.clone();
     resource.links.remove(IDENTITY);
+    resource.links.remove(UNLINKING);
     match link {
         Some(user) => {
             resource.links.insert(NAMESPACE.into(), Reference { uid: cx.uid, id: cx.id.to_string() });
@@ -354,16 +358,27 @@ pub(super) fn synchronization(
     StoredOperation::with(platform, initiator, correlation, declared.kind.tag, name, &resource, 204, input)
 }
 
-/// Takes a link away. A hub whose devices the namespace has stays; the CAs that were brought to it go with the link.
+/// Takes a link away. A hub whose devices the namespace has stays; the devices that the link brought, and the CAs that were brought to the hub, go with it.
 pub(super) async fn unlink(cx: &mut PutContext<'_>, room: Room, link: Linked) -> Result<()> {
-    let Some(target) = link.target.filter(|_| link.stands) else { return Ok(()) };
+    let Some(mut target) = link.target.filter(|_| link.stands) else { return Ok(()) };
+    // Who may write the namespace only does not change what somebody else's row says.
+    cx.platform.authorize(cx.actor, &format!("{}/write", target.kind.full()), &target.id).map_err(as_linked)?;
+    let locks = cx.platform.locks().await?;
+    locks.check(Operation::Write, &target.id)?;
     if room == Room::Messaging {
-        let device = match devices_of(cx.platform, target.uid).await? {
+        // From here on, whoever writes what is looked at now makes this unit fail.
+        let Some(marked) = registry::mark_unlinking(cx.platform, target.uid, cx.uid).await? else { return Ok(()) };
+        target = marked;
+        let device = match devices_of(cx.platform, target.uid, cx.id, &mut cx.change).await? {
             Devices::Mirrored(device) => Some(device),
-            Devices::Unmirrored => None,
+            // Some may be on their way.
+            Devices::Unmirrored | Devices::Brought => {
+                linked_devices::release(cx, &target)?;
+                None
+            }
             Devices::None => {
                 // One that is made meanwhile wins.
-                let prefix = device_prefix(target.uid);
+                let prefix = ferrohub_model::device::devices_of(target.uid);
                 cx.change.unit.expect(Expect::NonePrefixed { table: &DEVICES, column: "place", prefix });
                 None
             }
@@ -379,7 +394,9 @@ pub(super) async fn unlink(cx: &mut PutContext<'_>, room: Room, link: Linked) ->
         }
         for certificate in resources::children(cx.platform, target.uid, &target.id, Some(tag::HUB_CERTIFICATE)).await? {
             if certificate.resource.link(registry::AUTHORITY).is_some() {
-                resources::delete(&certificate, &mut cx.change);
+                locks.check(Operation::Delete, &certificate.id)?;
+                let made = [tag::ROLE_ASSIGNMENT];
+                extensions::remove_with(cx.platform, cx.actor, &certificate, &made, &mut cx.change).await?;
             }
         }
     }

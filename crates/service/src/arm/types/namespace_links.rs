@@ -6,9 +6,11 @@
 //! device-registry-api.md section 10).
 
 use super::iot_hub::attached;
+use super::linked_devices::{self, Bringing};
 use super::namespace_link::{CALLER, ERROR, Linked, OUTBOUND, USER, acts_as, is_target, kind_of, one, unlink};
 use crate::arm::context::PutContext;
 use crate::arm::render;
+use crate::arm::view::{self, View};
 use crate::platform::Platform;
 use crate::registry::endpoint::{Endpoint, PROVISIONING, Room, endpoints};
 use crate::registry::{IDENTITY, NAMESPACE};
@@ -20,70 +22,100 @@ use serde_json::{Map, Value, json};
 const ROOMS: [Room; 2] = [Room::Messaging, Room::Provisioning];
 /// The endpoints that are links: those that the row names, and what was linked from its own side, under its own name.
 async fn linked(platform: &Platform, namespace: &Stored, room: Room) -> Result<Vec<Linked>> {
+    let targets = resources::linked(platform, &namespace.key()).await?;
+    of_room(platform, namespace, room, &targets).await
+}
+
+/// The same, of `targets`: everything that is linked to the namespace.
+async fn of_room(platform: &Platform, namespace: &Stored, room: Room, targets: &[Stored]) -> Result<Vec<Linked>> {
     let mut all = Vec::new();
     for Endpoint { name, target, entry } in endpoints(&namespace.resource, room) {
-        let found = resources::by_uid(platform, target.uid).await?;
+        let found = match targets.iter().find(|known| known.uid == target.uid) {
+            Some(known) => Some(known.clone()),
+            None => resources::by_uid(platform, target.uid).await?,
+        };
         let stands = found.as_ref().is_some_and(|found| found.resource.link(NAMESPACE) == Some(namespace.uid));
         let entry = entry.as_object().cloned().unwrap_or_default();
         all.push(Linked { name: name.to_owned(), reference: target.clone(), target: found, stands, entry });
     }
-    for target in resources::linked(platform, &namespace.key()).await? {
+    for target in targets {
         if target.is(room.tag()) && all.iter().all(|known| known.reference.uid != target.uid) {
             let reference = Reference { uid: target.uid, id: target.id.to_string() };
             let name = target.name().to_owned();
-            all.push(Linked { name, reference, target: Some(target), stands: true, entry: Map::new() });
+            all.push(Linked { name, reference, target: Some(target.clone()), stands: true, entry: Map::new() });
         }
     }
     Ok(all)
 }
 
-/// Shows the links and the identity for calls to hubs.
-pub(super) async fn decorate(platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
-    for room in ROOMS {
-        let links = linked(platform, stored, room).await?;
+/// Shows the links and the identity for calls to hubs. Older shapes show of a hub where it is, and nothing else.
+pub(super) async fn decorate(platform: &Platform, stored: &Stored, shape: &View, view: &mut Value) -> Result<()> {
+    let newest = view::shows(shape, "properties.provisioning");
+    let targets = resources::linked(platform, &stored.key()).await?;
+    for room in ROOMS.into_iter().filter(|room| newest || *room == Room::Messaging) {
+        let links = of_room(platform, stored, room, &targets).await?;
         if links.is_empty() {
             continue;
         }
-        let path = format!("/properties/{}/endpoints", room.word());
-        let mut shown = view.pointer(&path).and_then(Value::as_object).cloned().unwrap_or_default();
+        let kind = kind_of(platform, room);
+        let mut shown = view["properties"][room.word()]["endpoints"].as_object().cloned().unwrap_or_default();
         for link in links {
-            let entry = seen(platform, room, &link).await?;
-            shown.insert(link.name, entry);
+            let mut entry = place(&kind, room, &link);
+            if newest {
+                say_state(platform, &link, &mut entry).await?;
+            }
+            shown.insert(link.name, Value::Object(entry));
         }
-        view["properties"][room.word()] = json!({ "endpoints": shown });
+        view["properties"][room.word()] = Value::Object(Map::from_iter([("endpoints".into(), Value::Object(shown))]));
     }
-    if let Some(user) = stored.resource.links.get(IDENTITY) {
+    if newest && let Some(user) = stored.resource.links.get(IDENTITY) {
         let id = render::reference_id(platform, user).await?;
         view["properties"][OUTBOUND] = json!({"type": "UserAssigned", USER: id});
     }
     Ok(())
 }
 
-async fn seen(platform: &Platform, room: Room, link: &Linked) -> Result<Value> {
-    let mut entry = json!({"endpointType": kind_of(platform, room)});
-    let id = link.target.as_ref().map_or_else(|| link.reference.id.clone(), |target| target.id.to_string());
+/// What is linked, and where it is.
+fn place(kind: &str, room: Room, link: &Linked) -> Map<String, Value> {
+    let mut entry = Map::new();
+    entry.insert("endpointType".into(), kind.into());
     if let (Room::Messaging, Some(target)) = (room, &link.target) {
         let address = target.resource.text(&["hostName"]).unwrap_or_default();
-        entry["address"] = address.into();
-        entry["deviceAddress"] = address.into();
+        entry.insert("address".into(), address.into());
+        entry.insert("deviceAddress".into(), address.into());
     }
-    entry["resourceId"] = id.into();
+    let id = link.target.as_ref().map_or_else(|| link.reference.id.clone(), |target| target.id.to_string());
+    entry.insert("resourceId".into(), id.into());
+    entry
+}
+
+/// As what it acts, how it is offered, and whether the link stands.
+async fn say_state(platform: &Platform, link: &Linked, entry: &mut Map<String, Value>) -> Result<()> {
     let caller = match &link.target {
         Some(target) if link.stands => Some(acts_as(platform, &target.resource).await?),
         _ => link.entry.get(CALLER).cloned(),
     };
     if let Some(caller) = caller {
-        entry[CALLER] = caller;
+        entry.insert(CALLER.into(), caller);
     }
     if let Some(offer) = link.entry.get(PROVISIONING) {
-        entry[PROVISIONING] = offer.clone();
+        entry.insert(PROVISIONING.into(), offer.clone());
     }
-    entry["linkingState"] = if link.stands { "Succeeded" } else { "Failed" }.into();
-    if !link.stands {
+    entry.insert("linkingState".into(), if link.stands { "Succeeded" } else { "Failed" }.into());
+    if link.stands {
+        match linked_devices::stands(platform, &link.entry).await? {
+            Bringing::Done => {}
+            Bringing::Running => drop(entry.insert("linkingState".into(), "InProgress".into())),
+            Bringing::Failed(failure) => {
+                entry.insert("linkingState".into(), "Failed".into());
+                entry.insert(ERROR.into(), json!({"code": failure.code, "message": failure.message}));
+            }
+        }
+    } else {
         let gone = json!({"code": "LinkableResourceNotReady", "message": "What the endpoint links is not linked to this namespace any more, or was deleted. Take the endpoint away, or send it again to link it."});
-        entry[ERROR] = link.entry.get(ERROR).cloned().unwrap_or(gone);
+        entry.insert(ERROR.into(), link.entry.get(ERROR).cloned().unwrap_or(gone));
     }
-    Ok(entry)
+    Ok(())
 }
 
 /// Reads the endpoints and the identity that a write asks for, and does what follows.

@@ -11,7 +11,9 @@ use super::credential;
 use super::{REGISTRY_FAMILY, authority_life};
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::query;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
+use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
@@ -20,6 +22,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::name::SubjectName;
 use serde_json::{Map, Value, json};
 
@@ -30,7 +33,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     properties: PROPERTIES,
     delete: (204, 204),
     action_status: false,
-    subs: &[("POST", "revokeIssuer"), ("POST", "activateBringYourOwnRoot")],
+    subs: &[("POST", "revokeIssuer"), ("POST", "activateBringYourOwnRoot"), ("GET", CHAIN)],
     behavior: &Policy,
     ..TypeDecl::new(
         Kind {
@@ -49,6 +52,9 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         ],
     )
 };
+
+/// Path, and member of the answer, of the certificates of a policy's authority.
+const CHAIN: &str = "certificateChain";
 
 const AUTHORITY_MEMBERS: &[Property] = &[
     acted("keyType", Check::OneOf(certificate::KEY_TYPES)),
@@ -144,10 +150,10 @@ impl Behavior for Policy {
         write_leaf(cx, &wanted).await
     }
 
-    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+    async fn purge(&self, platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
         // Before anything goes. A namespace that is deleted takes its authorities along as such, not as policies.
         refuse_live_leaves(platform, stored).await?;
-        authority::remove_policies(platform, stored).await
+        authority::remove_policies(platform, actor, stored).await
     }
 
     /// No new certificates come from a deleted policy; hubs trust what it issued until their entry is deleted (reference: certificates.md section 4).
@@ -155,7 +161,7 @@ impl Behavior for Policy {
         certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
         let standing = Standing::of(platform, stored.uid).await?;
@@ -203,8 +209,32 @@ impl Behavior for Policy {
         if cx.is("POST", &["activateBringYourOwnRoot"]) {
             return authority_life::activate(cx, &DECL.action("activateBringYourOwnRoot/action")).await.map(Some);
         }
+        if cx.is("GET", &[CHAIN]) {
+            return chain(cx).await.map(Some);
+        }
         Ok(None)
     }
+}
+
+/// The certificate of a policy's authority and those above it, PEM. Azure shows it at a hub only.
+async fn chain(cx: &SubContext<'_>) -> Result<SubAnswer> {
+    query::check(cx.request, &[])?;
+    let (mut text, mut next) = (String::new(), certificate::authority_of(cx.platform, cx.stored.uid).await?);
+    while let Some(authority) = next {
+        text.push_str(&Certificate::from_der(&authority.certificate_der)?.to_pem());
+        next = match authority.issuer {
+            Some(id) => certificate::authority(cx.platform, id).await?,
+            None => None,
+        };
+    }
+    if text.is_empty() {
+        return Err(Error::not_found(format!(
+            "The policy '{}' has no certificate authority yet; activate it with a certificate first.",
+            cx.stored.name()
+        ))
+        .with_code("ResourceNotFound"));
+    }
+    Ok(SubAnswer::Done(200, Some(json!({ CHAIN: text }))))
 }
 
 /// The issuing authorities of the namespace of a root.

@@ -7,6 +7,7 @@ use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
+use crate::authz::Actor;
 use crate::platform::Platform;
 use crate::provisioning;
 use crate::resources::{Kind, Stored, tag};
@@ -239,7 +240,7 @@ impl Behavior for ProvisioningService {
         Ok(())
     }
 
-    async fn purge(&self, platform: &Platform, stored: &Stored) -> Result<()> {
+    async fn purge(&self, platform: &Platform, _: &Actor, stored: &Stored) -> Result<()> {
         provisioning::purge(platform, stored.uid).await
     }
 
@@ -248,7 +249,7 @@ impl Behavior for ProvisioningService {
         Ok(())
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, view: &mut Value) -> Result<()> {
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, view: &mut Value) -> Result<()> {
         add_scope_members(stored, view);
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();

@@ -10,6 +10,7 @@ use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
 use crate::arm::write::contended;
 use crate::platform::Change;
+use crate::registry;
 use crate::resources::{self, Stored};
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
@@ -166,7 +167,9 @@ async fn commit(cx: &SubContext<'_>, stored: &Stored, sets: &Sets, (verb, status
         }
     }
     let mut change = Change::new();
-    resources::rewrite(stored, &resource, &mut change)?;
+    cx.unlocked(&mut change).await?;
+    resources::rewrite(stored, resource, &mut change)?;
+    registry::hold_link_of(cx.platform, stored, &mut change).await?;
     let action = format!("{TYPE}/{verb}");
     change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, status)?);
     cx.platform.try_commit(change).await

@@ -110,20 +110,8 @@ impl Behavior for RegistryDevice {
         device::refuse_mirrored(cx).await
     }
 
-    async fn decorate(&self, platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
-        device::only_declared(PROPERTIES, doc);
-        let shown = doc.get_mut("properties").and_then(Value::as_object_mut);
-        let mut shown: Map<String, Value> = shown.map(std::mem::take).unwrap_or_default();
-        let mut properties = Map::new();
-        properties.insert(STATE.into(), STATES[usize::from(!is_enabled(stored))].into());
-        properties.append(&mut shown);
-        properties.insert("uuid".into(), stored.uid.to_string().into());
-        properties.insert("provisioningState".into(), "Succeeded".into());
-        if let Some(mirrored) = registry::hub_device(platform, stored.uid).await? {
-            properties.insert("externalDeviceId".into(), mirrored.device_id.clone().into());
-        }
-        doc["properties"] = Value::Object(properties);
-        Ok(())
+    async fn decorate(&self, platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
+        show(platform, stored, doc).await
     }
 
     async fn sub(&self, cx: &SubContext<'_>) -> Result<Option<SubAnswer>> {
@@ -141,6 +129,23 @@ pub(super) fn knows(name: &str) -> bool {
     PROPERTIES.iter().any(|property| property.name == name)
 }
 
+/// The row of a device in the shape of this type.
+async fn show(platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    device::only_declared(PROPERTIES, doc);
+    let shown = doc.get_mut("properties").and_then(Value::as_object_mut);
+    let mut shown: Map<String, Value> = shown.map(std::mem::take).unwrap_or_default();
+    let mut properties = Map::new();
+    properties.insert(STATE.into(), STATES[usize::from(!is_enabled(stored))].into());
+    properties.append(&mut shown);
+    properties.insert("uuid".into(), stored.uid.to_string().into());
+    properties.insert("provisioningState".into(), "Succeeded".into());
+    if let Some(mirrored) = registry::hub_device(platform, stored.uid).await? {
+        properties.insert("externalDeviceId".into(), mirrored.device_id.clone().into());
+    }
+    doc["properties"] = Value::Object(properties);
+    Ok(())
+}
+
 /// What filters over devices are asked about.
 pub(super) async fn summary(platform: &Platform, stored: &Stored) -> Result<Value> {
     let resource = stored.resource.as_ref();
@@ -151,7 +156,7 @@ pub(super) async fn summary(platform: &Platform, stored: &Stored) -> Result<Valu
         "properties": resource.properties,
         "attributes": attributes::summary(stored)?,
     });
-    RegistryDevice.decorate(platform, stored, &mut doc).await?;
+    show(platform, stored, &mut doc).await?;
     Ok(doc)
 }
 

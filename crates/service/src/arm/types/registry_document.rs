@@ -1,7 +1,7 @@
 //! What the engine adds to documents of the registry that are only kept: a uid, a state, a count of changes.
 
 use crate::arm::context::PutContext;
-use crate::arm::declaration::{Behavior, NameRule, inner_dashes};
+use crate::arm::declaration::{Behavior, NameRule, View, inner_dashes};
 use crate::platform::Platform;
 use crate::resources::Stored;
 use async_trait::async_trait;
@@ -37,7 +37,7 @@ impl Behavior for Document {
         Ok(())
     }
 
-    async fn decorate(&self, _: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         if self.uuid {
             properties["uuid"] = stored.uid.to_string().into();

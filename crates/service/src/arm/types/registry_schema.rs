@@ -75,7 +75,7 @@ impl Behavior for Schema {
         Ok(())
     }
 
-    async fn decorate(&self, _: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
         show_state(stored, properties);

@@ -45,7 +45,8 @@ pub(super) async fn answer(cx: &SubContext<'_>) -> Result<SubAnswer> {
     let operation = operations::start(cx.platform, record, change).await?;
     match operations::drive_briefly(cx.platform, &operation).await? {
         Outcome::Succeeded => Ok(SubAnswer::Written(204, None)),
-        Outcome::Failed(error) => Err(error),
+        // The operation's end is a row of the activity log.
+        Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
         Outcome::Settled(_) | Outcome::Running => Ok(SubAnswer::Accepted { operation }),
     }
 }
@@ -119,12 +120,19 @@ impl Wanted {
     /// Moves these, or those of them that are not moved yet; `false` when somebody else wrote meanwhile.
     async fn step(&self, platform: &Platform, uids: &[Uuid]) -> Result<bool> {
         let target = self.arrival(platform).await?;
-        let mut left = Vec::new();
+        let (mut left, mut gone) = (Vec::new(), false);
         for uid in uids {
-            // What was deleted meanwhile needs no move.
-            left.extend(resources::by_uid(platform, *uid).await?.filter(|stored| stored.parent != target.uid));
+            match resources::by_uid(platform, *uid).await? {
+                Some(stored) if stored.parent == target.uid => {}
+                Some(stored) => left.push(stored),
+                None => gone = true,
+            }
         }
         if left.is_empty() {
+            // What was deleted by itself needs no move; what went with its group did not leave it before.
+            if gone {
+                self.source_stays(platform).await?;
+            }
             return Ok(true);
         }
         let mut change = Change::new();
@@ -133,6 +141,12 @@ impl Wanted {
             resources::relocate(stored, target.uid, &mut change)?;
         }
         platform.try_commit(change).await
+    }
+
+    /// The group where resources leave, which is not being deleted.
+    async fn source_stays(&self, platform: &Platform) -> Result<Stored> {
+        let source = resources::require(platform, &self.source).await?;
+        if source.is_going() { Err(resources::group_going(&source.id)) } else { Ok(source) }
     }
 
     async fn arrival(&self, platform: &Platform) -> Result<Stored> {
@@ -149,11 +163,11 @@ impl Wanted {
         target: &Stored,
         change: &mut Change,
     ) -> Result<()> {
-        let source = resources::require(platform, &self.source).await?;
+        let source = self.source_stays(platform).await?;
+        if target.is_going() {
+            return Err(resources::group_going(&target.id));
+        }
         for group in [&source, target] {
-            if group.is_going() {
-                return Err(resources::group_going(&group.id));
-            }
             change.unit.expect_version(&RESOURCES, group.key(), group.version);
         }
         let locks = platform.locks().await?;

@@ -129,7 +129,7 @@ impl Behavior for RoleAssignment {
         Ok(Some(found))
     }
 
-    async fn decorate(&self, _platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _platform: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let scope = stored.id.parent().unwrap_or_else(|| stored.id.clone());
         doc["properties"]["scope"] = scope.to_string().into();
         Ok(())

@@ -1,12 +1,15 @@
 //! Role definitions, built-in and custom (`Microsoft.Authorization/roleDefinitions`).
 
+use crate::arm::activity::{self, Origin};
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
-use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
+use crate::arm::declaration::{Behavior, NameRule, Shown, TypeDecl, View};
 use crate::arm::schema::{Check, Property, acted, descriptive, read_only, unbuilt};
+use crate::authz::Actor;
 use crate::authz::builtin;
-use crate::platform::Platform;
+use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
-use crate::tables::RESOURCES;
+use crate::subscriptions;
+use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::Resource;
@@ -16,6 +19,7 @@ use ferrohub_model::time::rfc3339;
 use ferrohub_store::Expect;
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -81,6 +85,16 @@ impl Behavior for RoleDefinition {
         Some(KIND.child_of(&subscription, &id.name().to_lowercase()))
     }
 
+    /// As Azure: a role is one of each subscription in which it can be assigned.
+    fn shown(&self, asked: &ResourceId, stored: &Stored) -> Shown {
+        let Some(subscription) = &asked.subscription else { return Shown::AsStored };
+        let subscription = ResourceId::subscription(subscription);
+        if stored.version > 0 && !reaches(&stored.resource, &subscription, true) {
+            return Shown::Not;
+        }
+        Shown::As(KIND.child_of(&subscription, stored.name()))
+    }
+
     async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
         if builtin::description(&cx.id.name().to_ascii_lowercase()).is_some() {
             return Err(Error::forbidden(format!("The role '{}' is built in and cannot be changed.", cx.id.name())));
@@ -91,6 +105,14 @@ impl Behavior for RoleDefinition {
         cx.resource
             .properties
             .insert("assignableScopes".into(), Value::Array(scopes.iter().map(|s| s.to_string().into()).collect()));
+        // A subscription that is cancelled meanwhile would stay in the role for good.
+        for uid in scopes.iter().filter_map(root_of).collect::<BTreeSet<_>>() {
+            let key = subscriptions::key(uid);
+            if cx.platform.store.get(&SUBSCRIPTIONS, &key).await?.is_none() {
+                return Err(in_no_subscription(cx.platform, &format!("/subscriptions/{key}")));
+            }
+            cx.change.unit.expect_exists(&SUBSCRIPTIONS, key);
+        }
         self.refuse_narrowing(cx, &scopes).await?;
         // Who may write it at its new scopes must also have been able to write it where it reaches already.
         let former = cx.existing.map(|stored| scopes_of(&stored.resource)).unwrap_or_default();
@@ -210,6 +232,49 @@ fn reaches(resource: &Resource, scope: &ResourceId, below: bool) -> bool {
     scopes_of(resource).iter().any(|s| scope.is_within(s) || below && s.is_within(scope))
 }
 
+/// The roles that can be assigned in the subscription.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn reaching_into(platform: &Platform, subscription: &ResourceId) -> Result<Vec<Stored>> {
+    let mut all = resources::every(platform, tag::ROLE_DEFINITION).await?;
+    all.retain(|role| scopes_of(&role.resource).iter().any(|scope| scope.is_within(subscription)));
+    Ok(all)
+}
+
+/// Adds to `change` that these roles cannot be assigned any more in a subscription that goes; one that could be assigned there only
+/// goes with it.
+///
+/// # Errors
+/// Internal, when a row does not serialize.
+pub(crate) fn withdraw(
+    platform: &Platform,
+    actor: &Actor,
+    correlation: Uuid,
+    (subscription, roles): (&ResourceId, &[Stored]),
+    change: &mut Change,
+) -> Result<()> {
+    let origin = Origin::service(actor, correlation, correlation);
+    for role in roles {
+        let kept: Vec<Value> = scopes_of(&role.resource)
+            .into_iter()
+            .filter(|scope| !scope.is_within(subscription))
+            .map(|scope| scope.to_string().into())
+            .collect();
+        let word = if kept.is_empty() { "delete" } else { "write" };
+        change.unit.put(activity::of_service(platform, &origin, &role.id, &DECL.action(word))?);
+        change.access = true;
+        if kept.is_empty() {
+            resources::delete(role, change);
+            continue;
+        }
+        let mut resource = role.resource.as_ref().clone();
+        resource.properties.insert("assignableScopes".into(), Value::Array(kept));
+        resources::rewrite(role, resource, change)?;
+    }
+    Ok(())
+}
+
 /// A refusal at a scope that the request reaches through the role's assignable scopes.
 fn linked(mut error: Error) -> Error {
     error.code = "LinkedAuthorizationFailed";
@@ -303,17 +368,21 @@ fn assignable_scopes(cx: &PutContext<'_>) -> Result<Vec<ResourceId>> {
             let id = ResourceId::parse(text.trim_end_matches('/'))?;
             match &id.subscription {
                 Some(subscription) if cx.platform.subscription(subscription).is_some() => Ok(id),
-                _ => Err(Error::invalid_property(
-                    "properties.assignableScopes",
-                    format!(
-                        "The assignable scope '{}' is in no subscription of this installation, such as '{}'. If it holds a '$', the shell did not expand a variable: use double quotes.",
-                        text.chars().take(200).collect::<String>(),
-                        cx.platform.tenancy.subscription_id
-                    ),
-                )),
+                _ => Err(in_no_subscription(cx.platform, text)),
             }
         })
         .collect()
+}
+
+fn in_no_subscription(platform: &Platform, scope: &str) -> Error {
+    Error::invalid_property(
+        "properties.assignableScopes",
+        format!(
+            "The assignable scope '{}' is in no subscription of this installation, such as '{}'. If it holds a '$', the shell did not expand a variable: use double quotes.",
+            scope.chars().take(200).collect::<String>(),
+            platform.tenancy.subscription_id
+        ),
+    )
 }
 
 fn stamp(cx: &mut PutContext<'_>) {

@@ -93,7 +93,7 @@ impl Behavior for SchemaRegistry {
         Some(error.with_code("SchemaRegistryNamespaceNotAvailable").with_target("properties.namespace"))
     }
 
-    async fn decorate(&self, _: &Platform, stored: &Stored, doc: &mut Value) -> Result<()> {
+    async fn decorate(&self, _: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         properties["uuid"] = stored.uid.to_string().into();
         show_state(stored, properties);

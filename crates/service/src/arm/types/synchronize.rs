@@ -223,7 +223,9 @@ async fn synchronize_hub(
     let mut authorities = certificate::of_namespace(platform, namespace.uid).await?;
     authorities.retain(|authority| {
         let meant = wanted.policies.as_ref().is_none_or(|wanted| wanted.contains(&authority.owner));
-        meant && (authority.is_trusted() || authority.is_issuing() && authority.state == AuthorityState::Revoked)
+        meant
+            && !authority.left
+            && (authority.is_trusted() || authority.is_issuing() && authority.state == AuthorityState::Revoked)
     });
     let mut notes = Notes::new(platform, hub.uid, wanted.direction);
     if let Err(error) = platform.authorize(origin.actor, wanted.direction.right(), &hub.id) {

@@ -187,8 +187,8 @@ fn call<'a>(function: Function, arguments: &'a [Expression], document: &'a Value
     let second = || arguments.get(1).and_then(|argument| value(argument, document));
     match function {
         Function::Concat => {
-            let mut text = String::new();
-            for argument in arguments {
+            let mut text = first.as_str()?.to_owned();
+            for argument in &arguments[1..] {
                 text.push_str(value(argument, document)?.as_str()?);
             }
             Some(Cow::Owned(text.into()))
@@ -291,6 +291,16 @@ pub(super) fn order_key(value: Given<'_>) -> Option<Value> {
     })
 }
 
+/// Bytes of a value, about as many as its JSON has.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 8,
+        Value::Array(items) => 8 + items.iter().map(size).sum::<usize>(),
+        Value::Object(map) => 8 + map.iter().map(|(name, value)| name.len() + 8 + size(value)).sum::<usize>(),
+    }
+}
+
 /// The order of all values, as Cosmos DB has it: undefined, null, booleans, numbers, texts, lists, objects.
 pub(super) fn in_order(left: Option<&Value>, right: Option<&Value>) -> Ordering {
     let rank = |value: Option<&Value>| match value {
@@ -302,7 +312,17 @@ pub(super) fn in_order(left: Option<&Value>, right: Option<&Value>) -> Ordering 
         Some(Value::Array(_)) => 5,
         Some(Value::Object(_)) => 6,
     };
-    let within = || left.zip(right).and_then(|(left, right)| compared(left, right)).unwrap_or(Ordering::Equal);
+    let within = || match (left, right) {
+        // By what floats can say of both first, so that an order of three is one of each two of them.
+        (Some(Value::Number(left)), Some(Value::Number(right))) => {
+            as_float(left).total_cmp(&as_float(right)).then_with(|| match (left.as_i64(), right.as_i64()) {
+                (Some(left), Some(right)) => left.cmp(&right),
+                (left, right) => left.is_none().cmp(&right.is_none()),
+            })
+        }
+        (Some(left), Some(right)) => compared(left, right).unwrap_or(Ordering::Equal),
+        _ => Ordering::Equal,
+    };
     rank(left).cmp(&rank(right)).then_with(within)
 }
 

@@ -178,3 +178,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_order_of_numbers_is_one_of_any_three() {
+    let numbers = [
+        json!(9_007_199_254_740_993_i64),
+        json!(9_007_199_254_740_992_i64),
+        json!(9_007_199_254_740_992.0),
+        json!(1),
+        json!(1.0),
+        json!(u64::MAX),
+        json!(i64::MAX),
+        json!(-0.0),
+        json!(0),
+    ];
+    let order = |left: &Value, right: &Value| in_order(Some(left), Some(right));
+    for places in 0..numbers.len().pow(3) {
+        let at = |power: u32| &numbers[places / numbers.len().pow(power) % numbers.len()];
+        let (a, b, c) = (at(0), at(1), at(2));
+        assert_eq!(order(a, b), order(b, a).reverse(), "{a} {b}");
+        if order(a, b).is_lt() && order(b, c).is_le() {
+            assert!(order(a, c).is_lt(), "{a} {b} {c}");
+        }
+    }
+}

@@ -6,9 +6,9 @@ use super::{Found, Run, eval, too_long};
 use crate::tables::DEVICES;
 use ferrohub_model::device::{argument_invalid, devices_of, modules_of};
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{HUB_QUERY_GROUPS, HUB_QUERY_TIME};
+use ferrohub_model::limits::{HUB_QUERY_GROUP_BYTES, HUB_QUERY_GROUPS, HUB_QUERY_PAGE_BYTES, HUB_QUERY_TIME};
 use ferrohub_store::prefix_end;
-use ferrohub_wire::iothub_query::{Aggregate, By, Projected, Query, Source};
+use ferrohub_wire::iothub_query::{Aggregate, By, Item, Projected, Query, Source};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,19 +22,27 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Found> {
     };
     let directions = directions(run.query);
     let before = run.mark.as_ref().map(|mark| mark.ranked(&directions));
-    let mut ranked: Vec<(Ranked, Value)> = Vec::with_capacity(groups.len());
+    let mut ranked: Vec<(Ranked, Group)> = Vec::with_capacity(groups.len());
     for (name, group) in groups {
-        let results = group.results(run.query);
-        let place = Ranked::new(keys(run.query, &group, &results), name, &directions);
+        let place = Ranked::new(keys(run.query, &group), name, &directions);
         if before.as_ref().is_none_or(|before| place > *before) {
-            ranked.push((place, shown(run.query, results)));
+            ranked.push((place, group));
         }
     }
     ranked.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-    let more = ranked.len() > run.limit;
-    ranked.truncate(run.limit);
-    let mark: Option<Mark> = ranked.last().filter(|_| more).map(|(place, _)| place.mark());
-    Ok(Found { items: ranked.into_iter().map(|(_, item)| item).collect(), mark })
+    // A group's values may stand in many entries, so results are made only as the page takes them.
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    for (_, group) in &ranked {
+        if items.len() == run.limit || bytes >= HUB_QUERY_PAGE_BYTES {
+            break;
+        }
+        let item = group.shown(run.query);
+        bytes += eval::size(&item);
+        items.push(item);
+    }
+    let last = ranked.get(items.len().saturating_sub(1)).filter(|_| items.len() < ranked.len());
+    let mark: Option<Mark> = last.map(|(place, _)| place.mark());
+    Ok(Found { items, mark })
 }
 
 /// Groups by their names: a hash of the values that they have in common, and these.
@@ -73,26 +81,37 @@ async fn gathered(run: &Run<'_>) -> Result<Groups> {
         // Of nothing at all there still is a count.
         groups.insert(name(&[]), Group { values: Vec::new(), gathered: fresh() });
     }
+    let mut held = 0;
     let mut scan = Scan::of(run, None, HUB_QUERY_TIME);
     while let Some(documents) = scan.next().await? {
         for document in documents {
             if !query.condition.as_ref().is_none_or(|condition| eval::holds(condition, &document.value)) {
                 continue;
             }
-            let values = query.groups.iter().map(|group| eval::value(group, &document.value)).map(plain);
-            let values: Vec<Option<Value>> = values.collect();
+            let values: Vec<_> = query.groups.iter().map(|group| eval::value(group, &document.value)).collect();
+            let bytes: usize = values.iter().flatten().map(|value| eval::size(value)).sum();
+            let values: Vec<Option<Value>> = values.into_iter().map(plain).collect();
             let name = name(&values);
             if groups.len() >= HUB_QUERY_GROUPS && !groups.contains_key(&name) {
                 return Err(argument_invalid(format!(
                     "The query has more than {HUB_QUERY_GROUPS} groups; narrow it with WHERE, or group by something that fewer devices differ in."
                 )));
             }
-            let group = groups.entry(name).or_insert_with(|| Group { values, gathered: fresh() });
+            let group = groups.entry(name).or_insert_with(|| {
+                held += bytes + query.items().len() * size_of::<Gathered>();
+                Group { values, gathered: fresh() }
+            });
             for (item, gathered) in query.items().iter().zip(&mut group.gathered) {
                 if let Projected::Aggregate(aggregate, expression) = &item.shows {
                     let value = expression.as_ref().map(|expression| eval::value(expression, &document.value));
-                    gathered.add(*aggregate, value);
+                    held += gathered.add(*aggregate, value);
                 }
+            }
+            if held > HUB_QUERY_GROUP_BYTES {
+                return Err(argument_invalid(format!(
+                    "The groups of the query hold more than {} MB; narrow it with WHERE, or group by something shorter.",
+                    HUB_QUERY_GROUP_BYTES / (1024 * 1024)
+                )));
             }
         }
         if scan.is_over() {
@@ -122,32 +141,30 @@ fn name(values: &[Option<Value>]) -> String {
 }
 
 impl Group {
-    /// The value of each entry of the list.
-    fn results(&self, query: &Query) -> Vec<Option<Value>> {
-        let result = |(index, gathered): (usize, &Gathered)| match &query.items()[index].shows {
-            Projected::Aggregate(aggregate, _) => gathered.result(*aggregate),
+    /// The value of the entry of the list with this index.
+    fn result(&self, query: &Query, index: usize) -> Option<Value> {
+        match &query.items()[index].shows {
+            Projected::Aggregate(aggregate, _) => self.gathered[index].result(*aggregate),
             Projected::Value(expression) => {
                 let group = query.groups.iter().position(|group| group == expression);
                 group.and_then(|group| self.values.get(group).cloned().flatten())
             }
-        };
-        self.gathered.iter().enumerate().map(result).collect()
+        }
+    }
+
+    fn shown(&self, query: &Query) -> Value {
+        let named = |(index, item): (usize, &Item)| Some((item.name.clone(), self.result(query, index)?));
+        Value::Object(query.items().iter().enumerate().filter_map(named).collect::<Map<_, _>>())
     }
 }
 
-fn shown(query: &Query, results: Vec<Option<Value>>) -> Value {
-    let named = query.items().iter().zip(results).filter_map(|(item, value)| Some((item.name.clone(), value?)));
-    Value::Object(named.collect::<Map<_, _>>())
-}
-
-fn keys(query: &Query, group: &Group, results: &[Option<Value>]) -> Vec<Option<Value>> {
+fn keys(query: &Query, group: &Group) -> Vec<Option<Value>> {
     let value = |by: &By| match by {
-        By::Item(index) => results.get(*index),
-        By::Group(index) => group.values.get(*index),
+        By::Item(index) => group.result(query, *index),
+        By::Group(index) => group.values.get(*index).cloned().flatten(),
         By::Value(_) => None,
     };
-    let key = |by: &By| eval::order_key(value(by).and_then(Option::as_ref).map(Cow::Borrowed));
-    query.order.iter().map(|order| key(&order.by)).collect()
+    query.order.iter().map(|order| eval::order_key(value(&order.by).map(Cow::Owned))).collect()
 }
 
 /// What one aggregate has seen so far.
@@ -161,17 +178,17 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Adds a document; `value` is `None` where the aggregate has no expression.
-    fn add(&mut self, aggregate: Aggregate, value: Option<eval::Given<'_>>) {
+    /// Adds a document; `value` is `None` where the aggregate has no expression. Says how many bytes it keeps of it.
+    fn add(&mut self, aggregate: Aggregate, value: Option<eval::Given<'_>>) -> usize {
         let Some(value) = value else {
             self.count += 1;
-            return;
+            return 0;
         };
-        let Some(value) = value else { return };
+        let Some(value) = value else { return 0 };
         match aggregate {
             Aggregate::Count => self.count += 1,
             Aggregate::Sum | Aggregate::Average => {
-                let Some(number) = value.as_f64() else { return };
+                let Some(number) = value.as_f64() else { return 0 };
                 let so_far = if self.count == 0 { Some(0) } else { self.whole };
                 self.whole = so_far.zip(value.as_i64()).and_then(|(sum, number)| sum.checked_add(number));
                 self.sum += number;
@@ -179,7 +196,7 @@ impl Gathered {
             }
             Aggregate::Least | Aggregate::Greatest => {
                 if value.is_object() || value.is_array() {
-                    return;
+                    return 0;
                 }
                 let order = |known: &Value| eval::in_order(Some(value.as_ref()), Some(known));
                 let better = match (&self.extreme, aggregate) {
@@ -188,10 +205,14 @@ impl Gathered {
                     (Some(known), _) => order(known).is_gt(),
                 };
                 if better {
+                    // What it replaces is small too: of an extreme that grows with each device only the growth is counted.
+                    let bytes = eval::size(&value).saturating_sub(self.extreme.as_ref().map_or(0, eval::size));
                     self.extreme = Some(value.into_owned());
+                    return bytes;
                 }
             }
         }
+        0
     }
 
     #[expect(clippy::cast_precision_loss, reason = "devices of a hub are far fewer than 2^53")]

@@ -123,6 +123,22 @@ fn too_long() -> Error {
     .with_iot_code(400_024)
 }
 
+/// Adds what a query shows of a document, and says how many bytes that has where it is not the document itself.
+fn push(items: &mut Vec<Value>, query: &Query, document: Value) -> usize {
+    match query.select {
+        Select::All => {
+            items.push(document);
+            0
+        }
+        Select::Items(_) => {
+            let shown = projected(query, &document);
+            let bytes = eval::size(&shown);
+            items.push(shown);
+            bytes
+        }
+    }
+}
+
 /// What a query shows of a document.
 fn projected(query: &Query, document: &Value) -> Value {
     let mut shown = Map::new();

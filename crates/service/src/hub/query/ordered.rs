@@ -5,10 +5,10 @@
 
 use super::mark::{Mark, Ranked, directions};
 use super::scan::Scan;
-use super::{Found, Run, eval, projected, too_long};
+use super::{Found, Run, eval, push, too_long};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits::{HUB_QUERY_PAGE_BYTES, HUB_QUERY_TIME};
-use ferrohub_wire::iothub_query::{By, Select};
+use ferrohub_wire::iothub_query::By;
 use serde_json::Value;
 use std::collections::BinaryHeap;
 
@@ -45,11 +45,7 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Found> {
     let (mut items, mut bytes) = (Vec::new(), 0);
     while let Some(documents) = chosen.next().await? {
         for document in documents {
-            bytes += document.bytes;
-            items.push(match run.query.select {
-                Select::All => document.value,
-                Select::Items(_) => projected(run.query, &document.value),
-            });
+            bytes += push(&mut items, run.query, document.value).max(document.bytes);
             if bytes >= HUB_QUERY_PAGE_BYTES {
                 let shown = names.iter().position(|name| *name == document.name).map_or(names.len(), |at| at + 1);
                 more |= shown < best.len();

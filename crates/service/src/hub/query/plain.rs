@@ -2,10 +2,9 @@
 
 use super::mark::Mark;
 use super::scan::Scan;
-use super::{Found, Run, eval, projected};
+use super::{Found, Run, eval, push};
 use ferrohub_model::error::Result;
 use ferrohub_model::limits::{HUB_QUERY_PAGE_BYTES, HUB_QUERY_PAGE_TIME};
-use ferrohub_wire::iothub_query::Select;
 
 /// A page of the results. It ends when it is full, or when going through documents that do not fit has taken long enough.
 pub(super) async fn run(run: &Run<'_>) -> Result<Found> {
@@ -19,11 +18,7 @@ pub(super) async fn run(run: &Run<'_>) -> Result<Found> {
                 return Ok(Found { items, mark: last.map(Mark::behind) });
             }
             if run.query.condition.as_ref().is_none_or(|condition| eval::holds(condition, &document.value)) {
-                bytes += document.bytes;
-                items.push(match run.query.select {
-                    Select::All => document.value,
-                    Select::Items(_) => projected(run.query, &document.value),
-                });
+                bytes += push(&mut items, run.query, document.value).max(document.bytes);
             }
             last = Some(document.name);
         }

@@ -167,14 +167,14 @@ async fn tokens_expire_and_belong_to_one_audience() {
     let wrong = world
         .service()
         .authn
-        .token(&tenant, &form("https://management.azure.com/.default", "wrong"), None, true)
+        .token(&tenant, &form("https://management.azure.com/.default", "wrong"), None, None, true)
         .await
         .unwrap_err();
     assert_eq!((wrong.status, wrong.error, wrong.code), (401, "invalid_client", 7_000_215));
     let elsewhere = world
         .service()
         .authn
-        .token("11111111-1111-4111-8111-111111111111", &form("x/.default", "y"), None, true)
+        .token("11111111-1111-4111-8111-111111111111", &form("x/.default", "y"), None, None, true)
         .await
         .unwrap_err();
     assert_eq!(elsewhere.code, 90002);

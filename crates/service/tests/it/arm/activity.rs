@@ -113,3 +113,106 @@ async fn what_is_refused_again_and_again_is_counted() {
         worker.await.unwrap();
     }
 }
+
+/// Writes that fail: method, path, where the row lies (empty: at the path), action.
+fn failing_writes(hub: &str, subscription: &str, group: &str) -> Vec<(&'static str, String, String, &'static str)> {
+    let tags = |scope: &str| format!("{scope}/providers/Microsoft.Resources/tags/default");
+    vec![
+        ("PUT", tags(hub), hub.to_owned(), "Microsoft.Resources/tags/write"),
+        ("PATCH", tags(subscription), subscription.to_owned(), "Microsoft.Resources/tags/write"),
+        ("DELETE", tags(hub), hub.to_owned(), "Microsoft.Resources/tags/delete"),
+        (
+            "PUT",
+            format!("{subscription}/tagNames/a%25"),
+            subscription.to_owned(),
+            "Microsoft.Resources/subscriptions/tagNames/write",
+        ),
+        (
+            "DELETE",
+            format!("{subscription}/tagNames/a/tagValues/b"),
+            subscription.to_owned(),
+            "Microsoft.Resources/subscriptions/tagNames/delete",
+        ),
+        (
+            "POST",
+            format!("{subscription}/providers/Microsoft.Devices/unregister"),
+            subscription.to_owned(),
+            "Microsoft.Devices/unregister/action",
+        ),
+        (
+            "POST",
+            format!("{subscription}/providers/Microsoft.Devices/checkNameAvailability"),
+            subscription.to_owned(),
+            "Microsoft.Devices/checkNameAvailability/action",
+        ),
+        (
+            "POST",
+            format!("{subscription}/providers/Microsoft.Subscription/rename"),
+            subscription.to_owned(),
+            "Microsoft.Subscription/rename/action",
+        ),
+        (
+            "PUT",
+            "/providers/Microsoft.Subscription/aliases/other".into(),
+            subscription.to_owned(),
+            "Microsoft.Subscription/aliases/write",
+        ),
+        (
+            "PUT",
+            format!("{group}/providers/Microsoft.Authorization/denyAssignments/1"),
+            group.to_owned(),
+            "Microsoft.Authorization/denyAssignments/write",
+        ),
+        (
+            "POST",
+            format!("{group}/moveResources"),
+            group.to_owned(),
+            "Microsoft.Resources/subscriptions/resourceGroups/moveResources/action",
+        ),
+        ("POST", format!("{}/exportDevices", hub), hub.to_owned(), "Microsoft.Devices/IotHubs/exportDevices/action"),
+        (
+            "PUT",
+            format!("{group}/providers/Microsoft.Storage/storageAccounts/a"),
+            String::new(),
+            "Microsoft.Storage/storageAccounts/write",
+        ),
+        ("DELETE", format!("{group}/providers/No.Such/x/y"), String::new(), "No.Such/x/delete"),
+        ("POST", format!("{subscription}/providers/No.Such/start"), subscription.to_owned(), "No.Such/start/action"),
+        ("POST", format!("{group}/elsewhere"), group.to_owned(), "Microsoft.Resources/resourceGroups/elsewhere/action"),
+    ]
+}
+
+/// What is no resource type, and what is nothing at all: each failed write of them is a row, under its action and where it was tried.
+#[tokio::test]
+async fn every_failed_write_is_a_row_whatever_would_have_answered_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let stranger = world.stranger().await;
+    let subscription = format!("/subscriptions/{}", world.subscription);
+    let group = world.group("plant-rg");
+    for (method, path, place, action) in failing_writes(&plant.hub, &subscription, &group) {
+        let place = if place.is_empty() { &path } else { &place };
+        let failed = async || {
+            let of = |row: &Value| row["operationName"] == action && row["callerId"] == stranger.id();
+            rows(&world, place).await.into_iter().filter(of).collect::<Vec<_>>()
+        };
+        let error = world.request(&stranger, method, &path, "2021-04-01", None, None).await.unwrap_err();
+        let told = failed().await;
+        let all = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
+        let near: Vec<Value> =
+            all.iter().map(|row| row.value().unwrap()).filter(|row| row["callerId"] == stranger.id()).collect();
+        assert_eq!(told.len(), 1, "{method} {path}: {near:#?}");
+        assert_eq!((&told[0]["status"], &told[0]["error"]["code"]), (&json!("Failed"), &json!(error.code)), "{path}");
+    }
+    // Nobody reads the log of a subscription that is not there, and a question is no write.
+    let before = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap().len();
+    let elsewhere = format!("/subscriptions/{}/tagNames/a", uuid::Uuid::nil());
+    world.request(&stranger, "PUT", &elsewhere, "2021-04-01", None, None).await.unwrap_err();
+    for path in [
+        "/providers/Microsoft.ResourceGraph/resources",
+        &format!("{group}/providers/Microsoft.Authorization/checkAccess"),
+    ] {
+        world.request(&stranger, "POST", path, "2021-04-01", Some(json!([])), None).await.unwrap_err();
+    }
+    assert_eq!(world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap().len(), before);
+}

@@ -22,7 +22,7 @@ use uuid::Uuid;
 const DAY: i64 = 86_400;
 
 /// The issuing authority of a policy.
-async fn issuing(world: &World, plant: &Plant, policy: &str) -> Arc<AuthorityRecord> {
+pub(super) async fn issuing(world: &World, plant: &Plant, policy: &str) -> Arc<AuthorityRecord> {
     let id = format!("{}/certificateAuthorities/{policy}", plant.namespace);
     let uid = world.get(&id, "2026-11-02-preview").await["properties"]["uuid"].as_str().unwrap().to_owned();
     let uid = uid.parse::<Uuid>().unwrap();
@@ -30,7 +30,13 @@ async fn issuing(world: &World, plant: &Plant, policy: &str) -> Arc<AuthorityRec
 }
 
 /// A certificate of a device that ends in so many days.
-fn record(world: &World, issuer: &AuthorityRecord, device: Uuid, name: &str, days: i64) -> CertificateRecord {
+pub(super) fn record(
+    world: &World,
+    issuer: &AuthorityRecord,
+    device: Uuid,
+    name: &str,
+    days: i64,
+) -> CertificateRecord {
     let now = world.platform().now().as_second();
     CertificateRecord {
         serial: format!("4{}", &SystemRandom.uuid_v4().simple().to_string()[1..]),
@@ -48,7 +54,7 @@ fn record(world: &World, issuer: &AuthorityRecord, device: Uuid, name: &str, day
     }
 }
 
-async fn write(world: &World, records: &[CertificateRecord]) {
+pub(super) async fn write(world: &World, records: &[CertificateRecord]) {
     for records in records.chunks(400) {
         let mut change = Change::new();
         for record in records {
@@ -58,7 +64,7 @@ async fn write(world: &World, records: &[CertificateRecord]) {
     }
 }
 
-async fn revoke(world: &World, serials: &[String]) {
+pub(super) async fn revoke(world: &World, serials: &[String]) {
     let mut change = Change::new();
     for serial in serials {
         let row = world.platform().store.get(&CERTIFICATES, serial).await.unwrap().unwrap();
@@ -288,7 +294,7 @@ async fn warnings(world: &World) -> Vec<(String, String, String)> {
 }
 
 /// Starts with an authority whose end is so many days away.
-async fn shorten(world: &World, issuer: &AuthorityRecord, days: i64) {
+pub(super) async fn shorten(world: &World, issuer: &AuthorityRecord, days: i64) {
     let id = issuer.id.to_string();
     let row = world.platform().store.get(&AUTHORITIES, &id).await.unwrap().unwrap();
     let mut record = row.parse::<AuthorityRecord>().unwrap().as_ref().clone();

@@ -1,6 +1,8 @@
 //! Applications, their service principals and their credentials, as `az ad` handles them.
 
 use super::fixture::{BASE, World};
+use super::people::{GRAPH, PASSWORD};
+use super::workers::work_until;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ferrohub_model::clock::Clock;
@@ -17,6 +19,7 @@ use ferrohub_service::authz::builtin;
 use ferrohub_service::graph::GraphRequest;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl World {
     async fn graph(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Error> {
@@ -28,6 +31,7 @@ impl World {
             body,
             actor: self.owner.clone(),
             base_url: BASE.into(),
+            address: None,
         };
         self.service().graph.handle(request).await.map(|(_, body)| body.unwrap_or_default())
     }
@@ -36,7 +40,7 @@ impl World {
         let form = [("grant_type", "client_credentials"), ("scope", "https://management.azure.com/.default")];
         let form: Vec<_> = form.iter().chain(fields).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let tenant = self.platform().tenancy.tenant_id.clone();
-        self.service().authn.token(&tenant, &form, None, true).await.map_err(|error| error.code)
+        self.service().authn.token(&tenant, &form, None, None, true).await.map_err(|error| error.code)
     }
 }
 
@@ -345,4 +349,59 @@ async fn certificates_are_replaced_kept_by_id_and_checked() {
         assert_eq!(set(bad.clone()).await.unwrap_err().http_status(), 400, "{bad}");
     }
     assert_eq!(ids().await, [KEY_2], "a refused change changes nothing");
+}
+
+#[tokio::test]
+async fn what_people_change_of_themselves_is_in_the_audit_log() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let token = world.sign_in_for(GRAPH, "ann@plant.example", PASSWORD).await.unwrap();
+    let ann = world.bearer_of(&token, Audience::Graph).await.unwrap();
+    let change = async |current: &str| {
+        let body = json!({"currentPassword": current, "newPassword": "Another-Horse-2"});
+        world.graph_as(&ann, "POST", "me/changePassword", Some(body)).await
+    };
+    for _ in 0..6 {
+        assert_eq!(change("Wrong-Horse-1").await.unwrap_err().http_status(), 400);
+    }
+    change(PASSWORD).await.unwrap();
+    world.graph_as(&ann, "POST", "me/revokeSignInSessions", None).await.unwrap();
+    let log = format!(
+        "/subscriptions/{}/providers/Ferrohub/auditEvents?$filter=eventTimestamp ge '2026-11-01T00:00:00Z' and kind eq 'directoryChanged' and caller eq 'ann@plant.example'",
+        world.subscription
+    );
+    let told = async |path: &str, status: &str| {
+        let events = world.get(&log, "2015-04-01").await["value"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["resource"] == path && event["status"] == status).count()
+    };
+    work_until(&world, "the audit log tells of it", Duration::from_secs(1), async || {
+        told("/me/changePassword", "Succeeded").await == 1 && told("/me/revokeSignInSessions", "Succeeded").await == 1
+    })
+    .await;
+    let failed = told("/me/changePassword", "Failed").await;
+    assert!((1..=world.platforms().len()).contains(&failed), "{failed} rows for what is repeated");
+}
+
+#[tokio::test]
+async fn a_group_gets_all_that_a_patch_says_or_nothing() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let body = json!({"displayName": "crew", "mailEnabled": false, "mailNickname": "crew", "securityEnabled": true});
+    let group = world.graph("POST", "groups", Some(body)).await.unwrap();
+    let at = format!("groups/{}", group["id"].as_str().unwrap());
+    let url = |id: &str| format!("https://graph.microsoft.com/v1.0/directoryObjects/{id}");
+    let ann = url(ann["id"].as_str().unwrap());
+    let members =
+        async || world.graph("GET", &format!("{at}/members"), None).await.unwrap()["value"].as_array().unwrap().len();
+    for (bad, status) in [(url("11111111-1111-4111-8111-111111111111"), 404), (url(group["id"].as_str().unwrap()), 400)]
+    {
+        let patch = json!({"displayName": "other", "members@odata.bind": [ann, bad]});
+        assert_eq!(world.graph("PATCH", &at, Some(patch)).await.unwrap_err().http_status(), status);
+        assert_eq!(world.graph("GET", &at, None).await.unwrap()["displayName"], "crew");
+        assert_eq!(members().await, 0, "half of it was done");
+    }
+    let patch = json!({"displayName": "other", "members@odata.bind": [ann]});
+    world.graph("PATCH", &at, Some(patch)).await.unwrap();
+    assert_eq!(world.graph("GET", &at, None).await.unwrap()["displayName"], "other");
+    assert_eq!(members().await, 1);
 }

@@ -1,5 +1,6 @@
 //! An installation in a temporary folder, asked as its owner or as somebody else.
 
+use super::between::Between;
 use crate::installation::Installation;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +35,7 @@ pub(super) const DPS: &str = "2025-02-01-preview";
 pub(super) struct World {
     installation: Installation,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) store: Arc<Between>,
     pub(super) owner: Actor,
     pub(super) subscription: String,
     _folder: tempfile::TempDir,
@@ -56,11 +58,12 @@ impl World {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let store =
             SqliteStore::open(&folder.path().join("store.db"), tables::ALL, clock.clone(), Default::default()).unwrap();
+        let store = Arc::new(Between::new(store));
         let log =
             LocalEventLog::open(Arc::new(RealDisk), &folder.path().join("log"), clock.clone(), Default::default())
                 .unwrap();
         let engines = Engines {
-            store: Arc::new(store),
+            store: store.clone(),
             log: Arc::new(log),
             bus: Arc::new(LocalBus::new()),
             clock: clock.clone(),
@@ -70,14 +73,14 @@ impl World {
         let settings = Settings { domain: "localhost".into(), pki_url: None };
         let (installation, owner) = Installation::start(engines, settings, types).await;
         let actor = sign_in(installation.service(), &owner.client_id, &owner.client_secret).await;
-        Self { installation, clock, owner: actor, subscription: owner.subscription_id, _folder: folder }
+        Self { installation, clock, store, owner: actor, subscription: owner.subscription_id, _folder: folder }
     }
 
     /// Closes everything and gives the bytes of the store's file.
     pub(super) fn close(self) -> u64 {
-        let Self { installation, _folder: folder, .. } = self;
+        let Self { installation, store, _folder: folder, .. } = self;
         // Closing the store folds the write-ahead log in.
-        drop(installation);
+        drop((installation, store));
         std::fs::metadata(folder.path().join("store.db")).unwrap().len()
     }
 
@@ -214,6 +217,7 @@ impl World {
             body: Some(body),
             actor: self.owner.clone(),
             base_url: BASE.into(),
+            address: None,
         };
         let made = self
             .service()
@@ -235,17 +239,22 @@ impl World {
         sign_in(self.service(), made["appId"].as_str().unwrap(), secret["secretText"].as_str().unwrap()).await
     }
 
+    /// What this world stands on, for another process beside it.
+    pub(super) fn engines(&self) -> Engines {
+        let platform = self.platform();
+        Engines {
+            store: platform.store.clone(),
+            log: platform.log.clone(),
+            bus: platform.bus.clone(),
+            clock: platform.clock.clone(),
+            random: platform.random.clone(),
+            keys: None,
+        }
+    }
+
     /// An `Authorization` header of the owner for a scope; the owner gets a second secret for it.
     pub(super) async fn token(&self, scope: &str) -> String {
-        let engines = Engines {
-            store: self.platform().store.clone(),
-            log: self.platform().log.clone(),
-            bus: self.platform().bus.clone(),
-            clock: self.clock.clone(),
-            random: self.platform().random.clone(),
-            keys: None,
-        };
-        let owner = ferrohub_service::bootstrap::renew_owner(&engines, &self.platform().tenancy).await.unwrap();
+        let owner = ferrohub_service::bootstrap::renew_owner(&self.engines(), &self.platform().tenancy).await.unwrap();
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &owner.client_id),
@@ -254,7 +263,7 @@ impl World {
         ]
         .map(|(k, v)| (k.to_string(), v.to_string()))
         .to_vec();
-        let token = self.service().authn.token(&owner.tenant_id, &form, None, true).await.unwrap();
+        let token = self.service().authn.token(&owner.tenant_id, &form, None, None, true).await.unwrap();
         format!("Bearer {}", token["access_token"].as_str().unwrap())
     }
 
@@ -287,7 +296,7 @@ pub(super) async fn bearer(service: &Service, client_id: &str, secret: &str) -> 
     .map(|(k, v)| (k.to_string(), v.to_string()))
     .to_vec();
     let tenant = service.tenancy().tenant_id.clone();
-    let token = service.authn.token(&tenant, &form, None, true).await.unwrap();
+    let token = service.authn.token(&tenant, &form, None, None, true).await.unwrap();
     format!("Bearer {}", token["access_token"].as_str().unwrap())
 }
 

@@ -141,6 +141,19 @@ async fn what_an_identity_is_attached_to_and_what_a_resource_is_itself() {
     assert_eq!(ask(&stranger).await.unwrap_err().code, "AuthorizationFailed");
     world.assign(stranger.id(), builtin::CONTRIBUTOR, &plant.identity).await;
     assert_eq!(ask(&stranger).await.unwrap()["value"], json!([]), "what one may not read is not told of");
+    let alias = json!({"properties": {"displayName": "Second plant"}});
+    let made = world.put("/providers/Microsoft.Subscription/aliases/plant2", "2021-10-01", alias).await;
+    let other = made["properties"]["subscriptionId"].as_str().unwrap();
+    let group = format!("/subscriptions/{other}/resourceGroups/rg9");
+    world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
+    let away = json!({"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}});
+    let hub = format!("{group}/providers/Microsoft.Devices/IotHubs/hub9");
+    world
+        .put(&hub, HUB, json!({"location": "westeurope", "sku": {"name": "S1", "capacity": 1}, "identity": away}))
+        .await;
+    let all = ask(&world.owner).await.unwrap();
+    let there = all["value"].as_array().unwrap().iter().find(|one| one["id"] == hub.as_str()).unwrap();
+    assert_eq!((&there["subscriptionId"], &there["subscriptionDisplayName"]), (&json!(other), &json!("Second plant")));
 
     let own = |scope: &str| format!("{scope}/providers/Microsoft.ManagedIdentity/identities/default");
     let shown = world.get(&own(&plant.namespace), "2024-11-30").await;

@@ -236,6 +236,7 @@ async fn lists_of_graph_do_the_same() {
             body,
             actor: world.owner.clone(),
             base_url: BASE.into(),
+            address: None,
         };
         world.service().graph.handle(request).await.map(|(_, body)| body.unwrap())
     };

@@ -219,3 +219,92 @@ async fn a_group_goes_whole_or_stays_whole_when_something_in_it_is_locked_meanwh
         assert_eq!(world.get(&group, GROUPS).await["properties"]["provisioningState"], "Succeeded");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_write_below_a_resource_is_answered_past_a_lock() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let below = format!("{}/eventHubEndpoints/events/ConsumerGroups", plant.hub);
+    let path = lock(&plant.hub, "frozen");
+    for round in 0..5 {
+        let write = async |number: usize| {
+            for step in 0..10 {
+                let group = format!("{below}/g{number}");
+                let method = if step % 2 == 0 { "PUT" } else { "DELETE" };
+                let body = Some(json!({"properties": {"name": format!("g{number}")}}));
+                match world.send(&world.owner, method, &group, HUB, body.filter(|_| method == "PUT")).await {
+                    Ok(_) => {}
+                    Err(error) => assert!(matches!(error.http_status(), 404 | 409), "{round} {error}"),
+                }
+            }
+        };
+        let freeze = async {
+            world.put(&path, LOCKS, level("ReadOnly")).await;
+            world.get(&plant.hub, HUB).await["etag"].clone()
+        };
+        let all = async { tokio::join!(freeze, write(1), write(2), write(3)) };
+        let (frozen, ..) = Box::pin(world.while_time_passes(all)).await;
+        assert_eq!(world.get(&plant.hub, HUB).await["etag"], frozen, "written past the lock");
+        world.send(&world.owner, "DELETE", &path, LOCKS, None).await.unwrap();
+    }
+}
+
+/// The roles on a resource go before it, in a unit of their own, which holds as long as no lock is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_resource_that_is_locked_while_it_is_deleted_goes_whole_or_stays() {
+    let world = World::new().await;
+    let group = world.group("g1");
+    world.put(&group, GROUPS, json!({"location": "westeurope"})).await;
+    let stranger = world.stranger().await;
+    for round in 0..12 {
+        let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity-{round}");
+        world.put(&identity, "2023-01-31", json!({"location": "westeurope"})).await;
+        world.assign(stranger.id(), builtin::READER, &identity).await;
+        let path = lock(&identity, "keep");
+        let delete = world.send(&world.owner, "DELETE", &identity, "2023-01-31", None);
+        let lock = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            world.send(&world.owner, "PUT", &path, LOCKS, Some(level("CanNotDelete"))).await
+        };
+        let both = async { tokio::join!(delete, lock) };
+        let (gone, locked) = Box::pin(world.while_time_passes(both)).await;
+        let assignments = format!("{identity}/providers/Microsoft.Authorization/roleAssignments?$filter=atScope()");
+        if let Err(refused) = gone {
+            assert_eq!(refused.code, "ScopeLocked");
+            locked.unwrap();
+            assert_eq!(world.get(&identity, "2023-01-31").await["id"], json!(identity));
+            world.send(&world.owner, "DELETE", &path, LOCKS, None).await.unwrap();
+            world.send(&world.owner, "DELETE", &identity, "2023-01-31", None).await.unwrap();
+        } else if let Err(error) = locked {
+            assert!(matches!(error.http_status(), 404 | 409), "{error}");
+        } else {
+            panic!("{round}: both were answered well, and one of them was not looked at");
+        }
+        world.put(&identity, "2023-01-31", json!({"location": "westeurope"})).await;
+        let left = world.get(&assignments, "2022-04-01").await;
+        let here = |one: &&Value| one["properties"]["scope"] == json!(identity);
+        assert_eq!(left["value"].as_array().unwrap().iter().filter(here).count(), 0, "{left}");
+    }
+}
+
+/// A delete that began before somebody locked the resource takes no role of it.
+#[tokio::test]
+async fn the_roles_of_a_locked_resource_stay() {
+    let world = World::new().await;
+    let group = world.group("g1");
+    world.put(&group, GROUPS, json!({"location": "westeurope"})).await;
+    let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/identity-1");
+    world.put(&identity, "2023-01-31", json!({"location": "westeurope"})).await;
+    let stranger = world.stranger().await;
+    let made = world.assign(stranger.id(), builtin::READER, &identity).await;
+    for above in [&identity, &group] {
+        let path = lock(above, "keep");
+        world.put(&path, LOCKS, level("CanNotDelete")).await;
+        let refused = world.refused(&world.owner, "DELETE", &identity, "2023-01-31", None).await;
+        assert_eq!(refused.code, "ScopeLocked", "{refused}");
+        assert_eq!(world.get(made["id"].as_str().unwrap(), "2022-04-01").await["id"], made["id"]);
+        world.send(&world.owner, "DELETE", &path, LOCKS, None).await.unwrap();
+    }
+}

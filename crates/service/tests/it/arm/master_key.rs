@@ -1,6 +1,6 @@
 //! Exchanging the master key: whole, and cut off at every commit.
 
-use async_trait::async_trait;
+use super::between::Between;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_pki::random::SystemRandom;
@@ -8,7 +8,7 @@ use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::keyring::Keyring;
 use ferrohub_service::master_key;
 use ferrohub_service::tables::{self, DATA_KEYS, META};
-use ferrohub_store::{Changes, Committed, Page, Put, Row, Store, StoreError, Table, UnitOfWork};
+use ferrohub_store::{Page, Put, Store, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,72 +54,11 @@ fn open_store(folder: &std::path::Path) -> SqliteStore {
     SqliteStore::open(&folder.join("store.db"), tables::ALL, SystemClock::shared(), Default::default()).unwrap()
 }
 
-/// A store that stops taking commits, as a process that is killed does.
-struct Dying(SqliteStore, AtomicUsize);
-
-#[async_trait]
-impl Store for Dying {
-    async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError> {
-        let left = self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        left.map_err(|_| StoreError::Engine("killed".into()))?;
-        self.0.commit(unit).await
-    }
-    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        self.0.get(table, key).await
-    }
-    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
-        self.0.get_many(table, keys).await
-    }
-    async fn find_one(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        value: &str,
-    ) -> Result<Option<Arc<Row>>, StoreError> {
-        self.0.find_one(table, column, value).await
-    }
-    async fn range(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        prefix: &str,
-        page: Page,
-    ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.0.range(table, column, prefix, page).await
-    }
-    async fn find(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        value: &str,
-        page: Page,
-    ) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.0.find(table, column, value, page).await
-    }
-    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.0.scan(table, prefix, page).await
-    }
-    async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
-        self.0.count(table, column, value).await
-    }
-    async fn count_between(
-        &self,
-        table: &'static Table,
-        column: &'static str,
-        start: &str,
-        end: &str,
-    ) -> Result<u64, StoreError> {
-        self.0.count_between(table, column, start, end).await
-    }
-    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
-        self.0.last(table, prefix, page).await
-    }
-    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
-        self.0.changes(tables, after).await
-    }
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.0.ready().await
-    }
+/// A store that takes so many commits and no more, as of a process that is killed.
+fn dying(store: SqliteStore, commits: usize) -> Between {
+    let (store, left) = (Between::new(store), AtomicUsize::new(commits));
+    store.refuse(move |_| left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err());
+    store
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,9 +69,9 @@ async fn cut_off_anywhere_exactly_one_of_the_keys_opens_everything() {
     let (mut store, mut switched, mut commits) = (store, false, 0);
     loop {
         // Killed after one commit more each time: so every place is met, going on where the last one ended.
-        let dying = Dying(store, AtomicUsize::new(1));
+        let dying = dying(store, 1);
         let outcome = master_key::exchange(&dying, &key(1), &key(2), &SystemRandom).await;
-        store = dying.0;
+        store = dying.into_inner();
         let (former, new) = (opens(&store, key(1), &texts).await, opens(&store, key(2), &texts).await);
         assert_ne!(former, new, "after {commits} commits");
         assert!(!(switched && former), "the former key came back");
@@ -156,9 +95,9 @@ async fn an_exchange_that_was_given_up_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = open_store(folder.path());
     let texts = sealed(&store).await;
-    let dying = Dying(store, AtomicUsize::new(2));
+    let dying = dying(store, 2);
     master_key::exchange(&dying, &key(1), &key(2), &SystemRandom).await.unwrap_err();
-    let store = dying.0;
+    let store = dying.into_inner();
     // The server ran again under its old key meanwhile, and made another data key.
     let keyring = Keyring::new(key(1), Arc::new(SystemRandom));
     let late = keyring.seal(&store, "late", "t", "r", "f", b"late").await.unwrap();

@@ -151,6 +151,14 @@ async fn a_move_and_a_delete_of_a_group_leave_what_somebody_could_have_asked_for
             (false, false) => [true, false],
         };
         assert_eq!(places, want, "round {round}: {moved:?}");
+        let log = format!(
+            "/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values?$filter=eventTimestamp ge '2026-11-01T00:00:00Z' and resourceUri eq '{one}' and status eq 'Failed'",
+            world.subscription
+        );
+        let told = world.get(&log, "2015-04-01").await["value"].as_array().unwrap().clone();
+        let action = "Microsoft.Resources/subscriptions/resourceGroups/moveResources/action";
+        let failed = told.iter().filter(|event| event["operationName"]["value"] == action).count();
+        assert_eq!(failed, usize::from(moved.is_err()), "one row for one failure: {told:?}");
     }
 }
 

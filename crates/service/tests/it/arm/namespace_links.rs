@@ -413,3 +413,45 @@ async fn a_namespace_without_an_identity_links_no_hub_and_who_may_not_write_a_se
     let shown = site.world.send(&stranger, "PUT", &site.namespace, NEWEST, Some(body)).await.unwrap().body.unwrap();
     assert_eq!(dps_of(&shown)["linkingState"], "Succeeded");
 }
+
+#[tokio::test]
+async fn a_link_is_taken_away_by_those_who_may_write_both_sides() {
+    let site = Site::new().await;
+    site.grant().await;
+    site.put(site.body()).await;
+    let world = &site.world;
+    for part in ["credentials/default", "credentials/default/policies/default"] {
+        let path = format!("{}/{part}", site.namespace);
+        world.put(&path, OLDER, json!({"location": "westeurope", "properties": {}})).await;
+    }
+    world
+        .send(&world.owner, "POST", &format!("{}/credentials/default/synchronize", site.namespace), OLDER, None)
+        .await
+        .unwrap();
+    let certificates = world.get(&format!("{}/certificates", site.hub), HUB).await;
+    let certificate = certificates["value"][0]["id"].as_str().unwrap().to_owned();
+    let stranger = world.stranger().await;
+    for scope in [&site.namespace, &site.identity] {
+        world.assign(stranger.id(), builtin::CONTRIBUTOR, scope).await;
+    }
+    for (room, target) in [("messaging", &site.hub), ("provisioning", &site.dps)] {
+        world.assign(stranger.id(), builtin::READER, target).await;
+        let mut body = site.body();
+        body["properties"][room]["endpoints"] = json!({});
+        let error = world.refused(&stranger, "PUT", &site.namespace, NEWEST, Some(body)).await;
+        assert_eq!((error.http_status(), error.code), (403, "LinkedAuthorizationFailed"), "{room}: {error}");
+        assert!(error.message.contains("/write") && error.message.contains(target.as_str()), "{error}");
+    }
+    let mut body = site.body();
+    body["properties"]["messaging"]["endpoints"] = json!({});
+    let lock = format!("{certificate}/providers/Microsoft.Authorization/locks/keep");
+    world.put(&lock, "2020-05-01", json!({"properties": {"level": "CanNotDelete"}})).await;
+    let error = site.refused("PUT", body.clone()).await;
+    assert_eq!(error.code, "ScopeLocked", "{error}");
+    world.get(&certificate, HUB).await;
+    world.send(&world.owner, "DELETE", &lock, "2020-05-01", None).await.unwrap();
+    world.assign(stranger.id(), builtin::CONTRIBUTOR, &site.hub).await;
+    world.send(&stranger, "PUT", &site.namespace, NEWEST, Some(body)).await.unwrap();
+    assert!(world.get(&site.hub, HUB).await["properties"].get("deviceRegistry").is_none());
+    assert_eq!(world.refused(&world.owner, "GET", &certificate, HUB, None).await.http_status(), 404);
+}

@@ -175,7 +175,7 @@ async fn what_is_being_deleted_takes_no_writes() {
     let mut resource = stored.resource.as_ref().clone();
     resource.properties.insert("provisioningState".into(), json!("Deleting"));
     let mut change = Change::new();
-    resources::rewrite(&stored, &resource, &mut change).unwrap();
+    resources::rewrite(&stored, resource, &mut change).unwrap();
     world.platform().commit(change).await.unwrap();
     let body = json!({"location": "westeurope", "tags": {"a": "b"}});
     for method in ["PUT", "PATCH"] {

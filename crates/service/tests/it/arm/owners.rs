@@ -1,13 +1,13 @@
 //! The last Owner cannot go, however it is tried; roles go with their principal; the folder's holder gets back in.
 
 use super::fixture::{BASE, HUB, World, bearer};
+use super::people::{GRAPH, PASSWORD};
 use crate::installation::MASTER_KEY;
 use ferrohub_model::error::Error;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::{Actor, builtin};
 use ferrohub_service::graph::GraphRequest;
-use ferrohub_service::platform::Engines;
 use serde_json::{Value, json};
 
 const ROLES: &str = "2022-04-01";
@@ -20,6 +20,7 @@ async fn graph(world: &World, method: &str, path: &[&str]) -> Result<(u16, Optio
         body: None,
         actor: world.owner.clone(),
         base_url: BASE.into(),
+        address: None,
     };
     world.service().graph.handle(request).await
 }
@@ -148,7 +149,7 @@ async fn roles_go_with_their_principal_and_the_log_tells() {
         let row = row.value().unwrap();
         row["operationName"] == "Microsoft.Authorization/roleAssignments/delete" && row["method"] == ""
     });
-    assert_eq!(told.count(), 131, "each is told of");
+    assert_eq!(told.count(), 132, "each is told of, once");
 }
 
 #[tokio::test]
@@ -167,15 +168,7 @@ async fn two_owners_who_remove_each_other_leave_one() {
 
 /// The owner signed in with what a reset gave.
 async fn reset(world: &World) -> Actor {
-    let platform = world.platform();
-    let engines = Engines {
-        store: platform.store.clone(),
-        log: platform.log.clone(),
-        bus: platform.bus.clone(),
-        clock: world.clock.clone(),
-        random: platform.random.clone(),
-        keys: None,
-    };
+    let engines = world.engines();
     let key = MasterKey::from_bytes(&[1; 32]).unwrap();
     assert!(ferrohub_service::reset_owner(&engines, key).await.is_err(), "another master key");
     let key = MasterKey::from_bytes(&MASTER_KEY).unwrap();
@@ -191,6 +184,18 @@ async fn an_owner_who_was_lost_is_made_good_again() {
     let again = reset(&world).await;
     assert_eq!(again.id(), world.owner.id());
     assert_eq!(roles_of(&world, again.id()).await.len(), 1);
+    // So is the person whom links sign in.
+    let link = Some(serde_json::json!({}));
+    let person = world.directory("POST", "ferrohub.signInLink", link.clone()).await["id"].as_str().unwrap().to_owned();
+    for role in roles_of(&world, &person).await {
+        world.send(&world.owner, "DELETE", &role, ROLES, None).await.unwrap();
+    }
+    world.directory("PATCH", &format!("users/{person}"), Some(json!({"accountEnabled": false}))).await;
+    let refused = world.graph_as(&world.owner, "POST", "ferrohub.signInLink", link.clone()).await.unwrap_err();
+    assert!(refused.message.contains("is disabled"), "{refused}");
+    let again = reset(&world).await;
+    assert_eq!(world.graph_as(&again, "POST", "ferrohub.signInLink", link).await.unwrap()["id"], person);
+    assert_eq!(roles_of(&world, &person).await.len(), 1);
     // The right was lost.
     let other = world.stranger().await;
     world.assign(other.id(), builtin::OWNER, &subscription(&world)).await;
@@ -212,5 +217,34 @@ async fn an_owner_who_was_lost_is_made_good_again() {
         .await
         .unwrap();
     let told = rows.iter().filter(|row| row.value().unwrap()["caller"] == "worker:owner-reset").count();
-    assert_eq!(told, 3 + 2, "three resets, two assignments");
+    assert_eq!(told, 4 + 3, "four resets, three assignments");
+}
+
+#[tokio::test]
+async fn of_two_owners_who_are_disabled_at_once_one_stays() {
+    let world = World::new().await;
+    let (ann, bob) = (world.user("ann").await, world.user("bob").await);
+    let scope = format!("/subscriptions/{}", world.subscription);
+    let founding = world.get(&format!("{scope}/providers/Microsoft.Authorization/roleAssignments"), "2022-04-01").await;
+    for (number, person) in [&ann, &bob].into_iter().enumerate() {
+        let name = format!("00000000-0000-4000-8000-00000000000{number}");
+        let definition = format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/{}", builtin::OWNER);
+        let role = json!({"roleDefinitionId": definition, "principalId": person["id"], "principalType": "User"});
+        let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
+        world.put(&path, ROLES, json!({"properties": role})).await;
+    }
+    let gone =
+        world.send(&world.owner, "DELETE", founding["value"][0]["id"].as_str().unwrap(), "2022-04-01", None).await;
+    assert_eq!(gone.unwrap().status, 200);
+    let token = world.sign_in_for(GRAPH, "ann@plant.example", PASSWORD).await.unwrap();
+    let actor = world.bearer_of(&token, Audience::Graph).await.unwrap();
+    let disable = async |person: &Value| {
+        let path = format!("users/{}", person["id"].as_str().unwrap());
+        world.graph_as(&actor, "PATCH", &path, Some(json!({"accountEnabled": false}))).await
+    };
+    let both = async { tokio::join!(disable(&ann), disable(&bob)) };
+    let (one, other) = Box::pin(world.while_time_passes(both)).await;
+    assert_ne!(one.is_ok(), other.is_ok(), "{one:?} {other:?}");
+    let error = one.err().or(other.err()).unwrap();
+    assert!(matches!(error.code, "LastRbacAdmin" | "Authorization_RequestDenied"), "{error}");
 }

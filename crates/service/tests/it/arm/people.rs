@@ -2,18 +2,42 @@
 
 use super::fixture::{BASE, World};
 use ferrohub_model::error::Error;
+use ferrohub_service::Service;
 use ferrohub_service::authn::Audience;
 use ferrohub_service::authz::{Actor, builtin};
 use ferrohub_service::graph::GraphRequest;
+use ferrohub_service::platform::Platform;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const PASSWORD: &str = "Correct-Horse-1";
+pub(super) const PASSWORD: &str = "Correct-Horse-1";
 const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+/// What asks for a token of Graph.
+pub(super) const GRAPH: &str = "https://graph.microsoft.com/.default";
 const ARM: &str = "https://management.azure.com/.default offline_access openid profile";
 
+/// Signs a person in by its password through one process.
+pub(super) async fn sign_in_through(
+    service: &Service,
+    platform: &Platform,
+    address: [u8; 4],
+    name: &str,
+    password: &str,
+) -> Result<Value, ferrohub_service::authn::OAuthError> {
+    let fields =
+        [("grant_type", "password"), ("client_id", CLI), ("username", name), ("password", password), ("scope", ARM)];
+    let form: Vec<_> = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    service.authn.token(&platform.tenancy.tenant_id, &form, None, Some(address.into()), true).await
+}
+
 impl World {
-    async fn graph_as(&self, actor: &Actor, method: &str, path: &str, body: Option<Value>) -> Result<Value, Error> {
+    pub(super) async fn graph_as(
+        &self,
+        actor: &Actor,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Error> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = GraphRequest {
             method: method.into(),
@@ -22,34 +46,44 @@ impl World {
             body,
             actor: actor.clone(),
             base_url: BASE.into(),
+            address: Some(std::net::Ipv4Addr::new(198, 51, 100, 1).into()),
         };
         self.service().graph.handle(request).await.map(|(_, body)| body.unwrap_or_default())
     }
 
-    async fn directory(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub(super) async fn directory(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let answer = self.graph_as(&self.owner, method, path, body).await;
         answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    async fn user(&self, alias: &str) -> Value {
+    pub(super) async fn user(&self, alias: &str) -> Value {
         self.directory("POST", "users", Some(user(alias))).await
+    }
+
+    /// What the token endpoint answers to somebody at an address.
+    pub(super) async fn sign_in_at(
+        &self,
+        address: [u8; 4],
+        name: &str,
+        password: &str,
+    ) -> Result<Value, ferrohub_service::authn::OAuthError> {
+        sign_in_through(self.service(), self.platform(), address, name, password).await
     }
 
     async fn granted(&self, fields: &[(&str, &str)]) -> Result<Value, u32> {
         let form: Vec<_> = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let tenant = self.platform().tenancy.tenant_id.clone();
-        self.service().authn.token(&tenant, &form, None, true).await.map_err(|error| error.code)
+        self.service().authn.token(&tenant, &form, None, None, true).await.map_err(|error| error.code)
+    }
+
+    /// A token of a person for a scope.
+    pub(super) async fn sign_in_for(&self, scope: &str, name: &str, password: &str) -> Result<Value, u32> {
+        let form = [("grant_type", "password"), ("client_id", CLI), ("username", name), ("password", password)];
+        self.granted(&[&form[..], &[("scope", scope)]].concat()).await
     }
 
     async fn sign_in(&self, name: &str, password: &str) -> Result<Value, u32> {
-        self.granted(&[
-            ("grant_type", "password"),
-            ("client_id", CLI),
-            ("username", name),
-            ("password", password),
-            ("scope", ARM),
-        ])
-        .await
+        self.sign_in_for(ARM, name, password).await
     }
 
     async fn refreshed(&self, token: &Value, client: &str) -> Result<Value, u32> {
@@ -57,18 +91,18 @@ impl World {
             ("grant_type", "refresh_token"),
             ("client_id", client),
             ("refresh_token", token["refresh_token"].as_str().unwrap()),
-            ("scope", "https://graph.microsoft.com/.default"),
+            ("scope", GRAPH),
         ])
         .await
     }
 
-    async fn bearer_of(&self, token: &Value, audience: Audience) -> Result<Actor, Error> {
+    pub(super) async fn bearer_of(&self, token: &Value, audience: Audience) -> Result<Actor, Error> {
         let header = format!("Bearer {}", token["access_token"].as_str().unwrap());
         self.service().authn.bearer(Some(&header), audience).await
     }
 }
 
-fn user(alias: &str) -> Value {
+pub(super) fn user(alias: &str) -> Value {
     json!({
         "accountEnabled": true, "displayName": format!("{alias} of the plant"), "mailNickname": alias,
         "userPrincipalName": format!("{alias}@plant.example"),
@@ -76,15 +110,15 @@ fn user(alias: &str) -> Value {
     })
 }
 
-fn group(name: &str) -> Value {
+pub(super) fn group(name: &str) -> Value {
     json!({"displayName": name, "mailEnabled": false, "mailNickname": name, "securityEnabled": true})
 }
 
-fn reference(object: &Value) -> Value {
+pub(super) fn reference(object: &Value) -> Value {
     json!({"@odata.id": format!("https://graph.microsoft.com/v1.0/directoryObjects/{}", object["id"].as_str().unwrap())})
 }
 
-fn ids(list: &Value) -> Vec<&str> {
+pub(super) fn ids(list: &Value) -> Vec<&str> {
     list["value"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect()
 }
 
@@ -106,6 +140,8 @@ async fn a_person_signs_in_and_is_told_apart() {
     for (name, password, code) in [
         ("ann@plant.example", "Correct-Horse-2", 50_126),
         ("nobody@plant.example", PASSWORD, 50_126),
+        ("\0", PASSWORD, 50_126),
+        (&"x".repeat(5000), PASSWORD, 50_126),
         ("ann@plant.example", &"x".repeat(5000), 50_126),
         ("", PASSWORD, 900_144),
     ] {
@@ -133,6 +169,7 @@ async fn a_person_signs_in_and_is_told_apart() {
     assert_eq!(world.refreshed(&token, CLI).await.unwrap_err(), 700_082);
 }
 
+/// All within one second: neither a time nor the order of requests in flight decides.
 #[tokio::test]
 async fn who_is_disabled_deleted_or_has_another_password_is_out_at_once() {
     let world = World::new().await;
@@ -140,7 +177,6 @@ async fn who_is_disabled_deleted_or_has_another_password_is_out_at_once() {
     let at = format!("users/{}", ann["id"].as_str().unwrap());
     let token = world.sign_in("ann@plant.example", PASSWORD).await.unwrap();
     let actor = world.bearer_of(&token, Audience::Arm).await.unwrap();
-    world.clock.advance(Duration::from_secs(5));
     world.directory("PATCH", "users/ann@plant.example", Some(json!({"accountEnabled": false}))).await;
     assert_eq!(world.sign_in("ann@plant.example", PASSWORD).await.unwrap_err(), 50_057);
     assert_eq!(world.refreshed(&token, CLI).await.unwrap_err(), 50_057);
@@ -151,7 +187,6 @@ async fn who_is_disabled_deleted_or_has_another_password_is_out_at_once() {
     assert_eq!(world.refreshed(&token, CLI).await.unwrap_err(), 50_173);
 
     let token = world.sign_in("ann@plant.example", PASSWORD).await.unwrap();
-    world.clock.advance(Duration::from_secs(5));
     let forced = json!({"passwordProfile": {"password": "Another-Horse-1", "forceChangePasswordNextSignIn": true}});
     world.directory("PATCH", &at, Some(forced)).await;
     assert!(world.bearer_of(&token, Audience::Arm).await.is_err());
@@ -165,11 +200,9 @@ async fn who_is_disabled_deleted_or_has_another_password_is_out_at_once() {
     let wrong = world.graph_as(&actor, "POST", "me/changePassword", Some(change("x"))).await.unwrap_err();
     assert_eq!(wrong.target.as_deref(), Some("currentPassword"));
     let actor = world.bearer_of(&token, Audience::Arm).await.unwrap();
-    world.clock.advance(Duration::from_secs(5));
     world.graph_as(&actor, "POST", "me/changePassword", Some(change("Another-Horse-1"))).await.unwrap();
     assert!(world.bearer_of(&token, Audience::Arm).await.is_err());
     let token = world.sign_in("ann@plant.example", "Third-Horse-1").await.unwrap();
-    world.clock.advance(Duration::from_secs(5));
     world.directory("POST", &format!("{at}/revokeSignInSessions"), None).await;
     assert!(world.bearer_of(&token, Audience::Arm).await.is_err());
 
@@ -203,7 +236,9 @@ async fn a_disabled_application_is_out_at_once() {
     assert_eq!(world.granted(&form).await.unwrap_err(), 7_000_112);
     assert!(world.bearer_of(&token, Audience::Arm).await.is_err());
     world.directory("PATCH", &at, Some(json!({"accountEnabled": true}))).await;
-    assert!(world.granted(&form).await.is_ok() && world.bearer_of(&token, Audience::Arm).await.is_ok());
+    assert!(world.bearer_of(&token, Audience::Arm).await.is_err(), "a token of before comes back");
+    let token = world.granted(&form).await.unwrap();
+    assert!(world.bearer_of(&token, Audience::Arm).await.is_ok());
     let keyed = world.directory("GET", &format!("servicePrincipals(appId='{client}')"), None).await;
     assert_eq!(keyed["id"], id.as_str());
 }
@@ -394,89 +429,4 @@ async fn the_last_owner_is_neither_disabled_nor_taken_out_of_its_group() {
         .unwrap();
     world.graph_as(&boss, "PATCH", &sp, Some(json!({"accountEnabled": false}))).await.unwrap();
     world.graph_as(&boss, "DELETE", &person, None).await.unwrap();
-}
-
-#[tokio::test]
-async fn wrong_people_are_refused_by_name() {
-    let world = World::new().await;
-    world.user("ann").await;
-    let with = |name: &str, value: Value| {
-        let mut body = user("bob");
-        body[name] = value;
-        body
-    };
-    for (body, status, target) in [
-        (user("ANN"), 400, "userPrincipalName"),
-        (with("userPrincipalName", "bob".into()), 400, "userPrincipalName"),
-        (with("userPrincipalName", "bob@".into()), 400, "userPrincipalName"),
-        (with("userPrincipalName", "b ob@plant.example".into()), 400, "userPrincipalName"),
-        (with("displayName", "a\u{1b}[2J".into()), 400, "displayName"),
-        (with("mailNickname", "a@b".into()), 400, "mailNickname"),
-        (with("accountEnabled", "true".into()), 400, "accountEnabled"),
-        (with("passwordProfile", json!({"password": "short"})), 400, "passwordProfile.password"),
-        (with("passwordProfile", json!({"forceChangePasswordNextSignIn": false})), 400, "passwordProfile"),
-        (with("passwordProfile", json!({"password": PASSWORD, "x": 1})), 400, "passwordProfile.x"),
-        (with("passwordProfile", Value::Null), 400, "passwordProfile"),
-        (with("jobTitle", 7.into()), 400, "jobTitle"),
-        (with("skills", json!(["x"])), 501, "skills"),
-    ] {
-        let refused = world.graph_as(&world.owner, "POST", "users", Some(body.clone())).await.unwrap_err();
-        assert_eq!((refused.http_status(), refused.target.as_deref()), (status, Some(target)), "{body}");
-    }
-    let mut body = user("o'neil");
-    body["jobTitle"] = "Engineer".into();
-    assert_eq!(world.directory("POST", "users", Some(body)).await["jobTitle"], "Engineer");
-    assert_eq!(world.directory("GET", "users('o''neil@plant.example')", None).await["surname"], Value::Null);
-    let found = world
-        .directory("GET", "users?$filter=startswith(displayName,'o''neil') and accountEnabled eq true", None)
-        .await;
-    assert_eq!(ids(&found).len(), 1);
-    world
-        .directory(
-            "PATCH",
-            "users/o'neil@plant.example",
-            Some(json!({"jobTitle": null, "userPrincipalName": "neil@plant.example"})),
-        )
-        .await;
-    assert_eq!(world.directory("GET", "users/NEIL@plant.example", None).await["jobTitle"], Value::Null);
-    let renamed = world
-        .graph_as(
-            &world.owner,
-            "PATCH",
-            "users/neil@plant.example",
-            Some(json!({"userPrincipalName": "ann@plant.example"})),
-        )
-        .await;
-    assert_eq!(renamed.unwrap_err().target.as_deref(), Some("userPrincipalName"));
-}
-
-#[tokio::test]
-async fn wrong_groups_are_refused_by_name() {
-    let world = World::new().await;
-    for (name, value, status) in [
-        ("mailEnabled", json!(true), 400),
-        ("securityEnabled", json!(false), 400),
-        ("groupTypes", json!(["Unified"]), 501),
-        ("displayName", json!(""), 400),
-        ("members@odata.bind", json!(["x"]), 400),
-        (
-            "members@odata.bind",
-            json!(["https://graph.microsoft.com/v1.0/users/11111111-1111-4111-8111-111111111111"]),
-            404,
-        ),
-    ] {
-        let mut body = group("g");
-        body[name] = value;
-        let refused = world.graph_as(&world.owner, "POST", "groups", Some(body)).await.unwrap_err();
-        assert_eq!(refused.http_status(), status, "{name}: {refused}");
-    }
-    let made = world.directory("POST", "groups", Some(group("g"))).await;
-    let at = format!("groups/{}/members/$ref", made["id"].as_str().unwrap());
-    assert_eq!(world.graph_as(&world.owner, "POST", &at, Some(reference(&made))).await.unwrap_err().http_status(), 400);
-    assert_eq!(world.graph_as(&world.owner, "POST", &at, Some(json!({}))).await.unwrap_err().http_status(), 400);
-    let owner = format!("groups/{}/owners/$ref", made["id"].as_str().unwrap());
-    assert_eq!(
-        world.graph_as(&world.owner, "POST", &owner, Some(reference(&made))).await.unwrap_err().http_status(),
-        400
-    );
 }

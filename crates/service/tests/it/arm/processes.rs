@@ -25,14 +25,7 @@ struct Deaf {
 impl Deaf {
     async fn beside(world: &World) -> Self {
         let first = world.platform();
-        let engines = Engines {
-            store: first.store.clone(),
-            log: first.log.clone(),
-            bus: Arc::new(LocalBus::new()),
-            clock: first.clock.clone(),
-            random: first.random.clone(),
-            keys: None,
-        };
+        let engines = Engines { bus: Arc::new(LocalBus::new()), ..world.engines() };
         let keyring = Arc::new(Keyring::new(MasterKey::generate(&SystemRandom), first.random.clone()));
         let settings = Settings { domain: "localhost".into(), pki_url: None };
         let platform = Platform::open(engines, keyring, settings, first.tenancy.clone(), Types::built_in());

@@ -8,6 +8,8 @@ use ferrohub_service::arm::declaration::TypeDecl;
 use ferrohub_service::arm::request::ArmResponse;
 use ferrohub_service::arm::schema::{Check, Meaning, Property};
 use ferrohub_service::arm::types::Types;
+use ferrohub_service::tables::ACTIVITY;
+use ferrohub_store::Page;
 use serde_json::{Value, json};
 
 const UNKNOWN: &str = "zzNobodyKnows";
@@ -302,7 +304,10 @@ async fn a_read_of_events_knows_its_members() {
     let plant = plant(&world).await;
     let path = format!("{}/readEvents", plant.hub);
     let body = json!({"partition": 0, "fromSequence": 0, "maxEvents": 1});
+    let rows = async || world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap().len();
+    let before = rows().await;
     world.send(&world.owner, "POST", &path, HUB, Some(body)).await.unwrap();
+    assert_eq!(rows().await, before, "who follows events buries the activity log");
     let error = world.refused(&world.owner, "POST", &path, HUB, Some(json!({"partitions": 3}))).await;
     assert!(error.http_status() == 400 && error.message.contains("'partitions'"), "{error}");
 }

@@ -271,3 +271,41 @@ async fn the_provider_lists_every_action_that_can_be_asked_for() {
     names.dedup();
     assert_eq!(names.len(), all, "an action is listed twice");
 }
+
+#[tokio::test]
+async fn nothing_moves_past_a_lock_and_the_log_tells_what_moved() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let asset = asset(&world, &plant, "press-1", "aep-1").await;
+    let device = format!("{}/devices/aep-1", plant.namespace);
+    let target = format!("{}/assets/press-1", plant.namespace);
+    world.put(&device, ADR, json!({"location": "westeurope", "properties": {}})).await;
+    for (scope, level) in
+        [(&asset, "CanNotDelete"), (&plant.group, "CanNotDelete"), (&plant.group, "ReadOnly"), (&device, "ReadOnly")]
+    {
+        let lock = format!("{scope}/providers/Microsoft.Authorization/locks/keep");
+        world.put(&lock, "2020-05-01", json!({"properties": {"level": level}})).await;
+        let path = format!("{}/migrate", plant.namespace);
+        let answer = world.send(&world.owner, "POST", &path, ADR, Some(json!({"resourceIds": [asset]}))).await;
+        let code = match answer {
+            Ok(answer) => answer.body.unwrap()["migrateResults"][0]["error"]["code"].clone(),
+            Err(error) => error.code.into(),
+        };
+        assert_eq!(code, "ScopeLocked", "{scope} {level}");
+        world.get(&asset, OLD).await;
+        world.send(&world.owner, "DELETE", &lock, "2020-05-01", None).await.unwrap();
+    }
+    assert_eq!(migrate(&world, &plant, &[&asset]).await[0]["result"], "Succeeded");
+    for (action, id) in
+        [("assets/delete", &asset), ("namespaces/assets/write", &target), ("namespaces/devices/write", &device)]
+    {
+        let path = format!(
+            "/subscriptions/{}/providers/Microsoft.Insights/eventtypes/management/values?$filter=eventTimestamp ge '2026-11-01T00:00:00Z' and resourceUri eq '{id}'",
+            world.subscription
+        );
+        let log = world.get(&path, "2015-04-01").await;
+        let action = format!("Microsoft.DeviceRegistry/{action}");
+        let told = log["value"].as_array().unwrap().iter().any(|event| event["operationName"]["value"] == action);
+        assert!(told, "{action}: {log}");
+    }
+}

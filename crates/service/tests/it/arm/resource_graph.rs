@@ -1,6 +1,6 @@
 //! Resource Graph: what a query finds is what was written before it, and what its caller may read.
 
-use super::fixture::{ADR, HUB, Plant, World, plant};
+use super::fixture::{ADR, DPS, HUB, Plant, World, plant};
 use ferrohub_model::error::Error;
 use ferrohub_model::time::rfc3339;
 use ferrohub_service::authz::{Actor, builtin};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 const GRAPH: &str = "2022-10-01";
 /// IoT Hub Data Reader.
-const DATA_READER: &str = "b447c946-2db7-41ec-983d-d8bf3b1c77e3";
+pub(super) const DATA_READER: &str = "b447c946-2db7-41ec-983d-d8bf3b1c77e3";
 const PATH: &str = "/providers/Microsoft.ResourceGraph/resources";
 
-async fn ask_as(world: &World, actor: &Actor, body: Value) -> Result<Value, Error> {
+pub(super) async fn ask_as(world: &World, actor: &Actor, body: Value) -> Result<Value, Error> {
     world.send(actor, "POST", PATH, GRAPH, Some(body)).await.map(|answer| answer.body.unwrap())
 }
 
@@ -23,7 +23,7 @@ async fn ask(world: &World, query: &str) -> Value {
 }
 
 /// The rows of a query as lists.
-async fn rows(world: &World, query: &str) -> Value {
+pub(super) async fn rows(world: &World, query: &str) -> Value {
     let body = json!({"query": query, "options": {"resultFormat": "table"}});
     ask_as(world, &world.owner, body).await.unwrap_or_else(|error| panic!("{query}: {error} {:?}", error.context))["data"]["rows"].take()
 }
@@ -35,7 +35,7 @@ async fn device(world: &World, namespace: &str, name: &str, properties: Value, t
 }
 
 /// A hub whose identity may write devices of the namespace, and the owner of its keys.
-async fn hub_owner(world: &World, plant: &Plant) -> Actor {
+pub(super) async fn hub_owner(world: &World, plant: &Plant) -> Actor {
     let identity = world.get(&plant.identity, "2025-05-31-preview").await;
     let principal = identity["properties"]["principalId"].as_str().unwrap();
     world.assign(principal, builtin::CONTRIBUTOR, &plant.namespace).await;
@@ -143,6 +143,104 @@ async fn a_query_sees_every_write_before_it() {
     let group = world.group("rg2");
     world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
     assert_eq!(rows(&world, "resourcecontainers | where name == 'rg2' | count").await, json!([[1]]));
+}
+
+#[tokio::test]
+async fn what_a_resource_shows_of_others_is_as_new() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    // After each write every resource is what a GET shows, though few of them were shown again.
+    let compare = async || {
+        for row in
+            ask(&world, "Resources | union ResourceContainers | where type !endswith '/subscriptions'").await["data"]
+                .as_array()
+                .unwrap()
+        {
+            let id = row["id"].as_str().unwrap();
+            let platform = world.platform();
+            let decl = platform.types.all().iter().find(|decl| {
+                let full = decl.full().to_lowercase();
+                row["type"] == json!(full)
+                    || row["type"] == "microsoft.resources/subscriptions/resourcegroups"
+                        && full == "microsoft.resources/resourcegroups"
+            });
+            let Some(decl) = decl else { panic!("{row}") };
+            let shown = world.get(id, decl.versions()[0]).await;
+            for member in ["properties", "tags", "identity", "systemData"] {
+                let blank = |value: &Value| value.is_null() || *value == json!({});
+                assert!(
+                    row[member] == shown[member] || blank(&row[member]) && blank(&shown[member]),
+                    "{id} {member}: {} {}",
+                    row[member],
+                    shown[member]
+                );
+            }
+        }
+    };
+    compare().await;
+    let mut hub = world.get(&plant.hub, HUB).await;
+    hub["tags"] = json!({"line": "B"});
+    world.put(&plant.hub, HUB, hub).await;
+    compare().await;
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let days = json!({"properties": {"certificate": {"leafCertificateConfiguration": {"validityPeriodInDays": 20}}}});
+    world.send(&world.owner, "PATCH", &policy, ADR, Some(days)).await.unwrap();
+    compare().await;
+    world.put(&format!("{}/credentials/default/policies/other", plant.namespace), ADR, json!({"properties": {}})).await;
+    compare().await;
+    let group = world.group("rg2");
+    world.put(&group, "2024-11-01", json!({"location": "westeurope"})).await;
+    compare().await;
+    // What moves has another id, and so has all that lies below it; the rest shows that.
+    for resource in [&plant.identity, &plant.namespace, &plant.hub] {
+        let body = json!({"resources": [resource], "targetResourceGroup": group});
+        let action = format!("{}/moveResources", plant.group);
+        world.send(&world.owner, "POST", &action, "2024-11-01", Some(body)).await.unwrap();
+        compare().await;
+    }
+    let moved = plant.hub.replace("/rg1/", "/rg2/");
+    let linked = format!("where type endswith '/namespaces' and tostring(properties) contains '{moved}' | count");
+    assert_eq!(rows(&world, &linked).await, json!([[1]]));
+    world.send(&world.owner, "DELETE", &plant.dps, DPS, None).await.unwrap();
+    compare().await;
+    world.send(&world.owner, "DELETE", &plant.hub.replace("/rg1/", "/rg2/"), HUB, None).await.unwrap();
+    compare().await;
+    world.send(&world.owner, "DELETE", &group, "2024-11-01", None).await.unwrap();
+    compare().await;
+    assert_eq!(rows(&world, "Resources | count").await, json!([[0]]));
+}
+
+#[tokio::test]
+async fn what_a_query_computes_is_bounded_whoever_asks() {
+    let world = World::new().await;
+    let stranger = world.stranger().await;
+    let named = |first: &str, next: &str, last: &str| {
+        let lets = (1..60).map(|n| format!("let v{n} = {};\n", next.replace('@', &format!("v{}", n - 1))));
+        format!("let v0 = {first};\n{}{}", lets.collect::<String>(), last.replace('@', "v59"))
+    };
+    let doubled = named("true and true", "@ and @", "Resources | where @ | count");
+    let found = ask_as(&world, &stranger, json!({ "query": doubled })).await.unwrap();
+    assert_eq!(found["data"], json!([{"Count": 0}]));
+    let patterns = (0..1000).map(|n| format!("name matches regex 'a{n}'")).collect::<Vec<_>>().join(" or ");
+    let made = (0..60).map(|n| format!("isempty(strcat(v0, '{n}'))")).collect::<Vec<_>>().join(" or ");
+    let long = format!("let v0 = '{}';\n", "x".repeat(20_000));
+    for query in [
+        format!("Resources | where {patterns}"),
+        format!(
+            "{long}let v1 = strcat(v0, v0, v0, v0, v0, v0, v0, v0, v0, v0); Resources | where {}",
+            made.replace("v0", "v1, v1, v1, v1")
+        ),
+    ] {
+        let refused = ask_as(&world, &stranger, json!({ "query": query })).await.unwrap_err();
+        assert_eq!(refused.details[0].0, "QueryLimitExceeded", "{refused}");
+    }
+    // A facet that is refused so spoils no other.
+    let facets = json!([{"expression": format!("iff({patterns}, 'a', 'b')")}, {"expression": "location"}]);
+    let found = ask_as(&world, &world.owner, json!({"query": "Resources", "facets": facets})).await.unwrap();
+    assert_eq!(
+        (&found["facets"][0]["resultType"], &found["facets"][1]["resultType"]),
+        (&json!("FacetError"), &json!("FacetResult"))
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use uuid::Uuid;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs the worker until `done` says so; time goes on meanwhile.
-async fn work_until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
+pub(super) async fn work_until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(worker::run(Arc::clone(world.platform()), stopped));
     let mut reached = false;
@@ -42,7 +42,7 @@ async fn work_until(world: &World, what: &str, done: impl AsyncFn() -> bool) {
 }
 
 /// Lets so many days be lived through: settled time follows, and what was due is done.
-async fn live(world: &World, days: u32) {
+pub(super) async fn live(world: &World, days: u32) {
     let until = world.clock.now() + days * DAY;
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(worker::run(Arc::clone(world.platform()), stopped));
@@ -69,7 +69,7 @@ async fn settled(world: &World) -> jiff::Timestamp {
     row.and_then(|row| row.value().unwrap()["at"].as_str().map(|at| at.parse().unwrap())).unwrap_or_default()
 }
 
-async fn records(world: &World) -> Vec<Arc<AuthorityRecord>> {
+pub(super) async fn records(world: &World) -> Vec<Arc<AuthorityRecord>> {
     let rows = world.platform().store.scan(&AUTHORITIES, "", Page::first(100)).await.unwrap();
     let mut records: Vec<_> = rows.iter().map(|row| row.parse::<AuthorityRecord>().unwrap()).collect();
     records.retain(|record| record.is_issuing());
@@ -86,13 +86,13 @@ async fn entries(world: &World, plant: &Plant) -> usize {
 }
 
 /// Codes of the warnings in the activity log.
-async fn warnings(world: &World) -> Vec<String> {
+pub(super) async fn warnings(world: &World) -> Vec<String> {
     let rows = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
     let rows = rows.iter().map(|row| row.value().unwrap().clone()).filter(|row| row["level"] == "Warning");
     rows.map(|row| row["error"]["code"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn issue(world: &World, plant: &Plant, folder: &tempfile::TempDir) -> Vec<u8> {
+pub(super) async fn issue(world: &World, plant: &Plant, folder: &tempfile::TempDir) -> Vec<u8> {
     let platform = world.platform();
     let stored = async |path: &str| resources::require(platform, &ResourceId::parse(path).unwrap()).await.unwrap();
     let namespace = stored(&plant.namespace).await;
@@ -121,7 +121,7 @@ async fn issue(world: &World, plant: &Plant, folder: &tempfile::TempDir) -> Vec<
     issued.leaf_der
 }
 
-async fn synchronize(world: &World, plant: &Plant) {
+pub(super) async fn synchronize(world: &World, plant: &Plant) {
     let path = format!("{}/credentials/default/synchronize", plant.namespace);
     assert_eq!(world.send(&world.owner, "POST", &path, ADR, None).await.unwrap().status, 202);
 }

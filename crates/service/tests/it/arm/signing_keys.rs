@@ -4,23 +4,13 @@ use super::fixture::World;
 use crate::installation::MASTER_KEY;
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::authn::Audience;
-use ferrohub_service::platform::Engines;
 use serde_json::Value;
 use std::time::Duration;
 
 impl World {
     async fn rotate_signing_key(&self, revoke: bool) {
-        let platform = self.platform();
-        let engines = Engines {
-            store: platform.store.clone(),
-            log: platform.log.clone(),
-            bus: platform.bus.clone(),
-            clock: self.clock.clone(),
-            random: platform.random.clone(),
-            keys: None,
-        };
         let key = MasterKey::from_bytes(&MASTER_KEY).unwrap();
-        ferrohub_service::rotate_signing_key(&engines, key, revoke).await.unwrap();
+        ferrohub_service::rotate_signing_key(&self.engines(), key, revoke).await.unwrap();
     }
 }
 

@@ -217,3 +217,28 @@ async fn what_is_undone_is_named_and_needs_the_right_to_delete() {
     assert_eq!(trusted(&world, &plant.hub).await, ["default"]);
     assert_eq!(states(&world, &plant).await, [line("hub1", "default", "Synchronized", "AuthorizationFailed")]);
 }
+
+/// What somebody made on a CA that a hub trusts, or below a policy, is no reason for it to stay for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_on_what_goes_with_a_policy_go_along() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    synchronize(&world, &plant, None).await;
+    let listed = world.get(&format!("{}/certificates", plant.hub), HUB).await;
+    let entry = listed["value"][0]["id"].as_str().unwrap().to_owned();
+    let below = format!("{}/certificateAuthorities/default/certificatePolicies/default", plant.namespace);
+    let stranger = world.stranger().await;
+    let mut roles = Vec::new();
+    for scope in [&entry, &below] {
+        let made = world.assign(stranger.id(), builtin::READER, scope).await;
+        roles.push(made["id"].as_str().unwrap().to_owned());
+    }
+    let (status, answer) = undo(&world, &plant, json!({"policies": ["default"]})).await;
+    assert_eq!((status, trusted(&world, &plant.hub).await), (200, Vec::new()), "{answer}");
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    Box::pin(world.while_time_passes(world.send(&world.owner, "DELETE", &policy, ADR, None))).await.unwrap();
+    assert_eq!(world.refused(&world.owner, "GET", &policy, ADR, None).await.http_status(), 404);
+    for role in roles {
+        assert_eq!(world.refused(&world.owner, "GET", &role, "2022-04-01", None).await.http_status(), 404, "{role}");
+    }
+}

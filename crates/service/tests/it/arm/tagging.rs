@@ -6,6 +6,7 @@ use ferrohub_service::authz::builtin;
 use serde_json::{Value, json};
 
 const TAGS: &str = "2024-11-01";
+const TAG_CONTRIBUTOR: &str = "4a9ae827-6dc8-4573-8ac7-8239d42aa03f";
 
 fn tags_of(scope: &str) -> String {
     format!("{scope}/providers/Microsoft.Resources/tags/default")
@@ -18,6 +19,9 @@ fn patch(operation: &str, tags: Value) -> Value {
 #[tokio::test]
 async fn tags_of_every_tracked_type_are_read_and_changed_at_their_scope() {
     let world = world_of_everything().await;
+    // Whoever may tag needs no right to write what is tagged.
+    let tagger = world.stranger().await;
+    world.assign(tagger.id(), TAG_CONTRIBUTOR, &format!("/subscriptions/{}", world.subscription)).await;
     for (decl, path) in everything(&world).await {
         let version = decl.versions()[0];
         if !decl.tracked {
@@ -31,10 +35,10 @@ async fn tags_of_every_tracked_type_are_read_and_changed_at_their_scope() {
         assert_eq!(set["id"], tags_of(&path));
         assert_eq!((set["name"].as_str(), set["type"].as_str()), (Some("default"), Some("Microsoft.Resources/tags")));
         let merge = patch("merge", json!({"ONE": "x", "three": ""}));
-        let merged = world.send(&world.owner, "PATCH", &tags_of(&path), TAGS, Some(merge)).await.unwrap().body.unwrap();
+        let merged = world.send(&tagger, "PATCH", &tags_of(&path), TAGS, Some(merge)).await.unwrap().body.unwrap();
         assert_eq!(merged["properties"]["tags"], json!({"two": "2", "ONE": "x", "three": ""}), "{path}");
         let less = patch("Delete", json!({"TWO": "2", "three": ""}));
-        let less = world.send(&world.owner, "PATCH", &tags_of(&path), TAGS, Some(less)).await.unwrap().body.unwrap();
+        let less = world.send(&tagger, "PATCH", &tags_of(&path), TAGS, Some(less)).await.unwrap().body.unwrap();
         assert_eq!(less["properties"]["tags"], json!({"ONE": "x"}));
         assert_eq!(world.get(&tags_of(&path), TAGS).await["properties"]["tags"], json!({"ONE": "x"}));
         // Nothing but the tags is another.
@@ -140,4 +144,29 @@ async fn who_may_what_and_what_is_refused() {
     }
     assert_eq!(world.get(&plant.hub, HUB).await["tags"], json!({"a": "b"}));
     world.get(&plant.namespace, ADR).await;
+}
+
+#[tokio::test]
+async fn names_of_tags_ahead_of_their_use_have_room_and_devices_are_not_counted() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let device = json!({"location": "westeurope", "tags": {"of-device": "x"}, "properties": {}});
+    world.put(&format!("{}/devices/pump-1", plant.namespace), ADR, device).await;
+    world.put(&tags_of(&plant.dps), TAGS, json!({"properties": {"tags": {"after-devices": "x"}}})).await;
+    let names = format!("/subscriptions/{}/tagNames", world.subscription);
+    let all = world.get(&names, TAGS).await.to_string();
+    assert!(all.contains("after-devices") && !all.contains("of-device"), "{all}");
+    // Each value has a kilobyte.
+    let (mut made, filler) = (0, "\u{1d518}".repeat(250));
+    world.put(&format!("{names}/big"), TAGS, json!({})).await;
+    let error = loop {
+        let path = format!("{names}/big/tagValues/{made:04}{filler}");
+        match world.send(&world.owner, "PUT", &path, TAGS, None).await {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+        assert!(made < 1000, "there is no end");
+    };
+    assert_eq!((error.http_status(), error.code), (409, "TagNamesLimitExceeded"));
+    assert!(made > 200, "{made}");
 }

@@ -129,8 +129,52 @@ async fn keys_are_made_anew() {
         (json!({"policyKey": "both"}), 400_004),
         (json!({"policyKey": "both", "devices": [{"moduleId": "m"}]}), 400_004),
         (json!({"policyKey": "both", "devices": [{"id": "a", "moduleId": 1}]}), 400_004),
+        (json!({"policyKey": "both", "devices": [{"id": "a", "etag": 1}]}), 400_004),
+        (json!({"policyKey": "both", "devices": [{"id": "a", "ifMatch": "x"}]}), 400_004),
+        (json!({"policyKey": "both", "devices": ["a"]}), 400_004),
+        (json!({"policyKey": "both", "devices": [{"id": "a"}], "force": true}), 400_004),
     ] {
         assert_eq!(service.regenerate_keys(caller, hub, &body).await.unwrap_err().numeric_code(), code, "{body}");
     }
     assert_eq!(keys("a").await, after);
+    // Only of an identity that is what the client read.
+    let etag = service.get_device(caller, hub, "a").await.unwrap()["etag"].clone();
+    let entries = json!([{"id": "b", "etag": "c3RhbGU="}, {"id": "a", "etag": etag}]);
+    let body = json!({"policyKey": "both", "devices": entries});
+    let done = service.regenerate_keys(caller, hub, &body).await.unwrap();
+    assert_eq!((done.rotated.len(), &done.rotated[0]["id"]), (1, &json!("a")));
+    assert_eq!((done.failed.len(), done.failed[0].error.numeric_code()), (1, 412_001));
+    let again = service.regenerate_keys(caller, hub, &body).await.unwrap();
+    assert_eq!((again.rotated.len(), again.failed.len()), (0, 2), "new keys are a new etag");
+}
+
+#[tokio::test]
+async fn twins_are_written_with_the_right_to_write_twins() {
+    let world = World::new().await;
+    let object = world.service_principal().await;
+    // IoT Hub Registry Contributor.
+    world.owner.assign(&object, "4ea46cd5-c1b2-4a8e-910b-273211f9ce47", &world.made.id).await;
+    let bearer = world.bearer("https://iothubs.azure.net/.default").await;
+    let actor = world.service().authenticate(&world.hub, Some(&bearer)).await.unwrap();
+    let send = async |body: Value| world.service().bulk(&actor, &world.hub, &body).await;
+    assert!(send(json!([{"id": "a", "importMode": "create"}])).await.unwrap().is_empty());
+    let writing = [
+        json!([{"id": "a", "importMode": "updateTwin"}]),
+        json!([{"id": "a", "importMode": "updateTwinIfMatchETag", "twinETag": "x", "tags": {}}]),
+        json!([{"id": "b", "importMode": "create", "tags": {"x": 1}}]),
+        json!([{"id": "b", "importMode": "create"}, {"id": "a", "importMode": "update", "properties": {"desired": {"x": 1}}}]),
+        json!([{"id": "a", "tags": {"x": 1}}]),
+    ];
+    for body in &writing {
+        let denied = send(body.clone()).await.unwrap_err();
+        let action = denied.denial.map(|denial| denial.action);
+        assert_eq!(action.as_deref(), Some("Microsoft.Devices/IotHubs/twins/write"), "{body}");
+    }
+    let gone = world.service().get_device(&world.caller, &world.hub, "b").await.unwrap_err();
+    assert_eq!(gone.numeric_code(), 404_001, "nothing of a refused request is written");
+    let same = json!([{"id": "a", "importMode": "update", "tags": null}, {"id": "z", "importMode": "delete", "tags": {"x": 1}}]);
+    assert_eq!(send(same).await.unwrap().len(), 1, "what is not written needs no right");
+    // IoT Hub Twin Contributor.
+    world.owner.assign(&object, "494bdba2-168f-4f31-a0a1-191d2f7c028c", &world.made.id).await;
+    assert!(send(writing[3].clone()).await.unwrap().is_empty());
 }

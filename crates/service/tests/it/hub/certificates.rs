@@ -77,7 +77,7 @@ async fn bring(world: &World, name: &str, der: &[u8]) {
     let mut resource = (*stored.resource).clone();
     resource.links.insert(registry::AUTHORITY.into(), Reference { uid: Uuid::from_u128(0xca), id: String::new() });
     let mut change = Change::new();
-    resources::rewrite(&stored, &resource, &mut change).unwrap();
+    resources::rewrite(&stored, resource, &mut change).unwrap();
     change.trust_changed(world.hub.uid);
     world.platform().commit(change).await.unwrap();
 }

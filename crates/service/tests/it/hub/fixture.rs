@@ -8,13 +8,16 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
+use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_model::random::Random;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_pki::key::hash_secret;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
+use ferrohub_service::directory;
 use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, Session};
-use ferrohub_service::platform::{Engines, Platform, Settings};
+use ferrohub_service::platform::{Change, Engines, Platform, Settings};
 use ferrohub_service::resources::{self, Stored};
 use ferrohub_service::tables;
 use ferrohub_store_sqlite::SqliteStore;
@@ -25,6 +28,9 @@ use std::sync::Arc;
 
 pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 pub(super) const POLICY_KEY: &str = "cG9saWN5LWtleS1wcmltYXJ5LTAwMDE=";
+
+/// Client id of the service principal.
+const CLIENT: &str = "55555555-5555-5555-5555-555555555555";
 
 const POLICIES: &[(&str, &str)] = &[
     ("iothubowner", "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect"),
@@ -139,6 +145,39 @@ impl World {
     pub(super) async fn sas_device(&self, id: &str) -> String {
         let made = self.service().put_device(&self.caller, &self.hub, id, &json!({}), None).await.unwrap();
         made["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap().to_owned()
+    }
+
+    /// A service principal without a right; gives its object id.
+    pub(super) async fn service_principal(&self) -> String {
+        let object = "44444444-4444-4444-4444-444444444444";
+        let secret = ClientSecret {
+            key_id: "k".into(),
+            hash: hash_secret("s3cret", &SystemRandom),
+            expires: self.now_unix() + 9999,
+            label: Default::default(),
+        };
+        let principal = Principal {
+            secrets: vec![secret],
+            ..Principal::new(PrincipalKind::ServicePrincipal, object.into(), CLIENT.into(), "operator".into())
+        };
+        let mut change = Change::new();
+        change.unit.put(directory::put(&principal).unwrap());
+        self.platform().commit(change).await.unwrap();
+        object.to_owned()
+    }
+
+    /// The `Authorization` of the service principal.
+    pub(super) async fn bearer(&self, audience: &str) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", CLIENT),
+            ("client_secret", "s3cret"),
+            ("scope", audience),
+        ];
+        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let answer =
+            self.authenticator().token(&self.platform().tenancy.tenant_id, &form, None, None, true).await.unwrap();
+        format!("Bearer {}", answer["access_token"].as_str().unwrap())
     }
 
     pub(super) fn device_token(&self, id: &str, key: &str) -> String {

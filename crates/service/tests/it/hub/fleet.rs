@@ -159,7 +159,7 @@ async fn put_switch_behind(world: &World) {
     let mut hub = world.made.resource.as_ref().clone();
     hub.properties.insert("disableDeviceSAS".into(), json!(true));
     let mut change = Change::new();
-    resources::rewrite(&world.made, &hub, &mut change).unwrap();
+    resources::rewrite(&world.made, hub, &mut change).unwrap();
     change.trust_changed(world.hub.uid);
     world.platform().commit(change).await.unwrap();
 }

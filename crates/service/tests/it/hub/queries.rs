@@ -191,3 +191,38 @@ async fn lists_and_counts() {
     let counts = service.device_statistics(&world.caller, hub).await.unwrap();
     assert_eq!(counts, json!({"totalDeviceCount": 6, "enabledDeviceCount": 5, "disabledDeviceCount": 1}));
 }
+
+#[tokio::test]
+async fn no_query_holds_more_than_it_may() {
+    let world = World::new().await;
+    let (service, hub) = (world.service(), &world.hub);
+    // Thirty twins with about 8 KB of tags each, which no two have in common.
+    let words: Vec<String> = (0..2).map(|letter| letter.to_string().repeat(3900)).collect();
+    for number in 0..30 {
+        let id = format!("d{number:02}");
+        service.put_device(&world.caller, hub, &id, &json!({}), None).await.unwrap();
+        let tags = json!({"a": words[0], "b": words[1], "n": number});
+        service.patch_twin(&world.caller, hub, &id, &json!({ "tags": tags }), None).await.unwrap();
+    }
+    let items =
+        |count: usize, value: &str| (0..count).map(|n| format!("{value} AS a{n}")).collect::<Vec<_>>().join(", ");
+    for query in [
+        format!("SELECT {} FROM devices", items(100, "tags")),
+        format!("SELECT {} FROM devices ORDER BY deviceId", items(100, "tags")),
+        format!("SELECT {} FROM devices GROUP BY tags", items(100, "tags")),
+        format!("SELECT {} FROM devices GROUP BY tags ORDER BY a0, a1", items(100, "tags")),
+    ] {
+        let first = asked(&world, &query, PageRequest::default()).await.unwrap();
+        assert!((5..20).contains(&first.items.len()) && first.continuation.is_some(), "{query}: {}", first.items.len());
+        assert_eq!(paged(&world, &query, 1000).await.len(), 30, "{query}");
+    }
+    let lists = (0..10).map(|n| format!("[{n}, {}]", ["tags"; 10].join(", "))).collect::<Vec<_>>().join(", ");
+    let error = asked(&world, &format!("SELECT COUNT() FROM devices GROUP BY {lists}"), PageRequest::default())
+        .await
+        .unwrap_err();
+    assert!(error.numeric_code() == 400_004 && error.message.contains("16 MB"), "{error}");
+    let nested = (0..60).fold("deviceId".to_owned(), |text, _| format!("CONCAT({text}, 'x')"));
+    let query = format!("SELECT COUNT() AS n FROM devices WHERE LENGTH({nested}) = 63");
+    assert_eq!(all(&world, &query).await, [json!({"n": 30})], "an argument is looked at once");
+    assert_eq!(all(&world, "SELECT COUNT() AS n FROM devices").await, [json!({"n": 30})]);
+}

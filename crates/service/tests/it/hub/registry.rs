@@ -4,10 +4,6 @@ use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::ReadFrom;
 use ferrohub_model::device::device_place;
 use ferrohub_model::error::{Error, ErrorKind};
-use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
-use ferrohub_pki::key::hash_secret;
-use ferrohub_pki::random::SystemRandom;
-use ferrohub_service::directory;
 use ferrohub_service::hub;
 use ferrohub_service::platform::Change;
 use ferrohub_service::shared_access::Right;
@@ -269,39 +265,15 @@ async fn local_authentication_can_be_switched_off_at_once() {
 #[tokio::test]
 async fn a_bearer_token_needs_a_role_with_the_data_action() {
     let world = World::new().await;
-    let object = "44444444-4444-4444-4444-444444444444";
-    let client = "55555555-5555-5555-5555-555555555555";
-    let secret = ClientSecret {
-        key_id: "k".into(),
-        hash: hash_secret("s3cret", &SystemRandom),
-        expires: world.now_unix() + 9999,
-        label: Default::default(),
-    };
-    let principal = Principal {
-        secrets: vec![secret],
-        ..Principal::new(PrincipalKind::ServicePrincipal, object.into(), client.into(), "operator".into())
-    };
-    let mut change = Change::new();
-    change.unit.put(directory::put(&principal).unwrap());
-    world.platform().commit(change).await.unwrap();
-    let token = async |audience: &str| {
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", client),
-            ("client_secret", "s3cret"),
-            ("scope", audience),
-        ];
-        let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = world.authenticator().token(&world.platform().tenancy.tenant_id, &form, None, true).await.unwrap();
-        format!("Bearer {}", answer["access_token"].as_str().unwrap())
-    };
+    let object = world.service_principal().await;
+    let token = async |audience: &str| world.bearer(audience).await;
     let call = async |token: &str| attempt(&world, Some(token), Right::RegistryRead).await;
     let good = token("https://iothubs.azure.net/.default").await;
     let denied = call(&good).await.unwrap_err();
     assert_eq!((denied.kind, denied.denial.as_ref().unwrap().action.as_str()), (ErrorKind::Forbidden, READ));
     assert!(denied.message.contains("az role assignment create") && denied.message.contains("IoT Hub"), "{denied}");
     // IoT Hub Data Reader.
-    world.owner.assign(object, "b447c946-2db7-41ec-983d-d8bf3b1c77e3", &world.made.id).await;
+    world.owner.assign(&object, "b447c946-2db7-41ec-983d-d8bf3b1c77e3", &world.made.id).await;
     assert!(call(&good).await.is_ok());
     let foreign = call(&token("https://management.azure.com/.default").await).await.unwrap_err();
     assert_eq!(foreign.kind, ErrorKind::Unauthenticated);
@@ -322,8 +294,8 @@ async fn a_hub_is_counted_and_purged() {
     }
     let counts = hub::statistics(world.platform(), &world.caller, &world.made).await.unwrap();
     assert_eq!(counts, json!({"totalDeviceCount": 3, "enabledDeviceCount": 2, "disabledDeviceCount": 1}));
-    assert_eq!(hub::purge(world.platform(), &world.made).await.unwrap(), ["d0", "d1", "d2"]);
-    assert_eq!(hub::purge(world.platform(), &world.made).await.unwrap(), Vec::<String>::new());
+    assert_eq!(hub::purge(world.platform(), &world.caller, &world.made).await.unwrap(), ["d0", "d1", "d2"]);
+    assert_eq!(hub::purge(world.platform(), &world.caller, &world.made).await.unwrap(), Vec::<String>::new());
     assert_eq!(hub::statistics(world.platform(), &world.caller, &world.made).await.unwrap()["totalDeviceCount"], 0);
     assert!(
         service.get_device(&world.caller_of(&other).await, &other, "d0").await.is_ok(),

@@ -2,6 +2,7 @@
 
 use super::world::{World, csr};
 use ferrohub_service::hub::identity;
+use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::tables::{CERTIFICATES, DEVICES, REGISTRATIONS, SERIAL_BLOCKS, TWINS};
 use serde_json::json;
 use std::collections::HashSet;
@@ -57,4 +58,42 @@ async fn two_hundred_registrations_of_a_hundred_devices() {
     let blocks = world.rows(&SERIAL_BLOCKS).await;
     assert!((1..=crate::PROCESSES).contains(&blocks.len()), "{}", blocks.len());
     assert!(serials.iter().all(|serial| blocks.iter().any(|block| serial.starts_with(&block.key))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_enrollment_that_is_deleted_while_devices_register_registers_whole_devices_or_none() {
+    let world = Arc::new(World::new().await);
+    let key = Arc::new(world.group("g1", json!({"credentialPolicyName": "default"})).await);
+    let services = [(); 2].map(|()| Arc::new(world.elsewhere()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for (number, service) in (0..DEVICES_AT_ONCE).zip(services.iter().cycle()) {
+        let id = format!("device-{number:03}");
+        let request = world.request(&key, &id, Some(csr(world.folder.path(), &id, &[])));
+        let service = Arc::clone(service);
+        tasks.spawn(async move { service.register(request).await });
+    }
+    let (dps, caller) = (world.dps().await, world.caller().await);
+    let (mut registered, mut refused, mut deleted) = (0, 0, false);
+    while let Some(result) = tasks.join_next().await {
+        match result.unwrap() {
+            Ok(_) => registered += 1,
+            Err(error) => {
+                assert!(deleted, "refused while it was there: {error}");
+                assert_eq!(error.numeric_code(), 401_002, "{error}");
+                refused += 1;
+            }
+        }
+        if registered == 10 && !deleted {
+            deleted = true;
+            world.service().delete_enrollment(&caller, &dps, Group, "g1", None).await.unwrap();
+        }
+    }
+    assert_eq!(registered + refused, DEVICES_AT_ONCE);
+    // Identity, twin, certificate and registry device come together, or none of them does.
+    for table in [&DEVICES, &TWINS, &CERTIFICATES] {
+        assert_eq!(world.rows(table).await.len(), registered, "{}", table.name);
+    }
+    assert_eq!(world.registry().await.len(), registered);
+    let late = world.service().register(world.request(&key, "late", None)).await.unwrap_err();
+    assert_eq!(late.numeric_code(), 401_002, "{late}");
 }

@@ -285,7 +285,8 @@ async fn a_bearer_token_needs_the_data_action_on_the_service() {
             ("scope", scope),
         ];
         let form: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let answer = world.authenticator().token(&world.platform().tenancy.tenant_id, &form, None, true).await.unwrap();
+        let answer =
+            world.authenticator().token(&world.platform().tenancy.tenant_id, &form, None, None, true).await.unwrap();
         format!("Bearer {}", answer["access_token"].as_str().unwrap())
     };
     let call = async |token: &str| attempt(&world, &dps, Some(token), Right::EnrollmentRead).await;

@@ -1,6 +1,6 @@
 //! Renewing certificates through the hub, from the device's session to the row and back.
 
-use super::world::{CONTRIBUTOR, World, csr, openssl};
+use super::world::{CONTRIBUTOR, World, csr, verify};
 use crate::owner::{HUB_API, REGISTRY_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -113,24 +113,7 @@ async fn a_new_certificate_is_as_good_as_the_old_one_which_stays_good() {
     assert_eq!(new.len(), 3);
     assert_eq!(new[1..], old[1..]);
     assert_ne!(new[0], old[0]);
-    for (name, der) in [("leaf.der", &new[0]), ("issuing.der", &new[1]), ("root.der", &new[2])] {
-        std::fs::write(folder.join(name), der).unwrap();
-        openssl(folder, &["x509", "-inform", "DER", "-in", name, "-out", &name.replace("der", "pem")]);
-    }
-    openssl(
-        folder,
-        &[
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            "sslclient",
-            "-CAfile",
-            "root.pem",
-            "-untrusted",
-            "issuing.pem",
-            "leaf.pem",
-        ],
-    );
+    verify(folder, &new);
     let waited = timeout(&SystemClock, Duration::from_millis(100), session.next_event()).await;
     assert!(waited.is_err(), "the session goes on: {waited:?}");
     drop(session);

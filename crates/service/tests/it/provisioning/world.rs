@@ -395,31 +395,24 @@ pub(crate) fn csr(folder: &Path, common_name: &str, extra: &[&str]) -> String {
     STANDARD.encode(openssl(folder, &arguments))
 }
 
-/// Writes the chain of a result as PEM files and lets openssl verify it as a TLS client's.
+/// Lets openssl verify the chain of a result, as [`verify`] does.
 pub(super) fn verify_chain(folder: &Path, status: &Value) -> [PathBuf; 3] {
     let chain = status["registrationState"]["issuedCertificateChain"].as_array().unwrap();
+    let chain: Vec<Vec<u8>> = chain.iter().map(|text| STANDARD.decode(text.as_str().unwrap()).unwrap()).collect();
+    verify(folder, &chain)
+}
+
+/// Writes leaf, issuing CA and root as PEM files and lets openssl verify them as a TLS client's.
+pub(super) fn verify(folder: &Path, chain: &[Vec<u8>]) -> [PathBuf; 3] {
     assert_eq!(chain.len(), 3);
     let mut files = Vec::new();
-    for (name, base64) in ["leaf", "issuing", "root"].iter().zip(chain) {
-        let der = folder.join(format!("{name}.der"));
-        std::fs::write(&der, STANDARD.decode(base64.as_str().unwrap()).unwrap()).unwrap();
-        let pem = folder.join(format!("{name}.pem"));
-        openssl(folder, &["x509", "-inform", "DER", "-in", der.to_str().unwrap(), "-out", pem.to_str().unwrap()]);
-        files.push(pem);
+    for (name, der) in ["leaf", "issuing", "root"].iter().zip(chain) {
+        let (from, to) = (format!("{name}.der"), format!("{name}.pem"));
+        std::fs::write(folder.join(&from), der).unwrap();
+        openssl(folder, &["x509", "-inform", "DER", "-in", &from, "-out", &to]);
+        files.push(folder.join(to));
     }
-    openssl(
-        folder,
-        &[
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            "sslclient",
-            "-CAfile",
-            "root.pem",
-            "-untrusted",
-            "issuing.pem",
-            "leaf.pem",
-        ],
-    );
+    let words = "verify -x509_strict -purpose sslclient -CAfile root.pem -untrusted issuing.pem leaf.pem";
+    openssl(folder, &words.split(' ').collect::<Vec<_>>());
     files.try_into().unwrap()
 }

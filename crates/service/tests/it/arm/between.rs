@@ -1,0 +1,195 @@
+//! The real store, in which a test lets something happen between what a writer read and its commit.
+
+use async_trait::async_trait;
+use ferrohub_store::{Changes, Committed, Page, Row, RowChange, Store, StoreError, Table, UnitOfWork};
+use ferrohub_store_sqlite::SqliteStore;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which commits are meant.
+type Meant = Box<dyn Fn(&UnitOfWork) -> bool + Send>;
+
+/// What happens first, and before which commit.
+struct Meanwhile {
+    before: Meant,
+    happens: BoxFuture<'static, ()>,
+}
+
+/// What happens first, and before which look at a table.
+struct BeforeRead {
+    table: &'static str,
+    /// Looks that are let go before.
+    skipped: usize,
+    happens: BoxFuture<'static, ()>,
+}
+
+pub(super) struct Between {
+    store: SqliteStore,
+    meanwhile: Mutex<Option<Meanwhile>>,
+    before_read: Mutex<Option<BeforeRead>>,
+    refused: Mutex<Option<Meant>>,
+    /// The table of each page that was scanned.
+    scanned: Mutex<Vec<&'static str>>,
+}
+
+/// Whether a unit writes this row.
+pub(super) fn writes(table: &'static Table, key: &str) -> impl Fn(&UnitOfWork) -> bool + Send + use<> {
+    let key = key.to_owned();
+    move |unit| {
+        unit.changes().iter().any(|change| match change {
+            RowChange::Put(put) => put.table.name == table.name && put.key == key,
+            RowChange::Delete { table: of, key: gone } => of.name == table.name && *gone == key,
+        })
+    }
+}
+
+impl Between {
+    pub(super) fn new(store: SqliteStore) -> Self {
+        Self {
+            store,
+            meanwhile: Mutex::new(None),
+            before_read: Mutex::new(None),
+            refused: Mutex::new(None),
+            scanned: Mutex::default(),
+        }
+    }
+
+    pub(super) fn into_inner(self) -> SqliteStore {
+        self.store
+    }
+
+    /// Lets `happens` happen, once, right before the first commit of which `before` is true.
+    pub(super) fn meanwhile(
+        &self,
+        before: impl Fn(&UnitOfWork) -> bool + Send + 'static,
+        happens: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let meanwhile = Meanwhile { before: Box::new(before), happens: Box::pin(happens) };
+        *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(meanwhile);
+    }
+
+    /// Lets `happens` happen, once, right before somebody looks for a row of `table` by its key, after `skipped` who did.
+    pub(super) fn before_read(
+        &self,
+        table: &Table,
+        skipped: usize,
+        happens: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let due = BeforeRead { table: table.name, skipped, happens: Box::pin(happens) };
+        *self.before_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
+    }
+
+    /// From now on answers `Busy` to each commit of which `refused` is true.
+    pub(super) fn refuse(&self, refused: impl Fn(&UnitOfWork) -> bool + Send + 'static) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(refused));
+    }
+
+    /// Pages of a table that were scanned until now.
+    pub(super) fn scans(&self, table: &Table) -> usize {
+        let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        scanned.iter().filter(|name| **name == table.name).count()
+    }
+
+    /// Whether what was to happen has.
+    pub(super) fn happened(&self) -> bool {
+        self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+            && self.before_read.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+}
+
+#[async_trait]
+impl Store for Between {
+    async fn commit(&self, unit: UnitOfWork) -> Result<Committed, StoreError> {
+        let due = {
+            let mut waits = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.take_if(|meanwhile| (meanwhile.before)(&unit))
+        };
+        if let Some(due) = due {
+            due.happens.await;
+        }
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|it| it(&unit));
+        if refused {
+            return Err(StoreError::Busy);
+        }
+        self.store.commit(unit).await
+    }
+
+    async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
+        let due = {
+            let mut waits = self.before_read.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.take_if(|due| {
+                let this = due.table == table.name && due.skipped == 0;
+                due.skipped -= usize::from(due.table == table.name && !this);
+                this
+            })
+        };
+        if let Some(due) = due {
+            due.happens.await;
+        }
+        self.store.get(table, key).await
+    }
+
+    async fn get_many(&self, table: &'static Table, keys: &[String]) -> Result<Vec<Option<Arc<Row>>>, StoreError> {
+        self.store.get_many(table, keys).await
+    }
+
+    async fn find_one(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Arc<Row>>, StoreError> {
+        self.store.find_one(table, column, value).await
+    }
+
+    async fn range(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.store.range(table, column, prefix, page).await
+    }
+
+    async fn find(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        value: &str,
+        page: Page,
+    ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.store.find(table, column, value, page).await
+    }
+
+    async fn scan(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.scanned.lock().unwrap_or_else(PoisonError::into_inner).push(table.name);
+        self.store.scan(table, prefix, page).await
+    }
+
+    async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
+        self.store.count(table, column, value).await
+    }
+
+    async fn count_between(
+        &self,
+        table: &'static Table,
+        column: &'static str,
+        start: &str,
+        end: &str,
+    ) -> Result<u64, StoreError> {
+        self.store.count_between(table, column, start, end).await
+    }
+
+    async fn last(&self, table: &'static Table, prefix: &str, page: Page) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.store.last(table, prefix, page).await
+    }
+
+    async fn changes(&self, tables: &[&'static Table], after: Option<u64>) -> Result<Changes, StoreError> {
+        self.store.changes(tables, after).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready().await
+    }
+}

@@ -1,0 +1,1 @@
+var e;function t(t){e=t??void 0}function n(t){if(!e)return;e.textContent=``;let n=e;setTimeout(()=>n.textContent=t,50)}export{t as n,n as t};

@@ -1,0 +1,3 @@
+function e(e){let t=/^[=+\-@\t\r]/.test(e)?`'${e}`:e;return/[",\r\n]/.test(t)?`"${t.replace(/"/g,`""`)}"`:t}function t(t){return t.map(t=>t.map(e).join(`,`)).join(`\r
+`)+`\r
+`}function n(e,t,n=`text/csv`){let r=document.createElement(`a`),i=URL.createObjectURL(new Blob([t],{type:`${n};charset=utf-8`}));r.href=i,r.download=e.replace(/[^\w.-]+/g,`_`).slice(0,120),r.click(),setTimeout(()=>URL.revokeObjectURL(i),1e4)}export{n,t};

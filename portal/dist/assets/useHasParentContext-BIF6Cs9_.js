@@ -1,0 +1,1 @@
+import{i as e,t}from"./react-sySUN5R7.js";var n=e(t(),1);function r(e){return!n.useContext(e).isDefault}export{r as t};

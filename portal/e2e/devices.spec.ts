@@ -1,0 +1,158 @@
+import { sendEvent } from "./support/device";
+import { held } from "./support/steps";
+import { choose, expect, fresh, test } from "./support/test";
+
+const DATA = "?api-version=2021-04-12";
+
+test("a device is made, its twin edited against somebody else, its key shown when asked for, and several are disabled at once", async ({ portal, server }) => {
+  const group = await server.group(fresh("devices"));
+  const namespace = await server.namespace(group, fresh("ns"));
+  const identity = await server.identity(group, fresh("id"));
+  await server.assign("Azure Device Registry Contributor", namespace, identity.principalId);
+  const name = fresh("hub");
+  const hub = await server.hub(group, name, namespace, identity.id);
+  await server.assignOwner("IoT Hub Data Contributor", hub);
+  const host = `${name}.azure-devices.localhost`;
+  for (const id of ["pump-1", "pump-2", "fan-1"]) await server.callAt(host, "PUT", `/devices/${id}${DATA}`, { deviceId: id });
+  const page = await portal(`/resource${hub}/devices`);
+  await page.getByRole("button", { name: "Add Device" }).click();
+  const id = page.getByRole("textbox", { name: "Device ID" });
+  await id.fill("a b");
+  await expect(page.getByText("The device id 'a b' is not valid")).toBeVisible();
+  await id.fill("pump-1");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByRole("dialog").getByText(/already|exists/i).first()).toBeVisible();
+  await id.fill("pump-3");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "pump-3" })).toBeVisible();
+  const key = (await server.callAt(host, "GET", `/devices/pump-3${DATA}`)).body.authentication.symmetricKey.primaryKey as string;
+  expect(await page.content()).not.toContain(key);
+  await page.getByRole("button", { name: "Show keys" }).click();
+  await expect(page.getByText(key, { exact: true })).toBeVisible();
+  await page.getByRole("tab", { name: "Twin" }).click();
+  await page.getByRole("textbox", { name: "Twin tags" }).fill('{"site": "<script>alert(1)</script>"}');
+  await server.callAt(host, "PATCH", `/twins/pump-3${DATA}`, { tags: { by: "them" } }, { "if-match": "*" });
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByRole("alertdialog").getByText(/"by": "them"/).first()).toBeVisible();
+  await page.getByRole("button", { name: "Apply mine on top" }).click();
+  await expect.poll(async () => (await server.callAt(host, "GET", `/twins/pump-3${DATA}`)).body.tags).toEqual({ by: "them", site: "<script>alert(1)</script>" });
+  // What is typed while a save is under way stays, and is asked about before it is left, by Back too.
+  const tags = page.getByRole("textbox", { name: "Twin tags" });
+  const save = page.getByRole("button", { name: "Save", exact: true });
+  await expect(page.getByRole("alertdialog")).toHaveCount(0);
+  await expect(save).toHaveAttribute("aria-disabled", "true");
+  const patch = await held(page, /\/twins\/pump-3\?/, "PATCH");
+  await tags.fill('{"site": "north"}');
+  await save.click();
+  await patch.arrived;
+  await tags.fill('{"site": "north", "line": 4}');
+  patch.release();
+  await expect(save).not.toHaveAttribute("aria-disabled", "true");
+  await expect(tags).toHaveValue('{"site": "north", "line": 4}');
+  const leave = page.getByRole("alertdialog", { name: "Leave this page?" });
+  // A browser that takes its time to go back: the page is drawn anew between the answer and that.
+  await page.evaluate(() => {
+    const go = history.go.bind(history);
+    history.go = (by) => void setTimeout(() => go(by), 300);
+  });
+  const back = () => page.evaluate(() => history.go(-2));
+  await back();
+  await leave.getByRole("button", { name: "Stay" }).click();
+  await expect(leave).toHaveCount(0);
+  await save.click();
+  await expect.poll(async () => (await server.callAt(host, "GET", `/twins/pump-3${DATA}`)).body.tags).toMatchObject({ site: "north", line: 4 });
+  await expect(save).toHaveAttribute("aria-disabled", "true");
+  await tags.fill('{"site": "lost"}');
+  await back();
+  await leave.getByRole("button", { name: "Leave" }).click();
+  await expect(page.getByRole("button", { name: "Add Device" })).toBeVisible();
+  // A device that is made after its pane was closed leads nobody away.
+  const put = await held(page, /\/devices\/pump-4\?/, "PUT");
+  await page.getByRole("button", { name: "Add Device" }).click();
+  await id.fill("pump-4");
+  await save.click();
+  await put.arrived;
+  await page.keyboard.press("Escape");
+  put.release();
+  await expect(page.getByRole("link", { name: "pump-4" })).toBeVisible();
+  await expect(page).toHaveURL(/\/devices$/);
+  await server.callAt(host, "DELETE", `/devices/pump-4${DATA}`, undefined, { "if-match": "*" });
+  await page.getByRole("searchbox", { name: "Filter for any field..." }).fill("pump");
+  await expect(page.getByRole("link", { name: "fan-1" })).toBeHidden();
+  await page.getByRole("checkbox", { name: "Mark all rows of this page" }).check();
+  await page.getByRole("button", { name: "Disable", exact: true }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Disable" }).click();
+  await expect(page.getByRole("gridcell", { name: "Disabled", exact: true })).toHaveCount(3);
+  expect((await server.callAt(host, "GET", `/devices/pump-3${DATA}`)).body.authentication.symmetricKey.primaryKey).toBe(key);
+});
+
+test("a page of a hub's devices is the same after a reload, and a window that does not know where it begins says so", async ({ portal, server }) => {
+  const group = await server.group(fresh("pages"));
+  const name = fresh("hub");
+  const namespace = await server.namespace(group, fresh("ns"));
+  const identity = await server.identity(group, fresh("id"));
+  await server.assign("Azure Device Registry Contributor", namespace, identity.principalId);
+  const hub = await server.hub(group, name, namespace, identity.id);
+  await server.assignOwner("IoT Hub Data Contributor", hub);
+  const ids = Array.from({ length: 30 }, (_, at) => `d-${String(at).padStart(2, "0")}`);
+  await server.callAt(`${name}.azure-devices.localhost`, "POST", `/devices${DATA}`, ids.map((id) => ({ id, importMode: "create" })));
+  const page = await portal(`/resource${hub}/devices?size=25`);
+  await expect(page.getByText("1 to 25")).toBeVisible();
+  await page.getByRole("button", { name: "Next >" }).click();
+  await expect(page.getByText("26 to 30")).toBeVisible();
+  const second = await page.getByRole("row").nth(1).getByRole("link").first().textContent();
+  await page.reload();
+  await expect(page.getByText("26 to 30")).toBeVisible();
+  await expect(page.getByRole("row").nth(1).getByRole("link").first()).toHaveText(second ?? "");
+  const other = await portal(`/resource${hub}/devices?size=25&page=2`);
+  await expect(other.getByText("Where page 2 begins is not known in this window: this is the first page.")).toBeVisible();
+  await expect(other.getByText("1 to 25")).toBeVisible();
+});
+
+test("without a role for data the page names the action and the command; devices of all hubs are searched", async ({ portal, server }) => {
+  const group = await server.group(fresh("denied"));
+  const namespace = await server.namespace(group, fresh("ns"));
+  const identity = await server.identity(group, fresh("id"));
+  const hub = await server.hub(group, fresh("hub"), namespace, identity.id);
+  const reader = await server.person(fresh("reader"), [["Reader", group]]);
+  const page = await portal(`/resource${hub}/devices`, reader);
+  await expect(page.getByText("Microsoft.Devices/IotHubs/twins/read").first()).toBeVisible();
+  await expect(page.getByText(/az role assignment create/).first()).toBeVisible();
+  await page.goto(`${server.origin}/portal/devices?at=namespaces`);
+  await expect(page.getByRole("tab", { name: "In namespaces" })).toHaveAttribute("aria-selected", "true");
+});
+
+test("events appear as they come, and that there are none is told of what was read", async ({ portal, server }) => {
+  const group = await server.group(fresh("events"));
+  const namespace = await server.namespace(group, fresh("ns"));
+  const identity = await server.identity(group, fresh("id"));
+  const name = fresh("hub");
+  const hub = await server.hub(group, name, namespace, identity.id);
+  await server.assign("Azure Device Registry Contributor", namespace, identity.principalId);
+  await server.assignOwner("IoT Hub Data Contributor", hub);
+  const host = `${name}.azure-devices.localhost`;
+  await server.callAt(host, "PUT", `/devices/pump${DATA}`, { deviceId: "pump" });
+  const page = await portal(`/resource${hub}/overview`);
+  const none = page.getByText("No events yet.");
+  await page.route(/\/readEvents\?/, (route) => route.fulfill({ status: 503, json: { error: { code: "Busy", message: "later" } } }));
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await expect(page.getByText("Busy").first()).toBeVisible();
+  await expect(none).toBeHidden();
+  await page.unroute(/\/readEvents\?/);
+  await expect(none).toBeVisible();
+  await sendEvent(server, host, "pump", '{"temperature": 21.5}');
+  const grid = page.getByRole("grid", { name: "Events" });
+  await expect(grid.getByRole("row", { name: /pump.*21\.5/ })).toBeVisible();
+  await expect(none).toBeHidden();
+  await grid.getByRole("button").first().focus();
+  await page.keyboard.press("ArrowRight");
+  await expect(grid.getByRole("gridcell", { name: "pump", exact: true })).toBeFocused();
+  // One element for both: the focus stays where it is.
+  await page.getByRole("button", { name: "Pause" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Start", exact: true })).toBeFocused();
+  await choose(page, "From", "the beginning of what is kept");
+  await expect(page.getByText(/Paused; 0 events/)).toBeVisible();
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  await expect(grid.getByRole("row", { name: /pump.*21\.5/ })).toBeVisible();
+});

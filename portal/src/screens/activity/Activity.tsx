@@ -1,0 +1,28 @@
+import { useSearchParams } from "react-router";
+import { ChoiceField } from "../../frames/Fields";
+import { useSubscriptions } from "../../frames/load";
+import { Loaded } from "../../frames/Loaded";
+import { Page } from "../../frames/Page";
+import { t } from "../../texts";
+import { ActivityLog } from "../common/ActivityLog";
+
+/** The activity log of a whole subscription. */
+export default function Activity() {
+  const [params, setParams] = useSearchParams();
+  const subscriptions = useSubscriptions();
+  return (
+    <Page title={t.activityAll.title}>
+      <Loaded of={subscriptions}>
+        {(found) => {
+          const chosen = params.get("subscription") ?? found[0]?.subscriptionId;
+          return (
+            <>
+              <ChoiceField label={t.scope.subscription} value={chosen} choices={found.map((each) => ({ value: each.subscriptionId, label: each.displayName }))} onChange={(subscription) => setParams({ subscription })} />
+              {chosen ? <ActivityLog key={chosen} subscription={chosen} /> : <p>{t.activityAll.choose}</p>}
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}

@@ -1,0 +1,6 @@
+import type { BladeProps } from "../../frames/ResourcePage";
+import { JsonPane } from "./JsonPane";
+
+export default function Json({ id }: BladeProps) {
+  return <JsonPane id={id} />;
+}

@@ -1,0 +1,134 @@
+/** **Add link to IoT hub**: by an access policy of the hub, or by an identity of the service. */
+
+import { Button, Radio, RadioGroup, Text } from "@fluentui/react-components";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Resource } from "../../api/arm";
+import { asFault, Fault } from "../../api/fault";
+import { putStep, usersOf } from "../../api/putBack";
+import { pageOf, parseId, type ResourceId } from "../../api/resourceId";
+import { azLine } from "../../azLine";
+import { AzLine } from "../../frames/AzLine";
+import { Failure } from "../../frames/Failure";
+import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
+import { useSubscriptions } from "../../frames/load";
+import { Pane } from "../../frames/Pane";
+import { deployments } from "../../shell/useDeployments";
+import { t } from "../../texts";
+import type { Row } from "../common/columns";
+import { connectionString, type KeyPolicy } from "../common/sharedKeys";
+import { listKeys } from "../common/SharedPolicies";
+import { useHubs } from "./LinkedHubs";
+import { authenticationText, linkedHubs, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
+
+/** Policies that every hub has with the rights of a link: their keys are read only when somebody saves. */
+const POLICIES = [{ value: "iothubowner", label: "iothubowner (RegistryWrite, ServiceConnect, DeviceConnect)" }];
+
+type Way = "KeyBased" | "SystemAssigned" | "UserAssigned";
+
+export function LinkHubPane({ id, resource, open, onClose, onLinked }: { id: ResourceId; resource: Resource; open: boolean; onClose: () => void; onLinked?: () => void }) {
+  return (
+    <Pane open={open} title={t.linked.addTitle} onClose={onClose}>
+      <Form id={id} resource={resource} onClose={onClose} {...(onLinked ? { onLinked } : {})} />
+    </Pane>
+  );
+}
+
+function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: Resource; onClose: () => void; onLinked?: () => void }) {
+  const client = useQueryClient();
+  const subscriptions = useSubscriptions();
+  const hubs = useHubs();
+  const [subscription, setSubscription] = useState(id.subscription ?? "");
+  const [hubId, setHubId] = useState("");
+  const [way, setWay] = useState<Way>("KeyBased");
+  const [policy, setPolicy] = useState("iothubowner");
+  const [user, setUser] = useState("");
+  const [weight, setWeight] = useState("1");
+  const [apply, setApply] = useState(true);
+  const [asked, setAsked] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<Fault | undefined>(undefined);
+  const there = new Set(linkedHubs(resource).map((link) => link.name.toLowerCase()));
+  const rows = [...(hubs.data?.values() ?? [])].filter((row) => row.subscriptionId === subscription);
+  const hub = rows.find((row) => row.id === hubId);
+  const users = usersOf(resource.identity);
+  const ready = hub !== undefined && !weightFault(weight) && (way !== "UserAssigned" || user !== "");
+  const save = async () => {
+    setAsked(true);
+    if (!ready || !hub || busy) return;
+    setBusy(true);
+    setFault(undefined);
+    const title = t.linked.linkPlan(hub.name);
+    try {
+      const link = { ...(await linkOf(hub, way, policy, user)), allocationWeight: Number(weight), applyAllocationPolicy: apply };
+      await deployments.perform({ title, steps: [{ ...putStep(title, resource, withHubs(resource, (each) => each, [link])), secret: way === "KeyBased" }] });
+      await client.invalidateQueries();
+      onLinked?.();
+      onClose();
+    } catch (thrown) {
+      setFault(asFault(thrown));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <ChoiceField label={t.scope.subscription} required value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setSubscription} />
+      <ChoiceField
+        label={t.linked.hub}
+        required
+        value={hubId || undefined}
+        choices={rows.map((row) => ({ value: row.id, label: row.name, off: there.has(String(row.properties?.["hostName"] ?? "").toLowerCase()) ? t.linked.already : undefined }))}
+        of={hubs}
+        fault={asked && !hub ? t.linked.chooseHub : undefined}
+        onChange={setHubId}
+      />
+      <Text id="link-way" weight="semibold" block>
+        {t.linked.authentication}
+      </Text>
+      <RadioGroup aria-labelledby="link-way" value={way} onChange={(_, data) => setWay(data.value as Way)}>
+        <Radio value="KeyBased" label={t.linked.byPolicy} />
+        <Radio value="SystemAssigned" disabled={!resource.identity?.principalId} label={resource.identity?.principalId ? t.linked.bySystem : `${t.linked.bySystem} (${t.linked.noSystem})`} />
+        <Radio value="UserAssigned" disabled={users.length === 0} label={users.length > 0 ? t.linked.byUser : `${t.linked.byUser} (${t.linked.noUser})`} />
+      </RadioGroup>
+      {way === "KeyBased" && <ChoiceField label={t.linked.policy} required value={policy} choices={POLICIES} hint={t.linked.readKeys} onChange={setPolicy} />}
+      {way === "UserAssigned" && (
+        <ChoiceField label={t.linked.identity} required value={user || undefined} choices={users.map((each) => ({ value: each, label: parseId(each)?.name ?? each }))} hint={t.linked.identityHint} fault={asked && !user ? t.linked.chooseIdentity : undefined} onChange={setUser} />
+      )}
+      {way === "SystemAssigned" && <Text block>{t.linked.identityHint}</Text>}
+      <TextField label={t.linked.weight} required type="number" value={weight} fault={weightFault(weight)} onChange={setWeight} />
+      <SwitchField label={t.linked.apply} value={apply} onChange={setApply} />
+      {fault && <Failure fault={fault} />}
+      {hub && way === "KeyBased" && (
+        <AzLine lines={azLine("iot dps linked-hub create", { "dps-name": id.name, "resource-group": id.group, "hub-name": hub.name, "hub-resource-group": hub.resourceGroup, "allocation-weight": weight, "apply-allocation-policy": String(apply) })} />
+      )}
+      <Button appearance="primary" disabledFocusable={busy} onClick={() => void save()} style={{ marginTop: "12px" }}>
+        {t.linked.save}
+      </Button>
+    </>
+  );
+}
+
+async function keyOf(hub: string, policy: string): Promise<KeyPolicy> {
+  const found = (await listKeys(hub)).find((each) => each.keyName.toLowerCase() === policy.toLowerCase());
+  if (!found) throw new Fault({ status: 404, code: "NoAccessPolicy", message: t.linked.noPolicy(policy) });
+  return found;
+}
+
+/** The entry that links `hub`. */
+async function linkOf(hub: Row, way: Way, policy: string, user: string): Promise<LinkedHub> {
+  const host = String(hub.properties?.["hostName"] ?? "");
+  const base: LinkedHub = { name: host, hostName: host, location: hub.location, authenticationType: way };
+  if (way === "SystemAssigned") return base;
+  if (way === "UserAssigned") return { ...base, selectedUserAssignedIdentityResourceId: user };
+  return { ...base, connectionString: connectionString(host, await keyOf(hub.id, policy), "primaryKey") };
+}
+
+/** Gives the service the key that the link's policy has now.
+ * @throws Fault where the keys may not be read, or the service does not take the key */
+export async function relink(id: ResourceId, resource: Resource, link: LinkedHub, hub: string): Promise<void> {
+  const fresh = connectionString(link.name, await keyOf(hub, authenticationText(link)), "primaryKey");
+  const title = t.linked.changePlan(shortHub(link.name));
+  const sent = withHubs(resource, (each) => (each.name === link.name ? { ...each, connectionString: fresh } : each));
+  await deployments.perform({ title, steps: [{ ...putStep(title, resource, sent), secret: true }], target: pageOf(id.id, "linked-hubs") });
+}

@@ -1,0 +1,23 @@
+/** Resources that were looked at, newest first: their ids, in this browser; sign-out clears them. */
+
+const KEY = "ferrohub.recent";
+const KEPT = 12;
+
+export function recent(): string[] {
+  try {
+    const list = JSON.parse(localStorage.getItem(KEY) ?? "[]") as unknown;
+    return Array.isArray(list) ? list.filter((id): id is string => typeof id === "string").slice(0, KEPT) : [];
+  } catch {
+    return [];
+  }
+}
+
+export function noteRecent(id: string): void {
+  const others = recent().filter((each) => each.toLowerCase() !== id.toLowerCase());
+  localStorage.setItem(KEY, JSON.stringify([id, ...others].slice(0, KEPT)));
+}
+
+/** Takes one that is gone off the list. */
+export function forgetRecent(id: string): void {
+  localStorage.setItem(KEY, JSON.stringify(recent().filter((each) => !each.toLowerCase().startsWith(id.toLowerCase()))));
+}
