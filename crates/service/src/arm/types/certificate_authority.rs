@@ -1,10 +1,10 @@
 //! Certificate authorities of a namespace, root and issuing
-//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities`, from 2026-11-02-preview).
+//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities`, from 2026-11-01-preview).
 //!
 //! The rows behind both generations: `credentials/default` shows the root, `credentials/default/policies/{p}` an issuing
 //! authority with its certificate policy. Key and certificate are rows of their own ([`crate::certificate`]).
 
-use super::{REGISTRY_FAMILY, authority_life, root_rotation};
+use super::{NEWEST, REGISTRY_FAMILY, authority_life, root_rotation};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
@@ -40,7 +40,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     action_status: false,
     subs: &[("POST", "activate"), ("POST", "revokeAndRotate"), ("POST", root_rotation::ACTION)],
     behavior: &Authority,
-    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
+    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding(NEWEST, None, &["etag"])])
 };
 
 /// What an authority's properties are (reference: device-registry-api.md section 6).

@@ -1,8 +1,8 @@
 //! Certificate policies: the leaf settings of an issuing authority
-//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities/certificatePolicies`, from 2026-11-02-preview).
+//! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities/certificatePolicies`, from 2026-11-01-preview).
 
 use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
-use super::{REGISTRY_FAMILY, namespace, namespace_link};
+use super::{NEWEST, REGISTRY_FAMILY, namespace, namespace_link};
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, acted, read_only};
@@ -35,7 +35,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ],
     delete: (204, 204),
     behavior: &Policy,
-    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding("2026-11-02-preview", None, &["etag"])])
+    ..TypeDecl::new(KIND, REGISTRY_FAMILY, &[View::hiding(NEWEST, None, &["etag"])])
 };
 
 const VALIDITY: &str = "properties.certificate.validityPeriodInDays";

@@ -3,9 +3,8 @@
 //! Nobody keeps the members: they are looked up when somebody asks, so that a group always says what is so now. A refresh notes
 //! its time. Device Update, whose jobs Azure runs over groups, is not part of Ferrohub.
 
-use super::REGISTRY_FAMILY;
 use super::certificate_authority::{AUTHORITY_NAME, is_authority_name};
-use super::registry_device;
+use super::{NEWEST, REGISTRY_FAMILY, registry_device};
 use crate::arm::activity;
 use crate::arm::context::{PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
@@ -37,7 +36,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ..TypeDecl::new(
         Kind::new("grp", "Microsoft.DeviceRegistry", &["namespaces", "groups"]),
         REGISTRY_FAMILY,
-        &[View::hiding("2026-11-02-preview", None, &["etag"])],
+        &[View::hiding(NEWEST, None, &["etag"])],
     )
 };
 

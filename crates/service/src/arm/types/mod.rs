@@ -67,8 +67,15 @@ const REGISTRY_FAMILY: &[&str] = &[
     "2025-11-01-preview",
     "2026-03-01-preview",
     "2026-04-01",
+    "2026-11-01-preview",
+    "2026-11-01",
     "2026-11-02-preview",
 ];
+
+/// The first of those with certificate authorities, registry devices and links that are written on the namespace, which finds the address of a
+/// messaging endpoint itself (reference: device-registry-api.md section 6). 2026-11-01, with which azure-iot 1.0 asks (reference: cli.md, G4),
+/// and 2026-11-02-preview have the same shape.
+const NEWEST: &str = "2026-11-01-preview";
 
 static ALL: &[&TypeDecl] = &[
     &resource_group::DECL,

@@ -1,7 +1,7 @@
 //! Device Registry namespaces (`Microsoft.DeviceRegistry/namespaces`).
 
 use super::asset_migration::{self, MIGRATE};
-use super::{REGISTRY_FAMILY, certificate_inventory as inventory, linked_devices, namespace_links as links};
+use super::{NEWEST, REGISTRY_FAMILY, certificate_inventory as inventory, linked_devices, namespace_links as links};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::operation::{Lease, StoredOperation};
@@ -49,9 +49,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-/// The first api-version whose links are written on the namespace, and that finds the address of a messaging endpoint itself (reference:
-/// device-registry-api.md section 6).
-const NEWEST: &str = "2026-11-02-preview";
 /// What older shapes do not know: links that are written on the namespace, and identities beside its own.
 const BEFORE_LINKS: &[&str] = &[
     "etag",

@@ -1,4 +1,4 @@
-//! Links that are written on a namespace (2026-11-02-preview): its endpoints, and the identity as which it acts on hubs.
+//! Links that are written on a namespace (from 2026-11-01-preview): its endpoints, and the identity as which it acts on hubs.
 //!
 //! A link is made, changed and taken away in the unit of the namespace's own write: the hub's or provisioning service's row with
 //! it. What a person got wrong refuses the write. What lacks a role is noted at the endpoint (`linkingState`, `linkingError`), and
@@ -191,7 +191,7 @@ fn refuse_foreign(room: Room, wanted: &[(&str, &Value)], links: &[Linked]) -> Re
     let foreign = wanted.iter().find(|(_, entry)| !links.iter().any(|link| is_target(link, &id(entry))));
     let Some((name, _)) = foreign else { return Ok(()) };
     Err(Error::not_implemented(format!(
-        "The endpoint '{name}' would be a link, which this api-version does not make on the namespace. Send it with api-version 2026-11-02-preview, or make the link from the hub: az iot hub create --name '<hub>' --resource-group '<group>' --mi-user-assigned '<identity>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'"
+        "The endpoint '{name}' would be a link, which this api-version does not make on the namespace. Send it with api-version 2026-11-01 or newer, or make the link from the hub: az iot hub create --name '<hub>' --resource-group '<group>' --mi-user-assigned '<identity>' --ns-resource-id '<namespace>' --ns-identity-id '<identity>'"
     ))
     .with_target(format!("properties.{}.endpoints.{name}", room.word())))
 }

@@ -288,7 +288,7 @@ async fn refuse_unfinished(cx: &PutContext<'_>, namespace: &Stored) -> Result<()
     match resources::get(cx.platform, &id).await? {
         None => Ok(()),
         Some(stored) => Err(Error::conflict(format!(
-            "The namespace '{}' has a certificate authority '{}' that is no issuing authority with a certificate policy, so the name is taken. Choose another one, or give that authority a policy (api-version 2026-11-02-preview).",
+            "The namespace '{}' has a certificate authority '{}' that is no issuing authority with a certificate policy, so the name is taken. Choose another one, or give that authority a policy (api-version 2026-11-01).",
             namespace.name(),
             stored.name()
         ))

@@ -1,9 +1,9 @@
-//! Registry devices: ADR devices as 2026-11-02-preview shows them (`Microsoft.DeviceRegistry/namespaces/registryDevices`). The row
+//! Registry devices: ADR devices as 2026-11-01 and its previews show them (`Microsoft.DeviceRegistry/namespaces/registryDevices`). The row
 //! behind one is a [`super::device`]'s, under the same name. What only one of the two shapes knows stays when the other is written.
 
 use super::registry_attributes as attributes;
 use super::registry_profiles as profiles;
-use super::{REGISTRY_FAMILY, device};
+use super::{NEWEST, REGISTRY_FAMILY, device};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
@@ -44,7 +44,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     ..TypeDecl::new(
         Kind { face: Some(&RegistryDevice), ..Kind::new("rdv", "Microsoft.DeviceRegistry", &["namespaces", SEGMENT]) },
         REGISTRY_FAMILY,
-        &[View::hiding("2026-11-02-preview", None, &[])],
+        &[View::hiding(NEWEST, None, &[])],
     )
 };
 

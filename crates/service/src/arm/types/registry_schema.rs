@@ -1,9 +1,9 @@
 //! Schemas of a registry (`Microsoft.DeviceRegistry/schemaRegistries/schemas`): what their versions are written in.
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{lower_name, show_state};
 use super::registry_members::TEXT;
 use super::schema_content::{DELTA, JSON_LD, JSON_SCHEMA};
+use super::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
@@ -13,8 +13,7 @@ use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use serde_json::Value;
 
-/// The api-version that brought further formats and types (reference: device-registry-api.md section 4).
-const NEWEST: &str = "2026-11-02-preview";
+/// What there was before [`NEWEST`] brought further formats and types (reference: device-registry-api.md section 4).
 const OLD_FORMATS: &[&str] = &[JSON_SCHEMA, DELTA];
 const OLD_TYPES: &[&str] = &["MessageSchema"];
 

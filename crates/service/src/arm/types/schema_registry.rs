@@ -1,8 +1,8 @@
 //! Schema registries (`Microsoft.DeviceRegistry/schemaRegistries`).
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{lower_name, show_state};
 use super::registry_members::TEXT;
+use super::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
@@ -13,7 +13,7 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
 
-/// Longest name before 2026-11-02-preview, which took one character more (reference: device-registry-api.md section 2).
+/// Longest name before 2026-11-01-preview, which took one character more (reference: device-registry-api.md section 2).
 const OLD_NAME: NameRule = lower_name(63);
 
 /// The declaration.
@@ -31,7 +31,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         REGISTRY_FAMILY,
         &[
             View::hiding("2025-07-01-preview", Some("2026-04-01"), &["etag", "properties.outboundIdentity"]),
-            View::hiding("2026-11-02-preview", None, &["etag"]),
+            View::hiding(NEWEST, None, &["etag"]),
         ],
     )
 };
