@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
@@ -171,3 +172,37 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     az("iot", "hub", "delete", "--name", "breadth-linked", "--resource-group", GROUP)
     az("iot", "dps", "delete", "--name", "breadth-dps", "--resource-group", GROUP)
     az("iot", "adr", "ns", "delete", "--name", "breadth-ns", "--resource-group", GROUP, "--yes")
+
+
+def test_schemas(own: Server, az: Callable[..., object], tmp_path: Path) -> None:
+    of = ["--resource-group", GROUP]
+    store = ["--registry-namespace", "breadth", "--storage-account-container-url", "https://breadth.blob.core.windows.net/schemas"]
+    made = az("iot", "adr", "schema", "registry", "create", "--name", "breadth-schemas", *of, *store, "--mi-sa", "--display-name", "D")
+    assert made["location"] == "westeurope" and made["identity"]["principalId"] and made["properties"]["namespace"] == "breadth"
+    name = ["--name", "breadth-schemas", *of]
+    az("iot", "adr", "schema", "registry", "wait", *name, "--created")
+    changed = az("iot", "adr", "schema", "registry", "update", *name, "--description", "of pumps", "--tags", "line=b", "--omi-sa", "false")
+    assert (changed["properties"]["description"], changed["properties"]["displayName"]) == ("of pumps", "D")
+    assert changed["tags"] == {"line": "b"} and changed["identity"]["principalId"] == made["identity"]["principalId"]
+    assert "needs no identity" in refused(own, "iot", "adr", "schema", "registry", "update", *name, "--omi-sa")
+    assert [one["name"] for one in az("iot", "adr", "schema", "registry", "list", *of)] == ["breadth-schemas"]
+    assert "breadth-schemas" in [one["name"] for one in az("iot", "adr", "schema", "registry", "list")]
+    below = ["--registry", "breadth-schemas", *of]
+    for schema, form in (("pump", "JsonSchema/draft-07"), ("thing", "JsonLD/1.1")):
+        kind = "MessageSchema" if schema == "pump" else "ThingModel"
+        az("iot", "adr", "schema", "create", "--name", schema, *below, "--schema-type", kind, "--format", form, "--tags", "a=b")
+    assert az("iot", "adr", "schema", "show", "--name", "thing", *below)["properties"]["tags"] == {"a": "b"}
+    assert {one["name"] for one in az("iot", "adr", "schema", "list", *below)} == {"pump", "thing"}
+    content = tmp_path / "pump.json"
+    content.write_text('{"type": "object", "properties": {"t": {"type": "number"}}}\n', encoding="utf-8")
+    version = ["--schema", "pump", *below, "--version"]
+    first = az("iot", "adr", "schema", "version", "create", *version, "1", "--schema-content", f"@{content}", "--description", "first")
+    assert first["properties"]["schemaContent"] == content.read_text(encoding="utf-8").rstrip("\n") and first["properties"]["hash"]
+    assert "draft-07" in refused(own, "iot", "adr", "schema", "version", "create", *version, "2", "--schema-content", '{"type": "text"}')
+    assert "10 digits" in refused(own, "iot", "adr", "schema", "version", "create", *version, "v2", "--schema-content", "{}")
+    assert [one["name"] for one in az("iot", "adr", "schema", "version", "list", "--schema", "pump", *below)] == ["1"]
+    az("iot", "adr", "schema", "version", "delete", *version, "1", "--yes")
+    az("iot", "adr", "schema", "version", "wait", *version, "1", "--deleted")
+    az("iot", "adr", "schema", "delete", "--name", "thing", *below, "--yes")
+    az("iot", "adr", "schema", "registry", "delete", *name, "--yes")
+    refused(own, "iot", "adr", "schema", "registry", "show", *name)
