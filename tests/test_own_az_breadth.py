@@ -142,6 +142,12 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     made = az("iot", "adr", "ns", "device", "create", *of, "--name", "pump", "--external-device-id", "Pump-1", "--model", "m1")
     assert made["properties"]["externalDeviceId"] == "Pump-1" and made["properties"]["enablementState"] == "Enabled"
     assert az("iot", "adr", "ns", "device", "update", *of, "--name", "pump", "--model", "m2")["properties"]["model"] == "m2"
+    shown = az("iot", "adr", "ns", "device", "show", *of, "--external-device-id", "Pump-1")
+    assert shown["name"] == "pump" and shown["properties"]["enablementState"] == "Enabled"
+    az("iot", "adr", "ns", "device", "wait", *of, "--ext-id", "Pump-1", "--created")
+    az("iot", "adr", "ns", "device", "wait", *of, "--ext-id", "pump-1", "--deleted")
+    assert az("iot", "adr", "ns", "device", "show", *of, "--name", "pump")["properties"]["enabled"] is True
+    assert "'pump-1'" in refused(own, "iot", "adr", "ns", "device", "show", *of, "--ext-id", "pump-1")
     az("iot", "adr", "ns", "device", "attribute", "create", *of, "--device-name", "pump", "--name", "place", "--properties", '{"floor": 2}')
     assert [one["name"] for one in az("iot", "adr", "ns", "device", "attribute", "list", *of, "--device-name", "pump")] == ["place"]
     assert az("iot", "adr", "ns", "device", "auth", "list", *of, "--device-name", "pump") == []
