@@ -48,6 +48,16 @@ impl Identities {
         }
         Value::Object(body)
     }
+
+    /// The `identity` of a PATCH: an identity that goes is named with null, since a PATCH leaves what it does not name.
+    pub(crate) fn patch(&self, held: &Self, both: &str) -> Value {
+        let mut body = self.body(both);
+        // Without any of the kind, the type alone says that all of them go.
+        if let Some(users) = body.get_mut("userAssignedIdentities").and_then(Value::as_object_mut) {
+            users.extend(held.users.iter().filter(|id| !self.has(id)).map(|id| (id.clone(), Value::Null)));
+        }
+        body
+    }
 }
 
 #[cfg(test)]
@@ -64,5 +74,14 @@ mod tests {
             json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/A": {}}})
         );
         assert_eq!(Identities::of(&json!({})).body(BOTH_OF_A_HUB), json!({"type": "None"}));
+    }
+
+    #[test]
+    fn a_patch_names_what_goes() {
+        let held = Identities { own: true, users: vec!["/a".into(), "/b".into()] };
+        let wanted = Identities { own: false, users: vec!["/B".into()] };
+        let named = json!({"type": "UserAssigned", "userAssignedIdentities": {"/B": {}, "/a": null}});
+        assert_eq!(wanted.patch(&held, BOTH), named);
+        assert_eq!(Identities::default().patch(&held, BOTH), json!({"type": "None"}));
     }
 }

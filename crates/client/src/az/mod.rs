@@ -4,7 +4,7 @@
 //! - `failure`, `output`, `yaml`, `json_text`, `members`, `shell`: texts, formats, exit codes, JSON.
 //! - `context`, `arm`, `versions`: who is signed in, and calls to the server.
 //! - `grammar`, `args`, `command`, `parser`: the notation of an option, the values given, a row of the table, argparse.
-//! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`, `identities`, `wait`: what several commands do alike.
+//! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`, `identities`, `outbound`, `wait`: what several commands do alike.
 //! - `commands` has one file per command group, `table` is all of them, `examples` and `azure` (what Azure has) go with it, `help` and `run` use it.
 
 mod adr_paths;
@@ -23,6 +23,7 @@ mod identities;
 mod json_text;
 mod members;
 mod options;
+mod outbound;
 mod output;
 mod parser;
 mod principals;

@@ -8,6 +8,7 @@ use crate::az::failure::{Failure, Result};
 use crate::az::identities::{BOTH, Identities};
 use crate::az::members::{put, set_at};
 use crate::az::options::{location, rooted, tags};
+use crate::az::outbound::{self, Outbound};
 use crate::az::output::{Columns, Output};
 use crate::az::versions::SCHEMAS;
 use crate::az::wait;
@@ -20,9 +21,7 @@ const ABOUT: &str = "--description/--desc # What it is for.
 --display-name # Name for people.
 --tags * # Tags: key=value; an empty text clears them.";
 const IDENTITY: &str = "--system-assigned-mi/--mi-sa 3st # Whether it has an identity of its own.
---user-assigned-mi/--mi-ua + # Ids of its user-assigned identities.
---outbound-system-assigned-mi/--omi-sa 3st # Reach the storage account as its own identity.
---outbound-user-assigned-mi/--omi-ua # Reach the storage account as this user-assigned identity.";
+--user-assigned-mi/--mi-ua + # Ids of its user-assigned identities.";
 const NO_WAIT: &str = "--no-wait flag # Do not wait for the end.";
 
 /// Columns of the table format.
@@ -46,6 +45,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --location/-l # Region; the group's without it.",
             ABOUT,
             IDENTITY,
+            outbound::OPTIONS,
             NO_WAIT,
         ],
         create,
@@ -60,7 +60,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot adr schema registry update",
         "Change a schema registry.",
-        &[TARGET, ABOUT, IDENTITY, NO_WAIT],
+        &[TARGET, ABOUT, IDENTITY, outbound::OPTIONS, NO_WAIT],
         update,
     ),
     Command::new(
@@ -80,54 +80,6 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
     schema_registry_path(context, args.filled("--resource-group")?, args.filled("--name")?)
-}
-
-/// As whom a registry reaches its storage account, as far as the options say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Outbound {
-    /// They do not say.
-    Unsaid,
-    /// As nobody.
-    Nobody,
-    /// As its own identity.
-    Own,
-    /// As the user-assigned identity of this id.
-    User(String),
-}
-
-impl Outbound {
-    /// # Errors
-    /// Both options, or an empty id.
-    fn of(args: &Args) -> Result<Self> {
-        args.refuse_empty(&["--outbound-user-assigned-mi", "--user-assigned-mi"])?;
-        match (args.switch("--outbound-system-assigned-mi"), args.text("--outbound-user-assigned-mi")) {
-            (Some(_), Some(_)) => Err(Failure::error(
-                "--outbound-system-assigned-mi and --outbound-user-assigned-mi exclude each other: a registry reaches its storage account as one identity. Give one of them.",
-            )),
-            (Some(true), None) => Ok(Self::Own),
-            (Some(false), None) => Ok(Self::Nobody),
-            (None, Some(id)) => Ok(Self::User(rooted(id))),
-            (None, None) => Ok(Self::Unsaid),
-        }
-    }
-
-    /// The property; `None` where the options do not say.
-    fn body(&self) -> Option<Value> {
-        match self {
-            Self::Unsaid => None,
-            Self::Nobody => Some(Value::Null),
-            Self::Own => Some(json!({"type": "SystemAssigned"})),
-            Self::User(id) => Some(json!({"type": "UserAssigned", "userAssignedIdentity": id})),
-        }
-    }
-
-    fn is_among(&self, identities: &Identities) -> bool {
-        match self {
-            Self::Unsaid | Self::Nobody => true,
-            Self::Own => identities.own,
-            Self::User(id) => identities.has(id),
-        }
-    }
 }
 
 /// Whether the options say which identities the registry has.
@@ -160,15 +112,12 @@ fn identities(args: &Args, held: &Identities, outbound: &Outbound) -> Result<Ide
             "The outbound identity is none of the identities that the registry is to have. Add {missing}, or leave --system-assigned-mi and --user-assigned-mi out."
         )));
     }
-    match outbound {
-        Outbound::User(id) => wanted.users.push(id.clone()),
-        _ => wanted.own = true,
-    }
-    Ok(wanted)
+    Ok(outbound.attached(wanted))
 }
 
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
+        args.refuse_empty(&["--user-assigned-mi"])?;
         let outbound = Outbound::of(args)?;
         let identities = identities(args, &Identities::default(), &outbound)?;
         let path = path(context, args)?;
@@ -192,6 +141,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 
 fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
+        args.refuse_empty(&["--user-assigned-mi"])?;
         let outbound = Outbound::of(args)?;
         let path = path(context, args)?;
         let mut patch = json!({});
@@ -210,7 +160,7 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             let held = Identities::of(&context.arm_get(&path, SCHEMAS).await?);
             let wanted = identities(args, &held, &outbound)?;
             if wanted != held {
-                patch["identity"] = changed(&held, &wanted);
+                patch["identity"] = wanted.patch(&held, BOTH);
             }
         } else if patch == json!({}) {
             return Err(Failure::error(
@@ -220,16 +170,6 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let no_wait = args.flag("--no-wait");
         Ok(context.arm_write(Method::PATCH, &path, SCHEMAS, &patch, no_wait).await?.into())
     })
-}
-
-/// The `identity` of a PATCH: an identity that goes is named with null, since a PATCH leaves what it does not name.
-fn changed(held: &Identities, wanted: &Identities) -> Value {
-    let mut body = wanted.body(BOTH);
-    // Without any of the kind, the type alone says that all of them go.
-    if let Some(users) = body.get_mut("userAssignedIdentities").and_then(Value::as_object_mut) {
-        users.extend(held.users.iter().filter(|id| !wanted.has(id)).map(|id| (id.clone(), Value::Null)));
-    }
-    body
 }
 
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
@@ -308,14 +248,5 @@ mod tests {
             let failure = chosen(options).unwrap_err();
             assert!(failure.exit == 1 && failure.message.contains(word), "{options}: {}", failure.message);
         }
-    }
-
-    #[test]
-    fn a_patch_names_what_goes() {
-        let held = Identities { own: true, users: vec!["/a".into(), "/b".into()] };
-        let wanted = Identities { own: false, users: vec!["/B".into()] };
-        let named = json!({"type": "UserAssigned", "userAssignedIdentities": {"/B": {}, "/a": null}});
-        assert_eq!(changed(&held, &wanted), named);
-        assert_eq!(changed(&held, &Identities::default()), json!({"type": "None"}));
     }
 }
