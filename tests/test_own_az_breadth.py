@@ -171,6 +171,13 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     az("iot", "adr", "ns", "link", "add", *of, *both, "--hub-system-assigned-mi", "--dps-system-assigned-mi", "--interval", "1")
     assert [one["linkingState"] for one in az("iot", "adr", "ns", "link", "hub", "list", *of)] == ["Succeeded"]
     assert az("iot", "adr", "ns", "link", "dps", "show", *of, "--name", "dps")["resourceId"].lower() == dps["id"].lower()
+    caller = az("identity", "create", "--name", "breadth-caller", "--resource-group", GROUP)
+    az("iot", "hub", "identity", "assign", "--name", "breadth-linked", "--user-assigned", caller["id"])
+    of_caller = ["--assignee-object-id", caller["principalId"], "--assignee-principal-type", "ServicePrincipal"]
+    az("role", "assignment", "create", *of_caller, "--role", "Azure Device Registry Contributor", "--scope", namespace["id"])
+    for who in (["--mi-ua", caller["id"]], ["--mi-sa"]):
+        changed = az("iot", "adr", "ns", "link", "hub", "update", *of, "--name", "hub", *who, "--interval", "1")
+        assert changed["inboundCallerIdentity"]["type"] == ("UserAssigned" if who[0] == "--mi-ua" else "SystemAssigned")
     az("iot", "adr", "ns", "link", "hub", "remove", *of, "--name", "hub", "--yes")
     assert az("iot", "adr", "ns", "link", "hub", "list", *of) == []
     az("iot", "adr", "ns", "link", "dps", "remove", *of, "--name", "dps", "--yes")
@@ -212,3 +219,22 @@ def test_schemas(own: Server, az: Callable[..., object], tmp_path: Path) -> None
     az("iot", "adr", "schema", "delete", "--name", "thing", *below, "--yes")
     az("iot", "adr", "schema", "registry", "delete", *name, "--yes")
     refused(own, "iot", "adr", "schema", "registry", "show", *name)
+
+
+def test_identities_of_a_namespace(own: Server, az: Callable[..., object]) -> None:
+    one, two = (az("identity", "create", "--name", name, "--resource-group", GROUP)["id"] for name in ("ns-one", "ns-two"))
+    name = ["--name", "breadth-ids", "--resource-group", GROUP]
+    made = az("iot", "adr", "ns", "create", *name, "--omi-ua", one)
+    assert made["properties"]["outboundIdentity"]["userAssignedIdentity"].lower() == one.lower()
+    assert made["identity"]["principalId"] and len(made["identity"]["userAssignedIdentities"]) == 1
+    of = ["--namespace", "breadth-ids", "--resource-group", GROUP]
+    assert az("iot", "adr", "ns", "ca", "list", *of) == []
+    assert len(az("iot", "adr", "ns", "identity", "assign", *name, "--user", two)["userAssignedIdentities"]) == 2
+    refused(own, "iot", "adr", "ns", "identity", "remove", *name, "--user", one)
+    az("iot", "adr", "ns", "update", *name, "--omi-sa")
+    left = az("iot", "adr", "ns", "identity", "remove", *name, "--user", one)
+    assert [held.lower() for held in left["userAssignedIdentities"]] == [two.lower()] and left["principalId"]
+    assert az("iot", "adr", "ns", "identity", "remove", *name, "--user")["type"] == "SystemAssigned"
+    az("iot", "adr", "ns", "update", *name, "--omi-sa", "false", "--no-wait")
+    az("iot", "adr", "ns", "delete", *name, "--yes")
+    az("identity", "delete", "--ids", one, two)

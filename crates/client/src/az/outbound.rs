@@ -52,6 +52,14 @@ impl Outbound {
         }
     }
 
+    /// The property in a PATCH, which leaves what it does not name: where it was a user-assigned identity, its id goes.
+    pub(crate) fn patch(&self) -> Option<Value> {
+        match self {
+            Self::Own => Some(json!({"type": "SystemAssigned", "userAssignedIdentity": null})),
+            _ => self.body(),
+        }
+    }
+
     /// Whether it is one of these identities.
     pub(crate) fn is_among(&self, identities: &Identities) -> bool {
         match self {

@@ -86,7 +86,10 @@ async fn a_registry_is_changed_listed_waited_for_and_deleted() {
     for (options, body) in [
         ("--desc d --tags a=b", json!({"properties": {"description": "d"}, "tags": {"a": "b"}})),
         ("--omi-sa false", json!({"properties": {"outboundIdentity": null}})),
-        ("--omi-sa", json!({"properties": {"outboundIdentity": {"type": "SystemAssigned"}}})),
+        (
+            "--omi-sa",
+            json!({"properties": {"outboundIdentity": {"type": "SystemAssigned", "userAssignedIdentity": null}}}),
+        ),
         (
             "--omi-ua /c",
             json!({"properties": {"outboundIdentity": {"type": "UserAssigned", "userAssignedIdentity": "/c"}},

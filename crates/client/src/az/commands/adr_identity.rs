@@ -130,7 +130,10 @@ mod tests {
             ),
             ("identity remove --user", json!({"identity": {"type": "SystemAssigned"}})),
             ("identity remove --system --user /a", json!({"identity": {"type": "None"}})),
-            ("update --omi-sa", json!({"properties": {"outboundIdentity": {"type": "SystemAssigned"}}})),
+            (
+                "update --omi-sa",
+                json!({"properties": {"outboundIdentity": {"type": "SystemAssigned", "userAssignedIdentity": null}}}),
+            ),
             ("update --omi-sa false --tags a=b", json!({"properties": {"outboundIdentity": null}, "tags": {"a": "b"}})),
             (
                 "update --omi-ua /c --no-wait",

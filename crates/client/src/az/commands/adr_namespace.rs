@@ -209,7 +209,7 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let mut body = Map::new();
         put(&mut body, "tags", tags(args));
         let mut version = versions::REGISTRY;
-        if let Some(calls_as) = outbound.body() {
+        if let Some(calls_as) = outbound.patch() {
             version = versions::AUTHORITIES;
             let held = Identities::of(&context.arm_get(&path, version).await?);
             let wanted = outbound.attached(held.clone());

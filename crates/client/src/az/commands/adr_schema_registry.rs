@@ -150,7 +150,7 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
                 set_at(&mut patch, &["properties", member], json!(value))?;
             }
         }
-        if let Some(body) = outbound.body() {
+        if let Some(body) = outbound.patch() {
             set_at(&mut patch, &["properties", "outboundIdentity"], body)?;
         }
         if let Some(tags) = tags(args) {
