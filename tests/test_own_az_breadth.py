@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
@@ -141,6 +142,12 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     made = az("iot", "adr", "ns", "device", "create", *of, "--name", "pump", "--external-device-id", "Pump-1", "--model", "m1")
     assert made["properties"]["externalDeviceId"] == "Pump-1" and made["properties"]["enablementState"] == "Enabled"
     assert az("iot", "adr", "ns", "device", "update", *of, "--name", "pump", "--model", "m2")["properties"]["model"] == "m2"
+    shown = az("iot", "adr", "ns", "device", "show", *of, "--external-device-id", "Pump-1")
+    assert shown["name"] == "pump" and shown["properties"]["enablementState"] == "Enabled"
+    az("iot", "adr", "ns", "device", "wait", *of, "--ext-id", "Pump-1", "--created")
+    az("iot", "adr", "ns", "device", "wait", *of, "--ext-id", "pump-1", "--deleted")
+    assert az("iot", "adr", "ns", "device", "show", *of, "--name", "pump")["properties"]["enabled"] is True
+    assert "'pump-1'" in refused(own, "iot", "adr", "ns", "device", "show", *of, "--ext-id", "pump-1")
     az("iot", "adr", "ns", "device", "attribute", "create", *of, "--device-name", "pump", "--name", "place", "--properties", '{"floor": 2}')
     assert [one["name"] for one in az("iot", "adr", "ns", "device", "attribute", "list", *of, "--device-name", "pump")] == ["place"]
     assert az("iot", "adr", "ns", "device", "auth", "list", *of, "--device-name", "pump") == []
@@ -164,6 +171,13 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     az("iot", "adr", "ns", "link", "add", *of, *both, "--hub-system-assigned-mi", "--dps-system-assigned-mi", "--interval", "1")
     assert [one["linkingState"] for one in az("iot", "adr", "ns", "link", "hub", "list", *of)] == ["Succeeded"]
     assert az("iot", "adr", "ns", "link", "dps", "show", *of, "--name", "dps")["resourceId"].lower() == dps["id"].lower()
+    caller = az("identity", "create", "--name", "breadth-caller", "--resource-group", GROUP)
+    az("iot", "hub", "identity", "assign", "--name", "breadth-linked", "--user-assigned", caller["id"])
+    of_caller = ["--assignee-object-id", caller["principalId"], "--assignee-principal-type", "ServicePrincipal"]
+    az("role", "assignment", "create", *of_caller, "--role", "Azure Device Registry Contributor", "--scope", namespace["id"])
+    for who in (["--mi-ua", caller["id"]], ["--mi-sa"]):
+        changed = az("iot", "adr", "ns", "link", "hub", "update", *of, "--name", "hub", *who, "--interval", "1")
+        assert changed["inboundCallerIdentity"]["type"] == ("UserAssigned" if who[0] == "--mi-ua" else "SystemAssigned")
     az("iot", "adr", "ns", "link", "hub", "remove", *of, "--name", "hub", "--yes")
     assert az("iot", "adr", "ns", "link", "hub", "list", *of) == []
     az("iot", "adr", "ns", "link", "dps", "remove", *of, "--name", "dps", "--yes")
@@ -171,3 +185,56 @@ def test_the_newest_generation_of_a_namespace(own: Server, az: Callable[..., obj
     az("iot", "hub", "delete", "--name", "breadth-linked", "--resource-group", GROUP)
     az("iot", "dps", "delete", "--name", "breadth-dps", "--resource-group", GROUP)
     az("iot", "adr", "ns", "delete", "--name", "breadth-ns", "--resource-group", GROUP, "--yes")
+
+
+def test_schemas(own: Server, az: Callable[..., object], tmp_path: Path) -> None:
+    of = ["--resource-group", GROUP]
+    store = ["--registry-namespace", "breadth", "--storage-account-container-url", "https://breadth.blob.core.windows.net/schemas"]
+    made = az("iot", "adr", "schema", "registry", "create", "--name", "breadth-schemas", *of, *store, "--mi-sa", "--display-name", "D")
+    assert made["location"] == "westeurope" and made["identity"]["principalId"] and made["properties"]["namespace"] == "breadth"
+    name = ["--name", "breadth-schemas", *of]
+    az("iot", "adr", "schema", "registry", "wait", *name, "--created")
+    changed = az("iot", "adr", "schema", "registry", "update", *name, "--description", "of pumps", "--tags", "line=b", "--omi-sa", "false")
+    assert (changed["properties"]["description"], changed["properties"]["displayName"]) == ("of pumps", "D")
+    assert changed["tags"] == {"line": "b"} and changed["identity"]["principalId"] == made["identity"]["principalId"]
+    assert "needs no identity" in refused(own, "iot", "adr", "schema", "registry", "update", *name, "--omi-sa")
+    assert [one["name"] for one in az("iot", "adr", "schema", "registry", "list", *of)] == ["breadth-schemas"]
+    assert "breadth-schemas" in [one["name"] for one in az("iot", "adr", "schema", "registry", "list")]
+    below = ["--registry", "breadth-schemas", *of]
+    for schema, form in (("pump", "JsonSchema/draft-07"), ("thing", "JsonLD/1.1")):
+        kind = "MessageSchema" if schema == "pump" else "ThingModel"
+        az("iot", "adr", "schema", "create", "--name", schema, *below, "--schema-type", kind, "--format", form, "--tags", "a=b")
+    assert az("iot", "adr", "schema", "show", "--name", "thing", *below)["properties"]["tags"] == {"a": "b"}
+    assert {one["name"] for one in az("iot", "adr", "schema", "list", *below)} == {"pump", "thing"}
+    content = tmp_path / "pump.json"
+    content.write_text('{"type": "object", "properties": {"t": {"type": "number"}}}\n', encoding="utf-8")
+    version = ["--schema", "pump", *below, "--version"]
+    first = az("iot", "adr", "schema", "version", "create", *version, "1", "--schema-content", f"@{content}", "--description", "first")
+    assert first["properties"]["schemaContent"] == content.read_text(encoding="utf-8").rstrip("\n") and first["properties"]["hash"]
+    assert "draft-07" in refused(own, "iot", "adr", "schema", "version", "create", *version, "2", "--schema-content", '{"type": "text"}')
+    assert "10 digits" in refused(own, "iot", "adr", "schema", "version", "create", *version, "v2", "--schema-content", "{}")
+    assert [one["name"] for one in az("iot", "adr", "schema", "version", "list", "--schema", "pump", *below)] == ["1"]
+    az("iot", "adr", "schema", "version", "delete", *version, "1", "--yes")
+    az("iot", "adr", "schema", "version", "wait", *version, "1", "--deleted")
+    az("iot", "adr", "schema", "delete", "--name", "thing", *below, "--yes")
+    az("iot", "adr", "schema", "registry", "delete", *name, "--yes")
+    refused(own, "iot", "adr", "schema", "registry", "show", *name)
+
+
+def test_identities_of_a_namespace(own: Server, az: Callable[..., object]) -> None:
+    one, two = (az("identity", "create", "--name", name, "--resource-group", GROUP)["id"] for name in ("ns-one", "ns-two"))
+    name = ["--name", "breadth-ids", "--resource-group", GROUP]
+    made = az("iot", "adr", "ns", "create", *name, "--omi-ua", one)
+    assert made["properties"]["outboundIdentity"]["userAssignedIdentity"].lower() == one.lower()
+    assert made["identity"]["principalId"] and len(made["identity"]["userAssignedIdentities"]) == 1
+    of = ["--namespace", "breadth-ids", "--resource-group", GROUP]
+    assert az("iot", "adr", "ns", "ca", "list", *of) == []
+    assert len(az("iot", "adr", "ns", "identity", "assign", *name, "--user", two)["userAssignedIdentities"]) == 2
+    refused(own, "iot", "adr", "ns", "identity", "remove", *name, "--user", one)
+    az("iot", "adr", "ns", "update", *name, "--omi-sa")
+    left = az("iot", "adr", "ns", "identity", "remove", *name, "--user", one)
+    assert [held.lower() for held in left["userAssignedIdentities"]] == [two.lower()] and left["principalId"]
+    assert az("iot", "adr", "ns", "identity", "remove", *name, "--user")["type"] == "SystemAssigned"
+    az("iot", "adr", "ns", "update", *name, "--omi-sa", "false", "--no-wait")
+    az("iot", "adr", "ns", "delete", *name, "--yes")
+    az("identity", "delete", "--ids", one, two)

@@ -1,4 +1,4 @@
-//! Where namespaces, their credential and their policies are.
+//! Where namespaces, their credential and their policies are, and schema registries.
 
 use super::context::{Context, segment};
 use super::failure::Result;
@@ -33,4 +33,15 @@ pub(crate) fn policy_path(namespace: &str, name: &str) -> String {
 pub(crate) async fn region_of(context: &mut Context<'_>, namespace: &str) -> Result<String> {
     let found = context.arm_get(namespace, versions::REGISTRY).await?;
     Ok(text(&found, "/location").to_owned())
+}
+
+/// Resource type of a schema registry.
+pub(crate) const SCHEMA_REGISTRIES: &str = "Microsoft.DeviceRegistry/schemaRegistries";
+
+/// The path of the schema registry `name`.
+///
+/// # Errors
+/// Not signed in.
+pub(crate) fn schema_registry_path(context: &mut Context<'_>, group: &str, name: &str) -> Result<String> {
+    Ok(format!("{}/{}", context.collection_path(Some(group), SCHEMA_REGISTRIES)?, segment(name)))
 }

@@ -194,5 +194,29 @@ pub(crate) const EXAMPLES: &[(&str, &[&str])] = &[
         "iot adr ns group create",
         &["az iot adr ns group create --namespace plant-ns --resource-group plant --name all --query-string \"*\""],
     ),
+    (
+        "iot adr schema registry create",
+        &[
+            "az iot adr schema registry create --name plant-schemas --resource-group plant --registry-namespace plant --storage-account-container-url https://plant.blob.core.windows.net/schemas",
+        ],
+    ),
+    (
+        "iot adr schema registry update",
+        &[
+            "az iot adr schema registry update --name plant-schemas --resource-group plant --display-name \"Schemas of the plant\"",
+        ],
+    ),
+    (
+        "iot adr schema create",
+        &[
+            "az iot adr schema create --name pump --registry plant-schemas --resource-group plant --schema-type MessageSchema --format JsonSchema/draft-07",
+        ],
+    ),
+    (
+        "iot adr schema version create",
+        &[
+            "az iot adr schema version create --version 1 --schema pump --registry plant-schemas --resource-group plant --schema-content @pump.json",
+        ],
+    ),
     ("rest", &["az rest --method get --url /subscriptions?api-version=2022-12-01"]),
 ];

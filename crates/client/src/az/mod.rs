@@ -4,7 +4,7 @@
 //! - `failure`, `output`, `yaml`, `json_text`, `members`, `shell`: texts, formats, exit codes, JSON.
 //! - `context`, `arm`, `versions`: who is signed in, and calls to the server.
 //! - `grammar`, `args`, `command`, `parser`: the notation of an option, the values given, a row of the table, argparse.
-//! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`, `wait`: what several commands do alike.
+//! - `options`, `update`, `sas`, `data_plane`, `principals`, `adr_paths`, `identities`, `outbound`, `wait`: what several commands do alike.
 //! - `commands` has one file per command group, `table` is all of them, `examples` and `azure` (what Azure has) go with it, `help` and `run` use it.
 
 mod adr_paths;
@@ -19,9 +19,11 @@ mod examples;
 mod failure;
 mod grammar;
 mod help;
+mod identities;
 mod json_text;
 mod members;
 mod options;
+mod outbound;
 mod output;
 mod parser;
 mod principals;
@@ -44,6 +46,8 @@ mod printed_tests;
 mod provisioning_tests;
 #[cfg(test)]
 mod real_az_tests;
+#[cfg(test)]
+mod schema_flow_tests;
 #[cfg(test)]
 mod scripted;
 

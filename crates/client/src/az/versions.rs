@@ -14,6 +14,9 @@ pub(crate) const IDENTITIES: &str = "2025-05-31-preview";
 pub(crate) const REGISTRY: &str = "2026-03-01-preview";
 /// Device registry: the generation with certificate authorities.
 pub(crate) const AUTHORITIES: &str = "2026-11-02-preview";
+/// Schema registries, schemas and their versions: the first that takes an outbound identity, JSON-LD and names of 64
+/// characters, and all that the ones before it take.
+pub(crate) const SCHEMAS: &str = AUTHORITIES;
 /// IoT hubs: the first with the namespace link.
 pub(crate) const HUB: &str = "2025-08-01-preview";
 /// Device Provisioning Services: the first with the namespace link.

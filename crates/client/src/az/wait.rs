@@ -6,6 +6,8 @@ use super::failure::{Failure, Result};
 use super::output::Output;
 use ferrohub_wire::jmespath;
 use serde_json::Value;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Options of every wait command.
@@ -29,20 +31,50 @@ pub(crate) fn check(args: &Args) -> Result<()> {
     Err(Failure::error("incorrect usage: --created | --updated | --deleted | --exists | --custom JMESPATH"))
 }
 
+/// A look at a resource; `None` where there is none.
+pub(crate) type Look<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>>;
+/// What looks at the resource that a command names.
+pub(crate) type Looker = for<'a, 'e> fn(&'a mut Context<'e>, &'a Args) -> Look<'a>;
+
 /// Looks at the resource behind `path` until it meets the conditions.
 ///
 /// # Errors
 /// ARM's error; when the time is over.
 pub(crate) async fn until(context: &mut Context<'_>, args: &Args, path: &str, version: &str) -> Result<Output> {
-    let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
-    let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
-    for _ in 0..=timeout / interval {
+    let (looks, interval) = pace(args);
+    for _ in 0..looks {
         if holds(args, context.arm_find(path, version).await?.as_ref())? {
             return Ok(Output::nothing());
         }
-        context.environment.clock.sleep(Duration::from_secs(interval)).await;
+        context.environment.clock.sleep(interval).await;
     }
-    Err(Failure::error("Wait operation timed-out after the given time; see --timeout."))
+    Err(over())
+}
+
+/// The same where it takes more than a path to find the resource.
+///
+/// # Errors
+/// What the look says; when the time is over.
+pub(crate) async fn until_found(context: &mut Context<'_>, args: &Args, look: Looker) -> Result<Output> {
+    let (looks, interval) = pace(args);
+    for _ in 0..looks {
+        if holds(args, look(context, args).await?.as_ref())? {
+            return Ok(Output::nothing());
+        }
+        context.environment.clock.sleep(interval).await;
+    }
+    Err(over())
+}
+
+/// How often a command looks, and how long it sleeps between.
+fn pace(args: &Args) -> (u64, Duration) {
+    let interval = u64::try_from(args.integer("--interval").unwrap_or(30)).unwrap_or(30).max(1);
+    let timeout = u64::try_from(args.integer("--timeout").unwrap_or(3600)).unwrap_or(3600);
+    ((timeout / interval).saturating_add(1), Duration::from_secs(interval))
+}
+
+fn over() -> Failure {
+    Failure::error("Wait operation timed-out after the given time; see --timeout.")
 }
 
 /// Whether a resource (`None`: there is none) meets the conditions of a wait command.

@@ -10,6 +10,7 @@ use crate::az::members::{put, text};
 use crate::az::options::tags;
 use crate::az::output::{Columns, Output};
 use crate::az::versions;
+use crate::az::wait::{self, Look};
 use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -17,6 +18,8 @@ use serde_json::{Map, Value, json};
 const NAMESPACE: &str = "--namespace/--ns! # Name of the namespace.
 --resource-group/-g! # Resource group.";
 const DEVICE: &str = "--device-name/--dn/--name/-n! # Name of the device.";
+const WHICH: &str = "--device-name/--dn/--name/-n # Name of the device.
+--external-device-id/--ext-id # Id of the device at its hub, instead of its name; all devices are looked through.";
 
 /// Columns of the table format.
 const COLUMNS: Columns = &[
@@ -26,9 +29,22 @@ const COLUMNS: Columns = &[
     ("ProvisioningState", "properties.provisioningState"),
 ];
 
+/// The same for the shape of the newest generation.
+const NEWEST_COLUMNS: Columns = &[
+    ("Name", "name"),
+    ("ExternalDeviceId", "properties.externalDeviceId"),
+    ("EnablementState", "properties.enablementState"),
+    ("ProvisioningState", "properties.provisioningState"),
+];
+
 /// This file's part of the table.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command::new("iot adr ns device show", "Show a device.", &[NAMESPACE, DEVICE], show),
+    Command::new(
+        "iot adr ns device show",
+        "Show a device: by its name as the older generation has it, by its external id as the newest.",
+        &[NAMESPACE, WHICH],
+        show,
+    ),
     Command::new("iot adr ns device list", "List devices.", &[NAMESPACE], list),
     Command::new(
         "iot adr ns device update",
@@ -46,8 +62,15 @@ pub(crate) const COMMANDS: &[Command] = &[
 --model # Model.
 --hardware-revision # Revision of its hardware.
 --software-revision # Revision of its software.",
+            "--no-wait flag # Do not wait for the end.",
         ],
         update,
+    ),
+    Command::new(
+        "iot adr ns device wait",
+        "Wait until a device is as wanted, in the shape of the newest generation.",
+        &[NAMESPACE, WHICH, wait::OPTIONS],
+        wait_for,
     ),
     Command::new(
         "iot adr ns device revoke",
@@ -65,6 +88,42 @@ fn collection(context: &mut Context<'_>, args: &Args) -> Result<String> {
 
 fn path(context: &mut Context<'_>, args: &Args) -> Result<String> {
     Ok(format!("{}/{}", collection(context, args)?, segment(args.filled("--device-name")?)))
+}
+
+/// The device of the newest generation whose id at its hub was given; `None` where the namespace has none.
+///
+/// # Errors
+/// ARM's error; several devices have that id.
+async fn by_external_id(context: &mut Context<'_>, args: &Args) -> Result<Option<Value>> {
+    let wanted = args.filled("--external-device-id")?;
+    let namespace = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
+    let all = context.arm_list(&format!("{namespace}/registryDevices"), versions::AUTHORITIES).await?;
+    let mut found: Vec<Value> =
+        all.into_iter().filter(|one| text(one, "/properties/externalDeviceId") == wanted).collect();
+    if found.len() > 1 {
+        let names: Vec<String> = found.iter().map(|one| format!("'{}'", text(one, "/name"))).collect();
+        return Err(Failure::error(format!(
+            "{} devices have the external id '{wanted}': {}. Give one of these names with --name.",
+            names.len(),
+            names.join(", ")
+        )));
+    }
+    Ok(found.pop())
+}
+
+/// Refuses a device that is named in no way, or in both.
+///
+/// # Errors
+/// A sentence that names the options.
+fn is_named(args: &Args) -> Result<()> {
+    match (args.text("--device-name"), args.text("--external-device-id")) {
+        (Some(_), None) => args.filled("--device-name").map(drop),
+        (None, Some(_)) => args.filled("--external-device-id").map(drop),
+        (Some(_), Some(_)) => {
+            Err(Failure::error("Give either --name or --external-device-id: each of them names a device."))
+        }
+        (None, None) => Err(Failure::error("Say which device is meant: --name or --external-device-id.")),
+    }
 }
 
 /// Adds to a device that is not there the name of the one whose id at its hub was given: the two differ where the id is no legal name.
@@ -91,11 +150,44 @@ async fn named_otherwise(context: &mut Context<'_>, args: &Args, failure: Failur
 
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
+        is_named(args)?;
+        if args.given("--external-device-id") {
+            let found = by_external_id(context, args).await?;
+            let missing = || {
+                let (id, namespace) = (args.text("--external-device-id"), args.text("--namespace"));
+                Failure::not_found(format!(
+                    "No device with the external id '{}' exists in namespace '{}'. 'az iot adr ns device list' shows those there are.",
+                    id.unwrap_or_default(),
+                    namespace.unwrap_or_default()
+                ))
+            };
+            return Ok(Output::with_columns(found.ok_or_else(missing)?, NEWEST_COLUMNS));
+        }
         let path = path(context, args)?;
         match context.arm_get(&path, versions::REGISTRY).await {
             Ok(device) => Ok(Output::with_columns(device, COLUMNS)),
             Err(failure) => Err(named_otherwise(context, args, failure).await),
         }
+    })
+}
+
+/// The device that the options name, as the newest generation has it.
+fn look<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Look<'a> {
+    Box::pin(async move {
+        if args.given("--external-device-id") {
+            return by_external_id(context, args).await;
+        }
+        let namespace = namespace_path(context, args.filled("--resource-group")?, args.filled("--namespace")?)?;
+        let path = format!("{namespace}/registryDevices/{}", segment(args.filled("--device-name")?));
+        context.arm_find(&path, versions::AUTHORITIES).await
+    })
+}
+
+fn wait_for<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
+    Box::pin(async move {
+        wait::check(args)?;
+        is_named(args)?;
+        wait::until_found(context, args, look).await
     })
 }
 
@@ -132,7 +224,10 @@ async fn update_newest(context: &mut Context<'_>, args: &Args) -> Result<Output>
     let mut body = Map::new();
     put(&mut body, "tags", tags(args));
     put(&mut body, "properties", Some(Value::Object(properties)));
-    match context.arm_write(Method::PATCH, &path, versions::AUTHORITIES, &Value::Object(body), false).await {
+    match context
+        .arm_write(Method::PATCH, &path, versions::AUTHORITIES, &Value::Object(body), args.flag("--no-wait"))
+        .await
+    {
         Ok(device) => Ok(device.into()),
         Err(failure) => Err(named_otherwise(context, args, failure).await),
     }
@@ -166,10 +261,13 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         }
         if body.is_empty() {
             return Err(Failure::error(
-                "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id.",
+                "Nothing to change. Give --tags, --enabled, --os-version, --attributes or --policy-resource-id, or in the words of the newest generation --enablement-state, --manufacturer, --model, --hardware-revision or --software-revision.",
             ));
         }
-        match context.arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), false).await {
+        match context
+            .arm_write(Method::PATCH, &path, versions::REGISTRY, &Value::Object(body), args.flag("--no-wait"))
+            .await
+        {
             Ok(device) => Ok(device.into()),
             Err(failure) => Err(named_otherwise(context, args, failure).await),
         }
@@ -214,6 +312,58 @@ mod tests {
         }
         let nobody = server.az(&["iot", "adr", "ns", "device", "show", "-n", "y", "--ns", "n1", "-g", "rg"]).await;
         assert!(!nobody.err.contains("under the name"), "{}", nobody.err);
+    }
+
+    #[tokio::test]
+    async fn a_device_is_found_by_its_external_id_on_any_page() {
+        let server = Scripted::signed_in(|seen| {
+            let (method, path) = seen.call.split_once(' ')?;
+            let device = |name: &str, id: &str, state: &str| json!({"name": name, "properties": {"externalDeviceId": id, "enablementState": "Enabled", "provisioningState": state}});
+            Some(match (method, path.split('?').next()?.rsplit('/').next()?) {
+                ("GET", "registryDevices") if path.contains("page=2") => {
+                    // The device is there from the second look on.
+                    let state = if seen.before == 0 { "Accepted" } else { "Succeeded" };
+                    Answer::list(json!([device("c", "Pump:3", state), device("d", "twice", "Succeeded")]))
+                }
+                ("GET", "registryDevices") => {
+                    let next = format!("https://{}{path}?page=2", seen.host);
+                    let first = json!([device("a", "pump:3", "Succeeded"), device("b", "twice", "Succeeded")]);
+                    Answer::ok(json!({"value": first, "nextLink": next}))
+                }
+                ("GET", "c") => Answer::ok(json!({"name": "c", "properties": {"enabled": true, "provisioningState": "Succeeded"}})),
+                _ => return None,
+            })
+        })
+        .await;
+        let az = async |words: &str| {
+            let words = format!("iot adr ns device {words} --ns n1 -g rg");
+            server.az(&words.split(' ').collect::<Vec<_>>()).await
+        };
+        let waited = az("wait --ext-id Pump:3 --created --interval 1").await;
+        assert_eq!(waited.code, 0, "{}", waited.err);
+        assert_eq!(server.calls().iter().filter(|call| call.ends_with("page=2")).count(), 2);
+        let shown = az("show --external-device-id Pump:3 --query [name,properties.enablementState] -o tsv").await;
+        assert_eq!(shown.out, "c\nEnabled\n", "{}", shown.err);
+        assert_eq!(az("show -n c --query properties.enabled -o tsv").await.out, "true\n");
+        let table = az("show --ext-id Pump:3 -o table").await;
+        assert!(table.out.contains("EnablementState") && table.out.contains("Enabled  "), "{}", table.out);
+        assert_eq!(az("wait -n c --exists").await.code, 0);
+        assert!(server.calls().pop().unwrap().ends_with("/registryDevices/c"));
+        assert_eq!(az("wait --ext-id nobody --deleted").await.code, 0);
+        let nobody = az("show --ext-id nobody").await;
+        assert!(nobody.code == 3 && nobody.err.contains("'nobody'"), "{}", nobody.err);
+        for words in ["show --ext-id twice", "wait --ext-id twice --exists"] {
+            let twice = az(words).await;
+            assert!(twice.code == 1 && twice.err.contains("'b', 'd'"), "{words}: {}", twice.err);
+        }
+        let before = server.calls().len();
+        for words in
+            ["show", "show -n c --ext-id Pump:3", "wait --exists", "wait -n c --ext-id x --exists", "show --ext-id="]
+        {
+            let wrong = az(words).await;
+            assert!(wrong.code == 1 && wrong.err.contains("--external-device-id"), "{words}: {}", wrong.err);
+        }
+        assert_eq!(server.calls().len(), before);
     }
 
     #[tokio::test]

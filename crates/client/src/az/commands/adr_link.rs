@@ -287,7 +287,11 @@ async fn finish(
 fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let kind = Kind::of(args);
-        let identity = identity(args, "--system-assigned-mi", "--user-assigned-mi")?;
+        let mut identity = identity(args, "--system-assigned-mi", "--user-assigned-mi")?;
+        if identity["type"] == "SystemAssigned" {
+            // A PATCH leaves what it does not name: the id of a user-assigned identity that it was before.
+            identity["userAssignedIdentity"] = Value::Null;
+        }
         let (path, before) = namespace(context, args).await?;
         let one = found(&before, kind, args)?;
         let name = text(&one, "/name").to_owned();
@@ -392,6 +396,9 @@ mod tests {
         assert_eq!((&made["resourceId"], &made["provisioning"]["allocationWeight"]), (&json!("/hub"), &json!(3)));
         let failed = az("hub wait -n bad").await;
         assert!(failed.code == 1 && failed.err.contains("(Forbidden) no right"), "{}", failed.err);
+        assert_eq!(az("dps update -n d1 --mi-sa --no-wait").await.code, 0);
+        let sent = &server.seen().pop().unwrap().body["properties"]["provisioning"]["endpoints"]["d1"];
+        assert_eq!(sent["inboundCallerIdentity"], json!({"type": "SystemAssigned", "userAssignedIdentity": null}));
         assert_eq!(az("dps update -n d1 --mi-sa").await.code, 0);
         assert_eq!(az("hub remove -n h1 -y").await.code, 0);
         assert_eq!(server.seen().pop().unwrap().body["properties"]["messaging"]["endpoints"], json!({"h1": null}));

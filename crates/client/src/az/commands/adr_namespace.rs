@@ -7,8 +7,10 @@ use crate::az::args::Args;
 use crate::az::command::Command;
 use crate::az::context::{Context, Task};
 use crate::az::failure::{Failure, Result};
+use crate::az::identities::{BOTH, Identities};
 use crate::az::members::put;
 use crate::az::options::{location, rooted, tags};
+use crate::az::outbound::{self, Outbound};
 use crate::az::output::Output;
 use crate::az::versions;
 use crate::az::wait;
@@ -38,6 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 --cert-key-type {ECC,ECC-P256,ECC-P384,ECC-P521,RSA-3072} # Key type of the issuing CA; Azure knows ECC only (P-384).
 --cert-subject # Subject of the issuing CA.
 --cert-validity-days int # Validity of the certificates that the policy issues.",
+            outbound::OPTIONS,
         ],
         create,
     ),
@@ -50,8 +53,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     Command::new(
         "iot adr ns update",
-        "Change a namespace's tags.",
-        &[TARGET, "--tags * # Tags: key=value; an empty text clears them."],
+        "Change a namespace's tags, and as whom it works on its hubs.",
+        &[
+            TARGET,
+            "--tags * # Tags: key=value; an empty text clears them.
+--no-wait flag # Do not wait for the end.",
+            outbound::OPTIONS,
+        ],
         update,
     ),
     Command::new(
@@ -102,7 +110,9 @@ struct Extent {
 /// # Errors
 /// Policy options beside a refusal to make a policy.
 fn extent(args: &Args) -> Result<Extent> {
-    let off = args.flag("--no-credential") || args.switch("--enable-certificate-management") == Some(false);
+    // Who names an outbound identity speaks the newest generation, where certificate authorities are made one by one.
+    let newest = args.given("--outbound-system-assigned-mi") || args.given("--outbound-user-assigned-mi");
+    let off = newest || args.flag("--no-credential") || args.switch("--enable-certificate-management") == Some(false);
     let extent = Extent { credential: !off, policy: !off && !args.flag("--no-policy") };
     let policy_options = ["--policy-name", "--cert-key-type", "--cert-subject", "--cert-validity-days"];
     let given: Vec<&str> = policy_options.into_iter().filter(|option| args.given(option)).collect();
@@ -114,15 +124,19 @@ fn extent(args: &Args) -> Result<Extent> {
 
 fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let extent = extent(args)?;
+        let (extent, outbound) = (extent(args)?, Outbound::of(args)?);
         let path = path(context, args)?;
         let region = location(context, args, args.required("--resource-group")?).await?;
         let mut body = Map::new();
         put(&mut body, "location", Some(json!(region)));
         put(&mut body, "tags", tags(args));
-        put(&mut body, "identity", Some(json!({"type": "SystemAssigned"})));
-        put(&mut body, "properties", Some(json!({})));
-        let namespace = context.arm_write(Method::PUT, &path, versions::REGISTRY, &Value::Object(body), false).await?;
+        let identities = outbound.attached(Identities { own: true, users: Vec::new() });
+        put(&mut body, "identity", Some(identities.body(BOTH)));
+        let calls_as = outbound.body().filter(|body| !body.is_null());
+        let version = if calls_as.is_some() { versions::AUTHORITIES } else { versions::REGISTRY };
+        let properties = calls_as.map_or_else(|| json!({}), |body| json!({"outboundIdentity": body}));
+        put(&mut body, "properties", Some(properties));
+        let namespace = context.arm_write(Method::PUT, &path, version, &Value::Object(body), false).await?;
         if extent.credential {
             certificates(context, args, &path, &region, extent).await?;
         }
@@ -187,12 +201,23 @@ fn list<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 
 fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
+        let outbound = Outbound::of(args)?;
         let path = path(context, args)?;
-        let body = json!({"tags": tags(args).unwrap_or_else(|| json!({}))});
-        if !args.given("--tags") {
+        if !args.given("--tags") && outbound == Outbound::Unsaid {
             return Ok(context.arm_get(&path, versions::REGISTRY).await?.into());
         }
-        Ok(context.arm_write(Method::PATCH, &path, versions::REGISTRY, &body, false).await?.into())
+        let mut body = Map::new();
+        put(&mut body, "tags", tags(args));
+        let mut version = versions::REGISTRY;
+        if let Some(calls_as) = outbound.patch() {
+            version = versions::AUTHORITIES;
+            let held = Identities::of(&context.arm_get(&path, version).await?);
+            let wanted = outbound.attached(held.clone());
+            put(&mut body, "identity", (wanted != held).then(|| wanted.patch(&held, BOTH)));
+            put(&mut body, "properties", Some(json!({"outboundIdentity": calls_as})));
+        }
+        let no_wait = args.flag("--no-wait");
+        Ok(context.arm_write(Method::PATCH, &path, version, &Value::Object(body), no_wait).await?.into())
     })
 }
 
@@ -228,6 +253,7 @@ mod tests {
             &["--ecm", "false"],
             &["--enable-certificate-management=no"],
             &["--enable-credential-policy", "0"],
+            &["--omi-ua", "/u"],
         ] {
             assert_eq!(extent_of(off), Ok(Extent { credential: false, policy: false }));
         }

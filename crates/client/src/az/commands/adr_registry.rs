@@ -59,12 +59,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     Command::new("iot adr ns device delete", "Delete a device.", &[NAMESPACE, DEVICE, NO_WAIT], delete).confirmed(),
     Command::new(
-        "iot adr ns device wait",
-        "Wait until a device is as wanted.",
-        &[NAMESPACE, DEVICE, wait::OPTIONS],
-        wait_for,
-    ),
-    Command::new(
         "iot adr ns device auth list",
         "List a device's authentication profiles.",
         &[NAMESPACE, OF_DEVICE],
@@ -103,7 +97,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             OF_DEVICE,
             ATTRIBUTE,
             "--schema # URL of the schema of its properties.
---properties/--props # JSON of its properties, or a file with it.",
+--properties/--props # JSON of its properties, or a file with it.
+~--reported-by/--rb {User} =User",
         ],
         create_attribute,
     ),
@@ -271,7 +266,7 @@ fn create_attribute<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a
         let Value::Object(members) = &mut properties else {
             return Err(Failure::error("--properties is no JSON object."));
         };
-        members.insert("reportedBy".to_owned(), json!("User"));
+        members.insert("reportedBy".to_owned(), json!(args.required("--reported-by")?));
         put(members, "schema", args.text("--schema").map(|value| json!(value)));
         let path = path(context, args)?;
         let body = json!({"properties": properties});

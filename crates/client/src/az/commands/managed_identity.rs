@@ -8,9 +8,10 @@ use crate::az::command::Command;
 use crate::az::context::{Context, Task};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
+use crate::az::identities::{BOTH, BOTH_OF_A_HUB, Identities};
 use crate::az::members::text;
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 const TARGET: &str = "--name/-n! # Name of the service.
 --resource-group/-g # Resource group; the subscription is searched without it.";
@@ -53,43 +54,9 @@ async fn show(context: &mut Context<'_>, args: &Args, service: Service) -> Resul
     Ok(resource.get("identity").cloned().unwrap_or(Value::Null))
 }
 
-/// Identities of a service as a set: its own one, and the users' ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Identities {
-    own: bool,
-    users: Vec<String>,
-}
-
-impl Identities {
-    fn of(resource: &Value) -> Self {
-        let users = resource.pointer("/identity/userAssignedIdentities").and_then(Value::as_object);
-        Self {
-            own: text(resource, "/identity/type").to_lowercase().contains("systemassigned"),
-            users: users.map(|users| users.keys().cloned().collect()).unwrap_or_default(),
-        }
-    }
-
-    fn has(&self, id: &str) -> bool {
-        self.users.iter().any(|held| held.eq_ignore_ascii_case(id))
-    }
-
-    /// The ARM object; the two services separate the kinds differently.
-    fn body(&self, service: Service) -> Value {
-        let both = if service == Service::Hub { "SystemAssigned, UserAssigned" } else { "SystemAssigned,UserAssigned" };
-        let kind = match (self.own, self.users.is_empty()) {
-            (true, true) => "SystemAssigned",
-            (true, false) => both,
-            (false, false) => "UserAssigned",
-            (false, true) => "None",
-        };
-        let mut body = Map::new();
-        body.insert("type".to_owned(), json!(kind));
-        if !self.users.is_empty() {
-            let users = self.users.iter().map(|id| (id.clone(), json!({}))).collect();
-            body.insert("userAssignedIdentities".to_owned(), Value::Object(users));
-        }
-        Value::Object(body)
-    }
+/// How the service writes that it has identities of both kinds.
+fn both(service: Service) -> &'static str {
+    if service == Service::Hub { BOTH_OF_A_HUB } else { BOTH }
 }
 
 async fn write(
@@ -98,7 +65,7 @@ async fn write(
     mut resource: Value,
     identities: &Identities,
 ) -> Result<Value> {
-    resource["identity"] = identities.body(service);
+    resource["identity"] = identities.body(both(service));
     let (id, etag) = (text(&resource, "/id").to_owned(), text(&resource, "/etag").to_owned());
     let etag = Some(etag.as_str()).filter(|etag| !etag.is_empty());
     context.arm_write_if(Method::PUT, &id, service.version(), &resource, false, etag).await
@@ -171,21 +138,4 @@ fn assign_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
 
 fn remove_dps<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move { Ok(remove(context, args, Service::Dps).await?.into()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn identities_round_trip() {
-        let resource = json!({"identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {"/A": {"clientId": "c"}}}});
-        let identities = Identities::of(&resource);
-        assert!(identities.own && identities.has("/a"));
-        assert_eq!(
-            identities.body(Service::Dps),
-            json!({"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/A": {}}})
-        );
-        assert_eq!(Identities::of(&json!({})).body(Service::Hub), json!({"type": "None"}));
-    }
 }

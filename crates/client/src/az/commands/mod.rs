@@ -11,6 +11,8 @@ mod adr_link;
 mod adr_namespace;
 mod adr_policy;
 mod adr_registry;
+mod adr_schema;
+mod adr_schema_registry;
 mod ca_certificate;
 mod consumer_group;
 mod device_family;
@@ -75,6 +77,8 @@ pub(crate) const TABLES: &[&[Command]] = &[
     adr_device::COMMANDS,
     adr_registry::COMMANDS,
     adr_link::COMMANDS,
+    adr_schema_registry::COMMANDS,
+    adr_schema::COMMANDS,
     hub_create::COMMANDS,
     hub::COMMANDS,
     managed_identity::COMMANDS,
