@@ -50,18 +50,11 @@ pub async fn by_app_id(store: &dyn Store, app_id: &str) -> Result<Option<Arc<Pri
     }
 }
 
-/// Longest text that is looked for as a sign-in name, bytes: ours, more than any has.
-const USER_NAME_BYTES: usize = 1024;
-
-/// A person by the name that it signs in with, ignoring case. What cannot be such a name is nobody's, and is not looked for: the store
-/// refuses a text that it cannot hold.
+/// A person by the name that it signs in with, ignoring case.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn by_user_name(store: &dyn Store, name: &str) -> Result<Option<Arc<Principal>>> {
-    if name.len() > USER_NAME_BYTES || name.contains('\0') {
-        return Ok(None);
-    }
     store.find_one(&PRINCIPALS, "name", &name.to_lowercase()).await?.as_deref().map(from_row).transpose()
 }
 

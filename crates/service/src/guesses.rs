@@ -414,13 +414,9 @@ async fn put_row(platform: &Platform, id: &str, known: &Remembered, version: Opt
     platform.try_commit(change).await
 }
 
+/// What the address of a guess is counted by.
 fn source(guess: &Guess<'_>) -> String {
-    source_at(guess.address)
-}
-
-/// What addresses are counted by.
-pub(crate) fn source_at(address: Option<IpAddr>) -> String {
-    source_of(address.map(|address| address.to_canonical().to_string()).as_deref())
+    source_of(guess.address.map(|address| address.to_canonical().to_string()).as_deref())
 }
 
 #[cfg(test)]

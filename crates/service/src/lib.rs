@@ -14,6 +14,7 @@ pub mod authn;
 pub mod authz;
 pub mod bootstrap;
 pub mod certificate;
+pub mod client_here;
 mod departure;
 pub mod directory;
 mod extensions;

@@ -27,8 +27,8 @@ use async_trait::async_trait;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
 use ferrohub_store::{
-    Changes, Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_column, check_key, check_page,
-    check_unique_column,
+    Changes, Committed, Page, Row, Store, StoreError, Table, UnitOfWork, check_page, column_of, may_be_key,
+    may_be_value, unique_column_of,
 };
 use quick_cache::DefaultHashBuilder;
 use rusqlite::{ErrorCode, ffi};
@@ -159,8 +159,10 @@ impl Store for SqliteStore {
     }
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        check_key(table, key)?;
         let statements = self.statements(table)?;
+        if !may_be_key(key) {
+            return Ok(None);
+        }
         if let Some(known) = self.cache.get(statements.number, key) {
             return Ok(known);
         }
@@ -176,8 +178,12 @@ impl Store for SqliteStore {
                 limits::STORE_PAGE
             )));
         }
-        keys.iter().try_for_each(|key| check_key(table, key))?;
         let statements = self.statements(table)?;
+        if !keys.iter().all(|key| may_be_key(key)) {
+            let possible: Vec<String> = keys.iter().filter(|key| may_be_key(key)).cloned().collect();
+            let mut found = self.get_many(table, &possible).await?.into_iter();
+            return Ok(keys.iter().map(|key| may_be_key(key).then(|| found.next()).flatten().flatten()).collect());
+        }
         if let Some(rows) = self.cache.get_all(statements.number, keys) {
             return Ok(rows);
         }
@@ -191,9 +197,12 @@ impl Store for SqliteStore {
         column: &'static str,
         value: &str,
     ) -> Result<Option<Arc<Row>>, StoreError> {
-        let index = check_unique_column(table, column, value)?;
+        let index = unique_column_of(table, column)?;
         self.damage.refuse()?;
         let statements = self.statements(table)?;
+        if !may_be_value(value) {
+            return Ok(None);
+        }
         if let Some(row) = self.cache.find_one(statements.number, index, value) {
             return Ok(Some(row));
         }
@@ -208,10 +217,13 @@ impl Store for SqliteStore {
         prefix: &str,
         page: Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        let index = check_unique_column(table, column, prefix)?;
+        let index = unique_column_of(table, column)?;
         check_page(&page)?;
         self.damage.refuse()?;
         let statements = self.statements(table)?;
+        if !may_be_value(prefix) {
+            return Ok(Vec::new());
+        }
         if let Some(rows) = Ask::below(statements.number, index, prefix, &page).and_then(|ask| self.cache.list(&ask)) {
             return Ok(rows);
         }
@@ -226,10 +238,13 @@ impl Store for SqliteStore {
         value: &str,
         page: Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
-        let index = check_column(table, column, value)?;
+        let index = column_of(table, column)?;
         check_page(&page)?;
         self.damage.refuse()?;
         let statements = self.statements(table)?;
+        if !may_be_value(value) {
+            return Ok(Vec::new());
+        }
         let ask = Ask::equal(statements.number, table, index, value, &page);
         if let Some(rows) = ask.and_then(|ask| self.cache.list(&ask)) {
             return Ok(rows);
@@ -246,7 +261,7 @@ impl Store for SqliteStore {
     }
 
     async fn count(&self, table: &'static Table, column: &'static str, value: &str) -> Result<u64, StoreError> {
-        let index = check_column(table, column, value)?;
+        let index = column_of(table, column)?;
         self.damage.refuse()?;
         let (statements, value) = (Arc::clone(self.statements(table)?), value.to_owned());
         self.readers.run(move |view| statements.count(view.connection, index, &value)).await
@@ -259,8 +274,7 @@ impl Store for SqliteStore {
         start: &str,
         end: &str,
     ) -> Result<u64, StoreError> {
-        let index = check_unique_column(table, column, start)?;
-        check_unique_column(table, column, end)?;
+        let index = unique_column_of(table, column)?;
         self.damage.refuse()?;
         let (statements, start, end) = (Arc::clone(self.statements(table)?), start.to_owned(), end.to_owned());
         self.readers.run(move |view| statements.count_between(view.connection, index, &start, &end)).await

@@ -14,27 +14,54 @@ pub fn check_key(table: &Table, key: &str) -> Result<(), StoreError> {
     check_text(table, "a key", key, limits::STORE_KEY_BYTES)
 }
 
-/// Checks that `column` is declared and `value` fits, and gives the column's position.
+/// Whether a row may have this key. A look-up of any other finds nothing.
+pub fn may_be_key(key: &str) -> bool {
+    (1..=limits::STORE_KEY_BYTES).contains(&key.len()) && !key.contains('\0')
+}
+
+/// Whether a column may have this value, or one that starts with it. A look-up of any other finds nothing.
+pub fn may_be_value(value: &str) -> bool {
+    value.len() <= limits::STORE_COLUMN_BYTES && !value.contains('\0')
+}
+
+/// The position of the declared `column`.
 ///
 /// # Errors
-/// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
-pub fn check_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
-    check_text(table, column, value, limits::STORE_COLUMN_BYTES)?;
+/// [`StoreError::Invalid`].
+pub fn column_of(table: &Table, column: &str) -> Result<usize, StoreError> {
     table
         .column_index(column)
         .ok_or_else(|| StoreError::Invalid(format!("table {:?} declares no column {column:?}", table.name)))
 }
 
-/// Checks that `column` is declared unique and `value` fits, and gives the column's position.
+/// The position of the `column` that is declared unique.
 ///
 /// # Errors
-/// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
-pub fn check_unique_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
-    let index = check_column(table, column, value)?;
+/// [`StoreError::Invalid`].
+pub fn unique_column_of(table: &Table, column: &str) -> Result<usize, StoreError> {
+    let index = column_of(table, column)?;
     if table.columns[index].unique {
         return Ok(index);
     }
     Err(StoreError::Invalid(format!("column {column:?} of table {:?} is not unique", table.name)))
+}
+
+/// Checks that `column` is declared and `value` can be written there, and gives the column's position.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
+pub fn check_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
+    check_text(table, column, value, limits::STORE_COLUMN_BYTES)?;
+    column_of(table, column)
+}
+
+/// Checks that `column` is declared unique and `value` can be written there, and gives the column's position.
+///
+/// # Errors
+/// [`StoreError::TooLarge`] or [`StoreError::Invalid`].
+pub fn check_unique_column(table: &Table, column: &str, value: &str) -> Result<usize, StoreError> {
+    check_text(table, column, value, limits::STORE_COLUMN_BYTES)?;
+    unique_column_of(table, column)
 }
 
 /// Checks a page's limit: 1 to `limits::STORE_PAGE`. More is refused rather than cut, because a

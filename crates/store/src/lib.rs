@@ -21,7 +21,10 @@ mod table;
 mod unit;
 
 pub use changes::Changes;
-pub use check::{check_column, check_key, check_page, check_unique_column, prefix_end};
+pub use check::{
+    check_column, check_key, check_page, check_unique_column, column_of, may_be_key, may_be_value, prefix_end,
+    unique_column_of,
+};
 pub use error::{ConflictKind, StoreError};
 pub use pages::Pages;
 pub use row::Row;
@@ -56,7 +59,8 @@ impl Page {
 /// A durable set of document tables.
 ///
 /// Keys are UTF-8 text of 1 to `limits::STORE_KEY_BYTES` bytes without NUL, compared in binary
-/// order; lower-casing is the caller's job. Every read sees every commit that was answered before
+/// order; lower-casing is the caller's job. A unit with another text is refused; a read that asks for one finds nothing, so that
+/// callers need not sift what clients send. Every read sees every commit that was answered before
 /// the read began. Rows are shared: an engine may hand the same object to several callers. Every method fails with [`StoreError::Busy`] when the engine's queue is full,
 /// [`StoreError::Invalid`] when an argument breaks a rule of this crate, [`StoreError::Newer`]
 /// when a newer program wrote the row, [`StoreError::Damaged`] when what is read is not what was written, and

@@ -51,6 +51,7 @@ use ferrohub_model::limits::{
     UNPROVEN_LIFE,
 };
 use ferrohub_service::Service;
+use ferrohub_service::client_here::for_client;
 use ferrohub_service::route::{RouteInfo, Wants};
 use futures_util::FutureExt;
 use http::{Request, Response, Version};
@@ -308,8 +309,9 @@ async fn caught<T>(handler: impl Future<Output = Result<T>> + Send) -> Result<T>
 }
 
 /// Runs a handler as a task of its own: a client that hangs up does not cancel a write half-way, and a
-/// panic becomes an answer.
+/// panic becomes an answer. What it has not begun, such as to hash a password, need not begin then.
 async fn shielded(life: &Life, handler: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Reply> {
+    let (_here, handler) = for_client(handler);
     match life.spawn(handler.in_current_span()).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(Error::internal(format!("the handler of a request ended early: {failure}"))),
@@ -393,6 +395,22 @@ mod tests {
         };
         assert!(timeout(&SystemClock, Duration::from_millis(5), shielded(&life, slow)).await.is_err());
         finished.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_handler_knows_that_its_client_hung_up() {
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let life = Life::new(stopped, SystemClock::shared());
+        let (told, tells) = tokio::sync::oneshot::channel();
+        let knows = async move {
+            let mut client = ferrohub_service::client_here::of_this_work();
+            let there = !client.has_gone();
+            client.gone().await;
+            let _ = told.send((there, client.has_gone()));
+            Ok(Reply::empty(204))
+        };
+        assert!(timeout(&SystemClock, Duration::from_millis(20), shielded(&life, knows)).await.is_err());
+        assert_eq!(tells.await.unwrap(), (true, true));
     }
 
     #[test]

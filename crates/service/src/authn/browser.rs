@@ -9,7 +9,7 @@ use super::Authenticator;
 use super::authorize::{AuthorizeRequest, Back, Prompt, Refusal};
 use super::oauth::OAuthError;
 use super::person::{field, refuse_who_may_not};
-use super::sessions::Living;
+use super::sessions::{Begun, Living};
 use super::ticket;
 use crate::directory;
 use ferrohub_model::error::Result;
@@ -272,10 +272,9 @@ impl Authenticator {
         Ok(Some(found.map_or(person, |found| found.name().to_owned())))
     }
 
-    async fn signed_in(&self, purpose: Purpose, browser: Browser<'_>, person: &Principal) -> Result<Step, OAuthError> {
-        let (living, cookie) = self.begin_session(person).await?;
-        self.replace_session(browser.session, &living).await?;
-        self.go_on(purpose, browser, living, Some(cookie)).await
+    async fn signed_in(&self, purpose: Purpose, browser: Browser<'_>, begun: Begun) -> Result<Step, OAuthError> {
+        self.settle_session(browser.session, &begun).await?;
+        self.go_on(purpose, browser, begun.living, Some(begun.cookie)).await
     }
 
     /// Does with a session what somebody signed in for.

@@ -88,12 +88,7 @@ impl Authenticator {
         let address = source_of(address.map(|address| address.to_canonical().to_string()).as_deref());
         let mut change = Change::new();
         if self.codes_where("address", &address).await?.len() >= limits::DEVICE_CODES.1 {
-            return Err(OAuthError::new(
-                400,
-                "slow_down",
-                90_055,
-                "Too many codes wait to be typed already. Use one of them, or try again in a quarter of an hour.",
-            ));
+            return Err(too_many());
         }
         self.make_room_of(client.id, &mut change).await?;
         let (ticket, now) = (Ticket::new(&self.platform), self.now());
@@ -110,6 +105,13 @@ impl Authenticator {
         };
         change.unit.put(put(&ticket.id, &code)?);
         self.platform.commit(change).await.map_err(Error::from)?;
+        // Others, here or in another process, may have found the same last place: of them, who now counts too many has none.
+        if self.codes_where("address", &code.address).await?.len() > limits::DEVICE_CODES.1 {
+            let mut change = Change::new();
+            change.unit.delete(&DEVICE_CODES, ticket.id);
+            self.platform.commit(change).await.map_err(Error::from)?;
+            return Err(too_many());
+        }
         let page = format!("{base_url}/devicelogin");
         Ok(json!({
             "user_code": code.user_code,
@@ -188,8 +190,10 @@ impl Authenticator {
                 }
                 State::Waiting => {
                     change.unit.put(put(&shown.id, &DeviceCode { asked: now, ..code.clone() })?);
-                    // Whether this or a person's answer was first is seen by the next question.
-                    self.platform.try_commit(change).await?;
+                    // Who lost, against another question or a person's answer, looks again: of two questions at once one is too many.
+                    if !self.platform.try_commit(change).await? {
+                        continue;
+                    }
                     return Err(OAuthError::new(
                         400,
                         "authorization_pending",
@@ -266,6 +270,15 @@ impl Authenticator {
         let fair = bytes.iter().filter(|byte| **byte < 240).map(|byte| char::from(LETTERS[usize::from(*byte) % 20]));
         fair.take(TYPED).collect()
     }
+}
+
+fn too_many() -> OAuthError {
+    OAuthError::new(
+        400,
+        "slow_down",
+        90_055,
+        "Too many codes wait to be typed already. Use one of them, or try again in a quarter of an hour.",
+    )
 }
 
 fn expired() -> OAuthError {

@@ -84,21 +84,14 @@ impl Authenticator {
         self.good_for(id, &link).await
     }
 
-    /// Uses a link, which only one can.
-    pub(super) async fn use_link(&self, id: &str) -> Result<Arc<Principal>, OAuthError> {
-        let contended = || Error::conflict("The link is used by many at the same time.");
-        let mut attempts = self.platform.attempts();
-        loop {
-            attempts.begin(contended).await?;
-            let (version, link) = self.link(id).await?.ok_or_else(none_of_ours)?;
-            let person = self.good_for(id, &link).await?;
-            let mut change = Change::new();
-            change.unit.expect_version(&SIGN_IN_LINKS, id, version);
-            change.unit.put(put(id, &Link { used: Some(self.now()), ..link })?);
-            if self.platform.try_commit(change).await? {
-                return Ok(person);
-            }
-        }
+    /// Lets `change` use up a link, which only one can; whom it signs in. What signs in is of the same unit, so a link is not used up by
+    /// a sign-in that came to nothing.
+    pub(super) async fn use_link(&self, id: &str, change: &mut Change) -> Result<Arc<Principal>, OAuthError> {
+        let (version, link) = self.link(id).await?.ok_or_else(none_of_ours)?;
+        let person = self.good_for(id, &link).await?;
+        change.unit.expect_version(&SIGN_IN_LINKS, id, version);
+        change.unit.put(put(id, &Link { used: Some(self.now()), ..link })?);
+        Ok(person)
     }
 
     async fn link(&self, id: &str) -> Result<Option<(u64, Link)>, OAuthError> {

@@ -11,10 +11,10 @@ use super::{Authenticator, chains};
 use crate::directory;
 use crate::platform::{Change, Platform};
 use crate::tables::{REFRESH_CHAINS, SESSIONS};
-use ferrohub_model::error::{Error, Result};
+use ferrohub_model::error::Result;
 use ferrohub_model::limits::{READ_ROWS, SESSIONS_OF_A_PERSON};
 use ferrohub_model::principal::{Principal, PrincipalKind};
-use ferrohub_store::{Pages, Put, Row};
+use ferrohub_store::{Page, Pages, Put, Row};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -51,18 +51,39 @@ pub(super) struct Living {
     pub(super) person: Arc<Principal>,
 }
 
+/// A session that begins.
+pub(super) struct Begun {
+    pub(super) living: Living,
+    /// What the cookie holds.
+    pub(super) cookie: Zeroizing<String>,
+    /// Keys of the sessions that end for it.
+    ended: Vec<String>,
+}
+
 impl Authenticator {
-    /// Begins a session of a person who just proved to be one: its id and what the cookie holds. The oldest one of a person that has
-    /// too many ends.
+    /// Begins a session of a person who just proved to be one, in the browser with this cookie.
     ///
     /// # Errors
     /// `invalid_grant` where the person is not as it was when its password was looked at.
-    pub(super) async fn begin_session(
+    pub(super) async fn begin_session(&self, person: &Principal, cookie: Option<&str>) -> Result<Begun, OAuthError> {
+        let mut change = Change::new();
+        let begun = self.add_session(person, cookie, &mut change).await?;
+        if !self.expect_as_judged(person, &mut change).await? || !self.platform.try_commit(change).await? {
+            return Err(chains::revoked());
+        }
+        Ok(begun)
+    }
+
+    /// Lets `change`, which sees to it that the person is as it was judged, begin a session. The former one of the browser with this
+    /// cookie takes no place: it is replaced ([`Self::settle_session`]), or ends at once where it is another person's. The oldest ones
+    /// of a person that has too many end.
+    pub(super) async fn add_session(
         &self,
         person: &Principal,
-    ) -> std::result::Result<(Living, Zeroizing<String>), OAuthError> {
-        let platform = &self.platform;
-        let (ticket, now) = (Ticket::new(platform), self.now());
+        cookie: Option<&str>,
+        change: &mut Change,
+    ) -> Result<Begun> {
+        let (ticket, now) = (Ticket::new(&self.platform), self.now());
         let session = Session {
             hash: ticket.hash,
             person: person.id.clone(),
@@ -70,28 +91,47 @@ impl Authenticator {
             made: now,
             used: now,
         };
-        let mut change = Change::new();
         change.unit.put(put(&ticket.id, &session)?);
-        if !self.expect_as_judged(person, &mut change).await? {
-            return Err(chains::revoked());
+        let former = self.session_of(cookie).await?;
+        let own = former.as_ref().filter(|(_, former)| former.person == person.id).map(|(id, _)| id.as_str());
+        let mut ended = self.too_many(&person.id, own).await?;
+        if own.is_none() {
+            ended.extend(former.map(|(id, _)| id));
         }
-        let mut oldest = None;
-        let held = platform.store.count(&SESSIONS, "person", &person.id).await.map_err(Error::from)?;
-        if held >= SESSIONS_OF_A_PERSON {
-            // In the order of their keys, which is that of time.
-            let mut pages = Pages::find(platform.store.as_ref(), &SESSIONS, "person", &person.id, 1);
-            for row in pages.next().await.map_err(Error::from)?.unwrap_or_default() {
-                change.unit.delete(&SESSIONS, row.key.clone());
-                oldest = Some(row.key.clone());
-            }
+        for id in &ended {
+            change.unit.delete(&SESSIONS, id.clone());
         }
-        if !platform.try_commit(change).await? {
-            return Err(chains::revoked());
+        let living = Living { id: ticket.id, session, person: Arc::new(person.clone()) };
+        Ok(Begun { living, cookie: ticket.text, ended })
+    }
+
+    /// Keys of the oldest sessions of a person, as many as are too many with another one; `own` is replaced by that, and does not count.
+    async fn too_many(&self, person: &str, own: Option<&str>) -> Result<Vec<String>> {
+        let store = self.platform.store.as_ref();
+        let held = store.count(&SESSIONS, "person", person).await?.saturating_sub(own.is_some().into());
+        let Some(more) = held.checked_sub(SESSIONS_OF_A_PERSON) else { return Ok(Vec::new()) };
+        // Two that begin at once may both find room, so there may be some more.
+        let more = usize::try_from(more + 1).unwrap_or(READ_ROWS).min(READ_ROWS - 1);
+        // In the order of their keys, which is that of time.
+        let oldest = store.find(&SESSIONS, "person", person, Page::first(more + 1)).await?;
+        Ok(oldest.iter().map(|row| row.key.clone()).filter(|key| Some(key.as_str()) != own).take(more).collect())
+    }
+
+    /// Sees to what a session that began leaves behind: the programs of those that ended for it are signed out, the former session of
+    /// the same person in that browser is replaced.
+    pub(super) async fn settle_session(&self, cookie: Option<&str>, begun: &Begun) -> Result<()> {
+        for ended in &begun.ended {
+            chains::end_where(&self.platform, "session", ended).await?;
         }
-        if let Some(oldest) = oldest {
-            chains::end_where(platform, "session", &oldest).await?;
-        }
-        Ok((Living { id: ticket.id, session, person: Arc::new(person.clone()) }, ticket.text))
+        self.replace_session(cookie, &begun.living).await
+    }
+
+    /// The session of a cookie, whether it counts or not, with its key.
+    async fn session_of(&self, cookie: Option<&str>) -> Result<Option<(String, Session)>> {
+        let Some(shown) = cookie.and_then(Shown::of) else { return Ok(None) };
+        let Some(row) = self.platform.store.get(&SESSIONS, &shown.id).await? else { return Ok(None) };
+        let session = Session::clone(&*row.parse::<Session>()?);
+        Ok(shown.fits(&session.hash).then_some((shown.id, session)))
     }
 
     /// The session of a cookie, where it counts; its use is written down.
@@ -125,44 +165,31 @@ impl Authenticator {
         Ok(Some(Living { id: id.to_owned(), session, person }))
     }
 
-    /// Ends the session that a browser had before `living`, of which its cookie tells. What was signed in with it belongs to the new one
-    /// where the person is the same, and ends otherwise: nobody could sign it out in that browser any more.
-    pub(super) async fn replace_session(&self, cookie: Option<&str>, living: &Living) -> Result<()> {
+    /// Ends the session of the same person that a browser had before `living`, of which its cookie tells. What was signed in with it
+    /// belongs to the new one.
+    async fn replace_session(&self, cookie: Option<&str>, living: &Living) -> Result<()> {
         let platform = &self.platform;
-        let Some(shown) = cookie.and_then(Shown::of).filter(|shown| shown.id != living.id) else { return Ok(()) };
-        let Some(row) = platform.store.get(&SESSIONS, &shown.id).await? else { return Ok(()) };
-        let former = row.parse::<Session>()?;
-        if !shown.fits(&former.hash) {
+        let former = self.session_of(cookie).await?;
+        let Some((id, _)) = former.filter(|(id, it)| *id != living.id && it.person == living.session.person) else {
             return Ok(());
-        }
-        let same = former.person == living.session.person;
-        if same {
-            chains::hand_over(platform, &shown.id, &living.id).await?;
-        }
+        };
+        chains::hand_over(platform, &id, &living.id).await?;
         let mut change = Change::new();
-        change.unit.delete(&SESSIONS, shown.id.clone());
+        change.unit.delete(&SESSIONS, id.clone());
         platform.commit(change).await?;
         // After the session: a chain that is begun from now on finds none.
-        match same {
-            true => chains::hand_over(platform, &shown.id, &living.id).await,
-            false => chains::end_where(platform, "session", &shown.id).await,
-        }
+        chains::hand_over(platform, &id, &living.id).await
     }
 
     /// Ends the session of a cookie, and every refresh token that came of it. Whose it was.
     pub(super) async fn end_session(&self, cookie: Option<&str>) -> Result<Option<String>> {
-        let Some(shown) = cookie.and_then(Shown::of) else { return Ok(None) };
-        let Some(row) = self.platform.store.get(&SESSIONS, &shown.id).await? else { return Ok(None) };
-        let session = row.parse::<Session>()?;
-        if !shown.fits(&session.hash) {
-            return Ok(None);
-        }
+        let Some((id, session)) = self.session_of(cookie).await? else { return Ok(None) };
         let mut change = Change::new();
-        change.unit.delete(&SESSIONS, shown.id.clone());
+        change.unit.delete(&SESSIONS, id.clone());
         self.platform.commit(change).await?;
         // After the session: a chain that is begun meanwhile finds none.
-        chains::end_where(&self.platform, "session", &shown.id).await?;
-        Ok(Some(session.person.clone()))
+        chains::end_where(&self.platform, "session", &id).await?;
+        Ok(Some(session.person))
     }
 }
 
@@ -172,10 +199,18 @@ impl Authenticator {
 /// # Errors
 /// When the store fails.
 pub(crate) async fn end_all_of(platform: &Platform, person: &str) -> Result<()> {
+    end_all_but(platform, person, None).await
+}
+
+/// The same, but for the session with the key `begun`, which began with the present generation.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn end_all_but(platform: &Platform, person: &str, begun: Option<&str>) -> Result<()> {
     let mut pages = Pages::find(platform.store.as_ref(), &SESSIONS, "person", person, READ_ROWS);
     while let Some(rows) = pages.next().await? {
         let mut change = Change::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| Some(row.key.as_str()) != begun) {
             change.unit.delete(&SESSIONS, row.key.clone());
         }
         platform.commit(change).await?;

@@ -215,10 +215,6 @@ impl HubService {
 
     async fn find(&self, host: &str) -> Result<Option<HubRef>> {
         let name = self.platform.settings.own_host(without_port(host));
-        // Longer than any host name: nothing to look for.
-        if name.is_empty() || name.len() > 255 {
-            return Ok(None);
-        }
         let found = resources::by_lookup(&self.platform, "lookup", &format!("host/{name}")).await?;
         Ok(found.filter(|found| found.is(tag::IOT_HUB)).map(HubRef::of))
     }

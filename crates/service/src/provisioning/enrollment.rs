@@ -189,9 +189,6 @@ impl ProvisioningService {
         dps: &DpsRef,
         id: &str,
     ) -> Result<Option<Arc<Row>>> {
-        if id.is_empty() || id.len() > 256 || id.contains('\0') {
-            return Ok(None);
-        }
         Ok(self.platform.store.get(table(kind), &dps.row_key(id)).await?)
     }
 }

@@ -79,9 +79,8 @@ pub(super) fn linked_hubs(dps: &DpsRef) -> Vec<LinkedHub> {
     all
 }
 
-/// The hubs that the namespace of a provisioning service offers it.
-pub(super) async fn offered_hubs(platform: &Platform, dps: &Stored) -> Result<Vec<LinkedHub>> {
-    let Some(namespace) = dps.resource.link(registry::NAMESPACE) else { return Ok(Vec::new()) };
+/// The hubs that a namespace offers to its provisioning services.
+pub(super) async fn offered_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<LinkedHub>> {
     let offered = registry::endpoint::offered_hubs(platform, namespace).await?.into_iter();
     let hubs = offered.filter_map(|offered| {
         let host = offered.hub.resource.text(&["hostName"])?.to_owned();

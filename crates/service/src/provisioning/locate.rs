@@ -3,7 +3,10 @@
 use super::ProvisioningService;
 use super::access::unauthorized;
 use super::linked_hub::{LinkedHub, offered_hubs};
+use crate::platform::Change;
+use crate::registry;
 use crate::resources::{self, Stored, tag};
+use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::network::{Peer, Target, closed_to};
 use ferrohub_model::resource_id::ResourceId;
@@ -25,11 +28,16 @@ pub struct DpsRef {
     pub(crate) stored: Stored,
     /// The hubs that its namespace offers it.
     pub(super) offered: Vec<LinkedHub>,
+    /// That namespace.
+    namespace: Option<Stored>,
 }
 
 impl DpsRef {
-    fn of(stored: Stored, offered: Vec<LinkedHub>) -> Self {
-        Self { uid: stored.uid, id: stored.id.clone(), name: stored.name().to_owned(), stored, offered }
+    /// Makes `change` hold only as long as the service, and what its namespace offers it, are as they were read.
+    pub(super) fn expect_unchanged(&self, change: &mut Change) {
+        for read in std::iter::once(&self.stored).chain(&self.namespace) {
+            change.unit.expect_version(&RESOURCES, read.key(), read.version);
+        }
     }
 
     /// Refuses a peer whose address the service does not let in. Azure's answer does not mention the rule; ours is in the log
@@ -71,8 +79,7 @@ impl ProvisioningService {
     /// # Errors
     /// `NotFound` (404201) naming the id scope.
     pub async fn dps_by_scope(&self, id_scope: &str) -> Result<DpsRef> {
-        let legal = !id_scope.is_empty() && id_scope.len() <= 64 && id_scope.bytes().all(|b| b.is_ascii_alphanumeric());
-        if legal && let Some(dps) = self.find("lookup", &format!("scope/{}", id_scope.to_ascii_uppercase())).await? {
+        if let Some(dps) = self.find("lookup", &format!("scope/{}", id_scope.to_ascii_uppercase())).await? {
             return Ok(dps);
         }
         let shown: String = id_scope.chars().take(64).collect();
@@ -85,7 +92,15 @@ impl ProvisioningService {
     async fn find(&self, column: &'static str, value: &str) -> Result<Option<DpsRef>> {
         let found = resources::by_lookup(&self.platform, column, value).await?;
         let Some(found) = found.filter(|found| found.is(tag::PROVISIONING_SERVICE)) else { return Ok(None) };
-        let offered = offered_hubs(&self.platform, &found).await?;
-        Ok(Some(DpsRef::of(found, offered)))
+        let namespace = match found.resource.link(registry::NAMESPACE) {
+            Some(namespace) => resources::by_uid(&self.platform, namespace).await?,
+            None => None,
+        };
+        let offered = match &namespace {
+            Some(namespace) => offered_hubs(&self.platform, namespace).await?,
+            None => Vec::new(),
+        };
+        let (uid, id, name) = (found.uid, found.id.clone(), found.name().to_owned());
+        Ok(Some(DpsRef { uid, id, name, stored: found, offered, namespace }))
     }
 }

@@ -13,7 +13,7 @@ use crate::allowance;
 use crate::authz::Actor;
 use crate::certificate::{certificates_of, check_common_name};
 use crate::platform::Change;
-use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS, RESOURCES};
+use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS, REGISTRATIONS};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::enrollment::{AllocationPolicy, EnrollmentKind, TpmKeys};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -357,15 +357,16 @@ impl ProvisioningService {
             Some(version) => change.unit.expect_version(&REGISTRATIONS, row.key.clone(), version),
             None => change.unit.expect_absent(&REGISTRATIONS, row.key.clone()),
         };
-        // An enrollment that was disabled or a service that was deleted meanwhile registers nobody, and an individual enrollment
-        // that came meanwhile decides.
+        // An enrollment that was disabled or a service that was deleted or changed meanwhile (other hubs, another policy, other
+        // addresses that it lets in) registers nobody by what it was, and an individual enrollment that came meanwhile decides.
+        // Registrations only read these rows, so they are in nobody's way.
         let kind = attested.enrollment.kind();
         change.unit.expect_version(table(kind), attested.row_key.clone(), attested.row_version);
         attested.answer_challenge(dps, &mut change)?;
         if kind == EnrollmentKind::Group {
             change.unit.expect_absent(&INDIVIDUAL_ENROLLMENTS, dps.row_key(applicant.id));
         }
-        change.unit.expect_exists(&RESOURCES, dps.stored.key());
+        dps.expect_unchanged(&mut change);
         change.unit.put(row);
         Ok((registration, change))
     }

@@ -85,9 +85,6 @@ impl ProvisioningService {
     }
 
     pub(super) async fn registration_row(&self, dps: &DpsRef, id: &str) -> Result<Option<Arc<Row>>> {
-        if id.is_empty() || id.len() > 256 || id.contains('\0') {
-            return Ok(None);
-        }
         Ok(self.platform.store.get(&REGISTRATIONS, &dps.row_key(id)).await?)
     }
 }

@@ -95,8 +95,7 @@ pub struct OfferedHub {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn offered_hubs(platform: &Platform, namespace: Uuid) -> Result<Vec<OfferedHub>> {
-    let Some(namespace) = resources::by_uid(platform, namespace).await? else { return Ok(Vec::new()) };
+pub async fn offered_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<OfferedHub>> {
     let mut found = Vec::new();
     for endpoint in endpoints(&namespace.resource, Room::Messaging) {
         let Some(offer) = endpoint.entry.get(PROVISIONING) else { continue };

@@ -12,6 +12,7 @@ mod turns;
 
 use crate::{Column, ConflictKind, MigrateStep, Page, Pages, Put, Row, Store, StoreError, Table, UnitOfWork};
 use async_trait::async_trait;
+use ferrohub_model::limits;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub async fn run(place: &dyn Place) {
     commits::versions_are_never_reused(&*open(place, "versions").await).await;
     commits::limits_hold(&*open(place, "limits").await).await;
     commits::large_documents(&*open(place, "large_documents").await).await;
+    reads::what_cannot_exist_is_not_found(&*open(place, "impossible").await).await;
     reads::get_many_keeps_the_order(&*open(place, "get_many").await).await;
     reads::a_reader_sees_every_row_once(&*open(place, "every_row").await).await;
     reads::pages_are_stable(&*open(place, "pages").await).await;

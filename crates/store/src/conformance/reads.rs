@@ -13,6 +13,49 @@ pub(super) async fn get_many_keeps_the_order(store: &dyn Store) {
     assert_eq!(store.get_many(&THINGS, &[]).await, Ok(Vec::new()));
 }
 
+/// What clients send is looked for as it comes: texts that no row can have are in none, and no error.
+pub(super) async fn what_cannot_exist_is_not_found(store: &dyn Store) {
+    put(store, thing("a", Some("s1"), Some("red"), json!(1))).await;
+    put(store, thing("b", Some("s2"), Some("red"), json!(2))).await;
+    let first = || Page::first(10);
+    let (long_key, long_value) = ("k".repeat(limits::STORE_KEY_BYTES + 1), "s".repeat(limits::STORE_COLUMN_BYTES + 1));
+    for key in ["", "a\0", "\0", long_key.as_str()] {
+        assert_eq!(store.get(&THINGS, key).await, Ok(None), "{} bytes", key.len());
+        let wanted: Vec<String> = ["a", key, "missing", key, "b"].map(str::to_owned).to_vec();
+        let found = store.get_many(&THINGS, &wanted).await.expect("the others are found");
+        let docs: Vec<Option<Value>> = found.into_iter().map(|row| row.map(|row| doc(&row))).collect();
+        assert_eq!(docs, [Some(json!(1)), None, None, None, Some(json!(2))]);
+        let none = store.get_many(&THINGS, &[key.to_owned()]).await;
+        assert_eq!(none, Ok(vec![None]));
+    }
+    for prefix in ["a\0", "\0", long_key.as_str()] {
+        assert_eq!(store.scan(&THINGS, prefix, first()).await, Ok(Vec::new()));
+        assert_eq!(store.last(&THINGS, prefix, first()).await, Ok(Vec::new()));
+    }
+    for value in ["s1\0", "\0", long_value.as_str()] {
+        assert_eq!(store.find_one(&THINGS, "serial", value).await, Ok(None), "{} bytes", value.len());
+        assert_eq!(store.range(&THINGS, "serial", value, first()).await, Ok(Vec::new()));
+        assert_eq!(store.find(&THINGS, "colour", value, first()).await, Ok(Vec::new()));
+        assert_eq!(store.count(&THINGS, "colour", value).await, Ok(0));
+        assert_eq!(store.count_between(&THINGS, "serial", value, value).await, Ok(0));
+    }
+    assert_eq!(store.count_between(&THINGS, "serial", "s1\0", "s2\0").await, Ok(1));
+    // Behind or below a text that no row has.
+    for (after, behind, below) in [("a\0", "b", "a"), ("a\0\0x", "b", "a")] {
+        let page = || Page::following(after, 10);
+        assert_eq!(keys(&store.scan(&THINGS, "", page()).await.expect("the scan works")), [behind]);
+        assert_eq!(keys(&store.last(&THINGS, "", page()).await.expect("the scan works")), [below]);
+        assert_eq!(keys(&store.find(&THINGS, "colour", "red", page()).await.expect("the find works")), [behind]);
+    }
+    let page = Page::following("s1\0", 10);
+    assert_eq!(keys(&store.range(&THINGS, "serial", "s", page).await.expect("the range works")), ["b"]);
+    // A fault of the caller is told whatever it looks for.
+    for column in ["no_such_column", "colour"] {
+        let result = store.find_one(&THINGS, column, "\0").await;
+        assert!(matches!(result, Err(StoreError::Invalid(_))), "{column}");
+    }
+}
+
 pub(super) async fn a_reader_sees_every_row_once(store: &dyn Store) {
     let mut wanted = Vec::new();
     for number in 0..25 {

@@ -6,8 +6,10 @@ use crate::authn::authorize::Refusal;
 use crate::authn::clients::is_of_the_portal;
 use crate::authn::oauth::OAuthError;
 use crate::authn::person::field;
+use crate::authn::sessions::Begun;
 use crate::guesses;
-use ferrohub_model::error::Result;
+use crate::platform::Change;
+use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::Principal;
 
 impl Authenticator {
@@ -41,20 +43,45 @@ impl Authenticator {
         let Purpose::Link(id) = &flow.purpose else { return Err(not_here()) };
         let person = self.person_of_link(id).await?;
         let with_password = with_password || must_change(&person);
-        if with_password && let Some(fault) = self.fault_of_new(form, &person, browser).await? {
+        if with_password && let Some(fault) = self.fault_of_new(form, &person).await? {
             return Ok(self.ask_link(&flow, &person, Some(fault)).await?);
         }
-        let mut person = self.use_link(id).await?;
-        if with_password {
-            person = self.set_password(&person, field(form, "new_password").unwrap_or_default()).await?;
-        }
+        let begun = match with_password {
+            true => {
+                let new = field(form, "new_password").unwrap_or_default();
+                self.begin_with_password(&person, new, Some(id), browser).await?
+            }
+            false => self.begin_by_link(id, browser).await?,
+        };
         // The next password that this person types there is not a stranger's.
         guesses::seen(&self.platform, &person, browser.address).await;
-        self.signed_in(flow.purpose, browser, &person).await
+        if let Err(error) = self.settle_session(browser.session, &begun).await {
+            // The link is used up: whoever is refused now could not come again.
+            tracing::warn!(%error, context = error.context, "what the former session of a browser leaves behind was not seen to");
+        }
+        self.go_on(flow.purpose, browser, begun.living, Some(begun.cookie)).await
+    }
+
+    /// Uses a link up and begins a session, at once.
+    async fn begin_by_link(&self, id: &str, browser: Browser<'_>) -> Result<Begun, OAuthError> {
+        let mut attempts = self.platform.attempts();
+        loop {
+            attempts.begin(contended).await?;
+            let mut change = Change::new();
+            let person = self.use_link(id, &mut change).await?;
+            let begun = self.add_session(&person, browser.session, &mut change).await?;
+            if self.expect_as_judged(&person, &mut change).await? && self.platform.try_commit(change).await? {
+                return Ok(begun);
+            }
+        }
     }
 
     async fn ask_link(&self, flow: &Flow, person: &Principal, fault: Option<OAuthError>) -> Result<Step> {
         let asks = Asks::Link { name: person.name().to_owned(), must_change: must_change(person) };
         self.ask(asks, flow, fault).await
     }
+}
+
+fn contended() -> Error {
+    Error::conflict("The link is used by many at the same time.")
 }

@@ -4,9 +4,9 @@ use super::{Asks, Browser, Flow, Next, Step, must_change};
 use crate::authn::chains;
 use crate::authn::oauth::OAuthError;
 use crate::authn::person::{field, invalid_grant};
+use crate::authn::sessions::Begun;
 use crate::authn::{Authenticator, sessions};
 use crate::directory;
-use crate::guesses;
 use crate::passwords::RULE;
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
@@ -50,7 +50,8 @@ impl Authenticator {
             let flow = Flow { proven: Some(proven), at: self.now(), ..flow };
             return Ok(self.ask_new_password(&flow, person.name(), None).await?);
         }
-        self.signed_in(flow.purpose, browser, &person).await
+        let begun = self.begin_session(&person, browser.session).await?;
+        self.signed_in(flow.purpose, browser, begun).await
     }
 
     pub(super) async fn take_new_password(
@@ -62,11 +63,12 @@ impl Authenticator {
         let Some(person) = self.who_awaits_password(flow.proven.as_ref()).await? else {
             return Ok(self.ask_password(flow.purpose, browser, None, None).await?);
         };
-        if let Some(fault) = self.fault_of_new(form, &person, browser).await? {
+        if let Some(fault) = self.fault_of_new(form, &person).await? {
             return Ok(self.ask_new_password(&flow, person.name(), Some(fault)).await?);
         }
-        let person = self.set_password(&person, field(form, "new_password").unwrap_or_default()).await?;
-        self.signed_in(flow.purpose, browser, &person).await
+        let new = field(form, "new_password").unwrap_or_default();
+        let begun = self.begin_with_password(&person, new, None, browser).await?;
+        self.signed_in(flow.purpose, browser, begun).await
     }
 
     /// Whoever showed a password that must be changed, where that is still so.
@@ -81,12 +83,11 @@ impl Authenticator {
         }))
     }
 
-    /// What is wrong with a password that a person chose.
+    /// What is wrong with a password that a person chose, who has proven who it is.
     pub(super) async fn fault_of_new(
         &self,
         form: &[(String, String)],
         person: &Principal,
-        browser: Browser<'_>,
     ) -> Result<Option<OAuthError>, OAuthError> {
         let (new, again) =
             (field(form, "new_password").unwrap_or_default(), field(form, "new_password_again").unwrap_or_default());
@@ -95,14 +96,7 @@ impl Authenticator {
             "The two passwords differ.".to_owned()
         } else if !password::is_complex(new) {
             format!("The password is not complex enough: {RULE}.")
-        } else if self
-            .platform
-            .passwords
-            .turn_of(&guesses::source_at(browser.address))
-            .await?
-            .verify(new, stored)
-            .await?
-        {
+        } else if self.platform.passwords.place().await?.verify(new, stored).await? {
             "Choose another password than the one that you have.".to_owned()
         } else {
             return Ok(None);
@@ -110,15 +104,26 @@ impl Authenticator {
         Ok(Some(OAuthError::new(400, "invalid_request", 50_055, text)))
     }
 
-    /// Sets the password that a person chose, and ends what came of the one before; refused where that was exchanged, the person
-    /// locked out, or everything of the person revoked since `judged` was read.
-    pub(super) async fn set_password(&self, judged: &Principal, new: &str) -> Result<Arc<Principal>, OAuthError> {
+    /// Sets the password that a person chose, uses up the link by which it came, where it came by one, and begins a session, all at once;
+    /// ends what came of the password before. Refused where that was exchanged, the person locked out, or everything of the person
+    /// revoked since `judged` was read.
+    pub(super) async fn begin_with_password(
+        &self,
+        judged: &Principal,
+        new: &str,
+        link: Option<&str>,
+        browser: Browser<'_>,
+    ) -> Result<Begun, OAuthError> {
         let id = judged.id.as_str();
         let hash = self.platform.passwords.hash(new).await?;
         let contended = || Error::conflict("The person is being changed by others at the same time; try again.");
         let mut attempts = self.platform.attempts();
         loop {
             attempts.begin(contended).await?;
+            let mut change = Change::new();
+            if let Some(link) = link {
+                self.use_link(link, &mut change).await?;
+            }
             let row = self.platform.store.get(&PRINCIPALS, id).await.map_err(Error::from)?;
             let row = row.ok_or_else(|| invalid_grant(50_034, "The user account was deleted from the directory."))?;
             let mut person = Principal::clone(&*directory::from_row(&row)?);
@@ -126,12 +131,15 @@ impl Authenticator {
                 return Err(chains::revoked());
             }
             person.set_password(&hash);
-            let mut change = Change::new();
             change.unit.expect_version(&PRINCIPALS, id, row.version);
             change.unit.put(directory::put(&person)?);
+            let begun = self.add_session(&person, browser.session, &mut change).await?;
             if self.platform.try_commit(change).await? {
-                sessions::end_all_of(&self.platform, id).await?;
-                return Ok(Arc::new(person));
+                if let Err(error) = sessions::end_all_but(&self.platform, id, Some(&begun.living.id)).await {
+                    // They have ended with the password, and go when their time is over.
+                    tracing::warn!(%error, context = error.context, "sessions that ended with a password were not taken away");
+                }
+                return Ok(begun);
             }
         }
     }

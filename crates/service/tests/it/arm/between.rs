@@ -43,6 +43,16 @@ pub(super) fn writes(table: &'static Table, key: &str) -> impl Fn(&UnitOfWork) -
     }
 }
 
+/// Whether a unit writes any row of this table.
+pub(super) fn writes_any(table: &'static Table) -> impl Fn(&UnitOfWork) -> bool + Send + use<> {
+    move |unit| {
+        unit.changes().iter().any(|change| match change {
+            RowChange::Put(put) => put.table.name == table.name,
+            RowChange::Delete { table: of, .. } => of.name == table.name,
+        })
+    }
+}
+
 impl Between {
     pub(super) fn new(store: SqliteStore) -> Self {
         Self {

@@ -3,9 +3,10 @@
 use super::fixture::World;
 use super::people::PASSWORD;
 use super::workers::work_until;
+use ferrohub_model::limits::SESSIONS_OF_A_PERSON;
 use ferrohub_service::authn::{Browser, Next};
 use ferrohub_service::tables::{REFRESH_CHAINS, SESSIONS};
-use ferrohub_store::{Page, Table, UnitOfWork};
+use ferrohub_store::{Page, Put, Table, UnitOfWork};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -158,6 +159,48 @@ async fn the_next_session_of_a_browser_takes_the_programs_of_the_same_person_ove
     let program = redeem(&world, &second).await.unwrap();
     code(&world, Some(&bob), "ann").await;
     assert_eq!(refresh(&world, &program).await, Err(50_173));
+}
+
+/// Sessions of the person of the row that was written last, as many as it may have in all.
+async fn fill_up(world: &World) {
+    let store = &world.platform().store;
+    let rows = store.scan(&SESSIONS, "", Page::first(SESSIONS_OF_A_PERSON as usize)).await.unwrap();
+    let like = rows.last().unwrap();
+    let mut unit = UnitOfWork::new();
+    for number in rows.len()..SESSIONS_OF_A_PERSON as usize {
+        let key = format!("ffffffff-0000-7000-8000-{number:012}");
+        unit.put(Put::new(&SESSIONS, key, like.columns.clone(), &like.value().unwrap()).unwrap());
+    }
+    store.commit(unit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_browser_that_signs_in_anew_takes_no_place_of_another_one() {
+    let world = World::new().await;
+    // Keys of rows are in the order of time, from one moment to the next.
+    let code = async |session: Option<&str>| {
+        world.clock.advance(Duration::from_millis(1));
+        code(&world, session, "ann").await
+    };
+    world.user("ann").await;
+    let (oldest, first) = code(None).await;
+    let of_oldest = redeem(&world, &first).await.unwrap();
+    let (second, _) = code(None).await;
+    fill_up(&world).await;
+    assert_eq!(rows(&world, &SESSIONS).await, 100);
+    let (second, _) = code(Some(&second)).await;
+    assert_eq!(rows(&world, &SESSIONS).await, 100);
+    let of_oldest = refresh(&world, &of_oldest).await.unwrap();
+    // The oldest one is not thrown out by its own browser either: its programs would be signed out.
+    let (oldest, _) = code(Some(&oldest)).await;
+    assert_eq!(rows(&world, &SESSIONS).await, 100);
+    let of_oldest = refresh(&world, &of_oldest).await.unwrap();
+    // A further browser does cost the oldest one its place, which is the second one's by now.
+    code(None).await;
+    assert_eq!(rows(&world, &SESSIONS).await, 100);
+    assert_eq!(world.service().authn.sign_out(Some(&second)).await.unwrap(), None);
+    refresh(&world, &of_oldest).await.unwrap();
+    assert!(world.service().authn.sign_out(Some(&oldest)).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Codes of devices that wait to be typed: how many, and of whom.
 
+use super::between::writes_any;
 use super::fixture::World;
+use ferrohub_service::Service;
 use ferrohub_service::tables::DEVICE_CODES;
 use ferrohub_store::{Page, Row};
 use serde_json::Value;
@@ -12,9 +14,13 @@ use std::time::Duration;
 const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 async fn begin(world: &World, address: [u8; 4]) -> Result<Value, &'static str> {
+    begin_at(world.service(), address).await
+}
+
+async fn begin_at(service: &Service, address: [u8; 4]) -> Result<Value, &'static str> {
     let form = [("client_id", CLI), ("scope", "https://management.azure.com/.default")];
     let form: Vec<_> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let begun = world.service().authn.device_code("organizations", &form, "https://x", Some(address.into()), true);
+    let begun = service.authn.device_code("organizations", &form, "https://x", Some(address.into()), true);
     begun.await.map_err(|error| error.error)
 }
 
@@ -28,6 +34,45 @@ async fn an_address_has_twenty_codes_that_wait_and_the_ended_ones_do_not_count()
     assert!(begin(&world, [203, 0, 113, 2]).await.is_ok());
     world.clock.advance(Duration::from_secs(15 * 60));
     assert!(begin(&world, [203, 0, 113, 1]).await.is_ok(), "nobody swept, but they have ended");
+}
+
+#[tokio::test]
+async fn of_two_that_take_the_last_place_at_once_one_has_it() {
+    let world = World::new().await;
+    for _ in 0..19 {
+        begin(&world, [203, 0, 113, 1]).await.unwrap();
+    }
+    let other = world.service().clone();
+    world.store.meanwhile(writes_any(&DEVICE_CODES), async move {
+        assert!(begin_at(&other, [203, 0, 113, 1]).await.is_ok());
+    });
+    assert_eq!(begin(&world, [203, 0, 113, 1]).await, Err("slow_down"));
+    assert!(world.store.happened());
+    assert_eq!(world.platform().store.count(&DEVICE_CODES, "address", "203.0.113.1").await.unwrap(), 20);
+}
+
+/// How a device that asks whether somebody said yes is answered.
+async fn ask(service: &Service, code: &str) -> &'static str {
+    let form =
+        [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("client_id", CLI), ("device_code", code)];
+    let form: Vec<_> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    service.authn.token("organizations", &form, None, None, true).await.unwrap_err().error
+}
+
+#[tokio::test]
+async fn of_two_questions_at_once_one_came_too_early() {
+    let world = World::new().await;
+    let begun = begin(&world, [203, 0, 113, 1]).await.unwrap();
+    let code = begun["device_code"].as_str().unwrap().to_owned();
+    let (other, same) = (world.service().clone(), code.clone());
+    world.store.meanwhile(writes_any(&DEVICE_CODES), async move {
+        assert_eq!(ask(&other, &same).await, "authorization_pending");
+    });
+    let slower = Box::pin(world.while_time_passes(ask(world.service(), &code))).await;
+    assert_eq!(slower, "slow_down");
+    assert!(world.store.happened());
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(ask(world.service(), &code).await, "authorization_pending");
 }
 
 #[tokio::test]

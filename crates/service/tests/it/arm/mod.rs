@@ -34,6 +34,7 @@ mod people;
 mod possession;
 mod processes;
 mod properties;
+mod registering;
 mod registry;
 mod registry_actions;
 mod registry_devices;

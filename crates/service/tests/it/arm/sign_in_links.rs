@@ -1,5 +1,6 @@
 //! Links that sign a person in once: who may make them, how long they are good, what is kept of them.
 
+use super::between::writes_any;
 use super::fixture::World;
 use super::people::PASSWORD;
 use super::workers::work_until;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 const BROWSER: Browser<'_> =
     Browser { origin: "https://portal.localhost:8443", session: None, binding: "a browser's own", address: None };
+const ANOTHER: &str = "Another-Horse-2";
 const ACTION: &str = "ferrohub.signInLink";
 
 fn ticket(made: &serde_json::Value) -> String {
@@ -105,6 +107,61 @@ async fn of_two_links_that_are_made_at_once_one_signs_in_and_none_signs_in_anybo
     // A used link stays what it is when another one is made.
     world.directory(make, ACTION, Some(body)).await;
     assert_eq!(refused(&world, ticket_of_it).await, 90_102);
+}
+
+fn pressed(flow: &str, with_password: bool) -> Vec<(String, String)> {
+    let step = if with_password { "link-password" } else { "link" };
+    let filled = [("flow", flow), ("step", step), ("new_password", ANOTHER), ("new_password_again", ANOTHER)];
+    filled.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
+async fn opened(world: &World, ticket: &str) -> String {
+    let step = world.service().authn.open_link(ticket, BROWSER).await.unwrap();
+    let Next::Form(form) = step.next else { panic!("no form: {step:?}") };
+    form.flow
+}
+
+/// The link is used up by the very unit that begins the session.
+#[tokio::test]
+async fn a_link_whose_sign_in_is_cut_off_signs_in_still_and_once_only() {
+    let world = World::new().await;
+    world.user("ann").await;
+    for with_password in [false, true] {
+        let made = world.directory("POST", ACTION, Some(json!({"userPrincipalName": "ann@plant.example"}))).await;
+        let ticket = ticket(&made);
+        let filled = pressed(&opened(&world, &ticket).await, with_password);
+        for cut_off in [&tables::SESSIONS, &tables::SIGN_IN_LINKS, &tables::PRINCIPALS] {
+            if !with_password && cut_off.name == tables::PRINCIPALS.name {
+                continue;
+            }
+            world.store.refuse(writes_any(cut_off));
+            let error = world.service().authn.proceed(&filled, BROWSER).await.unwrap_err().error;
+            assert_eq!(error.status, 503, "{}: {error:?}", cut_off.name);
+        }
+        world.store.refuse(|_| false);
+        let step = world.service().authn.proceed(&filled, BROWSER).await.unwrap();
+        assert!(step.session.is_some() && matches!(step.next, Next::Portal), "{step:?}");
+        let living = world.service().authn.sign_out(step.session.as_ref().map(|cookie| cookie.as_str())).await.unwrap();
+        assert_eq!(living.as_deref(), Some("ann@plant.example"), "its session stays, whatever else ended");
+        assert_eq!(world.service().authn.proceed(&filled, BROWSER).await.unwrap_err().error.code, 90_102);
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_use_a_link_at_once_one_signs_in() {
+    let world = World::new().await;
+    world.user("ann").await;
+    for with_password in [false, true] {
+        let made = world.directory("POST", ACTION, Some(json!({"userPrincipalName": "ann@plant.example"}))).await;
+        let filled = pressed(&opened(&world, &ticket(&made)).await, with_password);
+        let (other, quicker) = (world.service().clone(), filled.clone());
+        world.store.meanwhile(writes_any(&tables::SIGN_IN_LINKS), async move {
+            assert!(other.authn.proceed(&quicker, BROWSER).await.unwrap().session.is_some());
+        });
+        let slower = Box::pin(world.while_time_passes(world.service().authn.proceed(&filled, BROWSER))).await;
+        assert_eq!(slower.unwrap_err().error.code, 90_102, "{with_password}");
+        assert!(world.store.happened());
+    }
 }
 
 #[tokio::test]

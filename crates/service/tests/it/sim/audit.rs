@@ -91,6 +91,7 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
         resources.iter().find(|row| is_device.contains(row.key.as_str())).map(|row| known[row.key.as_str()].1);
     let shown = known.values().filter(|(_, tag)| Some(*tag) == device_tag).count();
     assert_eq!(shown, mirrored, "seed {seed}: the registry shows a device that no hub has");
+    // Roles and locks among them: none is left whose device is gone.
     for (uid, (parent, tag)) in &known {
         let above =
             known.contains_key(parent) || tenancy.contains(parent) || parent.trim_matches(['0', '-']).is_empty();
@@ -165,14 +166,14 @@ async fn renewals(seed: u64, life: &Life, plant: &Plant) {
 
 async fn promises(seed: u64, life: &Life, plant: &Plant) {
     let (hub, caller) = plant.caller(life).await.unwrap();
-    let (devices, registrations, trees, published, serials) = {
+    let (devices, registrations, trees, made, published, serials) = {
         let ledger = plant.ledger.lock().unwrap();
         let of = |prefix: &str| {
             let found =
                 ledger.below(prefix).map(|(key, present, absent, version)| (key.to_owned(), present, absent, version));
             found.collect::<Vec<_>>()
         };
-        (of("device/"), of("registration/"), of("tree/"), ledger.published.clone(), ledger.serials.clone())
+        (of("device/"), of("registration/"), of("tree/"), of("made/"), ledger.published.clone(), ledger.serials.clone())
     };
     for (key, present, absent, version) in devices {
         let id = key.strip_prefix("device/").unwrap();
@@ -193,6 +194,11 @@ async fn promises(seed: u64, life: &Life, plant: &Plant) {
         let shown = plant.shows(life, &key).await;
         assert!(shown || !present, "seed {seed}: {key} was acknowledged and is lost");
         assert!(!shown || !absent, "seed {seed}: {key} was deleted and is back");
+    }
+    for (key, present, absent, _) in made {
+        let shown = plant.shows_made(life, &key).await;
+        assert!(shown || !present, "seed {seed}: {key} on a device was acknowledged and is lost");
+        assert!(!shown || !absent, "seed {seed}: {key} on a device was deleted and is back");
     }
     renewals(seed, life, plant).await;
     let events = plant.events(life).await;

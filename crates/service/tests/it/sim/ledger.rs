@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// Promises by key, such as `device/d1` or `tree/2/hub`.
+/// Promises by key, such as `device/dev1` or `tree/2/hub`.
 #[derive(Default)]
 pub(super) struct Ledger {
     things: BTreeMap<String, Thing>,

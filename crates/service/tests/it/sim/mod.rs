@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
-use workload::Plant;
+use workload::{Made, Plant};
 
 const SEEDS: u64 = 200;
 /// Crashes in the life of one installation.
@@ -146,7 +146,7 @@ fn the_auditor_notices_what_is_missing() {
                 life.drive(plant.put_device(&life, 1)).await.unwrap();
                 life.drive(plant.connect(&life, 1, 1)).await.unwrap();
                 life.drive(Box::pin(audit::audit(1, &life, &plant))).await;
-                lost.iter().for_each(|table| machine.rows.lock().unwrap().lose_one_of(table));
+                lost.iter().for_each(|table| drop(machine.rows.lock().unwrap().lose_one_of(table)));
                 life.drive(Box::pin(audit::audit(2, &life, &plant))).await;
             });
         });
@@ -154,6 +154,31 @@ fn the_auditor_notices_what_is_missing() {
         let what = what.downcast_ref::<String>().expect("it says what");
         assert!(what.contains("seed 2:"), "{lost:?}: {what}");
         assert!(lost.len() == 1 || what.contains("a session without its device"), "{what}");
+    }
+}
+
+/// A role or a lock on a device that is gone, with everything else that was the device's.
+#[test]
+fn the_auditor_notices_what_was_made_on_a_device_and_stays_behind() {
+    for made in [Made::Role, Made::Lock] {
+        let noticed = std::panic::catch_unwind(|| {
+            runtime().block_on(async {
+                let machine = Machine::new(1);
+                let life = machine.install().await;
+                let plant = life.drive(Box::pin(Plant::build(&life))).await;
+                life.drive(plant.put_device(&life, 1)).await.unwrap();
+                life.drive(Box::pin(plant.put_on(&life, made, 1))).await.unwrap();
+                life.drive(Box::pin(audit::audit(1, &life, &plant))).await;
+                let device = machine.rows.lock().unwrap().lose_one_of(&tables::DEVICES);
+                for table in [&tables::TWINS, &tables::RESOURCES] {
+                    machine.rows.lock().unwrap().lose(table, &device);
+                }
+                life.drive(Box::pin(audit::audit(2, &life, &plant))).await;
+            });
+        });
+        let what = noticed.expect_err("what stays behind is noticed");
+        let what = what.downcast_ref::<String>().expect("it says what");
+        assert!(what.contains("seed 2:") && what.contains("lies in nothing"), "{made:?}: {what}");
     }
 }
 

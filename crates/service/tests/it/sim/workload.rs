@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::life::{Life, Machine};
-use crate::owner::{DPS_API, GROUP_API, HUB_API, REGISTRY_API};
+use crate::owner::{DPS_API, GROUP_API, HUB_API, REGISTRY_API, ROLE_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, partition_for};
@@ -11,7 +11,7 @@ use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::certificate::Certificate;
-use ferrohub_service::authz::Actor;
+use ferrohub_service::authz::{Actor, builtin};
 use ferrohub_service::hub::{DeviceLogin, HubRef, Telemetry};
 use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DeviceCaller, RegisterRequest};
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 pub(super) const HOST: &str = "hub1.azure-devices.localhost";
 const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
+const LOCK_API: &str = "2016-09-01";
 const KEY: [u8; 64] = [7; 64];
 /// Devices that register, and devices that come and go.
 const REGISTRANTS: u64 = 3;
@@ -34,18 +35,42 @@ const TREES: u64 = 2;
 /// What the workload stands on and never takes away.
 pub(super) struct Plant {
     pub(super) hub: ResourceId,
+    namespace: ResourceId,
     scope: String,
     group_key: Vec<u8>,
     subscription: String,
     pub(super) ledger: Mutex<Ledger>,
 }
 
+/// What people make on devices.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Made {
+    Role,
+    Lock,
+}
+
+impl Made {
+    /// What the ledger calls it.
+    fn key(self, number: u64) -> String {
+        let word = match self {
+            Self::Role => "role",
+            Self::Lock => "lock",
+        };
+        format!("made/{word}/{number}")
+    }
+}
+
 impl Clone for Plant {
     /// The same plant on another machine: nothing was promised there yet.
     fn clone(&self) -> Self {
-        let Self { hub, scope, group_key, subscription, .. } = self;
-        let (hub, scope) = (hub.clone(), scope.clone());
-        Self { hub, scope, group_key: group_key.clone(), subscription: subscription.clone(), ledger: Mutex::default() }
+        Self {
+            hub: self.hub.clone(),
+            namespace: self.namespace.clone(),
+            scope: self.scope.clone(),
+            group_key: self.group_key.clone(),
+            subscription: self.subscription.clone(),
+            ledger: Mutex::default(),
+        }
     }
 }
 
@@ -86,7 +111,8 @@ impl Plant {
         owner.assign(made["identity"]["principalId"].as_str().unwrap(), CONTRIBUTOR, &namespace).await;
         let scope = made["properties"]["idScope"].as_str().unwrap().to_owned();
         let group_key = enroll(life, &scope).await;
-        Self { hub, scope, group_key, subscription: owner.subscription.clone(), ledger: Mutex::default() }
+        let (subscription, ledger) = (owner.subscription.clone(), Mutex::default());
+        Self { hub, namespace, scope, group_key, subscription, ledger }
     }
 
     /// A hub's owner policy.
@@ -99,7 +125,7 @@ impl Plant {
 
     /// One thing that a client wants. An error is an answer too: it promises nothing.
     pub(super) async fn step(&self, life: &Life, machine: &Machine, requests: &[String]) {
-        let outcome = match machine.below(18) {
+        let outcome = match machine.below(25) {
             0..=2 => self.register(life, machine.below(REGISTRANTS), None).await,
             3 => {
                 let number = machine.below(REGISTRANTS);
@@ -111,6 +137,11 @@ impl Plant {
             10..=12 => self.connect(life, machine.below(DEVICES), machine.below(u64::MAX)).await,
             13..=14 => self.put_tree(life, machine.below(TREES)).await,
             15 => self.delete_tree(life, machine.below(TREES)).await,
+            18..=19 => self.put_on(life, Made::Role, machine.below(DEVICES)).await,
+            20..=21 => self.put_on(life, Made::Lock, machine.below(DEVICES)).await,
+            22 => self.delete_from(life, Made::Role, machine.below(DEVICES)).await,
+            // Oftener than they are made, or nothing would be deleted any more.
+            23..=24 => self.delete_from(life, Made::Lock, machine.below(DEVICES)).await,
             _ => {
                 let number = machine.below(REGISTRANTS);
                 self.renew(life, number, &requests[usize::try_from(number).unwrap()]).await
@@ -168,7 +199,7 @@ impl Plant {
     }
 
     pub(super) async fn put_device(&self, life: &Life, number: u64) -> Result<()> {
-        let id = format!("d{number}");
+        let id = format!("dev{number}");
         let (hub, caller) = self.caller(life).await?;
         let begun = self.ledger(|ledger| ledger.create(format!("device/{id}")));
         let outcome = life.hub.put_device(&caller, &hub, &id, &json!({}), None).await;
@@ -177,16 +208,64 @@ impl Plant {
     }
 
     async fn delete_device(&self, life: &Life, number: u64) -> Result<()> {
-        let id = format!("d{number}");
+        let id = format!("dev{number}");
         let (hub, caller) = self.caller(life).await?;
-        let begun = self.ledger(|ledger| ledger.remove(vec![format!("device/{id}")]));
+        let all = [format!("device/{id}"), Made::Role.key(number), Made::Lock.key(number)];
+        let begun = self.ledger(|ledger| ledger.remove(all.to_vec()));
         let outcome = life.hub.delete_device(&caller, &hub, &id, Some("*")).await;
         self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
         outcome
     }
 
+    /// Makes a role or a lock on the ADR device of a device.
+    pub(super) async fn put_on(&self, life: &Life, made: Made, number: u64) -> Result<()> {
+        let begun = self.ledger(|ledger| ledger.create(made.key(number)));
+        let body = match made {
+            Made::Role => {
+                let role = ResourceId::subscription(&self.subscription).resource(
+                    "Microsoft.Authorization",
+                    "roleDefinitions",
+                    builtin::READER,
+                );
+                json!({"properties": {"principalId": life.owner.id(), "roleDefinitionId": role.to_string()}})
+            }
+            Made::Lock => json!({"properties": {"level": "CanNotDelete"}}),
+        };
+        let (id, version) = self.made(made, number);
+        let outcome = life.owner.ask("PUT", &id, version, Some(body)).await;
+        self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
+        outcome.map(|_| ())
+    }
+
+    async fn delete_from(&self, life: &Life, made: Made, number: u64) -> Result<()> {
+        let begun = self.ledger(|ledger| ledger.remove(vec![made.key(number)]));
+        let (id, version) = self.made(made, number);
+        let outcome = life.owner.ask("DELETE", &id, version, None).await;
+        self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
+        outcome.map(|_| ())
+    }
+
+    fn made(&self, made: Made, number: u64) -> (ResourceId, &'static str) {
+        let (device, provider) = (self.namespace.child("devices", &format!("dev{number}")), "Microsoft.Authorization");
+        match made {
+            Made::Role => {
+                let name = format!("00000000-0000-4000-8000-{number:012}");
+                (device.resource(provider, "roleAssignments", &name), ROLE_API)
+            }
+            Made::Lock => (device.resource(provider, "locks", "held"), LOCK_API),
+        }
+    }
+
+    /// Whether ARM shows what the ledger calls `key`.
+    pub(super) async fn shows_made(&self, life: &Life, key: &str) -> bool {
+        let (word, number) = key.strip_prefix("made/").unwrap().split_once('/').unwrap();
+        let made = if word == "role" { Made::Role } else { Made::Lock };
+        let (id, version) = self.made(made, number.parse().unwrap());
+        life.owner.ask("GET", &id, version, None).await.is_ok()
+    }
+
     async fn patch_twin(&self, life: &Life, number: u64, value: u64) -> Result<()> {
-        let (id, key) = (format!("d{number}"), format!("device/d{number}"));
+        let (id, key) = (format!("dev{number}"), format!("device/dev{number}"));
         let (hub, caller) = self.caller(life).await?;
         let begun = self.ledger(|ledger| ledger.life(&key));
         let body = json!({"properties": {"desired": {"value": value}}});
@@ -198,12 +277,12 @@ impl Plant {
 
     /// Devices that connect.
     pub(super) fn devices(&self) -> impl Iterator<Item = String> {
-        (0..DEVICES).map(|number| format!("d{number}"))
+        (0..DEVICES).map(|number| format!("dev{number}"))
     }
 
     /// A device connects, says what it wants to hear, reports and sends.
     pub(super) async fn connect(&self, life: &Life, number: u64, body: u64) -> Result<()> {
-        let id = format!("d{number}");
+        let id = format!("dev{number}");
         let token = sign(HOST, &KEY, life.platform.clock.unix_seconds() + 3600, Some("iothubowner"));
         let host = HOST.to_owned();
         let login = DeviceLogin {
@@ -323,7 +402,7 @@ impl Plant {
     pub(super) async fn events(&self, life: &Life) -> BTreeSet<String> {
         let (hub, caller) = self.caller(life).await.unwrap();
         let mut bodies = BTreeSet::new();
-        for partition in (0..DEVICES).map(|number| partition_for(&format!("d{number}"), hub.partition_count)) {
+        for partition in (0..DEVICES).map(|number| partition_for(&format!("dev{number}"), hub.partition_count)) {
             let found = life.hub.read_events(&caller, &hub, partition, ReadFrom::Beginning, usize::MAX).await.unwrap();
             bodies.extend(found.iter().map(|event| String::from_utf8(event.body.to_vec()).unwrap()));
         }
