@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { armPath } from "../api/arm";
 import { groupId } from "../api/resourceId";
 import { API } from "../api/versions";
+import { keepOwn, readOwn } from "../auth/kept";
 import { groupName } from "../rules";
 import type { StepPlan } from "../shell/deployments";
 import { t } from "../texts";
@@ -58,7 +59,7 @@ export function ScopeFields(props: {
     if (!value.subscription && first) onChange({ subscription: first.subscriptionId });
   }, [subscriptions.data, value.subscription]);
   useEffect(() => {
-    const last = localStorage.getItem(LAST_REGION);
+    const last = readOwn(LAST_REGION);
     if (!value.location && last && locations.data?.some((each) => each.name === last)) onChange({ location: last });
   }, [locations.data, value.location]);
   const known = (groups.data ?? []).map((group) => ({ value: group.name, label: group.name }));
@@ -98,7 +99,7 @@ export function ScopeFields(props: {
         fault={props.fault("location")}
         hint={props.regionHint}
         onChange={(location) => {
-          localStorage.setItem(LAST_REGION, location);
+          keepOwn(LAST_REGION, location);
           onChange({ location });
         }}
       />
