@@ -15,6 +15,7 @@ export const t = {
   failure: {
     again: "Try again",
     request: (id: string) => `Request id ${id}`,
+    dots: (id: string) => `Browsers take '${id}' out of an address as a step in its path, so that this page cannot ask for what is called so. az can: give it the id as it is.`,
     old: (time: string) => `What is shown is of ${time}.`,
   },
   refused: {

@@ -194,6 +194,8 @@ export const plantTexts = {
   },
   devices: {
     title: "Devices",
+    notFound: (id: string) => `The hub has no device '${id}'. It may have been deleted: go back to the devices of the hub.`,
+    changedSince: (id: string) => `The twin of '${id}' was changed since it was read. Read it again and make the change on what it is now.`,
     atHubs: "At IoT hubs",
     inNamespaces: "In namespaces",
     id: "Device ID",

@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { asFault, type Fault } from "../../api/fault";
-import { devicePath } from "../../api/hubData";
+import { deviceCall } from "../../api/hubData";
 import { parseId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
@@ -73,7 +73,7 @@ function Form({ hubs, of, onClose }: Props) {
     setBusy(true);
     const title = t.devices.plan(device.id);
     try {
-      await deployments.perform({ title, steps: [{ title, method: "PUT", path: devicePath(hub.host, device.id), audience: "hub", body: newDeviceBody(device), secret: !device.autoKeys }], target: devicePage(hub.id, device.id) });
+      await deployments.perform({ title, steps: [{ title, ...deviceCall("PUT", hub.host, device.id, undefined, newDeviceBody(device)), secret: !device.autoKeys }], target: devicePage(hub.id, device.id) });
       await client.invalidateQueries();
       if (!here.current) return;
       onClose();

@@ -20,6 +20,7 @@ import { announce } from "../../shell/announce";
 import { NotFound } from "../../shell/NotFound";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
+import { nameIn } from "../../wellFormed";
 import { serviceHost } from "../provisioning/service";
 import { Registrations } from "../registrations/Registrations";
 import { afterWrite, azOf, bodyOf, differences, editedOf, faultsOf, fieldOf, NOTHING, rebasedOnto, shownBody, unsentOf, valuesOf, type Unkept, type Values } from "./enrollment";
@@ -30,7 +31,7 @@ import { tabsOf } from "./tabs";
 export default function Edit() {
   const params = useParams();
   const kind: Kind = params["kind"] === "individual" ? "individual" : "group";
-  const name = params["name"] ?? "";
+  const name = nameIn(params["name"] ?? "");
   const id = parseId("/" + (params["*"] ?? ""));
   const service = useResource(id?.id);
   if (!id) return <NotFound />;
