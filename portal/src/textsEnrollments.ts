@@ -108,6 +108,7 @@ export const enrollmentTexts = {
     x509Settings: "X.509 certificate settings",
     primaryFile: "Primary certificate file",
     secondaryFile: "Secondary certificate file",
+    unverified: "not verified: verify it under Certificates first",
     primaryCa: "Primary certificate",
     secondaryCa: "Secondary certificate",
     oneFile: "Choose at least one certificate.",

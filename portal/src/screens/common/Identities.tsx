@@ -10,19 +10,20 @@ import { pageOf, parseId, sameId } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
-import { ChoiceField, SwitchField } from "../../frames/Fields";
+import { SwitchField } from "../../frames/Fields";
+import { Failure } from "../../frames/Failure";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
-import { useSubscriptions } from "../../frames/load";
 import { Loaded } from "../../frames/Loaded";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { RefusedFacts } from "../../frames/Refused";
 import { useMay } from "../../frames/rights";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { linkedIdentity } from "../hubs/hub";
-import { useUserIdentities } from "./IdentityField";
+import { useFurtherIdentities, useUserIdentities } from "./IdentityField";
 
 interface User {
   id: string;
@@ -137,11 +138,11 @@ function Users({ id, resource }: { id: BladeProps["id"]; resource: Resource }) {
 
 /** Subscription, filter, check boxes, **Add**. */
 function AddPane(props: { open: boolean; subscription: string; there: string[]; onClose: () => void; onAdd: (ids: string[]) => void }) {
-  const subscriptions = useSubscriptions();
   const [subscription, setSubscription] = useState(props.subscription);
   const [wanted, setWanted] = useState("");
   const [chosen, setChosen] = useState<string[]>([]);
   const found = useUserIdentities(props.open ? subscription : "");
+  const beyond = useFurtherIdentities(subscription, found.data?.more === true ? wanted.trim() : "");
   const close = () => {
     setChosen([]);
     props.onClose();
@@ -165,13 +166,17 @@ function AddPane(props: { open: boolean; subscription: string; there: string[]; 
         </Button>
       }
     >
-      <ChoiceField label={t.scope.subscription} required value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setSubscription} />
+      <SubscriptionField required value={subscription} onChange={setSubscription} />
       <SearchBox value={wanted} placeholder={t.list.filter} aria-label={t.list.filter} onChange={(_, data) => setWanted(data.value)} />
       <Loaded of={found}>
-        {(rows) => {
-          const free = rows.filter((row) => !props.there.some((id) => sameId(id, row.id)) && row.name.toLowerCase().includes(wanted.trim().toLowerCase()));
-          if (free.length === 0) return <p>{t.hubIdentity.none}</p>;
-          return free.map((row) => (
+        {({ rows, more }) => {
+          const free = [...rows, ...(beyond.data ?? []).filter((far) => !rows.some((row) => sameId(row.id, far.id)))].filter((row) => !props.there.some((id) => sameId(id, row.id)) && row.name.toLowerCase().includes(wanted.trim().toLowerCase()));
+          return (
+            <>
+              {more && <Text block>{t.fields.cut(rows.length, false)}</Text>}
+              {beyond.error && <Failure fault={beyond.error} retry={() => void beyond.refetch()} />}
+              {free.length === 0 && <p role="status">{beyond.isFetching ? t.fields.asking : t.hubIdentity.none}</p>}
+              {free.map((row) => (
             <div key={row.id}>
               <Checkbox
                 label={`${row.name} (${row.resourceGroup})`}
@@ -179,7 +184,9 @@ function AddPane(props: { open: boolean; subscription: string; there: string[]; 
                 onChange={(_, data) => setChosen(data.checked === true ? [...chosen, row.id] : chosen.filter((id) => id !== row.id))}
               />
             </div>
-          ));
+              ))}
+            </>
+          );
         }}
       </Loaded>
     </Pane>

@@ -9,10 +9,13 @@ import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField, type Reading } from "../../frames/Fields";
+import { graphFinder } from "../../frames/finders";
 import { Pane } from "../../frames/Pane";
 import { deviceId, symmetricKey } from "../../rules";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
+import type { Row } from "../common/columns";
+import { hostIn, HUBS } from "../provisioning/LinkedHubs";
 import { newDeviceBody, thumbprintFault, type NewDevice } from "./devices";
 import { devicePage } from "./HubDevices";
 
@@ -66,7 +69,12 @@ function Form({ hubs, of, onClose }: Props) {
   const set = (change: Partial<NewDevice>) => setDevice({ ...device, ...change });
   const faults = faultsOf(device);
   const shown = (field: "id" | "primary" | "secondary" | "primaryThumbprint" | "secondaryThumbprint") => (asked || device[field] !== "" ? faults[field] : undefined);
-  const hub = hubs.find((each) => each.id === hubId);
+  const far = useRef(new Map<string, Props["hubs"][number]>());
+  const finder = graphFinder<Row>(HUBS, (row) => {
+    far.current.set(row.id, { id: row.id, name: row.name, host: hostIn(row) });
+    return { value: row.id, label: row.name };
+  });
+  const hub = hubs.find((each) => each.id === hubId) ?? far.current.get(hubId);
   const save = async () => {
     setAsked(true);
     if (!hub || busy || Object.values(faults).some((each) => each)) return;
@@ -86,7 +94,7 @@ function Form({ hubs, of, onClose }: Props) {
   };
   return (
     <>
-      {hubs.length !== 1 && <ChoiceField label={t.devices.hub} required value={hubId || undefined} choices={hubs.map((each) => ({ value: each.id, label: each.name }))} of={of} fault={asked && !hub ? t.devices.chooseHub : undefined} onChange={setHubId} />}
+      {hubs.length !== 1 && <ChoiceField label={t.devices.hub} required value={hubId || undefined} choices={hubs.map((each) => ({ value: each.id, label: each.name }))} of={of} finder={finder} fault={asked && !hub ? t.devices.chooseHub : undefined} onChange={setHubId} />}
       <TextField label={t.devices.id} required value={device.id} fault={shown("id") ?? (fault?.code === "DeviceAlreadyExists" ? fault.message : undefined)} onChange={(id) => set({ id })} />
       <ChoiceField label={t.devices.authentication} required value={device.kind} choices={Object.entries(t.devices.kinds).map(([value, label]) => ({ value, label }))} onChange={(kind) => set({ kind })} />
       {device.kind === "sas" && <SwitchField label={t.devices.autoKeys} value={device.autoKeys} onChange={(autoKeys) => set({ autoKeys })} />}

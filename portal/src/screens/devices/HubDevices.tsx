@@ -8,7 +8,7 @@ import { Confirm } from "../../frames/Confirm";
 import { List, type Column, type Facet } from "../../frames/List";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { useHubs } from "../provisioning/LinkedHubs";
+import { hostIn, useHubs } from "../provisioning/LinkedHubs";
 import { AddDevicePane } from "./AddDevicePane";
 import { timeText } from "../../api/hubData";
 import { allDevices, deleteSteps, hubDevices, statusSteps, type DeviceRow } from "./devices";
@@ -46,6 +46,9 @@ const STATUS: Facet<DeviceRow> = {
 };
 const CONNECTION: Facet<DeviceRow> = { id: "connection", label: t.devices.connection, choices: ["Connected", "Disconnected"].map((value) => ({ value, label: value })) };
 
+/** Hubs that the filter offers. */
+const OFFERED = 200;
+
 interface Hub {
   id: string;
   name: string;
@@ -60,10 +63,10 @@ export function HubDevices({ hub }: { hub?: Hub }) {
   const [doing, setDoing] = useState<Doing | undefined>(undefined);
   const source = useMemo(() => (hub ? hubDevices(hub) : allDevices()), [hub?.host]);
   const columns = useMemo(() => columnsOf(hub !== undefined), [hub !== undefined]);
-  const known = useMemo((): Hub[] => [...(hubs.data?.values() ?? [])].map((row) => ({ id: row.id, name: row.name, host: String(row.properties?.["hostName"] ?? "") })), [hubs.data]);
+  const known = useMemo((): Hub[] => [...(hubs.data?.byHost.values() ?? [])].map((row) => ({ id: row.id, name: row.name, host: hostIn(row) })), [hubs.data]);
   const facets = useMemo(
-    (): Facet<DeviceRow>[] => (hub ? [STATUS, CONNECTION] : [STATUS, { id: "hub", label: t.devices.hub, choices: known.map((each) => ({ value: each.name, label: each.name })) }]),
-    [hub !== undefined, known],
+    (): Facet<DeviceRow>[] => (hub ? [STATUS, CONNECTION] : [STATUS, { id: "hub", label: t.devices.hub, choices: known.slice(0, OFFERED).map((each) => ({ value: each.name, label: each.name })), more: hubs.data?.more === true || known.length > OFFERED }]),
+    [hub !== undefined, known, hubs.data?.more],
   );
   const hostOf = (row: DeviceRow) => hub?.host ?? known.find((each) => each.id.toLowerCase() === row.hubId.toLowerCase())?.host ?? "";
   const run = ({ what, rows }: Doing) => {

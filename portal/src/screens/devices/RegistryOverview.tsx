@@ -16,7 +16,7 @@ import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { Inventory } from "../certificates/Inventory";
-import { tagsText } from "../common/columns";
+import { tagsText } from "../../tagsText";
 import { JsonPane } from "../common/JsonPane";
 import { useStandings } from "../namespaces/facts";
 import { useHubs } from "../provisioning/LinkedHubs";
@@ -90,7 +90,7 @@ function Hubs({ properties, device }: { properties: Resource["properties"] | Reg
   const hubs = useHubs();
   const names = hubsOf({ properties: properties as RegistryRow["properties"] });
   return names.map((name) => {
-    const row = [...(hubs.data?.values() ?? [])].find((each) => each.name.toLowerCase() === name.toLowerCase());
+    const row = [...(hubs.data?.byHost.values() ?? [])].find((each) => each.name.toLowerCase() === name.toLowerCase());
     return <span key={name}>{row ? <AppLink to={devicePage(row.id, device)}>{name}</AppLink> : name} </span>;
   });
 }

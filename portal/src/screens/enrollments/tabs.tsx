@@ -9,6 +9,7 @@ import { CertificateField } from "../../frames/CertificateField";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
 import type { Form } from "../../frames/form";
+import { namedFinder } from "../../frames/finders";
 import { useResources } from "../../frames/load";
 import type { WizardTab } from "../../frames/Wizard";
 import { t } from "../../texts";
@@ -132,12 +133,13 @@ function Credentials({ id, form, unkept, setUnkept, faults, existing, fault }: T
     );
   }
   if (mechanism === "ca") {
-    const choices = (certificates.data ?? []).filter((row) => row.properties?.["isVerified"] === true).map((row) => ({ value: row.name, label: row.name }));
+    const finder = namedFinder(`${id.id}/certificates`, (row) => ({ value: row.name, label: row.name, off: row.properties?.["isVerified"] === true ? undefined : t.enrollments.unverified }));
+    const choices = (certificates.data?.rows ?? []).filter((row) => row.properties?.["isVerified"] === true).map((row) => ({ value: row.name, label: row.name }));
     return (
       <fieldset>
         <legend>{t.enrollments.x509Settings}</legend>
-        <ChoiceField label={t.enrollments.primaryCa} value={values.primaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} fault={fault("primaryCa")} onChange={(primaryCa) => set({ primaryCa })} />
-        <ChoiceField label={t.enrollments.secondaryCa} value={values.secondaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} onChange={(secondaryCa) => set({ secondaryCa })} />
+        <ChoiceField label={t.enrollments.primaryCa} value={values.primaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} finder={finder} fault={fault("primaryCa")} onChange={(primaryCa) => set({ primaryCa })} />
+        <ChoiceField label={t.enrollments.secondaryCa} value={values.secondaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} finder={finder} onChange={(secondaryCa) => set({ secondaryCa })} />
       </fieldset>
     );
   }
@@ -253,7 +255,8 @@ function Policies({ namespace, service, form, fault }: { namespace: string; serv
   const standings = useStandings(namespace);
   const hosts = linkedHubs(service).map((link) => link.name.split(".")[0]?.toLowerCase());
   const behind = (standings.data ?? []).filter((each) => each.policy.toLowerCase() === values.policy.toLowerCase() && each.state !== "Synchronized" && hosts.includes(each.hub.toLowerCase())).map((each) => each.hub);
-  const known = (policies.data ?? []).map((row) => ({ value: row.name, label: t.enrollments.policyDays(row.name, daysOf(row)) }));
+  const choiceOf = (row: Resource) => ({ value: row.name, label: t.enrollments.policyDays(row.name, daysOf(row)) });
+  const known = (policies.data?.rows ?? []).map(choiceOf);
   const extra = values.policy && !known.some((each) => each.value === values.policy) ? [{ value: values.policy, label: values.policy }] : [];
   return (
     <>
@@ -262,12 +265,13 @@ function Policies({ namespace, service, form, fault }: { namespace: string; serv
         value={values.policy}
         choices={[{ value: "", label: t.enrollments.policyNone }, ...extra, ...known]}
         of={policies}
+        finder={namedFinder(`${namespace}/credentials/default/policies`, choiceOf)}
         fault={fault}
         warning={behind.length > 0 ? t.enrollments.policyBehind(behind) : undefined}
         onChange={(policy) => set({ policy })}
       />
       {standings.error && <Failure fault={standings.error} retry={() => void standings.refetch()} />}
-      {policies.data?.length === 0 && <Text>{t.enrollments.noPolicies}</Text>}
+      {policies.data?.rows.length === 0 && <Text>{t.enrollments.noPolicies}</Text>}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { ChoiceField } from "../../frames/Fields";
 import { Loaded } from "../../frames/Loaded";
 import { useSubscriptions } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { IDENTITY, infoOf } from "../../resources";
 import { t } from "../../texts";
 import { IDENTITY_KINDS, identitiesQuery, identityHits, ofKind, type Identity } from "./identities";
@@ -96,7 +97,7 @@ function Identities({ chosen, onChosen }: { chosen: string[]; onChosen: (member:
   const styles = useStyles();
   const subscriptions = useSubscriptions();
   const [picked, setPicked] = useState("");
-  const subscription = picked || (subscriptions.data?.[0]?.subscriptionId ?? "");
+  const subscription = picked || (subscriptions.data?.rows[0]?.subscriptionId ?? "");
   const [kind, setKind] = useState(IDENTITY);
   const [text, setText] = useState("");
   const found = useIdentities(subscription);
@@ -111,7 +112,7 @@ function Identities({ chosen, onChosen }: { chosen: string[]; onChosen: (member:
   }, [pasted?.principalId]);
   return (
     <>
-      <ChoiceField label={t.scope.subscription} value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setPicked} />
+      <SubscriptionField value={subscription} onChange={setPicked} />
       <ChoiceField label={t.iam.managedIdentity} value={kind} choices={IDENTITY_KINDS.map((type) => ({ value: type, label: label(type) }))} onChange={setKind} />
       <SearchBox value={text} placeholder={t.iam.select} aria-label={t.iam.select} onChange={(_, data) => setText(cutText(data.value, 200))} />
       <Loaded of={found}>

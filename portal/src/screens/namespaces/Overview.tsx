@@ -8,12 +8,12 @@ import { AppLink } from "../../frames/AppLink";
 import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
-import { useResource, useResources, useSubscriptions } from "../../frames/load";
+import { useResource, useResources, useSubscription } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { HUB } from "../../resources";
 import { t } from "../../texts";
-import { tagsText } from "../common/columns";
+import { tagsText } from "../../tagsText";
 import { lockedBy, useLocks } from "../common/locksOver";
 import { Tile, Tiles } from "../common/Tile";
 import { missing, NEAR_DAYS, useDeviceCount, useEnding, useHolders, useStandings } from "./facts";
@@ -37,7 +37,7 @@ export default function Overview({ id, resource }: BladeProps) {
   const standings = useStandings(id.id);
   const devices = useDeviceCount(id.id);
   const ending = useEnding(id.id);
-  const subscription = useSubscriptions().data?.find((each) => each.subscriptionId === id.subscription);
+  const subscription = useSubscription(id.subscription);
   const hubs = holders.data?.filter((row) => isType(row.type, HUB));
   const services = holders.data?.filter((row) => !isType(row.type, HUB));
   const refresh = () => void client.invalidateQueries();
@@ -66,7 +66,7 @@ export default function Overview({ id, resource }: BladeProps) {
         ]}
       />
       <Tiles>
-        <Tile of={policies} label={t.namespaces.policies} to={pageOf(id.id, "policies")} number={policies.data?.length} />
+        <Tile of={policies} label={t.namespaces.policies} to={pageOf(id.id, "policies")} number={policies.data && (policies.data.more ? `${policies.data.rows.length}+` : policies.data.rows.length)} />
         <Tile of={holders} label={t.namespaces.linkedHubs} number={hubs?.length}>
           {hubs?.map((row) => <LinkLine key={row.id} to={pageOf(row.id)} name={row.name} />)}
           {standings.error && <Failure fault={standings.error} retry={() => void standings.refetch()} />}

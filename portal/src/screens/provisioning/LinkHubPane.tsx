@@ -2,23 +2,25 @@
 
 import { Button, Radio, RadioGroup, Text } from "@fluentui/react-components";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Resource } from "../../api/arm";
 import { asFault, Fault } from "../../api/fault";
+import { quote } from "../../api/graphQuery";
 import { putStep, usersOf } from "../../api/putBack";
 import { pageOf, parseId, type ResourceId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
-import { useSubscriptions } from "../../frames/load";
+import { graphFinder } from "../../frames/finders";
 import { Pane } from "../../frames/Pane";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import type { Row } from "../common/columns";
 import { connectionString, type KeyPolicy } from "../common/sharedKeys";
 import { listKeys } from "../common/SharedPolicies";
-import { useHubs } from "./LinkedHubs";
+import { hostIn, HUBS, useHubs } from "./LinkedHubs";
 import { authenticationText, linkedHubs, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
 
 /** Policies that every hub has with the rights of a link: their keys are read only when somebody saves. */
@@ -36,7 +38,6 @@ export function LinkHubPane({ id, resource, open, onClose, onLinked }: { id: Res
 
 function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: Resource; onClose: () => void; onLinked?: () => void }) {
   const client = useQueryClient();
-  const subscriptions = useSubscriptions();
   const hubs = useHubs();
   const [subscription, setSubscription] = useState(id.subscription ?? "");
   const [hubId, setHubId] = useState("");
@@ -49,8 +50,15 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<Fault | undefined>(undefined);
   const there = new Set(linkedHubs(resource).map((link) => link.name.toLowerCase()));
-  const rows = [...(hubs.data?.values() ?? [])].filter((row) => row.subscriptionId === subscription);
-  const hub = rows.find((row) => row.id === hubId);
+  const rows = [...(hubs.data?.byHost.values() ?? [])].filter((row) => row.subscriptionId === subscription);
+  // Hubs that were found and not read.
+  const far = useRef(new Map<string, Row>());
+  const choiceOf = (row: Row) => ({ value: row.id, label: row.name, off: there.has(hostIn(row).toLowerCase()) ? t.linked.already : undefined });
+  const finder = graphFinder<Row>(`${HUBS} | where subscriptionId =~ ${quote(subscription)}`, (row) => {
+    far.current.set(row.id, row);
+    return choiceOf(row);
+  });
+  const hub = rows.find((row) => row.id === hubId) ?? far.current.get(hubId);
   const users = usersOf(resource.identity);
   const ready = hub !== undefined && !weightFault(weight) && (way !== "UserAssigned" || user !== "");
   const save = async () => {
@@ -73,13 +81,14 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   };
   return (
     <>
-      <ChoiceField label={t.scope.subscription} required value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setSubscription} />
+      <SubscriptionField required value={subscription} onChange={setSubscription} />
       <ChoiceField
         label={t.linked.hub}
         required
         value={hubId || undefined}
-        choices={rows.map((row) => ({ value: row.id, label: row.name, off: there.has(String(row.properties?.["hostName"] ?? "").toLowerCase()) ? t.linked.already : undefined }))}
+        choices={rows.map(choiceOf)}
         of={hubs}
+        finder={finder}
         fault={asked && !hub ? t.linked.chooseHub : undefined}
         onChange={setHubId}
       />

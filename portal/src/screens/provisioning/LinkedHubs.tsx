@@ -21,13 +21,17 @@ import type { Row } from "../common/columns";
 import { LinkHubPane, relink } from "./LinkHubPane";
 import { authenticationText, linkedHubs, linkState, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
 
-/** Hubs that one may see, by host name in lower case. */
+export const HUBS = `resources | where type =~ ${quote(HUB)}`;
+
+export const hostIn = (row: Row): string => String(row.properties?.["hostName"] ?? "");
+
+/** Hubs that one may see, by host name in lower case; `more` where there are others. */
 export function useHubs() {
   return useQuery({
     queryKey: ["hubs-by-host"],
     queryFn: async ({ signal }) => {
-      const { rows } = await queryAll<Row>(`resources | where type =~ ${quote(HUB)} | order by name asc`, signal);
-      return new Map(rows.map((row) => [String(row.properties?.["hostName"] ?? "").toLowerCase(), row]));
+      const { rows, more } = await queryAll<Row>(`${HUBS} | order by name asc`, signal);
+      return { byHost: new Map(rows.map((row) => [hostIn(row).toLowerCase(), row])), more };
     },
   });
 }
@@ -40,7 +44,7 @@ export default function LinkedHubs({ id, resource }: BladeProps) {
   const links = useMemo(() => linkedHubs(resource), [resource]);
   const source = useMemo(() => whole(["linked-hubs", id.id.toLowerCase(), resource?.etag], async () => links), [id.id, resource?.etag, links]);
   const columns = useMemo((): Column<LinkedHub>[] => {
-    const row = (link: LinkedHub) => hubs.data?.get(link.name.toLowerCase());
+    const row = (link: LinkedHub) => hubs.data?.byHost.get(link.name.toLowerCase());
     return [
       {
         id: "hub",
@@ -85,7 +89,7 @@ export default function LinkedHubs({ id, resource }: BladeProps) {
       />
       <LinkHubPane id={id} resource={resource} open={adding} onClose={() => setAdding(false)} />
       <Pane open={shown !== undefined} title={t.linked.details} onClose={() => setShown(undefined)}>
-        {shown && <Details id={id} resource={resource} link={shown} hub={hubs.data?.get(shown.name.toLowerCase())} onDone={() => setShown(undefined)} />}
+        {shown && <Details id={id} resource={resource} link={shown} hub={hubs.data?.byHost.get(shown.name.toLowerCase())} onDone={() => setShown(undefined)} />}
       </Pane>
       <Confirm open={removing.length > 0} title={t.linked.removePlan(removing.length, id.name)} action={t.common.yes} onConfirm={remove} onClose={() => setRemoving([])}>
         <p>{t.linked.removeText}</p>
