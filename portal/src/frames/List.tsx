@@ -6,9 +6,6 @@ import {
   Dropdown,
   makeStyles,
   Option,
-  Popover,
-  PopoverSurface,
-  PopoverTrigger,
   SearchBox,
   Skeleton,
   SkeletonItem,
@@ -26,6 +23,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { announce } from "../shell/announce";
 import { t } from "../texts";
+import { Bubble } from "./Bubble";
 import { CommandBar, type Command } from "./CommandBar";
 import { continuations, listName, placeOf } from "./continuations";
 import { Failure } from "./Failure";
@@ -342,6 +340,8 @@ function Pills<R>({ facets, query, onChange }: { facets: Facet<R>[]; query: List
 
 /** Which columns are shown; the first one always is. */
 function ColumnsMenu<R>({ columns, hidden, onChange }: { columns: Column<R>[]; hidden: Set<string>; onChange: (hidden: Set<string>) => void }) {
+  const [open, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
   const set = (id: string, shown: boolean) => {
     const next = new Set(hidden);
     if (shown) next.delete(id);
@@ -349,20 +349,26 @@ function ColumnsMenu<R>({ columns, hidden, onChange }: { columns: Column<R>[]; h
     onChange(next);
   };
   return (
-    <Popover trapFocus>
-      <PopoverTrigger disableButtonEnhancement>
-        <Button appearance="subtle" icon={<ColumnEditRegular />}>
-          {t.list.columns}
-        </Button>
-      </PopoverTrigger>
-      <PopoverSurface aria-label={t.list.columns}>
+    <>
+      <Button ref={button} appearance="subtle" icon={<ColumnEditRegular />} aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>
+        {t.list.columns}
+      </Button>
+      <Bubble
+        open={open}
+        target={button.current}
+        label={t.list.columns}
+        onClose={() => {
+          setOpen(false);
+          button.current?.focus();
+        }}
+      >
         {columns.map((column, at) => (
           <div key={column.id}>
             <Checkbox label={column.label} checked={!hidden.has(column.id)} disabled={at === 0} onChange={(_, data) => set(column.id, data.checked === true)} />
           </div>
         ))}
-      </PopoverSurface>
-    </Popover>
+      </Bubble>
+    </>
   );
 }
 

@@ -1,11 +1,12 @@
 /** "Create new" beside a resource group: takes a name; the group is made together with what goes into it. */
 
-import { Button, Field, Input, Popover, PopoverSurface } from "@fluentui/react-components";
+import { Button, Field, Input } from "@fluentui/react-components";
 import { useState, type RefObject } from "react";
 import { groupId } from "../api/resourceId";
 import { groupName } from "../rules";
 import { t } from "../texts";
 import { cutText } from "../wellFormed";
+import BubbleSurface from "./BubbleSurface";
 import { useTaken } from "./checks";
 
 export interface NewGroupProps {
@@ -39,8 +40,7 @@ export default function NewGroup({ open, target, subscription, taken, cut, onCho
     setName("");
   };
   return (
-    <Popover open={open} onOpenChange={(_, data) => !data.open && close()} positioning={{ target: target.current }} trapFocus>
-      <PopoverSurface aria-label={t.scope.createNewGroup}>
+    <BubbleSurface open={open} target={target.current} label={t.scope.createNewGroup} onClose={close}>
         <Field label={t.scope.groupName} required hint={t.scope.groupText} {...(fault ? { validationState: "error" as const, validationMessage: fault } : {})}>
           <Input
             value={name}
@@ -57,7 +57,6 @@ export default function NewGroup({ open, target, subscription, taken, cut, onCho
         <Button size="small" onClick={close}>
           {t.common.cancel}
         </Button>
-      </PopoverSurface>
-    </Popover>
+    </BubbleSurface>
   );
 }
