@@ -11,6 +11,7 @@ import { useRested } from "../../frames/checks";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField } from "../../frames/Fields";
 import { graphFinder } from "../../frames/finders";
+import { soon } from "../../frames/later";
 import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import { useMay } from "../../frames/rights";
@@ -19,8 +20,9 @@ import type { StepPlan } from "../../shell/deployments";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { givenAt, rolesAt, type Role } from "../iam/access";
-import { IdentityWizard } from "../identities/Create";
 import type { Row } from "./columns";
+
+const IdentityWizard = soon(() => import("../identities/IdentityWizard"));
 
 /** Roles with which a hub's or service's identity works on a namespace (seed 002). */
 export const NAMESPACE_ROLES = ["Azure Device Registry Onboarding", "Azure Device Registry Contributor"];

@@ -8,12 +8,14 @@ import { parseId } from "../../api/resourceId";
 import { useExists } from "../../frames/checks";
 import { ChoiceField, type Choice } from "../../frames/Fields";
 import { graphFinder } from "../../frames/finders";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import { NAMESPACE } from "../../resources";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { CreateWizard } from "../namespaces/CreateWizard";
 import type { Row } from "./columns";
+
+const CreateWizard = soon(() => import("../namespaces/CreateWizard"));
 
 const namespacesIn = (subscription: string): string => `resources | where type =~ ${quote(NAMESPACE)} | where subscriptionId =~ ${quote(subscription)}`;
 

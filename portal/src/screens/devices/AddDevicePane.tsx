@@ -15,13 +15,13 @@ import { deviceId, symmetricKey } from "../../rules";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import type { Row } from "../common/columns";
-import { hostIn, HUBS } from "../provisioning/LinkedHubs";
+import { hostIn, HUBS } from "../provisioning/hubs";
 import { newDeviceBody, thumbprintFault, type NewDevice } from "./devices";
-import { devicePage } from "./HubDevices";
+import { devicePage } from "./paths";
 
 const FIRST: NewDevice = { id: "", kind: "sas", autoKeys: true, primary: "", secondary: "", primaryThumbprint: "", secondaryThumbprint: "", enabled: true, edge: false };
 
-interface Props {
+export interface AddDeviceProps {
   open: boolean;
   hubs: { id: string; name: string; host: string }[];
   /** The reading that the hubs come from. */
@@ -29,7 +29,7 @@ interface Props {
   onClose: () => void;
 }
 
-export function AddDevicePane(props: Props) {
+export default function AddDevicePane(props: AddDeviceProps) {
   return (
     <Pane open={props.open} title={t.devices.addTitle} onClose={props.onClose}>
       <Form {...props} />
@@ -49,7 +49,7 @@ function faultsOf(device: NewDevice): Partial<Record<keyof NewDevice, string | u
   };
 }
 
-function Form({ hubs, of, onClose }: Props) {
+function Form({ hubs, of, onClose }: AddDeviceProps) {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [hubId, setHubId] = useState(hubs.length === 1 ? (hubs[0]?.id ?? "") : "");
@@ -69,7 +69,7 @@ function Form({ hubs, of, onClose }: Props) {
   const set = (change: Partial<NewDevice>) => setDevice({ ...device, ...change });
   const faults = faultsOf(device);
   const shown = (field: "id" | "primary" | "secondary" | "primaryThumbprint" | "secondaryThumbprint") => (asked || device[field] !== "" ? faults[field] : undefined);
-  const far = useRef(new Map<string, Props["hubs"][number]>());
+  const far = useRef(new Map<string, AddDeviceProps["hubs"][number]>());
   const finder = graphFinder<Row>(HUBS, (row) => {
     far.current.set(row.id, { id: row.id, name: row.name, host: hostIn(row) });
     return { value: row.id, label: row.name };

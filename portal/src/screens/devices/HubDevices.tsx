@@ -5,19 +5,17 @@ import { useMemo, useState } from "react";
 import { pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { Confirm } from "../../frames/Confirm";
+import { later } from "../../frames/later";
 import { List, type Column, type Facet } from "../../frames/List";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { hostIn, useHubs } from "../provisioning/LinkedHubs";
-import { AddDevicePane } from "./AddDevicePane";
+import { hostIn, useHubs } from "../provisioning/hubs";
+import type { AddDeviceProps } from "./AddDevicePane";
 import { timeText } from "../../api/hubData";
 import { allDevices, deleteSteps, hubDevices, statusSteps, type DeviceRow } from "./devices";
-import { segment } from "../../wellFormed";
+import { devicePage } from "./paths";
 
-/** Page of a device of a hub. */
-export function devicePage(hubId: string, id: string): string {
-  return `${pageOf(hubId, "devices")}?device=${segment(id)}`;
-}
+const AddDevicePane = later<AddDeviceProps>(() => import("./AddDevicePane"));
 
 function columnsOf(oneHub: boolean): Column<DeviceRow>[] {
   const columns: Column<DeviceRow>[] = [
@@ -57,7 +55,7 @@ interface Hub {
 
 type Doing = { what: "enable" | "disable" | "delete"; rows: DeviceRow[] };
 
-export function HubDevices({ hub }: { hub?: Hub }) {
+export default function HubDevices({ hub }: { hub?: Hub }) {
   const hubs = useHubs();
   const [adding, setAdding] = useState(false);
   const [doing, setDoing] = useState<Doing | undefined>(undefined);

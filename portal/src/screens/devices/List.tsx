@@ -1,9 +1,12 @@
-import { Tab, TabList } from "@fluentui/react-components";
+import { Spinner, Tab, TabList } from "@fluentui/react-components";
+import { Suspense } from "react";
 import { useSearchParams } from "react-router";
+import { soon } from "../../frames/later";
 import { Page } from "../../frames/Page";
 import { t } from "../../texts";
-import { HubDevices } from "./HubDevices";
-import { RegistryDevices } from "./RegistryDevices";
+
+const HubDevices = soon(() => import("./HubDevices"));
+const RegistryDevices = soon(async () => ({ default: (await import("./RegistryDevices")).RegistryDevices }));
 
 /** Devices across all hubs and namespaces. */
 export default function List() {
@@ -15,7 +18,7 @@ export default function List() {
         <Tab value="hubs">{t.devices.atHubs}</Tab>
         <Tab value="namespaces">{t.devices.inNamespaces}</Tab>
       </TabList>
-      {at === "hubs" ? <HubDevices key="hubs" /> : <RegistryDevices key="namespaces" />}
+      <Suspense fallback={<Spinner label={t.common.loading} />}>{at === "hubs" ? <HubDevices key="hubs" /> : <RegistryDevices key="namespaces" />}</Suspense>
     </Page>
   );
 }

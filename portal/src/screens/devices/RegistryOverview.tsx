@@ -11,18 +11,20 @@ import { CommandBar } from "../../frames/CommandBar";
 import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { Inventory } from "../certificates/Inventory";
 import { tagsText } from "../../tagsText";
-import { JsonPane } from "../common/JsonPane";
 import { useStandings } from "../namespaces/facts";
-import { useHubs } from "../provisioning/LinkedHubs";
+import { useHubs } from "../provisioning/hubs";
 import { hubsOf, type RegistryRow } from "./devices";
-import { devicePage } from "./HubDevices";
-import { namespaceOf, notOn, NotOnBadges } from "./RegistryDevices";
+import { devicePage } from "./paths";
+import { namespaceOf, notOn, NotOnBadges } from "./notOn";
+
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 /** A device of a namespace: what it is, its certificates, and how they are taken away. */
 export default function RegistryOverview({ id, resource }: BladeProps) {

@@ -20,7 +20,7 @@ import { useTwin } from "./devices";
 const useStyles = makeStyles({ columns: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(min(440px, 100%), 1fr))", gap: "24px" } });
 
 /** The twin: tags and desired properties are edited, what the device reported is shown. */
-export function TwinTab({ host, device }: { host: string; device: string }) {
+export default function TwinTab({ host, device }: { host: string; device: string }) {
   const [turn, setTurn] = useState(0);
   const found = useTwin(host, device);
   const fresh = async () => {

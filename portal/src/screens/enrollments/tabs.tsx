@@ -10,16 +10,20 @@ import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
 import type { Form } from "../../frames/form";
 import { namedFinder } from "../../frames/finders";
+import { later } from "../../frames/later";
 import { useResources } from "../../frames/load";
 import type { WizardTab } from "../../frames/Wizard";
 import { t } from "../../texts";
 import { useStandings } from "../namespaces/facts";
 import { daysOf } from "../policies/policy";
-import { LinkHubPane } from "../provisioning/LinkHubPane";
-import { NamespacePane } from "../provisioning/NamespacePane";
+import type { LinkHubProps } from "../provisioning/LinkHubPane";
+import type { NamespacePaneProps } from "../provisioning/NamespacePane";
 import { linkedHubs, namespaceLink } from "../provisioning/service";
 import { MECHANISMS, type EnrollmentFaults, type Mechanism, type Unkept, type Values } from "./enrollment";
 import { cutText } from "../../wellFormed";
+
+const LinkHubPane = later<LinkHubProps>(() => import("../provisioning/LinkHubPane"));
+const NamespacePane = later<NamespacePaneProps>(() => import("../provisioning/NamespacePane"));
 
 export interface TabsProps {
   kind: Kind;

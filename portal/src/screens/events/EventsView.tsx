@@ -93,7 +93,7 @@ function useEvents(hub: string, partitions: string[], fromBeginning: boolean, ru
   return { events, fault, read, clear: () => setEvents([]) };
 }
 
-export function EventsView({ hubId, partitions, device }: { hubId: string; partitions: string[]; device?: string }) {
+export default function EventsView({ hubId, partitions, device }: { hubId: string; partitions: string[]; device?: string }) {
   const styles = useStyles();
   const grid = useGridKeys();
   const [running, setRunning] = useState(true);

@@ -7,12 +7,12 @@ import { groupId, pageOf, parseId } from "../../api/resourceId";
 import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
 import { useSubscription } from "../../frames/load";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { t } from "../../texts";
 import { tagsText } from "../../tagsText";
 import { DeleteResource } from "../common/DeleteResource";
-import { JsonPane } from "../common/JsonPane";
 import { lockedBy, useLocks } from "../common/locksOver";
 import { Tile, Tiles } from "../common/Tile";
 import { hostOf, linkOf, tierText } from "./hub";
@@ -23,6 +23,8 @@ interface Stats {
   enabledDeviceCount: number;
   disabledDeviceCount: number;
 }
+
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
   const client = useQueryClient();

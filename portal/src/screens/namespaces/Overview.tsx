@@ -1,7 +1,7 @@
 import { Badge, Button, makeStyles } from "@fluentui/react-components";
 import { ArrowClockwiseRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useQueryClient, type UseQueryResult } from "@tanstack/react-query";
-import { lazy, useState } from "react";
+import { useState } from "react";
 import { asFault } from "../../api/fault";
 import { groupId, isType, pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
@@ -9,6 +9,7 @@ import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
 import { useResource, useResources, useSubscription } from "../../frames/load";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { HUB } from "../../resources";
@@ -19,11 +20,12 @@ import { Tile, Tiles } from "../common/Tile";
 import { missing, NEAR_DAYS, useDeviceCount, useEnding, useHolders, useStandings } from "./facts";
 import { DeleteNamespace } from "./DeleteNamespace";
 
-const JsonPane = lazy(() => import("../common/JsonPane").then((file) => ({ default: file.JsonPane })));
 
 const useStyles = makeStyles({
   badge: { height: "auto", whiteSpace: "normal", alignSelf: "flex-start" },
 });
+
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
   const styles = useStyles();

@@ -13,16 +13,18 @@ import { Confirm } from "../../frames/Confirm";
 import { Failure } from "../../frames/Failure";
 import { List as ListFrame, type Column, type Facet, type Picked } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { soon } from "../../frames/later";
 import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { credentialStep } from "../namespaces/CreateWizard";
+import { credentialStep } from "../namespaces/steps";
 import { useStandings, type Standing } from "../namespaces/facts";
-import { CreatePolicy } from "./CreatePolicy";
 import { daysOf, intervalOf, statusOf, subjectOf } from "./policy";
 import { SyncDialog } from "./SyncDialog";
+
+const CreatePolicy = soon(() => import("./CreatePolicy"));
 
 export default function List({ id, resource }: BladeProps) {
   const credential = useResource(`${id.id}/credentials/default`);

@@ -7,7 +7,7 @@ import type { Resource } from "../../api/arm";
 import { asFault, Fault } from "../../api/fault";
 import { quote } from "../../api/graphQuery";
 import { putStep, usersOf } from "../../api/putBack";
-import { pageOf, parseId, type ResourceId } from "../../api/resourceId";
+import { parseId, type ResourceId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
@@ -18,17 +18,25 @@ import { SubscriptionField } from "../../frames/SubscriptionField";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import type { Row } from "../common/columns";
-import { connectionString, type KeyPolicy } from "../common/sharedKeys";
-import { listKeys } from "../common/SharedPolicies";
-import { hostIn, HUBS, useHubs } from "./LinkedHubs";
-import { authenticationText, linkedHubs, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
+import { connectionString } from "../common/sharedKeys";
+import { hostIn, HUBS, useHubs } from "./hubs";
+import { keyOf } from "./relink";
+import { linkedHubs, weightFault, withHubs, type LinkedHub } from "./service";
 
 /** Policies that every hub has with the rights of a link: their keys are read only when somebody saves. */
 const POLICIES = [{ value: "iothubowner", label: "iothubowner (RegistryWrite, ServiceConnect, DeviceConnect)" }];
 
 type Way = "KeyBased" | "SystemAssigned" | "UserAssigned";
 
-export function LinkHubPane({ id, resource, open, onClose, onLinked }: { id: ResourceId; resource: Resource; open: boolean; onClose: () => void; onLinked?: () => void }) {
+export interface LinkHubProps {
+  id: ResourceId;
+  resource: Resource;
+  open: boolean;
+  onClose: () => void;
+  onLinked?: () => void;
+}
+
+export default function LinkHubPane({ id, resource, open, onClose, onLinked }: LinkHubProps) {
   return (
     <Pane open={open} title={t.linked.addTitle} onClose={onClose}>
       <Form id={id} resource={resource} onClose={onClose} {...(onLinked ? { onLinked } : {})} />
@@ -118,12 +126,6 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   );
 }
 
-async function keyOf(hub: string, policy: string): Promise<KeyPolicy> {
-  const found = (await listKeys(hub)).find((each) => each.keyName.toLowerCase() === policy.toLowerCase());
-  if (!found) throw new Fault({ status: 404, code: "NoAccessPolicy", message: t.linked.noPolicy(policy) });
-  return found;
-}
-
 /** The entry that links `hub`. */
 async function linkOf(hub: Row, way: Way, policy: string, user: string): Promise<LinkedHub> {
   const host = String(hub.properties?.["hostName"] ?? "");
@@ -131,13 +133,4 @@ async function linkOf(hub: Row, way: Way, policy: string, user: string): Promise
   if (way === "SystemAssigned") return base;
   if (way === "UserAssigned") return { ...base, selectedUserAssignedIdentityResourceId: user };
   return { ...base, connectionString: connectionString(host, await keyOf(hub.id, policy), "primaryKey") };
-}
-
-/** Gives the service the key that the link's policy has now.
- * @throws Fault where the keys may not be read, or the service does not take the key */
-export async function relink(id: ResourceId, resource: Resource, link: LinkedHub, hub: string): Promise<void> {
-  const fresh = connectionString(link.name, await keyOf(hub, authenticationText(link)), "primaryKey");
-  const title = t.linked.changePlan(shortHub(link.name));
-  const sent = withHubs(resource, (each) => (each.name === link.name ? { ...each, connectionString: fresh } : each));
-  await deployments.perform({ title, steps: [{ ...putStep(title, resource, sent), secret: true }], target: pageOf(id.id, "linked-hubs") });
 }

@@ -1,9 +1,8 @@
 import { Button, Slider } from "@fluentui/react-components";
 import { AddRegular, DeleteRegular } from "@fluentui/react-icons";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import type { Resource } from "../../api/arm";
-import { queryAll, quote } from "../../api/graphQuery";
 import { putStep } from "../../api/putBack";
 import { pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
@@ -12,29 +11,18 @@ import { Failure } from "../../frames/Failure";
 import { SwitchField, TextField } from "../../frames/Fields";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { later } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
-import { HUB } from "../../resources";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import type { Row } from "../common/columns";
-import { LinkHubPane, relink } from "./LinkHubPane";
+import { useHubs } from "./hubs";
+import type { LinkHubProps } from "./LinkHubPane";
+import { relink } from "./relink";
 import { authenticationText, linkedHubs, linkState, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
 
-export const HUBS = `resources | where type =~ ${quote(HUB)}`;
-
-export const hostIn = (row: Row): string => String(row.properties?.["hostName"] ?? "");
-
-/** Hubs that one may see, by host name in lower case; `more` where there are others. */
-export function useHubs() {
-  return useQuery({
-    queryKey: ["hubs-by-host"],
-    queryFn: async ({ signal }) => {
-      const { rows, more } = await queryAll<Row>(`${HUBS} | order by name asc`, signal);
-      return { byHost: new Map(rows.map((row) => [hostIn(row).toLowerCase(), row])), more };
-    },
-  });
-}
+const LinkHubPane = later<LinkHubProps>(() => import("./LinkHubPane"));
 
 export default function LinkedHubs({ id, resource }: BladeProps) {
   const hubs = useHubs();

@@ -10,6 +10,7 @@ import { AppLink } from "../../frames/AppLink";
 import { CommandBar, CommandButton } from "../../frames/CommandBar";
 import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
+import { later, soon } from "../../frames/later";
 import { useSubscription } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
@@ -17,10 +18,12 @@ import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { tagsText } from "../../tagsText";
 import { DeleteResource } from "../common/DeleteResource";
-import { JsonPane } from "../common/JsonPane";
 import { lockedBy, useLocks } from "../common/locksOver";
-import { NamespacePane } from "./NamespacePane";
+import type { NamespacePaneProps } from "./NamespacePane";
 import { linkedHubs, namespaceLink, serviceHost, shortHub, withoutNamespace } from "./service";
+
+const NamespacePane = later<NamespacePaneProps>(() => import("./NamespacePane"));
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
   const client = useQueryClient();
