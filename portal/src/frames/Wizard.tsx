@@ -1,13 +1,14 @@
 /** A wizard: tabs, Previous, Next, Review + create on every tab; what is wrong is counted on the tabs; the last one shows what will be
  * done in words, as lines of `az` and as JSON. */
 
-import { Button, makeStyles, Spinner, Tab, TabList, tokens } from "@fluentui/react-components";
+import { Button, makeStyles, Spinner, tokens } from "@fluentui/react-components";
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 import { useLocation, useNavigate, useSearchParams } from "react-router";
 import { Fault } from "../api/fault";
 import type { Plan } from "../shell/deployments";
 import { announce } from "../shell/announce";
 import { deployments } from "../shell/useDeployments";
+import { Tab, TabList } from "./Tabs";
 import { t } from "../texts";
 import { loadResult } from "../screens/screens";
 import { Failure } from "./Failure";
@@ -119,7 +120,7 @@ export function Wizard<V extends object>(props: WizardProps<V>) {
   const reviewLabel = props.reviewLabel ?? t.wizard.review;
   return (
     <div>
-      <TabList className={styles.tabs} selectedValue={current?.id ?? REVIEW} onTabSelect={(_, data) => go(String(data.value))}>
+      <TabList className={styles.tabs} selectedValue={current?.id ?? REVIEW} onTabSelect={(_, data) => go(data.value)}>
         {tabs.map((each, index) => (
           <WizardTabLabel key={each.id} id={each.id} label={each.label} wrong={each.fields.some((field) => shown(field)) ? (wrong[index] ?? 0) : 0} />
         ))}

@@ -1,11 +1,12 @@
 /** One device of a hub: identity, twin, events as they arrive, certificates. */
 
-import { Spinner, Tab, TabList, Text } from "@fluentui/react-components";
+import { Spinner, Text } from "@fluentui/react-components";
 import { Suspense } from "react";
 import { useSearchParams } from "react-router";
 import { pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { soon } from "../../frames/later";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 import { IdentityTab } from "./IdentityTab";
 
@@ -24,7 +25,7 @@ export default function DeviceView({ hub, device, namespace, partitions }: { hub
       <Text as="h2" size={500} weight="semibold" block>
         {device}
       </Text>
-      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ device, show: String(data.value) })}>
+      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ device, show: data.value })}>
         <Tab value="identity">{t.devices.identity}</Tab>
         <Tab value="twin">{t.devices.twin}</Tab>
         <Tab value="events">{t.devices.events}</Tab>

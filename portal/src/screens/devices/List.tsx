@@ -1,8 +1,9 @@
-import { Spinner, Tab, TabList } from "@fluentui/react-components";
+import { Spinner } from "@fluentui/react-components";
 import { Suspense } from "react";
 import { useSearchParams } from "react-router";
 import { soon } from "../../frames/later";
 import { Page } from "../../frames/Page";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 
 const HubDevices = soon(() => import("./HubDevices"));
@@ -14,7 +15,7 @@ export default function List() {
   const at = params.get("at") === "namespaces" ? "namespaces" : "hubs";
   return (
     <Page title={t.devices.title}>
-      <TabList selectedValue={at} onTabSelect={(_, data) => setParams({ at: String(data.value) })}>
+      <TabList selectedValue={at} onTabSelect={(_, data) => setParams({ at: data.value })}>
         <Tab value="hubs">{t.devices.atHubs}</Tab>
         <Tab value="namespaces">{t.devices.inNamespaces}</Tab>
       </TabList>

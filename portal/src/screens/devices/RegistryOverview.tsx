@@ -1,7 +1,7 @@
-import { Button, Checkbox } from "@fluentui/react-components";
+import { Button, Checkbox, Spinner } from "@fluentui/react-components";
 import { ArrowClockwiseRegular, DismissCircleRegular, PauseRegular, PlayRegular } from "@fluentui/react-icons";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { Suspense, useState } from "react";
 import { armPath, type Resource } from "../../api/arm";
 import { pageOf, parseId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
@@ -16,7 +16,6 @@ import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { Inventory } from "../certificates/Inventory";
 import { tagsText } from "../../tagsText";
 import { useStandings } from "../namespaces/facts";
 import { useHubs } from "../provisioning/hubs";
@@ -24,6 +23,7 @@ import { hubsOf, type RegistryRow } from "./devices";
 import { devicePage } from "./paths";
 import { namespaceOf, notOn, NotOnBadges } from "./notOn";
 
+const Inventory = soon(async () => ({ default: (await import("../certificates/Inventory")).Inventory }));
 const JsonPane = soon(() => import("../common/JsonPane"));
 
 /** A device of a namespace: what it is, its certificates, and how they are taken away. */
@@ -74,7 +74,9 @@ export default function RegistryOverview({ id, resource }: BladeProps) {
       <p>
         <NotOnBadges at={notOn({ properties }, standings.data ?? [])} />
       </p>
-      <Inventory namespace={namespace} device={external} />
+      <Suspense fallback={<Spinner label={t.common.loading} />}>
+        <Inventory namespace={namespace} device={external} />
+      </Suspense>
       <Pane open={json} wide title={t.blades.json} onClose={() => setJson(false)}>
         <JsonPane id={id} />
       </Pane>

@@ -1,6 +1,6 @@
-import { MessageBar, MessageBarBody, Text } from "@fluentui/react-components";
+import { MessageBar, MessageBarBody, Spinner, Text } from "@fluentui/react-components";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 import type { Resource } from "../../api/arm";
 import { asFault } from "../../api/fault";
@@ -11,6 +11,7 @@ import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
 import { forgetForm, useForm } from "../../frames/form";
+import { soon } from "../../frames/later";
 import { LeaveGuard } from "../../frames/LeaveGuard";
 import { useResource } from "../../frames/load";
 import { Loaded } from "../../frames/Loaded";
@@ -22,10 +23,11 @@ import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { nameIn } from "../../wellFormed";
 import { serviceHost } from "../provisioning/service";
-import { Registrations } from "../registrations/Registrations";
 import { afterWrite, azOf, bodyOf, differences, editedOf, faultsOf, fieldOf, NOTHING, rebasedOnto, shownBody, unsentOf, valuesOf, type Unkept, type Values } from "./enrollment";
 import { enrollmentPage } from "./paths";
 import { tabsOf } from "./tabs";
+
+const Registrations = soon(async () => ({ default: (await import("../registrations/Registrations")).Registrations }));
 
 /** An enrollment that is there: the same tabs with **Save**, its keys on demand, and what registered through it. */
 export default function Edit() {
@@ -55,7 +57,7 @@ function Reader({ kind, id, service, name }: { kind: Kind; id: ResourceId; servi
       <Text as="h2" size={400} weight="semibold" block>
         {t.enrollments.records}
       </Text>
-      {found.data && <Registrations id={id} host={host} {...(kind === "group" ? { group: name } : { one: name })} />}
+      <Suspense fallback={<Spinner label={t.common.loading} />}>{found.data && <Registrations id={id} host={host} {...(kind === "group" ? { group: name } : { one: name })} />}</Suspense>
     </>
   );
 }

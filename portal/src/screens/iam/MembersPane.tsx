@@ -23,7 +23,7 @@ export interface Member {
   text: string;
 }
 
-interface PaneProps {
+export interface MembersProps {
   kind: "people" | "identity";
   open: boolean;
   chosen: Member[];
@@ -38,7 +38,7 @@ const useStyles = makeStyles({
 });
 
 /** Select members: people by search, identities out of a list. */
-export function MembersPane(props: PaneProps) {
+export default function MembersPane(props: MembersProps) {
   return (
     <Pane open={props.open} title={props.kind === "people" ? t.iam.selectMembersTitle : t.iam.selectIdentities} onClose={props.onClose}>
       <Picker {...props} />
@@ -46,7 +46,7 @@ export function MembersPane(props: PaneProps) {
   );
 }
 
-function Picker({ kind, chosen, onSelect, onClose }: PaneProps) {
+function Picker({ kind, chosen, onSelect, onClose }: MembersProps) {
   const styles = useStyles();
   const [members, setMembers] = useState(chosen);
   const add = (member: Member) => setMembers((before) => (before.some((each) => each.id === member.id) ? before : [...before, member]));
