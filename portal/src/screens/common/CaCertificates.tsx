@@ -11,13 +11,14 @@ import { AppLink } from "../../frames/AppLink";
 import { Confirm } from "../../frames/Confirm";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
-import { soon } from "../../frames/later";
+import { later, soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { VerifyPane } from "./VerifyPane";
+import type { VerifyProps } from "./VerifyPane";
 
+const VerifyPane = later<VerifyProps>(() => import("./VerifyPane"));
 const AddForm = soon(() => import("./CaCertificateForm"));
 
 const text = (row: Resource, name: string): string => String(row.properties?.[name] ?? "");
@@ -83,7 +84,7 @@ export default function CaCertificates({ id }: BladeProps) {
       <Pane open={adding} title={t.caCertificates.uploadTitle} onClose={() => setAdding(false)}>
         <AddForm id={id} onDone={() => setAdding(false)} />
       </Pane>
-      <VerifyPane certificate={verifying} onClose={() => setVerifying(undefined)} />
+      <VerifyPane open={verifying !== undefined} certificate={verifying} onClose={() => setVerifying(undefined)} />
       <Confirm open={removing.length > 0} title={t.caCertificates.deleteMany(removing.length)} action={t.common.delete} onConfirm={remove} onClose={() => setRemoving([])}>
         <p>{t.caCertificates.deleteText}</p>
         <ul>

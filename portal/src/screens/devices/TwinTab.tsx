@@ -14,7 +14,7 @@ import { Loaded } from "../../frames/Loaded";
 import { announce } from "../../shell/announce";
 import { t } from "../../texts";
 import { patched, patchOf, readPart, written } from "../../twinRules";
-import { JsonField } from "../enrollments/tabs";
+import JsonField from "../../frames/JsonField";
 import { useTwin } from "./devices";
 
 const useStyles = makeStyles({ columns: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(min(440px, 100%), 1fr))", gap: "24px" } });

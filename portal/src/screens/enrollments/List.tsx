@@ -9,7 +9,7 @@ import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
-import { serviceHost } from "../provisioning/service";
+import { serviceHost } from "../provisioning/host";
 import { mechanismOf } from "./mechanism";
 import { enrollmentPage } from "./paths";
 import { enrollmentSource } from "./source";

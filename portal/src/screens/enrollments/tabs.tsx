@@ -1,16 +1,15 @@
 /** The tabs of an enrollment, new or there. */
 
-import { Button, Checkbox, Field, makeStyles, Text, Textarea } from "@fluentui/react-components";
+import { Button, Checkbox, Field, Text } from "@fluentui/react-components";
 import { useState } from "react";
 import type { Resource } from "../../api/arm";
 import type { Enrollment, Kind } from "../../api/provisioningData";
 import type { ResourceId } from "../../api/resourceId";
-import { CertificateField } from "../../frames/CertificateField";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
 import type { Form } from "../../frames/form";
 import { namedFinder } from "../../frames/finders";
-import { later } from "../../frames/later";
+import { later, soon } from "../../frames/later";
 import { useResources } from "../../frames/load";
 import type { WizardTab } from "../../frames/Wizard";
 import { t } from "../../texts";
@@ -20,7 +19,6 @@ import type { LinkHubProps } from "../provisioning/LinkHubPane";
 import type { NamespacePaneProps } from "../provisioning/NamespacePane";
 import { linkedHubs, namespaceLink } from "../provisioning/service";
 import { MECHANISMS, type EnrollmentFaults, type Mechanism, type Unkept, type Values } from "./enrollment";
-import { cutText } from "../../wellFormed";
 
 const LinkHubPane = later<LinkHubProps>(() => import("../provisioning/LinkHubPane"));
 const NamespacePane = later<NamespacePaneProps>(() => import("../provisioning/NamespacePane"));
@@ -37,7 +35,8 @@ export interface TabsProps {
   taken: boolean;
 }
 
-const useStyles = makeStyles({ area: { maxWidth: "640px", marginBottom: "12px" }, mono: { fontFamily: "monospace" } });
+const JsonField = soon(() => import("../../frames/JsonField"));
+const CertificateField = soon(async () => ({ default: (await import("../../frames/CertificateField")).CertificateField }));
 
 export function tabsOf(props: TabsProps): WizardTab<Values>[] {
   const { values } = props.form;
@@ -222,18 +221,6 @@ function DeviceSettings({ kind, form, fault }: TabProps) {
       <JsonField label={t.enrollments.tags} value={values.tags} fault={fault("tags")} onChange={(tags) => set({ tags })} />
       <JsonField label={t.enrollments.desired} value={values.desired} fault={fault("desired")} onChange={(desired) => set({ desired })} />
     </>
-  );
-}
-
-/** Longest text that is taken, characters: a paste by mistake does not stop the page. */
-const LONGEST = 100_000;
-
-export function JsonField({ label, value, fault, onChange, rows = 8 }: { label: string; value: string; fault: string | undefined; onChange: (value: string) => void; rows?: number }) {
-  const styles = useStyles();
-  return (
-    <Field className={styles.area} label={label} {...(fault ? { validationState: "error" as const, validationMessage: fault } : {})}>
-      <Textarea textarea={{ className: styles.mono, rows, spellCheck: false }} resize="vertical" value={value} onChange={(_, data) => onChange(cutText(data.value, LONGEST))} />
-    </Field>
   );
 }
 

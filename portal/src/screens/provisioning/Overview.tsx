@@ -20,7 +20,8 @@ import { tagsText } from "../../tagsText";
 import { DeleteResource } from "../common/DeleteResource";
 import { lockedBy, useLocks } from "../common/locksOver";
 import type { NamespacePaneProps } from "./NamespacePane";
-import { linkedHubs, namespaceLink, serviceHost, shortHub, withoutNamespace } from "./service";
+import { serviceHost } from "./host";
+import { linkedHubs, namespaceLink, shortHub, withoutNamespace } from "./service";
 
 const NamespacePane = later<NamespacePaneProps>(() => import("./NamespacePane"));
 const JsonPane = soon(() => import("../common/JsonPane"));

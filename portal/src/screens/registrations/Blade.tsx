@@ -6,7 +6,7 @@ import { ChoiceField } from "../../frames/ChoiceField";
 import { exactFinder } from "../../frames/finders";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { t } from "../../texts";
-import { serviceHost } from "../provisioning/service";
+import { serviceHost } from "../provisioning/host";
 import { Registrations } from "./Registrations";
 
 /** Groups that are offered for choosing; the search of the list finds every registration without one. */
