@@ -92,7 +92,7 @@ const useStyles = makeStyles({
   scroll: { overflowX: "auto" },
   table: { minWidth: "640px" },
   check: { width: "36px", padding: 0 },
-  cell: { overflowWrap: "anywhere" },
+  cell: { overflowWrap: "anywhere", paddingTop: "4px", paddingBottom: "4px" },
   foot: { display: "flex", flexWrap: "wrap", gap: "12px", alignItems: "center", margin: "12px 0" },
   stale: { color: tokens.colorNeutralForeground2 },
   size: { minWidth: "80px", width: "80px" },

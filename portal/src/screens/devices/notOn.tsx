@@ -1,5 +1,5 @@
-import { Badge } from "@fluentui/react-components";
 import { parseId, sameId } from "../../api/resourceId";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
 import { missing, type Standing } from "../namespaces/facts";
 import { hubsOf, type RegistryRow } from "./devices";
@@ -15,8 +15,8 @@ export function notOn(row: Pick<RegistryRow, "properties">, standings: Standing[
 
 export function NotOnBadges({ at }: { at: Standing[] }) {
   return at.map((each) => (
-    <Badge key={each.hub} color={each.state === "Failed" ? "danger" : "warning"} shape="rounded">
+    <Mark key={each.hub} failed={each.state === "Failed"}>
       {t.devices.notOn(each.policy, each.hub)}
-    </Badge>
+    </Mark>
   ));
 }

@@ -1,4 +1,4 @@
-import { Badge, Button, makeStyles } from "@fluentui/react-components";
+import { Button } from "@fluentui/react-components";
 import { ArrowClockwiseRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { useState } from "react";
@@ -13,6 +13,7 @@ import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { HUB } from "../../resources";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
 import { tagsText } from "../../tagsText";
 import { lockedBy, useLocks } from "../common/locksOver";
@@ -21,14 +22,9 @@ import { missing, NEAR_DAYS, useDeviceCount, useEnding, useHolders, useStandings
 import { DeleteNamespace } from "./DeleteNamespace";
 
 
-const useStyles = makeStyles({
-  badge: { height: "auto", whiteSpace: "normal", alignSelf: "flex-start" },
-});
-
 const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
-  const styles = useStyles();
   const client = useQueryClient();
   const [pane, setPane] = useState(false);
   const [deleting, setDeleting] = useState(false);
@@ -73,16 +69,16 @@ export default function Overview({ id, resource }: BladeProps) {
           {hubs?.map((row) => <LinkLine key={row.id} to={pageOf(row.id)} name={row.name} />)}
           {standings.error && <Failure fault={standings.error} retry={() => void standings.refetch()} />}
           {missing(standings.data ?? []).map((each) => (
-            <Badge className={styles.badge} key={each.policy + each.hub} color={each.state === "Failed" ? "danger" : "warning"} shape="rounded">
+            <Mark key={each.policy + each.hub} failed={each.state === "Failed"}>
               {t.namespaces.notOn(each.policy, each.hub)}
-            </Badge>
+            </Mark>
           ))}
         </Tile>
         <Tile of={holders} label={t.namespaces.linkedServices} number={services?.length}>
           {services?.map((row) => <LinkLine key={row.id} to={pageOf(row.id)} name={row.name} />)}
         </Tile>
-        <Tile of={devices} label={t.namespaces.devices} number={devices.data} />
-        <Tile of={ending} label={t.namespaces.ending(NEAR_DAYS)} number={ending.data && (ending.data.more ? `${ending.data.count}+` : ending.data.count)} />
+        <Tile of={devices} label={t.namespaces.devices} to={pageOf(id.id, "devices")} number={devices.data} />
+        <Tile of={ending} label={t.namespaces.ending(NEAR_DAYS)} to={pageOf(id.id, "certificates")} number={ending.data && (ending.data.more ? `${ending.data.count}+` : ending.data.count)} />
       </Tiles>
       <Pane open={pane} wide title={t.blades.json} onClose={() => setPane(false)}>
         <JsonPane id={id} />

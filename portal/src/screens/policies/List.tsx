@@ -1,6 +1,6 @@
 /** Credential policies of a namespace: the list, creating one, and bringing them to the hubs. */
 
-import { Badge, Button, Text } from "@fluentui/react-components";
+import { Button, Text } from "@fluentui/react-components";
 import { AddRegular, ArrowSyncRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useMemo, useState } from "react";
 import { armPath, type Resource } from "../../api/arm";
@@ -18,6 +18,7 @@ import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
 import { credentialStep } from "../namespaces/steps";
 import { useStandings, type Standing } from "../namespaces/facts";
@@ -142,9 +143,9 @@ function useColumns(standings: Standing[] | undefined, unread: string): Column<R
               {of(policy)
                 .filter((standing) => standing.state !== "Synchronized")
                 .map((standing) => (
-                  <Badge key={standing.hub} color={standing.state === "Failed" ? "danger" : "warning"} shape="rounded" title={standing.error?.message ?? ""}>
+                  <Mark key={standing.hub} failed={standing.state === "Failed"} why={standing.error?.message}>
                     {t.policies.notOn(standing.hub)}
-                  </Badge>
+                  </Mark>
                 ))}
             </>
           ) : (
