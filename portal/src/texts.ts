@@ -15,7 +15,7 @@ export const t = {
   failure: {
     again: "Try again",
     request: (id: string) => `Request id ${id}`,
-    dots: (id: string) => `Browsers take '${id}' out of an address as a step in its path, so that this page cannot ask for what is called so. az can: give it the id as it is.`,
+    dots: (id: string) => `Browsers take '${id}' out of an address: this page cannot ask for what is called so. Use az.`,
     old: (time: string) => `What is shown is of ${time}.`,
   },
   refused: {
@@ -41,8 +41,8 @@ export const t = {
     choose: "Choose",
     none: "Nothing matches",
     further: (count: number) => (count === 1 ? "1 more: type to find it" : `${count} more: type to find them`),
-    cut: (count: number, exact: boolean) => `Only the first ${count.toLocaleString("en")} are listed. ${exact ? "Type the whole name of another one" : "Type a part of the name"}, and the server is asked for what is not among them.`,
-    asking: "Asking the server…",
+    cut: (count: number, exact: boolean) => `Only the first ${count.toLocaleString("en")} are listed. Type ${exact ? "the whole name" : "a part of the name"} of another one: the server is asked.`,
+    asking: "Searching…",
     notFound: (why: string) => `The server could not be asked: ${why}`,
   },
   tags: {
@@ -173,18 +173,6 @@ export const t = {
   },
   help: {
     title: "Keyboard shortcuts",
-    keys: [
-      ["G, then /", "Search"],
-      ["G, then N", "Create a resource"],
-      ["G, then B", "All services"],
-      ["G, then R", "Resource groups"],
-      ["G, then A", "All resources"],
-      ["G, then D", "Home"],
-      ["G, then ,", "Command bar"],
-      ["G, then .", "Top bar"],
-      ["Ctrl+/", "Search the menu of a resource"],
-      ["Esc", "Close a pane, dialog or list"],
-    ] as [string, string][],
   },
   signIn: {
     going: "Signing in",
@@ -391,6 +379,7 @@ export const t = {
     fresh: "Discard and read anew",
   },
   activity: {
+    finds: "Find by the whole caller",
     hint: "The last 6 hours are shown unless you choose another time span. The search finds a caller by the whole of its name or id.",
     operation: "Operation name",
     action: "Operation",

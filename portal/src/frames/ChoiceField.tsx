@@ -83,7 +83,7 @@ export function ChoiceField(
           </Option>
         )}
       </Combobox>
-      {props.beside}
+      {props.beside && <span style={{ justifySelf: "start" }}>{props.beside}</span>}
       {props.of?.error != null && <Failure fault={props.of.error} retry={() => void props.of?.refetch()} />}
     </Field>
   );

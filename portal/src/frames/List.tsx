@@ -82,6 +82,8 @@ interface ListProps<R> {
   empty: ReactNode;
   /** Whether the search box is there. */
   searchable?: boolean;
+  /** What the filter looks for, where that is not any field. */
+  finds?: string;
   /** Is told which rows the server gave, also where they come out of the cache. */
   onShown?: (rows: R[]) => void;
 }
@@ -126,7 +128,7 @@ export function List<R>(props: ListProps<R>) {
     <div>
       <CommandBar commands={commands} />
       <div className={styles.tools}>
-        {props.searchable !== false && <FilterBox value={query.filter} onChange={(filter) => change({ filter })} />}
+        {props.searchable !== false && <FilterBox label={props.finds ?? t.list.filter} value={query.filter} onChange={(filter) => change({ filter })} />}
         {props.facets?.map((facet) => (
           <FacetBox key={facet.id} facet={facet} value={query.facets[facet.id] ?? ""} onChange={(value) => change({ facets: { ...query.facets, [facet.id]: value } })} />
         ))}
@@ -258,7 +260,7 @@ function useRows<R>(props: ListProps<R>, query: ListQuery) {
 }
 
 /** Typing takes effect after 300 ms, Enter at once. */
-function FilterBox({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+function FilterBox({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   const styles = useStyles();
   const [typed, setTyped] = useState(value);
   // What was sent from here and did not come back yet: it says nothing about what was typed since.
@@ -287,8 +289,8 @@ function FilterBox({ value, onChange }: { value: string; onChange: (value: strin
   return (
     <SearchBox
       className={styles.search}
-      placeholder={t.list.filter}
-      aria-label={t.list.filter}
+      placeholder={label}
+      aria-label={label}
       value={typed}
       onChange={(_, data) => setTyped(cutText(data.value, 300))}
       onKeyDown={(event) => {

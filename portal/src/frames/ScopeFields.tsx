@@ -11,7 +11,7 @@ import { groupName } from "../rules";
 import type { StepPlan } from "../shell/deployments";
 import { t } from "../texts";
 import { ChoiceField } from "./ChoiceField";
-import { graphFinder } from "./finders";
+import { graphFinder } from "./resourceFinders";
 import { useGroups, useLocations, useSubscriptions } from "./load";
 import { later } from "./later";
 import type { NewGroupProps } from "./NewGroup";

@@ -1,7 +1,8 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { Fault } from "../api/fault";
 import { useTokens } from "../api/http";
-import { exactFinder, fittingChoices, graphFinder, namedFinder } from "./finders";
+import { exactFinder, fittingChoices } from "./finders";
+import { graphFinder, namedFinder } from "./resourceFinders";
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -1,8 +1,6 @@
 /** Ways to what a drop-down did not read: by a part of a name where the server searches, by the whole name where it only knows that. */
 
-import { read, type Resource } from "../api/arm";
 import { Fault } from "../api/fault";
-import { query, quote } from "../api/graphQuery";
 
 export interface Choice {
   value: string;
@@ -17,19 +15,6 @@ export interface Finder {
   /** The whole name must be typed. */
   exact?: boolean;
   find: (text: string, signal: AbortSignal) => Promise<Choice[]>;
-}
-
-/** Rows that are asked for at once. */
-const TOP = 50;
-
-/** Rows of Resource Graph whose name holds what is typed.
- * @param base query up to where rows are chosen
- * @param choiceOf also where a field keeps what it needs of a row that it did not read */
-export function graphFinder<R>(base: string, choiceOf: (row: R) => Choice): Finder {
-  return {
-    key: ["graph", base],
-    find: async (text, signal) => (await query<R>(`${base} | where name contains ${quote(text)} | order by name asc`, { top: TOP, signal })).rows.map(choiceOf),
-  };
 }
 
 /** What is called exactly as is typed: by `get`, which fails with 404 or 400 where there is nothing of that name. */
@@ -49,10 +34,6 @@ export function exactFinder(key: unknown[], get: (text: string, signal: AbortSig
     },
   };
 }
-
-/** A resource of the list at `list` by its name. */
-export const namedFinder = (list: string, choiceOf: (row: Resource) => Choice): Finder =>
-  exactFinder([list.toLowerCase()], async (text, signal) => choiceOf(await read<Resource>(`${list}/${text}`, undefined, signal)));
 
 /** Choices out of those that are here, and out of what the server finds; none twice. */
 export function fittingChoices(here: Choice[], found: Choice[], text: string): Choice[] {

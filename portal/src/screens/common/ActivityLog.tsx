@@ -65,6 +65,7 @@ export function ActivityLog({ subscription, resource, group }: { subscription: s
     <>
       <p>{t.activity.hint}</p>
       <List
+        finds={t.activity.finds}
         label={t.blades.activity}
         source={source}
         columns={columns}

@@ -10,7 +10,7 @@ import { API } from "../../api/versions";
 import { useRested } from "../../frames/checks";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField } from "../../frames/Fields";
-import { graphFinder } from "../../frames/finders";
+import { graphFinder } from "../../frames/resourceFinders";
 import { soon } from "../../frames/later";
 import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";

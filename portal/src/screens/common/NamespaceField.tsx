@@ -7,7 +7,7 @@ import { queryAll, quote } from "../../api/graphQuery";
 import { parseId } from "../../api/resourceId";
 import { useExists } from "../../frames/checks";
 import { ChoiceField, type Choice } from "../../frames/Fields";
-import { graphFinder } from "../../frames/finders";
+import { graphFinder } from "../../frames/resourceFinders";
 import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import { NAMESPACE } from "../../resources";

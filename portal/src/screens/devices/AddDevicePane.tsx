@@ -9,7 +9,7 @@ import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField, type Reading } from "../../frames/Fields";
-import { graphFinder } from "../../frames/finders";
+import { graphFinder } from "../../frames/resourceFinders";
 import { Pane } from "../../frames/Pane";
 import { deviceId, symmetricKey } from "../../rules";
 import { deployments } from "../../shell/useDeployments";

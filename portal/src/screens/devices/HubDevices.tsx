@@ -78,6 +78,7 @@ export default function HubDevices({ hub }: { hub?: Hub }) {
     <>
       <List
         label={t.devices.title}
+        {...(hub ? { finds: t.devices.find } : {})}
         source={source}
         columns={columns}
         rowId={(row) => `${row.hubId}/${row.id}`}

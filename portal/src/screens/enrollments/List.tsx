@@ -62,9 +62,9 @@ function Enrollments({ id, host, kind }: { id: BladeProps["id"]; host: string; k
   const need = (word: string) => ({ action: `Microsoft.Devices/provisioningServices/${group ? "enrollmentGroups" : "enrollments"}/${word}`, scope: id.id, data: true });
   return (
     <>
-      <p>{t.enrollments.searchHint}</p>
       <ListFrame
         label={group ? t.enrollments.groups : t.enrollments.individuals}
+        finds={t.enrollments.find}
         source={source}
         columns={columns}
         rowId={enrollmentId}

@@ -8,7 +8,7 @@ import type { ResourceId } from "../../api/resourceId";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
 import type { Form } from "../../frames/form";
-import { namedFinder } from "../../frames/finders";
+import { namedFinder } from "../../frames/resourceFinders";
 import { later, soon } from "../../frames/later";
 import { useResources } from "../../frames/load";
 import type { WizardTab } from "../../frames/Wizard";

@@ -12,7 +12,7 @@ import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
-import { graphFinder } from "../../frames/finders";
+import { graphFinder } from "../../frames/resourceFinders";
 import { Pane } from "../../frames/Pane";
 import { SubscriptionField } from "../../frames/SubscriptionField";
 import { deployments } from "../../shell/useDeployments";

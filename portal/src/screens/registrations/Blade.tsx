@@ -30,7 +30,7 @@ export default function Blade({ id, resource }: BladeProps) {
   if (host === "") return null;
   return (
     <>
-      <ChoiceField label={t.registrations.group} value={group || undefined} choices={known} of={groups} finder={exactFinder(["enrollment-groups", host], async (text, signal) => choiceOf(await readEnrollment(host, "group", text, signal)))} hint={t.registrations.find} onChange={(wanted) => setParams({ group: wanted })} />
+      <ChoiceField label={t.registrations.group} value={group || undefined} choices={known} of={groups} finder={exactFinder(["enrollment-groups", host], async (text, signal) => choiceOf(await readEnrollment(host, "group", text, signal)))} onChange={(wanted) => setParams({ group: wanted })} />
       <Registrations key={group} id={id} host={host} {...(group ? { group } : {})} />
     </>
   );
