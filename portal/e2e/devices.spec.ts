@@ -77,7 +77,7 @@ test("a device is made, its twin edited against somebody else, its key shown whe
   await expect(page.getByRole("link", { name: "pump-4" })).toBeVisible();
   await expect(page).toHaveURL(/\/devices$/);
   await server.callAt(host, "DELETE", `/devices/pump-4${DATA}`, undefined, { "if-match": "*" });
-  await page.getByRole("searchbox", { name: "Filter for any field..." }).fill("pump");
+  await page.getByRole("searchbox", { name: "Find by how the ID begins" }).fill("pump");
   await expect(page.getByRole("link", { name: "fan-1" })).toBeHidden();
   await page.getByRole("checkbox", { name: "Mark all rows of this page" }).check();
   await page.getByRole("button", { name: "Disable", exact: true }).click();
@@ -133,7 +133,7 @@ test("events appear as they come, and that there are none is told of what was re
   const host = `${name}.azure-devices.localhost`;
   await server.callAt(host, "PUT", `/devices/pump${DATA}`, { deviceId: "pump" });
   const page = await portal(`/resource${hub}/overview`);
-  const none = page.getByText("No events yet.");
+  const none = page.getByText("No events yet. From: beginning shows those that were sent before.");
   await page.route(/\/readEvents\?/, (route) => route.fulfill({ status: 503, json: { error: { code: "Busy", message: "later" } } }));
   await page.getByRole("link", { name: "Events", exact: true }).click();
   await expect(page.getByText("Busy").first()).toBeVisible();

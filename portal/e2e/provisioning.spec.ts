@@ -58,7 +58,7 @@ test("002 and 004: a service with its green check, a namespace added to it, a hu
   await page.getByRole("checkbox", { name: `Mark ${hub}` }).check();
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("button", { name: "Yes" }).click();
-  await expect(page.getByText("No hub is linked: devices cannot be provisioned.")).toBeVisible();
+  await expect(page.getByText("No hub is linked: devices cannot be provisioned. Add links one.")).toBeVisible();
 });
 
 test("002 and 004: an enrollment group with a CA out of a file; a private key stays in the page; a policy is assigned later, from a namespace that is linked on the way", async ({ portal, server }) => {

@@ -2,6 +2,7 @@
 
 import { expect, fresh, looksGood, test } from "./support/test";
 import { fillIn } from "./support/signIn";
+import { open } from "./support/steps";
 
 test("a wrong password tells nothing, the right one leads where one wanted to go, and signing out ends every window", async ({ portal, server }) => {
   const group = await server.group(fresh("deep"));
@@ -18,7 +19,7 @@ test("a wrong password tells nothing, the right one leads where one wanted to go
   await page.getByRole("button", { name: "Sign out" }).click();
   await expect(page).toHaveURL(/\/portal\/signed-out/);
   await expect(other).toHaveURL(/\/portal\/signed-out/);
-  expect(await page.evaluate(() => localStorage.getItem("ferrohub.recent"))).toBeNull();
+  expect(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("ferrohub.recent")))).toEqual([]);
   const anew = await page.context().newPage();
   await anew.goto(`${server.origin}/portal/resource${group}/tags`);
   const sentences: string[] = [];
@@ -52,6 +53,28 @@ test("whoever signs in where another's session ended sees nothing of what that o
   await page.getByRole("button", { name: /^Notifications/ }).click();
   await expect(page.getByText("Nothing was begun in this window.")).toBeVisible();
   expect((await server.call("GET", `${path}?api-version=2023-01-31`, undefined, { any: true })).status).toBe(404);
+});
+
+test("two who are signed in in windows of one browser keep apart what each looked at", async ({ portal, server }) => {
+  const [ofFirst, ofSecond] = [await server.group(fresh("of-first")), await server.group(fresh("of-second"))];
+  const people = [await server.person(fresh("first"), [["Reader", server.subscription]]), await server.person(fresh("second"), [["Reader", server.subscription]])] as const;
+  const nameOf = (group: string) => group.split("/").at(-1) ?? "";
+  const first = await portal(`/resource${ofFirst}/overview`, people[0]);
+  await first.context().clearCookies();
+  const second = await first.context().newPage();
+  await second.goto(`${server.origin}/portal/resource${ofSecond}/overview`);
+  await fillIn(second, people[1]);
+  await expect(second.getByRole("heading", { level: 1, name: nameOf(ofSecond) })).toBeVisible();
+  // The first one's window is still open, and goes on; nothing of it is loaded anew.
+  await first.getByRole("link", { name: "Tags", exact: true }).click();
+  await open(first, nameOf(ofFirst));
+  for (const [page, mine, other] of [[first, ofFirst, ofSecond], [second, ofSecond, ofFirst]] as const) {
+    await page.getByRole("banner").getByRole("link", { name: "Ferrohub" }).click();
+    await expect(page.getByRole("main").getByRole("link", { name: nameOf(mine) })).toBeVisible();
+    await expect(page.getByRole("main").getByText(nameOf(other))).toHaveCount(0);
+  }
+  const kept = await second.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith("ferrohub.recent")).sort());
+  expect(Object.fromEntries(kept)).toEqual({ [`ferrohub.recent.${people[0].objectId}`]: JSON.stringify([ofFirst]), [`ferrohub.recent.${people[1].objectId}`]: JSON.stringify([ofSecond]) });
 });
 
 test("a link signs in once, where the portal is, and a password is chosen behind the next one", async ({ newcomer, server }) => {

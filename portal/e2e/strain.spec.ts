@@ -27,7 +27,7 @@ test("10,000 devices: a page at a time, found by their names, and no more in the
   await expect(grid.getByRole("row")).toHaveCount(51);
   await page.getByRole("button", { name: "Next >" }).click();
   await expect(grid.getByRole("link", { name: "pump-00050" })).toBeVisible();
-  await page.getByRole("searchbox", { name: "Filter for any field..." }).fill("pump-0999");
+  await page.getByRole("searchbox", { name: "Find by how the ID begins" }).fill("pump-0999");
   await expect(grid.getByRole("row")).toHaveCount(11);
   await expect(grid.getByRole("link", { name: "pump-09999" })).toBeVisible();
   await page.getByRole("checkbox", { name: "Mark all rows of this page" }).check();

@@ -15,6 +15,7 @@ export const t = {
   failure: {
     again: "Try again",
     request: (id: string) => `Request id ${id}`,
+    dots: (id: string) => `Browsers take '${id}' out of an address: this page cannot ask for what is called so. Use az.`,
     old: (time: string) => `What is shown is of ${time}.`,
   },
   refused: {
@@ -36,7 +37,14 @@ export const t = {
     save: "Download",
   },
   confirm: { type: (name: string) => `Type "${name}" to confirm` },
-  fields: { choose: "Choose", none: "Nothing matches", further: (count: number) => (count === 1 ? "1 more: type to find it" : `${count} more: type to find them`) },
+  fields: {
+    choose: "Choose",
+    none: "Nothing matches",
+    further: (count: number) => (count === 1 ? "1 more: type to find it" : `${count} more: type to find them`),
+    cut: (count: number, exact: boolean) => `Only the first ${count.toLocaleString("en")} are listed. Type ${exact ? "the whole name" : "a part of the name"} of another one: the server is asked.`,
+    asking: "Searching…",
+    notFound: (why: string) => `The server could not be asked: ${why}`,
+  },
   tags: {
     label: "Tags",
     name: "Name",
@@ -165,18 +173,6 @@ export const t = {
   },
   help: {
     title: "Keyboard shortcuts",
-    keys: [
-      ["G, then /", "Search"],
-      ["G, then N", "Create a resource"],
-      ["G, then B", "All services"],
-      ["G, then R", "Resource groups"],
-      ["G, then A", "All resources"],
-      ["G, then D", "Home"],
-      ["G, then ,", "Command bar"],
-      ["G, then .", "Top bar"],
-      ["Ctrl+/", "Search the menu of a resource"],
-      ["Esc", "Close a pane, dialog or list"],
-    ] as [string, string][],
   },
   signIn: {
     going: "Signing in",
@@ -280,7 +276,7 @@ export const t = {
     deleteTitle: (name: string) => `Delete namespace ${name}`,
     deletePlan: (name: string) => `Delete namespace ${name}`,
     deleteText: "This cannot be undone. With the namespace go:",
-    goPolicies: (names: string[]) => (names.length === 0 ? "no policies" : `its policies, and with them their issuing CAs: ${names.join(", ")}`),
+    goPolicies: (names: string[], more: boolean) => (names.length === 0 ? "no policies" : `its policies, and with them their issuing CAs: ${names.join(", ")}${more ? ", and others that were not read" : ""}`),
     goDevices: (count: number) => (count === 1 ? "1 device of the registry, with its certificates" : `${count} devices of the registry, with their certificates`),
     noCount: "The server did not say how many devices there are.",
     heldBy: "The namespace cannot be deleted while these are linked to it:",
@@ -383,6 +379,7 @@ export const t = {
     fresh: "Discard and read anew",
   },
   activity: {
+    finds: "Find by the whole caller",
     hint: "The last 6 hours are shown unless you choose another time span. The search finds a caller by the whole of its name or id.",
     operation: "Operation name",
     action: "Operation",

@@ -194,6 +194,9 @@ export const plantTexts = {
   },
   devices: {
     title: "Devices",
+    find: "Find by how the ID begins",
+    notFound: (id: string) => `The hub has no device '${id}'. It may have been deleted: go back to the devices of the hub.`,
+    changedSince: (id: string) => `The twin of '${id}' was changed since it was read. Read it again and make the change on what it is now.`,
     atHubs: "At IoT hubs",
     inNamespaces: "In namespaces",
     id: "Device ID",
@@ -287,7 +290,7 @@ export const plantTexts = {
     time: "Enqueued",
     sequence: "Sequence number",
     body: "Body",
-    none: "No events yet.",
+    none: "No events yet. From: beginning shows those that were sent before.",
     unread: "Nothing was read yet.",
     running: (count: number) => `Reading; ${count} events shown.`,
     paused: (count: number) => `Paused; ${count} events shown.`,

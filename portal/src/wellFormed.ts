@@ -15,5 +15,17 @@ export function cutText(text: string, most: number): string {
 /** `text` as one segment of a path, or a value of a query. */
 export const segment = (text: string | number): string => encodeURIComponent(wellFormed(String(text)));
 
+/** Would a browser take `text` for a step in a path? It takes `.` and `..` out of every address, also where they are written as `%2E`. */
+export const isDots = (text: string): boolean => /^(?:\.|%2e){1,2}$/i.test(text);
+
+/** Mark before a name that would not survive in an address. */
+const MARK = "~";
+
+/** A name as one segment of an address of the page; {@link nameIn} reads it. */
+export const nameSegment = (name: string): string => segment(isDots(name.replace(/^~+/, "")) ? MARK + name : name);
+
+/** The name that a segment of an address of the page was made from. */
+export const nameIn = (text: string): string => (text.startsWith(MARK) && isDots(text.replace(/^~+/, "")) ? text.slice(1) : text);
+
 /** A resource id as a path: its segments made safe for an address. */
 export const idPath = (id: string): string => encodeURI(wellFormed(id)).replace(/[?#]/g, encodeURIComponent);

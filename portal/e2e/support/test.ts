@@ -3,6 +3,8 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test as base, type BrowserContext, type BrowserContextOptions, type Page } from "@playwright/test";
+import { existsSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
 import { Server, type Person } from "./server";
 import { signInAs } from "./signIn";
 
@@ -50,6 +52,7 @@ export const test = base.extend<Each, Worker>({
     const open = async (options: BrowserContextOptions = {}): Promise<Page> => {
       const context = await browser.newContext({ viewport: info.project.use.viewport ?? null, permissions: ["clipboard-read", "clipboard-write"], ...options });
       contexts.push(context);
+      await serveBuild(context, server);
       const page = await context.newPage();
       pages.push(page);
       listen(page, server.origin, complaints);
@@ -73,6 +76,24 @@ export const test = base.extend<Each, Worker>({
 });
 
 export { expect };
+
+/** Gives the windows a build of the page in place of the one that is in the program: `FERROHUB_TEST_PORTAL` is its folder. What the page may do
+ * is still what the program says. */
+async function serveBuild(context: BrowserContext, server: Server): Promise<void> {
+  const folder = process.env["FERROHUB_TEST_PORTAL"];
+  if (!folder) return;
+  const entry = /assets\/index-[\w-]+\.js/.exec(readFileSync(join(folder, "index.html"), "utf8"))?.[0] ?? "";
+  await context.route(`${server.origin}/portal/{assets/**,version.json,icon.svg}`, async (route) => {
+    const wanted = new URL(route.request().url()).pathname.slice("/portal/".length);
+    const file = join(folder, wanted);
+    const type = { contentType: KINDS[extname(file)] ?? "text/html" };
+    if (existsSync(file)) return route.fulfill({ ...type, body: readFileSync(file) });
+    // The page of the program, which no route sees where it comes by a redirect, asks for its own files: the first of them leads to the build.
+    return route.fulfill({ ...type, body: wanted.startsWith("assets/index-") ? `import "/portal/${entry}";` : "" });
+  });
+}
+
+const KINDS: Record<string, string> = { ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml" };
 
 /** Notes what no test may cause. */
 function listen(page: Page, origin: string, complaints: string[]): void {

@@ -74,6 +74,10 @@ export function subscriptions(): Promise<Whole<Subscription>> {
   return readAll<Subscription>(armPath("/subscriptions", API.subscriptions));
 }
 
+export function readSubscription(subscription: string, signal?: AbortSignal): Promise<Subscription> {
+  return read<Subscription>(`/subscriptions/${subscription}`, API.subscriptions, signal);
+}
+
 export interface Location {
   name: string;
   displayName: string;
@@ -85,11 +89,6 @@ export function locations(subscription: string): Promise<Whole<Location>> {
 
 export function groups(subscription: string): Promise<Whole<Resource>> {
   return readAll<Resource>(armPath(`/subscriptions/${subscription}/resourcegroups`, API.resources));
-}
-
-/** All resources of a type in a subscription. */
-export function ofType(subscription: string, type: string): Promise<Whole<Resource>> {
-  return readAll<Resource>(armPath(`/subscriptions/${subscription}/providers/${type}`, versionOf(type)));
 }
 
 /** The namespace that a hub or provisioning service is linked to, whatever its generation calls it. */

@@ -1,7 +1,8 @@
 /** The only place that calls `fetch`. */
 
 import { asFault, Fault, faultOf, unreachable } from "./fault";
-import { segment } from "../wellFormed";
+import { t } from "../texts";
+import { isDots, segment } from "../wellFormed";
 
 /** Whom a token is for. */
 export type Audience = "arm" | "graph" | "hub" | "dps" | "registry";
@@ -72,6 +73,9 @@ export function waitOf(headers: Headers): number | undefined {
 }
 
 async function attempt(call: Call, bearer: string): Promise<Response> {
+  const dots = call.path.split("?")[0]?.split("/").find(isDots);
+  // The call would be one of what lies above.
+  if (dots !== undefined) throw new Fault({ status: 400, code: "NotAnAddress", message: t.failure.dots(decodeURIComponent(dots)) });
   const headers: Record<string, string> = {
     Accept: "application/json",
     Authorization: `Bearer ${bearer}`,

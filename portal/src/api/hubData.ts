@@ -1,9 +1,12 @@
 /** The service API of a hub: identities, twins, queries. Reached below this origin, so that its name need not be resolved. */
 
-import { send, withQuery } from "./http";
+import { Fault } from "./fault";
+import { send, withQuery, type Method } from "./http";
 import { readContinued, type Page } from "./pager";
 import { API } from "./versions";
-import { segment } from "../wellFormed";
+import { t } from "../texts";
+import { patched, written } from "../twinRules";
+import { isDots, segment } from "../wellFormed";
 
 export interface Keys {
   primaryKey?: string | null;
@@ -84,14 +87,62 @@ export async function readDevice(host: string, id: string, signal?: AbortSignal)
 }
 
 export async function readTwin(host: string, id: string, signal?: AbortSignal): Promise<Twin> {
+  if (isDots(id)) return queriedTwin(host, id, signal);
   return (await send<Twin>({ method: "GET", path: twinPath(host, id), audience: "hub", signal })).body;
+}
+
+/** The twin of a device whose id cannot stand in a path, by the hub's query. */
+async function queriedTwin(host: string, id: string, signal?: AbortSignal): Promise<Twin> {
+  const twin = (await queryHub(host, `SELECT * FROM devices WHERE deviceId = ${hubText(id)}`, 1, undefined, signal)).rows[0];
+  if (!twin) throw new Fault({ status: 404, code: "DeviceNotFound", message: t.devices.notFound(id) });
+  return twin;
+}
+
+/** A text in IoT Hub's query language. */
+export function hubText(value: string): string {
+  return `'${value.replace(/'/g, "''")}'`;
+}
+
+/** A write of a device's identity, as the request of one step. */
+export interface DeviceCall {
+  method: Method;
+  path: string;
+  audience: "hub";
+  headers?: Record<string, string>;
+  body?: unknown;
+}
+
+const BULK = { PUT: { fresh: "create", match: "updateIfMatchETag", any: "update" }, DELETE: { fresh: "delete", match: "deleteIfMatchETag", any: "delete" } } as const;
+
+/** Makes, changes or deletes a device. An id that cannot stand in a path goes by the hub's request about many devices, which has it in its body.
+ * @param etag what the change was made on; `*` for whatever is there, none for a device that is new */
+export function deviceCall(method: "PUT" | "DELETE", host: string, id: string, etag?: string, body: object = {}): DeviceCall {
+  const of = etag === undefined ? "fresh" : etag === "*" ? "any" : "match";
+  if (isDots(id)) {
+    const { deviceId: _, ...document } = body as { deviceId?: string };
+    return { method: "POST", path: hubPath(host, "/devices"), audience: "hub", body: [{ id, importMode: BULK[method][of], ...(of === "match" ? { eTag: `"${etag}"` } : {}), ...document }] };
+  }
+  const headers = etag === undefined ? {} : { headers: { "If-Match": of === "any" ? "*" : `"${etag}"` } };
+  return { method, path: devicePath(host, id), audience: "hub", ...headers, ...(method === "PUT" ? { body } : {}) };
 }
 
 /** Changes a twin; `etag` is what the change was made on.
  * @throws Fault 412 where somebody else changed it since. */
 export async function patchTwin(host: string, id: string, patch: Partial<Twin>, etag: string): Promise<Twin> {
+  if (isDots(id)) return replaceTwin(host, id, patch, etag);
   const reply = await send<Twin>({ method: "PATCH", path: twinPath(host, id), audience: "hub", body: patch, headers: { "If-Match": `"${etag}"` } });
   return reply.body;
+}
+
+/** The same by the request about many devices, which takes whole documents. */
+async function replaceTwin(host: string, id: string, patch: Partial<Twin>, etag: string): Promise<Twin> {
+  const now = await queriedTwin(host, id);
+  if (etag !== "*" && now.etag !== etag) throw new Fault({ status: 412, code: "PreconditionFailed", message: t.devices.changedSince(id) });
+  const tags = patch.tags && { tags: patched(now.tags ?? {}, patch.tags) };
+  const desired = patch.properties?.desired && { properties: { desired: patched(written(now.properties?.desired), patch.properties.desired) } };
+  const entry = { id, importMode: "updateTwinIfMatchETag", twinETag: `"${now.etag ?? ""}"`, ...tags, ...desired };
+  await send({ method: "POST", path: hubPath(host, "/devices"), audience: "hub", body: [entry] });
+  return queriedTwin(host, id);
 }
 
 export async function countConnected(host: string, signal?: AbortSignal): Promise<number> {

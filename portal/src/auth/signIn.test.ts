@@ -8,7 +8,16 @@ const PATIENCE = { timeout: 60_000 };
 
 function store() {
   const held = new Map<string, string>();
-  return { getItem: (key: string) => held.get(key) ?? null, setItem: (key: string, value: string) => void held.set(key, value), removeItem: (key: string) => void held.delete(key), clear: () => held.clear() };
+  return {
+    get length() {
+      return held.size;
+    },
+    key: (at: number) => [...held.keys()][at] ?? null,
+    getItem: (key: string) => held.get(key) ?? null,
+    setItem: (key: string, value: string) => void held.set(key, value),
+    removeItem: (key: string) => void held.delete(key),
+    clear: () => held.clear(),
+  };
 }
 
 const claims = (nonce: string): string => `h.${btoa(JSON.stringify({ nonce, oid: "o", name: "Ann" }))}.s`;
@@ -37,7 +46,7 @@ test("a call that finds the session ended does not overtake the page that says s
   place.search = `?code=c&state=${asked.get("state")}`;
   expect(await signIn()).toMatchObject({ kind: "account", account: { objectId: "o" } });
 
-  ofBrowser.setItem("ferrohub.recent", "[]");
+  ofBrowser.setItem("ferrohub.recent.o", "[]");
   void send({ method: "GET", path: "/poll", audience: "arm" });
   const out = signOut();
   await vi.waitFor(() => expect(refused).toHaveLength(1), PATIENCE);
@@ -47,5 +56,5 @@ test("a call that finds the session ended does not overtake the page that says s
   await out;
   await new Promise((done) => setTimeout(done, 20));
   expect(gone).toEqual(["/portal/signed-out"]);
-  expect(ofBrowser.getItem("ferrohub.recent")).toBeNull();
+  expect(ofBrowser.getItem("ferrohub.recent.o")).toBeNull();
 });

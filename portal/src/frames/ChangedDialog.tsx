@@ -1,6 +1,5 @@
-import { Button, Dialog, DialogActions, DialogBody, DialogContent, DialogSurface, DialogTitle, makeStyles, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow } from "@fluentui/react-components";
-import type { ReactNode } from "react";
-import { t } from "../texts";
+import { Suspense, type ReactNode } from "react";
+import { soon } from "./later";
 
 /** A field that two people see differently. */
 export interface Difference {
@@ -9,10 +8,7 @@ export interface Difference {
   mine: string;
 }
 
-const useStyles = makeStyles({ cell: { overflowWrap: "anywhere", whiteSpace: "pre-wrap", verticalAlign: "top" } });
-
-/** What somebody else changed beside what one would write oneself: field, theirs, yours, and what to do. */
-export function ChangedDialog(props: {
+export interface ChangedProps {
   title: string;
   differences: Difference[];
   /** What is said before they are known. */
@@ -21,45 +17,15 @@ export function ChangedDialog(props: {
   /** Undefined while it is not known what would be written over. */
   onOverwrite: (() => void) | undefined;
   onCancel: () => void;
-}) {
-  const styles = useStyles();
+}
+
+const Box = soon(() => import("./ChangedBox"));
+
+/** What somebody else changed beside what one would write oneself: field, theirs, yours, and what to do. */
+export function ChangedDialog(props: ChangedProps) {
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, data) => !data.open && props.onCancel()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>{props.title}</DialogTitle>
-          <DialogContent>
-            {props.before}
-            {props.differences.length > 0 && (
-              <Table size="small" aria-label={t.conflict.table}>
-                <TableHeader>
-                  <TableRow>
-                    <TableHeaderCell>{t.conflict.field}</TableHeaderCell>
-                    <TableHeaderCell>{t.conflict.theirs}</TableHeaderCell>
-                    <TableHeaderCell>{t.conflict.yours}</TableHeaderCell>
-                  </TableRow>
-                </TableHeader>
-                <TableBody>
-                  {props.differences.map((each) => (
-                    <TableRow key={each.label}>
-                      <TableCell>{each.label}</TableCell>
-                      <TableCell className={styles.cell}>{each.theirs}</TableCell>
-                      <TableCell className={styles.cell}>{each.mine}</TableCell>
-                    </TableRow>
-                  ))}
-                </TableBody>
-              </Table>
-            )}
-          </DialogContent>
-          <DialogActions>
-            <Button onClick={props.onReload}>{t.conflict.reload}</Button>
-            <Button disabled={props.onOverwrite === undefined} onClick={() => props.onOverwrite?.()}>
-              {t.conflict.overwrite}
-            </Button>
-            <Button onClick={props.onCancel}>{t.common.cancel}</Button>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
-    </Dialog>
+    <Suspense fallback={null}>
+      <Box {...props} />
+    </Suspense>
   );
 }

@@ -1,6 +1,7 @@
-import { Button, makeStyles, Popover, PopoverSurface, Toolbar, ToolbarButton, Text, tokens } from "@fluentui/react-components";
+import { Button, makeStyles, Toolbar, ToolbarButton, Text, tokens } from "@fluentui/react-components";
 import { useEffect, useRef, useState, type ReactElement } from "react";
 import { t } from "../texts";
+import { Bubble } from "./Bubble";
 import { RefusedFacts } from "./Refused";
 import { useMay, type Need } from "./rights";
 
@@ -67,8 +68,7 @@ export function CommandButton({ command }: { command: Command }) {
           {command.label}
         </ToolbarButton>
       </span>
-      <Popover open={open && off} withArrow trapFocus positioning={{ target: place.current }} onOpenChange={(_, data) => !data.open && close()}>
-        <PopoverSurface className={styles.why} aria-label={command.label}>
+      <Bubble open={open && off} withArrow target={place.current} label={command.label} className={styles.why} onClose={close}>
           {!may && needs ? (
             <>
               <Text weight="semibold">{t.refused.control(command.label)}</Text>
@@ -80,8 +80,7 @@ export function CommandButton({ command }: { command: Command }) {
           <Button size="small" onClick={close} style={{ marginTop: "8px" }}>
             {t.common.close}
           </Button>
-        </PopoverSurface>
-      </Popover>
+      </Bubble>
     </>
   );
 }

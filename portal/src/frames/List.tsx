@@ -6,9 +6,6 @@ import {
   Dropdown,
   makeStyles,
   Option,
-  Popover,
-  PopoverSurface,
-  PopoverTrigger,
   SearchBox,
   Skeleton,
   SkeletonItem,
@@ -26,6 +23,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { announce } from "../shell/announce";
 import { t } from "../texts";
+import { Bubble } from "./Bubble";
 import { CommandBar, type Command } from "./CommandBar";
 import { continuations, listName, placeOf } from "./continuations";
 import { Failure } from "./Failure";
@@ -84,6 +82,8 @@ interface ListProps<R> {
   empty: ReactNode;
   /** Whether the search box is there. */
   searchable?: boolean;
+  /** What the filter looks for, where that is not any field. */
+  finds?: string;
   /** Is told which rows the server gave, also where they come out of the cache. */
   onShown?: (rows: R[]) => void;
 }
@@ -94,7 +94,7 @@ const useStyles = makeStyles({
   scroll: { overflowX: "auto" },
   table: { minWidth: "640px" },
   check: { width: "36px", padding: 0 },
-  cell: { overflowWrap: "anywhere" },
+  cell: { overflowWrap: "anywhere", paddingTop: "4px", paddingBottom: "4px" },
   foot: { display: "flex", flexWrap: "wrap", gap: "12px", alignItems: "center", margin: "12px 0" },
   stale: { color: tokens.colorNeutralForeground2 },
   size: { minWidth: "80px", width: "80px" },
@@ -128,7 +128,7 @@ export function List<R>(props: ListProps<R>) {
     <div>
       <CommandBar commands={commands} />
       <div className={styles.tools}>
-        {props.searchable !== false && <FilterBox value={query.filter} onChange={(filter) => change({ filter })} />}
+        {props.searchable !== false && <FilterBox label={props.finds ?? t.list.filter} value={query.filter} onChange={(filter) => change({ filter })} />}
         {props.facets?.map((facet) => (
           <FacetBox key={facet.id} facet={facet} value={query.facets[facet.id] ?? ""} onChange={(value) => change({ facets: { ...query.facets, [facet.id]: value } })} />
         ))}
@@ -260,7 +260,7 @@ function useRows<R>(props: ListProps<R>, query: ListQuery) {
 }
 
 /** Typing takes effect after 300 ms, Enter at once. */
-function FilterBox({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+function FilterBox({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   const styles = useStyles();
   const [typed, setTyped] = useState(value);
   // What was sent from here and did not come back yet: it says nothing about what was typed since.
@@ -289,8 +289,8 @@ function FilterBox({ value, onChange }: { value: string; onChange: (value: strin
   return (
     <SearchBox
       className={styles.search}
-      placeholder={t.list.filter}
-      aria-label={t.list.filter}
+      placeholder={label}
+      aria-label={label}
       value={typed}
       onChange={(_, data) => setTyped(cutText(data.value, 300))}
       onKeyDown={(event) => {
@@ -342,6 +342,8 @@ function Pills<R>({ facets, query, onChange }: { facets: Facet<R>[]; query: List
 
 /** Which columns are shown; the first one always is. */
 function ColumnsMenu<R>({ columns, hidden, onChange }: { columns: Column<R>[]; hidden: Set<string>; onChange: (hidden: Set<string>) => void }) {
+  const [open, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
   const set = (id: string, shown: boolean) => {
     const next = new Set(hidden);
     if (shown) next.delete(id);
@@ -349,20 +351,26 @@ function ColumnsMenu<R>({ columns, hidden, onChange }: { columns: Column<R>[]; h
     onChange(next);
   };
   return (
-    <Popover trapFocus>
-      <PopoverTrigger disableButtonEnhancement>
-        <Button appearance="subtle" icon={<ColumnEditRegular />}>
-          {t.list.columns}
-        </Button>
-      </PopoverTrigger>
-      <PopoverSurface aria-label={t.list.columns}>
+    <>
+      <Button ref={button} appearance="subtle" icon={<ColumnEditRegular />} aria-expanded={open} aria-haspopup="dialog" onClick={() => setOpen(!open)}>
+        {t.list.columns}
+      </Button>
+      <Bubble
+        open={open}
+        target={button.current}
+        label={t.list.columns}
+        onClose={() => {
+          setOpen(false);
+          button.current?.focus();
+        }}
+      >
         {columns.map((column, at) => (
           <div key={column.id}>
             <Checkbox label={column.label} checked={!hidden.has(column.id)} disabled={at === 0} onChange={(_, data) => set(column.id, data.checked === true)} />
           </div>
         ))}
-      </PopoverSurface>
-    </Popover>
+      </Bubble>
+    </>
   );
 }
 

@@ -13,6 +13,7 @@ export interface Crumb {
 
 const useStyles = makeStyles({
   page: { padding: "8px 24px 48px", minWidth: 0 },
+  second: { marginBottom: "8px" },
   title: {
     outlineStyle: "none",
     margin: "4px 0 8px",
@@ -53,7 +54,7 @@ export function Page({ title, crumbs = [], children, second }: { title: string; 
       <h1 ref={heading} tabIndex={-1} className={styles.title}>
         {title}
       </h1>
-      {second && <div>{second}</div>}
+      {second && <div className={styles.second}>{second}</div>}
       {children}
     </div>
   );

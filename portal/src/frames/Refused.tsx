@@ -1,39 +1,18 @@
-import { Button, makeStyles, MessageBar, MessageBarBody, MessageBarTitle } from "@fluentui/react-components";
+import { Button, MessageBar, MessageBarBody, MessageBarTitle } from "@fluentui/react-components";
+import { Suspense, type ComponentProps } from "react";
 import type { Denied } from "../api/fault";
-import { roleFor } from "../api/permissions";
-import { useAccount } from "../auth/account";
-import { azLine } from "../azLine";
 import { t } from "../texts";
-import { AzLine } from "./AzLine";
+import { soon } from "./later";
 
-const useStyles = makeStyles({
-  facts: { display: "grid", gridTemplateColumns: "max-content 1fr", columnGap: "12px", rowGap: "2px", margin: "8px 0", overflowWrap: "anywhere" },
-  term: { fontWeight: 600 },
-  value: { margin: 0 },
-});
+// Without them a refusal still says in the server's words what is missing.
+const Facts = soon(() => import("./RefusedFacts").catch(() => ({ default: () => null })));
 
 /** Which action on which scope is missing, and the command that grants it. */
-export function RefusedFacts({ denied, data = false }: { denied: Denied; data?: boolean }) {
-  const styles = useStyles();
-  const account = useAccount();
-  const line =
-    denied.command ??
-    azLine("role assignment create", {
-      "assignee": denied.principal ?? account.objectId,
-      "role": roleFor(denied.action, data),
-      "scope": denied.scope,
-    });
+export function RefusedFacts(props: ComponentProps<typeof Facts>) {
   return (
-    <>
-      <dl className={styles.facts}>
-        <dt className={styles.term}>{t.refused.action}</dt>
-        <dd className={styles.value}>{denied.action}</dd>
-        <dt className={styles.term}>{t.refused.scope}</dt>
-        <dd className={styles.value}>{denied.scope}</dd>
-      </dl>
-      <div>{t.refused.grant}</div>
-      <AzLine lines={line} />
-    </>
+    <Suspense fallback={null}>
+      <Facts {...props} />
+    </Suspense>
   );
 }
 

@@ -1,16 +1,21 @@
 /** The first fields of every wizard: subscription, resource group (or a new one), region. */
 
-import { Button, Input, Field, Popover, PopoverSurface, PopoverTrigger } from "@fluentui/react-components";
-import { useEffect, useState } from "react";
-import { armPath } from "../api/arm";
+import { Button } from "@fluentui/react-components";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { armPath, type Resource } from "../api/arm";
+import { quote } from "../api/graphQuery";
 import { groupId } from "../api/resourceId";
 import { API } from "../api/versions";
+import { keepOwn, readOwn } from "../auth/kept";
 import { groupName } from "../rules";
 import type { StepPlan } from "../shell/deployments";
 import { t } from "../texts";
-import { ChoiceField } from "./Fields";
+import { ChoiceField } from "./ChoiceField";
+import { graphFinder } from "./resourceFinders";
 import { useGroups, useLocations, useSubscriptions } from "./load";
-import { cutText } from "../wellFormed";
+import { later } from "./later";
+import type { NewGroupProps } from "./NewGroup";
+import { SubscriptionField } from "./SubscriptionField";
 
 export interface Scope {
   subscription: string;
@@ -40,6 +45,8 @@ export function groupSteps(scope: Scope): StepPlan[] {
   return [{ title: t.scope.groupStep(scope.group), method: "PUT", path, body: { location: scope.location } }];
 }
 
+const NewGroup = later<NewGroupProps>(() => import("./NewGroup"));
+
 export function ScopeFields(props: {
   value: Scope;
   onChange: (change: Partial<Scope>) => void;
@@ -50,55 +57,30 @@ export function ScopeFields(props: {
 }) {
   const { value, onChange } = props;
   const subscriptions = useSubscriptions();
-  const groups = useGroups(value.subscription || undefined);
   const locations = useLocations(value.subscription || undefined);
   // The first subscription is the one that most have; the region is the group's, or the one that was taken last.
   useEffect(() => {
-    const first = subscriptions.data?.[0];
+    const first = subscriptions.data?.rows[0];
     if (!value.subscription && first) onChange({ subscription: first.subscriptionId });
   }, [subscriptions.data, value.subscription]);
   useEffect(() => {
-    const last = localStorage.getItem(LAST_REGION);
-    if (!value.location && last && locations.data?.some((each) => each.name === last)) onChange({ location: last });
+    const last = readOwn(LAST_REGION);
+    if (!value.location && last && locations.data?.rows.some((each) => each.name === last)) onChange({ location: last });
   }, [locations.data, value.location]);
-  const known = (groups.data ?? []).map((group) => ({ value: group.name, label: group.name }));
-  const choices = value.newGroup && value.group ? [{ value: value.group, label: t.scope.newGroup(value.group) }, ...known] : known;
   return (
     <>
-      <ChoiceField
-        label={t.scope.subscription}
-        required
-        value={value.subscription || undefined}
-        choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))}
-        of={subscriptions}
-        fault={props.fault("subscription")}
-        onChange={(subscription) => onChange({ subscription, group: "", newGroup: false })}
-      />
-      {!props.withoutGroup && (
-        <ChoiceField
-          label={t.scope.group}
-          required
-          value={value.group || undefined}
-          choices={choices}
-          of={groups}
-          fault={props.fault("group")}
-          onChange={(group) => {
-            const found = groups.data?.find((each) => each.name === group);
-            onChange({ group, newGroup: !found, ...(found?.location ? { location: found.location } : {}) });
-          }}
-          beside={<NewGroup taken={known.map((choice) => choice.value)} onChosen={(group) => onChange({ group, newGroup: true })} />}
-        />
-      )}
+      <SubscriptionField required value={value.subscription || undefined} fault={props.fault("subscription")} onChange={(subscription) => onChange({ subscription, group: "", newGroup: false })} />
+      {!props.withoutGroup && <GroupField value={value} fault={props.fault("group")} onChange={onChange} />}
       <ChoiceField
         label={t.scope.region}
         required
         value={value.location || undefined}
-        choices={(locations.data ?? []).map((each) => ({ value: each.name, label: each.displayName }))}
+        choices={(locations.data?.rows ?? []).map((each) => ({ value: each.name, label: each.displayName }))}
         of={locations}
         fault={props.fault("location")}
         hint={props.regionHint}
         onChange={(location) => {
-          localStorage.setItem(LAST_REGION, location);
+          keepOwn(LAST_REGION, location);
           onChange({ location });
         }}
       />
@@ -106,44 +88,53 @@ export function ScopeFields(props: {
   );
 }
 
-/** "Create new": takes a name; the group is made together with what goes into it. */
-function NewGroup({ taken, onChosen }: { taken: string[]; onChosen: (name: string) => void }) {
-  const [open, setOpen] = useState(false);
-  const [name, setName] = useState("");
-  const exists = taken.some((each) => each.toLowerCase() === name.toLowerCase());
-  const fault = name === "" ? undefined : exists ? t.scope.groupExists : groupName(name);
-  const ready = name !== "" && !fault;
-  const choose = () => {
-    if (!ready) return;
-    onChosen(name);
-    setOpen(false);
-    setName("");
-  };
+/** A group that is there, or one that is made together with what goes into it. */
+function GroupField({ value, fault, onChange }: { value: Scope; fault: string | undefined; onChange: (change: Partial<Scope>) => void }) {
+  const groups = useGroups(value.subscription || undefined);
+  const [creating, setCreating] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  // Regions of groups that were found and not read.
+  const far = useRef(new Map<string, string | undefined>());
+  const finder = useMemo(
+    () =>
+      graphFinder<Resource>(`resourcecontainers | where type =~ 'microsoft.resources/subscriptions/resourcegroups' | where subscriptionId =~ ${quote(value.subscription)}`, (group) => {
+        far.current.set(group.name, group.location);
+        return { value: group.name, label: group.name };
+      }),
+    [value.subscription],
+  );
+  const known = (groups.data?.rows ?? []).map((group) => ({ value: group.name, label: group.name }));
+  const choices = value.newGroup && value.group ? [{ value: value.group, label: t.scope.newGroup(value.group) }, ...known] : known;
   return (
-    <Popover open={open} onOpenChange={(_, data) => setOpen(data.open)} trapFocus>
-      <PopoverTrigger disableButtonEnhancement>
-        <Button appearance="transparent" size="small" style={{ justifySelf: "start" }}>
-          {t.scope.createNew}
-        </Button>
-      </PopoverTrigger>
-      <PopoverSurface aria-label={t.scope.createNewGroup}>
-        <Field label={t.scope.groupName} required hint={t.scope.groupText} {...(fault ? { validationState: "error" as const, validationMessage: fault } : {})}>
-          <Input
-            value={name}
-            autoComplete="off"
-            onChange={(_, data) => setName(cutText(data.value, 500))}
-            onKeyDown={(event) => {
-              if (event.key === "Enter") choose();
-            }}
-          />
-        </Field>
-        <Button appearance="primary" size="small" disabledFocusable={!ready} onClick={choose} style={{ marginTop: "8px", marginRight: "8px" }}>
-          {t.common.ok}
-        </Button>
-        <Button size="small" onClick={() => setOpen(false)}>
-          {t.common.cancel}
-        </Button>
-      </PopoverSurface>
-    </Popover>
+    <>
+      <ChoiceField
+        label={t.scope.group}
+        required
+        value={value.group || undefined}
+        choices={choices}
+        of={groups}
+        finder={finder}
+        fault={fault}
+        onChange={(group) => {
+          const location = groups.data?.rows.find((each) => each.name === group)?.location ?? far.current.get(group);
+          const fresh = value.newGroup && group === value.group;
+          onChange({ group, newGroup: fresh, ...(location && !fresh ? { location } : {}) });
+        }}
+        beside={
+          <Button ref={button} appearance="transparent" size="small" style={{ justifySelf: "start" }} aria-expanded={creating} aria-haspopup="dialog" onClick={() => setCreating(true)}>
+            {t.scope.createNew}
+          </Button>
+        }
+      />
+      <NewGroup
+        open={creating}
+        target={button}
+        subscription={value.subscription}
+        taken={known.map((choice) => choice.value)}
+        cut={groups.data?.more === true}
+        onChosen={(group) => onChange({ group, newGroup: true })}
+        onClose={() => setCreating(false)}
+      />
+    </>
   );
 }

@@ -1,19 +1,19 @@
 /** A wizard: tabs, Previous, Next, Review + create on every tab; what is wrong is counted on the tabs; the last one shows what will be
  * done in words, as lines of `az` and as JSON. */
 
-import { Button, Link, makeStyles, Tab, TabList, Text, tokens } from "@fluentui/react-components";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { Button, makeStyles, Spinner, tokens } from "@fluentui/react-components";
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 import { useLocation, useNavigate, useSearchParams } from "react-router";
 import { Fault } from "../api/fault";
 import type { Plan } from "../shell/deployments";
 import { announce } from "../shell/announce";
 import { deployments } from "../shell/useDeployments";
+import { Tab, TabList } from "./Tabs";
 import { t } from "../texts";
 import { loadResult } from "../screens/screens";
-import { AzLine } from "./AzLine";
 import { Failure } from "./Failure";
 import { forgetForm, type Form } from "./form";
-import { JsonView } from "./JsonView";
+import { whenIdle } from "./later";
 import { LeaveGuard } from "./LeaveGuard";
 
 export type Faults<V> = Partial<Record<keyof V, string | undefined>>;
@@ -27,6 +27,8 @@ export interface WizardTab<V extends object> {
   render: (fault: (field: keyof V) => string | undefined) => ReactNode;
   /** Lines of the review: label and value. */
   review: [string, ReactNode][];
+  /** Fetches what the tab shows and the page does not begin with. */
+  ahead?: () => Promise<unknown>;
 }
 
 interface WizardProps<V extends object> {
@@ -52,6 +54,9 @@ interface WizardProps<V extends object> {
 
 const REVIEW = "review";
 
+const loadReview = () => import("./WizardReview");
+const Review = lazy(loadReview);
+
 const useStyles = makeStyles({
   tabs: { flexWrap: "wrap", marginBottom: "16px" },
   dot: {
@@ -73,11 +78,6 @@ const useStyles = makeStyles({
     backgroundColor: tokens.colorNeutralBackground1,
     borderTop: `1px solid ${tokens.colorNeutralStroke2}`,
   },
-  section: { marginBottom: "16px" },
-  head: { display: "flex", gap: "12px", alignItems: "baseline" },
-  lines: { display: "grid", gridTemplateColumns: "minmax(140px, 240px) 1fr", rowGap: "4px", columnGap: "16px", margin: "4px 0" },
-  value: { margin: 0, overflowWrap: "anywhere" },
-  block: { marginTop: "12px" },
 });
 
 export function Wizard<V extends object>(props: WizardProps<V>) {
@@ -88,8 +88,8 @@ export function Wizard<V extends object>(props: WizardProps<V>) {
   const [tab, setTab] = useTab(props.inPane !== undefined, tabs[0]?.id ?? REVIEW);
   // What was begun from here: a second click begins nothing more, until that has ended in vain.
   const leaving = useRef<string | undefined>(undefined);
-  // What shows the result comes with the wizard: once it is wanted, the server may be away.
-  useEffect(() => void loadResult().catch(() => undefined), []);
+  // The other tabs and what shows the result come with the wizard: once they are wanted, the server may be away.
+  useEffect(() => whenIdle(() => [loadResult, loadReview, ...tabs.flatMap((each) => each.ahead ?? [])].forEach((load) => void load().catch(() => undefined))), []);
   const server = useServerFault(props);
   const faultOf = (field: keyof V) => props.faults[field] ?? server.ofField(field);
   const shown = (field: keyof V) => (form.touched(field) ? props.faults[field] : undefined) ?? server.ofField(field);
@@ -120,7 +120,7 @@ export function Wizard<V extends object>(props: WizardProps<V>) {
   const reviewLabel = props.reviewLabel ?? t.wizard.review;
   return (
     <div>
-      <TabList className={styles.tabs} selectedValue={current?.id ?? REVIEW} onTabSelect={(_, data) => go(String(data.value))}>
+      <TabList className={styles.tabs} selectedValue={current?.id ?? REVIEW} onTabSelect={(_, data) => go(data.value)}>
         {tabs.map((each, index) => (
           <WizardTabLabel key={each.id} id={each.id} label={each.label} wrong={each.fields.some((field) => shown(field)) ? (wrong[index] ?? 0) : 0} />
         ))}
@@ -128,7 +128,9 @@ export function Wizard<V extends object>(props: WizardProps<V>) {
       </TabList>
       {props.refused}
       {server.fault && <Failure fault={server.fault} />}
-      {current ? current.render(shown) : <Review props={props} wrong={total} go={go} />}
+      <Suspense fallback={<Spinner label={t.common.loading} />}>
+        {current ? current.render(shown) : <Review tabs={tabs} az={props.az} json={props.json} name={form.id} wrong={total} go={go} />}
+      </Suspense>
       <div className={styles.foot}>
         {current ? (
           <Button appearance="primary" onClick={review}>
@@ -187,50 +189,4 @@ function useServerFault<V extends object>(props: WizardProps<V>) {
     fault: fault && !gone && !(field === undefined && !props.form.dirty) ? fault : undefined,
     ofField: (name: keyof V) => (fault && !gone && name === field && !props.form.touched(name) ? fault.message : undefined),
   };
-}
-
-function Review<V extends object>({ props, wrong, go }: { props: WizardProps<V>; wrong: number; go: (tab: string) => void }) {
-  const styles = useStyles();
-  return (
-    <div>
-      {wrong > 0 && <Text>{t.wizard.wrong(wrong)}</Text>}
-      {props.tabs.map((tab) => (
-        <section key={tab.id} className={styles.section}>
-          <div className={styles.head}>
-            <Text as="h2" weight="semibold" size={400}>
-              {tab.label}
-            </Text>
-            <Link as="button" onClick={() => go(tab.id)} aria-label={t.wizard.editTab(tab.label)}>
-              {t.wizard.edit}
-            </Link>
-          </div>
-          <dl className={styles.lines}>
-            {tab.review.map(([label, value]) => (
-              <ReviewLine key={label} label={label} value={value} />
-            ))}
-          </dl>
-        </section>
-      ))}
-      <Text as="h2" weight="semibold" size={400}>
-        {t.az.heading}
-      </Text>
-      <AzLine lines={props.az} />
-      <div className={styles.block}>
-        <Text as="h2" weight="semibold" size={400} block>
-          {t.json.heading}
-        </Text>
-        <JsonView value={props.json} name={props.form.id} />
-      </div>
-    </div>
-  );
-}
-
-function ReviewLine({ label, value }: { label: string; value: ReactNode }) {
-  const styles = useStyles();
-  return (
-    <>
-      <dt>{label}</dt>
-      <dd className={styles.value}>{value}</dd>
-    </>
-  );
 }

@@ -1,12 +1,15 @@
 /** Tabs that wizards share: **Basics** (where it lies and what it is called) and **Tags**. */
 
-import type { ReactNode } from "react";
+import { lazy, type ReactNode } from "react";
 import { tagMap, type Tag } from "../rules";
-import { tagsText } from "../screens/common/columns";
+import { tagsText } from "../tagsText";
 import { t } from "../texts";
-import { TagsField, TextField } from "./Fields";
+import { TextField } from "./TextField";
 import { ScopeFields, type Scope } from "./ScopeFields";
 import type { WizardTab } from "./Wizard";
+
+const loadTags = async () => ({ default: (await import("./TagsField")).TagsField });
+const TagsField = lazy(loadTags);
 
 /** Values of the first tab. */
 export interface Basics extends Scope {
@@ -59,6 +62,7 @@ export function tagsTab<V extends { tags: Tag[] }>({ values, set }: Part<{ tags:
     id: "tags",
     label: t.blades.tags,
     fields: ["tags"],
+    ahead: loadTags,
     render: () => (
       <>
         <p>{t.tags.hint}</p>

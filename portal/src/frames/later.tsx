@@ -1,6 +1,6 @@
 /** Parts of a page whose files come after it: it stands without them, and they are there when they are wanted. */
 
-import { lazy, Suspense, useEffect, useState, type ComponentType } from "react";
+import { lazy, Suspense, useEffect, useState, type ComponentType, type LazyExoticComponent } from "react";
 
 /** Milliseconds after which a browser without idle callbacks is taken for idle. */
 const IDLE_MS = 1000;
@@ -29,4 +29,11 @@ export function later<P extends { open: boolean }>(load: () => Promise<{ default
       </Suspense>
     ) : null;
   };
+}
+
+/** What stands in a pane or behind a tab: its file is fetched when the page that has it is idle. Whoever shows it has a `Suspense` around it,
+ * as panes and pages do. */
+export function soon<P>(load: () => Promise<{ default: ComponentType<P> }>): LazyExoticComponent<ComponentType<P>> {
+  if (typeof document !== "undefined") whenIdle(() => void load().catch(() => undefined));
+  return lazy(load);
 }

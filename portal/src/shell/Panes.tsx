@@ -9,6 +9,7 @@ import { AppLink } from "../frames/AppLink";
 import { Failure } from "../frames/Failure";
 import { Pane } from "../frames/Pane";
 import { t } from "../texts";
+import { SHORTCUTS } from "../textsHelp";
 import { iconOf } from "./icons";
 import { NotificationsPane } from "./Notifications";
 import { SERVICES } from "./services";
@@ -97,7 +98,7 @@ function Keys() {
   const styles = useStyles();
   return (
     <dl className={styles.keys}>
-      {t.help.keys.map(([key, meaning]) => (
+      {SHORTCUTS.map(([key, meaning]) => (
         <KeyLine key={key} name={key} meaning={meaning} />
       ))}
     </dl>

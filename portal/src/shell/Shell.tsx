@@ -46,6 +46,8 @@ const useStyles = makeStyles({
     borderBottom: `1px solid ${tokens.colorNeutralStroke1}`,
   },
   product: { fontWeight: 600, fontSize: tokens.fontSizeBase400, marginRight: "12px" },
+  // What is left of the bar lies before the buttons, which stand at its end.
+  rest: { marginLeft: "auto" },
   skip: { position: "absolute", left: "-9999px", ":focus": { left: "8px", top: "8px", zIndex: 2000, backgroundColor: tokens.colorNeutralBackground1, padding: "8px" } },
   hidden: { position: "absolute", width: "1px", height: "1px", overflow: "hidden", clipPath: "inset(50%)" },
 });
@@ -103,6 +105,7 @@ export default function Shell() {
           {t.product}
         </AppLink>
         <Search input={search} />
+        <span className={styles.rest} />
         <Bell onOpen={openBell} />
         <Button appearance="subtle" icon={<SettingsRegular />} aria-label={t.shell.settings} onClick={() => setOpen("settings")} />
         <Button appearance="subtle" icon={<QuestionCircleRegular />} aria-label={t.help.title} onClick={() => setOpen("help")} />

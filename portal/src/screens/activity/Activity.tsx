@@ -1,8 +1,8 @@
 import { useSearchParams } from "react-router";
-import { ChoiceField } from "../../frames/Fields";
 import { useSubscriptions } from "../../frames/load";
 import { Loaded } from "../../frames/Loaded";
 import { Page } from "../../frames/Page";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { t } from "../../texts";
 import { ActivityLog } from "../common/ActivityLog";
 
@@ -14,10 +14,10 @@ export default function Activity() {
     <Page title={t.activityAll.title}>
       <Loaded of={subscriptions}>
         {(found) => {
-          const chosen = params.get("subscription") ?? found[0]?.subscriptionId;
+          const chosen = params.get("subscription") ?? found.rows[0]?.subscriptionId;
           return (
             <>
-              <ChoiceField label={t.scope.subscription} value={chosen} choices={found.map((each) => ({ value: each.subscriptionId, label: each.displayName }))} onChange={(subscription) => setParams({ subscription })} />
+              <SubscriptionField value={chosen} onChange={(subscription) => setParams({ subscription })} />
               {chosen ? <ActivityLog key={chosen} subscription={chosen} /> : <p>{t.activityAll.choose}</p>}
             </>
           );

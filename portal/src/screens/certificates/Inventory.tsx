@@ -1,11 +1,11 @@
 /** The certificates that a namespace gave to devices, page by page. */
 
-import { Badge } from "@fluentui/react-components";
 import { ArrowDownloadRegular } from "@fluentui/react-icons";
 import { useMemo } from "react";
 import { pageOf, parseId } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { List, type Column, type Facet } from "../../frames/List";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
 import { daysLeft, inventorySource, NEAR, type Certificate } from "./inventory";
 import { useChain } from "./useChain";
@@ -41,9 +41,9 @@ function Until({ row }: { row: Certificate }) {
     <>
       {new Date(end).toLocaleString()}{" "}
       {row.properties.state === "Active" && left <= NEAR && (
-        <Badge color="warning" shape="rounded">
+        <Mark>
           {t.issued.dayLeft(left)}
-        </Badge>
+        </Mark>
       )}
     </>
   );

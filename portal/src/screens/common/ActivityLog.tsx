@@ -1,15 +1,16 @@
-import { Link, TabList, Tab } from "@fluentui/react-components";
+import { Link } from "@fluentui/react-components";
 import { useMemo, useState } from "react";
 import { pageOf, parseId } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
-import { Essentials } from "../../frames/Essentials";
-import { JsonView } from "../../frames/JsonView";
 import { List, type Column } from "../../frames/List";
 import type { Source } from "../../frames/listSource";
 import { Pane } from "../../frames/Pane";
 import { infoOf } from "../../resources";
+import { soon } from "../../frames/later";
 import { t } from "../../texts";
 import { readEvents, SPANS, type Event } from "./activityLog";
+
+const EventView = soon(() => import("./EventView"));
 
 const STATUSES = ["Started", "Accepted", "Succeeded", "Failed"];
 const LEVELS = ["Critical", "Error", "Warning", "Informational"];
@@ -64,6 +65,7 @@ export function ActivityLog({ subscription, resource, group }: { subscription: s
     <>
       <p>{t.activity.hint}</p>
       <List
+        finds={t.activity.finds}
         label={t.blades.activity}
         source={source}
         columns={columns}
@@ -86,31 +88,4 @@ export function ActivityLog({ subscription, resource, group }: { subscription: s
 function ResourceLink({ id }: { id: string }) {
   const parsed = parseId(id);
   return parsed && infoOf(parsed.type) ? <AppLink to={pageOf(id)}>{parsed.name}</AppLink> : <>{parsed?.name ?? id}</>;
-}
-
-function EventView({ event }: { event: Event }) {
-  const [tab, setTab] = useState("summary");
-  return (
-    <>
-      <TabList selectedValue={tab} onTabSelect={(_, data) => setTab(String(data.value))}>
-        <Tab value="summary">{t.activity.summary}</Tab>
-        <Tab value="json">JSON</Tab>
-      </TabList>
-      {tab === "json" ? (
-        <JsonView value={event} name={event.eventDataId} />
-      ) : (
-        <Essentials
-          facts={[
-            { label: t.activity.action, value: event.operationName.value },
-            { label: t.activity.status, value: event.status.value },
-            { label: t.activity.stamp, value: event.eventTimestamp },
-            { label: t.activity.caller, value: event.caller },
-            { label: t.activity.resource, value: event.resourceId },
-            { label: t.activity.correlation, value: event.correlationId },
-            ...Object.entries(event.properties ?? {}).map(([label, value]) => ({ label, value: String(value) })),
-          ]}
-        />
-      )}
-    </>
-  );
 }

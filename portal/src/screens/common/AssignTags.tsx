@@ -2,7 +2,7 @@ import { Button, Checkbox } from "@fluentui/react-components";
 import { useState } from "react";
 import { armPath } from "../../api/arm";
 import { API } from "../../api/versions";
-import { TagsField } from "../../frames/Fields";
+import { TagsField } from "../../frames/TagsField";
 import { tagFaults, tagMap, type Tag } from "../../rules";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";

@@ -1,27 +1,25 @@
 /** CA certificates of a hub or a provisioning service: the list, adding one, proving that its key is one's own. */
 
-import { Button } from "@fluentui/react-components";
 import { AddRegular, ArrowDownloadRegular, DeleteRegular, ShieldCheckmarkRegular } from "@fluentui/react-icons";
 import { useMemo, useState } from "react";
 import { armPath, type Resource } from "../../api/arm";
 import { readAll } from "../../api/pager";
 import { pageOf, parseId } from "../../api/resourceId";
-import { azLine } from "../../azLine";
-import { pem, type CertificateFile } from "../../certificateFile";
+import { pem } from "../../certificateFile";
 import { download } from "../../csv";
 import { AppLink } from "../../frames/AppLink";
-import { AzLine } from "../../frames/AzLine";
-import { CertificateField } from "../../frames/CertificateField";
 import { Confirm } from "../../frames/Confirm";
-import { SwitchField, TextField } from "../../frames/Fields";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { later, soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
-import { caCertificateName } from "../../rules";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { VerifyPane } from "./VerifyPane";
+import type { VerifyProps } from "./VerifyPane";
+
+const VerifyPane = later<VerifyProps>(() => import("./VerifyPane"));
+const AddForm = soon(() => import("./CaCertificateForm"));
 
 const text = (row: Resource, name: string): string => String(row.properties?.[name] ?? "");
 const policyOf = (row: Resource): string => text(row, "policyResourceId");
@@ -86,7 +84,7 @@ export default function CaCertificates({ id }: BladeProps) {
       <Pane open={adding} title={t.caCertificates.uploadTitle} onClose={() => setAdding(false)}>
         <AddForm id={id} onDone={() => setAdding(false)} />
       </Pane>
-      <VerifyPane certificate={verifying} onClose={() => setVerifying(undefined)} />
+      <VerifyPane open={verifying !== undefined} certificate={verifying} onClose={() => setVerifying(undefined)} />
       <Confirm open={removing.length > 0} title={t.caCertificates.deleteMany(removing.length)} action={t.common.delete} onConfirm={remove} onClose={() => setRemoving([])}>
         <p>{t.caCertificates.deleteText}</p>
         <ul>
@@ -95,31 +93,6 @@ export default function CaCertificates({ id }: BladeProps) {
           ))}
         </ul>
       </Confirm>
-    </>
-  );
-}
-
-function AddForm({ id, onDone }: { id: BladeProps["id"]; onDone: () => void }) {
-  const [name, setName] = useState("");
-  const [file, setFile] = useState<CertificateFile | undefined>(undefined);
-  const [verified, setVerified] = useState(false);
-  const hub = id.type.toLowerCase().endsWith("iothubs");
-  const ready = !caCertificateName(name) && file !== undefined;
-  const add = () => {
-    if (!ready || !file) return;
-    const title = t.caCertificates.plan(name);
-    deployments.start({ title, steps: [{ title, method: "PUT", path: armPath(`${id.id}/certificates/${name}`), body: { properties: { certificate: file.base64, isVerified: verified } } }] });
-    onDone();
-  };
-  return (
-    <>
-      <TextField label={t.caCertificates.name} required value={name} fault={name === "" ? undefined : caCertificateName(name)} onChange={setName} />
-      <CertificateField label={t.caCertificates.file} required ca value={file} onChange={setFile} />
-      <SwitchField label={t.caCertificates.verified} value={verified} hint={t.caCertificates.verifiedHint} onChange={setVerified} />
-      {ready && <AzLine lines={azLine(`iot ${hub ? "hub" : "dps"} certificate create`, { [hub ? "hub-name" : "dps-name"]: id.name, "resource-group": id.group, [hub ? "name" : "certificate-name"]: name, path: `${name}.pem`, verified: verified ? "true" : undefined })} />}
-      <Button appearance="primary" disabledFocusable={!ready} onClick={add} style={{ marginTop: "12px" }}>
-        {t.common.save}
-      </Button>
     </>
   );
 }

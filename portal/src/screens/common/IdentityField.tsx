@@ -4,11 +4,14 @@ import { Button, Text } from "@fluentui/react-components";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { armPath } from "../../api/arm";
-import { queryAll, quote } from "../../api/graphQuery";
+import { query, queryAll, quote } from "../../api/graphQuery";
 import { parseId } from "../../api/resourceId";
 import { API } from "../../api/versions";
+import { useRested } from "../../frames/checks";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField } from "../../frames/Fields";
+import { graphFinder } from "../../frames/resourceFinders";
+import { soon } from "../../frames/later";
 import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import { useMay } from "../../frames/rights";
@@ -17,8 +20,9 @@ import type { StepPlan } from "../../shell/deployments";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import { givenAt, rolesAt, type Role } from "../iam/access";
-import { IdentityWizard } from "../identities/Create";
 import type { Row } from "./columns";
+
+const IdentityWizard = soon(() => import("../identities/IdentityWizard"));
 
 /** Roles with which a hub's or service's identity works on a namespace (seed 002). */
 export const NAMESPACE_ROLES = ["Azure Device Registry Onboarding", "Azure Device Registry Contributor"];
@@ -44,13 +48,33 @@ async function lacking(names: string[], scope: string, principal: string, signal
   return roles.rows.filter((role) => missing.includes(role.properties.roleName));
 }
 
+const identitiesIn = (subscription: string): string => `resources | where type =~ ${quote(IDENTITY)} | where subscriptionId =~ ${quote(subscription)}`;
+
+const choiceOf = (row: Row) => ({ value: row.id, label: `${row.name} (${row.resourceGroup})` });
+
+/** Those that were not read, by a part of their names. */
+export const identityFinder = (subscription: string) => graphFinder<Row>(identitiesIn(subscription), choiceOf);
+
 /** User-assigned identities of a subscription. */
 export const useUserIdentities = (subscription: string) =>
   useQuery({
     queryKey: ["user-identities", subscription],
-    queryFn: async ({ signal }) => (await queryAll<Row>(`resources | where type =~ ${quote(IDENTITY)} | where subscriptionId =~ ${quote(subscription)} | order by name asc`, signal)).rows,
+    queryFn: ({ signal }) => queryAll<Row>(`${identitiesIn(subscription)} | order by name asc`, signal),
     enabled: subscription !== "",
   });
+
+/** Those that were not read and whose names hold what is typed. */
+export function useFurtherIdentities(subscription: string, text: string) {
+  const rested = useRested(text);
+  return useQuery({
+    queryKey: ["further-identities", subscription, rested],
+    queryFn: async ({ signal }) => (await query<Row>(`${identitiesIn(subscription)} | where name contains ${quote(rested)} | order by name asc`, { top: FURTHER, signal })).rows,
+    enabled: text !== "" && rested !== "",
+  });
+}
+
+/** Rows that are asked for at once. */
+const FURTHER = 100;
 
 export function IdentityField(props: {
   label: string;
@@ -66,7 +90,7 @@ export function IdentityField(props: {
   const [made, setMade] = useState<{ deployment: string; id: string } | undefined>(undefined);
   const found = useUserIdentities(props.subscription);
   const deployment = useDeployments().find((each) => each.id === made?.deployment);
-  const known = (found.data ?? []).map((row) => ({ value: row.id, label: `${row.name} (${row.resourceGroup})` }));
+  const known = (found.data?.rows ?? []).map(choiceOf);
   const extra = props.value && !known.some((each) => each.value.toLowerCase() === props.value.toLowerCase()) ? [{ value: props.value, label: parseId(props.value)?.name ?? props.value }] : [];
   const ready = props.value !== "" && (made?.id !== props.value || deployment?.ended !== undefined);
   return (
@@ -77,6 +101,7 @@ export function IdentityField(props: {
         value={[...known, ...extra].find((each) => each.value.toLowerCase() === props.value.toLowerCase())?.value}
         choices={[...extra, ...known]}
         of={found}
+        finder={identityFinder(props.subscription)}
         fault={props.fault}
         onChange={props.onChange}
         beside={

@@ -18,7 +18,7 @@ interface Provider {
 const useStyles = makeStyles({ copy: { display: "flex", alignItems: "center", gap: "4px", marginBottom: "8px" } });
 
 /** The document of a resource as the server gives it, under each api-version that it has. */
-export function JsonPane({ id }: { id: ResourceId }) {
+export default function JsonPane({ id }: { id: ResourceId }) {
   const styles = useStyles();
   const own = versionOf(id.type);
   const [version, setVersion] = useState(own);

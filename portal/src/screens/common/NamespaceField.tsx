@@ -2,22 +2,27 @@
 
 import { Button, Text } from "@fluentui/react-components";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { queryAll, quote } from "../../api/graphQuery";
 import { parseId } from "../../api/resourceId";
 import { useExists } from "../../frames/checks";
 import { ChoiceField, type Choice } from "../../frames/Fields";
+import { graphFinder } from "../../frames/resourceFinders";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import { NAMESPACE } from "../../resources";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { CreateWizard } from "../namespaces/CreateWizard";
 import type { Row } from "./columns";
+
+const CreateWizard = soon(() => import("../namespaces/CreateWizard"));
+
+const namespacesIn = (subscription: string): string => `resources | where type =~ ${quote(NAMESPACE)} | where subscriptionId =~ ${quote(subscription)}`;
 
 export function useNamespaces(subscription: string) {
   return useQuery({
     queryKey: ["namespaces-of", subscription],
-    queryFn: async ({ signal }) => (await queryAll<Row>(`resources | where type =~ ${quote(NAMESPACE)} | where subscriptionId =~ ${quote(subscription)} | order by name asc`, signal)).rows,
+    queryFn: ({ signal }) => queryAll<Row>(`${namespacesIn(subscription)} | order by name asc`, signal),
     enabled: subscription !== "",
   });
 }
@@ -41,12 +46,18 @@ export function NamespaceField(props: {
   const [made, setMade] = useState<{ deployment: string; id: string } | undefined>(undefined);
   const found = useNamespaces(props.subscription);
   const running = useDeployments().find((each) => each.id === made?.deployment && !each.ended);
-  const rows = found.data ?? [];
-  const known: Choice[] = rows.map((row) => ({
-    value: row.id,
-    label: `${row.name} (${row.resourceGroup})`,
-    off: props.location && row.location !== props.location ? t.hubs.otherRegion(row.location) : undefined,
-  }));
+  const rows = found.data?.rows ?? [];
+  const choiceOf = (row: Row): Choice => ({ value: row.id, label: `${row.name} (${row.resourceGroup})`, off: props.location && row.location !== props.location ? t.hubs.otherRegion(row.location) : undefined });
+  // Regions of namespaces that were found and not read.
+  const far = useRef(new Map<string, string>());
+  const finder = {
+    ...graphFinder<Row>(namespacesIn(props.subscription), (row) => {
+      far.current.set(row.id, row.location);
+      return choiceOf(row);
+    }),
+    key: ["namespaces-in", props.subscription, props.location],
+  };
+  const known = rows.map(choiceOf);
   const extra: Choice[] = props.value && !known.some((each) => each.value.toLowerCase() === props.value.toLowerCase()) ? [{ value: props.value, label: t.scope.newGroup(parseId(props.value)?.name ?? props.value) }] : [];
   const none: Choice[] = props.none ? [{ value: "", label: props.none }] : [];
   const credential = useExists(props.value !== "" && !running ? `${props.value}/credentials/default` : undefined);
@@ -59,11 +70,12 @@ export function NamespaceField(props: {
         value={all.find((each) => each.value.toLowerCase() === props.value.toLowerCase())?.value}
         choices={all}
         of={found}
+        finder={finder}
         hint={props.hint}
         fault={props.fault}
         disabled={props.disabled ?? false}
         warning={props.warning ?? (props.value !== "" && credential.data === false ? t.hubs.noCredential : undefined)}
-        onChange={(id) => props.onChange(id, rows.find((row) => row.id === id)?.location)}
+        onChange={(id) => props.onChange(id, rows.find((row) => row.id === id)?.location ?? far.current.get(id))}
         beside={
           <Button appearance="transparent" size="small" disabled={props.disabled ?? false} onClick={() => setCreating(true)}>
             {t.hubs.createNew}

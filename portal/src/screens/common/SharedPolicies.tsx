@@ -3,8 +3,7 @@
 import { makeStyles, Text } from "@fluentui/react-components";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
-import { armPath, read, type Resource } from "../../api/arm";
-import { send } from "../../api/http";
+import { read, type Resource } from "../../api/arm";
 import { putStep, sentOf } from "../../api/putBack";
 import { isType } from "../../api/resourceId";
 import { CommandBar } from "../../frames/CommandBar";
@@ -16,6 +15,7 @@ import { HUB } from "../../resources";
 import type { Need } from "../../frames/rights";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
+import { listKeys } from "./listKeys";
 import { changedKeys, connectionString, type Change, type KeyPolicy } from "./sharedKeys";
 
 /** Milliseconds for which keys are shown. */
@@ -125,10 +125,4 @@ interface ReadKeys {
 async function readKeys(id: string): Promise<ReadKeys> {
   const document = await read(id);
   return { document, policies: await listKeys(id) };
-}
-
-/** All keys; the server writes down who read them. */
-export async function listKeys(id: string): Promise<KeyPolicy[]> {
-  const reply = await send<{ value: KeyPolicy[] }>({ method: "POST", path: armPath(`${id}/listkeys`), audience: "arm" });
-  return reply.body.value ?? [];
 }

@@ -8,7 +8,7 @@ import { API } from "../../api/versions";
 import { CommandButton } from "../../frames/CommandBar";
 import { Conflict } from "../../frames/Conflict";
 import { Failure } from "../../frames/Failure";
-import { TagsField } from "../../frames/Fields";
+import { TagsField } from "../../frames/TagsField";
 import { forgetForm, useForm } from "../../frames/form";
 import { LeaveGuard } from "../../frames/LeaveGuard";
 import { Loaded } from "../../frames/Loaded";
@@ -17,7 +17,7 @@ import { tagFaults, tagMap, type Tag } from "../../rules";
 import { announce } from "../../shell/announce";
 import { t } from "../../texts";
 import { rebased } from "../../twinRules";
-import { tagsText } from "./columns";
+import { tagsText } from "../../tagsText";
 import { rowsAfter, tagChanges } from "./tagEdits";
 
 const useStyles = makeStyles({ bar: { display: "flex", gap: "8px", margin: "16px 0" } });

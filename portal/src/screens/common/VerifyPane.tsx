@@ -11,9 +11,15 @@ import { Pane } from "../../frames/Pane";
 import { t } from "../../texts";
 
 /** Proves that a CA's key is one's own: a code, and a certificate that the CA signed over it. */
-export function VerifyPane({ certificate, onClose }: { certificate: Resource | undefined; onClose: () => void }) {
+export interface VerifyProps {
+  open: boolean;
+  certificate: Resource | undefined;
+  onClose: () => void;
+}
+
+export default function VerifyPane({ open, certificate, onClose }: VerifyProps) {
   return (
-    <Pane open={certificate !== undefined} title={`${t.caCertificates.verify}: ${certificate?.name ?? ""}`} onClose={onClose}>
+    <Pane open={open} title={`${t.caCertificates.verify}: ${certificate?.name ?? ""}`} onClose={onClose}>
       {certificate && <Proof key={certificate.id} certificate={certificate} onClose={onClose} />}
     </Pane>
   );

@@ -6,6 +6,7 @@ import type { Column } from "../../frames/List";
 import { graphSource, type Source } from "../../frames/listSource";
 import { quote } from "../../api/graphQuery";
 import { infoOf } from "../../resources";
+import { tagsText } from "../../tagsText";
 import { t } from "../../texts";
 
 /** A row of Resource Graph. */
@@ -20,13 +21,6 @@ export interface Row {
   properties: Record<string, unknown> | null;
   identity: { type?: string; principalId?: string } | null;
   sku: { name?: string } | null;
-}
-
-/** Tags in one line. */
-export function tagsText(tags: Record<string, string> | null | undefined): string {
-  return Object.entries(tags ?? {})
-    .map(([name, value]) => `${name}: ${value}`)
-    .join(", ");
 }
 
 export const nameColumn: Column<Row> = { id: "name", label: t.columns.name, text: (row) => row.name, show: (row) => <AppLink to={pageOf(row.id)}>{row.name}</AppLink> };

@@ -3,22 +3,25 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { asFault, type Fault } from "../../api/fault";
-import { devicePath } from "../../api/hubData";
+import { deviceCall } from "../../api/hubData";
 import { parseId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField, type Reading } from "../../frames/Fields";
+import { graphFinder } from "../../frames/resourceFinders";
 import { Pane } from "../../frames/Pane";
 import { deviceId, symmetricKey } from "../../rules";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
+import type { Row } from "../common/columns";
+import { hostIn, HUBS } from "../provisioning/hubs";
 import { newDeviceBody, thumbprintFault, type NewDevice } from "./devices";
-import { devicePage } from "./HubDevices";
+import { devicePage } from "./paths";
 
 const FIRST: NewDevice = { id: "", kind: "sas", autoKeys: true, primary: "", secondary: "", primaryThumbprint: "", secondaryThumbprint: "", enabled: true, edge: false };
 
-interface Props {
+export interface AddDeviceProps {
   open: boolean;
   hubs: { id: string; name: string; host: string }[];
   /** The reading that the hubs come from. */
@@ -26,7 +29,7 @@ interface Props {
   onClose: () => void;
 }
 
-export function AddDevicePane(props: Props) {
+export default function AddDevicePane(props: AddDeviceProps) {
   return (
     <Pane open={props.open} title={t.devices.addTitle} onClose={props.onClose}>
       <Form {...props} />
@@ -46,7 +49,7 @@ function faultsOf(device: NewDevice): Partial<Record<keyof NewDevice, string | u
   };
 }
 
-function Form({ hubs, of, onClose }: Props) {
+function Form({ hubs, of, onClose }: AddDeviceProps) {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [hubId, setHubId] = useState(hubs.length === 1 ? (hubs[0]?.id ?? "") : "");
@@ -66,14 +69,19 @@ function Form({ hubs, of, onClose }: Props) {
   const set = (change: Partial<NewDevice>) => setDevice({ ...device, ...change });
   const faults = faultsOf(device);
   const shown = (field: "id" | "primary" | "secondary" | "primaryThumbprint" | "secondaryThumbprint") => (asked || device[field] !== "" ? faults[field] : undefined);
-  const hub = hubs.find((each) => each.id === hubId);
+  const far = useRef(new Map<string, AddDeviceProps["hubs"][number]>());
+  const finder = graphFinder<Row>(HUBS, (row) => {
+    far.current.set(row.id, { id: row.id, name: row.name, host: hostIn(row) });
+    return { value: row.id, label: row.name };
+  });
+  const hub = hubs.find((each) => each.id === hubId) ?? far.current.get(hubId);
   const save = async () => {
     setAsked(true);
     if (!hub || busy || Object.values(faults).some((each) => each)) return;
     setBusy(true);
     const title = t.devices.plan(device.id);
     try {
-      await deployments.perform({ title, steps: [{ title, method: "PUT", path: devicePath(hub.host, device.id), audience: "hub", body: newDeviceBody(device), secret: !device.autoKeys }], target: devicePage(hub.id, device.id) });
+      await deployments.perform({ title, steps: [{ title, ...deviceCall("PUT", hub.host, device.id, undefined, newDeviceBody(device)), secret: !device.autoKeys }], target: devicePage(hub.id, device.id) });
       await client.invalidateQueries();
       if (!here.current) return;
       onClose();
@@ -86,7 +94,7 @@ function Form({ hubs, of, onClose }: Props) {
   };
   return (
     <>
-      {hubs.length !== 1 && <ChoiceField label={t.devices.hub} required value={hubId || undefined} choices={hubs.map((each) => ({ value: each.id, label: each.name }))} of={of} fault={asked && !hub ? t.devices.chooseHub : undefined} onChange={setHubId} />}
+      {hubs.length !== 1 && <ChoiceField label={t.devices.hub} required value={hubId || undefined} choices={hubs.map((each) => ({ value: each.id, label: each.name }))} of={of} finder={finder} fault={asked && !hub ? t.devices.chooseHub : undefined} onChange={setHubId} />}
       <TextField label={t.devices.id} required value={device.id} fault={shown("id") ?? (fault?.code === "DeviceAlreadyExists" ? fault.message : undefined)} onChange={(id) => set({ id })} />
       <ChoiceField label={t.devices.authentication} required value={device.kind} choices={Object.entries(t.devices.kinds).map(([value, label]) => ({ value, label }))} onChange={(kind) => set({ kind })} />
       {device.kind === "sas" && <SwitchField label={t.devices.autoKeys} value={device.autoKeys} onChange={(autoKeys) => set({ autoKeys })} />}

@@ -5,19 +5,17 @@ import { useMemo, useState } from "react";
 import { pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { Confirm } from "../../frames/Confirm";
+import { later } from "../../frames/later";
 import { List, type Column, type Facet } from "../../frames/List";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { useHubs } from "../provisioning/LinkedHubs";
-import { AddDevicePane } from "./AddDevicePane";
+import { hostIn, useHubs } from "../provisioning/hubs";
+import type { AddDeviceProps } from "./AddDevicePane";
 import { timeText } from "../../api/hubData";
 import { allDevices, deleteSteps, hubDevices, statusSteps, type DeviceRow } from "./devices";
-import { segment } from "../../wellFormed";
+import { devicePage } from "./paths";
 
-/** Page of a device of a hub. */
-export function devicePage(hubId: string, id: string): string {
-  return `${pageOf(hubId, "devices")}?device=${segment(id)}`;
-}
+const AddDevicePane = later<AddDeviceProps>(() => import("./AddDevicePane"));
 
 function columnsOf(oneHub: boolean): Column<DeviceRow>[] {
   const columns: Column<DeviceRow>[] = [
@@ -46,6 +44,9 @@ const STATUS: Facet<DeviceRow> = {
 };
 const CONNECTION: Facet<DeviceRow> = { id: "connection", label: t.devices.connection, choices: ["Connected", "Disconnected"].map((value) => ({ value, label: value })) };
 
+/** Hubs that the filter offers. */
+const OFFERED = 200;
+
 interface Hub {
   id: string;
   name: string;
@@ -54,16 +55,16 @@ interface Hub {
 
 type Doing = { what: "enable" | "disable" | "delete"; rows: DeviceRow[] };
 
-export function HubDevices({ hub }: { hub?: Hub }) {
+export default function HubDevices({ hub }: { hub?: Hub }) {
   const hubs = useHubs();
   const [adding, setAdding] = useState(false);
   const [doing, setDoing] = useState<Doing | undefined>(undefined);
   const source = useMemo(() => (hub ? hubDevices(hub) : allDevices()), [hub?.host]);
   const columns = useMemo(() => columnsOf(hub !== undefined), [hub !== undefined]);
-  const known = useMemo((): Hub[] => [...(hubs.data?.values() ?? [])].map((row) => ({ id: row.id, name: row.name, host: String(row.properties?.["hostName"] ?? "") })), [hubs.data]);
+  const known = useMemo((): Hub[] => [...(hubs.data?.byHost.values() ?? [])].map((row) => ({ id: row.id, name: row.name, host: hostIn(row) })), [hubs.data]);
   const facets = useMemo(
-    (): Facet<DeviceRow>[] => (hub ? [STATUS, CONNECTION] : [STATUS, { id: "hub", label: t.devices.hub, choices: known.map((each) => ({ value: each.name, label: each.name })) }]),
-    [hub !== undefined, known],
+    (): Facet<DeviceRow>[] => (hub ? [STATUS, CONNECTION] : [STATUS, { id: "hub", label: t.devices.hub, choices: known.slice(0, OFFERED).map((each) => ({ value: each.name, label: each.name })), more: hubs.data?.more === true || known.length > OFFERED }]),
+    [hub !== undefined, known, hubs.data?.more],
   );
   const hostOf = (row: DeviceRow) => hub?.host ?? known.find((each) => each.id.toLowerCase() === row.hubId.toLowerCase())?.host ?? "";
   const run = ({ what, rows }: Doing) => {
@@ -77,6 +78,7 @@ export function HubDevices({ hub }: { hub?: Hub }) {
     <>
       <List
         label={t.devices.title}
+        {...(hub ? { finds: t.devices.find } : {})}
         source={source}
         columns={columns}
         rowId={(row) => `${row.hubId}/${row.id}`}

@@ -1,8 +1,11 @@
+import { lazy } from "react";
 import { useSearchParams } from "react-router";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { hostOf, linkOf, partitionsOf } from "../hubs/hub";
-import { DeviceView } from "./DeviceView";
-import { HubDevices } from "./HubDevices";
+
+// One of the two is shown: the other is not loaded.
+const DeviceView = lazy(() => import("./DeviceView"));
+const HubDevices = lazy(() => import("./HubDevices"));
 
 /** Devices of a hub, or one of them. */
 export default function OfHub({ id, resource }: BladeProps) {

@@ -1,33 +1,17 @@
-import { Badge, Text } from "@fluentui/react-components";
+import { Text } from "@fluentui/react-components";
 import { PauseRegular, PlayRegular } from "@fluentui/react-icons";
 import { useQueries } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { armPath } from "../../api/arm";
 import { asFault } from "../../api/fault";
-import { pageOf, parseId, sameId } from "../../api/resourceId";
+import { pageOf, parseId } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { List, type Column, type Facet } from "../../frames/List";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { missing, standingsOf, type Standing } from "../namespaces/facts";
+import { standingsOf, type Standing } from "../namespaces/facts";
 import { hubsOf, registrySource, type RegistryRow } from "./devices";
-
-export const namespaceOf = (id: string): string => parseId(id)?.parent ?? "";
-
-/** Where the policy of a device is not on a hub that the device is on. */
-export function notOn(row: Pick<RegistryRow, "properties">, standings: Standing[]): Standing[] {
-  const policy = row.properties?.policy?.resourceId;
-  const hubs = hubsOf(row).map((hub) => hub.toLowerCase());
-  return missing(standings).filter((each) => sameId(each.policyResourceId, policy) && hubs.includes(each.hub.toLowerCase()));
-}
-
-export function NotOnBadges({ at }: { at: Standing[] }) {
-  return at.map((each) => (
-    <Badge key={each.hub} color={each.state === "Failed" ? "danger" : "warning"} shape="rounded">
-      {t.devices.notOn(each.policy, each.hub)}
-    </Badge>
-  ));
-}
+import { namespaceOf, notOn, NotOnBadges } from "./notOn";
 
 /** Devices of namespaces: of one, or of all that one may read. */
 export function RegistryDevices({ namespace }: { namespace?: string }) {

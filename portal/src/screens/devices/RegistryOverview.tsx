@@ -1,7 +1,7 @@
-import { Button, Checkbox } from "@fluentui/react-components";
+import { Button, Checkbox, Spinner } from "@fluentui/react-components";
 import { ArrowClockwiseRegular, DismissCircleRegular, PauseRegular, PlayRegular } from "@fluentui/react-icons";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { Suspense, useState } from "react";
 import { armPath, type Resource } from "../../api/arm";
 import { pageOf, parseId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
@@ -11,18 +11,20 @@ import { CommandBar } from "../../frames/CommandBar";
 import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { Inventory } from "../certificates/Inventory";
-import { tagsText } from "../common/columns";
-import { JsonPane } from "../common/JsonPane";
+import { tagsText } from "../../tagsText";
 import { useStandings } from "../namespaces/facts";
-import { useHubs } from "../provisioning/LinkedHubs";
+import { useHubs } from "../provisioning/hubs";
 import { hubsOf, type RegistryRow } from "./devices";
-import { devicePage } from "./HubDevices";
-import { namespaceOf, notOn, NotOnBadges } from "./RegistryDevices";
+import { devicePage } from "./paths";
+import { namespaceOf, notOn, NotOnBadges } from "./notOn";
+
+const Inventory = soon(async () => ({ default: (await import("../certificates/Inventory")).Inventory }));
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 /** A device of a namespace: what it is, its certificates, and how they are taken away. */
 export default function RegistryOverview({ id, resource }: BladeProps) {
@@ -72,7 +74,9 @@ export default function RegistryOverview({ id, resource }: BladeProps) {
       <p>
         <NotOnBadges at={notOn({ properties }, standings.data ?? [])} />
       </p>
-      <Inventory namespace={namespace} device={external} />
+      <Suspense fallback={<Spinner label={t.common.loading} />}>
+        <Inventory namespace={namespace} device={external} />
+      </Suspense>
       <Pane open={json} wide title={t.blades.json} onClose={() => setJson(false)}>
         <JsonPane id={id} />
       </Pane>
@@ -90,7 +94,7 @@ function Hubs({ properties, device }: { properties: Resource["properties"] | Reg
   const hubs = useHubs();
   const names = hubsOf({ properties: properties as RegistryRow["properties"] });
   return names.map((name) => {
-    const row = [...(hubs.data?.values() ?? [])].find((each) => each.name.toLowerCase() === name.toLowerCase());
+    const row = [...(hubs.data?.byHost.values() ?? [])].find((each) => each.name.toLowerCase() === name.toLowerCase());
     return <span key={name}>{row ? <AppLink to={devicePage(row.id, device)}>{name}</AppLink> : name} </span>;
   });
 }

@@ -14,13 +14,13 @@ import { Loaded } from "../../frames/Loaded";
 import { announce } from "../../shell/announce";
 import { t } from "../../texts";
 import { patched, patchOf, readPart, written } from "../../twinRules";
-import { JsonField } from "../enrollments/tabs";
+import JsonField from "../../frames/JsonField";
 import { useTwin } from "./devices";
 
 const useStyles = makeStyles({ columns: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(min(440px, 100%), 1fr))", gap: "24px" } });
 
 /** The twin: tags and desired properties are edited, what the device reported is shown. */
-export function TwinTab({ host, device }: { host: string; device: string }) {
+export default function TwinTab({ host, device }: { host: string; device: string }) {
   const [turn, setTurn] = useState(0);
   const found = useTwin(host, device);
   const fresh = async () => {

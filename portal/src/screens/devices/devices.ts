@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { quote } from "../../api/graphQuery";
-import { devicePath, hubPath, queryHub, readTwin, type Twin } from "../../api/hubData";
+import { deviceCall, hubPath, hubText, queryHub, readTwin, type Twin } from "../../api/hubData";
 import { graphSource, type Source } from "../../frames/listSource";
 import type { StepPlan } from "../../shell/deployments";
 import { t } from "../../texts";
@@ -63,11 +63,6 @@ export function allDevices(): Source<DeviceRow> {
 /** The twin of a device, as every part of its page shows it. */
 export const useTwin = (host: string, device: string) => useQuery({ queryKey: ["twin", host, device], queryFn: ({ signal }) => readTwin(host, device, signal) });
 
-/** A text in IoT Hub's query language. */
-export function hubText(value: string): string {
-  return `'${value.replace(/'/g, "''")}'`;
-}
-
 /** The query of one hub's list: ids that begin with the filter are looked up, whatever the hub's size. */
 export function hubQueryText(filter: string, facets: Record<string, string>): string {
   const conditions: string[] = [];
@@ -113,16 +108,12 @@ export function statusSteps(rows: DeviceRow[], hostOf: (row: DeviceRow) => strin
     .filter((row) => row.status !== status)
     .map((row) => ({
       title: t.devices.plan(row.id),
-      method: "PUT",
-      path: devicePath(hostOf(row), row.id),
-      audience: "hub",
-      headers: { "If-Match": row.etag ? `"${row.etag}"` : "*" },
-      body: { deviceId: row.id, status, statusReason: row.statusReason, capabilities: { iotEdge: row.edge } },
+      ...deviceCall("PUT", hostOf(row), row.id, row.etag || "*", { deviceId: row.id, status, statusReason: row.statusReason, capabilities: { iotEdge: row.edge } }),
     }));
 }
 
 export function deleteSteps(rows: DeviceRow[], hostOf: (row: DeviceRow) => string): StepPlan[] {
-  return rows.map((row) => ({ title: t.devices.plan(row.id), method: "DELETE", path: devicePath(hostOf(row), row.id), audience: "hub", headers: { "If-Match": row.etag ? `"${row.etag}"` : "*" } }));
+  return rows.map((row) => ({ title: t.devices.plan(row.id), ...deviceCall("DELETE", hostOf(row), row.id, row.etag || "*") }));
 }
 
 export interface NewDevice {

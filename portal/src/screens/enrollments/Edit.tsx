@@ -1,16 +1,13 @@
-import { MessageBar, MessageBarBody, Text } from "@fluentui/react-components";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { MessageBar, MessageBarBody, Spinner, Text } from "@fluentui/react-components";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Suspense, useEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 import type { Resource } from "../../api/arm";
-import { asFault } from "../../api/fault";
-import { enrollmentPath, readAttestation, readEnrollment, type Enrollment, type Kind } from "../../api/provisioningData";
+import { enrollmentPath, readEnrollment, type Enrollment, type Kind } from "../../api/provisioningData";
 import { pageOf, parseId, type ResourceId } from "../../api/resourceId";
 import { ChangedDialog } from "../../frames/ChangedDialog";
-import { CommandBar } from "../../frames/CommandBar";
-import { Essentials } from "../../frames/Essentials";
-import { Failure } from "../../frames/Failure";
 import { forgetForm, useForm } from "../../frames/form";
+import { soon } from "../../frames/later";
 import { LeaveGuard } from "../../frames/LeaveGuard";
 import { useResource } from "../../frames/load";
 import { Loaded } from "../../frames/Loaded";
@@ -20,17 +17,20 @@ import { announce } from "../../shell/announce";
 import { NotFound } from "../../shell/NotFound";
 import { deployments, useDeployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { serviceHost } from "../provisioning/service";
-import { Registrations } from "../registrations/Registrations";
+import { nameIn } from "../../wellFormed";
+import { serviceHost } from "../provisioning/host";
 import { afterWrite, azOf, bodyOf, differences, editedOf, faultsOf, fieldOf, NOTHING, rebasedOnto, shownBody, unsentOf, valuesOf, type Unkept, type Values } from "./enrollment";
 import { enrollmentPage } from "./paths";
 import { tabsOf } from "./tabs";
+
+const Keys = soon(() => import("./Keys"));
+const Registrations = soon(async () => ({ default: (await import("../registrations/Registrations")).Registrations }));
 
 /** An enrollment that is there: the same tabs with **Save**, its keys on demand, and what registered through it. */
 export default function Edit() {
   const params = useParams();
   const kind: Kind = params["kind"] === "individual" ? "individual" : "group";
-  const name = params["name"] ?? "";
+  const name = nameIn(params["name"] ?? "");
   const id = parseId("/" + (params["*"] ?? ""));
   const service = useResource(id?.id);
   if (!id) return <NotFound />;
@@ -47,14 +47,14 @@ function Reader({ kind, id, service, name }: { kind: Kind; id: ResourceId; servi
   const found = useQuery({ queryKey: ["enrollment", host, kind, name.toLowerCase()], queryFn: ({ signal }) => readEnrollment(host, kind, name, signal) });
   return (
     <>
-      {found.data?.attestation.type === "symmetricKey" && <Keys host={host} kind={kind} name={name} scope={id.id} />}
+      <Suspense fallback={null}>{found.data?.attestation.type === "symmetricKey" && <Keys host={host} kind={kind} name={name} scope={id.id} />}</Suspense>
       <Loaded of={found}>
         {(enrollment) => <Editor key={turn} kind={kind} id={id} service={service} enrollment={enrollment} onFresh={() => setTurn(turn + 1)} />}
       </Loaded>
       <Text as="h2" size={400} weight="semibold" block>
         {t.enrollments.records}
       </Text>
-      {found.data && <Registrations id={id} host={host} {...(kind === "group" ? { group: name } : { one: name })} />}
+      <Suspense fallback={<Spinner label={t.common.loading} />}>{found.data && <Registrations id={id} host={host} {...(kind === "group" ? { group: name } : { one: name })} />}</Suspense>
     </>
   );
 }
@@ -189,40 +189,5 @@ function Changed(props: {
       onOverwrite={theirs ? () => props.onOverwrite(theirs) : undefined}
       onCancel={props.onCancel}
     />
-  );
-}
-
-/** Milliseconds for which keys are shown. */
-const SHOWN_MS = 60_000;
-
-function Keys({ host, kind, name, scope }: { host: string; kind: Kind; name: string; scope: string }) {
-  const shown = useMutation({ mutationFn: () => readAttestation(host, kind, name), gcTime: 0 });
-  const { reset } = shown;
-  useEffect(() => {
-    if (!shown.data) return undefined;
-    const timer = setTimeout(reset, SHOWN_MS);
-    return () => clearTimeout(timer);
-  }, [shown.data, reset]);
-  const keys = shown.data?.symmetricKey;
-  return (
-    <>
-      <CommandBar
-        label={t.enrollments.keys}
-        commands={[
-          keys
-            ? { id: "keys", label: t.keys.hide, onClick: reset }
-            : { id: "keys", label: t.enrollments.showKeys, needs: { action: "Microsoft.Devices/provisioningServices/attestationmechanism/details/action", scope, data: true }, onClick: () => shown.mutate() },
-        ]}
-      />
-      {shown.error && <Failure fault={asFault(shown.error)} />}
-      {keys && (
-        <Essentials
-          facts={[
-            { label: t.enrollments.primaryKey, value: keys.primaryKey },
-            { label: t.enrollments.secondaryKey, value: keys.secondaryKey },
-          ]}
-        />
-      )}
-    </>
   );
 }

@@ -1,4 +1,3 @@
-import { Tab, TabList } from "@fluentui/react-components";
 import { AddRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
@@ -8,9 +7,10 @@ import { Confirm } from "../../frames/Confirm";
 import { List as ListFrame, type Column } from "../../frames/List";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
-import { serviceHost } from "../provisioning/service";
-import { mechanismOf } from "./enrollment";
+import { serviceHost } from "../provisioning/host";
+import { mechanismOf } from "./mechanism";
 import { enrollmentPage } from "./paths";
 import { enrollmentSource } from "./source";
 
@@ -21,7 +21,7 @@ export default function List({ id, resource }: BladeProps) {
   const host = serviceHost(resource);
   return (
     <>
-      <TabList selectedValue={kind} onTabSelect={(_, data) => setParams({ kind: String(data.value) })}>
+      <TabList selectedValue={kind} onTabSelect={(_, data) => setParams({ kind: data.value })}>
         <Tab value="group">{t.enrollments.groups}</Tab>
         <Tab value="individual">{t.enrollments.individuals}</Tab>
       </TabList>
@@ -62,9 +62,9 @@ function Enrollments({ id, host, kind }: { id: BladeProps["id"]; host: string; k
   const need = (word: string) => ({ action: `Microsoft.Devices/provisioningServices/${group ? "enrollmentGroups" : "enrollments"}/${word}`, scope: id.id, data: true });
   return (
     <>
-      <p>{t.enrollments.searchHint}</p>
       <ListFrame
         label={group ? t.enrollments.groups : t.enrollments.individuals}
+        finds={t.enrollments.find}
         source={source}
         columns={columns}
         rowId={enrollmentId}

@@ -10,7 +10,7 @@ import { Page } from "../../frames/Page";
 import { Wizard } from "../../frames/Wizard";
 import { NotFound } from "../../shell/NotFound";
 import { t } from "../../texts";
-import { serviceHost } from "../provisioning/service";
+import { serviceHost } from "../provisioning/host";
 import { azOf, bodyOf, faultsOf, fieldOf, FIRST, MECHANISMS, NOTHING, shownBody, type Unkept } from "./enrollment";
 import { enrollmentPage } from "./paths";
 import { tabsOf } from "./tabs";

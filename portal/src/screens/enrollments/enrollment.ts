@@ -6,8 +6,9 @@ import type { CertificateFile } from "../../certificateFile";
 import { deviceId, enrollmentName, symmetricKey } from "../../rules";
 import { t } from "../../texts";
 import { readPart, rebased } from "../../twinRules";
+import { mechanismOf, type Mechanism } from "./mechanism";
 
-export type Mechanism = "symmetricKey" | "x509" | "client" | "ca" | "tpm";
+export type { Mechanism };
 export type Reprovision = "migrate" | "reset" | "never";
 
 export interface Values {
@@ -148,13 +149,6 @@ export function unsentOf(now: Unkept, sent: Unkept): Unkept {
     primary: now.primary === sent.primary ? undefined : now.primary,
     secondary: now.secondary === sent.secondary ? undefined : now.secondary,
   };
-}
-
-export function mechanismOf(attestation: Attestation): Mechanism {
-  if (attestation.type !== "x509") return attestation.type;
-  const filled = (pair: object | null | undefined) => pair != null && Object.values(pair).some((side) => side != null);
-  if (filled(attestation.x509?.caReferences)) return "ca";
-  return filled(attestation.x509?.clientCertificates) ? "client" : "x509";
 }
 
 export type EnrollmentFaults = Partial<Record<keyof Values | "files" | "primaryKey" | "secondaryKey", string | undefined>>;

@@ -1,7 +1,7 @@
 import type { Kind } from "../../api/provisioningData";
-import { segment } from "../../wellFormed";
+import { idPath, nameSegment } from "../../wellFormed";
 
 /** Page of an enrollment of the service `id`; without a name the wizard of a new one. */
 export function enrollmentPage(id: string, kind: Kind, name?: string): string {
-  return `/enrollments/${name === undefined ? "new" : "edit"}/${kind}${name === undefined ? "" : `/${segment(name)}`}${id}`;
+  return `/enrollments/${name === undefined ? "new" : "edit"}/${kind}${name === undefined ? "" : `/${nameSegment(name)}`}${idPath(id)}`;
 }

@@ -1,24 +1,27 @@
 /** The tabs of an enrollment, new or there. */
 
-import { Button, Checkbox, Field, makeStyles, Text, Textarea } from "@fluentui/react-components";
+import { Button, Checkbox, Field, Text } from "@fluentui/react-components";
 import { useState } from "react";
 import type { Resource } from "../../api/arm";
 import type { Enrollment, Kind } from "../../api/provisioningData";
 import type { ResourceId } from "../../api/resourceId";
-import { CertificateField } from "../../frames/CertificateField";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
 import type { Form } from "../../frames/form";
+import { namedFinder } from "../../frames/resourceFinders";
+import { later, soon } from "../../frames/later";
 import { useResources } from "../../frames/load";
 import type { WizardTab } from "../../frames/Wizard";
 import { t } from "../../texts";
 import { useStandings } from "../namespaces/facts";
 import { daysOf } from "../policies/policy";
-import { LinkHubPane } from "../provisioning/LinkHubPane";
-import { NamespacePane } from "../provisioning/NamespacePane";
+import type { LinkHubProps } from "../provisioning/LinkHubPane";
+import type { NamespacePaneProps } from "../provisioning/NamespacePane";
 import { linkedHubs, namespaceLink } from "../provisioning/service";
 import { MECHANISMS, type EnrollmentFaults, type Mechanism, type Unkept, type Values } from "./enrollment";
-import { cutText } from "../../wellFormed";
+
+const LinkHubPane = later<LinkHubProps>(() => import("../provisioning/LinkHubPane"));
+const NamespacePane = later<NamespacePaneProps>(() => import("../provisioning/NamespacePane"));
 
 export interface TabsProps {
   kind: Kind;
@@ -32,7 +35,8 @@ export interface TabsProps {
   taken: boolean;
 }
 
-const useStyles = makeStyles({ area: { maxWidth: "640px", marginBottom: "12px" }, mono: { fontFamily: "monospace" } });
+const JsonField = soon(() => import("../../frames/JsonField"));
+const CertificateField = soon(async () => ({ default: (await import("../../frames/CertificateField")).CertificateField }));
 
 export function tabsOf(props: TabsProps): WizardTab<Values>[] {
   const { values } = props.form;
@@ -132,12 +136,13 @@ function Credentials({ id, form, unkept, setUnkept, faults, existing, fault }: T
     );
   }
   if (mechanism === "ca") {
-    const choices = (certificates.data ?? []).filter((row) => row.properties?.["isVerified"] === true).map((row) => ({ value: row.name, label: row.name }));
+    const finder = namedFinder(`${id.id}/certificates`, (row) => ({ value: row.name, label: row.name, off: row.properties?.["isVerified"] === true ? undefined : t.enrollments.unverified }));
+    const choices = (certificates.data?.rows ?? []).filter((row) => row.properties?.["isVerified"] === true).map((row) => ({ value: row.name, label: row.name }));
     return (
       <fieldset>
         <legend>{t.enrollments.x509Settings}</legend>
-        <ChoiceField label={t.enrollments.primaryCa} value={values.primaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} fault={fault("primaryCa")} onChange={(primaryCa) => set({ primaryCa })} />
-        <ChoiceField label={t.enrollments.secondaryCa} value={values.secondaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} onChange={(secondaryCa) => set({ secondaryCa })} />
+        <ChoiceField label={t.enrollments.primaryCa} value={values.primaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} finder={finder} fault={fault("primaryCa")} onChange={(primaryCa) => set({ primaryCa })} />
+        <ChoiceField label={t.enrollments.secondaryCa} value={values.secondaryCa} choices={[{ value: "", label: t.common.none }, ...choices]} of={certificates} finder={finder} onChange={(secondaryCa) => set({ secondaryCa })} />
       </fieldset>
     );
   }
@@ -219,18 +224,6 @@ function DeviceSettings({ kind, form, fault }: TabProps) {
   );
 }
 
-/** Longest text that is taken, characters: a paste by mistake does not stop the page. */
-const LONGEST = 100_000;
-
-export function JsonField({ label, value, fault, onChange, rows = 8 }: { label: string; value: string; fault: string | undefined; onChange: (value: string) => void; rows?: number }) {
-  const styles = useStyles();
-  return (
-    <Field className={styles.area} label={label} {...(fault ? { validationState: "error" as const, validationMessage: fault } : {})}>
-      <Textarea textarea={{ className: styles.mono, rows, spellCheck: false }} resize="vertical" value={value} onChange={(_, data) => onChange(cutText(data.value, LONGEST))} />
-    </Field>
-  );
-}
-
 function PolicyTab({ id, service, form, fault }: TabProps) {
   const namespace = namespaceLink(service).resourceId;
   const [linking, setLinking] = useState(false);
@@ -253,7 +246,8 @@ function Policies({ namespace, service, form, fault }: { namespace: string; serv
   const standings = useStandings(namespace);
   const hosts = linkedHubs(service).map((link) => link.name.split(".")[0]?.toLowerCase());
   const behind = (standings.data ?? []).filter((each) => each.policy.toLowerCase() === values.policy.toLowerCase() && each.state !== "Synchronized" && hosts.includes(each.hub.toLowerCase())).map((each) => each.hub);
-  const known = (policies.data ?? []).map((row) => ({ value: row.name, label: t.enrollments.policyDays(row.name, daysOf(row)) }));
+  const choiceOf = (row: Resource) => ({ value: row.name, label: t.enrollments.policyDays(row.name, daysOf(row)) });
+  const known = (policies.data?.rows ?? []).map(choiceOf);
   const extra = values.policy && !known.some((each) => each.value === values.policy) ? [{ value: values.policy, label: values.policy }] : [];
   return (
     <>
@@ -262,12 +256,13 @@ function Policies({ namespace, service, form, fault }: { namespace: string; serv
         value={values.policy}
         choices={[{ value: "", label: t.enrollments.policyNone }, ...extra, ...known]}
         of={policies}
+        finder={namedFinder(`${namespace}/credentials/default/policies`, choiceOf)}
         fault={fault}
         warning={behind.length > 0 ? t.enrollments.policyBehind(behind) : undefined}
         onChange={(policy) => set({ policy })}
       />
       {standings.error && <Failure fault={standings.error} retry={() => void standings.refetch()} />}
-      {policies.data?.length === 0 && <Text>{t.enrollments.noPolicies}</Text>}
+      {policies.data?.rows.length === 0 && <Text>{t.enrollments.noPolicies}</Text>}
     </>
   );
 }

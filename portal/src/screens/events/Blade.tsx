@@ -1,6 +1,6 @@
 import type { BladeProps } from "../../frames/ResourcePage";
 import { partitionsOf } from "../hubs/hub";
-import { EventsView } from "./EventsView";
+import EventsView from "./EventsView";
 
 /** Events of a hub. */
 export default function Blade({ id, resource }: BladeProps) {

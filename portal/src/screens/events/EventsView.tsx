@@ -1,6 +1,6 @@
 /** Events as they arrive: the log is asked each second for what is new. */
 
-import { Button, makeStyles, SearchBox, Tab, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, TabList, Text, tokens } from "@fluentui/react-components";
+import { Button, makeStyles, SearchBox, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, Text, tokens } from "@fluentui/react-components";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { asFault } from "../../api/fault";
 import type { HubEvent } from "../../api/hubData";
@@ -11,6 +11,7 @@ import { Failure } from "../../frames/Failure";
 import { ChoiceField } from "../../frames/Fields";
 import { useGridKeys } from "../../frames/gridKeys";
 import { Pane } from "../../frames/Pane";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 import { bodyText, deviceOf, endOf, keptOf, newest, reader, refused, type Form, type KeptEvent } from "./eventLog";
 
@@ -93,7 +94,7 @@ function useEvents(hub: string, partitions: string[], fromBeginning: boolean, ru
   return { events, fault, read, clear: () => setEvents([]) };
 }
 
-export function EventsView({ hubId, partitions, device }: { hubId: string; partitions: string[]; device?: string }) {
+export default function EventsView({ hubId, partitions, device }: { hubId: string; partitions: string[]; device?: string }) {
   const styles = useStyles();
   const grid = useGridKeys();
   const [running, setRunning] = useState(true);

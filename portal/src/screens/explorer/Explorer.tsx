@@ -1,4 +1,4 @@
-import { Button, Field, makeStyles, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger, Tab, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, TabList, Text, Textarea, tokens } from "@fluentui/react-components";
+import { Button, Field, makeStyles, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, Text, Textarea, tokens } from "@fluentui/react-components";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
@@ -12,6 +12,7 @@ import { Failure } from "../../frames/Failure";
 import { useGridKeys } from "../../frames/gridKeys";
 import { Page } from "../../frames/Page";
 import { announce } from "../../shell/announce";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 import { barsOf, cellText, columnsOf, type Row } from "./results";
 import { cutText } from "../../wellFormed";
@@ -102,7 +103,7 @@ export default function Explorer() {
       {rows && (
         <>
           <div className={styles.tools}>
-            <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ query: asked, show: String(data.value) })}>
+            <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ query: asked, show: data.value })}>
               <Tab value="table">{t.explorer.table}</Tab>
               <Tab value="chart">{t.explorer.chart}</Tab>
             </TabList>

@@ -17,7 +17,8 @@ import { t } from "../../texts";
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useBulk } from "../common/Bulk";
 import { lockedBy, useLocks } from "../common/locksOver";
-import { nameColumn, placeColumns, rowId, tagsText, typeColumn, typeSource, type Row } from "../common/columns";
+import { nameColumn, placeColumns, rowId, typeColumn, typeSource, type Row } from "../common/columns";
+import { tagsText } from "../../tagsText";
 
 const COLUMNS = [nameColumn, typeColumn, ...placeColumns.filter((column) => column.id !== "group")];
 

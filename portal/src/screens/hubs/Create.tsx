@@ -1,10 +1,11 @@
-import { Checkbox, Radio, RadioGroup, Slider, Text } from "@fluentui/react-components";
+import { Checkbox, Radio, RadioGroup, Text } from "@fluentui/react-components";
 import { useMemo } from "react";
 import { armPath } from "../../api/arm";
 import { groupId, pageOf, parseId, resourceId } from "../../api/resourceId";
 import { useAccount } from "../../auth/account";
 import { ChoiceField, TextField } from "../../frames/Fields";
 import { useForm, type Form } from "../../frames/form";
+import { soon } from "../../frames/later";
 import { Page } from "../../frames/Page";
 import { useMay } from "../../frames/rights";
 import { groupSteps, scopeFaults } from "../../frames/ScopeFields";
@@ -19,6 +20,8 @@ import { useNameFree } from "../common/nameCheck";
 import { NamespaceField } from "../common/NamespaceField";
 import { AddOns, ComparedField, LimitField } from "./parts";
 import { azLines, bodyOf, fieldOf, FIRST, partitionsFault, PREVIEW, type Values } from "./createHub";
+
+const NumberSlider = soon(() => import("../../frames/NumberSlider"));
 
 /** IoT Hub Data Contributor (Azure's built-in roles). */
 const DATA_CONTRIBUTOR = "4fc6c259-987e-4a07-842e-c321cc9d413f";
@@ -165,7 +168,7 @@ function management({ values, set }: Form<Values>, mayAssign: boolean, scope: st
           {mayAssign ? t.hubs.assignMeHint : t.hubs.mayNotAssign(scope)}
         </Text>
         <TextField label={t.hubs.partitions} required type="number" value={values.partitions} hint={t.hubs.notLater} fault={fault("partitions")} onChange={(partitions) => set({ partitions })} />
-        <Slider aria-label={t.hubs.partitions} min={1} max={32} value={Number(values.partitions) || 1} onChange={(_, data) => set({ partitions: String(data.value) })} />
+        <NumberSlider label={t.hubs.partitions} min={1} max={32} value={Number(values.partitions) || 1} onChange={(partitions) => set({ partitions: String(partitions) })} />
       </>
     ),
     review: [

@@ -6,13 +6,13 @@ import { read } from "../../api/arm";
 import { groupId, pageOf, parseId } from "../../api/resourceId";
 import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
-import { useSubscriptions } from "../../frames/load";
+import { useSubscription } from "../../frames/load";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { t } from "../../texts";
-import { tagsText } from "../common/columns";
+import { tagsText } from "../../tagsText";
 import { DeleteResource } from "../common/DeleteResource";
-import { JsonPane } from "../common/JsonPane";
 import { lockedBy, useLocks } from "../common/locksOver";
 import { Tile, Tiles } from "../common/Tile";
 import { hostOf, linkOf, tierText } from "./hub";
@@ -24,6 +24,8 @@ interface Stats {
   disabledDeviceCount: number;
 }
 
+const JsonPane = soon(() => import("../common/JsonPane"));
+
 export default function Overview({ id, resource }: BladeProps) {
   const client = useQueryClient();
   const [pane, setPane] = useState(false);
@@ -33,7 +35,7 @@ export default function Overview({ id, resource }: BladeProps) {
   const quotas = useQuotas(id.id);
   const locks = useLocks(id.id);
   const connected = useConnected(host);
-  const subscription = useSubscriptions().data?.find((each) => each.subscriptionId === id.subscription);
+  const subscription = useSubscription(id.subscription);
   const users = Object.keys(resource?.identity?.userAssignedIdentities ?? {}).length;
   const identity = [resource?.identity?.principalId ? t.hubs.systemIdentity : "", users > 0 ? t.hubs.userIdentities(users) : ""].filter((part) => part).join(", ");
   const namespace = linkOf(resource).namespaceResourceId;

@@ -1,10 +1,13 @@
 /** Parts of the wizard of a hub; some Azure has and this server does not need: they are there, and say so. */
 
-import { Button, Checkbox, Table, TableBody, TableCell, TableRow, Text } from "@fluentui/react-components";
+import { Button, Checkbox, Text } from "@fluentui/react-components";
 import { useState } from "react";
 import { ChoiceField } from "../../frames/Fields";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import { t } from "../../texts";
+
+const Comparison = soon(() => import("./Comparison"));
 
 /** A choice with a button beside it that compares what can be chosen. */
 export function ComparedField(props: { label: string; value: string; choices: { value: string; label: string }[]; onChange: (value: string) => void; compare: string; title: string; rows: readonly (readonly [string, string])[] }) {
@@ -24,16 +27,7 @@ export function ComparedField(props: { label: string; value: string; choices: { 
         }
       />
       <Pane open={open} title={props.title} onClose={() => setOpen(false)}>
-        <Table size="small" aria-label={props.title}>
-          <TableBody>
-            {props.rows.map(([name, text]) => (
-              <TableRow key={name}>
-                <TableCell>{name}</TableCell>
-                <TableCell>{text}</TableCell>
-              </TableRow>
-            ))}
-          </TableBody>
-        </Table>
+        <Comparison title={props.title} rows={props.rows} />
         <p>{t.hubs.compareNote}</p>
       </Pane>
     </>

@@ -1,6 +1,6 @@
 /** Add role assignment: a role, members, and one assignment for each of them. */
 
-import { Button, makeStyles, Radio, RadioGroup, SearchBox, Tab, TabList, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, Text, Field, Textarea } from "@fluentui/react-components";
+import { Button, makeStyles, Radio, RadioGroup, SearchBox, Table, TableBody, TableCell, TableHeader, TableHeaderCell, TableRow, Text, Field, Textarea } from "@fluentui/react-components";
 import { useState } from "react";
 import { useParams } from "react-router";
 import { armPath } from "../../api/arm";
@@ -13,11 +13,16 @@ import { Page } from "../../frames/Page";
 import { RefusedFacts } from "../../frames/Refused";
 import { useMay } from "../../frames/rights";
 import { Wizard } from "../../frames/Wizard";
+import { Tab, TabList } from "../../frames/Tabs";
+import { later } from "../../frames/later";
 import { t } from "../../texts";
 import { PRIVILEGED, roleMatches, useRoles, type Role } from "./access";
-import { MembersPane, type Member } from "./MembersPane";
-import { RolePane } from "./RolePane";
+import type { Member, MembersProps } from "./MembersPane";
+import type { RoleProps } from "./RolePane";
 import { cutText } from "../../wellFormed";
+
+const RolePane = later<RoleProps>(() => import("./RolePane"));
+const MembersPane = later<MembersProps>(() => import("./MembersPane"));
 
 interface Values {
   role: string;
@@ -141,7 +146,7 @@ function RoleTab({ scope, form, fault }: { scope: string; form: Form<Values>; fa
   const [shown, setShown] = useState<Role | undefined>(undefined);
   return (
     <>
-      <TabList size="small" selectedValue={privileged ? "privileged" : "job"} onTabSelect={(_, data) => setPrivileged(data.value === "privileged")}>
+      <TabList selectedValue={privileged ? "privileged" : "job"} onTabSelect={(_, data) => setPrivileged(data.value === "privileged")}>
         <Tab value="job">{t.iam.jobRoles}</Tab>
         <Tab value="privileged">{t.iam.privilegedRoles}</Tab>
       </TabList>
@@ -190,7 +195,7 @@ function RoleTab({ scope, form, fault }: { scope: string; form: Form<Values>; fa
           }}
         </Loaded>
       </Field>
-      <RolePane role={shown} onClose={() => setShown(undefined)} />
+      <RolePane open={shown !== undefined} role={shown} onClose={() => setShown(undefined)} />
     </>
   );
 }

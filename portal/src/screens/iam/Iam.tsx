@@ -1,9 +1,10 @@
-import { Spinner, Tab, TabList } from "@fluentui/react-components";
+import { Spinner } from "@fluentui/react-components";
 import { AddRegular } from "@fluentui/react-icons";
 import { lazy, Suspense } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { CommandBar } from "../../frames/CommandBar";
 import type { BladeProps } from "../../frames/ResourcePage";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 import { CheckAccess } from "./CheckAccess";
 import { assignPage } from "./paths";
@@ -30,7 +31,7 @@ export default function Iam({ id }: BladeProps) {
           },
         ]}
       />
-      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ tab: String(data.value) })}>
+      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ tab: data.value })}>
         <Tab value="check">{t.iam.check}</Tab>
         <Tab value="assignments">{t.iam.assignments}</Tab>
         <Tab value="roles">{t.iam.roles}</Tab>

@@ -7,6 +7,7 @@ import { ChoiceField } from "../../frames/Fields";
 import { Loaded } from "../../frames/Loaded";
 import { useSubscriptions } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { IDENTITY, infoOf } from "../../resources";
 import { t } from "../../texts";
 import { IDENTITY_KINDS, identitiesQuery, identityHits, ofKind, type Identity } from "./identities";
@@ -22,7 +23,7 @@ export interface Member {
   text: string;
 }
 
-interface PaneProps {
+export interface MembersProps {
   kind: "people" | "identity";
   open: boolean;
   chosen: Member[];
@@ -37,7 +38,7 @@ const useStyles = makeStyles({
 });
 
 /** Select members: people by search, identities out of a list. */
-export function MembersPane(props: PaneProps) {
+export default function MembersPane(props: MembersProps) {
   return (
     <Pane open={props.open} title={props.kind === "people" ? t.iam.selectMembersTitle : t.iam.selectIdentities} onClose={props.onClose}>
       <Picker {...props} />
@@ -45,7 +46,7 @@ export function MembersPane(props: PaneProps) {
   );
 }
 
-function Picker({ kind, chosen, onSelect, onClose }: PaneProps) {
+function Picker({ kind, chosen, onSelect, onClose }: MembersProps) {
   const styles = useStyles();
   const [members, setMembers] = useState(chosen);
   const add = (member: Member) => setMembers((before) => (before.some((each) => each.id === member.id) ? before : [...before, member]));
@@ -96,7 +97,7 @@ function Identities({ chosen, onChosen }: { chosen: string[]; onChosen: (member:
   const styles = useStyles();
   const subscriptions = useSubscriptions();
   const [picked, setPicked] = useState("");
-  const subscription = picked || (subscriptions.data?.[0]?.subscriptionId ?? "");
+  const subscription = picked || (subscriptions.data?.rows[0]?.subscriptionId ?? "");
   const [kind, setKind] = useState(IDENTITY);
   const [text, setText] = useState("");
   const found = useIdentities(subscription);
@@ -111,7 +112,7 @@ function Identities({ chosen, onChosen }: { chosen: string[]; onChosen: (member:
   }, [pasted?.principalId]);
   return (
     <>
-      <ChoiceField label={t.scope.subscription} value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setPicked} />
+      <SubscriptionField value={subscription} onChange={setPicked} />
       <ChoiceField label={t.iam.managedIdentity} value={kind} choices={IDENTITY_KINDS.map((type) => ({ value: type, label: label(type) }))} onChange={setKind} />
       <SearchBox value={text} placeholder={t.iam.select} aria-label={t.iam.select} onChange={(_, data) => setText(cutText(data.value, 200))} />
       <Loaded of={found}>

@@ -1,19 +1,26 @@
-import { Tab, TabList, Text } from "@fluentui/react-components";
+import { Text } from "@fluentui/react-components";
 import { useState } from "react";
 import { JsonView } from "../../frames/JsonView";
 import { Pane } from "../../frames/Pane";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
 import type { Role } from "./access";
 
 /** What a role permits. */
-export function RolePane({ role, onClose }: { role: Role | undefined; onClose: () => void }) {
+export interface RoleProps {
+  open: boolean;
+  role: Role | undefined;
+  onClose: () => void;
+}
+
+export default function RolePane({ open, role, onClose }: RoleProps) {
   const [tab, setTab] = useState("permissions");
   return (
-    <Pane open={role !== undefined} wide title={role?.properties.roleName ?? ""} onClose={onClose}>
+    <Pane open={open} wide title={role?.properties.roleName ?? ""} onClose={onClose}>
       {role && (
         <>
           <p>{role.properties.description}</p>
-          <TabList selectedValue={tab} onTabSelect={(_, data) => setTab(String(data.value))}>
+          <TabList selectedValue={tab} onTabSelect={(_, data) => setTab(data.value)}>
             <Tab value="permissions">{t.iam.permissions}</Tab>
             <Tab value="json">JSON</Tab>
           </TabList>

@@ -2,9 +2,12 @@ import { Button } from "@fluentui/react-components";
 import { useMemo, useState } from "react";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { later } from "../../frames/later";
 import { t } from "../../texts";
 import { categoryOf, rolesAt, type Role } from "./access";
-import { RolePane } from "./RolePane";
+import type { RoleProps } from "./RolePane";
+
+const RolePane = later<RoleProps>(() => import("./RolePane"));
 
 /** The roles that can be given at a scope. */
 export function Roles({ scope }: { scope: string }) {
@@ -34,7 +37,7 @@ export function Roles({ scope }: { scope: string }) {
   return (
     <>
       <List label={t.iam.roles} source={source} columns={columns} rowId={(role) => role.id} facets={[{ id: "type", label: t.columns.type, choices: types, value: (role) => role.properties.type }]} empty={t.iam.noRoles} />
-      <RolePane role={shown} onClose={() => setShown(undefined)} />
+      <RolePane open={shown !== undefined} role={shown} onClose={() => setShown(undefined)} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { Page } from "../../frames/Page";
 import { t } from "../../texts";
-import { CreateWizard } from "./CreateWizard";
+import CreateWizard from "./CreateWizard";
 
 export default function Create() {
   return (

@@ -14,6 +14,7 @@ import { NAMESPACE } from "../../resources";
 import { groupName, namespaceName, tagFaults, tagMap, type Tag } from "../../rules";
 import type { StepPlan } from "../../shell/deployments";
 import { t } from "../../texts";
+import { credentialStep, policyStep } from "./steps";
 
 interface Values extends Basics {
   identity: boolean;
@@ -28,7 +29,7 @@ const FIRST: Values = { ...NO_SCOPE, name: "", identity: true, credential: true,
 const DEFAULT_POLICY = "default";
 const DEFAULT_DAYS = 30;
 
-export function CreateWizard({ inPane }: { inPane?: { onStarted: (deployment: string, id: string) => void; onCancel: () => void } }) {
+export default function CreateWizard({ inPane }: { inPane?: { onStarted: (deployment: string, id: string) => void; onCancel: () => void } }) {
   const form = useForm(inPane ? "create-namespace-inside" : "create-namespace", FIRST);
   const { values, set } = form;
   const id = resourceId(values.subscription, values.group, NAMESPACE, values.name);
@@ -86,22 +87,6 @@ function stepsOf(values: Values, id: string, tags: Record<string, string>): Step
   if (values.credential) steps.push(credentialStep(id, values.location));
   if (values.credential && values.policy) steps.push(policyStep(id, DEFAULT_POLICY, DEFAULT_DAYS, "", values.location));
   return steps;
-}
-
-/** Gives a namespace its root CA. */
-export function credentialStep(namespace: string, location: string): StepPlan {
-  return { title: t.namespaces.stepCredential, method: "PUT", path: armPath(`${namespace}/credentials/default`), body: { location, properties: {} } };
-}
-
-/** Makes an issuing CA. */
-export function policyStep(namespace: string, name: string, days: number, subject: string, location: string): StepPlan {
-  const authority = subject ? { keyType: "ECC", subject } : { keyType: "ECC" };
-  return {
-    title: t.policies.plan(name),
-    method: "PUT",
-    path: armPath(`${namespace}/credentials/default/policies/${name}`),
-    body: { location, properties: { certificate: { certificateAuthorityConfiguration: authority, leafCertificateConfiguration: { validityPeriodInDays: days } } } },
-  };
 }
 
 function azLines(values: Values, tags: Record<string, string>): string[] {

@@ -55,7 +55,7 @@ export function DeleteNamespace({ id, open, onClose }: { id: ResourceId; open: b
               <p>{t.namespaces.deleteText}</p>
               <ul>
                 <li>
-                  <Loaded of={policies}>{(gone) => t.namespaces.goPolicies(gone.map((each) => each.name))}</Loaded>
+                  <Loaded of={policies}>{(gone) => t.namespaces.goPolicies(gone.rows.map((each) => each.name), gone.more)}</Loaded>
                 </li>
                 <li>
                   <Loaded of={devices}>{(count) => t.namespaces.goDevices(count)}</Loaded>

@@ -1,32 +1,30 @@
-import { Badge, Button, makeStyles } from "@fluentui/react-components";
+import { Button } from "@fluentui/react-components";
 import { ArrowClockwiseRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useQueryClient, type UseQueryResult } from "@tanstack/react-query";
-import { lazy, useState } from "react";
+import { useState } from "react";
 import { asFault } from "../../api/fault";
 import { groupId, isType, pageOf } from "../../api/resourceId";
 import { AppLink } from "../../frames/AppLink";
 import { CommandBar } from "../../frames/CommandBar";
 import { Essentials } from "../../frames/Essentials";
 import { Failure } from "../../frames/Failure";
-import { useResource, useResources, useSubscriptions } from "../../frames/load";
+import { useResource, useResources, useSubscription } from "../../frames/load";
+import { soon } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { HUB } from "../../resources";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
-import { tagsText } from "../common/columns";
+import { tagsText } from "../../tagsText";
 import { lockedBy, useLocks } from "../common/locksOver";
 import { Tile, Tiles } from "../common/Tile";
 import { missing, NEAR_DAYS, useDeviceCount, useEnding, useHolders, useStandings } from "./facts";
 import { DeleteNamespace } from "./DeleteNamespace";
 
-const JsonPane = lazy(() => import("../common/JsonPane").then((file) => ({ default: file.JsonPane })));
 
-const useStyles = makeStyles({
-  badge: { height: "auto", whiteSpace: "normal", alignSelf: "flex-start" },
-});
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
-  const styles = useStyles();
   const client = useQueryClient();
   const [pane, setPane] = useState(false);
   const [deleting, setDeleting] = useState(false);
@@ -37,7 +35,7 @@ export default function Overview({ id, resource }: BladeProps) {
   const standings = useStandings(id.id);
   const devices = useDeviceCount(id.id);
   const ending = useEnding(id.id);
-  const subscription = useSubscriptions().data?.find((each) => each.subscriptionId === id.subscription);
+  const subscription = useSubscription(id.subscription);
   const hubs = holders.data?.filter((row) => isType(row.type, HUB));
   const services = holders.data?.filter((row) => !isType(row.type, HUB));
   const refresh = () => void client.invalidateQueries();
@@ -66,21 +64,21 @@ export default function Overview({ id, resource }: BladeProps) {
         ]}
       />
       <Tiles>
-        <Tile of={policies} label={t.namespaces.policies} to={pageOf(id.id, "policies")} number={policies.data?.length} />
+        <Tile of={policies} label={t.namespaces.policies} to={pageOf(id.id, "policies")} number={policies.data && (policies.data.more ? `${policies.data.rows.length}+` : policies.data.rows.length)} />
         <Tile of={holders} label={t.namespaces.linkedHubs} number={hubs?.length}>
           {hubs?.map((row) => <LinkLine key={row.id} to={pageOf(row.id)} name={row.name} />)}
           {standings.error && <Failure fault={standings.error} retry={() => void standings.refetch()} />}
           {missing(standings.data ?? []).map((each) => (
-            <Badge className={styles.badge} key={each.policy + each.hub} color={each.state === "Failed" ? "danger" : "warning"} shape="rounded">
+            <Mark key={each.policy + each.hub} failed={each.state === "Failed"}>
               {t.namespaces.notOn(each.policy, each.hub)}
-            </Badge>
+            </Mark>
           ))}
         </Tile>
         <Tile of={holders} label={t.namespaces.linkedServices} number={services?.length}>
           {services?.map((row) => <LinkLine key={row.id} to={pageOf(row.id)} name={row.name} />)}
         </Tile>
-        <Tile of={devices} label={t.namespaces.devices} number={devices.data} />
-        <Tile of={ending} label={t.namespaces.ending(NEAR_DAYS)} number={ending.data && (ending.data.more ? `${ending.data.count}+` : ending.data.count)} />
+        <Tile of={devices} label={t.namespaces.devices} to={pageOf(id.id, "devices")} number={devices.data} />
+        <Tile of={ending} label={t.namespaces.ending(NEAR_DAYS)} to={pageOf(id.id, "certificates")} number={ending.data && (ending.data.more ? `${ending.data.count}+` : ending.data.count)} />
       </Tiles>
       <Pane open={pane} wide title={t.blades.json} onClose={() => setPane(false)}>
         <JsonPane id={id} />

@@ -7,12 +7,12 @@ import { useForm } from "../../frames/form";
 import { Wizard } from "../../frames/Wizard";
 import { policyName, validityDays } from "../../rules";
 import { t } from "../../texts";
-import { policyStep } from "../namespaces/CreateWizard";
+import { policyStep } from "../namespaces/steps";
 
 const FIRST = { name: "", days: "30", subject: "" };
 
 /** The pane that makes a policy. */
-export function CreatePolicy({ namespace, location, onDone }: { namespace: ResourceId; location: string; onDone: () => void }) {
+export default function CreatePolicy({ namespace, location, onDone }: { namespace: ResourceId; location: string; onDone: () => void }) {
   const form = useForm(`create-policy-${namespace.id.toLowerCase()}`, FIRST);
   const { values, set } = form;
   const rule = policyName(values.name);

@@ -7,7 +7,7 @@ import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
 import { PROVISIONING } from "../../resources";
 import { t } from "../../texts";
-import { mechanismOf } from "../enrollments/enrollment";
+import { mechanismOf } from "../enrollments/mechanism";
 import { enrollmentPage } from "../enrollments/paths";
 
 /** Enrollments of a service and kind that are looked through. */

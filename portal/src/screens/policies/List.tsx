@@ -1,6 +1,6 @@
 /** Credential policies of a namespace: the list, creating one, and bringing them to the hubs. */
 
-import { Badge, Button, Text } from "@fluentui/react-components";
+import { Button, Text } from "@fluentui/react-components";
 import { AddRegular, ArrowSyncRegular, DeleteRegular } from "@fluentui/react-icons";
 import { useMemo, useState } from "react";
 import { armPath, type Resource } from "../../api/arm";
@@ -13,16 +13,19 @@ import { Confirm } from "../../frames/Confirm";
 import { Failure } from "../../frames/Failure";
 import { List as ListFrame, type Column, type Facet, type Picked } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { soon } from "../../frames/later";
 import { useResource } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
+import { Mark } from "../../frames/Mark";
 import { t } from "../../texts";
-import { credentialStep } from "../namespaces/CreateWizard";
+import { credentialStep } from "../namespaces/steps";
 import { useStandings, type Standing } from "../namespaces/facts";
-import { CreatePolicy } from "./CreatePolicy";
 import { daysOf, intervalOf, statusOf, subjectOf } from "./policy";
 import { SyncDialog } from "./SyncDialog";
+
+const CreatePolicy = soon(() => import("./CreatePolicy"));
 
 export default function List({ id, resource }: BladeProps) {
   const credential = useResource(`${id.id}/credentials/default`);
@@ -140,9 +143,9 @@ function useColumns(standings: Standing[] | undefined, unread: string): Column<R
               {of(policy)
                 .filter((standing) => standing.state !== "Synchronized")
                 .map((standing) => (
-                  <Badge key={standing.hub} color={standing.state === "Failed" ? "danger" : "warning"} shape="rounded" title={standing.error?.message ?? ""}>
+                  <Mark key={standing.hub} failed={standing.state === "Failed"} why={standing.error?.message}>
                     {t.policies.notOn(standing.hub)}
-                  </Badge>
+                  </Mark>
                 ))}
             </>
           ) : (

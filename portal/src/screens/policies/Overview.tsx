@@ -1,6 +1,6 @@
-import { Tab, TabList } from "@fluentui/react-components";
+import { Spinner } from "@fluentui/react-components";
 import { ArrowDownloadRegular, ArrowSyncRegular, DeleteRegular } from "@fluentui/react-icons";
-import { useState } from "react";
+import { Suspense, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { armPath } from "../../api/arm";
 import { pageOf, splitId } from "../../api/resourceId";
@@ -9,14 +9,17 @@ import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
+import { soon } from "../../frames/later";
+import { Tab, TabList } from "../../frames/Tabs";
 import { t } from "../../texts";
-import { Inventory } from "../certificates/Inventory";
 import { useChain } from "../certificates/useChain";
 import { useStandings } from "../namespaces/facts";
-import { Enrollments } from "./Enrollments";
 import { Hubs } from "./Hubs";
 import { certificateOf, daysOf, keyText, statusOf, subjectOf } from "./policy";
 import { SyncDialog } from "./SyncDialog";
+
+const Inventory = soon(async () => ({ default: (await import("../certificates/Inventory")).Inventory }));
+const Enrollments = soon(async () => ({ default: (await import("./Enrollments")).Enrollments }));
 
 const TABS = ["hubs", "enrollments", "certificates"] as const;
 
@@ -63,16 +66,18 @@ export default function Overview({ id, resource }: BladeProps) {
         ]}
       />
       <p>{t.policies.readOnly}</p>
-      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ tab: String(data.value) })}>
+      <TabList selectedValue={tab} onTabSelect={(_, data) => setParams({ tab: data.value })}>
         {TABS.map((each) => (
           <Tab key={each} value={each}>
             {t.policies[each]}
           </Tab>
         ))}
       </TabList>
-      {tab === "hubs" && <Hubs namespace={namespace} policy={id.name} />}
-      {tab === "enrollments" && <Enrollments namespace={namespace} policy={id.name} />}
-      {tab === "certificates" && <Inventory namespace={namespace.id} policy={id.name} />}
+      <Suspense fallback={<Spinner label={t.common.loading} />}>
+        {tab === "hubs" && <Hubs namespace={namespace} policy={id.name} />}
+        {tab === "enrollments" && <Enrollments namespace={namespace} policy={id.name} />}
+        {tab === "certificates" && <Inventory namespace={namespace.id} policy={id.name} />}
+      </Suspense>
       <SyncDialog namespace={namespace} policies={syncing ? [id.name] : undefined} standings={standings} onClose={() => setSyncing(false)} />
       <Confirm open={deleting} title={t.policies.deleteTitle} action={t.common.delete} onConfirm={destroy} onClose={() => setDeleting(false)}>
         {t.policies.deleteText}

@@ -2,31 +2,41 @@
 
 import { Button, Radio, RadioGroup, Text } from "@fluentui/react-components";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Resource } from "../../api/arm";
 import { asFault, Fault } from "../../api/fault";
+import { quote } from "../../api/graphQuery";
 import { putStep, usersOf } from "../../api/putBack";
-import { pageOf, parseId, type ResourceId } from "../../api/resourceId";
+import { parseId, type ResourceId } from "../../api/resourceId";
 import { azLine } from "../../azLine";
 import { AzLine } from "../../frames/AzLine";
 import { Failure } from "../../frames/Failure";
 import { ChoiceField, SwitchField, TextField } from "../../frames/Fields";
-import { useSubscriptions } from "../../frames/load";
+import { graphFinder } from "../../frames/resourceFinders";
 import { Pane } from "../../frames/Pane";
+import { SubscriptionField } from "../../frames/SubscriptionField";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
 import type { Row } from "../common/columns";
-import { connectionString, type KeyPolicy } from "../common/sharedKeys";
-import { listKeys } from "../common/SharedPolicies";
-import { useHubs } from "./LinkedHubs";
-import { authenticationText, linkedHubs, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
+import { connectionString } from "../common/sharedKeys";
+import { hostIn, HUBS, useHubs } from "./hubs";
+import { keyOf } from "./relink";
+import { linkedHubs, weightFault, withHubs, type LinkedHub } from "./service";
 
 /** Policies that every hub has with the rights of a link: their keys are read only when somebody saves. */
 const POLICIES = [{ value: "iothubowner", label: "iothubowner (RegistryWrite, ServiceConnect, DeviceConnect)" }];
 
 type Way = "KeyBased" | "SystemAssigned" | "UserAssigned";
 
-export function LinkHubPane({ id, resource, open, onClose, onLinked }: { id: ResourceId; resource: Resource; open: boolean; onClose: () => void; onLinked?: () => void }) {
+export interface LinkHubProps {
+  id: ResourceId;
+  resource: Resource;
+  open: boolean;
+  onClose: () => void;
+  onLinked?: () => void;
+}
+
+export default function LinkHubPane({ id, resource, open, onClose, onLinked }: LinkHubProps) {
   return (
     <Pane open={open} title={t.linked.addTitle} onClose={onClose}>
       <Form id={id} resource={resource} onClose={onClose} {...(onLinked ? { onLinked } : {})} />
@@ -36,7 +46,6 @@ export function LinkHubPane({ id, resource, open, onClose, onLinked }: { id: Res
 
 function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: Resource; onClose: () => void; onLinked?: () => void }) {
   const client = useQueryClient();
-  const subscriptions = useSubscriptions();
   const hubs = useHubs();
   const [subscription, setSubscription] = useState(id.subscription ?? "");
   const [hubId, setHubId] = useState("");
@@ -49,8 +58,15 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<Fault | undefined>(undefined);
   const there = new Set(linkedHubs(resource).map((link) => link.name.toLowerCase()));
-  const rows = [...(hubs.data?.values() ?? [])].filter((row) => row.subscriptionId === subscription);
-  const hub = rows.find((row) => row.id === hubId);
+  const rows = [...(hubs.data?.byHost.values() ?? [])].filter((row) => row.subscriptionId === subscription);
+  // Hubs that were found and not read.
+  const far = useRef(new Map<string, Row>());
+  const choiceOf = (row: Row) => ({ value: row.id, label: row.name, off: there.has(hostIn(row).toLowerCase()) ? t.linked.already : undefined });
+  const finder = graphFinder<Row>(`${HUBS} | where subscriptionId =~ ${quote(subscription)}`, (row) => {
+    far.current.set(row.id, row);
+    return choiceOf(row);
+  });
+  const hub = rows.find((row) => row.id === hubId) ?? far.current.get(hubId);
   const users = usersOf(resource.identity);
   const ready = hub !== undefined && !weightFault(weight) && (way !== "UserAssigned" || user !== "");
   const save = async () => {
@@ -73,13 +89,14 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   };
   return (
     <>
-      <ChoiceField label={t.scope.subscription} required value={subscription} choices={(subscriptions.data ?? []).map((each) => ({ value: each.subscriptionId, label: each.displayName }))} of={subscriptions} onChange={setSubscription} />
+      <SubscriptionField required value={subscription} onChange={setSubscription} />
       <ChoiceField
         label={t.linked.hub}
         required
         value={hubId || undefined}
-        choices={rows.map((row) => ({ value: row.id, label: row.name, off: there.has(String(row.properties?.["hostName"] ?? "").toLowerCase()) ? t.linked.already : undefined }))}
+        choices={rows.map(choiceOf)}
         of={hubs}
+        finder={finder}
         fault={asked && !hub ? t.linked.chooseHub : undefined}
         onChange={setHubId}
       />
@@ -109,12 +126,6 @@ function Form({ id, resource, onClose, onLinked }: { id: ResourceId; resource: R
   );
 }
 
-async function keyOf(hub: string, policy: string): Promise<KeyPolicy> {
-  const found = (await listKeys(hub)).find((each) => each.keyName.toLowerCase() === policy.toLowerCase());
-  if (!found) throw new Fault({ status: 404, code: "NoAccessPolicy", message: t.linked.noPolicy(policy) });
-  return found;
-}
-
 /** The entry that links `hub`. */
 async function linkOf(hub: Row, way: Way, policy: string, user: string): Promise<LinkedHub> {
   const host = String(hub.properties?.["hostName"] ?? "");
@@ -122,13 +133,4 @@ async function linkOf(hub: Row, way: Way, policy: string, user: string): Promise
   if (way === "SystemAssigned") return base;
   if (way === "UserAssigned") return { ...base, selectedUserAssignedIdentityResourceId: user };
   return { ...base, connectionString: connectionString(host, await keyOf(hub.id, policy), "primaryKey") };
-}
-
-/** Gives the service the key that the link's policy has now.
- * @throws Fault where the keys may not be read, or the service does not take the key */
-export async function relink(id: ResourceId, resource: Resource, link: LinkedHub, hub: string): Promise<void> {
-  const fresh = connectionString(link.name, await keyOf(hub, authenticationText(link)), "primaryKey");
-  const title = t.linked.changePlan(shortHub(link.name));
-  const sent = withHubs(resource, (each) => (each.name === link.name ? { ...each, connectionString: fresh } : each));
-  await deployments.perform({ title, steps: [{ ...putStep(title, resource, sent), secret: true }], target: pageOf(id.id, "linked-hubs") });
 }

@@ -1,36 +1,25 @@
-import { Button, Slider } from "@fluentui/react-components";
+import { Button } from "@fluentui/react-components";
 import { AddRegular, DeleteRegular } from "@fluentui/react-icons";
-import { useMutation, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import type { Resource } from "../../api/arm";
-import { queryAll, quote } from "../../api/graphQuery";
 import { putStep } from "../../api/putBack";
-import { pageOf } from "../../api/resourceId";
-import { AppLink } from "../../frames/AppLink";
 import { Confirm } from "../../frames/Confirm";
 import { Failure } from "../../frames/Failure";
-import { SwitchField, TextField } from "../../frames/Fields";
 import { List, type Column } from "../../frames/List";
 import { whole } from "../../frames/listSource";
+import { later } from "../../frames/later";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
-import { HUB } from "../../resources";
 import { deployments } from "../../shell/useDeployments";
+import { soon } from "../../frames/later";
 import { t } from "../../texts";
-import type { Row } from "../common/columns";
-import { LinkHubPane, relink } from "./LinkHubPane";
-import { authenticationText, linkedHubs, linkState, shortHub, weightFault, withHubs, type LinkedHub } from "./service";
+import { useHubs } from "./hubs";
+import { Manage } from "./Manage";
+import type { LinkHubProps } from "./LinkHubPane";
+import { authenticationText, linkedHubs, linkState, shortHub, withHubs, type LinkedHub } from "./service";
 
-/** Hubs that one may see, by host name in lower case. */
-export function useHubs() {
-  return useQuery({
-    queryKey: ["hubs-by-host"],
-    queryFn: async ({ signal }) => {
-      const { rows } = await queryAll<Row>(`resources | where type =~ ${quote(HUB)} | order by name asc`, signal);
-      return new Map(rows.map((row) => [String(row.properties?.["hostName"] ?? "").toLowerCase(), row]));
-    },
-  });
-}
+const Details = soon(() => import("./LinkDetails"));
+
+const LinkHubPane = later<LinkHubProps>(() => import("./LinkHubPane"));
 
 export default function LinkedHubs({ id, resource }: BladeProps) {
   const hubs = useHubs();
@@ -40,7 +29,7 @@ export default function LinkedHubs({ id, resource }: BladeProps) {
   const links = useMemo(() => linkedHubs(resource), [resource]);
   const source = useMemo(() => whole(["linked-hubs", id.id.toLowerCase(), resource?.etag], async () => links), [id.id, resource?.etag, links]);
   const columns = useMemo((): Column<LinkedHub>[] => {
-    const row = (link: LinkedHub) => hubs.data?.get(link.name.toLowerCase());
+    const row = (link: LinkedHub) => hubs.data?.byHost.get(link.name.toLowerCase());
     return [
       {
         id: "hub",
@@ -85,7 +74,7 @@ export default function LinkedHubs({ id, resource }: BladeProps) {
       />
       <LinkHubPane id={id} resource={resource} open={adding} onClose={() => setAdding(false)} />
       <Pane open={shown !== undefined} title={t.linked.details} onClose={() => setShown(undefined)}>
-        {shown && <Details id={id} resource={resource} link={shown} hub={hubs.data?.get(shown.name.toLowerCase())} onDone={() => setShown(undefined)} />}
+        {shown && <Details id={id} resource={resource} link={shown} hub={hubs.data?.byHost.get(shown.name.toLowerCase())} onDone={() => setShown(undefined)} />}
       </Pane>
       <Confirm open={removing.length > 0} title={t.linked.removePlan(removing.length, id.name)} action={t.common.yes} onConfirm={remove} onClose={() => setRemoving([])}>
         <p>{t.linked.removeText}</p>
@@ -95,45 +84,6 @@ export default function LinkedHubs({ id, resource }: BladeProps) {
           ))}
         </ul>
       </Confirm>
-    </>
-  );
-}
-
-function Manage({ id }: { id: string | undefined }) {
-  return id ? <AppLink to={pageOf(id)}>{t.linked.manage}</AppLink> : "";
-}
-
-/** Weight and whether the allocation policy counts the hub; a key that was exchanged at the hub is taken over. */
-function Details({ id, resource, link, hub, onDone }: { id: BladeProps["id"]; resource: Resource; link: LinkedHub; hub: Row | undefined; onDone: () => void }) {
-  const [weight, setWeight] = useState(String(link.allocationWeight ?? 1));
-  const [apply, setApply] = useState(link.applyAllocationPolicy !== false);
-  const fault = weightFault(weight);
-  const title = t.linked.changePlan(shortHub(link.name));
-  const relinking = useMutation({ mutationFn: (of: string) => relink(id, resource, link, of), onSuccess: onDone });
-  const save = () => {
-    if (fault) return;
-    const sent = withHubs(resource, (each) => (each.name === link.name ? { ...each, allocationWeight: Number(weight), applyAllocationPolicy: apply } : each));
-    deployments.start({ title, steps: [putStep(title, resource, sent)] });
-    onDone();
-  };
-  return (
-    <>
-      <p>{link.name}</p>
-      <TextField label={t.linked.weight} required type="number" value={weight} fault={fault} onChange={setWeight} />
-      <Slider aria-label={t.linked.weight} min={0} max={1000} value={Number(weight) || 0} onChange={(_, data) => setWeight(String(data.value))} />
-      <SwitchField label={t.linked.apply} value={apply} onChange={setApply} />
-      <p>
-        <Manage id={hub?.id} />
-      </p>
-      <Button appearance="primary" disabledFocusable={fault !== undefined} onClick={save}>
-        {t.linked.save}
-      </Button>{" "}
-      {link.authenticationType !== "SystemAssigned" && link.authenticationType !== "UserAssigned" && hub && (
-        <Button title={t.linked.relinkText} disabledFocusable={relinking.isPending} onClick={() => !relinking.isPending && relinking.mutate(hub.id)}>
-          {t.linked.relink}
-        </Button>
-      )}
-      {relinking.error && <Failure fault={relinking.error} />}
     </>
   );
 }

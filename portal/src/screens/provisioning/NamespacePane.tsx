@@ -16,7 +16,15 @@ import { NamespaceField } from "../common/NamespaceField";
 import { namespaceLink, withNamespace } from "./service";
 
 /** **Click here to add a namespace**: chosen or made here, with the identity by which the service works on it. */
-export function NamespacePane({ id, resource, open, onClose, onLinked }: { id: ResourceId; resource: Resource; open: boolean; onClose: () => void; onLinked?: () => void }) {
+export interface NamespacePaneProps {
+  id: ResourceId;
+  resource: Resource;
+  open: boolean;
+  onClose: () => void;
+  onLinked?: () => void;
+}
+
+export default function NamespacePane({ id, resource, open, onClose, onLinked }: NamespacePaneProps) {
   const link = namespaceLink(resource);
   return (
     <Pane open={open} wide title={t.dps.addTitle} onClose={onClose}>

@@ -10,23 +10,27 @@ import { AppLink } from "../../frames/AppLink";
 import { CommandBar, CommandButton } from "../../frames/CommandBar";
 import { Confirm } from "../../frames/Confirm";
 import { Essentials } from "../../frames/Essentials";
-import { useSubscriptions } from "../../frames/load";
+import { later, soon } from "../../frames/later";
+import { useSubscription } from "../../frames/load";
 import { Pane } from "../../frames/Pane";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { deployments } from "../../shell/useDeployments";
 import { t } from "../../texts";
-import { tagsText } from "../common/columns";
+import { tagsText } from "../../tagsText";
 import { DeleteResource } from "../common/DeleteResource";
-import { JsonPane } from "../common/JsonPane";
 import { lockedBy, useLocks } from "../common/locksOver";
-import { NamespacePane } from "./NamespacePane";
-import { linkedHubs, namespaceLink, serviceHost, shortHub, withoutNamespace } from "./service";
+import type { NamespacePaneProps } from "./NamespacePane";
+import { serviceHost } from "./host";
+import { linkedHubs, namespaceLink, shortHub, withoutNamespace } from "./service";
+
+const NamespacePane = later<NamespacePaneProps>(() => import("./NamespacePane"));
+const JsonPane = soon(() => import("../common/JsonPane"));
 
 export default function Overview({ id, resource }: BladeProps) {
   const client = useQueryClient();
   const [json, setJson] = useState(false);
   const [deleting, setDeleting] = useState(false);
-  const subscription = useSubscriptions().data?.find((each) => each.subscriptionId === id.subscription);
+  const subscription = useSubscription(id.subscription);
   const locks = useLocks(id.id);
   const text = (name: string) => String(resource?.properties?.[name] ?? "");
   const hubs = linkedHubs(resource);

@@ -23,11 +23,6 @@ export interface NamespaceLink {
   selectedUserAssignedIdentityResourceId?: string;
 }
 
-export function serviceHost(resource: Resource | undefined): string {
-  const host = resource?.properties?.["serviceOperationsHostName"];
-  return typeof host === "string" ? host : "";
-}
-
 export function linkedHubs(resource: Resource | undefined): LinkedHub[] {
   return (resource?.properties?.["iotHubs"] as LinkedHub[] | undefined) ?? [];
 }

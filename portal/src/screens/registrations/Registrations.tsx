@@ -43,6 +43,7 @@ export function Registrations({ id, host, group, one }: { id: ResourceId; host: 
         rowId={(row) => row.registrationId}
         selectable
         searchable={one === undefined}
+        finds={t.registrations.find}
         commands={(picked) => [
           {
             id: "delete",

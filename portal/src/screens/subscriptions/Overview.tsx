@@ -6,7 +6,8 @@ import { List } from "../../frames/List";
 import type { BladeProps } from "../../frames/ResourcePage";
 import { TRACKED } from "../../resources";
 import { t } from "../../texts";
-import { nameColumn, placeColumns, rowId, tagsText, typeColumn, typeSource } from "../common/columns";
+import { nameColumn, placeColumns, rowId, typeColumn, typeSource } from "../common/columns";
+import { tagsText } from "../../tagsText";
 
 const COLUMNS = [nameColumn, typeColumn, ...placeColumns];
 
