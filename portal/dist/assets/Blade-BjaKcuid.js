@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{i as t}from"./hub-dGjVWRt3.js";import{t as n}from"./EventsView-DNFFA260.js";import{G as r}from"./texts-BZgzGvx5.js";var i=e(r(),1);function a({id:e,resource:r}){return r?(0,i.jsx)(n,{hubId:e.id,partitions:t(r)}):null}export{a as default};

@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{t}from"./Inventory-DpFRibj2.js";import{G as n}from"./texts-BZgzGvx5.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{namespace:e.id})}export{i as default};

@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{t}from"./Page-CSU6TAcF.js";import{G as n,t as r}from"./texts-BZgzGvx5.js";import{t as i}from"./CreateWizard-CniDhYrk.js";var a=e(n(),1);function o(){return(0,a.jsx)(t,{title:r.namespaces.createTitle,crumbs:[{label:r.namespaces.title,to:`/namespaces`}],children:(0,a.jsx)(i,{})})}export{o as default};

@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{JsonPane as t}from"./JsonPane-B-lwv6DG.js";import{G as n}from"./texts-BZgzGvx5.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{id:e})}export{i as default};

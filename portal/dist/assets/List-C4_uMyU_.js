@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{s as t}from"./index-xzwiu-6M.js";import{G as n,t as r}from"./texts-BZgzGvx5.js";import{n as i,r as a,s as o}from"./columns-Db40pFHi.js";import{t as s}from"./TypeList-C1XfZ6Dq.js";var c=e(n(),1),l=[i,...a],u=o([t]);function d(){return(0,c.jsx)(s,{rows:u,words:r.identities,create:`/create/identity`,columns:l})}export{d as default};

@@ -1,1 +1,0 @@
-import{i as e}from"./react-sySUN5R7.js";import{G as t,t as n}from"./texts-BZgzGvx5.js";import{n as r,r as i,t as a}from"./columns-Db40pFHi.js";import{t as o}from"./TypeList-C1XfZ6Dq.js";var s=e(t(),1),c=[r,...i.filter(e=>e.id!==`group`)],l=a();function u(){return(0,s.jsx)(o,{rows:l,words:n.groups,create:`/create/group`,columns:c,oneByOne:!0})}export{u as default};

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./Slider-BmLPYQz4.js";import{t as n}from"./jsx-runtime-LKYXHABd.js";var r=e(n(),1);function i({label:e,min:n,max:i,value:a,onChange:o}){return(0,r.jsx)(t,{"aria-label":e,min:n,max:i,value:a,onChange:(e,t)=>o(t.value)})}export{i as default};

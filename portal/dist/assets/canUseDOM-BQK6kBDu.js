@@ -1,0 +1,1 @@
+function e(){return typeof window<`u`&&!!(window.document&&window.document.createElement)}export{e as t};

@@ -1,0 +1,1 @@
+import{t as e}from"./getNativeElementProps-D9HwLmGw.js";var t=(t,n,r)=>e(n.as??t,n,r);export{t};

@@ -1,0 +1,1 @@
+import"./rolldown-runtime-XKyaHtl9.js";import{t as e}from"./react-DlmbjZJV.js";e();var t=!0;function n(e){if(e)return t?e.props.ref:e.ref}export{n as t};

@@ -1,0 +1,1 @@
+function e(e){let t=e?.properties?.serviceOperationsHostName;return typeof t==`string`?t:``}export{e as t};

@@ -1,0 +1,1 @@
+function e(e,n){return typeof e==`number`||typeof e==`object`&&e?t(e,n):typeof e==`function`?r=>t(e(r),n):{mainAxis:n}}var t=(e,t)=>typeof e==`number`?{mainAxis:e+t}:{...e,mainAxis:(e.mainAxis??0)+t};export{e as t};

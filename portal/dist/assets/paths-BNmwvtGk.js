@@ -1,0 +1,1 @@
+import{a as e}from"./resourceId-jH4Tnhtn.js";import{o as t}from"./wellFormed-Cw5hV5K5.js";function n(n,r){return`${e(n,`devices`)}?device=${t(r)}`}export{n as t};

@@ -1,0 +1,1 @@
+import{a as e,n as t}from"./wellFormed-Cw5hV5K5.js";function n(e){if(e.type!==`x509`)return e.type;let t=e=>e!=null&&Object.values(e).some(e=>e!=null);return t(e.x509?.caReferences)?`ca`:t(e.x509?.clientCertificates)?`client`:`x509`}function r(n,r,i){return`/enrollments/${i===void 0?`new`:`edit`}/${r}${i===void 0?``:`/${e(i)}`}${t(n)}`}export{n,r as t};

@@ -1,1 +1,0 @@
-import{r as e}from"./wellFormed-Bnsmz63d.js";function t(t,n,r){return`/enrollments/${r===void 0?`new`:`edit`}/${n}${r===void 0?``:`/${e(r)}`}${t}`}export{t};

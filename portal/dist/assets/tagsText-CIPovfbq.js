@@ -1,0 +1,1 @@
+function e(e){return Object.entries(e??{}).map(([e,t])=>`${e}: ${t}`).join(`, `)}export{e as t};

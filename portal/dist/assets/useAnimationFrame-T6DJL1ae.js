@@ -1,0 +1,1 @@
+import{n as e}from"./useTimeout-BvOoLWJv.js";import{n as t}from"./ProviderContext-NeLzBMLW.js";var n=e=>(e(0),0),r=e=>e;function i(){let{targetDocument:i}=t(),a=i?.defaultView,o=a?a.requestAnimationFrame:n,s=a?a.cancelAnimationFrame:r;return e(o,s)}export{i as t};

@@ -1,1 +1,0 @@
-import{i as e,t}from"./react-sySUN5R7.js";var n=e(t(),1);function r(e){let[t,r]=(0,n.useState)(()=>new Date().getTime());return(0,n.useEffect)(()=>{if(!e)return;let t=setInterval(()=>r(new Date().getTime()),1e3);return()=>clearInterval(t)},[e]),t}export{r as t};

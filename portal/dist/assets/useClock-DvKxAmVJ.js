@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";var n=e(t(),1);function r(e){let[t,r]=(0,n.useState)(()=>new Date().getTime());return(0,n.useEffect)(()=>{if(!e)return;let t=setInterval(()=>r(new Date().getTime()),1e3);return()=>clearInterval(t)},[e]),t}export{r as t};

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";import{t as n}from"./useIsomorphicLayoutEffect-BfKIojIH.js";var r=e(t(),1),i=e=>{let t=r.useRef(()=>{throw Error(`Cannot call an event handler while rendering`)});return n(()=>{t.current=e},[e]),r.useCallback((...e)=>{let n=t.current;return n(...e)},[t])};export{i as t};

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";var n=e(t(),1);function r(){let e=n.useRef(!0);return n.useEffect(()=>{e.current&&=!1},[]),e.current}export{r as t};

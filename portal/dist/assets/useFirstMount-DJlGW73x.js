@@ -1,1 +1,0 @@
-import{i as e,t}from"./react-sySUN5R7.js";var n=e(t(),1);function r(){let e=n.useRef(!0);return n.useEffect(()=>{e.current&&=!1},[]),e.current}export{r as t};

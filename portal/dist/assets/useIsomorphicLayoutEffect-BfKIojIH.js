@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";import{t as n}from"./canUseDOM-BQK6kBDu.js";var r=e(t(),1),i=n()?r.useLayoutEffect:r.useEffect;export{i as t};

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";import{i as n,r}from"./dist-BptcUh0Y.js";import{n as i}from"./ProviderContext-NeLzBMLW.js";var a=e(t(),1);function o(){let{targetDocument:e}=i(),t=a.useRef(null);return a.useEffect(()=>{let i=e?.defaultView;if(i){let e=r(i);return t.current=e,()=>{n(e),t.current=null}}},[e]),t}export{o as t};

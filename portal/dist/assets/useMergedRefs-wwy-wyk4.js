@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{t}from"./react-DlmbjZJV.js";var n=e(t(),1);function r(...e){let t=n.useCallback(n=>{t.current=n;for(let t of e)typeof t==`function`?t(n):t&&(t.current=n)},[...e]);return t}export{r as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./useBrowserTimer-D-9xL1pG.js";import{j as t}from"./texts-BZgzGvx5.js";var n=e=>-1,r=e=>void 0;function i(){let{targetDocument:i}=t(),a=i?.defaultView,o=a?a.setTimeout:n,s=a?a.clearTimeout:r;return e(o,s)}export{i as t};

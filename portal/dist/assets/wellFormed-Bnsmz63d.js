@@ -1,1 +1,0 @@
-function e(e){return e.replace(/\p{Surrogate}/gu,`�`)}function t(t,n){let r=t.slice(0,n);return e(t.length>n&&/[\uD800-\uDBFF]$/.test(r)?r.slice(0,-1):r)}var n=t=>encodeURIComponent(e(String(t))),r=t=>encodeURI(e(t)).replace(/[?#]/g,encodeURIComponent);export{r as n,n as r,t};
