@@ -23,6 +23,10 @@ use std::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+/// The share of what the last batch took, one in so many, that its callers are waited for: ours. Those who wait for the log are devices that
+/// send, and mind the time.
+const WAITED_SHARE: u32 = 4;
+
 /// What the thread is asked for.
 pub(crate) enum Message {
     Append(Append),
@@ -111,7 +115,7 @@ impl Journal {
                     kept = other;
                     let (appends, started) = (batch.len(), self.clock.monotonic());
                     self.write(batch);
-                    self.pace = Pace::after(appends, self.clock.monotonic().since(started));
+                    self.pace = Pace::after(appends, self.clock.monotonic().since(started) / WAITED_SHARE);
                 }
                 Message::Expire { marks, answer } => {
                     // A caller that went away wants no answer; so below.

@@ -363,8 +363,9 @@ pub const WAITING_GROUP_SEARCHES: usize = 64;
 pub const OPEN_GROUPS: usize = 4096;
 /// Provisioning services whose groups one process keeps ready for devices that it does not know: ours.
 pub const GROUP_INDEXES: usize = 256;
-/// Serial numbers of certificates that a process reserves with one commit: ours.
-pub const SERIALS_PER_BLOCK: usize = 1024;
+/// Serial numbers of certificates that a process reserves with one commit: ours. Numbers of a block lie side by side in the store, so that a
+/// commit of several certificates writes one or two pages of their index; those of a block of 1,024 filled a dozen.
+pub const SERIALS_PER_BLOCK: usize = 128;
 /// Verified chains that one process remembers: ours.
 pub const VERIFIED_CHAINS: usize = 100_000;
 /// Attempts of a write that keeps meeting a newer version before the caller is told to retry: ours. Of four writers in four

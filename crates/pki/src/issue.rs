@@ -118,7 +118,43 @@ pub struct Prepared<'a> {
     content: Vec<u8>,
     linted: [u8; 32],
     was_cut: bool,
+    not_before: Timestamp,
     not_after: Timestamp,
+}
+
+/// A certificate that was signed this moment, and what is asked of it first. Nothing is read out of its bytes again: the lint did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCertificate {
+    der: Vec<u8>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl SignedCertificate {
+    /// Its bytes.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Its bytes, without a copy.
+    pub fn into_der(self) -> Vec<u8> {
+        self.der
+    }
+
+    /// Start of the validity, a whole second.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    /// End of the validity, a whole second.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// SHA-256 thumbprint, 64 upper-case hex digits.
+    pub fn sha256(&self) -> String {
+        hex::encode_upper(encode::sha256(&self.der))
+    }
 }
 
 impl Issuer {
@@ -271,7 +307,7 @@ impl Signing {
                 now,
             },
         )?;
-        Ok(Prepared { signing: self, content, linted, was_cut: not_after < wanted_end, not_after })
+        Ok(Prepared { signing: self, content, linted, was_cut: not_after < wanted_end, not_before, not_after })
     }
 
     /// The TBSCertificate. Issuer, subject and key are copied byte for byte.
@@ -336,17 +372,26 @@ impl Prepared<'_> {
         self.not_after
     }
 
+    /// Signs with the issuer's key, and reads what came of it.
+    ///
+    /// # Errors
+    /// As for [`Prepared::sign`].
+    pub async fn issue(self) -> Result<Certificate> {
+        Certificate::from_der(self.sign().await?.der())
+    }
+
     /// Signs with the issuer's key.
     ///
     /// # Errors
     /// The signer's error; `Internal` where the signed bytes are not the linted ones or the signature does not verify.
-    pub async fn issue(self) -> Result<Certificate> {
+    pub async fn sign(self) -> Result<SignedCertificate> {
         let der = self.signing.sign(&self.content).await?;
         let signed = encode::split_signed(&der).map_err(encode::internal)?;
         if encode::sha256(signed.content) != self.linted {
             return Err(Error::internal("the signed certificate is not the linted one"));
         }
-        Certificate::from_der(&der)
+        let second = |at: Timestamp| Timestamp::from_second(at.as_second()).unwrap_or(at);
+        Ok(SignedCertificate { der, not_before: second(self.not_before), not_after: second(self.not_after) })
     }
 }
 

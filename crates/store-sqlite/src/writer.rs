@@ -18,6 +18,10 @@ use tokio::sync::oneshot;
 /// Versions that are reserved on disk at a time, so that not every commit has to write where they stand: ours.
 const VERSIONS_RESERVED: i64 = 100_000;
 
+/// How many times as long as the last batch took its callers are waited for: ours. A certificate takes a quarter of a millisecond to issue and a
+/// sync as long, so a shorter wait leaves most of 64 callers with a sync each; a longer one than [`Pace`] allows makes no difference.
+const WAITED_BATCHES: u32 = 2;
+
 /// The bounded queue before the writing thread.
 pub(crate) struct Writer {
     queue: Option<SyncSender<Job>>,
@@ -116,11 +120,10 @@ fn prepare(tables: &Tables, change: RowChange) -> Result<Write, StoreError> {
     }
 }
 
-/// Everything that waits behind `first`, up to `most`. The callers of the last batch are waited for as [`Pace`] says: a sync
+/// `batch` and everything that waits behind it, up to `most`. Callers that are known are waited for as [`Pace`] says: a sync
 /// costs far more. The thread sleeps meanwhile; whatever the clock says, each wait is for a caller more or ends by itself.
-fn gather(first: Job, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
+fn gather(mut batch: Vec<Job>, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
     let started = clock.monotonic();
-    let mut batch = vec![first];
     loop {
         batch.extend(jobs.try_iter().take(most.saturating_sub(batch.len())));
         let patience = pace.patience(batch.len(), clock.monotonic().since(started));
@@ -181,11 +184,22 @@ fn fates(batch: &mut [Job], outcomes: &[UnitResult]) -> Vec<(u16, Fate)> {
 impl Batcher {
     fn serve(&mut self, jobs: &Receiver<Job>, batch_units: usize) {
         let mut pace = Pace::default();
-        while let Ok(first) = jobs.recv() {
-            let batch = gather(first, jobs, batch_units, &pace, self.clock.as_ref());
+        let mut came: Vec<Job> = Vec::new();
+        loop {
+            if came.is_empty() {
+                match jobs.recv() {
+                    Ok(first) => came.push(first),
+                    Err(_) => return,
+                }
+            }
+            let batch = gather(came, jobs, batch_units, &pace, self.clock.as_ref());
             let (units, started) = (batch.len(), self.clock.monotonic());
             self.run(batch);
-            pace = Pace::after(units, self.clock.monotonic().since(started));
+            let took = self.clock.monotonic().since(started);
+            // Those that came while the others were served are callers besides them, and next time all are waited for: callers
+            // that work between their commits would otherwise have a sync for every one or two of them.
+            came = jobs.try_iter().take(batch_units).collect();
+            pace = Pace::after(units + came.len(), took * WAITED_BATCHES);
         }
     }
 

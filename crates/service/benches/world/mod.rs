@@ -28,6 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// The program's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Api-versions of the registry, hubs and provisioning services.
 pub(crate) const REGISTRY: &str = "2026-03-01-preview";
 pub(crate) const HUB: &str = "2025-08-01-preview";

@@ -1,7 +1,7 @@
 //! The certificates that a namespace's authorities issued, page by page. Each way to ask has an index: a device, a serial number,
 //! or an authority with the order in which its certificates end.
 
-use super::record::{place, place_from};
+use super::record::{PLACE_COLUMN, place_from};
 use crate::platform::Platform;
 use crate::tables::{CERTIFICATES, REVOCATIONS};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
@@ -172,7 +172,7 @@ impl Walk<'_> {
         };
         let after = Some(first.max(self.after.clone())).filter(|after| !after.is_empty());
         let rows = self.platform.store.range(&CERTIFICATES, "place", prefix, Page { after, limit }).await?;
-        Ok(rows.into_iter().map(|row| (row.columns.get(1).cloned().flatten().unwrap_or_default(), Some(row))).collect())
+        Ok(rows.into_iter().map(|row| (row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_default(), Some(row))).collect())
     }
 
     /// Revoked certificates, with the keys of their entries.
@@ -215,7 +215,7 @@ async fn of_devices(
         while let Some(rows) = pages.next().await? {
             for row in rows {
                 let record = row.parse::<CertificateRecord>()?;
-                let place = place(&record);
+                let place = row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_default();
                 if wanted.takes(&record, now) && after.is_none_or(|after| place.as_str() > after) {
                     found.push((place, record));
                 }

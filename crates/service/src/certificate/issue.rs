@@ -85,7 +85,7 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     let now = platform.now();
     let serial = platform.serials.next(platform).await?;
     let prepared = issuer.prepare(&profile, request.csr.public_key_info_der(), serial, now)?;
-    let leaf = prepared.issue().await?;
+    let leaf = prepared.sign().await?;
     let record = CertificateRecord {
         serial: serial.to_hex().to_ascii_lowercase(),
         issuer: issuing.id,
@@ -97,7 +97,7 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
         created: now,
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
-        sha256: leaf.sha256().to_ascii_uppercase(),
+        sha256: leaf.sha256(),
         revoked: None,
     };
     let mut unit = UnitOfWork::new();
@@ -109,7 +109,7 @@ pub async fn issue_leaf(platform: &Platform, request: IssueRequest<'_>) -> Resul
     unit.put(put(&record)?);
     let event = AuditEvent::new(Kind::CertificateIssued, request.device_id, request.authority.id.to_string());
     unit.put(audit::row(platform, event.what(format!("serial {}", record.serial)))?);
-    Ok(Issued { leaf_der: leaf.der().to_vec(), authorities: [issuing.id, root], unit })
+    Ok(Issued { leaf_der: leaf.into_der(), authorities: [issuing.id, root], unit })
 }
 
 fn disabled(policy: &str, namespace: &Stored) -> Error {

@@ -38,10 +38,13 @@ pub fn put(record: &CertificateRecord) -> Result<Put> {
     Ok(Put::new(&CERTIFICATES, record.serial.clone(), columns, record)?)
 }
 
-/// Where a certificate stands among those of its issuer: by its end.
-pub(super) fn place(record: &CertificateRecord) -> String {
+/// Where a certificate stands among those of its issuer: by its end, and those that end in the same second by the millisecond in which
+/// they were asked for, so that the newest is the last and a commit writes one page of the index.
+fn place(record: &CertificateRecord) -> String {
     let from = record.serial.len().saturating_sub(PLACE_SERIAL);
-    format!("{}{}", place_from(record.issuer, record.not_after), record.serial.get(from..).unwrap_or(&record.serial))
+    let serial = record.serial.get(from..).unwrap_or(&record.serial);
+    let millisecond = record.created.subsec_millisecond().unsigned_abs();
+    format!("{}{millisecond:03x}{serial}", place_from(record.issuer, record.not_after))
 }
 
 /// What the places of certificates of `issuer` that end at `end` begin with: 22 characters of the issuer, 8 of the time.
@@ -180,7 +183,7 @@ mod tests {
             .map(|(serial, end)| place(&record(serial, end)))
             .to_vec();
         assert!(places.is_sorted(), "{places:?}");
-        assert!(places.iter().all(|place| place.len() == 46 && place.starts_with(&uid_key(Uuid::from_u128(7)))));
+        assert!(places.iter().all(|place| place.len() == 49 && place.starts_with(&uid_key(Uuid::from_u128(7)))));
         assert!(places[1].starts_with(&place_from(Uuid::from_u128(7), Timestamp::from_second(10).unwrap())));
     }
 
