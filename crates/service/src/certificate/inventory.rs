@@ -172,7 +172,10 @@ impl Walk<'_> {
         };
         let after = Some(first.max(self.after.clone())).filter(|after| !after.is_empty());
         let rows = self.platform.store.range(&CERTIFICATES, "place", prefix, Page { after, limit }).await?;
-        Ok(rows.into_iter().map(|row| (row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_default(), Some(row))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_default(), Some(row)))
+            .collect())
     }
 
     /// Revoked certificates, with the keys of their entries.
