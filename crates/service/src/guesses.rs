@@ -273,7 +273,9 @@ struct Claim {
 async fn claim(platform: &Platform, guess: &Guess<'_>) -> Result<Option<Claim>> {
     let Some(person) = guess.person else { return Ok(None) };
     let (source, now) = (source(guess), platform.clock.unix_seconds());
+    let mut attempts = platform.attempts();
     loop {
+        attempts.begin(contended).await?;
         let Ok((known, version)) = remembered(platform, guess).await else { return Ok(None) };
         // By the row that is written: since it was looked at before, somebody else may have been counted.
         check_known(platform, guess, &known)?;
@@ -371,6 +373,10 @@ async fn remembered(platform: &Platform, guess: &Guess<'_>) -> Result<(Remembere
     Ok((Remembered::clone(&*row.parse::<Remembered>()?), Some(row.version)))
 }
 
+fn contended() -> Error {
+    Error::conflict("Many try the password of one person at the same time. Try again.")
+}
+
 /// Changes the row of the person, if it is one. Whether somebody may sign in does not hang on it, so a store that is busy is
 /// no more than said.
 async fn write(platform: &Platform, guess: &Guess<'_>, change: impl Fn(&mut Remembered) + Send + Sync) {
@@ -386,7 +392,6 @@ async fn try_write(
     id: &str,
     edit: &(impl Fn(&mut Remembered) + Send + Sync),
 ) -> Result<()> {
-    let contended = || Error::conflict("many try the password of one person at the same time");
     let mut attempts = platform.attempts();
     loop {
         attempts.begin(contended).await?;

@@ -53,6 +53,14 @@ enum State {
     Declined,
 }
 
+/// A code that can be typed still.
+struct Held {
+    key: String,
+    address: String,
+    /// Of its row.
+    version: u64,
+}
+
 impl DeviceCode {
     /// The client's name for people.
     pub(super) fn client_name(&self) -> &'static str {
@@ -104,9 +112,12 @@ impl Authenticator {
             state: State::Waiting,
         };
         change.unit.put(put(&ticket.id, &code)?);
-        self.platform.commit(change).await.map_err(Error::from)?;
-        // Others, here or in another process, may have found the same last place: of them, who now counts too many has none.
-        if self.codes_where("address", &code.address).await?.len() > limits::DEVICE_CODES.1 {
+        let committed = self.platform.commit(change).await.map_err(Error::from)?;
+        // Others, here or in another process, may have found the same last place: who was written last has none.
+        let held = self.codes_where("address", &code.address).await?;
+        let before =
+            held.iter().filter(|held| committed.versions.first().is_some_and(|own| held.version < *own)).count();
+        if before >= limits::DEVICE_CODES.1 {
             let mut change = Change::new();
             change.unit.delete(&DEVICE_CODES, ticket.id);
             self.platform.commit(change).await.map_err(Error::from)?;
@@ -124,15 +135,15 @@ impl Authenticator {
         }))
     }
 
-    /// Key and address of the codes whose `column` is `value` and that can be typed still, the oldest first.
-    async fn codes_where(&self, column: &'static str, value: &str) -> Result<Vec<(String, String)>> {
+    /// The codes whose `column` is `value` and that can be typed still, the oldest first.
+    async fn codes_where(&self, column: &'static str, value: &str) -> Result<Vec<Held>> {
         let (mut found, now) = (Vec::new(), self.now());
         let mut pages = Pages::find(self.platform.store.as_ref(), &DEVICE_CODES, column, value, READ_ROWS);
         while let Some(rows) = pages.next().await? {
             for row in rows {
                 let code = row.parse::<DeviceCode>()?;
                 if now < code.at + CODE_SECONDS {
-                    found.push((row.key.clone(), code.address.clone()));
+                    found.push(Held { key: row.key.clone(), address: code.address.clone(), version: row.version });
                 }
             }
         }
@@ -140,7 +151,7 @@ impl Authenticator {
     }
 
     /// Where a client has as many codes as it may, lets the oldest one go of the address that has most: whoever asks for many must not
-    /// keep all others out.
+    /// keep all others out. Where several came at once it has more, and so many more go.
     async fn make_room_of(&self, client: &str, change: &mut Change) -> Result<()> {
         let held = self.platform.store.count(&DEVICE_CODES, "client", client).await?;
         if usize::try_from(held).is_ok_and(|held| held < limits::DEVICE_CODES.0) {
@@ -148,13 +159,14 @@ impl Authenticator {
         }
         let codes = self.codes_where("client", client).await?;
         let mut of_address: HashMap<&str, usize> = HashMap::new();
-        for (_, address) in &codes {
-            *of_address.entry(address).or_default() += 1;
+        for held in &codes {
+            *of_address.entry(&held.address).or_default() += 1;
         }
         let fullest = of_address.values().max().copied().unwrap_or_default();
-        let oldest = codes.iter().find(|(_, address)| of_address.get(address.as_str()) == Some(&fullest));
-        if let Some((key, _)) = oldest.filter(|_| codes.len() >= limits::DEVICE_CODES.0) {
-            change.unit.delete(&DEVICE_CODES, key.clone());
+        let surplus = (codes.len() + 1).saturating_sub(limits::DEVICE_CODES.0);
+        let oldest = codes.iter().filter(|held| of_address.get(held.address.as_str()) == Some(&fullest));
+        for held in oldest.take(surplus) {
+            change.unit.delete(&DEVICE_CODES, held.key.clone());
         }
         Ok(())
     }

@@ -78,7 +78,8 @@ impl Between {
         *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(meanwhile);
     }
 
-    /// Lets `happens` happen, once, right before somebody looks for a row of `table` by its key, after `skipped` who did.
+    /// Lets `happens` happen, once, right before somebody looks for a row of `table` by its key, or for rows by a column, after `skipped`
+    /// who did.
     pub(super) fn before_read(
         &self,
         table: &Table,
@@ -87,6 +88,20 @@ impl Between {
     ) {
         let due = BeforeRead { table: table.name, skipped, happens: Box::pin(happens) };
         *self.before_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
+    }
+
+    async fn looked_at(&self, table: &Table) {
+        let due = {
+            let mut waits = self.before_read.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.take_if(|due| {
+                let this = due.table == table.name && due.skipped == 0;
+                due.skipped -= usize::from(due.table == table.name && !this);
+                this
+            })
+        };
+        if let Some(due) = due {
+            due.happens.await;
+        }
     }
 
     /// From now on answers `Busy` to each commit of which `refused` is true.
@@ -125,17 +140,7 @@ impl Store for Between {
     }
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {
-        let due = {
-            let mut waits = self.before_read.lock().unwrap_or_else(PoisonError::into_inner);
-            waits.take_if(|due| {
-                let this = due.table == table.name && due.skipped == 0;
-                due.skipped -= usize::from(due.table == table.name && !this);
-                this
-            })
-        };
-        if let Some(due) = due {
-            due.happens.await;
-        }
+        self.looked_at(table).await;
         self.store.get(table, key).await
     }
 
@@ -169,6 +174,7 @@ impl Store for Between {
         value: &str,
         page: Page,
     ) -> Result<Vec<Arc<Row>>, StoreError> {
+        self.looked_at(table).await;
         self.store.find(table, column, value, page).await
     }
 

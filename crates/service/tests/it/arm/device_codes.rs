@@ -3,8 +3,9 @@
 use super::between::writes_any;
 use super::fixture::World;
 use ferrohub_service::Service;
+use ferrohub_service::platform::{Change, Platform};
 use ferrohub_service::tables::DEVICE_CODES;
-use ferrohub_store::{Page, Row};
+use ferrohub_store::{Page, Put, Row};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +50,31 @@ async fn of_two_that_take_the_last_place_at_once_one_has_it() {
     assert_eq!(begin(&world, [203, 0, 113, 1]).await, Err("slow_down"));
     assert!(world.store.happened());
     assert_eq!(world.platform().store.count(&DEVICE_CODES, "address", "203.0.113.1").await.unwrap(), 20);
+}
+
+/// Another one that found the last place free, and was written right after, has none: this one keeps it.
+#[tokio::test]
+async fn who_was_written_first_keeps_the_last_place() {
+    let world = World::new().await;
+    for _ in 0..19 {
+        begin(&world, [203, 0, 113, 1]).await.unwrap();
+    }
+    let platform = Arc::clone(world.platform());
+    // The second look at the codes of the address is the one after it was written.
+    world.store.before_read(&DEVICE_CODES, 1, async move {
+        let rows = platform.store.scan(&DEVICE_CODES, "", Page::first(1)).await.unwrap();
+        copy(&platform, &rows[0], "z").await;
+    });
+    assert!(begin(&world, [203, 0, 113, 1]).await.is_ok());
+    assert_eq!(world.platform().store.count(&DEVICE_CODES, "address", "203.0.113.1").await.unwrap(), 21);
+}
+
+/// Writes the same code once more, under a key with `suffix`.
+async fn copy(platform: &Platform, row: &Row, suffix: &str) {
+    let mut change = Change::new();
+    let key = format!("{}{suffix}", row.key);
+    change.unit.put(Put::new(&DEVICE_CODES, key, row.columns.clone(), &row.value().unwrap()).unwrap());
+    platform.commit(change).await.unwrap();
 }
 
 /// How a device that asks whether somebody said yes is answered.
@@ -97,4 +123,11 @@ async fn who_asks_for_very_many_keeps_nobody_else_out() {
     assert_eq!((counted["192.0.2.1"], counted["192.0.2.2"], counted.len()), (1, 1, 52));
     assert_eq!(counted.values().sum::<usize>(), 1000, "two of the fullest addresses went");
     assert_eq!(counted.values().filter(|count| **count == 19).count(), 2);
+    // Some that came in at once are more than a client has; with the next one as many go.
+    let rows = world.platform().store.scan(&DEVICE_CODES, "", Page::first(3)).await.unwrap();
+    for row in &rows {
+        copy(world.platform(), row, "z").await;
+    }
+    begin(&world, [192, 0, 2, 3]).await.unwrap();
+    assert_eq!(addresses().await.values().sum::<usize>(), 1000);
 }

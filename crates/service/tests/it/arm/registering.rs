@@ -2,6 +2,7 @@
 
 use super::between::{writes, writes_any};
 use super::fixture::{DPS, HUB, World};
+use super::namespace_links::{self, NEWEST};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::clock::Clock;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const KEY: [u8; 64] = [7; 64];
+/// IoT Hub Data Contributor.
+const HUB_DATA_CONTRIBUTOR: &str = "4fc6c259-987e-4a07-842e-c321cc9d413f";
 
 /// A provisioning service with one hub, neither of them of a namespace.
 struct Site {
@@ -127,6 +130,37 @@ async fn what_changes_before_a_registration_is_written_decides_it() {
             if assigned { 0 } else { told["errorCode"].as_u64().unwrap_or_else(|| panic!("{told}")) }
         });
         assert_eq!(told, wanted, "{changed}");
+    }
+}
+
+/// A hub that a namespace offers to the provisioning service belongs to what decided as well.
+#[tokio::test]
+async fn a_hub_that_its_namespace_offers_no_more_gets_no_device() {
+    for (withdrawn, wanted) in [(false, "assigned"), (true, "failed")] {
+        let linked = namespace_links::Site::new().await;
+        linked.grant().await;
+        linked.put(linked.body()).await;
+        let namespace = linked.principal(&linked.namespace, NEWEST).await;
+        linked.world.assign(&namespace, HUB_DATA_CONTRIBUTOR, &linked.hub).await;
+        let mut dps = linked.world.get(&linked.dps, DPS).await;
+        let key = STANDARD.encode(KEY);
+        dps["properties"]["authorizationPolicies"] = json!([{"keyName": "provisioningserviceowner",
+            "rights": "ServiceConfig, DeviceConnect, EnrollmentWrite", "primaryKey": key}]);
+        linked.world.put(&linked.dps, DPS, dps).await;
+        let mut less = linked.world.get(&linked.namespace, NEWEST).await;
+        less["properties"]["messaging"]["endpoints"]["hub-one"]["provisioning"]["availability"] = "Disabled".into();
+        let namespace = linked.namespace.clone();
+        let site = Arc::new(Site { world: linked.world, hub: linked.hub, dps: linked.dps });
+        site.enroll("d1", "enabled").await;
+        let other = Arc::clone(&site);
+        site.world.store.meanwhile(writes_any(&REGISTRATIONS), async move {
+            if withdrawn {
+                other.world.put(&namespace, NEWEST, less).await;
+            }
+        });
+        let told = site.register("d1").await.unwrap();
+        assert!(site.world.store.happened());
+        assert_eq!(told["status"], wanted, "{told}");
     }
 }
 
