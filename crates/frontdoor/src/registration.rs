@@ -53,6 +53,7 @@ pub(crate) fn caller(request: &RegisterRequest) -> DeviceCaller<'_> {
     DeviceCaller {
         id_scope: &request.id_scope,
         registration_id: &request.registration_id,
+        api_version: request.api_version.as_deref(),
         authorization: request.authorization.as_deref(),
         peer_chain: &request.peer_chain,
         peer: request.peer,

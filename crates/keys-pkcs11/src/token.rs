@@ -10,10 +10,10 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use ferrohub_model::key_reference::KeyReference;
 use ferrohub_pki::algorithm::{KeyKind, SignatureAlgorithm};
-use std::collections::HashMap;
+use quick_cache::unsync::Cache;
 use std::fmt;
 
-/// Handles that one connection remembers; beyond, all are looked up again: ours.
+/// Handles that one connection remembers; of more, those that were not asked for of late are looked up again: ours.
 const HANDLES: usize = 4096;
 
 /// The name of a key in the token.
@@ -51,7 +51,7 @@ pub(crate) struct Found {
 pub(crate) struct Token {
     module: Pkcs11,
     session: Session,
-    handles: HashMap<Name, ObjectHandle>,
+    handles: Cache<Name, ObjectHandle>,
 }
 
 impl Token {
@@ -64,7 +64,7 @@ impl Token {
             Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Self { module: module.clone(), session, handles: HashMap::new() })
+        Ok(Self { module: module.clone(), session, handles: Cache::new(HANDLES) })
     }
 
     /// Ends the session; gives the library back.
@@ -165,9 +165,6 @@ impl Token {
     }
 
     fn remember(&mut self, name: &Name, key: ObjectHandle) {
-        if self.handles.len() >= HANDLES {
-            self.handles.clear();
-        }
         self.handles.insert(name.clone(), key);
     }
 

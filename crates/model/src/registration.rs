@@ -1,5 +1,6 @@
 //! Registrations of devices at a provisioning service, and the operations that made them.
 
+use crate::api_version::ApiVersion;
 use crate::enrollment::{CertificateInfo, EnrollmentKind};
 use crate::limits::REGISTRATION_OPERATIONS;
 use crate::time::rfc3339;
@@ -7,6 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// Day of the first api-version whose devices are told which MQTT their hub speaks, `2026-11-02-preview`.
+const PROFILE_SINCE: &str = "2026-11-02";
 
 /// State of a registration or of one of its operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,10 +250,12 @@ impl Registration {
         view
     }
 
-    /// `DeviceRegistrationResult` as the device's look-up shows it: how it proved itself, and no certificates.
-    pub fn own_view(&self) -> Value {
+    /// `DeviceRegistrationResult` as the device's look-up shows it: how it proved itself, and no certificates. `version` is the api-version
+    /// that the device asks at; without one the newest is meant.
+    pub fn own_view(&self, version: Option<&str>) -> Value {
         let mut view = self.view();
         self.show_attestation(&mut view);
+        show_profile(&mut view, version);
         view
     }
 
@@ -260,11 +266,18 @@ impl Registration {
     }
 
     /// `RegistrationOperationStatus` of one operation, with the certificate that it issued and, behind it, `authorities`:
-    /// those of its authorities, base64 DER. The chain is left out when they are not all there.
-    pub fn operation_view(&self, operation: &RegistrationOperation, authorities: Vec<String>) -> Value {
+    /// those of its authorities, base64 DER. The chain is left out when they are not all there. `version` as for
+    /// [`Registration::own_view`].
+    pub fn operation_view(
+        &self,
+        operation: &RegistrationOperation,
+        authorities: Vec<String>,
+        version: Option<&str>,
+    ) -> Value {
         let mut state =
             self.base(operation.status, operation.assignment.as_ref(), operation.failure.as_ref(), operation.ended);
         self.show_attestation(&mut state);
+        show_profile(&mut state, version);
         state["etag"] = json!(self.etag);
         if let Some(key) = &operation.tpm_key {
             state["tpm"] = json!({"authenticationKey": key});
@@ -304,6 +317,14 @@ impl Registration {
             view["errorMessage"] = json!(failure.message);
         }
         view
+    }
+}
+
+/// Says which MQTT the assigned hub speaks: every hub here the one of all SDKs, 3.1.1 (reference: certificates.md 2.2).
+fn show_profile(state: &mut Value, version: Option<&str>) {
+    let knows = version.is_none_or(|it| ApiVersion::parse(it).is_ok_and(|version| version.date() >= PROFILE_SINCE));
+    if knows && state.get("assignedHub").is_some() {
+        state["connectionProfile"] = json!("classic");
     }
 }
 
@@ -358,13 +379,34 @@ mod tests {
         assert_eq!(view["assignedHub"], "h.azure-devices.localhost");
         let shown = |id: &str, authorities: &[&str]| {
             let authorities = authorities.iter().map(|&text| text.to_owned()).collect();
-            registration.operation_view(registration.operation(id).unwrap(), authorities)["registrationState"].take()
+            let version = Some("2025-07-01-preview");
+            registration.operation_view(registration.operation(id).unwrap(), authorities, version)["registrationState"]
+                .take()
         };
         let first = shown("1", &["Q0E="]);
         assert_eq!(first["substatus"], "initialAssignment");
         assert_eq!(first["issuedCertificateChain"], json!(["TEVBRg==", "Q0E="]));
         assert!(shown("1", &[]).get("issuedCertificateChain").is_none(), "half a chain is none");
         assert!(shown("2", &[]).get("assignedHub").is_none());
+    }
+
+    #[test]
+    fn newer_devices_are_told_which_mqtt_their_hub_speaks() {
+        let mut registration = registration();
+        assert!(registration.own_view(None).get("connectionProfile").is_none(), "it has no hub yet");
+        registration.record(operation("1", RegistrationStatus::Assigned), "a".into());
+        let known = registration.operation("1").unwrap();
+        for (version, wanted) in [
+            (Some("2025-07-01-preview"), None),
+            (Some("2021-06-01"), None),
+            (Some("2026-11-02-PREVIEW"), Some("classic")),
+            (None, Some("classic")),
+        ] {
+            let state = registration.operation_view(known, Vec::new(), version)["registrationState"].take();
+            assert_eq!(state["connectionProfile"].as_str(), wanted, "{version:?}");
+            assert_eq!(registration.own_view(version)["connectionProfile"].as_str(), wanted, "{version:?}");
+        }
+        assert!(registration.view().get("connectionProfile").is_none(), "it is for devices");
     }
 
     #[test]
@@ -391,16 +433,16 @@ mod tests {
             })
         };
         let mut registration = registration();
-        assert_eq!(registration.own_view()["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
+        assert_eq!(registration.own_view(None)["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
         registration.attested = AttestedBy::X509 { certificate: info("d1"), signer: Some(info("ca")) };
-        let x509 = registration.own_view()["x509"].take();
+        let x509 = registration.own_view(None)["x509"].take();
         assert_eq!(
             (&x509["enrollmentGroupId"], &x509["certificateInfo"]["subjectName"]),
             (&json!("g1"), &json!("CN=d1"))
         );
         assert_eq!(x509["signingCertificateInfo"]["sha256Thumbprint"], "A256");
         registration.enrollment = EnrolledBy::Individual("d1".into());
-        assert!(registration.own_view()["x509"].get("enrollmentGroupId").is_none());
+        assert!(registration.own_view(None)["x509"].get("enrollmentGroupId").is_none());
         let stored = serde_json::to_value(&registration).unwrap();
         assert_eq!(serde_json::from_value::<Registration>(stored).unwrap(), registration);
     }

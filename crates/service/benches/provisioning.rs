@@ -113,6 +113,7 @@ async fn one(world: &World, plant: &Plant, device: &Device) {
     let caller = DeviceCaller {
         id_scope: &plant.id_scope,
         registration_id: &device.id,
+        api_version: None,
         authorization: Some(&device.token),
         peer_chain: &[],
         peer: Default::default(),

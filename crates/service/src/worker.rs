@@ -51,9 +51,9 @@ pub async fn run(platform: Arc<Platform>, stop: watch::Receiver<bool>) {
 }
 
 async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
-    let (mut settled, mut due) = (SettledTime::default(), Moment::START);
+    let (mut settled, mut due, mut turn) = (SettledTime::default(), Moment::START, String::new());
     while !*stop.borrow() {
-        take_up(platform).await;
+        take_up(platform, &mut turn).await;
         if let Err(error) = take_up_renewals(platform).await {
             tracing::warn!(%error, context = error.context, "the worker could not read the renewals of certificates");
         }
@@ -75,8 +75,8 @@ async fn rounds(platform: &Platform, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn take_up(platform: &Platform) {
-    let ids = match operation::abandoned(platform, TAKEN_UP).await {
+async fn take_up(platform: &Platform, turn: &mut String) {
+    let ids = match operation::abandoned(platform, turn, TAKEN_UP).await {
         Ok(ids) => ids,
         Err(error) => {
             tracing::warn!(%error, context = error.context, "the worker could not read the operations");

@@ -13,8 +13,6 @@ use std::time::Duration;
 
 /// Faults that are told of one file: ours.
 const FAULTS: usize = 20;
-/// How long an opening waits for the check. A file for which that is not enough, some gigabytes, is served meanwhile: ours.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Rows summed in one step.
 const ROWS: i64 = 1_000;
 
@@ -42,11 +40,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins to check the file, and waits a while for the outcome. What is found later is in [`Damage`], and in the log.
+    /// Begins to check the file, and waits for the outcome, `most` long. What is found is in [`Damage`], and in the log.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when it is found in time.
-    pub(crate) fn start(path: &Path, damage: &Damage) -> Result<Self, StoreError> {
+    /// [`StoreError`] when the file cannot be opened.
+    pub(crate) fn start(path: &Path, damage: &Damage, most: Duration) -> Result<Self, StoreError> {
         let connection = reader::connect(path).map_err(|error| engine("opening a reader", &error))?;
         let interrupt = connection.get_interrupt_handle();
         let (path, damage) = (path.to_owned(), damage.clone());
@@ -58,18 +56,19 @@ impl Watch {
                     tracing::error!(%text, "the store is damaged: lists and counts are not served any more");
                     let _ = damage.0.set(text);
                 }
-                // Nobody listens once the patience is over.
+                // Nobody listens any more where it took longer.
                 let _ = done.try_send(());
             })
             .map_err(|error| StoreError::Engine(format!("starting the check: {error}")))?;
         let watch = Self { interrupt, thread: Some(thread) };
-        wait(&outcome);
+        wait(&outcome, most);
         Ok(watch)
     }
 }
 
-fn wait(outcome: &Receiver<()>) {
-    if outcome.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+fn wait(outcome: &Receiver<()>, most: Duration) {
+    // The thread sleeps; whatever a clock says, this ends by itself.
+    if outcome.recv_timeout(most) == Err(RecvTimeoutError::Timeout) {
         tracing::info!("the store is still being checked for damage; it is served meanwhile");
     }
 }

@@ -35,6 +35,7 @@ use rusqlite::{ErrorCode, ffi};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How the engine runs.
 #[derive(Debug, Clone)]
@@ -45,11 +46,16 @@ pub struct Options {
     pub batch_units: usize,
     /// Bytes of memory for rows that were read or written, with what was parsed of them; 0 for none.
     pub cache_bytes: u64,
+    /// How long an opening waits for the check of the whole file. A file for which that is not enough is served meanwhile.
+    pub check_wait: Duration,
 }
+
+/// What a start spends on that: ours. It is enough for some megabytes, and a start takes no longer with more devices.
+const CHECK_WAIT: Duration = Duration::from_millis(15);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 2, batch_units: 512, cache_bytes: limits::STORE_CACHE_BYTES }
+        Self { readers: 2, batch_units: 512, cache_bytes: limits::STORE_CACHE_BYTES, check_wait: CHECK_WAIT }
     }
 }
 
@@ -95,7 +101,7 @@ impl SqliteStore {
             Writer::start(connection, Arc::clone(&tables), Arc::clone(&cache), clock, options.batch_units.max(1))?;
         let readers = Readers::start(path, options.readers.clamp(1, MOST_READERS), &cache)?;
         let damage = Damage::default();
-        let watch = Watch::start(path, &damage)?;
+        let watch = Watch::start(path, &damage, options.check_wait)?;
         damage.refuse()?;
         Ok(Self { tables, cache, damage, _watch: watch, readers, writer })
     }

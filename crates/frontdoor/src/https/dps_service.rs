@@ -81,7 +81,7 @@ impl DpsCall<'_> {
         let (query, page) = (query_body(self.call), page(self.call)?);
         let mut found =
             self.provisioning.query_enrollments(&self.actor, &self.dps, kind, query.as_ref(), &page).await?;
-        self.shape(&mut found.items).await?;
+        self.shape(kind, &mut found.items).await?;
         let item_type = match kind {
             Group => "enrollmentGroup",
             Individual => "enrollment",
@@ -91,7 +91,7 @@ impl DpsCall<'_> {
 
     async fn get(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {
         let mut found = self.provisioning.enrollment(&self.actor, &self.dps, kind, id).await?;
-        self.shape(std::slice::from_mut(&mut found)).await?;
+        self.shape(kind, std::slice::from_mut(&mut found)).await?;
         Ok(Reply::json_with_etag(200, &found))
     }
 
@@ -99,12 +99,12 @@ impl DpsCall<'_> {
         let (body, if_match) = (self.call.require_json()?, self.call.header("if-match"));
         check_names(self.call.query("api-version"), &body)?;
         let mut made = self.provisioning.put_enrollment(&self.actor, &self.dps, kind, id, &body, if_match).await?;
-        self.shape(std::slice::from_mut(&mut made)).await?;
+        self.shape(kind, std::slice::from_mut(&mut made)).await?;
         Ok(Reply::json_with_etag(200, &made))
     }
 
-    async fn shape(&self, enrollments: &mut [Value]) -> Result<()> {
-        self.provisioning.shape(&self.dps, self.call.query("api-version"), enrollments).await
+    async fn shape(&self, kind: EnrollmentKind, enrollments: &mut [Value]) -> Result<()> {
+        self.provisioning.shape(&self.actor, &self.dps, kind, self.call.query("api-version"), enrollments).await
     }
 
     async fn delete(&self, kind: EnrollmentKind, id: &str) -> Result<Reply> {

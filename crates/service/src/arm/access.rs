@@ -2,6 +2,7 @@
 //! something, deny assignments (there are none), and the actions that role editors choose from.
 
 use super::builtin;
+use super::providers;
 use super::query;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::{ROLE_ASSIGNMENT, Types};
@@ -37,8 +38,9 @@ pub fn declared_actions(types: &Types) -> BTreeSet<(&'static str, String)> {
     let (control, data) = ("control", "data");
     let mut all: BTreeSet<(&'static str, String)> = BTreeSet::new();
     for decl in types.all() {
-        all.extend(decl.actions().into_iter().map(|action| (control, action)));
+        all.extend(decl.actions().into_iter().chain(decl.name_check_action()).map(|action| (control, action)));
     }
+    all.extend(providers::registering(types).map(|action| (control, action)));
     all.extend(builtin::ACTIONS.iter().map(|action| (control, (*action).to_owned())));
     all.extend([registry::DEVICES_WRITE, registry::POLICIES_READ].map(|action| (control, action.to_owned())));
     all.insert((data, registry::ISSUE_CERTIFICATE.to_owned()));

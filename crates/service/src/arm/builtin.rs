@@ -42,7 +42,7 @@ struct Asked<'a> {
 /// What `$expand` may ask of providers: all that is shown already.
 const PROVIDER_EXPANDABLE: &[&str] = &["metadata", "resourceTypes", "resourceTypes/aliases"];
 
-/// Actions of what is no resource type.
+/// Actions of what is no resource type and no provider of one.
 pub const ACTIONS: &[&str] = &[
     subscription::READ,
     subscription::MAKE,
@@ -62,14 +62,6 @@ pub const ACTIONS: &[&str] = &[
     access::WRITE_DENIALS,
     log::READ,
     audit::READ,
-    "Microsoft.Devices/checkNameAvailability/action",
-    "Microsoft.Devices/checkProvisioningServiceNameAvailability/action",
-    "Microsoft.DeviceRegistry/register/action",
-    "Microsoft.DeviceRegistry/unregister/action",
-    "Microsoft.Devices/register/action",
-    "Microsoft.Devices/unregister/action",
-    "Microsoft.ManagedIdentity/register/action",
-    "Microsoft.ManagedIdentity/unregister/action",
     access::READ_IDENTITIES,
 ];
 

@@ -324,6 +324,11 @@ impl TypeDecl {
         all
     }
 
+    /// The action, on a subscription, of asking whether a name of the type is free; `None` where nobody asks that.
+    pub fn name_check_action(&self) -> Option<String> {
+        self.name_check.map(|word| format!("{}/{word}/action", self.kind.provider))
+    }
+
     /// The actions beside read, write and delete.
     pub fn sub_actions(&self) -> Vec<String> {
         let served = self.subs.iter().map(|(method, path)| {

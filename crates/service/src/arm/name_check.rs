@@ -47,6 +47,5 @@ fn authorize(platform: &Platform, request: &ArmRequest, known: &Subscription, de
     if platform.access().allows_within(request.actor.id(), &decl.action("read"), &scope) {
         return Ok(());
     }
-    let action = format!("{}/{}/action", decl.kind.provider, decl.name_check.unwrap_or_default());
-    platform.authorize(&request.actor, &action, &scope)
+    platform.authorize(&request.actor, &decl.name_check_action().unwrap_or_default(), &scope)
 }

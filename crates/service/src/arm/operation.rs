@@ -8,7 +8,7 @@ use crate::tables::OPERATIONS;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_store::{Page, Pages, Put, Row, StoreError};
+use ferrohub_store::{Pages, Put, Row, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -342,13 +342,24 @@ pub(super) async fn is_running(platform: &Platform, id: &ResourceId) -> Result<b
 /// Rows of running operations read at once: ours.
 const RUNNING: usize = 200;
 
-/// Ids of operations that nobody works on, for the worker.
+/// Ids of operations that nobody works on, `limit` of them, for a worker: those behind `turn`, where its last round ended, come first. So
+/// operations that wait for another one do not keep it from its turn, however many they are.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn abandoned(platform: &Platform, limit: usize) -> Result<Vec<String>> {
-    let rows = platform.store.find(&OPERATIONS, "state", "running", Page::first(limit)).await?;
+pub async fn abandoned(platform: &Platform, turn: &mut String, limit: usize) -> Result<Vec<String>> {
     let now = platform.now().as_millisecond();
     let free = |row: &Row| row.parse::<StoredOperation>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
-    Ok(rows.into_iter().filter(|row| free(row)).map(|row| row.key.clone()).collect())
+    let mut pages = Pages::find(platform.store.as_ref(), &OPERATIONS, "state", "running", RUNNING);
+    let mut ids = Vec::new();
+    while let Some(rows) = pages.next().await? {
+        ids.extend(rows.iter().filter(|row| free(row)).map(|row| row.key.clone()));
+    }
+    let behind = ids.partition_point(|id| *id <= *turn);
+    ids.rotate_left(behind);
+    ids.truncate(limit);
+    if let Some(last) = ids.last() {
+        turn.clone_from(last);
+    }
+    Ok(ids)
 }

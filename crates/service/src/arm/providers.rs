@@ -88,6 +88,15 @@ const SUBSCRIPTION: &str = "Microsoft.Subscription";
 /// Providers of Resource Manager itself, which need no registration.
 const ALWAYS: &[&str] = &["Microsoft.Resources", "Microsoft.Authorization", SUBSCRIPTION];
 
+/// The actions of registering the providers of `types`, and of taking that back.
+pub(super) fn registering(types: &Types) -> impl Iterator<Item = String> {
+    namespaces(types).into_iter().filter(|provider| !ALWAYS.contains(provider)).flat_map(register_actions)
+}
+
+fn register_actions(provider: &str) -> [String; 2] {
+    ["register", "unregister"].map(|verb| format!("{provider}/{verb}/action"))
+}
+
 /// Refuses to unregister a provider that needs no registration, or of which there are resources.
 async fn check_unused(platform: &Platform, scope: &ResourceId, namespace: &str) -> Result<()> {
     if ALWAYS.contains(&namespace) {
@@ -185,9 +194,9 @@ fn provider(types: &Types, subscription: Option<&Subscription>, namespace: &str)
 
 /// Every action that can be asked for: of the types, and the data actions of the planes beside Resource Manager.
 fn operations(types: &Types, namespace: &str) -> Vec<Value> {
-    let control = types.all().iter().filter(|decl| decl.kind.provider == namespace).flat_map(|decl| decl.actions());
-    let mut all: Vec<(bool, String)> =
-        ["register", "unregister"].iter().map(|verb| (false, format!("{namespace}/{verb}/action"))).collect();
+    let own_types = types.all().iter().filter(|decl| decl.kind.provider == namespace);
+    let control = own_types.flat_map(|decl| decl.actions().into_iter().chain(decl.name_check_action()));
+    let mut all: Vec<(bool, String)> = register_actions(namespace).into_iter().map(|action| (false, action)).collect();
     all.extend(control.map(|action| (false, action)));
     let needs = hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions);
     let data = needs.filter(|(plane, _)| *plane == Plane::Data).map(|(_, action)| *action);

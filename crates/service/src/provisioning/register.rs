@@ -36,6 +36,8 @@ pub struct DeviceCaller<'a> {
     pub id_scope: &'a str,
     /// Registration id as sent.
     pub registration_id: &'a str,
+    /// `api-version`; without one the newest is meant.
+    pub api_version: Option<&'a str>,
     /// `SharedAccessSignature …`, from the header or the MQTT password.
     pub authorization: Option<&'a str>,
     /// Certificates that the TLS peer presented and holds the key of, leaf first, DER.
@@ -99,6 +101,7 @@ impl RegisterRequest {
         DeviceCaller {
             id_scope: &self.id_scope,
             registration_id: &self.registration_id,
+            api_version: self.api_version.as_deref(),
             authorization: self.authorization.as_deref(),
             peer_chain: &self.peer_chain,
             peer: self.peer,
@@ -201,7 +204,7 @@ impl ProvisioningService {
             operation_id: operation.id.clone(),
             status: operation.status,
             retry_after_seconds: self.retry_after_seconds,
-            body: registration.operation_view(operation, authorities),
+            body: registration.operation_view(operation, authorities, caller.api_version),
         })
     }
 
@@ -216,7 +219,7 @@ impl ProvisioningService {
             );
         }
         let (_, registration) = self.own_registration(caller).await?;
-        Ok(registration.own_view())
+        Ok(registration.own_view(caller.api_version))
     }
 
     /// The device that asks, attested by the head of its request.

@@ -2,12 +2,15 @@
 //! (reference: iot-hub-and-dps.md B.3). From 2026-11-01 on three names stand where one stood: the namespace, the issuing authority and its
 //! policy, together or not at all (device-registry-api.md section 9); 2026-07-01-preview has the id of the policy.
 
+use super::access::Needs;
 use super::policy::policy_id;
 use super::{DpsRef, ProvisioningService};
+use crate::authz::Actor;
 use crate::certificate;
 use crate::registry;
 use crate::resources::{self, Stored};
 use ferrohub_model::api_version::ApiVersion;
+use ferrohub_model::enrollment::EnrollmentKind;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::Value;
@@ -39,14 +42,25 @@ fn naming(version: Option<&str>) -> Naming {
 }
 
 impl ProvisioningService {
-    /// Shows enrollments as an api-version has them.
+    /// Shows enrollments of a kind as an api-version has them, to whoever may read or write them.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn shape(&self, dps: &DpsRef, version: Option<&str>, enrollments: &mut [Value]) -> Result<()> {
+    /// The refusal of an actor who may do neither; when the store cannot be read.
+    pub async fn shape(
+        &self,
+        actor: &Actor,
+        dps: &DpsRef,
+        kind: EnrollmentKind,
+        version: Option<&str>,
+        enrollments: &mut [Value],
+    ) -> Result<()> {
         let naming = naming(version);
         if naming == Naming::Name {
             return Ok(());
+        }
+        let needs = Needs::of(kind);
+        if let Err(refused) = self.authorize(actor, dps, needs.read).await {
+            self.authorize(actor, dps, needs.write).await.map_err(|_| refused)?;
         }
         let namespace = match dps.stored.resource.links.get(registry::NAMESPACE) {
             Some(link) => resources::id_of(&self.platform, link.uid).await?,

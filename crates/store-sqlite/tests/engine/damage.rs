@@ -5,14 +5,21 @@ use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_store::{Column, Page, Put, Row, UnitOfWork};
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 static VALVES: Table =
     Table::new("valves", &[Column { name: "serial", unique: true }, Column { name: "site", unique: false }]);
 
 const ROWS: usize = 200;
 
+/// Opens once the file is known to be whole or not, however busy the machine is.
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, &[&VALVES], SystemClock::shared(), Options { cache_bytes: 0, ..Options::default() })
+    open_after(path, Duration::from_secs(60))
+}
+
+fn open_after(path: &Path, check_wait: Duration) -> Result<SqliteStore, StoreError> {
+    let options = Options { cache_bytes: 0, check_wait, ..Options::default() };
+    SqliteStore::open(path, &[&VALVES], SystemClock::shared(), options)
 }
 
 /// Everything that can be asked, and answered.
@@ -110,6 +117,29 @@ async fn a_page_that_is_lost_is_never_a_shorter_list() {
         }
     }
     assert_eq!(SqliteStore::check(&folder.file("whole"), &[&VALVES]).unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_found_after_the_opening_ends_lists_and_commits() {
+    let folder = Folder::new();
+    fill(&folder.file("whole")).await;
+    let bytes = std::fs::read(folder.file("whole")).unwrap();
+    let (path, mut late) = (folder.file("late"), 0);
+    for page in 1..bytes.len() / 4096 {
+        let mut damaged = bytes.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0);
+        std::fs::write(&path, &damaged).unwrap();
+        let Ok(store) = open_after(&path, Duration::ZERO) else { continue };
+        late += 1;
+        while !matches!(store.count(&VALVES, "site", "north").await, Err(StoreError::Damaged(_))) {
+            tokio::task::yield_now().await;
+        }
+        let mut unit = UnitOfWork::new();
+        unit.put(Put::new(&VALVES, "new", vec![None, None], &json!({})).unwrap());
+        assert!(matches!(store.commit(unit).await, Err(StoreError::Damaged(_))), "page {page}");
+        assert!(matches!(store.ready().await, Err(StoreError::Damaged(_))), "page {page}");
+    }
+    assert!(late > 0, "no opening was faster than the check");
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
         json!({ "uid": uid }),
     );
     let operation = operations::start(platform, record, Change::new()).await.unwrap();
-    assert_eq!(operation::abandoned(platform, 10).await.unwrap(), std::slice::from_ref(&operation));
+    assert_eq!(operation::abandoned(platform, &mut String::new(), 10).await.unwrap(), std::slice::from_ref(&operation));
     let poll = format!(
         "/subscriptions/{}/providers/Microsoft.Resources/locations/x/operationStatuses/{operation}",
         world.subscription
@@ -100,9 +100,33 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "InProgress");
     assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "Succeeded");
-    assert!(operation::abandoned(platform, 10).await.unwrap().is_empty());
+    assert!(operation::abandoned(platform, &mut String::new(), 10).await.unwrap().is_empty());
     // Driving it once more changes nothing.
     assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
+}
+
+/// Those that wait are looked at again and again, and keep nobody from its turn.
+#[tokio::test]
+async fn each_operation_that_nobody_works_on_gets_its_turn() {
+    let world = World::new().await;
+    let platform = world.platform();
+    let mut begun = Vec::new();
+    for number in 0..5 {
+        let id = ResourceId::parse(&world.group(&format!("rg{number}"))).unwrap();
+        let (owner, none) = (world.owner.id(), Uuid::nil());
+        let record = StoredOperation::with(platform, owner, none, "rg", operation::DELETE, &id, 200, json!({}));
+        begun.push(operations::start(platform, record, Change::new()).await.unwrap());
+    }
+    begun.sort();
+    let (mut turn, mut seen) = (String::new(), Vec::new());
+    for _ in 0..3 {
+        let round = operation::abandoned(platform, &mut turn, 2).await.unwrap();
+        assert_eq!(round.len(), 2);
+        seen.extend(round);
+    }
+    assert_eq!(seen[..5], begun, "each once");
+    assert_eq!(seen[5], begun[0], "and again from the first");
+    assert_eq!(operation::abandoned(platform, &mut turn, 9).await.unwrap().len(), 5, "no more than there are");
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ async fn the_workers_of_all_processes_do_each_thing_once_and_leave_nothing() {
     for group in &groups {
         running.push(begin_delete(&world, group).await);
     }
-    let ended = async || operation::abandoned(world.platform(), 100).await.unwrap().is_empty();
+    let ended = async || operation::abandoned(world.platform(), &mut String::new(), 100).await.unwrap().is_empty();
     let states = async || {
         let mut states = Vec::new();
         for id in &running {

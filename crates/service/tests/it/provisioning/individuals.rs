@@ -234,7 +234,11 @@ async fn a_policy_may_be_called_otherwise_than_its_authority() {
     let (dps, caller) = (world.dps().await, world.caller().await);
     let mut shown = world.service().enrollment(&caller, &dps, Individual, "d1").await.unwrap();
     assert_eq!(shown["credentialPolicyName"], "line-a", "older clients call it by its authority");
-    world.service().shape(&dps, Some("2026-11-01"), std::slice::from_mut(&mut shown)).await.unwrap();
+    world
+        .service()
+        .shape(&caller, &dps, Individual, Some("2026-11-01"), std::slice::from_mut(&mut shown))
+        .await
+        .unwrap();
     for (member, name) in names.as_object().unwrap() {
         assert_eq!(&shown[member], name, "{member}");
     }
@@ -250,7 +254,11 @@ async fn a_policy_is_shown_as_each_generation_names_it() {
     enroll(&world, "d1", json!({"credentialPolicyName": "default"})).await;
     let shown = async |version: &str| {
         let mut found = world.service().enrollment(&caller, &dps, Individual, "d1").await.unwrap();
-        world.service().shape(&dps, Some(version), std::slice::from_mut(&mut found)).await.unwrap();
+        world
+            .service()
+            .shape(&caller, &dps, Individual, Some(version), std::slice::from_mut(&mut found))
+            .await
+            .unwrap();
         found
     };
     assert_eq!(shown("2025-07-01-preview").await["credentialPolicyName"], "default");

@@ -39,7 +39,7 @@ async fn offering() -> World {
 
 /// What a worker does with the operations that nobody drives.
 async fn carry_out(world: &World) {
-    let waiting = operation::abandoned(world.platform(), 10).await.unwrap();
+    let waiting = operation::abandoned(world.platform(), &mut String::new(), 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "{waiting:?}");
     for id in waiting {
         assert!(matches!(operations::drive(world.platform(), &id).await.unwrap(), operations::Outcome::Succeeded));

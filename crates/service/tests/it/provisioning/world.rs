@@ -315,6 +315,7 @@ impl World {
         let caller = DeviceCaller {
             id_scope: &self.scope,
             registration_id: registration,
+            api_version: None,
             authorization: Some(&token),
             peer_chain: &[],
             peer: Default::default(),

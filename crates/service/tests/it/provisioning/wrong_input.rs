@@ -92,6 +92,7 @@ async fn polls_of_what_is_not_there() {
     let caller = DeviceCaller {
         id_scope: &world.scope,
         registration_id: "d1",
+        api_version: None,
         authorization: Some(&token),
         peer_chain: &[],
         peer: Default::default(),

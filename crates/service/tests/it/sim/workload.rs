@@ -179,8 +179,14 @@ impl Plant {
         };
         let first = life.provisioning.register(request).await?;
         let (id_scope, authorization) = (self.scope.as_str(), Some(token.as_str()));
-        let caller =
-            DeviceCaller { id_scope, registration_id: id, authorization, peer_chain: &[], peer: Default::default() };
+        let caller = DeviceCaller {
+            id_scope,
+            registration_id: id,
+            api_version: None,
+            authorization,
+            peer_chain: &[],
+            peer: Default::default(),
+        };
         let done = life.provisioning.operation_status(caller, &first.operation_id).await?;
         if done.body["status"] != "assigned" {
             return Ok(false);
