@@ -20,6 +20,7 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which also names its folder of seeds and its file for libFuzzer.
 pub const TARGETS: &[(&str, Target)] = &[
     ("age", pki::age),
+    ("age_keys", pki::age_keys),
     ("api_version", text::api_version),
     ("certificate", pki::certificate),
     ("chain", pki::chain),
@@ -33,6 +34,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dps_topic", text::dps_topic),
     ("enrollment_group", json::enrollment_group),
     ("etag", text::etag),
+    ("external_chain", pki::external_chain),
+    ("group_filter", text::group_filter),
     ("hub_login", text::hub_login),
     ("hub_topic", text::hub_topic),
     ("iothub_query", text::iothub_query),

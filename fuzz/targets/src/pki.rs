@@ -3,10 +3,11 @@
 use crate::utf8;
 use ferrohub_model::limits;
 use ferrohub_model::random::SeededRandom;
-use ferrohub_pki::age::{Identity, Reader, Unlock};
+use ferrohub_pki::age::{Identity, Reader, Recipient, Unlock};
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_pki::chain::{Anchor, verify_client_chain};
 use ferrohub_pki::csr::CertificateRequest;
+use ferrohub_pki::external::check_chain;
 use ferrohub_pki::key::verify_secret;
 use ferrohub_pki::name::SubjectName;
 use ferrohub_pki::public_key::PublicKey;
@@ -57,6 +58,31 @@ pub(crate) fn chain(data: &[u8]) {
     if let Ok(leaf) = verify_client_chain(presented, &[Anchor::new(anchor)], now) {
         assert!(leaf.anchor_index == 0 && leaf.valid_until >= now);
         assert!(Certificate::from_der(presented[0]).is_ok(), "a chain passes whose leaf is not readable");
+    }
+}
+
+/// A certificate request, DER, and the PEM chain that somebody's own root answers it with: what is accepted is for the key of the request.
+pub(crate) fn external_chain(data: &[u8]) {
+    let Some((request, pem)) = split_item(data) else { return };
+    // 2027-01-01, within the validity of the seeds.
+    let Ok(now) = Timestamp::from_second(1_798_761_600) else { return };
+    let (Some(pem), Ok(asked)) = (utf8(pem), CertificateRequest::from_der(request)) else { return };
+    if let Ok(chain) = check_chain(pem, request, now) {
+        assert_eq!(chain.issuing.public_key_info_der(), asked.public_key_info_der());
+        assert!(chain.issuing.is_ca() && chain.root.is_ca() && chain.root.is_self_issued());
+        assert!(chain.issuing.verify_signed_by(&chain.root).is_ok());
+    }
+}
+
+/// Keys of the age format: a recipient prints as what reads back, and no identity shows in `Debug`.
+pub(crate) fn age_keys(data: &[u8]) {
+    let Some(text) = utf8(data) else { return };
+    if let Ok(recipient) = text.parse::<Recipient>() {
+        assert!(recipient.to_string().parse::<Recipient>().is_ok_and(|again| again == recipient));
+    }
+    if let Ok(identity) = text.parse::<Identity>() {
+        assert!(identity.recipient().is_ok_and(|own| own.to_string().parse::<Recipient>().is_ok()));
+        assert!(!format!("{identity:?}").contains(text.trim()));
     }
 }
 

@@ -10,11 +10,13 @@ use ferrohub_model::role::action_matches;
 use ferrohub_wire::connection_string::ConnectionString;
 use ferrohub_wire::dps_topic::{DpsLogin, DpsPublish, DpsResponse, is_response_filter};
 use ferrohub_wire::etag::{EtagCondition, bare, quoted};
+use ferrohub_wire::group_filter::{Condition, GroupFilter};
 use ferrohub_wire::hub_delivery::HubDelivery;
 use ferrohub_wire::hub_topic::{HubLogin, HubPublish, HubSubscription, PropertyBag};
 use ferrohub_wire::iothub_query::{By, Projected, Query};
 use ferrohub_wire::odata::{Asked, Filter, Terms};
 use ferrohub_wire::sas_token::{SasToken, sign};
+use serde_json::json;
 
 pub(crate) fn api_version(data: &[u8]) {
     let Some(version) = utf8(data).and_then(|text| ApiVersion::parse(text).ok()) else { return };
@@ -195,5 +197,20 @@ pub(crate) fn sas_token(data: &[u8]) {
     if let Ok(own) = SasToken::parse(&own) {
         assert_eq!((&own.resource, own.expiry_unix), (&token.resource, token.expiry_unix));
         assert!(token.expiry_unix <= 0 || own.verify(KEY, token.expiry_unix - 1).is_ok());
+    }
+}
+
+/// Whatever members a device can have: a condition and its contrary are never both true.
+pub(crate) fn group_filter(data: &[u8]) {
+    let Some(text) = utf8(data) else { return };
+    let device =
+        json!({"name": "p-7", "tags": {"site": "x", "list": ["a'b"]}, "properties": {"count": 4, "on": false}});
+    match GroupFilter::parse(text, |_| true) {
+        Ok(GroupFilter::All) => assert_eq!(text.trim(), "*"),
+        Ok(GroupFilter::Where(condition)) => {
+            let contrary = GroupFilter::Where(Condition::Not(Box::new(condition.clone())));
+            assert_ne!(GroupFilter::Where(condition).matches(&device), contrary.matches(&device));
+        }
+        Err(error) => assert!(!error.message.is_empty()),
     }
 }

@@ -30,6 +30,7 @@ async fn admits(world: &World, service: &ProvisioningService, key: &[u8], regist
     let caller = DeviceCaller {
         id_scope: &request.id_scope,
         registration_id: registration,
+        api_version: None,
         authorization: request.authorization.as_deref(),
         peer_chain: &[],
         peer: Default::default(),

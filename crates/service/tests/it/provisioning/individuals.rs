@@ -34,6 +34,7 @@ async fn state(world: &World, request: RegisterRequest) -> Value {
     let caller = DeviceCaller {
         id_scope: &request.id_scope,
         registration_id: &request.registration_id,
+        api_version: None,
         authorization: request.authorization.as_deref(),
         peer_chain: &[],
         peer: Default::default(),

@@ -87,6 +87,7 @@ async fn a_request_brings_a_chain_that_openssl_verifies() {
     let caller = DeviceCaller {
         id_scope: &world.scope,
         registration_id: "Pump:7",
+        api_version: None,
         authorization: Some(&token),
         peer_chain: &[],
         peer: Default::default(),

@@ -71,6 +71,7 @@ async fn poll(world: &World, token: &str, first: &OperationStatus) -> Result<Val
     let caller = DeviceCaller {
         id_scope: &world.scope,
         registration_id: ID,
+        api_version: None,
         authorization: Some(token),
         peer_chain: &[],
         peer: Default::default(),
@@ -188,6 +189,7 @@ async fn who_has_not_the_tpm_is_refused() {
     let caller = DeviceCaller {
         id_scope: &world.scope,
         registration_id: ID,
+        api_version: None,
         authorization: Some(&answer),
         peer_chain: &[],
         peer: Default::default(),

@@ -108,6 +108,7 @@ impl Plant {
         let caller = DeviceCaller {
             id_scope: &request.id_scope,
             registration_id: "d1",
+            api_version: None,
             authorization: request.authorization.as_deref(),
             peer_chain: &[],
             peer: Default::default(),

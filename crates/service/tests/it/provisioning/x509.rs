@@ -106,6 +106,7 @@ impl World {
         let caller = DeviceCaller {
             id_scope: &self.scope,
             registration_id: id,
+            api_version: None,
             authorization: None,
             peer_chain: &peer_chain,
             peer: Default::default(),
