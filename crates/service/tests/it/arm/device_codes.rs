@@ -69,11 +69,13 @@ async fn who_was_written_first_keeps_the_last_place() {
     assert_eq!(world.platform().store.count(&DEVICE_CODES, "address", "203.0.113.1").await.unwrap(), 21);
 }
 
-/// Writes the same code once more, under a key with `suffix`.
+/// Writes a code like this one, with `suffix` behind its key and what people type.
 async fn copy(platform: &Platform, row: &Row, suffix: &str) {
-    let mut change = Change::new();
+    let (mut change, mut columns) = (Change::new(), row.columns.clone());
+    let typed = DEVICE_CODES.columns.iter().position(|column| column.name == "user_code").unwrap();
+    columns[typed] = columns[typed].take().map(|text| format!("{text}{suffix}"));
     let key = format!("{}{suffix}", row.key);
-    change.unit.put(Put::new(&DEVICE_CODES, key, row.columns.clone(), &row.value().unwrap()).unwrap());
+    change.unit.put(Put::new(&DEVICE_CODES, key, columns, &row.value().unwrap()).unwrap());
     platform.commit(change).await.unwrap();
 }
 
