@@ -105,6 +105,41 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
     assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
 }
 
+/// Whoever asks, of whichever process, is told why an operation failed, with the code and status that a request which waited would have got.
+#[tokio::test]
+async fn a_failure_is_the_same_whoever_finished_the_operation() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let other = world.group("rg2");
+    world.put(&other, "2024-11-01", json!({"location": "eastus"})).await;
+    let hub = format!("{other}/providers/Microsoft.Devices/IotHubs/hub2");
+    let body = json!({"location": "eastus", "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}},
+        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}}});
+    world.put(&hub, HUB, body).await;
+    let (id, uid) = (ResourceId::parse(&plant.group).unwrap(), uid_of(&world, &plant.group).await);
+    let (input, owner) = (json!({ "uid": uid }), world.owner.id());
+    let record = StoredOperation::with(world.platform(), owner, Uuid::nil(), "rg", operation::DELETE, &id, 200, input);
+    let operation = operations::start(world.platform(), record, Change::new()).await.unwrap();
+    let finisher = world.platforms().last().unwrap();
+    assert!(matches!(operations::drive(finisher, &operation).await.unwrap(), Outcome::Failed(_)));
+    for result in ["operationStatuses", "operationResults"] {
+        let path = format!(
+            "/subscriptions/{}/providers/Microsoft.Resources/locations/x/{result}/{operation}",
+            world.subscription
+        );
+        let answer = world.send(&world.owner, "GET", &path, "2024-11-01", None).await.unwrap();
+        let told = answer.body.unwrap();
+        assert_eq!(told["error"]["code"], "ResourceGroupDeletionBlocked", "{told}");
+        let status = if result == "operationResults" { 409 } else { 200 };
+        assert_eq!(answer.status, status, "{result}");
+    }
+    // So is a process that drives it once more.
+    let Outcome::Settled(again) = operations::drive(world.platform(), &operation).await.unwrap() else {
+        panic!("it has ended")
+    };
+    assert_eq!((again.code.as_str(), again.status), ("ResourceGroupDeletionBlocked", 409));
+}
+
 /// Those that wait are looked at again and again, and keep nobody from its turn.
 #[tokio::test]
 async fn each_operation_that_nobody_works_on_gets_its_turn() {

@@ -58,7 +58,7 @@ async fn the_issuing_ca_has_the_key_that_its_policy_names() {
 async fn a_request_to_a_root_of_ones_own_has_the_key_that_the_policy_names() {
     let world = World::new().await;
     let folder = world.folder.path();
-    // The namespace has room for three policies; both generations ask for them.
+    // Both generations ask for them.
     world.owner.delete(&world.policy_id("default"), REGISTRY_API).await;
     for (index, (key_type, words)) in
         [("ECC", "P-384"), ("ECC-P256", "P-256"), ("ECC-P521", "P-521")].into_iter().enumerate()
