@@ -3,6 +3,7 @@
 
 use crate::places::Origin;
 use ferrohub_model::clock::{Clock, Moment};
+use ferrohub_model::limits::{REFUSED_LINES, REFUSED_LINES_OF_ADDRESS};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,6 @@ use std::time::Duration;
 
 /// Time after which all may be told anew: ours.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Lines of one address in that time: ours.
-const EACH: u32 = 10;
-/// Lines of all addresses in that time: ours.
-const TOTAL: u32 = 200;
 
 /// What was told in the present minute.
 #[derive(Default)]
@@ -42,11 +39,11 @@ impl Quiet {
             *told = Told { since: Some(now), ..Told::default() };
         }
         // No more addresses than lines are remembered.
-        if told.total >= TOTAL {
+        if told.total >= REFUSED_LINES {
             return false;
         }
         let own = told.by.entry(Origin::of(address)).or_default();
-        if *own >= EACH {
+        if *own >= REFUSED_LINES_OF_ADDRESS {
             return false;
         }
         *own += 1;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::WEBHOOK_ANSWER_BYTES;
+use ferrohub_model::limits::WEBHOOK_URL_CHARS;
 use ferrohub_service::provisioning::{WebhookFault, Webhooks};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode, Uri};
@@ -17,9 +18,6 @@ use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-
-/// Bytes of a URL: ours.
-const URL_BYTES: usize = 2048;
 
 /// The webhooks that may be asked.
 pub struct HttpsWebhooks {
@@ -178,8 +176,8 @@ impl Allowed {
 impl Target {
     /// Reads an `https` URL without user information.
     fn parse(url: &str) -> Result<Self, String> {
-        if url.len() > URL_BYTES {
-            return Err(format!("its URL is over {URL_BYTES} bytes"));
+        if url.len() > WEBHOOK_URL_CHARS {
+            return Err(format!("its URL is over {WEBHOOK_URL_CHARS} bytes"));
         }
         let uri: Uri = url.parse().map_err(|_| "it is no URL".to_owned())?;
         if uri.scheme_str() != Some("https") {

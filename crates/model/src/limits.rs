@@ -100,6 +100,8 @@ pub const CHAIN_ANCHORS: usize = CERTIFICATES_PER_HUB;
 pub const CHAIN_CANDIDATES: usize = 8;
 /// Largest certificate in a presented chain, DER bytes: ours.
 pub const CERTIFICATE_BYTES: usize = 16 * 1024;
+/// Longest text of a certificate that somebody uploads, bytes: PEM of the largest one, and base64 around that.
+pub const CERTIFICATE_TEXT_BYTES: usize = 2 * CERTIFICATE_BYTES + 1024;
 /// Smallest RSA modulus accepted from a peer, bits (NIST SP 800-57 and the design: RSA >= 2048).
 pub const RSA_MIN_BITS: usize = 2048;
 /// Smallest RSA modulus of a certificate authority of ours, bits (NIST SP 800-57: as strong as P-256).
@@ -401,3 +403,61 @@ pub const DEVICE_DESIRED_QUEUE: usize = 64;
 pub const TOKEN_QUEUE: usize = 1024;
 /// How long a request waits for a PKCS#11 token: ours (devices give a registration some tens of seconds).
 pub const TOKEN_PATIENCE: Duration = Duration::from_secs(20);
+/// Longest text of a query of Resource Graph, bytes: ours (Azure names none; its portal's queries have a few kilobytes).
+pub const KQL_BYTES: usize = 32 * 1024;
+/// Deepest nesting of a query of Resource Graph: ours.
+pub const KQL_DEPTH: usize = 64;
+/// Most operators of a query: ours.
+pub const KQL_OPERATORS: usize = 64;
+/// Most columns that a query may carry: ours.
+pub const KQL_COLUMNS: usize = 256;
+/// Most names and numbers in all paths within columns, each with those before it (`a.b.c` has 1 + 2 + 3): ours.
+pub const KQL_STEPS: usize = 4096;
+/// Most regular expressions of a query: ours.
+pub const KQL_PATTERNS: usize = 32;
+/// Bytes of values that are computed before the first row: ours.
+pub const KQL_PLAN_BYTES: usize = 16 * 1024 * 1024;
+/// Most joins of a query (Resource Graph: 3).
+pub const KQL_JOINS: usize = 3;
+/// Most `mv-expand`s of a query (Resource Graph: 3).
+pub const KQL_EXPANSIONS: usize = 3;
+/// Passwords that one process hashes at once, each with 19 MiB and a processor: ours.
+pub const PASSWORD_HASHES: usize = 2;
+/// Longest password that is looked at, bytes: ours.
+pub const PASSWORD_BYTES: usize = 1024;
+/// Strangers that wait for the hash of a password in one process: ours. Each takes some tens of milliseconds, so the last one waits for about a
+/// second.
+pub const WAITING_HASHES: usize = 64;
+/// The same from one address: ours.
+pub const WAITING_HASHES_OF_ADDRESS: usize = 8;
+/// Those who have proven who they are that wait for it: ours, as many.
+pub const WAITING_HASHES_PROVEN: usize = 64;
+/// Longest refresh token that is looked at, bytes: ours.
+pub const REFRESH_TOKEN_BYTES: usize = 2048;
+/// Wrong passwords for a name from one address that cost nothing: ours.
+pub const FREE_GUESSES: u32 = 10;
+/// Wrong passwords for a name from all strange addresses that cost nothing: ours, more than one address has.
+pub const FREE_GUESSES_FROM_ANYWHERE: u32 = 30;
+/// Wrong passwords from a strange address, whatever the names, that cost nothing: ours. One password that is tried with many names is
+/// a guess as well.
+pub const FREE_GUESSES_OF_ADDRESS: u32 = 100;
+/// Familiar addresses of a person; the one that was seen longest ago goes: ours.
+pub const FAMILIAR_ADDRESSES: usize = 16;
+/// Most scopes of one role: ours.
+pub const ROLE_SCOPES: usize = 500;
+/// Longest role name (Azure: 128).
+pub const ROLE_NAME_CHARS: usize = 128;
+/// Most action texts of one role: ours.
+pub const ROLE_ACTIONS: usize = 500;
+/// Lines of the log that the refused of one address make in a minute: ours.
+pub const REFUSED_LINES_OF_ADDRESS: u32 = 10;
+/// The same of all addresses: ours.
+pub const REFUSED_LINES: u32 = 200;
+/// Longest sign-in name: Graph's.
+pub const USER_NAME_CHARS: usize = 113;
+/// Longest alias for mail: Graph's.
+pub const NICKNAME_CHARS: usize = 64;
+/// Longest name of a credential: ours.
+pub const CREDENTIAL_NAME_CHARS: usize = 256;
+/// Longest display name: Graph's 256.
+pub const DISPLAY_NAME_CHARS: usize = 256;

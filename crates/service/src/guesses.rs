@@ -17,6 +17,7 @@ use crate::tables::{PASSWORD_GUESSES, PRINCIPALS};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::guessing::{FORGOTTEN, LONGEST_WAIT, Recent, wait_after};
 use ferrohub_model::limits;
+use ferrohub_model::limits::{FAMILIAR_ADDRESSES, FREE_GUESSES, FREE_GUESSES_FROM_ANYWHERE, FREE_GUESSES_OF_ADDRESS};
 use ferrohub_model::principal::Principal;
 use ferrohub_store::Put;
 use serde::{Deserialize, Serialize};
@@ -25,19 +26,10 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Wrong passwords for a name from one address that cost nothing: ours.
-const FREE: u32 = 10;
-/// Wrong passwords for a name from all strange addresses that cost nothing: ours, more than one address has.
-const FREE_FROM_ANYWHERE: u32 = 30;
-/// Wrong passwords from a strange address, whatever the names, that cost nothing: ours. One password that is tried with many names is
-/// a guess as well.
-const FREE_OF_ADDRESS: u32 = 100;
 /// Seconds for which an address stays familiar after a right password: ours.
 const FAMILIAR_SECONDS: i64 = 30 * 24 * 3600;
 /// Seconds within which another right password from a familiar address is not written down: ours.
 const SEEN_SECONDS: i64 = 24 * 3600;
-/// Familiar addresses of a person; the one that was seen longest ago goes: ours.
-const FAMILIAR_ADDRESSES: usize = 16;
 
 /// Somebody at an address who tries the password of a name.
 #[derive(Debug, Clone, Copy)]
@@ -180,8 +172,8 @@ impl Guesses {
     fn before(&self, guess: &Guess<'_>, known: &Remembered, source: &str, now: i64) -> (Count, u32) {
         let of = |key, known: Count| self.count(guess, key).at(now).with(known.at(now));
         match known.familiar(source, now) {
-            Some(familiar) => (of(self.key(guess, Some(source)), familiar.count), FREE),
-            None => (of(self.key(guess, None), known.anywhere), FREE_FROM_ANYWHERE),
+            Some(familiar) => (of(self.key(guess, Some(source)), familiar.count), FREE_GUESSES),
+            None => (of(self.key(guess, None), known.anywhere), FREE_GUESSES_FROM_ANYWHERE),
         }
     }
 
@@ -195,7 +187,7 @@ impl Guesses {
     fn one_more_from(&self, source: &str, now: i64) {
         let (key, mut sources) =
             (self.hasher.hash_one(source), self.sources.lock().unwrap_or_else(PoisonError::into_inner));
-        let count = sources.get(&key).unwrap_or_default().and_one(FREE_OF_ADDRESS, now);
+        let count = sources.get(&key).unwrap_or_default().and_one(FREE_GUESSES_OF_ADDRESS, now);
         sources.put(key, count);
     }
 
@@ -318,13 +310,13 @@ fn count_wrong(platform: &Platform, guess: &Guess<'_>, known: &Remembered) -> (C
     let (source, now, guesses) = (source(guess), platform.clock.unix_seconds(), &platform.guesses);
     let familiar = known.familiar(&source, now);
     let of_place = familiar.map(|known| known.count).unwrap_or_default();
-    let here = guesses.one_more(guess, guesses.key(guess, Some(&source)), of_place, FREE, now);
+    let here = guesses.one_more(guess, guesses.key(guess, Some(&source)), of_place, FREE_GUESSES, now);
     if familiar.is_some() {
-        return (here, FREE);
+        return (here, FREE_GUESSES);
     }
     guesses.one_more_from(&source, now);
     let name = guesses.key(guess, None);
-    (guesses.one_more(guess, name, known.anywhere, FREE_FROM_ANYWHERE, now), FREE_FROM_ANYWHERE)
+    (guesses.one_more(guess, name, known.anywhere, FREE_GUESSES_FROM_ANYWHERE, now), FREE_GUESSES_FROM_ANYWHERE)
 }
 
 /// Takes note of the right one: the wrong ones before it from there were its owner's, and what was counted beforehand was none.

@@ -4,17 +4,13 @@ mod turns;
 
 use crate::client_here;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::{PASSWORD_BYTES, PASSWORD_HASHES};
 use ferrohub_model::random::Random;
 use ferrohub_pki::password;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use turns::{Turn, Turns, Who};
 use zeroize::Zeroizing;
-
-/// Passwords that one process hashes at once, each with 19 MiB and a processor: ours.
-const HASHES_AT_ONCE: usize = 2;
-/// Longest password that is looked at, bytes: ours.
-const PASSWORD_BYTES: usize = 1024;
 
 /// What every password must be, as refusals tell it.
 pub(crate) const RULE: &str = "8 to 256 characters of three kinds out of lower case, upper case, digits and symbols";
@@ -27,7 +23,7 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     pub(crate) fn new(random: Arc<dyn Random>) -> Self {
-        Self { turns: Turns::new(HASHES_AT_ONCE), random }
+        Self { turns: Turns::new(PASSWORD_HASHES), random }
     }
 
     /// A turn of somebody at an address (as `repeats::source_of` has it) to have a password looked at, once it has come.
@@ -126,7 +122,7 @@ mod tests {
 
     async fn all_taken(passwords: &Passwords) -> Vec<Place> {
         let mut taken = Vec::new();
-        for _ in 0..HASHES_AT_ONCE {
+        for _ in 0..PASSWORD_HASHES {
             taken.push(passwords.place().await.unwrap());
         }
         taken
@@ -144,7 +140,7 @@ mod tests {
         let mut dropped = Box::pin(passwords.turn_of("10.0.0.1"));
         assert!(dropped.as_mut().now_or_never().is_none());
         drop((dropped, taken));
-        assert_eq!(all_taken(&passwords).await.len(), HASHES_AT_ONCE, "nobody who has gone holds a turn");
+        assert_eq!(all_taken(&passwords).await.len(), PASSWORD_HASHES, "nobody who has gone holds a turn");
     }
 
     /// With one thread for all that blocks, which is busy until `work` was given up.
@@ -158,7 +154,7 @@ mod tests {
             assert!(passwords.turns.wait(Who::Proven).is_ok(), "one turn is left");
             drop(release);
             busy.await.unwrap().unwrap_err();
-            assert_eq!(all_taken(&passwords).await.len(), HASHES_AT_ONCE, "its turn is over");
+            assert_eq!(all_taken(&passwords).await.len(), PASSWORD_HASHES, "its turn is over");
             begun.load(Ordering::Relaxed)
         })
     }

@@ -5,11 +5,9 @@ use super::{
     check_key, object, only, shown, text,
 };
 use crate::error::Result;
-use crate::limits::{CERTIFICATE_BYTES, TPM_KEY_BASE64_BYTES};
+use crate::limits::{CERTIFICATE_TEXT_BYTES, TPM_KEY_BASE64_BYTES};
 use serde_json::Value;
 
-/// Longest text of a certificate: PEM of the largest one, and base64 around that.
-const CERTIFICATE_TEXT_BYTES: usize = 2 * CERTIFICATE_BYTES + 1024;
 /// Longest name of a certificate of a provisioning service (reference: resource-manager.md; hubs have the same rule).
 const REFERENCE_CHARS: usize = 64;
 

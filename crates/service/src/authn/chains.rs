@@ -15,6 +15,7 @@ use crate::tables::{AUTHORIZATION_CODES, REFRESH_CHAINS, SESSIONS};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::REFRESH_TOKEN_BYTES;
 use ferrohub_model::limits::{CHAINS_OF_A_PERSON, READ_ROWS};
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use ferrohub_pki::seal::Aad;
@@ -23,8 +24,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 
-/// Longest refresh token that is looked at, bytes: ours.
-const REFRESH_BYTES: usize = 2048;
 /// Life of a refresh token, seconds (Entra: 90 days).
 const REFRESH_SECONDS: i64 = 90 * 24 * 3600;
 /// Seconds for which a link of a chain may still be used once it was replaced: programs of one person that share a cache, or whose
@@ -229,7 +228,7 @@ impl Authenticator {
 
     async fn opened(&self, token: &str) -> Result<Token, OAuthError> {
         let malformed = || invalid_grant(9_002_313, "Invalid request. The refresh token is malformed or not valid.");
-        let text = Some(token).filter(|token| token.len() <= REFRESH_BYTES).ok_or_else(malformed)?;
+        let text = Some(token).filter(|token| token.len() <= REFRESH_TOKEN_BYTES).ok_or_else(malformed)?;
         let text = self.unseal("refresh", text).await?.ok_or_else(malformed)?;
         serde_json::from_slice(&text).map_err(|_| malformed())
     }

@@ -9,13 +9,11 @@ use crate::directory;
 use crate::platform::Change;
 use crate::tables::{MEMBERSHIPS, PRINCIPALS};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::DISPLAY_NAME_CHARS;
 use ferrohub_model::principal::{Principal, PrincipalKind};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Longest display name: Graph's 256.
-const DISPLAY_NAME_CHARS: usize = 256;
 
 impl Graph {
     /// A new application with its service principal.

@@ -10,6 +10,7 @@ use crate::tables::PRINCIPALS;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CREDENTIAL_NAME_CHARS;
 use ferrohub_model::principal::{CertificateCredential, ClientSecret, CredentialLabel, Principal};
 use ferrohub_model::time::rfc3339;
 use ferrohub_pki::algorithm::KeyKind;
@@ -22,8 +23,6 @@ use serde_json::{Value, json};
 const CREDENTIALS: usize = 20;
 /// Life of a secret where none is given, seconds (Graph: 2 years; `az` asks for one).
 const SECRET_SECONDS: i64 = 365 * 24 * 3600;
-/// Longest name of a credential: ours.
-const NAME_CHARS: usize = 256;
 
 /// Members of a secret: acted upon, or shown and put back by clients.
 const PASSWORD_MEMBERS: &[&str] =
@@ -226,10 +225,14 @@ fn certificate(entry: &Value, id: &str, key: &str, holder: Holder) -> Result<Cer
 
 fn name(text: Option<&str>) -> Result<Option<String>> {
     match text {
-        Some(text) if text.chars().count() > NAME_CHARS || text.chars().any(is_hidden) => Err(Error::invalid_property(
-            "displayName",
-            format!("The name of a credential has at most {NAME_CHARS} characters, none of them a control character."),
-        )),
+        Some(text) if text.chars().count() > CREDENTIAL_NAME_CHARS || text.chars().any(is_hidden) => {
+            Err(Error::invalid_property(
+                "displayName",
+                format!(
+                    "The name of a credential has at most {CREDENTIAL_NAME_CHARS} characters, none of them a control character."
+                ),
+            ))
+        }
         text => Ok(text.map(str::to_owned)),
     }
 }

@@ -9,12 +9,10 @@ use crate::authn;
 use crate::owner_person;
 use crate::platform::Change;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::USER_NAME_CHARS;
 use ferrohub_model::principal::Principal;
 use serde_json::json;
 use std::sync::Arc;
-
-/// Longest name that is looked for: Graph's 113.
-const NAME_CHARS: usize = 113;
 
 impl Graph {
     /// `POST /ferrohub.signInLink`: a link for the person of `userPrincipalName`, or for the installation's own, who is made where there is
@@ -22,7 +20,7 @@ impl Graph {
     pub(super) async fn sign_in_link(&self, request: &GraphRequest) -> Result<Answer> {
         refuse_unknown(request.body.as_ref(), "", &["userPrincipalName"])?;
         let named = object(request)?.get("userPrincipalName").filter(|value| !value.is_null());
-        let named = named.map(|value| text(value, "userPrincipalName", NAME_CHARS)).transpose()?;
+        let named = named.map(|value| text(value, "userPrincipalName", USER_NAME_CHARS)).transpose()?;
         let contended =
             || Error::conflict("Links for this person are being made by others at the same time; try again.");
         let mut attempts = self.platform.attempts();

@@ -11,6 +11,7 @@ use crate::passwords::RULE;
 use crate::platform::Change;
 use crate::tables::PRINCIPALS;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::{NICKNAME_CHARS, USER_NAME_CHARS};
 use ferrohub_model::principal::{Principal, PrincipalKind, User};
 use ferrohub_pki::password;
 use serde_json::{Map, Value, json};
@@ -38,11 +39,8 @@ const FACTS: &[&str] = &[
 ];
 /// Members that are acted upon, beside [`FACTS`].
 const ACTED_UPON: &[&str] = &["displayName", "accountEnabled", "mailNickname", "userPrincipalName", "passwordProfile"];
-/// Longest sign-in name: Graph's 113; longest fact: ours.
-const NAME_CHARS: usize = 113;
+/// Longest fact: ours.
 const FACT_CHARS: usize = 256;
-/// Longest alias for mail: Graph's.
-const NICKNAME_CHARS: usize = 64;
 
 /// What a body wants a person to be; what it does not say stays.
 struct Wanted {
@@ -307,7 +305,7 @@ pub(super) fn user_view(person: &Principal) -> Value {
 
 fn sign_in_name(sent: &Value) -> Result<String> {
     let path = "userPrincipalName";
-    let name = text(sent, path, NAME_CHARS)?;
+    let name = text(sent, path, USER_NAME_CHARS)?;
     let legal = |c: char| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(c);
     let well_formed = name.split_once('@').is_some_and(|(alias, domain)| {
         !alias.is_empty()

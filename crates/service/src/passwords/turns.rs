@@ -2,16 +2,10 @@
 //! however many an address has sent, the next one of another waits for one of them.
 
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::{WAITING_HASHES, WAITING_HASHES_OF_ADDRESS, WAITING_HASHES_PROVEN};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
-
-/// Strangers that wait in one process, and of these from one address: ours. Each takes some tens of milliseconds, so the last one
-/// waits for about a second.
-pub(super) const WAITING: usize = 64;
-pub(super) const WAITING_OF_ADDRESS: usize = 8;
-/// Those who have proven who they are that wait in one process: ours, as many.
-pub(super) const WAITING_PROVEN: usize = 64;
 
 /// Who waits.
 #[derive(Debug, Clone, Copy)]
@@ -82,11 +76,11 @@ struct Queue {
 impl Queue {
     fn check_room(&self, who: Who<'_>) -> Result<()> {
         let full = match who {
-            Who::Proven => self.proven.len() >= WAITING_PROVEN,
+            Who::Proven => self.proven.len() >= WAITING_HASHES_PROVEN,
             Who::At(source) => {
                 let all: usize = self.addresses.iter().map(|address| address.waiters.len()).sum();
                 let here = self.addresses.iter().find(|address| address.source == source);
-                all >= WAITING || here.is_some_and(|here| here.waiters.len() >= WAITING_OF_ADDRESS)
+                all >= WAITING_HASHES || here.is_some_and(|here| here.waiters.len() >= WAITING_HASHES_OF_ADDRESS)
             }
         };
         match full {
@@ -232,13 +226,13 @@ mod tests {
     async fn few_wait_and_fewer_from_one_address() {
         let turns = Turns::new(1);
         let _first = turns.wait(Who::Proven).unwrap().turn().await.unwrap();
-        let waits: Vec<_> = (0..WAITING_OF_ADDRESS).map(|_| turns.wait(Who::At("10.0.0.1")).unwrap()).collect();
+        let waits: Vec<_> = (0..WAITING_HASHES_OF_ADDRESS).map(|_| turns.wait(Who::At("10.0.0.1")).unwrap()).collect();
         let refused = turns.wait(Who::At("10.0.0.1")).err().unwrap();
         assert_eq!((refused.kind, refused.retry_after_seconds), (ErrorKind::Unavailable, Some(2)));
         let other = |number: usize| turns.wait(Who::At(&format!("10.0.1.{number}")));
-        let others: Vec<_> = (WAITING_OF_ADDRESS..WAITING).map(|number| other(number).unwrap()).collect();
+        let others: Vec<_> = (WAITING_HASHES_OF_ADDRESS..WAITING_HASHES).map(|number| other(number).unwrap()).collect();
         assert!(turns.wait(Who::At("10.0.2.1")).is_err(), "all places are taken");
-        let proven: Vec<_> = (0..WAITING_PROVEN).map(|_| turns.wait(Who::Proven).unwrap()).collect();
+        let proven: Vec<_> = (0..WAITING_HASHES_PROVEN).map(|_| turns.wait(Who::Proven).unwrap()).collect();
         assert!(turns.wait(Who::Proven).is_err());
         drop(waits);
         assert!(turns.wait(Who::At("10.0.0.1")).is_ok());

@@ -5,7 +5,8 @@ use super::eval::Context;
 use super::plan::{Column, Node, Pipe, Plan, Sink, SourcePath, Stage, Step, Transform, Width};
 use super::source::Schema;
 use super::value::Type;
-use super::{COLUMNS, Fault, FaultKind, JOINS, Limits, PLAN_BYTES, Result, STEPS};
+use super::{Fault, FaultKind, Limits, Result};
+use ferrohub_model::limits::{KQL_COLUMNS, KQL_JOINS, KQL_PLAN_BYTES, KQL_STEPS};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
@@ -14,7 +15,7 @@ pub(crate) fn bind(query: &ast::Query, schema: &Schema, now: i64, stop: &AtomicB
     let mut binder = Binder {
         schema: *schema,
         now,
-        cx: Context::new(Vec::new(), Limits { stop, memory_bytes: PLAN_BYTES, threads: 1 }),
+        cx: Context::new(Vec::new(), Limits { stop, memory_bytes: KQL_PLAN_BYTES, threads: 1 }),
         lets: HashMap::new(),
         paths: Vec::new(),
         steps: 0,
@@ -114,8 +115,8 @@ impl Flow {
 
 /// Refuses a list that is longer than a query may have columns.
 pub(crate) fn few(count: usize) -> Result<()> {
-    match count > COLUMNS {
-        true => Err(Fault::limit(format!("The query carries more than {COLUMNS} columns."))),
+    match count > KQL_COLUMNS {
+        true => Err(Fault::limit(format!("The query carries more than {KQL_COLUMNS} columns."))),
         false => Ok(()),
     }
 }
@@ -138,8 +139,8 @@ impl Binder<'_> {
             self.cx.check()?;
             self.operator(&mut flow, operator)?;
             few(flow.columns.len())?;
-            if flow.bases.len() > JOINS + 1 {
-                return Err(Fault::limit(format!("A query has at most {JOINS} joins.")));
+            if flow.bases.len() > KQL_JOINS + 1 {
+                return Err(Fault::limit(format!("A query has at most {KQL_JOINS} joins.")));
             }
         }
         Ok(flow)
@@ -191,8 +192,8 @@ impl Binder<'_> {
         }
         self.cx.charge(path.steps.iter().map(Step::weight).sum())?;
         self.steps += path.steps.len();
-        if self.steps > STEPS {
-            return Err(Fault::limit(format!("The query names more than {STEPS} members within columns.")));
+        if self.steps > KQL_STEPS {
+            return Err(Fault::limit(format!("The query names more than {KQL_STEPS} members within columns.")));
         }
         self.paths.push(path);
         Ok(self.paths.len() - 1)

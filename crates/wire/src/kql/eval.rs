@@ -4,7 +4,8 @@ use super::plan::{Node, PatternUse, Step};
 use super::source::Part;
 use super::texts;
 use super::value::{Sought, Value};
-use super::{Fault, JOINS, Limits, Result};
+use super::{Fault, Limits, Result};
+use ferrohub_model::limits::KQL_JOINS;
 use serde_json::Value as Json;
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -22,7 +23,7 @@ pub(crate) const NO_BASE: Base = Base::MAX;
 /// A row on its way: the rows of tables on which it stands, and what was computed.
 #[derive(Debug, Clone)]
 pub(crate) struct Row<'s> {
-    pub(crate) bases: [Base; JOINS + 1],
+    pub(crate) bases: [Base; KQL_JOINS + 1],
     slots: Vec<Value<'s>>,
     /// Of the slots.
     weight: usize,
@@ -30,7 +31,7 @@ pub(crate) struct Row<'s> {
 
 impl<'s> Row<'s> {
     pub(crate) fn new(base: Base) -> Self {
-        let mut bases = [NO_BASE; JOINS + 1];
+        let mut bases = [NO_BASE; KQL_JOINS + 1];
         bases[0] = base;
         Self { bases, slots: Vec::new(), weight: 0 }
     }

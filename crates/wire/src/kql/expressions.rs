@@ -7,7 +7,8 @@ use super::functions::{self, ARITHMETIC, Eval, Function};
 use super::plan::{Listed, Node, PatternUse, Step};
 use super::texts;
 use super::value::{Type, Value};
-use super::{Fault, FaultKind, PATTERNS, Result, aggregate};
+use super::{Fault, FaultKind, Result, aggregate};
+use ferrohub_model::limits::KQL_PATTERNS;
 
 /// Most groups of a pattern that can be asked for: ours.
 const GROUPS: i64 = 100;
@@ -156,8 +157,8 @@ impl Binder<'_> {
         compile: impl FnOnce(&str) -> Option<regex::Regex>,
     ) -> Result<regex::Regex> {
         self.patterns += 1;
-        if self.patterns > PATTERNS {
-            let message = format!("A query has at most {PATTERNS} regular expressions.");
+        if self.patterns > KQL_PATTERNS {
+            let message = format!("A query has at most {KQL_PATTERNS} regular expressions.");
             return Err(Fault::new(FaultKind::Limit, message, expr.at, text));
         }
         self.cx.check()?;

@@ -44,27 +44,9 @@ pub use run::{Answer, Limits, Page};
 pub use source::{ColumnInfo, Part, Schema, Source, TableInfo};
 pub use value::{Text, Type, Value};
 
+use ferrohub_model::limits::KQL_BYTES;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-
-/// Longest text of a query, bytes: ours (Azure names none; its portal's queries have a few kilobytes).
-pub const QUERY_BYTES: usize = 32 * 1024;
-/// Deepest nesting of a query: ours.
-pub(crate) const DEPTH: usize = 64;
-/// Most operators of a query: ours.
-pub(crate) const OPERATORS: usize = 64;
-/// Most columns that a query may carry: ours.
-pub(crate) const COLUMNS: usize = 256;
-/// Most names and numbers in all paths within columns, each with those before it (`a.b.c` has 1 + 2 + 3): ours.
-pub(crate) const STEPS: usize = 4096;
-/// Most regular expressions of a query: ours.
-pub(crate) const PATTERNS: usize = 32;
-/// Bytes of values that are computed before the first row: ours.
-pub(crate) const PLAN_BYTES: usize = 16 * 1024 * 1024;
-/// Most joins of a query (Resource Graph: 3).
-pub(crate) const JOINS: usize = 3;
-/// Most `mv-expand`s of a query (Resource Graph: 3).
-pub(crate) const EXPANSIONS: usize = 3;
 
 /// What kind of fault a query has, by the word that Resource Graph uses for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,8 +123,8 @@ pub type Result<T> = std::result::Result<T, Fault>;
 /// # Errors
 /// What is wrong with it, with the place; a limit that it met.
 pub fn plan(text: &str, schema: &Schema, now: (i64, u32), stop: &AtomicBool) -> Result<Plan> {
-    if text.len() > QUERY_BYTES {
-        return Err(Fault::limit(format!("The query has more than {QUERY_BYTES} bytes.")));
+    if text.len() > KQL_BYTES {
+        return Err(Fault::limit(format!("The query has more than {KQL_BYTES} bytes.")));
     }
     let query = parser::parse(text)?;
     bind::bind(&query, schema, times::from_unix(now), stop)

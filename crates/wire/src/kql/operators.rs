@@ -6,7 +6,8 @@ use super::bind::{Binder, Flow, few, free};
 use super::functions;
 use super::plan::{Column, Expand, Join, Key, Node, Sink, Transform};
 use super::value::{Type, Value};
-use super::{EXPANSIONS, Fault, FaultKind, JOINS, Result};
+use super::{Fault, FaultKind, Result};
+use ferrohub_model::limits::{KQL_EXPANSIONS, KQL_JOINS};
 
 /// Elements that `mv-expand` makes rows of (Resource Graph: 128 by default, 2000 at most).
 const EXPANDED: (u64, u64) = (128, 2000);
@@ -235,8 +236,8 @@ impl Binder<'_> {
 
     fn join(&mut self, flow: &mut Flow, kind: JoinKind, right: &Pipe, on: &[Expr], at: usize) -> Result<()> {
         self.joins += 1;
-        if self.joins > JOINS {
-            return Err(Fault::new(FaultKind::Limit, format!("A query has at most {JOINS} joins."), at, "join"));
+        if self.joins > KQL_JOINS {
+            return Err(Fault::new(FaultKind::Limit, format!("A query has at most {KQL_JOINS} joins."), at, "join"));
         }
         few(on.len())?;
         let mut other = self.flow(right)?;
@@ -319,8 +320,8 @@ impl Binder<'_> {
     }
 
     fn union(&mut self, flow: &mut Flow, legs: &[Pipe]) -> Result<()> {
-        if legs.len() > JOINS {
-            return Err(Fault::limit(format!("A union has at most {JOINS} tables.")));
+        if legs.len() > KQL_JOINS {
+            return Err(Fault::limit(format!("A union has at most {KQL_JOINS} tables.")));
         }
         let mut others = Vec::new();
         let mut names: Vec<(String, Type)> = flow.columns.iter().map(|c| (c.name.clone(), c.kind)).collect();
@@ -357,8 +358,8 @@ impl Binder<'_> {
 
     fn expand(&mut self, flow: &mut Flow, columns: &[Expansion], limit: Option<u64>, at: usize) -> Result<()> {
         self.expansions += 1;
-        if self.expansions > EXPANSIONS {
-            let message = format!("A query has at most {EXPANSIONS} mv-expand.");
+        if self.expansions > KQL_EXPANSIONS {
+            let message = format!("A query has at most {KQL_EXPANSIONS} mv-expand.");
             return Err(Fault::new(FaultKind::Limit, message, at, "mv-expand"));
         }
         few(columns.len())?;

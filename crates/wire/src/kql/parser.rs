@@ -3,7 +3,8 @@
 use super::ast::{Expansion, Expr, JoinKind, Named, Operator, OperatorKind, Pattern, Pipe, Query, SortKey};
 use super::lexer::{Spot, Token, tokens};
 use super::value::Value;
-use super::{DEPTH, Fault, FaultKind, OPERATORS, Result};
+use super::{Fault, FaultKind, Result};
+use ferrohub_model::limits::{KQL_DEPTH, KQL_OPERATORS};
 
 /// Operators that Kusto has and Resource Graph, or Ferrohub, has not.
 const FOREIGN: &[&str] = &[
@@ -54,8 +55,8 @@ pub(crate) fn parse(text: &str) -> Result<Query> {
         parser.mark("=")?;
         lets.push((name, parser.expr()?));
         parser.mark(";")?;
-        if lets.len() > OPERATORS {
-            return Err(Fault::limit(format!("The query has more than {OPERATORS} 'let' statements.")));
+        if lets.len() > KQL_OPERATORS {
+            return Err(Fault::limit(format!("The query has more than {KQL_OPERATORS} 'let' statements.")));
         }
     }
     let pipe = parser.pipe(true)?;
@@ -160,8 +161,8 @@ impl Parser<'_> {
     /// One level deeper; [`Parser::out`] goes back.
     pub(crate) fn deeper(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEPTH {
-            return Err(Fault::limit(format!("The query is nested more than {DEPTH} levels deep.")));
+        if self.depth > KQL_DEPTH {
+            return Err(Fault::limit(format!("The query is nested more than {KQL_DEPTH} levels deep.")));
         }
         Ok(())
     }
@@ -244,8 +245,8 @@ impl Parser<'_> {
 
     fn operator(&mut self) -> Result<Operator> {
         self.operators += 1;
-        if self.operators > OPERATORS {
-            return Err(Fault::limit(format!("The query has more than {OPERATORS} operators.")));
+        if self.operators > KQL_OPERATORS {
+            return Err(Fault::limit(format!("The query has more than {KQL_OPERATORS} operators.")));
         }
         let (word, at) = self.operator_word()?;
         let kind = match word.as_str() {

@@ -1,6 +1,7 @@
 //! The language over a few rows: what each operator and function answers, and what is refused where.
 
 use super::*;
+use ferrohub_model::limits::KQL_BYTES;
 use serde_json::{Value as Json, json};
 use std::sync::atomic::AtomicBool;
 
@@ -403,7 +404,7 @@ fn what_is_wrong_is_named_with_its_place() {
 fn a_query_has_its_limits() {
     let deep = format!("Things | where {}size == 1{}", "(".repeat(500), ")".repeat(500));
     let sums = format!("Things | where size == {}1", "1 + ".repeat(1000));
-    let long = format!("Things | where name == '{}'", "x".repeat(QUERY_BYTES));
+    let long = format!("Things | where name == '{}'", "x".repeat(KQL_BYTES));
     let words = format!("Things | where size in ({}1)", "1,".repeat(5000));
     let pipes = format!("Things{}", " | take 1".repeat(100));
     for text in [&deep, &sums, &long, &words, &pipes] {

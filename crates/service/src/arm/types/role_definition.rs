@@ -12,6 +12,7 @@ use crate::subscriptions;
 use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, ErrorKind, Result};
+use ferrohub_model::limits::{ROLE_ACTIONS, ROLE_NAME_CHARS, ROLE_SCOPES};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::role::Permission;
@@ -47,7 +48,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-const ACTION_LIST: Check = Check::Each(&Check::Text(512), ACTIONS);
+const ACTION_LIST: Check = Check::Each(&Check::Text(512), ROLE_ACTIONS);
 const NO_CONDITIONS: &str = "Ferrohub does not evaluate conditions.";
 const PERMISSION: Check = Check::Members(&[
     acted("actions", ACTION_LIST),
@@ -62,19 +63,13 @@ const PROPERTIES: &[Property] = &[
     acted("roleName", Check::Own),
     descriptive("description", Check::Text(2048), "a note of its author"),
     acted("type", Check::OneOf(&["CustomRole"])),
-    acted("permissions", Check::Each(&PERMISSION, ACTIONS)),
-    acted("assignableScopes", Check::Each(&Check::Text(1024), SCOPES)),
+    acted("permissions", Check::Each(&PERMISSION, ROLE_ACTIONS)),
+    acted("assignableScopes", Check::Each(&Check::Text(1024), ROLE_SCOPES)),
     read_only("createdOn"),
     read_only("createdBy"),
     read_only("updatedOn"),
     read_only("updatedBy"),
 ];
-/// Most scopes of one role: ours.
-const SCOPES: usize = 500;
-/// Longest role name (Azure: 128).
-const ROLE_NAME_CHARS: usize = 128;
-/// Most action texts of one role: ours.
-const ACTIONS: usize = 500;
 
 struct RoleDefinition;
 
@@ -319,10 +314,10 @@ fn check_permissions(sent: Option<&Value>) -> Result<()> {
         .iter()
         .map(|e| e.actions.len() + e.not_actions.len() + e.data_actions.len() + e.not_data_actions.len())
         .sum();
-    if entries.is_empty() || count == 0 || count > ACTIONS {
+    if entries.is_empty() || count == 0 || count > ROLE_ACTIONS {
         return Err(Error::invalid_property(
             "properties.permissions",
-            format!("A role needs permissions with 1 to {ACTIONS} actions or data actions."),
+            format!("A role needs permissions with 1 to {ROLE_ACTIONS} actions or data actions."),
         ));
     }
     let all = entries.iter().flat_map(|e| [&e.actions, &e.not_actions, &e.data_actions, &e.not_data_actions]).flatten();

@@ -9,6 +9,7 @@ use crate::resources::{self, Entry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits::CERTIFICATE_TEXT_BYTES;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::time::rfc1123;
 use ferrohub_pki::ca_fault::CaFault;
@@ -44,8 +45,6 @@ pub(super) const SUBS: &[(&str, &str)] = &[("POST", "generateVerificationCode"),
 const CODE: &str = "verificationCode";
 /// Random bytes of a verification code; Azure's have as many, shown as 48 hexadecimal digits.
 const CODE_BYTES: usize = 24;
-/// Largest uploaded certificate text: ours.
-const CERTIFICATE_TEXT_BYTES: usize = 32 * 1024;
 
 /// An uploaded CA certificate, and the text that is kept of it.
 pub(super) struct Upload {
@@ -78,7 +77,9 @@ fn parse(text: &str, path: &str) -> Result<Certificate> {
     if text.is_empty() || text.len() > CERTIFICATE_TEXT_BYTES {
         return Err(Error::invalid_property(
             path,
-            "A certificate is expected: the base64 of its PEM or DER form, 32 KB at most.",
+            format!(
+                "A certificate is expected: the base64 of its PEM or DER form, {CERTIFICATE_TEXT_BYTES} bytes at most."
+            ),
         ));
     }
     Certificate::from_pem_or_base64(text).map_err(|error| Error::invalid_property(path, error.message))
