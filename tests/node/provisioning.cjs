@@ -6,7 +6,7 @@ const { createHmac } = require("node:crypto");
 const { readFileSync } = require("node:fs");
 const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
 const { Http } = require("azure-iot-provisioning-device-http");
-const { Mqtt } = require("azure-iot-provisioning-device-mqtt");
+const { Mqtt, MqttWs } = require("azure-iot-provisioning-device-mqtt");
 const { ProvisioningServiceClient } = require("azure-iot-provisioning-service");
 const { SymmetricKeySecurityClient } = require("azure-iot-security-symmetric-key");
 const { X509Security } = require("azure-iot-security-x509");
@@ -16,7 +16,7 @@ const scope = process.env.DPS_ID_SCOPE;
 const pem = (name) => readFileSync(`${process.env[`FERROHUB_TEST_${name}`]}.pem`, "utf8");
 const pair = (name) => ({ cert: pem(name), key: readFileSync(`${process.env[`FERROHUB_TEST_${name}`]}.key`, "utf8") });
 const body = (answer) => answer.responseBody ?? answer;
-const transports = { Http, Mqtt };
+const transports = { Http, Mqtt, MqttWs };
 
 const register = (transport, security) =>
   ProvisioningDeviceClient.create("global.azure-devices-provisioning.localhost", scope, new transports[transport](), security).register();
