@@ -30,7 +30,7 @@ def test_node_over_websocket(plant: Plant, tmp_path: Path) -> None:
     run(plant, "parts.cjs", "webSocket", **ids, **files)
 
 
-@pytest.mark.parametrize("part", ["individuals", "groups", "policies", "refused", "keys", "certificates"])
+@pytest.mark.parametrize("part", ["individuals", "groups", "policies", "refused", "keys", "registrations", "certificates"])
 def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
     """The provisioning service's SDK, and devices over MQTT, WebSocket and HTTPS, by key and by certificate."""
     root = make_chain(tmp_path, "node-factory", None, ca=True)

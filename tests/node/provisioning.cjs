@@ -117,6 +117,30 @@ const parts = {
     assert.equal(state.deviceId, "Node-Key");
   },
 
+  // What registered by a group, page by page, until it is deleted.
+  async registrations() {
+    const primaryKey = Buffer.alloc(32, 8).toString("base64");
+    await service.createOrUpdateEnrollmentGroup({ enrollmentGroupId: "node-states", attestation: { type: "symmetricKey", symmetricKey: { primaryKey, secondaryKey: primaryKey } } });
+    const ids = ["node-state-1", "node-state-2", "node-state-3"];
+    await Promise.all(ids.map((id) => {
+      const key = createHmac("sha256", Buffer.from(primaryKey, "base64")).update(id).digest("base64");
+      return registered("Http", new SymmetricKeySecurityClient(id, key), id);
+    }));
+    const query = (size) => service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: "SELECT * FROM enrollmentGroups" }, "node-states", size);
+    const paged = query(2);
+    assert.equal(body(await paged.next()).length, 2);
+    assert.ok(paged.hasMoreResults && paged.continuationToken);
+    assert.deepEqual((await collect(query(2))).sort(), ids);
+    const state = body(await service.getDeviceRegistrationState(ids[0]));
+    assert.equal(state.status, "assigned");
+    await assert.rejects(service.deleteDeviceRegistrationState(ids[0], "bm9uZQ=="), /412|Precondition/i);
+    await service.deleteDeviceRegistrationState(state);
+    await service.deleteDeviceRegistrationState(ids[1]);
+    assert.deepEqual(await collect(query(2)), [ids[2]]);
+    await assert.rejects(service.getDeviceRegistrationState(ids[0]), /404|not found/i);
+    await service.deleteEnrollmentGroup("node-states");
+  },
+
   // Devices with a certificate: named by an individual enrollment, and signed by a group's CA.
   async certificates() {
     const own = { type: "x509", x509: { clientCertificates: { primary: { certificate: pem("OWN") } } } };
