@@ -99,22 +99,37 @@ def test_hub_with_the_chain_just_issued(plant: Plant, tmp_path: Path) -> None:
     use(plant, client, device)
 
 
-def by_certificate(plant: Plant, registration: str, chain: Chain) -> Any:
+def by_certificate(plant: Plant, registration: str, chain: Chain, host: str = "localhost", **options: Any) -> Any:
     """A registration with a client certificate, which needs no key."""
     client = ProvisioningDeviceClient.create_from_x509_certificate(
-        provisioning_host="localhost", id_scope=plant.id_scope, registration_id=registration,
-        x509=X509(str(chain.certificate_file), str(chain.key_file)),
+        provisioning_host=host, id_scope=plant.id_scope, registration_id=registration,
+        x509=X509(str(chain.certificate_file), str(chain.key_file)), **options,
     )
     return client.register()
 
 
-def test_dps_with_a_certificate_of_its_own_then_hub(plant: Plant, tmp_path: Path) -> None:
-    registration, device = "sdk-x509-individual", "Sdk-X509-Named"
-    own = make_chain(tmp_path, registration, None)
+def enroll_own(plant: Plant, registration: str, device: str, folder: Path) -> Chain:
+    """An individual enrollment by a certificate that signs itself."""
+    own = make_chain(folder, registration, None)
     certificates = {"clientCertificates": {"primary": {"certificate": own.certificate_file.read_text()}}}
     body = {"registrationId": registration, "deviceId": device, "attestation": {"type": "x509", "x509": certificates}}
     made = plant.dps_rest("PUT", f"/enrollments/{registration}", body)
     assert made.status_code == 200, made.text
+    return own
+
+
+def enroll_factory(plant: Plant, name: str, folder: Path) -> Chain:
+    """An enrollment group of the devices below a factory's root; gives the CA of a line below that."""
+    root = make_chain(folder, f"{name}-root", None, ca=True)
+    group = {"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"certificate": pem(root.leaf).decode()}}}}}
+    made = plant.dps_rest("PUT", f"/enrollmentGroups/{name}", group)
+    assert made.status_code == 200, made.text
+    return make_chain(folder, f"{name}-line", root, ca=True)
+
+
+def test_dps_with_a_certificate_of_its_own_then_hub(plant: Plant, tmp_path: Path) -> None:
+    registration, device = "sdk-x509-individual", "Sdk-X509-Named"
+    own = enroll_own(plant, registration, device, tmp_path)
     result = by_certificate(plant, registration, own)
     assert (result.status, result.registration_state.device_id) == ("assigned", device), result
     client = IoTHubDeviceClient.create_from_x509_certificate(
@@ -126,11 +141,7 @@ def test_dps_with_a_certificate_of_its_own_then_hub(plant: Plant, tmp_path: Path
 
 
 def test_dps_with_a_chain_of_the_factory(plant: Plant, tmp_path: Path) -> None:
-    root = make_chain(tmp_path, "sdk-factory-root", None, ca=True)
-    line = make_chain(tmp_path, "sdk-factory-line", root, ca=True)
-    group = {"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"certificate": pem(root.leaf).decode()}}}}}
-    made = plant.dps_rest("PUT", "/enrollmentGroups/sdk-factory", group)
-    assert made.status_code == 200, made.text
+    line = enroll_factory(plant, "sdk-factory", tmp_path)
     device = "sdk-x509-group"
     result = by_certificate(plant, device, make_chain(tmp_path, device, line))
     assert (result.status, result.registration_state.device_id) == ("assigned", device), result

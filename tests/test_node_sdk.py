@@ -30,9 +30,9 @@ def test_node_over_websocket(plant: Plant, tmp_path: Path) -> None:
     run(plant, "parts.cjs", "webSocket", **ids, **files)
 
 
-@pytest.mark.parametrize("part", ["individuals", "groups", "policies", "refused", "keys", "certificates"])
+@pytest.mark.parametrize("part", ["individuals", "groups", "policies", "refused", "keys", "registrations", "certificates"])
 def test_node_provisioning(plant: Plant, tmp_path: Path, part: str) -> None:
-    """The provisioning service's SDK, and devices over MQTT and HTTPS, by key and by certificate."""
+    """The provisioning service's SDK, and devices over MQTT, WebSocket and HTTPS, by key and by certificate."""
     root = make_chain(tmp_path, "node-factory", None, ca=True)
     files = {"ROOT": root, "OWN": make_chain(tmp_path, "node-own", None), "SIGNED": make_chain(tmp_path, "node-signed", root)}
     names = {f"FERROHUB_TEST_{name}": str(tmp_path / chain.certificate_file.stem) for name, chain in files.items()}

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from lib.keys import csr, new_key
-from lib.plant import Plant
+from lib import dps as device_side
+from lib.keys import Chain, b64, check_chain, csr, derived, new_key, save_chain
+from lib.mqtt import Refused
+from lib.plant import Plant, enroll
+from lib.server import until
 
 
 def az(plant: Plant, *words: str) -> Any:
@@ -204,3 +207,70 @@ def test_a_root_of_ones_own(plant: Plant, tmp_path: Path, grammar: str) -> None:
     assert broken.code == 1, broken
     active = az(plant, *words, *namespace, "-n", name, "--ccf", str(chain))
     assert "Active" in str(active["properties"]), active
+
+
+def issued(plant: Plant, device: str, key: str, folder: Path, name: str) -> Chain:
+    """What a device gets that registers with `key`, judged by openssl."""
+    private = new_key()
+    answer = device_side.register(plant.server, plant.id_scope, device, key, b64(csr(private, device)))
+    assert answer.body["status"] == "assigned", answer.body
+    chain = save_chain(folder, name, answer.state["issuedCertificateChain"], private)
+    check_chain(folder, chain, device, private)
+    return chain
+
+
+def opens(plant: Plant, device: str, chain: Chain) -> bool:
+    """Whether the hub lets the device in."""
+    try:
+        plant.connect(device, chain).close()
+    except Refused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("words", [("policy", "revoke-issuer"), ("ca", "revoke")], ids=["policy", "ca"])
+def test_an_issuing_ca_is_revoked(plant: Plant, tmp_path: Path, words: tuple[str, str]) -> None:
+    namespace = ["--ns", plant.namespace.rsplit("/", 1)[1], "-g", plant.group_name]
+    name, device = f"az-revoked-{words[0]}", f"az-below-{words[0]}"
+    az(plant, "iot", "adr", "ns", "policy", "create", *namespace, "-n", name)
+    plant.synchronize()
+    key = derived(enroll(plant, name, name), device)
+    before = issued(plant, device, key, tmp_path, "before")
+    assert opens(plant, device, before)
+    unsure = plant.server.run("az", "iot", "adr", "ns", *words, *namespace, "-n", name)
+    assert unsure.code != 0 and opens(plant, device, before), unsure
+    az(plant, "iot", "adr", "ns", *words, *namespace, "-n", name, "-y")
+    until("the hub has let the old CA go", lambda: not opens(plant, device, before), 30)
+    after = issued(plant, device, key, tmp_path, "after")
+    assert after.certificates[1] != before.certificates[1] and after.certificates[2] == before.certificates[2]
+    until("the hub trusts what follows it", lambda: opens(plant, device, after), 30)
+    az(plant, "iot", "dps", "enrollment-group", "delete", *dps(plant), "--gid", name)
+    az(plant, "iot", "adr", "ns", "policy", "delete", *namespace, "-n", name, "-y")
+
+
+def test_the_certificates_of_a_profile_are_revoked(plant: Plant, tmp_path: Path) -> None:
+    namespace = ["--ns", plant.namespace.rsplit("/", 1)[1], "-g", plant.group_name]
+    device = "az-revoked-profile"
+    before = issued(plant, device, plant.key(device), tmp_path, "before")
+    assert opens(plant, device, before)
+    (profile,) = az(plant, "iot", "adr", "ns", "device", "auth", "list", *namespace, "--dn", device)
+    az(plant, "iot", "adr", "ns", "device", "auth", "revoke-certs", *namespace, "--dn", device, "-n", profile["name"], "-y")
+    assert not opens(plant, device, before)
+    listed = az(plant, "iot", "adr", "ns", "certificate", "list", *namespace, "--device-id", device)
+    assert [one["properties"]["state"] for one in listed] == ["Revoked"], listed
+    assert opens(plant, device, issued(plant, device, plant.key(device), tmp_path, "after"))
+
+
+@pytest.mark.parametrize("words", [("enrollment-group", "compute-device-key"), ("compute-device-key",)], ids=["newer", "older"])
+def test_the_key_of_a_device_of_a_group(plant: Plant, words: tuple[str, ...]) -> None:
+    """By the service's name, so that nobody copies the group's key about; a device registers with it."""
+    device = f"az-computed-{len(words)}"
+    option = "--rid" if len(words) == 2 else "--registration-id"
+    key = az(plant, "iot", "dps", *words, *dps(plant), "--gid", "group", option, device)
+    assert key == plant.key(device)
+    answer = device_side.register(plant.server, plant.id_scope, device, key)
+    assert (answer.body["status"], answer.state["deviceId"]) == ("assigned", device), answer.body
+    assert plant.dps_rest("GET", f"/registrations/{device}").json()["assignedHub"] == plant.hub_host
+    other = az(plant, "iot", "dps", *words, *dps(plant), "--gid", "group", option, "another")
+    with pytest.raises(Refused):
+        device_side.register(plant.server, plant.id_scope, device, other)

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from lib import dps
-from lib.keys import sas
+from lib.keys import b64, check_chain, csr, new_key, sas, save_chain
 from lib.mqtt import Mqtt, Refused
-from lib.plant import Plant
+from lib.plant import ENROLLMENT_API, Plant
 from lib.tpm import Simulator, Tpm
 from test_node_sdk import run
 
@@ -23,18 +23,18 @@ API = "2019-03-31"
 SERVICE_API = "2021-10-01"
 
 
-def enroll(plant: Plant, device: str, tpm: dict[str, str]) -> dict[str, Any]:
-    body = {"registrationId": device, "attestation": {"type": "tpm", "tpm": {"endorsementKey": tpm["endorsementKey"]}}}
-    url = f"https://localhost:{plant.server.https_port}/enrollments/{device}?api-version={SERVICE_API}"
+def enroll(plant: Plant, device: str, tpm: dict[str, str], api: str = SERVICE_API, **more: str) -> dict[str, Any]:
+    body = {"registrationId": device, "attestation": {"type": "tpm", "tpm": {"endorsementKey": tpm["endorsementKey"]}}, **more}
+    url = f"https://localhost:{plant.server.https_port}/enrollments/{device}?api-version={api}"
     headers = {"Host": plant.dps_host, "Authorization": sas(plant.dps_host, plant.dps_key, "provisioningserviceowner")}
     answer = requests.put(url, json=body, headers=headers, verify=plant.server.ca, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def put(plant: Plant, device: str, keys: dict[str, str], authorization: str | None) -> requests.Response:
+def put(plant: Plant, device: str, keys: dict[str, str], authorization: str | None, api: str = API, **more: str) -> requests.Response:
     path = f"{dps.resource(plant.id_scope, device)}/register"
-    return dps.https(plant.server, "PUT", path, authorization, {"registrationId": device, "tpm": keys}, API)
+    return dps.https(plant.server, "PUT", path, authorization, {"registrationId": device, "tpm": keys, **more}, api)
 
 
 def signed(tpm: Tpm, resource: str, policy: str | None) -> str:
@@ -70,6 +70,28 @@ def test_a_tpm_registers_and_connects(plant: Plant, tmp_path: Path, kind: str) -
         token = signed(tpm, f"{plant.hub_host}/devices/{device}", None)
         with Mqtt(plant.server, device, plant.username(device), token) as hub:
             hub.publish(f"devices/{device}/messages/events/", b"sealed")
+
+
+def test_a_tpm_asks_for_a_certificate(plant: Plant, tmp_path: Path) -> None:
+    """The request goes beside the answer to the challenge; the chain opens the hub."""
+    device, key = "tpm-csr", new_key()
+    request = b64(csr(key, device))
+    with Tpm(tmp_path / "one") as tpm:
+        enroll(plant, device, tpm.keys, ENROLLMENT_API, credentialPolicyName="default")
+        challenge = put(plant, device, tpm.keys, None, dps.API, csr=request)
+        assert challenge.status_code == 401 and "issuedCertificateChain" not in challenge.text, challenge.text
+        tpm.activate(challenge.json()["authenticationKey"])
+        answer = signed(tpm, dps.resource(plant.id_scope, device), "registration")
+        first = put(plant, device, tpm.keys, answer, dps.API, csr=request)
+        assert first.status_code == 202, first.text
+        operation = f"{dps.resource(plant.id_scope, device)}/operations/{first.json()['operationId']}"
+        done = dps.https(plant.server, "GET", operation, answer)
+    state = done.json()["registrationState"]
+    assert (done.status_code, state["status"], state["assignedHub"]) == (200, "assigned", plant.hub_host), done.text
+    chain = save_chain(tmp_path, device, state["issuedCertificateChain"], key)
+    check_chain(tmp_path, chain, device, key)
+    with plant.connect(device, chain) as hub:
+        hub.publish(f"devices/{device}/messages/events/", b"by its chain")
 
 
 def test_a_tpm_is_not_challenged_over_mqtt(plant: Plant, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -72,6 +73,12 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    with hooked(tmp_path) as served:
+        yield served
+
+
+@contextmanager
+def hooked(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """Its port, and the certificate that vouches for it."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "hook.key", "-out", "hook.pem",

@@ -16,10 +16,10 @@ from azure.iot.device import IoTHubDeviceClient, Message, ProvisioningDeviceClie
 
 from lib import arm as versions
 from lib.dps import API, DEVICE_HOST, exchange, resource
-from lib.keys import b64, csr, new_key, sas, save_chain
+from lib.keys import b64, csr, make_chain, new_key, sas, save_chain
 from lib.mqtt import Mqtt, Refused
 from lib.plant import Plant
-from test_device_sdk import events_of, issued, use
+from test_device_sdk import by_certificate, enroll_factory, enroll_own, events_of, issued, use
 
 PATH = "/$iothub/websocket"
 
@@ -80,6 +80,29 @@ def test_hub_with_the_chain_just_issued(plant: Plant, tmp_path: Path) -> None:
         x509=X509(str(chain.certificate_file), str(chain.key_file)), hostname=plant.hub_host, device_id=device, websockets=True
     )
     use(plant, client, device)
+
+
+def test_dps_with_a_certificate_of_its_own_then_hub(plant: Plant, tmp_path: Path) -> None:
+    """By the name of the service, since a certificate is asked for on device names only."""
+    registration, device = "ws-x509-individual", "Ws-X509-Named"
+    own = enroll_own(plant, registration, device, tmp_path)
+    result = by_certificate(plant, registration, own, DEVICE_HOST, websockets=True)
+    assert (result.status, result.registration_state.device_id) == ("assigned", device), result
+    client = IoTHubDeviceClient.create_from_x509_certificate(
+        x509=X509(str(own.certificate_file), str(own.key_file)), hostname=plant.hub_host, device_id=device, websockets=True
+    )
+    use(plant, client, device)
+    with pytest.raises(Exception) as refused:
+        by_certificate(plant, registration, make_chain(tmp_path, registration, None), DEVICE_HOST, websockets=True)
+    assert "authorized" in f"{refused.value!r} {refused.value.__cause__!r}", refused.value.__cause__
+
+
+def test_dps_with_a_chain_of_the_factory(plant: Plant, tmp_path: Path) -> None:
+    line, device = enroll_factory(plant, "ws-factory", tmp_path), "ws-x509-group"
+    result = by_certificate(plant, device, make_chain(tmp_path, device, line), DEVICE_HOST, websockets=True)
+    assert (result.status, result.registration_state.device_id) == ("assigned", device), result
+    identity = plant.hub_rest("GET", f"/devices/{device}").json()
+    assert identity["authentication"]["type"] == "certificateAuthority", identity
 
 
 @pytest.mark.parametrize(

@@ -109,10 +109,14 @@ class Mqtt:
         if qos == 0:
             return
         deadline = time.monotonic() + SECONDS
-        while not sent.is_published():
-            if self.closed.is_set() or time.monotonic() > deadline:
-                raise Dropped(f"no PUBACK for {topic}")
-            sent.wait_for_publish(0.2)
+        try:
+            while not sent.is_published():
+                if self.closed.is_set() or time.monotonic() > deadline:
+                    raise Dropped(f"no PUBACK for {topic}")
+                sent.wait_for_publish(0.2)
+        except RuntimeError as gone:
+            # How paho says that the connection had ended before.
+            raise Dropped(f"no PUBACK for {topic}") from gone
 
     def receive(self, prefix: str = "") -> tuple[str, bytes]:
         """The next message, whose topic must start with `prefix`."""

@@ -6,7 +6,7 @@ const { createHmac } = require("node:crypto");
 const { readFileSync } = require("node:fs");
 const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
 const { Http } = require("azure-iot-provisioning-device-http");
-const { Mqtt } = require("azure-iot-provisioning-device-mqtt");
+const { Mqtt, MqttWs } = require("azure-iot-provisioning-device-mqtt");
 const { ProvisioningServiceClient } = require("azure-iot-provisioning-service");
 const { SymmetricKeySecurityClient } = require("azure-iot-security-symmetric-key");
 const { X509Security } = require("azure-iot-security-x509");
@@ -16,7 +16,7 @@ const scope = process.env.DPS_ID_SCOPE;
 const pem = (name) => readFileSync(`${process.env[`FERROHUB_TEST_${name}`]}.pem`, "utf8");
 const pair = (name) => ({ cert: pem(name), key: readFileSync(`${process.env[`FERROHUB_TEST_${name}`]}.key`, "utf8") });
 const body = (answer) => answer.responseBody ?? answer;
-const transports = { Http, Mqtt };
+const transports = { Http, Mqtt, MqttWs };
 
 const register = (transport, security) =>
   ProvisioningDeviceClient.create("global.azure-devices-provisioning.localhost", scope, new transports[transport](), security).register();
@@ -115,6 +115,30 @@ const parts = {
     }
     const state = body(await service.getDeviceRegistrationState("node-key"));
     assert.equal(state.deviceId, "Node-Key");
+  },
+
+  // What registered by a group, page by page, until it is deleted.
+  async registrations() {
+    const primaryKey = Buffer.alloc(32, 8).toString("base64");
+    await service.createOrUpdateEnrollmentGroup({ enrollmentGroupId: "node-states", attestation: { type: "symmetricKey", symmetricKey: { primaryKey, secondaryKey: primaryKey } } });
+    const ids = ["node-state-1", "node-state-2", "node-state-3"];
+    await Promise.all(ids.map((id) => {
+      const key = createHmac("sha256", Buffer.from(primaryKey, "base64")).update(id).digest("base64");
+      return registered("Http", new SymmetricKeySecurityClient(id, key), id);
+    }));
+    const query = (size) => service.createEnrollmentGroupDeviceRegistrationStateQuery({ query: "SELECT * FROM enrollmentGroups" }, "node-states", size);
+    const paged = query(2);
+    assert.equal(body(await paged.next()).length, 2);
+    assert.ok(paged.hasMoreResults && paged.continuationToken);
+    assert.deepEqual((await collect(query(2))).sort(), ids);
+    const state = body(await service.getDeviceRegistrationState(ids[0]));
+    assert.equal(state.status, "assigned");
+    await assert.rejects(service.deleteDeviceRegistrationState(ids[0], "bm9uZQ=="), /412|Precondition/i);
+    await service.deleteDeviceRegistrationState(state);
+    await service.deleteDeviceRegistrationState(ids[1]);
+    assert.deepEqual(await collect(query(2)), [ids[2]]);
+    await assert.rejects(service.getDeviceRegistrationState(ids[0]), /404|not found/i);
+    await service.deleteEnrollmentGroup("node-states");
   },
 
   // Devices with a certificate: named by an individual enrollment, and signed by a group's CA.
