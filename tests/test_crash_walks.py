@@ -312,12 +312,7 @@ def killed(site: Site, work: Callable[[], None], after: float) -> None:
     assert not faults, repr(faults[0])
 
 
-# The certificate policy goes in a unit before its authority does: killed in between, the policy is not there, its CA is, and the name is
-# taken (409 NameNotAvailable). Not each kill comes then.
-HALF = pytest.mark.xfail(raises=AssertionError, strict=False, reason="a policy's authority outlives it when the process is killed")
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=HALF if kind == "delete" else ()) for kind in WALKS])
+@pytest.mark.parametrize("kind", WALKS)
 def test_a_walk_that_is_killed(site: Site, kind: str) -> None:
     walk, seed = WALKS[kind], random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")

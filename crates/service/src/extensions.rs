@@ -33,6 +33,22 @@ pub(crate) async fn remove_with(
     tags: &[&str],
     change: &mut Change,
 ) -> Result<()> {
+    remove_owning(platform, actor, stored, &[], tags, change).await
+}
+
+/// The same of a resource that has `owned` below it, which `change` takes away already: each of a type of which one can lie there at a time, so
+/// that no other comes while it is there.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn remove_owning(
+    platform: &Platform,
+    actor: &Actor,
+    stored: &Stored,
+    owned: &[Stored],
+    tags: &[&str],
+    change: &mut Change,
+) -> Result<()> {
     if !has_any(platform, stored).await? {
         resources::delete(stored, change);
         return Ok(());
@@ -49,7 +65,7 @@ pub(crate) async fn remove_with(
             departure::expect_access(roles, change);
             locks.expect(change);
             tell(platform, actor, &made, change)?;
-            resources::delete_with(platform, stored, &made, change);
+            resources::delete_with(platform, stored, &made, owned, change);
             return Ok(());
         }
         made.truncate(AT_ONCE);

@@ -67,6 +67,9 @@ pub struct DeleteContext<'a> {
     pub stored: &'a Stored,
     /// Whether the delete comes from the deletion of something above.
     pub cascade: bool,
+    /// What lies directly below and goes in the same unit, of types of which one can lie there at a time. Whoever adds to it takes it away in
+    /// `change`.
+    pub owned: Vec<Stored>,
     /// The unit of work to which hooks add.
     pub change: Change,
 }

@@ -22,7 +22,7 @@ fn race() -> Error {
 /// Asks the type whether the resource may go, without doing anything.
 pub(super) async fn check_delete(platform: &Platform, actor: &Actor, decl: &TypeDecl, stored: &Stored) -> Result<()> {
     let (id, cascade) = (&stored.id, actor.is_worker());
-    let mut context = DeleteContext { platform, actor, id, stored, cascade, change: Change::new() };
+    let mut context = DeleteContext { platform, actor, id, stored, cascade, owned: Vec::new(), change: Change::new() };
     decl.behavior.before_delete(&mut context).await
 }
 
@@ -64,16 +64,16 @@ async fn try_delete(
         asked.may_delete(&stored, &mut change).await?;
     }
     decl.behavior.purge(platform, actor, &stored).await?;
-    let mut context =
-        DeleteContext { platform, actor, id: &stored.id, stored: &stored, cascade: actor.is_worker(), change };
+    let (id, cascade) = (&stored.id, actor.is_worker());
+    let mut context = DeleteContext { platform, actor, id, stored: &stored, cascade, owned: Vec::new(), change };
     decl.behavior.before_delete(&mut context).await?;
-    let DeleteContext { mut change, .. } = context;
+    let DeleteContext { mut change, owned, .. } = context;
     if let Some(principal) = stored.resource.identity.as_ref().and_then(|identity| identity.system_principal_id.clone())
     {
         remove_principal(platform, actor, &principal, &mut change).await?;
     }
     // Roles that were made on it go along; locks keep it.
-    extensions::remove_with(platform, actor, &stored, &[tag::ROLE_ASSIGNMENT], &mut change).await?;
+    extensions::remove_owning(platform, actor, &stored, &owned, &[tag::ROLE_ASSIGNMENT], &mut change).await?;
     match platform.commit(change).await {
         Ok(_) => decl.behavior.after_delete(platform, &stored).await.map(|()| true),
         Err(StoreError::Conflict { table, .. }) if BESIDE.iter().any(|beside| beside.name == table) => Ok(false),

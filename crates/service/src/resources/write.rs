@@ -143,11 +143,17 @@ pub fn delete(stored: &Stored, change: &mut Change) {
 
 /// The same for a resource on which roles or locks were made: they go in the same unit, and nothing else may lie below it. That no more of
 /// them come meanwhile the caller sees to, who expects that no role and no lock changed since it read them: a unit cannot expect
-/// that nothing lies where it takes away what does.
-pub(crate) fn delete_with(platform: &Platform, stored: &Stored, made_on: &[Stored], change: &mut Change) {
+/// that nothing lies where it takes away what does. `owned` lies there too, and `change` takes it away already.
+pub(crate) fn delete_with(
+    platform: &Platform,
+    stored: &Stored,
+    made_on: &[Stored],
+    owned: &[Stored],
+    change: &mut Change,
+) {
     let key = stored.key();
-    for other in platform.kinds.below_rows_of(stored.kind).filter(|kind| made_on.iter().all(|made| !made.is(kind.tag)))
-    {
+    let goes = |tag: &str| made_on.iter().chain(owned).any(|going| going.is(tag));
+    for other in platform.kinds.below_rows_of(stored.kind).filter(|kind| !goes(kind.tag)) {
         let prefix = format!("{key}/{}/", other.tag);
         change.unit.expect(Expect::NonePrefixed { table: &RESOURCES, column: "place", prefix });
     }

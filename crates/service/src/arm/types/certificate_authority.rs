@@ -10,10 +10,9 @@ use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
-use crate::authz::Actor;
 use crate::certificate::{self, AuthorityRecord};
 use crate::extensions;
-use crate::platform::{Change, Platform};
+use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
@@ -406,14 +405,12 @@ pub(super) async fn refuse_live_leaves(platform: &Platform, stored: &Stored) -> 
     .with_code("CertificateAuthorityInUse"))
 }
 
-/// Removes the certificate policies of an issuing authority, in a unit of their own.
-pub(super) async fn remove_policies(platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
-    let mut change = Change::new();
-    for policy in resources::children(platform, stored.uid, &stored.id, Some(tag::CERTIFICATE_POLICY)).await? {
-        extensions::remove_with(platform, actor, &policy, &[tag::ROLE_ASSIGNMENT], &mut change).await?;
+/// Adds that the certificate policy of an issuing authority goes in the unit in which the authority does.
+pub(super) async fn remove_policies(cx: &mut DeleteContext<'_>) -> Result<()> {
+    let below = resources::children(cx.platform, cx.stored.uid, &cx.stored.id, Some(tag::CERTIFICATE_POLICY)).await?;
+    for policy in &below {
+        extensions::remove_with(cx.platform, cx.actor, policy, &[tag::ROLE_ASSIGNMENT], &mut cx.change).await?;
     }
-    if !change.unit.is_empty() {
-        platform.commit(change).await?;
-    }
+    cx.owned.extend(below);
     Ok(())
 }

@@ -13,7 +13,6 @@ use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::query;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
-use crate::authz::Actor;
 use crate::certificate;
 use crate::platform::Platform;
 use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
@@ -150,14 +149,11 @@ impl Behavior for Policy {
         write_leaf(cx, &wanted).await
     }
 
-    async fn purge(&self, platform: &Platform, actor: &Actor, stored: &Stored) -> Result<()> {
-        // Before anything goes. A namespace that is deleted takes its authorities along as such, not as policies.
-        refuse_live_leaves(platform, stored).await?;
-        authority::remove_policies(platform, actor, stored).await
-    }
-
     /// No new certificates come from a deleted policy; hubs trust what it issued until their entry is deleted (reference: certificates.md section 4).
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        // A namespace that is deleted takes its authorities along as such, not as policies.
+        refuse_live_leaves(cx.platform, cx.stored).await?;
+        authority::remove_policies(cx).await?;
         certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
     }
 

@@ -3,6 +3,8 @@
 use super::fixture::{ADR, World, plant};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::resources;
+use ferrohub_service::tables::RESOURCES;
+use ferrohub_store::RowChange;
 use serde_json::{Value, json};
 
 /// The generation of certificate authorities.
@@ -144,6 +146,36 @@ async fn made_the_new_way_seen_changed_and_deleted_the_old_way() {
     }
     assert_eq!(world.send(&world.owner, "DELETE", &credential, ADR, None).await.unwrap().status, 204);
     gone(&world, &root, NEW).await;
+}
+
+/// Cut off before any of its units, a policy that goes the old way is there or is not, its authority with it; and it goes with the roles on both.
+#[tokio::test]
+async fn a_policy_goes_with_its_authority_or_stays() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let policy = format!("{}/credentials/default/policies/default", plant.namespace);
+    let authority = format!("{}/certificateAuthorities/default", plant.namespace);
+    let stranger = world.stranger().await;
+    let roles = [&policy, &format!("{authority}/certificatePolicies/default")];
+    for scope in roles {
+        world.assign(stranger.id(), ferrohub_service::authz::builtin::READER, scope).await;
+    }
+    let meant = resources::require(world.platform(), &ResourceId::parse(&authority).unwrap()).await.unwrap().key();
+    world.store.refuse(move |unit| {
+        unit.changes().iter().any(|change| match change {
+            RowChange::Delete { table, key } => table.name == RESOURCES.name && *key == meant,
+            RowChange::Put(_) => false,
+        })
+    });
+    world.refused(&world.owner, "DELETE", &policy, ADR, None).await;
+    assert_eq!(world.get(&policy, ADR).await["name"], "default", "whole");
+    assert_eq!(world.get(&authority, NEW).await["name"], "default");
+    world.store.refuse(|_| false);
+    assert_eq!(world.send(&world.owner, "DELETE", &policy, ADR, None).await.unwrap().status, 204);
+    gone(&world, &policy, ADR).await;
+    gone(&world, &authority, NEW).await;
+    let body = json!({"location": "westeurope", "properties": {"certificate": {"leafCertificateConfiguration": {"validityPeriodInDays": 7}}}});
+    world.put(&policy, ADR, body).await;
 }
 
 #[tokio::test]
