@@ -476,4 +476,20 @@ mod tests {
         let Verb::Owner(OwnerArgs { verb: OwnerVerb::Link(args) }) = link.verb else { panic!("another verb") };
         assert_eq!((args.data_dir, args.user.as_deref()), (None, Some("ann@plant.example")));
     }
+
+    #[test]
+    fn a_device_renews_at_80_percent_where_nothing_else_is_said() {
+        let device = |words: &str| {
+            let words = format!("ferrohub device run --id-scope 0ne00000000 --registration-id d1 {words}");
+            let Verb::Device(args) = Cli::try_parse_from(words.split_whitespace())?.verb else {
+                panic!("another verb")
+            };
+            let DeviceVerb::Run(args) = args.verb;
+            Ok::<_, clap::Error>(args.renew_at)
+        };
+        assert_eq!(device("--stay --csr").unwrap(), 80);
+        assert_eq!(device("--stay --csr --renew-at 5").unwrap(), 5);
+        assert!(device("--stay --csr --renew-at 101").is_err());
+        assert!(device("--csr --renew-at 5").is_err(), "who does not stay renews nothing");
+    }
 }

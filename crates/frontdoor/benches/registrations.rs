@@ -190,16 +190,21 @@ impl Bench {
             turned.outside += one.outside;
             last.push(registered.stages.read.since(begun));
         }
-        // Who lost its connection between certificate and answer came again, and got one more.
         let after = (self.rows(&DEVICES).await, self.rows(&CERTIFICATES).await);
         assert_eq!(after.0 - before.0, devices, "no identity beside those that were asked for");
+        // Who lost its connection between certificate and answer came again and got one more; who was told to wait had none made.
+        let (made, lost) = (after.1 - before.1, turned.outside);
+        assert!(
+            (devices..=devices + lost).contains(&made),
+            "{made} certificates for {devices} devices that lost a connection {lost} times"
+        );
         println!(
             "{devices} at the same moment: {took:.1?}, {:.0}/s, half of them within {:.1?}; told to wait {} times, without a connection {} times; {} certificates more than devices",
             devices as f64 / took.as_secs_f64(),
             middle(&mut last),
             turned.told,
             turned.outside,
-            after.1 - before.1 - devices
+            made - devices
         );
     }
 

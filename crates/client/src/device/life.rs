@@ -325,3 +325,49 @@ async fn send(device: &HubDevice, number: u32) -> Result<()> {
     let body = json!({ "number": number }).to_string();
     device.send(body, &[("$.ct", "application/json"), ("$.ce", "utf-8")]).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::network::Place;
+    use super::*;
+    use ferrohub_clock::SystemClock;
+    use ferrohub_pki::algorithm::KeyKind;
+    use ferrohub_pki::authority::create_self_signed;
+    use ferrohub_pki::name::SubjectName;
+    use ferrohub_pki::profile::Profile;
+    use ferrohub_pki::random::SystemRandom;
+    use ferrohub_pki::signer::SoftwareSigner;
+    use std::sync::Arc;
+
+    fn life(renew_at_percent: u8) -> Life {
+        let place = Place::At(([127, 0, 0, 1], 1).into());
+        Life {
+            network: Network::new(place, Vec::new(), SystemClock::shared()),
+            dps_host: "dps.example".into(),
+            id_scope: "0ne00000000".into(),
+            registration_id: "d1".into(),
+            onboarding: Onboarding::Key("a2V5".into()),
+            wants_certificate: true,
+            messages: None,
+            interval: Duration::from_secs(1),
+            renew_at_percent,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_renewed_at_its_part_of_the_validity() {
+        // Who signs it does not count here, only from when to when it is good.
+        let now = "2026-11-20T10:00:00Z".parse().unwrap();
+        let profile = Profile::constrained_root(SubjectName::parse("CN=d1").unwrap(), 30, vec!["d1".into()]).unwrap();
+        let key = Arc::new(SoftwareSigner::generate(KeyKind::P256).unwrap());
+        let issued = create_self_signed(&profile, key, &SystemRandom, now).await.unwrap();
+        let leaf = issued.certificate();
+        let (begin, end) = ("2026-11-20T09:55:00Z", "2026-12-20T10:00:00Z");
+        assert_eq!((leaf.not_before(), leaf.not_after()), (begin.parse().unwrap(), end.parse().unwrap()));
+        for (percent, due) in
+            [(80, "2026-12-14T09:59:00Z"), (50, "2026-12-05T09:57:30Z"), (0, begin), (100, end), (255, end)]
+        {
+            assert_eq!(life(percent).renewal_of(leaf), due.parse::<Timestamp>().unwrap(), "{percent} percent");
+        }
+    }
+}

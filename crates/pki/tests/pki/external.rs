@@ -23,8 +23,13 @@ struct Customer {
 
 impl Customer {
     fn new() -> Self {
+        Self::with(KeyKind::P384)
+    }
+
+    /// One whose issuing CA has a key of this kind.
+    fn with(kind: KeyKind) -> Self {
         let oracle = Oracle::new();
-        let key = new_key(KeyKind::P384);
+        let key = new_key(kind);
         let request = ready(request(&SubjectName::parse(SUBJECT).unwrap(), key.as_ref())).unwrap();
         oracle.write("ica.csr", request_pem(&request));
         // An hour on, so that what is made here is valid.
@@ -40,13 +45,18 @@ impl Customer {
 
     /// A root `name`, self-signed with a key of its own; gives its PEM.
     fn root(&self, name: &str, key: &str, extensions: &[&str]) -> String {
+        self.root_by(name, key, extensions, "-sha384")
+    }
+
+    /// The same, signed over this digest.
+    fn root_by(&self, name: &str, key: &str, extensions: &[&str], digest: &str) -> String {
         self.key(name, key);
         let (file, pem, ext) = (format!("{name}.key"), format!("{name}.pem"), format!("{name}.ext"));
         let subject = format!("/O=Acme/CN={name}");
         self.oracle.run(&["req", "-new", "-key", &file, "-subj", &subject, "-out", "root.csr"]);
         self.oracle.write(&ext, extensions.join("\n"));
         let mut sign =
-            vec!["x509", "-req", "-in", "root.csr", "-signkey", &file, "-days", "3650", "-sha384", "-out", &pem];
+            vec!["x509", "-req", "-in", "root.csr", "-signkey", &file, "-days", "3650", digest, "-out", &pem];
         if !extensions.is_empty() {
             sign.extend(["-extfile", &ext]);
         }
@@ -214,6 +224,8 @@ fn each_rule_of_a_certificate_has_its_sentence() {
         "name constraints",
     );
     customer.broken(&beside("1.2.3.4=critical,DER:0500"), "extensions", "1.2.3.4");
+    let plain = format!("{}{root}", customer.sign("root", Some(&[]), ""));
+    customer.broken(&plain, "version", "'CN=Plant 7 Issuing,O=Acme' is of X.509 version 1; 3 is needed");
     let sha1 = format!("{}{root}", customer.sign("root", Some(ISSUING), "-days 730 -sha1"));
     customer.broken(&sha1, "signatureAlgorithm", "ECDSA with SHA-256");
 
@@ -235,18 +247,87 @@ fn each_rule_of_a_certificate_has_its_sentence() {
 #[test]
 fn the_root_is_held_to_the_same() {
     let customer = Customer::new();
-    let chain = |name: &str, key: &str, extensions: &[&str]| {
-        let root = customer.root(name, key, extensions);
-        format!("{}{root}", customer.sign(name, Some(ISSUING), ""))
+    // Names of roots are part of what is told, so that nobody takes the issuing CA for the one that is wrong.
+    let refused = |name: &str, extensions: &[&str], member: &str, says: &str| {
+        let root = customer.root(name, P384, extensions);
+        let chain = format!("{}{root}", customer.sign(name, Some(ISSUING), ""));
+        customer.broken(&chain, member, &format!("'CN={name},O=Acme' {says}"));
     };
-    let short = &["basicConstraints=critical,CA:TRUE,pathlen:0", USAGE, "subjectKeyIdentifier=hash"];
-    customer.broken(&chain("short", P384, short), "pathLength", "path length 0");
-    customer.broken(&chain("rsa", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048", ROOT), "publicKey", "RSA-2048");
+    let basic = |line: &'static str| [line, USAGE, "subjectKeyIdentifier=hash"];
+    let usage = |line: &'static str| [ROOT[0], line, "subjectKeyIdentifier=hash"];
+    refused("plain", &[], "version", "is of X.509 version 1; 3 is needed");
+    refused("bare", &ROOT[1..], "basicConstraints", "has no basic constraints");
+    refused("leaf", &basic("basicConstraints=critical,CA:FALSE"), "basicConstraints", "is no certificate authority");
+    let lax = basic("basicConstraints=CA:TRUE,pathlen:1");
+    refused("lax", &lax, "basicConstraints", "does not mark its basic constraints as critical");
+    refused("short", &basic("basicConstraints=critical,CA:TRUE,pathlen:0"), "pathLength", "has the path length 0");
+    refused("long", &basic("basicConstraints=critical,CA:TRUE,pathlen:2"), "pathLength", "has the path length 2");
+    refused("endless", &basic("basicConstraints=critical,CA:TRUE"), "pathLength", "has no path length");
+    refused("unused", &[ROOT[0], ROOT[2]], "keyUsage", "lacks digitalSignature, keyCertSign, cRLSign");
+    refused("silent", &usage("keyUsage=critical,keyCertSign,cRLSign"), "keyUsage", "lacks digitalSignature;");
+    refused("listless", &usage("keyUsage=critical,digitalSignature,keyCertSign"), "keyUsage", "lacks cRLSign;");
+    let nameless = [ROOT[0], USAGE, "subjectKeyIdentifier=none"];
+    refused("nameless", &nameless, "subjectKeyIdentifier", "has no subject key identifier");
+    let beside = |line: &'static str| [ROOT, &[line]].concat();
+    refused("server", &beside("extendedKeyUsage=serverAuth"), "extendedKeyUsage", "lacks clientAuth");
+    let names = beside("nameConstraints=critical,permitted;DNS:acme.example");
+    refused("narrow", &names, "nameConstraints", "has name constraints");
+    refused("odd", &beside("1.2.3.4=critical,DER:0500"), "extensions", "has the critical extension 1.2.3.4");
+}
+
+#[test]
+fn only_keys_and_digests_of_the_table_are_taken() {
+    let customer = Customer::new();
+    let chain = |name: &str, key: &str, digest: &str| {
+        let root = customer.root_by(name, key, ROOT, digest);
+        format!("{}{root}", customer.sign(name, Some(ISSUING), &format!("-days 730 {digest}")))
+    };
+    for bits in ["2048", "3072", "4096"] {
+        let rsa = format!("-algorithm RSA -pkeyopt rsa_keygen_bits:{bits}");
+        customer.broken(&chain("rsa", &rsa, "-sha256"), "publicKey", &format!("it is RSA-{bits}, and a P-256, P-384"));
+    }
+    customer.broken(&chain("ed", "-algorithm ED25519", "-sha256"), "publicKey", "it is Ed25519, and a P-256, P-384");
     let explicit = format!("{P384} -pkeyopt ec_param_enc:explicit");
-    customer.broken(&chain("explicit", &explicit, ROOT), "publicKey", "explicit parameters");
-    customer.broken(
-        &chain("curve", "-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1", ROOT),
-        "publicKey",
-        "not supported",
-    );
+    customer.broken(&chain("explicit", &explicit, "-sha384"), "publicKey", "explicit parameters");
+    let curve = |name: &str| format!("-algorithm EC -pkeyopt ec_paramgen_curve:{name}");
+    customer.broken(&chain("curve", &curve("secp256k1"), "-sha256"), "publicKey", "not supported");
+    for name in ["P-256", "P-384", "P-521"] {
+        for digest in ["-sha1", "-sha224"] {
+            let weak = chain("weak", &curve(name), digest);
+            customer.broken(&weak, "signatureAlgorithm", "'CN=weak,O=Acme' is signed with the algorithm");
+        }
+        for digest in ["-sha256", "-sha384", "-sha512"] {
+            let good = check_chain(&chain("good", &curve(name), digest), &customer.request, customer.now);
+            assert!(good.is_ok(), "{name} {digest}: {good:?}");
+        }
+    }
+}
+
+#[test]
+fn the_issuing_key_is_of_the_table_too() {
+    for (kind, good) in
+        [(KeyKind::P256, true), (KeyKind::P384, true), (KeyKind::P521, true), (KeyKind::Rsa(3072), false)]
+    {
+        let customer = Customer::with(kind);
+        let root = customer.root("root", P384, ROOT);
+        let chain = format!("{}{root}", customer.sign("root", None, ""));
+        match good {
+            true => assert!(check_chain(&chain, &customer.request, customer.now).is_ok(), "{kind}"),
+            false => customer.broken(&chain, "publicKey", "Issuing,O=Acme' is not usable: it is RSA-3072"),
+        }
+    }
+}
+
+/// Its issuer has its name, so it passes for a root by what it says.
+#[test]
+fn a_root_that_did_not_sign_itself_is_refused() {
+    let customer = Customer::new();
+    customer.root("root", P384, ROOT);
+    customer.key("other", P384);
+    customer.oracle.run(&["req", "-new", "-key", "other.key", "-subj", "/O=Acme/CN=root", "-out", "other.csr"]);
+    let words = "x509 -req -in other.csr -CA root.pem -CAkey root.key -CAcreateserial -days 3650 -sha384 -extfile root.ext -out other.pem";
+    customer.oracle.run(&words.split(' ').collect::<Vec<_>>());
+    let chain = format!("{}{}", customer.sign("other", Some(ISSUING), ""), customer.text("other.pem"));
+    let expected = ("InvalidCertificateChain", "certificateChain".to_owned());
+    assert_eq!(customer.refusal(&chain, "self-signed with a wrong signature"), expected);
 }

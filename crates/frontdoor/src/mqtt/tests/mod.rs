@@ -166,6 +166,11 @@ impl DeviceLink for FakeLink {
             let error = Error::precondition("nothing to replace").with_iot_code(412_001);
             return Err(Box::new(RenewalRefused { error, info: Some(json!({"requestId": "none"})) }));
         }
+        if body["replace"] == "full" {
+            let mut error = Error::new(ErrorKind::Throttled, "TooManyRequests", "too many wait").with_iot_code(429_002);
+            error.retry_after_seconds = Some(5);
+            return Err(Box::new(RenewalRefused { error, info: None }));
+        }
         Ok(RenewalAccepted { correlation_id: Uuid::nil(), expires: "2026-01-31T12:52:20.565Z".parse().unwrap() })
     }
 

@@ -56,6 +56,11 @@ async fn answers() {
         assert_eq!(topic, format!("$iothub/credentials/res/{status}/?$rid=ab-1"));
         assert_eq!(answer["errorCode"], code, "{answer}");
     }
+    client.send(&[ask("ab-1", r#"{"replace": "full"}"#)]).await;
+    client.acknowledged().await;
+    let (topic, answer) = client.delivered().await;
+    assert_eq!(topic, "$iothub/credentials/res/429/?$rid=ab-1");
+    assert_eq!((&answer["errorCode"], &answer["retryAfter"]), (&json!(429_002), &json!(5)), "{answer}");
     client.send(&[ask("ab-2", r#"{"id": "d1"}"#)]).await;
     client.acknowledged().await;
     let (topic, answer) = client.delivered().await;

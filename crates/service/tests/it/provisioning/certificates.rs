@@ -244,3 +244,29 @@ async fn certificates_that_could_never_be_used_are_not_enrolled() {
     }
     assert!(world.refused_x509("d1", &[&device]).await.contains("No enrollment"), "nothing was stored");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_takes_devices_below_either_of_its_two_certificates() {
+    let world = World::new().await;
+    let mut devices = Vec::new();
+    for (ca, device) in [("old", "d1"), ("new", "d2"), ("other", "d3")] {
+        world.certificate(ca, ca, None, &AUTHORITY);
+        devices.push(world.certificate(device, device, Some(ca), &DEVICE));
+    }
+    let [by_old, by_new, by_other] = devices.try_into().unwrap();
+    let (old, new) = (json!({"certificate": world.pem("old")}), json!({"certificate": world.pem("new")}));
+    let both = json!({"signingCertificates": {"primary": old, "secondary": new}});
+    let made = world.enroll_x509(Group, "g1", both, json!({})).await;
+    assert_eq!(made["attestation"]["x509"]["signingCertificates"]["secondary"]["info"]["subjectName"], "CN=new");
+    for (id, device, ca) in [("d2", &by_new, "CN=new"), ("d1", &by_old, "CN=old")] {
+        let state = world.register_x509(id, &[device], None).await.unwrap();
+        assert_eq!((&state["status"], &state["x509"]["enrollmentGroupId"]), (&json!("assigned"), &json!("g1")));
+        assert_eq!(state["x509"]["signingCertificateInfo"]["subjectName"], ca);
+    }
+    world.refused_x509("d3", &[&by_other]).await;
+    // The old one goes, and the secondary one is enough.
+    let alone = json!({"signingCertificates": {"secondary": new}});
+    world.enroll_x509(Group, "g1", alone, json!({})).await;
+    assert_eq!(world.register_x509("d2", &[&by_new], None).await.unwrap()["status"], "assigned");
+    world.refused_x509("d1", &[&by_old]).await;
+}

@@ -2,6 +2,8 @@
 
 use super::world::{CONTRIBUTOR, World};
 use crate::owner::REGISTRY_API;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, ErrorKind};
 use ferrohub_model::principal::{ClientSecret, Principal, PrincipalKind};
 use ferrohub_pki::key::hash_secret;
@@ -11,7 +13,7 @@ use ferrohub_service::platform::Change;
 use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{DpsRef, PageRequest};
 use ferrohub_service::shared_access::Right;
-use ferrohub_wire::sas_token::sign;
+use ferrohub_wire::sas_token::{derive_device_key, sign};
 use serde_json::{Value, json};
 
 const GROUP_READ: &str = "Microsoft.Devices/provisioningServices/enrollmentGroups/read";
@@ -75,6 +77,29 @@ async fn keys_are_made_kept_and_shown_only_on_demand() {
         world.service().delete_enrollment(&caller, &dps, Group, "Line:1", None).await.unwrap_err().numeric_code(),
         404_201
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_key_of_a_group_is_good_here_and_at_the_hub() {
+    let world = World::new().await;
+    world.group("g1", json!({})).await;
+    let [primary, secondary] = world.keys(Group, "g1").await;
+    for (id, key) in [("d1", &secondary), ("d2", &primary)] {
+        let done = world.register(key, id, None).await;
+        assert_eq!((&done["status"], &done["registrationState"]["deviceId"]), (&json!("assigned"), &json!(id)));
+        assert_eq!(done["registrationState"]["symmetricKey"], json!({"enrollmentGroupId": "g1"}));
+        for key in [&primary, &secondary] {
+            world.connects_by_key(id, &derive_device_key(key, id)).await.unwrap();
+        }
+    }
+    // While the primary one is changed, devices go on with the other one.
+    let keys = json!({"primaryKey": STANDARD.encode([5u8; 64]), "secondaryKey": STANDARD.encode(&secondary)});
+    world.group("g1", json!({"attestation": {"type": "symmetricKey", "symmetricKey": keys}})).await;
+    for id in ["d1", "d3"] {
+        assert_eq!(world.register(&secondary, id, None).await["status"], "assigned");
+        let refused = world.service().register(world.request(&primary, id, None)).await.unwrap_err();
+        assert_eq!(refused.numeric_code(), 401_002);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,12 +179,19 @@ async fn pages_follow_each_other() {
     for id in ["a", "b", "c"] {
         world.register(&key, id, None).await;
     }
-    let page = world
-        .service()
-        .query_registrations(&caller, &dps, "G4", None, &PageRequest { max_items: Some(2), continuation: None })
-        .await
-        .unwrap();
-    assert_eq!((page.items.len(), page.continuation.is_some()), (2, true));
+    let (mut seen, mut pages) = (Vec::new(), Vec::new());
+    let mut request = PageRequest { max_items: Some(2), continuation: None };
+    // Pages that begin anew come to no end.
+    while pages.len() < 4 {
+        let page = world.service().query_registrations(&caller, &dps, "G4", None, &request).await.unwrap();
+        pages.push(page.items.len());
+        seen.extend(page.items.into_iter().map(|state| state["registrationId"].clone()));
+        request.continuation = page.continuation;
+        if request.continuation.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen, pages), (vec![json!("a"), json!("b"), json!("c")], vec![2, 1]));
     assert!(
         world
             .service()

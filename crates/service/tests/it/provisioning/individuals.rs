@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 /// Makes or changes an individual enrollment with keys; gives its primary key.
 async fn enroll(world: &World, id: &str, extra: Value) -> Vec<u8> {
     world.try_enroll(Individual, id, json!({"type": "symmetricKey"}), extra).await.unwrap();
-    let (dps, caller) = (world.dps().await, world.caller().await);
-    let keys = world.service().attestation_mechanism(&caller, &dps, Individual, id).await.unwrap();
-    STANDARD.decode(keys["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
+    world.keys(Individual, id).await[0].clone()
 }
 
 /// A request signed with the key as it is.
@@ -77,6 +75,50 @@ async fn the_key_of_an_individual_enrollment_is_used_as_it_is() {
     world.service().delete_enrollment(&caller, &dps, Individual, "D1", None).await.unwrap();
     assert_eq!(world.service().registration(&caller, &dps, "d1").await.unwrap_err().numeric_code(), 404_202);
     assert_eq!(world.register(&group, "d1", None).await["status"], "assigned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_key_of_an_individual_enrollment_is_good_here_and_at_the_hub() {
+    let world = World::new().await;
+    let primary = enroll(&world, "d1", json!({})).await;
+    let secondary = world.keys(Individual, "d1").await[1].clone();
+    assert_ne!(primary, secondary);
+    for key in [&secondary, &primary] {
+        assert_eq!(state(&world, request(&world, key, "d1")).await["status"], "assigned");
+        world.connects_by_key("d1", key).await.unwrap();
+    }
+    // While the primary one is changed, the device goes on with the other one.
+    let keys = json!({"primaryKey": STANDARD.encode([5u8; 64]), "secondaryKey": STANDARD.encode(&secondary)});
+    let attestation = json!({"type": "symmetricKey", "symmetricKey": keys});
+    world.try_enroll(Individual, "d1", attestation, json!({})).await.unwrap();
+    assert_eq!(state(&world, request(&world, &secondary, "d1")).await["status"], "assigned");
+    let refused = world.service().register(request(&world, &primary, "d1")).await.unwrap_err();
+    assert_eq!(refused.numeric_code(), 401_002);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_an_enrollment_for_edge_devices_are_such() {
+    let world = World::new().await;
+    let edge = json!({"capabilities": {"iotEdge": true}});
+    let alone = enroll(&world, "gate-1", edge.clone()).await;
+    state(&world, request(&world, &alone, "gate-1")).await;
+    let gates = world.group("gates", edge.clone()).await;
+    world.register(&gates, "gate-2", None).await;
+    let issued =
+        world.group("issued", json!({"capabilities": edge["capabilities"], "credentialPolicyName": "default"})).await;
+    let csr = csr(world.folder.path(), "gate-3", &[]);
+    world.register(&issued, "gate-3", Some(csr)).await;
+    let plain = world.group("plain", json!({})).await;
+    world.register(&plain, "d1", None).await;
+    let (hub, caller) = world.hub_caller().await;
+    for (id, edge) in [("gate-1", true), ("gate-2", true), ("gate-3", true), ("d1", false)] {
+        let device = world.hubs().get_device(&caller, &hub, id).await.unwrap();
+        let twin = world.hubs().get_twin(&caller, &hub, id).await.unwrap();
+        for shown in [&device, &twin] {
+            assert_eq!(shown["capabilities"], json!({ "iotEdge": edge }), "{id}: {shown}");
+        }
+        assert_eq!(device["deviceScope"].is_string(), edge, "an edge device is a scope of its own: {device}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ mod policy_changes;
 mod references;
 mod registering;
 mod registry_devices;
+mod renewal_limits;
 mod renewing;
 mod revoking;
 mod succession;

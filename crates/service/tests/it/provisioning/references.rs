@@ -71,3 +71,40 @@ async fn devices_below_a_verified_certificate_are_let_in() {
     }
     delete(&world, "factory").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_below_the_secondary_reference_are_let_in_too() {
+    let world = World::new().await;
+    world.certificate("old", "old", None, &AUTHORITY);
+    world.certificate("new", "new", None, &AUTHORITY);
+    let below = |name: &str, ca: &str| world.certificate(name, name, Some(ca), &DEVICE);
+    let (first, second, alone) = (below("d1", "old"), below("d2", "new"), below("d3", "new"));
+    upload(&world, "old", true).await;
+    upload(&world, "new", false).await;
+    let names = json!({"caReferences": {"primary": "old", "secondary": "new"}});
+    let attestation = json!({"type": "x509", "x509": names});
+    let refused = world.try_enroll(Group, "g", attestation, json!({})).await.unwrap_err();
+    assert!(refused.message.contains("no verified certificate 'new'"), "{refused}");
+    let verify = async |verified: bool| {
+        let body = json!({"properties": {"certificate": world.pem("new"), "isVerified": verified}});
+        world.owner.ask_if("PUT", &entry(&world, "new"), DPS_API, Some(body), Some("*")).await.unwrap();
+    };
+    verify(true).await;
+    world.enroll_x509(Group, "g", names.clone(), json!({})).await;
+    for (id, device, ca) in [("d2", &second, "CN=new"), ("d1", &first, "CN=old")] {
+        let state = world.register_x509(id, &[device], None).await.unwrap();
+        assert_eq!((&state["status"], &state["x509"]["enrollmentGroupId"]), (&json!("assigned"), &json!("g")));
+        assert_eq!(state["x509"]["signingCertificateInfo"]["subjectName"], ca);
+    }
+    world.enroll_x509(Individual, "d3", names, json!({"deviceId": "three"})).await;
+    assert_eq!(world.register_x509("d3", &[&alone], None).await.unwrap()["deviceId"], "three");
+    // A certificate that is named in the second place stays too.
+    let refused = delete(&world, "new").await.err().unwrap();
+    for name in ["the enrollment group 'g'", "the individual enrollment 'd3'"] {
+        assert!(refused.http_status() == 409 && refused.message.contains(name), "{refused}");
+    }
+    verify(false).await;
+    world.refused_x509("d2", &[&second]).await;
+    world.refused_x509("d3", &[&alone]).await;
+    assert_eq!(world.register_x509("d1", &[&first], None).await.unwrap()["status"], "assigned");
+}

@@ -1,14 +1,9 @@
 //! Registry devices that mirror identities of a hub: how they prove who they are, and what they are good for.
 
 use super::renewing::Plant;
-use crate::owner::{HUB_API, REGISTRY_API};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::owner::REGISTRY_API;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_service::authz::Actor;
-use ferrohub_service::hub::HubRef;
 use ferrohub_service::tables::ACTIVITY;
-use ferrohub_wire::sas_token::sign;
 use serde_json::{Value, json};
 
 const NEWEST: &str = "2026-11-02-preview";
@@ -26,19 +21,8 @@ impl Plant {
         answer.body.unwrap()
     }
 
-    /// The hub, and its owner policy as the caller.
-    async fn hub(&self) -> (HubRef, Actor) {
-        let hub = HubRef::of(self.world.stored(&self.world.hub_id("hub1")).await);
-        let keys = self.world.owner.post(&self.world.hub_id("hub1"), "IotHubKeys/iothubowner/listkeys", HUB_API).await;
-        let key = STANDARD.decode(keys["primaryKey"].as_str().unwrap()).unwrap();
-        let expiry = self.world.platform().clock.unix_seconds() + 3600;
-        let token = sign(&self.world.hub_host, &key, expiry, Some("iothubowner"));
-        let caller = self.world.hubs().authenticate(&hub, Some(&token)).await.unwrap();
-        (hub, caller)
-    }
-
     async fn put_at_hub(&self, device: &str, body: Value) {
-        let (hub, caller) = self.hub().await;
+        let (hub, caller) = self.world.hub_caller().await;
         let there = self.world.hubs().get_device(&caller, &hub, device).await.is_ok();
         self.world.hubs().put_device(&caller, &hub, device, &body, there.then_some("*")).await.unwrap();
     }
@@ -161,7 +145,7 @@ async fn a_device_is_switched_off_and_renamed_from_either_side_or_not_at_all() {
     // Attributes are no hindrance when the hub deletes the device.
     let attributes = ResourceId::parse(&format!("{device}/attributes/site")).unwrap();
     owner.put(&attributes, NEWEST, json!({"properties": {"reportedBy": "User", "hall": 7}})).await;
-    let (hub, caller) = plant.hub().await;
+    let (hub, caller) = plant.world.hub_caller().await;
     plant.world.hubs().delete_device(&caller, &hub, "d1", None).await.unwrap();
     assert_eq!(owner.ask("GET", &device, NEWEST, None).await.unwrap_err().code, "ResourceNotFound");
 }

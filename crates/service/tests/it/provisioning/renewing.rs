@@ -27,7 +27,11 @@ pub(super) struct Plant {
 impl Plant {
     /// A world in which devices can renew: the hub may have certificates issued, and trusts the policy.
     pub(super) async fn new() -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await).await
+    }
+
+    /// The same in this world.
+    pub(super) async fn of(world: World) -> Self {
         let hub = world.owner.get(&world.hub_id("hub1"), HUB_API).await;
         let hub_grant =
             world.grant(hub["identity"]["principalId"].as_str().unwrap(), &world.namespace, CONTRIBUTOR).await;
@@ -263,7 +267,7 @@ async fn who_cannot_be_issued_a_certificate_is_told_why() {
 }
 
 /// A lasting session that hears of renewals.
-async fn subscribed(plant: &Plant, device: &str, chain: &[Vec<u8>]) -> Session {
+pub(super) async fn subscribed(plant: &Plant, device: &str, chain: &[Vec<u8>]) -> Session {
     let login = || plant.login(device, chain);
     let session = plant.world.hubs().open(login(), SessionKind::Lasting).await.unwrap();
     let wanted = Subscriptions { credentials: true, ..Subscriptions::default() };
@@ -319,15 +323,7 @@ async fn operations_go_with_their_device() {
     let plant = Plant::new().await;
     let (mut session, _) = plant.device().await;
     ask(&session, "rid-1", &plant.body("d1")).await.unwrap();
-    let home = plant.world.hubs().by_host(&plant.world.hub_host).await.unwrap();
-    let token = {
-        let policy =
-            plant.world.owner.post(&plant.world.hub_id("hub1"), "IotHubKeys/iothubowner/listkeys", HUB_API).await;
-        let key = STANDARD.decode(policy["primaryKey"].as_str().unwrap()).unwrap();
-        let expiry = plant.world.platform().clock.unix_seconds() + 3600;
-        ferrohub_wire::sas_token::sign(&plant.world.hub_host, &key, expiry, Some("iothubowner"))
-    };
-    let caller = plant.world.hubs().authenticate(&home, Some(&token)).await.unwrap();
+    let (home, caller) = plant.world.hub_caller().await;
     plant.world.hubs().delete_device(&caller, &home, "d1", None).await.unwrap();
     assert!(matches!(next(&mut session).await, SessionEvent::Closed { .. }));
     SystemClock.sleep(Duration::from_millis(1500)).await;

@@ -1,6 +1,7 @@
 //! Custom allocation: what a webhook is asked, what its answers come to, and the policies beside it.
 
 use super::world::World;
+use crate::owner::DPS_API;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +11,7 @@ use ferrohub_service::provisioning::EnrollmentKind::Group;
 use ferrohub_service::provisioning::{
     DeviceCaller, ProvisioningService, RegisterRequest, WEBHOOK_PATIENCE, WEBHOOK_TRIES, WebhookFault, Webhooks,
 };
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -288,5 +290,32 @@ async fn the_lowest_latency_wins_and_is_looked_at_again() {
     for wrong in ["near", "-1", "60001", ""] {
         let error = tag("hub1", wrong).await.err().unwrap();
         assert_eq!((error.http_status(), error.target.as_deref()), (400, Some("tags.allocationLatencyMs")), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_spread_over_hubs_by_their_weights() {
+    const DEVICES: usize = 240;
+    let world = World::new().await;
+    world.write_hub("hub2", true).await;
+    world.link(&["hub1", "hub2"]).await;
+    let key = world.group("g", json!({"allocationPolicy": "hashed"})).await;
+    for (weights, wave) in [([1, 3], "a"), ([4, 1], "b")] {
+        let mut dps = world.owner.get(&world.dps, DPS_API).await;
+        for link in dps["properties"]["iotHubs"].as_array_mut().unwrap() {
+            link["allocationWeight"] = json!(if link["name"] == host("hub1") { weights[0] } else { weights[1] });
+        }
+        world.owner.put(&world.dps, DPS_API, dps).await;
+        let devices = stream::iter((0..DEVICES).map(|number| format!("{wave}{number}")));
+        let assigned = devices.map(async |id| world.register(&key, &id, None).await["registrationState"].clone());
+        let states: Vec<Value> = assigned.buffer_unordered(8).collect().await;
+        let at = |name: &str| states.iter().filter(|state| state["assignedHub"] == host(name)).count();
+        let shares = [at("hub1"), at("hub2")];
+        assert_eq!(shares[0] + shares[1], DEVICES, "each has one of the two");
+        for (share, weight) in shares.iter().zip(weights) {
+            // More than four standard deviations on either side.
+            let fair = DEVICES * weight / (weights[0] + weights[1]);
+            assert!(share.abs_diff(fair) < DEVICES / 8, "{shares:?} by the weights {weights:?}");
+        }
     }
 }

@@ -15,10 +15,12 @@ use ferrohub_pki::key::generate_symmetric_key;
 use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
-use ferrohub_service::hub::HubService;
+use ferrohub_service::hub::{DeviceLogin, HubRef, HubService};
 use ferrohub_service::platform::{Engines, Platform, Settings};
 use ferrohub_service::provisioning::EnrollmentKind::Group;
-use ferrohub_service::provisioning::{DeviceCaller, DpsRef, OperationStatus, ProvisioningService, RegisterRequest};
+use ferrohub_service::provisioning::{
+    DeviceCaller, DpsRef, EnrollmentKind, OperationStatus, ProvisioningService, RegisterRequest,
+};
 use ferrohub_service::resources::{self, Stored, tag};
 use ferrohub_service::tables::{ALL, CERTIFICATES};
 use ferrohub_store::{Page, Row, Store, Table};
@@ -149,6 +151,17 @@ impl World {
         self.service().authenticate(&dps, Some(&token)).await.unwrap()
     }
 
+    /// The hub `hub1`, and its owner policy as the caller.
+    pub(super) async fn hub_caller(&self) -> (HubRef, Actor) {
+        let hub = HubRef::of(self.stored(&self.hub_id("hub1")).await);
+        let keys = self.owner.post(&self.hub_id("hub1"), "IotHubKeys/iothubowner/listkeys", HUB_API).await;
+        let key = STANDARD.decode(keys["primaryKey"].as_str().unwrap()).unwrap();
+        let expiry = self.platform().clock.unix_seconds() + 3600;
+        let token = sign(&self.hub_host, &key, expiry, Some("iothubowner"));
+        let caller = self.hubs().authenticate(&hub, Some(&token)).await.unwrap();
+        (hub, caller)
+    }
+
     async fn write_namespace(&self) {
         let identity = json!({"type": "SystemAssigned"});
         self.owner.put(&self.namespace, REGISTRY_API, json!({"location": "eastus", "identity": identity})).await;
@@ -268,8 +281,15 @@ impl World {
         let dps = self.dps().await;
         let if_match = self.service().enrollment(&self.caller().await, &dps, Group, name).await.is_ok().then_some("*");
         self.service().put_enrollment(&self.caller().await, &dps, Group, name, &body, if_match).await.unwrap();
-        let mechanism = self.service().attestation_mechanism(&self.caller().await, &dps, Group, name).await.unwrap();
-        STANDARD.decode(mechanism["symmetricKey"]["primaryKey"].as_str().unwrap()).unwrap()
+        self.keys(Group, name).await[0].clone()
+    }
+
+    /// The keys of an enrollment, the primary one first.
+    pub(super) async fn keys(&self, kind: EnrollmentKind, id: &str) -> [Vec<u8>; 2] {
+        let (dps, caller) = (self.dps().await, self.caller().await);
+        let mechanism = self.service().attestation_mechanism(&caller, &dps, kind, id).await.unwrap();
+        ["primaryKey", "secondaryKey"]
+            .map(|name| STANDARD.decode(mechanism["symmetricKey"][name].as_str().unwrap()).unwrap())
     }
 
     pub(super) fn token(&self, group_key: &[u8], registration: &str) -> String {
@@ -323,6 +343,21 @@ impl World {
         let done = self.service().operation_status(caller, &first.operation_id).await.unwrap();
         assert_eq!(done.body["status"], done.status.as_str());
         done.body
+    }
+
+    /// Whether the hub lets the device in with a token signed by this key.
+    pub(super) async fn connects_by_key(&self, device: &str, key: &[u8]) -> Result<()> {
+        let expiry = self.platform().clock.unix_seconds() + 3600;
+        let login = DeviceLogin {
+            host: self.hub_host.clone(),
+            device_id: device.into(),
+            module_id: None,
+            model_id: None,
+            token: Some(sign(&format!("{}/devices/{device}", self.hub_host), key, expiry, None)),
+            peer_chain: Vec::new(),
+            peer: Default::default(),
+        };
+        self.hubs().connect(login).await.map(drop)
     }
 
     pub(super) async fn rows(&self, table: &'static Table) -> Vec<Arc<Row>> {
