@@ -123,7 +123,7 @@ async fn what_is_no_proof_is_refused_and_changes_nothing() {
             (proof(&world, &stranger, &code).await, "was issued by 'CN=stranger'"),
             (ca.certificate().to_base64(), "not the verification code"),
             (String::new(), "A certificate is expected"),
-            ("A".repeat(33 * 1024), "32 KB"),
+            ("A".repeat(34 * 1024), "bytes at most"),
             (STANDARD.encode("nonsense"), "not a DER-encoded"),
         ] {
             let error = ask(sent.into(), Some("*")).await;

@@ -270,7 +270,8 @@ async fn a_device_that_is_known_without_a_registration_is_found() {
     verify_chain(world.folder.path(), &done);
     let registry = world.registry().await;
     assert_eq!((registry.len(), &registry["d1"]["uid"]), (1, &uid));
-    assert_eq!((world.certificates("issued").await, world.rows(&SERIAL_BLOCKS).await.len()), (2, 1));
+    assert_eq!(world.certificates("issued").await, 2);
+    assert!(world.rows(&SERIAL_BLOCKS).await.len() <= world.processes(), "a block of each process that issued");
 
     // The registry's name for it may be another device's.
     world.write_hub("hub2", true).await;

@@ -142,6 +142,11 @@ impl World {
         self.installation.platform()
     }
 
+    /// How many processes share the installation.
+    pub(super) fn processes(&self) -> usize {
+        self.installation.platforms().len()
+    }
+
     /// The policy `provisioningserviceowner`.
     pub(super) async fn caller(&self) -> Actor {
         let dps = self.dps().await;
