@@ -146,7 +146,8 @@ def over_mqtt(plant: Plant, chain: Chain, host: str, user: str) -> int | str:
     except (ConnectionError, ssl.SSLError) as ended:
         print(host, repr(ended))
         return IN_TLS
-    return answer[3]
+    # The alert may be lost behind what the client was still sending: then it sees an end, and no CONNACK either.
+    return answer[3] if answer else IN_TLS
 
 
 def over_https(plant: Plant, chain: Chain) -> tuple[int | str, str]:
