@@ -84,7 +84,11 @@ async fn no_orphans(seed: u64, life: &Life, plant: &Plant) {
         let hub = head(column(device, 0).unwrap());
         assert!(known.contains_key(hub), "seed {seed}: a device without its hub: {device:?}");
         // Every hub of the workload is linked, so every device is mirrored.
-        assert!(known.contains_key(device.key.as_str()), "seed {seed}: the registry does not know {device:?}");
+        let shown = resources.iter().find(|row| row.key == device.key);
+        let shown = shown.unwrap_or_else(|| panic!("seed {seed}: the registry does not know {device:?}"));
+        let (device, shown) = (device.value().unwrap(), shown.value().unwrap());
+        let enabled = device["status"] != "disabled";
+        assert_eq!(shown["properties"]["enabled"], enabled, "seed {seed}: hub and registry differ: {device} {shown}");
     }
     let mirrored = resources.iter().filter(|row| is_device.contains(row.key.as_str())).count();
     let device_tag =

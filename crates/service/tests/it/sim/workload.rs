@@ -137,6 +137,7 @@ impl Plant {
             10..=12 => self.connect(life, machine.below(DEVICES), machine.below(u64::MAX)).await,
             13..=14 => self.put_tree(life, machine.below(TREES)).await,
             15 => self.delete_tree(life, machine.below(TREES)).await,
+            16 => self.switch_device(life, machine.below(DEVICES), machine.below(2) == 0).await,
             18..=19 => self.put_on(life, Made::Role, machine.below(DEVICES)).await,
             20..=21 => self.put_on(life, Made::Lock, machine.below(DEVICES)).await,
             22 => self.delete_from(life, Made::Role, machine.below(DEVICES)).await,
@@ -211,6 +212,14 @@ impl Plant {
         let outcome = life.hub.put_device(&caller, &hub, &id, &json!({}), None).await;
         self.ledger(|ledger| ledger.end(&begun, outcome.is_ok()));
         outcome.map(|_| ())
+    }
+
+    /// Lets a device connect or not, which its ADR device shows as well.
+    async fn switch_device(&self, life: &Life, number: u64, enabled: bool) -> Result<()> {
+        let (hub, caller) = self.caller(life).await?;
+        let status = if enabled { "enabled" } else { "disabled" };
+        let id = format!("dev{number}");
+        life.hub.put_device(&caller, &hub, &id, &json!({"status": status}), Some("*")).await.map(|_| ())
     }
 
     async fn delete_device(&self, life: &Life, number: u64) -> Result<()> {
