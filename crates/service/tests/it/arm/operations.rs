@@ -1,6 +1,6 @@
 //! Long operations end, whatever happens on the way, and leave no orphans.
 
-use super::fixture::{ADR, HUB, World, plant};
+use super::fixture::{ADR, HUB, Plant, World, plant};
 use crate::installation::let_time_pass;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::arm::operation::{self, StoredOperation};
@@ -29,16 +29,21 @@ async fn deleting_a_group_takes_everything_with_it() {
     assert_eq!(error.code, "ResourceGroupNotFound");
 }
 
-#[tokio::test]
-async fn a_group_that_cannot_go_says_what_holds_it() {
-    let world = World::new().await;
-    let plant = plant(&world).await;
+/// A hub of another group that keeps the plant's group from going.
+async fn link_from_another_group(world: &World, plant: &Plant) {
     let other = world.group("rg2");
     world.put(&other, "2024-11-01", json!({"location": "eastus"})).await;
     let hub = format!("{other}/providers/Microsoft.Devices/IotHubs/hub2");
     let body = json!({"location": "eastus", "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}},
         "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}}});
     world.put(&hub, HUB, body).await;
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_go_says_what_holds_it() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    link_from_another_group(&world, &plant).await;
     let error = world.refused(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await;
     assert_eq!(error.code, "ResourceGroupDeletionBlocked");
     assert!(error.message.contains("plant7") && error.message.contains("hub2"), "{error}");
@@ -110,12 +115,7 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
 async fn a_failure_is_the_same_whoever_finished_the_operation() {
     let world = World::new().await;
     let plant = plant(&world).await;
-    let other = world.group("rg2");
-    world.put(&other, "2024-11-01", json!({"location": "eastus"})).await;
-    let hub = format!("{other}/providers/Microsoft.Devices/IotHubs/hub2");
-    let body = json!({"location": "eastus", "identity": {"type": "UserAssigned", "userAssignedIdentities": {plant.identity.clone(): {}}},
-        "properties": {"deviceRegistry": {"namespaceResourceId": plant.namespace, "identityResourceId": plant.identity}}});
-    world.put(&hub, HUB, body).await;
+    link_from_another_group(&world, &plant).await;
     let (id, uid) = (ResourceId::parse(&plant.group).unwrap(), uid_of(&world, &plant.group).await);
     let (input, owner) = (json!({ "uid": uid }), world.owner.id());
     let record = StoredOperation::with(world.platform(), owner, Uuid::nil(), "rg", operation::DELETE, &id, 200, input);
