@@ -120,6 +120,23 @@ fn certificates_survive_pem_and_base64() {
     assert!(oracle.run(&["x509", "-in", "root.pem", "-noout", "-serial"]).contains(root.serial_hex()));
 }
 
+/// Whoever signs without reading gets what a reader finds in the bytes, fractions of a second and a cut end included.
+#[test]
+fn what_was_signed_says_what_its_bytes_say() {
+    let pair = Pair::new();
+    let key = SoftwareSigner::generate(KeyKind::P256).unwrap();
+    let profile = Profile::leaf(leaf_fields("device-1")).unwrap();
+    let odd = pair.now.checked_add(std::time::Duration::from_millis(678)).unwrap();
+    for now in [odd, later(pair.issuing.certificate().not_after(), -10)] {
+        let serial = Serial::from_random([9; 16]);
+        let prepared = pair.issuing.prepare(&profile, key.public_key_info_der(), serial, now).unwrap();
+        let signed = ready(prepared.sign()).unwrap();
+        let read = Certificate::from_der(signed.der()).unwrap();
+        assert_eq!((signed.not_before(), signed.not_after()), (read.not_before(), read.not_after()));
+        assert_eq!((signed.sha256().as_str(), read.serial_hex()), (read.sha256(), serial.to_hex().as_str()));
+    }
+}
+
 #[test]
 fn a_leaf_never_outlives_its_issuer_and_says_that_it_was_cut() {
     let pair = Pair::new();

@@ -1,7 +1,7 @@
 //! The certificates that a namespace's authorities issued, page by page. Each way to ask has an index: a device, a serial number,
 //! or an authority with the order in which its certificates end.
 
-use super::record::{PLACE_COLUMN, place_from};
+use super::record::{PLACE_COLUMN, place, place_from};
 use crate::platform::Platform;
 use crate::tables::{CERTIFICATES, REVOCATIONS};
 use ferrohub_model::certificate_authority::{AuthorityRecord, CertificateRecord, CertificateState};
@@ -218,7 +218,8 @@ async fn of_devices(
         while let Some(rows) = pages.next().await? {
             for row in rows {
                 let record = row.parse::<CertificateRecord>()?;
-                let place = row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_default();
+                // One of an older program may have none until it is swept.
+                let place = row.columns.get(PLACE_COLUMN).cloned().flatten().unwrap_or_else(|| place(&record));
                 if wanted.takes(&record, now) && after.is_none_or(|after| place.as_str() > after) {
                     found.push((place, record));
                 }

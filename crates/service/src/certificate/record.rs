@@ -40,7 +40,7 @@ pub fn put(record: &CertificateRecord) -> Result<Put> {
 
 /// Where a certificate stands among those of its issuer: by its end, and those that end in the same second by the millisecond in which
 /// they were asked for, so that the newest is the last and a commit writes one page of the index.
-fn place(record: &CertificateRecord) -> String {
+pub(super) fn place(record: &CertificateRecord) -> String {
     let from = record.serial.len().saturating_sub(PLACE_SERIAL);
     let serial = record.serial.get(from..).unwrap_or(&record.serial);
     let millisecond = record.created.subsec_millisecond().unsigned_abs();
