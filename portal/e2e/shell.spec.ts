@@ -36,6 +36,25 @@ test("search finds resources by a part of their name, whatever stands in it", as
   await expect(page.getByRole("heading", { level: 1, name, exact: true })).toBeVisible();
 });
 
+test("what is typed into the search stays while a page comes late", async ({ portal, server }) => {
+  const name = fresh("late");
+  const group = await server.group(name);
+  const page = await portal(`/resource${group}/overview`);
+  // The next page's own code takes its time.
+  let go = () => {};
+  const gone = new Promise<void>((resolve) => (go = resolve));
+  await page.route(/\/assets\/.*\.js$/, async (route) => (await gone, route.fallback()));
+  await page.getByRole("link", { name: "Tags", exact: true }).click();
+  const search = page.getByRole("combobox", { name: /Search resources/ });
+  await search.fill(name);
+  go();
+  await expect(page.getByRole("button", { name: "Apply", exact: true })).toBeVisible();
+  await expect(search).toBeFocused();
+  await page.getByRole("option", { name: new RegExp(`${name}(?!\\w)`) }).click();
+  await expect(page.getByRole("heading", { level: 1, name, exact: true })).toBeFocused();
+  await expect(search).toHaveValue("");
+});
+
 test("an address is a state: filter, order, Back and reload", async ({ portal, server }) => {
   const word = fresh("address");
   for (const at of ["a", "b", "c"]) await server.group(`${word}-${at}`);

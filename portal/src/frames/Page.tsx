@@ -24,7 +24,10 @@ const useStyles = makeStyles({
   },
 });
 
-/** A page: breadcrumb, title in the window and as heading. The heading takes the focus when one comes to the page. */
+/** Whether somebody types: what comes late may not take the keystrokes. */
+const typing = (): boolean => document.activeElement?.matches("input:not([type=checkbox], [type=radio]), textarea, [contenteditable]") ?? false;
+
+/** A page: breadcrumb, title in the window and as heading. The heading takes the focus when one comes to the page, unless one has begun to type meanwhile. */
 export function Page({ title, crumbs = [], children, second }: { title: string; crumbs?: Crumb[]; children: ReactNode; second?: string }) {
   const styles = useStyles();
   const heading = useRef<HTMLHeadingElement>(null);
@@ -33,7 +36,7 @@ export function Page({ title, crumbs = [], children, second }: { title: string; 
     document.title = `${title} - ${t.product}`;
   }, [title]);
   useEffect(() => {
-    heading.current?.focus();
+    if (!typing()) heading.current?.focus();
     announce(title);
     // The page is what changed, not its title: a name that is read later does not take the focus away.
   }, [pathname]);

@@ -120,6 +120,8 @@ export function Search({ input }: { input: RefObject<HTMLInputElement | null> })
   const follow = (hit: Hit | undefined) => {
     if (!hit) return;
     close();
+    // The page that comes has the focus, and not a field that nobody types in any more.
+    input.current?.blur();
     void navigate(hit.to);
   };
   const onKey = (event: KeyboardEvent) => {
