@@ -89,6 +89,11 @@ impl<H> Table<H> {
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
 
+    /// The first row for a path, whatever the method: what decides which plane a request is for.
+    pub fn at(&self, segments: &[&str]) -> Option<&'static Row<H>> {
+        self.with_paths().find(|(_, path)| path.fits(segments).is_some()).map(|(row, _)| row)
+    }
+
     /// The rows for a request, first the first, each with the segments that stand for its `{name}`s.
     pub fn fitting(&self, method: &str, segments: &[String]) -> impl Iterator<Item = (&'static Row<H>, Vec<String>)> {
         self.with_paths()
@@ -134,14 +139,14 @@ impl<'p> Path<'p> {
     }
 
     /// The segments that head and tail stand for, where they fit. The tail is what tells rows with a `**` apart.
-    fn fits<'s>(&self, segments: &'s [String]) -> Option<(&'s [String], &'s [String])> {
+    fn fits<'s, S: AsRef<str>>(&self, segments: &'s [S]) -> Option<(&'s [S], &'s [S])> {
         let tail = self.tail.as_deref().unwrap_or_default();
         let rest = segments.len().checked_sub(tail.len()).filter(|rest| match self.tail {
             Some(_) => *rest >= self.head.len(),
             None => *rest == self.head.len(),
         })?;
         let (first, last) = (&segments[..self.head.len()], &segments[rest..]);
-        let same = |(part, segment): (&&str, &String)| is_named(part) || part.eq_ignore_ascii_case(segment);
+        let same = |(part, segment): (&&str, &S)| is_named(part) || part.eq_ignore_ascii_case(segment.as_ref());
         (tail.iter().zip(last).all(same) && self.head.iter().zip(first).all(same)).then_some((first, last))
     }
 
@@ -195,5 +200,7 @@ mod tests {
         ] {
             assert_eq!(look(method, path), want, "{method} {path}");
         }
+        assert_eq!(ROWS.at(&["DEVICES", "a"]).map(|row| row.run), Some(2));
+        assert!(ROWS.at(&["devices"]).is_none() && ROWS.at(&[]).is_none());
     }
 }

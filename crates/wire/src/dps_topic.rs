@@ -14,6 +14,11 @@ const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/";
 const OPERATION_STATUS: &str = "$dps/registrations/GET/iotdps-get-operationstatus/";
 const RESPONSE: &str = "$dps/registrations/res/";
 
+/// Every topic that [`DpsPublish::parse`] knows, with `{rid}` and `{operationId}` for what differs.
+pub fn publish_topics() -> [String; 2] {
+    [register("{rid}"), operation_status("{rid}", "{operationId}")]
+}
+
 /// What the user name `{idScope}/registrations/{registrationId}/api-version=..&ClientVersion=..` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DpsLogin {

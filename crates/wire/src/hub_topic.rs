@@ -8,6 +8,12 @@ pub use crate::property_bag::PropertyBag;
 
 use crate::query_text::value_of;
 
+/// What the topics of one device or module begin with.
+const OF_DEVICES: &str = "devices/";
+/// Path of telemetry below the device or module; the property bag follows.
+const EVENTS: &str = "messages/events";
+/// What all other topics begin with.
+const OF_HUB: &str = "$iothub/";
 /// Path of cloud-to-device messages below the device.
 pub(crate) const DEVICE_BOUND: &str = "messages/devicebound";
 /// Filter for [`HubSubscription::TwinResponses`].
@@ -18,6 +24,33 @@ pub const DESIRED_PATCHES_FILTER: &str = "$iothub/twin/PATCH/properties/desired/
 pub const METHODS_FILTER: &str = "$iothub/methods/POST/#";
 /// Filter for [`HubSubscription::CredentialResponses`].
 pub const CREDENTIAL_RESPONSES_FILTER: &str = "$iothub/credentials/res/#";
+
+/// What a topic below `$iothub/` is for.
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    TwinGet,
+    TwinReportedPatch,
+    CredentialIssue,
+    MethodResponse,
+}
+
+/// The topics below `$iothub/` to which devices publish, without their query; behind a last slash stands a status.
+const WORDS: [(&str, Word); 4] = [
+    ("twin/GET", Word::TwinGet),
+    ("twin/PATCH/properties/reported", Word::TwinReportedPatch),
+    ("credentials/POST/issueCertificate", Word::CredentialIssue),
+    ("methods/res/", Word::MethodResponse),
+];
+
+/// Every topic that [`HubPublish::parse`] knows, with `{device}`, `{module}`, `{status}` and `{rid}` for what differs.
+pub fn publish_topics() -> Vec<String> {
+    let events = ["{device}", "{device}/modules/{module}"].map(|of| format!("{OF_DEVICES}{of}/{EVENTS}/"));
+    let words = WORDS.map(|(path, _)| {
+        let status = if path.ends_with('/') { "{status}" } else { "" };
+        format!("{OF_HUB}{path}{status}/?$rid={{rid}}")
+    });
+    events.into_iter().chain(words).collect()
+}
 
 /// What a device's PUBLISH to the hub means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,27 +99,29 @@ impl<'a> HubPublish<'a> {
     }
 
     fn recognise(topic: &'a str) -> Option<Self> {
-        if let Some(rest) = topic.strip_prefix("devices/") {
+        if let Some(rest) = topic.strip_prefix(OF_DEVICES) {
             let (device, module, rest) = split_ids(rest)?;
-            let bag = rest.strip_prefix("messages/events")?;
+            let bag = rest.strip_prefix(EVENTS)?;
             let bag = if bag.is_empty() { bag } else { bag.strip_prefix('/')? };
             return Some(Self::Telemetry { device, module, bag });
         }
-        let rest = topic.strip_prefix("$iothub/")?;
+        let rest = topic.strip_prefix(OF_HUB)?;
         let (path, query) = rest.split_once("/?").unwrap_or((rest.trim_end_matches('/'), ""));
         let rid = value_of(query, "$rid").filter(|rid| !rid.is_empty());
-        match path {
-            "twin/GET" => Some(Self::TwinGet { rid: rid? }),
-            "twin/PATCH/properties/reported" => Some(Self::TwinReportedPatch {
-                rid: rid?,
-                version: value_of(query, "$version").filter(|text| !text.is_empty()),
-            }),
-            "credentials/POST/issueCertificate" => Some(Self::CredentialIssue { rid }),
-            _ => {
-                let status = path.strip_prefix("methods/res/")?.parse().ok()?;
-                Some(Self::MethodResponse { status, rid: rid? })
+        let known = |(word, meant): (&str, Word)| {
+            let status = path.strip_prefix(word)?;
+            (status.is_empty() || word.ends_with('/')).then_some((meant, status))
+        };
+        let (meant, status) = WORDS.into_iter().find_map(known)?;
+        Some(match meant {
+            Word::TwinGet => Self::TwinGet { rid: rid? },
+            Word::TwinReportedPatch => {
+                let version = value_of(query, "$version").filter(|text| !text.is_empty());
+                Self::TwinReportedPatch { rid: rid?, version }
             }
-        }
+            Word::CredentialIssue => Self::CredentialIssue { rid },
+            Word::MethodResponse => Self::MethodResponse { status: status.parse().ok()?, rid: rid? },
+        })
     }
 }
 
@@ -119,25 +154,42 @@ pub enum HubSubscription<'a> {
     Unknown(&'a str),
 }
 
+/// The filters without ids.
+const FILTERS: [(&str, HubSubscription<'static>); 4] = [
+    (TWIN_RESPONSES_FILTER, HubSubscription::TwinResponses),
+    (DESIRED_PATCHES_FILTER, HubSubscription::DesiredPatches),
+    (METHODS_FILTER, HubSubscription::Methods),
+    (CREDENTIAL_RESPONSES_FILTER, HubSubscription::CredentialResponses),
+];
+
+/// The paths of filters below a module, beside those of messages. The C SDK subscribes to everything below it.
+const OF_MODULE: [&str; 2] = ["inputs", ""];
+
+/// Every filter that [`HubSubscription::parse`] knows, with `{device}` and `{module}` for what differs.
+pub fn filters() -> Vec<String> {
+    let bound = ["{device}", "{device}/modules/{module}"].map(|of| format!("{OF_DEVICES}{of}/{DEVICE_BOUND}/#"));
+    let of_module = OF_MODULE.map(|path| {
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{OF_DEVICES}{{device}}/modules/{{module}}/{path}{slash}#")
+    });
+    FILTERS.iter().map(|(filter, _)| (*filter).to_owned()).chain(bound).chain(of_module).collect()
+}
+
 impl<'a> HubSubscription<'a> {
     /// Classifies a topic filter.
     pub fn parse(filter: &'a str) -> Self {
-        match filter {
-            TWIN_RESPONSES_FILTER => Self::TwinResponses,
-            DESIRED_PATCHES_FILTER => Self::DesiredPatches,
-            METHODS_FILTER => Self::Methods,
-            CREDENTIAL_RESPONSES_FILTER => Self::CredentialResponses,
-            _ => Self::with_ids(filter).unwrap_or(Self::Unknown(filter)),
+        match FILTERS.iter().find(|(known, _)| *known == filter) {
+            Some((_, meant)) => *meant,
+            None => Self::with_ids(filter).unwrap_or(Self::Unknown(filter)),
         }
     }
 
     fn with_ids(filter: &'a str) -> Option<Self> {
-        let (device, module, rest) = split_ids(filter.strip_prefix("devices/")?)?;
+        let (device, module, rest) = split_ids(filter.strip_prefix(OF_DEVICES)?)?;
         let path = rest.strip_suffix('#')?.trim_end_matches('/');
         match module {
             _ if path.eq_ignore_ascii_case(DEVICE_BOUND) => Some(Self::DeviceBound { device, module }),
-            // The C SDK subscribes to everything below the module.
-            Some(module) if path == "inputs" || path.is_empty() => Some(Self::ModuleInputs { device, module }),
+            Some(module) if OF_MODULE.contains(&path) => Some(Self::ModuleInputs { device, module }),
             _ => None,
         }
     }

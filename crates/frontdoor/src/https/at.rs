@@ -15,9 +15,13 @@ pub(super) struct Target {
     pub(super) route: Route,
 }
 
+/// What every path of this plane begins with; the host's name follows, and the path there.
+const PREFIX: &str = "/at/";
+
 /// The routes of this plane.
 pub(super) fn routes() -> Vec<RouteInfo> {
-    vec![RouteInfo { plane: "at", method: "*".into(), path: "/at/{hostName}/**".into(), wants: Wants::Known }]
+    let path = format!("{PREFIX}{{hostName}}/**");
+    vec![RouteInfo { plane: "at", method: "*".into(), path, wants: Wants::Known }]
 }
 
 /// What a path at a name of ours is meant for; `None` for every path that does not begin like this.
@@ -25,7 +29,7 @@ pub(super) fn target(here: &str, path: &str) -> Option<Target> {
     if crate::tls::is_device_name(here) {
         return None;
     }
-    let rest = path.strip_prefix("/at/")?;
+    let rest = path.strip_prefix(PREFIX)?;
     let (host, rest) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, path) = (host_of(host), format!("/{rest}"));
     let route = match Route::of(&host, &path, false) {

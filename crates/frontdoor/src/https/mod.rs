@@ -52,7 +52,7 @@ use ferrohub_model::limits::{
 };
 use ferrohub_service::Service;
 use ferrohub_service::client_here::for_client;
-use ferrohub_service::route::{RouteInfo, Wants};
+use ferrohub_service::route::RouteInfo;
 use futures_util::FutureExt;
 use http::{Request, Response, Version};
 use http_body_util::Full;
@@ -80,12 +80,6 @@ const ACCESS: &str = "access";
 
 /// Every route of the HTTPS port.
 pub(crate) fn routes() -> Vec<RouteInfo> {
-    let web_sockets = ["/$iothub/websocket", "/$servicebus/websocket"].map(|path| RouteInfo {
-        plane: Route::WebSocket.label(),
-        method: "*".into(),
-        path: path.into(),
-        wants: Wants::Nothing,
-    });
     let tables = [
         arm::routes(),
         login::routes(),
@@ -96,8 +90,9 @@ pub(crate) fn routes() -> Vec<RouteInfo> {
         registry::routes(),
         portal::routes(),
         at::routes(),
+        websocket::routes(),
     ];
-    tables.into_iter().flatten().chain(web_sockets).collect()
+    tables.concat()
 }
 
 /// What every HTTPS connection shares.

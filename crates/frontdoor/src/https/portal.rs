@@ -12,9 +12,10 @@ use bytes::Bytes;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_service::Service;
 use ferrohub_service::authn::PORTAL_PATH;
-use ferrohub_service::route::{RouteInfo, Wants};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::Method;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, HeaderName, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY, VARY,
@@ -50,25 +51,47 @@ struct File {
 static BY_NAME: LazyLock<HashMap<&'static str, File>> =
     LazyLock::new(|| FILES.iter().map(|(name, bytes)| (*name, File::new(name, bytes))).collect());
 
-/// The routes of the portal.
-pub(super) fn routes() -> Vec<RouteInfo> {
-    let route =
-        |path: &str| RouteInfo { plane: "portal", method: "GET".into(), path: path.into(), wants: Wants::Nothing };
-    vec![route("/"), route("/portal/**")]
+type Run = fn(&Service, &Call) -> Result<Reply>;
+
+static ROUTES: Table<Run> = Table::new(&[
+    row("/portal/**", a_file),
+    row("/", the_root),
+    row("/**", |service, call| Ok(to_the_portal(service, call))),
+]);
+
+const fn row(path: &'static str, run: Run) -> Row<Run> {
+    Row { method: "GET", path, wants: Wants::Nothing, run }
 }
 
-/// Answers a request.
+/// The routes of the portal.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    ROUTES.info("portal")
+}
+
+/// Answers a request. Whoever may GET may ask for the head alone.
 pub(super) fn handle(service: &Service, call: &Call) -> Result<Reply> {
-    let reads = matches!(call.method.as_str(), "GET" | "HEAD");
-    let Some(name) = call.path.strip_prefix(PORTAL_PATH) else {
-        // The root of a name that others share is for browsers only.
-        let browser = call.header("accept").is_some_and(|types| types.contains("text/html"));
-        let own = call.host().starts_with("portal.") || call.path.len() > 1;
-        return if reads && (browser || own) { Ok(to_the_portal(service, call)) } else { Err(nothing_here(call)) };
-    };
-    if !reads {
-        return Err(method_not_allowed(call, "GET, HEAD"));
+    let method = if call.method == Method::HEAD { "GET" } else { call.method.as_str() };
+    match ROUTES.find(method, &call.segments()?) {
+        Found::Row(row, _) => (row.run)(service, call),
+        Found::OtherMethods(methods) => Err(method_not_allowed(call, &format!("{}, HEAD", methods.join(", ")))),
+        Found::Nothing => Err(nothing_here(call)),
     }
+}
+
+/// The root; at a name that others share it is for browsers only.
+fn the_root(service: &Service, call: &Call) -> Result<Reply> {
+    let browser = call.header("accept").is_some_and(|types| types.contains("text/html"));
+    if browser || call.host().starts_with("portal.") {
+        Ok(to_the_portal(service, call))
+    } else {
+        Err(nothing_here(call))
+    }
+}
+
+/// A file of the portal, or the page of a screen.
+fn a_file(service: &Service, call: &Call) -> Result<Reply> {
+    // In other letters, or without the last slash.
+    let Some(name) = call.path.strip_prefix(PORTAL_PATH) else { return Ok(to_the_portal(service, call)) };
     let found = BY_NAME.get(name);
     if found.is_none() && name.starts_with(HASHED) {
         return Err(Error::not_found(format!(

@@ -1,5 +1,6 @@
 //! Which service a request is for: by its path where that is telling, else by its Host header.
 
+use super::websocket::{self, Place};
 use ferrohub_model::limits;
 
 /// A service behind the HTTPS port.
@@ -50,16 +51,13 @@ impl Route {
     pub(crate) fn of(host: &str, path: &str, web_socket: bool) -> Self {
         let lower = path.to_ascii_lowercase();
         let segments: Vec<&str> = lower.split('/').filter(|segment| !segment.is_empty()).collect();
-        if matches!(segments.as_slice(), ["$iothub" | "$servicebus", "websocket"]) {
-            return Self::WebSocket;
-        }
         let provisioning_host = host.contains(".azure-devices-provisioning.");
-        // C# devices ask a provisioning service for it at the root; on a name of no service that is where they may mean one.
-        if web_socket
-            && segments.is_empty()
-            && (provisioning_host || matches!(Self::of(host, path, false), Self::Unknown | Self::Portal))
-        {
-            return Self::WebSocket;
+        // On a name of no service the root is where they may mean a provisioning one.
+        let at_root = || provisioning_host || matches!(Self::of(host, path, false), Self::Unknown | Self::Portal);
+        match websocket::place(&segments) {
+            Some(Place::Mqtt | Place::Amqp) => return Self::WebSocket,
+            Some(Place::Root) if web_socket && at_root() => return Self::WebSocket,
+            _ => {}
         }
         if provisioning_host {
             return provisioning(&segments);

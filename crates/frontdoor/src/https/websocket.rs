@@ -1,19 +1,52 @@
 //! The upgrade to WebSocket, behind which devices speak MQTT (reference: iot-hub-and-dps.md A.7, D.1). Who they are is proven by
 //! their CONNECT.
 
+use super::nothing_here;
 use super::reply::Reply;
 use super::request::{Call, method_not_allowed, shown};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_service::route::{Found, RouteInfo, Row, Table, Wants};
 use ferrohub_wire::websocket::accept_key;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, Method, Version};
+use http::{HeaderMap, HeaderName, Version};
 
 /// The version of RFC 6455.
 const VERSION: &str = "13";
 /// The sub-protocol of MQTT (MQTT 3.1.1, 6).
 const MQTT: &str = "mqtt";
+
+/// A path at which WebSocket is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Of MQTT, whatever the name of the host.
+    Mqtt,
+    /// Of AMQP, which is not built.
+    Amqp,
+    /// The root, where it is only for those who ask for WebSocket: C# devices do so at a provisioning service.
+    Root,
+}
+
+static ROUTES: Table<Place> = Table::new(&[
+    row("/$iothub/websocket", Place::Mqtt),
+    row("/$servicebus/websocket", Place::Amqp),
+    row("/", Place::Root),
+]);
+
+const fn row(path: &'static str, run: Place) -> Row<Place> {
+    Row { method: "GET", path, wants: Wants::Nothing, run }
+}
+
+/// The routes of this plane.
+pub(super) fn routes() -> Vec<RouteInfo> {
+    ROUTES.info("websocket")
+}
+
+/// What is served at a path, if WebSocket is asked for there.
+pub(super) fn place(segments: &[&str]) -> Option<Place> {
+    ROUTES.at(segments).map(|row| row.run)
+}
 
 /// An upgrade that was agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +66,11 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 /// `MethodNotAllowed`, `Invalid` with what is missing, `NotImplemented` for AMQP.
 pub(super) fn answer(call: &Call, version: Version) -> Result<(Reply, Option<Upgrade>)> {
     let headers = &call.headers;
-    if call.method != Method::GET {
-        return Err(method_not_allowed(call, "GET"));
-    }
-    if call.path.to_ascii_lowercase().contains("$servicebus") {
-        return Err(amqp());
+    match ROUTES.find(call.method.as_str(), &call.segments()?) {
+        Found::Row(Row { run: Place::Mqtt | Place::Root, .. }, _) => {}
+        Found::Row(Row { run: Place::Amqp, .. }, _) => return Err(amqp()),
+        Found::OtherMethods(methods) => return Err(method_not_allowed(call, &methods.join(", "))),
+        Found::Nothing => return Err(nothing_here(call)),
     }
     let connection = names(headers, &CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"));
     if !is_asked(headers) || !connection || version < Version::HTTP_11 {
@@ -110,6 +143,7 @@ fn amqp() -> Error {
 mod tests {
     use super::*;
     use crate::https::request::tests::call;
+    use http::Method;
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 

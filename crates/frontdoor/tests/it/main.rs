@@ -16,6 +16,7 @@ mod sign_in;
 mod sign_in_link;
 mod strangers;
 mod sweep;
+mod sweep_topics;
 mod websocket;
 
 /// Processes that serve an installation.

@@ -27,6 +27,14 @@ const PROVISIONING: &str = "https://azure-devices-provisioning.net";
 const REGISTRY: &str = "https://deviceregistry.azure.com";
 const HUB_DATA_CONTRIBUTOR: &str = "4fc6c259-987e-4a07-842e-c321cc9d413f";
 const DPS_DATA_CONTRIBUTOR: &str = "dfce44e4-17b7-4bd1-a6d1-04996ec95633";
+/// What asks for WebSocket.
+const UPGRADE: [(&str, &str); 5] = [
+    ("connection", "Upgrade"),
+    ("upgrade", "websocket"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("sec-websocket-protocol", "mqtt"),
+];
 const NOBODYS_ID: &str = "00000000-0000-0000-0000-0000000000ff";
 
 /// Who calls, and with which `Authorization`.
@@ -111,11 +119,16 @@ impl Sweep {
         if matches!(route.plane, "pki" | "health") {
             return plain(rig, route.plane, path).await;
         }
+        if route.plane == "websocket" {
+            // The root is for those who ask a provisioning service.
+            let host = if route.path == "/" { DPS_HOST } else { HUB_HOST };
+            return rig.https.send(method, host, path, &UPGRADE, "").await;
+        }
         let host = match route.plane {
             "arm" => "management.localhost",
             "login" => "login.localhost",
             "graph" => "graph.localhost",
-            "hub" | "websocket" => HUB_HOST,
+            "hub" => HUB_HOST,
             "dps" => DPS_HOST,
             "registry" => "swedencentral.api.deviceregistry.localhost",
             "portal" | "at" => "portal.localhost",

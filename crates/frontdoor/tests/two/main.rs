@@ -28,6 +28,8 @@ mod sign_in_link;
 mod strangers;
 #[path = "../it/sweep.rs"]
 mod sweep;
+#[path = "../it/sweep_topics.rs"]
+mod sweep_topics;
 #[path = "../it/websocket.rs"]
 mod websocket;
 
