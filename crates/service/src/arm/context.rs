@@ -1,5 +1,6 @@
 //! What the engine hands to a type's hooks.
 
+use super::activity;
 use super::declaration::TypeDecl;
 use super::render;
 use super::request::ArmRequest;
@@ -12,6 +13,7 @@ use crate::resources::{Kind, RowExtra, Stored};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Put;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,6 +23,8 @@ pub struct PutContext<'a> {
     pub platform: &'a Platform,
     /// Who asks.
     pub actor: &'a Actor,
+    /// The request, for rows of the activity log.
+    pub request: &'a ArmRequest,
     /// The resource's id as the client wrote it.
     pub id: &'a ResourceId,
     /// The resource's internal id.
@@ -47,6 +51,14 @@ impl PutContext<'_> {
     /// Whether the resource is new.
     pub fn is_new(&self) -> bool {
         self.existing.is_none()
+    }
+
+    /// The row of the activity log for another write, on `id`, that goes into the same unit.
+    ///
+    /// # Errors
+    /// Internal, when the row does not serialize.
+    pub fn told(&self, id: &ResourceId, action: &str) -> Result<Put> {
+        activity::of_request(self.platform, self.request, id, action)
     }
 
     /// Whether the client's shape knows the member at this path, so that leaving it out means something.
@@ -132,6 +144,15 @@ impl SubContext<'_> {
         locks.check_path(operation, &format!("{}/{}", self.id, self.tail.join("/")))?;
         locks.expect(change);
         Ok(())
+    }
+
+    /// The row of the activity log for this request, answered well with `status`, for the unit of what it does.
+    ///
+    /// # Errors
+    /// Internal, when the row does not serialize.
+    pub fn told(&self, status: u16) -> Result<Put> {
+        let action = self.decl.sub_action(self.method, self.tail);
+        activity::success_row(self.platform, self.request, self.id, &action, status)
     }
 
     /// Whether the tail is these words, ignoring case; `*` stands for any segment.

@@ -9,7 +9,7 @@ use crate::authz::builtin;
 use crate::departure;
 use crate::locks::Operation;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, RowExtra, Stored, Told, tag};
 use crate::subscriptions;
 use crate::tables::{RESOURCES, SUBSCRIPTIONS};
 use ferrohub_model::error::{Error, Result};
@@ -156,7 +156,9 @@ fn own(platform: &Platform, request: &ArmRequest, made: &Subscription, change: &
         resource: Resource { name, properties, ..Resource::default() },
         extra,
     };
-    resources::put(platform, actor, entry, change).map(drop)
+    let told =
+        Told::Row(activity::of_request(platform, request, &entry.id, &format!("{}/write", ROLE_ASSIGNMENT.full()))?);
+    resources::put(platform, actor, entry, told, change).map(drop)
 }
 
 /// Takes an alias away; the subscription stays.

@@ -1,6 +1,7 @@
 //! The delete operation over a tree: what is below goes first, deepest first; what goes is marked before, so that
 //! nothing new is made in it or linked to it; and what cannot go is found out before anything went.
 
+use super::activity::{self, Origin};
 use super::declaration::TypeDecl;
 use super::operation::{Lease, StoredOperation};
 use super::remove::{RACE, delete_one};
@@ -35,7 +36,7 @@ pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &m
     platform.locks().await?.check(Operation::Delete, &target.id)?;
     refuse_held(platform, &target, &marked).await?;
     departure::check_tree(platform, &target.id).await?;
-    run_tree(platform, &record.actor(), &target, lease).await
+    run_tree(platform, record, &target, lease).await
 }
 
 /// Takes the marks off again when the operation has failed for good.
@@ -88,11 +89,11 @@ async fn refuse_held(platform: &Platform, target: &Stored, marked: &[Stored]) ->
     if refused.is_empty() { Ok(()) } else { Err(held(target, refused)) }
 }
 
-async fn run_tree(platform: &Platform, actor: &Actor, target: &Stored, lease: &mut Lease) -> Result<()> {
-    let decl = decl_of(platform, target)?;
+async fn run_tree(platform: &Platform, record: &StoredOperation, target: &Stored, lease: &mut Lease) -> Result<()> {
+    let (decl, actor) = (decl_of(platform, target)?, record.actor());
     loop {
-        let refused = delete_below(platform, actor, target, lease).await?;
-        match delete_one(platform, decl, target, actor, None, Change::new()).await {
+        let refused = delete_below(platform, record, target, lease).await?;
+        match delete_one(platform, decl, target, &actor, None, Change::new()).await {
             Ok(()) => return Ok(()),
             // Something was made below the target meanwhile: once more.
             Err(error) if error.code == RACE && refused.is_empty() => lease.renew(platform).await?,
@@ -105,10 +106,11 @@ async fn run_tree(platform: &Platform, actor: &Actor, target: &Stored, lease: &m
 /// Deletes what lies below; answers what refused to go, with its reason, once a whole round brings no progress.
 async fn delete_below(
     platform: &Platform,
-    actor: &Actor,
+    record: &StoredOperation,
     target: &Stored,
     lease: &mut Lease,
 ) -> Result<Vec<(String, String)>> {
+    let actor = record.actor();
     let mut gone = 0;
     loop {
         let mut refused = Vec::new();
@@ -118,7 +120,8 @@ async fn delete_below(
         for stored in all {
             lease.tell(gone, total);
             lease.renew(platform).await?;
-            match delete_one(platform, decl_of(platform, &stored)?, &stored, actor, None, Change::new()).await {
+            let change = telling(platform, record, &actor, &stored)?;
+            match delete_one(platform, decl_of(platform, &stored)?, &stored, &actor, None, change).await {
                 Ok(()) => {
                     (progress, gone) = (true, gone + 1);
                     lease.got_on();
@@ -134,6 +137,21 @@ async fn delete_below(
             return Ok(refused);
         }
     }
+}
+
+/// A change with the row that tells of the end of a resource, which nobody asked for by itself. What lies below another resource is part of
+/// that one, as a namespace's devices are.
+fn telling(platform: &Platform, record: &StoredOperation, actor: &Actor, stored: &Stored) -> Result<Change> {
+    let mut change = Change::new();
+    if !stored.kind.is_nested() {
+        let origin = match &record.begun {
+            Some(begun) => Origin::service(actor, begun.request_id, begun.correlation_id),
+            None => Origin::service(actor, Uuid::nil(), Uuid::nil()),
+        };
+        let action = format!("{}/delete", stored.kind.full());
+        change.unit.put(activity::of_service(platform, &origin, &stored.id, &action)?);
+    }
+    Ok(change)
 }
 
 /// Everything stored below a resource, what lies deepest first.

@@ -9,7 +9,7 @@ use super::tags::{TagChange, tags};
 use super::{activity, body, providers, region, usages, view};
 use crate::locks::Operation;
 use crate::platform::Change;
-use crate::resources::{self, Entry, Kind, Scope, Stored};
+use crate::resources::{self, Entry, Kind, Scope, Stored, Told};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource::Resource;
@@ -132,6 +132,7 @@ impl Call<'_> {
         let mut context = PutContext {
             platform: self.platform,
             actor: &self.request.actor,
+            request: self.request,
             id,
             uid: existing.as_ref().map_or_else(|| self.platform.new_id(), |stored| stored.uid),
             kind,
@@ -181,8 +182,8 @@ impl Call<'_> {
         let status = if existing.is_none() { self.decl.put.0 } else { self.decl.put.1 };
         let entry =
             Entry { uid, kind, parent: above, id: id.clone(), below_new: false, was: existing, resource, extra };
-        let stored = resources::put(self.platform, &self.request.actor, entry, &mut change)?;
-        change.unit.put(activity::success_row(self.platform, self.request, id, action, status)?);
+        let told = Told::Row(activity::success_row(self.platform, self.request, id, action, status)?);
+        let stored = resources::put(self.platform, &self.request.actor, entry, told, &mut change)?;
         match self.platform.commit(change).await {
             Ok(_) => {
                 let mut answer = ArmResponse::new(status, Some(self.render(&stored).await?));

@@ -6,15 +6,16 @@ use super::naming::{first_name, free_name};
 use crate::authz::Actor;
 use crate::extensions;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, Kind, RowExtra, Stored, Told, tag};
 use ferrohub_model::device::{DeviceIdentity, DeviceStatus};
 use ferrohub_model::error::Result;
 use ferrohub_model::resource::{Reference, Resource};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 /// The type of ADR devices.
-pub const DEVICE: Kind = Kind::new(tag::DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "devices"]);
+pub const DEVICE: Kind =
+    Kind { counted: true, ..Kind::new(tag::DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "devices"]) };
 /// The reference from an ADR device to its certificate policy.
 pub const POLICY: &str = "policy";
 
@@ -106,8 +107,6 @@ pub(super) fn write(
     if was.as_ref().is_some_and(|was| *was.resource == resource) {
         return Ok(resource.name);
     }
-    let version = resource.properties.get("version").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
-    resource.properties.insert("version".into(), json!(version));
     let entry = Entry {
         uid: device.uid,
         kind: &DEVICE,
@@ -118,7 +117,8 @@ pub(super) fn write(
         resource,
         extra: RowExtra::default(),
     };
-    resources::put(platform, actor, entry, change)?;
+    let told = if *brought { Told::ByItsOperation } else { Told::DataPlane };
+    resources::put(platform, actor, entry, told, change)?;
     Ok(name.clone())
 }
 

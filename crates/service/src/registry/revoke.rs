@@ -6,7 +6,7 @@ use super::mirror::DEVICE;
 use crate::authz::Actor;
 use crate::hub::identity;
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry, Stored};
+use crate::resources::{self, Entry, Stored, Told};
 use crate::tables::RENEWALS;
 use ferrohub_model::device::DeviceStatus;
 use ferrohub_model::error::{Error, Result};
@@ -62,9 +62,7 @@ fn show_disabled(platform: &Platform, actor: &Actor, stored: &Stored, change: &m
     if resource.value(&["enabled"]).and_then(Value::as_bool) == Some(false) {
         return Ok(());
     }
-    let version = resource.properties.get("version").and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
     resource.properties.insert("enabled".into(), false.into());
-    resource.properties.insert("version".into(), version.into());
     let entry = Entry {
         uid: stored.uid,
         kind: &DEVICE,
@@ -75,5 +73,5 @@ fn show_disabled(platform: &Platform, actor: &Actor, stored: &Stored, change: &m
         resource,
         extra: stored.extra.clone(),
     };
-    resources::put(platform, actor, entry, change).map(drop)
+    resources::put(platform, actor, entry, Told::ByItsOperation, change).map(drop)
 }

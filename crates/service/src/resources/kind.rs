@@ -82,6 +82,8 @@ pub struct Kind {
     pub listed: bool,
     /// Whether there is only one, with a name of its own.
     pub singleton: bool,
+    /// Whether `properties.version` counts how often a resource was written.
+    pub counted: bool,
     /// How the type shows rows of another one; `None` for a type that has rows of its own.
     pub face: Option<&'static dyn Face>,
 }
@@ -117,7 +119,7 @@ impl PartialEq for Kind {
 impl Kind {
     /// The least that a type says about itself.
     pub const fn new(tag: &'static str, provider: &'static str, path: &'static [&'static str]) -> Self {
-        Self { tag, provider, path, scope: Scope::InGroup, listed: false, singleton: false, face: None }
+        Self { tag, provider, path, scope: Scope::InGroup, listed: false, singleton: false, counted: false, face: None }
     }
 
     /// Full type in canonical case.

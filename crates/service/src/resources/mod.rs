@@ -15,7 +15,7 @@ pub use find::{
     require, uid_of,
 };
 pub use kind::{Face, Kind, Kinds, Scope, tag};
-pub use write::{Entry, become_another, delete, put, relocate, rewrite};
+pub use write::{Entry, Told, become_another, delete, put, relocate, rewrite};
 pub(crate) use write::{delete_with, founding_row};
 
 use ferrohub_model::error::{Error, Result};

@@ -12,8 +12,12 @@ use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
 use ferrohub_model::uid::uid_key;
 use ferrohub_store::{Expect, Put};
+use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// The property of a counted type that says how often it was written.
+const VERSION: &str = "version";
 
 /// A resource as it is to be stored.
 pub struct Entry<'a> {
@@ -35,13 +39,32 @@ pub struct Entry<'a> {
     pub extra: RowExtra,
 }
 
+/// What tells of a write in the activity log.
+pub enum Told {
+    /// This row, which goes into the same unit.
+    Row(Put),
+    /// The rows of the operation that makes this write among many.
+    ByItsOperation,
+    /// Nothing: a data plane wrote, and the log is of the control plane, as Azure's. The stamps of the resource say who and when.
+    DataPlane,
+}
+
+impl Told {
+    fn add_to(self, change: &mut Change) {
+        if let Self::Row(row) = self {
+            change.unit.put(row);
+        }
+    }
+}
+
 /// Stamps the resource in the name of `actor`, gives it a new etag and adds its row to `change`, which then expects that
-/// nobody else wrote or made it meanwhile and that its parent is there. Returns the resource as it will be read; its
+/// nobody else wrote or made it meanwhile and that its parent is there; what tells of it goes along. Returns the resource as it will be read; its
 /// version is known after the commit only.
 ///
 /// # Errors
 /// Internal, when the document does not serialize.
-pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Change) -> Result<Stored> {
+pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, told: Told, change: &mut Change) -> Result<Stored> {
+    told.add_to(change);
     let now = rfc3339(platform.now());
     let (by, kind) = (actor.name().to_owned(), actor.kind_name().to_owned());
     let Entry { uid, kind: of, parent, id, below_new, was, mut resource, extra } = entry;
@@ -59,6 +82,10 @@ pub fn put(platform: &Platform, actor: &Actor, entry: Entry<'_>, change: &mut Ch
     stamps.last_modified_at = now;
     resource.system_data = stamps;
     resource.etag = platform.random.uuid_v4().to_string();
+    if of.counted {
+        let before = was.and_then(|was| was.resource.value(&[VERSION])).and_then(Value::as_u64);
+        resource.properties.insert(VERSION.into(), before.unwrap_or(0).saturating_add(1).into());
+    }
     match was {
         Some(was) => {
             assert_eq!((was.uid, was.kind.tag), (uid, of.tag), "a resource keeps its uid and its type");
@@ -112,12 +139,12 @@ pub fn relocate(was: &Stored, parent: Uuid, change: &mut Change) -> Result<()> {
 pub fn become_another(
     platform: &Platform,
     actor: &Actor,
-    was: &Stored,
-    kind: &'static Kind,
-    parent: Uuid,
-    mut resource: Resource,
+    (was, mut resource): (&Stored, Resource),
+    (kind, parent): (&'static Kind, Uuid),
+    told: Told,
     change: &mut Change,
 ) -> Result<()> {
+    told.add_to(change);
     resource.system_data.last_modified_by = actor.name().to_owned();
     resource.system_data.last_modified_by_type = actor.kind_name().to_owned();
     resource.system_data.last_modified_at = rfc3339(platform.now());

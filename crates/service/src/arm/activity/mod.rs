@@ -54,6 +54,15 @@ pub fn success_row(
     Entry::new(platform, &origin(request), id, action, (word, status, None)).put(platform)
 }
 
+/// The row of another write that a request makes beside its own, in the same unit.
+///
+/// # Errors
+/// Internal, when the row does not serialize.
+pub fn of_request(platform: &Platform, request: &ArmRequest, id: &ResourceId, action: &str) -> Result<Put> {
+    let origin = Origin::service(&request.actor, request.request_id, request.correlation_id);
+    of_service(platform, &origin, id, action)
+}
+
 /// Writes the row of a request whose effect was not one unit of work: of an action that shows something, or that wrote for
 /// itself before. On a disk that takes no more, the row is a line of the server's log instead, so that reading goes on.
 ///

@@ -14,9 +14,9 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     extended_location: ExtendedLocationRule::Must,
     properties: PROPERTIES,
     delete: (204, 204),
-    behavior: &Document { uuid: true, counted: true, transition: false },
+    behavior: &Document { uuid: true, transition: false },
     ..TypeDecl::new(
-        Kind { listed: true, ..Kind::new(tag::ASSET, "Microsoft.DeviceRegistry", &["assets"]) },
+        Kind { listed: true, counted: true, ..Kind::new(tag::ASSET, "Microsoft.DeviceRegistry", &["assets"]) },
         REGISTRY_FAMILY,
         &[View::hiding("2024-11-01", None, &["etag"])],
     )

@@ -23,7 +23,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
         PROVISIONING_STATE,
     ],
     delete: (204, 204),
-    behavior: &Document { uuid: true, counted: false, transition: false },
+    behavior: &Document { uuid: true, transition: false },
     ..TypeDecl::new(
         Kind {
             listed: true,

@@ -10,10 +10,11 @@ use crate::arm::schema::{Check, Property, acted};
 use crate::locks::{Locks, Operation};
 use crate::platform::Change;
 use crate::registry;
-use crate::resources::{self, Entry, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, RowExtra, Stored, Told, tag};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource::Resource;
 use ferrohub_model::resource_id::ResourceId;
+use ferrohub_store::Put;
 use serde_json::{Map, Value, json};
 
 /// The action's name.
@@ -97,18 +98,17 @@ async fn plan(cx: &SubContext<'_>, id: &ResourceId, change: &mut Change) -> Resu
     let device = profile.name().to_owned();
     add_device(cx, &namespace, &profile, &locks, change).await?;
     locks.expect(change);
-    tell(cx, &asset.id, "assets/delete", change)?;
-    tell(cx, &target, "namespaces/assets/write", change)?;
+    change.unit.put(row(cx, &asset.id, "assets/delete")?);
+    let told = Told::Row(row(cx, &target, "namespaces/assets/write")?);
     let resource =
         Resource { properties: converted(&asset.resource.properties, &device), ..asset.resource.as_ref().clone() };
-    resources::become_another(platform, cx.actor, &asset, kind, namespace.uid, resource, change)
+    resources::become_another(platform, cx.actor, (&asset, resource), (kind, namespace.uid), told, change)
 }
 
-/// Adds the row of the activity log of one of the writes that the action makes to `change`.
-fn tell(cx: &SubContext<'_>, id: &ResourceId, what: &str, change: &mut Change) -> Result<()> {
+/// The row of the activity log of one of the writes that the action makes.
+fn row(cx: &SubContext<'_>, id: &ResourceId, what: &str) -> Result<Put> {
     let origin = Origin::service(cx.actor, cx.request.request_id, cx.request.correlation_id);
-    change.unit.put(activity::of_service(cx.platform, &origin, id, &format!("Microsoft.DeviceRegistry/{what}"))?);
-    Ok(())
+    activity::of_service(cx.platform, &origin, id, &format!("Microsoft.DeviceRegistry/{what}"))
 }
 
 /// The endpoint profile that an asset names: in its own group, by name or by id.
@@ -152,7 +152,7 @@ async fn add_device(
     if let Some(was) = &was {
         registry::hold_link_of(platform, was, change).await?;
     }
-    tell(cx, &id, "namespaces/devices/write", change)?;
+    let told = Told::Row(row(cx, &id, "namespaces/devices/write")?);
     let mut resource = match &was {
         Some(was) => was.resource.as_ref().clone(),
         None => Resource {
@@ -165,8 +165,6 @@ async fn add_device(
             ..Resource::default()
         },
     };
-    let version = resource.value(&["version"]).and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
-    resource.properties.insert("version".into(), version.into());
     let endpoints = resource.properties.entry("endpoints").or_insert_with(|| json!({}));
     if !endpoints["inbound"].is_object() {
         endpoints["inbound"] = json!({});
@@ -182,7 +180,7 @@ async fn add_device(
         resource,
         extra: was.as_ref().map_or_else(RowExtra::default, |was| was.extra.clone()),
     };
-    resources::put(platform, cx.actor, entry, change).map(drop)
+    resources::put(platform, cx.actor, entry, told, change).map(drop)
 }
 
 /// The inbound endpoint that an endpoint profile describes.

@@ -5,7 +5,7 @@ use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::schema::{Property, read_only};
 use crate::platform::Change;
-use crate::resources::{self, Entry, Stored};
+use crate::resources::{self, Entry, Stored, Told};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::time::rfc3339;
 use serde_json::{Value, json};
@@ -46,13 +46,13 @@ pub(super) async fn answer(cx: &SubContext<'_>) -> Result<SubAnswer> {
         return Ok(done(json!({ "value": value })));
     };
     match cx.method {
-        "PUT" => put(cx, name).await.map(done),
-        "DELETE" => delete(cx, name).await.map(|()| SubAnswer::Done(200, None)),
+        "PUT" => put(cx, name).await,
+        "DELETE" => delete(cx, name).await.map(|()| SubAnswer::Written(200, None)),
         _ => find(cx.stored, name).map(|(name, made)| done(view(cx, &name, &made))).ok_or_else(|| missing(cx, name)),
     }
 }
 
-async fn put(cx: &SubContext<'_>, name: &str) -> Result<Value> {
+async fn put(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     let sent = cx.body.and_then(|body| body.pointer("/properties/name").or_else(|| body.get("name")));
     if sent.and_then(Value::as_str).is_some_and(|sent| !sent.eq_ignore_ascii_case(name)) {
         return Err(Error::invalid_property(
@@ -73,7 +73,7 @@ async fn put(cx: &SubContext<'_>, name: &str) -> Result<Value> {
         attempts.begin(contended).await?;
         let hub = resources::require(cx.platform, cx.id).await?;
         if let Some((name, made)) = find(&hub, name) {
-            return Ok(view(cx, &name, &made));
+            return Ok(SubAnswer::Done(200, Some(view(cx, &name, &made))));
         }
         let mut groups = stored_groups(&hub);
         if groups.len() + 1 >= GROUPS {
@@ -82,7 +82,7 @@ async fn put(cx: &SubContext<'_>, name: &str) -> Result<Value> {
         }
         groups.push((name.to_owned(), now.clone()));
         if write(cx, &hub, &groups).await? {
-            return Ok(view(cx, name, &now));
+            return Ok(SubAnswer::Written(200, Some(view(cx, name, &now))));
         }
     }
 }
@@ -125,7 +125,7 @@ async fn write(cx: &SubContext<'_>, hub: &Stored, groups: &[(String, String)]) -
     };
     let mut change = Change::new();
     cx.unlocked(&mut change).await?;
-    resources::put(cx.platform, cx.actor, entry, &mut change)?;
+    resources::put(cx.platform, cx.actor, entry, Told::Row(cx.told(200)?), &mut change)?;
     cx.platform.try_commit(change).await
 }
 

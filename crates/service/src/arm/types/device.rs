@@ -142,7 +142,6 @@ pub(super) fn only_declared(known: &[Property], doc: &mut Value) {
 /// unit. `right` is what the shape needs for a write.
 pub(super) async fn write(cx: &mut PutContext<'_>, enabled: bool, right: &'static str) -> Result<()> {
     let before = cx.existing.map(|stored| stored.resource.as_ref());
-    let version = before.and_then(|r| r.value(&["version"])).and_then(Value::as_u64).unwrap_or(0) + 1;
     let was_enabled = before.and_then(|r| r.value(&["enabled"])).and_then(Value::as_bool);
     let (had, has) = (before.and_then(|r| r.link(registry::POLICY)), cx.resource.link(registry::POLICY));
     let name = cx.id.name().to_string();
@@ -158,7 +157,6 @@ pub(super) async fn write(cx: &mut PutContext<'_>, enabled: bool, right: &'stati
     }
     let properties = &mut cx.resource.properties;
     properties.insert("enabled".into(), enabled.into());
-    properties.insert("version".into(), version.into());
     // What follows from the row, its stamps or the hub identity behind it is shown, not stored.
     for shown in ["uuid", "lastTransitionTime", "provisioningState"] {
         properties.shift_remove(shown);

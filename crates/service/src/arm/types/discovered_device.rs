@@ -14,7 +14,7 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     extended_location: ExtendedLocationRule::Must,
     properties: PROPERTIES,
     delete: (204, 204),
-    behavior: &Document { uuid: false, counted: false, transition: false },
+    behavior: &Document { uuid: false, transition: false },
     ..TypeDecl::new(
         Kind::new(tag::DISCOVERED_DEVICE, "Microsoft.DeviceRegistry", &["namespaces", "discoveredDevices"]),
         REGISTRY_FAMILY,

@@ -10,7 +10,7 @@ use crate::certificate::AuthorityRecord;
 use crate::extensions;
 use crate::platform::{Change, Platform};
 use crate::registry::{self, AUTHORITY, NAMESPACE};
-use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, Kind, RowExtra, Stored, Told, tag};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -216,7 +216,7 @@ fn put_brought(
         uploaded::describe(platform, &certificate, &STANDARD.encode(&authority.certificate_der), true, None);
     let mut resource = Resource { name: id.name().into(), properties, ..Resource::default() };
     resource.links.insert(AUTHORITY.into(), Reference { uid: owner.uid, id: owner.id.to_string() });
-    change.unit.put(activity::of_service(platform, origin, &id, &DECL.action("write"))?);
+    let told = Told::Row(activity::of_service(platform, origin, &id, &DECL.action("write"))?);
     let entry = Entry {
         uid: platform.new_id(),
         kind: &KIND,
@@ -227,7 +227,7 @@ fn put_brought(
         resource,
         extra: RowExtra::default(),
     };
-    resources::put(platform, origin.actor, entry, change).map(drop)
+    resources::put(platform, origin.actor, entry, told, change).map(drop)
 }
 
 /// Takes the entry that was brought of an authority off a hub. Nothing happens where there is none.

@@ -87,11 +87,11 @@ pub(super) fn shown_operations(namespace: &Resource) -> Vec<Uuid> {
 }
 
 fn begin(cx: &mut PutContext<'_>, kind: &str, hub: &Stored) -> Result<String> {
-    let correlation = cx.platform.random.uuid_v4();
+    let correlation = cx.request.correlation_id;
     let input = json!({"hub": uid_key(hub.uid), "namespace": uid_key(cx.uid)});
     let (of, by) = (namespace::DECL.kind.tag, cx.actor.id());
     let mut record = StoredOperation::with(cx.platform, by, correlation, of, kind, cx.id, 200, input);
-    let origin = Origin::service(cx.actor, correlation, correlation);
+    let origin = Origin::service(cx.actor, cx.request.request_id, correlation);
     let (row, begun) = activity::begin_of_service(cx.platform, &origin, cx.id, registry::DEVICES_WRITE)?;
     record.begun = Some(begun);
     cx.change.unit.put(row);

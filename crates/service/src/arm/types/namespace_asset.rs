@@ -27,7 +27,10 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     newer_subs: &[(EXECUTE, "2026-04-01")],
     behavior: &NamespaceAsset,
     ..TypeDecl::new(
-        Kind::new(tag::NAMESPACE_ASSET, "Microsoft.DeviceRegistry", &["namespaces", "assets"]),
+        Kind {
+            counted: true,
+            ..Kind::new(tag::NAMESPACE_ASSET, "Microsoft.DeviceRegistry", &["namespaces", "assets"])
+        },
         REGISTRY_FAMILY,
         &[View::hiding("2025-10-01", None, &["etag"])],
     )
@@ -69,7 +72,7 @@ const PROPERTIES: &[Property] = &[
 ];
 
 /// What every document of the registry has.
-const DOCUMENT: Document = Document { uuid: true, counted: true, transition: true };
+const DOCUMENT: Document = Document { uuid: true, transition: true };
 
 struct NamespaceAsset;
 

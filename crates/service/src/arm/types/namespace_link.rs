@@ -9,7 +9,7 @@ use crate::locks::Operation;
 use crate::platform::Platform;
 use crate::registry::endpoint::{AVAILABLE, Devices, PROVISIONING, Room, devices_of};
 use crate::registry::{self, IDENTITY, NAMESPACE, UNLINKING};
-use crate::resources::{self, Entry, Kind, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, Kind, RowExtra, Stored, Told, tag};
 use crate::tables::DEVICES;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
@@ -327,7 +327,8 @@ async fn write_target(cx: &mut PutContext<'_>, target: &Stored, link: Option<Opt
         resource,
         extra,
     };
-    resources::put(cx.platform, cx.actor, entry, &mut cx.change)?;
+    let told = Told::Row(cx.told(&entry.id, &format!("{}/write", target.kind.full()))?);
+    resources::put(cx.platform, cx.actor, entry, told, &mut cx.change)?;
     if target.is(tag::IOT_HUB) {
         cx.change.trust_changed(target.uid);
     }

@@ -15,7 +15,7 @@ use crate::arm::query;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
 use crate::certificate;
 use crate::platform::Platform;
-use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, tag};
+use crate::resources::{self, Entry, Face, Kind, RowExtra, Stored, Told, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::LEAF_VALIDITY_DEFAULT_DAYS;
@@ -274,7 +274,8 @@ async fn write_leaf(cx: &mut PutContext<'_>, wanted: &Wanted) -> Result<()> {
         resource,
         extra: RowExtra { lookup: Some(certificate::policy_lookup(cx.uid)), ..RowExtra::default() },
     };
-    resources::put(cx.platform, cx.actor, entry, &mut cx.change)?;
+    let told = Told::Row(cx.told(&entry.id, &format!("{}/write", certificate_policy::KIND.full()))?);
+    resources::put(cx.platform, cx.actor, entry, told, &mut cx.change)?;
     Ok(())
 }
 

@@ -4,7 +4,6 @@
 //! is none of the device: its stamps, version and etag stay.
 
 use super::registry_profiles::missing;
-use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
@@ -131,7 +130,7 @@ async fn put(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
         let set = Set { name: name.to_owned(), properties: properties.clone(), system_data, etag };
         let shown = set.view(cx);
         sets.insert(name.to_lowercase(), set);
-        if commit(cx, &stored, &sets, ("write", status)).await? {
+        if commit(cx, &stored, &sets, status).await? {
             return Ok(SubAnswer::Written(status, Some(shown)));
         }
     }
@@ -146,7 +145,7 @@ async fn delete(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
         let mut sets = sets(&stored)?;
         let was = sets.remove(&name.to_lowercase());
         check_conditions(cx, was.as_ref())?;
-        if was.is_none() || commit(cx, &stored, &sets, ("delete", 204)).await? {
+        if was.is_none() || commit(cx, &stored, &sets, 204).await? {
             return Ok(SubAnswer::Written(204, None));
         }
     }
@@ -157,7 +156,7 @@ async fn again(cx: &SubContext<'_>) -> Result<Stored> {
 }
 
 /// Writes the sets with the row of the activity log; `false` where the device's row has changed meanwhile.
-async fn commit(cx: &SubContext<'_>, stored: &Stored, sets: &Sets, (verb, status): (&str, u16)) -> Result<bool> {
+async fn commit(cx: &SubContext<'_>, stored: &Stored, sets: &Sets, status: u16) -> Result<bool> {
     let mut resource = stored.resource.as_ref().clone();
     match sets.is_empty() {
         true => drop(resource.properties.shift_remove(MEMBER)),
@@ -170,8 +169,7 @@ async fn commit(cx: &SubContext<'_>, stored: &Stored, sets: &Sets, (verb, status
     cx.unlocked(&mut change).await?;
     resources::rewrite(stored, resource, &mut change)?;
     registry::hold_link_of(cx.platform, stored, &mut change).await?;
-    let action = format!("{TYPE}/{verb}");
-    change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, status)?);
+    change.unit.put(cx.told(status)?);
     cx.platform.try_commit(change).await
 }
 

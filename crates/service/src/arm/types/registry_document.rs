@@ -1,6 +1,5 @@
 //! What the engine adds to documents of the registry that are only kept: a uid, a state, a count of changes.
 
-use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, NameRule, View, inner_dashes};
 use crate::platform::Platform;
 use crate::resources::Stored;
@@ -22,21 +21,12 @@ pub(super) const fn lower_name(max: usize) -> NameRule {
 pub(super) struct Document {
     /// Whether it shows the uid of its row as `uuid`.
     pub(super) uuid: bool,
-    /// Whether the server counts its changes in `version`.
-    pub(super) counted: bool,
     /// Whether it shows when it changed last.
     pub(super) transition: bool,
 }
 
 #[async_trait]
 impl Behavior for Document {
-    async fn before_put(&self, cx: &mut PutContext<'_>) -> Result<()> {
-        if self.counted {
-            count(cx);
-        }
-        Ok(())
-    }
-
     async fn decorate(&self, _: &Platform, stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
         let properties = &mut doc["properties"];
         if self.uuid {
@@ -48,12 +38,6 @@ impl Behavior for Document {
         show_state(stored, properties);
         Ok(())
     }
-}
-
-/// `version`: one more than before.
-fn count(cx: &mut PutContext<'_>) {
-    let before = cx.existing.and_then(|stored| stored.resource.value(&["version"])).and_then(Value::as_u64);
-    cx.resource.properties.insert("version".into(), before.unwrap_or(0).saturating_add(1).into());
 }
 
 /// `provisioningState`: what is stored while a resource goes, else that it is there.

@@ -5,7 +5,7 @@ use crate::arm::context::{PutContext, SubContext};
 use crate::arm::declaration::{NameRule, SubAnswer};
 use crate::arm::schema::{Check, Property, acted, read_only};
 use crate::platform::{Change, Platform};
-use crate::resources::{self, Entry};
+use crate::resources::{self, Entry, Told};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::error::{Error, Result};
@@ -150,7 +150,7 @@ pub(super) async fn generate_code(cx: &SubContext<'_>) -> Result<SubAnswer> {
     resource.properties.insert(CODE.into(), code.clone().into());
     let mut view = write(cx, resource, None).await?;
     view["properties"][CODE] = code.into();
-    Ok(SubAnswer::Done(200, Some(view)))
+    Ok(SubAnswer::Written(200, Some(view)))
 }
 
 /// Verifies an entry: the body's certificate names the verification code as its common name and is signed with the key of
@@ -176,7 +176,7 @@ pub(super) async fn verify(cx: &SubContext<'_>, trusting: Option<Uuid>) -> Resul
     resource.properties.shift_remove(CODE);
     resource.properties.insert("isVerified".into(), true.into());
     resource.properties.insert("updated".into(), rfc1123(cx.platform.now()).into());
-    Ok(SubAnswer::Done(200, Some(write(cx, resource, trusting).await?)))
+    Ok(SubAnswer::Written(200, Some(write(cx, resource, trusting).await?)))
 }
 
 /// What the proof lacks, as a sentence.
@@ -230,7 +230,7 @@ async fn write(cx: &SubContext<'_>, resource: Resource, trusting: Option<Uuid>) 
         resource,
         extra: cx.stored.extra.clone(),
     };
-    let stored = resources::put(cx.platform, cx.actor, entry, &mut change)?;
+    let stored = resources::put(cx.platform, cx.actor, entry, Told::Row(cx.told(200)?), &mut change)?;
     if let Some(holder) = trusting {
         change.trust_changed(holder);
     }

@@ -1,6 +1,7 @@
 //! Every write leaves a row in the activity log, in the unit of work of what it reports.
 
 use super::fixture::{ADR, HUB, World, plant};
+use super::namespace_links::Site;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::limits;
@@ -47,6 +48,37 @@ async fn writes_actions_and_deletes_are_reported_once_each() {
     let before = rows(&world, &plant.namespace).await.len();
     world.get(&plant.namespace, ADR).await;
     assert_eq!(rows(&world, &plant.namespace).await.len(), before);
+}
+
+/// What a request writes beside its own resource is told where it is.
+#[tokio::test]
+async fn what_is_written_along_has_a_row_of_its_own() {
+    let site = Site::new().await;
+    let world = &site.world;
+    site.grant().await;
+    let before = rows(world, &site.hub).await.len();
+    site.put(site.body()).await;
+    for (linked, action) in
+        [(&site.hub, "Microsoft.Devices/IotHubs/write"), (&site.dps, "Microsoft.Devices/provisioningServices/write")]
+    {
+        let of_namespace = rows(world, &site.namespace).await;
+        let written =
+            of_namespace.iter().rfind(|row| row["operationName"] == "Microsoft.DeviceRegistry/namespaces/write");
+        let told = rows(world, linked).await;
+        let last = told.last().unwrap();
+        assert_eq!((&last["operationName"], &last["callerId"]), (&json!(action), &json!(world.owner.id())));
+        assert_eq!(last["correlationId"], written.unwrap()["correlationId"], "{linked}");
+    }
+    assert_eq!(rows(world, &site.hub).await.len(), before + 1);
+
+    let groups = format!("{}/eventHubEndpoints/events/ConsumerGroups/cg-1", site.hub);
+    for (method, action) in [("PUT", "write"), ("PUT", "write"), ("DELETE", "delete")] {
+        world.send(&world.owner, method, &groups, HUB, None).await.unwrap();
+        let told = rows(world, &site.hub).await;
+        let action = format!("Microsoft.Devices/IotHubs/eventHubEndpoints/ConsumerGroups/{action}");
+        assert_eq!(told.last().unwrap()["operationName"].as_str().unwrap().to_lowercase(), action.to_lowercase());
+    }
+    assert_eq!(rows(world, &site.hub).await.len(), before + 4, "one each, also for what was there already");
 }
 
 #[tokio::test]

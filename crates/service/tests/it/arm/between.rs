@@ -1,9 +1,13 @@
 //! The real store, in which a test lets something happen between what a writer read and its commit.
 
 use async_trait::async_trait;
+use ferrohub_service::arm::types::Types;
+use ferrohub_service::tables;
 use ferrohub_store::{Changes, Committed, Page, Row, RowChange, Store, StoreError, Table, UnitOfWork};
 use ferrohub_store_sqlite::SqliteStore;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which commits are meant.
@@ -30,6 +34,39 @@ pub(super) struct Between {
     refused: Mutex<Option<Meant>>,
     /// The table of each page that was scanned.
     scanned: Mutex<Vec<&'static str>>,
+    untold: Untold,
+    /// Whether the test writes resources by itself, which nothing tells of.
+    unwatched: AtomicBool,
+}
+
+/// Resources that were written, and no log tells of it; there must be none in the end.
+#[derive(Default)]
+struct Untold(Mutex<Vec<String>>);
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(all.is_empty() || std::thread::panicking(), "nothing tells of what was written: {all:#?}");
+    }
+}
+
+/// Tables one of whose rows tells of the resources in its unit: the activity log; an operation, which has rows of its own there; what
+/// the data planes write, which that log is not of; what the first start makes.
+const TELLING: [&Table; 4] = [&tables::ACTIVITY, &tables::OPERATIONS, &tables::DEVICES, &tables::META];
+
+/// How the document says so of what an operation takes away that tells of it by its own rows.
+const GOING: &str = r#""provisioningState":"Deleting""#;
+
+/// Whether a row is of a resource below another one, whose end tells of it.
+fn is_nested(row: &Row) -> bool {
+    let place = row.columns.first().and_then(Option::as_deref).unwrap_or_default();
+    let decl = place.split('/').nth(1).and_then(|tag| Types::built_in().tagged(tag));
+    decl.is_some_and(|decl| decl.kind.is_nested())
+}
+
+/// The etag of a resource's document; what is written without a new one is no change in the sense of Resource Manager.
+fn etag(document: &str) -> Option<String> {
+    serde_json::from_str::<Value>(document).ok()?.get("etag")?.as_str().map(str::to_owned)
 }
 
 /// Whether a unit writes this row.
@@ -61,6 +98,8 @@ impl Between {
             before_read: Mutex::new(None),
             refused: Mutex::new(None),
             scanned: Mutex::default(),
+            untold: Untold::default(),
+            unwatched: AtomicBool::new(false),
         }
     }
 
@@ -88,6 +127,45 @@ impl Between {
     ) {
         let due = BeforeRead { table: table.name, skipped, happens: Box::pin(happens) };
         *self.before_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
+    }
+
+    /// From now on the test writes resources by itself.
+    pub(super) fn unwatched(&self) {
+        self.unwatched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an operation that runs takes this resource away.
+    async fn goes_by_itself(&self, key: &str) -> bool {
+        let running = self.store.find(&tables::OPERATIONS, "state", "running", Page::first(1000)).await.unwrap();
+        running.iter().any(|row| row.value().unwrap()["input"]["uid"] == key)
+    }
+
+    /// The resources that a unit writes without what tells of it.
+    async fn untold(&self, unit: &UnitOfWork) -> Vec<String> {
+        if self.unwatched.load(Ordering::Relaxed) || TELLING.iter().any(|table| writes_any(table)(unit)) {
+            return Vec::new();
+        }
+        let mut untold = Vec::new();
+        for change in unit.changes() {
+            match change {
+                RowChange::Put(put) if put.table.name == tables::RESOURCES.name => {
+                    let was = self.store.get(put.table, &put.key).await.unwrap();
+                    if was.is_none_or(|was| etag(was.text()) != etag(put.text())) {
+                        untold.push(format!("put {:?}", put.columns));
+                    }
+                }
+                RowChange::Delete { table, key } if table.name == tables::RESOURCES.name => {
+                    let was = self.store.get(table, key).await.unwrap();
+                    if let Some(was) = was.filter(|was| !was.text().contains(GOING) && !is_nested(was))
+                        && !self.goes_by_itself(key).await
+                    {
+                        untold.push(format!("delete {:?}", was.columns));
+                    }
+                }
+                _ => {}
+            }
+        }
+        untold
     }
 
     async fn looked_at(&self, table: &Table) {
@@ -136,7 +214,10 @@ impl Store for Between {
         if refused {
             return Err(StoreError::Busy);
         }
-        self.store.commit(unit).await
+        let untold = self.untold(&unit).await;
+        let done = self.store.commit(unit).await?;
+        self.untold.0.lock().unwrap_or_else(PoisonError::into_inner).extend(untold);
+        Ok(done)
     }
 
     async fn get(&self, table: &'static Table, key: &str) -> Result<Option<Arc<Row>>, StoreError> {

@@ -79,6 +79,7 @@ fn written_meanwhile(world: &World, table: &'static Table, row: Arc<Row>, etag: 
         change.unit.put(Put::new(table, row.key.clone(), row.columns.clone(), &doc).unwrap());
         platform.commit(change).await.unwrap();
     };
+    world.store.unwatched();
     world.store.meanwhile(before, write);
 }
 

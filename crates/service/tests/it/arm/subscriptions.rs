@@ -362,6 +362,7 @@ async fn the_limit_of_devices_holds_whatever_shape_makes_one() {
     let device = format!("{}/devices/pump-0", plant.namespace);
     world.put(&device, ADR, json!({"location": "westeurope", "properties": {}})).await;
     let first = resources::get(world.platform(), &ResourceId::parse(&device).unwrap()).await.unwrap().unwrap();
+    world.store.unwatched();
     let numbers: Vec<usize> = (1..limits::DEVICES_OF_NAMESPACE).collect();
     for some in numbers.chunks(100) {
         let mut change = Change::new();
@@ -377,7 +378,7 @@ async fn the_limit_of_devices_holds_whatever_shape_makes_one() {
                 resource: Resource { name, ..first.resource.as_ref().clone() },
                 extra: first.extra.clone(),
             };
-            resources::put(world.platform(), &world.owner, entry, &mut change).unwrap();
+            resources::put(world.platform(), &world.owner, entry, resources::Told::DataPlane, &mut change).unwrap();
         }
         assert!(world.platform().try_commit(change).await.unwrap());
     }
