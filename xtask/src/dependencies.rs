@@ -1,11 +1,13 @@
-//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] for our own.
+//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] for our own; and nothing stands there that no
+//! crate uses.
 
 use crate::rooms;
 use crate::step::{cargo, program, run as run_step, target};
 use std::path::PathBuf;
 
-/// The cargo-deny that is installed. Only it is used, so that everybody gets the same verdict.
-const CARGO_DENY: &str = "0.20.2";
+/// The tools that are installed, with their versions. Only these are used, so that everybody gets the same verdict.
+const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
+const CARGO_MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
 
 /// The task.
 ///
@@ -18,28 +20,29 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Checks bans, licences, sources, duplicates, and the arrows between our rooms.
+/// Checks bans, licences, sources, duplicates, dependencies that nothing names, and the arrows between our rooms.
 ///
 /// # Errors
-/// The rule that was broken; cargo-deny prints the breaches themselves.
+/// The rule that was broken; the tools print the breaches themselves.
 pub(crate) fn check() -> Result<(), String> {
-    let deny = cargo_deny()?;
+    let deny = installed(CARGO_DENY)?;
     // An exception that is not needed any more is a breach too. The advisory database is not asked: it is a download.
     let strict = ["unnecessary-skip", "unmatched-skip", "license-not-encountered"].map(|lint| ["--deny", lint]);
     let mut command = program(deny);
     command.args(["--locked", "check"]).args(strict.as_flattened()).args(["bans", "licenses", "sources"]);
     run_step("dependency rules", &mut command)?;
+    run_step("unused dependencies", program(installed(CARGO_MACHETE)?).args(["crates", "xtask"]))?;
     rooms::check()
 }
 
-/// The tool's path; it is installed below the target folder where it is missing.
-fn cargo_deny() -> Result<PathBuf, String> {
-    let folder = target().join("tools").join(format!("cargo-deny-{CARGO_DENY}"));
-    let tool = folder.join("bin").join("cargo-deny");
+/// The path of a tool; it is installed below the target folder where it is missing.
+fn installed((name, version): (&str, &str)) -> Result<PathBuf, String> {
+    let folder = target().join("tools").join(format!("{name}-{version}"));
+    let tool = folder.join("bin").join(name);
     if !tool.is_file() {
-        let mut install = cargo(&["install", "--locked", "--debug", "--quiet", "cargo-deny", "--version", CARGO_DENY]);
+        let mut install = cargo(&["install", "--locked", "--debug", "--quiet", name, "--version", version]);
         // Its own build folder, which cargo removes again.
-        run_step("install cargo-deny", install.arg("--root").arg(&folder).env_remove("CARGO_TARGET_DIR"))?;
+        run_step(&format!("install {name}"), install.arg("--root").arg(&folder).env_remove("CARGO_TARGET_DIR"))?;
     }
     Ok(tool)
 }

@@ -135,6 +135,10 @@ impl Journal {
     /// Everything that waits behind `first`, up to the size of a batch or another message. Where the last batch was larger,
     /// its callers are waited for as [`Pace`] says: a sync costs far more, and a lone caller loses nothing. The thread
     /// sleeps meanwhile; whatever the clock says, each wait is for a message more or ends by itself.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread waits for a message, a millisecond at most; no clock has to move for it"
+    )]
     fn gather(&self, first: Append, messages: &Receiver<Message>) -> (Vec<Append>, Option<Message>) {
         let started = self.clock.monotonic();
         let mut bytes = first.bytes;

@@ -66,6 +66,10 @@ impl Watch {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread waits for a message, some milliseconds; no clock has to move for it"
+)]
 fn wait(outcome: &Receiver<()>, most: Duration) {
     // The thread sleeps; whatever a clock says, this ends by itself.
     if outcome.recv_timeout(most) == Err(RecvTimeoutError::Timeout) {

@@ -122,6 +122,10 @@ fn prepare(tables: &Tables, change: RowChange) -> Result<Write, StoreError> {
 
 /// `batch` and everything that waits behind it, up to `most`. Callers that are known are waited for as [`Pace`] says: a sync
 /// costs far more. The thread sleeps meanwhile; whatever the clock says, each wait is for a caller more or ends by itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread waits for a message, a millisecond at most; no clock has to move for it"
+)]
 fn gather(mut batch: Vec<Job>, jobs: &Receiver<Job>, most: usize, pace: &Pace, clock: &dyn Clock) -> Vec<Job> {
     let started = clock.monotonic();
     loop {

@@ -14,6 +14,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
+    #[expect(clippy::disallowed_methods, reason = "what hangs is told by the machine's time")]
     /// Watches `phase`. When one phase takes longer than `patience` of the machine's time, `stuck` is told which, once.
     pub(super) fn over(phase: &str, patience: Duration, stuck: impl FnOnce(String) + Send + 'static) -> Self {
         let phase = Arc::new(Mutex::new((phase.to_owned(), SystemClock.monotonic())));
