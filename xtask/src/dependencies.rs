@@ -1,7 +1,7 @@
-//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] for our own.
+//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] and [`crate::circles`] for our own.
 
-use crate::rooms;
 use crate::step::{cargo, program, run as run_step, target};
+use crate::{circles, rooms};
 use std::path::PathBuf;
 
 /// The cargo-deny that is installed. Only it is used, so that everybody gets the same verdict.
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Checks bans, licences, sources, duplicates, and the arrows between our rooms.
+/// Checks bans, licences, sources, duplicates, the arrows between our rooms, and circles of modules.
 ///
 /// # Errors
 /// The rule that was broken; cargo-deny prints the breaches themselves.
@@ -29,7 +29,8 @@ pub(crate) fn check() -> Result<(), String> {
     let mut command = program(deny);
     command.args(["--locked", "check"]).args(strict.as_flattened()).args(["bans", "licenses", "sources"]);
     run_step("dependency rules", &mut command)?;
-    rooms::check()
+    rooms::check()?;
+    circles::check()
 }
 
 /// The tool's path; it is installed below the target folder where it is missing.

@@ -8,7 +8,6 @@ use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
-use crate::arm::write::contended;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources::{self, Stored};
@@ -102,7 +101,7 @@ async fn put(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     let _turn = cx.platform.turn(&cx.stored.key()).await;
     let mut attempts = cx.platform.attempts();
     loop {
-        attempts.begin(|| contended(cx.id)).await?;
+        attempts.begin(|| resources::contended(cx.id)).await?;
         let stored = again(cx).await?;
         let mut sets = sets(&stored)?;
         let was = sets.get(&name.to_lowercase());
@@ -141,7 +140,7 @@ async fn delete(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     let _turn = cx.platform.turn(&cx.stored.key()).await;
     let mut attempts = cx.platform.attempts();
     loop {
-        attempts.begin(|| contended(cx.id)).await?;
+        attempts.begin(|| resources::contended(cx.id)).await?;
         let stored = again(cx).await?;
         let mut sets = sets(&stored)?;
         let was = sets.remove(&name.to_lowercase());
