@@ -4,7 +4,7 @@
 use super::activity;
 use super::call::Call;
 use super::operation::{DELETE, StoredOperation};
-use super::operations::{self, Outcome};
+use super::operations::{self, OperationOutcome};
 use super::remove::{RACE, check_delete, delete_one};
 use super::request::ArmResponse;
 use crate::platform::Change;
@@ -79,11 +79,11 @@ impl Call<'_> {
         };
         let location = stored.resource.location.as_deref().unwrap_or("global");
         match operations::drive_briefly(self.platform, &operation).await? {
-            Outcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
+            OperationOutcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
             // The operation's end is a row of the activity log.
-            Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
-            Outcome::Settled(failure) => Ok(failure.answer()),
-            Outcome::Running => {
+            OperationOutcome::Failed(error) => Err(Error { recorded: true, ..error }),
+            OperationOutcome::Settled(failure) => Ok(failure.answer()),
+            OperationOutcome::Running => {
                 Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))
             }
         }

@@ -99,7 +99,7 @@ impl<'a> Origin<'a> {
 }
 
 /// How a request ended: the word, the HTTP status, and the cause if it failed.
-pub(super) type Outcome = (&'static str, u16, Option<Value>);
+pub(super) type RequestOutcome = (&'static str, u16, Option<Value>);
 
 impl<'a> Entry<'a> {
     pub(super) fn new(
@@ -107,7 +107,7 @@ impl<'a> Entry<'a> {
         origin: &'a Origin<'a>,
         id: &ResourceId,
         action: &'a str,
-        (status, http_status, error): Outcome,
+        (status, http_status, error): RequestOutcome,
     ) -> Self {
         Self {
             time: rfc3339(platform.now()).into(),

@@ -5,7 +5,7 @@ use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::operation::{self, Lease, StoredOperation};
-use crate::arm::operations::{self, Outcome};
+use crate::arm::operations::{self, OperationOutcome};
 use crate::locks::Operation;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Scope, Stored, missing};
@@ -46,10 +46,10 @@ pub(super) async fn answer(cx: &SubContext<'_>) -> Result<SubAnswer> {
     change.unit.put(row);
     let operation = operations::start(cx.platform, record, change).await?;
     match operations::drive_briefly(cx.platform, &operation).await? {
-        Outcome::Succeeded => Ok(SubAnswer::Written(204, None)),
+        OperationOutcome::Succeeded => Ok(SubAnswer::Written(204, None)),
         // The operation's end is a row of the activity log.
-        Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
-        Outcome::Settled(_) | Outcome::Running => Ok(SubAnswer::Accepted { operation }),
+        OperationOutcome::Failed(error) => Err(Error { recorded: true, ..error }),
+        OperationOutcome::Settled(_) | OperationOutcome::Running => Ok(SubAnswer::Accepted { operation }),
     }
 }
 
