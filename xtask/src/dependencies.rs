@@ -1,8 +1,8 @@
-//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] for our own; and nothing stands there that no
-//! crate uses.
+//! What may stand in the build graph: `deny.toml` says it for the crates of others, [`crate::rooms`] and [`crate::circles`] for our own; and nothing
+//! stands there that no crate uses.
 
-use crate::rooms;
 use crate::step::{cargo, program, run as run_step, target};
+use crate::{circles, rooms};
 use std::path::PathBuf;
 
 /// The tools that are installed, with their versions. Only these are used, so that everybody gets the same verdict.
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Checks bans, licences, sources, duplicates, dependencies that nothing names, and the arrows between our rooms.
+/// Checks bans, licences, sources, duplicates, dependencies that nothing names, the arrows between our rooms, and circles of modules.
 ///
 /// # Errors
 /// The rule that was broken; the tools print the breaches themselves.
@@ -32,7 +32,8 @@ pub(crate) fn check() -> Result<(), String> {
     command.args(["--locked", "check"]).args(strict.as_flattened()).args(["bans", "licenses", "sources"]);
     run_step("dependency rules", &mut command)?;
     run_step("unused dependencies", program(installed(CARGO_MACHETE)?).args(["crates", "xtask"]))?;
-    rooms::check()
+    rooms::check()?;
+    circles::check()
 }
 
 /// The path of a tool; it is installed below the target folder where it is missing.

@@ -4,8 +4,10 @@
 //! To add a task, write one file with a `run` function and name it in [`TASKS`].
 
 mod check;
+mod circles;
 mod dependencies;
 mod foreign;
+mod module_paths;
 mod portal;
 mod rooms;
 mod step;

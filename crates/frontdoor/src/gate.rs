@@ -26,17 +26,17 @@ pub(crate) trait Gate: Send + Sync + 'static {
 
 /// A device's session at its hub. It ends when both halves are dropped.
 pub(crate) struct Opened {
-    /// What the device may do.
-    pub(crate) link: Arc<dyn DeviceLink>,
+    /// What the device asks for.
+    pub(crate) requests: Arc<dyn DeviceRequests>,
     /// What the device is told.
     pub(crate) events: Box<dyn DeviceEvents>,
     /// What the device wanted to hear in its last lasting session; `None`: there was none.
     pub(crate) remembered: Option<Subscriptions>,
 }
 
-/// What a device may do.
+/// What a device asks for on its connection.
 #[async_trait]
-pub(crate) trait DeviceLink: Send + Sync {
+pub(crate) trait DeviceRequests: Send + Sync {
     /// Appends telemetry; `Ok` means that it is safe on disk.
     async fn publish(&self, batch: &[Telemetry]) -> Result<()>;
     /// The twin as a device sees it: `{desired, reported}`.

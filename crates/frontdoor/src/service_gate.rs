@@ -1,13 +1,13 @@
 //! The gate over the real services.
 
-use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use crate::gate::{DeviceEvents, DeviceRequests, Gate, Opened};
 use crate::tls::Hosts;
 use async_trait::async_trait;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::error::Result;
 use ferrohub_service::Service;
 use ferrohub_service::hub::{
-    self, DeviceLogin, RenewalAccepted, RenewalEnded, RenewalRefused, Session, SessionEvent, Telemetry,
+    self, DeviceLogin, OpenSession, RenewalAccepted, RenewalEnded, RenewalRefused, SessionEvent, Telemetry,
 };
 use ferrohub_service::provisioning::{DeviceCaller, OperationStatus, RegisterRequest};
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Gate for ServiceGate {
             self.service.note_refused(&device, &host, address, error);
         }
         let session = opened?;
-        Ok(Opened { link: session.link(), remembered: session.remembered(), events: Box::new(session) })
+        Ok(Opened { requests: session.connection(), remembered: session.remembered(), events: Box::new(session) })
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
@@ -64,7 +64,7 @@ impl Hosts for ServiceGate {
 }
 
 #[async_trait]
-impl DeviceLink for hub::DeviceLink {
+impl DeviceRequests for hub::DeviceConnection {
     async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         Self::publish(self, batch).await
     }
@@ -103,7 +103,7 @@ impl DeviceLink for hub::DeviceLink {
 }
 
 #[async_trait]
-impl DeviceEvents for Session {
+impl DeviceEvents for OpenSession {
     async fn next_event(&mut self) -> SessionEvent {
         Self::next_event(self).await
     }

@@ -4,23 +4,23 @@
 //! [`KeyReference`] says: `CKA_ID` is the key's id, `CKA_LABEL` is `ferrohub:` and the scope. So it is found again after a
 //! restart, and opens under its own scope only. The public half lies beside it under the same name.
 //!
-//! PKCS#11 blocks, so one thread owns the session (`link.rs`); callers queue before it, up to a limit and for a limited
+//! PKCS#11 blocks, so one thread owns the session (`token_connection.rs`); callers queue before it, up to a limit and for a limited
 //! time. A token that is lost costs its callers an error that names it. The thread connects again when it is asked next,
 //! at most once a second, and never tries a PIN again that the token refused: tokens lock themselves after a few.
 
 mod encoding;
 mod fault;
-mod link;
 mod module;
 mod pin;
 mod token;
+mod token_connection;
 
 pub use pin::Pin;
 
 use crate::encoding::Kind;
 use crate::fault::Fault;
-use crate::link::Link;
 use crate::token::{Found, Name, Token};
+use crate::token_connection::TokenConnection;
 use async_trait::async_trait;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
@@ -59,7 +59,7 @@ struct Desk {
     queue: SyncSender<Job>,
 }
 
-type Job = Box<dyn FnOnce(&mut Link) + Send>;
+type Job = Box<dyn FnOnce(&mut TokenConnection) + Send>;
 
 impl Pkcs11Keys {
     /// The keys of the token that `settings` name. Nothing is opened yet: a token that is not there must not keep a
@@ -70,10 +70,10 @@ impl Pkcs11Keys {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let (queue, jobs) = sync_channel(TOKEN_QUEUE);
         let token = settings.token.clone();
-        let mut link = Link::new(settings, Arc::clone(&clock));
+        let mut connection = TokenConnection::new(settings, Arc::clone(&clock));
         Builder::new()
             .name("pkcs11".to_owned())
-            .spawn(move || serve(&mut link, &jobs))
+            .spawn(move || serve(&mut connection, &jobs))
             .map_err(|error| Error::internal(format!("starting the thread of the PKCS#11 token: {error}")))?;
         Ok(Self(Arc::new(Desk { token, clock, queue })))
     }
@@ -94,9 +94,9 @@ impl Pkcs11Keys {
     }
 }
 
-fn serve(link: &mut Link, jobs: &Receiver<Job>) {
+fn serve(connection: &mut TokenConnection, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        job(link);
+        job(connection);
     }
 }
 
@@ -115,10 +115,10 @@ impl Desk {
         work: impl Fn(&mut Token) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Result<T, Fault>> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |link| {
+        let job: Job = Box::new(move |connection| {
             // A caller that went away wants nothing done.
             if !answer.is_closed() {
-                let _ = answer.send(link.run(&work));
+                let _ = answer.send(connection.run(&work));
             }
         });
         self.queue.try_send(job).map_err(|error| match error {

@@ -2,7 +2,7 @@
 
 use crate::arm::Engine;
 use crate::arm::types::Types;
-use crate::audit::{self, AuditEvent, Kind, Outcome};
+use crate::audit::{self, AuditEvent, AuditOutcome, Kind};
 use crate::authn::Authenticator;
 use crate::bootstrap::{self, OwnerCredential};
 use crate::certificate;
@@ -193,8 +193,8 @@ impl Service {
     /// one that did not is counted with its like of the same address.
     pub fn note_sign_in(&self, event: AuditEvent) {
         match (event.status, event.address.clone()) {
-            (Outcome::Succeeded, _) => audit::note(&self.platform, event),
-            (Outcome::Failed, address) => {
+            (AuditOutcome::Succeeded, _) => audit::note(&self.platform, event),
+            (AuditOutcome::Failed, address) => {
                 audit::note_once(&self.platform, &source_of(address.as_deref()), event);
             }
         }

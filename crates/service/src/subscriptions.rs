@@ -132,6 +132,24 @@ impl Platform {
     }
 }
 
+/// The subscription with this id.
+///
+/// # Errors
+/// Where it is not one of ours: `InvalidSubscriptionId` for what is no GUID, else `SubscriptionNotFound`.
+pub(crate) fn require(platform: &Platform, subscription: &str) -> Result<Arc<Subscription>> {
+    if let Some(known) = platform.subscription(subscription) {
+        return Ok(known);
+    }
+    let shown: String = subscription.chars().take(80).collect();
+    if Uuid::parse_str(subscription).is_err() {
+        return Err(Error::invalid(format!(
+            "The provided subscription identifier '{shown}' is malformed or invalid. It must be a GUID; `az account show --query id` prints yours."
+        ))
+        .with_code("InvalidSubscriptionId"));
+    }
+    Err(not_found(&shown))
+}
+
 /// Azure's error for a subscription that there is not.
 pub(crate) fn not_found(shown: &str) -> Error {
     Error::not_found(format!("The subscription '{shown}' could not be found.")).with_code("SubscriptionNotFound")

@@ -36,7 +36,7 @@ pub static PRINCIPALS: Table = Table::new("principals", &[unique("app_id"), uniq
 /// (`{object id}/{relation}`: what the second one belongs to).
 pub static MEMBERSHIPS: Table = Table::new("memberships", &[plain("target")]);
 
-/// Sessions of browsers (`authn::sessions`). Key: UUID version 7, which the cookie names. Column: `person` (object id).
+/// Sessions of browsers (`authn::browser_sessions`). Key: UUID version 7, which the cookie names. Column: `person` (object id).
 pub static SESSIONS: Table = Table::new("sessions", &[plain("person")]);
 
 /// Authorization codes, until they run out. Key: UUID version 7, which the code names.
@@ -46,7 +46,7 @@ pub static AUTHORIZATION_CODES: Table = Table::new("authorization_codes", &[]);
 /// (what a person types), `address` (of the device), `client` (application id).
 pub static DEVICE_CODES: Table = Table::new("device_codes", &[unique("user_code"), plain("address"), plain("client")]);
 
-/// Links that sign a person in once (`authn::links`). Key: UUID version 7, which the link names. Column: `person` (object id).
+/// Links that sign a person in once (`authn::sign_in_links`). Key: UUID version 7, which the link names. Column: `person` (object id).
 pub static SIGN_IN_LINKS: Table = Table::new("sign_in_links", &[plain("person")]);
 
 /// Chains of refresh tokens (`authn::chains`). Key: UUID version 7. Columns: `person` (object id), `session` (key of the session in which

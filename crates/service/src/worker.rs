@@ -167,7 +167,7 @@ async fn sweep_sign_ins(platform: &Platform, now: Timestamp) -> Result<usize> {
     swept += authn::sweep_sessions(platform, now).await?;
     swept += sweep_table(platform, &DEVICE_CODES, None, &|row| authn::device_code_ended(row, now)).await?;
     swept += sweep_table(platform, &AUTHORIZATION_CODES, None, &|row| authn::code_ended(row, now)).await?;
-    swept += sweep_table(platform, &SIGN_IN_LINKS, None, &|row| authn::link_ended(row, now)).await?;
+    swept += sweep_table(platform, &SIGN_IN_LINKS, None, &|row| authn::sign_in_link_ended(row, now)).await?;
     Ok(swept)
 }
 

@@ -9,7 +9,7 @@ use super::{End, Mqtt};
 use super::{renewals, subscriptions};
 use crate::client::Client;
 use crate::errors;
-use crate::gate::{DeviceEvents, DeviceLink};
+use crate::gate::{DeviceEvents, DeviceRequests};
 use crate::json_body;
 use crate::listener::Life;
 use ferrohub_model::api_version;
@@ -36,7 +36,7 @@ pub(super) type Admitted<'a, S> = (Box<Connection<'a, S>>, Box<dyn DeviceEvents>
 
 /// A device that was let in.
 pub(super) struct Device {
-    session: Arc<dyn DeviceLink>,
+    requests: Arc<dyn DeviceRequests>,
     device_id: String,
     module_id: Option<String>,
     subscriptions: Subscriptions,
@@ -75,7 +75,7 @@ pub(super) async fn open(
     };
     let opened = mqtt.gate.login(who, kind).await?;
     let device = Device {
-        session: opened.link,
+        requests: opened.requests,
         device_id: login.device_id.clone(),
         module_id: login.module_id.clone(),
         subscriptions: opened.remembered.unwrap_or_default(),
@@ -179,7 +179,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                         silence.set(clock.monotonic() + allowed_silence);
                     }
                     tokio::select! {
-                        safe = self.pipeline.advance(&self.device.session) => match safe {
+                        safe = self.pipeline.advance(&self.device.requests) => match safe {
                             Ok(ids) => ids.iter().for_each(|id| self.packets.send(&Packet::PubAck(*id))),
                             Err(error) => return self.fault(&error),
                         },
@@ -229,7 +229,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await?,
             Packet::PingReq => {
-                self.device.session.heard();
+                self.device.requests.heard();
                 self.packets.send(&Packet::PingResp);
             }
             Packet::Disconnect => return Err(End::Disconnect),
@@ -250,7 +250,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
                     return Err(End::Offence("the topic is another device's".into()));
                 }
                 let message = telemetry::message(&publish, bag).map_err(|error| End::Offence(error.to_string()))?;
-                if self.device.session.may_fault()
+                if self.device.requests.may_fault()
                     && let Some(asked) = fault::asked(&message).map_err(|error| End::Offence(error.to_string()))?
                 {
                     self.faults.plan(asked, self.mqtt.clock.monotonic());
@@ -261,12 +261,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             }
             HubPublish::TwinGet { rid } => {
                 self.acknowledge(publish.packet_id);
-                let twin = self.device.session.twin().await;
+                let twin = self.device.requests.twin().await;
                 self.answer_twin(rid, twin.map(|twin| (200, None, twin.to_string().into_bytes())));
             }
             HubPublish::TwinReportedPatch { rid, version } => {
                 self.acknowledge(publish.packet_id);
-                let version = patch_reported(self.device.session.as_ref(), version, &publish.payload).await;
+                let version = patch_reported(self.device.requests.as_ref(), version, &publish.payload).await;
                 self.answer_twin(rid, version.map(|version| (204, Some(version), Vec::new())));
             }
             // No method is ever called, so this is an answer that came too late.
@@ -295,9 +295,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
     }
 
     async fn renew(&mut self, rid: &str, payload: &[u8]) {
-        let link = Arc::clone(&self.device.session);
+        let requests = Arc::clone(&self.device.requests);
         let answer = match renewals::read(self.device.renews, payload) {
-            Ok(body) => link.renew(rid, &body).await,
+            Ok(body) => requests.renew(rid, &body).await,
             Err(error) => Err(error.into()),
         };
         let (status, body) = match answer {
@@ -328,7 +328,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
 
     /// The device lives, so what was delivered to it has arrived. Where that cannot be written it is delivered once more.
     async fn renewals_arrived(&mut self) {
-        if let Err(error) = self.device.session.renewals_delivered(&self.renewals.take()).await {
+        if let Err(error) = self.device.requests.renewals_delivered(&self.renewals.take()).await {
             errors::log(&error, &self.mqtt.trace());
         }
     }
@@ -352,7 +352,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
             codes.push(if known { SubAckCode::Granted(entry.qos.min(QoS::AtLeastOnce)) } else { SubAckCode::Failure });
         }
         let mut ended = Vec::new();
-        match remember_and_fetch(self.device.session.as_ref(), wanted).await {
+        match remember_and_fetch(self.device.requests.as_ref(), wanted).await {
             Ok(waiting) => (self.device.subscriptions, ended) = (wanted, waiting),
             Err(error) if error.kind == ErrorKind::Unavailable => {
                 errors::log(&error, &self.mqtt.trace());
@@ -371,7 +371,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
         for filter in &unsubscribe.filters {
             self.device.set(&mut wanted, filter, false);
         }
-        self.device.session.remember(wanted).await.map_err(|error| self.fault(&error))?;
+        self.device.requests.remember(wanted).await.map_err(|error| self.fault(&error))?;
         self.device.subscriptions = wanted;
         self.packets.send(&Packet::UnsubAck(unsubscribe.packet_id));
         Ok(())
@@ -411,34 +411,34 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'a, S> {
 
     async fn drain(&mut self, end: &End) {
         while !self.pipeline.is_idle() {
-            match self.pipeline.advance(&self.device.session).await {
+            match self.pipeline.advance(&self.device.requests).await {
                 Ok(ids) => ids.iter().for_each(|id| self.packets.send(&Packet::PubAck(*id))),
                 Err(error) => return errors::log(&error, &self.mqtt.trace()),
             }
         }
         let due = matches!(end, End::Vanished | End::Silent | End::Offence(_) | End::Injected(_));
         let Some(will) = self.device.will.take().filter(|_| due) else { return };
-        if let Err(error) = self.device.session.publish(&[will]).await {
+        if let Err(error) = self.device.requests.publish(&[will]).await {
             errors::log(&error, &self.mqtt.trace());
         }
     }
 }
 
 /// Keeps what the device wants to hear, and gives what it then is to be told at once.
-async fn remember_and_fetch(link: &dyn DeviceLink, wanted: Subscriptions) -> Result<Vec<RenewalEnded>> {
-    link.remember(wanted).await?;
+async fn remember_and_fetch(requests: &dyn DeviceRequests, wanted: Subscriptions) -> Result<Vec<RenewalEnded>> {
+    requests.remember(wanted).await?;
     match wanted.credentials {
-        true => link.ended_renewals().await,
+        true => requests.ended_renewals().await,
         false => Ok(Vec::new()),
     }
 }
 
-async fn patch_reported(link: &dyn DeviceLink, version: Option<&str>, payload: &[u8]) -> Result<u64> {
+async fn patch_reported(requests: &dyn DeviceRequests, version: Option<&str>, payload: &[u8]) -> Result<u64> {
     let version = version.map(|text| text.parse().map_err(|_| no_version(text))).transpose()?;
     let patch = json_body::parse(payload).map_err(|fault| {
         Error::invalid(format!("The reported properties are not JSON: {fault}.")).with_iot_code(400_004)
     })?;
-    link.patch_reported(patch, version).await
+    requests.patch_reported(patch, version).await
 }
 
 fn no_version(text: &str) -> Error {

@@ -1,6 +1,6 @@
 //! Publishes on their way to the log: read ahead, appended in batches, acknowledged in order.
 
-use crate::gate::DeviceLink;
+use crate::gate::DeviceRequests;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{ErrorKind, Result};
 use ferrohub_model::limits;
@@ -70,10 +70,10 @@ impl Pipeline {
 
     /// Waits until the batch in work is safe, starting one if none is; returns the packet ids to acknowledge.
     /// Waits for ever when there is nothing to do. Nothing is lost when the future is dropped.
-    pub(super) async fn advance(&mut self, link: &Arc<dyn DeviceLink>) -> Result<Vec<u16>> {
+    pub(super) async fn advance(&mut self, requests: &Arc<dyn DeviceRequests>) -> Result<Vec<u16>> {
         if self.sending.is_none() && !self.waiting.is_empty() {
             let batch = std::mem::take(&mut self.waiting);
-            self.sending = Some(Box::pin(send(link.clone(), batch, self.clock.clone())));
+            self.sending = Some(Box::pin(send(requests.clone(), batch, self.clock.clone())));
         }
         let Some(sending) = &mut self.sending else { return std::future::pending().await };
         let result = sending.await;
@@ -83,10 +83,10 @@ impl Pipeline {
 }
 
 /// Appends a batch. A full log is waited for: the peer is not read meanwhile, and nothing is dropped.
-async fn send(link: Arc<dyn DeviceLink>, batch: Batch, clock: Arc<dyn Clock>) -> Result<Vec<u16>> {
+async fn send(requests: Arc<dyn DeviceRequests>, batch: Batch, clock: Arc<dyn Clock>) -> Result<Vec<u16>> {
     let mut pause = RETRY_PAUSES.0;
     while !batch.telemetry.is_empty() {
-        match link.publish(&batch.telemetry).await {
+        match requests.publish(&batch.telemetry).await {
             Ok(()) => break,
             Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled) => {
                 clock.sleep(pause).await;

@@ -1,22 +1,18 @@
 //! What there is to ask about rights beside roles and their assignments: the caller's permissions, whether somebody may do
-//! something, deny assignments (there are none), and the actions that role editors choose from.
+//! something, and deny assignments (there are none).
 
-use super::builtin;
-use super::providers;
 use super::query;
 use super::request::{ArmRequest, ArmResponse};
-use super::types::{ROLE_ASSIGNMENT, Types};
+use super::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authz::Plane;
 use crate::directory;
 use crate::platform::Platform;
 use crate::resources::{self, tag};
-use crate::{hub, provisioning, registry};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::Principal;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_wire::odata::{Filter, Terms};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Reading deny assignments, and changing them.
 pub(super) const READ_DENIALS: &str = "Microsoft.Authorization/denyAssignments/read";
@@ -32,23 +28,6 @@ static DENIAL_TERMS: Terms = Terms {
     fields: &["denyAssignmentName", "principalId", "gdprExportPrincipalId"],
     marks: &["atScope", "assignedTo"],
 };
-
-/// Every action that some operation asks for, from the declarations of the types and the tables of the planes.
-pub fn declared_actions(types: &Types) -> BTreeSet<(&'static str, String)> {
-    let (control, data) = ("control", "data");
-    let mut all: BTreeSet<(&'static str, String)> = BTreeSet::new();
-    for decl in types.all() {
-        all.extend(decl.actions().into_iter().chain(decl.name_check_action()).map(|action| (control, action)));
-    }
-    all.extend(providers::registering(types).map(|action| (control, action)));
-    all.extend(builtin::ACTIONS.iter().map(|action| (control, (*action).to_owned())));
-    all.extend([registry::DEVICES_WRITE, registry::POLICIES_READ].map(|action| (control, action.to_owned())));
-    all.insert((data, registry::ISSUE_CERTIFICATE.to_owned()));
-    for (plane, action) in hub::NEEDS.iter().chain(provisioning::NEEDS).flat_map(|need| need.actions) {
-        all.insert((if *plane == Plane::Control { control } else { data }, (*action).to_owned()));
-    }
-    all
-}
 
 /// The scope before `providers/Microsoft.Authorization/…`, of whose segments `tail` follow it.
 fn scope_of(segments: &[String], tail: usize) -> Result<ResourceId> {
@@ -163,7 +142,7 @@ async fn decision(platform: &Platform, who: Option<&Principal>, action: &Value, 
 async fn assignment(platform: &Platform, scope: &str, principal: &str, role: &str) -> Result<Value> {
     let scope = ResourceId::parse(scope)?;
     let Some(uid) = resources::uid_of(platform, &scope).await? else { return Ok(Value::Null) };
-    let found = super::types::role_assignment_lookup(uid, principal, role);
+    let found = role_assignment_lookup(uid, principal, role);
     let Some(stored) = resources::by_lookup(platform, "lookup", &found).await? else { return Ok(Value::Null) };
     let text = |name: &str| stored.resource.properties.get(name).cloned().unwrap_or(Value::Null);
     Ok(json!({
@@ -185,50 +164,6 @@ fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
         .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
         .filter(|value| !value.is_null())
-}
-
-/// The operations of a provider with their resource types, as `az provider operation show` prints them.
-pub(super) fn provider_operations(platform: &Platform, namespace: &str) -> Option<Value> {
-    provider_documents(platform)
-        .into_iter()
-        .find(|document| document["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(namespace)))
-}
-
-/// The same of every provider.
-pub(super) fn provider_documents(platform: &Platform) -> Vec<Value> {
-    let mut providers: BTreeMap<String, BTreeMap<String, Vec<Value>>> = BTreeMap::new();
-    for (plane, action) in declared_actions(&platform.types) {
-        let Some((provider, rest)) = action.split_once('/') else { continue };
-        let parts: Vec<&str> = rest.split('/').collect();
-        let verb = if parts.last() == Some(&"action") { 2 } else { 1 };
-        let resource = parts[..parts.len().saturating_sub(verb)].join("/");
-        let operation = parts[parts.len().saturating_sub(verb)..].join("/");
-        let row = json!({
-            "name": action,
-            "displayName": format!("{operation} of {resource}"),
-            "description": format!("{operation} of {resource}"),
-            "origin": "user,system",
-            "properties": null,
-            "isDataAction": plane == "data"
-        });
-        providers.entry(provider.to_owned()).or_default().entry(resource).or_default().push(row);
-    }
-    let document = |(provider, kinds): (String, BTreeMap<String, Vec<Value>>)| {
-        let (own, kinds): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|(kind, _)| kind.is_empty());
-        let kinds: Vec<Value> = kinds
-            .into_iter()
-            .map(|(kind, operations)| json!({"name": kind, "displayName": kind, "operations": operations}))
-            .collect();
-        json!({
-            "id": format!("/providers/Microsoft.Authorization/providerOperations/{provider}"),
-            "name": provider,
-            "type": "Microsoft.Authorization/providerOperations",
-            "displayName": provider,
-            "resourceTypes": kinds,
-            "operations": own.into_iter().flat_map(|(_, operations)| operations).collect::<Vec<_>>()
-        })
-    };
-    providers.into_iter().map(document).collect()
 }
 
 /// The system-assigned identity of a resource, as a resource of its own.

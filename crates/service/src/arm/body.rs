@@ -1,55 +1,12 @@
 //! A body against the declaration of its type: what is known, what it may be, what is not built.
 
 use super::context::SubContext;
-use super::declaration::{ExtendedLocationRule, IdentityRule, TypeDecl};
-use super::schema::{Check, Meaning, Property, acted, descriptive, read_only};
+use super::declaration::TypeDecl;
+use super::schema::{Check, Meaning, Property, is_written};
 use super::view::{self, View};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Map, Value};
-
-/// Members of every resource that only the server writes.
-const SHOWN: &[Property] =
-    &[read_only("id"), read_only("name"), read_only("type"), read_only("etag"), read_only("systemData")];
-const PROPERTIES: Property = acted("properties", Check::Own);
-/// Members of a tracked resource, under rules of their own.
-const TRACKED: &[Property] = &[
-    descriptive("location", Check::Text(100), "a region's name; everything lies where the server runs"),
-    descriptive("tags", Check::Own, "words of its owner, which lists can be filtered by"),
-];
-/// Most user-assigned identities of a resource: ours.
-const IDENTITIES: usize = 100;
-/// What a SKU is for.
-const SIZE: &str = "what Azure bills, and how much it lets through; Ferrohub's limits are the same for every SKU";
-const SKU: Property = acted(
-    "sku",
-    Check::Members(&[
-        descriptive("name", Check::Text(40), SIZE),
-        read_only("tier"),
-        descriptive("capacity", Check::Integer(1, 200), SIZE),
-    ]),
-);
-const IDENTITY: Property = acted(
-    "identity",
-    Check::Members(&[
-        acted("type", Check::Own),
-        acted(
-            "userAssignedIdentities",
-            Check::Named(&Check::Members(&[read_only("principalId"), read_only("clientId")]), IDENTITIES),
-        ),
-        read_only("principalId"),
-        read_only("tenantId"),
-    ]),
-);
-
-const PLACE: &[Property] = &[
-    descriptive("name", Check::Text(2048), EXTENDED).required(),
-    descriptive("type", Check::Text(100), EXTENDED).required(),
-];
-const EXTENDED: &str = "the custom location of a cluster in which Azure IoT Operations would act on the resource";
-const EXTENDED_LOCATION: Property = descriptive("extendedLocation", Check::Members(PLACE), EXTENDED).create_only();
-const EXTENDED_LOCATION_REQUIRED: Property =
-    descriptive("extendedLocation", Check::Members(PLACE), EXTENDED).create_only().required();
 
 /// The body of one request.
 pub(super) struct Body<'a> {
@@ -75,20 +32,6 @@ pub(super) fn action<'a>(cx: &SubContext<'a>, known: &'static [Property]) -> Res
     Ok(sent)
 }
 
-/// The members of resources of a type, `properties` itself among them.
-pub(super) fn beside(decl: &'static TypeDecl) -> Vec<&'static Property> {
-    let mut known: Vec<&Property> = SHOWN.iter().chain([&PROPERTIES]).chain(decl.beside).collect();
-    known.extend(TRACKED.iter().filter(|_| decl.tracked));
-    known.extend(decl.sku.then_some(&SKU));
-    known.extend((decl.identity != IdentityRule::No).then_some(&IDENTITY));
-    known.extend(match decl.extended_location {
-        ExtendedLocationRule::No => None,
-        ExtendedLocationRule::May => Some(&EXTENDED_LOCATION),
-        ExtendedLocationRule::Must => Some(&EXTENDED_LOCATION_REQUIRED),
-    });
-    known
-}
-
 impl Body<'_> {
     /// Checks every member of a body, at every depth. `body` is in the newest shape.
     ///
@@ -97,7 +40,7 @@ impl Body<'_> {
     /// for a value against its rule; 501 for what is not built. All name the path.
     pub(super) fn check(&self, body: &Value) -> Result<()> {
         let Value::Object(sent) = body else { return Ok(()) };
-        self.members(&beside(self.decl), sent, "")?;
+        self.members(&self.decl.root_members(), sent, "")?;
         let known: Vec<&Property> = self.decl.properties.iter().collect();
         match sent.get("properties") {
             Some(Value::Object(properties)) => self.members(&known, properties, "properties")?,
@@ -232,10 +175,6 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-fn is_written(property: &Property) -> bool {
-    property.meaning != Meaning::ReadOnly
-}
-
 fn below(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") }
 }
@@ -259,56 +198,4 @@ fn find(known: &'static [Property], steps: &[&str]) -> Option<&'static Property>
         (check, rest) = (*inner, below);
     }
     if rest.is_empty() { Some(property) } else { find(check.members(), rest) }
-}
-
-/// The dotted paths below `properties` for which `wanted` holds. What lies in lists and maps has none.
-pub(super) fn paths(known: &'static [Property], wanted: fn(&Property) -> bool) -> Vec<Vec<&'static str>> {
-    let mut found = Vec::new();
-    for property in known {
-        if wanted(property) {
-            found.push(vec![property.name]);
-        } else if let Check::Members(below) = property.check {
-            found.extend(paths(below, wanted).into_iter().map(|path| [vec![property.name], path].concat()));
-        }
-    }
-    found
-}
-
-/// Takes away, at every depth, what only the server writes and what nobody knows: a client put it back, or said null. Words
-/// of a list get the case in which they are declared.
-pub(super) fn strip(check: &Check, value: &mut Value) {
-    match (check, value) {
-        (Check::Members(known), Value::Object(map)) => strip_members(known, map),
-        (Check::Each(check, _), Value::Array(list)) => list.iter_mut().for_each(|entry| strip(check, entry)),
-        (Check::Named(check, _), Value::Object(map)) => {
-            map.retain(|_, entry| !entry.is_null());
-            map.values_mut().for_each(|entry| strip(check, entry));
-        }
-        (Check::Shapes(chooser, _), Value::Object(map)) => {
-            let chosen = check.chosen(map).unwrap_or_default();
-            strip_known(&[*chooser].into_iter().chain(chosen).collect::<Vec<_>>(), map);
-        }
-        (Check::OneOf(words), Value::String(text)) => {
-            if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
-                *text = (*word).to_owned();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// [`strip`] for the members of an object.
-pub(super) fn strip_members(known: &'static [Property], map: &mut Map<String, Value>) {
-    strip_known(&known.iter().collect::<Vec<_>>(), map);
-}
-
-fn strip_known(known: &[&'static Property], map: &mut Map<String, Value>) {
-    map.retain(|name, value| {
-        !value.is_null() && known.iter().any(|property| property.name == name && is_written(property))
-    });
-    for property in known {
-        if let Some(value) = map.get_mut(property.name) {
-            strip(&property.check, value);
-        }
-    }
 }

@@ -6,14 +6,15 @@ use super::filter::ResourceFilter;
 use super::request::{ArmRequest, ArmResponse};
 use super::types::Types;
 use super::{
-    access, listing, name_check, not_built, operations, providers, query, read, region, render, require_subscription,
-    subscription, tag_names, tag_scope, usages,
+    access, actions, listing, name_check, not_built, operations, providers, query, read, region, render, subscription,
+    tag_names, tag_scope, usages,
 };
 use crate::audit;
 use crate::platform::Platform;
 use crate::resource_graph;
 use crate::resources::{self, tag};
 use crate::route::{RouteInfo, Row, Table, Wants};
+use crate::subscriptions;
 use ferrohub_model::error::Result;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
@@ -41,29 +42,6 @@ struct Asked<'a> {
 
 /// What `$expand` may ask of providers: all that is shown already.
 const PROVIDER_EXPANDABLE: &[&str] = &["metadata", "resourceTypes", "resourceTypes/aliases"];
-
-/// Actions of what is no resource type and no provider of one.
-pub const ACTIONS: &[&str] = &[
-    subscription::READ,
-    subscription::MAKE,
-    subscription::FORGET,
-    subscription::RENAME,
-    subscription::CANCEL,
-    operations::READ_RESULTS,
-    tag_scope::READ,
-    tag_scope::WRITE,
-    tag_scope::DELETE,
-    tag_names::READ,
-    tag_names::WRITE,
-    tag_names::DELETE,
-    usages::READ,
-    usages::READ_DEVICES,
-    access::READ_DENIALS,
-    access::WRITE_DENIALS,
-    log::READ,
-    audit::READ,
-    access::READ_IDENTITIES,
-];
 
 /// The tags of a scope.
 const TAGS: &str = "/**/providers/Microsoft.Resources/tags/default";
@@ -251,7 +229,7 @@ pub(super) async fn answer(
     let owned = (is(0, "tenants") || is(0, "subscriptions")) && !below_provider;
     let with_group = segments.len() > 3 && is(2, "resourceGroups") && !is(4, "resources");
     if owned && !with_group {
-        check_version(platform, request)?;
+        query::check_version(platform, request)?;
     }
     for (row, path) in ROUTES.fitting(&request.method, segments) {
         let asked = Asked { platform, request, segments, path };
@@ -272,7 +250,7 @@ pub(super) fn action_of(method: &str, segments: &[String]) -> Option<String> {
 impl Asked<'_> {
     /// The subscription that is the first name of the path; refused where it is not ours.
     fn own(&self) -> Result<Arc<Subscription>> {
-        require_subscription(self.platform, &self.path[0])
+        subscriptions::require(self.platform, &self.path[0])
     }
 
     /// The subscription of a path that may have none.
@@ -293,14 +271,14 @@ impl Asked<'_> {
     }
 
     fn providers(&self) -> Result<Option<ArmResponse>> {
-        check_given_version(self.platform, self.request)?;
+        query::check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand", "$top", "$skipToken"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
         self.page(providers::all(self.platform, self.of_path()?.as_deref()))
     }
 
     fn provider(&self, namespace: &str) -> Result<Option<ArmResponse>> {
-        check_given_version(self.platform, self.request)?;
+        query::check_given_version(self.platform, self.request)?;
         query::check(self.request, &["$expand"])?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
         providers::show(self.platform, self.of_path()?.as_deref(), namespace).map(Some)
@@ -309,8 +287,8 @@ impl Asked<'_> {
     fn provider_operations(&self, namespace: Option<&str>) -> Result<Option<ArmResponse>> {
         query::check(self.request, &["$expand", "$top", "$skipToken"])?;
         query::expand(self.request, &["resourceTypes"])?;
-        let Some(namespace) = namespace else { return self.page(access::provider_documents(self.platform)) };
-        match access::provider_operations(self.platform, namespace) {
+        let Some(namespace) = namespace else { return self.page(actions::provider_documents(self.platform)) };
+        match actions::provider_operations(self.platform, namespace) {
             Some(document) => done(document),
             None => Err(providers::unknown(&self.platform.types, namespace)),
         }
@@ -364,7 +342,7 @@ impl Asked<'_> {
     }
 
     async fn register(&self, registered: bool) -> Result<Option<ArmResponse>> {
-        check_given_version(self.platform, self.request)?;
+        query::check_given_version(self.platform, self.request)?;
         providers::register(self.platform, self.request, &*self.own()?, &self.path[1], registered).await.map(Some)
     }
 
@@ -380,7 +358,7 @@ impl Asked<'_> {
 
     fn resource_types(&self) -> Result<Option<ArmResponse>> {
         self.own()?;
-        check_given_version(self.platform, self.request)?;
+        query::check_given_version(self.platform, self.request)?;
         query::expand(self.request, PROVIDER_EXPANDABLE)?;
         done(json!({"value": providers::resource_types(&self.platform.types, &self.path[1])?}))
     }
@@ -422,20 +400,6 @@ fn name_checked(platform: &Platform, provider: &str, word: &str) -> Option<&'sta
         decl.kind.provider.eq_ignore_ascii_case(provider)
             && decl.name_check.is_some_and(|action| action.eq_ignore_ascii_case(word))
     })
-}
-
-/// ARM's own paths take the api-versions of its own types, and they take one.
-pub(super) fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
-    let version = query::version(request)?;
-    platform.types.tagged(tag::RESOURCE_GROUP).map_or(Ok(()), |own| own.view(&version, None).map(drop))
-}
-
-/// The same for what may be asked without one.
-fn check_given_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
-    if request.query("api-version").is_some_and(|version| !version.is_empty()) {
-        return check_version(platform, request);
-    }
-    Ok(())
 }
 
 fn done(body: Value) -> Result<Option<ArmResponse>> {

@@ -2,7 +2,6 @@
 
 use super::activity;
 use super::declaration::TypeDecl;
-use super::render;
 use super::request::ArmRequest;
 use super::view;
 use super::view::View;
@@ -125,14 +124,6 @@ pub struct SubContext<'a> {
 }
 
 impl SubContext<'_> {
-    /// The resource, as it was just written, in the client's shape.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn render(&self, stored: &Stored) -> Result<Value> {
-        render::render(self.platform, self.decl, self.view, stored).await
-    }
-
     /// Refuses what a lock stands against of a write or a delete below the resource, and makes `change` hold only as long as no
     /// lock changes.
     ///

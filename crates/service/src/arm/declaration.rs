@@ -440,16 +440,4 @@ impl TypeDecl {
     pub fn is_extension(&self) -> bool {
         self.kind.scope == Scope::Extension
     }
-
-    /// Every member that its resources can have, by its path (`[]` for an entry of a list, `*` for a name of the client's choice).
-    pub fn members(&'static self) -> Vec<(String, &'static Property)> {
-        let mut found = Vec::new();
-        for property in super::body::beside(self) {
-            property.walk("", &mut found);
-        }
-        for property in self.properties {
-            property.walk("properties", &mut found);
-        }
-        found
-    }
 }

@@ -4,10 +4,9 @@
 use super::activity;
 use super::call::Call;
 use super::operation::{DELETE, StoredOperation};
-use super::operations::{self, Outcome};
+use super::operations::{self, OperationOutcome};
 use super::remove::{RACE, check_delete, delete_one};
 use super::request::ArmResponse;
-use super::write::contended;
 use crate::platform::Change;
 use crate::resources::{self, Stored};
 use crate::tables::RESOURCES;
@@ -36,7 +35,7 @@ impl Call<'_> {
         let _turn = self.platform.turn(self.decl.kind.tag).await;
         let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id)).await?;
+            attempts.begin(|| resources::contended(id)).await?;
             let mut change = Change::new();
             change.unit.put(row.clone());
             match delete_one(self.platform, self.decl, &stored, &self.request.actor, Some(self), change).await {
@@ -57,7 +56,7 @@ impl Call<'_> {
         let id = stored.id.clone();
         let mut attempts = self.platform.attempts();
         let operation = loop {
-            attempts.begin(|| contended(&id)).await?;
+            attempts.begin(|| resources::contended(&id)).await?;
             let mut change = Change::new();
             self.may_delete(&stored, &mut change).await?;
             check_delete(self.platform, &self.request.actor, self.decl, &stored).await?;
@@ -65,9 +64,10 @@ impl Call<'_> {
                 change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
             }
             let (action, status) = (self.decl.action("delete"), self.decl.delete.0);
-            change.unit.put(activity::success_row(self.platform, self.request, &id, &action, 202)?);
+            let (row, begun) = activity::begin(self.platform, self.request, &id, &action)?;
+            change.unit.put(row);
             let (tag, input) = (self.decl.kind.tag, json!({"uid": uid_key(stored.uid)}));
-            let record = StoredOperation::new(self.platform, self.request, tag, DELETE, &id, status, input);
+            let record = StoredOperation::new(self.platform, begun, tag, DELETE, &id, status, input);
             change.unit.put(record.put()?);
             if self.platform.try_commit(change).await? {
                 break record.id;
@@ -79,11 +79,11 @@ impl Call<'_> {
         };
         let location = stored.resource.location.as_deref().unwrap_or("global");
         match operations::drive_briefly(self.platform, &operation).await? {
-            Outcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
+            OperationOutcome::Succeeded => Ok(ArmResponse::new(self.decl.delete.0, None)),
             // The operation's end is a row of the activity log.
-            Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
-            Outcome::Settled(failure) => Ok(failure.answer()),
-            Outcome::Running => {
+            OperationOutcome::Failed(error) => Err(Error { recorded: true, ..error }),
+            OperationOutcome::Settled(failure) => Ok(failure.answer()),
+            OperationOutcome::Running => {
                 Ok(operations::accepted(self.platform, self.request, self.decl, location, &operation, &self.version))
             }
         }

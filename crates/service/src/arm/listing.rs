@@ -2,9 +2,10 @@
 
 use super::declaration::TypeDecl;
 use super::filter::ResourceFilter;
-use super::read::{decode_token, envelope, next_link};
+use super::query::{self, decode_token, next_link};
+use super::read::envelope;
+use super::render;
 use super::request::{ArmRequest, ArmResponse};
-use super::{query, render};
 use crate::platform::Platform;
 use crate::resources::{self, Scope, Stored, root_of, tag};
 use ferrohub_model::error::Result;

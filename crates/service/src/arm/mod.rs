@@ -3,6 +3,7 @@
 //! unit of work with its activity row, answer with the type's own success code.
 
 mod access;
+mod actions;
 pub mod activity;
 mod body;
 mod builtin;
@@ -13,6 +14,7 @@ mod delete;
 mod filter;
 mod identity;
 mod listing;
+mod members;
 pub mod metadata;
 mod name_check;
 mod not_built;
@@ -38,8 +40,8 @@ mod usages;
 pub mod view;
 mod write;
 
-pub use access::declared_actions;
-pub use builtin::{ACTIONS, routes};
+pub use actions::declared_actions;
+pub use builtin::routes;
 pub use request::{ArmRequest, ArmResponse, Client};
 
 use crate::audit::{self, AuditEvent, Kind};
@@ -47,15 +49,13 @@ use crate::authz::{self, Plane};
 use crate::locks::Operation;
 use crate::platform::Platform;
 use crate::resources;
-use crate::subscriptions::not_found;
+use crate::subscriptions;
 use call::Call;
 use declaration::SubAnswer;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_model::subscription::Subscription;
 use path::Target;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Resource Manager.
 pub struct Engine {
@@ -104,13 +104,13 @@ impl Engine {
             if let [word, subscription, ..] = segments.as_slice()
                 && word.eq_ignore_ascii_case("subscriptions")
             {
-                require_subscription(&self.platform, subscription)?;
+                subscriptions::require(&self.platform, subscription)?;
             }
             return Err(refusal);
         }
         let Some(target) = target? else { return Err(not_served(request)) };
         if let Some(subscription) = &target.id().subscription {
-            require_subscription(&self.platform, subscription)?;
+            subscriptions::require(&self.platform, subscription)?;
         }
         self.typed(request, &target).await
     }
@@ -131,7 +131,7 @@ impl Engine {
         let version = query::version(request)?;
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version, asked: target.id() };
-        let action = action_of(&request.method, target);
+        let action = target.action(&request.method);
         let asked_at = access::asked_at(&self.platform, decl.kind.tag, target.id());
         let asked_at = asked_at.as_ref().unwrap_or(target.id());
         if let Err(refusal) = call.platform.authorize(&request.actor, &action, asked_at) {
@@ -201,21 +201,6 @@ fn not_served(request: &ArmRequest) -> Error {
     .with_code("NotFound")
 }
 
-/// Refuses a subscription that is not ours.
-pub(crate) fn require_subscription(platform: &Platform, subscription: &str) -> Result<Arc<Subscription>> {
-    if let Some(known) = platform.subscription(subscription) {
-        return Ok(known);
-    }
-    let shown: String = subscription.chars().take(80).collect();
-    if Uuid::parse_str(subscription).is_err() {
-        return Err(Error::invalid(format!(
-            "The provided subscription identifier '{shown}' is malformed or invalid. It must be a GUID; `az account show --query id` prints yours."
-        ))
-        .with_code("InvalidSubscriptionId"));
-    }
-    Err(not_found(&shown))
-}
-
 /// Whether requests with this method are written to the activity log.
 fn is_write(method: &str) -> bool {
     matches!(method, "PUT" | "PATCH" | "DELETE" | "POST")
@@ -230,18 +215,6 @@ fn keys_read(request: &ArmRequest, id: &ResourceId, action: &str) -> AuditEvent 
     let event = AuditEvent::by(Kind::KeysRead, &request.actor, id.to_string()).what(action);
     let (request_id, correlation_id) = (Some(request.request_id), Some(request.correlation_id));
     AuditEvent { request_id, correlation_id, ..event.from(request.client.address) }
-}
-
-/// The right that a request needs.
-fn action_of(method: &str, target: &Target) -> String {
-    match target {
-        Target::Sub { decl, tail, .. } => decl.sub_action(method, tail),
-        Target::Resource { decl, .. } | Target::Collection { decl, .. } => decl.action(match method {
-            "GET" | "HEAD" => "read",
-            "DELETE" => "delete",
-            _ => "write",
-        }),
-    }
 }
 
 impl Call<'_> {
@@ -293,10 +266,8 @@ impl Call<'_> {
         match answer {
             SubAnswer::Done(status, body) => {
                 if self.request.method != "GET" {
-                    let action = action_of(
-                        &self.request.method,
-                        &Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() },
-                    );
+                    let done = Target::Sub { decl: self.decl, id: id.clone(), tail: tail.to_vec() };
+                    let action = done.action(&self.request.method);
                     activity::record_success(self.platform, self.request, id, &action, status).await?;
                     if shows_keys(&action) {
                         audit::note(self.platform, keys_read(self.request, id, &action));

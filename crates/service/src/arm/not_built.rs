@@ -202,7 +202,7 @@ pub(super) fn refusal(types: &Types, segments: &[String]) -> Option<Error> {
         };
         let mut text = sentence(row.what, &name);
         if PROVIDERS.iter().any(|(provider, _)| *provider == row.provider) {
-            text = format!("{text} It has: {}.", super::providers::namespaces(types).join(", "));
+            text = format!("{text} It has: {}.", types.providers().join(", "));
         }
         return Some(Error::not_implemented(text));
     }
@@ -220,7 +220,7 @@ fn sentence(what: &str, name: &str) -> String {
 /// The refusal of a provider of which nothing is built; `None` for one that is built, or that Azure does not have.
 pub(super) fn of_provider(types: &Types, namespace: &str) -> Option<Error> {
     let (name, what) = PROVIDERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(namespace))?;
-    let have = super::providers::namespaces(types).join(", ");
+    let have = types.providers().join(", ");
     Some(Error::not_implemented(format!("Ferrohub does not have {what} ({name}) yet. It has: {have}.")))
 }
 
@@ -288,7 +288,7 @@ mod tests {
             let little = refused.as_ref().is_some_and(|text| text.contains(" beyond "));
             assert!(refused.is_none() || little, "{} {}: {refused:?}", route.method, route.path);
         }
-        for provider in crate::arm::providers::namespaces(&types) {
+        for provider in types.providers() {
             assert!(of_provider(&types, provider).is_none(), "{provider}");
         }
     }

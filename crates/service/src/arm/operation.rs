@@ -1,7 +1,7 @@
 //! A long-running operation as it is stored: a durable row with a lease.
 
 use super::activity::{self, Entry};
-use super::request::{ArmRequest, ArmResponse};
+use super::request::ArmResponse;
 use crate::authz::Actor;
 use crate::platform::{Change, Platform};
 use crate::tables::OPERATIONS;
@@ -144,19 +144,20 @@ impl Step {
 }
 
 impl StoredOperation {
-    /// A new operation of `kind` on `resource`, which the type with the tag `of` knows.
+    /// A new operation of `kind` on `resource`, which the type with the tag `of` knows; `begun` is the row of the activity log of the
+    /// request that begins it.
     pub fn new(
         platform: &Platform,
-        request: &ArmRequest,
+        begun: Entry<'static>,
         of: &str,
         kind: &str,
         resource: &ResourceId,
         result_status: u16,
         input: Value,
     ) -> Self {
-        let (initiator, correlation) = (request.actor.id(), request.correlation_id);
-        let begun = Some(activity::begun(platform, request, resource));
-        Self { begun, ..Self::with(platform, initiator, correlation, of, kind, resource, result_status, input) }
+        let new =
+            Self::with(platform, &begun.caller_id, begun.correlation_id, of, kind, resource, result_status, input);
+        Self { begun: Some(begun), ..new }
     }
 
     /// Who works on it: the worker, on behalf of whoever started it.

@@ -22,7 +22,7 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 const ATTEMPTS: u32 = 10;
 
 /// What driving an operation came to.
-pub enum Outcome {
+pub enum OperationOutcome {
     /// Finished well.
     Succeeded,
     /// Finished here with this error.
@@ -47,10 +47,10 @@ pub async fn start(platform: &Platform, record: StoredOperation, mut change: Cha
 ///
 /// # Errors
 /// When the store fails; the operation then stays for the worker.
-pub async fn drive_briefly(platform: &Platform, id: &str) -> Result<Outcome> {
+pub async fn drive_briefly(platform: &Platform, id: &str) -> Result<OperationOutcome> {
     match timeout(platform.clock.as_ref(), BRIEFLY, Box::pin(drive(platform, id))).await {
         Ok(outcome) => outcome,
-        Err(_) => Ok(Outcome::Running),
+        Err(_) => Ok(OperationOutcome::Running),
     }
 }
 
@@ -58,7 +58,7 @@ pub async fn drive_briefly(platform: &Platform, id: &str) -> Result<Outcome> {
 ///
 /// # Errors
 /// When the store fails; the operation then stays for the worker.
-pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
+pub async fn drive(platform: &Platform, id: &str) -> Result<OperationOutcome> {
     let Some(mut lease) = take(platform, id).await? else {
         return Ok(settled(load(platform, id).await?));
     };
@@ -73,7 +73,7 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
             if let Err(error) = lease.put_off(platform, error).await {
                 tracing::warn!(operation = id, %error, context = error.context, "how often it was tried could not be noted");
             }
-            return Ok(Outcome::Running);
+            return Ok(OperationOutcome::Running);
         }
         Err(_) => {
             if record.kind == DELETE
@@ -85,8 +85,8 @@ pub async fn drive(platform: &Platform, id: &str) -> Result<Outcome> {
     }
     lease.end(platform, outcome.as_ref().err()).await?;
     Ok(match outcome {
-        Ok(()) => Outcome::Succeeded,
-        Err(error) => Outcome::Failed(error),
+        Ok(()) => OperationOutcome::Succeeded,
+        Err(error) => OperationOutcome::Failed(error),
     })
 }
 
@@ -96,11 +96,13 @@ fn passes(error: &Error, attempts: u32) -> bool {
     transient && (attempts < ATTEMPTS || error.code == WAITS)
 }
 
-fn settled(found: Option<(StoredOperation, u64)>) -> Outcome {
+fn settled(found: Option<(StoredOperation, u64)>) -> OperationOutcome {
     match found {
-        Some((record, _)) if record.state == State::Succeeded => Outcome::Succeeded,
-        Some((record, _)) if record.state == State::Failed => record.error.map_or(Outcome::Running, Outcome::Settled),
-        _ => Outcome::Running,
+        Some((record, _)) if record.state == State::Succeeded => OperationOutcome::Succeeded,
+        Some((record, _)) if record.state == State::Failed => {
+            record.error.map_or(OperationOutcome::Running, OperationOutcome::Settled)
+        }
+        _ => OperationOutcome::Running,
     }
 }
 

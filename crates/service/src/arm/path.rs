@@ -43,6 +43,18 @@ impl Target {
             Self::Collection { scope, .. } => scope,
         }
     }
+
+    /// The right that a request needs.
+    pub(super) fn action(&self, method: &str) -> String {
+        match self {
+            Self::Sub { decl, tail, .. } => decl.sub_action(method, tail),
+            Self::Resource { decl, .. } | Self::Collection { decl, .. } => decl.action(match method {
+                "GET" | "HEAD" => "read",
+                "DELETE" => "delete",
+                _ => "write",
+            }),
+        }
+    }
 }
 
 /// Splits a raw path into decoded segments. Some SDKs encode the scope before `providers/Microsoft.Authorization` as one

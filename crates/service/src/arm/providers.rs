@@ -13,18 +13,10 @@ use ferrohub_model::subscription::Subscription;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Provider namespaces in use.
-pub(super) fn namespaces(types: &Types) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = types.all().iter().map(|decl| decl.kind.provider).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 /// All providers, as a subscription is registered for them; the tenant's list has no state.
 pub(super) fn all(platform: &Platform, known: Option<&Subscription>) -> Vec<Value> {
     let types = &platform.types;
-    namespaces(types).into_iter().map(|ns| provider(types, known, ns)).collect()
+    types.providers().into_iter().map(|ns| provider(types, known, ns)).collect()
 }
 
 /// One provider. A provider that Azure is known to have counts as registered, with no types.
@@ -90,7 +82,7 @@ const ALWAYS: &[&str] = &["Microsoft.Resources", "Microsoft.Authorization", SUBS
 
 /// The actions of registering the providers of `types`, and of taking that back.
 pub(super) fn registering(types: &Types) -> impl Iterator<Item = String> {
-    namespaces(types).into_iter().filter(|provider| !ALWAYS.contains(provider)).flat_map(register_actions)
+    types.providers().into_iter().filter(|provider| !ALWAYS.contains(provider)).flat_map(register_actions)
 }
 
 fn register_actions(provider: &str) -> [String; 2] {
@@ -150,12 +142,12 @@ pub(super) fn operations_of(platform: &Platform, namespace: &str) -> Result<Vec<
 }
 
 fn known(types: &Types, namespace: &str) -> Result<&'static str> {
-    namespaces(types).into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(types, namespace))
+    types.providers().into_iter().find(|ns| ns.eq_ignore_ascii_case(namespace)).ok_or_else(|| unknown(types, namespace))
 }
 
 /// The error for a provider namespace that is not served.
 pub(super) fn unknown(types: &Types, namespace: &str) -> Error {
-    let have = namespaces(types).join(", ");
+    let have = types.providers().join(", ");
     if let Some(refusal) = not_built::of_provider(types, namespace) {
         return refusal;
     }

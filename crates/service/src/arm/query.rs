@@ -1,7 +1,10 @@
 //! The options of a query (`$filter`, `$top`, ...): a list obeys an option, or refuses it; none is ignored.
 
-use super::read::{decode_token, next_link};
 use super::request::ArmRequest;
+use crate::platform::Platform;
+use crate::resources::tag;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 
@@ -27,6 +30,26 @@ pub(crate) fn version_text(request: &ArmRequest) -> Result<&str> {
 /// `MissingApiVersionParameter`; what is wrong with its form.
 pub(crate) fn version(request: &ArmRequest) -> Result<ApiVersion> {
     ApiVersion::parse(version_text(request)?)
+}
+
+/// ARM's own paths take the api-versions of its own types, and they take one.
+///
+/// # Errors
+/// As [`version`]; `InvalidApiVersionParameter` for one that groups do not have.
+pub(super) fn check_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
+    let version = version(request)?;
+    platform.types.tagged(tag::RESOURCE_GROUP).map_or(Ok(()), |own| own.view(&version, None).map(drop))
+}
+
+/// The same for what may be asked without one.
+///
+/// # Errors
+/// As [`check_version`].
+pub(super) fn check_given_version(platform: &Platform, request: &ArmRequest) -> Result<()> {
+    if request.query("api-version").is_some_and(|version| !version.is_empty()) {
+        return check_version(platform, request);
+    }
+    Ok(())
 }
 
 /// Refuses every option that is not one of `known`.
@@ -106,4 +129,35 @@ pub(super) fn page_of<T>(request: &ArmRequest, mut all: Vec<T>, most: usize) -> 
     let next = (end < all.len()).then(|| next_link(request, &end.to_string()));
     all.truncate(end);
     Ok((all.split_off(start.min(all.len())), next))
+}
+
+/// The link to the page behind `after`, with the query as it was sent.
+pub(crate) fn next_link(request: &ArmRequest, after: &str) -> String {
+    let mut query: Vec<String> = request
+        .query
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("$skipToken"))
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    query.push(format!("$skipToken={}", encode_token(after)));
+    format!("{}{}?{}", request.base_url, request.path, query.join("&"))
+}
+
+fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The token of the page behind `after`.
+pub(super) fn encode_token(after: &str) -> String {
+    URL_SAFE_NO_PAD.encode(after)
+}
+
+/// What stands in the token of a page.
+///
+/// # Errors
+/// `InvalidSkipToken`.
+pub(crate) fn decode_token(token: &str) -> Result<String> {
+    URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+        Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken")
+    })
 }

@@ -3,11 +3,9 @@
 use super::call::Call;
 use super::context::ListContext;
 use super::declaration::Shown;
-use super::query;
-use super::request::{ArmRequest, ArmResponse};
+use super::query::{self, decode_token, next_link};
+use super::request::ArmResponse;
 use crate::resources::{self, Face, Scope, Stored};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits;
 use ferrohub_model::resource_id::ResourceId;
@@ -116,33 +114,6 @@ impl Call<'_> {
         let next = all.last().filter(|_| more).map(Stored::key);
         Ok((all, next))
     }
-}
-
-/// The link to the page behind `after`, with the query as it was sent.
-pub(crate) fn next_link(request: &ArmRequest, after: &str) -> String {
-    let mut query: Vec<String> = request
-        .query
-        .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("$skipToken"))
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
-    query.push(format!("$skipToken={}", encode_token(after)));
-    format!("{}{}?{}", request.base_url, request.path, query.join("&"))
-}
-
-fn encode(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// The token of the page behind `after`.
-pub(super) fn encode_token(after: &str) -> String {
-    URL_SAFE_NO_PAD.encode(after)
-}
-
-pub(crate) fn decode_token(token: &str) -> Result<String> {
-    URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-        Error::invalid("The $skipToken is not one of ours; start the list anew.").with_code("InvalidSkipToken")
-    })
 }
 
 /// A list in ARM's envelope; `nextLink` is absent on the last page.

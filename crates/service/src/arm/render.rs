@@ -1,5 +1,6 @@
 //! From a stored resource to what an api-version shows of it.
 
+use super::context::SubContext;
 use super::declaration::{IdentityRule, TypeDecl};
 use super::view::{View, hide};
 use crate::platform::Platform;
@@ -52,6 +53,16 @@ pub(crate) async fn render(platform: &Platform, decl: &TypeDecl, view: &View, st
     hide(view, &mut doc);
     (view.to)(&mut doc);
     Ok(doc)
+}
+
+impl SubContext<'_> {
+    /// The resource, as it was just written, in the client's shape.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn render(&self, stored: &Stored) -> Result<Value> {
+        render(self.platform, self.decl, self.view, stored).await
+    }
 }
 
 /// The id of what a reference points at, as it is now; the one that the client wrote, once it is gone.

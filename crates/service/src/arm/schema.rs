@@ -204,6 +204,63 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
+/// Whether a client may write the member.
+pub(super) fn is_written(property: &Property) -> bool {
+    property.meaning != Meaning::ReadOnly
+}
+
+/// The dotted paths below `properties` for which `wanted` holds. What lies in lists and maps has none.
+pub(super) fn paths(known: &'static [Property], wanted: fn(&Property) -> bool) -> Vec<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for property in known {
+        if wanted(property) {
+            found.push(vec![property.name]);
+        } else if let Check::Members(below) = property.check {
+            found.extend(paths(below, wanted).into_iter().map(|path| [vec![property.name], path].concat()));
+        }
+    }
+    found
+}
+
+/// Takes away, at every depth, what only the server writes and what nobody knows: a client put it back, or said null. Words
+/// of a list get the case in which they are declared.
+fn strip(check: &Check, value: &mut Value) {
+    match (check, value) {
+        (Check::Members(known), Value::Object(map)) => strip_members(known, map),
+        (Check::Each(check, _), Value::Array(list)) => list.iter_mut().for_each(|entry| strip(check, entry)),
+        (Check::Named(check, _), Value::Object(map)) => {
+            map.retain(|_, entry| !entry.is_null());
+            map.values_mut().for_each(|entry| strip(check, entry));
+        }
+        (Check::Shapes(chooser, _), Value::Object(map)) => {
+            let chosen = check.chosen(map).unwrap_or_default();
+            strip_known(&[*chooser].into_iter().chain(chosen).collect::<Vec<_>>(), map);
+        }
+        (Check::OneOf(words), Value::String(text)) => {
+            if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+                *text = (*word).to_owned();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// [`strip`] for the members of an object.
+pub(super) fn strip_members(known: &'static [Property], map: &mut Map<String, Value>) {
+    strip_known(&known.iter().collect::<Vec<_>>(), map);
+}
+
+fn strip_known(known: &[&'static Property], map: &mut Map<String, Value>) {
+    map.retain(|name, value| {
+        !value.is_null() && known.iter().any(|property| property.name == name && is_written(property))
+    });
+    for property in known {
+        if let Some(value) = map.get_mut(property.name) {
+            strip(&property.check, value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,7 @@
 //! What a write is about, for the log of what was done: where, and which action it is. Whatever the path, a failed write has
 //! both, so that none goes unseen.
 
-use super::path;
-use super::{action_of, builtin};
+use super::{builtin, path};
 use crate::platform::Platform;
 use ferrohub_model::resource_id::ResourceId;
 
@@ -14,7 +13,7 @@ pub(super) fn of(platform: &Platform, method: &str, path: &str) -> Option<(Resou
         Some(action) if action.is_empty() => return None,
         Some(action) => (scope_of(platform, &segments)?, action),
         None => match path::resolve(&platform.types, &segments) {
-            Ok(Some(target)) => (target.id().clone(), action_of(method, &target)),
+            Ok(Some(target)) => (target.id().clone(), target.action(method)),
             Ok(None) | Err(_) => unserved(platform, method, &segments)?,
         },
     };

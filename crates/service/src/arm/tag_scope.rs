@@ -3,13 +3,13 @@
 //! every rule of its type holds.
 
 use super::activity;
-use super::builtin::check_version;
 use super::call::Call;
+use super::query::check_version;
 use super::request::{ArmRequest, ArmResponse};
-use super::require_subscription;
 use super::tags::{self, TagChange};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, missing};
+use crate::subscriptions;
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
@@ -35,7 +35,7 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, segments: 
         return Err(Error::invalid("Tags are those of a subscription, a resource group or a resource.")
             .with_code("InvalidScope"));
     };
-    require_subscription(platform, &subscription)?;
+    subscriptions::require(platform, &subscription)?;
     let action = match request.method.as_str() {
         "GET" => READ,
         "DELETE" => DELETE,

@@ -2,8 +2,7 @@
 //!
 //! A write never drops what its view cannot express: hidden and read-only members keep their stored values.
 
-use super::body;
-use super::schema::{Meaning, Property};
+use super::schema::{self, Meaning, Property};
 use ferrohub_model::api_version::ApiVersion;
 use ferrohub_model::resource::Resource;
 use serde_json::{Map, Value};
@@ -73,14 +72,14 @@ pub(super) fn merge_properties(
     existing: Option<&Resource>,
 ) -> Map<String, Value> {
     let mut merged = sent.clone();
-    body::strip_members(known, &mut merged);
+    schema::strip_members(known, &mut merged);
     let Some(existing) = existing else { return without_hidden(view, merged) };
     let written = |name: &str| known.iter().any(|p| p.name == name && p.meaning != Meaning::ReadOnly);
     // What the type does not know, another generation that shows the same row may: it stays.
     let kept = existing.properties.iter().filter(|(name, _)| !written(name));
     merged.extend(kept.map(|(name, value)| (name.clone(), value.clone())));
     let mut merged = Value::Object(without_hidden(view, merged));
-    for steps in body::paths(known, |p| p.meaning == Meaning::ReadOnly || p.create_only) {
+    for steps in schema::paths(known, |p| p.meaning == Meaning::ReadOnly || p.create_only) {
         let above = &steps[..steps.len() - 1];
         let left_out = get(&merged, &steps).is_none_or(Value::is_null);
         if left_out

@@ -6,7 +6,7 @@ use super::identity::merge_identity;
 use super::read::group_of;
 use super::request::ArmResponse;
 use super::tags::{TagChange, tags};
-use super::{activity, body, providers, region, usages, view};
+use super::{activity, body, providers, region, schema, usages, view};
 use crate::locks::Operation;
 use crate::platform::Change;
 use crate::resources::{self, Entry, Kind, Scope, Stored, Told};
@@ -83,7 +83,7 @@ impl Call<'_> {
         let _turn = self.platform.turn(&id.key()).await;
         let mut attempts = self.platform.attempts();
         loop {
-            attempts.begin(|| contended(id)).await?;
+            attempts.begin(|| resources::contended(id)).await?;
             if let Some(answer) = self.try_write(id, body).await? {
                 return Ok(answer);
             }
@@ -361,7 +361,7 @@ impl Call<'_> {
         old: Option<&Resource>,
     ) -> Result<()> {
         let Some(old) = old else { return Ok(()) };
-        for steps in body::paths(self.decl.properties, |property| property.create_only) {
+        for steps in schema::paths(self.decl.properties, |property| property.create_only) {
             let (now, before) = (view::member(properties, &steps), view::member(&old.properties, &steps));
             if now.is_some() && before.is_some() && !same(now, before) {
                 return Err(unchangeable(id, &format!("properties.{}", steps.join("."))));
@@ -416,10 +416,4 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Some(a), Some(b)) if a.starts_with('/') => a.eq_ignore_ascii_case(b),
         _ => a == b,
     }
-}
-
-/// The error after too many attempts.
-pub(super) fn contended(id: &ResourceId) -> Error {
-    Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
-        .with_code("AnotherOperationInProgress")
 }

@@ -43,7 +43,7 @@ impl Kind {
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum AuditOutcome {
     /// Well.
     Succeeded,
     /// It was refused or failed.
@@ -59,7 +59,7 @@ pub struct AuditEvent {
     /// What happened.
     pub kind: Kind,
     /// How it ended.
-    pub status: Outcome,
+    pub status: AuditOutcome,
     /// Who, as they call themselves: an application id, a device id, the name of a policy.
     pub who: String,
     /// Object id of who, where they are known.
@@ -99,7 +99,7 @@ impl AuditEvent {
         Self {
             time: String::new(),
             kind,
-            status: Outcome::Succeeded,
+            status: AuditOutcome::Succeeded,
             who: cut(who),
             who_id: String::new(),
             address: None,
@@ -136,7 +136,7 @@ impl AuditEvent {
     /// Refused.
     #[must_use]
     pub fn refused(mut self, code: impl Into<String>, reason: &str) -> Self {
-        self.status = Outcome::Failed;
+        self.status = AuditOutcome::Failed;
         self.code = Some(code.into());
         self.reason = Some(cut(reason));
         self

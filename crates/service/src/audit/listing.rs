@@ -24,13 +24,13 @@ pub(crate) async fn answer(platform: &Platform, request: &ArmRequest) -> Result<
     platform.authorize(&request.actor, READ, &whole)?;
     query::check(request, &["$filter", "$skipToken"])?;
     let filter = LogFilter::parse(request.query("$filter"), FIELDS)?;
-    let after = request.query("$skipToken").filter(|token| !token.is_empty()).map(read::decode_token).transpose()?;
+    let after = request.query("$skipToken").filter(|token| !token.is_empty()).map(query::decode_token).transpose()?;
     let shown = |row: &Row| {
         let event = row.part::<AuditEvent>()?;
         Ok(wants(&filter, &event).then(|| view(&row.key, &event)))
     };
     let (value, next) = log_query::newest(platform, &AUDIT, &filter, after, shown).await?;
-    Ok(read::envelope(value, next.map(|after| read::next_link(request, &after))))
+    Ok(read::envelope(value, next.map(|after| query::next_link(request, &after))))
 }
 
 /// An event with its id, as it is stored.

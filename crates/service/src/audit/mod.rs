@@ -13,7 +13,7 @@ mod event;
 pub(crate) mod listing;
 pub(crate) mod sign_ins;
 
-pub use event::{AuditEvent, Kind, Outcome};
+pub use event::{AuditEvent, AuditOutcome, Kind};
 
 use crate::log_query::key_of;
 use crate::platform::{Change, Platform};

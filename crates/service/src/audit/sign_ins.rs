@@ -1,6 +1,6 @@
 //! Sign-ins as Microsoft Graph shows them (`auditLogs/signIns`).
 
-use super::{AuditEvent, Kind, Outcome};
+use super::{AuditEvent, AuditOutcome, Kind};
 use crate::platform::Platform;
 use crate::tables::AUDIT;
 use ferrohub_model::error::Result;
@@ -41,7 +41,7 @@ fn sign_in(platform: &Platform, row: &Row) -> Result<Option<Value>> {
         return Ok(None);
     }
     let code = event.code.as_deref().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
-    let failed = event.status == Outcome::Failed;
+    let failed = event.status == AuditOutcome::Failed;
     Ok(Some(json!({
         "id": row.key,
         "createdDateTime": event.time,

@@ -2,14 +2,14 @@
 //! gets a form. Nothing is kept between two steps of a person who has not signed in: the form carries it, sealed, and tied to a cookie
 //! of that browser, so that no other page can fill it in.
 
-mod link;
 mod password;
+mod sign_in_link;
 
 use super::Authenticator;
 use super::authorize::{AuthorizeRequest, Back, Prompt, Refusal};
+use super::browser_sessions::{Begun, Living};
 use super::oauth::OAuthError;
 use super::person::{field, refuse_who_may_not};
-use super::sessions::{Begun, Living};
 use super::ticket;
 use crate::directory;
 use ferrohub_model::error::Result;

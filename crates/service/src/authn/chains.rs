@@ -3,11 +3,11 @@
 //!
 //! A chain ends with its time, with the session that it began in, and with everything that ends a person's tokens.
 
+use super::browser_sessions::SESSION_SECONDS;
 use super::clients::PublicClient;
 use super::oauth::OAuthError;
 use super::person::{invalid_grant, refuse_who_may_not};
-use super::sessions::SESSION_SECONDS;
-use super::{Authenticator, sessions};
+use super::{Authenticator, browser_sessions};
 use crate::bootstrap::OWNER_SCOPE;
 use crate::directory;
 use crate::platform::{Change, Platform};
@@ -100,7 +100,7 @@ impl Authenticator {
         &self,
         person: &Principal,
         client: &str,
-        session: Option<&sessions::Living>,
+        session: Option<&browser_sessions::Living>,
         code: Option<ByCode<'_>>,
     ) -> Result<String, OAuthError> {
         let (platform, now) = (&self.platform, self.now());

@@ -2,10 +2,10 @@
 
 use super::Authenticator;
 use super::authorize::AuthorizeRequest;
+use super::browser_sessions::Living;
 use super::chains::ByCode;
 use super::oauth::{OAuthError, missing_field};
 use super::person::{Answer, Wanted, field, invalid_grant};
-use super::sessions::Living;
 use super::ticket;
 use super::ticket::{Shown, Ticket};
 use crate::platform::Change;

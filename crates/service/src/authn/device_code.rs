@@ -2,10 +2,10 @@
 //! yes, and the device, which keeps asking, gets its tokens.
 
 use super::Authenticator;
+use super::browser_sessions::Living;
 use super::clients::PublicClient;
 use super::oauth::{OAuthError, missing_field};
 use super::person::{Answer, Wanted, field, invalid_grant};
-use super::sessions::Living;
 use super::ticket::{Shown, Ticket};
 use crate::platform::Change;
 use crate::repeats::source_of;

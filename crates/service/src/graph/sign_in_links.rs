@@ -40,7 +40,7 @@ impl Graph {
                     ),
                 ));
             }
-            let link = authn::new_link(&self.platform, &person, &mut change).await?;
+            let link = authn::new_sign_in_link(&self.platform, &person, &mut change).await?;
             if self.platform.try_commit(change).await? {
                 let view = json!({
                     "id": person.id,

@@ -1,9 +1,9 @@
 //! Who a device is that wants to use its hub, whatever protocol it speaks.
 
 use super::access::{unauthorized, unauthorized_access};
-use super::device_link::Lasting;
+use super::device_connection::Lasting;
 use super::identity::{ClientId, DeviceRef};
-use super::session::{CloseReason, From, Session};
+use super::open_session::{CloseReason, From, OpenSession};
 use super::trust::{Trusted, View};
 use super::{HubRef, HubService, identity, unknown_hub};
 use crate::platform::{Change, Platform};
@@ -126,15 +126,15 @@ impl HubService {
     ///
     /// # Errors
     /// 401001 unknown hub, 401002 for an address or a TLS version that the hub does not let in, 401002 and 401003 for credentials, 403012 for a disabled device; 400004 for a model id that is no DTMI; the same for a module of the device.
-    pub async fn connect(&self, login: DeviceLogin) -> Result<Session> {
+    pub async fn connect(&self, login: DeviceLogin) -> Result<OpenSession> {
         self.open(login, SessionKind::Clean).await
     }
 
-    /// The same for a session that may outlive its connection; [`Session::remembered`] is what is left of an earlier one.
+    /// The same for a session that may outlive its connection; [`OpenSession::remembered`] is what is left of an earlier one.
     ///
     /// # Errors
     /// As [`HubService::connect`].
-    pub async fn open(&self, login: DeviceLogin, kind: SessionKind) -> Result<Session> {
+    pub async fn open(&self, login: DeviceLogin, kind: SessionKind) -> Result<OpenSession> {
         if let Some(model) = &login.model_id {
             check_model_id(model)?;
         }

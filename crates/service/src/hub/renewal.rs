@@ -6,7 +6,7 @@
 //! asks again under the same request id.
 
 use super::contended;
-use super::device_link::DeviceLink;
+use super::device_connection::DeviceConnection;
 use super::issuing::{self, Slot};
 use crate::allowance;
 use crate::certificate;
@@ -118,7 +118,7 @@ enum Verdict {
     New,
 }
 
-impl DeviceLink {
+impl DeviceConnection {
     /// Accepts a request for a certificate of the device's policy; it is on disk when this returns `Ok`. What comes of it the
     /// session tells later. Asked again under the same request id, with the same certificate request, it is the same operation.
     ///

@@ -153,3 +153,9 @@ pub(crate) fn group_going(id: &ResourceId) -> Error {
     ))
     .with_code("ResourceGroupBeingDeleted")
 }
+
+/// The error for a resource that was changed by others at each of too many attempts.
+pub(crate) fn contended(id: &ResourceId) -> Error {
+    Error::conflict(format!("'{id}' is being changed by others at the same time; try again."))
+        .with_code("AnotherOperationInProgress")
+}

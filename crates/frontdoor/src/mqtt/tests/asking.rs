@@ -44,7 +44,7 @@ async fn twin_requests_are_answered_once_subscribed() {
         }
     }
     let taken = [json!({"t": 1}), json!({"t": 1}), json!({"t": 1})];
-    assert_eq!(*rig.gate.link.reported.lock().unwrap(), taken);
+    assert_eq!(*rig.gate.requests.reported.lock().unwrap(), taken);
 }
 
 #[tokio::test]
@@ -108,8 +108,8 @@ async fn registration_over_mqtt() {
 #[tokio::test]
 async fn a_device_that_does_not_read_gets_no_answers_piled_up() {
     let rig = Rig::new(0);
-    let link = &rig.gate.link;
-    link.twin.0.store(30_000, Ordering::Relaxed);
+    let requests = &rig.gate.requests;
+    requests.twin.0.store(30_000, Ordering::Relaxed);
     let mut client = rig.device().await;
     client.subscribe(&["$iothub/twin/res/#"]).await;
     let asked = 400;
@@ -119,7 +119,7 @@ async fn a_device_that_does_not_read_gets_no_answers_piled_up() {
     let settled = async {
         let mut before = usize::MAX;
         loop {
-            let reads = link.twin.1.load(Ordering::Relaxed);
+            let reads = requests.twin.1.load(Ordering::Relaxed);
             if reads > 0 && reads == before {
                 return reads;
             }
@@ -155,12 +155,12 @@ async fn a_device_has_few_connections_to_its_provisioning_service() {
 #[tokio::test]
 async fn a_device_that_does_not_read_cannot_hold_on_to_its_connection() {
     let rig = Rig::new(0);
-    rig.gate.link.twin.0.store(30_000, Ordering::Relaxed);
+    rig.gate.requests.twin.0.store(30_000, Ordering::Relaxed);
     let mut client = rig.device().await;
     client.subscribe(&["$iothub/twin/res/#"]).await;
     let packets: Vec<Packet> = (0..400).map(|_| publish("$iothub/twin/GET/?$rid=1", "", None)).collect();
     client.send(&packets).await;
-    while rig.gate.link.twin.1.load(Ordering::Relaxed) < 36 {
+    while rig.gate.requests.twin.1.load(Ordering::Relaxed) < 36 {
         SystemClock.sleep(Duration::from_millis(20)).await;
     }
     rig.events.send(SessionEvent::Closed { reason: CloseReason::Disabled }).unwrap();

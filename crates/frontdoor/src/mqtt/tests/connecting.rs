@@ -115,7 +115,7 @@ async fn stopping_stores_what_was_read_and_closes() {
     client.send(&[publish(EVENTS, "x", Some(1)), Packet::PingReq]).await;
     assert_eq!(client.receive().await, Some(Packet::PingResp));
     rig.stop.send(true).unwrap();
-    rig.gate.link.permits.add_permits(1);
+    rig.gate.requests.permits.add_permits(1);
     assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
     assert_eq!(client.receive().await, None);
     assert_eq!(rig.stored(), ["x"]);

@@ -13,7 +13,7 @@ fn ask(fault: &str, delay: &str, more: &str) -> Packet {
 async fn a_connection_ends_after_the_delay_where_the_hub_allows_it() {
     for fault in ["KillTcp", "ShutDownMqtt"] {
         let rig = Rig::new(9);
-        rig.gate.link.faults.store(true, Ordering::Relaxed);
+        rig.gate.requests.faults.store(true, Ordering::Relaxed);
         let mut client = rig.device().await;
         let asked = SystemClock.monotonic();
         client.send(&[ask(fault, "0.3", ""), publish(EVENTS, "kept", Some(2))]).await;
@@ -29,7 +29,7 @@ async fn a_connection_ends_after_the_delay_where_the_hub_allows_it() {
 #[tokio::test]
 async fn throttling_holds_what_is_sent_and_loses_nothing() {
     let rig = Rig::new(9);
-    rig.gate.link.faults.store(true, Ordering::Relaxed);
+    rig.gate.requests.faults.store(true, Ordering::Relaxed);
     let mut client = rig.device().await;
     let asked = SystemClock.monotonic();
     client.send(&[ask("InvokeThrottling", "0", "&AzIoTHub_FaultOperationDurationInSecs=0.4")]).await;
@@ -55,7 +55,7 @@ async fn elsewhere_the_wish_is_telemetry_like_any_other() {
 async fn a_fault_that_mqtt_does_not_have_is_refused() {
     for wish in [ask("KillAmqpConnection", "0", ""), ask("KillTcp", "later", "")] {
         let rig = Rig::new(9);
-        rig.gate.link.faults.store(true, Ordering::Relaxed);
+        rig.gate.requests.faults.store(true, Ordering::Relaxed);
         let mut client = rig.device().await;
         client.send(&[wish]).await;
         assert_eq!(client.receive().await, None);

@@ -29,7 +29,7 @@ async fn answers(client: &mut Client) -> bool {
 }
 
 fn writes(rig: &Rig) -> usize {
-    rig.gate.link.remembered.lock().unwrap().1
+    rig.gate.requests.remembered.lock().unwrap().1
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_clean_session_neither_finds_nor_leaves_anything() {
 async fn what_cannot_be_remembered_is_not_acknowledged() {
     let rig = Rig::new(0);
     let (mut client, _) = open(&rig, false).await;
-    let fail = |error| *rig.gate.link.forgetful.lock().unwrap() = Some(error);
+    let fail = |error| *rig.gate.requests.forgetful.lock().unwrap() = Some(error);
     fail(Error::unavailable("busy", 1));
     let codes = client.subscribe(&["$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"]).await;
     assert_eq!(codes, [SubAckCode::Failure, SubAckCode::Failure]);

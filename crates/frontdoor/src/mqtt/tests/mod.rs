@@ -9,7 +9,7 @@ mod publishing;
 mod renewing;
 
 use super::*;
-use crate::gate::{DeviceEvents, DeviceLink, Gate, Opened};
+use crate::gate::{DeviceEvents, DeviceRequests, Gate, Opened};
 use crate::listener::Life;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -34,13 +34,13 @@ const HUB_USER: &str = "hub1.azure-devices.localhost/d1/?api-version=2021-04-12"
 
 /// A gate that remembers what it was asked.
 struct FakeGate {
-    link: Arc<FakeLink>,
+    requests: Arc<FakeRequests>,
     events: Mutex<Option<mpsc::UnboundedReceiver<SessionEvent>>>,
     registered: Mutex<Vec<RegisterRequest>>,
 }
 
 /// A device's rights at a log that takes a batch for each permit.
-struct FakeLink {
+struct FakeRequests {
     stored: Mutex<Vec<Vec<Telemetry>>>,
     permits: Semaphore,
     failures: Mutex<Vec<Error>>,
@@ -80,12 +80,12 @@ impl Gate for FakeGate {
             None => {}
         }
         let events = self.events.lock().unwrap().take().unwrap_or_else(|| mpsc::unbounded_channel().1);
-        *self.link.kind.lock().unwrap() = kind;
-        let mut remembered = self.link.remembered.lock().unwrap();
+        *self.requests.kind.lock().unwrap() = kind;
+        let mut remembered = self.requests.remembered.lock().unwrap();
         if kind == SessionKind::Clean {
             remembered.0 = None;
         }
-        Ok(Opened { link: self.link.clone(), events: Box::new(FakeEvents(events)), remembered: remembered.0 })
+        Ok(Opened { requests: self.requests.clone(), events: Box::new(FakeEvents(events)), remembered: remembered.0 })
     }
 
     async fn attest(&self, caller: DeviceCaller<'_>) -> Result<()> {
@@ -118,7 +118,7 @@ impl Gate for FakeGate {
 }
 
 #[async_trait]
-impl DeviceLink for FakeLink {
+impl DeviceRequests for FakeRequests {
     async fn publish(&self, batch: &[Telemetry]) -> Result<()> {
         self.permits.acquire().await.unwrap().forget();
         if let Some(error) = self.failures.lock().unwrap().pop() {
@@ -213,7 +213,7 @@ struct Rig {
 impl Rig {
     fn new(permits: usize) -> Self {
         let (events, receiver) = mpsc::unbounded_channel();
-        let link = FakeLink {
+        let requests = FakeRequests {
             stored: Mutex::default(),
             permits: Semaphore::new(permits),
             failures: Mutex::default(),
@@ -226,7 +226,7 @@ impl Rig {
             twin: Default::default(),
         };
         let gate = Arc::new(FakeGate {
-            link: Arc::new(link),
+            requests: Arc::new(requests),
             events: Mutex::new(Some(receiver)),
             registered: Mutex::default(),
         });
@@ -259,7 +259,7 @@ impl Rig {
     }
 
     fn stored(&self) -> Vec<String> {
-        let batches = self.gate.link.stored.lock().unwrap();
+        let batches = self.gate.requests.stored.lock().unwrap();
         batches.iter().flatten().map(|message| String::from_utf8(message.payload.to_vec()).unwrap()).collect()
     }
 }

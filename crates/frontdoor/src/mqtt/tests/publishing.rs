@@ -19,12 +19,12 @@ async fn acknowledged_in_order_and_only_when_stored() {
     client.send(&[publish(EVENTS, "4", Some(4)), publish("$iothub/twin/GET/?$rid=7", "", Some(5))]).await;
     let early = timeout(&SystemClock, Duration::from_millis(50), client.receive()).await;
     assert!(early.is_err(), "nothing is acknowledged before it is stored: {early:?}");
-    rig.gate.link.permits.add_permits(10);
+    rig.gate.requests.permits.add_permits(10);
     for id in [1, 3, 4, 5] {
         assert_eq!(client.receive().await, Some(Packet::PubAck(id)));
     }
     assert_eq!(rig.stored(), ["1", "2", "3", "4"]);
-    assert!(rig.gate.link.stored.lock().unwrap().len() <= 2, "what waits goes together");
+    assert!(rig.gate.requests.stored.lock().unwrap().len() <= 2, "what waits goes together");
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn properties_reach_the_log() {
     retained.retain = true;
     client.send(&[Packet::Publish(retained)]).await;
     assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
-    let stored = rig.gate.link.stored.lock().unwrap();
+    let stored = rig.gate.requests.stored.lock().unwrap();
     assert_eq!(stored[0][0].system, [("$.ct".into(), "a/b".into())]);
     assert_eq!(
         stored[0][0].application,
@@ -49,12 +49,12 @@ async fn properties_reach_the_log() {
 #[tokio::test]
 async fn a_full_log_is_waited_for_and_a_broken_one_closes() {
     let rig = Rig::new(100);
-    rig.gate.link.failures.lock().unwrap().extend([Error::unavailable("full", 1), Error::unavailable("full", 1)]);
+    rig.gate.requests.failures.lock().unwrap().extend([Error::unavailable("full", 1), Error::unavailable("full", 1)]);
     let mut client = rig.device().await;
     client.send(&[publish(EVENTS, "kept", Some(1))]).await;
     assert_eq!(client.receive().await, Some(Packet::PubAck(1)));
     assert_eq!(rig.stored(), ["kept"]);
-    rig.gate.link.failures.lock().unwrap().push(Error::internal("disk"));
+    rig.gate.requests.failures.lock().unwrap().push(Error::internal("disk"));
     client.send(&[publish(EVENTS, "lost", Some(2))]).await;
     assert_eq!(client.receive().await, None, "closed without an acknowledgement");
 }
@@ -68,7 +68,7 @@ async fn the_socket_is_not_read_while_the_log_is_behind() {
     client.send(&messages).await;
     let early = timeout(&SystemClock, Duration::from_millis(100), client.receive()).await;
     assert!(early.is_err(), "the PINGREQ behind them waits too: {early:?}");
-    rig.gate.link.permits.add_permits(100);
+    rig.gate.requests.permits.add_permits(100);
     assert_eq!(client.receive().await, Some(Packet::PingResp));
     client.send(&[Packet::Disconnect]).await;
     assert_eq!(client.receive().await, None);
@@ -104,7 +104,7 @@ async fn the_will_is_stored_unless_the_device_takes_its_leave() {
         assert_eq!(client.receive().await, None);
         assert_eq!(rig.stored(), expected);
         if !leave {
-            let stored = rig.gate.link.stored.lock().unwrap();
+            let stored = rig.gate.requests.stored.lock().unwrap();
             assert_eq!(stored[0][0].application, [("iothub-MessageType".into(), Some("Will".into()))]);
         }
     }

@@ -42,12 +42,12 @@ async fn answers() {
     client.send(&[ask("abcd", "{}")]).await;
     client.acknowledged().await;
     client.silent().await;
-    assert!(rig.gate.link.renewals.asked.lock().unwrap().is_empty(), "nobody listens: nothing is done");
+    assert!(rig.gate.requests.renewals.asked.lock().unwrap().is_empty(), "nobody listens: nothing is done");
     client.subscribe(&[FILTER]).await;
     client.send(&[publish("$iothub/credentials/POST/issueCertificate/", "{}", Some(1))]).await;
     client.acknowledged().await;
     client.silent().await;
-    assert!(rig.gate.link.renewals.asked.lock().unwrap().is_empty(), "there is no request id");
+    assert!(rig.gate.requests.renewals.asked.lock().unwrap().is_empty(), "there is no request id");
 
     for (body, status, code) in [("", 400, 400_004), ("{", 400, 400_006), (r#"{"replace": "none"}"#, 412, 412_001)] {
         client.send(&[ask("ab-1", body)]).await;
@@ -66,7 +66,7 @@ async fn answers() {
     let (topic, answer) = client.delivered().await;
     assert_eq!(topic, "$iothub/credentials/res/202/?$rid=ab-2");
     assert_eq!(answer, json!({"correlationId": Uuid::nil(), "operationExpires": "2026-01-31T12:52:20.565000000Z"}));
-    assert_eq!(rig.gate.link.renewals.asked.lock().unwrap().last().unwrap(), &("ab-2".into(), json!({"id": "d1"})));
+    assert_eq!(rig.gate.requests.renewals.asked.lock().unwrap().last().unwrap(), &("ab-2".into(), json!({"id": "d1"})));
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn an_older_version_does_not_know_them() {
 #[tokio::test]
 async fn an_outcome_is_withheld_until_somebody_listens_and_done_with_once_it_arrived() {
     let rig = Rig::new(1);
-    let renewals = &rig.gate.link.renewals;
+    let renewals = &rig.gate.requests.renewals;
     let mut client = device(&rig, true).await;
     client.subscribe(&[FILTER]).await;
     client.send(&[Packet::Unsubscribe(Unsubscribe { packet_id: 4, filters: vec![FILTER.into()] })]).await;
@@ -112,7 +112,7 @@ async fn an_outcome_is_withheld_until_somebody_listens_and_done_with_once_it_arr
 #[tokio::test]
 async fn what_did_not_arrive_is_delivered_again() {
     let rig = Rig::new(0);
-    rig.gate.link.renewals.ended.lock().unwrap().push(ended("abcd", 1));
+    rig.gate.requests.renewals.ended.lock().unwrap().push(ended("abcd", 1));
     for _ in 0..2 {
         let mut client = device(&rig, true).await;
         client.subscribe(&[FILTER]).await;
@@ -125,7 +125,11 @@ async fn what_did_not_arrive_is_delivered_again() {
     client.delivered().await;
     client.send(&[Packet::Disconnect]).await;
     assert_eq!(client.receive().await, None);
-    assert_eq!(*rig.gate.link.renewals.delivered.lock().unwrap(), [Uuid::from_u128(1)], "a farewell shows life too");
+    assert_eq!(
+        *rig.gate.requests.renewals.delivered.lock().unwrap(),
+        [Uuid::from_u128(1)],
+        "a farewell shows life too"
+    );
 }
 
 #[tokio::test]

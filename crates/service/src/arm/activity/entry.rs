@@ -1,6 +1,7 @@
 //! A row of the activity log as it is stored.
 
-use super::Origin;
+use crate::arm::request::Client;
+use crate::authz::Actor;
 use crate::log_query::key_of;
 use crate::platform::Platform;
 use crate::tables::ACTIVITY;
@@ -11,7 +12,11 @@ use ferrohub_store::Put;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use uuid::Uuid;
+
+/// Who is named in rows of what nobody did.
+static NOBODY: LazyLock<Actor> = LazyLock::new(Actor::nobody);
 
 /// What a row holds. Its id is the key; subscription, group, provider and type are in the resource id. Every write of the control
 /// plane makes one, so nothing is kept twice and it is written without a tree of values in between.
@@ -70,8 +75,31 @@ pub(super) const FAILED: &str = "Failed";
 /// Status of what nobody asked for and somebody should know of.
 pub(super) const ACTIVE: &str = "Active";
 
+/// Who did something, and in answer to what.
+pub struct Origin<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    pub(super) method: &'a str,
+    pub(super) request_id: Uuid,
+    pub(super) correlation_id: Uuid,
+    pub(super) client: Client,
+    pub(super) uri: Option<Cow<'a, str>>,
+}
+
+impl<'a> Origin<'a> {
+    /// A service's own doing as `actor`, tied to the request and the rows with these ids.
+    pub fn service(actor: &'a Actor, request_id: Uuid, correlation_id: Uuid) -> Self {
+        Self { actor, method: "", request_id, correlation_id, client: Client::default(), uri: None }
+    }
+
+    /// Nobody's doing: something came about.
+    pub fn nobody() -> Origin<'static> {
+        Origin::service(&NOBODY, Uuid::nil(), Uuid::nil())
+    }
+}
+
 /// How a request ended: the word, the HTTP status, and the cause if it failed.
-pub(super) type Outcome = (&'static str, u16, Option<Value>);
+pub(super) type RequestOutcome = (&'static str, u16, Option<Value>);
 
 impl<'a> Entry<'a> {
     pub(super) fn new(
@@ -79,7 +107,7 @@ impl<'a> Entry<'a> {
         origin: &'a Origin<'a>,
         id: &ResourceId,
         action: &'a str,
-        (status, http_status, error): Outcome,
+        (status, http_status, error): RequestOutcome,
     ) -> Self {
         Self {
             time: rfc3339(platform.now()).into(),

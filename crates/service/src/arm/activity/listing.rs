@@ -1,10 +1,10 @@
 //! Reading the activity log: newest first, page by page, what the caller may see of it.
 
-use super::Entry;
+use super::entry::Entry;
 use super::event::{self, MEMBERS};
 use super::filter::{self, FIELDS};
-use crate::arm::query;
-use crate::arm::read::{decode_token, envelope, next_link};
+use crate::arm::query::{self, decode_token, next_link};
+use crate::arm::read::envelope;
 use crate::arm::request::{ArmRequest, ArmResponse};
 use crate::log_query::{self, LogFilter};
 use crate::platform::Platform;

@@ -14,10 +14,9 @@ mod event;
 mod filter;
 pub(super) mod listing;
 
-pub use entry::Entry;
+pub use entry::{Entry, Origin};
 
-use super::request::{ArmRequest, Client};
-use crate::authz::Actor;
+use super::request::ArmRequest;
 use crate::platform::{Change, Platform};
 use crate::repeats::Sort;
 use entry::{ACTIVE, FAILED, STARTED, SUCCEEDED};
@@ -27,11 +26,7 @@ use ferrohub_model::time::rfc3339;
 use ferrohub_store::{Put, StoreError};
 use serde_json::json;
 use std::borrow::Cow;
-use std::sync::LazyLock;
-use uuid::Uuid;
 
-/// Who is named in rows of what nobody did.
-static NOBODY: LazyLock<Actor> = LazyLock::new(Actor::nobody);
 /// Rows that are written at a time: ours.
 const ROWS: usize = 100;
 /// Characters of a URI that a row keeps: ours.
@@ -157,29 +152,6 @@ fn uri_of(request: &ArmRequest) -> String {
     uri
 }
 
-/// Who did something, and in answer to what.
-pub struct Origin<'a> {
-    /// Who.
-    pub actor: &'a Actor,
-    method: &'a str,
-    request_id: Uuid,
-    correlation_id: Uuid,
-    client: Client,
-    uri: Option<Cow<'a, str>>,
-}
-
-impl<'a> Origin<'a> {
-    /// A service's own doing as `actor`, tied to the request and the rows with these ids.
-    pub fn service(actor: &'a Actor, request_id: Uuid, correlation_id: Uuid) -> Self {
-        Self { actor, method: "", request_id, correlation_id, client: Client::default(), uri: None }
-    }
-
-    /// Nobody's doing: something came about.
-    pub fn nobody() -> Origin<'static> {
-        Origin::service(&NOBODY, Uuid::nil(), Uuid::nil())
-    }
-}
-
 /// The row of a write that a service made in answer to an operation.
 ///
 /// # Errors
@@ -206,11 +178,18 @@ pub fn warning(
     entry.put(platform)
 }
 
-/// What a long operation keeps of the request that begins it, for the row of its end.
-pub(super) fn begun(platform: &Platform, request: &ArmRequest, id: &ResourceId) -> Entry<'static> {
-    let action =
-        super::subject::of(platform, &request.method, &request.path).map(|(_, action)| action).unwrap_or_default();
-    Entry::new(platform, &origin(request), id, &action, (STARTED, ACCEPTED, None)).kept()
+/// The row of a request that begins a long operation, and what that keeps for the row of its end.
+///
+/// # Errors
+/// Internal, when the row does not serialize.
+pub(super) fn begin(
+    platform: &Platform,
+    request: &ArmRequest,
+    id: &ResourceId,
+    action: &str,
+) -> Result<(Put, Entry<'static>)> {
+    let entry = Entry::new(platform, &origin(request), id, action, (STARTED, ACCEPTED, None)).kept();
+    Ok((entry.put(platform)?, entry))
 }
 
 /// The row that begins a long operation of a service, and what that keeps for the row of its end.

@@ -1,8 +1,8 @@
 //! Assets in a resource group (`Microsoft.DeviceRegistry/assets`), the generation before namespaces.
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{Document, lower_name};
 use super::registry_members::{ATTRIBUTES, CONFIGURATION, ENTRIES, TEXT, TEXTS, TOPIC, kept};
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::declaration::{ExtendedLocationRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, read_only};
 use crate::resources::{Kind, tag};

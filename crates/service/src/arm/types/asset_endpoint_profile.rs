@@ -1,8 +1,8 @@
 //! Endpoint profiles of assets in a resource group (`Microsoft.DeviceRegistry/assetEndpointProfiles`).
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{Document, lower_name};
 use super::registry_members::{AUTHENTICATION, CONFIGURATION, TEXT, kept};
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::declaration::{ExtendedLocationRule, TypeDecl, View};
 use crate::arm::schema::{PROVISIONING_STATE, read_only};
 use crate::resources::{Kind, tag};

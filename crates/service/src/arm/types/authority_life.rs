@@ -4,14 +4,15 @@
 //! What is decided is one unit of work; what follows from it at the hubs is a durable operation that is safe to run twice.
 //! Hubs are written through `synchronize`, as the namespace's identity, and each has its result in the operation's status.
 
-use super::root_rotation::{self, ROTATE};
+use super::linked_namespace::linked_hubs;
 use super::synchronize::{self, Wanted};
-use super::{certificate_authority as authority, hub_certificate, namespace};
+use super::{authority, hub_certificate};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::operations;
+use crate::authz::Actor;
 use crate::certificate::{self, AuthorityRecord};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Stored, missing};
@@ -27,6 +28,9 @@ use uuid::Uuid;
 const REVOKE: &str = "revoke";
 /// Brings an authority that waits to the hubs, and lets it take over.
 pub(super) const INSTALL: &str = "install";
+
+/// Who starts what nobody asked for.
+pub(super) const INITIATOR: &str = "rotation";
 
 /// Answers `revokeIssuer` and `revokeAndRotate`.
 ///
@@ -115,9 +119,10 @@ pub(super) async fn accept(
     input["owner"] = uid_key(cx.stored.uid).into();
     input["request"] = json!(cx.request.request_id);
     input["correlation"] = json!(cx.request.correlation_id);
-    let mut record = StoredOperation::new(cx.platform, cx.request, authority::KIND.tag, kind, cx.id, 204, input);
+    let (row, begun) = activity::begin(cx.platform, cx.request, cx.id, action)?;
+    let mut record = StoredOperation::new(cx.platform, begun, authority::KIND.tag, kind, cx.id, 204, input);
     record.result = result;
-    change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, action, 202)?);
+    change.unit.put(row);
     change.unit.put(record.put()?);
     if !cx.platform.try_commit(change).await? {
         return Err(Error::conflict("A certificate authority was changed meanwhile.").with_code(CHANGED));
@@ -126,16 +131,26 @@ pub(super) async fn accept(
     Ok(SubAnswer::Accepted { operation: record.id })
 }
 
-/// Carries out an operation of this file.
-pub(super) async fn run(platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
+/// The authority resource that an operation is about; `None` once it was deleted.
+///
+/// # Errors
+/// Internal, where the operation names none; when the store cannot be read.
+pub(super) async fn owner_of(platform: &Platform, record: &StoredOperation) -> Result<Option<Stored>> {
     let owner = record.input.get("owner").and_then(Value::as_str).and_then(parse_uid_key);
     let owner = owner.ok_or_else(|| Error::internal(format!("operation {} names no authority", record.id)))?;
-    // It was deleted meanwhile, and its authorities with it.
-    let Some(owner) = resources::by_uid(platform, owner).await? else { return Ok(()) };
+    resources::by_uid(platform, owner).await
+}
+
+/// Carries out an operation of this file on the authority resource `owner`.
+pub(super) async fn run(
+    platform: &Platform,
+    record: &StoredOperation,
+    lease: &mut Lease,
+    owner: &Stored,
+) -> Result<()> {
     match record.kind.as_str() {
-        REVOKE => run_revoke(platform, record, lease, &owner).await,
-        INSTALL => run_install(platform, record, lease, &owner).await,
-        ROTATE => root_rotation::run(platform, record, lease, &owner).await,
+        REVOKE => run_revoke(platform, record, lease, owner).await,
+        INSTALL => run_install(platform, record, lease, owner).await,
         other => Err(Error::internal(format!("operation {} is of unknown kind {other}", record.id))),
     }
 }
@@ -199,7 +214,7 @@ pub(super) async fn push(
 /// The hubs that are linked to the namespace of an authority resource.
 pub(super) async fn hubs_of(platform: &Platform, owner: &Stored) -> Result<Vec<Stored>> {
     match resources::by_uid(platform, owner.parent).await? {
-        Some(namespace) => namespace::linked_hubs(platform, &namespace).await,
+        Some(namespace) => linked_hubs(platform, &namespace).await,
         None => Ok(Vec::new()),
     }
 }
@@ -247,4 +262,15 @@ fn chain_text(body: Option<&Value>) -> Result<&str> {
 fn begins_with(pem: &str, known: &AuthorityRecord) -> bool {
     let first = Certificate::chain_from_pem(pem).ok().and_then(|chain| chain.into_iter().next());
     first.is_some_and(|first| first.der() == known.certificate_der)
+}
+
+/// Who acts where nobody asked.
+pub(super) fn actor() -> Actor {
+    Actor::worker_for(INITIATOR)
+}
+
+/// What rows of the activity log say of where it came from.
+pub(super) fn origin<'a>(actor: &'a Actor, platform: &Platform) -> activity::Origin<'a> {
+    let id = platform.new_id();
+    activity::Origin::service(actor, id, id)
 }

@@ -2,12 +2,11 @@
 //! where somebody else signs; a root that cannot last for a successor; and the end of those whose last certificate has ended. Done by the worker, by settled time: a clock that
 //! jumps rotates nothing.
 
-use super::authority_life::{INSTALL, holders, hubs_of};
+use super::authority_life::{INITIATOR, INSTALL, actor, holders, hubs_of, origin};
 use super::root_rotation::{self, ROTATE};
-use super::{certificate_authority as authority, hub_certificate};
+use super::{authority, hub_certificate};
 use crate::arm::activity;
 use crate::arm::operation::StoredOperation;
-use crate::authz::Actor;
 use crate::certificate::{self, AuthorityRecord, AuthorityState};
 use crate::platform::{Change, Platform};
 use crate::registry;
@@ -24,9 +23,6 @@ use uuid::Uuid;
 
 /// Days beyond the validity of a leaf for which a successor has time to reach the hubs, or a customer to sign: ours.
 const MARGIN_DAYS: i64 = 30;
-/// Who starts what nobody asked for.
-pub(super) const INITIATOR: &str = "rotation";
-
 /// Looks at every issuing CA at `now`, the settled time. Returns how many changed.
 ///
 /// # Errors
@@ -205,13 +201,4 @@ async fn withdraw(platform: &Platform, owner: &Stored, record: &AuthorityRecord)
         hub_certificate::take_away(platform, &origin(&actor, platform), &hub, record).await?;
     }
     Ok(())
-}
-
-pub(super) fn actor() -> Actor {
-    Actor::worker_for(INITIATOR)
-}
-
-pub(super) fn origin<'a>(actor: &'a Actor, platform: &Platform) -> activity::Origin<'a> {
-    let id = platform.new_id();
-    activity::Origin::service(actor, id, id)
 }

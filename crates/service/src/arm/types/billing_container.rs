@@ -1,6 +1,6 @@
 //! Billing containers (`Microsoft.DeviceRegistry/billingContainers`): one per subscription that uses the registry, stored nowhere.
 
-use super::REGISTRY_FAMILY;
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::context::ListContext;
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::PROVISIONING_STATE;

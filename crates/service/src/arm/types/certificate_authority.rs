@@ -4,31 +4,26 @@
 //! The rows behind both generations: `credentials/default` shows the root, `credentials/default/policies/{p}` an issuing
 //! authority with its certificate policy. Key and certificate are rows of their own ([`crate::certificate`]).
 
-use super::{NEWEST, REGISTRY_FAMILY, authority_life, root_rotation};
+use super::authority::{
+    self, AUTHORITY_NAME, EXTERNAL, ISSUER, ISSUING, KIND, ROOT, Standing, is_authority_name, is_external, is_root,
+    second_root,
+};
+use super::authority_life;
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
+use super::root_rotation::{self, ROTATE};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, read_only};
-use crate::certificate::{self, AuthorityRecord};
-use crate::extensions;
+use crate::certificate;
 use crate::platform::Platform;
-use crate::resources::{self, Kind, Stored, tag};
+use crate::resources::{self, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::time::rfc3339;
-use ferrohub_model::uid::uid_key;
-use ferrohub_pki::algorithm::KeyKind;
-use ferrohub_pki::external::request_pem;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use uuid::Uuid;
-
-/// Name and place.
-pub(super) const KIND: Kind =
-    Kind::new(tag::CERTIFICATE_AUTHORITY, "Microsoft.DeviceRegistry", &["namespaces", "certificateAuthorities"]);
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -62,38 +57,6 @@ const PROPERTIES: &[Property] = &[
     read_only("uuid"),
     PROVISIONING_STATE,
 ];
-/// `certificateAuthorityType` of a root.
-pub(super) const ROOT: &str = "Root";
-/// `issuerType` of an authority that a root of somebody else signs.
-pub(super) const EXTERNAL: &str = "External";
-/// `certificateAuthorityType` of an issuing authority.
-pub(super) const ISSUING: &str = "ICA";
-/// The type of an authority's key.
-pub(super) const KEY_TYPE: &str = "keyType";
-/// The reference from an issuing authority to the one that signed it.
-pub(super) const ISSUER: &str = "issuer";
-/// The rule for names, in words (reference: iot-hub-and-dps.md G.4).
-pub(super) const AUTHORITY_NAME: &str = "letters, digits and '-', starting with a letter or digit";
-
-/// Whether the characters of a name are legal for an authority or a policy.
-pub(super) fn is_authority_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-}
-
-/// The `lookup` column of the one root of a namespace.
-pub(super) fn root_lookup(namespace: Uuid) -> String {
-    format!("root/{}", uid_key(namespace))
-}
-
-/// The root of a namespace, if it has one.
-pub(super) async fn root(platform: &Platform, namespace: Uuid) -> Result<Option<Stored>> {
-    resources::by_lookup(platform, "lookup", &root_lookup(namespace)).await
-}
-
-/// Whether a stored authority is a root.
-pub(super) fn is_root(stored: &Stored) -> bool {
-    stored.resource.text(&["certificateAuthorityType"]) == Some(ROOT)
-}
 
 struct Authority;
 
@@ -112,19 +75,19 @@ impl Behavior for Authority {
         };
         let issuer = cx.resource.properties.shift_remove("issuer");
         if root {
-            return write_root(cx, namespace, None).await;
+            return authority::write_root(cx, namespace, None).await;
         }
         if wants_external(cx, issuer.as_ref())? {
-            return write_external(cx, namespace, None).await;
+            return authority::write_external(cx, namespace, None).await;
         }
         let signer = issuing_root(cx, namespace, issuer.as_ref()).await?;
-        write_issuing(cx, namespace, &signer, None).await
+        authority::write_issuing(cx, namespace, &signer, None).await
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
         refuse_needed(cx).await?;
         if !cx.cascade {
-            refuse_live_leaves(cx.platform, cx.stored).await?;
+            authority::refuse_live_leaves(cx.platform, cx.stored).await?;
         }
         certificate::retire(cx.platform, cx.stored.uid, &mut cx.change).await
     }
@@ -178,47 +141,13 @@ impl Behavior for Authority {
     }
 
     async fn run(&self, platform: &Platform, record: &StoredOperation, lease: &mut Lease) -> Result<()> {
-        authority_life::run(platform, record, lease).await
-    }
-}
-
-/// Completes the row of a namespace's root, whichever generation writes it, and makes its key and certificate.
-pub(super) async fn write_root(cx: &mut PutContext<'_>, namespace: &Stored, subject: Option<&str>) -> Result<()> {
-    if cx.is_new() {
-        if root(cx.platform, namespace.uid).await?.is_some() {
-            return Err(second_root(cx.id));
+        // It was deleted meanwhile, and its authorities with it.
+        let Some(owner) = authority_life::owner_of(platform, record).await? else { return Ok(()) };
+        match record.kind.as_str() {
+            ROTATE => root_rotation::run(platform, record, lease, &owner).await,
+            _ => authority_life::run(platform, record, lease, &owner).await,
         }
-        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
-        certificate::create_root(cx.platform, namespace, cx.uid, subject, key, &mut cx.change).await?;
     }
-    cx.extra.lookup = Some(root_lookup(namespace.uid));
-    complete(cx, ROOT);
-    Ok(())
-}
-
-/// Completes the row of an issuing authority that a root of somebody else is to sign, whichever generation writes it, and makes
-/// its key and request.
-pub(super) async fn write_external(cx: &mut PutContext<'_>, namespace: &Stored, subject: Option<&str>) -> Result<()> {
-    if cx.is_new() {
-        let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
-        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
-        if let KeyKind::Rsa(_) = key {
-            return Err(Error::invalid_property(
-                "keyType",
-                "An issuing authority under a root of your own has an elliptic curve key: ECC, ECC-P256, ECC-P384 or ECC-P521.",
-            ));
-        }
-        let wanted = certificate::Issuing { name: &name, group: &group, subject, key };
-        certificate::create_external(cx.platform, namespace, cx.uid, &wanted, &mut cx.change).await?;
-    }
-    complete(cx, ISSUING);
-    cx.resource.properties.insert("issuer".into(), json!({"issuerType": EXTERNAL}));
-    Ok(())
-}
-
-/// Whether a stored authority is signed by a root of somebody else, or is to be.
-pub(super) fn is_external(stored: &Stored) -> bool {
-    stored.resource.text(&["issuer", "issuerType"]) == Some(EXTERNAL)
 }
 
 /// Whether a body asks for an authority under a root of somebody else; what was made as one stays one.
@@ -240,71 +169,6 @@ fn wants_external(cx: &PutContext<'_>, issuer: Option<&Value>) -> Result<bool> {
         ));
     }
     Ok(wanted)
-}
-
-/// What an authority resource has now: the authority that signs, and the one that will.
-pub(super) struct Standing {
-    pub(super) active: Option<Arc<AuthorityRecord>>,
-    pending: Option<Arc<AuthorityRecord>>,
-}
-
-impl Standing {
-    pub(super) async fn of(platform: &Platform, owner: Uuid) -> Result<Self> {
-        let pending = certificate::pending_of(platform, owner).await?.map(|(record, _)| record);
-        Ok(Self { active: certificate::authority_of(platform, owner).await?, pending })
-    }
-
-    pub(super) fn subject(&self) -> Option<&str> {
-        self.active.as_ref().or(self.pending.as_ref()).map(|record| record.subject.as_str())
-    }
-
-    /// The state of one under somebody else's root (reference: certificates.md 1.1), with its request while that waits, and
-    /// with the thumbprint of its certificate under the name that the generation has for it.
-    pub(super) fn show_external(&self, shown: &mut Value, thumbprint: &str) {
-        shown["status"] = match (&self.active, &self.pending) {
-            (Some(_), None) => "Active",
-            (Some(_), Some(_)) => "ActiveButPendingRenewal",
-            (None, _) => "PendingActivation",
-        }
-        .into();
-        if let Some(pending) = &self.pending {
-            shown["certificateSigningRequest"] = request_pem(&pending.request_der).into();
-        }
-        if let Some(active) = &self.active {
-            shown[thumbprint] = active.thumbprint.clone().into();
-        }
-    }
-}
-
-/// Completes the row of an issuing authority, whichever generation writes it, and makes its key and certificate.
-pub(super) async fn write_issuing(
-    cx: &mut PutContext<'_>,
-    namespace: &Stored,
-    signer: &Stored,
-    subject: Option<&str>,
-) -> Result<()> {
-    if cx.is_new() {
-        let (name, group) = (cx.id.name().to_owned(), namespace.group().to_owned());
-        let key = certificate::key_kind(cx.resource.text(&[KEY_TYPE]));
-        let wanted = certificate::Issuing { name: &name, group: &group, subject, key };
-        certificate::create_issuing(cx.platform, namespace, cx.uid, signer.uid, &wanted, &mut cx.change).await?;
-        cx.change.unit.expect_exists(&crate::tables::RESOURCES, signer.key());
-        let reference = Reference { uid: signer.uid, id: signer.id.to_string() };
-        cx.resource.links.insert(ISSUER.into(), reference);
-        cx.extra.link = Some(signer.key());
-    }
-    complete(cx, ISSUING);
-    Ok(())
-}
-
-fn complete(cx: &mut PutContext<'_>, kind: &str) {
-    let stored = cx.existing.and_then(|stored| stored.resource.text(&[KEY_TYPE]));
-    let key = stored.or_else(|| cx.resource.text(&[KEY_TYPE])).and_then(certificate::key_type);
-    let key = key.unwrap_or(certificate::ECC);
-    let properties = &mut cx.resource.properties;
-    properties.insert("certificateAuthorityType".into(), kind.into());
-    properties.insert(KEY_TYPE.into(), key.into());
-    properties.insert("provisioningState".into(), "Succeeded".into());
 }
 
 /// The root that is to sign, as `issuer` of a body names it.
@@ -367,14 +231,6 @@ async fn refuse_needed(cx: &DeleteContext<'_>) -> Result<()> {
     .with_code("CertificateAuthorityInUse"))
 }
 
-fn second_root(id: &ResourceId) -> Error {
-    Error::conflict(format!(
-        "The namespace '{}' has a root certificate authority already, and it can have one only. Delete it first, or use it.",
-        id.parent().map(|parent| parent.name().to_owned()).unwrap_or_default()
-    ))
-    .with_code("CredentialQuotaExceeded")
-}
-
 fn changed_issuer(cx: &PutContext<'_>) -> Error {
     Error::conflict(format!("The issuer of '{}' cannot be changed after creation. Create another authority.", cx.id))
         .with_code("PropertyChangeNotAllowed")
@@ -390,27 +246,4 @@ fn refuse_root(cx: &SubContext<'_>) -> Result<()> {
         cx.stored.name()
     ))
     .with_code("InvalidCertificateAuthorityType"))
-}
-
-/// One under a root of somebody else stays while devices have good certificates of it: its root's owner could not tell the hubs
-/// (reference: certificates.md section 4).
-pub(super) async fn refuse_live_leaves(platform: &Platform, stored: &Stored) -> Result<()> {
-    if !is_external(stored) || !certificate::has_live_leaves(platform, stored.uid).await? {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "'{}' cannot be deleted while devices have certificates of its issuing CA, which is signed by a root of your own. Revoke each device first: az iot adr ns device revoke --namespace '<namespace>' --resource-group '<group>' --name '<device>'",
-        stored.name()
-    ))
-    .with_code("CertificateAuthorityInUse"))
-}
-
-/// Adds that the certificate policy of an issuing authority goes in the unit in which the authority does.
-pub(super) async fn remove_policies(cx: &mut DeleteContext<'_>) -> Result<()> {
-    let below = resources::children(cx.platform, cx.stored.uid, &cx.stored.id, Some(tag::CERTIFICATE_POLICY)).await?;
-    for policy in &below {
-        extensions::remove_with(cx.platform, cx.actor, policy, &[tag::ROLE_ASSIGNMENT], &mut cx.change).await?;
-    }
-    cx.owned.extend(below);
-    Ok(())
 }

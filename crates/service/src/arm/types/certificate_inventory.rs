@@ -3,11 +3,10 @@
 //! Azure has no such list (ADR 0036). Options of the query narrow it: `deviceId`, `serialNumber`, `issuer`, `state`,
 //! `expiresBefore`; `$top` and `$skipToken` page it. They are shown by issuer, and of each in the order in which they end.
 
-use super::namespace::{linked_hubs, linked_services};
+use super::linked_namespace::{linked_hubs, linked_services};
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
-use crate::arm::query;
-use crate::arm::read::{decode_token, next_link};
+use crate::arm::query::{self, decode_token, next_link};
 use crate::certificate::{
     self, AuthorityRecord, CertificateRecord, Standing, Wanted, inventory_page, issued_by_serial, kept, of_namespace,
 };

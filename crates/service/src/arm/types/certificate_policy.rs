@@ -1,8 +1,10 @@
 //! Certificate policies: the leaf settings of an issuing authority
 //! (`Microsoft.DeviceRegistry/namespaces/certificateAuthorities/certificatePolicies`, from 2026-11-01-preview).
 
-use super::certificate_authority::{AUTHORITY_NAME, is_authority_name, is_root};
-use super::{NEWEST, REGISTRY_FAMILY, namespace, namespace_link};
+use super::authority::{AUTHORITY_NAME, is_authority_name, is_root};
+use super::linked_namespace::linked_hubs;
+use super::namespace_link;
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::{DeleteContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, acted, read_only};
@@ -66,7 +68,7 @@ struct Policy;
 /// does it.
 async fn bring(cx: &mut PutContext<'_>, authority: &Stored) -> Result<()> {
     let Some(namespace) = resources::by_uid(cx.platform, authority.parent).await? else { return Ok(()) };
-    if namespace::linked_hubs(cx.platform, &namespace).await?.is_empty() {
+    if linked_hubs(cx.platform, &namespace).await?.is_empty() {
         return Ok(());
     }
     let input = json!({"policies": [uid_key(authority.uid)]});

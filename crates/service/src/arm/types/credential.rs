@@ -2,10 +2,10 @@
 //! (`Microsoft.DeviceRegistry/namespaces/credentials/default`), and `synchronize`, which brings the issuing CAs to the
 //! linked hubs ([`super::synchronize`]). The row behind it is the namespace's root certificate authority.
 
-use super::certificate_authority::{self as authority, is_root, write_root};
-use super::policy::issuing_beside;
-use super::synchronize::Direction;
-use super::{REGISTRY_FAMILY, root_rotation, synchronization, synchronize};
+use super::authority::{self, CREDENTIAL, is_root, issuing_beside, write_root};
+use super::registry_versions::REGISTRY_FAMILY;
+use super::synchronization::Direction;
+use super::{root_rotation, synchronization, synchronize};
 use crate::arm::activity;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
@@ -22,7 +22,12 @@ use serde_json::{Map, Value, json};
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
-    name: NameRule { min: 7, max: 7, legal: |name| name.eq_ignore_ascii_case(NAME), text: "it is always 'default'" },
+    name: NameRule {
+        min: 7,
+        max: 7,
+        legal: |name| name.eq_ignore_ascii_case(CREDENTIAL),
+        text: "it is always 'default'",
+    },
     delete: (204, 204),
     action_status: false,
     subs: &[("POST", SYNCHRONIZE), ("POST", UNDO), ("GET", SYNCHRONIZATION), ("POST", root_rotation::ACTION)],
@@ -38,8 +43,6 @@ pub(super) static DECL: TypeDecl = TypeDecl {
     )
 };
 
-/// The only name of a credential.
-pub(super) const NAME: &str = "default";
 /// Name of the root certificate authority behind a credential that was made as one.
 const ROOT_NAME: &str = "default-root";
 pub(super) const SYNCHRONIZE: &str = "synchronize";
@@ -53,7 +56,7 @@ struct Credential;
 #[async_trait]
 impl Face for Credential {
     async fn behind(&self, platform: &Platform, parent: &Stored, name: &str) -> Result<Option<Stored>> {
-        if !name.eq_ignore_ascii_case(NAME) {
+        if !name.eq_ignore_ascii_case(CREDENTIAL) {
             return Ok(None);
         }
         authority::root(platform, parent.uid).await
@@ -61,7 +64,7 @@ impl Face for Credential {
 
     async fn id_of(&self, _platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>> {
         let shown = stored.is(tag::CERTIFICATE_AUTHORITY) && is_root(stored);
-        Ok(stored.id.parent().filter(|_| shown).map(|namespace| namespace.child("credentials", NAME)))
+        Ok(stored.id.parent().filter(|_| shown).map(|namespace| namespace.child("credentials", CREDENTIAL)))
     }
 }
 
@@ -100,7 +103,7 @@ impl Behavior for Credential {
     }
 
     async fn decorate(&self, _platform: &Platform, _stored: &Stored, _: &View, doc: &mut Value) -> Result<()> {
-        doc["name"] = NAME.into();
+        doc["name"] = CREDENTIAL.into();
         let mut shown = Map::new();
         shown.insert("provisioningState".into(), doc["properties"]["provisioningState"].clone());
         doc["properties"] = Value::Object(shown);
@@ -109,7 +112,7 @@ impl Behavior for Credential {
 
     async fn list(&self, cx: &crate::arm::context::ListContext<'_>) -> Result<Option<Vec<Stored>>> {
         let Some(namespace) = cx.parent else { return Ok(None) };
-        let found = resources::get(cx.platform, &namespace.id.child("credentials", NAME)).await?;
+        let found = resources::get(cx.platform, &namespace.id.child("credentials", CREDENTIAL)).await?;
         Ok(Some(found.into_iter().collect()))
     }
 
@@ -128,10 +131,10 @@ impl Behavior for Credential {
         let wanted = synchronize::Wanted::read(cx, direction).await?;
         let mut input = json!({"request": cx.request.request_id, "correlation": cx.request.correlation_id});
         wanted.write(&mut input);
-        let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, name, cx.id, 204, input);
+        let (row, begun) = activity::begin(cx.platform, cx.request, cx.id, &DECL.action(&format!("{name}/action")))?;
+        let record = StoredOperation::new(cx.platform, begun, DECL.kind.tag, name, cx.id, 204, input);
         let mut change = Change::new();
-        let action = DECL.action(&format!("{name}/action"));
-        change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, 202)?);
+        change.unit.put(row);
         let operation = operations::start(cx.platform, record, change).await?;
         // Synchronize is answered 202 always; by the first poll it is usually done.
         operations::drive_briefly(cx.platform, &operation).await?;

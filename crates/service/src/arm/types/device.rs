@@ -1,8 +1,8 @@
 //! ADR devices (`Microsoft.DeviceRegistry/namespaces/devices`): mirrored hub identities, and devices made by people.
 
-use super::REGISTRY_FAMILY;
 use super::device_revoke::{self, REVOKE};
 use super::registry_members::{ATTRIBUTES, CONFIGURATION, HOST_AUTHENTICATION, OF_OPERATIONS, OUTBOUND, TEXT};
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, ExtendedLocationRule, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
@@ -244,4 +244,9 @@ async fn link_policy(cx: &mut PutContext<'_>) -> Result<()> {
     let reference = Reference { uid: policy.uid, id: String::new() };
     cx.resource.links.insert(registry::POLICY.into(), reference);
     Ok(())
+}
+
+/// Whether the row says that the device may connect.
+pub(super) fn is_enabled(stored: &Stored) -> bool {
+    stored.resource.value(&["enabled"]).and_then(Value::as_bool).unwrap_or(true)
 }

@@ -62,9 +62,10 @@ pub(super) async fn accept(cx: &SubContext<'_>, tag: &str, asked: &Asked) -> Res
             "credential": credential.map(uid_key),
             "at": platform.now(),
         });
-        let mut record = StoredOperation::new(platform, cx.request, tag, REVOKE, cx.id, asked.ended.0, input);
+        let (row, begun) = activity::begin(platform, cx.request, cx.id, asked.action)?;
+        let mut record = StoredOperation::new(platform, begun, tag, REVOKE, cx.id, asked.ended.0, input);
         record.result.clone_from(&asked.ended.1);
-        change.unit.put(activity::success_row(platform, cx.request, cx.id, asked.action, 202)?);
+        change.unit.put(row);
         change.unit.put(record.put()?);
         if platform.try_commit(change).await? {
             metrics::counter!("ferrohub_devices_revoked_total").increment(1);

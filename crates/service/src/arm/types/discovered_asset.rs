@@ -1,11 +1,11 @@
 //! Assets that discovery found (`Microsoft.DeviceRegistry/namespaces/discoveredAssets`). Whoever discovers counts the versions.
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{Document, lower_name};
 use super::registry_members::{
     ATTRIBUTES, CONFIGURATION, COUNT, DATASET_DESTINATIONS, DEVICE_REF, DISCOVERED_DATASETS, DISCOVERED_EVENT_GROUPS,
     DISCOVERED_MANAGEMENT_GROUPS, DISCOVERED_STREAMS, EVENT_DESTINATIONS, TEXT, TEXTS, kept,
 };
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::declaration::{ExtendedLocationRule, TypeDecl, View};
 use crate::arm::schema::{PROVISIONING_STATE, Property};
 use crate::resources::{Kind, tag};

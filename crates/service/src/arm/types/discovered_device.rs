@@ -1,8 +1,8 @@
 //! Devices that discovery found (`Microsoft.DeviceRegistry/namespaces/discoveredDevices`). Whoever discovers counts the versions.
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::{Document, lower_name};
 use super::registry_members::{ATTRIBUTES, CONFIGURATION, COUNT, ENTRIES, LAST_UPDATED, METHODS, OUTBOUND, TEXT, kept};
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::declaration::{ExtendedLocationRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property};
 use crate::resources::{Kind, tag};

@@ -3,14 +3,15 @@
 //! Nobody keeps the members: they are looked up when somebody asks, so that a group always says what is so now. A refresh notes
 //! its time. Device Update, whose jobs Azure runs over groups, is not part of Ferrohub.
 
-use super::certificate_authority::{AUTHORITY_NAME, is_authority_name};
-use super::{NEWEST, REGISTRY_FAMILY, registry_device};
+use super::authority::{AUTHORITY_NAME, is_authority_name};
+use super::registry_device;
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::activity;
 use crate::arm::context::{PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::operations;
-use crate::arm::read::{decode_token, encode_token};
+use crate::arm::query::{decode_token, encode_token};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, Stored, tag};
@@ -143,10 +144,11 @@ impl Behavior for Group {
 }
 
 async fn refresh(cx: &SubContext<'_>) -> Result<SubAnswer> {
-    let record = StoredOperation::new(cx.platform, cx.request, DECL.kind.tag, REFRESH, cx.id, 204, json!({}));
-    let mut change = Change::new();
     let action = DECL.action(&format!("{REFRESH}/action"));
-    change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, 202)?);
+    let (row, begun) = activity::begin(cx.platform, cx.request, cx.id, &action)?;
+    let record = StoredOperation::new(cx.platform, begun, DECL.kind.tag, REFRESH, cx.id, 204, json!({}));
+    let mut change = Change::new();
+    change.unit.put(row);
     let operation = operations::start(cx.platform, record, change).await?;
     operations::drive_briefly(cx.platform, &operation).await?;
     Ok(SubAnswer::Accepted { operation })

@@ -1,7 +1,7 @@
 //! What is read below a hub or a provisioning service beside its own members: quotas, the health of endpoints, and the lists of
 //! what Ferrohub has none of, which are empty (reference: iot-hub-and-dps.md G.1 and G.2).
 
-use super::iot_hub::SKUS;
+use super::iot_hub_properties::SKUS;
 use super::{consumer_groups, keys};
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;

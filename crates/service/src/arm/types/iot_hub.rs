@@ -1,8 +1,8 @@
 //! IoT hubs (`Microsoft.Devices/IotHubs`).
 
-use super::iot_hub_properties::{PROPERTIES, defaults};
+use super::iot_hub_properties::{PROPERTIES, SKUS, defaults};
 use super::keys::{self, DefaultPolicy};
-use super::{consumer_groups, hub_reads, namespace, network};
+use super::{consumer_groups, hub_reads, linked_namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Property, read_only};
@@ -129,17 +129,6 @@ const DEFAULT_POLICIES: &[DefaultPolicy] = &[
 ];
 const RIGHTS: &[&str] = &["RegistryRead", "RegistryWrite", "ServiceConnect", "DeviceConnect"];
 
-/// SKUs and their tiers; GEN2 lived in 2025-08-01-preview (reference: device-registry-api.md section 8).
-pub(super) const SKUS: &[(&str, &str)] = &[
-    ("F1", "Free"),
-    ("B1", "Basic"),
-    ("B2", "Basic"),
-    ("B3", "Basic"),
-    ("S1", "Standard"),
-    ("S2", "Standard"),
-    ("S3", "Standard"),
-    ("GEN2", "Generation2"),
-];
 /// Partitions of the event log, least, default and most (IoT Hub: 2 to 128 by tier, CLI default 4).
 const PARTITIONS: (u64, u64, u64) = (1, 4, 32);
 /// Days of retention (IoT Hub: 1 to 7).
@@ -224,7 +213,7 @@ impl Behavior for IotHub {
         let name = stored.name();
         let host = stored.resource.text(&["hostName"]).unwrap_or_default().to_string();
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
-            let seen = namespace::SeenNamespace::of(platform, stored, namespace).await?;
+            let seen = linked_namespace::SeenNamespace::of(platform, stored, namespace).await?;
             let identity = match stored.resource.links.get(IDENTITY) {
                 Some(identity) => {
                     json!({"type": "UserAssigned", USER_ASSIGNED: render::reference_id(platform, identity).await?})
@@ -265,7 +254,7 @@ impl IotHub {
         let target = match &former {
             // What is linked already is not asked about again; gone or not, it is what it was.
             Some(former) if same_target(cx, former, &namespace_id).await? => None,
-            _ if cx.is_new() => Some(namespace::link_target(cx, path, &namespace_id, None).await?),
+            _ if cx.is_new() => Some(linked_namespace::link_target(cx, path, &namespace_id, None).await?),
             _ => {
                 let stands = match &former {
                     Some(former) => format!("'{}'", render::reference_id(cx.platform, former).await?),

@@ -5,6 +5,18 @@ use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive
 use ferrohub_model::limits::IP_RULES;
 use serde_json::{Value, json};
 
+/// SKUs and their tiers; GEN2 lived in 2025-08-01-preview (reference: device-registry-api.md section 8).
+pub(super) const SKUS: &[(&str, &str)] = &[
+    ("F1", "Free"),
+    ("B1", "Basic"),
+    ("B2", "Basic"),
+    ("B3", "Basic"),
+    ("S1", "Standard"),
+    ("S2", "Standard"),
+    ("S3", "Standard"),
+    ("GEN2", "Generation2"),
+];
+
 /// Longest text of a comment: ours.
 const COMMENTS_CHARS: usize = 4096;
 

@@ -1,16 +1,14 @@
 //! The devices that a hub had before it was linked: they come to the namespace with the link and go with it. Both are durable operations of
 //! the namespace, in bounded batches; who finds the link changed meanwhile stops, because whoever changed it began an operation of its own.
 
-use super::namespace;
 use crate::arm::activity::{self, Origin};
 use crate::arm::context::PutContext;
 use crate::arm::operation::{self, Failure, Lease, State, StoredOperation};
-use crate::arm::write::contended;
 use crate::hub;
 use crate::platform::{Change, Platform};
 use crate::registry::endpoint::{Room, endpoints};
 use crate::registry::{self, Batch, NAMESPACE};
-use crate::resources::{self, Stored};
+use crate::resources::{self, Stored, tag};
 use crate::tables::{DEVICES, OPERATIONS};
 use ferrohub_model::device::devices_of;
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -89,7 +87,7 @@ pub(super) fn shown_operations(namespace: &Resource) -> Vec<Uuid> {
 fn begin(cx: &mut PutContext<'_>, kind: &str, hub: &Stored) -> Result<String> {
     let correlation = cx.request.correlation_id;
     let input = json!({"hub": uid_key(hub.uid), "namespace": uid_key(cx.uid)});
-    let (of, by) = (namespace::DECL.kind.tag, cx.actor.id());
+    let (of, by) = (tag::NAMESPACE, cx.actor.id());
     let mut record = StoredOperation::with(cx.platform, by, correlation, of, kind, cx.id, 200, input);
     let origin = Origin::service(cx.actor, cx.request.request_id, correlation);
     let (row, begun) = activity::begin_of_service(cx.platform, &origin, cx.id, registry::DEVICES_WRITE)?;
@@ -139,7 +137,7 @@ impl Walk {
     async fn step(&mut self, platform: &Platform, id: &ResourceId, lease: &mut Lease) -> Result<bool> {
         let mut attempts = platform.attempts();
         loop {
-            attempts.begin(|| contended(id)).await?;
+            attempts.begin(|| resources::contended(id)).await?;
             let Some(hub) = resources::by_uid(platform, self.hub).await? else { return Ok(false) };
             if (hub.resource.link(NAMESPACE) == Some(self.namespace)) != self.brings {
                 return Ok(false);

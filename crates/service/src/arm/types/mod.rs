@@ -4,6 +4,7 @@ mod asset;
 mod asset_action;
 mod asset_endpoint_profile;
 mod asset_migration;
+mod authority;
 mod authority_life;
 mod authority_rotation;
 mod billing_container;
@@ -24,6 +25,7 @@ mod iot_hub_properties;
 mod keys;
 mod linked_devices;
 mod linked_hubs;
+mod linked_namespace;
 mod lock;
 mod namespace;
 mod namespace_asset;
@@ -39,6 +41,7 @@ mod registry_document;
 mod registry_members;
 mod registry_profiles;
 mod registry_schema;
+mod registry_versions;
 mod resource_group;
 mod resource_group_move;
 mod role_assignment;
@@ -58,24 +61,6 @@ use crate::resources::Kinds;
 pub(crate) use authority_rotation::sweep as rotate_authorities;
 pub(crate) use role_assignment::{KIND as ROLE_ASSIGNMENT, lookup as role_assignment_lookup};
 pub(crate) use role_definition::{reaching_into as roles_reaching_into, withdraw as withdraw_roles};
-
-/// Microsoft.DeviceRegistry's api-versions (reference: device-registry-api.md section 1).
-const REGISTRY_FAMILY: &[&str] = &[
-    "2024-11-01",
-    "2025-07-01-preview",
-    "2025-10-01",
-    "2025-11-01-preview",
-    "2026-03-01-preview",
-    "2026-04-01",
-    "2026-11-01-preview",
-    "2026-11-01",
-    "2026-11-02-preview",
-];
-
-/// The first of those with certificate authorities, registry devices and links that are written on the namespace, which finds the address of a
-/// messaging endpoint itself (reference: device-registry-api.md section 6). 2026-11-01, with which azure-iot 1.0 asks (reference: cli.md, G4),
-/// and 2026-11-02-preview have the same shape.
-const NEWEST: &str = "2026-11-01-preview";
 
 static ALL: &[&TypeDecl] = &[
     &resource_group::DECL,
@@ -131,6 +116,14 @@ impl Types {
     /// The type with this tag.
     pub fn tagged(&self, tag: &str) -> Option<&'static TypeDecl> {
         self.0.iter().copied().find(|decl| decl.kind.tag == tag)
+    }
+
+    /// Their provider namespaces.
+    pub fn providers(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = self.0.iter().map(|decl| decl.kind.provider).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// What rows and ids need to know of the types.

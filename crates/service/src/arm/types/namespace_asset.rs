@@ -1,12 +1,12 @@
 //! Assets of a namespace (`Microsoft.DeviceRegistry/namespaces/assets`).
 
-use super::REGISTRY_FAMILY;
 use super::asset_action::{self, EXECUTE};
 use super::registry_document::{Document, lower_name};
 use super::registry_members::{
     ATTRIBUTES, CONFIGURATION, DATASET_DESTINATIONS, DATASETS, DEVICE_REF, EVENT_DESTINATIONS, EVENT_GROUPS,
     MANAGEMENT_GROUPS, STREAMS, TEXT, TEXTS, kept,
 };
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::context::{PutContext, SubContext};
 use crate::arm::declaration::{Behavior, ExtendedLocationRule, SubAnswer, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, read_only};

@@ -1,5 +1,6 @@
 //! One link of a namespace: found, made, changed, taken away. [`super::namespace_links`] says which.
 
+use super::authority::CREDENTIAL;
 use super::{credential, linked_devices};
 use crate::arm::context::PutContext;
 use crate::arm::operation::StoredOperation;
@@ -355,7 +356,7 @@ pub(super) fn synchronization(
     let correlation: Uuid = platform.random.uuid_v4();
     input["correlation"] = correlation.to_string().into();
     let (declared, name) = (&credential::DECL, credential::SYNCHRONIZE);
-    let resource = id.child("credentials", credential::NAME);
+    let resource = id.child("credentials", CREDENTIAL);
     StoredOperation::with(platform, initiator, correlation, declared.kind.tag, name, &resource, 204, input)
 }
 

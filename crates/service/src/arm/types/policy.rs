@@ -2,13 +2,13 @@
 //! (`Microsoft.DeviceRegistry/namespaces/credentials/policies`). Behind one stand two rows: an issuing certificate
 //! authority, whose name it has, and that authority's certificate policy.
 
-use super::certificate_authority::{
-    self as authority, AUTHORITY_NAME, Standing, is_authority_name, is_external, is_root, refuse_live_leaves,
-    write_external, write_issuing,
+use super::authority::{
+    self, AUTHORITY_NAME, Standing, is_authority_name, is_external, is_root, issuing_beside, policy_id,
+    refuse_live_leaves, write_external, write_issuing,
 };
+use super::authority_life;
 use super::certificate_policy::{self, checked_days};
-use super::credential;
-use super::{REGISTRY_FAMILY, authority_life};
+use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, ListContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::query;
@@ -111,11 +111,6 @@ impl Face for Policy {
 /// The id under which the older generation shows an issuing authority or its certificate policy.
 pub(super) async fn face(platform: &Platform, stored: &Stored) -> Result<Option<ResourceId>> {
     Policy.id_of(platform, stored).await
-}
-
-/// The id under which the older generation shows the issuing authority `name` of a namespace.
-pub(super) fn policy_id(namespace: &ResourceId, name: &str) -> ResourceId {
-    namespace.child("credentials", credential::NAME).child("policies", name)
 }
 
 #[async_trait]
@@ -231,15 +226,6 @@ async fn chain(cx: &SubContext<'_>) -> Result<SubAnswer> {
         .with_code("ResourceNotFound"));
     }
     Ok(SubAnswer::Done(200, Some(json!({ CHAIN: text }))))
-}
-
-/// The issuing authorities of the namespace of a root.
-pub(super) async fn issuing_beside(platform: &Platform, root: &Stored) -> Result<Vec<Stored>> {
-    let Some(namespace) = resources::by_uid(platform, root.parent).await? else { return Ok(Vec::new()) };
-    let kind = Some(tag::CERTIFICATE_AUTHORITY);
-    let mut found = resources::children(platform, namespace.uid, &namespace.id, kind).await?;
-    found.retain(|stored| !is_root(stored));
-    Ok(found)
 }
 
 /// Writes the certificate policy that stands behind a policy, beside its authority.

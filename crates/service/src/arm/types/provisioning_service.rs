@@ -2,7 +2,7 @@
 
 use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, add_scope_members, attached};
 use super::keys::{self, DefaultPolicy};
-use super::{hub_reads, linked_hubs, namespace, network};
+use super::{hub_reads, linked_hubs, linked_namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::render;
@@ -253,7 +253,7 @@ impl Behavior for ProvisioningService {
         add_scope_members(stored, view);
         if let Some(namespace) = stored.resource.links.get(NAMESPACE) {
             let mut link = Map::new();
-            let seen = namespace::SeenNamespace::of(platform, stored, namespace).await?;
+            let seen = linked_namespace::SeenNamespace::of(platform, stored, namespace).await?;
             link.insert("resourceId".into(), seen.id.into());
             let user = stored.resource.links.get(IDENTITY);
             let word = if user.is_some() { "UserAssigned" } else { "SystemAssigned" };
@@ -358,7 +358,7 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     let id = text("resourceId").ok_or_else(|| {
         Error::invalid_property(format!("{LINK}.resourceId"), "'deviceRegistryNamespace' needs a 'resourceId'.")
     })?;
-    let target = namespace::link_target(cx, &format!("{LINK}.resourceId"), &id, former).await?;
+    let target = linked_namespace::link_target(cx, &format!("{LINK}.resourceId"), &id, former).await?;
     if target.resource.location != cx.resource.location {
         return Err(Error::invalid_property(
             LINK,

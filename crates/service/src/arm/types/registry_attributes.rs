@@ -7,7 +7,6 @@ use super::registry_profiles::missing;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
-use crate::arm::write::contended;
 use crate::platform::Change;
 use crate::registry;
 use crate::resources::{self, Stored};
@@ -101,7 +100,7 @@ async fn put(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     let _turn = cx.platform.turn(&cx.stored.key()).await;
     let mut attempts = cx.platform.attempts();
     loop {
-        attempts.begin(|| contended(cx.id)).await?;
+        attempts.begin(|| resources::contended(cx.id)).await?;
         let stored = again(cx).await?;
         let mut sets = sets(&stored)?;
         let was = sets.get(&name.to_lowercase());
@@ -140,7 +139,7 @@ async fn delete(cx: &SubContext<'_>, name: &str) -> Result<SubAnswer> {
     let _turn = cx.platform.turn(&cx.stored.key()).await;
     let mut attempts = cx.platform.attempts();
     loop {
-        attempts.begin(|| contended(cx.id)).await?;
+        attempts.begin(|| resources::contended(cx.id)).await?;
         let stored = again(cx).await?;
         let mut sets = sets(&stored)?;
         let was = sets.remove(&name.to_lowercase());

@@ -1,9 +1,10 @@
 //! Registry devices: ADR devices as 2026-11-01 and its previews show them (`Microsoft.DeviceRegistry/namespaces/registryDevices`). The row
 //! behind one is a [`super::device`]'s, under the same name. What only one of the two shapes knows stays when the other is written.
 
+use super::device;
 use super::registry_attributes as attributes;
 use super::registry_profiles as profiles;
-use super::{NEWEST, REGISTRY_FAMILY, device};
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
@@ -135,7 +136,7 @@ async fn show(platform: &Platform, stored: &Stored, doc: &mut Value) -> Result<(
     let shown = doc.get_mut("properties").and_then(Value::as_object_mut);
     let mut shown: Map<String, Value> = shown.map(std::mem::take).unwrap_or_default();
     let mut properties = Map::new();
-    properties.insert(STATE.into(), STATES[usize::from(!is_enabled(stored))].into());
+    properties.insert(STATE.into(), STATES[usize::from(!device::is_enabled(stored))].into());
     properties.append(&mut shown);
     properties.insert("uuid".into(), stored.uid.to_string().into());
     properties.insert("provisioningState".into(), "Succeeded".into());
@@ -158,9 +159,4 @@ pub(super) async fn summary(platform: &Platform, stored: &Stored) -> Result<Valu
     });
     show(platform, stored, &mut doc).await?;
     Ok(doc)
-}
-
-/// Whether the row says that the device may connect.
-pub(super) fn is_enabled(stored: &Stored) -> bool {
-    stored.resource.value(&["enabled"]).and_then(Value::as_bool).unwrap_or(true)
 }

@@ -3,7 +3,6 @@
 
 use super::device;
 use super::device_revoke::{self, Asked};
-use super::registry_device::is_enabled;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
@@ -140,7 +139,7 @@ async fn capability(cx: &SubContext<'_>) -> Result<Option<Value>> {
     let hub = resources::by_uid(cx.platform, identity.hub).await?;
     let (Some(namespace), Some(hub)) = (namespace, hub) else { return Ok(None) };
     let endpoint = endpoint_name(&namespace, &hub);
-    let state = match (is_enabled(cx.stored), identity.status) {
+    let state = match (device::is_enabled(cx.stored), identity.status) {
         (false, _) => "DisabledByParent",
         (true, DeviceStatus::Enabled) => "Enabled",
         (true, DeviceStatus::Disabled) => "Disabled",

@@ -2,8 +2,8 @@
 
 use super::registry_document::{lower_name, show_state};
 use super::registry_members::TEXT;
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use super::schema_content::{DELTA, JSON_LD, JSON_SCHEMA};
-use super::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};

@@ -1,14 +1,15 @@
 //! Moving resources to another group. A resource is one row, and what lies below it or points at it knows its uid
 //! ([ADR 0021](../../../../../docs/adr/0021-rows-point-at-uids.md)), so a move is one row written; role assignments go along.
 
+use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::operation::{self, Lease, StoredOperation};
-use crate::arm::operations::{self, Outcome};
-use crate::arm::{activity, require_subscription};
+use crate::arm::operations::{self, OperationOutcome};
 use crate::locks::Operation;
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Scope, Stored, missing};
+use crate::subscriptions;
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits;
@@ -38,16 +39,17 @@ pub(super) async fn answer(cx: &SubContext<'_>) -> Result<SubAnswer> {
         "target": uid_key(wanted.target),
         "resources": moved.iter().map(Stored::key).collect::<Vec<_>>(),
     });
-    let record = StoredOperation::new(cx.platform, cx.request, cx.decl.kind.tag, MOVE, cx.id, 204, input);
-    let mut change = Change::new();
     let action = cx.decl.action(&format!("{MOVE}/action"));
-    change.unit.put(activity::success_row(cx.platform, cx.request, cx.id, &action, 202)?);
+    let (row, begun) = activity::begin(cx.platform, cx.request, cx.id, &action)?;
+    let record = StoredOperation::new(cx.platform, begun, cx.decl.kind.tag, MOVE, cx.id, 204, input);
+    let mut change = Change::new();
+    change.unit.put(row);
     let operation = operations::start(cx.platform, record, change).await?;
     match operations::drive_briefly(cx.platform, &operation).await? {
-        Outcome::Succeeded => Ok(SubAnswer::Written(204, None)),
+        OperationOutcome::Succeeded => Ok(SubAnswer::Written(204, None)),
         // The operation's end is a row of the activity log.
-        Outcome::Failed(error) => Err(Error { recorded: true, ..error }),
-        Outcome::Settled(_) | Outcome::Running => Ok(SubAnswer::Accepted { operation }),
+        OperationOutcome::Failed(error) => Err(Error { recorded: true, ..error }),
+        OperationOutcome::Settled(_) | OperationOutcome::Running => Ok(SubAnswer::Accepted { operation }),
     }
 }
 
@@ -91,7 +93,7 @@ impl Wanted {
                 "'targetResourceGroup' is the id of a resource group: /subscriptions/{id}/resourceGroups/{name}.",
             ));
         };
-        require_subscription(cx.platform, target.subscription.as_deref().unwrap_or_default())?;
+        subscriptions::require(cx.platform, target.subscription.as_deref().unwrap_or_default())?;
         let resources = listed(body.get("resources"), cx.id)?;
         if target.same(cx.id) {
             return Err(refused(format!("The source and target resource groups are the same: '{target}'.")));

@@ -4,9 +4,8 @@
 //! under the next root, which is brought to the hubs that have the one before, and then takes over. A hub that refuses keeps the
 //! issuing CA where it is, and the worker tries again at each sweep. Both roots stand until nothing below the former lives.
 
-use super::authority_life::{self, CHANGED, accept};
-use super::authority_rotation::{INITIATOR, actor, origin};
-use super::certificate_authority::{self as authority, is_root};
+use super::authority::{self, is_root};
+use super::authority_life::{self, CHANGED, INITIATOR, accept, actor, origin};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;

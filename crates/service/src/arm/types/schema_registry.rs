@@ -2,7 +2,7 @@
 
 use super::registry_document::{lower_name, show_state};
 use super::registry_members::TEXT;
-use super::{NEWEST, REGISTRY_FAMILY};
+use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};

@@ -1,8 +1,8 @@
 //! Versions of a schema (`Microsoft.DeviceRegistry/schemaRegistries/schemas/schemaVersions`): contents that never change.
 
-use super::REGISTRY_FAMILY;
 use super::registry_document::show_state;
 use super::registry_members::TEXT;
+use super::registry_versions::REGISTRY_FAMILY;
 use super::schema_content;
 use crate::arm::context::PutContext;
 use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};

@@ -3,9 +3,8 @@
 //!
 //! Whether a hub trusts a CA is never noted: the hub's entries say it. What is noted is when somebody last tried, and why it failed.
 
-use super::namespace;
-use super::policy::policy_id;
-use super::synchronize::Direction;
+use super::authority::policy_id;
+use super::linked_namespace::linked_hubs;
 use crate::arm::context::SubContext;
 use crate::arm::declaration::SubAnswer;
 use crate::arm::query;
@@ -28,6 +27,25 @@ use uuid::Uuid;
 
 /// Rows that are written, or go, in one unit: ours.
 const ROWS: usize = 100;
+
+/// What is done with a policy at a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Its CA is brought there.
+    Bring,
+    /// Its CAs are taken away from there.
+    TakeAway,
+}
+
+impl Direction {
+    /// The right of the namespace's identity on the hub.
+    pub(super) fn right(self) -> &'static str {
+        match self {
+            Self::Bring => "Microsoft.Devices/IotHubs/certificates/write",
+            Self::TakeAway => "Microsoft.Devices/IotHubs/certificates/delete",
+        }
+    }
+}
 
 /// What became of the last attempt at a policy and a hub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,7 +120,7 @@ pub(super) async fn list(cx: &SubContext<'_>) -> Result<SubAnswer> {
         }
     }
     policies.sort_by_key(|(policy, _)| policy.name().to_lowercase());
-    let mut hubs = namespace::linked_hubs(cx.platform, &namespace).await?;
+    let mut hubs = linked_hubs(cx.platform, &namespace).await?;
     hubs.sort_by_key(|hub| hub.name().to_lowercase());
     let all: Vec<(usize, usize)> =
         (0..hubs.len()).flat_map(|hub| (0..policies.len()).map(move |policy| (hub, policy))).collect();

@@ -4,8 +4,9 @@
 //! taken, by name or id; what became of each hub stands in `operations` of the operation's status, and, where there was a body,
 //! in the answer at its `Location`. `undoSynchronize` is ours, has the same body and takes the entries away again.
 
-use super::synchronization::Notes;
-use super::{hub_certificate, namespace};
+use super::hub_certificate;
+use super::linked_namespace::linked_hubs;
+use super::synchronization::{Direction, Notes};
 use crate::arm::activity;
 use crate::arm::context::SubContext;
 use crate::arm::operation::{Lease, Step, StoredOperation};
@@ -24,25 +25,6 @@ use uuid::Uuid;
 const NAMES: usize = 1000;
 /// Member of an operation's input that says that it undoes.
 const UNDO: &str = "undo";
-
-/// What is done with a policy at a hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// Its CA is brought there.
-    Bring,
-    /// Its CAs are taken away from there.
-    TakeAway,
-}
-
-impl Direction {
-    /// The right of the namespace's identity on the hub.
-    fn right(self) -> &'static str {
-        match self {
-            Self::Bring => "Microsoft.Devices/IotHubs/certificates/write",
-            Self::TakeAway => "Microsoft.Devices/IotHubs/certificates/delete",
-        }
-    }
-}
 
 /// Which policies and hubs are taken; `None` for all.
 pub(super) struct Wanted {
@@ -94,7 +76,7 @@ impl Wanted {
                 Some(chosen(cx.platform, &names, &known, "policies", "a policy of this namespace").await?);
         }
         if let Some(names) = hubs {
-            let known = namespace::linked_hubs(cx.platform, &namespace).await?;
+            let known = linked_hubs(cx.platform, &namespace).await?;
             wanted.hubs =
                 Some(chosen(cx.platform, &names, &known, "hubs", "a hub that is linked to this namespace").await?);
         }
@@ -188,7 +170,7 @@ pub(super) async fn bring(
         text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default()
     };
     let origin = activity::Origin::service(&actor, cause("request"), cause("correlation"));
-    let mut hubs = namespace::linked_hubs(platform, namespace).await?;
+    let mut hubs = linked_hubs(platform, namespace).await?;
     hubs.retain(|hub| wanted.hubs.as_ref().is_none_or(|wanted| wanted.contains(&hub.uid)));
     hubs.sort_by_key(|hub| hub.name().to_lowercase());
     let (mut steps, mut refused): (Vec<Step>, Vec<Error>) = (Vec::new(), Vec::new());

@@ -3,12 +3,12 @@
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
 use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View};
 use crate::arm::query;
-use crate::arm::require_subscription;
 use crate::arm::schema::{Check, PROVISIONING_STATE, read_only, unbuilt};
 use crate::departure::remove_principal;
 use crate::directory;
 use crate::platform::Platform;
 use crate::resources::{self, Kind, Stored, tag};
+use crate::subscriptions;
 use async_trait::async_trait;
 use ferrohub_model::error::Result;
 use serde_json::json;
@@ -89,7 +89,7 @@ impl Behavior for UserAssignedIdentity {
         let mut all = Vec::new();
         for holder in holders(cx.platform, cx.stored).await? {
             if cx.platform.authorize(cx.actor, &format!("{}/read", holder.full_type()), &holder.id).is_ok() {
-                let own = require_subscription(cx.platform, holder.id.subscription.as_deref().unwrap_or_default())?;
+                let own = subscriptions::require(cx.platform, holder.id.subscription.as_deref().unwrap_or_default())?;
                 all.push(json!({
                     "id": holder.id.to_string(),
                     "name": holder.name(),

@@ -1,11 +1,11 @@
 //! Signing in by a password in a browser, and choosing another one.
 
 use super::{Asks, Browser, Flow, Next, Step, must_change};
+use crate::authn::browser_sessions::Begun;
 use crate::authn::chains;
 use crate::authn::oauth::OAuthError;
 use crate::authn::person::{field, invalid_grant};
-use crate::authn::sessions::Begun;
-use crate::authn::{Authenticator, sessions};
+use crate::authn::{Authenticator, browser_sessions};
 use crate::directory;
 use crate::passwords::RULE;
 use crate::platform::Change;
@@ -135,7 +135,7 @@ impl Authenticator {
             change.unit.put(directory::put(&person)?);
             let begun = self.add_session(&person, browser.session, &mut change).await?;
             if self.platform.try_commit(change).await? {
-                if let Err(error) = sessions::end_all_but(&self.platform, id, Some(&begun.living.id)).await {
+                if let Err(error) = browser_sessions::end_all_but(&self.platform, id, Some(&begun.living.id)).await {
                     // They have ended with the password, and go when their time is over.
                     tracing::warn!(%error, context = error.context, "sessions that ended with a password were not taken away");
                 }

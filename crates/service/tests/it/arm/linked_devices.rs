@@ -6,7 +6,7 @@ use super::resource_graph::rows;
 use super::workers::work_until;
 use ferrohub_model::uid::uid_key;
 use ferrohub_service::arm::operation::{State, StoredOperation};
-use ferrohub_service::arm::operations::{Outcome, drive};
+use ferrohub_service::arm::operations::{OperationOutcome, drive};
 use ferrohub_service::authz::{Actor, builtin};
 use ferrohub_service::hub::{HubRef, identity};
 use ferrohub_service::platform::Change;
@@ -291,7 +291,7 @@ async fn a_namespace_waits_for_another_as_long_as_that_lets_the_devices_go() {
     for _ in 0..12 {
         let bring = running().await;
         let outcome = drive(site.world.platform(), &bring.id).await.unwrap();
-        assert!(matches!(outcome, Outcome::Running));
+        assert!(matches!(outcome, OperationOutcome::Running));
         site.world.clock.advance(Duration::from_secs(20));
     }
     let shown = site.world.get(&other, NEWEST).await;
@@ -342,12 +342,12 @@ async fn an_operation_that_gets_on_is_not_given_up_however_often_it_is_interrupt
         batches(unit) && through.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err()
     };
     site.world.store.refuse(spent);
-    assert!(matches!(drive(site.world.platform(), &bring).await.unwrap(), Outcome::Running));
+    assert!(matches!(drive(site.world.platform(), &bring).await.unwrap(), OperationOutcome::Running));
     assert_eq!(devices(&site.world, &site.namespace).await.len(), 100);
     // Without any progress it ends after as many more.
     for attempt in 1..10 {
         site.world.clock.advance(Duration::from_secs(20));
         let outcome = drive(site.world.platform(), &bring).await.unwrap();
-        assert_eq!(matches!(outcome, Outcome::Running), attempt < 9, "attempt {attempt}");
+        assert_eq!(matches!(outcome, OperationOutcome::Running), attempt < 9, "attempt {attempt}");
     }
 }

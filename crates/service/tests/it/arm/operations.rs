@@ -4,7 +4,7 @@ use super::fixture::{ADR, HUB, Plant, World, plant};
 use crate::installation::let_time_pass;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::arm::operation::{self, StoredOperation};
-use ferrohub_service::arm::operations::{self, Outcome};
+use ferrohub_service::arm::operations::{self, OperationOutcome};
 use ferrohub_service::platform::Change;
 use ferrohub_service::resources;
 use ferrohub_service::tables::{ACTIVITY, DEVICES, PRINCIPALS, RESOURCES};
@@ -103,11 +103,11 @@ async fn an_operation_that_was_cut_off_is_taken_up_and_ends() {
         world.subscription
     );
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "InProgress");
-    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
+    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), OperationOutcome::Succeeded));
     assert_eq!(world.get(&poll, "2024-11-01").await["status"], "Succeeded");
     assert!(operation::abandoned(platform, &mut String::new(), 10).await.unwrap().is_empty());
     // Driving it once more changes nothing.
-    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), Outcome::Succeeded));
+    assert!(matches!(operations::drive(platform, &operation).await.unwrap(), OperationOutcome::Succeeded));
 }
 
 /// Whoever asks, of whichever process, is told why an operation failed, with the code and status that a request which waited would have got.
@@ -121,7 +121,7 @@ async fn a_failure_is_the_same_whoever_finished_the_operation() {
     let record = StoredOperation::with(world.platform(), owner, Uuid::nil(), "rg", operation::DELETE, &id, 200, input);
     let operation = operations::start(world.platform(), record, Change::new()).await.unwrap();
     let finisher = world.platforms().last().unwrap();
-    assert!(matches!(operations::drive(finisher, &operation).await.unwrap(), Outcome::Failed(_)));
+    assert!(matches!(operations::drive(finisher, &operation).await.unwrap(), OperationOutcome::Failed(_)));
     for result in ["operationStatuses", "operationResults"] {
         let path = format!(
             "/subscriptions/{}/providers/Microsoft.Resources/locations/x/{result}/{operation}",
@@ -134,7 +134,7 @@ async fn a_failure_is_the_same_whoever_finished_the_operation() {
         assert_eq!(answer.status, status, "{result}");
     }
     // So is a process that drives it once more.
-    let Outcome::Settled(again) = operations::drive(world.platform(), &operation).await.unwrap() else {
+    let OperationOutcome::Settled(again) = operations::drive(world.platform(), &operation).await.unwrap() else {
         panic!("it has ended")
     };
     assert_eq!((again.code.as_str(), again.status), ("ResourceGroupDeletionBlocked", 409));
@@ -219,7 +219,7 @@ async fn an_old_delete_leaves_what_was_made_anew_alone() {
     world.send(&world.owner, "DELETE", &plant.group, "2024-11-01", None).await.unwrap();
     world.put(&plant.group, "2024-11-01", json!({"location": "eastus"})).await;
     world.put(&plant.namespace, ADR, json!({"location": "eastus"})).await;
-    assert!(matches!(operations::drive(platform, &old).await.unwrap(), Outcome::Succeeded));
+    assert!(matches!(operations::drive(platform, &old).await.unwrap(), OperationOutcome::Succeeded));
     let kept = world.get(&plant.namespace, ADR).await;
     assert_eq!(kept["properties"]["provisioningState"], "Succeeded");
     assert_eq!(world.get(&plant.group, "2024-11-01").await["properties"]["provisioningState"], "Succeeded");

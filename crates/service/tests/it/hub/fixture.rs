@@ -16,7 +16,7 @@ use ferrohub_pki::random::SystemRandom;
 use ferrohub_service::authn::Authenticator;
 use ferrohub_service::authz::Actor;
 use ferrohub_service::directory;
-use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, Session};
+use ferrohub_service::hub::{DeviceLogin, HubRef, HubService, OpenSession};
 use ferrohub_service::platform::{Change, Engines, Platform, Settings};
 use ferrohub_service::resources::{self, Stored};
 use ferrohub_service::tables;
@@ -184,7 +184,7 @@ impl World {
         sas_token::sign(&format!("{HOST}/devices/{id}"), &STANDARD.decode(key).unwrap(), self.now_unix() + 3600, None)
     }
 
-    pub(super) async fn connect_sas(&self, id: &str, key: &str) -> Session {
+    pub(super) async fn connect_sas(&self, id: &str, key: &str) -> OpenSession {
         self.service().connect(request(id, Some(self.device_token(id, key)), Vec::new())).await.unwrap()
     }
 }

@@ -6,7 +6,7 @@ use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::limits::STORE_QUEUE;
 use ferrohub_service::hub::identity::{self, Credentials, DeviceSpec};
-use ferrohub_service::hub::{CloseReason, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{CloseReason, OpenSession, SessionEvent, Telemetry};
 use ferrohub_service::platform::{Change, device_subject, trust_subject};
 use ferrohub_service::{resources, tables};
 use ferrohub_store::StoreError;
@@ -32,7 +32,7 @@ async fn switch(world: &World, name: &str) {
 }
 
 /// Opens many sessions that rest on a policy of the hub.
-async fn fleet(world: &World) -> Vec<Session> {
+async fn fleet(world: &World) -> Vec<OpenSession> {
     let ids: Vec<String> = (0..SESSIONS).map(|number| format!("d{number}")).collect();
     for some in ids.chunks(100) {
         let mut change = Change::new();
@@ -68,9 +68,9 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
     world.let_time_pass();
     let sessions = fleet(&world).await;
     assert!(sessions.len() > STORE_QUEUE);
-    let (mut running, mut links) = (JoinSet::new(), Vec::new());
+    let (mut running, mut connections) = (JoinSet::new(), Vec::new());
     for mut session in sessions {
-        links.push(session.link());
+        connections.push(session.connection());
         running.spawn(async move { session.next_event().await });
     }
 
@@ -85,14 +85,14 @@ async fn all_sessions_of_a_hub_survive_its_notices_and_end_for_the_right_reason(
     world.store.slow_down(None);
 
     // A look at each device cannot be shared, and is more than the store takes at once: those refused come again.
-    for link in &links {
-        let subject = device_subject(world.hub.uid, link.device_id());
+    for connection in &connections {
+        let subject = device_subject(world.hub.uid, connection.device_id());
         world.platform().bus.publish(&subject, bytes::Bytes::new()).await.unwrap();
     }
     settled(&world).await;
     assert!(running.try_join_next().is_none(), "a session ended");
-    for link in links.iter().step_by(500) {
-        link.publish(&[Telemetry::default()]).await.unwrap();
+    for connection in connections.iter().step_by(500) {
+        connection.publish(&[Telemetry::default()]).await.unwrap();
     }
 
     world.store.slow_down(Some((world.clock.clone(), Duration::from_millis(20))));
@@ -141,8 +141,8 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
             other => panic!("{other:?}"),
         }
     }
-    let link = session.link();
-    link.publish(&[Telemetry::default()]).await.unwrap();
+    let connection = session.connection();
+    connection.publish(&[Telemetry::default()]).await.unwrap();
 
     world.store.fail(Some(StoreError::Busy));
     put_switch_behind(&world).await;
@@ -151,7 +151,7 @@ async fn a_session_keeps_what_a_busy_store_could_not_tell() {
     world.store.fail(None);
     let event = timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await.unwrap();
     assert_eq!(event, SessionEvent::Closed { reason: CloseReason::CredentialsChanged });
-    assert!(link.publish(&[Telemetry::default()]).await.is_err());
+    assert!(connection.publish(&[Telemetry::default()]).await.is_err());
 }
 
 /// Switches device keys off although the store does not read.

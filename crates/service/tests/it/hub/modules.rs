@@ -3,7 +3,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::ReadFrom;
 use ferrohub_model::limits::MODULES_PER_DEVICE;
-use ferrohub_service::hub::{ClientId, CloseReason, DeviceLogin, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{ClientId, CloseReason, DeviceLogin, OpenSession, SessionEvent, Telemetry};
 use ferrohub_service::tables::{DEVICES, TWINS};
 use ferrohub_store::Page;
 use ferrohub_wire::sas_token;
@@ -25,7 +25,7 @@ fn login(world: &World, client: ClientId<'_>, key: &str) -> DeviceLogin {
     DeviceLogin { module_id: client.module_id.map(str::to_owned), ..request(client.device_id, Some(token), Vec::new()) }
 }
 
-async fn closed(session: &mut Session) -> CloseReason {
+async fn closed(session: &mut OpenSession) -> CloseReason {
     match session.next_event().await {
         SessionEvent::Closed { reason } => reason,
         other => panic!("{other:?}"),

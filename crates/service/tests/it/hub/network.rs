@@ -5,7 +5,7 @@ use ferrohub_clock::SystemClock;
 use ferrohub_messaging::ReadFrom;
 use ferrohub_model::clock::timeout;
 use ferrohub_model::network::{Peer, Tls};
-use ferrohub_service::hub::{CloseReason, DeviceLogin, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{CloseReason, DeviceLogin, OpenSession, SessionEvent, Telemetry};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn set(world: &World, properties: Value) {
     put_hub(world, "hub1", properties.as_object().unwrap().clone()).await;
 }
 
-async fn close_reason(session: &mut Session) -> CloseReason {
+async fn close_reason(session: &mut OpenSession) -> CloseReason {
     match timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await.unwrap() {
         SessionEvent::Closed { reason } => reason,
         other => panic!("{other:?}"),

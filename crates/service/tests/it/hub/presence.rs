@@ -9,7 +9,7 @@ use ferrohub_model::error::ErrorKind;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_pki::seal::MasterKey;
 use ferrohub_service::arm::types::Types;
-use ferrohub_service::hub::{self, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{self, OpenSession, SessionEvent, Telemetry};
 use ferrohub_service::platform::Engines;
 use ferrohub_service::tables::{DEVICE_SESSIONS, PROCESSES, TWINS};
 use ferrohub_service::{Service, StartConfig, worker};
@@ -55,7 +55,7 @@ impl Process {
         Self { service, worker, stop }
     }
 
-    async fn connect(&self, world: &World, id: &str, kind: SessionKind) -> Session {
+    async fn connect(&self, world: &World, id: &str, kind: SessionKind) -> OpenSession {
         let token = world.policy_token(super::fixture::HOST, "device");
         self.service.hub.open(request(id, Some(token), Vec::new()), kind).await.unwrap()
     }
@@ -329,7 +329,7 @@ async fn a_deleted_device_leaves_no_row() {
     }
     let one = Process::start(&world).await;
     let deleted = one.connect(&world, "deleted", SessionKind::Lasting).await;
-    deleted.link().remember(TWIN).await.unwrap();
+    deleted.connection().remember(TWIN).await.unwrap();
     let _purged = one.connect(&world, "purged", SessionKind::Clean).await;
     while rows(&world, &DEVICE_SESSIONS).await < 2 {
         pass(&world, 100).await;
@@ -338,7 +338,7 @@ async fn a_deleted_device_leaves_no_row() {
     assert_eq!(rows(&world, &DEVICE_SESSIONS).await, 1);
     // Neither the end of its connection nor what it still asks for brings the row back.
     let late = Subscriptions { desired: true, ..TWIN };
-    assert_eq!(deleted.link().remember(late).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(deleted.connection().remember(late).await.unwrap_err().kind, ErrorKind::NotFound);
     drop(deleted);
     hub::purge(world.platform(), &world.caller, &world.made).await.unwrap();
     for _ in 0..30 {
@@ -355,28 +355,28 @@ async fn what_a_lasting_session_wants_is_found_by_any_process() {
     let twin_before = one.service.hub.get_twin(&world.caller, &world.hub, "d").await.unwrap();
     let first = one.connect(&world, "d", SessionKind::Lasting).await;
     assert_eq!(first.remembered(), None);
-    first.link().remember(TWIN).await.unwrap();
+    first.connection().remember(TWIN).await.unwrap();
     let twin_after = one.service.hub.get_twin(&world.caller, &world.hub, "d").await.unwrap();
     assert_eq!((&twin_after["etag"], &twin_after["version"]), (&twin_before["etag"], &twin_before["version"]));
     let version = async || world.store.scan(&DEVICE_SESSIONS, "", Page::first(1)).await.unwrap()[0].version;
     let before = version().await;
     for _ in 0..10 {
-        first.link().remember(TWIN).await.unwrap();
+        first.connection().remember(TWIN).await.unwrap();
     }
     assert_eq!(version().await, before, "what changes nothing is not written");
 
     let second = other.connect(&world, "d", SessionKind::Lasting).await;
     assert_eq!(second.remembered(), Some(TWIN));
-    let refused = first.link().remember(Subscriptions::default()).await.unwrap_err();
+    let refused = first.connection().remember(Subscriptions::default()).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Unauthenticated, "who lost the device wants nothing more");
     let more = Subscriptions { desired: true, ..TWIN };
-    second.link().remember(more).await.unwrap();
+    second.connection().remember(more).await.unwrap();
     assert_eq!(one.connect(&world, "d", SessionKind::Lasting).await.remembered(), Some(more));
 
     // A clean session forgets, remembers nothing of its own, and takes no longer-lived state away from the connection.
     let clean = other.connect(&world, "d", SessionKind::Clean).await;
     assert_eq!(clean.remembered(), None);
-    clean.link().remember(more).await.unwrap();
+    clean.connection().remember(more).await.unwrap();
     assert_eq!(one.connect(&world, "d", SessionKind::Lasting).await.remembered(), None);
 }
 
@@ -386,7 +386,7 @@ async fn a_resumed_session_hears_of_changes_since_it_is_back() {
     world.sas_device("d").await;
     let (one, other) = (Process::start(&world).await, Process::start(&world).await);
     let first = one.connect(&world, "d", SessionKind::Lasting).await;
-    first.link().remember(Subscriptions { desired: true, ..TWIN }).await.unwrap();
+    first.connection().remember(Subscriptions { desired: true, ..TWIN }).await.unwrap();
     drop(first);
     let patch = async |rate: u64| {
         let body = json!({"properties": {"desired": {"rate": rate}}});
@@ -421,7 +421,7 @@ async fn only_who_had_a_lasting_session_pays_for_a_look() {
     assert_eq!(reads("plain", SessionKind::Lasting).await, plain);
     assert_eq!(reads("lasting", SessionKind::Clean).await, plain);
     let session = connect("lasting", SessionKind::Lasting).await;
-    session.link().remember(TWIN).await.unwrap();
+    session.connection().remember(TWIN).await.unwrap();
     drop(session);
     assert_eq!(reads("lasting", SessionKind::Lasting).await, plain + 1);
 }
@@ -444,7 +444,7 @@ async fn many_devices_move_and_each_ends_where_it_is() {
         random.fill(&mut bytes);
         usize::try_from(u64::from_le_bytes(bytes) % limit).unwrap()
     };
-    let mut sessions: Vec<Option<Session>> = (0..DEVICES).map(|_| None).collect();
+    let mut sessions: Vec<Option<OpenSession>> = (0..DEVICES).map(|_| None).collect();
     let mut late = Vec::new();
     for step in 0..3000 {
         let number = below(DEVICES as u64);
@@ -454,10 +454,10 @@ async fn many_devices_move_and_each_ends_where_it_is() {
         if below(3) > 0 {
             let kind = if below(2) == 0 { SessionKind::Clean } else { SessionKind::Lasting };
             let session = processes[below(2)].connect(&world, &id, kind).await;
-            session.link().remember(TWIN).await.unwrap();
+            session.connection().remember(TWIN).await.unwrap();
             sessions[number] = Some(session);
         } else {
-            late.retain(|session: &Session| session.link().device_id() != id);
+            late.retain(|session: &OpenSession| session.connection().device_id() != id);
         }
         if late.len() > 100 {
             late.swap_remove(below(100));

@@ -238,8 +238,8 @@ async fn an_actor_reaches_no_further_than_what_was_proven() {
     let elsewhere = service.get_device(&world.caller, &other, "d").await.unwrap_err();
     assert_eq!(elsewhere.kind, ErrorKind::Forbidden, "a policy opens its own hub only");
     let session = world.connect_sas("d", &key).await;
-    let link = session.link();
-    let device = link.actor();
+    let connection = session.connection();
+    let device = connection.actor();
     assert_eq!((device.id(), device.name(), device.kind_name()), ("device:d", "d", "Key"));
     for refused in [
         service.get_device(device, hub, "d").await.unwrap_err(),

@@ -7,7 +7,7 @@ use ferrohub_messaging::{ReadFrom, partition_for};
 use ferrohub_model::clock::timeout;
 use ferrohub_model::error::ErrorKind;
 use ferrohub_model::limits::{BUS_QUEUE, TELEMETRY_BYTES};
-use ferrohub_service::hub::{self, CloseReason, DeviceLogin, Session, SessionEvent, Telemetry};
+use ferrohub_service::hub::{self, CloseReason, DeviceLogin, OpenSession, SessionEvent, Telemetry};
 use ferrohub_service::platform::Change;
 use ferrohub_service::tables::RESOURCES;
 use ferrohub_wire::sas_token;
@@ -15,18 +15,18 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn next(session: &mut Session) -> SessionEvent {
+async fn next(session: &mut OpenSession) -> SessionEvent {
     timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.expect("an event is due")
 }
 
-async fn closed(session: &mut Session) -> CloseReason {
+async fn closed(session: &mut OpenSession) -> CloseReason {
     match next(session).await {
         SessionEvent::Closed { reason } => reason,
         other => panic!("{other:?}"),
     }
 }
 
-async fn silent(session: &mut Session) {
+async fn silent(session: &mut OpenSession) {
     let waited = timeout(&SystemClock, Duration::from_millis(50), session.next_event()).await;
     assert!(waited.is_err(), "{waited:?}");
 }
@@ -198,14 +198,14 @@ async fn the_newest_connection_wins() {
     let world = World::new().await;
     let key = world.sas_device("d").await;
     let mut first = world.connect_sas("d", &key).await;
-    let link = first.link();
+    let connection = first.connection();
     let own = world.service();
     let token = world.device_token("d", &key);
     let mut second = own.connect(request("d", Some(token), Vec::new())).await.unwrap();
     assert_eq!(closed(&mut first).await, CloseReason::Replaced);
     assert_eq!(closed(&mut first).await, CloseReason::Replaced, "it stays closed");
-    assert_eq!(link.publish(&[Telemetry::default()]).await.unwrap_err().kind, ErrorKind::Unauthenticated);
-    drop((first, link));
+    assert_eq!(connection.publish(&[Telemetry::default()]).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    drop((first, connection));
     silent(&mut second).await;
     // At once only at its own process.
     assert_eq!(own.get_device(&world.caller, &world.hub, "d").await.unwrap()["connectionState"], "Connected");
@@ -353,15 +353,15 @@ async fn many_who_write_one_twin_all_get_their_way() {
     let world = Arc::new(World::new().await);
     world.let_time_pass();
     let key = world.sas_device("d").await;
-    let link = world.connect_sas("d", &key).await.link();
+    let connection = world.connect_sas("d", &key).await.connection();
     let mut writers = Vec::new();
     for writer in 0..WRITERS {
-        let (world, link) = (Arc::clone(&world), Arc::clone(&link));
+        let (world, connection) = (Arc::clone(&world), Arc::clone(&connection));
         writers.push(tokio::spawn(async move {
             for number in 0..WRITES {
                 let value = json!({format!("w{writer}"): number});
                 match writer % 4 {
-                    0 => drop(link.patch_reported(value, None).await.unwrap()),
+                    0 => drop(connection.patch_reported(value, None).await.unwrap()),
                     1 => {
                         let identity =
                             json!({"deviceId": "d", "status": "enabled", "statusReason": format!("{number}")});
@@ -398,10 +398,10 @@ async fn both_sides_write_a_twin_at_once_and_nothing_is_lost() {
     let world = Arc::new(World::new().await);
     world.let_time_pass();
     let key = world.sas_device("d").await;
-    let link = world.connect_sas("d", &key).await.link();
+    let connection = world.connect_sas("d", &key).await.connection();
     let reports = tokio::spawn(async move {
         for number in 0..25 {
-            link.patch_reported(json!({format!("r{number}"): number}), None).await.unwrap();
+            connection.patch_reported(json!({format!("r{number}"): number}), None).await.unwrap();
         }
     });
     let wishes = {
@@ -460,6 +460,6 @@ async fn faults_are_for_hubs_whose_tag_allows_them() {
         (json!({"other": "true"}), false),
     ] {
         tag_hub(&world, "hub1", tags.clone()).await;
-        assert_eq!(world.connect_sas("d", &key).await.link().may_fault(), allowed, "{tags}");
+        assert_eq!(world.connect_sas("d", &key).await.connection().may_fault(), allowed, "{tags}");
     }
 }

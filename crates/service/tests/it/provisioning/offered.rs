@@ -42,7 +42,10 @@ async fn carry_out(world: &World) {
     let waiting = operation::abandoned(world.platform(), &mut String::new(), 10).await.unwrap();
     assert_eq!(waiting.len(), 1, "{waiting:?}");
     for id in waiting {
-        assert!(matches!(operations::drive(world.platform(), &id).await.unwrap(), operations::Outcome::Succeeded));
+        assert!(matches!(
+            operations::drive(world.platform(), &id).await.unwrap(),
+            operations::OperationOutcome::Succeeded
+        ));
     }
 }
 

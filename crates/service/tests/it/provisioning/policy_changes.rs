@@ -87,7 +87,7 @@ async fn without_a_policy_nothing_is_renewed_and_what_was_issued_stays() {
     ask(&session, "rid-2", &plant.body("d1")).await.unwrap();
     let renewed = ended(&mut session).await;
     renewed.outcome.unwrap();
-    session.link().renewals_delivered(&[renewed.correlation_id]).await.unwrap();
+    session.connection().renewals_delivered(&[renewed.correlation_id]).await.unwrap();
     // Accepted under one policy, carried out under none: the device is told.
     ask(&session, "rid-3", &plant.body("d1")).await.unwrap();
     plant.set_policy("d1", None, REGISTRY_API).await;

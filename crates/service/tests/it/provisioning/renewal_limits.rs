@@ -63,7 +63,7 @@ async fn an_outcome_is_kept_for_twelve_hours_and_swept_after_them() {
     let mut session = subscribed(&plant, "d1", &early).await;
     let waited = timeout(&SystemClock, Duration::from_millis(1500), session.next_event()).await;
     assert!(waited.is_err(), "its time is over: {waited:?}");
-    assert!(session.link().ended_renewals().await.unwrap().is_empty());
+    assert!(session.connection().ended_renewals().await.unwrap().is_empty());
     assert_eq!(operations(&plant).await.len(), 2, "nobody has swept so far");
     assert_eq!(ended(&mut subscribed(&plant, "d2", &late).await).await.request_id, "rid-2", "this one still waits");
 
@@ -92,7 +92,7 @@ async fn what_was_not_carried_out_in_twelve_hours_is_dropped() {
     let_time_pass(&clock);
     until("the operation is dropped", async || operations(&plant).await[0].operations.is_empty()).await;
     assert_eq!(plant.world.certificates("issued").await, 1, "nothing was issued so late");
-    assert!(session.link().ended_renewals().await.unwrap().is_empty());
+    assert!(session.connection().ended_renewals().await.unwrap().is_empty());
     ask(&session, "rid-2", &plant.body("d1")).await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use ferrohub_model::clock::{Clock as _, timeout};
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
 use ferrohub_model::renewal::Renewals;
 use ferrohub_model::resource_id::ResourceId;
-use ferrohub_service::hub::{DeviceLogin, RenewalAccepted, RenewalEnded, RenewalRefused, Session, SessionEvent};
+use ferrohub_service::hub::{DeviceLogin, OpenSession, RenewalAccepted, RenewalEnded, RenewalRefused, SessionEvent};
 use ferrohub_service::resources::tag;
 use ferrohub_service::tables::{CERTIFICATES, RENEWALS};
 use ferrohub_service::{resources, worker};
@@ -65,7 +65,7 @@ impl Plant {
         }
     }
 
-    pub(super) async fn connect(&self, device: &str, chain: &[Vec<u8>]) -> Session {
+    pub(super) async fn connect(&self, device: &str, chain: &[Vec<u8>]) -> OpenSession {
         self.world.hubs().connect(self.login(device, chain)).await.unwrap()
     }
 
@@ -73,28 +73,32 @@ impl Plant {
         json!({"id": device, "csr": csr(self.world.folder.path(), device, &[])})
     }
 
-    async fn device(&self) -> (Session, Vec<Vec<u8>>) {
+    async fn device(&self) -> (OpenSession, Vec<Vec<u8>>) {
         let chain = self.chain("d1").await;
         (self.connect("d1", &chain).await, chain)
     }
 }
 
-pub(super) async fn ask(session: &Session, rid: &str, body: &Value) -> Result<RenewalAccepted, (u32, RenewalRefused)> {
-    session.link().renew(rid, body).await.map_err(|refused| (refused.error.numeric_code(), *refused))
+pub(super) async fn ask(
+    session: &OpenSession,
+    rid: &str,
+    body: &Value,
+) -> Result<RenewalAccepted, (u32, RenewalRefused)> {
+    session.connection().renew(rid, body).await.map_err(|refused| (refused.error.numeric_code(), *refused))
 }
 
-pub(super) async fn next(session: &mut Session) -> SessionEvent {
+pub(super) async fn next(session: &mut OpenSession) -> SessionEvent {
     timeout(&SystemClock, Duration::from_secs(10), session.next_event()).await.expect("an event is due")
 }
 
-pub(super) async fn ended(session: &mut Session) -> RenewalEnded {
+pub(super) async fn ended(session: &mut OpenSession) -> RenewalEnded {
     match next(session).await {
         SessionEvent::Renewed { ended } if ended.len() == 1 => ended.into_iter().next().unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) async fn failure(session: &mut Session) -> (u32, String) {
+pub(super) async fn failure(session: &mut OpenSession) -> (u32, String) {
     let failure = ended(session).await.outcome.unwrap_err();
     (failure.code, failure.message)
 }
@@ -151,7 +155,7 @@ async fn one_operation_is_pending_and_gives_way_to_whoever_names_it() {
     let done = ended(&mut session).await;
     assert_eq!((done.request_id.as_str(), done.correlation_id), ("rid-3", third.correlation_id));
     assert!(done.outcome.is_ok());
-    session.link().renewals_delivered(&[done.correlation_id]).await.unwrap();
+    session.connection().renewals_delivered(&[done.correlation_id]).await.unwrap();
     let waited = timeout(&SystemClock, Duration::from_millis(1500), session.next_event()).await;
     assert!(waited.is_err(), "those that gave way end without a word: {waited:?}");
     let (code, _) = ask(&session, "rid-4", &with("rid-3")).await.unwrap_err();
@@ -168,13 +172,13 @@ async fn the_same_request_gives_the_same_certificate() {
     let body = plant.body("d1");
     let accepted = ask(&session, "rid-1", &body).await.unwrap();
     let first = ended(&mut session).await;
-    session.link().renewals_delivered(&[first.correlation_id]).await.unwrap();
-    assert!(session.link().ended_renewals().await.unwrap().is_empty());
+    session.connection().renewals_delivered(&[first.correlation_id]).await.unwrap();
+    assert!(session.connection().ended_renewals().await.unwrap().is_empty());
     assert_eq!(ask(&session, "rid-1", &body).await.unwrap(), accepted);
     assert_eq!(ended(&mut session).await, first);
     let other = plant.body("d1");
     assert_ne!(other["csr"], body["csr"], "the signature of a request is made anew");
-    session.link().renewals_delivered(&[first.correlation_id]).await.unwrap();
+    session.connection().renewals_delivered(&[first.correlation_id]).await.unwrap();
     assert_ne!(ask(&session, "rid-1", &other).await.unwrap().correlation_id, accepted.correlation_id);
     assert_ne!(ended(&mut session).await.outcome, first.outcome);
 }
@@ -195,7 +199,7 @@ async fn what_is_no_good_request_fails_after_it_was_accepted() {
         assert_eq!((done.correlation_id, failure.status, failure.code), (accepted.correlation_id, 400, 400_037));
         let (code, message) = failure.credential.unwrap();
         assert!(code == "400000" && message.contains(word), "{message}");
-        session.link().renewals_delivered(&[done.correlation_id]).await.unwrap();
+        session.connection().renewals_delivered(&[done.correlation_id]).await.unwrap();
     }
     let accepted = ask(&session, "rid-1", &plant.body("d1")).await.unwrap();
     let done = ended(&mut session).await;
@@ -267,11 +271,11 @@ async fn who_cannot_be_issued_a_certificate_is_told_why() {
 }
 
 /// A lasting session that hears of renewals.
-pub(super) async fn subscribed(plant: &Plant, device: &str, chain: &[Vec<u8>]) -> Session {
+pub(super) async fn subscribed(plant: &Plant, device: &str, chain: &[Vec<u8>]) -> OpenSession {
     let login = || plant.login(device, chain);
     let session = plant.world.hubs().open(login(), SessionKind::Lasting).await.unwrap();
     let wanted = Subscriptions { credentials: true, ..Subscriptions::default() };
-    session.link().remember(wanted).await.unwrap();
+    session.connection().remember(wanted).await.unwrap();
     drop(session);
     plant.world.hubs().open(login(), SessionKind::Lasting).await.unwrap()
 }
@@ -287,10 +291,10 @@ async fn an_outcome_waits_for_the_device_wherever_it_connects() {
     assert_eq!(done.correlation_id, accepted.correlation_id);
     drop(session);
     let session = plant.connect("d1", &chain).await;
-    let link = session.link();
-    assert_eq!(link.ended_renewals().await.unwrap(), [done], "nobody said that the device has it");
-    link.renewals_delivered(&[accepted.correlation_id]).await.unwrap();
-    assert!(link.ended_renewals().await.unwrap().is_empty());
+    let connection = session.connection();
+    assert_eq!(connection.ended_renewals().await.unwrap(), [done], "nobody said that the device has it");
+    connection.renewals_delivered(&[accepted.correlation_id]).await.unwrap();
+    assert!(connection.ended_renewals().await.unwrap().is_empty());
     let row = &plant.world.rows(&RENEWALS).await[0];
     assert_eq!(row.columns, [None]);
     assert_eq!(row.value().unwrap()["expires"], row.value().unwrap()["operations"][0]["expires"]);

@@ -66,7 +66,7 @@ async fn a_revoked_device_is_out_at_once_and_comes_back_with_a_new_registration(
     let mut session = plant.connect("d1", &first).await;
     let mut bystander = plant.connect("d2", &other).await;
     let body = json!({"id": "d1", "csr": csr(plant.world.folder.path(), "d1", &[])});
-    session.link().renew("rid-1", &body).await.unwrap();
+    session.connection().renew("rid-1", &body).await.unwrap();
 
     let answer = plant.revoke("d1", Some(json!({"disable": false}))).await;
     assert_eq!(plant.result(&answer).await, json!({"result": "Succeeded"}));
@@ -224,7 +224,7 @@ async fn a_connection_that_has_not_heard_of_it_yet_gets_no_new_certificate() {
     change.notices.clear();
     plant.world.platform().commit(change).await.unwrap();
     let body = json!({"id": "d1", "csr": csr(plant.world.folder.path(), "d1", &[])});
-    let refused = session.link().renew("rid-1", &body).await.unwrap_err();
+    let refused = session.connection().renew("rid-1", &body).await.unwrap_err();
     assert_eq!((refused.error.kind, refused.error.numeric_code()), (ErrorKind::Unauthenticated, 401_003));
     assert!(plant.world.rows(&RENEWALS).await.is_empty());
 }

@@ -9,7 +9,7 @@ use ferrohub_model::clock::timeout;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_service::certificate::{self, AuthorityState};
-use ferrohub_service::hub::{CloseReason, DeviceLogin, Session, SessionEvent};
+use ferrohub_service::hub::{CloseReason, DeviceLogin, OpenSession, SessionEvent};
 use ferrohub_service::platform::Change;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -34,7 +34,7 @@ impl World {
         shown["identity"]["principalId"].as_str().unwrap().to_owned()
     }
 
-    async fn action(&self, id: &ResourceId, action: &str, version: &str, body: Option<Value>) -> Result<Outcome> {
+    async fn action(&self, id: &ResourceId, action: &str, version: &str, body: Option<Value>) -> Result<ActionOutcome> {
         let at = ResourceId::parse(&id.to_string()).unwrap();
         let answer = self.owner.act(&format!("{at}/{action}"), version, body).await?;
         assert_eq!((answer.status, answer.body.is_none()), (202, true));
@@ -44,7 +44,7 @@ impl World {
         let path = &path[path.find("/subscriptions/").unwrap()..];
         let result = self.owner.look(path, version).await?;
         let status = self.owner.look(&path.replace("operationResults", "operationStatuses"), version).await?;
-        Ok(Outcome { status: result.status, answer: result.body.unwrap_or_default(), hubs: status.body.unwrap() })
+        Ok(ActionOutcome { status: result.status, answer: result.body.unwrap_or_default(), hubs: status.body.unwrap() })
     }
 
     async fn entries(&self) -> usize {
@@ -60,7 +60,7 @@ impl World {
         chain.iter().map(|text| STANDARD.decode(text.as_str().unwrap()).unwrap()).collect()
     }
 
-    async fn connect(&self, device: &str, chain: &[Vec<u8>]) -> Result<Session> {
+    async fn connect(&self, device: &str, chain: &[Vec<u8>]) -> Result<OpenSession> {
         let login = DeviceLogin {
             host: self.hub_host.clone(),
             device_id: device.into(),
@@ -92,13 +92,13 @@ impl World {
     }
 }
 
-struct Outcome {
+struct ActionOutcome {
     status: u16,
     answer: Value,
     hubs: Value,
 }
 
-async fn closed(session: &mut Session) -> CloseReason {
+async fn closed(session: &mut OpenSession) -> CloseReason {
     match timeout(&SystemClock, Duration::from_secs(5), session.next_event()).await.unwrap() {
         SessionEvent::Closed { reason } => reason,
         other => panic!("{other:?}"),
@@ -304,7 +304,7 @@ fn request(own_root: &Value) -> String {
     own_root["certificateSigningRequest"].as_str().unwrap().to_owned()
 }
 
-async fn activate(world: &World, byor: &ResourceId, chain: &str) -> Result<Outcome> {
+async fn activate(world: &World, byor: &ResourceId, chain: &str) -> Result<ActionOutcome> {
     let body = json!({ "certificateChain": chain });
     world.action(byor, "activateBringYourOwnRoot", REGISTRY_API, Some(body)).await
 }

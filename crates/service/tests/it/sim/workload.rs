@@ -312,7 +312,7 @@ impl Plant {
         let kind = if body.is_multiple_of(2) { SessionKind::Clean } else { SessionKind::Lasting };
         let stays = body.is_multiple_of(3);
         let session = life.hub.open(login, kind).await?;
-        session.link().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
+        session.connection().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
         let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
         let after = session.patch_reported(json!({ "body": body }), None).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
@@ -349,7 +349,7 @@ impl Plant {
         let turn = self.ledger(|ledger| ledger.renew(&id));
         let body = json!({"id": id, "csr": csr, "replace": "*"});
         let request = format!("rid-{turn}");
-        let accepted = session.link().renew(&request, &body).await.map_err(|refused| refused.error)?;
+        let accepted = session.connection().renew(&request, &body).await.map_err(|refused| refused.error)?;
         self.ledger(|ledger| ledger.accepted(&id, turn, accepted.correlation_id, accepted.expires));
         Ok(())
     }

@@ -25,7 +25,7 @@ const REMEMBERED_SECONDS: i64 = 24 * 3600;
 /// A row of [`SIGN_IN_LINKS`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Link {
+struct SignInLink {
     /// SHA-256 of the link's secret.
     hash: String,
     /// Object id of the person.
@@ -41,7 +41,7 @@ struct Link {
 }
 
 /// A link that was just made.
-pub(crate) struct NewLink {
+pub(crate) struct NewSignInLink {
     /// What names it and proves that it was handed out.
     pub(crate) ticket: Zeroizing<String>,
     /// Unix seconds at which it ends.
@@ -53,19 +53,24 @@ pub(crate) struct NewLink {
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn new_link(platform: &Platform, person: &Principal, change: &mut Change) -> Result<NewLink> {
+pub(crate) async fn new_sign_in_link(
+    platform: &Platform,
+    person: &Principal,
+    change: &mut Change,
+) -> Result<NewSignInLink> {
     let mut pages = Pages::find(platform.store.as_ref(), &SIGN_IN_LINKS, "person", &person.id, READ_ROWS);
     while let Some(rows) = pages.next().await? {
         for row in rows {
-            if row.parse::<Link>()?.used.is_none() {
+            if row.parse::<SignInLink>()?.used.is_none() {
                 change.unit.delete(&SIGN_IN_LINKS, row.key.clone());
             }
         }
     }
     let (ticket, at) = (Ticket::new(platform), platform.clock.unix_seconds());
-    let link = Link { hash: ticket.hash, person: person.id.clone(), generation: person.generation, at, used: None };
+    let link =
+        SignInLink { hash: ticket.hash, person: person.id.clone(), generation: person.generation, at, used: None };
     change.unit.put(put(&ticket.id, &link)?);
-    Ok(NewLink { ticket: ticket.text, expires: at + LINK_SECONDS })
+    Ok(NewSignInLink { ticket: ticket.text, expires: at + LINK_SECONDS })
 }
 
 impl Authenticator {
@@ -90,18 +95,18 @@ impl Authenticator {
         let (version, link) = self.link(id).await?.ok_or_else(none_of_ours)?;
         let person = self.good_for(id, &link).await?;
         change.unit.expect_version(&SIGN_IN_LINKS, id, version);
-        change.unit.put(put(id, &Link { used: Some(self.now()), ..link })?);
+        change.unit.put(put(id, &SignInLink { used: Some(self.now()), ..link })?);
         Ok(person)
     }
 
-    async fn link(&self, id: &str) -> Result<Option<(u64, Link)>, OAuthError> {
+    async fn link(&self, id: &str) -> Result<Option<(u64, SignInLink)>, OAuthError> {
         let row = self.platform.store.get(&SIGN_IN_LINKS, id).await.map_err(Error::from)?;
         let Some(row) = row else { return Ok(None) };
-        Ok(Some((row.version, Link::clone(&*row.parse::<Link>().map_err(Error::from)?))))
+        Ok(Some((row.version, SignInLink::clone(&*row.parse::<SignInLink>().map_err(Error::from)?))))
     }
 
     /// The person whom a link signs in, where it still does.
-    async fn good_for(&self, id: &str, link: &Link) -> Result<Arc<Principal>, OAuthError> {
+    async fn good_for(&self, id: &str, link: &SignInLink) -> Result<Arc<Principal>, OAuthError> {
         if link.used.is_some() {
             return Err(refused(
                 90_102,
@@ -140,11 +145,11 @@ impl Authenticator {
 
 /// Unix seconds at which the link of a row was made, where it may be forgotten by `now`.
 pub(crate) fn ended(row: &Row, now: i64) -> Option<i64> {
-    let at = row.parse::<Link>().ok()?.at;
+    let at = row.parse::<SignInLink>().ok()?.at;
     (now >= at + REMEMBERED_SECONDS).then_some(at)
 }
 
-fn put(id: &str, link: &Link) -> Result<Put> {
+fn put(id: &str, link: &SignInLink) -> Result<Put> {
     Ok(Put::new(&SIGN_IN_LINKS, id.to_owned(), vec![Some(link.person.clone())], link)?)
 }
 

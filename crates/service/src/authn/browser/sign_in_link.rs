@@ -3,10 +3,10 @@
 use super::{Asks, Browser, Flow, Purpose, Step, must_change, not_here};
 use crate::authn::Authenticator;
 use crate::authn::authorize::Refusal;
+use crate::authn::browser_sessions::Begun;
 use crate::authn::clients::is_of_the_portal;
 use crate::authn::oauth::OAuthError;
 use crate::authn::person::field;
-use crate::authn::sessions::Begun;
 use crate::guesses;
 use crate::platform::Change;
 use ferrohub_model::error::{Error, Result};

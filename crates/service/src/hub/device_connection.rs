@@ -27,7 +27,7 @@ pub(super) struct Lasting {
 }
 
 /// What a device may do with its connection. Cheap to share between the tasks of one connection.
-pub struct DeviceLink {
+pub struct DeviceConnection {
     pub(super) platform: Arc<Platform>,
     pub(super) uid: Uuid,
     /// The device, proven. It may do everything here, for here is nothing but its own.
@@ -48,12 +48,12 @@ pub struct DeviceLink {
     pub(super) may_fault: bool,
 }
 
-impl DeviceLink {
+impl DeviceConnection {
     pub(super) fn device(&self) -> DeviceRef<'_> {
         DeviceRef { uid: self.uid, hub: self.hub, client: self.client() }
     }
 
-    /// Who acts by this link.
+    /// Who acts by this connection.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }

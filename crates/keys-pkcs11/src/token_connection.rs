@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the thread knows of the token.
-pub(crate) struct Link {
+pub(crate) struct TokenConnection {
     settings: Settings,
     clock: Arc<dyn Clock>,
     token: Option<Token>,
@@ -22,7 +22,7 @@ pub(crate) struct Link {
     refused: Option<Zeroizing<String>>,
 }
 
-impl Link {
+impl TokenConnection {
     pub(crate) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         Self { settings, clock, token: None, failed: None, refused: None }
     }

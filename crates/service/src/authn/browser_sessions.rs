@@ -29,7 +29,7 @@ const USE_SECONDS: i64 = 60;
 /// A row of [`SESSIONS`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Session {
+pub(super) struct BrowserSession {
     /// SHA-256 of the cookie's secret.
     hash: String,
     /// Object id of the person.
@@ -47,7 +47,7 @@ pub(super) struct Session {
 pub(super) struct Living {
     /// Key of its row.
     pub(super) id: String,
-    pub(super) session: Session,
+    pub(super) session: BrowserSession,
     pub(super) person: Arc<Principal>,
 }
 
@@ -84,7 +84,7 @@ impl Authenticator {
         change: &mut Change,
     ) -> Result<Begun> {
         let (ticket, now) = (Ticket::new(&self.platform), self.now());
-        let session = Session {
+        let session = BrowserSession {
             hash: ticket.hash,
             person: person.id.clone(),
             generation: person.generation,
@@ -127,10 +127,10 @@ impl Authenticator {
     }
 
     /// The session of a cookie, whether it counts or not, with its key.
-    async fn session_of(&self, cookie: Option<&str>) -> Result<Option<(String, Session)>> {
+    async fn session_of(&self, cookie: Option<&str>) -> Result<Option<(String, BrowserSession)>> {
         let Some(shown) = cookie.and_then(Shown::of) else { return Ok(None) };
         let Some(row) = self.platform.store.get(&SESSIONS, &shown.id).await? else { return Ok(None) };
-        let session = Session::clone(&*row.parse::<Session>()?);
+        let session = BrowserSession::clone(&*row.parse::<BrowserSession>()?);
         Ok(shown.fits(&session.hash).then_some((shown.id, session)))
     }
 
@@ -144,7 +144,7 @@ impl Authenticator {
     /// The session with this id, where it counts.
     pub(super) async fn living_session(&self, id: &str) -> Result<Option<Living>> {
         let Some(row) = self.platform.store.get(&SESSIONS, id).await? else { return Ok(None) };
-        let (session, now) = (row.parse::<Session>()?, self.now());
+        let (session, now) = (row.parse::<BrowserSession>()?, self.now());
         if has_ended(&session, now) {
             return Ok(None);
         }
@@ -153,7 +153,7 @@ impl Authenticator {
         if refuse_who_may_not(&person).is_err() || session.generation != person.generation {
             return Ok(None);
         }
-        let mut session = Session::clone(&session);
+        let mut session = BrowserSession::clone(&session);
         if now - session.used >= USE_SECONDS {
             session.used = now;
             let mut change = Change::new();
@@ -240,13 +240,13 @@ pub(crate) async fn sweep(platform: &Platform, now: i64) -> Result<usize> {
 }
 
 fn ended(row: &Row, now: i64) -> bool {
-    row.parse::<Session>().is_ok_and(|session| has_ended(&session, now))
+    row.parse::<BrowserSession>().is_ok_and(|session| has_ended(&session, now))
 }
 
-fn has_ended(session: &Session, now: i64) -> bool {
+fn has_ended(session: &BrowserSession, now: i64) -> bool {
     now >= session.made + SESSION_SECONDS || now >= session.used + IDLE_SECONDS
 }
 
-fn put(id: &str, session: &Session) -> Result<Put> {
+fn put(id: &str, session: &BrowserSession) -> Result<Put> {
     Ok(Put::new(&SESSIONS, id.to_owned(), vec![Some(session.person.clone())], session)?)
 }

@@ -1,7 +1,7 @@
-//! An open connection of a device: what it may send, what it is told, and what ends it.
+//! An open session of a device: what it may send, what it is told, and what ends it.
 
 use super::connect::{Proof, recheck_token};
-use super::device_link::{DeviceLink, Lasting};
+use super::device_connection::{DeviceConnection, Lasting};
 use super::identity::{ClientId, DeviceRef};
 use super::patience::Patience;
 use super::renewal::RenewalEnded;
@@ -81,7 +81,7 @@ pub enum SessionEvent {
     },
     /// Renewals of the device's certificate have ended.
     Renewed {
-        /// What they came to. Each is told again until [`DeviceLink::renewals_delivered`] says that the device has it.
+        /// What they came to. Each is told again until [`DeviceConnection::renewals_delivered`] says that the device has it.
         ended: Vec<RenewalEnded>,
     },
     /// The connection must be closed.
@@ -108,7 +108,7 @@ pub(super) struct From {
 }
 
 /// What has to be looked at before the next wait. Kept in the session, so that dropping
-/// [`Session::next_event`] half-way forgets nothing.
+/// [`OpenSession::next_event`] half-way forgets nothing.
 #[derive(Default)]
 struct Todo {
     device: bool,
@@ -119,14 +119,15 @@ struct Todo {
     bus_is_gone: bool,
 }
 
-/// An open connection of a device. The device counts as disconnected when the session and all its links are dropped.
+/// The session of a device that is connected. The device counts as disconnected when the session, and every hold on its connection,
+/// is dropped.
 ///
 /// It ends by itself when what it rests on ends: the SAS token with its `se`, the client certificate with its
 /// `notAfter`. Of a change of the device, of the hub or of its trust it hears by a notice, and looks at them again. When
 /// the store is too busy for that, the session stays open, keeps in mind what it must look at, gives out no desired
 /// properties, and tries again after random pauses of up to 5 seconds; after 60 seconds without an answer it closes.
-pub struct Session {
-    link: Arc<DeviceLink>,
+pub struct OpenSession {
+    connection: Arc<DeviceConnection>,
     hub: Uuid,
     uid: Uuid,
     proof: Proof,
@@ -166,7 +167,7 @@ impl HubService {
         proof: Proof,
         from: From,
         ears: Ears,
-    ) -> Result<Session> {
+    ) -> Result<OpenSession> {
         let twin = twins::outline(&self.platform, DeviceRef::of(device)).await?;
         let told = twin.desired.version;
         if let Some(model) = lasting.model_id.as_deref().filter(|model| *model != twin.model_id) {
@@ -184,7 +185,7 @@ impl HubService {
         let claim = self.platform.bus.claim(&platform::device_subject(hub.uid, &device.client())).await?;
         let claim = Arc::new(claim);
         let counted = device.module_id.is_none().then_some(hub.uid);
-        let link = Arc::new(DeviceLink {
+        let connection = Arc::new(DeviceConnection {
             platform: Arc::clone(&self.platform),
             uid: device.uid,
             actor: Actor::device(DeviceProof { home: hub.uid, id: device.client() }),
@@ -207,8 +208,8 @@ impl HubService {
         });
         let chain = if matches!(proof, Proof::Chain { .. }) { from.chain } else { Vec::new() };
         let trust = Arc::clone(&self.trust);
-        Ok(Session {
-            link,
+        Ok(OpenSession {
+            connection,
             hub: hub.uid,
             uid: device.uid,
             proof,
@@ -225,39 +226,39 @@ impl HubService {
     }
 }
 
-impl Session {
+impl OpenSession {
     /// What the device may do, to share with other tasks of the connection.
-    pub fn link(&self) -> Arc<DeviceLink> {
-        Arc::clone(&self.link)
+    pub fn connection(&self) -> Arc<DeviceConnection> {
+        Arc::clone(&self.connection)
     }
 
     /// What was remembered of an earlier lasting session when this one began; `None`: there was none.
     pub fn remembered(&self) -> Option<Subscriptions> {
-        self.link.remembered()
+        self.connection.remembered()
     }
 
-    /// [`DeviceLink::publish`].
+    /// [`DeviceConnection::publish`].
     ///
     /// # Errors
     /// As there.
     pub async fn publish(&self, messages: &[Telemetry]) -> Result<()> {
-        self.link.publish(messages).await
+        self.connection.publish(messages).await
     }
 
-    /// [`DeviceLink::twin`].
+    /// [`DeviceConnection::twin`].
     ///
     /// # Errors
     /// As there.
     pub async fn twin(&self) -> Result<Value> {
-        self.link.twin().await
+        self.connection.twin().await
     }
 
-    /// [`DeviceLink::patch_reported`].
+    /// [`DeviceConnection::patch_reported`].
     ///
     /// # Errors
     /// As there.
     pub async fn patch_reported(&self, patch: Value, version: Option<u64>) -> Result<u64> {
-        self.link.patch_reported(patch, version).await
+        self.connection.patch_reported(patch, version).await
     }
 
     /// Waits for the next event. May be dropped and called again without loss. After `Closed` it gives `Closed` again.
@@ -279,9 +280,9 @@ impl Session {
 
     /// Waits until something is to be looked at; writes into `todo` only after the wait.
     async fn wait(&mut self) {
-        let left = self.proof.expiry_unix().saturating_sub(self.link.platform.clock.unix_seconds());
+        let left = self.proof.expiry_unix().saturating_sub(self.connection.platform.clock.unix_seconds());
         let sleep = Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP);
-        let clock = &self.link.platform.clock;
+        let clock = &self.connection.platform.clock;
         let until = clock.monotonic() + sleep;
         let until = self.patience.due().map_or(until, |due| due.min(until));
         let sleep = clock.sleep_until(until);
@@ -300,14 +301,14 @@ impl Session {
         if let Some(reason) = self.over() {
             return Ok(Some(self.close(reason)));
         }
-        if self.patience.waits(self.link.platform.clock.monotonic()) {
+        if self.patience.waits(self.connection.platform.clock.monotonic()) {
             return Ok(None);
         }
         if let Some(reason) = self.check().await? {
             return Ok(Some(self.close(reason)));
         }
         if self.todo.renewals {
-            let ended = self.link.read_ended().await?;
+            let ended = self.connection.read_ended().await?;
             self.todo.renewals = false;
             self.patience.rest();
             if !ended.is_empty() {
@@ -321,19 +322,19 @@ impl Session {
 
     fn close(&mut self, reason: CloseReason) -> SessionEvent {
         self.closed = Some(reason);
-        self.link.closed.store(true, Ordering::Release);
+        self.connection.closed.store(true, Ordering::Release);
         SessionEvent::Closed { reason }
     }
 
     /// Keeps a check that the store was too busy for; gives why the session ends when it cannot be kept.
     fn postpone(&mut self, error: &Error) -> Option<CloseReason> {
         let busy = error.kind == ErrorKind::Unavailable;
-        let platform = &self.link.platform;
+        let platform = &self.connection.platform;
         if busy && self.patience.failed(platform.clock.monotonic(), platform.random.as_ref()) {
-            tracing::debug!(%error, device = self.link.device_id(), "a session will be checked later");
+            tracing::debug!(%error, device = self.connection.device_id(), "a session will be checked later");
             return None;
         }
-        tracing::warn!(%error, context = error.context, device = self.link.device_id(), "a session ends because it could not be checked");
+        tracing::warn!(%error, context = error.context, device = self.connection.device_id(), "a session ends because it could not be checked");
         Some(CloseReason::Unavailable)
     }
 
@@ -348,7 +349,7 @@ impl Session {
         if self.todo.bus_is_gone {
             return Some(CloseReason::Unavailable);
         }
-        (self.link.platform.clock.unix_seconds() >= self.proof.expiry_unix()).then(|| self.proof.expired())
+        (self.connection.platform.clock.unix_seconds() >= self.proof.expiry_unix()).then(|| self.proof.expired())
     }
 
     async fn check(&mut self) -> Result<Option<CloseReason>> {
@@ -370,7 +371,7 @@ impl Session {
     }
 
     async fn check_device(&self) -> Result<Option<CloseReason>> {
-        let (store, client) = (self.link.platform.store.as_ref(), self.link.client());
+        let (store, client) = (self.connection.platform.store.as_ref(), self.connection.client());
         let found = identity::load(store, self.hub, client).await?;
         let Some(device) = found.map(|found| found.device).filter(|device| device.uid == self.uid) else {
             return Ok(Some(CloseReason::Deleted));
@@ -392,7 +393,7 @@ impl Session {
 
     /// The hub was written, or the CAs that it trusts.
     async fn check_trust(&mut self) -> Result<Option<CloseReason>> {
-        let platform = Arc::clone(&self.link.platform);
+        let platform = Arc::clone(&self.connection.platform);
         let platform = platform.as_ref();
         let Some(view) = self.trust.look(platform, self.hub).await? else {
             return Ok(Some(CloseReason::HubDeleted));
@@ -400,8 +401,8 @@ impl Session {
         if view.hub.closed_to(self.peer).is_some() {
             return Ok(Some(CloseReason::AddressRefused));
         }
-        self.link.keeps_messages.store(view.hub.keeps_messages(), Ordering::Release);
-        let token = recheck_token(platform, &view.hub, self.link.client(), &self.proof).await;
+        self.connection.keeps_messages.store(view.hub.keeps_messages(), Ordering::Release);
+        let token = recheck_token(platform, &view.hub, self.connection.client(), &self.proof).await;
         let reason = refused(token, CloseReason::CredentialsChanged)?;
         if reason.is_some() || self.chain.is_empty() {
             return Ok(reason);
@@ -430,7 +431,7 @@ impl Session {
         if !self.todo.all_desired {
             return Ok(None);
         }
-        let found = twins::require(&self.link.platform, self.link.device()).await;
+        let found = twins::require(&self.connection.platform, self.connection.device()).await;
         if let Err(error) = &found
             && error.kind == ErrorKind::Unavailable
         {
@@ -445,7 +446,7 @@ impl Session {
             Ok(_) => Ok(None),
             Err(error) => {
                 // The device's next look at its twin shows the change; closing would help no more.
-                tracing::warn!(%error, context = error.context, device = self.link.device_id(), "desired properties could not be read");
+                tracing::warn!(%error, context = error.context, device = self.connection.device_id(), "desired properties could not be read");
                 Ok(None)
             }
         }

@@ -1,0 +1,83 @@
+//! What is linked to a namespace, and the namespace as a hub or a provisioning service has it: linked from that side, and shown there.
+
+use crate::arm::context::PutContext;
+use crate::platform::Platform;
+use crate::resources::{self, Stored, tag};
+use crate::tables::RESOURCES;
+use ferrohub_model::error::{Error, Result};
+use ferrohub_model::resource::Reference;
+use ferrohub_model::resource_id::ResourceId;
+use uuid::Uuid;
+
+/// The hubs that are linked to a namespace.
+pub(super) async fn linked_hubs(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
+    let mut linked = resources::linked(platform, &namespace.key()).await?;
+    linked.retain(|stored| stored.is(tag::IOT_HUB));
+    Ok(linked)
+}
+
+/// The provisioning services that are linked to a namespace.
+pub(super) async fn linked_services(platform: &Platform, namespace: &Stored) -> Result<Vec<Stored>> {
+    let mut linked = resources::linked(platform, &namespace.key()).await?;
+    linked.retain(|stored| stored.is(tag::PROVISIONING_SERVICE));
+    Ok(linked)
+}
+
+/// The namespace to which a hub or DPS wants to be linked: it must exist, and whoever makes the link must be able to
+/// read it. A link that stands already is not asked about again.
+pub(super) async fn link_target(
+    cx: &mut PutContext<'_>,
+    path: &str,
+    text: &str,
+    former: Option<Uuid>,
+) -> Result<Stored> {
+    let id = ResourceId::parse(text)?;
+    if cx.platform.kinds.of(&id).is_none_or(|kind| kind.tag != tag::NAMESPACE) {
+        return Err(Error::invalid_property(path, format!("'{text}' is not the id of a Device Registry namespace.")));
+    }
+    let found = resources::get(cx.platform, &id).await?;
+    let stands = former.is_some() && found.as_ref().map(|found| found.uid) == former;
+    if !stands {
+        cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
+            error.code = "LinkedAuthorizationFailed";
+            error
+        })?;
+    }
+    let stored = found.ok_or_else(|| {
+        Error::invalid_property(
+            path,
+            format!("The namespace '{id}' does not exist. Make it first: az iot adr ns create --name {} --resource-group {} --location '{}'", id.name(), id.resource_group.as_deref().unwrap_or_default(), cx.resource.location.as_deref().unwrap_or("<region>")),
+        )
+    })?;
+    if !stands && stored.is_going() {
+        return Err(Error::conflict(format!("The namespace '{id}' is being deleted; nothing can be linked to it."))
+            .with_code("NamespaceBeingDeleted"));
+    }
+    // The version, not only the existence: a namespace that is marked for deletion meanwhile wins.
+    cx.change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
+    cx.extra.link = Some(stored.key());
+    Ok(stored)
+}
+
+/// What a hub or a provisioning service shows of the namespace that it is linked to.
+pub(super) struct SeenNamespace {
+    /// Its id as it is now, or as it was written once it is gone.
+    pub(super) id: String,
+    /// Its region.
+    pub(super) location: String,
+    /// Where its data plane is.
+    pub(super) host: String,
+    /// Whether it is there.
+    pub(super) stands: bool,
+}
+
+impl SeenNamespace {
+    /// The namespace that `reference` of `stored` points at. One that is gone lay in the region of what is linked.
+    pub(super) async fn of(platform: &Platform, stored: &Stored, reference: &Reference) -> Result<Self> {
+        let found = resources::by_uid(platform, reference.uid).await?;
+        let location = found.as_ref().unwrap_or(stored).resource.location.clone().unwrap_or_default();
+        let host = platform.settings.registry_host(&location);
+        let id = found.as_ref().map_or_else(|| reference.id.clone(), |found| found.id.to_string());
+        Ok(Self { id, location, host, stands: found.is_some() })
+    }
+}
