@@ -72,10 +72,11 @@ const IP_RULE: Check = Check::Members(&[
     acted("ipMask", Check::Own),
     acted("target", Check::OneOf(&["all", "serviceApi", "deviceApi"])),
 ]);
+const SELECTED: &str = "selectedUserAssignedIdentityResourceId";
 const NAMESPACE_LINK: Check = Check::Members(&[
     acted("resourceId", Check::Text(1024)),
     acted("authenticationType", Check::OneOf(&["SystemAssigned", "UserAssigned"])),
-    acted("selectedUserAssignedIdentityResourceId", Check::Text(1024)),
+    acted(SELECTED, Check::Text(1024)),
     read_only("namespaceUuid"),
     read_only("dataAddress"),
     read_only("location"),
@@ -260,7 +261,7 @@ impl Behavior for ProvisioningService {
             link.insert("authenticationType".into(), word.into());
             if let Some(identity) = user {
                 let id = render::reference_id(platform, identity).await?;
-                link.insert("selectedUserAssignedIdentityResourceId".into(), id.into());
+                link.insert(SELECTED.into(), id.into());
             }
             link.insert("namespaceUuid".into(), namespace.uid.to_string().into());
             link.insert("dataAddress".into(), seen.host.into());
@@ -333,9 +334,8 @@ async fn keep_namespace(cx: &mut PutContext<'_>) -> Result<()> {
         None => ("SystemAssigned", String::new()),
     };
     let says = |name: &str, stands: &str| text(name).is_empty() || text(name).eq_ignore_ascii_case(stands);
-    let same = text("resourceId").eq_ignore_ascii_case(&stands)
-        && says("authenticationType", word)
-        && says("selectedUserAssignedIdentityResourceId", &user);
+    let same =
+        text("resourceId").eq_ignore_ascii_case(&stands) && says("authenticationType", word) && says(SELECTED, &user);
     if same { Ok(()) } else { Err(refused()) }
 }
 
@@ -370,25 +370,37 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
             ),
         ));
     }
-    let selected = text("selectedUserAssignedIdentityResourceId");
-    let user = text("authenticationType").map_or(selected.is_some(), |t| t.eq_ignore_ascii_case("UserAssigned"));
-    if user {
-        let identity = selected.ok_or_else(|| {
-            Error::invalid_property(
-                format!("{LINK}.selectedUserAssignedIdentityResourceId"),
-                "With the authentication type UserAssigned, this names the identity.",
-            )
-        })?;
-        let reference = attached(cx, &identity).await?;
-        cx.resource.links.insert(IDENTITY.into(), reference);
-    } else if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) {
-        return Err(Error::invalid_property(
-            LINK,
-            "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity.",
-        ));
-    } else {
-        cx.resource.links.remove(IDENTITY);
-    }
+    act_as(cx, text("authenticationType").as_deref(), text(SELECTED).as_deref()).await?;
     cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
     Ok(())
+}
+
+/// As which identity the service acts on its namespace: its own, or the user-assigned one that is named.
+async fn act_as(cx: &mut PutContext<'_>, word: Option<&str>, selected: Option<&str>) -> Result<()> {
+    let user = word.map_or(selected.is_some(), |word| word.eq_ignore_ascii_case("UserAssigned"));
+    match selected {
+        Some(identity) if user => {
+            let reference = attached(cx, identity).await?;
+            cx.resource.links.insert(IDENTITY.into(), reference);
+            Ok(())
+        }
+        None if user => Err(Error::invalid_property(
+            format!("{LINK}.{SELECTED}"),
+            "With the authentication type UserAssigned, this names the identity.",
+        )),
+        Some(_) => Err(Error::invalid_property(
+            format!("{LINK}.{SELECTED}"),
+            format!("'{SELECTED}' goes with the authentication type UserAssigned only."),
+        )),
+        None if cx.resource.identity.as_ref().is_none_or(|i| i.system_principal_id.is_none()) => {
+            Err(Error::invalid_property(
+                LINK,
+                "The link acts as the system-assigned identity, but the service has none. Give it one, or name a user-assigned identity.",
+            ))
+        }
+        None => {
+            cx.resource.links.remove(IDENTITY);
+            Ok(())
+        }
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const UNKNOWN: &str = "zzNobodyKnows";
 
 /// One resource of each type, under its newest api-version that is listed.
-async fn one_of_each(world: &World) -> Vec<(&'static TypeDecl, String, &'static str)> {
+pub(super) async fn one_of_each(world: &World) -> Vec<(&'static TypeDecl, String, &'static str)> {
     let mut found: Vec<(&'static TypeDecl, String, &'static str)> = Vec::new();
     for (decl, path) in everything(world).await {
         if !decl.read_only && !found.iter().any(|(known, ..)| known.kind == decl.kind) {

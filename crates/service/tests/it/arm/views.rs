@@ -284,6 +284,13 @@ async fn the_newest_dps_lists_its_namespace_and_keeps_it() {
         writable,
         json!({"resourceId": plant.namespace, "authenticationType": "UserAssigned", "selectedUserAssignedIdentityResourceId": plant.identity})
     );
+    // An identity that the link would not act as is not taken and dropped.
+    let mut unused = world.get(&plant.dps, DPS).await;
+    unused["identity"]["type"] = "SystemAssigned, UserAssigned".into();
+    unused["properties"]["deviceRegistryNamespace"]["authenticationType"] = "SystemAssigned".into();
+    let error = world.refused(&world.owner, "PUT", &plant.dps, DPS, Some(unused)).await;
+    let path = "properties.deviceRegistryNamespace.selectedUserAssignedIdentityResourceId";
+    assert_eq!(error.target.as_deref(), Some(path), "{error}");
     // The link of older shapes is none of this one's.
     let mut both = newest.clone();
     both["properties"]["deviceRegistryNamespace"] = writable.clone();
