@@ -7,7 +7,7 @@ use super::types::{ROLE_ASSIGNMENT, role_assignment_lookup};
 use crate::authz::Plane;
 use crate::directory;
 use crate::platform::Platform;
-use crate::resources::{self, tag};
+use crate::resources;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::principal::Principal;
 use ferrohub_model::resource_id::ResourceId;
@@ -199,11 +199,4 @@ pub(super) async fn system_identity(
             }
         })),
     ))
-}
-
-/// The scope at which the right to read a role is asked for: definitions belong to the tenant, and whoever may read them in the
-/// subscription may do so by the id that has none.
-pub(super) fn asked_at(platform: &Platform, kind: &str, id: &ResourceId) -> Option<ResourceId> {
-    let tenant_wide = kind == tag::ROLE_DEFINITION && id.subscription.is_none();
-    tenant_wide.then(|| ResourceId::subscription(&platform.tenancy.subscription_id))
 }

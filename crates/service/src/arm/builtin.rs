@@ -365,7 +365,7 @@ impl Asked<'_> {
 
     async fn device_usages(&self) -> Result<Option<ArmResponse>> {
         let known = self.own()?;
-        let all = usages::list_devices(self.platform, self.request, &known).await?;
+        let all = usages::list(self.platform, self.request, &known, usages::OF_DEVICES).await?;
         self.listed(all)
     }
 
@@ -374,7 +374,7 @@ impl Asked<'_> {
         if let Some(location) = self.path.get(1) {
             region::normalize(location, "Microsoft.DeviceRegistry/usages")?;
         }
-        let all = usages::list(self.platform, self.request, &known).await?;
+        let all = usages::list(self.platform, self.request, &known, usages::OF_REGISTRY).await?;
         self.listed(all)
     }
 

@@ -74,6 +74,10 @@ pub struct TypeDecl {
     pub lockable: bool,
     /// Whether lists of the type take a `$filter`, which [`Behavior::list`] then obeys.
     pub filtered: bool,
+    /// How many there are at most in Azure.
+    pub quota: Option<Quota>,
+    /// Whether there may be a million below one resource, so that who looks at everything leaves them out.
+    pub numerous: bool,
     /// What is particular to the type.
     pub behavior: &'static dyn Behavior,
 }
@@ -109,6 +113,8 @@ impl TypeDecl {
             further_actions: &[],
             lockable: true,
             filtered: false,
+            quota: None,
+            numerous: false,
             behavior: &Plain,
         }
     }
@@ -120,6 +126,21 @@ pub fn inner_dashes(name: &str) -> bool {
     edge(name.chars().next())
         && edge(name.chars().last())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// How many resources of a type Azure lets a subscription have, or each resource above them.
+#[derive(Debug, Clone, Copy)]
+pub struct Quota {
+    /// Name among the usages of the provider, such as `namespaces`.
+    pub name: &'static str,
+    /// The same in words.
+    pub words: &'static str,
+    /// Azure's limit.
+    pub most: usize,
+    /// What the resource above is called, in each of which they are counted; `None`: in the subscription.
+    pub above: Option<&'static str>,
+    /// Whether it holds where a subscription asks for it; else it is only shown.
+    pub holds: bool,
 }
 
 /// Which identities resources of a type may have.
@@ -210,6 +231,12 @@ pub trait Behavior: Send + Sync {
 
     /// The id under which a resource is stored that can be reached through several scopes; `None` for the one it was asked by.
     fn home(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
+        let _ = (platform, id);
+        None
+    }
+
+    /// The scope at which a right on `id` is asked for, where that is not the id.
+    fn asked_at(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
         let _ = (platform, id);
         None
     }

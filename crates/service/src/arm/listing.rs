@@ -58,8 +58,8 @@ pub(super) async fn answer(platform: &Platform, request: &ArmRequest, scope: &Re
 pub(super) struct Walk {
     /// From the scope down: what is walked below, and the `tag/name` of the last child taken.
     levels: Vec<Level>,
-    /// The type that is left out.
-    without: Option<&'static str>,
+    /// Whether types of which there may be a million are left out.
+    few: bool,
 }
 
 struct Level {
@@ -84,7 +84,7 @@ impl Walk {
             root_of(scope)
         };
         let top = Level::new(uid.ok_or_else(|| resources::missing(scope))?, scope.clone(), None);
-        let mut walk = Self { levels: vec![top], without: None };
+        let mut walk = Self { levels: vec![top], few: false };
         let Some(token) = token.map(decode_token).transpose()? else { return Ok(walk) };
         // `after` of the first level, then `uid after` of each one below it.
         for (depth, part) in token.split('\n').take(DEPTH).enumerate() {
@@ -105,9 +105,9 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The same, past all resources of the type with this tag and what lies below them: none of them is read but a page.
-    pub(super) fn without(self, tag: &'static str) -> Self {
-        Self { without: Some(tag), ..self }
+    /// The same, past all resources of types of which there may be a million, and what lies below them: none of them is read but a page.
+    pub(super) fn without_numerous(self) -> Self {
+        Self { few: true, ..self }
     }
 
     /// The next one; `None` after the last.
@@ -122,7 +122,8 @@ impl Walk {
                 self.levels.pop();
                 continue;
             };
-            if let Some(tag) = self.without.filter(|tag| stored.is(tag)) {
+            if self.few && platform.types.tagged(stored.kind.tag).is_some_and(|decl| decl.numerous) {
+                let tag = stored.kind.tag;
                 // The character behind the slash that ends a tag: the next page begins with the next type.
                 level.after = Some(format!("{tag}0"));
                 level.ahead.retain(|other| !other.is(tag));

@@ -132,7 +132,7 @@ impl Engine {
         let view = decl.view(&version, None)?;
         let call = Call { platform: &self.platform, request, decl, view, version, asked: target.id() };
         let action = target.action(&request.method);
-        let asked_at = access::asked_at(&self.platform, decl.kind.tag, target.id());
+        let asked_at = decl.behavior.asked_at(&self.platform, target.id());
         let asked_at = asked_at.as_ref().unwrap_or(target.id());
         if let Err(refusal) = call.platform.authorize(&request.actor, &action, asked_at) {
             return Err(self.grantable(refusal, request, &action, target));

@@ -5,7 +5,6 @@ use super::listing::Walk;
 use super::request::{ArmRequest, ArmResponse};
 use super::tags;
 use crate::platform::{Change, Platform};
-use crate::resources::tag;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_model::subscription::Subscription;
@@ -99,7 +98,7 @@ fn scope_of(known: &Subscription) -> ResourceId {
     ResourceId::subscription(&known.id.to_string())
 }
 
-/// Those made ahead, and those of every group and tracked resource. Devices are left out: there may be a million, and whoever makes a
+/// Those made ahead, and those of every group and tracked resource. What is numerous is left out: whoever makes a
 /// name would wait for all of them.
 async fn names(platform: &Platform, known: &Subscription) -> Result<Names> {
     let mut names = Names::new();
@@ -110,7 +109,7 @@ async fn names(platform: &Platform, known: &Subscription) -> Result<Names> {
         }
     }
     let mut pairs = names.values().map(|used| used.values.len()).sum::<usize>() + count(&mut names, &known.tags);
-    let mut walk = Walk::start(platform, &scope_of(known), None).await?.without(tag::DEVICE);
+    let mut walk = Walk::start(platform, &scope_of(known), None).await?.without_numerous();
     let (mut looked_at, nothing) = (0, Map::new());
     while let Some(stored) = walk.next(platform).await? {
         looked_at += 1;

@@ -4,7 +4,7 @@ use super::device_revoke::{self, REVOKE};
 use super::registry_members::{ATTRIBUTES, CONFIGURATION, HOST_AUTHENTICATION, OF_OPERATIONS, OUTBOUND, TEXT};
 use super::registry_versions::REGISTRY_FAMILY;
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, ExtendedLocationRule, NameRule, SubAnswer, TypeDecl, View};
+use crate::arm::declaration::{Behavior, ExtendedLocationRule, NameRule, Quota, SubAnswer, TypeDecl, View};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
 use crate::certificate;
@@ -15,6 +15,7 @@ use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::device_id::is_registry_name;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
 use ferrohub_model::resource::Reference;
 use ferrohub_model::resource_id::ResourceId;
 use serde_json::{Value, json};
@@ -23,6 +24,14 @@ use uuid::Uuid;
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
+    quota: Some(Quota {
+        name: "devices",
+        words: "Devices",
+        most: limits::DEVICES_OF_NAMESPACE,
+        above: Some("namespace"),
+        holds: true,
+    }),
+    numerous: true,
     name: NameRule {
         min: 3,
         max: 63,

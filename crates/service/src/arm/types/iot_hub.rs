@@ -4,7 +4,7 @@ use super::iot_hub_properties::{PROPERTIES, SKUS, defaults};
 use super::keys::{self, DefaultPolicy};
 use super::{consumer_groups, hub_reads, linked_namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Quota, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::schema::{Property, read_only};
 use crate::arm::{region, render};
 use crate::authz::Actor;
@@ -16,6 +16,7 @@ use crate::resources::{self, Kind, Stored, tag};
 use async_trait::async_trait;
 use ferrohub_model::device::{devices_of, modules_of};
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
 use ferrohub_model::resource::{Reference, Resource};
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
@@ -55,6 +56,13 @@ pub(super) const IDENTITY: &str = registry::IDENTITY;
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
+    quota: Some(Quota {
+        name: "IotHubs",
+        words: "IoT hubs",
+        most: limits::HUBS_OF_SUBSCRIPTION,
+        above: None,
+        holds: false,
+    }),
     name: NameRule { min: 3, max: 50, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("iothubs"),
     name_check: Some("checkNameAvailability"),

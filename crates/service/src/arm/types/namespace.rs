@@ -4,7 +4,7 @@ use super::asset_migration::{self, MIGRATE};
 use super::registry_versions::{NEWEST, REGISTRY_FAMILY};
 use super::{certificate_inventory as inventory, linked_devices, namespace_links as links};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Quota, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::operation::{Lease, StoredOperation};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::authz::Actor;
@@ -15,6 +15,7 @@ use crate::resources::{self, Kind, Stored, tag};
 use crate::tables::RESOURCES;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::limits;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_store::Expect;
 use serde_json::Value;
@@ -23,6 +24,13 @@ use uuid::Uuid;
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
+    quota: Some(Quota {
+        name: "namespaces",
+        words: "Namespaces",
+        most: limits::NAMESPACES_OF_SUBSCRIPTION,
+        above: None,
+        holds: true,
+    }),
     name: NameRule {
         min: 3,
         max: 64,

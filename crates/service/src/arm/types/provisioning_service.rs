@@ -4,7 +4,7 @@ use super::iot_hub::{IDENTITY, NAMESPACE, SCOPE_MEMBERS, add_scope_members, atta
 use super::keys::{self, DefaultPolicy};
 use super::{hub_reads, linked_hubs, linked_namespace, network};
 use crate::arm::context::{DeleteContext, PutContext, SubContext};
-use crate::arm::declaration::{Behavior, IdentityRule, NameRule, SubAnswer, TypeDecl, View, inner_dashes};
+use crate::arm::declaration::{Behavior, IdentityRule, NameRule, Quota, SubAnswer, TypeDecl, View, inner_dashes};
 use crate::arm::render;
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only, unbuilt};
 use crate::authz::Actor;
@@ -14,7 +14,7 @@ use crate::resources::{Kind, Stored, tag};
 use crate::tables;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
-use ferrohub_model::limits::{IP_RULES, LINKED_HUBS};
+use ferrohub_model::limits::{IP_RULES, LINKED_HUBS, SERVICES_OF_SUBSCRIPTION};
 use ferrohub_model::resource::Reference;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
@@ -22,6 +22,13 @@ use serde_json::{Map, Value, json};
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
     tracked: true,
+    quota: Some(Quota {
+        name: "ProvisioningServices",
+        words: "Provisioning services",
+        most: SERVICES_OF_SUBSCRIPTION,
+        above: None,
+        holds: false,
+    }),
     name: NameRule { min: 3, max: 64, legal: inner_dashes, text: "letters, digits and inner '-'" },
     global_name: Some("provisioningservices"),
     name_check: Some("checkProvisioningServiceNameAvailability"),

@@ -80,6 +80,11 @@ impl Behavior for RoleDefinition {
         Some(KIND.child_of(&subscription, &id.name().to_lowercase()))
     }
 
+    /// Definitions belong to the tenant, and whoever may read them in the subscription may do so by the id that has none.
+    fn asked_at(&self, platform: &Platform, id: &ResourceId) -> Option<ResourceId> {
+        id.subscription.is_none().then(|| ResourceId::subscription(&platform.tenancy.subscription_id))
+    }
+
     /// As Azure: a role is one of each subscription in which it can be assigned.
     fn shown(&self, asked: &ResourceId, stored: &Stored) -> Shown {
         let Some(subscription) = &asked.subscription else { return Shown::AsStored };
