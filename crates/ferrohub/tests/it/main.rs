@@ -6,6 +6,7 @@ mod backup;
 mod damage;
 mod edges;
 mod full_disk;
+mod kept;
 mod program;
 
 use program::{Home, Running, hub_name, steps};
