@@ -272,7 +272,7 @@ export const plantTexts = {
     download: "Download (PEM)",
     markOne: "Mark one certificate first.",
     notKept: "The bytes of a certificate are kept for its device until that has got others. This one is known by its serial number and thumbprint only; the device has it.",
-    states: { Active: "Active", Revoked: "Revoked", Expired: "Expired" } as Record<string, string>,
+    states: { Active: "Active", Revoked: "Revoked", Expired: "Expired", IssuerRevoked: "Issuer revoked" } as Record<string, string>,
     dayLeft: (days: number) => (days < 0 ? "ended" : days === 1 ? "1 day left" : `${days} days left`),
   },
   events: {

@@ -309,7 +309,9 @@ fn explain(error: &webpki::Error, leaf: &Certificate) -> Error {
         ),
         webpki::Error::InvalidSignatureForPublicKey => (
             CODE_UNTRUSTED,
-            format!("The signature of the client certificate '{name}' or of a certificate above it is wrong."),
+            format!(
+                "The signature of the client certificate '{name}' or of a certificate above it is wrong: it was changed, or the CA that signed it was revoked or replaced by another one of the same name; provision the device again."
+            ),
         ),
         webpki::Error::PathLenConstraintViolated
         | webpki::Error::MaximumPathDepthExceeded

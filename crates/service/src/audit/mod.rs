@@ -89,10 +89,12 @@ pub(crate) fn note(platform: &Platform, event: AuditEvent) {
     platform.audit.push(at(platform, event));
 }
 
-/// Takes note of what may come again and again: the first of its sort in an hour is a row, the others are counted.
+/// Takes note of what may come again and again: the first of its sort in an hour is a row, the others are counted. Whoever calls itself by
+/// another name is another sort: behind one address may be a plant, of which each device that is shut out is wanted to be seen.
 pub(crate) fn note_once(platform: &Platform, source: &str, event: AuditEvent) {
     let event = at(platform, event);
-    let sort = Sort::new(event.kind.word(), &event.resource, event.code.as_deref().unwrap_or_default());
+    let place = format!("{}\n{}", event.resource, event.who);
+    let sort = Sort::new(event.kind.word(), &place, event.code.as_deref().unwrap_or_default());
     if platform.audit.repeats.note(source, sort, &event, platform.clock.monotonic()) {
         platform.audit.push(event);
     }

@@ -26,19 +26,35 @@ pub enum Standing {
     Revoked,
     /// It has ended.
     Expired,
+    /// The authority that issued it was revoked, so no hub takes it.
+    IssuerRevoked,
 }
 
 impl Standing {
     /// Every one, by its word.
-    pub const ALL: [(&'static str, Self); 3] =
-        [("Active", Self::Active), ("Revoked", Self::Revoked), ("Expired", Self::Expired)];
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("Active", Self::Active),
+        ("Revoked", Self::Revoked),
+        ("Expired", Self::Expired),
+        ("IssuerRevoked", Self::IssuerRevoked),
+    ];
 
-    /// How a certificate stands at `now`.
-    pub fn of(record: &CertificateRecord, now: Timestamp) -> Self {
+    /// How a certificate of `issuer` stands at `now`.
+    pub fn of(record: &CertificateRecord, issuer: &AuthorityRecord, now: Timestamp) -> Self {
         match record.state {
             CertificateState::Revoked => Self::Revoked,
             CertificateState::Issued if record.not_after <= now => Self::Expired,
+            CertificateState::Issued if issuer.revoked.is_some() => Self::IssuerRevoked,
             CertificateState::Issued => Self::Active,
+        }
+    }
+
+    /// Whether a certificate of `issuer` may stand so.
+    fn may_be_of(self, issuer: &AuthorityRecord) -> bool {
+        match self {
+            Self::Active => issuer.revoked.is_none(),
+            Self::IssuerRevoked => issuer.revoked.is_some(),
+            Self::Revoked | Self::Expired => true,
         }
     }
 
@@ -48,6 +64,7 @@ impl Standing {
             Self::Active => "Active",
             Self::Revoked => "Revoked",
             Self::Expired => "Expired",
+            Self::IssuerRevoked => "IssuerRevoked",
         }
     }
 }
@@ -91,7 +108,8 @@ pub async fn page(platform: &Platform, wanted: &Wanted, after: Option<&str>, top
     if let Some(devices) = &wanted.devices {
         return of_devices(platform, wanted, devices, after, top).await;
     }
-    let mut issuers: Vec<Uuid> = wanted.issuers.iter().map(|record| record.id).collect();
+    let fitting = |record: &&Arc<AuthorityRecord>| wanted.standing.is_none_or(|standing| standing.may_be_of(record));
+    let mut issuers: Vec<Uuid> = wanted.issuers.iter().filter(fitting).map(|record| record.id).collect();
     issuers.sort_unstable();
     let mut walk = Walk { platform, wanted, now, after: after.unwrap_or_default().to_owned(), looked_at: 0 };
     let mut found = Vec::new();
@@ -112,10 +130,10 @@ pub async fn page(platform: &Platform, wanted: &Wanted, after: Option<&str>, top
 
 impl Wanted {
     fn takes(&self, record: &CertificateRecord, now: Timestamp) -> bool {
-        self.standing.is_none_or(|standing| Standing::of(record, now) == standing)
+        let Some(issuer) = self.issuers.iter().find(|issuer| issuer.id == record.issuer) else { return false };
+        self.standing.is_none_or(|standing| Standing::of(record, issuer, now) == standing)
             && self.ends_before.is_none_or(|end| record.not_after < end)
             && self.devices.as_ref().is_none_or(|devices| devices.contains(&record.device))
-            && self.issuers.iter().any(|issuer| issuer.id == record.issuer)
     }
 }
 
@@ -167,7 +185,7 @@ impl Walk<'_> {
     /// Certificates in the order in which they end, with their places.
     async fn placed(&self, issuer: Uuid, prefix: &str, limit: usize) -> Result<Vec<(String, Option<Arc<Row>>)>> {
         let first = match self.wanted.standing {
-            Some(Standing::Active) => place_from(issuer, next_second(self.now)),
+            Some(Standing::Active | Standing::IssuerRevoked) => place_from(issuer, next_second(self.now)),
             _ => String::new(),
         };
         let after = Some(first.max(self.after.clone())).filter(|after| !after.is_empty());

@@ -107,11 +107,15 @@ impl Trust {
         if let Some(trusted) = self.remembered(&key, &view.anchors, now) {
             return Ok(trusted);
         }
-        let leaf = verify_client_chain(chain, &view.anchors.cas, now)?;
-        let keys = keys_above(chain)?;
-        if keys.iter().any(|key| view.anchors.revoked.contains(key)) {
-            return Err(revoked(&leaf));
+        let verified = verify_client_chain(chain, &view.anchors.cas, now);
+        // What a revoked CA signed has a wrong signature by the one that took its place under the same name: that is not why it is refused.
+        let keys = keys_above(chain);
+        if let Ok(keys) = &keys
+            && keys.iter().any(|key| view.anchors.revoked.contains(key))
+        {
+            return Err(revoked(chain));
         }
+        let (leaf, keys) = (verified?, keys?);
         let authority = view.anchors.prints.get(&leaf.anchor_sha256).copied().flatten();
         let generation = view.anchors.generation;
         self.verified.insert(key, Arc::new(Verified { leaf: leaf.clone(), from: now, generation, keys }));
@@ -205,10 +209,12 @@ fn keys_above(chain: &[Vec<u8>]) -> Result<Vec<Hash>> {
     above.map(|der| Certificate::from_der(der).map(|above| hash(above.public_key_info_der()))).collect()
 }
 
-fn revoked(leaf: &VerifiedLeaf) -> Error {
+fn revoked(chain: &[Vec<u8>]) -> Error {
+    let subject =
+        chain.first().and_then(|leaf| Certificate::from_der(leaf).ok()).map(|leaf| leaf.subject().to_string());
     Error::unauthenticated(format!(
         "The issuing CA above the client certificate '{}' was revoked; provision the device again.",
-        leaf.common_name.as_deref().unwrap_or_default()
+        subject.unwrap_or_default()
     ))
     .with_iot_code(CODE_UNTRUSTED)
 }

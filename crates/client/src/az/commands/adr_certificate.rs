@@ -39,7 +39,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             NAMESPACE,
             "--device-id/-d # Those of this device.
 --issuer # Those of this issuing CA: name or id of a policy or certificate authority, subject or thumbprint.
---state {Active,Revoked,Expired} # Those that stand so.
+--state {Active,Revoked,Expired,IssuerRevoked} # Those that stand so.
 --expires-before # Those that end before this time, such as 2027-01-31T00:00:00Z.
 --serial-number/--serial # The one with this serial number.
 --top int # Most certificates to show; all without it.",

@@ -219,7 +219,12 @@ impl<'a> Shown<'a> {
 
     async fn document(&mut self, record: &CertificateRecord) -> Result<Value> {
         let mut issuer = json!({});
+        let mut standing = None;
         if let Some(authority) = self.issuers.get(&record.issuer).cloned() {
+            standing = Some(Standing::of(record, &authority, self.platform.now()));
+            if let Some(revoked) = authority.revoked {
+                issuer["revoked"] = rfc3339(revoked).into();
+            }
             issuer["subject"] = authority.subject.clone().into();
             issuer["thumbprint"] = authority.thumbprint.clone().into();
             if let Some(id) = self.id_of(authority.owner).await? {
@@ -230,7 +235,7 @@ impl<'a> Shown<'a> {
             "serialNumber": record.serial,
             "deviceId": record.subject,
             "issuer": issuer,
-            "state": Standing::of(record, self.platform.now()).as_str(),
+            "state": standing.map(Standing::as_str),
             "validityNotBefore": rfc3339(record.not_before),
             "validityNotAfter": rfc3339(record.not_after),
             "issued": rfc3339(record.created),

@@ -142,6 +142,26 @@ async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
             assert_eq!((set, found.len()), (of(&wanted), wanted.len()), "{query}{top}");
         }
     }
+    // What a revoked authority issued is no good any more, whatever its own row says.
+    let extra = format!("{}/credentials/default/policies/extra", plant.namespace);
+    world.send(&world.owner, "POST", &format!("{extra}/revokeIssuer"), ADR, None).await.unwrap();
+    for (query, wanted) in [
+        ("state=IssuerRevoked", vec![2, 3]),
+        ("state=Active", vec![0]),
+        ("state=Expired", vec![1, 5]),
+        ("state=Revoked", vec![4]),
+        ("state=issuerrevoked&issuer=default", vec![]),
+        ("state=IssuerRevoked&deviceId=Pump:7", vec![2]),
+    ] {
+        for top in ["", "&$top=1"] {
+            let found = listed(&world, &plant, &format!("{query}{top}")).await;
+            assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), of(&wanted), "{query}{top}");
+        }
+    }
+    let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[3].serial), ADR).await;
+    assert_eq!(one["properties"]["state"], "IssuerRevoked");
+    assert!(one["properties"]["issuer"]["revoked"].is_string() && one["properties"].get("revoked").is_none());
+
     // Of one authority they come in the order in which they end.
     let ordered = listed(&world, &plant, "issuer=default").await;
     assert_eq!(ordered, [1, 5, 0, 4].map(|at| all[at].serial.clone()));
