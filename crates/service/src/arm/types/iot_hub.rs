@@ -276,10 +276,14 @@ impl IotHub {
                 .with_target(path));
             }
         };
-        if let Some(target) = target {
+        if let Some(target) = &target {
             cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
         }
-        act_as(cx, &wanted).await
+        act_as(cx, &wanted).await?;
+        match target {
+            Some(target) => linked_namespace::agree(cx, &target).await,
+            None => Ok(()),
+        }
     }
 }
 

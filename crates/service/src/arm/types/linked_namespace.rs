@@ -2,6 +2,7 @@
 
 use crate::arm::context::PutContext;
 use crate::platform::Platform;
+use crate::registry;
 use crate::resources::{self, Stored, tag};
 use crate::tables::RESOURCES;
 use ferrohub_model::error::{Error, Result};
@@ -57,6 +58,37 @@ pub(super) async fn link_target(
     cx.change.unit.expect_version(&RESOURCES, stored.key(), stored.version);
     cx.extra.link = Some(stored.key());
     Ok(stored)
+}
+
+/// Refuses a new link, made from the side of a hub or a provisioning service, to which nobody agreed who may write devices of the namespace:
+/// whoever makes it, or somebody who gave the identity as which it acts there its role. Tells of it at the namespace.
+///
+/// # Errors
+/// `LinkedAuthorizationFailed`.
+pub(super) async fn agree(cx: &mut PutContext<'_>, namespace: &Stored) -> Result<()> {
+    if let Err(mut refusal) = cx.platform.authorize(cx.actor, registry::DEVICES_WRITE, &namespace.id) {
+        let actor = match registry::outbound_principal(&cx.resource) {
+            Some(principal) => cx.platform.identity_actor(principal).await.ok(),
+            None => None,
+        };
+        let agreed =
+            actor.is_some_and(|actor| cx.platform.authorize(&actor, registry::DEVICES_WRITE, &namespace.id).is_ok());
+        if !agreed {
+            refusal.code = "LinkedAuthorizationFailed";
+            refusal.message.push_str(
+                " Or let whoever may assign roles there give it to the identity as which the link acts, before the link is made.",
+            );
+            return Err(refusal);
+        }
+    }
+    tell(cx, &namespace.id)
+}
+
+/// Adds the row of the activity log to the change that says at a namespace that its endpoints are others.
+pub(super) fn tell(cx: &mut PutContext<'_>, namespace: &ResourceId) -> Result<()> {
+    let row = cx.told(namespace, "Microsoft.DeviceRegistry/namespaces/write")?;
+    cx.change.unit.put(row);
+    Ok(())
 }
 
 /// What a hub or a provisioning service shows of the namespace that it is linked to.

@@ -10,7 +10,7 @@ use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive
 use crate::authz::Actor;
 use crate::platform::Platform;
 use crate::provisioning;
-use crate::resources::{Kind, Stored, tag};
+use crate::resources::{self, Kind, Stored, tag};
 use crate::tables;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
@@ -18,6 +18,7 @@ use ferrohub_model::limits::{IP_RULES, LINKED_HUBS, SERVICES_OF_SUBSCRIPTION};
 use ferrohub_model::resource::Reference;
 use ferrohub_store::Expect;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 /// The declaration.
 pub(super) static DECL: TypeDecl = TypeDecl {
@@ -359,7 +360,7 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
         cx.resource.links.remove(NAMESPACE);
         cx.resource.links.remove(IDENTITY);
         cx.extra.link = None;
-        return Ok(());
+        return tell_former(cx, former).await;
     };
     let text = |name: &str| wanted.get(name).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_string);
     let id = text("resourceId").ok_or_else(|| {
@@ -379,7 +380,20 @@ async fn link_namespace(cx: &mut PutContext<'_>) -> Result<()> {
     }
     act_as(cx, text("authenticationType").as_deref(), text(SELECTED).as_deref()).await?;
     cx.resource.links.insert(NAMESPACE.into(), Reference { uid: target.uid, id: target.id.to_string() });
-    Ok(())
+    if former == Some(target.uid) {
+        return Ok(());
+    }
+    linked_namespace::agree(cx, &target).await?;
+    tell_former(cx, former).await
+}
+
+/// Tells at the namespace to which the service was linked that it is not any more.
+async fn tell_former(cx: &mut PutContext<'_>, former: Option<Uuid>) -> Result<()> {
+    let Some(former) = former else { return Ok(()) };
+    match resources::id_of(cx.platform, former).await? {
+        Some(id) => linked_namespace::tell(cx, &id),
+        None => Ok(()),
+    }
 }
 
 /// As which identity the service acts on its namespace: its own, or the user-assigned one that is named.

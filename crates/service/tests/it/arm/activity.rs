@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The rows of a resource, oldest first; what follows is younger, so that the order is that of time.
-async fn rows(world: &World, resource: &str) -> Vec<Value> {
+pub(super) async fn rows(world: &World, resource: &str) -> Vec<Value> {
     world.clock.advance(Duration::from_millis(1));
     let all = world.platform().store.scan(&ACTIVITY, "", Page::first(1000)).await.unwrap();
     all.iter().map(|row| row.value().unwrap()).filter(|doc| doc["resourceId"] == resource).collect()
