@@ -39,9 +39,18 @@ impl<K: Eq + Hash + Copy, V: Copy> Recent<K, V> {
 
     /// Writes it.
     pub fn put(&mut self, key: K, value: V) {
-        if self.halves[0].len() >= (self.most / 2).max(1) && !self.halves[0].contains_key(&key) {
-            self.halves.swap(0, 1);
-            self.halves[0] = HashMap::new();
+        self.put_among(key, value, |_| true);
+    }
+
+    /// The same where what is not `living` any more may go first.
+    pub fn put_among(&mut self, key: K, value: V, living: impl Fn(&V) -> bool) {
+        let most = (self.most / 2).max(1);
+        if self.halves[0].len() >= most && !self.halves[0].contains_key(&key) {
+            self.halves[0].retain(|_, value| living(value));
+            if self.halves[0].len() >= most {
+                self.halves.swap(0, 1);
+                self.halves[0] = HashMap::new();
+            }
         }
         self.halves[0].insert(key, value);
     }
@@ -88,5 +97,15 @@ mod tests {
         assert!(recent.len() <= 100, "{}", recent.len());
         recent.remove(&0);
         assert_eq!(recent.get(&0), None);
+    }
+
+    #[test]
+    fn what_lives_stays_where_what_does_not_makes_room() {
+        let mut recent = Recent::new(100);
+        for number in 0..1000 {
+            recent.put_among(number, number, |other| *other < 10);
+        }
+        assert_eq!((recent.get(&0), recent.get(&9), recent.get(&10)), (Some(0), Some(9), None));
+        assert!(recent.len() <= 50, "no half was dropped: {}", recent.len());
     }
 }

@@ -6,14 +6,11 @@
 
 use ferrohub_model::clock::Moment;
 use ferrohub_model::error::{Error, ErrorKind};
-use std::collections::HashMap;
+use ferrohub_model::guessing::Recent;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Moments by the hash of a key, in two halves of which the older is dropped when the younger is full.
-type Halves = [HashMap<u64, Moment>; 2];
 
 /// The allowances of those with one kind of key.
 ///
@@ -21,23 +18,23 @@ type Halves = [HashMap<u64, Moment>; 2];
 /// much at once, those that have done nothing for longest are forgotten, so memory is bounded.
 pub(crate) struct Allowances {
     burst: Duration,
-    most: usize,
     hasher: RandomState,
-    halves: Mutex<Halves>,
+    /// By the hash of a key.
+    used_up: Mutex<Recent<u64, Moment>>,
 }
 
 impl Allowances {
     /// Allowances that may be overdrawn by `burst`, of at most `most` keys.
     pub(crate) fn new(burst: Duration, most: usize) -> Self {
-        Self { burst, most, hasher: RandomState::new(), halves: Mutex::default() }
+        Self { burst, hasher: RandomState::new(), used_up: Mutex::new(Recent::new(most)) }
     }
 
     /// Takes `cost`, and says how long to wait before doing what it was taken for.
     pub(crate) fn take(&self, key: impl Hash, cost: Duration, now: Moment) -> Duration {
         let key = self.hasher.hash_one(key);
-        let mut halves = self.lock();
-        let used_up = used_up(&halves, key, now) + cost;
-        self.note(&mut halves, key, used_up, now);
+        let mut all = self.lock();
+        let used_up = used_up(&all, key, now) + cost;
+        all.put_among(key, used_up, |until| *until > now);
         used_up.since(now).saturating_sub(self.burst)
     }
 
@@ -47,36 +44,25 @@ impl Allowances {
     /// How long to wait otherwise; nothing was taken then.
     pub(crate) fn try_take(&self, key: impl Hash, cost: Duration, now: Moment) -> Result<(), Duration> {
         let key = self.hasher.hash_one(key);
-        let mut halves = self.lock();
-        let used_up = used_up(&halves, key, now) + cost;
+        let mut all = self.lock();
+        let used_up = used_up(&all, key, now) + cost;
         let wait = used_up.since(now).saturating_sub(self.burst);
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.note(&mut halves, key, used_up, now);
+        all.put_among(key, used_up, |until| *until > now);
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Halves> {
+    fn lock(&self) -> MutexGuard<'_, Recent<u64, Moment>> {
         // Nothing between two changes of the maps can panic.
-        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, halves: &mut Halves, key: u64, used_up: Moment, now: Moment) {
-        if halves[0].len() >= self.most / 2 && !halves[0].contains_key(&key) {
-            halves[0].retain(|_, until| *until > now);
-            if halves[0].len() >= self.most / 2 {
-                halves.swap(0, 1);
-                halves[0] = HashMap::new();
-            }
-        }
-        halves[0].insert(key, used_up);
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Until when the key has used its time up; not before now.
-fn used_up(halves: &Halves, key: u64, now: Moment) -> Moment {
-    halves.iter().find_map(|half| half.get(&key).copied()).map_or(now, |until| until.max(now))
+fn used_up(all: &Recent<u64, Moment>, key: u64, now: Moment) -> Moment {
+    all.get(&key).map_or(now, |until| until.max(now))
 }
 
 /// The refusal of somebody who does too much; `what` says what, without a full stop.
@@ -130,7 +116,7 @@ mod tests {
                 assert!(allowances.take(0, SECOND, now) > 900 * SECOND);
             }
         }
-        let held: usize = allowances.lock().iter().map(HashMap::len).sum();
+        let held = allowances.lock().len();
         assert!(held <= 100, "{held}");
     }
 }

@@ -39,6 +39,7 @@ pub mod resources;
 pub mod route;
 mod service;
 mod settled;
+mod sha256;
 pub mod shared_access;
 pub mod stripes;
 mod subscriptions;

@@ -5,7 +5,7 @@ use crate::platform::Platform;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::FILTER_BYTES;
 use ferrohub_model::random::Random;
-use ferrohub_store::{Page, Row, Table};
+use ferrohub_store::{Pages, Row, Table};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -96,9 +96,9 @@ pub(crate) async fn newest(
     let newest = || filter.until.unwrap_or_else(|| platform.now()).as_millisecond().saturating_add(1);
     let (mut after, first) = (after.unwrap_or_else(|| key_at(newest())), key_at(filter.from.as_millisecond()));
     let (mut value, mut looked_at) = (Vec::new(), 0);
+    let mut pages = Pages::last(platform.store.as_ref(), table, "", STEP).following(Some(after.clone()));
     while looked_at < LOOKED_AT {
-        let rows = platform.store.last(table, "", Page::following(after.as_str(), STEP)).await?;
-        let ends = rows.len() < STEP;
+        let Some(rows) = pages.next().await? else { return Ok((value, None)) };
         for row in rows {
             if row.key < first {
                 return Ok((value, None));
@@ -109,9 +109,6 @@ pub(crate) async fn newest(
             if value.len() == PAGE {
                 return Ok((value, Some(after)));
             }
-        }
-        if ends {
-            return Ok((value, None));
         }
     }
     Ok((value, Some(after)))

@@ -21,6 +21,7 @@ pub struct Pages<'a> {
 
 enum By<'a> {
     Prefix(&'a str),
+    Last(&'a str),
     Column(&'static str, &'a str),
     Range(&'static str, &'a str),
 }
@@ -29,6 +30,11 @@ impl<'a> Pages<'a> {
     /// Rows whose key starts with `prefix`, so many at a time (1 to `limits::STORE_PAGE`).
     pub fn scan(store: &'a dyn Store, table: &'static Table, prefix: &'a str, rows: usize) -> Self {
         Self::new(store, table, By::Prefix(prefix), rows)
+    }
+
+    /// The same from the last key to the first.
+    pub fn last(store: &'a dyn Store, table: &'static Table, prefix: &'a str, rows: usize) -> Self {
+        Self::new(store, table, By::Last(prefix), rows)
     }
 
     /// Rows whose `column` equals `value`, so many at a time.
@@ -57,6 +63,13 @@ impl<'a> Pages<'a> {
         Self { store, table, by, after: None, rows, ended: false }
     }
 
+    /// The same, beginning after this key, or with [`Pages::range`] after this value; `None` leaves it at the first row.
+    #[must_use]
+    pub fn following(mut self, after: Option<String>) -> Self {
+        self.after = after;
+        self
+    }
+
     /// The next page, never an empty one; `None` after the last.
     ///
     /// # Errors
@@ -68,13 +81,14 @@ impl<'a> Pages<'a> {
         let page = Page { after: self.after.clone(), limit: self.rows };
         let rows = match self.by {
             By::Prefix(prefix) => self.store.scan(self.table, prefix, page).await?,
+            By::Last(prefix) => self.store.last(self.table, prefix, page).await?,
             By::Column(column, value) => self.store.find(self.table, column, value, page).await?,
             By::Range(column, prefix) => self.store.range(self.table, column, prefix, page).await?,
         };
         self.ended = rows.len() < self.rows;
         let Some(last) = rows.last() else { return Ok(None) };
         self.after = match self.by {
-            By::Prefix(_) | By::Column(..) => Some(last.key.clone()),
+            By::Prefix(_) | By::Last(_) | By::Column(..) => Some(last.key.clone()),
             By::Range(column, _) => {
                 let index = self.table.column_index(column);
                 index.and_then(|index| last.columns.get(index).cloned().flatten())

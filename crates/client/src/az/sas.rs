@@ -1,4 +1,4 @@
-//! Shared access signatures and derived keys, from keys in base64 as the services show them.
+//! Shared access signatures, from keys in base64 as the services show them.
 
 use super::failure::{Failure, Result};
 use base64::Engine;
@@ -38,23 +38,9 @@ pub(crate) fn host_of(given: &ConnectionString) -> Result<&str> {
     given.host_name().ok_or_else(|| Failure::error("The connection string has no HostName."))
 }
 
-/// base64 of the key of the device `registration_id` of a group with the base64 key `group_key`.
-///
-/// # Errors
-/// The key is not base64.
-pub(crate) fn device_key(group_key: &str, registration_id: &str) -> Result<String> {
-    Ok(STANDARD.encode(sas_token::derive_device_key(&decoded(group_key)?, registration_id)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_derived_device_key_is_what_az_computes() {
-        assert_eq!(device_key("UEs=", "r1").unwrap(), "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y=");
-        assert!(device_key("***", "r1").is_err());
-    }
 
     #[test]
     fn a_token_names_its_resource_and_policy() {

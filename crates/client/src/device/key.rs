@@ -60,6 +60,8 @@ mod tests {
         let group = "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==";
         let key = derive(group, "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6").unwrap();
         assert_eq!(key, "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=");
+        // What `az iot dps compute-device-key` prints.
+        assert_eq!(derive("UEs=", "r1").unwrap(), "/PR7r47W1NXSiYXe6JEoCeGf4sYTFxmAaoZS1e9m7+Y=");
     }
 
     #[test]

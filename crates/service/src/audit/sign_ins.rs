@@ -4,7 +4,7 @@ use super::{AuditEvent, AuditOutcome, Kind};
 use crate::platform::Platform;
 use crate::tables::AUDIT;
 use ferrohub_model::error::Result;
-use ferrohub_store::{Page, Row};
+use ferrohub_store::{Pages, Row};
 use serde_json::{Value, json};
 
 /// Sign-ins that one list reaches back to: ours. Older ones are in the audit log itself.
@@ -19,16 +19,13 @@ const LOOKED_AT: usize = 50_000;
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn latest(platform: &Platform) -> Result<Vec<Value>> {
-    let (mut found, mut page, mut looked_at) = (Vec::new(), Page::first(STEP), 0);
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let mut pages = Pages::last(platform.store.as_ref(), &AUDIT, "", STEP);
     while found.len() < MOST && looked_at < LOOKED_AT {
-        let rows = platform.store.last(&AUDIT, "", page).await?;
+        let Some(rows) = pages.next().await? else { break };
         looked_at += rows.len();
         for row in &rows {
             found.extend(sign_in(platform, row)?);
-        }
-        match rows.last() {
-            Some(last) if rows.len() == STEP => page = Page::following(last.key.as_str(), STEP),
-            _ => break,
         }
     }
     found.truncate(MOST);

@@ -12,6 +12,7 @@ use super::oauth::OAuthError;
 use super::person::{field, refuse_who_may_not};
 use super::ticket;
 use crate::directory;
+use crate::sha256;
 use ferrohub_model::error::Result;
 use ferrohub_model::principal::Principal;
 use password::Proven;
@@ -346,7 +347,7 @@ impl Authenticator {
     }
 
     fn new_flow(&self, purpose: Purpose, browser: Browser<'_>) -> Flow {
-        Flow { binding: ticket::hash(browser.binding.as_bytes()), at: self.now(), purpose, proven: None }
+        Flow { binding: sha256::hex(browser.binding.as_bytes()), at: self.now(), purpose, proven: None }
     }
 
     async fn ask_new_password(&self, flow: &Flow, name: &str, fault: Option<OAuthError>) -> Result<Step> {
@@ -367,7 +368,7 @@ impl Authenticator {
         let text = Some(sealed).filter(|text| text.len() <= FORM_BYTES).ok_or_else(not_here)?;
         let text = self.unseal("form", text).await.map_err(OAuthError::from)?.ok_or_else(not_here)?;
         let flow: Flow = serde_json::from_slice(&text).map_err(|_| not_here())?;
-        let fits = !binding.is_empty() && ticket::same(&flow.binding, &ticket::hash(binding.as_bytes()));
+        let fits = !binding.is_empty() && ticket::same(&flow.binding, &sha256::hex(binding.as_bytes()));
         Some(flow).filter(|flow| fits && self.now() < flow.at + FORM_SECONDS).ok_or_else(not_here)
     }
 }

@@ -2,8 +2,8 @@
 //! carries 256 random bits, of which the row keeps the SHA-256 only: whoever reads the store can use none of them.
 
 use crate::platform::Platform;
+use crate::sha256;
 use aws_lc_rs::constant_time;
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ impl Ticket {
         let bytes = Zeroizing::new([id.as_bytes().as_slice(), secret.as_slice()].concat());
         Self {
             id: id.to_string(),
-            hash: hash(secret.as_slice()),
+            hash: sha256::hex(secret.as_slice()),
             text: Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())),
         }
     }
@@ -55,7 +55,7 @@ impl Shown {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         let (id, secret) = bytes.split_at_checked(16)?;
         let id = Uuid::from_slice(id).ok()?;
-        Some(Self { id: id.to_string(), hash: hash(secret) })
+        Some(Self { id: id.to_string(), hash: sha256::hex(secret) })
     }
 
     /// Whether the row that keeps `stored` is that of this ticket.
@@ -69,11 +69,6 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()
 }
 
-/// SHA-256 in hex.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    hex::encode(digest(&SHA256, bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +80,10 @@ mod tests {
         }
         let shown = Shown::of(&"A".repeat(TEXT_CHARS)).unwrap();
         assert_eq!(shown.id, Uuid::nil().to_string());
-        assert!(shown.fits(&hash(&[0; SECRET_BYTES])) && !shown.fits(&hash(&[1; SECRET_BYTES])) && !shown.fits(""));
+        assert!(
+            shown.fits(&sha256::hex(&[0; SECRET_BYTES]))
+                && !shown.fits(&sha256::hex(&[1; SECRET_BYTES]))
+                && !shown.fits("")
+        );
     }
 }

@@ -8,7 +8,7 @@ use ferrohub_model::error::Result;
 use ferrohub_model::limits::{READ_ROWS, REVOCATION_ROWS};
 use ferrohub_model::uid::uid_key;
 use ferrohub_pki::crl::{RevocationReason, RevokedEntries, RevokedEntry};
-use ferrohub_store::{Page, Pages, Put, UnitOfWork};
+use ferrohub_store::{Pages, Put, UnitOfWork};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -114,20 +114,17 @@ pub(super) fn expect_generation(issuer: Uuid, generation: u64, unit: &mut UnitOf
 /// When the store cannot be read.
 pub(super) async fn has_living(platform: &Platform, issuer: Uuid, now: Timestamp) -> Result<bool> {
     let next = now.checked_add(Duration::from_secs(1)).unwrap_or(now);
-    let (prefix, mut after) = (uid_key(issuer), place_from(issuer, next));
-    loop {
-        let page = Page::following(after, READ_ROWS);
-        let rows = platform.store.range(&CERTIFICATES, "place", &prefix, page).await?;
-        for row in &rows {
+    let prefix = uid_key(issuer);
+    let pages = Pages::range(platform.store.as_ref(), &CERTIFICATES, "place", &prefix, READ_ROWS);
+    let mut pages = pages.following(Some(place_from(issuer, next)));
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
             if row.parse::<CertificateRecord>()?.state == CertificateState::Issued {
                 return Ok(true);
             }
         }
-        match rows.last().and_then(|row| row.columns.get(PLACE_COLUMN).cloned().flatten()) {
-            Some(last) if rows.len() == READ_ROWS => after = last,
-            _ => return Ok(false),
-        }
     }
+    Ok(false)
 }
 
 /// Revoked certificates of `issuer` that have not ended at `now`, the settled time: what its revocation list holds. Read page by page and

@@ -11,8 +11,8 @@ use super::issuing::{self, Slot};
 use crate::allowance;
 use crate::certificate;
 use crate::platform::{self, Change, Platform};
+use crate::sha256;
 use crate::tables::{DEVICES, RENEWALS};
-use aws_lc_rs::digest::{SHA256, digest};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{REGISTRATION_PERIOD, RENEWAL_LIFETIME};
 use ferrohub_model::renewal::{
@@ -189,7 +189,7 @@ impl DeviceConnection {
         renewals.add(Renewal {
             request_id: request.request_id.clone(),
             correlation_id,
-            csr_hash: hash(&request.csr),
+            csr_hash: sha256::hex(request.csr.as_bytes()),
             accepted: now,
             expires,
             state: RenewalState::Pending { csr: request.csr.clone() },
@@ -265,7 +265,7 @@ fn verdict(
     request: &RenewalRequest,
     now: Timestamp,
 ) -> std::result::Result<Verdict, Box<RenewalRefused>> {
-    let hash = hash(&request.csr);
+    let hash = sha256::hex(request.csr.as_bytes());
     let same = renewals.operations.iter().find(|one| one.request_id == request.request_id && one.csr_hash == hash);
     if let Some(same) = same.filter(|same| now < same.expires) {
         let accepted = RenewalAccepted { correlation_id: same.correlation_id, expires: same.expires };
@@ -300,8 +300,4 @@ fn verdict(
         }
         _ => Ok(Verdict::New),
     }
-}
-
-fn hash(csr: &str) -> String {
-    hex::encode(digest(&SHA256, csr.as_bytes()))
 }

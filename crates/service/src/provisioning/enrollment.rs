@@ -3,8 +3,8 @@
 use super::access::shown;
 use super::{DpsRef, ProvisioningService};
 use crate::platform::{Change, Platform};
+use crate::sha256;
 use crate::tables::{ENROLLMENT_GROUPS, INDIVIDUAL_ENROLLMENTS};
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_model::enrollment::{
@@ -129,8 +129,7 @@ impl Enrollment {
 
 /// The column of enrollments that a CA with this subject, DER, signs for.
 pub(super) fn signer_column(dps: &DpsRef, subject: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, subject);
-    format!("{}/x509/{}", dps.stored.key(), hex::encode(hash.as_ref().get(..16).unwrap_or_default()))
+    format!("{}/x509/{}", dps.stored.key(), sha256::hex(subject).get(..32).unwrap_or_default())
 }
 
 /// The column of enrollments that refer to this certificate of the service.

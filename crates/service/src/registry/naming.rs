@@ -2,8 +2,8 @@
 
 use crate::platform::Platform;
 use crate::resources::{Stored, place, tag};
+use crate::sha256;
 use crate::tables::RESOURCES;
-use aws_lc_rs::digest;
 use ferrohub_model::device_id::{is_registry_name, registry_slug};
 use ferrohub_model::error::{Error, Result};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub(super) fn first_name(hub: Uuid, device_id: &str) -> String {
 }
 
 fn candidates(hub: Uuid, device_id: &str) -> Vec<String> {
-    let hash = hex::encode(digest::digest(&digest::SHA256, format!("{hub}/{device_id}").as_bytes()));
+    let hash = sha256::hex(format!("{hub}/{device_id}").as_bytes());
     let slug = registry_slug(device_id);
     let hashed = HASH_DIGITS.iter().filter_map(|digits| hash.get(..*digits)).map(|short| format!("{slug}-{short}"));
     is_registry_name(device_id).then(|| device_id.to_owned()).into_iter().chain(hashed).collect()

@@ -253,24 +253,20 @@ pub async fn listed_page(
     platform: &Platform,
     tag: &str,
     scope: &ResourceId,
-    mut after: Option<String>,
+    after: Option<String>,
     limit: usize,
 ) -> Result<Vec<Stored>> {
     let mut found = Vec::new();
-    loop {
-        let rows = platform.store.find(&RESOURCES, "kind", tag, Page { after, limit }).await?;
-        let ended = rows.len() < limit;
-        after = rows.last().map(|row| row.key.clone());
+    let mut pages = Pages::find(platform.store.as_ref(), &RESOURCES, "kind", tag, limit).following(after);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             found.extend(with_id(platform, &row).await?.filter(|stored| stored.id.is_within(scope)));
             if found.len() == limit {
                 return Ok(found);
             }
         }
-        if ended {
-            return Ok(found);
-        }
     }
+    Ok(found)
 }
 
 /// All resources that are linked to `to`, the text of their `link` column.

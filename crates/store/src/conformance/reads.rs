@@ -67,6 +67,7 @@ pub(super) async fn a_reader_sees_every_row_once(store: &dyn Store) {
     for (rows, full) in [(1, 25), (5, 5), (10, 3), (25, 1), (100, 1)] {
         for mut pages in [
             Pages::scan(store, &THINGS, "k", rows),
+            Pages::last(store, &THINGS, "k", rows),
             Pages::find(store, &THINGS, "colour", "red", rows),
             Pages::range(store, &THINGS, "serial", "s", rows),
         ] {
@@ -82,6 +83,16 @@ pub(super) async fn a_reader_sees_every_row_once(store: &dyn Store) {
         }
     }
     assert_eq!(Pages::scan(store, &THINGS, "none", 10).next().await, Ok(None));
+    for (mut pages, first) in [
+        (Pages::scan(store, &THINGS, "k", 10).following(Some("k03".into())), "k04"),
+        (Pages::last(store, &THINGS, "k", 10).following(Some("k03".into())), "k02"),
+        (Pages::find(store, &THINGS, "colour", "red", 10).following(Some("k03".into())), "k04"),
+        (Pages::range(store, &THINGS, "serial", "s", 10).following(Some("s03".into())), "k20"),
+        (Pages::last(store, &THINGS, "k", 10).following(None), "k24"),
+    ] {
+        let page = pages.next().await.expect("the page is read").expect("there are rows");
+        assert_eq!(page[0].key, first);
+    }
 }
 
 pub(super) async fn pages_are_stable(store: &dyn Store) {

@@ -5,10 +5,11 @@ use crate::az::command::{Command, DPS_CONTEXT};
 use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
+use crate::az::json_text;
 use crate::az::members::text;
-use crate::az::{json_text, sas};
 use crate::device::csr::DeviceKey;
 use crate::device::dial::ClientCertificate;
+use crate::device::key;
 use crate::device::registration::{RegistrationRequest, register};
 use crate::profile::read_bounded;
 use base64::Engine as _;
@@ -78,7 +79,7 @@ async fn proof(context: &mut Context<'_>, args: &Args, registration_id: &str) ->
         (Some(_), (Some(_), _) | (_, Some(_))) => {
             Err(Failure::error("A device registers with a key or with a certificate; give one of them."))
         }
-        (Some(key), _) if args.flag("--compute-key") => Ok(Proof::Key(sas::device_key(key, registration_id)?)),
+        (Some(key), _) if args.flag("--compute-key") => Ok(Proof::Key(key::derive(key, registration_id)?)),
         (Some(key), _) => Ok(Proof::Key(key.to_owned())),
         (None, (Some(chain), Some(key))) => {
             let pem = read_bounded(&context.environment.path(chain))?;
@@ -102,7 +103,7 @@ async fn proof(context: &mut Context<'_>, args: &Args, registration_id: &str) ->
                     "The enrollment has no symmetric key: give the device's certificate with --certificate-file-path and --key-file-path.",
                 ));
             }
-            let key = if group.is_some() { sas::device_key(key, registration_id)? } else { key.to_owned() };
+            let key = if group.is_some() { key::derive(key, registration_id)? } else { key.to_owned() };
             Ok(Proof::Key(key))
         }
     }

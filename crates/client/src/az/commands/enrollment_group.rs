@@ -8,8 +8,8 @@ use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::members::text;
 use crate::az::output::Output;
-use crate::az::sas;
 use crate::az::shell::shell_quoted;
+use crate::device::key;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ fn compute_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let registration = args.filled("--registration-id")?;
         if let Some(key) = args.text("--symmetric-key") {
-            return Ok(json!(sas::device_key(key, registration)?).into());
+            return Ok(json!(key::derive(key, registration)?).into());
         }
         if args.text("--enrollment-id").is_none() {
             return Err(Failure::error(
@@ -190,6 +190,6 @@ fn compute_key<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
                 "Requested enrollment group has an unsupported attestation type: it does not use a symmetric key.",
             ));
         }
-        Ok(json!(sas::device_key(key, registration)?).into())
+        Ok(json!(key::derive(key, registration)?).into())
     })
 }

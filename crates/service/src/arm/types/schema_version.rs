@@ -9,6 +9,7 @@ use crate::arm::declaration::{Behavior, NameRule, TypeDecl, View};
 use crate::arm::schema::{Check, PROVISIONING_STATE, Property, acted, descriptive, read_only};
 use crate::platform::Platform;
 use crate::resources::{Kind, Stored, tag};
+use crate::sha256;
 use async_trait::async_trait;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::SCHEMA_CONTENT_CHARS;
@@ -58,7 +59,7 @@ impl Behavior for SchemaVersion {
                 format!("'{CONTENT}' is no schema of the format '{format}': {fault}"),
             ));
         }
-        let hash = schema_content::hash(content);
+        let hash = sha256::hex(content.as_bytes());
         cx.resource.properties.insert("hash".into(), hash.into());
         Ok(())
     }
