@@ -1,5 +1,6 @@
 //! Reading a JSON document that a client sent, whatever it came with: HTTPS and MQTT alike.
 
+use ferrohub_model::limits::JSON_VALUES;
 use serde_json::Value;
 
 /// UTF-8's byte-order mark. Clients of .NET and of editors on Windows put it in front (RFC 8259, section 8.1, lets a reader ignore it).
@@ -21,10 +22,28 @@ pub(crate) fn is_blank(document: &[u8]) -> bool {
 /// What is wrong, at which line and column, and in which member, as a half-sentence.
 pub(crate) fn parse(document: &[u8]) -> Result<Value, String> {
     let document = unmarked(document);
+    if values(document) > JSON_VALUES {
+        return Err(format!("it has more than {JSON_VALUES} values"));
+    }
     serde_json::from_slice(document).map_err(|error| match path_of_fault(document) {
         Some(path) => format!("{error}, in '{path}'"),
         None => error.to_string(),
     })
+}
+
+/// How many values a document has at most, members and elements together: each takes many times the bytes that it was sent with.
+fn values(document: &[u8]) -> usize {
+    let (mut count, mut in_text, mut escaped) = (1, false, false);
+    for byte in document {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b',' | b'[' | b'{') => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The member in which reading stops; `None` where that is the document itself. Only a document that is wrong is read this way.
@@ -53,6 +72,25 @@ mod tests {
             assert!(is_blank(blank), "{blank:?}");
         }
         assert!(!is_blank(b"\xef\xbb"));
+    }
+
+    #[test]
+    fn too_many_values_are_refused_before_they_are_read() {
+        let many = |each: &str, count: usize| format!("[{}]", vec![each; count].join(","));
+        let text = format!("[\"{}\"]", "a,[{\\\",".repeat(JSON_VALUES));
+        for (document, good) in [
+            (many("0", JSON_VALUES - 1), true),
+            (many("0", JSON_VALUES + 1), false),
+            (many("{\"\":0}", JSON_VALUES / 2 + 1), false),
+            (many("[]", JSON_VALUES / 2 + 1), false),
+            // What stands in a text is no value.
+            (text, true),
+        ] {
+            let read = parse(document.as_bytes());
+            assert_eq!(read.is_ok(), good, "{:?}", read.err());
+        }
+        // Also where it is broken: the place of the fault is looked for by reading it once more.
+        assert!(parse(many("0", JSON_VALUES + 1)[1..].as_bytes()).unwrap_err().contains("100000 values"));
     }
 
     #[test]

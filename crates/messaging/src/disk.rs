@@ -7,7 +7,7 @@ pub use crate::forgetful::ForgetfulDisk;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -99,13 +99,14 @@ pub trait DiskFile: Send + Sync {
     }
 }
 
-/// The machine's file system. Files are made for their owner only (mode 0600).
+/// The machine's file system. Files and folders are made for their owner only (modes 0600 and 0700), whatever the mask of
+/// the process is.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -200,13 +201,17 @@ impl DiskFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_real_file_appends_rewrites_and_truncates() {
         let dir = std::env::temp_dir().join(format!("ferrohub-disk-{}", std::process::id()));
         RealDisk.create_dir(&dir).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
         let path = dir.join("a");
         let file = RealDisk.create(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
         let taken = RealDisk.create(&path).err().map(|error| error.kind());
         assert_eq!(taken, Some(io::ErrorKind::AlreadyExists));
         file.append(b"0123").unwrap();

@@ -113,12 +113,13 @@ impl Behavior for RoleDefinition {
             }
             cx.change.unit.expect_exists(&SUBSCRIPTIONS, key);
         }
-        self.refuse_narrowing(cx, &scopes).await?;
         // Who may write it at its new scopes must also have been able to write it where it reaches already.
         let former = cx.existing.map(|stored| scopes_of(&stored.resource)).unwrap_or_default();
         for scope in scopes.iter().chain(&former) {
             cx.platform.authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/write", scope).map_err(linked)?;
         }
+        // It names what lies outside, so only to those who may look there.
+        self.refuse_narrowing(cx, &scopes).await?;
         if builtin::definitions().iter().any(|role| role.name.eq_ignore_ascii_case(&name)) {
             return Err(same_name(&name));
         }
@@ -141,6 +142,13 @@ impl Behavior for RoleDefinition {
     }
 
     async fn before_delete(&self, cx: &mut DeleteContext<'_>) -> Result<()> {
+        if !cx.cascade {
+            for scope in scopes_of(&cx.stored.resource) {
+                cx.platform
+                    .authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/delete", &scope)
+                    .map_err(linked)?;
+            }
+        }
         let users = resources::linked(cx.platform, &format!("role/{}", cx.id.name().to_ascii_lowercase())).await?;
         if let Some(first) = users.first()
             && !cx.cascade
@@ -151,13 +159,6 @@ impl Behavior for RoleDefinition {
                 first.id
             ))
             .with_code("RoleDefinitionHasAssignments"));
-        }
-        if !cx.cascade {
-            for scope in scopes_of(&cx.stored.resource) {
-                cx.platform
-                    .authorize(cx.actor, "Microsoft.Authorization/roleDefinitions/delete", &scope)
-                    .map_err(linked)?;
-            }
         }
         // An assignment that is made meanwhile wins.
         let users = format!("role/{}", cx.id.name().to_ascii_lowercase());

@@ -131,6 +131,10 @@ async fn a_narrow_right_to_write_roles_does_not_reach_further() {
     world.put(&role(&group, 2), version, body("wide by path", &subscription, "Microsoft.Devices/IotHubs/read")).await;
     let attacker = world.stranger().await;
     world.assign(attacker.id(), builtin::OWNER, &group).await;
+    // That it is assigned elsewhere, and where, is not told to who may not look there.
+    let other = world.group("rg2");
+    world.put(&other, "2024-11-01", json!({"location": "westeurope"})).await;
+    world.assign(attacker.id(), &uuid_like(1).to_string(), &other).await;
     // One definition per GUID, whatever scope the path names: who may write roles in the group changes none that reach further.
     for n in [1, 2] {
         let rewrite = world.refused(&attacker, "PUT", &role(&group, n), version, Some(body("mine", &group, "*"))).await;
