@@ -23,6 +23,7 @@ mod guesses;
 pub mod hub;
 pub mod key_store;
 pub mod keyring;
+mod lease;
 mod locks;
 mod log_query;
 pub mod master_key;

@@ -3,6 +3,7 @@
 use super::activity::{self, Entry};
 use super::request::ArmResponse;
 use crate::authz::Actor;
+use crate::lease;
 use crate::platform::{Change, Platform};
 use crate::tables::OPERATIONS;
 use ferrohub_model::error::{Error, Result};
@@ -245,7 +246,7 @@ impl Lease {
     /// Unavailable, when another process took the operation over.
     pub async fn renew(&mut self, platform: &Platform) -> Result<()> {
         let now = platform.now().as_millisecond();
-        if self.record.lease.is_some_and(|(_, until)| until - now > LEASE_MS * 2 / 3) {
+        if self.record.lease.is_some_and(|(_, until)| lease::is_fresh(until, now, LEASE_MS)) {
             return Ok(());
         }
         self.record.lease = Some((self.owner, now + LEASE_MS));
@@ -308,7 +309,7 @@ pub async fn load(platform: &Platform, id: &str) -> Result<Option<(StoredOperati
 pub(super) async fn take(platform: &Platform, id: &str) -> Result<Option<Lease>> {
     let Some((mut record, version)) = load(platform, id).await? else { return Ok(None) };
     let now = platform.now().as_millisecond();
-    if record.state != State::Running || record.lease.is_some_and(|(_, until)| until > now) {
+    if record.state != State::Running || record.lease.is_some_and(|(_, until)| lease::holds(until, now, LEASE_MS)) {
         return Ok(None);
     }
     let owner = platform.random.uuid_v4();
@@ -350,7 +351,8 @@ const RUNNING: usize = 200;
 /// When the store cannot be read.
 pub async fn abandoned(platform: &Platform, turn: &mut String, limit: usize) -> Result<Vec<String>> {
     let now = platform.now().as_millisecond();
-    let free = |row: &Row| row.parse::<StoredOperation>().is_ok_and(|r| r.lease.is_none_or(|(_, until)| until <= now));
+    let held = |record: &StoredOperation| record.lease.is_some_and(|(_, until)| lease::holds(until, now, LEASE_MS));
+    let free = |row: &Row| row.parse::<StoredOperation>().is_ok_and(|record| !held(&record));
     let mut pages = Pages::find(platform.store.as_ref(), &OPERATIONS, "state", "running", RUNNING);
     let mut ids = Vec::new();
     while let Some(rows) = pages.next().await? {

@@ -113,7 +113,7 @@ async fn shown(
         Some(holder) => match leases.get(&holder) {
             Some(known) => *known,
             None => {
-                let lease = processes::lease(platform.store.as_ref(), holder).await?;
+                let lease = processes::lease(platform.store.as_ref(), holder, now).await?;
                 leases.insert(holder, lease);
                 lease
             }

@@ -197,8 +197,9 @@ impl PresenceWriter {
         if let Some(lives) = leases.get(&process) {
             return Ok(*lives);
         }
-        let until = processes::lease(self.platform.store.as_ref(), process).await?;
-        let lives = until.is_some_and(|until| until >= self.platform.now().as_microsecond());
+        let now = self.platform.now().as_microsecond();
+        let until = processes::lease(self.platform.store.as_ref(), process, now).await?;
+        let lives = until.is_some_and(|until| until >= now);
         leases.insert(process, lives);
         Ok(lives)
     }

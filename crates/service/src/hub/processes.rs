@@ -1,6 +1,7 @@
 //! Processes that hold connections of devices. What one says of its connections counts for as long as its lease holds.
 
 use super::device_sessions;
+use crate::lease;
 use crate::platform::Platform;
 use crate::tables::{DEVICE_SESSIONS, PROCESSES};
 use ferrohub_model::error::{Error, Result};
@@ -23,13 +24,20 @@ struct Process {
     until: i64,
 }
 
-/// Until when a process counts as living, microseconds since the Unix epoch; `None`: it is gone.
+/// How long a lease lasts, microseconds.
+fn length() -> i64 {
+    i64::try_from(PRESENCE_LEASE.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Until when a process counts as living that is asked about at `now`, both in microseconds since the Unix epoch; `None`: it is
+/// gone, or nobody knows since when because the clock was set back.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn lease(store: &dyn Store, process: Uuid) -> Result<Option<i64>> {
+pub(super) async fn lease(store: &dyn Store, process: Uuid, now: i64) -> Result<Option<i64>> {
     let row = store.get(&PROCESSES, &uid_key(process)).await?;
-    Ok(row.map(|row| row.parse::<Process>()).transpose()?.map(|process| process.until))
+    let until = row.map(|row| row.parse::<Process>()).transpose()?.map(|process| process.until);
+    Ok(until.filter(|until| lease::is_possible(*until, now, length())))
 }
 
 /// The processes that count as living at `now`.
@@ -37,11 +45,12 @@ pub(super) async fn lease(store: &dyn Store, process: Uuid) -> Result<Option<i64
 /// # Errors
 /// When the store cannot be read.
 pub(super) async fn living(store: &dyn Store, now: Timestamp) -> Result<Vec<Uuid>> {
-    let mut living = Vec::new();
+    let (now, mut living) = (now.as_microsecond(), Vec::new());
     let mut pages = Pages::scan(store, &PROCESSES, "", ROWS);
     while let Some(rows) = pages.next().await? {
         for row in rows {
-            if row.parse::<Process>()?.until >= now.as_microsecond() {
+            let until = row.parse::<Process>()?.until;
+            if until >= now && lease::is_possible(until, now, length()) {
                 living.extend(parse_uid_key(&row.key));
             }
         }
@@ -81,12 +90,11 @@ impl OwnLease {
     /// When the store cannot be written.
     pub(super) async fn renew(&mut self, platform: &Platform) -> Result<Renewal> {
         let now = platform.now().as_microsecond();
-        let lease = i64::try_from(PRESENCE_LEASE.as_micros()).unwrap_or(i64::MAX);
-        if self.held.is_some_and(|(_, until)| until - now > lease / 3 * 2) {
+        if self.held.is_some_and(|(_, until)| lease::is_fresh(until, now, length())) {
             return Ok(Renewal::Holds);
         }
         let begun = self.held.is_none();
-        let (key, process) = (uid_key(self.process), Process { until: now.saturating_add(lease) });
+        let (key, process) = (uid_key(self.process), Process { until: now.saturating_add(length()) });
         let mut attempts = platform.attempts();
         loop {
             attempts.begin(|| Error::unavailable("the row of this process is being changed by another", 1)).await?;

@@ -1,6 +1,8 @@
 //! What must hold whenever nothing is under way: the only file of the simulation that reads tables.
 
+use super::ledger::Renewing;
 use super::life::Life;
+use super::twins::{REVISION, state_of, versions_of};
 use super::workload::Plant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 /// Panics with the seed when something does not hold.
 pub(super) async fn audit(seed: u64, life: &Life, plant: &Plant) {
+    plant.ledger.lock().unwrap().it_is(life.platform.now());
     no_orphans(seed, life, plant).await;
     let running = life.store.find(&OPERATIONS, "state", "running", Page::first(10)).await.unwrap();
     assert!(running.is_empty(), "seed {seed}: operations go on: {running:?}");
@@ -146,47 +149,53 @@ fn is_scope(life: &Life, uid: &str) -> bool {
     uid.replace('-', "") == subscription.replace('-', "")
 }
 
-/// What was accepted has ended, and its outcome waits for the device; a certificate among them is known.
+/// What was accepted has ended, and its outcome waits for the device; a certificate among them is known, and no other's.
 async fn renewals(seed: u64, life: &Life, plant: &Plant) {
     let (hub, _) = plant.caller(life).await.unwrap();
-    let accepted = plant.ledger.lock().unwrap().renewals.clone();
-    for (device, (operation, expires)) in accepted.iter().filter(|(_, (_, expires))| life.platform.now() < *expires) {
-        let found = identity::load(life.platform.store.as_ref(), hub.uid, device).await.unwrap();
+    let accepted = plant.ledger.lock().unwrap().kept_renewals(life.platform.now());
+    for (device, Renewing { operation, expires, .. }) in accepted {
+        let found = identity::load(life.platform.store.as_ref(), hub.uid, &device).await.unwrap();
         let uid = found.unwrap_or_else(|| panic!("seed {seed}: {device} renewed and is lost")).device.uid;
         let row = life.store.get(&RENEWALS, &uid_key(uid)).await.unwrap();
         let row = row.unwrap_or_else(|| panic!("seed {seed}: the renewals of {device} are lost"));
         let all = row.parse::<Renewals>().unwrap();
-        let ended = all.operations.iter().find(|one| one.correlation_id == *operation);
+        let ended = all.operations.iter().find(|one| one.correlation_id == operation);
         let ended =
             ended.unwrap_or_else(|| panic!("seed {seed}: a renewal of {device} was accepted and is lost: {all:?}"));
-        assert!(ended.waits(life.platform.now()) && ended.expires == *expires, "seed {seed}: {ended:?}");
-        if let RenewalState::Issued { leaf, .. } = &ended.state {
+        assert!(ended.waits(life.platform.now()) && ended.expires == expires, "seed {seed}: {ended:?}");
+        plant.ledger.lock().unwrap().ended(&device);
+    }
+    for row in rows(life, &RENEWALS).await {
+        for ended in &row.parse::<Renewals>().unwrap().operations {
+            let RenewalState::Issued { leaf, .. } = &ended.state else { continue };
             let leaf = Certificate::from_der(&STANDARD.decode(leaf).unwrap()).unwrap();
-            let known = life.store.get(&CERTIFICATES, &leaf.serial_hex().to_lowercase()).await.unwrap();
-            assert!(known.is_some(), "seed {seed}: the renewed certificate of {device} is not known");
+            let serial = leaf.serial_hex().to_lowercase();
+            let known = life.store.get(&CERTIFICATES, &serial).await.unwrap();
+            assert!(known.is_some(), "seed {seed}: the renewed certificate {serial} is not known");
+            plant.ledger.lock().unwrap().given(serial, format!("the renewal {}", ended.correlation_id));
         }
     }
 }
 
 async fn promises(seed: u64, life: &Life, plant: &Plant) {
     let (hub, caller) = plant.caller(life).await.unwrap();
-    let (devices, registrations, trees, made, published, serials) = {
+    let (devices, registrations, trees, made, published) = {
         let ledger = plant.ledger.lock().unwrap();
-        let of = |prefix: &str| {
-            let found =
-                ledger.below(prefix).map(|(key, present, absent, version)| (key.to_owned(), present, absent, version));
-            found.collect::<Vec<_>>()
-        };
-        (of("device/"), of("registration/"), of("tree/"), of("made/"), ledger.published.clone(), ledger.serials.clone())
+        let of = |prefix: &str| ledger.below(prefix);
+        (of("device/"), of("registration/"), of("tree/"), of("made/"), ledger.published.clone())
     };
-    for (key, present, absent, version) in devices {
+    for (key, present, absent, versions) in devices {
         let id = key.strip_prefix("device/").unwrap();
+        let turn = plant.ledger.lock().unwrap().life(&key).map(|(turn, _)| turn);
         let twin = life.hub.get_twin(&caller, &hub, id).await;
         assert!(twin.is_ok() || !present, "seed {seed}: {key} was acknowledged and is lost");
         assert!(twin.is_err() || !absent, "seed {seed}: {key} was deleted and is back");
         if present && let Ok(twin) = twin {
-            let now = twin["properties"]["desired"]["$version"].as_u64().unwrap();
-            assert!(now >= version, "seed {seed}: the twin of {id} fell from {version} to {now}");
+            let now = versions_of(&twin);
+            for (part, was) in versions {
+                assert!(now[part] >= was, "seed {seed}: {part} of {id} fell from {was} to {}: {twin}", now[part]);
+            }
+            plant.ledger.lock().unwrap().stood_for(&key, now[REVISION], &state_of(&twin), turn);
         }
     }
     for (key, present, ..) in registrations {
@@ -209,8 +218,8 @@ async fn promises(seed: u64, life: &Life, plant: &Plant) {
     let lost: Vec<_> = published.difference(&events).collect();
     assert!(lost.is_empty(), "seed {seed}: events were acknowledged and are lost: {lost:?}");
     let certificates = rows(life, &CERTIFICATES).await;
-    for serial in serials {
-        let known = certificates.iter().any(|row| row.key.eq_ignore_ascii_case(&serial));
+    for serial in plant.ledger.lock().unwrap().serials.keys() {
+        let known = certificates.iter().any(|row| row.key.eq_ignore_ascii_case(serial));
         assert!(known, "seed {seed}: certificate {serial} was handed out and is not known");
     }
 }

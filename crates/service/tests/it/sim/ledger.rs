@@ -7,19 +7,25 @@ use uuid::Uuid;
 /// Promises by key, such as `device/dev1` or `tree/2/hub`.
 #[derive(Default)]
 pub(super) struct Ledger {
+    /// The seed, for who reads what fails.
+    pub(super) seed: u64,
     things: BTreeMap<String, Thing>,
     /// Bodies of acknowledged messages.
     pub(super) published: BTreeSet<String>,
-    /// Serial numbers of certificates that devices were given.
-    pub(super) serials: BTreeSet<String>,
+    /// Certificates that devices were given, by serial number: what it was given for, a registration or a renewal.
+    pub(super) serials: BTreeMap<String, String>,
     /// The last chain that each device was given, DER.
     pub(super) chains: BTreeMap<String, Vec<Vec<u8>>>,
-    /// Renewals that were accepted, by device: our name, and until when the outcome is kept.
-    pub(super) renewals: BTreeMap<String, (Uuid, Timestamp)>,
+    /// The latest that the wall clock said.
+    latest: Timestamp,
+    /// Renewals that were accepted, by device.
+    renewals: BTreeMap<String, Renewing>,
     /// How many renewals of a device have begun.
     renewing: BTreeMap<String, u64>,
     /// Counts of what was met, to be sure that the workload does something.
     pub(super) acknowledged: u64,
+    /// How often the wall clock was set.
+    pub(super) jumps: u64,
 }
 
 #[derive(Default)]
@@ -28,12 +34,31 @@ struct Thing {
     present: bool,
     /// Whether it is gone for certain.
     absent: bool,
-    /// Lowest version of its desired properties.
-    version: u64,
+    /// Lowest versions that its parts may have.
+    versions: Versions,
+    /// What an ETag stood for, by the version in it.
+    states: BTreeMap<u64, String>,
     creating: u64,
     removing: u64,
     /// Grows with every beginning.
     turn: u64,
+}
+
+/// Versions of what a thing is made of, by its name, such as `desired`.
+pub(super) type Versions = BTreeMap<&'static str, u64>;
+
+/// What is known of a key: there for certain, gone for certain, lowest versions.
+pub(super) type Known = (String, bool, bool, Versions);
+
+/// A renewal that was accepted.
+#[derive(Clone, Copy)]
+pub(super) struct Renewing {
+    /// Our name of it.
+    pub(super) operation: Uuid,
+    /// Until when the outcome is kept.
+    pub(super) expires: Timestamp,
+    /// Whether the outcome was seen.
+    ended: bool,
 }
 
 /// A write that has begun.
@@ -60,7 +85,8 @@ impl Ledger {
             let thing = self.things.entry(key.clone()).or_default();
             alone.push(if removes { thing.creating == 0 } else { thing.removing == 0 });
             if removes {
-                (thing.present, thing.version) = (false, 0);
+                thing.present = false;
+                (thing.versions, thing.states) = Default::default();
                 thing.removing += 1;
             } else {
                 thing.absent = false;
@@ -100,7 +126,7 @@ impl Ledger {
     pub(super) fn accepted(&mut self, device: &str, turn: u64, operation: Uuid, expires: Timestamp) {
         self.acknowledged += 1;
         if self.renewing.get(device) == Some(&turn) {
-            self.renewals.insert(device.to_owned(), (operation, expires));
+            self.renewals.insert(device.to_owned(), Renewing { operation, expires, ended: false });
         }
     }
 
@@ -109,19 +135,58 @@ impl Ledger {
         self.acknowledged += 1;
     }
 
-    /// Which life of a thing this is, if it is there for certain.
-    pub(super) fn life(&self, key: &str) -> Option<u64> {
-        self.things.get(key).filter(|thing| thing.present).map(|thing| thing.turn)
+    /// A certificate was given for something; the same one may be given for it again.
+    pub(super) fn given(&mut self, serial: String, purpose: String) {
+        let former = self.serials.entry(serial.clone()).or_insert_with(|| purpose.clone());
+        assert_eq!(*former, purpose, "seed {}: serial {serial} was given twice", self.seed);
     }
 
-    /// A change of a thing was acknowledged with this version; `life` is the one in which it began.
-    pub(super) fn version(&mut self, key: &str, version: u64, life: Option<u64>) {
+    /// The wall clock says this.
+    pub(super) fn it_is(&mut self, now: Timestamp) {
+        self.latest = self.latest.max(now);
+    }
+
+    /// The renewals whose outcome is kept at `now`. One that the wall clock saw run out before it was carried out has none, also
+    /// where the clock was set back since; an outcome that was there stays.
+    pub(super) fn kept_renewals(&self, now: Timestamp) -> Vec<(String, Renewing)> {
+        let kept =
+            self.renewals.iter().filter(|(_, one)| now < one.expires && (one.ended || self.latest < one.expires));
+        kept.map(|(device, one)| (device.clone(), *one)).collect()
+    }
+
+    /// The outcome of a renewal was seen.
+    pub(super) fn ended(&mut self, device: &str) {
+        self.renewals.entry(device.to_owned()).and_modify(|one| one.ended = true);
+    }
+
+    /// Which life of a thing this is, and the versions that it has at least, if it is there for certain.
+    pub(super) fn life(&self, key: &str) -> Option<(u64, Versions)> {
+        self.things.get(key).filter(|thing| thing.present).map(|thing| (thing.turn, thing.versions.clone()))
+    }
+
+    /// A change of a thing was acknowledged, which then had these versions; `begun` is the life in which it began, and what it
+    /// had then.
+    pub(super) fn changed(&mut self, key: &str, versions: &Versions, begun: Option<(u64, Versions)>) {
         self.acknowledged += 1;
-        let Some(thing) = self.things.get_mut(key) else { return };
-        if thing.present && life == Some(thing.turn) {
-            assert!(version > 0, "{key} has a version");
-            thing.version = thing.version.max(version);
+        let (Some(thing), Some((life, before))) = (self.things.get_mut(key), begun) else { return };
+        if !thing.present || life != thing.turn {
+            return;
         }
+        for (part, version) in versions {
+            let was = before.get(part).copied().unwrap_or_default();
+            assert!(*version >= was, "seed {}: {part} of {key} fell from {was} to {version}", self.seed);
+            let known = thing.versions.entry(part).or_default();
+            *known = (*known).max(*version);
+        }
+    }
+
+    /// The ETag with this version stood for `state`; it stands for nothing else, as long as the thing lives.
+    pub(super) fn stood_for(&mut self, key: &str, version: u64, state: &str, life: Option<u64>) {
+        let Some(thing) = self.things.get_mut(key).filter(|thing| thing.present && life == Some(thing.turn)) else {
+            return;
+        };
+        let was = thing.states.entry(version).or_insert_with(|| state.to_owned());
+        assert_eq!(was, state, "seed {}: the ETag {version} of {key} stood for something else", self.seed);
     }
 
     /// Nothing is under way any more: a crash, or the end of all work.
@@ -131,9 +196,9 @@ impl Ledger {
         }
     }
 
-    /// Keys below `prefix` with: there for certain, gone for certain, lowest version.
-    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, bool, bool, u64)> {
-        let things = self.things.iter().filter(move |(key, _)| key.starts_with(prefix));
-        things.map(|(key, thing)| (&key[..], thing.present, thing.absent, thing.version))
+    /// What is known of the keys below `prefix`.
+    pub(super) fn below(&self, prefix: &str) -> Vec<Known> {
+        let things = self.things.iter().filter(|(key, _)| key.starts_with(prefix));
+        things.map(|(key, thing)| (key.clone(), thing.present, thing.absent, thing.versions.clone())).collect()
     }
 }

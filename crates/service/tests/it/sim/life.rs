@@ -9,7 +9,7 @@ use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::ForgetfulDisk;
 use ferrohub_messaging::{Bus, Claim, Subscription};
 use ferrohub_messaging_local::{LocalBus, LocalEventLog, Options};
-use ferrohub_model::clock::{Clock, ManualClock};
+use ferrohub_model::clock::{Clock, ManualClock, Moment};
 use ferrohub_model::error::Result;
 use ferrohub_model::random::{Random, SeededRandom};
 use ferrohub_pki::seal::MasterKey;
@@ -24,6 +24,7 @@ use ferrohub_service::tables::{OPERATIONS, RENEWALS};
 use ferrohub_service::worker;
 use ferrohub_store::{Page, Store};
 use futures_util::poll;
+use jiff::Timestamp;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Seconds by which a clock that was set wrong is off, at most: not quite a day, for which events are kept.
+const OFF: u64 = 23 * 3600;
+
+/// When every machine began.
+fn began() -> Timestamp {
+    "2026-11-20T10:00:00Z".parse().unwrap()
+}
 
 /// What a crash leaves, and what does not depend on the process.
 pub(super) struct Machine {
@@ -87,7 +96,7 @@ impl Machine {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
-            clock: Arc::new(ManualClock::new("2026-11-20T10:00:00Z".parse().unwrap())),
+            clock: Arc::new(ManualClock::new(began())),
             random: Arc::new(SeededRandom::new(seed)),
             rows: Arc::default(),
             disk: ForgetfulDisk::new(),
@@ -98,6 +107,22 @@ impl Machine {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes);
         u64::from_le_bytes(bytes) % limit
+    }
+
+    /// Sets the wall clock wrong, almost a day at most, and leaves the monotonic one alone.
+    pub(super) fn jump(&self) {
+        let (right, off) = (self.right(), Duration::from_secs(self.below(OFF)));
+        self.clock.set_wall(if self.below(2) == 0 { right + off } else { right - off });
+    }
+
+    /// Sets the wall clock right.
+    pub(super) fn set_right(&self) {
+        self.clock.set_wall(self.right());
+    }
+
+    /// What a clock says that nobody set.
+    fn right(&self) -> Timestamp {
+        began() + self.clock.monotonic().since(Moment::START)
     }
 
     fn engines(&self) -> (Engines, Arc<SimStore>, Arc<LossyBus>, Arc<LocalEventLog>) {
@@ -202,13 +227,13 @@ impl Life {
         let running = tokio::spawn(worker::run(Arc::clone(&self.platform), stopped));
         let mut left = usize::MAX;
         for _ in 0..200 {
+            self.drive(self.clock.sleep(Duration::from_secs(2))).await;
             let rows = self.drive(self.store.find(&OPERATIONS, "state", "running", Page::first(100))).await.unwrap();
             let renewals = self.drive(self.store.find(&RENEWALS, "state", "pending", Page::first(100))).await.unwrap();
             left = rows.len() + renewals.len();
             if left == 0 {
                 break;
             }
-            self.drive(self.clock.sleep(Duration::from_secs(2))).await;
         }
         assert_eq!(left, 0, "seed {seed}: an operation or a renewal does not end");
         let _ = stop.send(true);

@@ -1,5 +1,5 @@
 //! The whole service in a simulation: one seed decides what clients ask for, who gets a turn, when the store is busy or
-//! fails, what the bus loses, when the disk or the power goes, and what a crash leaves.
+//! fails, what the bus loses, when the disk or the power goes, when somebody sets the clock, and what a crash leaves.
 //!
 //! `FERROHUB_SIM_SEEDS=5000` runs more seeds, `FERROHUB_SIM_SEED=17` one alone. A failure names its seed. The log's own
 //! threads are real, so a seed decides almost everything, not everything: run a failing one a few times.
@@ -10,6 +10,7 @@
 //! | `store` | the store, which passes the conformance suite |
 //! | `life` | one life of the process, and the clock's hand |
 //! | `workload` | what clients ask for |
+//! | `twins` | what is watched of a twin |
 //! | `ledger` | what they were promised |
 //! | `audit` | what must hold |
 
@@ -18,9 +19,15 @@ mod guard;
 mod ledger;
 mod life;
 mod store;
+mod twins;
 mod workload;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrohub_model::clock::Clock;
+use ferrohub_model::renewal::{RenewalState, Renewals};
 use ferrohub_service::{tables, worker};
+use ferrohub_store::{Page, Put, Store, UnitOfWork};
 use futures_util::future::{Either, join_all, select};
 use guard::Guard;
 use life::{Life, Machine};
@@ -61,6 +68,8 @@ fn crashes_and_faults_break_no_promise() {
         let first = Machine::new(u64::MAX);
         let origin = first.install().await;
         let plant = origin.drive(Box::pin(Plant::build(&origin))).await;
+        // Before anybody sets the clock: settled time begins at the right one.
+        origin.settle(u64::MAX).await;
         for seed in seeds {
             guard.at(format!("seed {seed}: the first start"));
             let machine = first.copy(seed);
@@ -71,11 +80,16 @@ fn crashes_and_faults_break_no_promise() {
     // The workload must really get somewhere, and the crashes must really meet it.
     assert!(tally.acknowledged > runs * 15, "{tally:?} in {runs} runs");
     assert!(tally.crashes > runs, "{tally:?} in {runs} runs");
+    assert!(tally.jumps * 2 > runs && tally.published * 4 > runs, "{tally:?} in {runs} runs");
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     acknowledged: u64,
+    /// How often the wall clock was set under a client.
+    jumps: u64,
+    /// Messages of devices.
+    published: u64,
     /// Lives that ended in the middle of something.
     crashes: u64,
 }
@@ -93,6 +107,7 @@ async fn simulate(
     guard: &Guard,
 ) {
     let seed = machine.seed;
+    plant.ledger.lock().unwrap().seed = seed;
     for number in 1..=LIVES {
         let phase = |what: &str| guard.at(format!("seed {seed}, life {number}: {what}"));
         phase("clients at work");
@@ -103,6 +118,7 @@ async fn simulate(
             1 => machine.disk.die_at(1 + machine.below(20)),
             _ => {}
         }
+        maybe_jump(&machine, plant);
         let (before, until) = (life.store.calls(), machine.below(CLIENTS * STEPS * CALLS));
         let clients = (0..CLIENTS).map(|_| async {
             for _ in 0..STEPS {
@@ -122,14 +138,30 @@ async fn simulate(
         tally.crashes += u64::from(matches!(ended, Either::Right(_)));
         drop(ended);
         plant.ledger.lock().unwrap().settle();
+        // It comes up with a clock that stands otherwise.
+        maybe_jump(&machine, plant);
         phase("the start after the crash");
         life = machine.restart(life).await;
         phase("the worker at work");
         life.settle(seed).await;
+        // Promises were made by clocks of all kinds; they are held against the right one.
+        machine.set_right();
         phase("the audit");
         life.drive(Box::pin(audit::audit(seed, &life, plant))).await;
     }
-    tally.acknowledged += plant.ledger.lock().unwrap().acknowledged;
+    let ledger = plant.ledger.lock().unwrap();
+    tally.acknowledged += ledger.acknowledged;
+    tally.jumps += ledger.jumps;
+    tally.published += ledger.published.len() as u64;
+}
+
+/// Sets the wall clock wrong, every other time.
+fn maybe_jump(machine: &Machine, plant: &Plant) {
+    if machine.below(2) == 0 {
+        plant.ledger.lock().unwrap().it_is(machine.clock.now());
+        machine.jump();
+        plant.ledger.lock().unwrap().it_is(machine.clock.now());
+    }
 }
 
 /// An auditor who never objects proves nothing.
@@ -180,6 +212,37 @@ fn the_auditor_notices_what_was_made_on_a_device_and_stays_behind() {
         let what = what.downcast_ref::<String>().expect("it says what");
         assert!(what.contains("seed 2:") && what.contains("lies in nothing"), "{made:?}: {what}");
     }
+}
+
+/// A certificate that was given for one thing stands as the outcome of another.
+#[test]
+fn the_auditor_notices_a_renewal_with_a_serial_number_that_was_given_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = crate::provisioning::world::csr(folder.path(), "r0", &[]);
+    let noticed = std::panic::catch_unwind(|| {
+        runtime().block_on(async {
+            let machine = Machine::new(1);
+            let life = machine.install().await;
+            let plant = life.drive(Box::pin(Plant::build(&life))).await;
+            life.drive(Box::pin(plant.renew(&life, 0, &request))).await.unwrap();
+            life.settle(1).await;
+            life.drive(Box::pin(audit::audit(1, &life, &plant))).await;
+            let former = STANDARD.encode(&plant.ledger.lock().unwrap().chains["r0"][0]);
+            let row = life.drive(life.store.scan(&tables::RENEWALS, "", Page::first(1))).await.unwrap().remove(0);
+            let mut value = row.value().unwrap();
+            let RenewalState::Issued { leaf, .. } = &row.parse::<Renewals>().unwrap().operations[0].state else {
+                panic!("nothing was issued: {value}")
+            };
+            value = serde_json::from_str(&value.to_string().replace(leaf, &former)).unwrap();
+            let mut unit = UnitOfWork::new();
+            unit.put(Put::new(&tables::RENEWALS, row.key.clone(), row.columns.to_vec(), &value).unwrap());
+            life.drive(life.store.commit(unit)).await.unwrap();
+            life.drive(Box::pin(audit::audit(2, &life, &plant))).await;
+        });
+    });
+    let what = noticed.expect_err("a serial number that was given before is noticed");
+    let what = what.downcast_ref::<String>().expect("it says what");
+    assert!(what.contains("was given twice"), "{what}");
 }
 
 /// A life that waits for what never comes is noticed from outside its paused clock, by name.

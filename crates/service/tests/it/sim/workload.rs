@@ -1,14 +1,16 @@
 //! What clients ask for, some at once, and what they were told.
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Versions};
 use super::life::{Life, Machine};
+use super::twins::{REPORTED, REVISION, WHOLE, state_of, versions_of};
 use crate::owner::{DPS_API, GROUP_API, HUB_API, REGISTRY_API, ROLE_API};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrohub_messaging::{ReadFrom, partition_for};
 use ferrohub_model::clock::Clock;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
-use ferrohub_model::error::Result;
+use ferrohub_model::error::{ErrorKind, Result};
+use ferrohub_model::limits::SAS_CLOCK_SKEW_SECONDS;
 use ferrohub_model::resource_id::ResourceId;
 use ferrohub_pki::certificate::Certificate;
 use ferrohub_service::authz::{Actor, builtin};
@@ -32,6 +34,8 @@ const DEVICES: u64 = 3;
 /// Groups that come and go with all that is in them.
 const TREES: u64 = 2;
 
+/// Bodies that devices send and report; a twin takes no larger integer.
+const BODIES: u64 = 1 << 52;
 /// What the workload stands on and never takes away.
 pub(super) struct Plant {
     pub(super) hub: ResourceId,
@@ -125,7 +129,7 @@ impl Plant {
 
     /// One thing that a client wants. An error is an answer too: it promises nothing.
     pub(super) async fn step(&self, life: &Life, machine: &Machine, requests: &[String]) {
-        let outcome = match machine.below(25) {
+        let outcome = match machine.below(26) {
             0..=2 => self.register(life, machine.below(REGISTRANTS), None).await,
             3 => {
                 let number = machine.below(REGISTRANTS);
@@ -134,7 +138,7 @@ impl Plant {
             4..=5 => self.put_device(life, machine.below(DEVICES)).await,
             6 => self.delete_device(life, machine.below(DEVICES)).await,
             7..=9 => self.patch_twin(life, machine.below(DEVICES), machine.below(1_000_000)).await,
-            10..=12 => self.connect(life, machine.below(DEVICES), machine.below(u64::MAX)).await,
+            10..=12 => self.connect(life, machine.below(DEVICES), machine.below(BODIES)).await,
             13..=14 => self.put_tree(life, machine.below(TREES)).await,
             15 => self.delete_tree(life, machine.below(TREES)).await,
             16 => self.switch_device(life, machine.below(DEVICES), machine.below(2) == 0).await,
@@ -143,6 +147,7 @@ impl Plant {
             22 => self.delete_from(life, Made::Role, machine.below(DEVICES)).await,
             // Oftener than they are made, or nothing would be deleted any more.
             23..=24 => self.delete_from(life, Made::Lock, machine.below(DEVICES)).await,
+            25 => self.jump(life, machine).await,
             _ => {
                 let number = machine.below(REGISTRANTS);
                 self.renew(life, number, &requests[usize::try_from(number).unwrap()]).await
@@ -197,10 +202,15 @@ impl Plant {
         if let Some(leaf) = chain.and_then(|chain| chain[0].as_str()) {
             let leaf = Certificate::from_der(&STANDARD.decode(leaf).unwrap()).unwrap();
             let serial = leaf.serial_hex().to_lowercase();
-            let chain =
+            let chain: Vec<Vec<u8>> =
                 chain.into_iter().flatten().map(|one| STANDARD.decode(one.as_str().unwrap()).unwrap()).collect();
+            let issuer = Certificate::from_der(&chain[1]).unwrap();
+            assert!(
+                issuer.not_before() <= leaf.not_before() && leaf.not_after() <= issuer.not_after(),
+                "a certificate of {id} that its issuing CA does not cover"
+            );
             self.ledger(|ledger| ledger.chains.insert(id.to_owned(), chain));
-            assert!(self.ledger(|ledger| ledger.serials.insert(serial.clone())), "serial {serial} was given twice");
+            self.ledger(|ledger| ledger.given(serial, format!("the registration {}", first.operation_id)));
         }
         Ok(true)
     }
@@ -283,11 +293,43 @@ impl Plant {
         let (id, key) = (format!("dev{number}"), format!("device/dev{number}"));
         let (hub, caller) = self.caller(life).await?;
         let begun = self.ledger(|ledger| ledger.life(&key));
-        let body = json!({"properties": {"desired": {"value": value}}});
+        let body = match value % 3 {
+            0 => json!({"tags": {"value": value}}),
+            1 => json!({"properties": {"desired": {"value": value}}}),
+            _ => json!({"tags": {"value": value}, "properties": {"desired": {"value": value}}}),
+        };
         let twin = life.hub.patch_twin(&caller, &hub, &id, &body, None).await?;
-        let version = twin["properties"]["desired"]["$version"].as_u64().unwrap();
-        self.ledger(|ledger| ledger.version(&key, version, begun));
+        let (versions, turn) = (versions_of(&twin), begun.as_ref().map(|(turn, _)| *turn));
+        for part in [WHOLE, REVISION] {
+            let was = begun.as_ref().and_then(|(_, before)| before.get(part)).copied().unwrap_or_default();
+            let lives = self.ledger(|ledger| ledger.life(&key)).map(|(turn, _)| turn) == turn;
+            assert!(versions[part] > was || !lives, "{part} of {id} did not grow from {was} with {body}: {twin}");
+        }
+        self.ledger(|ledger| ledger.changed(&key, &versions, begun));
+        self.ledger(|ledger| ledger.stood_for(&key, versions[REVISION], &state_of(&twin), turn));
         Ok(())
+    }
+
+    /// The wall clock is set wrong. A token is good for as long as the clock
+    /// says, whatever was said of it before.
+    async fn jump(&self, life: &Life, machine: &Machine) -> Result<()> {
+        let hub = life.hub.by_host(HOST).await?;
+        let expiry = life.platform.clock.unix_seconds() + 3600;
+        let token = sign(HOST, &KEY, expiry, Some("iothubowner"));
+        life.hub.authenticate(&hub, Some(&token)).await?;
+        let before = life.platform.now();
+        machine.jump();
+        let now = life.platform.now();
+        self.ledger(|ledger| ledger.it_is(before.max(now)));
+        let outcome = life.hub.authenticate(&hub, Some(&token)).await;
+        // Where somebody else set it meanwhile, nothing is known.
+        if life.platform.now().duration_since(now).unsigned_abs() < Duration::from_secs(60) {
+            let good = now.as_second() < expiry + SAS_CLOCK_SKEW_SECONDS;
+            assert!(outcome.is_err() || good, "seed {}: a token that has ended is taken", machine.seed);
+            let refused = outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Unauthenticated);
+            assert!(!refused || !good, "seed {}: a token is refused before its end: {outcome:?}", machine.seed);
+        }
+        outcome.map(|_| self.ledger(|ledger| ledger.jumps += 1))
     }
 
     /// Devices that connect.
@@ -311,11 +353,14 @@ impl Plant {
         };
         let kind = if body.is_multiple_of(2) { SessionKind::Clean } else { SessionKind::Lasting };
         let stays = body.is_multiple_of(3);
+        let key = format!("device/dev{number}");
+        let begun = self.ledger(|ledger| ledger.life(&key));
         let session = life.hub.open(login, kind).await?;
         session.connection().remember(Subscriptions { twin: true, ..Subscriptions::default() }).await?;
         let before = session.twin().await?["reported"]["$version"].as_u64().unwrap();
         let after = session.patch_reported(json!({ "body": body }), None).await?;
         assert!(after > before, "the reported version fell from {before} to {after}");
+        self.ledger(|ledger| ledger.changed(&key, &Versions::from([(REPORTED, after)]), begun));
         let body = format!("{body:x}");
         session.publish(&[Telemetry { payload: body.clone().into(), ..Telemetry::default() }]).await?;
         self.ledger(|ledger| {
@@ -331,11 +376,12 @@ impl Plant {
     }
 
     /// A device registers, connects with the chain that it got, and asks for the next certificate.
-    async fn renew(&self, life: &Life, number: u64, csr: &str) -> Result<()> {
+    pub(super) async fn renew(&self, life: &Life, number: u64, csr: &str) -> Result<()> {
         let id = format!("r{number}");
         // Whoever registered without a request since has keys now.
         self.register(life, number, Some(csr.to_owned())).await?;
         let Some(peer_chain) = self.ledger(|ledger| ledger.chains.get(&id).cloned()) else { return Ok(()) };
+        let leaf = Certificate::from_der(&peer_chain[0]).unwrap();
         let login = DeviceLogin {
             host: HOST.into(),
             device_id: id.clone(),
@@ -345,7 +391,14 @@ impl Plant {
             peer_chain,
             peer: Default::default(),
         };
+        let before = life.platform.now();
         let session = life.hub.open(login, SessionKind::Clean).await?;
+        // The clock may have been set meanwhile; one of the two times let it in.
+        let times = [before, life.platform.now()];
+        assert!(
+            times.iter().any(|now| leaf.not_before() <= *now && *now < leaf.not_after()),
+            "{id} came in with a certificate that is not valid at {times:?}"
+        );
         let turn = self.ledger(|ledger| ledger.renew(&id));
         let body = json!({"id": id, "csr": csr, "replace": "*"});
         let request = format!("rid-{turn}");
