@@ -38,6 +38,8 @@ use tokio::sync::watch;
 use workload::{Made, Plant};
 
 const SEEDS: u64 = 200;
+/// Fewer runs than these say nothing of how far the workload gets.
+const FEW: u64 = 20;
 /// Crashes in the life of one installation.
 const LIVES: u64 = 3;
 /// Clients at once, and what each asks for before the crash at the latest.
@@ -77,6 +79,9 @@ fn crashes_and_faults_break_no_promise() {
             Box::pin(simulate(machine, life, &plant.clone(), &requests, &mut tally, &guard)).await;
         }
     });
+    if runs < FEW {
+        return;
+    }
     // The workload must really get somewhere, and the crashes must really meet it.
     assert!(tally.acknowledged > runs * 15, "{tally:?} in {runs} runs");
     assert!(tally.crashes > runs, "{tally:?} in {runs} runs");

@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{i as t}from"./hub-Dp7sKQjZ.js";import n from"./EventsView-DbxsJYad.js";import{t as r}from"./jsx-runtime-LKYXHABd.js";var i=e(r(),1);function a({id:e,resource:r}){return r?(0,i.jsx)(n,{hubId:e.id,partitions:t(r)}):null}export{a as default};

@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{i as t}from"./hub-Dai4T8a-.js";import n from"./EventsView-D218djRz.js";import{t as r}from"./jsx-runtime-LKYXHABd.js";var i=e(r(),1);function a({id:e,resource:r}){return r?(0,i.jsx)(n,{hubId:e.id,partitions:t(r)}):null}export{a as default};

@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import t from"./JsonPane-C0Ap4te8.js";import{t as n}from"./jsx-runtime-LKYXHABd.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{id:e})}export{i as default};

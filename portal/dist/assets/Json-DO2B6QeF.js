@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import t from"./JsonPane-Cvff71l_.js";import{t as n}from"./jsx-runtime-LKYXHABd.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{id:e})}export{i as default};

@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{RegistryDevices as t}from"./RegistryDevices-BppBT1fo.js";import{t as n}from"./jsx-runtime-LKYXHABd.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{namespace:e.id})}export{i as default};

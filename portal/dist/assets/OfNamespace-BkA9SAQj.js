@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{RegistryDevices as t}from"./RegistryDevices-wlCLvQoF.js";import{t as n}from"./jsx-runtime-LKYXHABd.js";var r=e(n(),1);function i({id:e}){return(0,r.jsx)(t,{namespace:e.id})}export{i as default};

@@ -1,1 +1,0 @@
-import{t as e}from"./useQuery-wgFhUP2y.js";import{n as t,t as n}from"./permissions-BHXGnC0K.js";function r(r){let i=e({queryKey:[`permissions`,r?.scope.toLowerCase()],queryFn:({signal:e})=>t(r?.scope??``,e),enabled:r!==void 0,staleTime:1e4});return!r||!i.data||n(i.data,r.action,r.data)}export{r as t};
