@@ -87,8 +87,7 @@ def test_wrong_secrets_meet_a_delay_that_libraries_obey(own_server: Callable[...
     assert statuses[:10] == [401] * 10 and statuses.count(429) > 60, statuses
     refused = token(server, owner["clientId"], "wrong")
     assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 61, refused.headers
-    # The owner's own secret waits too at this address, and works after the time that was told.
-    time.sleep(int(refused.headers["Retry-After"]))
+    # The owner's own secret works at this address all the while.
     assert token(server, owner["clientId"], owner["clientSecret"]).status_code == 200
     credential = ClientSecretCredential(
         owner["tenantId"], owner["clientId"], "wrong", authority=server.url, disable_instance_discovery=True, connection_verify=server.ca

@@ -1,8 +1,8 @@
-//! Wrong keys and secrets slow down whoever sends them: after a few, the next is not looked at before its time. What is counted is
-//! a name together with an address, so that nobody locks out the owner of a name from elsewhere.
+//! Wrong keys and secrets slow down whoever sends them: after a few, the next wrong one is told to wait. What is counted is a name
+//! together with an address. A right one counts at any time: behind one address may be a plant, and nobody in it may lock the others out.
 //!
-//! Keys and secrets are random and long, so this keeps no key from being guessed. It keeps the work and the noise of trying down,
-//! and tells a client in a loop to stop. So each process counts for itself, and forgets with its end. Passwords, which people choose,
+//! Keys and secrets are random and long, so this keeps no key from being guessed. It keeps the noise of trying down, and tells a
+//! client in a loop to stop. So each process counts for itself, and forgets with its end. Passwords, which people choose,
 //! are another matter and counted in `ferrohub_service`.
 
 use crate::places::Origin;
@@ -78,11 +78,21 @@ impl Guesses {
         kind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses while the time for the next guess has not come.
+    /// Takes note of what became of a guess, and tells it to whoever guessed: of a wrong one that came before its time, only that.
     ///
     /// # Errors
-    /// `Throttled` with the seconds that are left.
-    pub(crate) fn check(&self, target: &Target) -> Result<()> {
+    /// Those of `outcome`; `Throttled`.
+    pub(crate) fn judge<T>(&self, target: &Target, outcome: Result<T>) -> Result<T> {
+        match &outcome {
+            Ok(_) => self.right(target),
+            Err(error) if error.kind == ErrorKind::Unauthenticated => self.wrong(target)?,
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// Refuses while the time for the next guess has not come.
+    fn check(&self, target: &Target) -> Result<()> {
         let now = self.clock.monotonic();
         let until = self.of(target).get(target).map(|wrong| wrong.not_before).filter(|until| *until > now);
         let Some(until) = until else { return Ok(()) };
@@ -100,27 +110,29 @@ impl Guesses {
         Err(error)
     }
 
-    /// Takes note of what became of a guess that was looked at.
-    pub(crate) fn note<T>(&self, target: &Target, outcome: &Result<T>) {
-        match outcome {
-            Ok(_) => self.right(target),
-            Err(error) if error.kind == ErrorKind::Unauthenticated => self.wrong(target),
-            Err(_) => {}
-        }
-    }
-
     /// A right one: the wrong ones before it were its owner's.
     pub(crate) fn right(&self, target: &Target) {
         self.of(target).remove(target);
     }
 
-    /// A wrong one.
-    pub(crate) fn wrong(&self, target: &Target) {
+    /// A wrong one. Before its time it counts for nothing.
+    ///
+    /// # Errors
+    /// `Throttled` with the seconds that are left.
+    pub(crate) fn wrong(&self, target: &Target) -> Result<()> {
+        let waits = self.check(target);
         let now = self.clock.monotonic();
         let mut recent = self.of(target);
+        if waits.is_err() {
+            // It stays among those of late all the same: names that are made up do not push out what is tried on.
+            let known = recent.get(target);
+            known.into_iter().for_each(|known| recent.put(*target, known));
+            return waits;
+        }
         let known = recent.get(target).filter(|wrong| now.since(wrong.last) < FORGOTTEN);
         let count = known.map_or(0, |wrong| wrong.count).saturating_add(1);
         recent.put(*target, Wrong { count, last: now, not_before: now + wait_after(count, target.kind.free()) });
+        Ok(())
     }
 }
 
@@ -146,16 +158,26 @@ mod tests {
         let target = guesses.target(Kind::ClientSecret, "App", at(1));
         let mut waits = Vec::new();
         for _ in 0..18 {
-            assert!(guesses.check(&target).is_ok());
-            guesses.wrong(&target);
+            guesses.wrong(&target).unwrap();
             let wait = guesses.check(&target).err().and_then(|error| error.retry_after_seconds).unwrap_or(0);
             waits.push(wait);
             clock.advance(Duration::from_secs(u64::from(wait)));
         }
         assert_eq!(waits[..10], [0; 10]);
         assert!(waits[10..].is_sorted() && waits[10] <= 2 && waits[17] == 61, "{waits:?}");
-        guesses.right(&target);
-        guesses.wrong(&target);
+        // In between it counts, whatever was wrong before.
+        guesses.wrong(&target).unwrap();
+        assert!(
+            guesses
+                .judge::<()>(&target, Err(Error::unauthenticated("x")))
+                .is_err_and(|error| error.http_status() == 429)
+        );
+        assert_eq!(guesses.judge(&target, Ok(7)).unwrap(), 7);
+        assert!(
+            guesses
+                .judge::<()>(&target, Err(Error::unauthenticated("x")))
+                .is_err_and(|error| error.http_status() == 401)
+        );
         assert!(guesses.check(&target).is_ok());
     }
 
@@ -164,7 +186,7 @@ mod tests {
         let (_, guesses) = fixture();
         let target = guesses.target(Kind::ClientSecret, "app", at(1));
         for _ in 0..1000 {
-            guesses.wrong(&target);
+            let _ = guesses.wrong(&target);
         }
         let refused = guesses.check(&guesses.target(Kind::ClientSecret, "APP", at(1))).unwrap_err();
         assert_eq!((refused.http_status(), refused.numeric_code()), (429, 429_001));
@@ -178,10 +200,10 @@ mod tests {
         let (clock, guesses) = fixture();
         let target = guesses.target(Kind::ClientSecret, "app", at(1));
         for _ in 0..11 {
-            guesses.wrong(&target);
+            guesses.wrong(&target).unwrap();
         }
         clock.advance(FORGOTTEN);
-        guesses.wrong(&target);
+        guesses.wrong(&target).unwrap();
         assert!(guesses.check(&target).is_ok());
     }
 
@@ -191,12 +213,12 @@ mod tests {
         let tried = guesses.target(Kind::ClientSecret, "tried", at(1));
         let key = guesses.target(Kind::PolicyKey, "hub/owner", at(1));
         for _ in 0..101 {
-            guesses.wrong(&key);
+            guesses.wrong(&key).unwrap();
         }
         for nth in 0..limits::GUESSED_NAMES * 2 {
-            guesses.wrong(&guesses.target(Kind::ClientSecret, &format!("made up {nth}"), at(2)));
+            guesses.wrong(&guesses.target(Kind::ClientSecret, &format!("made up {nth}"), at(2))).unwrap();
             if nth % 1000 == 0 {
-                guesses.wrong(&tried);
+                let _ = guesses.wrong(&tried);
             }
         }
         assert!(guesses.check(&tried).is_err() && guesses.check(&key).is_err());

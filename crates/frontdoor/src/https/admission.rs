@@ -83,16 +83,13 @@ impl Https {
         Some(self.guesses.target(Kind::PolicyKey, &name, call.client.origin()))
     }
 
-    /// Has credentials looked at unless too many wrong ones came for the same name, and notes how it went.
+    /// Has credentials looked at, and notes how it went; after too many wrong ones for the same name, another one is told to wait.
     async fn guessed(
         &self,
         target: Option<Target>,
         admission: impl Future<Output = Result<Admitted>>,
     ) -> Result<Admitted> {
         let Some(target) = target else { return admission.await };
-        self.guesses.check(&target)?;
-        let outcome = admission.await;
-        self.guesses.note(&target, &outcome);
-        outcome
+        self.guesses.judge(&target, admission.await)
     }
 }

@@ -128,7 +128,6 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
     let client = client.map(str::to_owned);
     let target =
         proves(&form, basic.as_ref()).map(|name| guesses.target(Kind::ClientSecret, name, call.client.origin()));
-    target.as_ref().map_or(Ok(()), |target| guesses.check(target))?;
     let reply = match service.authn.token(tenant, &form, basic, call.client.peer.address, v2).await {
         Ok(token) => {
             if let Some(target) = &target {
@@ -140,14 +139,14 @@ async fn token(service: &Service, call: &Call, tenant: &str, v2: bool, guesses: 
         }
         Err(refusal) => {
             tracing::debug!(code = refusal.code, "token refused");
+            if let Some(target) = target.filter(|_| refusal.is_a_wrong_client()) {
+                guesses.wrong(&target)?;
+            }
             // A device that asks whether somebody said yes is no attempt of its own.
             if !matches!(refusal.error, "authorization_pending" | "slow_down") {
                 let event =
                     sign_in(call, client.as_deref(), &form).refused(refusal.code.to_string(), &refusal.description);
                 service.note_sign_in(event);
-            }
-            if let Some(target) = target.filter(|_| refusal.is_a_wrong_client()) {
-                guesses.wrong(&target);
             }
             refused(&refusal, call)
         }

@@ -209,16 +209,14 @@ impl Mqtt {
         }
     }
 
-    /// Lets in who proves to be `name`, unless too many wrong proofs came from there.
+    /// Lets in who proves to be `name`; after too many wrong proofs from there, another one is told to wait.
     async fn proven<T, F>(&self, name: &str, client: Client, open: impl FnOnce(Client) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let target = self.guesses.target(Kind::DeviceKey, name, client.origin());
-        self.guesses.check(&target)?;
         let place = client.place.clone();
-        let opened = open(client).await;
-        self.guesses.note(&target, &opened);
+        let opened = self.guesses.judge(&target, open(client).await);
         if let (Ok(_), Some(place)) = (&opened, place) {
             place.prove();
         }

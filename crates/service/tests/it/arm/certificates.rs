@@ -90,12 +90,10 @@ async fn listed(world: &World, plant: &Plant, query: &str) -> Vec<String> {
     }
 }
 
-#[tokio::test]
-async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
-    let world = World::new().await;
-    let plant = plant(&world).await;
+/// Six certificates of two authorities, the first policy's and that of `extra`, for a device Pump:7 and another one.
+async fn six(world: &World, plant: &Plant) -> [CertificateRecord; 6] {
     world.put(&format!("{}/credentials/default/policies/extra", plant.namespace), ADR, json!({"properties": {}})).await;
-    let (first, second) = (issuing(&world, &plant, "default").await, issuing(&world, &plant, "extra").await);
+    let (first, second) = (issuing(world, plant, "default").await, issuing(world, plant, "extra").await);
     let identity = world.get(&plant.identity, "2025-05-31-preview").await;
     let principal = identity["properties"]["principalId"].as_str().unwrap().to_owned();
     world.assign(&principal, ferrohub_service::authz::builtin::CONTRIBUTOR, &plant.namespace).await;
@@ -105,14 +103,22 @@ async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
     let identity = ferrohub_service::hub::identity::load(world.platform().store.as_ref(), hub.uid, "Pump:7");
     let device = identity.await.unwrap().unwrap().device.uid;
     let other = Uuid::from_u128(77);
-    let all = [
-        record(&world, &first, device, "Pump:7", 10),
-        record(&world, &first, device, "Pump:7", -1),
-        record(&world, &second, device, "Pump:7", 20),
-        record(&world, &second, other, "d2", 5),
-        record(&world, &first, other, "d2", 400),
-        record(&world, &first, other, "d2", 0),
-    ];
+    [
+        record(world, &first, device, "Pump:7", 10),
+        record(world, &first, device, "Pump:7", -1),
+        record(world, &second, device, "Pump:7", 20),
+        record(world, &second, other, "d2", 5),
+        record(world, &first, other, "d2", 400),
+        record(world, &first, other, "d2", 0),
+    ]
+}
+
+#[tokio::test]
+async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let all = six(&world, &plant).await;
+    let (first, second) = (issuing(&world, &plant, "default").await, issuing(&world, &plant, "extra").await);
     write(&world, &all).await;
     revoke(&world, &[all[4].serial.clone()]).await;
     let of = |numbers: &[usize]| numbers.iter().map(|at| all[*at].serial.clone()).collect::<BTreeSet<_>>();
@@ -142,7 +148,30 @@ async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
             assert_eq!((set, found.len()), (of(&wanted), wanted.len()), "{query}{top}");
         }
     }
-    // What a revoked authority issued is no good any more, whatever its own row says.
+    // Of one authority they come in the order in which they end.
+    let ordered = listed(&world, &plant, "issuer=default").await;
+    assert_eq!(ordered, [1, 5, 0, 4].map(|at| all[at].serial.clone()));
+
+    let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[4].serial), ADR).await;
+    let shown = &one["properties"];
+    assert_eq!((&shown["state"], &shown["deviceId"]), (&json!("Revoked"), &json!("d2")));
+    let authority = format!("{}/certificateAuthorities/default", plant.namespace);
+    assert_eq!(shown["issuer"]["certificateAuthorityResourceId"], authority);
+    assert!(shown["revoked"].is_string() && shown["validityNotAfter"].is_string());
+    let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[0].serial), ADR).await;
+    assert_eq!(one["type"], "Microsoft.DeviceRegistry/namespaces/certificates");
+    assert_eq!(one["id"], format!("{}/certificates/{}", plant.namespace, all[0].serial));
+    assert!(one["properties"]["deviceResourceId"].as_str().is_none_or(|id| id.contains("/devices/")));
+}
+
+#[tokio::test]
+async fn what_a_revoked_authority_issued_is_no_good_any_more() {
+    let world = World::new().await;
+    let plant = plant(&world).await;
+    let all = six(&world, &plant).await;
+    write(&world, &all).await;
+    revoke(&world, &[all[4].serial.clone()]).await;
+    let of = |numbers: &[usize]| numbers.iter().map(|at| all[*at].serial.clone()).collect::<BTreeSet<_>>();
     let extra = format!("{}/credentials/default/policies/extra", plant.namespace);
     world.send(&world.owner, "POST", &format!("{extra}/revokeIssuer"), ADR, None).await.unwrap();
     for (query, wanted) in [
@@ -161,21 +190,6 @@ async fn certificates_are_found_by_device_serial_issuer_state_and_end() {
     let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[3].serial), ADR).await;
     assert_eq!(one["properties"]["state"], "IssuerRevoked");
     assert!(one["properties"]["issuer"]["revoked"].is_string() && one["properties"].get("revoked").is_none());
-
-    // Of one authority they come in the order in which they end.
-    let ordered = listed(&world, &plant, "issuer=default").await;
-    assert_eq!(ordered, [1, 5, 0, 4].map(|at| all[at].serial.clone()));
-
-    let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[4].serial), ADR).await;
-    let shown = &one["properties"];
-    assert_eq!((&shown["state"], &shown["deviceId"]), (&json!("Revoked"), &json!("d2")));
-    let authority = format!("{}/certificateAuthorities/default", plant.namespace);
-    assert_eq!(shown["issuer"]["certificateAuthorityResourceId"], authority);
-    assert!(shown["revoked"].is_string() && shown["validityNotAfter"].is_string());
-    let one = world.get(&format!("{}/certificates/{}", plant.namespace, all[0].serial), ADR).await;
-    assert_eq!(one["type"], "Microsoft.DeviceRegistry/namespaces/certificates");
-    assert_eq!(one["id"], format!("{}/certificates/{}", plant.namespace, all[0].serial));
-    assert!(one["properties"]["deviceResourceId"].as_str().is_none_or(|id| id.contains("/devices/")));
 }
 
 #[tokio::test]
