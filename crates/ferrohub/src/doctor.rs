@@ -62,10 +62,11 @@ pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool
             None
         }
     };
-    match server.as_ref().filter(|_| runs) {
-        Some(server) => answering_ports(server, &mut findings).await,
-        None => free_ports(&config, &mut findings).await,
+    let running = server.as_ref().filter(|_| runs);
+    if let Some(server) = running {
+        answering_ports(server, &mut findings).await;
     }
+    free_ports(&config, running, &mut findings).await;
     let domain = server.as_ref().map_or(config.domain.as_str(), |server| server.domain.as_str());
     names(domain, args.hub.as_deref(), server.as_ref(), &mut findings).await;
     findings.print()
@@ -170,12 +171,25 @@ async fn answering_ports(server: &ServerFile, findings: &mut Findings) {
     }
 }
 
-/// The ports that the next start takes, where no server runs. That none does is no fault.
-async fn free_ports(config: &Config, findings: &mut Findings) {
-    let addresses = match ports::addresses(config) {
+/// The ports that the next start takes; beside a server that runs, those that are asked for and not its own.
+async fn free_ports(config: &Config, running: Option<&ServerFile>, findings: &mut Findings) {
+    let mut addresses = match ports::addresses(config) {
         Ok(addresses) => addresses,
         Err(error) => return findings.add(Grade::Bad, error.message),
     };
+    if let Some(server) = running {
+        // Which others it has, its file does not tell clients.
+        (addresses.pki, addresses.health) = (Vec::new(), None);
+        if [None, Some(server.https_port)].contains(&config.https_port) {
+            addresses.https.clear();
+        }
+        if config.mqtt_port.is_none() || config.mqtt_port == server.mqtt_port {
+            addresses.mqtt.clear();
+        }
+        if addresses.https.is_empty() && addresses.mqtt.is_empty() {
+            return;
+        }
+    }
     let faults = addresses.faults().await;
     for fault in &faults {
         // Of what nobody asked for, another port may be meant.
@@ -191,7 +205,7 @@ async fn free_ports(config: &Config, findings: &mut Findings) {
                 .filter(|address| address.port() != 0)
                 .map(|address| address.port().to_string())
                 .collect();
-        findings.add(Grade::Good, format!("its ports are free: {}", named.join(", ")));
+        findings.add(Grade::Good, format!("ports for the next start are free: {}", named.join(", ")));
     }
 }
 

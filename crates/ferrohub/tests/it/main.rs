@@ -131,18 +131,21 @@ fn a_data_folder_has_one_server() {
     let doctor = home.run(&["doctor"]);
     assert!(doctor.success, "{}{}", doctor.stdout, doctor.stderr);
     assert!(doctor.stdout.contains("ok    HTTPS answers at 127.0.0.1:"), "{}", doctor.stdout);
+    assert!(!doctor.stdout.contains("cannot listen"), "its own ports are not taken: {}", doctor.stdout);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let doctor = home.run(&["doctor", "--mqtt-port", &port]);
+    assert!(!doctor.success && doctor.stdout.contains("BAD   MQTT (--mqtt-port): cannot listen"), "{}", doctor.stdout);
     assert!(server.terminate(), "serve did not end well on SIGTERM");
     // That it was stopped is no fault; a port that is asked for and taken is one.
     let doctor = home.run(&["doctor"]);
     assert!(doctor.success && doctor.stdout.contains("hint  no server runs on the data folder"), "{}", doctor.stdout);
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
     let doctor = home.run(&["doctor", "--https-port", &port]);
     let bad = format!("BAD   HTTPS (--https-port): cannot listen on 127.0.0.1:{port}");
     assert!(!doctor.success && doctor.stdout.contains(&bad), "{}", doctor.stdout);
     drop(taken);
     let doctor = home.run(&["doctor", "--https-port", &port, "--mqtt-port", "0", "--metrics-port", "0"]);
-    let free = format!("ok    its ports are free: {port}");
+    let free = format!("ok    ports for the next start are free: {port}");
     assert!(doctor.success && doctor.stdout.contains(&free), "{}", doctor.stdout);
 }
 
