@@ -4,6 +4,7 @@
 //! ends in `.localhost`) are dialled at the server's known address, because plain glibc does not
 //! resolve them; and it trusts the given CA certificates and nothing else.
 
+use crate::tls_fault;
 use bytes::Bytes;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -25,8 +26,6 @@ use tokio_rustls::TlsConnector;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time from the request to the last byte of its response: ours.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// Code of the error for a server whose certificate is not from a CA that the client trusts.
-pub const UNTRUSTED: &str = "UntrustedServer";
 /// Idle connections kept per server name: ours.
 const MAX_IDLE: usize = 4;
 
@@ -129,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// `Invalid` for a bad URL or header, `Unavailable` where the server cannot be reached or does
-    /// not answer in time, [`UNTRUSTED`] where its certificate is not trusted, `TooLarge` for a response over [`CLIENT_RESPONSE_BYTES`].
+    /// not answer in time, [`tls_fault::UNTRUSTED`] and [`tls_fault::MISNAMED`] where its certificate is not trusted, `TooLarge` for a response over [`CLIENT_RESPONSE_BYTES`].
     pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Response> {
         let uri: Uri = url.parse().map_err(|_| Error::invalid(format!("'{url}' is not a URL.")))?;
         let target = Target::of(&uri, &self.server)?;
@@ -200,10 +199,8 @@ impl Client {
             socket.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
             let name = ServerName::try_from(target.host.clone())
                 .map_err(|_| Error::invalid(format!("'{}' is not a host name.", target.host)))?;
-            self.tls.connect(name, socket).await.map_err(|error| match is_untrusted(&error) {
-                true => untrusted(target),
-                false => unreachable(format!("TLS failed: {error}")),
-            })
+            let address = format!("{}:{}", target.dial_host, target.dial_port);
+            self.tls.connect(name, socket).await.map_err(|error| tls_fault::told(&error, &target.authority, &address))
         };
         let stream = match timeout(self.clock.as_ref(), CONNECT_TIMEOUT, opening).await {
             Ok(stream) => stream?,
@@ -281,22 +278,6 @@ fn build(
     request
         .body(Full::new(body))
         .map_err(|error| Error::invalid(format!("A header of the request is not valid: {error}.")))
-}
-
-/// Whether TLS failed because nobody whom we trust issued the server's certificate. The signature is bad
-/// where a CA of the same name did, such as that of a data folder made anew.
-fn is_untrusted(error: &std::io::Error) -> bool {
-    use rustls::CertificateError::{BadSignature, UnknownIssuer};
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature)))
-}
-
-fn untrusted(target: &Target) -> Error {
-    let text = format!(
-        "The certificate of {} is not from a CA in the CA file that is used here. Use the ca.pem of that server's data folder.",
-        target.authority
-    );
-    Error::new(ErrorKind::Invalid, UNTRUSTED, text)
 }
 
 fn broken(target: &Target, error: &dyn std::error::Error) -> Error {

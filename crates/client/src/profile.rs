@@ -9,8 +9,11 @@ use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::CLIENT_FILE_BYTES;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+/// Code of the error for a data folder on which no server has run.
+pub const NO_SERVER: &str = "NoServerFile";
 
 /// `server.json`: written by the server at each start. Members we do not know are ignored.
 #[derive(Debug, Clone, Deserialize)]
@@ -136,10 +139,7 @@ impl Profile {
     /// `Invalid` where the file cannot be read or is not ours.
     pub fn load(environment: &Environment) -> Result<Option<Self>> {
         let path = config_dir(environment)?.join("profile.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        read_json(&path, "Delete it and run 'az login' again").map(Some)
+        read_json(&path, "Delete it and run 'az login' again")
     }
 
     /// Stores the profile, readable by its owner only.
@@ -159,7 +159,7 @@ impl Profile {
         let path = config_dir(environment)?.join("profile.json");
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Error::invalid(format!("Cannot remove {}: {error}.", path.display()))),
         }
     }
@@ -279,17 +279,17 @@ pub fn data_dir(environment: &Environment) -> Result<PathBuf> {
 /// The `server.json` of a data folder.
 ///
 /// # Errors
-/// `Invalid` where it is missing (the server never ran there) or malformed.
+/// [`NO_SERVER`] where it is missing (the server never ran there); `Invalid` where it cannot be read or is malformed.
 pub fn read_server_file(data_dir: &Path) -> Result<ServerFile> {
     let path = data_dir.join("server.json");
-    if !path.exists() {
-        return Err(Error::invalid(format!(
+    read_json(&path, "Restart 'ferrohub serve', which writes it anew")?.ok_or_else(|| {
+        Error::invalid(format!(
             "{} does not exist: no server has run on this data folder. Start one with 'ferrohub serve' or 'ferrohub quickstart', \
-             set FERROHUB_DATA_DIR, or name a server with 'az login --server URL --ca FILE'.",
+             or name the folder of another in FERROHUB_DATA_DIR.",
             path.display()
-        )));
-    }
-    read_json(&path, "Restart 'ferrohub serve', which writes it anew")
+        ))
+        .with_code(NO_SERVER)
+    })
 }
 
 /// The `owner.json` at `path`.
@@ -297,14 +297,15 @@ pub fn read_server_file(data_dir: &Path) -> Result<ServerFile> {
 /// # Errors
 /// `Invalid` where it is missing or malformed.
 pub fn read_owner_file(path: &Path) -> Result<OwnerFile> {
-    if !path.exists() {
-        return Err(Error::invalid(format!(
+    let file =
+        read_json(path, "If it is a data folder's, delete it and restart 'ferrohub serve', which makes a new one")?;
+    file.ok_or_else(|| {
+        Error::invalid(format!(
             "{} does not exist. If it is a data folder's, restart 'ferrohub serve', which makes a new one; or sign in with \
              'az login --service-principal -u APP_ID -p SECRET -t TENANT'.",
             path.display()
-        )));
-    }
-    read_json(path, "If it is a data folder's, delete it and restart 'ferrohub serve', which makes a new one")
+        ))
+    })
 }
 
 /// Settings of `az config`: section, then key, then value.
@@ -316,10 +317,8 @@ pub type Settings = BTreeMap<String, BTreeMap<String, String>>;
 /// `Invalid` where the file is not TOML of two levels.
 pub fn load_settings(environment: &Environment) -> Result<Settings> {
     let path = config_dir(environment)?.join("config.toml");
-    if !path.exists() {
-        return Ok(Settings::new());
-    }
-    let text = String::from_utf8_lossy(&read_bounded(&path)?).into_owned();
+    let Some(bytes) = read_if_there(&path)? else { return Ok(Settings::new()) };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     toml::from_str(&text).map_err(|error| Error::invalid(format!("{} is not valid: {error}.", path.display())))
 }
 
@@ -336,10 +335,11 @@ fn default_ca_file() -> String {
     "ca.pem".to_owned()
 }
 
-/// Reads a JSON file; `remedy` says what to do about a damaged one.
-fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T> {
-    let bytes = read_bounded(path)?;
+/// Reads a JSON file, `None` where there is none; `remedy` says what to do about a damaged one.
+fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<Option<T>> {
+    let Some(bytes) = read_if_there(path)? else { return Ok(None) };
     serde_json::from_slice(&bytes)
+        .map(Some)
         .map_err(|error| Error::invalid(format!("{} is not valid: {error}. {remedy}.", path.display())))
 }
 
@@ -348,7 +348,7 @@ fn read_json<T: DeserializeOwned>(path: &Path, remedy: &str) -> Result<T> {
 /// # Errors
 /// `Invalid` where it cannot be read or is larger.
 pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
+    let unreadable = |error: std::io::Error| unreadable(path, &error);
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > CLIENT_FILE_BYTES {
         return Err(Error::invalid(format!(
@@ -357,6 +357,36 @@ pub fn read_bounded(path: &Path) -> Result<Vec<u8>> {
         )));
     }
     std::fs::read(path).map_err(unreadable)
+}
+
+/// The same for a file that may be missing: only one that is not there counts as that, none that is somebody else's.
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+        Ok(_) => read_bounded(path).map(Some),
+    }
+}
+
+/// Why `path` cannot be read; where that is a matter of rights, with who has them.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let whose = if error.kind() == ErrorKind::PermissionDenied { whose(path) } else { String::new() };
+    Error::invalid(format!("Cannot read {}: {error}.{whose}", path.display()))
+}
+
+/// A sentence on whom `path` belongs to, or the nearest folder above it that can be seen.
+#[cfg(unix)]
+fn whose(path: &Path) -> String {
+    let seen = path.ancestors().find_map(|at| Some((at, std::fs::metadata(at).ok()?)));
+    seen.map_or_else(String::new, |(at, metadata)| {
+        let user = std::os::unix::fs::MetadataExt::uid(&metadata);
+        format!(" {} belongs to user {user}: run this as that user.", at.display())
+    })
+}
+
+#[cfg(not(unix))]
+fn whose(_path: &Path) -> String {
+    String::new()
 }
 
 /// Writes `bytes` to `path` by way of a file beside it, mode 0600, in a folder of mode 0700.

@@ -1,8 +1,14 @@
 //! The command line of our own verbs. `az` has its own parser and never comes here.
 
+mod device;
+mod values;
+
+pub(crate) use device::{DeviceArgs, DeviceRunArgs, DeviceVerb};
+
 use crate::logs::LogFormat;
-use clap::{Args, Parser, Subcommand};
-use std::net::{IpAddr, SocketAddr};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Self-hosted Azure Device Registry, IoT Hub and Device Provisioning Service.
@@ -17,6 +23,18 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Cli {
+    /// The command line of this process; one that is wrong, or asks for help, ends it.
+    pub(crate) fn of_process() -> Self {
+        Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from_words(words: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = values::taking_negative_numbers(Self::command()).try_get_matches_from(words)?;
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,7 +97,7 @@ pub(crate) struct ServerFlags {
     #[arg(long)]
     pub(crate) domain: Option<String>,
     /// Addresses to listen on; default 127.0.0.1,::1.
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = values::address)]
     pub(crate) listen: Option<Vec<IpAddr>>,
     /// HTTPS port; 0 takes a free one; default 443 where it may be bound, else 8443.
     #[arg(long, value_name = "PORT")]
@@ -114,73 +132,6 @@ pub(crate) struct QuickstartArgs {
     /// End after the summary instead of serving until Ctrl-C.
     #[arg(long)]
     pub(crate) once: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeviceArgs {
-    #[command(subcommand)]
-    pub(crate) verb: DeviceVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeviceVerb {
-    /// Register at DPS, connect to the assigned hub, send telemetry; with --stay live on and renew the certificate.
-    Run(DeviceRunArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeviceRunArgs {
-    /// Data folder of a local server (or FERROHUB_DATA_DIR): gives address, port and CA file.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Address and MQTT port to dial, such as 192.0.2.7:8883; default from the data folder.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) server: Option<SocketAddr>,
-    /// Services whose names can be looked up, as Azure's: dial their port 8883, and trust what this machine trusts.
-    #[arg(long, conflicts_with_all = ["server", "data_dir"])]
-    pub(crate) azure: bool,
-    /// CA file, PEM; default from the data folder, with --azure what this machine trusts.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-    /// DPS host name; default global.azure-devices-provisioning.{domain}, with --azure that of Azure.
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-    /// Id scope of the provisioning service.
-    #[arg(long)]
-    pub(crate) id_scope: String,
-    /// Registration id; with several devices a number is appended.
-    #[arg(long)]
-    pub(crate) registration_id: String,
-    /// The device's key, base64 (or FERROHUB_DEVICE_KEY).
-    #[arg(long, value_name = "KEY", conflicts_with = "group_key", env = "FERROHUB_DEVICE_KEY", hide_env_values = true)]
-    pub(crate) key: Option<String>,
-    /// The enrollment group's key, from which each device's key is derived.
-    #[arg(long, value_name = "KEY")]
-    pub(crate) group_key: Option<String>,
-    /// Certificate with which the device registers, PEM, leaf first; instead of a key.
-    #[arg(long, value_name = "FILE", requires = "certificate_key", conflicts_with_all = ["key", "group_key", "devices"])]
-    pub(crate) certificate: Option<PathBuf>,
-    /// Key of that certificate, PEM (PKCS#8).
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    pub(crate) certificate_key: Option<PathBuf>,
-    /// Ask for a certificate and connect to the hub with it instead of the key.
-    #[arg(long)]
-    pub(crate) csr: bool,
-    /// Telemetry messages of each device; default 10, with --stay without end.
-    #[arg(long)]
-    pub(crate) count: Option<u32>,
-    /// Devices, one after another.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) devices: u32,
-    /// Milliseconds between two messages; default none, with --stay 5000.
-    #[arg(long, value_name = "MS")]
-    pub(crate) interval: Option<u64>,
-    /// Stay connected until Ctrl-C: show the twin and its changes, renew the certificate, connect again when a connection ends.
-    #[arg(long, conflicts_with = "devices")]
-    pub(crate) stay: bool,
-    /// Part of a certificate's validity after which --stay asks for another one, percent.
-    #[arg(long, default_value_t = 80, value_name = "PERCENT", requires = "stay", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(crate) renew_at: u8,
 }
 
 /// Variables: TenantId, SubscriptionId, ResourceGroup, Location, NamespaceName, HubName, DpsName, UserIdentity, WorkingFolder,
@@ -250,7 +201,7 @@ pub(crate) struct EventsArgs {
     #[arg(long)]
     pub(crate) partition: Option<u16>,
     /// First sequence number in each partition.
-    #[arg(long, default_value_t = 0, value_name = "SEQUENCE")]
+    #[arg(long, default_value_t = 0, value_name = "SEQUENCE", value_parser = values::whole_number)]
     pub(crate) from: u64,
     /// Go on printing events as they come, until Ctrl-C.
     #[arg(long)]
@@ -452,7 +403,10 @@ pub(crate) struct DoctorArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+
+    fn read<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Cli, clap::Error> {
+        Cli::from_words(words.into_iter().map(OsString::from))
+    }
 
     #[test]
     fn the_grammar_is_consistent() {
@@ -461,18 +415,16 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let cli =
-            Cli::try_parse_from(["ferrohub", "quickstart", "--once", "--https-port", "0", "--listen", "127.0.0.1,::1"])
-                .unwrap();
+        let cli = read(["ferrohub", "quickstart", "--once", "--https-port", "0", "--listen", "127.0.0.1,::1"]).unwrap();
         let Verb::Quickstart(args) = cli.verb else { panic!("another verb") };
         assert!(args.once);
         assert_eq!((args.server.https_port, args.server.listen.unwrap().len()), (Some(0), 2));
-        assert!(Cli::try_parse_from(["ferrohub", "serve", "--mqtt-port", "x"]).is_err());
-        assert!(Cli::try_parse_from(["ferrohub", "backup"]).is_err());
-        let reset = Cli::try_parse_from(["ferrohub", "owner", "reset", "--data-dir", "/x"]).unwrap();
+        assert!(read(["ferrohub", "serve", "--mqtt-port", "x"]).is_err());
+        assert!(read(["ferrohub", "backup"]).is_err());
+        let reset = read(["ferrohub", "owner", "reset", "--data-dir", "/x"]).unwrap();
         let Verb::Owner(OwnerArgs { verb: OwnerVerb::Reset(args) }) = reset.verb else { panic!("another verb") };
         assert_eq!((args.data_dir, args.config), (Some("/x".into()), None));
-        let link = Cli::try_parse_from(["ferrohub", "owner", "link", "--user", "ann@plant.example"]).unwrap();
+        let link = read(["ferrohub", "owner", "link", "--user", "ann@plant.example"]).unwrap();
         let Verb::Owner(OwnerArgs { verb: OwnerVerb::Link(args) }) = link.verb else { panic!("another verb") };
         assert_eq!((args.data_dir, args.user.as_deref()), (None, Some("ann@plant.example")));
     }
@@ -481,9 +433,7 @@ mod tests {
     fn a_device_renews_at_80_percent_where_nothing_else_is_said() {
         let device = |words: &str| {
             let words = format!("ferrohub device run --id-scope 0ne00000000 --registration-id d1 {words}");
-            let Verb::Device(args) = Cli::try_parse_from(words.split_whitespace())?.verb else {
-                panic!("another verb")
-            };
+            let Verb::Device(args) = read(words.split_whitespace())?.verb else { panic!("another verb") };
             let DeviceVerb::Run(args) = args.verb;
             Ok::<_, clap::Error>(args.renew_at)
         };

@@ -14,10 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// MQTT over TLS (IANA 8883, which the SDKs have built in).
-const MQTT_PORT: u16 = 8883;
-/// Metrics and health, loopback only (the port of OpenTelemetry's Prometheus exporters).
-const METRICS_PORT: u16 = 9464;
 /// Every variable that we read; others that start with `FERROHUB_` are reported as unknown.
 const VARIABLES: [&str; 26] = [
     "FERROHUB_CONFIG",
@@ -96,10 +92,12 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<IpAddr>,
     /// `None`: 443 where it may be bound, else 8443.
     pub(crate) https_port: Option<u16>,
-    pub(crate) mqtt_port: u16,
+    /// `None`: 8883.
+    pub(crate) mqtt_port: Option<u16>,
     /// `None`: off.
     pub(crate) pki_port: Option<u16>,
-    pub(crate) metrics_port: u16,
+    /// `None`: 9464.
+    pub(crate) metrics_port: Option<u16>,
     pub(crate) tls: Option<TlsFiles>,
     /// `None`: no webhook is asked.
     pub(crate) webhooks: Option<WebhookHosts>,
@@ -181,11 +179,9 @@ impl Config {
                 .unwrap_or_else(|| "localhost".to_owned()),
             listen: pick(flags.listen.clone(), listen(variables)?, file.listen).unwrap_or_else(loopback),
             https_port: pick(flags.https_port, port(variables, "FERROHUB_HTTPS_PORT")?, file.https_port),
-            mqtt_port: pick(flags.mqtt_port, port(variables, "FERROHUB_MQTT_PORT")?, file.mqtt_port)
-                .unwrap_or(MQTT_PORT),
+            mqtt_port: pick(flags.mqtt_port, port(variables, "FERROHUB_MQTT_PORT")?, file.mqtt_port),
             pki_port: pick(flags.pki_port, port(variables, "FERROHUB_PKI_PORT")?, file.pki_port),
-            metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port)
-                .unwrap_or(METRICS_PORT),
+            metrics_port: pick(flags.metrics_port, port(variables, "FERROHUB_METRICS_PORT")?, file.metrics_port),
             tls: tls(variables, file.tls)?,
             webhooks: webhooks(variables, file.webhooks)?,
             master_key: master_key(variables, &file.master_key)?,
@@ -392,7 +388,7 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("/home/ana/.local/share/ferrohub"));
         assert_eq!(
             (config.https_port, config.mqtt_port, config.pki_port, config.metrics_port),
-            (None, 8883, None, 9464)
+            (None, None, None, None)
         );
         assert_eq!(config.listen, loopback());
         assert_eq!(config.domain, "localhost");
@@ -403,7 +399,7 @@ mod tests {
         let file = "https_port = 1\nmqtt_port = 2\npki_port = 3\ndomain = 'a.example'\n[log]\nformat = 'json'\n";
         let flags = ServerFlags { https_port: Some(0), ..ServerFlags::default() };
         let config = with_file(file, flags, &[("FERROHUB_HTTPS_PORT", "11"), ("FERROHUB_MQTT_PORT", "12")]).unwrap();
-        assert_eq!((config.https_port, config.mqtt_port, config.pki_port), (Some(0), 12, Some(3)));
+        assert_eq!((config.https_port, config.mqtt_port, config.pki_port), (Some(0), Some(12), Some(3)));
         assert_eq!((config.domain.as_str(), config.log_format), ("a.example", Some(LogFormat::Json)));
     }
 

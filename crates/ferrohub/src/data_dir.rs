@@ -1,6 +1,7 @@
 //! The data folder: its lock, and the files in it that are not the store's or the log's.
 
 use crate::own;
+use ferrohub_client::profile::unreadable;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::DATA_FILE_BYTES;
 use ferrohub_model::random::Random;
@@ -122,14 +123,9 @@ impl DataDir {
     /// The folder of a server that has stopped; nothing is made.
     ///
     /// # Errors
-    /// `NotFound` where nothing was installed; as [`DataDir::open`].
+    /// As [`installed`] and [`DataDir::open`].
     pub(crate) fn open_existing(path: &Path) -> Result<Self> {
-        if !path.join(STORE_FILE).exists() {
-            return Err(Error::not_found(format!(
-                "The data folder {} holds no installation; name its folder with --data-dir.",
-                path.display()
-            )));
-        }
+        installed(path)?;
         Self::open(path)
     }
 
@@ -174,6 +170,22 @@ impl DataDir {
         // A folder with a store and without a key has lost its key: a new one would open nothing.
         let may_create = !self.store().exists();
         master_key_file(&self.path.join(MASTER_KEY_FILE), may_create, random)
+    }
+}
+
+/// Refuses a folder that holds no installation.
+///
+/// # Errors
+/// `NotFound` where nothing was installed, `Invalid` where it cannot be looked into.
+pub(crate) fn installed(path: &Path) -> Result<()> {
+    let store = path.join(STORE_FILE);
+    match std::fs::metadata(&store) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::not_found(format!(
+            "The data folder {} holds no installation; name its folder with --data-dir.",
+            path.display()
+        ))),
+        Err(error) => Err(unreadable(&store, &error)),
     }
 }
 
@@ -245,7 +257,7 @@ fn create_master_key(path: &Path, random: &dyn Random) -> Result<MasterKey> {
 /// # Errors
 /// `Invalid` where it cannot be read or is larger.
 pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |error: std::io::Error| Error::invalid(format!("Cannot read {}: {error}.", path.display()));
+    let unreadable = |error: std::io::Error| unreadable(path, &error);
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(DATA_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > DATA_FILE_BYTES {

@@ -5,17 +5,19 @@ use crate::config::{Variables, default_data_dir};
 use crate::data_dir::read_bounded;
 use crate::output::{asking_for_the_server, duration, print};
 use crate::signals::Signals;
+use ferrohub_client::device::connection::{NOT_MQTT, asking_the_audit_log};
 use ferrohub_client::device::csr::DeviceKey;
 use ferrohub_client::device::key;
 use ferrohub_client::device::life::{Event, Life, Onboarding};
 use ferrohub_client::device::network::{Network, Place, system_roots};
-use ferrohub_client::profile;
+use ferrohub_client::profile::{self, NO_SERVER};
+use ferrohub_client::tls_fault::UNTRUSTED;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::terminal::escaped;
 use ferrohub_pki::certificate::Certificate;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +40,12 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &Arc
             "A device needs something to prove who it is: give --key, --group-key or --certificate, or set FERROHUB_DEVICE_KEY.",
         ));
     }
-    let (network, dps_host) = services(args, variables, clock)?;
+    let Services { network, dps_host, advice } = services(args, variables, clock)?;
     if args.stay {
         let mut signals = Signals::listen()?;
         let life = life(args, network, dps_host, &args.registration_id)?;
-        return life.until(signals.received(), &mut |event| show(&args.registration_id, true, &event)).await;
+        let tell = &mut |event: Event<'_>| show(&args.registration_id, true, &advice, &event);
+        return life.until(signals.received(), tell).await.map_err(|error| advice.on(error));
     }
     for number in 1..=args.devices {
         let id = match args.devices {
@@ -50,9 +53,9 @@ pub(crate) async fn run(args: &DeviceRunArgs, variables: &Variables, clock: &Arc
             _ => format!("{}-{number}", args.registration_id),
         };
         let life = life(args, network.clone(), dps_host.clone(), &id)?;
-        life.once(&mut |event| show(&id, false, &event))
+        life.once(&mut |event| show(&id, false, &advice, &event))
             .await
-            .map_err(|error| if args.azure { error } else { asking_for_the_server(error) })
+            .map_err(|error| advice.on(error))
             .map_err(|error| Error { message: format!("{id}: {}", error.message), ..error })?;
     }
     Ok(())
@@ -90,7 +93,7 @@ fn certificate(chain: &Path, key: &Path) -> Result<Onboarding> {
 }
 
 /// Prints what happens to the device called `id`.
-fn show(id: &str, stays: bool, event: &Event<'_>) -> Result<()> {
+fn show(id: &str, stays: bool, advice: &Advice, event: &Event<'_>) -> Result<()> {
     let text = match event {
         Event::Assigned(registration, time) => {
             let (hub, device) = (&registration.assigned_hub, &registration.device_id);
@@ -112,27 +115,83 @@ fn show(id: &str, stays: bool, event: &Event<'_>) -> Result<()> {
         Event::Renews => "asks the hub for another certificate".to_owned(),
         Event::RenewalRefused(error) => format!("{} Asks DPS.", error.message),
         Event::NotRenewed(error) => format!("keeps its certificate for now: {}", error.message),
-        Event::Broken(error, pause) => format!("{} Goes on in {}.", error.message, duration(*pause)),
+        Event::Broken(error, pause) => {
+            format!("{} Goes on in {}.", advice.on((*error).clone()).message, duration(*pause))
+        }
     };
     // Twins and refusals hold what others wrote.
     print(&escaped(&format!("{id}: {text}")))
 }
 
+/// The services that the devices talk to.
+struct Services {
+    network: Network,
+    dps_host: String,
+    advice: Advice,
+}
+
+/// What is known of a server of ours when something goes wrong with it; of Azure nothing is.
+#[derive(Default)]
+struct Advice {
+    is_ours: bool,
+    /// The CA file that is trusted.
+    ca: PathBuf,
+    /// The port that `server.json` of a data folder names, and the one that is dialled.
+    ports: Option<(u16, u16)>,
+}
+
+impl Advice {
+    /// The error, with what to do about it.
+    fn on(&self, error: Error) -> Error {
+        let more = match error.code {
+            _ if !self.is_ours => return error,
+            UNTRUSTED => {
+                let message = format!(
+                    "The server's certificate is not from the CA in {}. Give the ca.pem of that server's data folder with --ca.",
+                    self.ca.display()
+                );
+                return Error { message, ..error };
+            }
+            NOT_MQTT => match self.ports {
+                Some((named, dialled)) if named != dialled => format!(" server.json of the data folder names {named}."),
+                _ => String::new(),
+            },
+            _ => return asking_for_the_server(asking_the_audit_log(error)),
+        };
+        Error { message: format!("{}{more}", error.message), ..error }
+    }
+}
+
 /// Where the services are, whom to trust, and the host name of DPS.
-fn services(args: &DeviceRunArgs, variables: &Variables, clock: &Arc<dyn Clock>) -> Result<(Network, String)> {
+fn services(args: &DeviceRunArgs, variables: &Variables, clock: &Arc<dyn Clock>) -> Result<Services> {
     let network = |place, ca_pem| Network::new(place, ca_pem, clock.clone());
     if args.azure {
         let ca_pem = args.ca.as_ref().map_or_else(system_roots, |file| read_bounded(file))?;
-        return Ok((network(Place::LookedUp, ca_pem), args.host.clone().unwrap_or_else(|| AZURE.to_owned())));
+        let dps_host = args.host.clone().unwrap_or_else(|| AZURE.to_owned());
+        return Ok(Services { network: network(Place::LookedUp, ca_pem), dps_host, advice: Advice::default() });
     }
     if let (Some(address), Some(ca), Some(host)) = (args.server, &args.ca, &args.host) {
-        return Ok((network(Place::At(address), read_bounded(ca)?), host.clone()));
+        let advice = Advice { is_ours: true, ca: ca.clone(), ports: None };
+        return Ok(Services {
+            network: network(Place::At(address), read_bounded(ca)?),
+            dps_host: host.clone(),
+            advice,
+        });
     }
     let folder = match &args.data_dir {
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
     };
-    let file = profile::read_server_file(&folder)?;
+    let file = profile::read_server_file(&folder).map_err(|error| match error.code {
+        NO_SERVER => Error {
+            message: format!(
+                "{} Devices of a server elsewhere need --server ADDRESS:PORT, --ca FILE and --host NAME, all three.",
+                error.message
+            ),
+            ..error
+        },
+        _ => error,
+    })?;
     let ip: IpAddr = file
         .address
         .parse()
@@ -141,7 +200,27 @@ fn services(args: &DeviceRunArgs, variables: &Variables, clock: &Arc<dyn Clock>)
         .mqtt_port
         .ok_or_else(|| Error::invalid(format!("{} names no MQTT port; give --server.", folder.display())))?;
     let address = args.server.unwrap_or_else(|| SocketAddr::new(ip, port));
-    let ca_pem = read_bounded(args.ca.as_ref().unwrap_or(&folder.join(&file.ca_file)))?;
-    let host = args.host.clone().unwrap_or_else(|| format!("global.azure-devices-provisioning.{}", file.domain));
-    Ok((network(Place::At(address), ca_pem), host))
+    let ca = args.ca.clone().unwrap_or_else(|| folder.join(&file.ca_file));
+    let dps_host = args.host.clone().unwrap_or_else(|| format!("global.azure-devices-provisioning.{}", file.domain));
+    let network = network(Place::At(address), read_bounded(&ca)?);
+    Ok(Services { network, dps_host, advice: Advice { is_ours: true, ca, ports: Some((port, address.port())) } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferrohub_client::device::connection::REFUSED;
+
+    #[test]
+    fn advice_is_for_servers_of_ours() {
+        let ours = Advice { is_ours: true, ca: "d/ca.pem".into(), ports: Some((27_883, 8443)) };
+        let told =
+            |advice: &Advice, code: &'static str| advice.on(Error::unavailable("No.", 1).with_code(code)).message;
+        assert!(told(&ours, UNTRUSTED).contains("not from the CA in d/ca.pem"));
+        assert_eq!(told(&ours, NOT_MQTT), "No. server.json of the data folder names 27883.");
+        assert!(told(&ours, REFUSED).contains("ferrohub audit export"));
+        for code in [UNTRUSTED, NOT_MQTT, REFUSED] {
+            assert_eq!(told(&Advice::default(), code), "No.");
+        }
+    }
 }

@@ -4,8 +4,8 @@ use crate::cli::DoctorArgs;
 use crate::config::{Config, TokenConfig, Variables, unknown_variables};
 use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, SERVER_FILE, STORE_FILE, read_bounded};
 use crate::output::{endpoint, print};
-use crate::own;
-use ferrohub_client::profile::{self, ServerFile};
+use crate::{own, ports};
+use ferrohub_client::profile::{self, NO_SERVER, ServerFile};
 use ferrohub_clock::SystemClock;
 use ferrohub_keys_pkcs11::Pkcs11Keys;
 use ferrohub_messaging::disk::RealDisk;
@@ -44,22 +44,29 @@ pub(crate) async fn run(args: &DoctorArgs, variables: &Variables) -> Result<bool
         findings.add(Grade::Hint, format!("the environment variable {name} is not known and does nothing"));
     }
     folder(&config.data_dir, &mut findings);
-    if config.data_dir.join(STORE_FILE).exists() {
-        damage(&config.data_dir, &mut findings).await?;
-    }
+    let is_installed = config.data_dir.join(STORE_FILE).exists();
+    let runs = is_installed && damage(&config.data_dir, &mut findings).await?;
     if let Some(token) = &config.token {
         findings.token(token).await?;
     }
     let server = match profile::read_server_file(&config.data_dir) {
         Ok(server) => Some(server),
         Err(error) => {
-            findings.add(Grade::Bad, error.message);
+            match error.code {
+                // Put back from a backup, say: it is as good as any.
+                NO_SERVER if is_installed => findings.add(Grade::Hint, error.message),
+                // Told of by what was looked at before.
+                NO_SERVER if !config.data_dir.exists() => {}
+                _ => findings.add(Grade::Bad, error.message),
+            }
             None
         }
     };
-    if let Some(server) = &server {
-        ports(server, &mut findings).await;
+    let running = server.as_ref().filter(|_| runs);
+    if let Some(server) = running {
+        answering_ports(server, &mut findings).await;
     }
+    free_ports(&config, running, &mut findings).await;
     let domain = server.as_ref().map_or(config.domain.as_str(), |server| server.domain.as_str());
     names(domain, args.hub.as_deref(), server.as_ref(), &mut findings).await;
     findings.print()
@@ -111,8 +118,8 @@ fn folder(path: &Path, findings: &mut Findings) {
     }
 }
 
-/// Store and log from end to end, where no server has them open.
-async fn damage(path: &Path, findings: &mut Findings) -> Result<()> {
+/// Store and log from end to end, where no server has them open; whether one has.
+async fn damage(path: &Path, findings: &mut Findings) -> Result<bool> {
     let folder = match DataDir::open(path) {
         Ok(folder) => folder,
         Err(error) if error.kind == ErrorKind::Conflict => {
@@ -120,11 +127,12 @@ async fn damage(path: &Path, findings: &mut Findings) -> Result<()> {
                 Grade::Good,
                 "store and event log are in use and not checked; stop the server to have them checked".to_owned(),
             );
-            return Ok(());
+            return Ok(true);
         }
         // Told of by what was looked at before.
-        Err(_) => return Ok(()),
+        Err(_) => return Ok(false),
     };
+    findings.add(Grade::Hint, "no server runs on the data folder; 'ferrohub serve' starts one".to_owned());
     let found = tokio::task::spawn_blocking(move || {
         let store = SqliteStore::check(&folder.store(), tables::ALL).map_err(|error| error.to_string());
         let log = LocalEventLog::check(&RealDisk, &folder.log()).map_err(|error| error.to_string());
@@ -142,22 +150,62 @@ async fn damage(path: &Path, findings: &mut Findings) -> Result<()> {
             Err(error) => findings.add(Grade::Bad, format!("{what} {}: {error}", path.display())),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-async fn ports(server: &ServerFile, findings: &mut Findings) {
+/// The ports of a server that runs.
+async fn answering_ports(server: &ServerFile, findings: &mut Findings) {
     let mqtt = server.mqtt_port.map(|port| ("MQTT", port));
     for (what, port) in [("HTTPS", server.https_port)].into_iter().chain(mqtt) {
         let address = endpoint(&server.address, port);
         match timeout(&SystemClock, PATIENCE, TcpStream::connect((server.address.as_str(), port))).await {
             Ok(Ok(_)) => findings.add(Grade::Good, format!("{what} answers at {address}")),
-            Ok(Err(error)) => {
-                findings.add(Grade::Bad, format!("{what} does not answer at {address} ({error}); {SERVER_FILE} may be of a server that has ended: start 'ferrohub serve'"));
-            }
+            Ok(Err(error)) => findings.add(
+                Grade::Bad,
+                format!("{what} does not answer at {address} ({error}), although a server has the data folder: it starts or stops, or {SERVER_FILE} is not its own"),
+            ),
             Err(_) => {
                 findings.add(Grade::Bad, format!("{what} at {address} does not answer; look for a firewall in between"))
             }
         }
+    }
+}
+
+/// The ports that the next start takes; beside a server that runs, those that are asked for and not its own.
+async fn free_ports(config: &Config, running: Option<&ServerFile>, findings: &mut Findings) {
+    let mut addresses = match ports::addresses(config) {
+        Ok(addresses) => addresses,
+        Err(error) => return findings.add(Grade::Bad, error.message),
+    };
+    if let Some(server) = running {
+        // Which others it has, its file does not tell clients.
+        (addresses.pki, addresses.health) = (Vec::new(), None);
+        if [None, Some(server.https_port)].contains(&config.https_port) {
+            addresses.https.clear();
+        }
+        if config.mqtt_port.is_none() || config.mqtt_port == server.mqtt_port {
+            addresses.mqtt.clear();
+        }
+        if addresses.https.is_empty() && addresses.mqtt.is_empty() {
+            return;
+        }
+    }
+    let faults = addresses.faults().await;
+    for fault in &faults {
+        // Of what nobody asked for, another port may be meant.
+        let is_asked = [config.https_port, config.mqtt_port, config.pki_port, config.metrics_port]
+            .contains(&Some(fault.address().port()));
+        findings.add(if is_asked { Grade::Bad } else { Grade::Hint }, ports::told(fault));
+    }
+    if faults.is_empty() {
+        let named: Vec<String> =
+            [addresses.https.first(), addresses.mqtt.first(), addresses.pki.first(), addresses.health.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter(|address| address.port() != 0)
+                .map(|address| address.port().to_string())
+                .collect();
+        findings.add(Grade::Good, format!("ports for the next start are free: {}", named.join(", ")));
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &EventsArgs, variables: &Variables) -> Result<()> 
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
     };
-    let mut owner = Owner::sign_in(&data_dir).await.map_err(asking_for_the_server)?;
+    let mut owner = Owner::sign_in(&data_dir).await?;
     let (hub, partitions) = find_hub(&owner, &args.hub).await?;
     let wanted: Vec<u16> = match args.partition {
         Some(partition) if partition >= partitions => {

@@ -22,6 +22,7 @@ mod own;
 mod owner;
 mod owner_link;
 mod owner_reset;
+mod ports;
 mod proxy;
 mod quickstart;
 mod serve;
@@ -30,7 +31,6 @@ mod signals;
 mod signing_key;
 mod tls_files;
 
-use clap::Parser;
 use cli::{Cli, DeviceVerb, LogArgs, LogVerb, MasterKeyVerb, OwnerVerb, SigningKeyVerb, Verb};
 use config::Variables;
 use ferrohub_client::environment::Environment;
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|verb| verb == "az") {
         return runtime.block_on(az(arguments));
     }
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         // As with any program in a pipe: the reader has what it wanted.

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ferrohub_client::http::{Client, Response, ServerAddress};
 use ferrohub_client::profile::{self, OwnerFile, ServerFile};
+use ferrohub_client::tls_fault::UNTRUSTED;
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::data_dir::{OWNER_FILE, read_bounded};
+use crate::output::asking_for_the_server;
 
 /// Longest wait for a long-running operation: ours.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
@@ -57,8 +59,19 @@ impl Owner {
         };
         let client = Client::new(&ca_pem, address, SystemClock::shared())?;
         let owner = Self { client, server, credential, ca_pem, ca_file, subscription, token: Mutex::default() };
-        owner.renew().await?;
-        Ok(owner)
+        match owner.renew().await {
+            Ok(_) => Ok(owner),
+            Err(error) if error.code == UNTRUSTED => Err(Error {
+                message: format!(
+                    "What answers at {}:{} has no certificate from the CA in {}: it is the server of another data folder, or none of ours.",
+                    owner.server.address,
+                    owner.server.https_port,
+                    owner.ca_file.display()
+                ),
+                ..error
+            }),
+            Err(error) => Err(asking_for_the_server(error)),
+        }
     }
 
     /// The server's file.

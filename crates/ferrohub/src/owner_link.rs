@@ -3,7 +3,7 @@
 use crate::cli::OwnerLinkArgs;
 use crate::config::{Variables, default_data_dir};
 use crate::data_dir::ServerFile;
-use crate::output::{asking_for_the_server, line, print};
+use crate::output::{line, print};
 use crate::owner::Owner;
 use ferrohub_model::error::{Error, Result};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &OwnerLinkArgs, variables: &Variables) -> Result<(
         Some(folder) => folder.clone(),
         None => default_data_dir(variables)?,
     };
-    let owner = Owner::sign_in(&data_dir).await.map_err(asking_for_the_server)?;
+    let owner = Owner::sign_in(&data_dir).await?;
     let SignInLink { name, url } = of(&owner, args.user.as_deref()).await?;
     print(&format!(
         "Signs {name} in, once, within 15 minutes; links of before are good no more. The browser must trust {}.\n{url}",

@@ -2,12 +2,12 @@
 
 use crate::cli::ServeArgs;
 use crate::config::{Config, TokenConfig, Variables, WebhookHosts, unknown_variables};
-use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, ServerFile, Urls};
+use crate::data_dir::{CA_FILE, DataDir, OWNER_FILE, STORE_FILE, ServerFile, Urls};
 use crate::output::{duration, endpoint, line, since};
 use crate::signals::Signals;
-use crate::{backup, descriptors, logs, master_key, owner_link, tls_files};
+use crate::{backup, descriptors, logs, master_key, owner_link, ports, tls_files};
 use ferrohub_clock::SystemClock;
-use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, HttpsWebhooks, Running, ServerIdentity};
+use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, HttpsWebhooks, Running, ServerIdentity, StartError};
 use ferrohub_keys_pkcs11::Pkcs11Keys;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
@@ -23,17 +23,13 @@ use ferrohub_service::{Service, StartConfig, Started, tables};
 use ferrohub_store::StoreError;
 use ferrohub_store_sqlite::SqliteStore;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Port for HTTPS where it may be bound.
-const HTTPS_PORT: u16 = 443;
-/// Port for HTTPS where 443 may not be bound.
-const HTTPS_FALLBACK_PORT: u16 = 8443;
 /// Logs that a server shows where nothing else is said.
 const LOG_LEVEL: &str = "info";
 /// Longest wait for the worker when the server stops: ours.
@@ -103,12 +99,17 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     let connections = descriptors::connections()?;
     let from_files =
         config.tls.as_ref().map(|files| tls_files::load(files, &config.domain, &SystemClock)).transpose()?;
+    let mut addresses = ports::addresses(config)?;
+    if !config.data_dir.join(STORE_FILE).exists() {
+        // A first start that cannot listen leaves nothing behind; who comes later is told first of a folder in use.
+        ports::check_free(&addresses).await?;
+    }
     let folder = DataDir::open(&config.data_dir)?;
     backup::clear(folder.path());
     let metrics = recorder()?;
     let master_key = master_key::load(config, &folder)?;
     let pki_port = match config.pki_port {
-        Some(0) => Some(free_port()?),
+        Some(0) => Some(ports::free_port()?),
         other => other,
     };
     let mut engines = engines(&folder).await?;
@@ -127,18 +128,11 @@ pub(crate) async fn start(config: &Config) -> Result<Server> {
     write_credentials(&folder, trusted, &started)?;
     let identity = from_files.unwrap_or_else(|| ServerIdentity::from(&started.server));
     let (service, is_first) = (started.service, started.is_first);
-    let https_port = config.https_port.unwrap_or_else(|| default_https_port(&config.listen));
-    let at = |port: u16| config.listen.iter().map(|&address| SocketAddr::new(address, port)).collect::<Vec<_>>();
-    let door = FrontdoorConfig {
-        https: at(https_port),
-        mqtt: at(config.mqtt_port),
-        pki: pki_port.map(at).unwrap_or_default(),
-        health: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.metrics_port)),
-        connections,
-        identity,
-        metrics: Some(metrics),
-    };
-    let door = Frontdoor::start(door, service.clone()).await.map_err(|error| Error::invalid(format!("{error}.")))?;
+    for address in &mut addresses.pki {
+        address.set_port(pki_port.unwrap_or_default());
+    }
+    let door = FrontdoorConfig { addresses, connections, identity, metrics: Some(metrics) };
+    let door = Frontdoor::start(door, service.clone()).await.map_err(|error| not_open(&error))?;
     let (stop, stopped) = watch::channel(false);
     service.keep_logs(config.retention);
     let worker = tokio::spawn(service.clone().run_worker(stopped));
@@ -266,6 +260,14 @@ fn unopened(path: &Path, error: &StoreError) -> Error {
     Error::invalid(format!("Cannot open the store {}: {error}.{remedy}", path.display()))
 }
 
+/// Why the door does not open.
+fn not_open(error: &StartError) -> Error {
+    match error {
+        StartError::Bind(fault) => Error::invalid(ports::told(fault)),
+        StartError::Tls(_) => Error::invalid(format!("{error}.")),
+    }
+}
+
 fn server_file(config: &Config, door: &Running) -> ServerFile {
     let ports = door.ports();
     let dialled = config.listen.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -282,27 +284,10 @@ fn server_file(config: &Config, door: &Running) -> ServerFile {
         https_port: ports.https,
         mqtt_port: ports.mqtt,
         pki_port: ports.pki,
-        metrics_port: ports.health.unwrap_or(config.metrics_port),
+        metrics_port: ports.health.unwrap_or_default(),
         urls: Urls::of(&config.domain, ports.https),
         ca_file: CA_FILE,
     }
-}
-
-/// 443 where every address lets us bind it, else 8443.
-fn default_https_port(listen: &[IpAddr]) -> u16 {
-    let free =
-        listen.iter().filter(|address| !matches!(address, IpAddr::V6(ip) if ip.is_loopback()) || listen.len() == 1);
-    let mut probes = free.map(|&address| TcpListener::bind(SocketAddr::new(address, HTTPS_PORT)));
-    if probes.all(|probe| probe.is_ok()) { HTTPS_PORT } else { HTTPS_FALLBACK_PORT }
-}
-
-/// A port that is free now. The URL goes into certificates before the front door binds it.
-fn free_port() -> Result<u16> {
-    let probe = TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-    let address = probe.and_then(|listener| listener.local_addr());
-    address
-        .map(|address| address.port())
-        .map_err(|error| Error::invalid(format!("No free port for --pki-port: {error}.")))
 }
 
 /// Names below localhost do not resolve everywhere.

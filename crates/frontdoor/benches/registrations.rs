@@ -23,7 +23,7 @@ use ferrohub_client::device::dial::{ClientCertificate, Dial};
 use ferrohub_client::device::hub::{HubDevice, Proof};
 use ferrohub_client::device::key;
 use ferrohub_clock::SystemClock;
-use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, ServerIdentity};
+use ferrohub_frontdoor::{Addresses, Frontdoor, FrontdoorConfig, ServerIdentity};
 use ferrohub_model::clock::{Clock, Moment};
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_pki::certificate::Certificate;
@@ -94,10 +94,7 @@ fn main() {
         let plant = world.plant().await;
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let config = FrontdoorConfig {
-            https: vec![any],
-            mqtt: vec![any],
-            pki: vec![any],
-            health: Some(any),
+            addresses: Addresses { https: vec![any], mqtt: vec![any], pki: vec![any], health: Some(any) },
             connections: devices + 1000,
             identity: ServerIdentity::from(&world.server),
             metrics: None,

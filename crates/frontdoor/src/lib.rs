@@ -42,7 +42,7 @@ mod webhook;
 mod websocket;
 mod write_timeout;
 
-pub use listener::BindError;
+pub use listener::{Addresses, BindError};
 pub use tls::{ServerIdentity, TlsError};
 pub use webhook::HttpsWebhooks;
 
@@ -53,7 +53,7 @@ use ferrohub_service::Service;
 use ferrohub_service::route::RouteInfo;
 use guesses::Guesses;
 use https::Https;
-use listener::{Life, Shares, bind, handshake_timeout, places, serve};
+use listener::{Life, Shares, handshake_timeout, places, serve};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mqtt::Mqtt;
 use plain::Sources;
@@ -72,16 +72,10 @@ use write_timeout::WriteTimeout;
 /// How long a stop waits for requests in work and for telemetry that was read.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Where to listen and as whom.
+/// How the door opens.
 pub struct FrontdoorConfig {
-    /// HTTPS addresses. Port 0 means any free port, the same on all of them.
-    pub https: Vec<SocketAddr>,
-    /// MQTT over TLS addresses.
-    pub mqtt: Vec<SocketAddr>,
-    /// Plain-HTTP addresses for CA certificates and revocation lists; empty switches them off.
-    pub pki: Vec<SocketAddr>,
-    /// Address for health and metrics: a loopback one, because it asks for no credentials.
-    pub health: Option<SocketAddr>,
+    /// Where to listen.
+    pub addresses: Addresses,
     /// Connections that all ports together may hold, which is what the caller's file descriptors allow.
     /// Each kind of port gets a share of its own, at most [`ferrohub_model::limits::CONNECTIONS`].
     pub connections: usize,
@@ -130,10 +124,7 @@ impl Frontdoor {
     /// [`StartError`] with a sentence that says what to change.
     pub async fn start(config: FrontdoorConfig, service: Arc<Service>) -> Result<Running, StartError> {
         let acceptor = Acceptor::new(&config.identity)?;
-        let https = bind("HTTPS (--https-port)", &config.https).await?;
-        let mqtt = bind("MQTT (--mqtt-port)", &config.mqtt).await?;
-        let pki = bind("CRLs and CA certificates (--pki-port)", &config.pki).await?;
-        let health = bind("health and metrics (--metrics-port)", config.health.as_slice()).await?;
+        let [https, mqtt, pki, health] = config.addresses.bind().await?;
         let ports = Ports {
             https: port(&https).unwrap_or_default(),
             mqtt: port(&mqtt).unwrap_or_default(),

@@ -71,6 +71,47 @@ impl Life {
     }
 }
 
+/// Where a door listens. Port 0 means any free port, the same on all addresses of its kind.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    /// HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// MQTT over TLS.
+    pub mqtt: Vec<SocketAddr>,
+    /// Plain HTTP for CA certificates and revocation lists; empty switches it off.
+    pub pki: Vec<SocketAddr>,
+    /// Health and metrics: a loopback address, because it asks for no credentials.
+    pub health: Option<SocketAddr>,
+}
+
+impl Addresses {
+    /// Which of them cannot be bound now: at most one of each kind. All are let go again.
+    pub async fn faults(&self) -> Vec<BindError> {
+        let mut faults = Vec::new();
+        for (what, addresses) in self.kinds() {
+            faults.extend(bind(what, addresses).await.err());
+        }
+        faults
+    }
+
+    pub(crate) async fn bind(&self) -> Result<[Vec<TcpListener>; 4], BindError> {
+        let mut bound = [const { Vec::new() }; 4];
+        for ((what, addresses), listeners) in self.kinds().into_iter().zip(&mut bound) {
+            *listeners = bind(what, addresses).await?;
+        }
+        Ok(bound)
+    }
+
+    fn kinds(&self) -> [(&'static str, &[SocketAddr]); 4] {
+        [
+            ("HTTPS (--https-port)", &self.https),
+            ("MQTT (--mqtt-port)", &self.mqtt),
+            ("CRLs and CA certificates (--pki-port)", &self.pki),
+            ("health and metrics (--metrics-port)", self.health.as_slice()),
+        ]
+    }
+}
+
 /// Binds every address. An IPv6 loopback that the machine does not have is only a warning, unless it is the only one.
 ///
 /// # Errors
@@ -111,6 +152,18 @@ pub struct BindError {
     what: String,
     address: SocketAddr,
     source: std::io::Error,
+}
+
+impl BindError {
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether another program has it.
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == std::io::ErrorKind::AddrInUse
+    }
 }
 
 /// What to do about an address that cannot be bound.

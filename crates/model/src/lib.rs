@@ -26,6 +26,7 @@ pub mod renewal;
 pub mod resource;
 pub mod resource_id;
 pub mod role;
+pub mod spelling;
 pub mod subscription;
 pub mod terminal;
 pub mod time;

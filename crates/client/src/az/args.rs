@@ -46,7 +46,7 @@ impl Args {
         self.text(key).ok_or_else(|| {
             let title =
                 self.specs.iter().find(|spec| spec.key() == key).map_or_else(|| key.to_owned(), OptionSpec::title);
-            missing(&[title])
+            missing(self.command, &[title])
         })
     }
 
@@ -101,10 +101,10 @@ fn empty(key: &str) -> Failure {
     Failure::error(format!("The value of {key} is empty. If it comes from a shell variable, set that variable first."))
 }
 
-/// argparse's text for missing arguments.
-pub(crate) fn missing(titles: &[String]) -> Failure {
+/// argparse's text for missing arguments, and where all of them are listed.
+pub(crate) fn missing(command: &str, titles: &[String]) -> Failure {
     Failure::usage(format!(
-        "the following arguments are required: {}\n\nhttps://aka.ms/cli_ref\nRead more about the command in reference docs",
+        "the following arguments are required: {}\nWhat it takes is listed by 'az {command} --help'",
         titles.join(", ")
     ))
 }

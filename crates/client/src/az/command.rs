@@ -50,6 +50,8 @@ pub(crate) struct Command {
     pub(crate) handler: Handler,
     /// Whether it asks for confirmation (adds `--yes/-y`).
     pub(crate) confirms: bool,
+    /// What it takes away and how that comes back, for its help and its question; empty where its summary says all.
+    pub(crate) consequence: &'static str,
     /// Options that `--ids` stands for, in the order of an id's names; empty where there is no `--ids`.
     pub(crate) id_parts: &'static [&'static str],
 }
@@ -62,13 +64,19 @@ impl Command {
         options: &'static [&'static str],
         handler: Handler,
     ) -> Self {
-        Self { words, summary, options, handler, confirms: false, id_parts: &[] }
+        Self { words, summary, options, handler, confirms: false, consequence: "", id_parts: &[] }
     }
 
     /// The same command, asking for confirmation.
     pub(crate) const fn confirmed(mut self) -> Self {
         self.confirms = true;
         self
+    }
+
+    /// The same, saying first what it takes away and how that comes back.
+    pub(crate) const fn confirmed_after(mut self, consequence: &'static str) -> Self {
+        self.consequence = consequence;
+        self.confirmed()
     }
 
     /// The same command with `--ids`, which stands for `parts` and `--resource-group`.

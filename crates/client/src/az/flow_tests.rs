@@ -346,7 +346,7 @@ async fn words_help_files_and_configuration() {
     );
     let bare = server.az(&["iot", "adr"]).await;
     assert_eq!(bare.code, 2);
-    assert!(bare.err.starts_with("ERROR: the following arguments are required: _subcommand\n"), "{}", bare.err);
+    assert!(bare.err.starts_with("ERROR: 'az iot adr' is a group of commands; say which of them.\n"), "{}", bare.err);
     for line in [&["--help"][..], &["iot", "-h"], &["iot", "hub", "create", "--help"], &["group", "list", "--he"]] {
         let help = server.az(line).await;
         assert_eq!(help.code, 0, "{}", help.err);
@@ -356,7 +356,8 @@ async fn words_help_files_and_configuration() {
 
     std::fs::write(server.folder().join("query.txt"), "\"azure-cli\"\n").unwrap();
     assert_eq!(server.az(&["version", "--query", "@query.txt", "-o", "tsv"]).await.out, "2.91.0\n");
-    assert_eq!(server.az(&["version", "--query", "@missing"]).await.code, 2);
+    let missing = server.az(&["version", "--query", "@missing.txt"]).await;
+    assert!(missing.code == 2 && missing.err.contains("the file 'missing.txt'"), "{}", missing.err);
 
     assert_eq!(server.az(&["config", "set", "core.output=tsv", "defaults.group=g9"]).await.code, 0);
     assert_eq!(server.az(&["config", "get", "defaults.group", "--query", "value"]).await.out, "g9\n");
@@ -398,6 +399,15 @@ async fn damaged_files_say_what_to_do() {
     std::fs::remove_file(server.folder().join("data/owner.json")).unwrap();
     let ran = server.az(&["login"]).await;
     assert!(ran.err.contains("does not exist") && ran.err.contains("makes a new one"), "{}", ran.err);
+    // What cannot be looked at is no file that is missing: here a file stands where the folder is said to be.
+    let mut environment = server.environment();
+    let blocked = server.folder().join("data/ca.pem").to_string_lossy().into_owned();
+    environment.variables.insert("FERROHUB_DATA_DIR".to_owned(), blocked);
+    let ran = server.az_in(&mut environment, &["login"]).await;
+    assert!(ran.err.contains("ERROR: Cannot read ") && !ran.err.contains("no server has run"), "{}", ran.err);
+    std::fs::remove_file(server.folder().join("data/server.json")).unwrap();
+    let ran = server.az(&["login"]).await;
+    assert!(ran.err.contains("no server has run") && ran.err.contains("az login --server URL"), "{}", ran.err);
 }
 
 #[tokio::test]

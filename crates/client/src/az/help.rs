@@ -40,6 +40,9 @@ pub(crate) fn group(words: &[String]) -> String {
 /// Help of one command: its arguments and the global ones.
 pub(crate) fn command(command: &Command) -> String {
     let mut text = format!("\nCommand\n    az {} : {}\n", command.words, command.summary);
+    if !command.consequence.is_empty() {
+        text.push_str(&format!("        {}\n", command.consequence.replace('\n', "\n        ")));
+    }
     let specs = command.specs().unwrap_or_default();
     let is_global =
         |spec: &OptionSpec| GLOBAL.iter().any(|line| line.trim_start_matches('~').starts_with(&spec.title()));

@@ -41,6 +41,8 @@ mod flow_tests;
 #[cfg(test)]
 mod hub_flow_tests;
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod printed_tests;
 #[cfg(test)]
 mod provisioning_tests;

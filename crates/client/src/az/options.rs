@@ -77,6 +77,45 @@ pub(crate) fn has_namespace_identity(args: &Args, what: &str) -> Result<()> {
     )))
 }
 
+/// Options that name a resource of another service by its full id, and the command that prints such an id.
+const IDS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "--mi-user-assigned",
+            "--ns-identity-id",
+            "--user-assigned",
+            "--user-assigned-identity",
+            "--user-assigned-mi",
+            "--hub-user-assigned-mi",
+            "--dps-user-assigned-mi",
+            "--outbound-user-assigned-mi",
+        ],
+        "az identity show",
+    ),
+    (&["--ns-resource-id"], "az iot adr ns show"),
+    (&["--hub-resource-id"], "az iot hub show"),
+    (&["--dps-resource-id"], "az iot dps show"),
+];
+
+/// Refuses a bare name where a full resource id belongs: the server would look for a resource that nobody meant.
+///
+/// # Errors
+/// A sentence with the command that prints the id.
+pub(crate) fn check_ids(args: &Args) -> Result<()> {
+    let given = IDS.iter().flat_map(|(keys, command)| keys.iter().map(move |key| (*key, *command)));
+    for (key, command) in given.filter(|(key, _)| args.declares(key)) {
+        // Shells of Windows swallow the leading slash, never all of them.
+        let is_name = |id: &&String| !id.is_empty() && !id.starts_with('[') && !id.contains('/');
+        if let Some(name) = args.list(key).unwrap_or_default().iter().find(is_name) {
+            return Err(Failure::usage(format!(
+                "{key} takes a full resource id (/subscriptions/…), and '{name}' is a name. Its id is printed by: \
+                 {command} --name {name} --resource-group GROUP --query id -o tsv"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The member of a key object that `--key-type` names.
 pub(crate) fn key_member(args: &Args) -> &'static str {
     if args.text("--key-type") == Some("secondary") { "/secondaryKey" } else { "/primaryKey" }

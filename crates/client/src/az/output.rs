@@ -93,9 +93,11 @@ impl Query {
     pub(crate) fn compile(text: &str) -> Result<Self> {
         let expression = jmespath::compile(text).map_err(|_| {
             Failure::usage(format!(
-                "argument --query: invalid jmespath_type value: {}\nTo learn more about --query, please visit: \
-                 'https://learn.microsoft.com/cli/azure/query-azure-cli'",
-                super::failure::python_repr(&Value::String(text.to_owned()))
+                "argument --query: invalid jmespath_type value: {}\n{}",
+                super::failure::python_repr(&Value::String(text.to_owned())),
+                super::json_text::unread_file(text).unwrap_or_else(|| {
+                    "It is a JMESPath expression, such as '[].name' or 'properties.state'.".to_owned()
+                })
             ))
         })?;
         // A multiselect hash is an ordered dictionary in Python: tsv and table keep its order,

@@ -89,7 +89,9 @@ fn resource_groups_are_added_where_an_id_has_one() {
 fn a_bad_query_is_a_usage_error() {
     let failure = Query::compile("[").err().unwrap();
     assert_eq!(failure.exit, 2);
-    assert!(failure.message.starts_with("argument --query: invalid jmespath_type value: '['\nTo learn more"));
+    assert!(
+        failure.message.starts_with("argument --query: invalid jmespath_type value: '['\nIt is a JMESPath expression")
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::args::{Args, GENERIC_END, missing};
 use super::command::Command;
 use super::failure::{Failure, Result};
 use super::grammar::{Count, Kind, OptionSpec};
+use ferrohub_model::spelling::closest;
 use std::collections::HashMap;
 
 /// What the values `true` and `false` of a three-state flag may be called.
@@ -46,10 +47,15 @@ pub(crate) fn parse(command: &Command, arguments: &[String], defaults: &HashMap<
             let names: Vec<&str> = waived.map(OptionSpec::key).collect();
             return Err(Failure::error(format!("({} | --ids) are required", names.join(" "))));
         }
-        return Err(missing(&absent));
+        let failure = missing(command.words, &absent);
+        return Err(match unrecognized(&specs, &unknown) {
+            // A required option that was misspelled is missing too.
+            Some(text) => Failure { message: format!("{text}\n{}", failure.message), ..failure },
+            None => failure,
+        });
     }
-    if !unknown.is_empty() {
-        return Err(Failure::usage(format!("unrecognized arguments: {}", unknown.join(" "))));
+    if let Some(text) = unrecognized(&specs, &unknown) {
+        return Err(Failure::usage(text));
     }
     Ok(Args { command: command.words, specs, values })
 }
@@ -261,6 +267,22 @@ impl<'s> Parse<'s> {
         }
         Ok(())
     }
+}
+
+/// argparse's text for arguments that the command does not know, each with the option that may be meant; `None` where it knows all.
+fn unrecognized(specs: &[OptionSpec], unknown: &[String]) -> Option<String> {
+    if unknown.is_empty() {
+        return None;
+    }
+    let mut text = format!("unrecognized arguments: {}", unknown.join(" "));
+    for argument in unknown.iter().filter(|argument| argument.starts_with("--")) {
+        let name = argument.split('=').next().unwrap_or_default();
+        let names = specs.iter().filter(|spec| !spec.hidden).flat_map(|spec| spec.aliases.iter().copied());
+        if let Some(meant) = closest(name, names.filter(|alias| alias.starts_with("--"))) {
+            text.push_str(&format!("\n'{name}' is no option of this command. Did you mean '{meant}' ?"));
+        }
+    }
+    Some(text)
 }
 
 fn argument_error(spec: &OptionSpec, what: &str) -> Failure {

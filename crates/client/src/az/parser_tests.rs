@@ -34,7 +34,8 @@ fn an_ambiguous_prefix_is_an_error_unless_it_means_one_option() {
 fn option_names_keep_their_case_and_enums_do_not() {
     assert_eq!(parsed("group show", &["-N", "g"]).unwrap_err().exit, 2);
     let failure = parsed("group list", &["--OUTPUT", "tsv"]).unwrap_err();
-    assert_eq!(failure.message, "unrecognized arguments: --OUTPUT tsv");
+    let first = failure.message.lines().next();
+    assert_eq!(first, Some("unrecognized arguments: --OUTPUT tsv"));
     assert_eq!(parsed("group list", &["--output", "TSV"]).unwrap().text("--output"), Some("tsv"));
 }
 
@@ -43,6 +44,11 @@ fn the_texts_of_wrong_command_lines() {
     let missing = parsed("iot hub create", &[]).unwrap_err();
     assert!(
         missing.message.starts_with("the following arguments are required: --name/-n, --resource-group/-g\n"),
+        "{}",
+        missing.message
+    );
+    assert!(
+        missing.message.ends_with("\nWhat it takes is listed by 'az iot hub create --help'"),
         "{}",
         missing.message
     );
@@ -55,6 +61,18 @@ fn the_texts_of_wrong_command_lines() {
     let stray = parsed("group show", &["-n", "g", "--frob", "true", "--x", "/y"]).unwrap_err();
     assert_eq!(stray.message, "unrecognized arguments: --frob true --x /y");
     assert!([missing, choice, number, empty, stray].iter().all(|failure| failure.exit == 2));
+}
+
+#[test]
+fn a_misspelled_option_is_named_with_the_one_that_is_meant() {
+    let required = parsed("group create", &["--name", "p", "--locaton", "westeurope"]).unwrap_err();
+    assert_eq!(required.exit, 2);
+    let text = "unrecognized arguments: --locaton westeurope\n'--locaton' is no option of this command. Did you mean '--location' ?\nthe following arguments are required: --location/-l\n";
+    assert!(required.message.starts_with(text), "{}", required.message);
+    let optional = parsed("iot hub create", &["-n", "h", "-g", "g", "--partion-count=4"]).unwrap_err();
+    assert!(optional.message.ends_with("Did you mean '--partition-count' ?"), "{}", optional.message);
+    let by_id = parsed("identity show", &["--nme", "i"]).unwrap_err();
+    assert!(by_id.message.contains("Did you mean '--name' ?"), "{}", by_id.message);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::command::Command;
 use super::context::Context;
 use super::failure::{Failure, Result};
 use super::help;
+use super::options;
 use super::output;
 use super::output::{Format, Output, Query};
 use super::parser;
@@ -14,6 +15,7 @@ use super::table;
 use crate::environment::Environment;
 use crate::profile::{self, Settings};
 use ferrohub_model::limits::CLIENT_ARGUMENT_FILE_BYTES;
+use ferrohub_model::spelling::closest;
 use ferrohub_model::terminal::escaped_except;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -57,6 +59,7 @@ async fn execute(
     if args.flag("--help") {
         return Ok(Some(help::command(command)));
     }
+    options::check_ids(&args)?;
     let query = args.text("--query").map(Query::compile).transpose()?;
     let format = format(&args, environment, &settings)?;
     let quiet = args.flag("--only-show-errors") || is_true(setting(environment, &settings, "core", "only_show_errors"));
@@ -153,7 +156,8 @@ fn find(arguments: &[String]) -> Result<Found> {
         return Ok(Found::Text(help::group(&words)));
     }
     Err(Failure::usage(format!(
-        "the following arguments are required: _subcommand\n{}",
+        "'az {}' is a group of commands; say which of them.\n{}",
+        words.join(" "),
         help::group(&words).trim_end()
     )))
 }
@@ -172,13 +176,8 @@ fn not_built(prefix: &str, path: &str) -> Failure {
 
 /// `az`'s text for an unknown word, and where to look.
 fn misspelled(prefix: &str, word: &str, choices: &[&str]) -> Failure {
-    let closest = choices
-        .iter()
-        .map(|choice| (similarity(word, choice), *choice))
-        .filter(|(likeness, _)| *likeness >= 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
     let mut text = format!("'{word}' is misspelled or not recognized by the system.");
-    if let Some((_, choice)) = closest {
+    if let Some(choice) = closest(word, choices.iter().copied()) {
         text.push_str(&format!("\nDid you mean '{choice}' ?"));
     }
     let group = if prefix.is_empty() { String::new() } else { format!("{prefix} ") };
@@ -186,26 +185,8 @@ fn misspelled(prefix: &str, word: &str, choices: &[&str]) -> Failure {
     Failure::usage(text)
 }
 
-/// Twice the length of the longest common subsequence over the sum of lengths: 1 for equal words.
-fn similarity(a: &str, b: &str) -> f64 {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut row = vec![0usize; b.len() + 1];
-    for x in &a {
-        let mut diagonal = 0;
-        for (index, y) in b.iter().enumerate() {
-            let above = row[index + 1];
-            row[index + 1] = if x == y { diagonal + 1 } else { above.max(row[index]) };
-            diagonal = above;
-        }
-    }
-    let total = a.len() + b.len();
-    #[expect(clippy::cast_precision_loss, reason = "both are at most 128")]
-    let ratio = 2.0 * row[b.len()] as f64 / total.max(1) as f64;
-    ratio
-}
-
 /// Replaces `@file` (the whole argument, or what follows its first `=`) by the file's content; a
-/// file that cannot be read leaves the text as it is.
+/// file that cannot be read leaves the text as it is, as `az` does: whoever can make nothing of it says so ([`json_text::unread_file`]).
 fn expand_files(arguments: Vec<String>, environment: &mut Environment) -> Vec<String> {
     let expanded = arguments.into_iter().map(|argument| {
         let (head, tail) = match argument.split_once('=') {
@@ -260,20 +241,21 @@ fn format(args: &Args, environment: &Environment, settings: &Settings) -> Result
     })
 }
 
-/// Asks on a terminal; refuses where there is none, as `az` does, and names the way out.
+/// Asks on a terminal, after what the command takes away; refuses where there is none, as `az` does, and names the way out.
 fn confirm(context: &mut Context<'_>, command: &Command, rest: &[String]) -> Result<()> {
+    let consequence = if command.consequence.is_empty() { String::new() } else { format!("{}\n", command.consequence) };
     if !context.environment.stdin_is_terminal {
         context.warn("Unable to prompt for confirmation as no tty available. Use --yes.");
         let quoted: Vec<String> = rest.iter().map(|argument| shell_quoted(argument)).collect();
         return Err(Failure::error(format!(
-            "Operation cancelled.\nNothing was changed. To go on without the question, repeat the command with --yes:\n    az {} {} --yes",
+            "Operation cancelled.\n{consequence}Nothing was changed. To go on without the question, repeat the command with --yes:\n    az {} {} --yes",
             command.words,
             quoted.join(" ")
         )));
     }
     for _ in 0..3 {
-        let answer = context.ask("Are you sure you want to perform this operation? (y/n): ").to_ascii_lowercase();
-        match answer.as_str() {
+        let answer = context.ask(&format!("{consequence}Are you sure you want to perform this operation? (y/n): "));
+        match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(()),
             "n" | "no" | "" => break,
             _ => {}

@@ -45,8 +45,8 @@ async fn a_registry_is_made_in_the_groups_region_with_the_identity_that_goes_out
         ("", json!({"location": "westus2", "properties": {}})),
         ("-l eastus --tags a=b", json!({"location": "eastus", "tags": {"a": "b"}, "properties": {}})),
         (
-            "--desc d --display-name D --mi-sa --mi-ua u",
-            json!({"location": "westus2", "identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/u": {}}},
+            "--desc d --display-name D --mi-sa --mi-ua x/u",
+            json!({"location": "westus2", "identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {"/x/u": {}}},
                 "properties": {"description": "d", "displayName": "D"}}),
         ),
         (

@@ -4,6 +4,7 @@
 //! everyone who waits gets the reason.
 
 use super::dial::Dial;
+use super::network::MQTT_PORT;
 use bytes::{Bytes, BytesMut};
 use ferrohub_model::clock::{Alarm, Clock, timeout};
 use ferrohub_model::error::{Error, Result};
@@ -25,6 +26,20 @@ use tokio_rustls::client::TlsStream;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Keep-alive that the device asks for, seconds: ours (hubs honour up to 1767).
 const KEEP_ALIVE_SECONDS: u16 = 60;
+
+/// Code of the error for a server that did not let the device in.
+pub const REFUSED: &str = "ConnectionRefused";
+/// Code of the error for what answers and is no MQTT server.
+pub const NOT_MQTT: &str = "NotMqtt";
+
+/// A refusal, with where a server of ours says why: the device itself is told nothing that would help a guesser.
+pub fn asking_the_audit_log(error: Error) -> Error {
+    if error.code != REFUSED {
+        return error;
+    }
+    let hint = "Why, the server's audit log says a few seconds later: ferrohub audit export --days 1 --filter \"kind eq 'connectionRefused'\"";
+    Error { message: format!("{} {hint}", error.message), ..error }
+}
 
 /// Who a device says it is.
 #[derive(Clone)]
@@ -190,7 +205,11 @@ impl Socket {
     async fn next(&mut self) -> Result<Packet> {
         loop {
             let packet = self.decoder.decode(&mut self.input).map_err(|error| {
-                Error::unavailable(format!("{} sent something that is not MQTT: {error}.", self.server), 1)
+                let text = format!(
+                    "{} sent something that is not MQTT: {error}. It may be another port that was dialled; MQTT's is {MQTT_PORT} where nothing else was said.",
+                    self.server
+                );
+                Error::unavailable(text, 1).with_code(NOT_MQTT)
             })?;
             if let Some(packet) = packet {
                 return Ok(packet);
@@ -364,11 +383,12 @@ fn accepted(code: ConnectReturnCode, server: &str, client_id: &str) -> Result<()
             Err(Error::unavailable(refused("the service is not available at the moment"), 1))
         }
         ConnectReturnCode::BadUserNameOrPassword => Err(Error::unauthenticated(refused(
-            "the user name is malformed, or names a registration id or id scope that breaks a rule",
+            "the user name is malformed, or names an id or id scope that breaks a rule",
         ))),
         ConnectReturnCode::NotAuthorized => Err(Error::unauthenticated(refused(
             "the key, SAS token or certificate is not accepted, the user name does not fit, or there is no such hub, id scope or enabled device",
-        ))),
+        ))
+        .with_code(REFUSED)),
     }
 }
 
@@ -389,6 +409,9 @@ mod tests {
         assert_eq!(error.http_status(), 401);
         assert!(error.message.contains("hub1.azure-devices.localhost"), "{error}");
         assert!(error.message.contains("'sn-1'") && error.message.contains("return code 5"), "{error}");
+        assert!(asking_the_audit_log(error).message.contains("ferrohub audit export"));
+        let malformed = accepted(ConnectReturnCode::BadUserNameOrPassword, "h", "d").unwrap_err();
+        assert_eq!(asking_the_audit_log(malformed.clone()).message, malformed.message);
     }
 
     #[test]

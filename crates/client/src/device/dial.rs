@@ -1,6 +1,7 @@
 //! Where a device connects, under which name, trusting whom.
 
 use super::csr::DeviceKey;
+use crate::tls_fault;
 use ferrohub_model::clock::{Clock, timeout};
 use ferrohub_model::error::{Error, Result};
 use ferrohub_model::limits::{CERTIFICATE_BYTES, CHAIN_LENGTH, CONNECT_TIMEOUT_SECONDS};
@@ -101,7 +102,8 @@ impl Dial {
     /// Connects and finishes TLS within `limits::CONNECT_TIMEOUT_SECONDS`.
     ///
     /// # Errors
-    /// `Unavailable` with what went wrong on the way.
+    /// `Unavailable` with what went wrong on the way; [`tls_fault::UNTRUSTED`] and [`tls_fault::MISNAMED`] where the server's
+    /// certificate is not trusted.
     pub(super) async fn open(&self) -> Result<TlsStream<TcpStream>> {
         let opening = async {
             let socket = TcpStream::connect(self.addresses.as_slice())
@@ -109,7 +111,7 @@ impl Dial {
                 .map_err(|error| self.unreachable(&error.to_string()))?;
             socket.set_nodelay(true).map_err(|error| self.unreachable(&error.to_string()))?;
             let stream = self.tls.connect(self.name.clone(), socket).await;
-            stream.map_err(|error| self.unreachable(&format!("TLS failed: {error}")))
+            stream.map_err(|error| tls_fault::told(&error, &self.name(), &self.places()))
         };
         match timeout(self.clock.as_ref(), Duration::from_secs(CONNECT_TIMEOUT_SECONDS), opening).await {
             Ok(stream) => stream,
@@ -118,8 +120,12 @@ impl Dial {
     }
 
     fn unreachable(&self, detail: &str) -> Error {
+        Error::unavailable(format!("Cannot reach {} at {}: {detail}.", self.name(), self.places()), 1)
+    }
+
+    fn places(&self) -> String {
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-        Error::unavailable(format!("Cannot reach {} at {}: {detail}.", self.name(), addresses.join(", ")), 1)
+        addresses.join(", ")
     }
 }
 

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ferrohub_model::clock::Clock;
+use ferrohub_model::device_id::check_registration_id;
 use ferrohub_model::error::{Error, ErrorKind, Result};
 use ferrohub_model::limits::CHAIN_LENGTH;
 use ferrohub_wire::dps_topic::{self, DpsLogin, DpsResponse};
@@ -60,8 +61,10 @@ pub struct Registration {
 /// Registers and waits until DPS has decided.
 ///
 /// # Errors
-/// What DPS said: its error code and message; or what went wrong on the way.
+/// What DPS said: its error code and message; a registration id that breaks the rule; or what went wrong on the way.
 pub async fn register(dial: &Dial, request: &RegistrationRequest) -> Result<Registration> {
+    // The server could only answer with a return code, which names no rule.
+    check_registration_id(&request.registration_id)?;
     let clock = dial.clock().as_ref();
     let mut connection = Connection::open(dial, &login(request, clock)?).await?;
     let result = exchange(&mut connection, request, clock).await;

@@ -107,12 +107,26 @@ async fn a_refused_login_says_so() {
 }
 
 #[tokio::test]
+async fn a_registration_id_that_breaks_the_rule_is_not_sent() {
+    let dial = server(|_| panic!("it was sent")).await;
+    let request = RegistrationRequest {
+        id_scope: "0ne00000000".into(),
+        registration_id: "pump 1".into(),
+        device_key: None,
+        csr: None,
+        payload: None,
+    };
+    let error = register(&dial, &request).await.err().unwrap();
+    assert!(error.message.contains("'pump 1' is not valid: 1 to 128"), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_with_another_name_or_issuer_is_not_trusted() {
     let dial = server(|_| None).await;
     let other = server(|_| None).await;
     let addresses = dial.addresses().to_vec();
     let error = open(&other.at(addresses)).await.err().unwrap();
-    assert!(error.message.contains("TLS failed"), "{error}");
+    assert_eq!(error.code, crate::tls_fault::UNTRUSTED, "{error}");
 }
 
 #[tokio::test]

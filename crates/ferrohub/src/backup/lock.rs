@@ -80,9 +80,18 @@ fn passphrase(args: &PassphraseArgs, variables: &Variables) -> Result<Option<Zer
 fn identities(path: &Path) -> Result<Vec<Identity>> {
     let text = Zeroizing::new(read_bounded(path)?);
     let text = std::str::from_utf8(&text).map_err(|_| Error::invalid(format!("{} is no text.", path.display())))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let keys = lines.map(str::parse).collect::<Result<Vec<Identity>>>();
-    let keys = keys.map_err(|error| Error { message: format!("{}: {}", path.display(), error.message), ..error })?;
+    let lines = text.lines().map(str::trim).enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let key = |(index, line): (usize, &str)| {
+        line.parse::<Identity>().map_err(|_| {
+            Error::invalid(format!(
+                "{} is no file of a secret key: its line {} does not start with 'AGE-SECRET-KEY-1', or was cut. 'ferrohub backup-key' wrote the file that --identity means.",
+                path.display(),
+                index + 1
+            ))
+        })
+    };
+    let keys = lines.map(key).collect::<Result<Vec<Identity>>>()?;
     if keys.is_empty() {
         return Err(Error::invalid(format!("{} holds no secret key.", path.display())));
     }
@@ -110,6 +119,11 @@ mod tests {
         assert!(refused(&[], &with("too short")).contains("at least 12"));
         assert!(refused(std::slice::from_ref(&key), &with("a long passphrase")).contains("not with both"));
         assert!(refused(&["age1x".into()], &Variables::new()).contains("no recipient"));
+        let secret = Identity::generate(&SystemRandom).to_text().unwrap().to_string();
+        for given in [secret.clone(), secret.to_lowercase(), secret[..40].to_owned()] {
+            let told = refused(std::slice::from_ref(&given), &Variables::new());
+            assert!(told.contains("is a secret key") && told.contains("'age1'") && !told.contains(&given), "{told}");
+        }
         assert!(matches!(of(&[key], &none(), &Variables::new()).unwrap(), Lock::Recipients(keys) if keys.len() == 1));
         assert!(matches!(of(&[], &none(), &with("a long passphrase")).unwrap(), Lock::Passphrase(_)));
     }
@@ -123,6 +137,9 @@ mod tests {
         assert!(new_key(&BackupKeyArgs { out: path.clone() }).unwrap_err().message.contains("is there already"));
         std::fs::write(&path, "# nothing\n").unwrap();
         assert!(identities(&path).unwrap_err().message.contains("no secret key"));
+        std::fs::write(&path, "# Ferrohub\n\nFerrohub is one program\n").unwrap();
+        let told = identities(&path).unwrap_err().message;
+        assert!(told.contains("key.txt is no file of a secret key: its line 3 "), "{told}");
         assert!(unlock(None, &none(), &Variables::new()).is_err());
         assert!(unlock(Some(&path), &none(), &with("a long passphrase")).is_err());
     }

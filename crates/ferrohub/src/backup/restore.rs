@@ -11,6 +11,7 @@ use crate::config::{Config, MasterKeySource, Variables};
 use crate::data_dir::{DataDir, LOCK_FILE, LOG_FOLDER, MASTER_KEY_FILE, OWNER_FILE, RESTORING, STORE_FILE};
 use crate::master_key;
 use crate::output::{duration, line, print, since};
+use ferrohub_client::profile::unreadable;
 use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalEventLog, snapshot};
@@ -33,10 +34,10 @@ const PARTS: [&str; 4] = [LOG_FOLDER, OWNER_FILE, MASTER_KEY_FILE, STORE_FILE];
 pub(crate) async fn run(args: &RestoreArgs, variables: &Variables) -> Result<()> {
     let flags = ServerFlags { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServerFlags::default() };
     let config = Config::load(&flags, variables)?;
+    // Whoever misspelled its name is not asked for a key first.
+    let file = File::open(&args.backup).map_err(|error| unreadable(&args.backup, &error))?;
     let unlock = lock::unlock(args.identity.as_deref(), &args.passphrase, variables)?;
     let begun = SystemClock.monotonic();
-    let file = File::open(&args.backup)
-        .map_err(|error| Error::invalid(format!("Cannot read {}: {error}.", args.backup.display())))?;
     let target = Target::take(&config.data_dir)?;
     let outcome = restore(&target, file, unlock, &config).await;
     if outcome.is_err() {
@@ -211,7 +212,7 @@ impl Target {
             line("cleared  what a restore that was cut off left");
             target.clear_parts()?;
         }
-        let unreadable = |error: io::Error| Error::invalid(format!("Cannot read {}: {error}.", target.path.display()));
+        let unreadable = |error: io::Error| unreadable(&target.path, &error);
         for entry in std::fs::read_dir(&target.path).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
             if name != LOCK_FILE {

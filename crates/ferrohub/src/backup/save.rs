@@ -8,7 +8,9 @@ use super::files::{Part, Scratch};
 use super::{FORMAT, MANIFEST, Manifest, MasterKeyNote, SUMS, Summing, Sums, lock, progress, size};
 use crate::cli::{BackupArgs, ServerFlags};
 use crate::config::{Config, Variables};
-use crate::data_dir::{LOG_FOLDER, MASTER_KEY_FILE, OWNER_FILE, STORE_FILE, read_bounded, unfinished_restore};
+use crate::data_dir::{
+    LOG_FOLDER, MASTER_KEY_FILE, OWNER_FILE, STORE_FILE, installed, read_bounded, unfinished_restore,
+};
 use crate::master_key;
 use crate::output::{duration, line, print, since};
 use ferrohub_clock::SystemClock;
@@ -46,6 +48,7 @@ struct Plan {
 pub(crate) async fn run(args: &BackupArgs, variables: &Variables) -> Result<()> {
     let flags = ServerFlags { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServerFlags::default() };
     let config = Config::load(&flags, variables)?;
+    installed(&config.data_dir)?;
     let lock = lock::of(&args.recipients, &args.passphrase, variables)?;
     let begun = SystemClock.monotonic();
     let (out, file) = Part::begin(&args.out)?;
@@ -68,12 +71,6 @@ pub(crate) async fn run(args: &BackupArgs, variables: &Variables) -> Result<()> 
 /// Fixes the moment, copies the store and looks at it.
 async fn plan(config: &Config, without_master_key: bool) -> Result<Plan> {
     let data = config.data_dir.clone();
-    if !data.join(STORE_FILE).exists() {
-        return Err(Error::not_found(format!(
-            "The data folder {} holds no installation; name its folder with --data-dir.",
-            data.display()
-        )));
-    }
     unfinished_restore(&data)?;
     let from = data.clone();
     let copied = tokio::task::spawn_blocking(move || -> Result<(Snapshot, Scratch)> {

@@ -7,8 +7,11 @@ mod damage;
 mod edges;
 mod full_disk;
 mod kept;
+mod misled;
 mod program;
 
+use ferrohub_clock::SystemClock;
+use ferrohub_model::clock::Clock;
 use program::{Home, Running, hub_name, steps};
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,6 +82,25 @@ fn devices_by_key_and_by_certificate(home: &Home) {
     assert!(certified.stdout.contains("crt-2: 2 messages acknowledged"), "{}{}", certified.stdout, certified.stderr);
     let refused = home.run(&["device", "run", "--id-scope", &scope, "--key", "AAAA", "--registration-id", "no"]);
     assert!(!refused.success && refused.stderr.contains("MQTT return code 5"), "{}", refused.stderr);
+    // The line that is advised is one that works.
+    let (_, advised) = refused.stderr.trim_end().split_once("later: ferrohub ").unwrap_or_default();
+    let words = advised.split('"').collect::<Vec<_>>();
+    assert_eq!(words.len(), 3, "{}", refused.stderr);
+    let words = [&words[0].split_whitespace().collect::<Vec<_>>()[..], &words[1..2]].concat();
+    let why = until(|| Some(home.run(&words)).filter(|export| export.stdout.contains("connectionRefused")));
+    assert!(why.success && why.stdout.contains("no"), "{}", why.stdout);
+}
+
+/// What `look` finds at last.
+fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    let begun = SystemClock.monotonic();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(SystemClock.monotonic().since(begun) < program::PATIENCE, "it never came");
+        SystemClock.block(std::time::Duration::from_millis(200));
+    }
 }
 
 #[test]
@@ -90,6 +112,11 @@ fn a_quickstart_that_cannot_finish_says_why_and_fails() {
     assert!(!output.success);
     assert!(output.stdout.contains("failed after"), "{}", output.stdout);
     assert!(output.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("it is process {} (", std::process::id())), "{}", output.stderr);
+    assert!(!home.data().exists(), "a first start that could not listen left a data folder");
+    let twice = home.run(&["serve", "--https-port", &port, "--mqtt-port", &port]);
+    let said = twice.stderr.contains(&format!("--https-port and --mqtt-port are both {port}"));
+    assert!(!twice.success && said && !home.data().exists(), "{}", twice.stderr);
     assert!(home.quickstart().contains("Done: "), "a failed start must not spoil the data folder");
 }
 
@@ -104,9 +131,22 @@ fn a_data_folder_has_one_server() {
     let doctor = home.run(&["doctor"]);
     assert!(doctor.success, "{}{}", doctor.stdout, doctor.stderr);
     assert!(doctor.stdout.contains("ok    HTTPS answers at 127.0.0.1:"), "{}", doctor.stdout);
+    assert!(!doctor.stdout.contains("cannot listen"), "its own ports are not taken: {}", doctor.stdout);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let doctor = home.run(&["doctor", "--mqtt-port", &port]);
+    assert!(!doctor.success && doctor.stdout.contains("BAD   MQTT (--mqtt-port): cannot listen"), "{}", doctor.stdout);
     assert!(server.terminate(), "serve did not end well on SIGTERM");
+    // That it was stopped is no fault; a port that is asked for and taken is one.
     let doctor = home.run(&["doctor"]);
-    assert!(!doctor.success && doctor.stdout.contains("BAD   HTTPS does not answer"), "{}", doctor.stdout);
+    assert!(doctor.success && doctor.stdout.contains("hint  no server runs on the data folder"), "{}", doctor.stdout);
+    let doctor = home.run(&["doctor", "--https-port", &port]);
+    let bad = format!("BAD   HTTPS (--https-port): cannot listen on 127.0.0.1:{port}");
+    assert!(!doctor.success && doctor.stdout.contains(&bad), "{}", doctor.stdout);
+    drop(taken);
+    let doctor = home.run(&["doctor", "--https-port", &port, "--mqtt-port", "0", "--metrics-port", "0"]);
+    let free = format!("ok    ports for the next start are free: {port}");
+    assert!(doctor.success && doctor.stdout.contains(&free), "{}", doctor.stdout);
 }
 
 #[test]

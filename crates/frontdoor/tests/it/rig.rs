@@ -3,7 +3,7 @@
 
 use crate::http_client::{Answer, HttpClient};
 use ferrohub_clock::SystemClock;
-use ferrohub_frontdoor::{Frontdoor, FrontdoorConfig, Ports, Running, ServerIdentity};
+use ferrohub_frontdoor::{Addresses, Frontdoor, FrontdoorConfig, Ports, Running, ServerIdentity};
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_pki::random::SystemRandom;
@@ -146,10 +146,12 @@ impl Rig {
 fn door(started: &Started, connections: usize) -> FrontdoorConfig {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     FrontdoorConfig {
-        https: vec![any, "[::1]:0".parse().unwrap()],
-        mqtt: vec![any],
-        pki: vec![any],
-        health: Some(any),
+        addresses: Addresses {
+            https: vec![any, "[::1]:0".parse().unwrap()],
+            mqtt: vec![any],
+            pki: vec![any],
+            health: Some(any),
+        },
         connections,
         identity: ServerIdentity::from(&started.server),
         metrics: None,

@@ -105,12 +105,7 @@ impl FromStr for Recipient {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let key = decode(text, RECIPIENT).ok_or_else(|| {
-            Error::invalid(format!(
-                "'{text}' is no recipient: it is a public key that starts with 'age1', as age-keygen prints it."
-            ))
-        })?;
-        Ok(Self(*key))
+        decode(text, RECIPIENT).map(|key| Self(*key)).ok_or_else(|| no_recipient(text))
     }
 }
 
@@ -119,8 +114,21 @@ impl FromStr for Identity {
 
     fn from_str(text: &str) -> Result<Self> {
         let key = decode(text, IDENTITY);
-        key.map(Self).ok_or_else(|| Error::invalid("This is no secret key: it starts with 'AGE-SECRET-KEY-1'."))
+        key.map(Self).ok_or_else(|| Error::invalid("This is no secret key: secret keys start with 'AGE-SECRET-KEY-1'."))
     }
+}
+
+/// What is given may be a secret, so it is not repeated.
+fn no_recipient(text: &str) -> Error {
+    let is_secret = text.trim().to_lowercase().starts_with(&format!("{IDENTITY}1"));
+    Error::invalid(match is_secret {
+        true => {
+            "What was given is a secret key and no recipient: the recipient is its public key, which starts with 'age1' and stands above it in the file of 'ferrohub backup-key'."
+        }
+        false => {
+            "What was given is no recipient: a recipient is a public key that starts with 'age1', as 'ferrohub backup-key' and age-keygen print it."
+        }
+    })
 }
 
 fn decode(text: &str, hrp: &str) -> Option<Key> {

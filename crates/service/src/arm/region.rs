@@ -1,6 +1,7 @@
 //! Azure's regions: short names and display names.
 
 use ferrohub_model::error::{Error, Result};
+use ferrohub_model::spelling::closest;
 use serde_json::{Value, json};
 
 /// Short name and display name of every public Azure region (reference: resource-manager.md section 1; Azure's list of regions).
@@ -138,8 +139,9 @@ pub fn normalize(text: &str, kind: &str) -> Result<&'static str> {
     let wanted: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     REGIONS.iter().map(|(name, _)| *name).find(|name| *name == wanted).ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
+        let meant = closest(&wanted, names()).map_or_else(String::new, |name| format!(" Did you mean '{name}'?"));
         Error::invalid(format!(
-            "The provided location '{shown}' is not available for resource type '{kind}'. List of available regions for the resource type is '{}'.",
+            "The provided location '{shown}' is not available for resource type '{kind}'.{meant} List of available regions for the resource type is '{}'.",
             names().join(",")
         ))
         .with_code("LocationNotAvailableForResourceType")
@@ -173,6 +175,9 @@ mod tests {
     fn both_spellings() {
         assert_eq!(normalize("West Europe", "x").unwrap(), "westeurope");
         assert_eq!(normalize("EASTUS2", "x").unwrap(), "eastus2");
+        let misspelled = normalize("west europ", "x").unwrap_err().message;
+        assert!(misspelled.contains("'x'. Did you mean 'westeurope'? List of available"), "{misspelled}");
+        assert!(!normalize("moon", "x").unwrap_err().message.contains("Did you mean"));
         assert_eq!(normalize("moon", "x").unwrap_err().code, "LocationNotAvailableForResourceType");
         assert_eq!(display("uksouth"), "UK South");
     }

@@ -408,7 +408,11 @@ fn disabled(device: &DeviceIdentity) -> Error {
     Error::new(
         ErrorKind::Forbidden,
         "DeviceDisabled",
-        format!("The device '{}' is disabled{reason}; enable it.", device.device_id),
+        format!(
+            "The device '{}' is disabled{reason}; enable it: {}",
+            device.device_id,
+            identity::enabling("HUB", &device.device_id)
+        ),
     )
     .with_iot_code(403_012)
 }

@@ -28,6 +28,11 @@ use zeroize::Zeroizing;
 /// Ticks of 100 ns from year 1 to the Unix epoch, as .NET counts them.
 const UNIX_EPOCH_TICKS: i128 = 621_355_968_000_000_000;
 
+/// The line that lets a disabled device in again.
+pub fn enabling(hub: &str, device: &str) -> String {
+    format!("az iot hub device-identity update --hub-name {hub} --device-id {device} --status enabled")
+}
+
 /// The credentials that a device gets.
 #[derive(Clone)]
 pub enum Credentials {

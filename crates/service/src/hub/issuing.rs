@@ -137,9 +137,12 @@ pub(super) async fn check_set_up(
 async fn source(platform: &Platform, device: &DeviceIdentity) -> Result<Source> {
     let id = &device.device_id;
     if device.status == DeviceStatus::Disabled {
-        return Err(Error::forbidden(format!("The device '{id}' is disabled and gets no certificate; enable it."))
-            .with_code("DeviceDisabled")
-            .with_iot_code(403_012));
+        let line = identity::enabling("HUB", id);
+        return Err(Error::forbidden(format!(
+            "The device '{id}' is disabled and gets no certificate; enable it: {line}"
+        ))
+        .with_code("DeviceDisabled")
+        .with_iot_code(403_012));
     }
     let kind = device.authentication.kind;
     if kind != AuthenticationType::CertificateAuthority {

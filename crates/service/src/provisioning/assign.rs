@@ -243,8 +243,9 @@ impl ProvisioningService {
             // Whoever disables a device keeps it from new certificates too (reference: device-registry-api.md section 4, Revoke).
             if device.status == DeviceStatus::Disabled {
                 return Err(Error::forbidden(format!(
-                    "The device '{device_id}' is disabled at the hub '{}' and gets no certificate; enable it first.",
-                    place.hub.name
+                    "The device '{device_id}' is disabled at the hub '{}' and gets no certificate; enable it first: {}",
+                    place.hub.name,
+                    identity::enabling(&place.hub.name, device_id)
                 ))
                 .with_iot_code(403_012));
             }

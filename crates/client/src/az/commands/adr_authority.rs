@@ -68,7 +68,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[NAMESPACE, NAME, NO_WAIT],
         revoke,
     )
-    .confirmed(),
+    .confirmed_after(
+        "Every device with a certificate of this CA loses its connection and is not let in with it again. Each comes back by\n\
+         registering anew with a certificate request, and gets one of the CA that follows (under a root of your own, once you\n\
+         activated that). How many they are: az iot adr ns certificate list --issuer NAME --state Active --query 'length([])' …",
+    ),
     Command::new(
         "iot adr ns ca rotate",
         "Let another root take the place of a root, and move the issuing CAs below it. Ferrohub's own: Azure has no such command.",

@@ -11,7 +11,6 @@ use crate::az::options::tags;
 use crate::az::output::{Columns, Output};
 use crate::az::versions;
 use crate::az::wait::{self, Look};
-use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -75,10 +74,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new(
         "iot adr ns device revoke",
         "Revoke a device's certificates.",
-        &[NAMESPACE, DEVICE, "--disable flag # Disable the device too."],
+        &[
+            NAMESPACE,
+            DEVICE,
+            "--disable flag # Disable the device too: it gets no certificate and no connection until it is enabled at its hub.",
+        ],
         revoke,
     )
-    .confirmed(),
+    .confirmed_after(
+        "All certificates of the device are taken away and its connection ends at once. It comes back by registering anew\n\
+         with a certificate request, unless --disable keeps it out.",
+    ),
 ];
 
 fn collection(context: &mut Context<'_>, args: &Args) -> Result<String> {
@@ -243,13 +249,7 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         put(&mut properties, "enabled", args.switch("--enabled").map(Value::Bool));
         put(&mut properties, "operatingSystemVersion", args.text("--os-version").map(|version| json!(version)));
         if let Some(given) = args.text("--attributes") {
-            let file = context.environment.path(given);
-            let content = if !given.contains('{') && file.is_file() {
-                String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
-            } else {
-                given.to_owned()
-            };
-            put(&mut properties, "attributes", Some(json_text::parse(&content)?));
+            put(&mut properties, "attributes", Some(json_text::given_or_file(context, given)?));
         }
         let policy = args.text("--policy-resource-id");
         let policy = policy.map(|id| if id.is_empty() { Value::Null } else { json!({"resourceId": id}) });

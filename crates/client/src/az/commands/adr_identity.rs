@@ -123,7 +123,7 @@ mod tests {
         .await;
         let both = |users: serde_json::Value| json!({"identity": {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": users}});
         for (words, sent) in [
-            ("identity assign --system --user a /b", both(json!({"/A": {}, "/b": {}}))),
+            ("identity assign --system --user /a /b", both(json!({"/A": {}, "/b": {}}))),
             (
                 "identity remove --system",
                 json!({"identity": {"type": "UserAssigned", "userAssignedIdentities": {"/A": {}}}}),

@@ -65,11 +65,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("iot adr ns policy delete", "Delete a policy.", &[NAMESPACE, NAME], delete).confirmed(),
     Command::new(
         "iot adr ns policy revoke-issuer",
-        "Replace the issuing CA of a policy.",
+        "Revoke the issuing CA of a policy and replace it.",
         &[NAMESPACE, NAME],
         revoke_issuer,
     )
-    .confirmed(),
+    .confirmed_after(
+        "Every device with a certificate of this CA loses its connection and is not let in with it again. Each comes back by\n\
+         registering anew with a certificate request, and gets one of the CA that follows (under a root of your own, once you\n\
+         activated that). How many they are: az iot adr ns certificate list --issuer NAME --state Active --query 'length([])' …",
+    ),
     Command::new(
         "iot adr ns policy activate-byor",
         "Activate the issuing CA of a policy with the certificate that your own root signed for it.",

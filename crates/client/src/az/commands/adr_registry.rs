@@ -11,7 +11,6 @@ use crate::az::options::{region, tags};
 use crate::az::output::{Columns, Output};
 use crate::az::versions::AUTHORITIES;
 use crate::az::wait;
-use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -88,7 +87,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         &[NAMESPACE, OF_DEVICE, PROFILE, NO_WAIT],
         revoke,
     )
-    .confirmed(),
+    .confirmed_after(
+        "All certificates of the device are taken away and its connection ends at once. It comes back by registering anew\n\
+         with a certificate request; 'az iot adr ns device revoke --disable' keeps it out.",
+    ),
     Command::new(
         "iot adr ns device attribute create",
         "Write an attribute of a device.",
@@ -256,12 +258,7 @@ fn create_attribute<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a
     Box::pin(async move {
         let mut properties = json!({});
         if let Some(given) = args.text("--properties") {
-            let file = context.environment.path(given);
-            let content = match !given.contains('{') && file.is_file() {
-                true => String::from_utf8_lossy(&read_bounded(&file)?).into_owned(),
-                false => given.to_owned(),
-            };
-            properties = json_text::parse(&content)?;
+            properties = json_text::given_or_file(context, given)?;
         }
         let Value::Object(members) = &mut properties else {
             return Err(Failure::error("--properties is no JSON object."));

@@ -7,6 +7,7 @@ use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::members::text;
+use crate::device::connection::asking_the_audit_log;
 use crate::device::csr::DeviceKey;
 use crate::device::dial::ClientCertificate;
 use crate::device::key;
@@ -63,7 +64,7 @@ fn create<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         };
         let dial = network.dial(&host, certificate).await?;
         let asked = RegistrationRequest { id_scope, registration_id, device_key, csr, payload };
-        Ok(register(&dial, &asked).await?.document.into())
+        Ok(register(&dial, &asked).await.map_err(asking_the_audit_log)?.document.into())
     })
 }
 

@@ -8,7 +8,6 @@ use crate::az::failure::{Failure, Result};
 use crate::az::json_text;
 use crate::az::options::if_match;
 use crate::az::update;
-use crate::profile::read_bounded;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -69,15 +68,6 @@ fn path(args: &Args) -> Result<String> {
     })
 }
 
-/// JSON given as text or as a file's path.
-fn json_option(context: &Context<'_>, given: &str) -> Result<Value> {
-    let file = context.environment.path(given);
-    if !given.contains('{') && file.is_file() {
-        return json_text::parse(&String::from_utf8_lossy(&read_bounded(&file)?));
-    }
-    json_text::parse(given)
-}
-
 fn show<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let plane = context.data_plane(args, Service::Hub).await?;
@@ -89,10 +79,10 @@ fn update_twin<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
         let mut patch = Map::new();
         if let Some(desired) = args.text("--desired") {
-            patch.insert("properties".to_owned(), json!({"desired": json_option(context, desired)?}));
+            patch.insert("properties".to_owned(), json!({"desired": json_text::given_or_file(context, desired)?}));
         }
         if let Some(tags) = args.text("--tags") {
-            patch.insert("tags".to_owned(), json_option(context, tags)?);
+            patch.insert("tags".to_owned(), json_text::given_or_file(context, tags)?);
         }
         let plane = context.data_plane(args, Service::Hub).await?;
         let mut patch = Value::Object(patch);
@@ -155,7 +145,7 @@ fn merge(into: &mut Value, from: Value) {
 
 fn replace<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
     Box::pin(async move {
-        let twin = json_option(context, args.filled("--json")?)?;
+        let twin = json_text::given_or_file(context, args.filled("--json")?)?;
         let plane = context.data_plane(args, Service::Hub).await?;
         Ok(context.call(&plane, Method::PUT, &path(args)?, Some(&twin), Some(&if_match(args))).await?.into())
     })

@@ -1,11 +1,12 @@
 //! `az iot dps enrollment …`: individual enrollments.
 
-use super::enrollment_settings::{REMOVALS, SETTINGS, apply, certificates, json_or_file, keys};
+use super::enrollment_settings::{REMOVALS, SETTINGS, apply, certificates, keys};
 use crate::az::args::Args;
 use crate::az::command::{Command, DPS_CONTEXT};
 use crate::az::context::{Context, Task, segment};
 use crate::az::data_plane::Service;
 use crate::az::failure::{Failure, Result};
+use crate::az::json_text;
 use crate::az::members::{set_at, text};
 use crate::az::output::Output;
 use crate::az::shell::shell_quoted;
@@ -107,7 +108,7 @@ fn apply_device(context: &Context<'_>, args: &Args, enrollment: &mut Value) -> R
         enrollment["deviceId"] = json!(device);
     }
     if let Some(given) = args.text("--device-information") {
-        enrollment["optionalDeviceInformation"] = json_or_file(context, given)?;
+        enrollment["optionalDeviceInformation"] = json_text::given_or_file(context, given)?;
     }
     apply(context, args, enrollment)
 }

@@ -117,24 +117,10 @@ pub(super) fn apply(context: &Context<'_>, args: &Args, enrollment: &mut Value) 
     ];
     for (option, at) in twin {
         if let Some(given) = args.text(option) {
-            set_at(enrollment, at, json_or_file(context, given)?)?;
+            set_at(enrollment, at, json_text::given_or_file(context, given)?)?;
         }
     }
     Ok(())
-}
-
-/// JSON, or that in a file.
-///
-/// # Errors
-/// A file that cannot be read, a text that is not JSON.
-pub(super) fn json_or_file(context: &Context<'_>, given: &str) -> Result<Value> {
-    let file = context.environment.path(given);
-    let content = if !given.contains('{') && file.is_file() {
-        String::from_utf8_lossy(&read_bounded(&file)?).into_owned()
-    } else {
-        given.to_owned()
-    };
-    json_text::parse(&content)
 }
 
 /// How a hub is chosen, with `az`'s own words for what does not go together.

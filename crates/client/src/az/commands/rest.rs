@@ -4,6 +4,7 @@ use crate::az::args::Args;
 use crate::az::command::Command;
 use crate::az::context::{ARM_SCOPE, Context, DPS_SCOPE, GRAPH_SCOPE, HUB_SCOPE, Task, query_value};
 use crate::az::failure::{EXIT_ERROR, Failure, Result};
+use crate::az::json_text;
 use crate::az::output::Output;
 use bytes::Bytes;
 use http::Method;
@@ -101,6 +102,9 @@ fn rest<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
         let method = args.required("--method")?.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Failure::error(format!("'{method}' is not a method.")))?;
+        if let Some(sentence) = args.text("--body").and_then(json_text::unread_file) {
+            return Err(Failure::error(sentence));
+        }
         let body = Bytes::from(args.text("--body").unwrap_or_default().to_owned());
         let response = context.send(method, &url, authorization.as_deref(), &headers, body).await?;
         if !response.status.is_success() {

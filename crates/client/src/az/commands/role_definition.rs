@@ -9,7 +9,7 @@ use crate::az::members::{flattened, text};
 use crate::az::options::{rooted, scope_of};
 use crate::az::output::{Columns, Output};
 use crate::az::versions;
-use crate::profile::read_bounded;
+use ferrohub_model::spelling::closest;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -72,7 +72,7 @@ pub(crate) async fn resolve(context: &mut Context<'_>, role: &str, scope: &str) 
     }
     let found = definitions(context, scope, Some(role)).await?;
     match found.as_slice() {
-        [] => Err(Failure::error(format!("Role '{role}' doesn't exist."))),
+        [] => Err(unknown(context, role, scope).await),
         [one] => Ok(text(one, "/id").to_owned()),
         several => {
             let ids: Vec<&str> = several.iter().map(|one| text(one, "/id")).collect();
@@ -85,18 +85,21 @@ pub(crate) async fn resolve(context: &mut Context<'_>, role: &str, scope: &str) 
     }
 }
 
+/// `az`'s text for a role that is not there, and the one that may be meant.
+async fn unknown(context: &mut Context<'_>, role: &str, scope: &str) -> Failure {
+    // Who may not list roles is told only that this one is not there.
+    let all = definitions(context, scope, None).await.unwrap_or_default();
+    let meant = closest(role, all.iter().map(|one| text(one, "/properties/roleName")));
+    let meant = meant.map_or_else(String::new, |name| format!("\nDid you mean '{name}' ?"));
+    Failure::error(format!(
+        "Role '{role}' doesn't exist.{meant}\nThe roles are listed by: az role definition list --query '[].roleName' -o tsv"
+    ))
+}
+
 /// The role as the person wrote it (text or file), top-level keys with a lower-case first letter.
 fn read(context: &Context<'_>, args: &Args) -> Result<Map<String, Value>> {
     let given = args.required("--role-definition")?;
-    let path = context.environment.path(given);
-    // A JSON text is no plausible path; long ones would not even be looked up.
-    let content = if given.len() < 1024 && !given.contains('{') && path.is_file() {
-        String::from_utf8_lossy(&read_bounded(&path)?).into_owned()
-    } else {
-        given.to_owned()
-    };
-    let value = json_text::parse(&content)?;
-    let value = match value {
+    let value = match json_text::given_or_file(context, given)? {
         Value::Array(mut items) if items.len() == 1 => items.remove(0),
         other => other,
     };
@@ -189,8 +192,10 @@ fn update<'a>(context: &'a mut Context<'_>, args: &'a Args) -> Task<'a> {
             }
             None => {
                 let found = definitions(context, scopes[0].trim_end_matches('/'), Some(&wanted)).await?;
-                let one = found.first().ok_or_else(|| Failure::error(format!("Role '{wanted}' doesn't exist.")))?;
-                text(one, "/id").to_owned()
+                match found.first() {
+                    Some(one) => text(one, "/id").to_owned(),
+                    None => return Err(unknown(context, &wanted, scopes[0].trim_end_matches('/')).await),
+                }
             }
         };
         let made = context

@@ -7,11 +7,12 @@ use crate::az::context::{ARM_SCOPE, Context, Task};
 use crate::az::failure::{Failure, Result};
 use crate::az::output::Output;
 use crate::az::versions;
-use crate::http::{Client, ServerAddress, UNTRUSTED};
+use crate::http::{Client, ServerAddress};
 use crate::profile::{
-    self, Endpoint, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir, read_bounded,
+    self, Endpoint, NO_SERVER, OwnerFile, Profile, ServerReference, ServerUrls, Subscription, data_dir, read_bounded,
     read_owner_file,
 };
+use crate::tls_fault::UNTRUSTED;
 use bytes::Bytes;
 use http::{Method, Uri};
 use serde_json::Value;
@@ -112,7 +113,13 @@ async fn find_server(context: &mut Context<'_>, args: &Args) -> Result<(ServerRe
     let Some(url) = args.text("--server") else {
         let path = data_dir(context.environment)?;
         let reference = ServerReference::DataFolder { path };
-        let endpoint = reference.endpoint()?;
+        let endpoint = reference.endpoint().map_err(|error| match error.code {
+            NO_SERVER => Failure::error(format!(
+                "{} To sign in at a server elsewhere: az login --server URL --ca FILE.",
+                error.message
+            )),
+            _ => error.into(),
+        })?;
         return Ok((reference, endpoint));
     };
     let ca_file = context.environment.path(args.text("--ca").ok_or_else(|| {

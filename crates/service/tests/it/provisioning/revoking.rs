@@ -126,6 +126,11 @@ async fn with_disable_the_device_gets_no_new_certificate_either() {
         (&json!("failed"), &json!(403_012)),
         "{done}"
     );
+    let told = done["registrationState"]["errorMessage"].as_str().unwrap();
+    assert!(
+        told.contains("az iot hub device-identity update --hub-name ") && told.contains("d1 --status enabled"),
+        "{told}"
+    );
     let enabled = json!({"properties": {"enabled": true}});
     plant.world.owner.ask("PATCH", &plant.adr("d1").await, REGISTRY_API, Some(enabled)).await.unwrap();
     assert!(plant.refusal("d1", &chain).await.1.contains("revoked or replaced"), "revoked stays revoked");
