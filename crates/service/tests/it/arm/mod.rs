@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 mod activity_log;
+mod agreed_links;
 mod authorities;
 mod between;
 mod browser_sessions;
