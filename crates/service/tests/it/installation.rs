@@ -27,6 +27,20 @@ impl Turns {
     }
 }
 
+/// Lets time pass while `work` goes on: who loses to another writer waits for a while, be it a worker that is told to stop.
+pub(super) async fn while_time_passes<T>(clock: &ManualClock, work: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            SystemClock.sleep(Duration::from_millis(1)).await;
+            clock.advance(Duration::from_millis(2));
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = passing => unreachable!("it never ends"),
+    }
+}
+
 pub(super) struct Installation {
     services: Vec<Arc<Service>>,
     platforms: Vec<Arc<Platform>>,

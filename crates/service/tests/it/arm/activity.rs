@@ -142,7 +142,7 @@ async fn what_is_refused_again_and_again_is_counted() {
     }
     stop.send(true).unwrap();
     for worker in workers {
-        worker.await.unwrap();
+        world.while_time_passes(worker).await.unwrap();
     }
 }
 

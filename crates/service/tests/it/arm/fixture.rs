@@ -1,10 +1,9 @@
 //! An installation in a temporary folder, asked as its owner or as somebody else.
 
 use super::between::Between;
-use crate::installation::Installation;
+use crate::installation::{Installation, while_time_passes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ferrohub_clock::SystemClock;
 use ferrohub_messaging::disk::RealDisk;
 use ferrohub_messaging_local::{LocalBus, LocalEventLog};
 use ferrohub_model::clock::{Clock, ManualClock};
@@ -24,7 +23,6 @@ use ferrohub_store_sqlite::SqliteStore;
 use ferrohub_wire::sas_token;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 
 pub(super) const BASE: &str = "https://localhost:8443";
@@ -196,16 +194,7 @@ impl World {
 
     /// Lets time pass while `work` goes on: who loses to another writer waits for a while.
     pub(super) async fn while_time_passes<T>(&self, work: impl Future<Output = T>) -> T {
-        let passing = async {
-            loop {
-                SystemClock.sleep(Duration::from_millis(1)).await;
-                self.clock.advance(Duration::from_millis(2));
-            }
-        };
-        tokio::select! {
-            done = work => done,
-            () = passing => unreachable!("it never ends"),
-        }
+        while_time_passes(&self.clock, work).await
     }
 
     /// A service principal without any right.

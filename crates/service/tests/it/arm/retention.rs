@@ -47,9 +47,9 @@ impl Working {
         Self { stop, running: tokio::spawn(worker::run(Arc::clone(world.platform()), stopped)) }
     }
 
-    async fn end(self) {
+    async fn end(self, world: &World) {
         self.stop.send(true).unwrap();
-        self.running.await.unwrap();
+        world.while_time_passes(self.running).await.unwrap();
     }
 }
 
@@ -76,7 +76,7 @@ async fn a_hub_keeps_its_events_for_its_retention_and_a_hub_that_is_gone_keeps_n
     world.clock.advance(DAY + Duration::from_secs(1));
     world.platform().log.append(vec![event(hub)]).await.unwrap();
     sweep_until(&world, hub, 1).await;
-    working.end().await;
+    working.end(&world).await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn nothing_goes_on_the_word_of_a_clock_that_jumped() {
     world.clock.set_wall(start + SignedDuration::from_hours(24 * 200));
     sweep(8).await;
     assert_eq!(kept().await, before);
-    working.end().await;
+    working.end(&world).await;
     let working = Working::start(&world);
     sweep(9).await;
     assert_eq!(kept().await, before);
@@ -114,7 +114,7 @@ async fn nothing_goes_on_the_word_of_a_clock_that_jumped() {
     world.clock.advance(DAY);
     world.platform().log.append(vec![event(hub)]).await.unwrap();
     sweep_until(&world, hub, 1).await;
-    working.end().await;
+    working.end(&world).await;
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn an_installation_that_was_off_catches_up() {
     let gone = Uuid::from_u128(7);
     world.platform().log.append(vec![event(gone)]).await.unwrap();
     sweep_until(&world, gone, 0).await;
-    working.end().await;
+    working.end(&world).await;
 
     world.clock.advance(DAY * 4);
     let working = Working::start(&world);
@@ -136,5 +136,5 @@ async fn an_installation_that_was_off_catches_up() {
         tokio::task::yield_now().await;
     }
     sweep_until(&world, hub, 1).await;
-    working.end().await;
+    working.end(&world).await;
 }

@@ -37,7 +37,7 @@ pub(super) async fn work_until(world: &World, what: &str, done: impl AsyncFn() -
         SystemClock.sleep(Duration::from_millis(2)).await;
     }
     stop.send(true).unwrap();
-    running.await.unwrap();
+    world.while_time_passes(running).await.unwrap();
     assert!(reached, "{what}");
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn live(world: &World, days: u32) {
         world.clock.advance(Duration::from_secs(60));
     }
     stop.send(true).unwrap();
-    running.await.unwrap();
+    world.while_time_passes(running).await.unwrap();
     assert!(settled(world).await >= until, "the settled time stands at {}", settled(world).await);
 }
 

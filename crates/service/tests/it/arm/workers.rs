@@ -53,7 +53,7 @@ pub(super) async fn work_until(world: &World, what: &str, step: Duration, done: 
         SystemClock.sleep(Duration::from_millis(10)).await;
     }
     stop.send(true).unwrap();
-    while let Some(ended) = running.join_next().await {
+    while let Some(ended) = world.while_time_passes(running.join_next()).await {
         ended.unwrap();
     }
 }

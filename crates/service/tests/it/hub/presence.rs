@@ -1,7 +1,7 @@
 //! Two processes over one store: who is connected where, and what is remembered.
 
 use super::fixture::{World, request};
-use crate::installation::MASTER_KEY;
+use crate::installation::{MASTER_KEY, while_time_passes};
 use ferrohub_clock::SystemClock;
 use ferrohub_model::clock::Clock;
 use ferrohub_model::device_session::{SessionKind, Subscriptions};
@@ -80,9 +80,9 @@ impl Process {
     }
 
     /// Ends in order.
-    async fn stop(self) {
+    async fn stop(self, world: &World) {
         self.stop.send(true).unwrap();
-        self.worker.await.unwrap();
+        while_time_passes(&world.clock, self.worker).await.unwrap();
     }
 
     /// Ends like the power.
@@ -153,8 +153,8 @@ async fn those_that_are_connected_are_counted_and_found() {
     let count = hubs.service_statistics(&caller, &second).await.unwrap();
     assert_eq!(count, json!({"connectedDeviceCount": 0}));
     drop((own, session));
-    other.stop().await;
-    one.stop().await;
+    other.stop(&world).await;
+    one.stop(&world).await;
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn a_process_that_stops_in_order_leaves_nobody_connected() {
     let _open = one.connect(&world, "open", SessionKind::Clean).await;
     other.comes_to(&world, "open", true).await;
     drop(gone);
-    one.stop().await;
+    one.stop(&world).await;
     assert!(!other.shows(&world, "gone").await && !other.shows(&world, "open").await);
     assert_eq!((rows(&world, &PROCESSES).await, rows(&world, &DEVICE_SESSIONS).await), (0, 2));
 }
@@ -489,7 +489,7 @@ async fn many_devices_move_and_each_ends_where_it_is() {
     }
     drop(sessions);
     for process in processes {
-        process.stop().await;
+        process.stop(&world).await;
     }
     assert_eq!(rows(&world, &PROCESSES).await, 0);
 }
