@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 const GLOBAL: &str = "global.azure-devices-provisioning.localhost";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const API: &str = "2025-08-01-preview";
 
 /// Who connects: user name and password.
