@@ -1,6 +1,6 @@
 //! Reading a JSON document that a client sent, whatever it came with: HTTPS and MQTT alike.
 
-use ferrohub_model::limits::JSON_VALUES;
+use ferrohub_model::json_size;
 use serde_json::Value;
 
 /// UTF-8's byte-order mark. Clients of .NET and of editors on Windows put it in front (RFC 8259, section 8.1, lets a reader ignore it).
@@ -22,28 +22,11 @@ pub(crate) fn is_blank(document: &[u8]) -> bool {
 /// What is wrong, at which line and column, and in which member, as a half-sentence.
 pub(crate) fn parse(document: &[u8]) -> Result<Value, String> {
     let document = unmarked(document);
-    if values(document) > JSON_VALUES {
-        return Err(format!("it has more than {JSON_VALUES} values"));
-    }
+    json_size::check(document)?;
     serde_json::from_slice(document).map_err(|error| match path_of_fault(document) {
         Some(path) => format!("{error}, in '{path}'"),
         None => error.to_string(),
     })
-}
-
-/// How many values a document has at most, members and elements together: each takes many times the bytes that it was sent with.
-fn values(document: &[u8]) -> usize {
-    let (mut count, mut in_text, mut escaped) = (1, false, false);
-    for byte in document {
-        match (in_text, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_text = !in_text,
-            (false, b',' | b'[' | b'{') => count += 1,
-            _ => {}
-        }
-    }
-    count
 }
 
 /// The member in which reading stops; `None` where that is the document itself. Only a document that is wrong is read this way.
@@ -57,6 +40,7 @@ fn path_of_fault(document: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrohub_model::limits::JSON_VALUES;
     use serde_json::json;
 
     #[test]

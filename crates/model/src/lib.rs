@@ -13,6 +13,7 @@ pub mod device_session;
 pub mod enrollment;
 pub mod error;
 pub mod guessing;
+pub mod json_size;
 pub mod key_reference;
 pub mod limits;
 pub mod message;

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::context::PutContext;
 use super::declaration::IdentityRule;
 use super::view;
+use crate::authz;
 use crate::departure::remove_principal;
 use crate::directory;
 use crate::resources::{self, tag};
@@ -97,10 +98,7 @@ impl Call<'_> {
                     "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
                     &parsed,
                 )
-                .map_err(|mut error| {
-                    error.code = "LinkedAuthorizationFailed";
-                    error
-                })?;
+                .map_err(authz::linked)?;
         }
         let text = |name: &str| stored.resource.text(&[name]).unwrap_or_default().to_string();
         let (principal_id, client_id) = (text("principalId"), text("clientId"));

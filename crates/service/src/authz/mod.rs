@@ -66,6 +66,12 @@ fn allows(snapshot: &AccessSnapshot, actor: &Actor, plane: Plane, action: &str, 
     actor.principal().is_some_and(|principal| snapshot.allows(&principal.id, plane, action, scope))
 }
 
+/// A refusal on what a request links to or reaches beyond its own resource, under Azure's code for that.
+pub fn linked(mut refusal: Error) -> Error {
+    refusal.code = "LinkedAuthorizationFailed";
+    refusal
+}
+
 /// The refusal itself, for callers that accept more than one right and name the plainest. The command that it prints
 /// grants on `grant_scope`, which differs from `scope` where that does not exist yet.
 pub fn denied(

@@ -5,6 +5,7 @@ use super::iot_hub::attached;
 use crate::arm::context::PutContext;
 use crate::arm::schema::{Check, acted, read_only};
 use crate::arm::{region, render};
+use crate::authz;
 use crate::hub::HubRef;
 use crate::platform::Platform;
 use crate::provisioning::linked_hub::{self, AUTHENTICATION, link_field};
@@ -251,10 +252,7 @@ async fn by_identity(cx: &mut PutContext<'_>, entry: &Value, kind: &'static str)
         return Ok(link);
     }
     let hub = hub_at(cx.platform, &host, &at(HOST)).await?;
-    cx.platform.authorize(cx.actor, "Microsoft.Devices/IotHubs/read", &hub.id).map_err(|mut error| {
-        error.code = "LinkedAuthorizationFailed";
-        error
-    })?;
+    cx.platform.authorize(cx.actor, "Microsoft.Devices/IotHubs/read", &hub.id).map_err(authz::linked)?;
     Ok(json!({"name": host, "location": hub.resource.location, AUTHENTICATION: kind}))
 }
 

@@ -1,6 +1,7 @@
 //! What is linked to a namespace, and the namespace as a hub or a provisioning service has it: linked from that side, and shown there.
 
 use crate::arm::context::PutContext;
+use crate::authz::{self, Actor};
 use crate::platform::Platform;
 use crate::registry;
 use crate::resources::{self, Stored, tag};
@@ -39,10 +40,7 @@ pub(super) async fn link_target(
     let found = resources::get(cx.platform, &id).await?;
     let stands = former.is_some() && found.as_ref().map(|found| found.uid) == former;
     if !stands {
-        cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(|mut error| {
-            error.code = "LinkedAuthorizationFailed";
-            error
-        })?;
+        cx.platform.authorize(cx.actor, "Microsoft.DeviceRegistry/namespaces/read", &id).map_err(authz::linked)?;
     }
     let stored = found.ok_or_else(|| {
         Error::invalid_property(
@@ -66,22 +64,26 @@ pub(super) async fn link_target(
 /// # Errors
 /// `LinkedAuthorizationFailed`.
 pub(super) async fn agree(cx: &mut PutContext<'_>, namespace: &Stored) -> Result<()> {
-    if let Err(mut refusal) = cx.platform.authorize(cx.actor, registry::DEVICES_WRITE, &namespace.id) {
-        let actor = match registry::outbound_principal(&cx.resource) {
-            Some(principal) => cx.platform.identity_actor(principal).await.ok(),
-            None => None,
-        };
-        let agreed =
-            actor.is_some_and(|actor| cx.platform.authorize(&actor, registry::DEVICES_WRITE, &namespace.id).is_ok());
-        if !agreed {
-            refusal.code = "LinkedAuthorizationFailed";
-            refusal.message.push_str(
-                " Or let whoever may assign roles there give it to the identity as which the link acts, before the link is made.",
-            );
-            return Err(refusal);
-        }
+    let may = |actor: &Actor| cx.platform.authorize(actor, registry::DEVICES_WRITE, &namespace.id);
+    if let Err(mut refusal) = may(cx.actor)
+        && acting_identity(cx).await?.is_none_or(|identity| may(&identity).is_err())
+    {
+        refusal.message.push_str(
+            " Or let whoever may assign roles there give it to the identity as which the link acts, before the link is made.",
+        );
+        return Err(authz::linked(refusal));
     }
     tell(cx, &namespace.id)
+}
+
+/// The identity as which the link acts; `None` where it is made in this very write, so that it has no role yet.
+async fn acting_identity(cx: &PutContext<'_>) -> Result<Option<Actor>> {
+    let Some(principal) = registry::outbound_principal(&cx.resource) else { return Ok(None) };
+    match cx.platform.identity_actor(principal).await {
+        Ok(actor) => Ok(Some(actor)),
+        Err(error) if error.code == "PrincipalNotFound" => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds the row of the activity log to the change that says at a namespace that its endpoints are others.

@@ -5,6 +5,7 @@ use super::{credential, linked_devices};
 use crate::arm::context::PutContext;
 use crate::arm::operation::StoredOperation;
 use crate::arm::render;
+use crate::authz;
 use crate::extensions;
 use crate::locks::Operation;
 use crate::platform::Platform;
@@ -154,7 +155,7 @@ async fn found(cx: &PutContext<'_>, room: Room, name: &str, entry: &Value, path:
     let target = resources::get(cx.platform, &id).await?;
     // Who may not see it is not told whether it is there.
     let read = format!("{}/read", kind_of(cx.platform, room));
-    cx.platform.authorize(cx.actor, &read, &id).map_err(as_linked)?;
+    cx.platform.authorize(cx.actor, &read, &id).map_err(authz::linked)?;
     let target =
         target.ok_or_else(|| Error::invalid_property(at.clone(), format!("'{id}' does not exist. Make it first.")))?;
     if let Some(other) = target.resource.links.get(NAMESPACE).filter(|other| other.uid != cx.uid) {
@@ -233,18 +234,13 @@ fn identity_of(target: &Stored, caller: &Value, path: &str) -> Result<(Option<Re
     }
 }
 
-fn as_linked(mut error: Error) -> Error {
-    error.code = "LinkedAuthorizationFailed";
-    error
-}
-
 /// Whoever links a provisioning service changes what it trusts; a hub's owner agrees by giving the namespace its role.
 fn authorize_caller(cx: &PutContext<'_>, room: Room, target: &Stored) -> Result<()> {
     let action = match room {
         Room::Messaging => "Microsoft.Devices/IotHubs/read",
         Room::Provisioning => "Microsoft.Devices/provisioningServices/write",
     };
-    cx.platform.authorize(cx.actor, action, &target.id).map_err(as_linked)
+    cx.platform.authorize(cx.actor, action, &target.id).map_err(authz::linked)
 }
 
 /// What keeps a link from being made, with Azure's code; `None` where nothing does.
@@ -364,7 +360,7 @@ pub(super) fn synchronization(
 pub(super) async fn unlink(cx: &mut PutContext<'_>, room: Room, link: Linked) -> Result<()> {
     let Some(mut target) = link.target.filter(|_| link.stands) else { return Ok(()) };
     // Who may write the namespace only does not change what somebody else's row says.
-    cx.platform.authorize(cx.actor, &format!("{}/write", target.kind.full()), &target.id).map_err(as_linked)?;
+    cx.platform.authorize(cx.actor, &format!("{}/write", target.kind.full()), &target.id).map_err(authz::linked)?;
     let locks = cx.platform.locks().await?;
     locks.check(Operation::Write, &target.id)?;
     if room == Room::Messaging {

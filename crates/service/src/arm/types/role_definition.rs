@@ -4,8 +4,7 @@ use crate::arm::activity::{self, Origin};
 use crate::arm::context::{DeleteContext, ListContext, PutContext};
 use crate::arm::declaration::{Behavior, NameRule, Shown, TypeDecl, View};
 use crate::arm::schema::{Check, Property, acted, descriptive, read_only, unbuilt};
-use crate::authz::Actor;
-use crate::authz::builtin;
+use crate::authz::{Actor, builtin, linked};
 use crate::platform::{Change, Platform};
 use crate::resources::{self, Kind, RowExtra, Scope, Stored, root_of, tag};
 use crate::subscriptions;
@@ -277,11 +276,6 @@ pub(crate) fn withdraw(
 }
 
 /// A refusal at a scope that the request reaches through the role's assignable scopes.
-fn linked(mut error: Error) -> Error {
-    error.code = "LinkedAuthorizationFailed";
-    error
-}
-
 /// The assignable scopes of a stored role.
 fn scopes_of(resource: &Resource) -> Vec<ResourceId> {
     let scopes = resource.properties.get("assignableScopes").and_then(Value::as_array);

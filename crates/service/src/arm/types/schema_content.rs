@@ -1,5 +1,6 @@
 //! What the content of a schema version must be, by the format of its schema.
 
+use ferrohub_model::json_size;
 use serde_json::{Map, Value};
 
 /// JSON Schema, draft 07.
@@ -11,6 +12,10 @@ pub(super) const JSON_LD: &str = "JsonLD/1.1";
 
 /// Why a text is no content of the format; `None` for one that is.
 pub(super) fn fault(format: &str, content: &str) -> Option<String> {
+    // A text in a document that is no longer than a body, and may hold as much as one.
+    if let Err(too_many) = json_size::check(content.as_bytes()) {
+        return Some(format!("{too_many}."));
+    }
     let parsed: Value = match serde_json::from_str(content) {
         Ok(parsed) => parsed,
         Err(error) => return Some(format!("it is not JSON ({error}).")),
@@ -186,7 +191,9 @@ mod tests {
         ] {
             assert_eq!(fault(format, &good.to_string()), None, "{good}");
         }
+        let many = format!("[{}0]", "0,".repeat(100_000));
         for (format, bad, word) in [
+            (JSON_LD, many.as_str(), "more than 100000 values"),
             (JSON_SCHEMA, "{", "not JSON"),
             (JSON_SCHEMA, "[]", "at #"),
             (JSON_SCHEMA, r#"{"type": "text"}"#, "#/type"),
